@@ -1,0 +1,5 @@
+import sys
+
+from swiftagent.cli import main
+
+sys.exit(main())

@@ -1,0 +1,110 @@
+"""The command line: a table of commands, of which only the one asked for is imported; an error is one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from swiftagent import __version__
+from swiftagent.errors import ConfigError, SwiftAgentError
+
+# name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
+COMMANDS = {
+    "mix": "pull agent and general data, convert, sample and mix them into one training file",
+    "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
+    "infer": "run the tuned model as an agent with real tools, or chat with it",
+    "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
+    "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",
+}
+EPILOG = """first steps:
+  swiftagent demo
+  swiftagent mix --agent 30000 --general 60000
+  swiftagent sft configs/qwen7b_agent.yaml
+  swiftagent infer --react
+
+exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 set-up or preflight,
+5 training failed, 6 a check found a fault, 7 the evaluation gate failed, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = next((word for word in words if not word.startswith("-")), "")
+    if name not in COMMANDS:
+        return _answer_without_command(words, name)
+    try:
+        return _run(name, words)
+    except SwiftAgentError as error:
+        if "--traceback" in words:
+            traceback.print_exc()
+        print(_as_lines(error), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `swiftagent ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of one command; docs/cli.md is generated from it."""
+    command = importlib.import_module(f"swiftagent.commands.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"swiftagent {name}",
+        description=(command.__doc__ or COMMANDS[name]).strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def main_parser() -> argparse.ArgumentParser:
+    """The parser of `swiftagent --help`."""
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:<{width}}  {about}" for name, about in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="swiftagent",
+        usage="swiftagent COMMAND [options]   (swiftagent COMMAND --help tells the options)",
+        description=f"Fine-tune tool-using language models on ms-swift.\n\ncommands:\n{lines}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"swiftagent {__version__}")
+    return parser
+
+
+def _run(name: str, words: list[str]) -> int:
+    arguments = words.copy()
+    arguments.remove(name)
+    parser = parser_of(name)
+    args = parser.parse_args(arguments)
+    command = importlib.import_module(f"swiftagent.commands.{name}")
+    return int(command.run(args) or 0)
+
+
+def _answer_without_command(words: list[str], name: str) -> int:
+    if name:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"; did you mean {near[0]}?" if near else "; `swiftagent --help` lists them"
+        print(f"swiftagent: no command {name!r}{hint}", file=sys.stderr)
+        return ConfigError.exit_code
+    parser = main_parser()
+    parser.parse_args(words)
+    parser.print_help()
+    return 0 if not words else ConfigError.exit_code
+
+
+def _as_lines(error: SwiftAgentError) -> str:
+    if isinstance(error, ConfigError) and not error.where:
+        return "\n".join(f"error: {problem}" for problem in error.problems)
+    return f"error: {error}"

@@ -1,0 +1,53 @@
+"""What a person sees: tables and progress bars. The one module that imports rich; everything here goes to stderr or a
+terminal, never into machine output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """A line of news on stderr."""
+    err.print(text, markup=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console = err) -> None:
+    """Print a table; numbers are set to the right."""
+    grid = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    rows = [list(row) for row in rows]
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], (int, float)) for row in rows) if rows else False
+        grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    console.print(grid)
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Progress]:
+    """A progress bar on a terminal, nothing elsewhere. Use `bar.advance(bar.task_ids[0], n)`."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    with bar:
+        bar.add_task(label, total=total)
+        yield bar

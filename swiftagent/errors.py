@@ -1,0 +1,87 @@
+"""Every failure that a user can cause, as one small tree; anything else that is raised is a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class SwiftAgentError(Exception):
+    """A failure that is told in one line: place, fact, remedy. `exit_code` is the program's."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class ConfigError(SwiftAgentError):
+    """Wrong arguments or a wrong config. Holds every problem found, not the first alone."""
+
+    exit_code = 2
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class RowError(SwiftAgentError):
+    """One row of data that cannot be used. `code` is the reason that the ledger counts."""
+
+    exit_code = 3
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} [{self.code}]"
+
+
+class RejectsError(SwiftAgentError):
+    """More rows were rejected than `--max-rejects` allows; the output is written whole before it is raised."""
+
+    exit_code = 3
+
+
+class SetupError(SwiftAgentError):
+    """Something is missing on this machine, or an output is in use; the message names the remedy."""
+
+    exit_code = 4
+
+
+class LaunchError(SwiftAgentError):
+    """The trainer failed: its exit code, the likely cause and where its log is."""
+
+    exit_code = 5
+
+
+class CheckError(SwiftAgentError):
+    """`inspect --check` found a fault, or an export would not equal its model."""
+
+    exit_code = 6
+
+
+class GateError(SwiftAgentError):
+    """The evaluation gate failed."""
+
+    exit_code = 7
+
+
+class ToolError(Exception):
+    """For the model, never for the user: its text becomes the Observation and the run goes on."""
+
+
+@contextmanager
+def at(where: str) -> Iterator[None]:
+    """Add a place (`file:line`) to a SwiftAgentError raised inside; the innermost place wins."""
+    try:
+        yield
+    except SwiftAgentError as error:
+        error.where = error.where or where
+        raise

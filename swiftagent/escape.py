@@ -1,0 +1,110 @@
+"""Text that comes from data made harmless for a tokenizer and for the ReAct grammar, and read back exactly.
+
+Control tokens (`<|im_end|>`, `[INST]`, `</think>`, ...) get a WORD JOINER (U+2060) after their first character, one more
+than they have already; a ReAct keyword at the start of a line is indented by one more space than it has. Both are undone by
+taking one away, so every text comes back as it was. One table for all models, since `convert` knows none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+JOINER = "\u2060"
+
+_NAMES = (
+    "think|thinking|tool_call|tool_response|tool_calls|tool_result|tools|startofthink|startofexec|"
+    "s|pad|unk|bos|eos|mask|sop|eop|start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|"
+    "image|video|audio|bbox|ref-object|ref|box|quad|img|cot-process|minimax:tool_call|arg_key|arg_value"
+)
+_BRACKETED = (
+    "INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|TOOL_CONTENT|ARGS|CALL_ID|THINK|MODEL_SETTINGS|"
+    "IMG|IMG_BREAK|IMG_END|AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX|gMASK|sMASK|MASK|CLS|SEP|PAD|UNK|BOS|EOS|control_\\d+"
+)
+_BODY = (
+    rf"(?:<)(?:{JOINER}*)(?:\|[^|<>\s]{{1,64}}\||｜[^｜<>\s]{{1,64}}｜|/?(?:{_NAMES})|<SYS>|</SYS>)>"
+    rf"|\[{JOINER}*/?(?:{_BRACKETED})\]"
+)
+_CONTROL = re.compile(_BODY)
+_HIDDEN = re.compile(_BODY.replace(f"{JOINER}*", f"{JOINER}+"))
+_KEYWORD_LINE = re.compile(r"^( *)(?=(?:thought|action|action input|observation|final answer) *[:：])", re.I | re.M)
+_INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I | re.M)
+
+
+def hide_control_tokens(text: str) -> str:
+    """Make every control token of the table an ordinary text; `show_control_tokens` undoes it exactly."""
+    if "<" not in text and "[" not in text:
+        return text
+    return _CONTROL.sub(_joined, text)
+
+
+def show_control_tokens(text: str) -> str:
+    """Undo `hide_control_tokens`."""
+    return _HIDDEN.sub(_unjoined, text) if JOINER in text else text
+
+
+def has_control_token(text: str) -> bool:
+    """Whether a control token of the table stands in the text unhidden."""
+    return any(JOINER not in found.group() for found in _CONTROL.finditer(text))
+
+
+def indent_keywords(text: str) -> str:
+    """Indent each line that starts with a ReAct keyword, so that it is no keyword; `dedent_keywords` undoes it exactly."""
+    low = text.lower()
+    if "action" in low or "thought" in low or "observation" in low or "final answer" in low:
+        return _KEYWORD_LINE.sub(r"\1 ", text)
+    return text
+
+
+def dedent_keywords(text: str) -> str:
+    """Undo `indent_keywords`."""
+    return _INDENTED_LINE.sub(r"\1", text) if text[:1] == " " or "\n " in text else text
+
+
+def hide(text: str) -> str:
+    """What is written for a thought or an answer."""
+    return hide_control_tokens(indent_keywords(text))
+
+
+def show(text: str) -> str:
+    """Undo `hide`."""
+    return dedent_keywords(show_control_tokens(text))
+
+
+def json_text(value: Any) -> str:
+    """JSON as `json.dumps(ensure_ascii=False)` writes it, with no control token in it and the same value.
+
+    `<` of a control token is written `\\u003c`; one in square brackets has no such spelling that readers of plain
+    `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    if "<" not in text and "[" not in text:
+        return text
+    return _CONTROL.sub(_escaped_in_json, text)
+
+
+def parse_json_text(text: str) -> Any:
+    """Read what `json_text` wrote. Raises ValueError where it is no JSON."""
+    return json.loads(_HIDDEN.sub(_unjoined_bracket, text) if JOINER in text else text)
+
+
+def _joined(found: re.Match[str]) -> str:
+    token = found.group()
+    return token[0] + JOINER + token[1:]
+
+
+def _unjoined(found: re.Match[str]) -> str:
+    token = found.group()
+    return token[0] + token[2:]
+
+
+def _escaped_in_json(found: re.Match[str]) -> str:
+    token = found.group()
+    if token[0] == "[":
+        return _joined(found)
+    return "\\u003c" + token[1:] if JOINER not in token[1:2] else token
+
+
+def _unjoined_bracket(found: re.Match[str]) -> str:
+    return _unjoined(found) if found.group()[0] == "[" else found.group()

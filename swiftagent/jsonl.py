@@ -1,0 +1,104 @@
+"""JSON lines: rows come in with their file:line, files go out whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from swiftagent.errors import RowError, SetupError, at
+
+decode = msgspec.json.Decoder().decode  # keeps integers beyond 2^64 exact, which orjson turns into floats
+encode = msgspec.json.Encoder().encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Row(msgspec.Struct):
+    """One raw row with its place ("path:line") and what had to be mended to read it."""
+
+    value: Any
+    where: str
+    repairs: tuple[str, ...] = ()
+
+
+def parse_json(text: str | bytes) -> tuple[Any, tuple[str, ...]]:
+    """Read one JSON text. A lone surrogate becomes U+FFFD and is named. Raises RowError("not-json", ...)."""
+    try:
+        return decode(text), ()
+    except (msgspec.DecodeError, UnicodeError):
+        pass
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise RowError("not-json", f"not JSON: {error}") from None
+    clean = without_surrogates(value)
+    return clean, ("lone-surrogate",) if clean != value else ()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def without_surrogates(value: Any) -> Any:
+    """The same JSON value with U+FFFD for each lone surrogate: Arrow refuses a whole file for one of them."""
+    match value:
+        case str():
+            return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+        case list():
+            return [without_surrogates(item) for item in value]
+        case dict():
+            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def read_lines(path: Path) -> Iterator[Row]:
+    """Yield each row of a JSONL file. Raises RowError with file:line at the first line that is no JSON."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                where = f"{path}:{number}"
+                with at(where):
+                    value, repairs = parse_json(line.removeprefix(b"\xef\xbb\xbf"))
+                yield Row(value, where, repairs)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name only when the block ends well, fsynced; else nothing is left behind.
+
+    Raises SetupError where the place cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb", buffering=1 << 20) as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_lines(path: Path, rows: Iterable[Any]) -> int:
+    """Write rows as JSONL, whole or not at all; returns their number."""
+    count = 0
+    with whole_file(path) as out:
+        for row in rows:
+            out.write(encode(row) + b"\n")
+            count += 1
+    return count
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value, indented, whole or not at all."""
+    with whole_file(path) as out:
+        out.write(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")

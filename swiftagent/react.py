@@ -1,0 +1,155 @@
+"""The ReAct text grammar, trajectory to spans: the one place where text is written and its mask is decided.
+
+    Thought: look
+    Action: weather
+    Action Input: {"city": "Oslo"}
+    Observation: 3C
+    Thought: I now know the final answer
+    Final Answer: It is 3C.
+
+The word `Observation:` is trained (it is the stop word at inference); the result, its leading space and its newline never
+are. Rows without tools are plain chat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from swiftagent.escape import hide, hide_control_tokens, json_text
+from swiftagent.prompts import PromptStyle, react_prompt
+from swiftagent.trajectory import (
+    Answer,
+    Call,
+    Event,
+    Observation,
+    Question,
+    Span,
+    System,
+    Thought,
+    Tool,
+    Trajectory,
+)
+
+OBSERVATION = "Observation:"
+STOP = "\nObservation:"  # what an engine is given: JSON holds no raw newline, so it never cuts an argument
+NO_THOUGHT = "I now know the final answer"  # written where an answer has no thought of its own, and read back as none
+THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
+ANSWER_LABEL = "Final Answer: "
+
+
+def render(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> list[Span]:
+    """Write a well-formed trajectory as spans: ReAct where it has tools or calls, plain chat where it has none.
+
+    prompt: "ms-agent" (a flat parameter list) or "schema" (the whole JSON Schema). language: en, zh or auto (the question's).
+    """
+    if not trajectory.is_agentic:
+        return list(_chat(trajectory.events))
+    return list(_react(trajectory, prompt, language))
+
+
+def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, language: str) -> str:
+    """The system message of a ReAct conversation: the user's own system prompt above the tools and the format."""
+    block = react_prompt(tools, prompt, language)
+    return f"{hide_control_tokens(own)}\n\n{block}" if own else block
+
+
+def render_step(events: Iterable[Event]) -> Iterator[Span]:
+    """Write thoughts, one call or the answer, and results, in the order given. `infer` feeds its steps through this too."""
+    thought: Thought | None = None
+    for event in events:
+        match event:
+            case Thought():
+                if thought is not None:
+                    yield _thought(thought)
+                thought = event
+            case Call():
+                if thought is not None:
+                    yield _thought(thought)
+                yield Span("assistant", call_text(event), float(event.trained), "call")
+                thought = None
+            case Observation(text=text):
+                yield Span("assistant", observation_text(text), 0.0, "observation")
+            case Answer(text=text, trained=trained):
+                yield _thought(thought or Thought(NO_THOUGHT, trained=trained))
+                yield Span("assistant", ANSWER_LABEL + hide(text), float(trained), "answer")
+                thought = None
+            case System(text=text):
+                yield Span("system", hide_control_tokens(text), 0.0, "system")
+            case Question(text=text):
+                yield Span("user", hide_control_tokens(text), 0.0, "question")
+    if thought is not None:
+        yield _thought(thought)
+
+
+def call_text(call: Call) -> str:
+    return f"Action: {hide_control_tokens(call.tool)}\nAction Input: {json_text(call.arguments)}{STOP}"
+
+
+def observation_text(text: str) -> str:
+    """A result as it stands after `Observation:`; the space and the newline keep token boundaries where joint text has them."""
+    return f" {hide_control_tokens(text)}\n"
+
+
+def _thought(thought: Thought) -> Span:
+    return Span("assistant", f"Thought: {hide(thought.text)}\n", float(thought.trained), "thought")
+
+
+def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> Iterator[Span]:
+    events = trajectory.events
+    own = "\n\n".join(event.text for event in events if type(event) is System)
+    if language == "auto":
+        language = language_of(next((event.text for event in events if type(event) is Question), ""))
+    yield Span("system", render_system(trajectory.tools or called_tools(events), own, prompt, language), 0.0, "system")
+    yield from render_step(_each_call_before_its_result([event for event in events if type(event) is not System]))
+
+
+def _each_call_before_its_result(events: list[Event]) -> Iterator[Event]:
+    """Interleave parallel calls with their results: a ReAct step holds one call."""
+    waiting: list[Call] = []
+    results: dict[str, Observation] = {}
+    for event in [*events, None]:
+        if isinstance(event, Call) and not results:
+            waiting.append(event)
+            continue
+        if isinstance(event, Observation):
+            results[event.call_id] = event
+            continue
+        for position, call in enumerate(waiting):
+            yield call
+            if call.id in results:
+                yield results[call.id]
+            elif position < len(waiting) - 1:  # parallel calls of a row that holds no results
+                yield Observation("", call.id)
+        waiting, results = [], {}
+        if isinstance(event, Call):
+            waiting.append(event)
+        elif event is not None:
+            yield event
+
+
+def _chat(events: tuple[Event, ...]) -> Iterator[Span]:
+    for event in events:
+        match event:
+            case System(text=text):
+                yield Span("system", hide_control_tokens(text), 0.0, "system")
+            case Question(text=text):
+                yield Span("user", hide_control_tokens(text), 0.0, "question")
+            case Thought(text=text, trained=trained):
+                yield Span("assistant", THINK_OPEN + hide(text) + THINK_CLOSE, float(trained), "thought")
+            case Answer(text=text, trained=trained):
+                yield Span("assistant", hide(text), float(trained), "answer")
+
+
+def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:
+    """The tools of a row that declares none, from its calls, with an open schema."""
+    names = dict.fromkeys(event.tool for event in events if isinstance(event, Call))
+    return tuple(Tool(name) for name in names)
+
+
+@lru_cache(maxsize=256)
+def language_of(text: str) -> str:
+    """zh where at least a fifth of the letters are Chinese, else en."""
+    head = text[:400]
+    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in head)
+    return "zh" if chinese * 5 >= max(1, sum(letter.isalpha() for letter in head)) else "en"

@@ -1,0 +1,111 @@
+"""The core type: a conversation with tools as typed events, independent of any format."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import msgspec
+
+Json = Any  # a JSON value: None, bool, int, float, str, list or dict of them
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A declared tool. `parameters` is a JSON Schema of type object; {} means that nothing is known of them."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Json] = {}
+
+
+class System(msgspec.Struct, frozen=True, tag=True):
+    text: str
+
+
+class Question(msgspec.Struct, frozen=True, tag=True):
+    """What the user says."""
+
+    text: str
+
+
+class Thought(msgspec.Struct, frozen=True, tag=True):
+    """What the model thinks before it acts or answers. `said`: text shown to the user beside a call."""
+
+    text: str
+    said: bool = False
+    trained: bool = True
+
+
+class Call(msgspec.Struct, frozen=True, tag=True):
+    """A tool call. `arguments` is a JSON value, nearly always an object; `id` ties it to its Observation."""
+
+    tool: str
+    arguments: Json
+    id: str = ""
+    trained: bool = True
+
+
+class Observation(msgspec.Struct, frozen=True, tag=True):
+    """What a tool answered. It is never trained."""
+
+    text: str
+    call_id: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, tag=True):
+    """What the model says to the user; it ends the turn."""
+
+    text: str
+    trained: bool = True
+
+
+Event = Union[System, Question, Thought, Call, Observation, Answer]  # noqa: UP007 (msgspec reads it at run time)
+
+
+class Trajectory(msgspec.Struct, frozen=True, eq=False):
+    """A conversation. Only `events` and `tools` take part in equality.
+
+    Calls of one step stand together, before their results. `repairs` names what a reader had to mend, for the ledger.
+    """
+
+    events: tuple[Event, ...]
+    tools: tuple[Tool, ...] = ()
+    id: str = ""
+    source: str = ""
+    channel: str = "agent"
+    repairs: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trajectory):
+            return NotImplemented
+        return self.events == other.events and self.tools == other.tools
+
+    @property
+    def is_agentic(self) -> bool:
+        """Whether it is written with ReAct words; a row without tools and calls is plain chat."""
+        return bool(self.tools) or any(type(event) is Call for event in self.events)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A piece of text that knows whether it is trained.
+
+    role: system, user or assistant. kind: system, question, thought, call, observation or answer.
+    weight: its share in the loss; 0 is not trained.
+    """
+
+    role: str
+    text: str
+    weight: float = 1.0
+    kind: str = "answer"
+
+    @property
+    def trained(self) -> bool:
+        return self.weight != 0
+
+
+def last_trained_step(events: tuple[Event, ...]) -> int:
+    """The index after the last call or answer that is trained; 0 where none is."""
+    for index in range(len(events) - 1, -1, -1):
+        event = events[index]
+        if isinstance(event, (Call, Answer)) and event.trained:
+            return index + 1
+    return 0

@@ -1,0 +1,57 @@
+"""Fixtures that all rings share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real rows and tokenizers that are no part of the project."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("the folder of real rows is not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture
+def check_record(shared: Path) -> Callable[[Path], None]:
+    """Assert that a file holds training records, by a program that is not ours."""
+
+    def check(path: Path) -> None:
+        done = subprocess.run([sys.executable, shared / "check_record", path], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:]
+
+    return check
+
+
+@pytest.fixture
+def swiftagent(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the real command line in an empty folder: `swiftagent("convert", "x.json", "-o", "y.jsonl")`."""
+
+    def run(*words: object, cwd: Path = tmp_path, env: dict[str, str] | None = None, timeout: float = 300, stdin: str = ""):
+        return subprocess.run(
+            [sys.executable, "-m", "swiftagent", *map(str, words)],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin,
+        )
+
+    return run
