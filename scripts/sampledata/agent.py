@@ -1,0 +1,110 @@
+"""Agent conversations: a question, the calls that answer it, and the answer; before any file format."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from . import chat, scenes_en, scenes_zh
+from .scene import draw, fill_scene
+from .tools import TOOLS
+from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
+
+SCENES = {"en": scenes_en.ENGLISH, "zh": scenes_zh.CHINESE}
+FIRE = {"en": scenes_en, "zh": scenes_zh}
+FIRE_TOOLS = ["fire_recognition", "fire_alert", "call_fireman", "call_police"]
+
+
+@dataclass(frozen=True)
+class Step:
+    thought: str
+    tool: str
+    arguments: dict[str, Any]
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    question: str
+    steps: list[Step]
+    answer: str
+    tools: list[str]
+
+
+def conversation(language: str, rng: random.Random) -> Conversation:
+    """One conversation for training: mostly a single call, often the fire scenario, sometimes no call at all."""
+    kind = rng.random()
+    if kind < 0.16:
+        return fire(language, rng)
+    if kind < 0.34:
+        return without_call(language, rng)
+    if kind < 0.39:
+        return two_calls(language, rng)
+    return single_call(language, rng)
+
+
+def single_call(language: str, rng: random.Random) -> Conversation:
+    filled = fill_scene(rng.choice(SCENES[language]), language, rng, held_out=False)
+    step = Step(filled.thought, filled.tool, filled.arguments, filled.result)
+    return Conversation(filled.question, [step], filled.answer, offer([filled.tool], rng))
+
+
+def two_calls(language: str, rng: random.Random) -> Conversation:
+    """Two wishes in one question, met one after the other."""
+    first, second = (fill_scene(s, language, rng, held_out=False) for s in rng.sample(SCENES[language], 2))
+    joined = {"en": f"{first.question} And then: {second.question}", "zh": f"{first.question}然后，{second.question}"}[language]
+    steps = [Step(f.thought, f.tool, f.arguments, f.result) for f in (first, second)]
+    answer = {"en": f"{first.answer} {second.answer}", "zh": first.answer + second.answer}[language]
+    return Conversation(joined, steps, answer, offer([first.tool, second.tool], rng))
+
+
+def without_call(language: str, rng: random.Random) -> Conversation:
+    """Tools are at hand and none is needed."""
+    question, answer = chat.exchange(language, rng)
+    tools = FIRE_TOOLS[:3] if rng.random() < 0.15 else offer([], rng)
+    return Conversation(question, [], answer, tools)
+
+
+def fire(language: str, rng: random.Random) -> Conversation:
+    """Look at an image; on fire sound the alarm and call the fire brigade; else, or without the image, just say so."""
+    scenes = FIRE[language]
+    said, meant = draw({"place", "minutes"}, language, rng)
+    if language == "zh" and rng.random() < 0.5:  # cameras of the demo name their place in English
+        said["place"] = meant["place"] = str(rng.choice(WORDS["en"]["place"]))
+    said["image"] = meant["image"] = image_name(rng)
+    question = rng.choice(scenes.FIRE_QUESTIONS).format(**said)
+    look = rng.choice(scenes.FIRE_THOUGHTS).format(**said)
+    tools = FIRE_TOOLS[:3] if rng.random() < 0.6 else FIRE_TOOLS
+    outcome = rng.random()
+    recognise = {"image": said["image"]}
+    if outcome < 0.12:
+        step = Step(look, "fire_recognition", recognise, {"error": f"no image {said['image']}"})
+        return Conversation(question, [step], rng.choice(scenes.NO_IMAGE_ANSWERS).format(**said), tools)
+    if outcome < 0.36:
+        step = Step(look, "fire_recognition", recognise, {"fire": False, "place": said["place"]})
+        return Conversation(question, [step], rng.choice(scenes.NO_FIRE_ANSWERS).format(**said), tools)
+    place: dict[str, Any] = {"place": said["place"]}
+    steps = [
+        Step(look, "fire_recognition", recognise, {"fire": True} | place),
+        Step(rng.choice(scenes.ALARM_THOUGHTS).format(**said), "fire_alert", place, {"alarm": "on"}),
+        Step(rng.choice(scenes.FIREMAN_THOUGHTS).format(**said), "call_fireman", place, {"minutes": said["minutes"]}),
+    ]
+    return Conversation(question, steps, rng.choice(scenes.FIRE_ANSWERS).format(**said), tools)
+
+
+def image_name(rng: random.Random) -> str:
+    """A file name as cameras, phones and people write them."""
+    stem, number, ending = rng.choice(IMAGE_STEMS), rng.randrange(1, 100), rng.choice(IMAGE_ENDINGS)
+    form = rng.choice(["{stem}_{n:02}.{e}", "{stem}{n}.{e}", "{stem}-{n}.{e}", "/tmp/{n}.{e}", "images/{stem}_{n}.{e}", "{stem}.{e}", "IMG_{n:04}.{e}"])
+    return form.format(stem=stem, n=number, e=ending)
+
+
+def offer(needed: list[str], rng: random.Random) -> list[str]:
+    """The tools that a row shows: the needed ones and a few others, in any order."""
+    others = [name for name in TOOLS if name not in needed]
+    shown = needed + rng.sample(others, rng.choice([0, 1, 1, 2]) if needed else rng.choice([1, 1, 2]))
+    rng.shuffle(shown)
+    return shown
+
+
