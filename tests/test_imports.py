@@ -17,7 +17,7 @@ LAYERS = [
     {"backend", "console", "demo", "evaluate"},
     {"convert", "mix", "mask", "loop", "score", "checks"},
     {"react", "react_read", "prompts", "wellformed", "record", "jsonl", "config", "tools", "formats"},
-    {"trajectory", "escape"},
+    {"trajectory", "escape", "shipped"},
     {"errors"},
 ]
 HEAVY = {"torch", "transformers", "swift", "peft", "deepspeed", "modelscope", "datasets", "accelerate"}
