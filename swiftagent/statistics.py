@@ -1,0 +1,207 @@
+"""Intervals and tests: a cluster bootstrap for ratios, paired differences, and McNemar's exact test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 1000
+CHUNK = 4_000_000  # drawn indices at a time: 32 MB
+
+Array = NDArray[np.float64]
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value with its n and its bootstrap 95 % interval; all None where there was nothing to measure (n = 0)."""
+
+    value: float | None
+    n: int
+    low: float | None
+    high: float | None
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        return {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """tuned - base on the same rows, with its paired bootstrap 95 % interval.
+
+    `p`: McNemar's exact test where every step is right or wrong, else the paired bootstrap's two-sided p.
+    """
+
+    value: float | None
+    n: int
+    low: float | None
+    high: float | None
+    p: float | None
+    test: str
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the interval holds zero: no one should call this a gain or a loss."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**msgspec.structs.asdict(self), "is_noise": self.is_noise}
+
+
+class Ratios:
+    """Sums of (reached, out of) by cluster, for several metrics at once; a cluster is what is resampled together."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._column = {name: index for index, name in enumerate(self.names)}
+        self._cluster: dict[str, int] = {}
+        self._entries: list[tuple[int, int, float, float]] = []
+
+    def add(self, cluster: str, parts: Mapping[str, tuple[float, float]]) -> None:
+        row = self._cluster.setdefault(cluster, len(self._cluster))
+        for name, (reached, out_of) in parts.items():
+            self._entries.append((row, self._column[name], reached, out_of))
+
+    def sums(self, clusters: Mapping[str, int] | None = None) -> tuple[Array, Array]:
+        """reached and out-of, each clusters x metrics; `clusters` gives other row numbers (for pairing)."""
+        order = self._cluster if clusters is None else clusters
+        reached = np.zeros((len(order), len(self.names)))
+        out_of = np.zeros_like(reached)
+        if self._entries:
+            rows, columns, up, down = (np.array(part) for part in zip(*self._entries, strict=True))
+            if clusters is not None:
+                rows = np.array([clusters[name] for name in self._cluster])[rows.astype(int)]
+            np.add.at(reached, (rows.astype(int), columns.astype(int)), up)
+            np.add.at(out_of, (rows.astype(int), columns.astype(int)), down)
+        return reached, out_of
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        return tuple(self._cluster)
+
+    def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Estimate]:
+        """Each metric with n (the sum of its out-of) and its interval."""
+        reached, out_of = self.sums()
+        values, low, high = _ratio_intervals(reached, out_of, seed, resamples)
+        n = out_of.sum(axis=0)
+        _widen_where_all_agree(values, low, high, np.count_nonzero(out_of, axis=0))
+        return {
+            name: Estimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
+            for i, name in enumerate(self.names)
+        }
+
+
+def paired_differences(
+    base: Ratios, tuned: Ratios, pairs: Mapping[str, Sequence[tuple[bool, bool]]], *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Difference]:
+    """tuned - base for every metric, resampling the same rows for both.
+
+    pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's test.
+    """
+    clusters = {name: index for index, name in enumerate(dict.fromkeys([*base.clusters, *tuned.clusters]))}
+    sums = np.concatenate([*base.sums(clusters), *tuned.sums(clusters)], axis=1)
+    width = len(base.names)
+    total = sums.sum(axis=0)
+    value = _gain(total[None, :], width)[0]
+    drawn = _gain(resampled_sums(sums, seed, resamples), width)
+    low, high = _quantiles(drawn)
+    result = {}
+    for index, name in enumerate(base.names):
+        n = int(round(min(total[width + index], total[3 * width + index])))
+        by_step = n > 0 and name in pairs
+        p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
+        test = "McNemar exact" if by_step else "paired bootstrap"
+        result[name] = Difference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
+    return result
+
+
+def _gain(sums: Array, width: int) -> Array:
+    """Rows of [base reached | base out of | tuned reached | tuned out of] as tuned ratio - base ratio."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gain: Array = sums[:, 2 * width : 3 * width] / sums[:, 3 * width :] - sums[:, :width] / sums[:, width : 2 * width]
+    return gain
+
+
+def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> float:
+    """The two-sided exact p of McNemar's test over (right before, right after) pairs; 1.0 where none differ."""
+    lost = gained = 0
+    for before, after in pairs:
+        lost += before and not after
+        gained += after and not before
+    n = lost + gained
+    if n == 0:
+        return 1.0
+    tail = sum(math.comb(n, k) for k in range(min(lost, gained) + 1))
+    return min(1.0, float(2 * tail / 2**n)) if n < 1000 else _normal_p(lost, gained)
+
+
+def _normal_p(lost: int, gained: int) -> float:
+    z = (abs(lost - gained) - 1) / math.sqrt(lost + gained)
+    return math.erfc(z / math.sqrt(2))
+
+
+def mean_estimate(values: Sequence[float], *, seed: int = 0) -> Estimate:
+    """The mean of independent values with its interval."""
+    ratios = Ratios(("mean",))
+    for index, value in enumerate(values):
+        ratios.add(str(index), {"mean": (value, 1.0)})
+    return ratios.estimates(seed=seed)["mean"]
+
+
+def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
+    """Column sums over `resamples` draws of rows with replacement: resamples x columns."""
+    n = len(sums)
+    if n == 0:
+        return np.full((resamples, sums.shape[1]), np.nan)
+    generator = np.random.default_rng(seed)
+    drawn = np.empty((resamples, sums.shape[1]))
+    step = max(1, CHUNK // n)
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        picks = generator.integers(0, n, (count, n)) + np.arange(count)[:, None] * n
+        weights = np.bincount(picks.ravel(), minlength=count * n).reshape(count, n)
+        drawn[start : start + count] = weights @ sums
+    return drawn
+
+
+def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -> tuple[Array, Array, Array]:
+    width = reached.shape[1]
+    drawn = resampled_sums(np.concatenate([reached, out_of], axis=1), seed, resamples)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = reached.sum(axis=0) / out_of.sum(axis=0)
+        low, high = _quantiles(drawn[:, :width] / drawn[:, width:])
+    return values, low, high
+
+
+def _widen_where_all_agree(values: Array, low: Array, high: Array, clusters: NDArray[np.int64]) -> None:
+    """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) says what is known."""
+    for column in np.flatnonzero((clusters > 0) & (low == high)):
+        bound = 0.025 ** (1 / clusters[column])
+        if values[column] == 1.0:
+            low[column] = bound
+        elif values[column] == 0.0:
+            high[column] = 1 - bound
+
+
+def _quantiles(drawn: Array) -> tuple[Array, Array]:
+    """2.5 % and 97.5 % of each column; draws without a denominator are left out, a column of them is NaN."""
+    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
+    for column in range(drawn.shape[1]):
+        kept = drawn[:, column][np.isfinite(drawn[:, column])]
+        if len(kept):
+            low[column], high[column] = np.quantile(kept, (0.025, 0.975))
+    return low, high
+
+
+def _two_sided(differences: Array) -> float | None:
+    kept = differences[np.isfinite(differences)]
+    if not len(kept):
+        return None
+    below, above = np.mean(kept <= 0), np.mean(kept >= 0)
+    return float(min(1.0, max(2 * min(below, above), 1 / len(kept))))
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
