@@ -1,0 +1,340 @@
+"""Data files of a hub dataset on this disk: ModelScope's and Hugging Face's own clients, data files only, no remote code.
+
+Downloads resume, are checked against the hub's listing (size, SHA-256) and are found again without a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import SetupError
+from swiftagent.jsonl import write_json
+
+DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")  # the order of choice where one split comes in several
+PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
+NOT_DATA = {"dataset_infos.json", "dataset_info.json", "configuration.json", "config.json", "croissant.json", "package.json"}
+TRAIN = {"train", "training"}
+HELD_OUT = {"validation", "valid", "val", "dev", "eval", "evaluation", "test", "testing"}
+
+
+class HubFile(msgspec.Struct):
+    """One file: its name in the repository and where it lies here."""
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+
+
+class Dataset(msgspec.Struct):
+    """The train split of a hub dataset as local files. `hub`: modelscope or huggingface. `offline`: found without the hub."""
+
+    id: str
+    hub: str
+    revision: str
+    files: list[HubFile]
+    offline: bool = False
+
+
+class Listed(msgspec.Struct):
+    """One file as the hub lists it."""
+
+    name: str
+    size: int
+    sha256: str = ""
+
+
+class _Hub:
+    """One hub's client. `names` are the exceptions that its client raises, by what they mean."""
+
+    name: str
+    where: str
+    switch: str
+
+    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
+        """The revision that is meant and its files."""
+        raise NotImplementedError
+
+    def download(self, dataset: str, revision: str, file: Listed) -> Path:
+        raise NotImplementedError
+
+    def cache(self) -> Path:
+        raise NotImplementedError
+
+
+def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda line: None) -> Dataset:
+    """Bring the train split of `owner/name` (ModelScope) or `hf::owner/name` here.
+
+    Raises SetupError with one line that says what to do: no network, no such dataset, a wrong hash, a full disk.
+    """
+    _quiet_progress_off_terminals()
+    hub: _Hub = _HuggingFace() if source.startswith("hf::") else _ModelScope()
+    dataset = source.removeprefix("hf::").removeprefix("ms::")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", dataset) or ".." in dataset:
+        raise SetupError(f"{source!r} is neither a file nor a hub id; a hub id is owner/name or hf::owner/name")
+    try:
+        return _fetch(hub, dataset, revision, say)
+    except SetupError:
+        raise
+    except Exception as error:  # the clients raise from four libraries; what is told apart is told apart by `_explained`
+        known = None if _is_denial(error) else _remembered(hub, dataset, revision)
+        if known is not None:
+            say(f"{dataset}: {hub.where} cannot be reached, the copy on this disk is used ({known.revision})")
+            return known
+        raise SetupError(_explained(error, hub, dataset)) from error
+
+
+def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Dataset:
+    exact, listed = hub.list_files(dataset, revision)
+    unsafe = next((file.name for file in listed if not _is_safe(file.name)), None)
+    if unsafe is not None:
+        raise SetupError(f"{dataset}: the hub lists a file outside its folder, {unsafe!r}; nothing was fetched")
+    wanted = train_files(listed, _splits(hub, dataset, exact, listed))
+    if not wanted:
+        return _from_loader(hub, dataset, exact, say)
+    files = []
+    for file in wanted:
+        say(f"{dataset}: {file.name} ({file.size / 1e6:,.1f} MB)")
+        path = hub.download(dataset, exact, file)
+        files.append(HubFile(file.name, str(path), path.stat().st_size, file.sha256 or sha256_of(path)))
+    found = Dataset(dataset, hub.name, exact, files)
+    write_json(_memory(hub, dataset, revision), msgspec.to_builtins(found))
+    return found
+
+
+def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) -> list[Listed]:
+    """The data files of the train split: what `splits` says, else what the names say; files of no split are train."""
+    data = [file for file in listed if _extension(file.name) and PurePosixPath(file.name).name.lower() not in NOT_DATA]
+    if splits:
+        data = [file for file in data if splits.get(file.name) in TRAIN]
+    else:
+        data = [file for file in data if not file.name.startswith(".") and not file.name.lower().endswith("_infos.json")]
+        named = [file for file in data if _words(file.name) & TRAIN]
+        data = named or [file for file in data if not _words(file.name) & HELD_OUT]
+    best: dict[str, Listed] = {}
+    for file in sorted(data, key=lambda file: file.name):
+        stem = file.name[: -len(_extension(file.name))]
+        if stem not in best or _rank(file) < _rank(best[stem]):
+            best[stem] = file
+    return list(best.values())
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _sha256(file)
+
+
+def _sha256(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _extension(name: str) -> str:
+    low = name.lower()
+    return next((kind + packed for kind in DATA for packed in PACKED if low.endswith(kind + packed)), "")
+
+
+def _rank(file: Listed) -> int:
+    extension = _extension(file.name)
+    return next(index for index, kind in enumerate(DATA) if extension.startswith(kind) and not extension.startswith(kind + "l"))
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", name.lower()))
+
+
+def _is_safe(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+
+
+def _splits(hub: _Hub, dataset: str, revision: str, listed: list[Listed]) -> dict[str, str]:
+    """File -> split as an old ModelScope dataset tells it: NAME.json holds {subset: {split: {"meta": file}}}."""
+    about = dataset.partition("/")[2] + ".json"
+    file = next((file for file in listed if file.name == about and file.size < 100_000), None)
+    if file is None:
+        return {}
+    try:
+        subsets = json.loads(hub.download(dataset, revision, file).read_bytes())
+        return {
+            str(files["meta"]): str(split)
+            for splits in subsets.values()
+            for split, files in splits.items()
+            if isinstance(files.get("meta"), str)
+        }
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return {}  # a data file that bears the name of its dataset
+
+
+def _memory(hub: _Hub, dataset: str, revision: str) -> Path:
+    return hub.cache() / "swiftagent" / f"{dataset.replace('/', '--')}@{(revision or 'latest').replace('/', '-')}.json"
+
+
+def _remembered(hub: _Hub, dataset: str, revision: str) -> Dataset | None:
+    """What an earlier fetch left, if every file is still there and unchanged."""
+    try:
+        known = msgspec.json.decode(_memory(hub, dataset, revision).read_bytes(), type=Dataset)
+        whole = all(sha256_of(Path(file.path)) == file.sha256 for file in known.files)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    known.offline = True
+    return known if whole else None
+
+
+def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Dataset:
+    """Rows of a dataset that has no data files on the hub, through its loader; its own code is not run."""
+    if hub.name != "modelscope":
+        raise SetupError(f"{dataset}: no data file ({', '.join(DATA)}) of a train split on {hub.where}")
+    try:
+        from modelscope import MsDataset
+
+        say(f"{dataset}: no data file on the hub, asking its loader")
+        rows = MsDataset.load(dataset, split="train", trust_remote_code=False)
+    except Exception as error:
+        raise SetupError(
+            f"{dataset}: no data file ({', '.join(DATA)}) of a train split on {hub.where}, "
+            f"and its loader failed ({_short(error)}); download it by hand and give the file"
+        ) from error
+    path = _memory(hub, dataset, revision).with_suffix(".rows.jsonl")
+    from swiftagent.jsonl import write_lines
+
+    write_lines(path, (dict(row) for row in rows))
+    return Dataset(dataset, hub.name, revision, [HubFile(path.name, str(path), path.stat().st_size, sha256_of(path))])
+
+
+class _ModelScope(_Hub):
+    name = "modelscope"
+    switch = "MODELSCOPE_ENDPOINT"
+
+    def __init__(self) -> None:
+        # A machine without a network should hear of it in seconds; downloads keep the client's own patience.
+        os.environ.setdefault("MODELSCOPE_API_MAX_RETRIES", "2")
+        os.environ.setdefault("MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS", "3")
+        os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "ERROR")
+        try:
+            from modelscope_hub import HubApi
+        except ImportError as error:
+            raise SetupError("modelscope is missing or too old to fetch data; pip install -U 'modelscope>=1.38'") from error
+        self._api = HubApi()
+        self.where = self._api.endpoint if hasattr(self._api, "endpoint") else os.environ.get(self.switch, "modelscope.cn")
+
+    def cache(self) -> Path:
+        return Path(os.environ.get("MODELSCOPE_CACHE") or "~/.cache/modelscope").expanduser()
+
+    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
+        found = self._api.list_repo_files(dataset, "dataset", revision=revision or None)
+        files = [Listed(file.path, file.size or 0, (file.sha256 or "").lower()) for file in found if file.type != "tree"]
+        return revision or "master", files
+
+    def download(self, dataset: str, revision: str, file: Listed) -> Path:
+        return Path(
+            self._api.download_file(
+                dataset,
+                "dataset",
+                file.name,
+                revision=revision,
+                expected_sha256=file.sha256 or None,
+                file_size=file.size or None,
+            )
+        )
+
+
+class _HuggingFace(_Hub):
+    name = "huggingface"
+    switch = "HF_ENDPOINT"
+
+    def __init__(self) -> None:
+        try:
+            from huggingface_hub import HfApi
+        except ImportError as error:
+            raise SetupError("hf:: sources need huggingface_hub; pip install huggingface_hub") from error
+        self._api = HfApi()
+        self.where = self._api.endpoint
+
+    def cache(self) -> Path:
+        from huggingface_hub import constants
+
+        return Path(constants.HF_HOME)
+
+    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
+        about = self._api.dataset_info(dataset, revision=revision or None, files_metadata=True)
+        files = [
+            Listed(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs is not None else "")
+            for file in about.siblings or ()
+        ]
+        return about.sha or revision or "main", files
+
+    def download(self, dataset: str, revision: str, file: Listed) -> Path:
+        path = self._download(dataset, revision, file, again=False)
+        if file.sha256 and sha256_of(path) != file.sha256:
+            path = self._download(dataset, revision, file, again=True)
+            if sha256_of(path) != file.sha256:
+                path.unlink()
+                raise SetupError(_wrong_hash(dataset, file.name))
+        return path
+
+    def _download(self, dataset: str, revision: str, file: Listed, *, again: bool) -> Path:
+        return Path(self._api.hf_hub_download(dataset, file.name, repo_type="dataset", revision=revision, force_download=again))
+
+
+def _is_denial(error: BaseException) -> bool:
+    """The hub answered and the answer is no: a copy on this disk must not stand in for it."""
+    return any(
+        word in type(error).__name__
+        for word in ("NotExist", "NotFound", "Permission", "Authentication", "Gated", "Integrity", "SizeMismatch")
+    )
+
+
+def _explained(error: BaseException, hub: _Hub, dataset: str) -> str:
+    """One line for whatever a client raised: what happened, and what to do."""
+    kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and error.strerror and not isinstance(error, ConnectionError):
+        return f"{dataset}: cannot store it under {hub.cache()}: {error.strerror}; free space or set another cache folder"
+    if "NotExist" in kind or "NotFound" in kind:
+        return f"{dataset}: no such dataset on {hub.where}; check the name, or `hf::` in front for Hugging Face"
+    if "Integrity" in kind or "SizeMismatch" in kind:
+        return _wrong_hash(dataset, "a file")
+    if any(word in kind for word in ("Permission", "Authentication", "Gated")):
+        return f"{dataset}: {hub.where} refuses it ({_short(error)}); log in with the hub's own client, then run again"
+    return (
+        f"{dataset}: cannot be fetched from {hub.where} ({_what(error)}); check the network or set {hub.switch}, "
+        "or give local files (--agent-source FILE --general-source FILE); what has arrived is kept, run again to go on"
+    )
+
+
+def _what(error: BaseException) -> str:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"RequestTimeoutError", "TimeoutException", "Timeout"}:
+        return "it is too slow"
+    if kinds & {"NetworkError", "ConnectError", "ConnectionError"}:
+        return "no connection"
+    if "ServerError" in kinds:
+        return "it answers with an error of its own"
+    return _short(error)
+
+
+def _wrong_hash(dataset: str, name: str) -> str:
+    return f"{dataset}: {name} arrived with another size or hash than the hub lists, and was thrown away; run again later"
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _quiet_progress_off_terminals() -> None:
+    """The clients draw their bars with tqdm, which reads this once, when it is imported."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
