@@ -16,7 +16,7 @@ HEAD = {
     "en": "Answer the following questions as best you can. You have access to the following APIs:\n",
     "zh": "尽你所能回答以下问题。你可以使用以下工具:\n",
 }
-_FORMAT = {
+FORMAT = {
     "en": (
         "\n\nUse the following format:\n\n"
         "Thought: you should always think about what to do\n"
@@ -40,7 +40,7 @@ _FORMAT = {
         "Begin!"
     ),
 }
-_PARAMETERS = " Parameters: "
+PARAMETERS = " Parameters: "
 _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
 
@@ -57,9 +57,9 @@ def _react_prompt(tools: tuple[tuple[str, str, str], ...], style: PromptStyle, l
         schema = json.loads(parameters)
         shown = schema if style == "schema" else flat_parameters(schema)
         about = f" {_write_description(description)}" if description else ""
-        lines.append(f"{number}. {_write_name(name)}:{about}{_PARAMETERS}{json_text(shown)}")
+        lines.append(f"{number}. {_write_name(name)}:{about}{PARAMETERS}{json_text(shown)}")
     names = ", ".join(hide_control_tokens(name) for name, _, _ in tools)
-    return HEAD[language] + "\n\n".join(lines) + _FORMAT[language].format(names=names)
+    return HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
 
 
 def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
         start = system.rfind(head)
         if start < 0 or not system.endswith("\nBegin!"):
             continue
-        tools = _read_tools(system[start + len(head) :], _FORMAT[language].split("{names}")[0])
+        tools = _read_tools(system[start + len(head) :], FORMAT[language].split("{names}")[0])
         if tools is not None:
             own = system[:start]
             return show_control_tokens(own.removesuffix("\n\n")), tools
@@ -119,7 +119,7 @@ def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
         if not rest.startswith(number):
             break
         name, colon, rest = rest[len(number) :].partition(": ")
-        description, found, rest = f" {rest}".partition(_PARAMETERS)
+        description, found, rest = f" {rest}".partition(PARAMETERS)
         if not (colon and found):
             return None
         try:

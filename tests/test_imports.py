@@ -15,7 +15,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"commands"},
     {"backend", "console", "demo", "evaluate"},
-    {"convert", "mix", "mask", "loop", "score", "checks"},
+    {"convert", "mix", "mask", "loop", "score", "checks", "export_templates"},
     {"react", "react_read", "prompts", "wellformed", "record", "jsonl", "config", "tools", "formats"},
     {"trajectory", "escape", "shipped"},
     {"errors"},

@@ -1,0 +1,83 @@
+// Executes a Modelfile's TEMPLATE with Go's text/template on data of the shape that Ollama hands to it.
+// Usage: go run render.go TEMPLATE < conversations.jsonl > prompts.jsonl
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/template"
+)
+
+type arguments map[string]any
+
+func (a arguments) String() string {
+	text, _ := json.Marshal(map[string]any(a))
+	return string(text)
+}
+
+type call struct {
+	ID       string
+	Function struct {
+		Name      string
+		Arguments arguments
+	}
+}
+
+type message struct {
+	Role      string
+	Content   string
+	Thinking  string
+	ToolCalls []call `json:"tool_calls"`
+}
+
+type tool struct {
+	Type     string
+	Function struct {
+		Name        string
+		Description string
+		Parameters  struct {
+			Type       string
+			Required   []string
+			Properties map[string]struct {
+				Type        any
+				Description string
+				Enum        []any
+			}
+		}
+	}
+}
+
+type conversation struct {
+	System   string
+	Messages []message
+	Tools    []tool
+}
+
+func main() {
+	text, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	functions := template.FuncMap{"json": func(value any) string {
+		written, _ := json.Marshal(value)
+		return string(written)
+	}}
+	parsed := template.Must(template.New("modelfile").Funcs(functions).Parse(string(text)))
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(make([]byte, 1<<20), 1<<26)
+	for lines.Scan() {
+		var data conversation
+		if err := json.Unmarshal(lines.Bytes(), &data); err != nil {
+			panic(err)
+		}
+		var written strings.Builder
+		if err := parsed.Execute(&written, data); err != nil {
+			panic(err)
+		}
+		line, _ := json.Marshal(written.String())
+		fmt.Println(string(line))
+	}
+}
