@@ -72,7 +72,9 @@ def merge(
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
-            raise CheckError(f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written")
+            raise CheckError(
+                f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
+            )
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
     return Merged(str(out), wanted, untied, difference, scale, size)
 
@@ -98,7 +100,9 @@ def require_model(base: str) -> Path:
 
 def require_adapter(adapter: Path) -> None:
     if not (adapter / "adapter_config.json").exists() or not list(adapter.glob("adapter_model.*")):
-        raise SetupError(f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); name a finished run")
+        raise SetupError(
+            f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); name a finished run"
+        )
 
 
 def require_room(model_folder: Path, out: Path) -> None:
@@ -107,7 +111,9 @@ def require_room(model_folder: Path, out: Path) -> None:
     parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
     free = shutil.disk_usage(parent).free
     if free < needed * 1.1:
-        raise SetupError(f"{parent} has {free / 1e9:.1f} GB free and the model takes {needed / 1e9:.1f}; choose another disk with -o")
+        raise SetupError(
+            f"{parent} has {free / 1e9:.1f} GB free and the model takes {needed / 1e9:.1f}; choose another disk with -o"
+        )
 
 
 @contextmanager
