@@ -1,20 +1,8 @@
 """Tool calls scored against gold: pure functions, from decision points of gold trajectories to metrics.
 
 A decision point (`Step`) is a place where the model has to act: it calls one or more tools, or it answers. What it did there
-is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 % interval.
-
-    tool_name         of all gold calls: called by name (also where the arguments do not parse)
-    argument_names    of all gold calls: right tool, and exactly the gold's argument names
-    argument_values   of all gold calls: the share of gold arguments with the right value (0 for a wrong tool)
-    call_exact        of all gold calls: tool, names and values all right
-    parallel_match    of all gold call steps: exact calls / max(gold calls, predicted calls), in any order: extra calls cost
-    parsable          of all steps: reads as a call with JSON arguments, or as an answer
-    undeclared_tool   of the predicted calls of rows that declare tools: the tool is not among them
-    schema_valid      of the predicted calls of declared tools: arguments parse and fit the tool's schema
-    no_call_recall    of the steps without a gold call, where tools are there to be called: no call made either
-    no_call_precision of the steps where the model answered: gold has no call either
-    irrelevance       no_call_recall of rows in which gold calls nothing at all
-    invented_observation  of all steps: the model wrote an Observation with text of its own
+is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 % interval. What each
+metric says stands in metrics.py.
 """
 
 from __future__ import annotations
@@ -42,7 +30,6 @@ CALL_METRICS = (
     "irrelevance",
     "invented_observation",
 )
-LOWER_IS_BETTER = frozenset({"undeclared_tool", "invented_observation", "bits_per_byte", "steps_to_finish", "HalluRate"})
 Metrics = dict[str, Estimate]
 
 
@@ -89,9 +76,6 @@ class CallScore(msgspec.Struct, frozen=True):
     argument_names: float = 0.0
     argument_values: float = 0.0
     exact: float = 0.0
-
-
-MISSED = CallScore("")
 
 
 def steps_of(trajectory: Trajectory) -> Iterator[Step]:
@@ -213,7 +197,7 @@ def _restraint(step: Step, predicted: Predicted) -> dict[str, tuple[float, float
     if not step.tools and not step.calls_somewhere:
         return {}  # plain chat: there is no tool to leave alone
     parts = {}
-    answered = not predicted.calls and predicted.parsable
+    answered = not predicted.calls and bool(predicted.answer)
     if not step.calls:
         parts["no_call_recall"] = (float(answered), 1.0)
         if not step.calls_somewhere:

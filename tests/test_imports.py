@@ -15,8 +15,9 @@ LAYERS = [
     {"cli", "__main__"},
     {"commands"},
     {"backend", "console", "demo", "evaluate"},
-    {"convert", "mix", "mask", "loop", "score", "checks", "export_templates"},
-    {"react", "react_read", "prompts", "wellformed", "record", "jsonl", "config", "tools", "formats"},
+    {"convert", "mix", "mask", "loop", "score", "checks", "export_templates", "statistics", "overlap", "report"},
+    {"react", "react_read", "prompts", "wellformed", "record", "jsonl", "config", "tools", "formats"}
+    | {"gate", "metrics", "values", "schema_fit"},
     {"trajectory", "escape", "shipped"},
     {"errors"},
 ]

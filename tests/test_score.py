@@ -121,8 +121,9 @@ def test_restraint():
         "invented_observation": 0.0,
     }
     assert call_values(PERFECT, CHAT)["no_call_recall"] == 0.0
-    # what cannot be read is no restraint
-    assert call_values(Predicted(answer="hi", readable=False), CHAT)["no_call_recall"] == 0.0
+    # silence is no restraint; an answer outside the format is
+    assert call_values(Predicted(), CHAT)["no_call_recall"] == 0.0
+    assert call_values(Predicted(answer="hi", readable=False), CHAT)["no_call_recall"] == 1.0
 
 
 def test_precision_counts_what_was_answered_and_recall_what_should_have_been():
