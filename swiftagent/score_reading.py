@@ -1,0 +1,31 @@
+"""A model's text as a `Predicted`: read by the reader that `infer` uses, so that what is scored is what would have run."""
+
+from __future__ import annotations
+
+import re
+
+from swiftagent.react_read import read_step
+from swiftagent.score import Attempt, Predicted
+
+_THINK = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S)
+
+
+def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
+    """Read one step of ReAct text, or of plain chat where the row has no tools: there everything is the answer.
+
+    Text outside the grammar counts as an answer, since `infer` would show it as one, but not as readable.
+    """
+    if not agentic:
+        return Predicted(answer=_THINK.sub("", text, count=1).strip() or None, text=text)
+    step = read_step(text)
+    last = len(step.calls) - 1
+    return Predicted(
+        calls=tuple(
+            Attempt(call.tool, call.arguments, parsed=not (step.problem and index == last))
+            for index, call in enumerate(step.calls)
+        ),
+        answer=step.answer or None,
+        readable="no-keyword" not in step.notes,
+        invented_observation="invented-observation" in step.notes,
+        text=text,
+    )
