@@ -121,7 +121,7 @@ def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
         system = data["messages"].pop(0)["content"] if data["messages"][0]["role"] == "system" else ""
         lines.append(json.dumps({"System": system, "Messages": data["messages"], "Tools": data["tools"]}))
     done = subprocess.run(
-        ["go", "run", str(root / "tests/go_template/render.go"), str(template)],
+        ["go", "run", str(root / "swiftagent/backend/go_template/render.go"), str(template)],
         input="\n".join(lines),
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import msgspec
 from swiftagent.errors import CheckError, ConfigError, SetupError
 
 PROBES = (
-    "Answer the following questions as best you can.\n1. weather: Parameters: []\nThought: look\nAction: weather\nAction Input: {}",
+    "Answer the following questions as best you can.\nThought: look\nAction: weather\nAction Input: {}\nObservation:",
     "The quick brown fox jumps over the lazy dog 1234567890 times.",
     "今天北京的天气怎么样？请用一句话回答。",
 )
@@ -37,12 +37,20 @@ class Merged(msgspec.Struct):
 
 
 def merge(
-    base: str, adapter: Path | None, out: Path, *, dtype: str = "auto", max_shard_size: str = "5GB", force: bool = False
+    base: str,
+    adapter: Path | None,
+    out: Path,
+    *,
+    dtype: str = "auto",
+    max_shard_size: str = "5GB",
+    force: bool = False,
+    finish: Callable[[Path, Merged], None] = lambda folder, merged: None,
 ) -> Merged:
     """Merge `adapter` into `base` (a folder) and write a complete model folder; None copies a full model through the same door.
 
-    dtype: auto keeps the base's own. Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where
-    the merged model does not answer as base and adapter did.
+    dtype: auto keeps the base's own. finish: writes what else belongs into the folder before it appears.
+    Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where the merged model does not answer
+    as base and adapter did.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -76,7 +84,9 @@ def merge(
                 f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
             )
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
-    return Merged(str(out), wanted, untied, difference, scale, size)
+        merged = Merged(str(out), wanted, untied, difference, scale, size)
+        finish(part, merged)
+    return merged
 
 
 def require_model(base: str) -> Path:

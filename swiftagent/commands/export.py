@@ -1,0 +1,159 @@
+"""Export a tuned model so that it still calls tools where it lands.
+
+swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a chat template for ReAct
+swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
+swiftagent export ollama runs/NAME -o folder          Modelfile with tools and stop words, README, the model
+swiftagent export vllm model                          the commands that serve it
+swiftagent export adapter runs/NAME -o folder         the adapter alone, ready to upload
+swiftagent export push folder OWNER/NAME --hub hf     to ModelScope or Hugging Face
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", choices=TARGETS, metavar="TARGET", help=f"one of {', '.join(TARGETS)}")
+    parser.add_argument(
+        "subject", nargs="?", metavar="RUN", help="run name or folder, or a model folder; the newest run if left out"
+    )
+    parser.add_argument("repository", nargs="?", metavar="OWNER/NAME", help="push: where to")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder or file to write")
+    parser.add_argument("--model", help="base model folder, instead of a run")
+    parser.add_argument("--adapter", help="adapter folder, instead of a run")
+    parser.add_argument("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step number")
+    parser.add_argument("--dtype", default="auto", help="merge: float32, float16 or bfloat16; the base's own by default")
+    parser.add_argument("--max-shard-size", default="5GB", metavar="SIZE", help="merge: largest file (default 5GB)")
+    parser.add_argument("--quantize", metavar="TYPE", help="gguf, ollama: f16 (default for gguf), q8_0, q4_K_M, ...")
+    parser.add_argument("--llama-cpp", type=Path, metavar="DIR", help="a llama.cpp checkout; else its converter comes from PyPI")
+    parser.add_argument("--name", default="", help="ollama: the model's name there")
+    parser.add_argument("--license", default="", help="the licence named in the model card")
+    parser.add_argument("--hub", choices=("modelscope", "hf"), default="modelscope", help="push: which hub")
+    parser.add_argument("--private", action="store_true", help="push: make the repository private")
+    parser.add_argument("--token", help="push: access token; else the hub client's own login")
+    parser.add_argument("--force", action="store_true", help="replace an output that is there")
+    parser.add_argument("--allow-differences", action="store_true", help="export although a prompt would not equal training's")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent import console
+    from swiftagent.errors import ConfigError
+
+    if args.target not in ("vllm", "push") and args.output is None:
+        raise ConfigError(f"export {args.target}: say where to write with -o")
+    facts = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}[args.target](
+        args
+    )
+    if args.json:
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        console.table(f"export {args.target}", ["fact", "value"], _rows(facts))
+    return 0
+
+
+def _merge(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.backend.export_targets import export_merged, prepare
+
+    subject = _subject(args)
+    prepared = prepare(subject, args.allow_differences)
+    merged = export_merged(
+        subject,
+        prepared,
+        args.output,
+        dtype=args.dtype,
+        max_shard_size=args.max_shard_size,
+        force=args.force,
+        license=args.license,
+    )
+    return {**_plain(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
+
+
+def _gguf(args: argparse.Namespace) -> dict[str, Any]:
+    import tempfile
+
+    from swiftagent.backend.export_targets import export_gguf, export_merged, prepare
+
+    subject = _subject(args)
+    quantize = args.quantize or "f16"
+    with tempfile.TemporaryDirectory(prefix="swiftagent-") as scratch:
+        folder = Path(subject.base)
+        if subject.run is not None or subject.adapter is not None:
+            folder = Path(scratch, "model")
+            prepared = prepare(subject, args.allow_differences)
+            export_merged(subject, prepared, folder, dtype="auto", max_shard_size="5GB", force=True)
+        compared = export_gguf(folder, args.output, quantize, args.llama_cpp, force=args.force, data=subject.data)
+    facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
+    if compared is None:
+        return {**facts, "compared": "no: llama-cpp-python is not installed (pip install llama-cpp-python)"}
+    return {**facts, **_plain(compared)}
+
+
+def _ollama(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.backend.export_targets import export_ollama, prepare
+
+    subject = _subject(args)
+    prepared = prepare(subject, args.allow_differences)
+    name = args.name or args.output.name
+    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force, "name": name}
+    facts = export_ollama(subject, prepared, args.output, **options)
+    return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
+
+
+def _vllm(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.backend.export_targets import prepare, serve_command
+
+    subject = _subject(args)
+    return serve_command(subject.base, subject, prepare(subject, args.allow_differences))
+
+
+def _adapter(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.backend.export_targets import export_adapter
+
+    export_adapter(_subject(args), args.output, force=args.force, license=args.license)
+    return {"folder": str(args.output)}
+
+
+def _push(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.backend.export_targets import push
+    from swiftagent.errors import ConfigError
+
+    if not args.subject or not args.repository:
+        raise ConfigError("export push: name the folder and the repository: swiftagent export push FOLDER OWNER/NAME")
+    address = push(Path(args.subject), args.repository, args.hub, private=args.private, token=args.token)
+    return {"repository": args.repository, "address": address}
+
+
+def _subject(args: argparse.Namespace) -> Any:
+    from swiftagent.backend.export_targets import subject_of
+
+    return subject_of(args.subject, args.model, args.adapter, args.checkpoint)
+
+
+def _prompts(prepared: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "target": one.target,
+            "equal": one.conversations - len(one.differences),
+            "of": one.conversations,
+            "left_out": one.left_out,
+        }
+        for one in prepared.compared
+    ]
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.to_builtins(value)
+    return plain
+
+
+def _rows(facts: dict[str, Any]) -> list[list[str]]:
+    return [[name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)] for name, value in facts.items()]
