@@ -1,0 +1,120 @@
+"""Loads what answers: a model folder or hub id with its adapter, by ms-swift's template, or a server over HTTP.
+
+engine = load_engine("Qwen/Qwen2.5-7B-Instruct", adapter="runs/x/checkpoint-100")
+for piece in engine.generate(messages, stop=["\\nObservation:"], max_tokens=512, temperature=0): ...
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from swiftagent.errors import ConfigError, SetupError
+
+Kind = Literal["auto", "transformers", "vllm", "openai"]
+
+
+class Loading(msgspec.Struct, frozen=True):
+    """What is loaded and how its prompts are written; the template settings are those of the training run where it is known.
+
+    device: "auto" is the first GPU where there is one. trust_remote_code: a model that brings its own code is refused without.
+    """
+
+    model: str
+    adapter: str | None = None
+    model_type: str | None = None
+    template: str | None = None
+    agent_template: str | None = None
+    system: str | None = None
+    enable_thinking: bool | None = True
+    add_non_thinking_prefix: bool = False
+    max_length: int | None = None
+    device: str = "auto"
+    trust_remote_code: bool = False
+
+
+def load_engine(
+    model: str | None = None,
+    adapter: str | None = None,
+    template: str | None = None,
+    kind: Kind = "auto",
+    **settings: Any,
+) -> Any:
+    """An engine over this model. Raises ConfigError for an adapter of another base, SetupError where it cannot be loaded.
+
+    settings: further fields of Loading.
+    """
+    loading = resolve(model, adapter, template, **settings)
+    if kind == "vllm":
+        if importlib.util.find_spec("vllm") is None:
+            raise SetupError("--engine vllm: vLLM is not installed; pip install vllm, or use --engine transformers")
+        from swiftagent.backend.engine_vllm import VllmEngine
+
+        return VllmEngine(loading)
+    from swiftagent.backend.engine_transformers import TransformersEngine
+
+    return TransformersEngine(loading)
+
+
+def resolve(model: str | None, adapter: str | None, template: str | None = None, **settings: Any) -> Loading:
+    """What to load: the base of an adapter and the template of its training come from the files beside it."""
+    if model is not None and adapter is None and (Path(model) / "adapter_config.json").is_file():
+        model, adapter = None, model
+    given = {name: value for name, value in settings.items() if value is not None}
+    if adapter is None:
+        if model is None:
+            raise ConfigError("no model: give --model M or --adapter A")
+        return Loading(model, template=template or _trained(model).get("template"), **{**_settings(_trained(model)), **given})
+    folder = Path(adapter)
+    config = _json(folder / "adapter_config.json")
+    if not config:
+        raise ConfigError(f"--adapter {adapter}: no adapter_config.json in this folder")
+    trained = _trained(adapter)
+    base = trained.get("model") or config.get("base_model_name_or_path") or ""
+    if model is None and not base:
+        raise ConfigError(f"--adapter {adapter}: it does not say which base it belongs to; give it with --model")
+    if model is not None and base and not same_model(model, base):
+        raise ConfigError(f"--adapter {adapter}: it was trained on {base}, not on {model}; leave --model out, or give that base")
+    return Loading(model or base, adapter, template=template or trained.get("template"), **{**_settings(trained), **given})
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names stand for one model: the same folder, or the same last name however a hub's cache spells it."""
+    if Path(one).is_dir() and Path(other).is_dir():
+        if Path(one).resolve() == Path(other).resolve():
+            return True
+        configs = [_json(Path(folder) / "config.json") for folder in (one, other)]
+        return bool(configs[0]) and configs[0] == configs[1] and _size(one) == _size(other)
+    return _last_name(one) == _last_name(other)
+
+
+def _last_name(model: str) -> str:
+    path = Path(model)
+    name = path.parent.parent.name if path.parent.name == "snapshots" else path.name
+    return name.split("--")[-1].replace("___", ".").lower()
+
+
+def _size(folder: str) -> int:
+    return sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in Path(folder).glob(pattern))
+
+
+def _trained(folder: str) -> dict[str, Any]:
+    """The settings that ms-swift saved beside a checkpoint, {} where it saved none."""
+    return _json(Path(folder) / "args.json")
+
+
+def _settings(trained: dict[str, Any]) -> dict[str, Any]:
+    names = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
+    return {name: trained[name] for name in names if trained.get(name) is not None}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

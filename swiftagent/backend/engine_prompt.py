@@ -1,0 +1,62 @@
+"""The prompt of a step, id for id what training sees up to that step.
+
+ms-swift tokenises a row in segments: neighbours of the same weight are one text, and text of another weight begins a new
+one. So the messages are encoded by its template in training mode, with their `loss` marks and without the end token, and
+what comes out is a prefix of the ids of the whole record. Inference mode would not do: on thinking templates it treats
+earlier turns differently.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import SetupError
+from swiftagent.record import Message
+
+
+class PromptEncoder:
+    """Encodes messages with a template of ms-swift as training does."""
+
+    def __init__(self, template: Any) -> None:
+        self.template = template
+        self.tokenizer = template.tokenizer
+        template.set_mode("train")
+        template._add_dynamic_eos = _no_labels  # only labels come of it
+        meta = template.template_meta
+        self._tail = self._appended_tokens() if meta.auto_add_bos else []
+
+    def encode(self, messages: list[Message], tools: list[dict[str, Any]] | None = None) -> list[int]:
+        """Token ids of the messages; where they end on a user or tool message, with the start of the assistant's turn."""
+        rows = [dict(message) for message in messages]
+        if rows[-1]["role"] != "assistant":
+            rows.append({"role": "assistant", "content": ""})
+        row: dict[str, Any] = {"messages": rows, "add_eos": False}
+        if tools:
+            row["tools"] = tools
+        try:
+            ids: list[int] = list(self.template.encode(row)["input_ids"])
+        except AssertionError as error:
+            name = self.template.template_meta.template_type
+            raise SetupError(f"template {name} cannot write this conversation: {error}") from error
+        return ids[: -len(self._tail)] if self._tail and ids[-len(self._tail) :] == self._tail else ids
+
+    def _appended_tokens(self) -> list[int]:
+        """What the tokenizer puts after every text, which ms-swift puts at the end of a row."""
+        whole, bare = self.tokenizer.encode("a"), self.tokenizer.encode("a", add_special_tokens=False)
+        return whole[whole.index(bare[0]) + len(bare) :]
+
+    def end_tokens(self, model: Any = None) -> set[int]:
+        """The ids that end the model's turn."""
+        meta = self.template.template_meta
+        ends = {self.tokenizer.eos_token_id, meta.stop_token_id}
+        configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+        ends |= set(configured) if isinstance(configured, (list, tuple)) else {configured}
+        for word in meta.stop_words:
+            ids = word if isinstance(word, list) else self.tokenizer.encode(word, add_special_tokens=False)
+            if len(ids) == 1:
+                ends.add(ids[0])
+        return {token for token in ends if isinstance(token, int)}
+
+
+def _no_labels(*_: Any) -> None:
+    return None

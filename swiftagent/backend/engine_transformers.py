@@ -1,0 +1,248 @@
+"""Generation with transformers in a loop of our own, since ms-swift's engine discards the KV cache between steps.
+
+The cache of a conversation is kept: of the next prompt only what comes after the longest common prefix is computed. What the
+model sampled is re-encoded as training would write it (engine_prompt.py); where that gives other ids, the cache is cut back
+to where they part.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from swiftagent.backend.engine import Loading
+from swiftagent.backend.engine_prompt import PromptEncoder
+from swiftagent.backend.trainer_template import quiet
+from swiftagent.errors import SetupError
+from swiftagent.loop_drive import Usage
+from swiftagent.record import Message
+from swiftagent.trajectory import Tool
+
+CONVERSATIONS = 4  # KV caches held at once
+
+
+class _Held:
+    """The KV cache of one conversation and the ids that are in it."""
+
+    def __init__(self, cache: Any) -> None:
+        self.cache = cache
+        self.ids: list[int] = []
+        self.used = time.monotonic()
+
+
+class TransformersEngine:
+    """A model in this process. One generation runs at a time; others wait for it."""
+
+    def __init__(self, loading: Loading) -> None:
+        self.name = f"transformers: {loading.adapter or loading.model}"
+        self.loading = loading
+        self.model, template = _load(loading)
+        self.prompt = PromptEncoder(template)
+        self.tokenizer = self.prompt.tokenizer
+        self.usage = Usage()
+        self.total = Usage()
+        self._ends = self.prompt.end_tokens(self.model)
+        self._specials = set(self.tokenizer.all_special_ids)
+        self._held: list[_Held] = []
+        self._lock = threading.Lock()
+        self._random = torch.Generator(device="cpu").manual_seed(0)
+        self._croppable = True
+
+    def generate(
+        self,
+        messages: list[Message],
+        *,
+        stop: Sequence[str] = (),
+        max_tokens: int = 1024,
+        temperature: float = 0.0,
+        tools: tuple[Tool, ...] = (),
+    ) -> Iterator[str]:
+        """Yield the text as it is written, up to and with a stop word, without the end token."""
+        ids = self.prompt.encode(messages, [function_of(tool) for tool in tools])
+        with self._lock:
+            yield from self.continue_ids(ids, stop=stop, max_tokens=max_tokens, temperature=temperature, native=bool(tools))
+
+    @torch.inference_mode()
+    def continue_ids(
+        self, ids: list[int], *, stop: Sequence[str] = (), max_tokens: int = 1024, temperature: float = 0.0, native: bool = False
+    ) -> Iterator[str]:
+        """The same from token ids. `usage` tells what it cost."""
+        room = _context_length(self.model) - len(ids)
+        usage = self.usage = Usage(prompt_tokens=len(ids), ended_by="length")
+        if room <= 0:
+            return
+        held, logits = self._prefill(ids, usage)
+        ends = self._ends if native else self._ends | self._specials
+        text = _Text(self.tokenizer)
+        try:
+            for _ in range(min(max_tokens, room)):
+                token = self._pick(logits, temperature)
+                if token in ends:
+                    usage.ended_by = "end"
+                    break
+                usage.generated += 1
+                piece = text.add(token)
+                if piece:
+                    yield piece
+                if stop and any(word in text.recent for word in stop):
+                    usage.ended_by = "stop"
+                    break
+                logits = self._forward(held, [token])
+            rest = text.rest()
+            if rest:
+                yield rest
+        finally:
+            for field in ("prompt_tokens", "prefilled", "generated"):
+                setattr(self.total, field, getattr(self.total, field) + getattr(usage, field))
+
+    def close(self) -> None:
+        self._held.clear()
+
+    def _prefill(self, ids: list[int], usage: Usage) -> tuple[_Held, torch.Tensor]:
+        held, common = self._find(ids)
+        held.used = time.monotonic()
+        usage.prefilled = len(ids) - common
+        return held, self._forward(held, ids[common:])
+
+    def _find(self, ids: list[int]) -> tuple[_Held, int]:
+        """The cache that shares most with these ids, cut back to what it shares; at least one id is left to compute."""
+        best, common = None, 0
+        for held in self._held:
+            shared = min(_common_prefix(held.ids, ids), len(ids) - 1)
+            if shared > common and 2 * shared >= len(held.ids):
+                best, common = held, shared
+        if best is not None and self._cut(best, common):
+            return best, common
+        if best is not None:
+            self._held.remove(best)
+        while len(self._held) >= CONVERSATIONS:
+            self._held.remove(min(self._held, key=lambda held: held.used))
+        self._held.append(_Held(_new_cache(self.model)))
+        return self._held[-1], 0
+
+    def _cut(self, held: _Held, length: int) -> bool:
+        """Cut a cache back to `length`; False where its kind cannot be cut (sliding windows, recurrent states)."""
+        if len(held.ids) == length:
+            return True
+        if not self._croppable or any(getattr(layer, "is_sliding", False) for layer in getattr(held.cache, "layers", ())):
+            return False
+        try:
+            held.cache.crop(length)
+        except (AttributeError, NotImplementedError, ValueError, RuntimeError):
+            self._croppable = False
+            return False
+        held.ids = held.ids[:length]
+        return True
+
+    def _forward(self, held: _Held, ids: list[int]) -> torch.Tensor:
+        tokens = torch.tensor([ids], device=self.model.device)
+        out = self.model(input_ids=tokens, past_key_values=held.cache, use_cache=True, logits_to_keep=1)
+        held.cache = out.past_key_values
+        held.ids = held.ids + ids if len(ids) > 1 else [*held.ids, *ids]
+        return out.logits[0, -1].float()
+
+    def _pick(self, logits: torch.Tensor, temperature: float) -> int:
+        if temperature <= 0:
+            return int(logits.argmax())
+        chances = torch.softmax(logits.cpu() / temperature, dim=-1)
+        return int(torch.multinomial(chances, 1, generator=self._random))
+
+
+class _Text:
+    """Token ids to text, piece by piece: a character is held back until all its bytes are there."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.ids: list[int] = []
+        self.start = 0  # the ids whose text is decoded again, so that a space between tokens is not lost
+        self.shown = 0
+        self.recent = ""
+
+    def add(self, token: int) -> str:
+        self.ids.append(token)
+        before = self._decode(self.start, self.shown)
+        now = self._decode(self.start, len(self.ids))
+        if now.endswith("\ufffd") and len(self.ids) - self.shown < 8:
+            return ""
+        piece = now[len(before) :]
+        self.start, self.shown = self.shown, len(self.ids)
+        self.recent = (self.recent + piece)[-200:]
+        return piece
+
+    def rest(self) -> str:
+        return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.shown)) :]
+
+    def _decode(self, start: int, end: int) -> str:
+        text: str = self.tokenizer.decode(self.ids[start:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+
+def function_of(tool: Tool) -> dict[str, Any]:
+    """A tool as OpenAI's clients and ms-swift's agent templates declare it."""
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def _load(loading: Loading) -> tuple[Any, Any]:
+    from swiftagent.backend.engine_files import checked_folder
+
+    with quiet():
+        from swift.model import get_model_processor
+        from swift.template import get_template
+
+        folder, template_type = checked_folder(loading)
+        on_gpu = loading.device != "cpu" and torch.cuda.is_available()
+        try:
+            model, processor = get_model_processor(
+                folder,
+                torch_dtype=None if on_gpu else torch.float32,
+                device_map=("auto" if loading.device == "auto" else loading.device) if on_gpu else "cpu",
+                model_type=loading.model_type,
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise SetupError(f"{loading.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        template = get_template(
+            processor,
+            loading.system,
+            template_type=template_type,
+            agent_template=loading.agent_template,
+            enable_thinking=loading.enable_thinking,
+            add_non_thinking_prefix=loading.add_non_thinking_prefix,
+        )
+        if loading.adapter:
+            model = _with_adapter(model, Path(loading.adapter))
+    return model.eval(), template
+
+
+def _with_adapter(model: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(folder))
+    except (RuntimeError, ValueError, OSError) as error:
+        lines = str(error).strip().splitlines()
+        line = lines[1] if len(lines) > 1 else lines[0]
+        raise SetupError(f"{folder}: the adapter does not fit this base: {line.strip()}") from error
+
+
+def _new_cache(model: Any) -> Any:
+    from transformers import DynamicCache
+
+    return DynamicCache(config=model.config)
+
+
+def _context_length(model: Any) -> int:
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    return int(getattr(config, "max_position_embeddings", None) or 1 << 20)
+
+
+def _common_prefix(one: list[int], other: list[int]) -> int:
+    for index, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return index
+    return min(len(one), len(other))

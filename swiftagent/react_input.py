@@ -1,0 +1,133 @@
+"""The value after `Action Input:` as models write it: JSON, fenced JSON, a Python literal, or bare text."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+from swiftagent.escape import parse_json_text, show_control_tokens
+from swiftagent.jsonl import without_surrogates
+
+_FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n?")
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_CLOSES = {"{": "}", "[": "]"}
+_PYTHON_NAMES = {"true": True, "false": False, "null": None}
+
+
+def closing_index(text: str, at: int) -> int | None:
+    """The index after the JSON (or Python literal) that starts at `at`. -1: it is still open. None: none starts there.
+
+    Brackets inside strings do not count; a string may be in either quote.
+    """
+    start = _value_start(text, at)
+    if start >= len(text) or text[start] not in _CLOSES:
+        return None
+    depth, quote, index = [], "", start
+    while index < len(text):
+        letter = text[index]
+        if quote:
+            if letter == "\\":
+                index += 1
+            elif letter == quote:
+                quote = ""
+        elif letter in "\"'":
+            quote = letter
+        elif letter in _CLOSES:
+            depth.append(_CLOSES[letter])
+        elif letter in "}]":
+            if letter != depth[-1]:
+                return -1
+            depth.pop()
+            if not depth:
+                return index + 1
+        index += 1
+    return -1
+
+
+def _value_start(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    fence = _FENCE.match(text, at)
+    at = fence.end() if fence else at
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def read_action_input(text: str) -> tuple[Any, list[str], str]:
+    """(the value, how it strayed, what is wrong with it). The last is empty where the value could be read."""
+    start = _value_start(text, 0)
+    notes = ["fenced"] if "```" in text[:start] else []
+    body = text[start:].strip()
+    if not body or body == "```":
+        return {}, notes, ""
+    if body[0] not in _CLOSES:
+        return _bare_value(body, notes)
+    closed = closing_index(text, 0)
+    literal = text[start:closed] if closed is not None and closed > 0 else _before_fence(body)
+    rest = text[closed:] if closed is not None and closed > 0 else ""
+    if rest.strip().strip("`*").strip():
+        notes.append("trailing-text")
+    value, found, problem = _parse(literal)
+    return value, notes + found, problem
+
+
+def _bare_value(body: str, notes: list[str]) -> tuple[Any, list[str], str]:
+    """A string, a number or bare text. A text action is {"input": text}; JSON encoded twice is decoded twice."""
+    body = _before_fence(body)
+    try:
+        value = parse_json_text(body)
+    except (ValueError, RecursionError):
+        return {"input": show_control_tokens(without_surrogates(body))}, [*notes, "text-input"], ""
+    if isinstance(value, str):
+        if value.lstrip().startswith("{"):
+            inner, found, problem = _parse(value)
+            if not problem and isinstance(inner, dict):
+                return inner, [*notes, "encoded-twice", *found], ""
+        return {"input": without_surrogates(value)}, [*notes, "text-input"], ""
+    if value is None:
+        return {}, notes, ""
+    return value, notes, ""
+
+
+def _before_fence(body: str) -> str:
+    return body.partition("\n```")[0].strip()
+
+
+def _parse(literal: str) -> tuple[Any, list[str], str]:
+    problem = ""
+    try:
+        return _json_value(parse_json_text(literal)), [], ""
+    except RecursionError:
+        return None, ["broken-json"], "it is nested too deeply"
+    except ValueError as error:
+        problem = str(error)
+    try:
+        return _json_value(json.loads(_TRAILING_COMMA.sub(r"\1", literal), strict=False)), ["loose-json"], ""
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return _json_value(_python_literal(literal)), ["python-literal"], ""
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None, ["broken-json"], f"it is not JSON ({problem})"
+
+
+def _python_literal(text: str) -> Any:
+    """A Python literal with true, false and null among its names. Raises ValueError or SyntaxError for anything else."""
+    tree = ast.parse(text.strip(), mode="eval")
+
+    class Names(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            if node.id not in _PYTHON_NAMES:
+                raise ValueError(f"{node.id} is no literal")
+            return ast.copy_location(ast.Constant(_PYTHON_NAMES[node.id]), node)
+
+    return ast.literal_eval(Names().visit(tree))
+
+
+def _json_value(value: Any) -> Any:
+    """The value if it is JSON: tuples become lists, lone surrogates U+FFFD. Raises ValueError or TypeError for any other."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return without_surrogates(json.loads(text))

@@ -1,0 +1,201 @@
+"""A Python function as a declared tool: JSON Schema from its signature and docstring, and JSON arguments as Python values.
+
+It runs in the worker process and imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin
+
+_PLAIN: dict[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    tuple: "array",
+    set: "array",
+    dict: "object",
+}
+_GOOGLE = re.compile(r"^\s*(?:Args|Arguments|Parameters|参数)\s*[:：]\s*$", re.M)
+_GOOGLE_ITEM = re.compile(r"^(\s+)\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*[:：]\s*(.*)$")
+_SPHINX_ITEM = re.compile(r"^\s*:param\s+(?:[\w\[\], .|]+\s+)?(\w+)\s*:\s*(.*)$")
+_SECTION = re.compile(r"^\s*(?:Returns?|Raises|Yields?|Examples?|Notes?|返回)\s*[:：]\s*$|^\s*:(?:returns?|raises|rtype)\b")
+
+
+def describe(function: Callable[..., Any]) -> dict[str, Any]:
+    """{"name", "description", "parameters"} of a function."""
+    about, parameters = split_docstring(inspect.getdoc(function) or "")
+    hints = _hints(function)
+    properties: dict[str, Any] = {}
+    required = []
+    open_ended = False
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            open_ended = True
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        schema = schema_of(hints.get(name, Any))
+        if name in parameters:
+            schema = {**schema, "description": parameters[name]}
+        if parameter.default is parameter.empty:
+            required.append(name)
+        elif _is_json(parameter.default) and parameter.default is not None:
+            schema = {**schema, "default": parameter.default}
+        properties[name] = schema
+    whole: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        whole["required"] = required
+    if open_ended:
+        whole["additionalProperties"] = True
+    return {"name": function.__name__, "description": about, "parameters": whole}
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return {}
+
+
+def schema_of(hint: Any, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """JSON Schema of a type hint; {} where nothing is known of it."""
+    if hint in seen:
+        return {"type": "object"}  # a type that holds itself
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is typing.Annotated:
+        about = next((extra for extra in arguments[1:] if isinstance(extra, str)), "")
+        return {**schema_of(arguments[0], seen), **({"description": about} if about else {})}
+    if origin is Literal:
+        kinds = {_PLAIN.get(type(value)) for value in arguments}
+        kind = kinds.pop() if len(kinds) == 1 else None
+        return {**({"type": kind} if kind else {}), "enum": list(arguments)}
+    if origin in (Union, types.UnionType):
+        return _schema_of_union(arguments, seen)
+    if origin in (list, set, frozenset, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable", "Collection"):
+        item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
+        return {"type": "array", **({"items": item} if item else {})}
+    if origin is dict or getattr(origin, "__name__", "") in ("Mapping", "MutableMapping"):
+        item = schema_of(arguments[1], seen) if len(arguments) == 2 else {}
+        return {"type": "object", **({"additionalProperties": item} if item else {})}
+    if hint is None or hint is type(None):
+        return {"type": "null"}
+    return _schema_of_class(hint, seen)
+
+
+def _schema_of_union(arguments: tuple[Any, ...], seen: tuple[Any, ...]) -> dict[str, Any]:
+    schemas = [schema_of(argument, seen) for argument in arguments]
+    if {} in schemas:
+        return {}
+    if all(set(schema) == {"type"} for schema in schemas):
+        return {"type": [schema["type"] for schema in schemas]}
+    return {"anyOf": schemas}
+
+
+def _schema_of_class(hint: Any, seen: tuple[Any, ...]) -> dict[str, Any]:
+    if not isinstance(hint, type):
+        return {}
+    if issubclass(hint, enum.Enum):
+        return {"enum": [member.value for member in hint]}
+    if dataclasses.is_dataclass(hint):
+        hints = _hints(hint)
+        fields = dataclasses.fields(hint)
+        required = [
+            field.name
+            for field in fields
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ]
+        properties = {field.name: schema_of(hints.get(field.name, Any), (*seen, hint)) for field in fields}
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    if typing.is_typeddict(hint):
+        hints = _hints(hint)
+        properties = {name: schema_of(inner, (*seen, hint)) for name, inner in hints.items()}
+        return {"type": "object", "properties": properties, "required": sorted(hint.__required_keys__)}  # type: ignore[attr-defined]
+    for kind, name in _PLAIN.items():  # bool stands before int, whose subclass it is
+        if issubclass(hint, kind):
+            return {"type": name}
+    return {}
+
+
+def to_python(value: Any, hint: Any) -> Any:
+    """A JSON value as the type that a function asks for: dataclasses, enums, tuples and sets are built."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is typing.Annotated:
+        return to_python(value, arguments[0])
+    if origin in (Union, types.UnionType):
+        return next((built for choice in arguments if (built := _try(value, choice)) is not _UNFIT), value)
+    if origin in (list, set, frozenset, tuple) and isinstance(value, list):
+        built_items = [to_python(item, arguments[0]) if arguments else item for item in value]
+        return origin(built_items)
+    if origin is dict and isinstance(value, dict) and len(arguments) == 2:
+        return {name: to_python(item, arguments[1]) for name, item in value.items()}
+    if isinstance(hint, type):
+        if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+            hints = _hints(hint)
+            return hint(**{name: to_python(item, hints.get(name, Any)) for name, item in value.items()})
+        if issubclass(hint, enum.Enum):
+            return hint(value)
+        if hint in (tuple, set) and isinstance(value, list):
+            return hint(value)
+        if hint is float and type(value) is int:
+            return float(value)
+    return value
+
+
+_UNFIT = object()
+
+
+def _try(value: Any, choice: Any) -> Any:
+    if choice is type(None):
+        return None if value is None else _UNFIT
+    if isinstance(choice, type) and dataclasses.is_dataclass(choice):
+        names = {field.name for field in dataclasses.fields(choice)}
+        return to_python(value, choice) if isinstance(value, dict) and set(value) <= names else _UNFIT
+    if isinstance(choice, type) and issubclass(choice, enum.Enum):
+        return choice(value) if value in [member.value for member in choice] else _UNFIT
+    plain = get_origin(choice) or choice
+    return to_python(value, choice) if isinstance(plain, type) and isinstance(value, plain) else _UNFIT
+
+
+def split_docstring(text: str) -> tuple[str, dict[str, str]]:
+    """(what the function does, what each parameter means), from Google's or Sphinx's style."""
+    lines = text.splitlines()
+    about: list[str] = []
+    parameters: dict[str, str] = {}
+    part, name, indent = "about", "", 0
+    for line in lines:
+        sphinx = _SPHINX_ITEM.match(line)
+        if sphinx:
+            part, name = "sphinx", sphinx.group(1)
+            parameters[name] = sphinx.group(2).strip()
+        elif _GOOGLE.match(line):
+            part, name, indent = "google", "", 0
+        elif _SECTION.match(line):
+            part = "other"
+        elif part == "about":
+            about.append(line)
+        elif part == "google" and line.strip():
+            item = _GOOGLE_ITEM.match(line)
+            if item and (not indent or len(item.group(1)) <= indent):
+                indent, name = len(item.group(1)), item.group(2)
+                parameters[name] = item.group(3).strip()
+            elif name:
+                parameters[name] += " " + line.strip()
+        elif part == "sphinx" and line.strip() and name:
+            parameters[name] += " " + line.strip()
+    return " ".join(" ".join(about).split()), parameters
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_json(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    return value is None or isinstance(value, (str, int, float, bool)) and not isinstance(value, enum.Enum)
