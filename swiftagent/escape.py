@@ -16,7 +16,7 @@ JOINER = "\u2060"
 _NAMES = (
     "think|thinking|tool_call|tool_response|tool_calls|tool_result|tools|startofthink|startofexec|"
     "s|pad|unk|bos|eos|mask|sop|eop|start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|"
-    "image|video|audio|bbox|ref-object|ref|box|quad|img|cot-process|minimax:tool_call|arg_key|arg_value"
+    "image|video|audio|bbox|ref-object|start-image|ref|box|quad|img|cot-process|minimax:tool_call|arg_key|arg_value"
 )
 _BRACKETED = (
     "INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|TOOL_CONTENT|ARGS|CALL_ID|THINK|MODEL_SETTINGS|"
@@ -25,6 +25,8 @@ _BRACKETED = (
 _BODY = (
     rf"(?:<)(?:{JOINER}*)(?:\|[^|<>\s]{{1,64}}\||｜[^｜<>\s]{{1,64}}｜|/?(?:{_NAMES})|<SYS>|</SYS>)>"
     rf"|\[{JOINER}*/?(?:{_BRACKETED})\]"
+    # ms-swift fills these in wherever they stand in a question
+    rf"|\{{{JOINER}*\{{(?:SYSTEM|QUERY|RESPONSE|ROUND0|ROUND1)\}}\}}"
 )
 _CONTROL = re.compile(_BODY)
 _HIDDEN = re.compile(_BODY.replace(f"{JOINER}*", f"{JOINER}+"))
@@ -34,7 +36,7 @@ _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I
 
 def hide_control_tokens(text: str) -> str:
     """Make every control token of the table an ordinary text; `show_control_tokens` undoes it exactly."""
-    if "<" not in text and "[" not in text:
+    if "<" not in text and "[" not in text and "{{" not in text and JOINER not in text:
         return text
     return _CONTROL.sub(_joined, text)
 
@@ -75,11 +77,11 @@ def show(text: str) -> str:
 def json_text(value: Any) -> str:
     """JSON as `json.dumps(ensure_ascii=False)` writes it, with no control token in it and the same value.
 
-    `<` of a control token is written `\\u003c`; one in square brackets has no such spelling that readers of plain
+    `<` of a control token is written `\\u003c`; one in square or curly brackets has no such spelling that readers of plain
     `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
     text = json.dumps(value, ensure_ascii=False)
-    if "<" not in text and "[" not in text:
+    if "<" not in text and "[" not in text and "{{" not in text and JOINER not in text:
         return text
     return _CONTROL.sub(_escaped_in_json, text)
 
@@ -101,10 +103,10 @@ def _unjoined(found: re.Match[str]) -> str:
 
 def _escaped_in_json(found: re.Match[str]) -> str:
     token = found.group()
-    if token[0] == "[":
+    if token[0] != "<":
         return _joined(found)
     return "\\u003c" + token[1:] if JOINER not in token[1:2] else token
 
 
 def _unjoined_bracket(found: re.Match[str]) -> str:
-    return _unjoined(found) if found.group()[0] == "[" else found.group()
+    return _unjoined(found) if found.group()[0] != "<" else found.group()

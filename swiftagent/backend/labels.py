@@ -1,0 +1,324 @@
+"""The labels that ms-swift really makes for a file, compared token by token with what its records mean.
+
+    report = check_labels(Path("mix.jsonl"), "Qwen/Qwen2.5-7B-Instruct", settings={"max_length": 4096})
+    report.clean, report.as_dict()
+
+`check_labels` is what `inspect --check` and the preflight of `sft` call: config values in, a `mask.Totals` out.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts
+from swiftagent.backend.trainer_template import Trainer, open_trainer, quiet
+from swiftagent.errors import CheckError
+from swiftagent.jsonl import decode
+from swiftagent.mask import Fault, Piece, Totals, describe, malformed, pieces, served
+from swiftagent.record import Message, Record
+
+_ROWS_A_TASK = 64
+
+
+def check_labels(
+    path: Path,
+    model: str,
+    template: str | None = None,
+    settings: dict[str, Any] | None = None,
+    sample: int | None = None,
+    parity: bool = True,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    trust_remote_code: bool = False,
+) -> Totals:
+    """Check the rows of a training file against ms-swift's own labels.
+
+    model: folder or hub id. settings: ms-swift's own option names as the run has them (a config's `train:`); `max_length`,
+    `loss_scale`, `truncation_strategy`, `add_non_thinking_prefix` and the like change labels. sample: that many rows drawn with a
+    fixed seed, else all. progress: called with (rows done, rows to do).
+
+    Raises ConfigError (template or settings), SetupError (model) and CheckError (ms-swift cannot load the file).
+    """
+    with open_trainer(model, template, settings, trust_remote_code) as trainer:
+        source = RowSource(path, trainer)
+        numbers = list(range(len(source.offsets)))
+        if sample is not None and sample < len(numbers):
+            numbers = sorted(random.Random(0).sample(numbers, sample))
+        return _check_all(source, trainer, numbers, parity, processes, progress)
+
+
+class RowSource:
+    """The same rows twice: as they stand in the file, and as ms-swift loaded them. Memory does not grow with their number."""
+
+    def __init__(self, path: Path, trainer: Trainer) -> None:
+        self.path = path
+        self.offsets, self.lines = _line_offsets(path)
+        self.loaded = trainer.load_rows(path)
+        self.place = self._places()
+
+    def record(self, number: int) -> Record:
+        """The record as it stands in the file."""
+        with self.path.open("rb") as file:
+            file.seek(self.offsets[number])
+            record: Record = decode(file.readline())
+            return record
+
+    def _places(self) -> Sequence[int | None]:
+        """Where each row of the file stands among the loaded ones; None for a row that ms-swift deleted."""
+        if len(self.loaded) == len(self.offsets):
+            return range(len(self.offsets))
+        places: list[int | None] = []
+        at = 0
+        for number in range(len(self.offsets)):
+            same = at < len(self.loaded) and _texts(self.loaded[at]) == _texts(self.record(number))
+            places.append(at if same else None)
+            at += same
+        return places
+
+
+def _texts(row: Record) -> list[tuple[Any, Any]]:
+    messages = row.get("messages")
+    return [(message.get("role"), message.get("content")) for message in messages] if isinstance(messages, list) else []
+
+
+def _line_offsets(path: Path) -> tuple[Any, Any]:
+    """The byte offset and the line number of every row."""
+    offsets, lines, at = [], [], 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                offsets.append(at)
+                lines.append(number)
+            at += len(line)
+    if not offsets:
+        raise CheckError(f"{path}: no rows")
+    return np.asarray(offsets, dtype=np.int64), np.asarray(lines, dtype=np.int64)
+
+
+class Checker:
+    """Checks rows of one source with one template; each process has its own."""
+
+    def __init__(self, source: RowSource, trainer: Trainer, parity: bool) -> None:
+        self._source = source
+        self._trainer = trainer
+        self._parity = parity
+        self._rows = trainer.lazily_encoded(source.loaded)
+        self._texts = TokenTexts(trainer.tokenizer)
+        self._aligner = Aligner(trainer.template, self._texts)
+        self._memory: dict[str, list[int]] = {}
+        if parity:
+            remember_segments([trainer.template, trainer.serving.template], self._memory)
+
+    def check(self, number: int, totals: Totals) -> None:
+        """Add row `number` (0 is the first of the file) to `totals`."""
+        record = self._source.record(number)
+        line = int(self._source.lines[number])
+        name = str(record.get("id", ""))
+        totals.rows += 1
+        problem = malformed(record)
+        if problem:
+            totals.fault(Fault(line, 0, "malformed", problem, name), "malformed")
+            return
+        encoded = self._encoded(number, line, name, totals)
+        if encoded is None:
+            return
+        messages = record["messages"]
+        row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
+        row.check(line, name, totals, self._texts)
+        if self._parity and not row.alignment.problem and not row.alignment.cut:
+            self._check_parity(row, line, name, totals)
+        self._memory.clear()
+
+    def _encoded(self, number: int, line: int, name: str, totals: Totals) -> dict[str, Any] | None:
+        place = self._source.place[number]
+        if place is None:
+            totals.fault(Fault(line, 0, "dropped", "ms-swift deletes this row when it loads the file", name), "dropped")
+            return None
+        try:
+            encoded: dict[str, Any] = self._rows[place]
+        except Exception as error:  # whatever its encode raises is a row that training would lose without a word
+            totals.fault(Fault(line, 0, "dropped", f"ms-swift deletes this row: {error}", name), "dropped")
+            return None
+        return encoded
+
+    def _check_parity(self, row: RowLabels, line: int, name: str, totals: Totals) -> None:
+        for message, token in row.steps():
+            totals.steps += 1
+            fed = self._trainer.serving.encode(served(row.messages, row.pieces, message))
+            if fed != row.ids[:token]:
+                same = next((n for n, pair in enumerate(zip(fed, row.ids, strict=False)) if pair[0] != pair[1]), min(len(fed), token))
+                text = f"this step is fed other ids than it was trained on, from token {same} on"
+                totals.fault(Fault(line, message, "parity", text, name), "parity")
+
+
+class RowLabels:
+    """One encoded row: its ids, which are trained, their weights, and the piece that each belongs to."""
+
+    def __init__(
+        self, messages: list[Message], found: list[Piece], encoded: dict[str, Any], trainer: Trainer, aligner: Aligner
+    ) -> None:
+        self.messages = messages
+        self.pieces = found
+        self.ids: list[int] = encoded["input_ids"]
+        self.trained = np.asarray(encoded["labels"]) != -100
+        self.weights: list[float] | None = encoded.get("loss_scale")
+        if self.weights is not None:
+            self.trained &= np.asarray(self.weights) > 0
+        self.strategy = trainer.base_strategy
+        self.empty_think = trainer.template.template_meta.non_thinking_prefix.encode()
+        self.alignment: Alignment = aligner.align(messages, found, self.ids, trainer.template.max_length)
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """(message, token) where the model begins to write: at the head of a turn and after each result."""
+        before: Piece | None = None
+        for region in self.alignment.regions:
+            piece = region.piece
+            if piece is None:
+                continue
+            if piece.kind in ("thought", "call", "answer") and (
+                before is None or before.kind in ("system", "question", "observation")
+            ):
+                yield piece.message, region.first
+            before = piece
+
+    def check(self, line: int, name: str, totals: Totals, texts: TokenTexts) -> None:
+        """Count the tokens of each kind and compare their labels with what is right."""
+        if self.alignment.problem:
+            message, text = self.alignment.problem
+            totals.fault(Fault(line, message, "altered", text, name), "altered")
+            count = totals.tokens.setdefault("unknown", [0, 0])
+            count[0] += len(self.ids)
+            count[1] += int(self.trained.sum())
+            return
+        if self.alignment.cut:
+            text = f"cut to {len(self.ids)} tokens by ms-swift's truncation_strategy"
+            totals.fault(Fault(line, 0, "truncated", text, name), "truncated")
+        trained_before = np.concatenate(([0], np.cumsum(self.trained))).tolist()
+        control = np.flatnonzero(texts.control[np.asarray(self.ids)]).tolist()
+        ends_trained = False
+        scope = self._first_trained_message()
+        for region in self.alignment.regions:
+            number, trained = region.last - region.first, trained_before[region.last] - trained_before[region.first]
+            count = totals.tokens[region.piece.kind if region.piece else "template"]
+            count[0] += number
+            count[1] += trained
+            if region.piece is None:
+                self._check_template_text(region, trained, ends_trained, line, name, totals, texts)
+                continue
+            right = region.piece.trained and region.piece.message >= scope
+            if number:
+                ends_trained = right
+            if trained != (number if right else 0):
+                code, off = ("lost", number - trained) if right else ("leak", trained)
+                text = describe(code, region.piece.kind, self._text_of(region, right, texts))
+                totals.fault(Fault(line, region.piece.message, code, text, name), "lost" if right else "leaks", off)
+            inside = [n for n in control if region.first <= n < region.last] if control else []
+            if inside and not (region.piece.kind == "thought" and self._is_own_markup(region, inside, texts)):
+                text = describe("control", region.piece.kind, texts.texts[self.ids[inside[0]]].decode(errors="replace"))
+                totals.fault(Fault(line, region.piece.message, "control", text, name), "control", len(inside))
+
+    def _first_trained_message(self) -> int:
+        """Under `last_round` only what follows the last question is to be trained."""
+        if self.strategy != "last_round":
+            return 0
+        return max((n for n, message in enumerate(self.messages) if message["role"] == "user"), default=0)
+
+    def _text_of(self, region: Region, right: bool, texts: TokenTexts) -> str:
+        """The text of the tokens whose label is wrong."""
+        wrong = [self.ids[n] for n in range(region.first, region.last) if bool(self.trained[n]) != right]
+        return texts.join(wrong).decode(errors="replace")
+
+    def _is_own_markup(self, region: Region, inside: list[int], texts: TokenTexts) -> bool:
+        """Whether the control tokens of a thought are the <think> and </think> that we write around it."""
+        found = [texts.texts[self.ids[n]] for n in inside]
+        return region.piece is not None and region.piece.start == 0 and found == [b"<think>", b"</think>"]
+
+    def _check_template_text(
+        self, region: Region, trained: int, ends_trained: bool, line: int, name: str, totals: Totals, texts: TokenTexts
+    ) -> None:
+        """What the template wrote: the end of a turn is trained where the turn is; an empty think block by the config's word."""
+        before, after = region.message - 1, region.message
+        is_turn_end = before >= 0 and self.messages[before]["role"] == "assistant" and not self._goes_on(after)
+        if region.first == region.last:
+            return
+        if is_turn_end:
+            if bool(self.trained[region.first]) != ends_trained:
+                text = "its end token is not trained" if ends_trained else "it ends on something masked, and its end token is trained"
+                totals.fault(Fault(line, before, "ends_open", text, name), "ends_open")
+            return
+        if trained:
+            wrong = texts.join([self.ids[n] for n in range(region.first, region.last) if self.trained[n]])
+            if wrong != self.empty_think:
+                text = describe("leak", "template", wrong.decode(errors="replace"))
+                totals.fault(Fault(line, after, "leak", text, name), "leaks", trained)
+
+    def _goes_on(self, message: int) -> bool:
+        return message < len(self.messages) and self.messages[message]["role"] == "assistant"
+
+
+def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:
+    """Let templates share the ids of the segments of one row: a prompt's are those of the training row, tokenised already."""
+    tokenize = templates[0]._tokenize
+
+    def remembered(context: str, **options: Any) -> list[int]:
+        ids = memory.get(context)
+        if ids is None:
+            ids = memory[context] = tokenize(context, **options)
+        return ids
+
+    for template in templates:
+        template._tokenize = remembered
+
+
+def _check_all(
+    source: RowSource,
+    trainer: Trainer,
+    numbers: list[int],
+    parity: bool,
+    processes: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Totals:
+    """All rows, on all cores: processes are forked, so that nothing is imported or loaded twice."""
+    global _checker
+    wanted = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processes or 1
+    tasks = [numbers[start : start + _ROWS_A_TASK] for start in range(0, len(numbers), _ROWS_A_TASK)]
+    can_fork = sys.platform == "linux"
+    totals = Totals()
+    _checker = Checker(source, trainer, parity)
+    try:
+        if wanted > 1 and len(tasks) > 1 and can_fork:
+            with multiprocessing.get_context("fork").Pool(min(wanted, len(tasks))) as pool:
+                for part in pool.imap_unordered(_check_task, tasks):
+                    _take(totals, part, len(numbers), progress)
+        else:
+            for task in tasks:
+                _take(totals, _check_task(task), len(numbers), progress)
+    finally:
+        _checker = None
+    return totals
+
+
+_checker: Checker | None = None  # a forked process finds it here
+
+
+def _check_task(numbers: list[int]) -> Totals:
+    totals = Totals()
+    assert _checker is not None
+    with quiet():
+        for number in numbers:
+            _checker.check(number, totals)
+    return totals
+
+
+def _take(totals: Totals, part: Totals, of: int, progress: Callable[[int, int], None] | None) -> None:
+    totals.add(part)
+    if progress is not None:
+        progress(totals.rows, of)

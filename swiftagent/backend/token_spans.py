@@ -1,0 +1,194 @@
+"""Which token of an encoded row belongs to which piece of its record: by bytes, exactly, for any ms-swift template.
+
+What a template writes around the messages is learnt from the template itself: a row of the same shape with marks for contents is
+encoded, and what stands between the marks is its own text. So the whole token stream is accounted for, or the row is "altered".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from swiftagent.escape import has_control_token
+from swiftagent.mask import Piece
+from swiftagent.record import Message
+
+_SHAPES_KEPT = 20_000
+
+
+class Region(msgspec.Struct):
+    """Tokens `first` to `last` (exclusive) of one piece, or of the template's own text before `message` (piece None)."""
+
+    first: int
+    last: int
+    message: int
+    piece: Piece | None
+
+
+class Alignment(msgspec.Struct):
+    """The regions of a row in order. `problem`: where and how its text differs from the record's, with the message's number.
+
+    cut: whether tokens were cut off at the end or the beginning.
+    """
+
+    regions: list[Region]
+    cut: bool = False
+    problem: tuple[int, str] | None = None
+
+
+class TokenTexts:
+    """The bytes of each token of a tokenizer, and which tokens are control tokens."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        vocabulary = tokenizer.get_vocab()
+        added = tokenizer.added_tokens_decoder
+        byte_level = "ByteLevel" in str(getattr(tokenizer, "backend_tokenizer", None) and tokenizer.backend_tokenizer.decoder)
+        self.exact = byte_level
+        self.texts = [b""] * (1 + max([*vocabulary.values(), *added]))
+        letters = {letter: byte for byte, letter in enumerate(_byte_letters())}
+        for text, number in vocabulary.items():
+            self.texts[number] = _byte_level_bytes(text, letters) if byte_level else _metaspace_bytes(text)
+        for number, token in added.items():
+            self.texts[number] = token.content.encode()
+        self.lengths = np.fromiter(map(len, self.texts), dtype=np.int64, count=len(self.texts))
+        self.control = np.zeros(len(self.texts), dtype=bool)
+        for number, token in added.items():
+            self.control[number] = token.special or has_control_token(token.content)
+
+    def join(self, ids: list[int]) -> bytes:
+        return b"".join(map(self.texts.__getitem__, ids))
+
+
+def _byte_letters() -> list[str]:
+    """The letter that stands for each byte in a byte-level vocabulary: itself where printable, else one from U+0100 on."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    letters, spare = [], 0x100
+    for byte in range(256):
+        letters.append(chr(byte if byte in printable else spare))
+        spare += byte not in printable
+    return letters
+
+
+def _byte_level_bytes(text: str, letters: dict[str, int]) -> bytes:
+    try:
+        return bytes([letters[letter] for letter in text])
+    except KeyError:
+        return text.encode()
+
+
+def _metaspace_bytes(text: str) -> bytes:
+    if len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
+        return bytes([int(text[3:5], 16)])
+    return text.replace("▁", " ").encode()
+
+
+class Aligner:
+    """Finds the regions of encoded rows of one template."""
+
+    def __init__(self, template: Any, texts: TokenTexts) -> None:
+        self._template = template
+        self._texts = texts
+        self._around: dict[tuple[Any, ...], tuple[list[int], list[bytes]]] = {}
+
+    def align(self, messages: list[Message], pieces: list[Piece], ids: list[int], max_length: int | None = None) -> Alignment:
+        """Regions of one row; pieces as `mask.pieces` cuts its messages. They cover all tokens, or `problem` is set."""
+        order, around = self._texts_around(messages)
+        of_message: list[list[Piece]] = [[] for _ in messages]
+        for piece in pieces:
+            of_message[piece.message].append(piece)
+        parts: list[bytes] = []
+        marks: list[tuple[int, Piece | None]] = []
+        for number, before in zip(order, around, strict=False):
+            content = messages[number]["content"]
+            parts.append(before)
+            marks.append((number, None))
+            for piece in of_message[number]:
+                whole = piece.end - piece.start == len(content)
+                parts.append((content if whole else content[piece.start : piece.end]).encode())
+                marks.append((number, piece))
+        parts.append(around[-1])
+        marks.append((len(messages), None))
+        expected = b"".join(parts)
+        seen = self._texts.join(ids)
+        base, cut = 0, False
+        if seen == expected:
+            ends = np.cumsum(self._texts.lengths[np.asarray(ids)])
+        elif max_length is not None and len(ids) == max_length and (expected.startswith(seen) or expected.endswith(seen)):
+            base, cut = (0 if expected.startswith(seen) else len(expected) - len(seen)), True
+            ends = np.cumsum(self._texts.lengths[np.asarray(ids)]) + base
+        else:
+            loose = None if self._texts.exact else self._ends_with_spaces_added(ids, expected)
+            if loose is None:
+                return Alignment([], False, _difference(seen, parts, marks))
+            ends = loose
+        # A token belongs where its last byte stands: one that a tokenizer begins with a space of its own, to the text after it.
+        borders = np.cumsum([0, *map(len, parts)])
+        firsts = np.searchsorted(ends, borders, side="right").tolist()
+        firsts[-1] = len(ids)
+        regions = [Region(firsts[n], firsts[n + 1], message, piece) for n, (message, piece) in enumerate(marks)]
+        return Alignment(regions, cut)
+
+    def _ends_with_spaces_added(self, ids: list[int], expected: bytes) -> Any:
+        """Byte ends in `expected` for tokenizers that put a space before each segment; None where they do not fit."""
+        ends, at = [], 0
+        for number in ids:
+            text = self._texts.texts[number]
+            if expected.startswith(text, at):
+                at += len(text)
+            elif text[:1] == b" " and expected.startswith(text[1:], at):
+                at += len(text) - 1
+            elif expected[at : at + 1] == b" " and expected.startswith(text, at + 1):
+                at += len(text) + 1
+            elif expected[at : at + 1] == b" " and text[:1] == b" " and expected.startswith(text[1:], at + 1):
+                at += len(text)
+            else:
+                return None
+            ends.append(at)
+        return np.asarray(ends) if at == len(expected) else None
+
+    def _texts_around(self, messages: list[Message]) -> tuple[list[int], list[bytes]]:
+        """The order in which the template writes the messages, and its own text before each of them and after the last."""
+        shape = tuple(_shape(message) for message in messages)
+        found = self._around.get(shape)
+        if found is None:
+            if len(self._around) >= _SHAPES_KEPT:
+                self._around.clear()
+            found = self._around[shape] = self._learn(messages)
+        return found
+
+    def _learn(self, messages: list[Message]) -> tuple[list[int], list[bytes]]:
+        heads = [b"<think>" if message["content"].startswith("<think>") else b"" for message in messages]
+        marks = [head + f"\ue000{number}\ue001".encode() for number, head in enumerate(heads)]
+        row = [{**m, "content": mark.decode() if m["content"] else ""} for m, mark in zip(messages, marks, strict=True)]
+        kept, self._template.max_length = self._template.max_length, None
+        try:
+            seen = self._texts.join(self._template.encode({"messages": row})["input_ids"])
+        finally:
+            self._template.max_length = kept
+        written = sorted((seen.find(mark), number) for number, mark in enumerate(marks) if mark in seen)
+        order, around, at = [], [], 0
+        for place, number in written:
+            order.append(number)
+            around.append(seen[at:place])
+            at = place + len(marks[number])
+        return order, [*around, seen[at:]]
+
+
+def _shape(message: Message) -> tuple[Any, ...]:
+    content = message["content"]
+    return message["role"], message.get("loss"), message.get("loss_scale"), not content, content.startswith("<think>")
+
+
+def _difference(seen: bytes, parts: list[bytes], marks: list[tuple[int, Piece | None]]) -> tuple[int, str]:
+    """The message in which the token stream first differs from the record, and how."""
+    at = 0
+    for part, (message, _) in zip(parts, marks, strict=True):
+        if not seen.startswith(part, at):
+            common = next((n for n in range(len(part)) if seen[at : at + n + 1] != part[: n + 1]), len(part))
+            there, here = seen[at + common : at + common + 40], part[common : common + 40]
+            text = f"the trainer sees {there.decode(errors='replace')!r} where the record has {here.decode(errors='replace')!r}"
+            return message, text
+        at += len(part)
+    return marks[-1][0], f"the trainer sees more text: {seen[at : at + 40].decode(errors='replace')!r}"
