@@ -1,0 +1,254 @@
+"""From a config and a machine to the exact words that start ms-swift: nothing is imported, nothing is started here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.backend.cluster import Place, find_place, free_port
+from swiftagent.backend.machine import Machine, trainer_entry
+from swiftagent.checks.model_files import read_object
+from swiftagent.config import Config
+from swiftagent.errors import RowError
+from swiftagent.jsonl import parse_json
+from swiftagent.shipped import find
+from swiftagent.trainer_models import KnownModel, known_model
+from swiftagent.trainer_options import as_words
+
+PLUGIN = Path(__file__).parent / "trainer_plugin" / "swiftagent_trainer_plugin.py"
+DEFAULT_SEQUENCES = 16  # ms-swift's own default
+FLASH = "flash_attn"
+HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
+FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What will be started. `env` is what is added to the environment; `notes` say what was decided, `warnings` what is off."""
+
+    argv: list[str]
+    env: dict[str, str]
+    options: dict[str, Any]
+    device: str  # "cpu" | "gpu"
+    processes: int  # on this node
+    nodes: int
+    batch: int  # sequences a process holds at once
+    accumulation: int
+    sequences_per_step: int
+    notes: list[str]
+    warnings: list[str]
+
+
+class _Draft(msgspec.Struct):
+    options: dict[str, Any]
+    notes: list[str] = []
+    warnings: list[str] = []
+
+
+def plan(config: Config, machine: Machine, folder: Path, *, as_configured: bool = False, resume: str = "") -> Plan:
+    """Plan the launch on this machine; `as_configured` plans for the GPUs the config names although they are not here.
+
+    Raises ConfigError where several nodes are asked for and cannot be found.
+    """
+    place = find_place(config)
+    gpus = _gpus_to_use(config, machine, as_configured)
+    processes = gpus or config.cpu_processes
+    model = known_model(config.model, config.train, _config_json(config.model))
+    draft = _Draft(_own_options(config, folder, model))
+    _choose_precision(config, draft, on_gpu=gpus > 0)
+    _choose_kernels(config, machine, draft, model, on_gpu=gpus > 0)
+    if gpus < (config.gpus or 0):
+        here = f"{gpus} GPUs" if gpus else f"the CPU ({processes} process{'es' if processes > 1 else ''})"
+        draft.warnings.append(f"gpus: {config.gpus} asked for, {len(machine.gpus)} here; training on {here}")
+    elif config.gpus is None and not gpus:
+        draft.warnings.append("no GPU here; training on the CPU")
+    batch, accumulation, sequences = _batch(config, draft, processes * place.nodes)
+    options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
+    if resume:
+        options["resume_from_checkpoint"] = resume
+    return Plan(
+        argv=[*_launcher(place, processes, options), *[word for item in options.items() for word in as_words(*item)]],
+        env=_environment(machine, gpus, processes),
+        options=options,
+        device="gpu" if gpus else "cpu",
+        processes=processes,
+        nodes=place.nodes,
+        batch=batch,
+        accumulation=accumulation,
+        sequences_per_step=sequences,
+        notes=draft.notes,
+        warnings=draft.warnings,
+    )
+
+
+def local_files(entries: tuple[str, ...]) -> list[Path]:
+    """The files among `data` entries; hub ids are left out. `FILE#100` (ms-swift's sampling) names FILE."""
+    paths = [find(entry if Path(entry).exists() else entry.rpartition("#")[0] or entry) for entry in entries]
+    return [path for entry, path in zip(entries, paths, strict=True) if not is_hub_id(entry)]
+
+
+def is_hub_id(entry: str) -> bool:
+    """Whether an entry names a data set or model of a hub rather than a file: `owner/name`, `ms::...`, `hf::...`."""
+    name = entry.rpartition("#")[0] or entry
+    if find(name).exists() or find(entry).exists():
+        return False
+    if name.startswith(("ms::", "hf::", "ms:", "hf:")):
+        return True
+    suffix = Path(name).suffix.lower()
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and suffix not in (".jsonl", ".json", ".csv", ".txt")
+
+
+def validation_files(config: Config) -> tuple[str, ...]:
+    """`val` as given, else `x.val.jsonl` beside each `x.jsonl` where it exists."""
+    if config.val is not None:
+        return config.val
+    beside = (path.with_name(f"{path.stem}.val{path.suffix}") for path in local_files(config.data))
+    return tuple(str(path) for path in beside if path.is_file())
+
+
+def first_row(path: Path) -> dict[str, Any]:
+    """The first row of a JSONL file; {} where there is none or it cannot be read."""
+    try:
+        with path.open("rb") as lines:
+            line = next((line for line in lines if line.strip()), b"{}")
+        row = parse_json(line)[0]
+    except (OSError, RowError):  # a broken row is the preflight's to tell, with its place
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _config_json(model: str) -> dict[str, Any] | None:
+    path = Path(model) / "config.json"
+    return read_object(path) if path.is_file() else None
+
+
+def _gpus_to_use(config: Config, machine: Machine, as_configured: bool) -> int:
+    if config.gpus is None:
+        return len(machine.gpus)
+    return config.gpus if as_configured else min(config.gpus, len(machine.gpus))
+
+
+def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, Any]:
+    """What ms-swift is told besides the config's own `train:`, which wins wherever both speak."""
+    data = [entry if is_hub_id(entry) else _as_given_or_shipped(entry) for entry in config.data]
+    val = [entry if is_hub_id(entry) else _as_given_or_shipped(entry) for entry in validation_files(config)]
+    files = [path for path in local_files(config.data) if path.is_file()]
+    first = first_row(files[0]) if files else {"channel": ""}  # not made yet: `swiftagent mix` writes channels
+    options: dict[str, Any] = {"model": config.model}
+    if model.model_type and not Path(config.model).name.lower().startswith("checkpoint-"):
+        options |= {"model_type": model.model_type, "template": model.template} if Path(config.model).exists() else {}
+    options["dataset"] = data
+    if val and "split_dataset_ratio" not in config.train:
+        options["val_dataset"] = val
+    options |= {
+        "output_dir": str(folder),
+        "add_version": False,
+        "check_model": False,  # else ms-swift asks the hub about local folders: 7 s offline, the run's settings online
+        "strict": True,  # else rows that fail vanish
+        "disable_tqdm": True,  # the log stays readable; metrics.jsonl has every figure
+    }
+    if "channel" in first:
+        options["enable_channel_loss"] = True
+    if model.thinking and "tools" not in first and not {"enable_thinking", "add_non_thinking_prefix"} & set(config.train):
+        # With the defaults, training puts an empty think block into every turn and inference only into the last.
+        options |= {"add_non_thinking_prefix": False, "enable_thinking": True}
+    options |= config.train
+    options["external_plugins"] = [str(PLUGIN), *config.train.get("external_plugins", [])]
+    options["callbacks"] = ["swiftagent", *config.train.get("callbacks", [])]
+    return options
+
+
+def _as_given_or_shipped(entry: str) -> str:
+    return entry if Path(entry).exists() or "#" in entry else str(find(entry))
+
+
+def _choose_precision(config: Config, draft: _Draft, *, on_gpu: bool) -> None:
+    if on_gpu:
+        return
+    options = draft.options
+    options["use_cpu"] = True
+    half = "deepspeed" in options  # DeepSpeed on a CPU refuses float16, and float32 with ms-swift's settings
+    options |= HALF_PRECISION_CPU if half or options.get("torch_dtype") == "bfloat16" else FULL_PRECISION
+    options.pop("attn_impl", None)
+    options.pop("padding_free", None)
+    options.pop("use_liger_kernel", None)
+    for gone in ("packing", "quant_method", "quant_bits"):
+        if options.pop(gone, None):
+            draft.warnings.append(f"train.{gone} needs a GPU and is left out on the CPU")
+    if config.train.get("torch_dtype") == "float16":
+        draft.warnings.append("train.torch_dtype: float16 does not train on a CPU; float32 is used")
+
+
+def _choose_kernels(config: Config, machine: Machine, draft: _Draft, model: KnownModel, *, on_gpu: bool) -> None:
+    """Flash attention, padding-free and liger where this machine has them and the config does not speak of them."""
+    options = draft.options
+    if not on_gpu:
+        return
+    capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
+    if "torch_dtype" not in options and machine.gpus:
+        options["torch_dtype"] = "bfloat16" if capable else "float16"
+        draft.notes.append(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
+    flash = capable and machine.has("flash-attn")
+    if "attn_impl" not in options and flash:
+        options["attn_impl"] = FLASH
+        draft.notes.append("flash attention: flash-attn is installed")
+    flash_used = str(options.get("attn_impl", "")).startswith("flash")
+    if "padding_free" not in options and flash_used and not options.get("packing") and not model.multimodal:
+        options["padding_free"] = True
+        draft.notes.append("padding-free batches: flash attention takes sequences without padding")
+    if options.get("packing") and not flash_used:
+        draft.warnings.append("train.packing needs flash attention (pip install flash-attn) and attn_impl: flash_attn")
+    # liger's fused loss holds no logits, which the loss per channel and per weight needs
+    if machine.has("liger-kernel") and "use_liger_kernel" not in options and not options.get("enable_channel_loss"):
+        options["use_liger_kernel"] = True
+        draft.notes.append("liger kernels: liger-kernel is installed")
+
+
+def _batch(config: Config, draft: _Draft, processes: int) -> tuple[int, int, int]:
+    """Batch of one process, accumulation, and the sequences of one optimizer step that they make."""
+    options = draft.options
+    replicas = max(1, processes // int(options.get("sequence_parallel_size", 1)))
+    batch = int(options.get("per_device_train_batch_size", 1))
+    given = options.get("gradient_accumulation_steps")
+    if config.sequences_per_step is None and given:
+        return batch, int(given), batch * int(given) * replicas
+    wanted = config.sequences_per_step or DEFAULT_SEQUENCES
+    if batch * replicas > wanted:
+        smaller = max(1, wanted // replicas)
+        draft.notes.append(f"batch {smaller} instead of {batch} a process: {wanted} sequences a step on {replicas} processes")
+        batch = smaller
+    accumulation = max(1, round(wanted / (batch * replicas)))
+    sequences = batch * accumulation * replicas
+    if sequences != wanted:
+        draft.warnings.append(
+            f"sequences_per_step: {wanted} is no multiple of {batch} x {replicas} processes; {sequences} a step are used"
+        )
+    return batch, accumulation, sequences
+
+
+def _launcher(place: Place, processes: int, options: dict[str, Any]) -> list[str]:
+    """The words before the options. One process needs no torchrun, unless DeepSpeed or FSDP wants a process group."""
+    entry = trainer_entry() or "swift/cli/sft.py"
+    if processes * place.nodes == 1 and not options.get("deepspeed") and not options.get("fsdp"):
+        return [sys.executable, entry]
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    if place.nodes > 1:
+        words += ["--nnodes", str(place.nodes), "--node_rank", str(place.rank)]
+    return [*words, "--master_addr", place.address, "--master_port", str(place.port or free_port()), entry]
+
+
+def _environment(machine: Machine, gpus: int, processes: int) -> dict[str, str]:
+    env = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    if gpus:
+        chosen = [str(gpu.index) for gpu in machine.gpus[:gpus]]
+        if 0 < len(chosen) < len(machine.gpus) or "CUDA_VISIBLE_DEVICES" in os.environ:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
+        env["PYTORCH_CUDA_ALLOC_CONF"] = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    else:
+        env["CUDA_VISIBLE_DEVICES"] = ""
+    if "OMP_NUM_THREADS" not in os.environ:
+        env["OMP_NUM_THREADS"] = str(max(1, machine.cpus // processes)) if not gpus else "1"
+    return env

@@ -1,0 +1,124 @@
+"""What this machine has, found without importing torch: GPUs by nvidia-smi, packages by their metadata."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+PACKAGES = ("ms-swift", "torch", "transformers", "peft", "modelscope", "deepspeed", "datasets", "accelerate")
+OPTIONAL_PACKAGES = ("flash-attn", "liger-kernel", "bitsandbytes", "wandb", "swanlab", "tensorboard", "vllm")
+GIB = 1 << 30
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """One visible GPU. Memory in bytes; `capability` as (8, 0)."""
+
+    index: int
+    name: str
+    total: int
+    free: int
+    capability: tuple[int, int]
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Plain facts that a launch is planned from; a test makes its own."""
+
+    gpus: tuple[Gpu, ...] = ()
+    driver: str = ""
+    cpus: int = 1
+    memory: int = 0  # bytes of host memory available
+    packages: dict[str, str] = {}
+
+    def has(self, package: str) -> bool:
+        return package in self.packages
+
+
+def look() -> Machine:
+    """The machine as it is now. Never fails: what cannot be seen is absent."""
+    gpus, driver = _gpus()
+    return Machine(gpus, driver, os.cpu_count() or 1, _free_memory(), packages())
+
+
+@lru_cache
+def packages() -> dict[str, str]:
+    """Version of every installed package that matters here."""
+    found = {}
+    for name in (*PACKAGES, *OPTIONAL_PACKAGES):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def trainer_entry() -> str:
+    """The file that `swift sft` itself runs under torchrun; found without importing ms-swift. "" where it is not installed."""
+    spec = importlib.util.find_spec("swift")
+    if spec is None or not spec.submodule_search_locations:
+        return ""
+    return str(Path(next(iter(spec.submodule_search_locations))) / "cli" / "sft.py")
+
+
+def describe() -> dict[str, str]:
+    """What is written into a run folder, so that a run can be told apart from another machine's."""
+    return {"python": platform.python_version(), "platform": platform.platform(), **packages()}
+
+
+def _gpus() -> tuple[tuple[Gpu, ...], str]:
+    if not shutil.which("nvidia-smi"):
+        return (), ""
+    fields = "index,name,memory.total,memory.free,compute_cap,driver_version,uuid"
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return (), ""
+    gpus, driver, uuids = [], "", {}
+    for line in done.stdout.splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) != 7 or not cells[0].isdigit():
+            continue
+        index, name, total, free, capability, driver, uuid = cells
+        major, _, minor = capability.partition(".")
+        level = (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+        megabytes = [int(cell) if cell.isdigit() else 0 for cell in (total, free)]
+        gpus.append(Gpu(int(index), name, megabytes[0] << 20, megabytes[1] << 20, level))
+        uuids[uuid] = int(index)
+    return _visible(gpus, uuids), driver
+
+
+def _visible(gpus: list[Gpu], uuids: dict[str, int]) -> tuple[Gpu, ...]:
+    """CUDA_VISIBLE_DEVICES as CUDA reads it: it ends at the first entry that names no GPU."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return tuple(gpus)
+    by_index = {gpu.index: gpu for gpu in gpus}
+    visible = []
+    for word in filter(None, (word.strip() for word in listed.split(","))):
+        index = int(word) if word.isdigit() else uuids.get(word, -1)
+        if index not in by_index:
+            break
+        visible.append(by_index[index])
+    return tuple(visible)
+
+
+def _free_memory() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError):
+        pass
+    return 0

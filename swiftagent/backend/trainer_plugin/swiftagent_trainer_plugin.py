@@ -1,0 +1,157 @@
+"""Runs inside every ms-swift process of a run (`--external_plugins`): counts the rows that were really loaded, writes
+metrics.jsonl, saves and stops when asked to, refuses code from a model's repository.
+
+It lies in a folder of its own because ms-swift puts the folder of a plugin first on sys.path. It reads what it needs from
+`plugin.json` in the run folder, which is the trainer's output_dir.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import json
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from swift.callbacks import TrainerCallback, callbacks_map
+from swift.dataset import utils as dataset_utils
+from swift.model import model_meta
+from swift.template import MaxLengthError
+
+too_long: collections.Counter[str] = collections.Counter()  # channel: rows that ms-swift would have dropped in silence
+
+
+def die_with_the_launcher() -> None:
+    """A killed launcher must not leave a trainer behind that still writes into the run folder."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def count_rows_that_are_too_long() -> None:
+    """With `strict`, ms-swift stops at the first row over max_length; without, it drops such rows in silence. Here they are counted."""
+    encode = dataset_utils.AddLengthPreprocessor.preprocess
+
+    def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            return encode(self, row)
+        except MaxLengthError:
+            too_long[str(row.get("channel") or "")] += 1
+            return None
+
+    dataset_utils.AddLengthPreprocessor.preprocess = preprocess
+
+
+def refuse_code_from_the_model() -> None:
+    """ms-swift always trusts a model's own code; without `trust_remote_code: true` such a folder is refused before it is loaded."""
+    read_info = model_meta._get_model_info
+
+    def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
+        if not _settings_from_argv().get("trust_remote_code"):
+            folder = Path(model_dir)
+            config = folder / "config.json"
+            mapped = config.is_file() and "auto_map" in json.loads(config.read_text(encoding="utf-8"))
+            if mapped or any(folder.glob("*.py")):
+                raise SystemExit(f"swiftagent: {model_dir} holds code of its own; trust_remote_code: true runs it")
+        return read_info(model_dir, *args, **kwargs)
+
+    model_meta._get_model_info = checked
+
+
+def _settings_from_argv() -> dict[str, Any]:
+    folder = sys.argv[sys.argv.index("--output_dir") + 1] if "--output_dir" in sys.argv else ""
+    path = Path(folder) / "plugin.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+class RunFolder(TrainerCallback):
+    """Writes what happens into the run folder, and stops at a step's end when the launcher asks."""
+
+    def __init__(self, args: Any, trainer: Any) -> None:
+        super().__init__(args, trainer)
+        self.folder = Path(args.output_dir)
+        self.tokens_per_step = 0.0
+        self.last: tuple[int, float] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # A request of an earlier run in this folder is void.
+        if state.is_world_process_zero:
+            (self.folder / "stop-requested").unlink(missing_ok=True)
+        rows, tokens = _rows_and_tokens(self.trainer.train_dataset)
+        sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        self.tokens_per_step = tokens / rows * sequences if rows else 0.0
+        if not state.is_world_process_zero:
+            return
+        val_rows, _ = _rows_and_tokens(self.trainer.eval_dataset)
+        loaded = {
+            "rows": rows,
+            "tokens": tokens,
+            "val_rows": val_rows,
+            "max_steps": state.max_steps,
+            "epochs": args.num_train_epochs,
+        }
+        loaded |= {"too_long": dict(too_long), "sequences_per_step": sequences, "started_at_step": state.global_step}
+        _write(self.folder / "loaded.json", loaded)
+        self.last = (state.global_step, time.time())
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        now = time.time()
+        line = {"step": state.global_step, "max_steps": state.max_steps, "time": round(now, 3)}
+        line |= {key: value for key, value in logs.items() if isinstance(value, (int, float))}
+        if "loss" in logs and self.last and state.global_step > self.last[0]:
+            step, then = self.last
+            line["tokens_per_second"] = round(self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1)
+        if "loss" in logs:
+            self.last = (state.global_step, now)
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+        loss = logs.get("loss", logs.get("eval_loss", 0.0))
+        if isinstance(loss, float) and not math.isfinite(loss):
+            raise SystemExit(f"swiftagent: the loss is {loss} at step {state.global_step}")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if _agreed((self.folder / "stop-requested").exists()):
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def _agreed(asked: bool) -> bool:
+    """What rank 0 sees, for all: ranks that stop at different steps would wait for each other for ever."""
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+        return asked
+    on_gpu = dist.get_backend() == "nccl"
+    flag = torch.tensor([int(asked)], device=f"cuda:{torch.cuda.current_device()}" if on_gpu else "cpu")
+    dist.broadcast(flag, 0)
+    return bool(flag.item())
+
+
+def _rows_and_tokens(dataset: Any) -> tuple[int, int]:
+    """Rows that training will see, and their tokens where ms-swift counted them."""
+    if dataset is None or not hasattr(dataset, "__len__"):
+        return 0, 0
+    inner = getattr(dataset, "dataset", dataset)
+    inner = getattr(inner, "dataset", inner)
+    lengths = inner["lengths"] if hasattr(inner, "column_names") and "lengths" in inner.column_names else []
+    tokens = sum(max(length) if isinstance(length, list) else length for length in lengths)
+    return len(dataset), int(tokens)
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+die_with_the_launcher()
+count_rows_that_are_too_long()
+refuse_code_from_the_model()
+callbacks_map["swiftagent"] = RunFolder

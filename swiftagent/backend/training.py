@@ -1,0 +1,172 @@
+"""A run from a checked config to its last line: preflight, launch, what is said on the way, how it ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from swiftagent import config as configs
+from swiftagent.backend import preflight
+from swiftagent.backend.launch import Plan, plan
+from swiftagent.backend.machine import Machine, describe, look
+from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, now
+from swiftagent.backend.trainer import Follower, Outcome, finish, train
+from swiftagent.config import Config
+from swiftagent.console import say, warn
+from swiftagent.errors import LaunchError, SetupError
+from swiftagent.jsonl import whole_file, write_json
+from swiftagent.training_view import loaded_line, metric_line, too_long_line
+
+INTERRUPTED = 130
+
+
+def start(config: Config, *, as_json: bool, quiet: bool) -> int:
+    """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training fails."""
+    machine = look()
+    _check(config, machine, quiet=quiet)
+    run = new_run(Path(config.runs), config.name or Path(config.path).stem)
+    planned = plan(config, machine, run.folder)
+    return _train(config, planned, run, as_json=as_json, quiet=quiet)
+
+
+def resume(name: str, overrides: list[str], *, as_json: bool, quiet: bool) -> int:
+    """Go on with a run from its last complete checkpoint, in its own folder."""
+    root = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
+    run = find_run(name, root) if name else _newest_unfinished(root)
+    if run.alive():
+        raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
+    config = configs.load(run.folder / "config.yaml", overrides)
+    checkpoint = run.checkpoint_last
+    if checkpoint is None and not quiet:
+        warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
+    machine = look()
+    _check(config, machine, quiet=quiet)
+    planned = plan(config, machine, run.folder, resume=str(checkpoint or ""))
+    _forget_metrics_after(run, _step(checkpoint))
+    if checkpoint and not quiet:
+        say(f"resuming {run.folder} from step {_step(checkpoint)}")
+    return _train(config, planned, run, as_json=as_json, quiet=quiet)
+
+
+def _newest_unfinished(root: str) -> Run:
+    for run in all_runs(root):
+        if run.state != "done":
+            return run
+    raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
+
+
+def _check(config: Config, machine: Machine, *, quiet: bool) -> None:
+    problems = preflight.quick_problems(config, machine)
+    if config.preflight != "off" and not problems:
+        began = time.monotonic()
+        problems += preflight.data_problems(config)
+        if not quiet:
+            say(f"preflight ({config.preflight}): {time.monotonic() - began:.1f} s; preflight=off leaves it out")
+    if problems:
+        raise SetupError("\nerror: ".join(problems))
+
+
+def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: bool) -> int:
+    _write_down(config, planned, run)
+    for note in planned.notes if not quiet else ():
+        say(note)
+    for warning in planned.warnings:
+        warn(warning)
+    if not quiet:
+        say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
+    outcome = train(planned, run, _View(config, quiet=quiet))
+    finish(run, outcome)
+    return _tell(run, outcome, as_json=as_json)
+
+
+def _write_down(config: Config, planned: Plan, run: Run) -> None:
+    """The resolved config, the command and the environment, before the first process starts."""
+    with whole_file(run.folder / "config.yaml") as out:
+        head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
+        out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
+    write_json(run.folder / "plugin.json", {"trust_remote_code": config.trust_remote_code})
+    run.update(
+        state="running",
+        started=run.record.get("started") or now(),
+        ended=None,
+        exit_code=None,
+        cause="",
+        config=_plain(config),
+        command=planned.argv,
+        environment=planned.env,
+        versions=describe(),
+        sequences_per_step=planned.sequences_per_step,
+        device=planned.device,
+        processes=planned.processes,
+        nodes=planned.nodes,
+        warnings=planned.warnings,
+        checkpoint_best="",
+        checkpoint_last="",
+        **identity(),
+    )
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(config.as_dict()))
+
+
+def _shape(planned: Plan) -> str:
+    where = "GPU" if planned.device == "gpu" else "CPU process"
+    count = planned.processes * planned.nodes
+    plural = ("s" if where == "GPU" else "es") if count > 1 else ""
+    return (
+        f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step "
+        f"(batch {planned.batch} x accumulation {planned.accumulation} x {count})"
+    )
+
+
+class _View(Follower):
+    def __init__(self, config: Config, *, quiet: bool) -> None:
+        self.config, self.quiet = config, quiet
+
+    def loaded(self, loaded: dict[str, Any]) -> None:
+        line = too_long_line(loaded, self.config.train.get("max_length"))
+        if line:
+            warn(line)
+        if not self.quiet:
+            say(loaded_line(loaded))
+
+    def metric(self, line: dict[str, Any]) -> None:
+        text = metric_line(line)
+        if text and not self.quiet:
+            say(text)
+
+    def asked_to_stop(self, times: int) -> None:
+        say("stopping: a checkpoint is saved at the end of this step; again ends it at once" if times == 1 else "ending at once")
+
+
+def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"run": str(run.folder), **run.record}, ensure_ascii=False))
+    if outcome.state == "failed":
+        raise LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / 'log.txt'})")
+    if outcome.state == "interrupted":
+        last = run.checkpoint_last
+        kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
+        warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` goes on")
+        return INTERRUPTED
+    best = run.checkpoint_best
+    say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
+    if best:
+        say(f"next: swiftagent infer --react --model {best}" if run.tuner == "full" else "next: swiftagent infer --react")
+    return 0
+
+
+def _step(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+
+
+def _forget_metrics_after(run: Run, step: int) -> None:
+    """Steps after the checkpoint are trained again; each is to stand in metrics.jsonl once."""
+    kept = [line for line in run.metrics() if int(line.get("step", 0)) <= step]
+    with whole_file(run.folder / "metrics.jsonl") as out:
+        out.writelines(json.dumps(line).encode() + b"\n" for line in kept)

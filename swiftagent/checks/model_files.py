@@ -1,0 +1,118 @@
+"""A model folder before it is loaded: complete, readable, with a tokenizer, and without code of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken", "tokenizer_config.json")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.pt")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file as an object; {} where it is missing, broken or something else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[str]:
+    """What is wrong with a local model folder; nothing is said of a hub id, which is only known once it is downloaded."""
+    folder = Path(model)
+    if not folder.exists():
+        return [] if looks_like_hub_id(model) else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
+    if not folder.is_dir():
+        return [f"{place}: model: {model}: a file; a folder with config.json, weights and tokenizer is wanted"]
+    if (folder / "adapter_config.json").is_file():
+        base = read_object(folder / "adapter_config.json").get("base_model_name_or_path", "its base")
+        return [f"{place}: model: {model}: an adapter; give model: {base} and train.adapters: {model}"]
+    problems = [*_config_problems(folder), *_tokenizer_problems(folder), *_weight_problems(folder)]
+    if not trust_remote_code and (code := own_code(folder)):
+        problems.append(f"holds code of its own ({code}), which loading would run; trust_remote_code: true allows it")
+    return [f"{place}: model: {model}: {problem}" for problem in problems]
+
+
+def looks_like_hub_id(model: str) -> bool:
+    """owner/name, and not a path."""
+    return model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/")
+
+
+def own_code(folder: Path) -> str:
+    """What in a model folder would be run on loading: a `.py` file or an `auto_map`; "" where nothing is."""
+    files = sorted(path.name for path in folder.glob("*.py"))
+    if files:
+        return ", ".join(files[:3])
+    for name in ("config.json", "tokenizer_config.json"):
+        if "auto_map" in read_object(folder / name):
+            return f"auto_map in {name}"
+    return ""
+
+
+def adapter_problems(adapter: str, model: str, place: str) -> list[str]:
+    """An adapter folder that is incomplete or was trained on another base."""
+    folder = Path(adapter)
+    if not folder.exists():
+        return [] if looks_like_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
+    config = read_object(folder / "adapter_config.json")
+    if not config:
+        return [f"{place}: adapters: {adapter}: no adapter_config.json in it; it is no adapter"]
+    base = str(config.get("base_model_name_or_path") or "")
+    if base and not _same_model(base, model):
+        return [f"{place}: adapters: {adapter}: trained on {base}, not on {model}; give model: {base}"]
+    return []
+
+
+def _same_model(left: str, right: str) -> bool:
+    names = {path.rstrip("/").rsplit("/", 1)[-1].replace("___", ".").lower() for path in (left, right)}
+    return len(names) == 1 or Path(left).resolve() == Path(right).resolve()
+
+
+def _config_problems(folder: Path) -> list[str]:
+    path = folder / "config.json"
+    if not path.is_file():
+        return ["no config.json in it; download the model again, whole"]
+    return [] if read_object(path) else ["config.json is not JSON; download the model again"]
+
+
+def _tokenizer_problems(folder: Path) -> list[str]:
+    present = [name for name in TOKENIZER_FILES if (folder / name).is_file() or list(folder.glob("*.tiktoken"))]
+    if not present or present == ["tokenizer_config.json"]:
+        return ["no tokenizer in it (tokenizer.json or tokenizer.model); copy it from the base model"]
+    if (folder / "tokenizer.json").is_file() and not read_object(folder / "tokenizer.json"):
+        return ["tokenizer.json is not JSON; download it again"]
+    return []
+
+
+def _weight_problems(folder: Path) -> list[str]:
+    indexes = [*folder.glob("*.safetensors.index.json"), *folder.glob("pytorch_model.bin.index.json")]
+    wanted = {name for index in indexes for name in shards(index)}
+    missing = sorted(name for name in wanted if not (folder / name).is_file())
+    if missing:
+        return [f"{len(missing)} of {len(wanted)} weight files are missing ({missing[0]}); download them again"]
+    if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
+        return ["no weights in it (*.safetensors); download the model again, whole"]
+    faults = [(path.name, fault) for path in sorted(folder.glob("*.safetensors")) if (fault := safetensors_fault(path))]
+    return [f"{name} is {fault}; download it again" for name, fault in faults]
+
+
+def shards(index: Path) -> set[str]:
+    """File names that a weights index names."""
+    return set(map(str, (read_object(index).get("weight_map") or {}).values()))
+
+
+def safetensors_fault(path: Path) -> str:
+    """What is wrong with a safetensors file, by its header against its size; "" where nothing is."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > size:
+                return "truncated"
+            header = json.loads(file.read(length))
+        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unreadable"
+    return f"truncated ({size:,} of {8 + length + end:,} bytes)" if 8 + length + end > size else ""

@@ -1,0 +1,87 @@
+"""Train from one YAML: what would fail is told first, then `swift sft` runs under torchrun, and the run can be read and resumed.
+
+swiftagent sft configs/qwen7b_agent.yaml
+swiftagent sft configs/qwen7b_agent.yaml learning_rate=1e-4 gpus=2
+swiftagent sft configs/qwen7b_agent.yaml --dry-run
+swiftagent sft --resume [NAME]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from swiftagent.config import Config, load
+from swiftagent.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="CONFIG key=value", help="the config, then settings that override it")
+    parser.add_argument("--dry-run", action="store_true", help="print the exact command and environment, and start nothing")
+    parser.add_argument(
+        "--resume", nargs="?", const="", metavar="NAME", help="go on with a run from its last complete checkpoint"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result (or the planned command) as one JSON object")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong and where the result is")
+
+
+def run(args: argparse.Namespace) -> int:
+    words: list[str] = args.words
+    if args.resume and "=" in args.resume:  # `sft --resume key=value` resumes the newest run
+        words, args.resume = [args.resume, *words], ""
+    if args.resume is None and (not words or "=" in words[0]):
+        raise ConfigError("which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones")
+    if args.dry_run:
+        return _dry_run(load(words[0], words[1:]), as_json=args.json)
+    from swiftagent.backend import training
+
+    if args.resume is not None:
+        return training.resume(args.resume, words, as_json=args.json, quiet=args.quiet)
+    return training.start(load(words[0], words[1:]), as_json=args.json, quiet=args.quiet)
+
+
+def _dry_run(config: Config, *, as_json: bool) -> int:
+    from swiftagent.backend import preflight
+    from swiftagent.backend.launch import plan
+    from swiftagent.backend.machine import look
+    from swiftagent.backend.runs import next_name
+
+    machine = look()
+    folder = next_name(Path(config.runs), config.name or Path(config.path).stem)
+    planned = plan(config, machine, folder, as_configured=True)
+    for note in planned.notes:
+        print(note, file=sys.stderr)
+    for warning in [*planned.warnings, *preflight.what_is_missing(config, machine)]:
+        print(f"warning: {warning}", file=sys.stderr)
+    if as_json:
+        facts = {
+            "command": planned.argv,
+            "environment": planned.env,
+            "folder": str(folder),
+            "device": planned.device,
+            "processes": planned.processes,
+            "nodes": planned.nodes,
+            "batch": planned.batch,
+            "accumulation": planned.accumulation,
+            "sequences_per_step": planned.sequences_per_step,
+        }
+        print(json.dumps(facts, ensure_ascii=False))
+        return 0
+    for name, value in planned.env.items():
+        print(f"{name}={shlex.quote(value)} \\")
+    print(_as_shell(planned.argv))
+    return 0
+
+
+def _as_shell(argv: list[str]) -> str:
+    """The command with one option a line, as it can be pasted."""
+    lines = [""]
+    for word in argv:
+        if word.startswith("--") or word.endswith("sft.py"):
+            lines.append("  " + shlex.quote(word))
+        else:
+            lines[-1] += " " + shlex.quote(word)
+    return " \\\n".join(lines).lstrip()

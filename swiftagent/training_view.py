@@ -1,0 +1,70 @@
+"""What a person sees of a run while it goes: plain lines that read as well in a log file as on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def loaded_line(loaded: dict[str, Any]) -> str:
+    """What ms-swift really loaded."""
+    rows, tokens, steps = int(loaded["rows"]), int(loaded.get("tokens") or 0), int(loaded["max_steps"])
+    parts = [f"{rows:,} rows loaded"]
+    if tokens:
+        parts.append(f"{tokens:,} tokens")
+    if loaded.get("val_rows"):
+        parts.append(f"{loaded['val_rows']:,} validation rows")
+    parts.append(f"{steps:,} steps of {loaded['sequences_per_step']} sequences")
+    return ", ".join(parts)
+
+
+def too_long_line(loaded: dict[str, Any], max_length: object) -> str:
+    """Rows that ms-swift leaves out for their length, by channel; "" where there are none."""
+    counts: dict[str, int] = loaded.get("too_long") or {}
+    if not counts:
+        return ""
+    channels = ", ".join(f"{count:,} {name or 'without a channel'}" for name, count in sorted(counts.items()))
+    limit = f"max_length {max_length}" if max_length else "the model's length"
+    return f"{sum(counts.values()):,} rows are longer than {limit} and left out ({channels}); raise train.max_length to keep them"
+
+
+def metric_line(line: dict[str, Any]) -> str:
+    """One line of metrics.jsonl for people; "" where it says nothing new."""
+    evaluated = "eval_loss" in line
+    if not evaluated and "loss" not in line:
+        return ""
+    parts = [f"step {line['step']}/{line['max_steps']}"]
+    prefix = "eval_" if evaluated else ""
+    parts.append(f"{prefix}loss {line[prefix + 'loss']:.4f}")
+    parts += [f"{name} {value:.4f}" for name, value in channel_losses(line).items()]
+    if line.get("tokens_per_second"):
+        parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
+    if line.get("memory(GiB)"):
+        parts.append(f"{line['memory(GiB)']:.1f} GiB")
+    left = seconds_left(line)
+    if left is not None and not evaluated:
+        parts.append(f"{duration(left)} left")
+    return "  ".join(parts)
+
+
+def channel_losses(line: dict[str, Any]) -> dict[str, float]:
+    """Loss of each channel in one line of metrics: ms-swift logs `loss_CHANNEL`, in evaluation `eval_loss_CHANNEL`."""
+    found = {}
+    for key, value in line.items():
+        name = key.removeprefix("eval_").removeprefix("loss_")
+        if name != key.removeprefix("eval_") and name != "None":
+            found[name] = float(value)
+    return found
+
+
+def seconds_left(line: dict[str, Any]) -> float | None:
+    """Seconds to the last step at the run's own pace."""
+    pace = line.get("train_speed(s/it)")
+    return None if not pace else float(pace) * max(0, int(line["max_steps"]) - int(line["step"]))
+
+
+def duration(seconds: float) -> str:
+    """1h05m, 4m10s, 12s."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
