@@ -1,0 +1,64 @@
+"""The same scores apart by tool, by what training has seen, by language, and by the number of tools and turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from swiftagent.react import language_of
+from swiftagent.score import CALL_METRICS, Metrics, StepScore
+from swiftagent.statistics import Ratios
+from swiftagent.trajectory import Call, Question
+
+Groups = dict[str, dict[str, Metrics]]  # "tool" -> "weather" -> metrics
+RESAMPLES = 400  # of a group: there are many of them
+
+
+def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 30) -> Groups:
+    """Metrics by group. `seen_tools`: the tools called in training, where that is known. Of tools, the `largest` groups."""
+    keys: dict[str, Callable[[StepScore], str | None]] = {
+        "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
+        "language": lambda score: _language(score),
+        "tools": lambda score: _range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None,
+        "turn": lambda score: _range(sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)),
+        "call of the row": lambda score: _range(1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)),
+    }
+    if seen_tools is not None:
+        keys["tool in training"] = lambda score: _seen(score, seen_tools)
+    return {name: _by(scores, key, largest) for name, key in keys.items()}
+
+
+def _by(scores: Iterable[StepScore], key: Callable[[StepScore], str | None], largest: int) -> dict[str, Metrics]:
+    groups: dict[str, list[StepScore]] = {}
+    for score in scores:
+        name = key(score)
+        if name is not None:
+            groups.setdefault(name, []).append(score)
+    chosen = sorted(groups, key=lambda name: -len(groups[name]))[:largest]
+    return {name: _metrics(groups[name]) for name in sorted(chosen)}
+
+
+def _metrics(scores: list[StepScore]) -> Metrics:
+    ratios = Ratios(CALL_METRICS)
+    for score in scores:
+        ratios.add(score.step.row, score.parts)
+    return {name: found for name, found in ratios.estimates(resamples=RESAMPLES).items() if found.n}
+
+
+def _language(score: StepScore) -> str:
+    return language_of(next((event.text for event in score.step.context if isinstance(event, Question)), ""))
+
+
+def _seen(score: StepScore, seen: set[str]) -> str | None:
+    if not score.step.calls:
+        return None
+    return "seen" if all(call.tool in seen for call in score.step.calls) else "unseen"
+
+
+def _range(number: int, edges: tuple[int, ...]) -> str:
+    """The range that a number falls into: "1", "2-3", "21+"; padded so that text sorts as numbers do."""
+    low = 0
+    for edge in edges:
+        if number <= edge:
+            return f"{edge:>2}" if edge == low + 1 else f"{low + 1:>2}-{edge}"
+        low = edge
+    return f"{low + 1:>2}+"
