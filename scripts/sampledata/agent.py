@@ -103,7 +103,7 @@ def image_name(rng: random.Random) -> str:
 def offer(needed: list[str], rng: random.Random) -> list[str]:
     """The tools that a row shows: the needed ones and a few others, in any order."""
     others = [name for name in TOOLS if name not in needed]
-    shown = needed + rng.sample(others, rng.choice([0, 1, 1, 2]) if needed else rng.choice([1, 1, 2]))
+    shown = needed + rng.sample(others, rng.choice([0, 0, 1, 1, 2]) if len(needed) == 1 else 1)
     rng.shuffle(shown)
     return shown
 
