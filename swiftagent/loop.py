@@ -255,7 +255,8 @@ def _ask_for_the_answer(
     turn.stopped_by = reason
     room = msgspec.structs.replace(limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS)
     written = yield from _generate(before, turn, room, protocol, protocol.final_prefix)
-    step = protocol.read(protocol.final_prefix + written.text)
+    begins_anew = _REACT_START.match(written.text) is not None
+    step = protocol.read(written.text if begins_anew else protocol.final_prefix + written.text)
     if written.ended_by == "interrupt" or not step.answer:
         return turn
     return (yield from _answered(turn, "", step.answer, reason))

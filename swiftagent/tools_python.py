@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +65,8 @@ class PythonFile:
 
     def close(self) -> None:
         worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-        for pipe in (worker.stdin, worker.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        if worker is not None:
+            _end(worker)
 
     def _start(self) -> dict[str, Any]:
         package = str(Path(__file__).resolve().parent.parent)
@@ -84,6 +78,7 @@ class PythonFile:
             env=scrubbed_environment(self.options.environment),
             start_new_session=True,  # Ctrl-C stops the step, not the worker; and its children end with it
         )
+        weakref.finalize(self, _end, self._worker)  # no worker outlives its file, whoever forgets to close it
         return self._ask(b"", _IMPORT_SECONDS)
 
     def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
@@ -110,6 +105,17 @@ class PythonFile:
             raise
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _read_line(descriptor: int, deadline: float) -> bytes:
