@@ -105,6 +105,7 @@ class Toolbox:
         self.tools = _named_apart(self.sources)
         self._by_name = {tool.spec.name: tool for tool in self.tools}
         self._secrets = secrets_of(os.environ)
+        self._canned = _canned_results(options.mock)
 
     @property
     def specs(self) -> tuple[Tool, ...]:
@@ -113,11 +114,8 @@ class Toolbox:
     def call(self, call: Call) -> ToolResult:
         """Run one call. Raises NoCode where a person has to answer; every other failure is a result."""
         started = time.monotonic()
-        tool = self._by_name.get(call.tool)
-        if tool is None:
-            raise NoCode(f"{call.tool} has no code behind it")
         try:
-            text = result_text(tool.source.call(tool.inner, call.arguments if isinstance(call.arguments, dict) else {}))
+            text = result_text(self._run(call))
             error = ""
         except NoCode:
             raise
@@ -126,6 +124,18 @@ class Toolbox:
             text = f"Error: {error}"
         seconds = time.monotonic() - started
         return ToolResult(self._shown(text), self._shown(error), seconds)
+
+    def _run(self, call: Call) -> Json:
+        arguments = call.arguments if isinstance(call.arguments, dict) else {}
+        tool = self._by_name.get(call.tool)
+        try:
+            if tool is None:
+                raise NoCode(f"{call.tool} has no code behind it")
+            return tool.source.call(tool.inner, arguments)
+        except NoCode:
+            if self._canned is not None and call.tool in self._canned:
+                return self._canned.call(call.tool, arguments)
+            raise
 
     def _shown(self, text: str) -> str:
         text = without_secrets(without_surrogates(text), self._secrets)
@@ -143,6 +153,14 @@ class Toolbox:
         self.close()
 
 
+def _canned_results(path: str) -> Any:
+    if not path:
+        return None
+    from swiftagent.tools_declared import CannedResults
+
+    return CannedResults(path)
+
+
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
     """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the others."""
     sources: list[Source] = []
@@ -155,11 +173,14 @@ def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
             problems += error.problems
         except SwiftAgentError as error:
             problems.append(str(error))
-    if problems:
+    try:
+        if problems:
+            raise ConfigError(problems)
+        return Toolbox(sources, options)
+    except ConfigError:
         for source in sources:
             source.close()
-        raise ConfigError(problems)
-    return Toolbox(sources, options)
+        raise
 
 
 def load_tools(words: Sequence[str]) -> list[LoadedTool]:
