@@ -166,12 +166,12 @@ def _flatten(node: yaml.MappingNode, path: str, prefix: str, problems: list[str]
 def _construct(node: yaml.Node, place: str, problems: list[str]) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError) as error:
         problems.append(f"{place}: {getattr(error, 'problem', None) or error}")
         return ""
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What must hold before a run starts: the machine, the packages, the model's files, the data. `sft` runs it, `doctor` shows it."""
+"""What must hold before a run starts: machine, packages, model files, data. `sft` runs it, `doctor` shows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEEDS_PACKAGE = {
 
 
 def quick_problems(config: Config, machine: Machine) -> list[str]:
-    """What costs nothing to find, so that it is looked for even with `preflight: off`: missing files, packages, a bad model folder."""
+    """What costs nothing to find, so that it is looked for even with `preflight: off`: files, packages, a bad model folder."""
     problems = []
     if not trainer_entry():
         problems.append("ms-swift is not installed: pip install 'ms-swift>=4.6.0,<4.7'")

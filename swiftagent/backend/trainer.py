@@ -1,4 +1,4 @@
-"""Starts a planned run, follows it, and writes down how it ended. ms-swift runs in processes of its own; nothing of it is imported."""
+"""Starts a planned run, follows it, and writes down how it ended. ms-swift runs in processes of its own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Follower:
 
 def train(plan: Plan, run: Run, follower: Follower) -> Outcome:
     """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at once."""
-    for leftover in ("loaded.json", "stop-requested"):
+    for leftover in ("loaded.json", "too_long.txt", "stop-requested"):
         (run.folder / leftover).unlink(missing_ok=True)
     try:
         log = (run.folder / "log.txt").open("ab")

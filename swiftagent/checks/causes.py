@@ -64,7 +64,7 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         "no-network",
         r"Max retries exceeded|Temporary failure in name resolution|ConnectionError|Network is unreachable",
-        "the hub cannot be reached: download the model elsewhere and give its folder as model: (MODELSCOPE_ENDPOINT sets a mirror)",
+        "the hub cannot be reached: download the model elsewhere and give its folder as model:",
     ),
     (
         "not-found",

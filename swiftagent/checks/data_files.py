@@ -41,7 +41,8 @@ def missing_files(paths: list[Path], key: str, place: str) -> list[str]:
 
 def read_file(path: Path, *, every_row: bool = True) -> tuple[FileFacts, list[str]]:
     """Read a JSONL file; problems are one line each with file:line. Only the first 1,000 rows where `every_row` is false."""
-    facts, problems = FileFacts(), []
+    facts = FileFacts()
+    problems: list[str] = []
     seen: set[bytes] = set()
     rows = read_lines(path)
     while len(problems) < MOST_PROBLEMS and (every_row or facts.rows < 1_000):

@@ -23,7 +23,7 @@ from swift.dataset import utils as dataset_utils
 from swift.model import model_meta
 from swift.template import MaxLengthError
 
-too_long: collections.Counter[str] = collections.Counter()  # channel: rows that ms-swift would have dropped in silence
+TOO_LONG = "too_long.txt"  # in the run folder, a channel a line: datasets counts in processes of its own
 
 
 def die_with_the_launcher() -> None:
@@ -33,25 +33,27 @@ def die_with_the_launcher() -> None:
 
 
 def count_rows_that_are_too_long() -> None:
-    """With `strict`, ms-swift stops at the first row over max_length; without, it drops such rows in silence. Here they are counted."""
+    """With `strict`, ms-swift stops at the first row over max_length; without, it drops them silently. Here they are counted."""
     encode = dataset_utils.AddLengthPreprocessor.preprocess
 
     def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
         try:
             return encode(self, row)
         except MaxLengthError:
-            too_long[str(row.get("channel") or "")] += 1
+            if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
+                with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
+                    out.write(f"{row.get('channel') or ''}\n")
             return None
 
     dataset_utils.AddLengthPreprocessor.preprocess = preprocess
 
 
 def refuse_code_from_the_model() -> None:
-    """ms-swift always trusts a model's own code; without `trust_remote_code: true` such a folder is refused before it is loaded."""
+    """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts it."""
     read_info = model_meta._get_model_info
 
     def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
-        if not _settings_from_argv().get("trust_remote_code"):
+        if not _settings().get("trust_remote_code"):
             folder = Path(model_dir)
             config = folder / "config.json"
             mapped = config.is_file() and "auto_map" in json.loads(config.read_text(encoding="utf-8"))
@@ -62,9 +64,12 @@ def refuse_code_from_the_model() -> None:
     model_meta._get_model_info = checked
 
 
-def _settings_from_argv() -> dict[str, Any]:
-    folder = sys.argv[sys.argv.index("--output_dir") + 1] if "--output_dir" in sys.argv else ""
-    path = Path(folder) / "plugin.json"
+def _run_folder() -> Path:
+    return Path(sys.argv[sys.argv.index("--output_dir") + 1])
+
+
+def _settings() -> dict[str, Any]:
+    path = _run_folder() / "plugin.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
@@ -94,7 +99,12 @@ class RunFolder(TrainerCallback):
             "max_steps": state.max_steps,
             "epochs": args.num_train_epochs,
         }
-        loaded |= {"too_long": dict(too_long), "sequences_per_step": sequences, "started_at_step": state.global_step}
+        too_long = (self.folder / TOO_LONG).read_text().splitlines() if (self.folder / TOO_LONG).is_file() else []
+        loaded |= {
+            "too_long": collections.Counter(too_long),
+            "sequences_per_step": sequences,
+            "started_at_step": state.global_step,
+        }
         _write(self.folder / "loaded.json", loaded)
         self.last = (state.global_step, time.time())
 

@@ -1,0 +1,124 @@
+"""The exact words that start ms-swift, planned for machines that a test makes up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from swiftagent.backend.launch import plan
+from swiftagent.backend.machine import GIB, Gpu, Machine, trainer_entry
+from swiftagent.config import Config, from_text, load
+
+CPU = Machine(cpus=2)
+A100 = tuple(Gpu(index, "A100", 80 * GIB, 79 * GIB, (8, 0)) for index in range(8))
+
+
+def machine(gpus: int, *packages: str) -> Machine:
+    return Machine(A100[:gpus], cpus=16, packages=dict.fromkeys(packages, "1"))
+
+
+def config(more: str = "") -> Config:
+    return from_text("model: Qwen/Qwen2.5-7B-Instruct\ndata: a.jsonl\nsequences_per_step: 64\n" + more)
+
+
+def option(argv: list[str], name: str) -> list[str]:
+    """The words of one option."""
+    start = argv.index(f"--{name}") + 1
+    end = next((n for n in range(start, len(argv)) if argv[n].startswith("--")), len(argv))
+    return argv[start:end]
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch):
+    for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PET_NNODES", "NNODES", "SLURM_NNODES", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_published_recipe_on_eight_gpus():
+    planned = plan(load("configs/qwen7b_agent.yaml"), machine(8), Path("runs/x"))
+    assert planned.argv[:5] == [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "8"]
+    assert planned.argv.index(trainer_entry()) < planned.argv.index("--model")
+    assert option(planned.argv, "gradient_accumulation_steps") == ["4"]
+    assert option(planned.argv, "target_modules") == ["all-linear", "all-embedding"]
+    assert option(planned.argv, "learning_rate") == ["5e-5"]
+    assert option(planned.argv, "check_model") == ["false"]
+
+
+@pytest.mark.parametrize(("gpus", "processes", "accumulation"), [(8, 8, 4), (4, 4, 8), (2, 2, 16), (1, 1, 32), (0, 1, 32)])
+def test_the_same_config_keeps_its_step_on_any_machine(gpus: int, processes: int, accumulation: int):
+    planned = plan(load("configs/qwen7b_agent.yaml"), machine(gpus), Path("runs/x"))
+    assert (planned.processes, planned.accumulation, planned.sequences_per_step) == (processes, accumulation, 64)
+    assert planned.device == ("gpu" if gpus else "cpu")
+    assert bool(planned.warnings) == (gpus < 8)
+
+
+def test_dry_run_plans_for_the_gpus_that_are_not_here():
+    planned = plan(load("configs/qwen7b_agent.yaml"), CPU, Path("runs/x"), as_configured=True)
+    assert (planned.processes, planned.accumulation, planned.device) == (8, 4, "gpu")
+
+
+def test_one_process_needs_no_torchrun():
+    assert plan(config("gpus: 1\n"), machine(1), Path("r")).argv[:2] == [sys.executable, trainer_entry()]
+
+
+def test_deepspeed_gets_a_process_group_even_for_one_process():
+    assert "torch.distributed.run" in plan(config("gpus: 1\ntrain: {deepspeed: zero2}\n"), machine(1), Path("r")).argv
+
+
+def test_cpu_trains_in_float32_and_deepspeed_there_in_bfloat16():
+    plain = plan(config("gpus: 0\n"), CPU, Path("r"))
+    assert [option(plain.argv, name) for name in ("use_cpu", "torch_dtype", "fp16", "bf16")] == [
+        ["true"], ["float32"], ["false"], ["false"],
+    ]  # fmt: skip
+    deep = plan(config("gpus: 0\ntrain: {deepspeed: zero2}\n"), CPU, Path("r"))
+    assert [option(deep.argv, name) for name in ("torch_dtype", "fp16", "bf16")] == [["bfloat16"], ["false"], ["true"]]
+
+
+def test_fewer_gpus_than_there_are_hides_the_rest():
+    assert plan(config("gpus: 2\n"), machine(8), Path("r")).env["CUDA_VISIBLE_DEVICES"] == "0,1"
+
+
+def test_a_step_that_does_not_divide_is_told():
+    planned = plan(config("gpus: 3\ntrain: {per_device_train_batch_size: 2}\n"), machine(3), Path("r"))
+    assert planned.sequences_per_step == 66
+    assert planned.warnings == ["sequences_per_step: 64 is no multiple of 2 x 3 processes; 66 a step are used"]
+
+
+def test_flash_attention_and_padding_free_where_they_are_installed():
+    assert plan(config("gpus: 1\n"), machine(1, "flash-attn"), Path("r")).options["padding_free"] is True
+    assert "padding_free" not in plan(config("gpus: 1\n"), machine(1), Path("r")).options
+    assert "attn_impl" not in plan(config("gpus: 0\n"), machine(1, "flash-attn"), Path("r")).options
+
+
+def test_thinking_templates_train_without_empty_think_blocks():
+    thinking = from_text("model: Qwen/Qwen3-8B\ndata: a.jsonl\n")
+    planned = plan(thinking, CPU, Path("r"))
+    assert (option(planned.argv, "enable_thinking"), option(planned.argv, "add_non_thinking_prefix")) == (["true"], ["false"])
+    assert "--enable_thinking" not in plan(config(), CPU, Path("r")).argv
+
+
+def test_several_nodes():
+    planned = plan(config("gpus: 8\nnodes: 2\nnode_rank: 1\nmaster: host1:1234\n"), machine(8), Path("r"))
+    words = " ".join(planned.argv)
+    assert "--nproc_per_node 8 --nnodes 2 --node_rank 1 --master_addr host1 --master_port 1234" in words
+    assert planned.sequences_per_step == 64
+
+
+def test_several_nodes_from_slurm(monkeypatch: pytest.MonkeyPatch):
+    for name, value in {"SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "gpu[07-08]"}.items():
+        monkeypatch.setenv(name, value)
+    words = " ".join(plan(config("gpus: 8\n"), machine(8), Path("r")).argv)
+    assert "--nnodes 2 --node_rank 1 --master_addr gpu07 --master_port 29500" in words
+
+
+def test_validation_file_beside_the_data_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.jsonl").write_text('{"messages": [], "channel": "agent"}\n')
+    assert "--val_dataset" not in plan(config(), CPU, Path("r")).argv
+    Path("a.val.jsonl").write_text("{}\n")
+    argv = plan(config(), CPU, Path("r")).argv
+    assert option(argv, "val_dataset") == ["a.val.jsonl"]
+    assert option(argv, "enable_channel_loss") == ["true"]
+    assert "--val_dataset" not in plan(config("val: none\n"), CPU, Path("r")).argv
