@@ -15,6 +15,7 @@ from swiftagent.errors import ConfigError, SwiftAgentError
 # name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
 COMMANDS = {
     "mix": "pull agent and general data, convert, sample and mix them into one training file",
+    "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
     "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
     "infer": "run the tuned model as an agent with real tools, or chat with it",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",

@@ -4,12 +4,13 @@ terminal, never into machine output."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
@@ -51,3 +52,20 @@ def progress(label: str, total: int | None = None) -> Iterator[Progress]:
     with bar:
         bar.add_task(label, total=total)
         yield bar
+
+
+def print_styled(parts: Iterable[tuple[str, str]]) -> None:
+    """Print (text, style) parts to stdout; a pipe and NO_COLOR get the text alone, lines are not broken anew."""
+    out.print(Text.assemble(*parts), soft_wrap=True, end="")
+
+
+@contextmanager
+def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """One bar that shows one stage after the other: call it with (stage, done, of)."""
+    with progress("", None) if not quiet else nullcontext() as bar:
+
+        def tell(stage: str, done: int, of: int) -> None:
+            if bar is not None:
+                bar.update(bar.task_ids[0], description=stage, completed=done, total=of)
+
+        yield tell

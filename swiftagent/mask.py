@@ -17,7 +17,7 @@ from swiftagent.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
 from swiftagent.record import Message, Record
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
-COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "altered", "malformed")
+COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
 MAX_FAULTS = 1000  # kept by name; the counts go on
 _STEP_STARTS = ("Thought: ", "Action: ", ANSWER_LABEL)
 _INPUT = "\nAction Input: "
@@ -51,7 +51,8 @@ class Totals(msgspec.Struct):
     """What a check found over a file; every count but `rows` and `tokens` is 0 for a clean one.
 
     unit: "token", or "character" where no model was given. tokens: kind -> [total, trained].
-    leaks, lost, control: tokens. ends_open: turns. truncated, dropped, altered, malformed: rows.
+    leaks, lost, control: tokens. weights: tokens whose weight is not the record's. ends_open: turns.
+    truncated, dropped, altered, malformed: rows.
     parity: steps whose prompt differs between training and serving.
     """
 
@@ -255,9 +256,14 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
             totals.fault(Fault(number, piece.message, code, describe(code, piece.kind, for_fault), name), _COUNT_OF[code], length)
     for span, message in enumerate(messages):
         if has_control_token(own_text(message)):
-            totals.fault(Fault(number, span, "control", describe("control", message["role"], message["content"]), name), "control")
+            totals.fault(
+                Fault(number, span, "control", describe("control", message["role"], message["content"]), name), "control"
+            )
     for span in ends_open(messages):
-        totals.fault(Fault(number, span, "ends_open", "the row ends on something masked: its end token would be trained", name), "ends_open")
+        totals.fault(
+            Fault(number, span, "ends_open", "the row ends on something masked: its end token would be trained", name),
+            "ends_open",
+        )
 
 
 def own_text(message: Message) -> str:

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from swiftagent.backend.trainer_template import Trainer, open_trainer, quiet
 from swiftagent.errors import CheckError
 from swiftagent.jsonl import decode
 from swiftagent.mask import Fault, Piece, Totals, describe, malformed, pieces, served
+from swiftagent.mask_view import ShownRow, ShownSpan, describe_row, shown_without_model
 from swiftagent.record import Message, Record
 
 _ROWS_A_TASK = 64
@@ -137,6 +138,43 @@ class Checker:
             self._check_parity(row, line, name, totals)
         self._memory.clear()
 
+    def shown(self, number: int) -> ShownRow:
+        """Row `number` with its tokens; one that ms-swift drops or changes is shown as its record has it, and flagged."""
+        record = self._source.record(number)
+        line = int(self._source.lines[number])
+        totals = Totals()
+        self.check(number, totals)
+        flags = [name for name in ("truncated", "dropped") if totals.counts[name]]
+        lost = totals.counts["dropped"] or totals.counts["malformed"]
+        row = None if lost else self._shown_tokens(number, line, record, totals.faults)
+        row = row or shown_without_model(line, record, totals.faults)
+        row.flags += [flag for flag in [*flags, *(["faulty"] if totals.faults else [])] if flag not in row.flags]
+        return row
+
+    def _shown_tokens(self, number: int, line: int, record: Record, faults: list[Fault]) -> ShownRow | None:
+        encoded = self._encoded(number, line, "", Totals())
+        if encoded is None:
+            return None
+        messages = record["messages"]
+        row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
+        if row.alignment.problem:
+            return None
+        wrong = {fault.span: fault.text for fault in faults}
+        spans = []
+        for region in row.alignment.regions:
+            if region.first == region.last:
+                continue
+            tokens = self._texts.readable(row.ids[region.first : region.last])
+            trained = [bool(value) for value in row.trained[region.first : region.last]]
+            weights = [float(value) for value in row.weights[region.first : region.last]] if row.weights is not None else []
+            plain = all(value in (0.0, 1.0) for value in weights)
+            kind = region.piece.kind if region.piece else "template"
+            fault = wrong.get(region.message, "") if region.piece else ""
+            spans.append(ShownSpan(kind, region.message, tokens, trained, [] if plain else weights, fault))
+        shown = describe_row(line, record, spans)
+        shown.real_tokens = True
+        return shown
+
     def _encoded(self, number: int, line: int, name: str, totals: Totals) -> dict[str, Any] | None:
         place = self._source.place[number]
         if place is None:
@@ -154,7 +192,8 @@ class Checker:
             totals.steps += 1
             fed = self._trainer.serving.encode(served(row.messages, row.pieces, message))
             if fed != row.ids[:token]:
-                same = next((n for n, pair in enumerate(zip(fed, row.ids, strict=False)) if pair[0] != pair[1]), min(len(fed), token))
+                pairs = enumerate(zip(fed, row.ids[:token], strict=False))
+                same = next((n for n, (one, other) in pairs if one != other), min(len(fed), token))
                 text = f"this step is fed other ids than it was trained on, from token {same} on"
                 totals.fault(Fault(line, message, "parity", text, name), "parity")
 
@@ -220,10 +259,26 @@ class RowLabels:
                 code, off = ("lost", number - trained) if right else ("leak", trained)
                 text = describe(code, region.piece.kind, self._text_of(region, right, texts))
                 totals.fault(Fault(line, region.piece.message, code, text, name), "lost" if right else "leaks", off)
+            self._check_weights(region, line, name, totals)
             inside = [n for n in control if region.first <= n < region.last] if control else []
             if inside and not (region.piece.kind == "thought" and self._is_own_markup(region, inside, texts)):
                 text = describe("control", region.piece.kind, texts.texts[self.ids[inside[0]]].decode(errors="replace"))
                 totals.fault(Fault(line, region.piece.message, "control", text, name), "control", len(inside))
+
+    def _check_weights(self, region: Region, line: int, name: str, totals: Totals) -> None:
+        """The weight of every trained token is the one that its message asks for: 1, or its `loss_scale`."""
+        assert region.piece is not None
+        asked = self.messages[region.piece.message].get("loss_scale")
+        wanted = 1.0 if asked is None else float(asked)
+        if self.weights is None and wanted in (0.0, 1.0) or region.first == region.last:
+            return
+        trained = self.trained[region.first : region.last]
+        real = np.asarray(self.weights[region.first : region.last]) if self.weights is not None else trained * 1.0
+        off = int((trained & (np.abs(real - wanted) > 1e-6)).sum())
+        if off:
+            seen = ", ".join(f"{value:g}" for value in sorted(set(real[trained].tolist())))
+            text = f"{region.piece.kind} trained with weight {seen} where the record says {wanted:g}"
+            totals.fault(Fault(line, region.piece.message, "weight", text, name), "weights", off)
 
     def _first_trained_message(self) -> int:
         """Under `last_round` only what follows the last question is to be trained."""
@@ -251,7 +306,11 @@ class RowLabels:
             return
         if is_turn_end:
             if bool(self.trained[region.first]) != ends_trained:
-                text = "its end token is not trained" if ends_trained else "it ends on something masked, and its end token is trained"
+                text = (
+                    "its end token is not trained"
+                    if ends_trained
+                    else "it ends on something masked, and its end token is trained"
+                )
                 totals.fault(Fault(line, before, "ends_open", text, name), "ends_open")
             return
         if trained:
@@ -322,3 +381,12 @@ def _take(totals: Totals, part: Totals, of: int, progress: Callable[[int, int], 
     totals.add(part)
     if progress is not None:
         progress(totals.rows, of)
+
+
+def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> Iterator[ShownRow]:
+    """Rows with their real tokens, labels and weights, and with what is wrong with them."""
+    checker = Checker(source, trainer, parity=False)
+    for number in numbers:
+        with quiet():
+            row = checker.shown(number)
+        yield row  # outside: what the caller prints is not to be swallowed

@@ -6,6 +6,7 @@ encoded, and what stands between the marks is its own text. So the whole token s
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
 
 import msgspec
@@ -59,6 +60,15 @@ class TokenTexts:
 
     def join(self, ids: list[int]) -> bytes:
         return b"".join(map(self.texts.__getitem__, ids))
+
+    def readable(self, ids: list[int]) -> list[str]:
+        """The text of each token; the letter whose bytes several tokens share stands at the last of them."""
+        texts, decoder = [], codecs.getincrementaldecoder("utf-8")("replace")
+        for number in ids:
+            texts.append(decoder.decode(self.texts[number]))
+        if rest := decoder.decode(b"", final=True):
+            texts[-1] += rest
+        return texts
 
 
 def _byte_letters() -> list[str]:

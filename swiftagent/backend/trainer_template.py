@@ -45,7 +45,17 @@ _TEMPLATE_SIGNS = [
 # On thinking templates ReAct and chat records stand without an empty think block, in training and serving alike.
 RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
 # These say where the run goes or what it loads; they change no label.
-_NOT_PASSED = {"dataset", "val_dataset", "split_dataset_ratio", "dataset_shuffle", "streaming", "cached_dataset", "cached_val_dataset"}
+_NOT_PASSED = {
+    "dataset",
+    "val_dataset",
+    "split_dataset_ratio",
+    "dataset_shuffle",
+    "streaming",
+    "cached_dataset",
+    "cached_val_dataset",
+    "adapters",
+    "external_plugins",
+}
 
 
 class Trainer:
@@ -103,7 +113,8 @@ def open_trainer(
 ) -> Iterator[Trainer]:
     """A Trainer for a model folder or hub id; a folder with only a tokenizer gets a stub config in a temporary folder.
 
-    settings: ms-swift's own option names (`train:` of a config), over those that records need. Raises ConfigError where no template is known.
+    settings: ms-swift's own option names (`train:` of a config), over those that records need.
+    Raises ConfigError where no template is known.
     """
     settings = {**RECORD_SETTINGS, **(settings or {})}
     if template:
@@ -143,7 +154,9 @@ def refuse_remote_code(folder: Path) -> None:
     config = _json(folder / "config.json")
     if code or "auto_map" in config or "auto_map" in _json(folder / "tokenizer_config.json"):
         named = code[0] if code else "auto_map in its config"
-        raise SetupError(f"{folder}: this model brings its own code ({named}), which would be run; a template cannot be loaded from it")
+        raise SetupError(
+            f"{folder}: this model brings its own code ({named}), which would be run; allow it with --trust-remote-code"
+        )
 
 
 def template_of_config(folder: Path) -> str | None:
@@ -168,7 +181,9 @@ def template_of_chat_template(folder: Path) -> str:
             text = text or (folder / name).read_text(encoding="utf-8")
     text = json.dumps(text) if not isinstance(text, str) else text
     if not text:
-        raise ConfigError(f"{folder}: this tokenizer has no chat template; name ms-swift's with --template (e.g. --template chatml)")
+        raise ConfigError(
+            f"{folder}: this tokenizer has no chat template; name ms-swift's with --template (e.g. --template chatml)"
+        )
     for name, signs in _TEMPLATE_SIGNS:
         if all(sign in text for sign in signs):
             return name
@@ -237,8 +252,9 @@ def quiet() -> Iterator[None]:
     before = {name: logging.getLogger(name).level for name in names}
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        import datasets
         import swift.utils  # noqa: F401 - it sets its logger's level when it is imported
+
+        import datasets
 
         bars = datasets.are_progress_bars_disabled()
         datasets.disable_progress_bars()

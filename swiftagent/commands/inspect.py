@@ -1,0 +1,249 @@
+"""Show which tokens of a training file are trained, and prove it.
+
+  swiftagent inspect datasets/mix.jsonl                            spans in colour, no model needed
+  swiftagent inspect datasets/mix.jsonl --model Qwen/Qwen2.5-7B-Instruct --row 12
+  swiftagent inspect datasets/mix.jsonl --config configs/qwen7b_agent.yaml --check
+  swiftagent inspect datasets/mix.jsonl --html masks.html
+
+With --model or --config the labels are those that ms-swift itself makes. --check looks at every row and exits with 6 where
+anything is wrong: tool results, questions or prompts in the loss, calls or answers that are not, data that is a control token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swiftagent.errors import CheckError, ConfigError
+from swiftagent.mask import COUNTS, Totals, check_record
+from swiftagent.mask_view import FLAGS, ShownRow, as_json, legend, read_records, share, shown_without_model, styled, wanted
+
+if TYPE_CHECKING:
+    from swiftagent.backend.labels import RowSource
+
+SHOWN_ROWS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="training records, as `convert` and `mix` write them")
+    parser.add_argument("--model", help="a model folder, a tokenizer folder or a hub id: real tokens and labels")
+    parser.add_argument("--template", help="ms-swift's template; else by config.json, else by the chat template")
+    parser.add_argument("--config", help="a run's YAML: its model and its settings")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of ms-swift that changes labels"
+    )
+    parser.add_argument("--max-length", type=int, metavar="TOKENS", help="the run's max_length: longer rows are found")
+    parser.add_argument("--check", action="store_true", help="check all rows; exit code 6 where anything is wrong")
+    parser.add_argument("--sample", type=int, metavar="N", help="with --check: N rows drawn with a fixed seed rather than all")
+    parser.add_argument("--no-parity", action="store_true", help="with --check: do not compare with what infer is fed")
+    parser.add_argument("--processes", type=int, metavar="N", help="default: all cores")
+    parser.add_argument("--html", type=Path, metavar="OUT", help="one self-contained page to browse the rows in")
+    parser.add_argument(
+        "--row", type=int, action="append", default=[], metavar="LINE", help="this line of the file (may be repeated)"
+    )
+    parser.add_argument("--id", default="", help="the row with this id")
+    parser.add_argument("--grep", default="", metavar="TEXT", help="rows with this text in a message")
+    parser.add_argument("--only", choices=FLAGS, help="rows of one sort; rejected: those that `convert` wrote beside the file")
+    parser.add_argument("--limit", type=int, metavar="N", help=f"rows to show (default {SHOWN_ROWS}; 0: all)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--trust-remote-code", action="store_true", help="let a model folder run its own Python code")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.only == "rejected":
+        return _show_rejected(args)
+    if args.check:
+        return _check(args)
+    if args.html:
+        return _write_page(args)
+    return _show(args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from swiftagent.console import progress
+
+    with progress("checking") as bar:
+        if args.model or args.config:
+            from swiftagent.backend.labels import check_labels
+
+            next(read_records(args.file))
+            model, template, settings, trusted = _run_settings(args)
+            totals = check_labels(
+                args.file,
+                model,
+                template,
+                settings,
+                sample=args.sample,
+                parity=not args.no_parity,
+                processes=args.processes,
+                progress=lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
+                trust_remote_code=trusted,
+            )
+        else:
+            totals = Totals(unit="character")
+            for line, record in read_records(args.file):
+                check_record(record, line, totals)
+    if args.json:
+        print(json.dumps(totals.as_dict(), ensure_ascii=False))
+    else:
+        _print_totals(totals)
+    if not totals.clean:
+        first = min(totals.faults, key=lambda fault: (fault.row, fault.span))
+        where = f"{args.file}:{first.row}: message {first.span}"
+        raise CheckError(f"{where}: {first.text} [{first.code}] (faults in all: {totals.faults_total:,})")
+    return 0
+
+
+def _print_totals(totals: Totals) -> None:
+    from swiftagent.console import out, table
+
+    rows = [[kind, total, trained, share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total]
+    table(f"{totals.rows:,} rows, {totals.unit}s by kind", ["kind", "total", "trained", "share"], rows, console=out)
+    about = {"parity": f"of {totals.steps:,} steps"}
+    table(
+        "faults (all must be 0)",
+        ["", "count", ""],
+        [[name, totals.counts[name], about.get(name, "")] for name in COUNTS],
+        console=out,
+    )
+    for fault in totals.faults[:20]:
+        out.print(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]", markup=False, highlight=False)
+    if totals.faults_total > 20:
+        out.print(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
+
+
+def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, Any], bool]:
+    """(model, template, ms-swift's options, whether its code is trusted) from --config, --model and --option."""
+    settings: dict[str, Any] = {}
+    model, trusted = args.model, args.trust_remote_code
+    if args.config:
+        from swiftagent.backend.launch import plan
+        from swiftagent.backend.machine import look
+        from swiftagent.config import load
+
+        config = load(args.config)
+        settings = dict(plan(config, look(), Path(config.runs) / "inspect", as_configured=True).options)
+        model, trusted = model or config.model, trusted or config.trust_remote_code
+    for word in args.option:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"--option {word}: NAME=VALUE is needed, as in --option loss_scale=last_round")
+        settings[name] = _value(name, value)
+    if args.max_length:
+        settings["max_length"] = args.max_length
+    return model, args.template or settings.get("template"), settings, trusted
+
+
+def _value(name: str, text: str) -> Any:
+    """The option's value as ms-swift types it. Raises ConfigError for a name or value that it does not know."""
+    import yaml
+
+    from swiftagent.trainer_options import check_value, options, unknown_key
+
+    if name not in options():
+        raise ConfigError(f"--option {name}: {unknown_key(name, options())}")
+    value, problem = check_value(name, yaml.safe_load(text))
+    if problem and name != "loss_scale":  # what `sft` refuses can still be looked at
+        raise ConfigError(f"--option {name}: {problem}")
+    return value
+
+
+@contextlib.contextmanager
+def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[ShownRow]]:
+    """The rows asked for, at most `limit` (0: all), as they will be shown."""
+    with contextlib.ExitStack() as stack:
+        rows = _rows_without_model(args)
+        if args.model or args.config:
+            from swiftagent.backend.labels import RowSource, show_rows
+            from swiftagent.backend.trainer_template import open_trainer
+
+            next(read_records(args.file))
+            model, template, settings, trusted = _run_settings(args)
+            trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
+            source = RowSource(args.file, trainer)
+            rows = show_rows(source, trainer, _numbers(args, source))
+        if args.only:
+            rows = (row for row in rows if args.only in row.flags)
+        yield _first(rows, limit)
+
+
+def _rows_without_model(args: argparse.Namespace) -> Iterator[ShownRow]:
+    for line, record in read_records(args.file):
+        if wanted(record, line, args.row, args.id, args.grep):
+            totals = Totals()
+            check_record(record, line, totals)
+            yield shown_without_model(line, record, totals.faults)
+
+
+def _numbers(args: argparse.Namespace, source: RowSource) -> Iterator[int]:
+    for number, line in enumerate(source.lines.tolist()):
+        if not (args.row or args.id or args.grep) or wanted(source.record(number), line, args.row, args.id, args.grep):
+            yield number
+
+
+def _first(rows: Iterable[ShownRow], limit: int) -> Iterator[ShownRow]:
+    for number, row in enumerate(rows, 1):
+        yield row
+        if number == limit:
+            return
+
+
+def _show(args: argparse.Namespace) -> int:
+    selected = args.row or args.id or args.grep or args.only
+    limit = args.limit if args.limit is not None else (0 if selected else SHOWN_ROWS)
+    with _shown_rows(args, limit) as rows:
+        if args.json:
+            print(json.dumps({"file": str(args.file), "rows": [as_json(row) for row in rows]}, ensure_ascii=False))
+            return 0
+        from swiftagent.console import print_styled, say
+
+        print_styled(legend())
+        shown = 0
+        for row in rows:
+            print_styled(styled(row))
+            shown += 1
+    if not shown:
+        raise ConfigError(f"{args.file}: no row is what was asked for (--row, --id, --grep, --only)")
+    if shown == limit:
+        say(f"the first {shown} rows; --limit 0 shows all, --row LINE one of them, --html OUT a page to browse")
+    return 0
+
+
+def _show_rejected(args: argparse.Namespace) -> int:
+    """Rows that `convert` or `mix` rejected, with their reasons."""
+    path = args.file if args.file.name.endswith(".rejects.jsonl") else args.file.with_name(f"{args.file.stem}.rejects.jsonl")
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; `convert` and `mix` write it beside their output")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [row for row in rows if args.grep.lower() in json.dumps(row, ensure_ascii=False).lower()]
+    if args.json:
+        print(json.dumps({"file": str(path), "rejected": rows}, ensure_ascii=False))
+        return 0
+    for row in rows[: args.limit or None]:
+        print(f"{row.get('source')}: {row.get('message')} [{row.get('code')}]", file=sys.stdout)
+        print(f"  {json.dumps(row.get('row'), ensure_ascii=False)[:2000]}")
+    return 0
+
+
+def _write_page(args: argparse.Namespace) -> int:
+    from swiftagent.console import progress, say
+    from swiftagent.inspect_html import write_page
+
+    with _shown_rows(args, args.limit or 0) as rows, progress("writing") as bar:
+
+        def counted() -> Iterator[ShownRow]:
+            for row in rows:
+                bar.advance(bar.task_ids[0])
+                yield row
+
+        number, size = write_page(args.html, args.file, counted())
+    if args.json:
+        print(json.dumps({"page": str(args.html), "rows": number, "bytes": size}))
+    else:
+        say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")
+    return 0
