@@ -1,0 +1,97 @@
+"""Which rows are taken: a key from (seed, channel, content), and the rows with the smallest keys.
+
+The same rows are chosen whatever the order of the files, the size of the pieces and the number of processes or machines.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import struct
+from array import array
+from collections.abc import Sequence
+
+import xxhash
+
+_LARGEST = (1 << 64) - 1
+_PACK = struct.Struct("<QQ").pack
+
+
+def seed_of(*parts: object) -> int:
+    """A hash seed from anything that has a text."""
+    return xxhash.xxh3_64_intdigest("\0".join(map(str, parts)).encode())
+
+
+def key_of(content: bytes, seed: int) -> int:
+    return xxhash.xxh3_64_intdigest(content, seed)
+
+
+def place_of(key: int, copy: int, seed: int) -> int:
+    """Where a row stands in the shuffled output. `copy` tells repeats of one row apart."""
+    return xxhash.xxh3_64_intdigest(_PACK(key, copy), seed)
+
+
+class Smallest:
+    """The rows with the `keep` smallest keys of one pass: 20 bytes a kept row, none for the others."""
+
+    def __init__(self, keep: int | None) -> None:
+        self.keep = keep
+        self.keys, self.offsets, self.lines = array("Q"), array("Q"), array("I")
+        self.limit = _LARGEST
+        self._full = None if keep is None else 2 * keep + 10_000
+
+    def add(self, key: int, offset: int, line: int) -> None:
+        if key > self.limit:
+            return
+        self.keys.append(key)
+        self.offsets.append(offset)
+        self.lines.append(line)
+        if len(self.keys) == self._full:
+            self.prune()
+
+    def prune(self) -> None:
+        """Forget what is beyond the `keep` smallest; rows of one key stay or go together."""
+        if self.keep is None or len(self.keys) <= self.keep:
+            return
+        self.limit = sorted(self.keys)[self.keep - 1] if self.keep else 0
+        kept = [index for index, key in enumerate(self.keys) if key <= self.limit]
+        self.keys = array("Q", (self.keys[index] for index in kept))
+        self.offsets = array("Q", (self.offsets[index] for index in kept))
+        self.lines = array("I", (self.lines[index] for index in kept))
+        self._full = max(self._full or 0, 2 * len(self.keys) + 10_000)
+
+
+def copies(wanted: int, available: int, limit: int) -> tuple[int, int]:
+    """How often each of `available` rows is taken to have `wanted`: (whole rounds, rows of one more round)."""
+    if available == 0:
+        return 0, 0
+    wanted = min(wanted, available * limit)
+    return divmod(wanted, available)
+
+
+def shares(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers in the proportion of the weights, with this sum (largest remainders)."""
+    whole = sum(weights)
+    if whole <= 0:
+        return [0] * len(weights)
+    exact = [total * weight / whole for weight in weights]
+    counts = [int(value) for value in exact]
+    order = sorted(range(len(weights)), key=lambda index: (counts[index] - exact[index], index))
+    for index in order[: total - sum(counts)]:
+        counts[index] += 1
+    return counts
+
+
+def validation(keys: Sequence[int], wanted: int, seed: int, most_copies: int) -> set[int]:
+    """The indexes of about `wanted` rows, never more, chosen by key: rows of one key are in it all or not at all."""
+    if wanted <= 0:
+        return set()
+    places = ((place_of(key, 0, seed), index) for index, key in enumerate(keys))
+    near = heapq.nsmallest(min(len(keys), wanted + 4 * most_copies), places)
+    chosen: set[int] = set()
+    cut = near[-1][0] if len(near) < len(keys) else -1  # of this key some copies may be missing here
+    for place, group in itertools.groupby(near, key=lambda pair: pair[0]):
+        indexes = [index for _, index in group]
+        if place != cut and len(chosen) + len(indexes) <= wanted:
+            chosen.update(indexes)
+    return chosen or {index for _, index in near[:wanted]}  # where every row has more copies than are wanted

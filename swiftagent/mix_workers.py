@@ -1,0 +1,109 @@
+"""A few forked processes that take tasks through pipes. They end with their parent, also when it is killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+from swiftagent.errors import SetupError, SwiftAgentError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """`count` processes; with one, tasks run in this process. Fork before threads are started."""
+
+    def __init__(self, count: int) -> None:
+        self._pipes: list[Connection] = []
+        self._processes: list[Any] = []
+        if count < 2:
+            return
+        context = multiprocessing.get_context("fork")
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, [*self._pipes, ours]), daemon=True)
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.join(0.2)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """Yield (index of the task, result) as results arrive. What a task raises is raised here.
+
+        Raises SetupError where a process was killed, as the system does when memory runs out.
+        """
+        if not self._pipes or len(tasks) == 1:
+            for index, task in enumerate(tasks):
+                yield index, function(task)
+            return
+        waiting = iter(enumerate(tasks))
+        busy: dict[Any, int] = {}
+        for first, (index, task) in zip(self._pipes, waiting, strict=False):
+            first.send((function, task))
+            busy[first] = index
+        while busy:
+            for ready in wait(list(busy)):
+                pipe: Any = ready
+                index, result = busy.pop(pipe), _receive(pipe)
+                following = next(waiting, None)
+                if following is not None:
+                    pipe.send((function, following[1]))
+                    busy[pipe] = following[0]
+                yield index, result
+
+
+def cores() -> int:
+    """How many processes this process may keep busy."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _receive(pipe: Any) -> Any:
+    try:
+        fine, result = pipe.recv()
+    except EOFError:
+        raise SetupError("a worker process was killed, perhaps for want of memory; run again, or with --processes 1") from None
+    if not fine:
+        raise result
+    return result
+
+
+def _serve(pipe: Connection, inherited: list[Connection]) -> None:
+    """The life of one process: tasks until the parent closes the pipe or is gone."""
+    for other in inherited:  # a pipe that a sibling holds open would never tell the end of the parent
+        other.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        while True:
+            function, task = pipe.recv()
+            try:
+                answer = (True, function(task))
+            except (SwiftAgentError, OSError) as error:
+                answer = (False, error)
+            pipe.send(answer)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except Exception:  # a bug: its traceback is shown here, the parent sees that the process ended
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
