@@ -105,6 +105,8 @@ class Toolbox:
         self.tools = _named_apart(self.sources)
         self._by_name = {tool.spec.name: tool for tool in self.tools}
         self._secrets = secrets_of(os.environ)
+        for source in self.sources:
+            self._secrets |= getattr(source, "secrets", {})
         self._canned = _canned_results(options.mock)
 
     @property
