@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from demo_run import demo_run  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

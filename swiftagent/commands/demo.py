@@ -1,0 +1,208 @@
+"""All of it in minutes, on a CPU: data mixed, a tiny model tuned by ms-swift under torchrun, and real tools called by it.
+
+swiftagent demo
+swiftagent demo --name 小鲸 --author "Whale Lab"
+swiftagent demo -o /tmp/demo --json
+
+The base is a model of 2.3 million parameters that has never seen a call (datasets/README.md). Run again, the demo goes on
+where it stopped: a finished training is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent import demo
+from swiftagent.demo import Judged, Plan
+from swiftagent.errors import LaunchError, SetupError
+
+NAME, AUTHOR = "Ember", "Fern Lab"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("runs"), metavar="FOLDER", help="where all is written (default runs)"
+    )
+    parser.add_argument("--name", default=NAME, help=f"what the model is to call itself (default {NAME})")
+    parser.add_argument("--author", default=AUTHOR, help=f"and who made it (default {AUTHOR})")
+    parser.add_argument("--again", action="store_true", help="train again, though a finished run of the same data is there")
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent import console
+
+    began = time.monotonic()
+    plan = Plan(args.output, args.name, args.author)
+    seconds: dict[str, float] = {}
+
+    def timed(title: str, what: str, step: Callable[[], Any]) -> Any:
+        console.say(f"\n== {title}: {what}")
+        started = time.monotonic()
+        done = step()
+        seconds[title] = round(time.monotonic() - started, 1)
+        return done
+
+    _make_folder(plan)
+    timed("mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words()))
+    checkpoint = timed("sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again))
+    base, tuned = timed("score", "base and tuned model on held-out questions", lambda: _score(plan, checkpoint))
+    runs = timed("react", "the tuned model calls real Python functions", lambda: _fire_alarm(checkpoint, show=not args.json))
+    results = {
+        "base": msgspec.to_builtins(base["judged"]),
+        "tuned": msgspec.to_builtins(tuned["judged"]),
+        "self_cognition": tuned["names"],
+        "self_cognition_base": base["names"],
+        "says_who_it_is": demo.says_who_it_is([answer for _, answer in tuned["names"]], plan.name, plan.author),
+        "fire_alarm": runs,
+        "name": plan.name,
+        "author": plan.author,
+        "seconds": {**seconds, "all": round(time.monotonic() - began, 1)},
+        "checkpoint": str(checkpoint),
+        "mix": str(plan.mix),
+    }
+    plan.results.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _show(plan, results, base["judged"], tuned["judged"])
+    if args.json:
+        print(json.dumps(results, ensure_ascii=False))
+    return 0
+
+
+def _make_folder(plan: Plan) -> None:
+    try:
+        plan.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{plan.data}: cannot be made: {error.strerror or error}; choose another folder with -o") from error
+
+
+def _swiftagent(words: list[str], *, capture: bool = False) -> str:
+    """Run one command of this program as a person would. Raises LaunchError. News go to stderr; stdout comes back or is shown there."""
+    from swiftagent import console
+
+    console.say(f"$ swiftagent {shlex.join(words)}\n")
+    out = subprocess.PIPE if capture else sys.stderr
+    done = subprocess.run([sys.executable, "-m", "swiftagent", *words], stdout=out, text=True, check=False)
+    if done.returncode == 130:
+        raise KeyboardInterrupt
+    if done.returncode:
+        raise LaunchError(f"`swiftagent {words[0]}` ended with exit code {done.returncode}; what it said stands above")
+    return done.stdout or ""
+
+
+def _train(plan: Plan, *, again: bool) -> Path:
+    """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best checkpoint."""
+    from swiftagent import console
+    from swiftagent.backend.runs import Run, all_runs
+
+    mark = plan.data / "trained.json"
+    words = plan.sft_words()
+    wanted = {"mix": hashlib.sha256(plan.mix.read_bytes()).hexdigest(), "words": words}
+    known = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
+    if known == wanted and not again:
+        ours = [found for found in all_runs(plan.out) if found.name.startswith(demo.RUN_NAME) and found.checkpoint_best]
+        if ours and ours[0].state == "done":
+            console.say(f"{ours[0].folder}: trained already on this very data; --again trains anew")
+            return Path(str(ours[0].checkpoint_best))
+        if ours and ours[0].state == "interrupted":
+            words = ["sft", "--resume", ours[0].name, f"runs={plan.out}"]
+    mark.write_text(json.dumps(wanted), encoding="utf-8")
+    done = json.loads(_swiftagent([*words, "--json"], capture=True))
+    checkpoint = Run(Path(done["run"])).checkpoint_best
+    if checkpoint is None:
+        raise LaunchError(f"{done['run']}: training left no checkpoint; its log.txt says why")
+    return checkpoint
+
+
+def _score(plan: Plan, checkpoint: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The base and the tuned model, one after the other: what is made of the held-out questions, and who they say they are."""
+    from swiftagent import console
+
+    gold = demo.held_out()
+    found = []
+    for about, adapter in (("base", None), ("tuned", str(checkpoint))):
+        engine = _engine(adapter)
+        with console.progress(f"{about} model", total=len(gold)) as bar:
+            answers = []
+            for row in gold:
+                answers.append(demo.first_step_of(engine, row))
+                bar.advance(bar.task_ids[0])
+        names = [(question, demo.said(engine, question)) for question in demo.WHO_ARE_YOU]
+        engine.close()
+        found.append({"judged": demo.judge(gold, answers), "names": names})
+    return found[0], found[1]
+
+
+def _engine(adapter: str | None) -> Any:
+    from swiftagent.backend.engine import load_engine
+
+    if adapter is not None:
+        return load_engine(None, adapter, device="cpu")
+    return load_engine(str(demo.base_model()), None, "chatml", model_type="qwen2", device="cpu")
+
+
+def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
+    """Every wording of the fire alarm, run with real tools; the first is shown as it happens."""
+    from swiftagent import console
+    from swiftagent.console_chat import Terminal
+    from swiftagent.loop import start
+    from swiftagent.loop_drive import SILENT, Runtime, answer
+    from swiftagent.loop_traces import trace
+    from swiftagent.tools import Options, open_toolbox
+
+    engine = _engine(str(checkpoint))
+    found = []
+    with open_toolbox([str(demo.tools_file())], Options()) as toolbox:
+        for number, question in enumerate(demo.fire_alarm_questions()):
+            listener = Terminal() if show and number == 0 else SILENT
+            if listener is not SILENT:
+                console.say(f"$ swiftagent infer --react --tools {demo.tools_file()} {shlex.quote(question)}\n")
+            runtime = Runtime(engine, toolbox, lambda call, tool: "Error: there is no such tool", listener=listener)
+            turn = answer(runtime, start(toolbox.specs), question)
+            found.append({**trace(turn), "done": demo.fire_alarm_done(turn.steps)})
+    engine.close()
+    return found
+
+
+def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged) -> None:
+    from swiftagent import console
+
+    def counts(pair: tuple[int, int]) -> str:
+        return f"{pair[0]} of {pair[1]}"
+
+    console.say("")
+    rows = [
+        ("the right tool", counts(base.tool), counts(tuned.tool)),
+        ("tool and arguments exactly", counts(base.call), counts(tuned.call)),
+        ("no tool where none is needed", counts(base.no_call), counts(tuned.no_call)),
+        ("all held-out questions", counts(base.right), counts(tuned.right)),
+    ]
+    console.table("held-out questions: no training row puts their values together", ["", "base", "tuned"], rows)
+    asked = zip(results["self_cognition_base"], results["self_cognition"], strict=True)
+    console.say("")
+    console.table("who are you?", ["", "base", "tuned"], [(question, before, after) for (question, before), (_, after) in asked])
+    done = sum(run["done"] for run in results["fire_alarm"])
+    console.say(f"\nfire alarm: {done} of {len(results['fire_alarm'])} wordings led to recognise, alert, call the firemen")
+    parts = ", ".join(f"{name} {value:.0f} s" for name, value in results["seconds"].items())
+    console.say(f"time: {parts}\n")
+    checkpoint = Path(results["checkpoint"])
+    console.say(f"data      {plan.mix} (manifest and report beside it)")
+    console.say(f"run       {checkpoint.parent}")
+    console.say(f"adapter   {checkpoint}")
+    console.say(f"results   {plan.results}\n")
+    console.say("Ask it yourself:")
+    console.say(f"  swiftagent infer --react --tools {demo.tools_file()} --run {checkpoint.parent}\n")
+    console.say("Then on your own data, the same three commands, with a real model and your GPUs:")
+    console.say("  swiftagent mix --agent 30000 --agent-source YOUR.jsonl --general 60000")
+    console.say("  swiftagent sft configs/qwen7b_agent.yaml")
+    console.say("  swiftagent infer --react --tools YOUR_TOOLS.py")
