@@ -43,6 +43,7 @@ class Step(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...]
     answer: str | None = None
     calls_somewhere: bool = True  # whether gold calls a tool anywhere in this row
+    results: dict[str, str] = {}  # what gold's calls here answered, by call id
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -98,9 +99,19 @@ def steps_of(trajectory: Trajectory) -> Iterator[Step]:
         gold_is_good = all(call.trained for call in calls) and (answer is None or answer.trained)
         if (calls or answer is not None) and gold_is_good:
             text = None if answer is None or calls else answer.text
-            yield Step(f"{trajectory.id}#{number}", trajectory.id, events[:start], trajectory.tools, calls, text, somewhere)
+            name, results = f"{trajectory.id}#{number}", _results_after(events, end)
+            yield Step(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
         number += 1
         start = end
+
+
+def _results_after(events: tuple[Event, ...], start: int) -> dict[str, str]:
+    results = {}
+    for event in events[start:]:
+        if not isinstance(event, Observation):
+            break
+        results[event.call_id] = event.text
+    return results
 
 
 def _model_writes(event: Event) -> bool:

@@ -8,14 +8,15 @@ from swiftagent.react_read import read_step
 from swiftagent.score import Attempt, Predicted
 
 _THINK = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S)
+_REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
 
 
 def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
-    """Read one step of ReAct text, or of plain chat where the row has no tools: there everything is the answer.
+    """Read one step of ReAct text, or of plain chat where the row has no tools: there all is the answer, but for ReAct's words.
 
     Text outside the grammar counts as an answer, since `infer` would show it as one, but not as readable.
     """
-    if not agentic:
+    if not agentic and not _REACT_START.match(text):
         return Predicted(answer=_THINK.sub("", text, count=1).strip() or None, text=text)
     step = read_step(text)
     last = len(step.calls) - 1

@@ -79,18 +79,21 @@ def toolbench_metrics(rows: Iterable[Row], *, seed: int = 0) -> dict[str, Estima
     """The five scores, each with n and interval."""
     ratios = Ratios(NAMES)
     for row in rows:
-        ratios.add(row.id, _parts(row))
+        ratios.add(row.id, toolbench_parts(row))
     return ratios.estimates(seed=seed)
 
 
-def rows_of_steps(pairs: Iterable[tuple[Step, Predicted]]) -> Iterable[Row]:
-    """Our own decision points as rows of these metrics; the answer counts as the declared tool Finish."""
-    for step, predicted in pairs:
-        declared = {tool.name for tool in step.tools} | {"Finish"}
-        yield Row(step.row, plan_of_step(step), plan_of_prediction(predicted), declared)
+def row_of(step: Step, predicted: Predicted) -> Row:
+    """A decision point as a row of these metrics; the answer counts as the declared tool Finish.
+
+    Where no tool is declared, gold's own are.
+    """
+    declared = {tool.name for tool in step.tools} or {call.tool for call in step.calls}
+    return Row(step.row, plan_of_step(step), plan_of_prediction(predicted), declared | {"Finish"})
 
 
-def _parts(row: Row) -> dict[str, tuple[float, float]]:
+def toolbench_parts(row: Row) -> dict[str, tuple[float, float]]:
+    """(reached, out of) of each score on one row."""
     gold, predicted = row.gold, row.predicted
     invented = predicted.tool not in (None, "none") and predicted.tool not in row.tools
     unknown_gold = predicted.tool is not None and gold.tool != "none" and gold.tool not in row.tools

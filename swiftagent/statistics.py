@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -81,12 +81,14 @@ class Ratios:
     def clusters(self) -> tuple[str, ...]:
         return tuple(self._cluster)
 
-    def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Estimate]:
-        """Each metric with n (the sum of its out-of) and its interval."""
+    def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()) -> dict[str, Estimate]:
+        """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have it."""
         reached, out_of = self.sums()
         values, low, high = _ratio_intervals(reached, out_of, seed, resamples)
-        n = out_of.sum(axis=0)
-        _widen_where_all_agree(values, low, high, np.count_nonzero(out_of, axis=0))
+        clusters = np.count_nonzero(out_of, axis=0)
+        shares = np.array([name not in not_shares for name in self.names])
+        _widen_where_all_agree(values, low, high, np.where(shares, clusters, 0))
+        n = [clusters[i] if name in not_shares else out_of[:, i].sum() for i, name in enumerate(self.names)]
         return {
             name: Estimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
             for i, name in enumerate(self.names)
@@ -94,7 +96,13 @@ class Ratios:
 
 
 def paired_differences(
-    base: Ratios, tuned: Ratios, pairs: Mapping[str, Sequence[tuple[bool, bool]]], *, seed: int = 0, resamples: int = RESAMPLES
+    base: Ratios,
+    tuned: Ratios,
+    pairs: Mapping[str, Sequence[tuple[bool, bool]]],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    not_shares: Collection[str] = (),
 ) -> dict[str, Difference]:
     """tuned - base for every metric, resampling the same rows for both.
 
@@ -109,7 +117,9 @@ def paired_differences(
     low, high = _quantiles(drawn)
     result = {}
     for index, name in enumerate(base.names):
-        n = int(round(min(total[width + index], total[3 * width + index])))
+        parts = sums[:, [width + index, 3 * width + index]]
+        counts = np.count_nonzero(parts, axis=0) if name in not_shares else parts.sum(axis=0)
+        n = int(round(counts.min())) if len(parts) else 0
         by_step = n > 0 and name in pairs
         p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
         test = "McNemar exact" if by_step else "paired bootstrap"

@@ -40,5 +40,6 @@ def test_text_outside_the_grammar_is_an_answer_but_not_readable():
 
 
 def test_plain_chat():
-    found = predicted_from_text("<think>\nhm\n</think>\n\nFinal Answer: is a phrase", agentic=False)
-    assert (found.answer, found.parsable) == ("Final Answer: is a phrase", True)
+    found = predicted_from_text("<think>\nhm\n</think>\n\nObservation: it rains", agentic=False)
+    assert (found.answer, found.parsable) == ("Observation: it rains", True)
+    assert predicted_from_text("Action: weather\nAction Input: {}", agentic=False).calls == (Attempt("weather", {}),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.score import Attempt, Predicted, steps_of
-from swiftagent.score_toolbench import Row, argument_f1, read_plan, rows_of_steps, toolbench_metrics
+from swiftagent.score_toolbench import Row, argument_f1, read_plan, row_of, toolbench_metrics
 from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
 
 TOOLS = ("search", "weather", "Finish")
@@ -55,7 +55,7 @@ def test_our_own_steps():
         (Question("?"), Call("search", {"q": 1}, "c0"), Observation("r", "c0"), Answer("It is cold")), (Tool("search"),), "r"
     )
     guesses = [Predicted((Attempt("search", {"q": 1}),)), Predicted(answer="It is cold")]
-    found = toolbench_metrics(rows_of_steps(zip(steps_of(gold), guesses, strict=True)))
+    found = toolbench_metrics(row_of(step, guess) for step, guess in zip(steps_of(gold), guesses, strict=True))
     assert [found[name].value for name in ("Plan.EM", "Act.EM", "HalluRate", "Avg.F1")] == [1, 1, 0, 1]
-    silent = toolbench_metrics(rows_of_steps([(next(steps_of(gold)), Predicted())]))
+    silent = toolbench_metrics([row_of(next(steps_of(gold)), Predicted())])
     assert [silent[name].value for name in ("Plan.EM", "Act.EM", "HalluRate", "Avg.F1")] == [1, 0, 0, 0]

@@ -1,0 +1,97 @@
+"""BFCL's files as gold: questions, functions and accepted answers become decision points; results become predictions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from swiftagent.errors import RowError, SetupError, at
+from swiftagent.formats.calls import calls_of
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.sources import read_rows
+from swiftagent.jsonl import Row
+from swiftagent.score import Attempt, Predicted
+from swiftagent.score_bfcl import Item, read_item
+from swiftagent.score_reading import predicted_from_text
+from swiftagent.trajectory import Call, Event, Json, Question, System, Trajectory
+
+_REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
+
+
+def is_bfcl(value: Any) -> bool:
+    return isinstance(value, dict) and {"id", "question", "function"} <= value.keys()
+
+
+def answers_beside(path: Path) -> Path:
+    """The file of accepted answers of a BFCL question file. Raises SetupError naming the places looked at."""
+    places = [path.with_name(f"{path.stem}_answer{path.suffix}"), path.parent / "possible_answer" / path.name]
+    for place in places:
+        if place.is_file():
+            return place
+    raise SetupError(f"{path}: BFCL questions, but no accepted answers beside them: neither {places[0]} nor {places[1]}")
+
+
+def read_bfcl(path: Path) -> tuple[list[Trajectory], dict[str, Item]]:
+    """Gold trajectories (the first accepted value of each parameter) and, by row id, BFCL's items.
+
+    Raises RowError where questions and answers do not belong together.
+    """
+    answers = {row.value.get("id"): row for row in read_rows(str(answers_beside(path)))}
+    rows, items = [], {}
+    for question in read_rows(str(path)):
+        with at(question.where):
+            answer = answers.get(question.value.get("id"))
+            if answer is None:
+                raise RowError("no-gold-call", f"no accepted answer for {question.value.get('id')!r}")
+            item = read_item(question.value, answer.value)
+            items[item.id] = item
+            rows.append(_trajectory(item, question))
+    return rows, items
+
+
+def _trajectory(item: Item, row: Row) -> Trajectory:
+    turns = row.value["question"]
+    if not isinstance(turns, list) or len(turns) != 1:
+        raise RowError(
+            "several-turns", "BFCL's multi-turn items need their simulated programs; only single-turn items are scored"
+        )
+    events: list[Event] = [
+        System(message["content"]) if message["role"] == "system" else Question(message["content"]) for message in turns[0]
+    ]
+    for number, answer in enumerate(item.answers):
+        for name, accepted in answer.items():
+            arguments = {key: _first(values[0]) for key, values in accepted.items() if values and values[0] != ""}
+            events.append(Call(name, arguments, f"c{number}"))
+    return Trajectory(tuple(events), read_tools(item.functions)[0], item.id, row.where)
+
+
+def _first(value: Json) -> Json:
+    """BFCL writes accepted values inside dicts as lists too."""
+    if isinstance(value, dict):
+        return {
+            key: _first(values[0]) for key, values in value.items() if isinstance(values, list) and values and values[0] != ""
+        }
+    return [_first(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+
+
+def predicted_from_result(result: Json) -> Predicted:
+    """A `result` of BFCL: text-ReAct, a list of {function: arguments}, or either as JSON text."""
+    if isinstance(result, str) and _REACT.search(result):
+        return predicted_from_text(result)
+    try:
+        calls, _ = calls_of(result)
+    except RowError:
+        return Predicted(answer=result if isinstance(result, str) and result.strip() else None, text=str(result))
+    return Predicted(tuple(_attempts(calls)), text=str(result))
+
+
+def _attempts(calls: Iterable[tuple[Any, Any, Any]]) -> Iterable[Attempt]:
+    from swiftagent.formats.arguments import read_arguments
+
+    for name, arguments, _ in calls:
+        try:
+            yield Attempt(str(name), read_arguments(arguments)[0])
+        except RowError:
+            yield Attempt(str(name), parsed=False)

@@ -1,0 +1,214 @@
+"""One model at work on gold: its next step at every decision point, its free runs, and what it makes of held-out answers.
+
+Everything that it writes goes to a log, line by line, so that an evaluation that was cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent import jsonl
+from swiftagent.errors import SetupError
+from swiftagent.loop import Limits, ReAct
+from swiftagent.loop_drive import Runtime, answer
+from swiftagent.prompts import PromptStyle
+from swiftagent.react_read import step_end
+from swiftagent.score import Attempt, Predicted, Step
+from swiftagent.score_reading import predicted_from_text
+from swiftagent.score_runs import Replay, Task
+from swiftagent.tools import Toolbox
+from swiftagent.trajectory import Call, Event, Observation, Question, Tool, Trajectory
+
+Done = Callable[[], None]
+
+
+class Entry(msgspec.Struct):
+    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; `id` is that of the Step, Task or answer."""
+
+    model: str
+    kind: str
+    id: str
+    text: str = ""
+    calls: list[Attempt] = msgspec.field(default_factory=list)
+    answer: str | None = None
+    readable: bool = True
+    invented_observation: bool = False
+    stopped_by: str = ""
+    bits: float | None = None
+    bytes: int = 0
+
+    def predicted(self) -> Predicted:
+        return Predicted(tuple(self.calls), self.answer, self.readable, self.invented_observation, self.text)
+
+
+class Log:
+    """predictions.jsonl: its first line says what was evaluated; lines of another evaluation are not mixed in."""
+
+    def __init__(self, path: Path, settings: dict[str, Any], *, fresh: bool = False) -> None:
+        self.path = path
+        self.entries: dict[tuple[str, str, str], Entry] = {}
+        head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
+        kept = [] if fresh else self._read(head)
+        self.resumed = len(kept)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with jsonl.whole_file(path) as out:  # without the half line that an interruption leaves
+                out.write(head.encode() + b"\n")
+                for entry in kept:
+                    out.write(jsonl.encode(entry) + b"\n")
+            self._out = path.open("ab")
+        except OSError as error:
+            raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o") from error
+        for entry in kept:
+            self.entries[entry.model, entry.kind, entry.id] = entry
+
+    def _read(self, head: str) -> list[Entry]:
+        if not self.path.is_file():
+            return []
+        first, *rest = self.path.read_bytes().split(b"\n")
+        if first.decode(errors="replace") != head:
+            return []
+        return list(read_entries(rest))
+
+    def add(self, entry: Entry) -> None:
+        self.entries[entry.model, entry.kind, entry.id] = entry
+        self._out.write(jsonl.encode(entry) + b"\n")
+        self._out.flush()
+
+    def close(self) -> None:
+        self._out.close()
+
+    def of(self, model: str, kind: str) -> dict[str, Entry]:
+        return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
+
+
+def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
+    """The entries of a log; its first line and a line cut short are left out."""
+    decoder = msgspec.json.Decoder(Entry)
+    for line in lines:
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError:
+            continue
+
+
+class Writer:
+    """Writes what one model does, through its engine, into the log."""
+
+    def __init__(
+        self, name: str, engine: Any, log: Log, prompt: PromptStyle, *, step_tokens: int = 512, workers: int = 1
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.log = log
+        self.grammar = ReAct(prompt)
+        self.step_tokens = step_tokens
+        self.workers = workers
+
+    def steps(self, steps: Sequence[Step], done: Done) -> None:
+        """The next step at every decision point, on gold context."""
+        self._all("step", [(step.id, partial(self._step, step)) for step in steps], done)
+
+    def runs(self, tasks: Sequence[Task], done: Done) -> None:
+        """Every question answered freely."""
+        self._all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
+
+    def likelihoods(self, answers: Sequence[Step], done: Done) -> None:
+        """The bits of held-out answers, where the engine holds the model itself."""
+        self._all("likelihood", [(step.id, partial(self._likelihood, step)) for step in answers], done)
+
+    def _all(self, kind: str, work: list[tuple[str, Callable[[], Entry]]], done: Done) -> None:
+        before = self.log.of(self.name, kind)
+        todo = [job for name, job in work if name not in before]
+        for _ in range(len(work) - len(todo)):
+            done()
+        with ThreadPoolExecutor(self.workers) as pool:
+            for entry in pool.map(lambda job: job(), todo) if self.workers > 1 else (job() for job in todo):
+                self.log.add(entry)
+                done()
+
+    def _step(self, step: Step) -> Entry:
+        agentic = Trajectory(step.context, step.tools).is_agentic
+        texts: list[str] = []
+        attempts: list[Attempt] = []
+        readable, invented = True, False
+        context: tuple[Event, ...] = step.context
+        while True:
+            found = predicted_from_text(self._text(context, step.tools), agentic=agentic)
+            texts.append(found.text)
+            attempts += found.calls
+            readable, invented = readable and found.readable, invented or found.invented_observation
+            if not found.calls or len(attempts) >= len(step.calls):
+                break
+            # a ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before
+            context = _with_result(context, step, attempts)
+        answered = None if attempts else found.answer
+        return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
+
+    def _text(self, context: tuple[Event, ...], tools: tuple[Tool, ...]) -> str:
+        conversation = Trajectory(context, tools)
+        stop = self.grammar.stop if conversation.is_agentic else ""
+        text = ""
+        messages = self.grammar.messages(conversation)
+        pieces = self.engine.generate(messages, stop=(stop,) if stop else (), max_tokens=self.step_tokens, temperature=0.0)
+        try:
+            for piece in pieces:
+                text += piece
+                if stop and (":" in piece or "：" in piece) and step_end(text) is not None:
+                    break
+        finally:
+            pieces.close()
+        return text
+
+    def _run(self, task: Task) -> Entry:
+        replay = Replay(task)
+
+        def answer_call(call: Call, _: Tool | None) -> str:
+            return replay.result(Attempt(call.tool, call.arguments))
+
+        limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
+        runtime = Runtime(self.engine, Toolbox([]), answer_call)
+        turn = answer(runtime, Trajectory(task.before, task.tools), task.question, limits, self.grammar)
+        made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
+        text = transcript(turn.events)
+        return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
+
+    def _likelihood(self, step: Step) -> Entry:
+        from swiftagent.backend.likelihood import answer_bits
+
+        text = step.answer or ""
+        bits = answer_bits(self.engine, self.grammar.messages(Trajectory(step.context, step.tools)), text)
+        return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
+
+
+def _with_result(context: tuple[Event, ...], step: Step, attempts: list[Attempt]) -> tuple[Event, ...]:
+    """The context with the last attempt and a result, so that the model can go on to the next of parallel calls."""
+    last, number = attempts[-1], f"p{len(attempts)}"
+    return (*context, Call(last.tool, last.arguments, number), Observation(_result(step, last), number))
+
+
+def _result(step: Step, attempt: Attempt) -> str:
+    replay = Replay(Task(step.id, step.row, (), "", step.tools, step.calls, step.results, None))
+    return replay.result(attempt)
+
+
+def transcript(events: Iterable[Event]) -> str:
+    """Events as a person reads them."""
+    lines = []
+    for event in events:
+        match event:
+            case Question():
+                continue
+            case Call(tool=tool, arguments=arguments):
+                lines.append(f"Action: {tool} {json.dumps(arguments, ensure_ascii=False)}")
+            case _:
+                label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(type(event).__name__, "")
+                lines.append(f"{label}: {event.text}")
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""Output that exists already, lined up with gold by id: our own log, BFCL results, plain texts, whole conversations; and
+LLaMA-Factory's `generated_predictions.jsonl`, which carries its gold with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.evaluate import Gold
+from swiftagent.evaluate_bfcl import predicted_from_result
+from swiftagent.evaluate_models import Entry
+from swiftagent.jsonl import Row
+from swiftagent.score import Predicted, Step, predicted_from, steps_of
+from swiftagent.score_reading import predicted_from_text
+from swiftagent.trajectory import Answer, Call, Event, Question, Trajectory
+
+MODEL = "tuned"
+TEXTS = ("text", "predict", "prediction", "generated_text", "response", "output")
+_MISSING = 5  # ids named in an error
+
+
+def is_llamafactory(value: Any) -> bool:
+    return isinstance(value, dict) and {"predict", "label"} <= value.keys()
+
+
+def has_gold(rows: Iterable[Row]) -> tuple[bool, Iterable[Row]]:
+    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError where there is none."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise ConfigError("--predictions: the file holds no row")
+    return is_llamafactory(first.value), chain([first], rows)
+
+
+def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
+    """Gold and predictions of {"prompt", "predict", "label"} rows. Labels are read as predictions are.
+
+    Raises RowError for a row without the three, or with a label that is neither a call nor an answer.
+    """
+    steps: list[Step] = []
+    entries: dict[str, Entry] = {}
+    for number, row in enumerate(rows):
+        if not is_llamafactory(row.value):
+            raise RowError("no-label", f"{row.where}: expected `predict` and `label`, as in LLaMA-Factory's predictions")
+        label, guess = _read(row.value["label"]), _read(row.value["predict"])
+        if not label.calls and not label.answer:
+            raise RowError("empty-gold", f"{row.where}: the label holds neither a call nor an answer")
+        name = f"row{number}"
+        calls = tuple(Call(call.tool, call.arguments, f"c{index}") for index, call in enumerate(label.calls))
+        context = (Question(str(row.value.get("prompt", ""))),)
+        steps.append(Step(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
+        entries[f"{name}#0"] = _entry(f"{name}#0", guess)
+    if any(step.calls for step in steps):  # rows with calls show that tools are there to be left alone too
+        steps = [msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps]
+    return Gold([], steps, [], [], {step.row: "agent" for step in steps}), entries
+
+
+def _names_tools(step: Step) -> bool:
+    prompt = " ".join(event.text for event in step.context if isinstance(event, Question)).lower()
+    return "tool" in prompt or "function" in prompt or "api" in prompt
+
+
+def _read(value: Any) -> Predicted:
+    """ReAct text, JSON calls, or an answer."""
+    if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{"):
+        return predicted_from_result(value)
+    found = predicted_from_text(value)
+    return found if found.readable else Predicted(answer=value.strip() or None, text=value)
+
+
+def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]) -> tuple[Gold, dict[str, Entry]]:
+    """Predictions by step, and the gold that they are for.
+
+    rows: the raw rows; conversations: those of them that are whole conversations, by place ("file:line"). Predictions by row id
+    are of each row's first decision point; the gold is cut to those. Raises RowError where ids do not line up.
+    """
+    by_step = {step.id: step for step in gold.steps}
+    first_of: dict[str, Step] = {}
+    for step in gold.steps:
+        first_of.setdefault(step.row, step)
+    steps: dict[str, Entry] = {}
+    firsts: dict[str, Entry] = {}
+    unknown: list[str] = []
+    for row in rows:
+        conversation = conversations.get(row.where)
+        if conversation is not None:
+            steps.update(_of_conversation(conversation, by_step, unknown))
+            continue
+        name, found = _prediction(row)
+        if name is None:
+            continue
+        if name in by_step:
+            steps[name] = _entry(name, found)
+        elif name in first_of:
+            firsts[first_of[name].id] = _entry(first_of[name].id, found)
+        else:
+            unknown.append(f"{row.where} ({name})")
+    if unknown:
+        raise RowError("predictions-gold", f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
+    found_by_id = {**firsts, **steps}
+    wanted = [*first_of.values()] if firsts and not steps else gold.steps
+    missing = [step.id for step in wanted if step.id not in found_by_id]
+    if missing or not found_by_id:
+        raise RowError(
+            "predictions-gold", f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}"
+        )
+    kept = msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[])
+    return kept, found_by_id
+
+
+def _prediction(row: Row) -> tuple[str | None, Predicted]:
+    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; no id: a line that is no prediction."""
+    value = row.value
+    if isinstance(value, dict) and "settings" in value and "id" not in value:
+        return None, Predicted()
+    if not isinstance(value, dict) or "id" not in value:
+        raise RowError("no-id", f"{row.where}: a prediction needs the `id` of its gold row")
+    name = str(value["id"])
+    if value.get("kind") in ("step", "run", "likelihood"):
+        entry = msgspec.convert(value, Entry)
+        is_step = entry.kind == "step" and entry.model == MODEL
+        return (name, entry.predicted()) if is_step else (None, Predicted())
+    if "result" in value:
+        return name, predicted_from_result(value["result"])
+    for key in TEXTS:
+        if isinstance(value.get(key), str):
+            return name, _read(value[key])
+    raise RowError("no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages")
+
+
+def _of_conversation(conversation: Trajectory, by_step: Mapping[str, Step], unknown: list[str]) -> dict[str, Entry]:
+    """A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
+    prefix = f"{conversation.id}#"
+    wanted = [step for name, step in by_step.items() if name.startswith(prefix)]
+    if not wanted:
+        unknown.append(f"{conversation.source} ({conversation.id})")
+        return {}
+    made = [predicted_from([*step.calls, *_answer_events(step)]) for step in steps_of(conversation)]
+    made += [Predicted()] * (len(wanted) - len(made))
+    return {step.id: _entry(step.id, guess) for step, guess in zip(wanted, made, strict=False)}
+
+
+def _answer_events(step: Step) -> Sequence[Event]:
+    return [Answer(step.answer)] if step.answer else []
+
+
+def _entry(name: str, found: Predicted) -> Entry:
+    return Entry(MODEL, "step", name, found.text, list(found.calls), found.answer, found.readable, found.invented_observation)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MISSING:,} more" if len(names) > _MISSING else ""
+    return ", ".join(names[:_MISSING]) + more
