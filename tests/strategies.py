@@ -10,10 +10,45 @@ from hypothesis import strategies as st
 from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 KEYWORDS = ["Thought:", "Action:", "Action Input:", "Observation:", "Final Answer:", "observation:", "Observation：", "ACTION :"]
-CONTROL = ["<|im_end|>", "<|im_start|>user\n", "<think>", "</think>\n\n", "<tool_call>", "[INST]", "[/INST]", "</s>", "<|eot_id|>"]
+CONTROL = [
+    "<|im_end|>",
+    "<|im_start|>user\n",
+    "<think>",
+    "</think>\n\n",
+    "<tool_call>",
+    "[INST]",
+    "[/INST]",
+    "</s>",
+    "<|eot_id|>",
+]
 FILLED_IN = ["{{QUERY}}", "{{ROUND0}}", "{{SYSTEM}}", "{{name}}", "<image>", "<start-image>", "<bbox>"]
-LETTERS = ["\u2028", "\x00", "\ufeff", "🤦🏽‍♀️", "שלום", "مرحبا", "中文。", "\u2060", "\r\n", "é", "\u0301", "\t", "  ", "\n", "\n\n", " "]
-BLOCKS = ['```json\n{"Observation": "x"}\n```', "1. x: Parameters: []", "\nBegin!", '{"a": [1, {"b": null}]}', "a[0]", "<b>bold</b>", "x" * 30]
+LETTERS = [
+    "\u2028",
+    "\x00",
+    "\ufeff",
+    "🤦🏽‍♀️",
+    "שלום",
+    "مرحبا",
+    "中文。",
+    "\u2060",
+    "\r\n",
+    "é",
+    "\u0301",
+    "\t",
+    "  ",
+    "\n",
+    "\n\n",
+    " ",
+]
+BLOCKS = [
+    '```json\n{"Observation": "x"}\n```',
+    "1. x: Parameters: []",
+    "\nBegin!",
+    '{"a": [1, {"b": null}]}',
+    "a[0]",
+    "<b>bold</b>",
+    "x" * 30,
+]
 WORDS = ["look", "weather in Oslo", "3C", "It is 3C.", "Paris", "user", "assistant", "system", "I now know the final answer"]
 PIECES = [*KEYWORDS, *CONTROL, *FILLED_IN, *LETTERS, *BLOCKS, *WORDS]
 
@@ -31,7 +66,9 @@ def encodable(text: str) -> bool:
 
 def json_values() -> st.SearchStrategy[Any]:
     leaves = st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False) | texts()
-    return st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3), max_leaves=8)
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3), max_leaves=8
+    )
 
 
 NAMES = st.sampled_from(["weather", "get.price", "a tool: with spaces", "наименование", "search_2"])
@@ -40,7 +77,9 @@ NAMES = st.sampled_from(["weather", "get.price", "a tool: with spaces", "наи�
 @st.composite
 def trajectories(draw: st.DrawFn, masked: bool = True) -> Trajectory:
     """Well-formed: results follow their calls, it ends on something trained. masked: some steps may be kept as context."""
-    tools = tuple(Tool(name, draw(texts()), {"type": "object", "properties": {}}) for name in draw(st.lists(NAMES, max_size=2, unique=True)))
+    tools = tuple(
+        Tool(name, draw(texts()), {"type": "object", "properties": {}}) for name in draw(st.lists(NAMES, max_size=2, unique=True))
+    )
     agentic = bool(tools)
     names = [tool.name for tool in tools]
     events: list[Event] = [System(text)] if (text := draw(texts())) and draw(st.booleans()) else []
@@ -59,12 +98,12 @@ def trajectories(draw: st.DrawFn, masked: bool = True) -> Trajectory:
             events += [*calls, *(Observation(draw(texts()), call.id) for call in calls)]
         trained = last or not (masked and draw(st.integers(0, 4)) == 0)
         if draw(st.booleans()):
-            events.append(Thought(draw(texts(1)), trained=trained))
+            events.append(Thought(("" if agentic else "hm ") + draw(texts(1)), trained=trained))  # a blank one is none in chat
         events.append(Answer(draw(texts(1)) or "x", trained))
     return Trajectory(tuple(events), tools, "id", "file.jsonl:1", "agent" if agentic else "general")
 
 
-def random_trajectory(seed: int) -> Trajectory:
+def random_trajectory(seed: int, masked: bool = True) -> Trajectory:
     """The same sort of trajectory from a seed, fast enough for tens of thousands."""
     rng = random.Random(seed)
 
@@ -87,16 +126,18 @@ def random_trajectory(seed: int) -> Trajectory:
     for turn in range(turns):
         events.append(Question(text()))
         for _ in range(rng.randint(0, 3) if tools else 0):
-            trained = rng.random() < 0.85
+            trained = not masked or rng.random() < 0.85
             if rng.random() < 0.7:
                 events.append(Thought(text(), trained=trained))
             calls = []
             for _ in range(rng.choice([1, 1, 1, 2])):
-                calls.append(Call(rng.choice(tools).name, {text(): value() for _ in range(rng.randrange(3))}, f"c{number}", trained))
+                calls.append(
+                    Call(rng.choice(tools).name, {text(): value() for _ in range(rng.randrange(3))}, f"c{number}", trained)
+                )
                 number += 1
             events += [*calls, *(Observation(text(), call.id) for call in calls)]
-        trained = turn == turns - 1 or rng.random() < 0.85
+        trained = not masked or turn == turns - 1 or rng.random() < 0.85
         if rng.random() < 0.5:
-            events.append(Thought(text(1), trained=trained))
+            events.append(Thought(text(1) if tools else f"hm {text()}", trained=trained))  # a blank one is none in plain chat
         events.append(Answer(text(1) or "x", trained))
     return Trajectory(tuple(events), tools, str(seed), f"seed:{seed}", "agent" if tools else "general")

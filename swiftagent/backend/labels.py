@@ -300,8 +300,8 @@ class RowLabels:
         self, region: Region, trained: int, ends_trained: bool, line: int, name: str, totals: Totals, texts: TokenTexts
     ) -> None:
         """What the template wrote: the end of a turn is trained where the turn is; an empty think block by the config's word."""
-        before, after = region.message - 1, region.message
-        is_turn_end = before >= 0 and self.messages[before]["role"] == "assistant" and not self._goes_on(after)
+        before, after = region.before, region.message
+        is_turn_end = before >= 0 and self.messages[before]["role"] == "assistant" and not self._goes_on(before, after)
         if region.first == region.last:
             return
         if is_turn_end:
@@ -319,8 +319,10 @@ class RowLabels:
                 text = describe("leak", "template", wrong.decode(errors="replace"))
                 totals.fault(Fault(line, after, "leak", text, name), "leaks", trained)
 
-    def _goes_on(self, message: int) -> bool:
-        return message < len(self.messages) and self.messages[message]["role"] == "assistant"
+    def _goes_on(self, before: int, after: int) -> bool:
+        """Whether two assistant messages are of one turn: nothing else stands between them."""
+        between = self.messages[before : after + 1]
+        return before < after < len(self.messages) and all(message["role"] == "assistant" for message in between)
 
 
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:

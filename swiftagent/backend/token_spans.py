@@ -20,12 +20,16 @@ _SHAPES_KEPT = 20_000
 
 
 class Region(msgspec.Struct):
-    """Tokens `first` to `last` (exclusive) of one piece, or of the template's own text before `message` (piece None)."""
+    """Tokens `first` to `last` (exclusive) of one piece, or of the template's own text before `message` (piece None).
+
+    before: the message written before the template's own text, -1 at the beginning.
+    """
 
     first: int
     last: int
     message: int
     piece: Piece | None
+    before: int = -1
 
 
 class Alignment(msgspec.Struct):
@@ -47,6 +51,8 @@ class TokenTexts:
         added = tokenizer.added_tokens_decoder
         byte_level = "ByteLevel" in str(getattr(tokenizer, "backend_tokenizer", None) and tokenizer.backend_tokenizer.decoder)
         self.exact = byte_level
+        normalizer = tokenizer.backend_tokenizer.normalizer if byte_level else None
+        self.normalize = normalizer.normalize_str if normalizer is not None else None  # Qwen's composes accents (NFC)
         self.texts = [b""] * (1 + max([*vocabulary.values(), *added]))
         letters = {letter: byte for byte, letter in enumerate(_byte_letters())}
         for text, number in vocabulary.items():
@@ -123,6 +129,11 @@ class Aligner:
         expected = b"".join(parts)
         seen = self._texts.join(ids)
         base, cut = 0, False
+        if seen != expected and self._texts.normalize is not None:
+            parts = [
+                part if marks[n][1] is None else self._texts.normalize(part.decode()).encode() for n, part in enumerate(parts)
+            ]
+            expected = b"".join(parts)
         if seen == expected:
             ends = np.cumsum(self._texts.lengths[np.asarray(ids)])
         elif max_length is not None and len(ids) == max_length and (expected.startswith(seen) or expected.endswith(seen)):
@@ -137,7 +148,10 @@ class Aligner:
         borders = np.cumsum([0, *map(len, parts)])
         firsts = np.searchsorted(ends, borders, side="right").tolist()
         firsts[-1] = len(ids)
-        regions = [Region(firsts[n], firsts[n + 1], message, piece) for n, (message, piece) in enumerate(marks)]
+        regions, before = [], -1
+        for n, (message, piece) in enumerate(marks):
+            regions.append(Region(firsts[n], firsts[n + 1], message, piece, before))
+            before = before if piece is None else message
         return Alignment(regions, cut)
 
     def _ends_with_spaces_added(self, ids: list[int], expected: bytes) -> Any:
