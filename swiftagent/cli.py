@@ -17,6 +17,7 @@ COMMANDS = {
     "mix": "pull agent and general data, convert, sample and mix them into one training file",
     "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
     "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
+    "doctor": "check machine, packages, model, data and a config before a GPU is used",
     "infer": "run the tuned model as an agent with real tools, or chat with it",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",

@@ -11,7 +11,9 @@ import msgspec
 
 from swiftagent.backend.cluster import Place, find_place, free_port
 from swiftagent.backend.machine import Machine, trainer_entry
+from swiftagent.checks.memory import estimate
 from swiftagent.checks.model_files import read_object
+from swiftagent.checks.model_shape import ModelShape, known_shape, shape_of
 from swiftagent.config import Config
 from swiftagent.errors import RowError
 from swiftagent.jsonl import parse_json
@@ -22,6 +24,7 @@ from swiftagent.trainer_options import as_words
 PLUGIN = Path(__file__).parent / "trainer_plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
 FLASH = "flash_attn"
+AMPLE = 0.7  # share of the free memory that a run without gradient checkpointing may be estimated at
 HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
 FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
 
@@ -66,6 +69,8 @@ def plan(config: Config, machine: Machine, folder: Path, *, as_configured: bool 
     elif config.gpus is None and not gpus:
         draft.warnings.append("no GPU here; training on the CPU")
     batch, accumulation, sequences = _batch(config, draft, processes * place.nodes)
+    if gpus:
+        _choose_checkpointing(config, machine, draft, batch, processes * place.nodes)
     options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
     if resume:
         options["resume_from_checkpoint"] = resume
@@ -118,6 +123,12 @@ def first_row(path: Path) -> dict[str, Any]:
     except (OSError, RowError):  # a broken row is the preflight's to tell, with its place
         return {}
     return row if isinstance(row, dict) else {}
+
+
+def model_shape(model: str) -> ModelShape | None:
+    """The model's shape from its folder, or a known hub model's; None where neither is at hand."""
+    config = _config_json(model)
+    return shape_of(config) if config else known_shape(model)
 
 
 def _config_json(model: str) -> dict[str, Any] | None:
@@ -205,6 +216,18 @@ def _choose_kernels(config: Config, machine: Machine, draft: _Draft, model: Know
     if machine.has("liger-kernel") and "use_liger_kernel" not in options and not options.get("enable_channel_loss"):
         options["use_liger_kernel"] = True
         draft.notes.append("liger kernels: liger-kernel is installed")
+
+
+def _choose_checkpointing(config: Config, machine: Machine, draft: _Draft, batch: int, gpus: int) -> None:
+    """Recomputing activations costs a third of the time: it is switched off where the estimate leaves ample room without."""
+    shape, length = model_shape(config.model), draft.options.get("max_length")
+    if "gradient_checkpointing" in draft.options or shape is None or not length or not machine.gpus:
+        return
+    room = min(gpu.free for gpu in machine.gpus)
+    needed = estimate(shape, draft.options, batch=batch, length=int(length), gpus=gpus, checkpointing=False).total
+    if needed < AMPLE * room:
+        draft.options["gradient_checkpointing"] = False
+        draft.notes.append(f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without")
 
 
 def _batch(config: Config, draft: _Draft, processes: int) -> tuple[int, int, int]:

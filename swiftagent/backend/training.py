@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from swiftagent import config as configs
 from swiftagent.backend import preflight
 from swiftagent.backend.launch import Plan, plan
 from swiftagent.backend.machine import Machine, describe, look
-from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, now
+from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, next_name, now
 from swiftagent.backend.trainer import Follower, Outcome, finish, train
 from swiftagent.config import Config
 from swiftagent.console import say, warn
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.jsonl import whole_file, write_json
-from swiftagent.training_view import loaded_line, metric_line, too_long_line
+from swiftagent.training_view import duration, loaded_line, metric_line, too_long_line
 
 INTERRUPTED = 130
 
@@ -27,8 +26,9 @@ INTERRUPTED = 130
 def start(config: Config, *, as_json: bool, quiet: bool) -> int:
     """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training fails."""
     machine = look()
-    _check(config, machine, quiet=quiet)
-    run = new_run(Path(config.runs), config.name or Path(config.path).stem)
+    name = config.name or Path(config.path).stem
+    _check(config, machine, plan(config, machine, next_name(Path(config.runs), name)), quiet=quiet)
+    run = new_run(Path(config.runs), name)
     planned = plan(config, machine, run.folder)
     return _train(config, planned, run, as_json=as_json, quiet=quiet)
 
@@ -44,8 +44,8 @@ def resume(name: str, overrides: list[str], *, as_json: bool, quiet: bool) -> in
     if checkpoint is None and not quiet:
         warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
     machine = look()
-    _check(config, machine, quiet=quiet)
     planned = plan(config, machine, run.folder, resume=str(checkpoint or ""))
+    _check(config, machine, planned, quiet=quiet)
     _forget_metrics_after(run, _step(checkpoint))
     if checkpoint and not quiet:
         say(f"resuming {run.folder} from step {_step(checkpoint)}")
@@ -59,15 +59,30 @@ def _newest_unfinished(root: str) -> Run:
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 
-def _check(config: Config, machine: Machine, *, quiet: bool) -> None:
-    problems = preflight.quick_problems(config, machine)
-    if config.preflight != "off" and not problems:
-        began = time.monotonic()
-        problems += preflight.data_problems(config)
-        if not quiet:
-            say(f"preflight ({config.preflight}): {time.monotonic() - began:.1f} s; preflight=off leaves it out")
-    if problems:
-        raise SetupError("\nerror: ".join(problems))
+def _check(config: Config, machine: Machine, planned: Plan, *, quiet: bool) -> None:
+    """Raises SetupError with every problem that the preflight found."""
+    report = preflight.examine(config, machine, planned, config.preflight)
+    if report.problems:
+        raise SetupError("\nerror: ".join(report.problems))
+    for warning in report.warnings:
+        warn(warning)
+    if config.preflight != "off" and not quiet:
+        for line in summary(report):
+            say(line)
+
+
+def summary(report: preflight.Report) -> list[str]:
+    """What a passed preflight found, in two or three lines."""
+    measured = report.measured
+    lines = []
+    if measured and not measured.error:
+        faults = "masks exact" if measured.masks.get("clean") else "masks not checked"
+        lines.append(f"{report.data.rows:,} rows; {faults} on {measured.sampled:,} of them, template {measured.template}")
+    if report.effort:
+        hours = f", about {duration(report.effort.hours * 3600)}" if report.effort.hours else ""
+        lines.append(f"{report.effort.steps:,} steps, about {report.effort.tokens:,} tokens{hours}")
+    lines.append(f"preflight: {report.seconds:.1f} s (preflight=off leaves it out)")
+    return lines
 
 
 def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: bool) -> int:

@@ -1,0 +1,77 @@
+"""What is not wrong but seldom meant: learning rates, thinking, templates; and what the losses of a run say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+# Usual range of the learning rate by method, as the guides give it.
+USUAL_RATES = {"LoRA": (5e-5, 1e-4), "QLoRA": (1e-4, 2e-4), "full": (5e-6, 1e-5)}
+TINY_MODEL = 50_000_000  # parameters below which a usual rate is far too low
+FALLS = 0.98  # a loss that ends above this share of its start has not fallen
+RISES = 1.03  # an evaluation loss above this multiple of its lowest has risen
+
+
+def method(options: dict[str, Any]) -> str:
+    """LoRA, QLoRA or full."""
+    if options.get("tuner_type", "lora") == "full":
+        return "full"
+    return "QLoRA" if options.get("quant_bits") in (4, 8) else "LoRA"
+
+
+def rate_advice(options: dict[str, Any], parameters: int | None) -> str:
+    """A learning rate outside the usual range of its method; "" inside it, and for models too small to be usual."""
+    rate = options.get("learning_rate")
+    if rate is None or (parameters is not None and parameters < TINY_MODEL):
+        return ""
+    named = method(options)
+    low, high = USUAL_RATES[named]
+    if low * 0.999 <= float(rate) <= high * 1.001:
+        return ""
+    return f"learning_rate {rate:g} is {'below' if rate < low else 'above'} what {named} usually takes: {low:g} to {high:g}"
+
+
+def thinking_advice(options: dict[str, Any], rows_with_reasoning: int) -> str:
+    """Reasoning in the data while the template has thinking switched off."""
+    if not rows_with_reasoning or options.get("enable_thinking") is not False:
+        return ""
+    return (
+        f"{rows_with_reasoning:,} rows hold <think> blocks while enable_thinking is false: the model is trained to think "
+        "where it is asked not to; take the blocks out, or leave enable_thinking out"
+    )
+
+
+def agent_template_problem(options: dict[str, Any], native_rows: int) -> str:
+    """ms-swift's react templates replace the user's system prompt and write arguments as Python."""
+    template = str(options.get("agent_template", ""))
+    if not template.startswith("react") or not native_rows:
+        return ""
+    return (
+        f"agent_template: {template} replaces the system prompt and writes arguments that are no JSON; "
+        "`swiftagent convert` makes ReAct records, which need no agent_template"
+    )
+
+
+def trend_advice(metrics: Sequence[dict[str, Any]]) -> list[str]:
+    """What the curve of a finished run says: a loss that does not fall, an evaluation loss that rises while it does."""
+    train = [float(line["loss"]) for line in metrics if "loss" in line]
+    evaluated = [(int(line["step"]), float(line["eval_loss"])) for line in metrics if "eval_loss" in line]
+    said = []
+    fell = False
+    if len(train) >= 6:
+        part = max(2, len(train) // 5)
+        first, last = sum(train[:part]) / part, sum(train[-part:]) / part
+        fell = last < FALLS * first
+        if not fell:
+            said.append(
+                f"the loss did not fall ({first:.3f} to {last:.3f}): raise learning_rate, train longer, and look at the "
+                "labels with `swiftagent inspect`"
+            )
+    if len(evaluated) >= 3:
+        step, lowest = min(evaluated, key=lambda pair: pair[1])
+        if evaluated[-1][1] > RISES * lowest and (fell or len(train) < 6):
+            said.append(
+                f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the training loss "
+                "fell: the model learns the rows by heart; fewer epochs, a lower learning_rate or more data"
+            )
+    return said

@@ -1,0 +1,105 @@
+"""The tensors of a model from its config.json alone: enough to count parameters and to estimate memory before it is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+# Shapes of hub models that the shipped recipes name, so that an estimate needs no download; as in their own config.json.
+_KEYS = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+         "head_dim", "vocab_size", "tie_word_embeddings", "num_local_experts")  # fmt: skip
+_KNOWN = {
+    "qwen2.5-0.5b-instruct": ("qwen2", 896, 4864, 24, 14, 2, 64, 151936, True, 0),
+    "qwen2.5-1.5b-instruct": ("qwen2", 1536, 8960, 28, 12, 2, 128, 151936, True, 0),
+    "qwen2.5-3b-instruct": ("qwen2", 2048, 11008, 36, 16, 2, 128, 151936, True, 0),
+    "qwen2.5-7b-instruct": ("qwen2", 3584, 18944, 28, 28, 4, 128, 152064, False, 0),
+    "qwen2.5-14b-instruct": ("qwen2", 5120, 13824, 48, 40, 8, 128, 152064, False, 0),
+    "qwen2.5-32b-instruct": ("qwen2", 5120, 27648, 64, 40, 8, 128, 152064, False, 0),
+    "deepseek-r1-distill-qwen-7b": ("qwen2", 3584, 18944, 28, 28, 4, 128, 152064, False, 0),
+    "qwen3-8b": ("qwen3", 4096, 12288, 36, 32, 8, 128, 151936, False, 0),
+    "gemma-3-4b-it": ("gemma3_text", 2560, 10240, 34, 8, 4, 256, 262208, True, 0),
+    "gpt-oss-20b": ("gpt_oss", 2880, 2880, 24, 64, 8, 64, 201088, False, 32),
+}
+KNOWN_CONFIGS = {name: dict(zip(_KEYS, values, strict=True)) for name, values in _KNOWN.items()}
+QKV_BIAS = {"qwen2", "qwen", "gpt_oss"}
+QK_NORM = {"qwen3", "qwen3_moe", "gemma3_text"}
+FOUR_NORMS = {"gemma2", "gemma3_text", "gemma3"}
+
+
+class Linear(msgspec.Struct, frozen=True):
+    """One kind of linear layer: `count` of them in the model, each `rows` x `columns` (out x in), with or without a bias."""
+
+    name: str
+    rows: int
+    columns: int
+    count: int
+    bias: bool = False
+
+    @property
+    def parameters(self) -> int:
+        return self.count * (self.rows * self.columns + self.rows * self.bias)
+
+
+class ModelShape(msgspec.Struct, frozen=True):
+    """A decoder: its linear layers (without the output head), its embedding and what is neither (norms, experts)."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    vocabulary: int
+    linears: tuple[Linear, ...]
+    tied: bool
+    other: int
+    context: int = 0
+
+    @property
+    def embedding(self) -> int:
+        return self.vocabulary * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        head = 0 if self.tied else self.embedding
+        return sum(linear.parameters for linear in self.linears) + self.embedding + head + self.other
+
+
+def shape_of(config: dict[str, Any]) -> ModelShape | None:
+    """Read a config.json; None where it is of no decoder family that is understood."""
+    config = {**config, **config["text_config"]} if isinstance(config.get("text_config"), dict) else config
+    try:
+        hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
+        heads, vocabulary = int(config["num_attention_heads"]), int(config["vocab_size"])
+        intermediate = int(config["intermediate_size"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    family = str(config.get("model_type", ""))
+    groups = int(config.get("num_key_value_heads") or heads)
+    head = int(config.get("head_dim") or hidden // heads)
+    bias = bool(config.get("attention_bias", family in QKV_BIAS))
+    linears = [
+        Linear("q_proj", heads * head, hidden, layers, bias),
+        Linear("k_proj", groups * head, hidden, layers, bias),
+        Linear("v_proj", groups * head, hidden, layers, bias),
+        Linear("o_proj", hidden, heads * head, layers, bias and family not in ("qwen2", "qwen")),
+    ]
+    norms = layers * hidden * (4 if family in FOUR_NORMS else 2) + hidden
+    norms += 2 * head * layers if family in QK_NORM else 0
+    experts = int(config.get("num_local_experts") or config.get("num_experts") or 0)
+    if experts:
+        width = int(config.get("moe_intermediate_size") or intermediate)
+        norms += layers * experts * 3 * width * hidden + layers * experts * hidden  # experts and their router
+    else:
+        linears += [
+            Linear("gate_proj", intermediate, hidden, layers),
+            Linear("up_proj", intermediate, hidden, layers),
+            Linear("down_proj", hidden, intermediate, layers),
+        ]
+    tied = bool(config.get("tie_word_embeddings", False))
+    context = int(config.get("max_position_embeddings") or 0)
+    return ModelShape(hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, context)
+
+
+def known_shape(model: str) -> ModelShape | None:
+    """The shape of a hub model that the shipped recipes name."""
+    config = KNOWN_CONFIGS.get(model.rstrip("/").rsplit("/", 1)[-1].lower())
+    return shape_of(config) if config else None

@@ -1,0 +1,92 @@
+"""Check the machine, the packages, the model's files, the data and a config, before a GPU is used.
+
+swiftagent doctor                              the machine and the packages
+swiftagent doctor configs/qwen7b_agent.yaml    what `sft` would run into, memory, steps and hours
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from swiftagent.config import Config, load
+from swiftagent.errors import SetupError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="CONFIG key=value", help="a config, then settings that override it")
+    parser.add_argument("--full", action="store_true", help="tokenize and check every row, not a sample")
+    parser.add_argument("--json", action="store_true", help="print what was found as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent.backend.machine import look
+
+    machine = look()
+    found: dict[str, Any] = {"packages": machine.packages, "driver": machine.driver, "problems": [], "warnings": []}
+    found["gpus"] = [{"name": gpu.name, "free": gpu.free, "total": gpu.total} for gpu in machine.gpus]
+    if args.words:
+        found |= _examine(load(args.words[0], args.words[1:]), machine, full=args.full)
+    if args.json:
+        print(json.dumps({**found, "ok": not found["problems"]}, ensure_ascii=False))
+    else:
+        _show(found)
+    return SetupError.exit_code if found["problems"] else 0
+
+
+def _examine(config: Config, machine: Any, *, full: bool) -> dict[str, Any]:
+    from swiftagent.backend import preflight
+    from swiftagent.backend.launch import plan
+    from swiftagent.backend.runs import next_name
+
+    planned = plan(config, machine, next_name(Path(config.runs), config.name or Path(config.path).stem))
+    report = preflight.examine(config, machine, planned, "full" if full else "sample")
+    found = preflight.as_dict(report)
+    found["warnings"] = [*planned.warnings, *found["warnings"]]
+    found["notes"] = planned.notes
+    found["plan"] = {
+        "device": planned.device,
+        "processes": planned.processes * planned.nodes,
+        "batch": planned.batch,
+        "accumulation": planned.accumulation,
+        "sequences_per_step": planned.sequences_per_step,
+    }
+    return found
+
+
+def _show(found: dict[str, Any]) -> None:
+    from swiftagent import console
+    from swiftagent.training_view import duration
+
+    console.table("packages", ("package", "version"), sorted(found["packages"].items()), console=console.out)
+    gpus = [(gpu["name"], f"{gpu['free'] / 1e9:.0f} of {gpu['total'] / 1e9:.0f} GB free") for gpu in found["gpus"]]
+    console.table("GPUs", ("GPU", "memory"), gpus or [("none", "training would run on the CPU")], console=console.out)
+    measured = found.get("measured") or {}
+    rows = [
+        (name, channel["rows"], channel["tokens"] // max(1, channel["rows"]), channel["longest"],
+         f"{channel['trained'] / max(1, channel['tokens']):.0%}", f"{channel['too_long'] / max(1, channel['rows']):.0%}")
+        for name, channel in sorted(measured.get("channels", {}).items())
+    ]  # fmt: skip
+    if rows:
+        title = f"data: {found['data']['rows']:,} rows, {measured['sampled']:,} measured, {found['data']['repeats']:,} repeats"
+        columns = ("channel", "rows", "tokens a row", "longest", "trained", "over max_length")
+        console.table(title, columns, rows, console=console.out)
+    if found.get("memory"):
+        parts = ("weights", "adapters", "gradients", "optimizer", "activations", "overhead", "total")
+        sizes = [(part, f"{found['memory'][part] / 1e9:.2f} GB") for part in parts]
+        console.table("memory of one GPU, estimated", ("what", "size"), sizes, console=console.out)
+    if found.get("effort"):
+        effort = found["effort"]
+        time = f", about {duration(effort['hours'] * 3600)}" if effort["hours"] else ""
+        console.out.print(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
+    for line in [*found.get("notes", []), found.get("suggestion", "")]:
+        if line:
+            console.out.print(line, markup=False)
+    for warning in found["warnings"]:
+        console.warn(warning)
+    for problem in found["problems"]:
+        console.err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+    if not found["problems"]:
+        console.out.print("no problem found")
