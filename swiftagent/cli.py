@@ -18,7 +18,10 @@ COMMANDS = {
     "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
     "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
     "doctor": "check machine, packages, model, data and a config before a GPU is used",
+    "runs": "list past runs, or show one with its curve",
+    "configs": "list the shipped recipes, copy one, or translate another program's config",
     "infer": "run the tuned model as an agent with real tools, or chat with it",
+    "eval": "score a tuned model against its base: tool calls, restraint, forgetting, with a gate and a page",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",
 }

@@ -169,8 +169,9 @@ def _fields(summary: Summary) -> str:
         for name, found in fields["tuned"]["accuracy"].items()
     )
     wrong = "".join(
-        f"<tr>{''.join(f'<td>{escape(c[key])}</td>' for key in ('field', 'gold', 'predicted'))}<td class=n>{c['count']:,}</td></tr>"
-        for c in fields["tuned"]["confusions"]
+        f"<tr>{''.join(f'<td>{escape(found[key])}</td>' for key in ('field', 'gold', 'predicted'))}"
+        f"<td class=n>{found['count']:,}</td></tr>"
+        for found in fields["tuned"]["confusions"]
     )
     head = ["field", "base", "tuned", "n"] if base else ["field", "tuned", "n"]
     confusions = "<h3>Worst confusions</h3>" + _grid(["field", "gold", "tuned", "times"], wrong) if wrong else ""

@@ -40,7 +40,7 @@ def _by(scores: Iterable[StepScore], key: Callable[[StepScore], str | None], lar
 def _metrics(scores: list[StepScore]) -> Metrics:
     ratios = Ratios(CALL_METRICS)
     for score in scores:
-        ratios.add(score.step.row, score.parts)
+        ratios.add(score.step.row, {name: part for name, part in score.parts.items() if name in CALL_METRICS})
     return {name: found for name, found in ratios.estimates(resamples=RESAMPLES).items() if found.n}
 
 

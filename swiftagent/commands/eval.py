@@ -1,0 +1,190 @@
+"""Score a tuned model against its base: tool calls field by field, restraint, and what it forgot.
+
+  swiftagent eval                                   the newest run, its own validation split, base and tuned
+  swiftagent eval RUN --data held_out.jsonl -n 200
+  swiftagent eval --model Qwen/Qwen2.5-7B-Instruct --data bfcl_simple_python.jsonl
+  swiftagent eval --predictions generated_predictions.jsonl
+  swiftagent eval compare RUN RUN
+
+predictions.jsonl, metrics.json and report.html go to runs/RUN/eval. Exit code 7: the gate of the config was not passed;
+4: rows to evaluate were trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from swiftagent.errors import ConfigError, GateError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="RUN", help="a run (default: the newest), or `compare RUN RUN...`")
+    what = parser.add_argument_group("what is evaluated")
+    what.add_argument("--data", action="append", default=[], metavar="FILE", help="gold rows of any format that convert reads")
+    what.add_argument("--model", metavar="M", help="a model folder or hub id, in place of a run")
+    what.add_argument("--adapter", metavar="A", help="an adapter folder; it is compared with its base")
+    what.add_argument("--against", metavar="RUN_OR_MODEL", help="compare with this, in place of the base model")
+    what.add_argument("--no-base", action="store_true", help="measure the tuned model alone")
+    what.add_argument("--predictions", metavar="FILE", help="score output that exists already, by id against --data")
+    what.add_argument("--checkpoint", default="best", metavar="best|last|N", help="which checkpoint of the run")
+    what.add_argument("--runs", default="runs", metavar="FOLDER", help="where runs are kept (default runs)")
+    what.add_argument("-n", type=_positive, metavar="ROWS", help="evaluate this many rows, spread over all")
+    trained = parser.add_argument_group("rows that were trained on")
+    trained.add_argument("--training", action="append", metavar="FILE", help="what training saw (default: the run's own data)")
+    trained.add_argument("--drop-trained", action="store_true", help="leave rows out that were trained on, rather than refuse")
+    how = parser.add_argument_group("how")
+    how.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    how.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
+    how.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
+    how.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
+    how.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
+    how.add_argument("--prompt", choices=("ms-agent", "schema"), help="how tools are listed (default: as in the data)")
+    how.add_argument("--step-tokens", type=_positive, default=512, help="the longest step")
+    how.add_argument("-j", type=_positive, default=1, metavar="N", help="requests at a time, for engines that batch them")
+    how.add_argument("--no-free", action="store_true", help="leave free runs out: next steps on gold context only")
+    how.add_argument("--no-likelihood", action="store_true", help="leave bits per byte out")
+    how.add_argument("--fresh", action="store_true", help="start anew, though an evaluation of the same was begun")
+    also = parser.add_argument_group("further scores")
+    also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
+    also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself: scores its self-cognition")
+    out = parser.add_argument_group("output")
+    out.add_argument("--gate", metavar="CONFIG", help="take the gate of this config, in place of the run's own")
+    out.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files go (default runs/RUN/eval)")
+    out.add_argument("--markdown", action="store_true", help="print the result as Markdown")
+    out.add_argument("--json", action="store_true", help="print metrics.json's content")
+    out.add_argument("-q", "--quiet", action="store_true", help="print no table")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.words[:1] == ["compare"]:
+        return _compare(args)
+    if len(args.words) > 1:
+        raise ConfigError(f"one run is evaluated at a time, got {', '.join(args.words)}; `eval compare` compares them")
+    outcome = _evaluate(args)
+    outcome.write()
+    _show(args, outcome)
+    if not outcome.summary["gate"]["passed"]:
+        failed = [rule["metric"] for rule in outcome.summary["gate"]["rules"] if not rule["passed"]]
+        raise GateError(
+            f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {outcome.folder / 'report.html'} shows the cases"
+        )
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> Any:
+    from swiftagent.evaluate_session import Ask, evaluate_models, evaluate_predictions
+
+    ask = Ask(
+        data=tuple(args.data),
+        limit=args.n,
+        workers=args.j,
+        fresh=args.fresh,
+        free=not args.no_free,
+        likelihood=not args.no_likelihood,
+        fields=args.fields,
+        own_name=args.name,
+        prompt=args.prompt,
+        step_tokens=args.step_tokens,
+        drop_trained=args.drop_trained,
+        training=tuple(args.training) if args.training else None,
+        rules=_rules(args.gate),
+        quiet=args.quiet,
+    )
+    if args.predictions:
+        return evaluate_predictions(args.predictions, ask, args.output or Path("eval"))
+    return evaluate_models(_target(args), ask, args.output)
+
+
+def _target(args: argparse.Namespace) -> Any:
+    from swiftagent.evaluate_target import against, run_named, target_of_model, target_of_run
+
+    settings = {"model_type": args.model_type, "device": args.device, "trust_remote_code": args.trust_remote_code}
+    if args.model or args.adapter:
+        if args.words:
+            raise ConfigError("give either a run or --model/--adapter, not both")
+        if not args.data:
+            raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
+        target = target_of_model(args.model, args.adapter, args.template, args.engine, settings)
+    else:
+        run_ = run_named(args.words[0] if args.words else None, args.runs)
+        target = target_of_run(run_, args.checkpoint, args.engine, settings)
+    if args.against:
+        target.base = against(args.against, args.runs, args.engine, settings)
+    if args.no_base:
+        target.base = None
+    return target
+
+
+def _rules(config: str | None) -> Any:
+    if config is None:
+        return None
+    from swiftagent.config import load
+    from swiftagent.gate import parse_gate
+
+    return parse_gate(load(config).gate)
+
+
+def _show(args: argparse.Namespace, outcome: Any) -> None:
+    from swiftagent import console
+    from swiftagent.report import gate_lines, headline, markdown, sentence, with_difference, with_interval
+
+    if args.json:
+        print(json.dumps(outcome.summary, ensure_ascii=False))
+    elif args.markdown:
+        print(markdown(outcome.summary), end="")
+    if args.quiet:
+        return
+    to = console.err if args.json or args.markdown else console.out
+    rows = [
+        [row.metric, with_interval(row.metric, row.base), with_interval(row.metric, row.tuned)]
+        + [with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
+        for row in headline(outcome.summary)
+    ]
+    columns = ["", "base", "tuned", "difference", "", "n"]
+    if "base" not in outcome.summary:
+        rows, columns = [[row[0], row[2], row[5]] for row in rows], ["", "tuned", "n"]
+    console.table("shares in %, with 95 % intervals", columns, rows, console=to)
+    if outcome.summary["gate"]["rules"]:
+        console.table("gate", ["rule", "measured", ""], gate_lines(outcome.summary), console=to)
+    print(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}", file=sys.stderr)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from swiftagent import console
+    from swiftagent.errors import SetupError
+    from swiftagent.evaluate_session import read_summaries
+    from swiftagent.evaluate_target import run_named
+    from swiftagent.report import comparison
+
+    names = args.words[1:]
+    if len(names) < 2:
+        raise ConfigError("eval compare: give at least two runs")
+    folders = []
+    for name in names:
+        try:
+            folders.append(run_named(name, args.runs).folder)
+        except SetupError:
+            if not Path(name).exists():
+                raise
+            folders.append(Path(name))
+    summaries = read_summaries(folders)
+    if args.json:
+        print(json.dumps({name: found["tuned"] for name, found in summaries.items()}, ensure_ascii=False))
+        return 0
+    columns, rows = comparison(summaries)
+    if args.markdown:
+        print("\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *rows]))
+        return 0
+    console.table("tuned models, shares in %, with 95 % intervals; * the best", columns, rows, console=console.out)
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

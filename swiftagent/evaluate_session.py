@@ -1,0 +1,221 @@
+"""An evaluation from its files to its page: gold is read, models write (or predictions are read), all is scored and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent import jsonl
+from swiftagent.console import progress, say, warn
+from swiftagent.errors import ConfigError, SetupError
+from swiftagent.evaluate import Gold, Scored, gold_from, score_model, summary
+from swiftagent.evaluate_data import GoldFiles, conversations, read_gold, read_seen
+from swiftagent.evaluate_models import Entry, Log, Writer
+from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
+from swiftagent.evaluate_target import Model, Target, config_of, default_data, training_files
+from swiftagent.formats.sources import read_rows
+from swiftagent.gate import Rule, parse_gate
+from swiftagent.overlap import Seen
+from swiftagent.prompts import PromptStyle
+from swiftagent.report import Case, cases
+from swiftagent.report_html import page
+from swiftagent.score_bfcl import Item
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """How to evaluate. training: files that training saw (None: the run's own). prompt: None takes that of the data."""
+
+    data: tuple[str, ...] = ()
+    limit: int | None = None
+    workers: int = 1
+    fresh: bool = False
+    free: bool = True
+    likelihood: bool = True
+    fields: bool = False
+    own_name: str = ""
+    prompt: PromptStyle | None = None
+    step_tokens: int = 512
+    drop_trained: bool = False
+    training: tuple[str, ...] | None = None
+    rules: tuple[Rule, ...] | None = None  # None: the gate of the run's config
+    quiet: bool = False
+
+
+class Outcome(msgspec.Struct):
+    """What came out: metrics.json's content, the cases and the loss curve of the page, and the folder of all files."""
+
+    summary: dict[str, Any]
+    cases: list[Case]
+    curve: list[dict[str, Any]]
+    folder: Path
+
+    def write(self) -> None:
+        """Write metrics.json and report.html."""
+        jsonl.write_json(self.folder / "metrics.json", self.summary)
+        with jsonl.whole_file(self.folder / "report.html") as out:
+            out.write(page(self.summary, self.cases, self.curve).encode())
+
+
+def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Outcome:
+    """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut short."""
+    folder = folder or target.folder
+    data = list(ask.data) or default_data(target.run)
+    training = list(ask.training) if ask.training is not None else training_files(target.run)
+    files = read_gold(data)
+    seen = _seen(training, target, ask)
+    gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained)
+    _tell(gold, files, ask)
+    models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
+    log = _open_log(folder, models, gold, ask.prompt or files.prompt, ask)
+    try:
+        for name, model in models.items():
+            _write(name, model, gold, log, ask.prompt or files.prompt, ask)
+    finally:
+        log.close()
+    scored = {name: _score(gold, log, name, files.bfcl, ask) for name in models}
+    _warn_of_silence(scored, gold)
+    about = {
+        "name": target.name,
+        "tuned": target.tuned.name,
+        "base": target.base.name if target.base else None,
+        "files": data,
+        "trained on": training,
+        "config": target.run.config if target.run else None,
+    }
+    rules = _rules(ask, target)
+    told = summary(gold, scored, rules=rules, seen=seen, about=about)
+    curve = [] if target.run is None else list(target.run.metrics())
+    return Outcome(told, _cases(scored), curve, folder)
+
+
+def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
+    """Score output that exists already. Raises ConfigError where gold is missing, RowError where ids do not line up."""
+    brings_gold, rows = has_gold(read_rows(path))
+    items: dict[str, Item] = {}
+    if brings_gold:
+        if ask.data:
+            raise ConfigError("--data: LLaMA-Factory's predictions bring their gold with them; leave --data out")
+        gold, entries = llamafactory_gold(rows)
+    else:
+        if not ask.data:
+            raise ConfigError("--predictions needs the gold that it is for: give it with --data FILE")
+        files = read_gold(list(ask.data))
+        items = files.bfcl
+        held = list(rows)
+        talks = {found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])}
+        gold, entries = align(gold_from(files.rows, limit=ask.limit), held, talks)
+    seen = read_seen(ask.training) if ask.training else None
+    scored = {"tuned": score_model(gold, entries, {}, {}, bfcl=items, own_name=ask.own_name, fields=ask.fields)}
+    _warn_of_silence(scored, gold)
+    about = {"name": Path(path).name, "tuned": path, "files": list(ask.data)}
+    told = summary(gold, scored, rules=ask.rules or (), seen=seen, about=about)
+    return Outcome(told, _cases(scored), [], folder)
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(value.get(key), list) for key in ("messages", "conversations", "traj"))
+
+
+def _seen(training: list[str], target: Target, ask: Ask) -> Seen | None:
+    if training:
+        return read_seen(training)
+    if target.run is not None and not ask.quiet:
+        warn("the run's training data is not here: whether rows were trained on is not checked (--training FILE gives it)")
+    return None
+
+
+def _tell(gold: Gold, files: GoldFiles, ask: Ask) -> None:
+    if ask.quiet:
+        return
+    say(f"{len(gold.rows):,} rows, {len(gold.steps):,} decision points, {len(gold.tasks):,} questions to answer freely")
+    if gold.left_out:
+        warn(f"{gold.left_out:,} rows were trained on and are left out")
+    if files.rejected:
+        first = files.rejected[0]
+        warn(f"{len(files.rejected):,} rows cannot be evaluated; the first: {first.get('source')}: {first.get('message')}")
+    if not any(step.calls for step in gold.steps):
+        warn("no row calls a tool: call scores cannot be measured on this data")
+
+
+def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: PromptStyle, ask: Ask) -> Log:
+    settings = {
+        "models": {name: model.mark for name, model in models.items()},
+        "rows": [row.id for row in gold.rows],
+        "content": _fingerprint(gold),
+        "prompt": prompt,
+        "step_tokens": ask.step_tokens,
+    }
+    log = Log(folder / "predictions.jsonl", settings, fresh=ask.fresh)
+    if log.resumed and not ask.quiet:
+        say(f"{log.path}: going on after {log.resumed:,} predictions (--fresh starts anew)")
+    return log
+
+
+def _fingerprint(gold: Gold) -> str:
+    from hashlib import sha256
+
+    return sha256(jsonl.encode([[row.events, row.tools] for row in gold.rows])).hexdigest()[:16]
+
+
+def _write(name: str, model: Model, gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
+    jobs = len(gold.steps) + len(gold.tasks) * ask.free + len(gold.chats) * ask.likelihood
+    if len(log.of(name, "step")) == len(gold.steps) and _complete(name, gold, log, ask):
+        return
+    engine = model.load()
+    try:
+        with progress(f"{name}: {model.name}", total=jobs) as bar:
+
+            def done() -> None:
+                bar.advance(bar.task_ids[0])
+
+            writer = Writer(name, engine, log, prompt, step_tokens=ask.step_tokens, workers=ask.workers)
+            writer.steps(gold.steps, done)
+            if ask.free:
+                writer.runs(gold.tasks, done)
+            if ask.likelihood and hasattr(engine, "model"):
+                writer.likelihoods(gold.chats, done)
+    finally:
+        engine.close()
+
+
+def _complete(name: str, gold: Gold, log: Log, ask: Ask) -> bool:
+    runs_done = not ask.free or len(log.of(name, "run")) == len(gold.tasks)
+    return runs_done and (not ask.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
+
+
+def _score(gold: Gold, log: Log, name: str, items: Mapping[str, Item], ask: Ask) -> Scored:
+    parts: list[dict[str, Entry]] = [log.of(name, kind) for kind in ("step", "run", "likelihood")]
+    return score_model(gold, *parts, bfcl=items, own_name=ask.own_name, fields=ask.fields)
+
+
+def _warn_of_silence(scored: Mapping[str, Scored], gold: Gold) -> None:
+    for name, found in scored.items():
+        if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
+            warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
+
+
+def _cases(scored: Mapping[str, Scored]) -> list[Case]:
+    base = scored.get("base")
+    return cases(scored["tuned"].steps, None if base is None else {score.step.id: score for score in base.steps})
+
+
+def _rules(ask: Ask, target: Target) -> tuple[Rule, ...]:
+    if ask.rules is not None:
+        return ask.rules
+    config = config_of(target.run)
+    return parse_gate(config.gate) if config else ()
+
+
+def read_summaries(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """metrics.json of each run folder, by run name. Raises SetupError where a run was not evaluated."""
+    found = {}
+    for folder in folders:
+        path = folder if folder.is_file() else folder / "eval" / "metrics.json"
+        path = path if path.is_file() else folder / "metrics.json"
+        if not path.is_file():
+            raise SetupError(f"{folder}: no evaluation there; `swiftagent eval {folder.name}` makes one")
+        found[folder.name if folder.is_dir() else str(folder)] = jsonl.parse_json(path.read_bytes())[0]
+    return found
