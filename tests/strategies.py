@@ -139,5 +139,7 @@ def random_trajectory(seed: int, masked: bool = True) -> Trajectory:
         trained = not masked or turn == turns - 1 or rng.random() < 0.85
         if rng.random() < 0.5:
             events.append(Thought(text(1) if tools else f"hm {text()}", trained=trained))  # a blank one is none in plain chat
-        events.append(Answer(text(1) or "x", trained))
+        # Masked or weighed, a chat answer that begins with a line break shares a token with the template's line break before it.
+        answer = text(1) or "x"
+        events.append(Answer(answer if tools or masked else f"A{answer}", trained))
     return Trajectory(tuple(events), tools, str(seed), f"seed:{seed}", "agent" if tools else "general")
