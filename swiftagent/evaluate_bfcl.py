@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import RowError, SetupError, at
+from swiftagent.formats.arguments import read_arguments
 from swiftagent.formats.calls import calls_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.sources import read_rows
@@ -81,15 +82,22 @@ def predicted_from_result(result: Json) -> Predicted:
     if isinstance(result, str) and _REACT.search(result):
         return predicted_from_text(result)
     try:
-        calls, _ = calls_of(result)
+        calls, _ = (_by_name(result), ()) if _is_by_name(result) else calls_of(result)
     except RowError:
         return Predicted(answer=result if isinstance(result, str) and result.strip() else None, text=str(result))
     return Predicted(tuple(_attempts(calls)), text=str(result))
 
 
-def _attempts(calls: Iterable[tuple[Any, Any, Any]]) -> Iterable[Attempt]:
-    from swiftagent.formats.arguments import read_arguments
+def _is_by_name(result: Json) -> bool:
+    """[{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write."""
+    return isinstance(result, list) and all(isinstance(item, dict) and len(item) == 1 for item in result)
 
+
+def _by_name(result: list[dict[str, Any]]) -> list[tuple[Any, Any, Any]]:
+    return [(name, arguments, None) for item in result for name, arguments in item.items()]
+
+
+def _attempts(calls: Iterable[tuple[Any, Any, Any]]) -> Iterable[Attempt]:
     for name, arguments, _ in calls:
         try:
             yield Attempt(str(name), read_arguments(arguments)[0])

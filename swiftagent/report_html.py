@@ -41,7 +41,7 @@ def _head(name: str, summary: Summary) -> str:
         (data["rows"] or data["steps"], "rows"),
         (data["steps"], "decision points"),
         (data["calls"], "gold calls"),
-        (data["questions"], "free runs"),
+        (summary["tuned"]["free_finished"]["n"], "free runs"),
         (data["chat_answers"], "chat answers"),
     ]
     counts = "".join(f"<li><b>{count:,}</b> {label}</li>" for count, label in facts if count)
@@ -136,7 +136,7 @@ def _groups(summary: Summary) -> str:
     blocks = []
     for kind, groups in tuned.items():
         bars = "".join(_bars(name, metrics, base.get(kind, {}).get(name)) for name, metrics in groups.items())
-        if bars:
+        if bars and len(groups) > 1:
             blocks.append(f"<div><h3>By {escape(kind)}</h3>{bars}</div>")
     legend = _legend("base", "tuned, with 95 % intervals") if base else ""
     return _section("Where", legend, f'<div class="groups">{"".join(blocks)}</div>') if blocks else ""

@@ -11,7 +11,8 @@ STYLE = """
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "Noto Sans CJK SC",sans-serif}main{max-width:1080px;margin:0 auto;padding:32px 24px 64px}
 h1{font-size:30px;line-height:1.2;margin:0 0 8px;overflow-wrap:anywhere}h2{font-size:19px;margin:40px 0 12px}
-h3{font-size:15px;margin:0 0 10px}h4{margin:0 0 4px;font-size:12px;color:var(--soft);font-weight:600}
+h3{font-size:15px;margin:0 0 10px;break-after:avoid}.wide+h3{margin-top:22px}
+h4{margin:0 0 4px;font-size:12px;color:var(--soft);font-weight:600}
 .kicker{color:var(--soft);margin:0 0 4px;font-size:13px}.lead{font-size:18px;margin:0 0 12px}
 small{color:var(--soft);font-size:12px}
 .counts{list-style:none;display:flex;flex-wrap:wrap;gap:6px 24px;padding:0;margin:0;color:var(--soft)}
@@ -21,7 +22,7 @@ th,td{text-align:left;padding:8px 12px 8px 0;border-bottom:1px solid var(--line)
 thead th{font-size:12px;color:var(--soft);font-weight:600;border-bottom-color:var(--soft)}
 tbody th{font-weight:400;max-width:360px}
 .wide{overflow-x:auto}.scores td{white-space:nowrap;font-variant-numeric:tabular-nums}
-.scores small,.about small{display:block}
+td small,th small{display:block}
 .name{font-weight:600}.down{color:var(--soft)}
 .n{text-align:right;padding-right:0;color:var(--soft);font-variant-numeric:tabular-nums}
 td.better b,td.verdict.better,tr.better .verdict{color:var(--good)}
@@ -32,7 +33,7 @@ td.worse b,td.verdict.worse,tr.worse .verdict{color:var(--bad)}
 line.base{stroke:var(--base)}line.tuned{stroke:var(--tuned)}circle.base{fill:var(--base)}circle.tuned{fill:var(--tuned)}
 .badge{font-size:13px;padding:2px 10px;border-radius:99px;vertical-align:2px}.good{background:var(--goodbg);color:var(--good)}
 .bad{background:var(--badbg);color:var(--bad)}
-.groups{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:28px 40px}
+.groups{columns:3 300px;column-gap:40px}.groups>div{margin-bottom:24px}
 .group{margin-bottom:12px;break-inside:avoid}.group p{margin:0 0 3px;overflow-wrap:anywhere}
 .lines{display:grid;grid-template-columns:1fr 44px;gap:3px 8px;align-items:center;font-size:12px;
 font-variant-numeric:tabular-nums}

@@ -13,8 +13,9 @@ Groups = dict[str, dict[str, Metrics]]  # "tool" -> "weather" -> metrics
 RESAMPLES = 400  # of a group: there are many of them
 
 
-def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 30) -> Groups:
-    """Metrics by group. `seen_tools`: the tools called in training, where that is known. Of tools, the `largest` groups."""
+def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 12) -> Groups:
+    """Metrics by group. `seen_tools`: the tools called in training, where that is known. Of each kind, the
+    `largest` groups; the rest stand together as "(others)"."""
     keys: dict[str, Callable[[StepScore], str | None]] = {
         "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
         "language": lambda score: _language(score),
@@ -33,8 +34,10 @@ def _by(scores: Iterable[StepScore], key: Callable[[StepScore], str | None], lar
         name = key(score)
         if name is not None:
             groups.setdefault(name, []).append(score)
-    chosen = sorted(groups, key=lambda name: -len(groups[name]))[:largest]
-    return {name: _metrics(groups[name]) for name in sorted(chosen)}
+    by_size = sorted(groups, key=lambda name: (-len(groups[name]), name))
+    found = {name: _metrics(groups[name]) for name in sorted(by_size[:largest])}
+    others = [score for name in by_size[largest:] for score in groups[name]]
+    return {**found, "(others)": _metrics(others)} if others else found
 
 
 def _metrics(scores: list[StepScore]) -> Metrics:
