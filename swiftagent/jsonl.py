@@ -27,6 +27,12 @@ class Row(msgspec.Struct):
     repairs: tuple[str, ...] = ()
 
 
+class BadRow(Row):
+    """A row that could not be read: `value` is its raw text, `error` says why. It is counted as rejected, never lost."""
+
+    error: RowError = msgspec.field(default_factory=lambda: RowError("not-json", "not JSON"))
+
+
 def parse_json(text: str | bytes) -> tuple[Any, tuple[str, ...]]:
     """Read one JSON text. A lone surrogate becomes U+FFFD and is named. Raises RowError("not-json", ...)."""
     try:
