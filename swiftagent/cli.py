@@ -90,7 +90,7 @@ def _run(name: str, words: list[str]) -> int:
     arguments = words.copy()
     arguments.remove(name)
     parser = parser_of(name)
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
     command = importlib.import_module(f"swiftagent.commands.{name}")
     return int(command.run(args) or 0)
 

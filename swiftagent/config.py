@@ -46,6 +46,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sequences_per_step: int | None = None
     preflight: Preflight = "sample"
     train_on: Literal["all", "last_step", "last_turn"] = "all"
+    weights: dict[str, float] = {}  # kind of text (thought, call, arguments, answer): its weight in the loss
     trust_remote_code: bool = False
     gate: dict[str, Any] = {}
     train: dict[str, Any] = {}
@@ -319,6 +320,17 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value
 
 
+def _weights(value: Any) -> dict[str, float]:
+    for kind, weight in _mapping(value).items():
+        if kind not in WEIGHED:
+            near = difflib.get_close_matches(str(kind), WEIGHED, 1)
+            raise ValueError(f"{kind!r} is none of {', '.join(WEIGHED)}" + (f"; did you mean {near[0]}?" if near else ""))
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 100:
+            raise ValueError(f"{kind}: {weight!r} is not a weight from 0 to 100")
+    return {kind: float(weight) for kind, weight in value.items()}
+
+
+WEIGHED = ("thought", "call", "arguments", "answer", "observation")  # as mask_weights.Weights names them
 EXAMPLES = {"model": "Qwen/Qwen2.5-7B-Instruct", "data": "datasets/mix.jsonl"}
 READERS: dict[str, Any] = {
     "model": _text,
@@ -334,6 +346,7 @@ READERS: dict[str, Any] = {
     "sequences_per_step": _count(1),
     "preflight": _one_of("off", "sample", "full"),
     "train_on": _one_of("all", "last_step", "last_turn"),
+    "weights": _weights,
     "trust_remote_code": _bool,
     "gate": _mapping,
 }

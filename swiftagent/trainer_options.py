@@ -81,7 +81,7 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
     register templates and model types that the table does not hold.
     """
     option = options()[name]
-    if name == "loss_scale" and isinstance(value, str) and "react" in value.split(","):
+    if name == "loss_scale" and isinstance(value, str) and "react" in value.split("+"):
         return value, REACT_REFUSED
     converted = _convert(option.kinds, value)
     if converted is None:

@@ -10,6 +10,7 @@ from swiftagent.config import from_text, load
 from swiftagent.errors import ConfigError
 from swiftagent.shipped import shipped
 
+RECIPES = [path for path in sorted(shipped("configs").glob("*.yaml")) if not path.name.startswith("mix_")]
 GOOD = "model: Qwen/Qwen2.5-7B-Instruct\ndata: a.jsonl\n"
 
 
@@ -124,7 +125,7 @@ def test_sequences_said_twice_is_told():
     assert problem.startswith("a.yaml:3: sequences_per_step and train.gradient_accumulation_steps (a.yaml:5) say the same thing")
 
 
-@pytest.mark.parametrize("path", sorted(shipped("configs").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_every_shipped_config_reads_and_opens_with_its_commands(path: Path):
     assert load(path).model
     assert f"swiftagent sft configs/{path.name}" in "".join(path.read_text().splitlines(keepends=True)[:12])

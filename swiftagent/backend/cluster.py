@@ -25,8 +25,11 @@ class Place(msgspec.Struct, frozen=True):
     port: int = 0
 
 
-def find_place(config: Config, env: Mapping[str, str] = os.environ) -> Place:
-    """Raises ConfigError where several nodes are wanted and their master or this node's rank is not to be found."""
+def find_place(config: Config, env: Mapping[str, str] = os.environ, *, lenient: bool = False) -> Place:
+    """Raises ConfigError where several nodes are wanted and their master or this node's rank is not to be found.
+
+    `lenient`, for a dry run: what is missing is named MASTER_HOST, and the rank is 0.
+    """
     nodes = config.nodes or _number(env, "PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
     if nodes == 1:
         return Place()
@@ -41,7 +44,9 @@ def find_place(config: Config, env: Mapping[str, str] = os.environ) -> Place:
         problems.append(f"{config.place('node_rank')}: node_rank: {rank} of {nodes} nodes; it counts from 0")
     if not master:
         problems.append(f"{config.place('nodes')}: nodes: {nodes} need master=HOST:PORT, the first node as the others reach it")
-    if problems:
+    if lenient:
+        rank, master = rank or 0, master or "MASTER_HOST"
+    elif problems:
         raise ConfigError(problems)
     host, _, port = master.partition(":")
     number = int(port) if port.isdigit() else _number(env, "PET_MASTER_PORT", "MASTER_PORT") or DEFAULT_PORT

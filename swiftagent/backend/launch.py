@@ -56,11 +56,13 @@ def plan(config: Config, machine: Machine, folder: Path, *, as_configured: bool 
 
     Raises ConfigError where several nodes are asked for and cannot be found.
     """
-    place = find_place(config)
+    place = find_place(config, lenient=as_configured)
     gpus = _gpus_to_use(config, machine, as_configured)
     processes = gpus or config.cpu_processes
     model = known_model(config.model, config.train, _config_json(config.model))
     draft = _Draft(_own_options(config, folder, model))
+    if place.address == "MASTER_HOST":
+        draft.warnings.append("which machine is the first is not said: master=HOST:PORT node_rank=N (or SLURM's variables)")
     _choose_precision(config, draft, on_gpu=gpus > 0)
     _choose_kernels(config, machine, draft, model, on_gpu=gpus > 0)
     if gpus < (config.gpus or 0):
@@ -144,8 +146,9 @@ def _gpus_to_use(config: Config, machine: Machine, as_configured: bool) -> int:
 
 def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, Any]:
     """What ms-swift is told besides the config's own `train:`, which wins wherever both speak."""
-    data = [entry if is_hub_id(entry) else _as_given_or_shipped(entry) for entry in config.data]
-    val = [entry if is_hub_id(entry) else _as_given_or_shipped(entry) for entry in validation_files(config)]
+    data, val = _datasets(config.data), _datasets(validation_files(config))
+    if needs_copy(config):
+        data, val = ([str(copy_of(entry, folder)) for entry in entries] for entries in (data, val))
     files = [path for path in local_files(config.data) if path.is_file()]
     first = first_row(files[0]) if files else {"channel": ""}  # not made yet: `swiftagent mix` writes channels
     options: dict[str, Any] = {"model": config.model}
@@ -166,14 +169,27 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
     if model.thinking and "tools" not in first and not {"enable_thinking", "add_non_thinking_prefix"} & set(config.train):
         # With the defaults, training puts an empty think block into every turn and inference only into the last.
         options |= {"add_non_thinking_prefix": False, "enable_thinking": True}
+    if any(weight not in (0, 1) for weight in config.weights.values()):
+        options["is_binary_loss_scale"] = False  # else every weight becomes 0 or 1
     options |= config.train
     options["external_plugins"] = [str(PLUGIN), *config.train.get("external_plugins", [])]
     options["callbacks"] = ["swiftagent", *config.train.get("callbacks", [])]
     return options
 
 
-def _as_given_or_shipped(entry: str) -> str:
-    return entry if Path(entry).exists() or "#" in entry else str(find(entry))
+def _datasets(entries: tuple[str, ...]) -> list[str]:
+    """Each entry as ms-swift is given it: a hub id or a path as it stands, a shipped file by its full path."""
+    return [entry if is_hub_id(entry) or Path(entry).exists() or "#" in entry else str(find(entry)) for entry in entries]
+
+
+def needs_copy(config: Config) -> bool:
+    """Whether the run trains a changed copy of its data: other weights, or only the last step or turn."""
+    return config.train_on != "all" or bool(config.weights)
+
+
+def copy_of(entry: str, folder: Path) -> Path:
+    """Where the run keeps its changed copy of a data file."""
+    return folder / "data" / Path(entry).name
 
 
 def _choose_precision(config: Config, draft: _Draft, *, on_gpu: bool) -> None:

@@ -22,6 +22,7 @@ from swiftagent.checks.model_files import adapter_problems, looks_like_hub_id, m
 from swiftagent.config import Config
 
 DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither config nor data say
+NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
 MEMORY_USED = 0.92  # share of a GPU's free memory that a run may plan with
 OPTION_PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger-kernel"}
 
@@ -159,7 +160,7 @@ def _measure(config: Config, planned: Plan, level: str, report: Report) -> None:
         report.warnings.append(f"tokens and masks are not checked: {what}")
         return
     sample = SAMPLE if level == "sample" else None
-    settings = {name: value for name, value in planned.options.items() if name not in ("external_plugins", "callbacks")}
+    settings = {name: value for name, value in planned.options.items() if name not in NOT_FOR_LABELS}
     measured = measure(files, str(folder), settings, sample=sample, trust_remote_code=config.trust_remote_code)
     report.measured = measured
     if measured.error:

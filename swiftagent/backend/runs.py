@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -160,6 +161,11 @@ def is_complete(checkpoint: Path) -> bool:
     weights = [*checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
     if not weights and not list(checkpoint.glob("global_step*")):
         return False
+    if not all(zipfile.is_zipfile(path) for path in checkpoint.glob("*.pt*")):
+        return False
+    ranks = len(list(checkpoint.glob("rng_state_*.pth")))
+    if ranks and ranks < int(read_object(checkpoint / "args.json").get("global_world_size") or ranks):
+        return False  # another rank had not yet written its random state when the run was killed
     index = checkpoint / "model.safetensors.index.json"
     if index.is_file() and any(not (checkpoint / name).is_file() for name in shards(index)):
         return False

@@ -10,10 +10,13 @@ import yaml
 
 from swiftagent import config as configs
 from swiftagent.backend import preflight
-from swiftagent.backend.launch import Plan, plan
+from swiftagent.backend.data_copy import write_copies
+from swiftagent.backend.launch import Plan, is_hub_id, local_files, needs_copy, plan
+from swiftagent.backend.loss_plot import draw
 from swiftagent.backend.machine import Machine, describe, look
 from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, next_name, now
 from swiftagent.backend.trainer import Follower, Outcome, finish, train
+from swiftagent.checks.advice import trend_advice
 from swiftagent.config import Config
 from swiftagent.console import say, warn
 from swiftagent.errors import LaunchError, SetupError
@@ -21,6 +24,7 @@ from swiftagent.jsonl import whole_file, write_json
 from swiftagent.training_view import duration, loaded_line, metric_line, too_long_line
 
 INTERRUPTED = 130
+RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
 
 
 def start(config: Config, *, as_json: bool, quiet: bool) -> int:
@@ -87,14 +91,18 @@ def summary(report: preflight.Report) -> list[str]:
 
 def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: bool) -> int:
     _write_down(config, planned, run)
+    if needs_copy(config):
+        write_copies(config, run.folder)
     for note in planned.notes if not quiet else ():
         say(note)
     for warning in planned.warnings:
         warn(warning)
     if not quiet:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
-    outcome = train(planned, run, _View(config, quiet=quiet))
+    outcome = train(planned, run, _View(config, run, quiet=quiet))
     finish(run, outcome)
+    if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
+        draw(run.folder)
     return _tell(run, outcome, as_json=as_json)
 
 
@@ -140,15 +148,28 @@ def _shape(planned: Plan) -> str:
 
 
 class _View(Follower):
-    def __init__(self, config: Config, *, quiet: bool) -> None:
-        self.config, self.quiet = config, quiet
+    def __init__(self, config: Config, run: Run, *, quiet: bool) -> None:
+        self.config, self.run, self.quiet = config, run, quiet
 
     def loaded(self, loaded: dict[str, Any]) -> None:
+        self.run.update(rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]})
+        vanished = self._vanished(loaded)
+        if vanished:
+            warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
         line = too_long_line(loaded, self.config.train.get("max_length"))
         if line:
             warn(line)
         if not self.quiet:
             say(loaded_line(loaded))
+
+    def _vanished(self, loaded: dict[str, Any]) -> int:
+        """Rows of the files that were neither loaded nor counted as too long; 0 where the number cannot be known."""
+        files = local_files(self.config.data)
+        sampled = any("#" in entry or is_hub_id(entry) for entry in self.config.data)
+        if sampled or any(path.suffix != ".jsonl" for path in files) or self.config.train.keys() & RESHAPING:
+            return 0
+        rows = sum(1 for path in files for line in path.open("rb") if line.strip())
+        return max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values()))
 
     def metric(self, line: dict[str, Any]) -> None:
         text = metric_line(line)
@@ -169,6 +190,8 @@ def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
         kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
         warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` goes on")
         return INTERRUPTED
+    for said in trend_advice(list(run.metrics())):
+        warn(said)
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:

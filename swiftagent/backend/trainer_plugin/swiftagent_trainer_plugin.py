@@ -125,6 +125,13 @@ class RunFolder(TrainerCallback):
         if isinstance(loss, float) and not math.isfinite(loss):
             raise SystemExit(f"swiftagent: the loss is {loss} at step {state.global_step}")
 
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
+            from swiftagent.backend.loss_plot import draw
+
+            draw(self.folder)
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if _agreed((self.folder / "stop-requested").exists()):
             control.should_save = True

@@ -1,0 +1,93 @@
+"""List the shipped recipes, copy one to edit, or turn another program's config into ours.
+
+swiftagent configs
+swiftagent configs cp qwen7b_agent [my.yaml]
+swiftagent configs from llama_factory.yaml [-o my.yaml]     a LLaMA-Factory YAML
+swiftagent configs from train.sh                            an ms-swift 2.x or 3.x command
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from swiftagent.errors import ConfigError, SetupError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="cp NAME [FILE] | from FILE", help="copy a recipe, or translate a config")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where the copy or the translation goes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    words: list[str] = args.words
+    if not words:
+        return _list(as_json=args.json)
+    if words[0] == "cp" and len(words) in (2, 3):
+        return _copy(words[1], args.output or (words[2] if len(words) == 3 else ""))
+    if words[0] == "from" and len(words) == 2:
+        return _translate(Path(words[1]), args.output)
+    raise ConfigError(f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]` or `configs from FILE`")
+
+
+def _list(*, as_json: bool) -> int:
+    from swiftagent.backend.recipes import describe_recipes
+
+    rows = describe_recipes()
+    if as_json:
+        print(json.dumps({"configs": rows}, ensure_ascii=False))
+        return 0
+    from swiftagent import console
+
+    columns = ("name", "model", "method", "GPUs", "memory", "hours")
+    cells: list[list[Any]] = [[row[column] for column in columns] for row in rows]
+    console.table("configs", columns, cells, console=console.out)
+    console.out.print("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
+    console.out.print("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
+    return 0
+
+
+def _copy(name: str, target: str) -> int:
+    from swiftagent.config import find_config
+
+    source = find_config(name)
+    path = Path(target or source.name)
+    if path.is_dir():
+        path = path / source.name
+    if path.exists():
+        raise SetupError(f"{path}: exists already; name another file: `swiftagent configs cp {name} FILE`")
+    _write(path, source.read_text(encoding="utf-8"))
+    print(path)
+    return 0
+
+
+def _translate(path: Path, output: str | None) -> int:
+    import sys
+
+    from swiftagent.foreign_configs import translate
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    translated = translate(text, str(path))
+    for note in translated.notes:
+        print(note, file=sys.stderr)
+    if output:
+        if Path(output).exists():
+            raise SetupError(f"{output}: exists already; name another file with -o")
+        _write(Path(output), translated.yaml)
+        print(output)
+    else:
+        print(translated.yaml, end="")
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    from swiftagent.jsonl import whole_file
+
+    with whole_file(path) as out:
+        out.write(text.encode())

@@ -1,0 +1,56 @@
+"""A dry run answers on any machine: every shipped recipe, without its model, its data or a GPU."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from swiftagent.shipped import shipped
+
+Run = Callable[..., CompletedProcess[str]]
+RECIPES = [path.stem for path in sorted(shipped("configs").glob("*.yaml")) if not path.name.startswith("mix_")]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_dry_runs_in_under_a_second(name: str, swiftagent: Run, tmp_path: Path):
+    began = time.monotonic()
+    done = swiftagent("sft", f"configs/{name}.yaml", "--dry-run", "--json")
+    seconds = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["command"][facts["command"].index("--output_dir") + 1] == f"runs/{name}"
+    assert facts["sequences_per_step"] == facts["batch"] * facts["accumulation"] * facts["processes"] * facts["nodes"]
+    assert not list(tmp_path.iterdir())
+    assert seconds < 2  # 0.2 s on a quiet machine; the promise is 1 s
+
+
+def test_the_printed_command_can_be_pasted(swiftagent: Run):
+    done = swiftagent("sft", "configs/qwen7b_agent.yaml", "--dry-run", "lora_rank=4")
+    words = done.stdout.replace("\\\n", " ").split()
+    assert words[words.index("--lora_rank") + 1] == "4"
+    assert words[words.index("--nproc_per_node") + 1] == "8"
+    assert "warning: command line" not in done.stderr
+    assert "datasets/mix.jsonl: no such file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nowhere.yaml"], 2, "error: nowhere.yaml: no such config"),
+        (["configs/qwen7b_agent.yaml", "lora_rnak=1"], 2, "error: command line: lora_rnak=1: lora_rnak: unknown key"),
+        (["configs/qwen7b_agent.yaml", "train.loss_scale=react"], 2, "loss_scale: react finds results by keyword"),
+        ([], 2, "error: which config?"),
+        (["--resume", "nothing"], 4, "error: nothing: no such run in runs; there are none yet"),
+        (["configs/tiny_cpu.yaml", "model=here"], 4, "model: here: no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(words: list[str], code: int, said: str, swiftagent: Run, tmp_path: Path):
+    done = swiftagent("sft", *words)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
