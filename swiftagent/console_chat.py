@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swiftagent import console
-from swiftagent.loop import Turn
+from swiftagent.loop import StepTrace, Turn
 from swiftagent.loop_drive import Listener
 from swiftagent.trajectory import Answer, Call, Event, Observation, Tool
 
@@ -122,17 +122,6 @@ def _line(prompt: str) -> str:
     return line.rstrip("\n")
 
 
-COMMANDS = {
-    "/tools": "the tools that may be called",
-    "/system": "show the system prompt, or set it: /system TEXT",
-    "/reset": "forget the conversation",
-    "/undo": "forget the last question and its answer",
-    "/save": "write the conversation as a training row: /save FILE",
-    "/help": "this list",
-    "/quit": "leave (Ctrl-D too)",
-}
-
-
 def read_questions(history: Path | None) -> Callable[[], str | None]:
     """A function that reads the next question, with line editing and history on a terminal. It returns None at the end."""
     if sys.stdin.isatty():
@@ -172,6 +161,26 @@ def _load_history(path: Path | None) -> None:
                 readline.write_history_file(path)
 
         atexit.register(save)
+
+
+def show_side_by_side(question: str, turns: dict[str, Turn]) -> None:
+    """The steps and answers of several models in columns, one for each."""
+    columns = [
+        [*map(_step_text, turn.steps), f"■ {turn.answer if turn.answer is not None else '(none)'}"] for turn in turns.values()
+    ]
+    rows = [
+        [printable(column[index]) if index < len(column) else "" for column in columns] for index in range(max(map(len, columns)))
+    ]
+    rows.append([f"stopped by: {turn.stopped_by}" for turn in turns.values()])
+    console.table(printable(question), list(turns), rows, console=console.out)
+
+
+def _step_text(step: StepTrace) -> str:
+    lines = [f"· {step.thought}"] if step.thought else []
+    if step.action is not None:
+        lines.append(f"▶ {step.action} {json.dumps(step.action_input, ensure_ascii=False)}")
+        lines.append(f"◀ {(step.observation or '')[:500]}")
+    return "\n".join(lines)
 
 
 def show_end(turn: Turn) -> None:

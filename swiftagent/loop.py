@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol, Union
 
 import msgspec
@@ -112,6 +112,9 @@ class Grammar(Protocol):
     stop: str
     final_prefix: str
 
+    @property
+    def final_messages(self) -> list[Message]: ...
+
     def messages(self, conversation: Trajectory) -> list[Message]: ...
     def read(self, text: str) -> Step: ...
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]: ...
@@ -121,7 +124,11 @@ class ReAct:
     """Thought, Action, Action Input and Observation as text, written by the code that wrote the training data."""
 
     stop = STOP
-    final_prefix = f"Thought: {NO_THOUGHT}\nFinal Answer:"
+    final_prefix = f"Thought: {NO_THOUGHT}\nFinal Answer:"  # what the model is made to go on from when it is asked to end
+
+    @property
+    def final_messages(self) -> list[Message]:
+        return [{"role": "assistant", "content": self.final_prefix}]
 
     def __init__(self, prompt: PromptStyle = "ms-agent", language: str = "auto") -> None:
         self.prompt: PromptStyle = prompt
@@ -141,11 +148,11 @@ REACT = ReAct()
 
 
 def run_turn(
-    before: Trajectory, question: str, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
+    before: Trajectory, question: str | None, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
 ) -> Generator[Request, Reply, Turn]:
     """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come after
-    those of `before`."""
-    turn = Turn(question, events=[Question(question)])
+    those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
+    turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
     while True:
         written = yield from _generate(before, turn, limits, protocol)
@@ -155,7 +162,7 @@ def run_turn(
             turn.stopped_by = "interrupt"
             return turn
         if step.thought:
-            turn.events.append(Thought(step.thought))
+            turn.events.append(Thought(step.thought, said=step.said))
             yield Noted(turn.events[-1])
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
@@ -172,12 +179,10 @@ def conversation_after(before: Trajectory, turn: Turn) -> Trajectory:
 
 
 def _generate(
-    before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, prefix: str = ""
+    before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, ending: Sequence[Message] = ()
 ) -> Generator[Request, Reply, Generated]:
     conversation = conversation_after(before, turn)
-    messages = protocol.messages(conversation)
-    if prefix:
-        messages.append({"role": "assistant", "content": prefix})
+    messages = [*protocol.messages(conversation), *ending]
     room = max(1, min(limits.step_tokens, limits.tokens - turn.tokens))
     stop = protocol.stop if conversation.is_agentic else ""
     reply = yield Generate(messages, stop, room, limits.seconds - turn.seconds, protocol.declared(conversation))
@@ -251,11 +256,11 @@ def _limit(turn: Turn, limits: Limits, seen: Counter[str], step: Step, written: 
 def _ask_for_the_answer(
     before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, reason: str
 ) -> Generator[Request, Reply, Turn]:
-    """Ask once, by writing the start of the final answer for the model."""
+    """Ask once: in ReAct by writing the start of the final answer for the model."""
     turn.stopped_by = reason
     room = msgspec.structs.replace(limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS)
-    written = yield from _generate(before, turn, room, protocol, protocol.final_prefix)
-    begins_anew = _REACT_START.match(written.text) is not None
+    written = yield from _generate(before, turn, room, protocol, protocol.final_messages)
+    begins_anew = not protocol.final_prefix or _REACT_START.match(written.text) is not None
     step = protocol.read(written.text if begins_anew else protocol.final_prefix + written.text)
     if written.ended_by == "interrupt" or not step.answer:
         return turn

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from swiftagent.loop import DEFAULT_LIMITS, REACT, Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, Turn, run_turn
+from swiftagent.react import OBSERVATION
 from swiftagent.react_read import step_end
 from swiftagent.record import Message
 from swiftagent.tools import NoCode, Toolbox, ToolResult
@@ -111,7 +112,7 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
         for piece in pieces:
             text += piece
             end = step_end(text) if request.stop and (":" in piece or "：" in piece) else None
-            upto = len(text) if end is None else end
+            upto = _sure_length(text) if end is None and request.stop else len(text) if end is None else end
             if upto > shown:
                 runtime.listener.text(text[shown:upto])
                 shown = upto
@@ -121,11 +122,20 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
             if time.monotonic() - started > request.seconds:
                 ended_by = "seconds"
                 break
+        if not ended_by and len(text) > shown:
+            runtime.listener.text(text[shown:])
     except KeyboardInterrupt:
         ended_by = "interrupt"
     finally:
         pieces.close()
     return Generated(text, engine.usage.generated, time.monotonic() - started, ended_by or engine.usage.ended_by)
+
+
+def _sure_length(text: str) -> int:
+    """Where a last line begins that may yet become the stop word; the whole length where it cannot."""
+    start = text.rfind("\n") + 1
+    line = text[start:].lstrip("*_#> ").lower()
+    return start if len(line) <= len(OBSERVATION) and OBSERVATION.lower().startswith(line) else len(text)
 
 
 def _call(runtime: Runtime, call: Call) -> ToolResult:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.errors import SetupError
 from swiftagent.jsonl import encode
 from swiftagent.loop import Turn
 from swiftagent.prompts import PromptStyle
 from swiftagent.record import to_record, trim_untrained_tail
-from swiftagent.trajectory import Call, Event, Observation, Thought, Trajectory
+from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
 
 
 def trace(turn: Turn) -> dict[str, Any]:
@@ -52,8 +54,62 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
     return trim_untrained_tail(Trajectory(tuple(events), conversation.tools, conversation.id, source, "agent"))
 
 
-def append_record(path: Path, trajectory: Trajectory, prompt: PromptStyle, language: str) -> None:
-    """Add one training row to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as out:
-        out.write(encode(to_record(trajectory, prompt, language)) + b"\n")
+class Recorder:
+    """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and tools)."""
+
+    def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
+        self.path = path
+        self.format = format
+        self.only_good = only_good
+        self.prompt: PromptStyle = prompt
+        self.language = language
+
+    def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
+        """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
+        if self.path is None or not turns or (self.only_good and not is_good(turns)):
+            return False
+        row = recorded(conversation, turns, f"infer:{self.path.name}")
+        if row is None:
+            return False
+        value = openai_row(row) if self.format == "openai" else to_record(row, self.prompt, self.language)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as out:
+                out.write(encode(value) + b"\n")
+        except OSError as error:
+            raise SetupError(f"--record {self.path}: cannot be written: {error.strerror}; choose another place") from None
+        return True
+
+
+def openai_row(row: Trajectory) -> dict[str, Any]:
+    """A trajectory as {"messages", "tools"}: thoughts as reasoning_content, or content where they were said beside a call;
+    a step that is not trained has weight 0."""
+    messages: list[dict[str, Any]] = []
+    before: dict[str, Any] = {}  # what belongs to the next message of the assistant
+    for event in row.events:
+        match event:
+            case System(text=text):
+                messages.append({"role": "system", "content": text})
+            case Question(text=text):
+                messages.append({"role": "user", "content": text})
+            case Thought(text=text, said=said):
+                before = {**before, "content" if said else "reasoning_content": text}
+            case Call(tool=tool, arguments=arguments, id=call_id, trained=trained):
+                function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
+                call = {"id": call_id, "type": "function", "function": function}
+                messages.append({"role": "assistant", "content": "", **before, "tool_calls": [call], **_weight(trained)})
+                before = {}
+            case Observation(text=text, call_id=call_id):
+                messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
+            case Answer(text=text, trained=trained):
+                messages.append({"role": "assistant", **before, "content": text, **_weight(trained)})
+                before = {}
+    tools = [
+        {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+        for tool in row.tools
+    ]
+    return {"messages": messages, "tools": tools}
+
+
+def _weight(trained: bool) -> dict[str, int]:
+    return {} if trained else {"weight": 0}

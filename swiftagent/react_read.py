@@ -36,6 +36,7 @@ class Step(NamedTuple):
     answer: str | None = None
     reasoning: str = ""
     notes: tuple[str, ...] = ()
+    said: bool = False  # the thought is text beside a native call
     problem: str = ""  # what is wrong with the last call's input, told to the model
 
 
@@ -114,7 +115,7 @@ def _read_sections(text: str, sections: list[_Section], reasoning: str, notes: l
     thought = "\n".join(show(piece) for piece in thoughts if piece)
     if answer is not None and thought == NO_THOUGHT:
         thought = ""
-    return Step(thought, tuple(calls), answer, reasoning, tuple(dict.fromkeys(notes)), problem)
+    return Step(thought, tuple(calls), answer, reasoning, tuple(dict.fromkeys(notes)), problem=problem)
 
 
 class _Section(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,17 +38,31 @@ class Loading(msgspec.Struct, frozen=True):
     trust_remote_code: bool = False
 
 
+class Server(msgspec.Struct, frozen=True):
+    """A server with OpenAI's interface. tokenizer: a folder or hub id whose template writes the prompts as in training."""
+
+    base_url: str
+    key: str = ""
+    tokenizer: str | None = None
+    seconds: float = 600.0
+    tell: Callable[[str], None] = lambda text: None
+
+
 def load_engine(
     model: str | None = None,
     adapter: str | None = None,
     template: str | None = None,
     kind: Kind = "auto",
+    *,
+    server: Server | None = None,
     **settings: Any,
 ) -> Any:
     """An engine over this model. Raises ConfigError for an adapter of another base, SetupError where it cannot be loaded.
 
-    settings: further fields of Loading.
+    server: of the kind "openai", where `model` is the server's own name for it. settings: further fields of Loading.
     """
+    if kind == "openai" or (kind == "auto" and server is not None):
+        return _of_server(server, model, template, settings.get("model_type"))
     loading = resolve(model, adapter, template, **settings)
     if kind == "vllm":
         if importlib.util.find_spec("vllm") is None:
@@ -58,6 +73,24 @@ def load_engine(
     from swiftagent.backend.engine_transformers import TransformersEngine
 
     return TransformersEngine(loading)
+
+
+def _of_server(server: Server | None, model: str | None, template: str | None, kind: str | None) -> Any:
+    from swiftagent.backend.engine_openai import OpenAIEngine
+
+    if server is None or not model:
+        raise ConfigError(
+            "--engine openai: name the server and its model, as in --base-url http://127.0.0.1:8000/v1 --model NAME"
+        )
+    encoder = None
+    tokenizer = server.tokenizer or (model if (Path(model) / "tokenizer_config.json").is_file() else None)
+    if tokenizer is not None:
+        from swiftagent.backend.engine_prompt import PromptEncoder
+        from swiftagent.backend.trainer_template import open_trainer
+
+        with open_trainer(tokenizer, template, {"model_type": kind} if kind else None) as trainer:
+            encoder = PromptEncoder(trainer.template)
+    return OpenAIEngine(server.base_url, model, server.key, encoder, server.seconds, server.tell)
 
 
 def resolve(model: str | None, adapter: str | None, template: str | None = None, **settings: Any) -> Loading:

@@ -8,9 +8,12 @@ earlier turns differently.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from swiftagent.backend.engine import Loading
 from swiftagent.errors import SetupError
+from swiftagent.loop_native import hermes_calls
 from swiftagent.record import Message
 
 
@@ -40,6 +43,24 @@ class PromptEncoder:
             raise SetupError(f"template {name} cannot write this conversation: {error}") from error
         return ids[: -len(self._tail)] if self._tail and ids[-len(self._tail) :] == self._tail else ids
 
+    def text(self, messages: list[Message]) -> str:
+        """The prompt as text, for servers that take no ids. Their tokenizer may part it otherwise than training did."""
+        decoded: str = self.tokenizer.decode(self.encode(messages), skip_special_tokens=False)
+        return decoded
+
+    def read_calls(self, text: str) -> list[tuple[str, str]]:
+        """(name, arguments as JSON text) of each native call, by our lenient reader or by ms-swift's agent template."""
+        found = hermes_calls(text)
+        if found:
+            return found
+        name = self.template._agent_template
+        if not name:
+            return []
+        functions = self.template.agent_template.get_toolcall(text)
+        return [
+            (call.name, call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)) for call in functions
+        ]
+
     def _appended_tokens(self) -> list[int]:
         """What the tokenizer puts after every text, which ms-swift puts at the end of a row."""
         whole, bare = self.tokenizer.encode("a"), self.tokenizer.encode("a", add_special_tokens=False)
@@ -56,6 +77,23 @@ class PromptEncoder:
             if len(ids) == 1:
                 ends.add(ids[0])
         return {token for token in ends if isinstance(token, int)}
+
+
+def open_template(folder: str, template_type: str | None, loading: Loading, processor: Any = None) -> Any:
+    """ms-swift's template for a folder, with the settings of its training. No weights are loaded."""
+    from swift.model import get_model_processor
+    from swift.template import get_template
+
+    if processor is None:
+        _, processor = get_model_processor(folder, load_model=False, model_type=loading.model_type)
+    return get_template(
+        processor,
+        loading.system,
+        template_type=template_type,
+        agent_template=loading.agent_template,
+        enable_thinking=loading.enable_thinking,
+        add_non_thinking_prefix=loading.add_non_thinking_prefix,
+    )
 
 
 def _no_labels(*_: Any) -> None:

@@ -7,6 +7,8 @@ to where they part.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,9 +18,10 @@ from typing import Any
 import torch
 
 from swiftagent.backend.engine import Loading
-from swiftagent.backend.engine_prompt import PromptEncoder
+from swiftagent.backend.engine_openai import function_of
+from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.trainer_template import quiet
-from swiftagent.errors import SetupError
+from swiftagent.errors import ConfigError, SetupError
 from swiftagent.loop_drive import Usage
 from swiftagent.record import Message
 from swiftagent.trajectory import Tool
@@ -52,6 +55,7 @@ class TransformersEngine:
         self._lock = threading.Lock()
         self._random = torch.Generator(device="cpu").manual_seed(0)
         self._croppable = True
+        self._is_base = False
 
     def generate(
         self,
@@ -100,6 +104,18 @@ class TransformersEngine:
             for field in ("prompt_tokens", "prefilled", "generated"):
                 setattr(self.total, field, getattr(self.total, field) + getattr(usage, field))
 
+    def read_calls(self, text: str) -> list[tuple[str, str]]:
+        return self.prompt.read_calls(text)
+
+    def without_adapter(self) -> TransformersEngine:
+        """The base of the same loaded model, with KV caches of its own. Raises ConfigError where no adapter is loaded."""
+        if not self.loading.adapter:
+            raise ConfigError("--compare: this model has no adapter, so there is no base to compare with; name an adapter's run")
+        base = copy.copy(self)
+        base.name = f"transformers: {self.loading.model}"
+        base.usage, base.total, base._held, base._is_base = Usage(), Usage(), [], True
+        return base
+
     def close(self) -> None:
         self._held.clear()
 
@@ -141,7 +157,8 @@ class TransformersEngine:
 
     def _forward(self, held: _Held, ids: list[int]) -> torch.Tensor:
         tokens = torch.tensor([ids], device=self.model.device)
-        out = self.model(input_ids=tokens, past_key_values=held.cache, use_cache=True, logits_to_keep=1)
+        with self.model.disable_adapter() if self._is_base else contextlib.nullcontext():
+            out = self.model(input_ids=tokens, past_key_values=held.cache, use_cache=True, logits_to_keep=1)
         held.cache = out.past_key_values
         held.ids = held.ids + ids if len(ids) > 1 else [*held.ids, *ids]
         return out.logits[0, -1].float()
@@ -182,38 +199,24 @@ class _Text:
         return text
 
 
-def function_of(tool: Tool) -> dict[str, Any]:
-    """A tool as OpenAI's clients and ms-swift's agent templates declare it."""
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
-
-
 def _load(loading: Loading) -> tuple[Any, Any]:
-    from swiftagent.backend.engine_files import checked_folder
+    from swiftagent.backend.engine_files import checked_folder, model_type_of
 
     with quiet():
         from swift.model import get_model_processor
-        from swift.template import get_template
 
         folder, template_type = checked_folder(loading)
         on_gpu = loading.device != "cpu" and torch.cuda.is_available()
+        settings: dict[str, Any] = {
+            "torch_dtype": None if on_gpu else torch.float32,
+            "device_map": ("auto" if loading.device == "auto" else loading.device) if on_gpu else "cpu",
+            "model_type": loading.model_type or model_type_of(folder),
+        }
         try:
-            model, processor = get_model_processor(
-                folder,
-                torch_dtype=None if on_gpu else torch.float32,
-                device_map=("auto" if loading.device == "auto" else loading.device) if on_gpu else "cpu",
-                model_type=loading.model_type,
-            )
+            model, processor = get_model_processor(folder, **settings)
         except (OSError, ValueError, KeyError) as error:
             raise SetupError(f"{loading.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-        template = get_template(
-            processor,
-            loading.system,
-            template_type=template_type,
-            agent_template=loading.agent_template,
-            enable_thinking=loading.enable_thinking,
-            add_non_thinking_prefix=loading.add_non_thinking_prefix,
-        )
+        template = open_template(folder, template_type, loading, processor)
         if loading.adapter:
             model = _with_adapter(model, Path(loading.adapter))
     return model.eval(), template

@@ -1,0 +1,230 @@
+"""Any server with OpenAI's interface: vLLM, Ollama, llama.cpp, a cloud.
+
+Three ways to write a ReAct step, the first that the server takes:
+completions  `/v1/completions` with the prompt of training, where a tokenizer is known: as ids, else as text
+partial      `/v1/chat/completions` with the turn so far as last assistant message, which the server goes on from
+user         `/v1/chat/completions` with each result as a user message: not what was trained, and said once
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import httpx
+
+from swiftagent.errors import SetupError
+from swiftagent.loop_drive import Usage
+from swiftagent.loop_native import END_NOW
+from swiftagent.react import OBSERVATION
+from swiftagent.record import Message
+from swiftagent.trajectory import Tool
+
+GO_ON = {"continue_final_message": True, "add_generation_prompt": False}  # vLLM's and SGLang's words; Ollama needs none
+
+
+class Refused(Exception):
+    """The server does not take a request of this kind."""
+
+
+class OpenAIEngine:
+    """A client of one server. Several threads may use it at once.
+
+    encoder: writes the prompt as training does (engine_prompt.PromptEncoder), where a tokenizer is known.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        key: str = "",
+        encoder: Any = None,
+        seconds: float = 600.0,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.name = f"{model} at {self.base_url}"
+        self.model = model
+        self.encoder = encoder
+        self.way = "completions-ids" if encoder is not None else "partial"
+        self._tell = tell
+        self._local = threading.local()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=False)
+
+    @property
+    def usage(self) -> Usage:
+        """What the last generation of this thread cost; tokens are pieces where the server does not count them."""
+        usage: Usage = getattr(self._local, "usage", None) or Usage()
+        return usage
+
+    def generate(
+        self,
+        messages: list[Message],
+        *,
+        stop: Sequence[str] = (),
+        max_tokens: int = 1024,
+        temperature: float = 0.0,
+        tools: tuple[Tool, ...] = (),
+    ) -> Iterator[str]:
+        """Yield the text as it comes. Raises SetupError where the server cannot be reached or refuses every way."""
+        usage = self._local.usage = Usage(ended_by="end")
+        settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
+        if stop:
+            settings["stop"] = list(stop)
+        while True:
+            path, body = self._request(messages, tools)
+            try:
+                yield from self._stream(path, {**settings, **body}, usage)
+                return
+            except Refused as refusal:
+                self._next_way(str(refusal), bool(tools))
+
+    def read_calls(self, text: str) -> list[tuple[str, str]]:
+        from swiftagent.loop_native import hermes_calls
+
+        return hermes_calls(text)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _request(self, messages: list[Message], tools: tuple[Tool, ...]) -> tuple[str, dict[str, Any]]:
+        if tools:
+            return "/chat/completions", {"messages": chat_messages(messages), "tools": [function_of(tool) for tool in tools]}
+        if self.way == "completions-ids":
+            return "/completions", {"prompt": self.encoder.encode(messages)}
+        if self.way == "completions-text":
+            return "/completions", {"prompt": self.encoder.text(messages)}
+        chat = chat_messages(messages)
+        if self.way == "partial":
+            return "/chat/completions", {"messages": chat, **(GO_ON if chat[-1]["role"] == "assistant" else {})}
+        return "/chat/completions", {"messages": results_as_user(messages)}
+
+    def _next_way(self, refusal: str, native: bool) -> None:
+        ways = ["completions-ids", "completions-text", "partial", "user"]
+        if native or self.way == "user":
+            raise SetupError(f"{self.name}: {refusal}")
+        self.way = ways[ways.index(self.way) + 1]
+        if self.way == "user":
+            self._tell(
+                "this server does not go on from an unfinished turn, so results are sent as user messages, which is not what "
+                "was trained; --tokenizer M with a server that has /v1/completions is exact"
+            )
+
+    def _stream(self, path: str, body: dict[str, Any], usage: Usage) -> Iterator[str]:
+        try:
+            with self._client.stream("POST", self.base_url + path, json=body) as reply:
+                if reply.status_code >= 400:
+                    reply.read()
+                    self._refuse(reply)
+                yield from _text_of(reply.iter_lines(), usage)
+        except httpx.HTTPError as error:
+            raise SetupError(
+                f"{self.base_url}: cannot be reached: {error or type(error).__name__}; is the server running?"
+            ) from error
+
+    def _refuse(self, reply: httpx.Response) -> None:
+        told = _told(reply)
+        if (
+            reply.status_code in (400, 404, 405, 415, 422, 501)
+            and "does not exist" not in told
+            and "not found" not in told.lower()
+        ):
+            raise Refused(told)
+        if reply.status_code == 404 and self.way.startswith("completions") and "model" not in told.lower():
+            raise Refused(told)
+        raise SetupError(f"{self.base_url}: HTTP {reply.status_code}: {told}")
+
+
+def _told(reply: httpx.Response) -> str:
+    try:
+        value = reply.json()
+        error = value.get("error", value) if isinstance(value, dict) else value
+        return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
+    except ValueError:
+        return reply.text[:300]
+
+
+def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
+    """The text of server-sent events; tool calls come as hermes text at the end, so that one reader reads both."""
+    calls: dict[int, dict[str, str]] = {}
+    for line in lines:
+        if not line.startswith("data:") or line.strip() == "data: [DONE]":
+            continue
+        event = json.loads(line[5:])
+        counted = event.get("usage") or {}
+        usage.prompt_tokens = counted.get("prompt_tokens") or usage.prompt_tokens
+        for choice in event.get("choices") or ():
+            delta = choice.get("delta") or {}
+            piece = choice.get("text") or delta.get("content") or ""
+            if piece:
+                usage.generated += 1
+                yield piece
+            for part in delta.get("tool_calls") or ():
+                call = calls.setdefault(part.get("index") or 0, {"name": "", "arguments": ""})
+                function = part.get("function") or {}
+                call["name"] += function.get("name") or ""
+                call["arguments"] += function.get("arguments") or ""
+            if choice.get("finish_reason") == "length":
+                usage.ended_by = "length"
+        usage.generated = counted.get("completion_tokens") or usage.generated
+    for _, call in sorted(calls.items()):
+        yield f'\n<tool_call>\n{{"name": {json.dumps(call["name"])}, "arguments": {call["arguments"] or "{}"}}}\n</tool_call>'
+
+
+def chat_messages(messages: list[Message]) -> list[Message]:
+    """Record messages as OpenAI's: neighbours of one turn joined, calls and results in its own fields."""
+    chat: list[Message] = []
+    calls = 0
+    for message in messages:
+        role, content = message["role"], message["content"]
+        last = chat[-1] if chat else {}
+        if role == "tool_call":
+            value = json.loads(content)
+            function = {"name": value["name"], "arguments": json.dumps(value["arguments"], ensure_ascii=False)}
+            if last.get("role") != "assistant" or "answered" in last:
+                chat.append({"role": "assistant", "content": None})
+            chat[-1].setdefault("tool_calls", []).append({"id": f"c{calls}", "type": "function", "function": function})
+            calls += 1
+        elif role in ("tool_response", "tool"):
+            pending = [call["id"] for row in chat for call in row.get("tool_calls", ())]
+            done = sum(row["role"] == "tool" for row in chat)
+            chat.append({"role": "tool", "content": content, "tool_call_id": pending[done] if done < len(pending) else ""})
+        elif role == "assistant" == last.get("role"):
+            last["content"] = (last["content"] or "") + content
+        elif role != "assistant" or content:
+            chat.append({"role": role, "content": content})
+    return chat
+
+
+def results_as_user(messages: list[Message]) -> list[Message]:
+    """Record messages for a server that writes whole turns only: a result is what the user says next."""
+    chat: list[Message] = []
+    for message in messages:
+        role, content = message["role"], message["content"]
+        is_result = role == "assistant" and message.get("loss") is False and content
+        if is_result:
+            chat.append({"role": "user", "content": f"{OBSERVATION} {content.strip()}"})
+        elif role == "assistant" and content.endswith("Final Answer:"):
+            chat.append({"role": "user", "content": f"{END_NOW} Begin with `Final Answer:`."})
+        elif role != "assistant" or content:
+            chat.append({"role": role, "content": content.removesuffix(f"\n{OBSERVATION}") if role == "assistant" else content})
+    joined: list[Message] = []
+    for message in chat:
+        if joined and joined[-1]["role"] == message["role"]:
+            joined[-1]["content"] += "\n" + message["content"]
+        else:
+            joined.append(message)
+    return joined
+
+
+def function_of(tool: Tool) -> dict[str, Any]:
+    """A tool as OpenAI's clients and ms-swift's agent templates declare it."""
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+    }
+    return {"type": "function", "function": function}

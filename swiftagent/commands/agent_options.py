@@ -1,0 +1,159 @@
+"""The options that `infer` and `serve` share, and what they make of them: an engine, a toolbox, limits, a grammar."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from swiftagent.errors import ConfigError
+from swiftagent.loop import Grammar, Limits, ReAct, start
+from swiftagent.prompts import split_prompt
+from swiftagent.tools import Options, Toolbox
+from swiftagent.trajectory import Trajectory
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("the model")
+    model.add_argument("--run", metavar="NAME", help="a run under runs/, or its folder; the newest one where nothing is named")
+    model.add_argument("--checkpoint", default="best", metavar="best|last|N", help="which checkpoint of the run")
+    model.add_argument("--model", metavar="M", help="a model folder or hub id; with --engine openai, the server's name for it")
+    model.add_argument("--adapter", metavar="A", help="an adapter folder; its base is found by itself")
+    model.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
+    model.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
+    model.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    model.add_argument("--base-url", metavar="URL", help="a server with OpenAI's interface, as http://127.0.0.1:8000/v1")
+    model.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key")
+    model.add_argument("--tokenizer", metavar="M", help="a folder or hub id: prompts for the server are written as in training")
+    model.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
+    model.add_argument("--temperature", type=float, default=0.0, help="0 always takes the likeliest token")
+    model.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
+    model.add_argument("--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+    model.add_argument(
+        "--prompt", choices=("ms-agent", "schema"), default="ms-agent", help="how ReAct lists tools, as in training"
+    )
+    model.add_argument("--language", choices=("auto", "en", "zh"), default="auto", help="of the prompt's own words")
+
+
+def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--max-steps", type=int, default=10, metavar="N", help="calls of one question")
+    limits.add_argument("--max-tokens", type=int, default=8192, metavar="N", help="tokens that the model writes for one question")
+    limits.add_argument("--step-tokens", type=int, default=1024, metavar="N", help="tokens of one step")
+    limits.add_argument("--max-seconds", type=float, default=600, metavar="S", help="of one question")
+    limits.add_argument("--max-repeats", type=int, default=3, metavar="N", help="identical calls")
+
+
+def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
+    tools = parser.add_argument_group("tools")
+    tools.add_argument(
+        "--tools",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of calculator, "
+        "clock, units, memory, http:HOST, human; repeatable",
+    )
+    tools.add_argument("--mock", default="", metavar="FILE", help="canned results for tools without code")
+    tools.add_argument("--tool-seconds", type=float, default=30, metavar="S", help="of one call")
+    tools.add_argument("--tool-memory", type=float, default=4, metavar="GB", help="of a tool file's process")
+    tools.add_argument(
+        "--tool-env", action="append", default=[], metavar="NAME", help="a variable that tools may see; repeatable"
+    )
+
+
+def load(args: argparse.Namespace) -> Any:
+    """The engine that the arguments ask for. Raises ConfigError or SetupError."""
+    from swiftagent.backend.engine import Server, load_engine
+
+    if args.engine == "openai" or args.base_url:
+        if not args.base_url or not args.model:
+            raise ConfigError("--engine openai needs --base-url URL and --model NAME, the server's own name for the model")
+        server = Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, args.max_seconds, _warn)
+        return load_engine(args.model, None, args.template, "openai", server=server, model_type=args.model_type)
+    model, adapter, template = args.model, args.adapter, args.template
+    if args.run or not (model or adapter):
+        model, adapter, template = _of_run(args)
+    return load_engine(
+        model,
+        adapter,
+        template,
+        args.engine,
+        model_type=args.model_type,
+        device=args.device,
+        trust_remote_code=args.trust_remote_code,
+    )
+
+
+def _warn(text: str) -> None:
+    from swiftagent.console import warn
+
+    warn(text)
+
+
+def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | None]:
+    from swiftagent.backend.runs import find_run, newest_run
+
+    found = find_run(args.run) if args.run else newest_run()
+    checkpoint = _checkpoint(found, args.checkpoint)
+    print(f"model: {checkpoint}", file=sys.stderr)
+    if (checkpoint / "adapter_config.json").is_file():
+        return args.model, str(checkpoint), args.template or found.template
+    return str(checkpoint), None, args.template or found.template
+
+
+def _checkpoint(found: Any, which: str) -> Path:
+    if which == "best" and found.checkpoint_best:
+        return Path(found.checkpoint_best)
+    if which == "last" and found.checkpoint_last:
+        return Path(found.checkpoint_last)
+    named = [path for path in found.checkpoints if path.name == f"checkpoint-{which}"]
+    if not named:
+        there = ", ".join(path.name.rpartition("-")[2] for path in found.checkpoints) or "none"
+        raise ConfigError(f"--checkpoint {which}: {found.name} has no such checkpoint; there are {there}")
+    return Path(named[0])
+
+
+def tool_options(args: argparse.Namespace) -> Options:
+    return Options(args.tool_seconds, int(args.tool_memory * (1 << 30)), tuple(args.tool_env), mock=args.mock)
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    """Raises ConfigError with every limit that is none."""
+    names = ("max_steps", "max_tokens", "step_tokens", "max_seconds", "max_repeats")
+    problems = [
+        f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0" for name in names if getattr(args, name) <= 0
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return Limits(args.max_steps, args.max_tokens, args.max_seconds, args.max_repeats, args.step_tokens)
+
+
+def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
+    if not args.native:
+        return ReAct(args.prompt, args.language)
+    from swiftagent.loop_native import Native
+
+    return Native(engine.read_calls)
+
+
+def system_of(given: str | None) -> str:
+    """`--system TEXT` or `--system @FILE`. Raises ConfigError."""
+    if not given or not given.startswith("@"):
+        return given or ""
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--system {given}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def empty_conversation(toolbox: Toolbox, system: str) -> Trajectory:
+    """A system prompt that is a whole ReAct prompt declares its tools, which a person then answers for."""
+    split = split_prompt(system)
+    if split is None:
+        return start(toolbox.specs, system)
+    own, declared = split
+    known = {tool.name for tool in toolbox.specs}
+    return start((*toolbox.specs, *(tool for tool in declared if tool.name not in known)), own)

@@ -1,0 +1,157 @@
+"""The client of a server with OpenAI's interface, against real servers on loopback that take one way or another."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from swiftagent.backend.engine import Server, load_engine
+from swiftagent.backend.engine_openai import chat_messages, results_as_user
+from swiftagent.errors import ConfigError, SetupError
+from swiftagent.loop import start
+from swiftagent.loop_drive import Runtime, answer
+from swiftagent.loop_native import Native
+from swiftagent.react import STOP, render
+from swiftagent.record import to_messages
+from swiftagent.tools import Toolbox
+from swiftagent.trajectory import Call, Observation, Question, Thought, Tool, Trajectory
+
+TOOLS = (Tool("weather", "", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),)
+LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}'
+DONE = "Thought: I now know the final answer\nFinal Answer: 3C"
+
+
+class OneServer(http.server.ThreadingHTTPServer):
+    """Writes what `script` says; `refuses` are the things that it answers with 400."""
+
+    script: list[Any]
+    seen: list[tuple[str, dict[str, Any]]]
+    refuses: tuple[str, ...] = ()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: OneServer
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.seen.append((self.path, body))
+        chat = self.path.endswith("/chat/completions")
+        continued = chat and body["messages"][-1]["role"] == "assistant"
+        told = {"/completions": not chat, "ids": isinstance(body.get("prompt"), list), "partial": continued}
+        refused = next((name for name in self.server.refuses if told.get(name)), None)
+        if refused:
+            self.reply(400, json.dumps({"error": {"message": f"no {refused} here"}}).encode())
+            return
+        written = self.server.script.pop(0)
+        lines = (
+            [self.event({"tool_calls": written} if chat else {}, None)]
+            if isinstance(written, list)
+            else [self.event({"content": piece} if chat else {}, None if chat else piece) for piece in (written[:5], written[5:])]
+        )
+        self.reply(200, b"".join([*lines, b"data: [DONE]\n\n"]))
+
+    def event(self, delta: dict[str, Any], text: str | None) -> bytes:
+        choice = {"delta": delta} if text is None else {"text": text}
+        return b"data: " + json.dumps({"choices": [{"index": 0, **choice}]}).encode() + b"\n\n"
+
+    def reply(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def server() -> Iterator[OneServer]:
+    with OneServer(("127.0.0.1", 0), Handler) as server:
+        server.script, server.seen = [LOOK, DONE], []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def run(server: OneServer, **settings: Any):
+    told: list[str] = []
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    engine = load_engine("m", kind="openai", server=Server(url, key="sk-1", tell=told.append, **settings))
+    try:
+        turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?")
+    finally:
+        engine.close()
+    return turn, told
+
+
+def test_the_turn_so_far_is_the_last_assistant_message(server: OneServer):
+    turn, told = run(server)
+    assert (turn.answer, [step.observation for step in turn.steps], told) == ("3C", ["3C"], [])
+    path, body = server.seen[1]
+    assert path == "/v1/chat/completions"
+    assert body["messages"][-1] == {"role": "assistant", "content": LOOK + "\nObservation: 3C\n"}
+    assert (body["stop"], body["continue_final_message"], body["add_generation_prompt"]) == ([STOP], True, False)
+
+
+def test_results_are_user_messages_where_nothing_else_is_taken_and_it_is_said_once(server: OneServer):
+    server.refuses = ("partial",)
+    server.script = [LOOK, LOOK.replace("Oslo", "Rome"), DONE]
+    turn, told = run(server)
+    assert turn.answer == "3C"
+    assert len(told) == 1 and "results are sent as user messages" in told[0]
+    assert server.seen[-1][1]["messages"][2:4] == [
+        {"role": "assistant", "content": LOOK},
+        {"role": "user", "content": "Observation: 3C"},
+    ]
+
+
+@pytest.mark.needs_swift
+@pytest.mark.parametrize("refuses, kind", [((), list), (("ids",), str)])
+def test_with_a_tokenizer_the_prompt_is_that_of_training(
+    server: OneServer, tiny_model: Any, refuses: tuple[str, ...], kind: type
+):
+    server.refuses = refuses
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    engine = load_engine("m", None, "qwen2_5", "openai", server=Server(url, tokenizer=str(tiny_model)), model_type="qwen2")
+    turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?")
+    engine.close()
+    assert turn.answer == "3C"
+    path, body = server.seen[-1]
+    assert path == "/v1/completions"
+    prompt = body["prompt"] if kind is str else engine.encoder.tokenizer.decode(body["prompt"])
+    assert isinstance(body["prompt"], kind)
+    assert prompt.endswith(LOOK + "\nObservation: 3C\n")
+
+
+def test_native_calls_come_from_the_server(server: OneServer):
+    function = {"name": "weather", "arguments": '{"city": "Oslo"}'}
+    server.script = [[{"index": 0, "id": "x", "function": function}], "It is 3C."]
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    engine = load_engine("m", kind="openai", server=Server(url))
+    turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native(engine.read_calls))
+    engine.close()
+    assert (turn.steps[0].action_input, turn.answer) == ({"city": "Oslo"}, "It is 3C.")
+    assert server.seen[1][1]["messages"][1:] == [
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c0", "type": "function", "function": function}]},
+        {"role": "tool", "content": "3C", "tool_call_id": "c0"},
+    ]
+
+
+def test_a_server_that_is_not_there():
+    engine = load_engine("m", kind="openai", server=Server("http://127.0.0.1:9/v1"))
+    with pytest.raises(SetupError, match="cannot be reached"):
+        list(engine.generate([{"role": "user", "content": "x"}]))
+    engine.close()
+    with pytest.raises(ConfigError, match="name the server and its model"):
+        load_engine("m", kind="openai")
+
+
+def test_messages_for_servers():
+    events = (Question("?"), Thought("look"), Call("weather", {"city": "Oslo"}), Observation("3C"))
+    messages = to_messages(render(Trajectory(events, TOOLS)))
+    assert [message["role"] for message in chat_messages(messages)] == ["system", "user", "assistant"]
+    assert [message["role"] for message in results_as_user(messages)] == ["system", "user", "assistant", "user"]
