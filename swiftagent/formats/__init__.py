@@ -15,4 +15,11 @@ spelling, call ids, parallel results, empty content, repairs counted by code.
 
 from __future__ import annotations
 
-FORMATS: dict[str, str] = {}  # name: module, in the order in which `auto` asks them
+FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks them
+    "swiftagent": "swiftagent.formats.swiftagent",
+    "ms-agent": "swiftagent.formats.ms_agent",
+    "react": "swiftagent.formats.react",
+    "openai": "swiftagent.formats.openai",
+    "sharegpt": "swiftagent.formats.sharegpt",
+    "alpaca": "swiftagent.formats.alpaca",
+}

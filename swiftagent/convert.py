@@ -1,0 +1,163 @@
+"""Rows of any format in, training rows of any format out, with a ledger in which every row is accounted for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.formats import FORMATS
+from swiftagent.formats.outside import outside_reader
+from swiftagent.jsonl import BadRow, Row
+from swiftagent.ledger import Ledger
+from swiftagent.trajectory import Trajectory
+from swiftagent.wellformed import DEFAULT, Policy, check
+
+__all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
+
+Reject = Callable[[dict[str, Any]], None]
+
+
+def read_trajectories(
+    rows: Iterable[Row], options: Policy = DEFAULT, ledger: Ledger | None = None, reject: Reject | None = None
+) -> Iterator[Trajectory]:
+    """Yield every row as it is trained: recognised, parsed, repaired, checked, trimmed.
+
+    What cannot be used goes to `reject` as {"source", "code", "message", "row"}; `ledger` counts everything. One row is read
+    at a time, but for formats of which several lines make one conversation. Raises ConfigError for an unknown format name.
+    """
+    ledger = ledger or Ledger()
+    reader = _Reader(options, ledger, reject or _forget)
+    for row in reader.grouped(rows):
+        yield from reader.read(row)
+
+
+def recognise(row: Any) -> str:
+    """The name of the format that a raw row has. Raises RowError("unknown-format" or "not-training-data")."""
+    for name, module in _formats():
+        if module.looks_like(row):
+            return name
+    raise _unknown(row)
+
+
+_modules: list[tuple[str, ModuleType]] = []
+
+
+def _formats() -> list[tuple[str, ModuleType]]:
+    if not _modules:
+        _modules.extend((name, importlib.import_module(path)) for name, path in FORMATS.items())
+    return _modules
+
+
+def _unknown(row: Any) -> RowError:
+    if not isinstance(row, dict):
+        return RowError("unknown-format", f"a row is a {type(row).__name__}, and no reader knows it")
+    keys = ", ".join(map(str, list(row)[:8]))
+    return RowError(
+        "unknown-format", f"no reader knows a row with the keys {keys}; --from names one, `swiftagent formats` lists them"
+    )
+
+
+def _forget(reject: dict[str, Any]) -> None:
+    """For callers that only count."""
+
+
+class _Reader:
+    """Reads row after row under one policy."""
+
+    def __init__(self, policy: Policy, ledger: Ledger, reject: Reject) -> None:
+        self.policy = policy
+        self.ledger = ledger
+        self.reject = reject
+        self.fixed: tuple[str, Any] | None = None
+        if policy.format != "auto":
+            self.fixed = (policy.format, _named(policy.format))
+
+    def grouped(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows, those of a format of which several lines make one conversation put together."""
+        from swiftagent.formats.grouping import group_rows
+
+        return group_rows(rows, self.fixed, self.ledger)
+
+    def read(self, row: Row) -> Iterator[Trajectory]:
+        if isinstance(row, BadRow):
+            self._reject(row, row.error)
+            return
+        try:
+            name, module = self.fixed or self._recognised(row.value)
+            self.ledger.formats[name] += 1
+            parsed = module.parse(row.value)
+        except RowError as error:
+            self._reject(row, error)
+            return
+        except RecursionError:
+            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
+            return
+        pieces = parsed if isinstance(parsed, list) else [parsed]
+        if not pieces:
+            self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
+            return
+        self.ledger.split += len(pieces) - 1
+        failed = type(row.value) is dict and is_marked_failed(row.value)
+        for number, piece in enumerate(pieces):
+            trained = self._check(row, piece, number if len(pieces) > 1 else None, failed)
+            if trained is not None:
+                yield trained
+
+    def _recognised(self, value: Any) -> tuple[str, ModuleType]:
+        for found in _formats():
+            if found[1].looks_like(value):
+                return found
+        raise _unknown(value)
+
+    def _check(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory | None:
+        notes = piece.repairs + row.repairs
+        if failed:
+            notes = (*notes, "failed-row")
+        source = piece.source or (row.where if number is None else f"{row.where}#{number}")
+        channel = piece.channel if piece.source or piece.is_agentic else "general"
+        name = piece.id if number is None or not piece.id else f"{piece.id}#{number}"
+        placed = Trajectory(piece.events, piece.tools, name, source, channel, notes)
+        try:
+            trained = check(placed, self.policy)
+        except RowError as error:
+            self._reject(row, error)
+            return None
+        ledger = self.ledger
+        if trained.repairs:
+            ledger.note(trained.repairs, self.policy)
+            ledger.trimmed += "trimmed-tail" in trained.repairs
+        ledger.rows_out += 1
+        return trained
+
+    def _reject(self, row: Row, error: RowError) -> None:
+        self.ledger.rejected += 1
+        self.ledger.reasons[error.code] += 1
+        self.reject({"source": row.where, "code": error.code, "message": error.message, "row": row.value})
+
+
+_FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")
+_FAILED_IF_FALSE = ("label", "success", "win", "is_success", "is_correct", "correct", "passed", "resolved", "reward")
+
+
+def is_marked_failed(row: dict[str, Any]) -> bool:
+    """Whether a whole row is marked as a failed run: reward or weight 0, label or success false."""
+    for key in _FAILED_IF_ZERO:
+        value = row.get(key)
+        if type(value) in (int, float) and value <= 0:
+            return True
+    return any(row.get(key) is False for key in _FAILED_IF_FALSE)
+
+
+def _named(name: str) -> Any:
+    if ":" in name:
+        return outside_reader(name)
+    if name not in FORMATS:
+        import difflib
+
+        near = difflib.get_close_matches(name, FORMATS, 1)
+        hint = f"did you mean {near[0]}?" if near else "`swiftagent formats` lists them"
+        raise ConfigError(f"--from {name}: no such format; {hint}")
+    return importlib.import_module(FORMATS[name])

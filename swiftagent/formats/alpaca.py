@@ -1,0 +1,79 @@
+"""One question and its answer, with or without earlier turns: alpaca, query/response, prompt/completion, question/answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.build import Builder, as_text
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.view import tools_field
+from swiftagent.trajectory import Trajectory
+
+ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
+SAMPLE = {"instruction": "Say hello", "input": "to Ann", "output": "Hello, Ann!"}
+
+_QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "human", "Question", "problem")
+_ANSWERS = ("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "Answer", "solution", "text_output")
+_REASONING = ("reasoning", "reasoning_content", "thinking", "Complex_CoT", "cot")
+
+
+def looks_like(row: Any) -> bool:
+    return pairs_of(row) is not None
+
+
+def pairs_of(row: Any) -> list[tuple[str, str]] | None:
+    """(question, answer) of every turn, history first; None where the row is not of this kind."""
+    if type(row) is not dict:
+        return None
+    asked = next((key for key in _QUESTIONS if type(row.get(key)) is str), None)
+    answered = next((key for key in _ANSWERS if key in row), None)
+    if asked is None or answered is None:
+        return None
+    answer = row[answered]
+    if not isinstance(answer, str):
+        if answer is not None and not (isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], str)):
+            return None
+        answer = answer[0] if answer else ""
+    question = row[asked]
+    extra = row.get("input") if asked != "input" else None
+    if isinstance(extra, str) and extra:
+        question = f"{question}\n{extra}" if question else extra
+    return [*_history(row.get("history")), (question, answer)]
+
+
+def _history(history: Any) -> list[tuple[str, str]]:
+    pairs = []
+    for turn in history if isinstance(history, list) else ():
+        if isinstance(turn, (list, tuple)) and len(turn) == 2:
+            pairs.append((as_text(turn[0]), as_text(turn[1])))
+        elif isinstance(turn, dict):
+            found = pairs_of(turn)
+            if found is None:
+                raise RowError(
+                    "bad-message", f"a turn of the history is neither a pair nor question and answer: {str(turn)[:60]}"
+                )
+            pairs += found
+        elif turn:
+            raise RowError("bad-message", f"a turn of the history is a {type(turn).__name__}")
+    return pairs
+
+
+def system_of(row: dict[str, Any]) -> str:
+    system = row.get("system") or row.get("system_prompt")
+    return system if isinstance(system, str) else ""
+
+
+def parse(row: Any) -> Trajectory:
+    pairs = pairs_of(row)
+    if pairs is None:
+        raise RowError("not-a-conversation", "no question and answer")
+    builder = Builder(*read_tools(tools_field(row)))
+    builder.system(system_of(row))
+    reasoning = next((row[key] for key in _REASONING if isinstance(row.get(key), str)), "")
+    for place, (question, answer) in enumerate(pairs):
+        builder.question(question)
+        if reasoning and place == len(pairs) - 1:
+            builder.thought(reasoning.strip())
+        builder.say(answer)
+    return builder.build(row.get("id"))

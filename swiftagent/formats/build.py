@@ -1,0 +1,175 @@
+"""What all readers share: a trajectory is built event by event, and every spelling of calls, ids and results is met here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.arguments import read_arguments, read_literal
+from swiftagent.react import NO_THOUGHT
+from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+
+
+class Builder:
+    """Collects the events of one conversation in the order of the row.
+
+    Call ids are renumbered c0, c1, ...; a result finds its call by id, else by name, else in order; texts that are empty
+    are left out. `repairs` holds a code for each thing that was mended.
+    """
+
+    __slots__ = ("events", "tools", "repairs", "_calls", "_open")
+
+    def __init__(self, tools: tuple[Tool, ...] = (), repairs: tuple[str, ...] = ()) -> None:
+        self.events: list[Event] = []
+        self.tools = tools
+        self.repairs = list(repairs)
+        self._calls = 0
+        self._open: list[tuple[str, str, str]] = []  # (id in the row, name, our id) of calls that have no result yet
+
+    def system(self, text: str) -> None:
+        if text:
+            self.events.append(System(text))
+
+    def question(self, text: str) -> None:
+        self._end_step()
+        if text:
+            self.events.append(Question(text))
+        else:
+            self.repairs.append("empty-turn")
+
+    def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
+        self._end_step()
+        if text and text != NO_THOUGHT:
+            self.events.append(Thought(text, said, trained))
+
+    def call(self, name: Any, arguments: Any, id: Any = None, trained: bool = True) -> None:
+        """A call with its arguments as the row holds them. Raises RowError("call-without-name", ...)."""
+        if not isinstance(name, str) or not name.strip():
+            raise RowError("call-without-name", f"a call names no tool: {str(arguments)[:80]!r}")
+        if type(arguments) is dict:
+            value = arguments
+        else:
+            value, repairs = read_arguments(arguments)
+            self.repairs += repairs
+        if self._open and type(self.events[-1]) is not Call:
+            self._end_step()
+        ours = f"c{self._calls}"
+        self._calls += 1
+        name = name.strip()
+        self._open.append((id if isinstance(id, str) else "" if id is None else str(id), name, ours))
+        self.events.append(Call(name, value, ours, trained))
+
+    def result(self, text: str, id: Any = None, name: Any = None) -> None:
+        """What a tool answered. One that finds no open call gets no call id; `wellformed` rejects it."""
+        waiting = self._open
+        if not waiting:
+            self.events.append(Observation(text, ""))
+            return
+        index = 0
+        if id is not None and id != "":
+            wanted = str(id)
+            found = [place for place, (given, _, _) in enumerate(waiting) if given == wanted]
+            if not found and any(given for given, _, _ in waiting):
+                self.repairs.append("unknown-result-id")
+            index = found[0] if found else self._by_name(name)
+        elif name is not None and len(waiting) > 1:
+            index = self._by_name(name)
+        self.events.append(Observation(text, waiting.pop(index)[2]))
+
+    def answer(self, text: str, trained: bool = True) -> None:
+        self._end_step()
+        if text:
+            self.events.append(Answer(text, trained))
+        else:
+            self.repairs.append("empty-turn")
+
+    def say(self, text: str, calls_follow: bool = False, trained: bool = True) -> None:
+        """What an assistant turn says: `<think>` reasoning is a thought; the rest an answer, or text beside calls."""
+        if THINK_CLOSE in text:
+            reasoning, text = split_thinking(text)
+            if reasoning:
+                self.thought(reasoning, trained=trained)
+            if not text:
+                return
+        if not calls_follow:
+            self.answer(text, trained)
+        elif text:
+            self.thought(text, said=True, trained=trained)
+
+    @property
+    def waits_for_result(self) -> bool:
+        return bool(self._open)
+
+    def build(self, id: Any = "") -> Trajectory:
+        """The trajectory as read; `wellformed.check` settles its order. `id` becomes text."""
+        self._end_step()
+        name = id if isinstance(id, str) else "" if id is None else str(id)
+        return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
+
+    def _by_name(self, name: Any) -> int:
+        return next((place for place, (_, given, _) in enumerate(self._open) if given == name), 0)
+
+    def _end_step(self) -> None:
+        """What comes next is no result: one result that answers several parallel calls as a JSON list is taken apart."""
+        if not self._open:
+            return
+        waiting, self._open = self._open, []
+        last = self.events[-1]
+        if type(last) is Observation and last.call_id and last.text.lstrip()[:1] == "[":
+            try:
+                parts, _ = read_literal(last.text)
+            except RowError:
+                return
+            if isinstance(parts, list) and len(parts) == len(waiting) + 1 and _is_first_of(self.events, len(parts)):
+                ids = [last.call_id, *(ours for _, _, ours in waiting)]
+                self.events[-1:] = [Observation(as_text(part), ours) for part, ours in zip(parts, ids, strict=True)]
+                self.repairs.append("joined-results")
+
+
+def _is_first_of(events: list[Event], calls: int) -> bool:
+    """Whether the last event is a result that stands directly behind as many calls."""
+    return len(events) > calls and all(type(event) is Call for event in events[-1 - calls : -1])
+
+
+def as_text(value: Any) -> str:
+    """A content of any shape as text: text stays, null is empty, blocks of text are joined, the rest is JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, list) and value and all(_is_text_block(item) for item in value):
+        return "\n".join(_block_text(item) for item in value)
+    return json_like(value)
+
+
+def json_like(value: Any) -> str:
+    """A JSON value as `json.dumps` writes it, so that a result keeps its spelling."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """`<think>reasoning</think> text` as (reasoning, text)."""
+    before, _, after = text.partition(THINK_CLOSE)
+    head, opened, reasoning = before.partition(THINK_OPEN)
+    if not opened:
+        return before.strip(), after.lstrip()
+    return reasoning.strip(), (head.strip() + "\n" + after.lstrip() if head.strip() else after.lstrip())
+
+
+def _is_text_block(item: Any) -> bool:
+    if isinstance(item, str):
+        return True
+    return isinstance(item, dict) and (
+        "text" in item or item.get("type") in ("text", "image_url", "image", "input_audio", "file")
+    )
+
+
+def _block_text(item: Any) -> str:
+    if isinstance(item, str):
+        return item
+    text = item.get("text", item.get("value"))
+    return text if isinstance(text, str) else f"<{item.get('type', 'text').removesuffix('_url')}>"

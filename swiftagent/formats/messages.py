@@ -1,0 +1,203 @@
+"""Conversations as a list of turns with a role, in every dialect: OpenAI, ShareGPT, ms-swift, Anthropic and LLaMA-Factory blocks.
+
+The format modules say which rows are theirs; reading is shared here, so that a row of two dialects at once is read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.build import Builder, as_text, json_like
+from swiftagent.formats.calls import call_of, calls_of
+
+Speak = Callable[[Builder, str, bool, bool], None]  # (builder, text, calls follow, trained)
+ROLES = {
+    "system": "system", "developer": "system", "system_prompt": "system", "sys": "system",
+    "user": "user", "human": "user", "prompter": "user", "client": "user", "question": "user", "prompt": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant", "agent": "assistant",
+    "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant", "response": "assistant",
+    "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call", "function_calls": "call",
+    "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
+    "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
+    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "api": "result", "obs": "result",
+    "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
+}  # fmt: skip
+_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think")
+_TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
+_THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
+_CALL_BLOCKS = frozenset(("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall"))
+_RESULT_BLOCKS = frozenset(("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result"))
+_MARKS = ("loss", "weight", "loss_weight", "train", "trainable", "label", "loss_mask", "learn", "is_trained", "loss_scale")
+
+
+def say_plainly(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
+    builder.say(text, calls_follow, trained)
+
+
+def kind_of(role: Any) -> str:
+    """system, user, assistant, call, result or thought. Raises RowError("unknown-role", ...)."""
+    kind = ROLES.get(role) if isinstance(role, str) else None
+    if kind is None:
+        kind = ROLES.get(role.strip().lower()) if isinstance(role, str) else None
+        if kind is None:
+            raise RowError("unknown-role", f"role {role!r} is none of system, user, assistant, tool and their like")
+    return kind
+
+
+def read_messages(builder: Builder, messages: list[Any], speak: Speak = say_plainly) -> None:
+    """Add the events of a list of turns. `speak` reads what an assistant turn says (ReAct text, tags, plain)."""
+    for number, message in enumerate(messages):
+        if type(message) is not dict:
+            raise RowError("bad-message", f"message {number} is a {type(message).__name__}")
+        read_message(builder, message, speak)
+
+
+def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> None:
+    """Add the events of one turn."""
+    role = message.get("role")
+    if role is None:
+        role = message.get("from")
+    content = message.get("content")
+    if content is None:
+        content = message.get("value")
+        if content is None and "text" in message:
+            content = message["text"]
+    kind = ROLES.get(role) if type(role) is str else None
+    if kind is None:
+        kind = kind_of(role)
+    if type(content) is list or type(content) is dict:
+        content = _read_blocks(builder, message, kind, content, speak)
+        if content is None:
+            return
+    text = content if type(content) is str else as_text(content)
+    if kind == "user":
+        builder.question(text)
+    elif kind == "assistant":
+        _read_assistant(builder, message, text, speak)
+    elif kind == "system":
+        builder.system(text)
+    elif kind == "result":
+        builder.result(text, message.get("tool_call_id") or message.get("id"), message.get("name"))
+    elif kind == "call":
+        read_call_turn(builder, text, is_trained(message))
+    else:
+        builder.thought(text, trained=is_trained(message))
+
+
+def read_call_turn(builder: Builder, value: Any, trained: bool = True) -> None:
+    """A turn that is nothing but calls, as text or objects."""
+    calls, repairs = calls_of(value)
+    builder.repairs += repairs
+    for name, arguments, id in calls:
+        builder.call(name, arguments, id, trained)
+
+
+def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak: Speak) -> None:
+    trained = is_trained(message)
+    if len(message) == 2 and text:
+        speak(builder, text, False, trained)
+        return
+    for key in _REASONING:
+        if isinstance(message.get(key), str) and message[key].strip():
+            builder.thought(message[key].strip(), trained=trained)
+            break
+    calls = message.get("tool_calls")
+    if isinstance(calls, str) and calls.strip():
+        calls, repairs = calls_of(calls)
+        builder.repairs += repairs
+    elif calls:
+        calls = [call_of(item) for item in (calls if isinstance(calls, list) else [calls])]
+    elif message.get("function_call"):
+        calls, repairs = calls_of(message["function_call"])
+        builder.repairs += repairs
+    if text or not calls:
+        speak(builder, text, bool(calls), trained)
+    for name, arguments, id in calls or ():
+        builder.call(name, arguments, id, trained)
+
+
+def is_trained(message: dict[str, Any]) -> bool:
+    """False where a turn carries a mark that it should not be trained: `loss: false`, `weight: 0`, `label: false`, ..."""
+    if len(message) == 2:
+        return True
+    for mark in _MARKS:
+        if mark in message:
+            value = message[mark]
+            if value is False or (type(value) in (int, float) and value == 0):
+                return False
+    return True
+
+
+def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: Any, speak: Speak) -> Any:
+    """Read content blocks; returns the content as text where they are text only, None where all is read already."""
+    blocks = content if isinstance(content, list) else [content]
+    if not blocks:
+        return ""
+    if not all(isinstance(block, (dict, str)) for block in blocks):
+        return json_like(content)
+    kinds = {block.get("type") if isinstance(block, dict) else "text" for block in blocks}
+    if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
+        if isinstance(content, dict) and "text" not in content and "parts" not in content or kinds == {None}:
+            return json_like(content) if kind in ("result", "call") else as_text(content)
+        if isinstance(content, dict) and isinstance(content.get("parts"), list):
+            return as_text([part for part in content["parts"] if isinstance(part, str)])
+        return as_text([_plain_block(block) for block in blocks])
+    trained = is_trained(message)
+    last_call = max((place for place, block in enumerate(blocks) if _type(block) in _CALL_BLOCKS), default=-1)
+    said: list[str] = []
+    for place, block in enumerate(blocks):
+        _read_block(builder, block, kind, said, speak, place < last_call or bool(message.get("tool_calls")), trained)
+    _flush(builder, said, kind, speak, bool(message.get("tool_calls")), trained)
+    for item in message.get("tool_calls") or ():
+        name, arguments, id = call_of(item)
+        builder.call(name, arguments, id, trained)
+    return None
+
+
+def _type(block: Any) -> str:
+    return str(block.get("type") or "text") if isinstance(block, dict) else "text"
+
+
+def _plain_block(block: Any) -> Any:
+    return {"type": "text", "text": block["value"]} if isinstance(block, dict) and isinstance(block.get("value"), str) else block
+
+
+def _read_block(
+    builder: Builder, block: Any, kind: str, said: list[str], speak: Speak, calls_follow: bool, trained: bool
+) -> None:
+    type_ = _type(block)
+    if type_ in _THOUGHT_BLOCKS:
+        _flush(builder, said, kind, speak, calls_follow, trained)
+        text = next((block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), "")
+        builder.thought(text.strip(), trained=trained)
+    elif type_ in _CALL_BLOCKS:
+        _flush(builder, said, kind, speak, True, trained)
+        if isinstance(block.get("value"), (str, list, dict)):
+            read_call_turn(builder, block["value"], trained)
+        else:
+            builder.call(*call_of(block.get("tool_call") or block), trained=trained)
+    elif type_ in _RESULT_BLOCKS:
+        _flush(builder, said, kind, speak, calls_follow, trained)
+        value = block["content"] if "content" in block else block.get("value", block.get("output"))
+        builder.result(
+            as_text(value), block.get("tool_use_id") or block.get("tool_call_id") or block.get("id"), block.get("name")
+        )
+    else:
+        said.append(as_text([_plain_block(block)]))
+
+
+def _flush(builder: Builder, said: list[str], kind: str, speak: Speak, calls_follow: bool, trained: bool) -> None:
+    text = "\n".join(said)
+    said.clear()
+    if not text.strip():
+        return
+    if kind == "assistant":
+        speak(builder, text, calls_follow, trained)
+    elif kind == "system":
+        builder.system(text)
+    elif kind == "result":
+        builder.result(text)
+    else:
+        builder.question(text)

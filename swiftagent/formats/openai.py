@@ -1,0 +1,60 @@
+"""OpenAI messages with tools: tool_calls, the older function_call, content as text, blocks or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.formats.build import Builder
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.messages import read_messages
+from swiftagent.formats.view import tools_field, view_of
+from swiftagent.trajectory import Trajectory
+
+ABOUT = (
+    "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under conversations or traj"
+)
+SAMPLE = {
+    "messages": [
+        {"role": "user", "content": "Oslo?"},
+        {
+            "role": "assistant",
+            "content": "look",
+            "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "3C"},
+        {"role": "assistant", "content": "It is 3C."},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": "weather",
+                "description": "tells the weather",
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            },
+        }
+    ],
+}
+
+
+def looks_like(row: Any) -> bool:
+    return view_of(row).style == "role"
+
+
+def parse(row: Any) -> Trajectory:
+    return parse_turns(row)
+
+
+def parse_turns(row: Any) -> Trajectory:
+    """Any row that holds a list of turns."""
+    view = view_of(row)
+    tools, repairs = read_tools(tools_field(row))
+    builder = Builder(tools, view.repairs + repairs if view.repairs or repairs else ())
+    if view.key != "" and type(row) is dict:
+        system = row.get("system")
+        if type(system) is str or type(system) is list:
+            read_messages(builder, [{"role": "system", "content": system}])
+    read_messages(builder, view.messages)
+    return builder.build(row.get("id") if type(row) is dict else "")

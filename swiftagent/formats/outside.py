@@ -1,0 +1,56 @@
+"""A reader from outside the project, given as package.module:parse or as a file, path/to/file.py:parse."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.trajectory import Trajectory
+
+
+class OutsideReader:
+    """Has the one function of a format module; what goes wrong in it is a rejected row, told with its type."""
+
+    def __init__(self, name: str, parse: Callable[[Any], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def parse(self, row: Any) -> Trajectory | list[Trajectory]:
+        try:
+            parsed = self._parse(row)
+        except RowError:
+            raise
+        except Exception as error:  # the person's own code, at the boundary of one row
+            raise RowError("reader-failed", f"{self.name}: {type(error).__name__}: {error}") from error
+        pieces = parsed if isinstance(parsed, list) else [parsed]
+        wrong = next((piece for piece in pieces if not isinstance(piece, Trajectory)), None)
+        if wrong is not None or parsed is None:
+            raise RowError("reader-failed", f"{self.name} gave a {type(wrong).__name__}, not a Trajectory")
+        return pieces
+
+
+def outside_reader(name: str) -> OutsideReader:
+    """Load it. Raises ConfigError where there is no such module or function."""
+    place, _, function = name.rpartition(":")
+    try:
+        module = _file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except (ImportError, OSError, SyntaxError) as error:
+        raise ConfigError(f"--from {name}: cannot import {place}: {error}") from error
+    parse = getattr(module, function, None)
+    if not callable(parse):
+        raise ConfigError(f"--from {name}: {place} has no function {function}")
+    return OutsideReader(name, parse)
+
+
+def _file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

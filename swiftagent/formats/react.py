@@ -1,0 +1,41 @@
+"""ReAct text with no prompt that names tools, as chat turns or alpaca (FireAct, KnowAgent, LangChain-like data)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.formats import alpaca, ms_agent
+from swiftagent.formats.build import Builder
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.react_text import is_react, read_react_text
+from swiftagent.formats.view import tools_field, view_of
+from swiftagent.trajectory import Trajectory
+
+ABOUT = "ReAct text in chat turns or alpaca: `Action: search[x]`, numbered keywords, results in user turns (FireAct, KnowAgent)"
+SAMPLE = {
+    "instruction": "Who won?",
+    "input": "",
+    "output": "Thought: I search.\nAction: search[who won]\nObservation: Ann won.\nThought: Found.\nAction: finish[Ann]",
+}
+
+
+def looks_like(row: Any) -> bool:
+    view = view_of(row)
+    if view.style:
+        return view.react and not view.calls
+    pairs = alpaca.pairs_of(row)
+    return pairs is not None and is_react(pairs[-1][1])
+
+
+def parse(row: Any) -> Trajectory:
+    if view_of(row).style:
+        return ms_agent.parse(row)
+    pairs = alpaca.pairs_of(row) or []
+    builder = Builder(*read_tools(tools_field(row)))
+    system = alpaca.system_of(row)
+    if system:
+        ms_agent.read_asking(builder, system, "system")
+    for question, answer in pairs:
+        ms_agent.read_asking(builder, question, "user")
+        read_react_text(builder, answer)
+    return builder.build(row.get("id"))

@@ -1,0 +1,208 @@
+"""ReAct text as other programs write it: prompts that name the tools, and Thought / Action / Action Input / Observation."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from swiftagent.errors import RowError
+from swiftagent.formats.arguments import read_literal
+from swiftagent.formats.build import Builder
+from swiftagent.formats.dialect import as_schema
+from swiftagent.trajectory import Answer, Observation, Tool
+
+# A literal first character keeps this regex fast: a newline is set before the text.
+_LABEL = re.compile(
+    r"\n(?:(Thought|Action Input|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
+    r"|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION)(?: ?\d{1,3})?[:：])"
+)
+_TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
+_FINISH = frozenset(("finish", "final_answer", "answer"))
+_HEAD = re.compile(
+    r"(?:have|has|with) access to the following (?:APIs|tools|functions)[^\n]*\n|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
+)
+_FORMAT_START = re.compile(
+    r"\n\s*(?:Use the following format|Use this format|Please use the following format|The format is|请按以下格式|请使用以下格式"
+    r"|使用以下格式|按照以下格式|请按照以下格式|请遵循以下格式|回答格式)[^\n]*"
+)
+_NAMES = re.compile(r"(?:one of|之一)[^\n\[]{0,40}[\[［]([^\n\]]*)[\]］]")
+_NUMBER = re.compile(r"\s*\d{1,3}\s*[.、)]\s*")
+_QUESTION = re.compile(r"\n+Question[:：] ?")
+_PARAMETERS = re.compile(r"(?:^|(?<=[\s.。]))(?:Parameters|Args|参数)[:：]\s*")
+
+
+class Prompt(NamedTuple):
+    own: str
+    tools: tuple[Tool, ...]
+    question: str
+    repairs: tuple[str, ...]
+
+
+def is_react(text: str) -> bool:
+    """Whether an assistant text holds a ReAct action: a line `Action:` with an input, an argument in brackets or a thought."""
+    if "ction" not in text:
+        return False
+    labels = {label.lower() for label in _LABEL.findall("\n" + text)}
+    return "action" in labels and bool(labels & {"action input", "thought", "observation", "final answer", "action_input"})
+
+
+@lru_cache(maxsize=1024)
+def read_prompt(text: str) -> Prompt | None:
+    """A system or first user text that names tools for ReAct: (own text, tools, question in it, repairs); None where it is none."""
+    head = _HEAD.search(text)
+    if head is None:
+        return None
+    form = _FORMAT_START.search(text, head.end() - 1)
+    begin = text.rfind("Begin!")
+    if form is None and begin < 0:
+        return None
+    end = form.start() if form is not None else begin
+    repairs: list[str] = []
+    names = _names(text[end:])
+    tools = _read_tools(text[head.end() : end], names, repairs)
+    line = text.rfind("\n", 0, head.start()) + 1
+    rest = text[begin + len("Begin!") :] if begin >= 0 else ""
+    asked = _QUESTION.search("\n" + rest)
+    question = rest[asked.end() - 1 :] if asked else rest.strip()
+    return Prompt(text[:line].rstrip(), tools, question.strip(), tuple(repairs))
+
+
+def _names(text: str) -> list[str]:
+    found = _NAMES.search(text)
+    return [name.strip() for name in found.group(1).split(",") if name.strip()] if found else []
+
+
+def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool, ...]:
+    tools: dict[str, Tool] = {}
+    place = 0
+    for found in _PARAMETERS.finditer(block):
+        if found.start() < place:
+            continue
+        head = (
+            _NUMBER.sub("", block[place : found.start()].strip(), count=1)
+            if _NUMBER.match(block[place:])
+            else block[place : found.start()]
+        )
+        name, _, about = head.strip().partition(":")
+        schema, place = _schema_at(block, found.end(), repairs)
+        name = name.strip()
+        if name and name not in tools:
+            tools[name] = Tool(name, about.strip(), schema)
+    if not tools:
+        tools = {name: Tool(name, _about(block, name)) for name in names}
+    return tuple(tools.values())
+
+
+def _schema_at(block: str, start: int, repairs: list[str]) -> tuple[dict[str, Any], int]:
+    """The parameters that begin at `start`, and where they end."""
+    import json
+
+    try:
+        value, end = json.JSONDecoder().raw_decode(block, start)
+    except (ValueError, RecursionError):
+        end = block.find("\n", start)
+        end = len(block) if end < 0 else end
+        try:
+            value, mended = read_literal(block[start:end].strip())
+            repairs += mended
+        except RowError:
+            return {}, end
+    flat: list[str] = []
+    schema = as_schema(value, flat)
+    repairs += [code for code in flat if code != "flat-parameters"]  # a flat list is this format's own way
+    # {"type": "object", "properties": {...}} Format the arguments as a JSON object.
+    line = block.find("\n", end)
+    return schema, len(block) if line < 0 else line
+
+
+def _about(block: str, name: str) -> str:
+    found = re.search(rf"(?:^|\n)\s*(?:\d+\.\s*|[-*]\s*)?{re.escape(name)}\s*[:：]\s*([^\n]*)", block)
+    return found.group(1).strip() if found else ""
+
+
+def read_react_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
+    """Add the events of one assistant text. Text with no label is a plain answer."""
+    padded = "\n" + text
+    found = _LABEL.search(padded)
+    if found is None:
+        builder.say(text, calls_follow, trained)
+        return
+    lead = padded[: found.start()].strip()
+    if lead:
+        builder.say(lead, True, trained)
+    action: str | None = None
+    while found is not None:
+        label, start = found.group(1).lower(), found.end()
+        following = None if label == "final answer" else _LABEL.search(padded, start)
+        body = padded[start : following.start() if following is not None else len(padded)]
+        if action is not None and label not in ("action input", "action_input", "actioninput"):
+            _text_action(builder, action, label == "final answer", trained)
+            action = None
+        if label == "thought":
+            builder.thought(body.strip(), trained=trained)
+        elif label == "action":
+            action = body.strip()
+        elif label == "observation":
+            _observation(builder, body, following is None)
+        elif label == "final answer":
+            builder.answer(body.strip(), trained)
+        elif action is not None:
+            _call(builder, action, body, trained)
+            action = None
+        else:
+            builder.repairs.append("input-without-action")
+        found = following
+    if action is not None:
+        _text_action(builder, action, False, trained)
+
+
+def _call(builder: Builder, action: str, body: str, trained: bool) -> None:
+    name = action.strip("`*\"' ")
+    if name.lower() in _FINISH and name not in {tool.name for tool in builder.tools}:
+        builder.repairs.append("finish-action")
+        builder.answer(body.strip(), trained)
+        return
+    builder.call(name, body.strip(), trained=trained)
+
+
+def _text_action(builder: Builder, action: str, answer_follows: bool, trained: bool) -> None:
+    """`search[x]`, `search(x)`, or a name with its input on the lines below it."""
+    found = _TEXT_ACTION.match(action)
+    if found:
+        name, argument = found.group(1).strip(), found.group(2)
+    else:
+        name, _, argument = action.partition("\n")
+        name, argument = name.strip("`*\"' "), argument.strip()
+        if not name or name.lower() in ("none", "n/a") or (answer_follows and not argument):
+            return
+    if name.lower() in _FINISH:
+        builder.repairs.append("finish-action")
+        builder.answer(argument, trained)
+        return
+    builder.repairs.append("text-action")
+    builder.call(name, {"input": argument} if argument else {}, trained=trained)
+
+
+def _observation(builder: Builder, body: str, last: bool) -> None:
+    """A result; the bare label at the end of a turn is the stop word, whose result stands in the next turn or nowhere."""
+    text = body.removeprefix(" ").rstrip("\r\n")
+    if last and not text.strip():
+        return
+    before = builder.events[-1] if builder.events else None
+    if type(before) is Answer and not builder.waits_for_result and "finish-action" in builder.repairs:
+        builder.repairs.append("result-of-finish")  # FireAct: "Episode finished, reward = 1"
+    elif type(before) is Observation and not builder.waits_for_result:
+        builder.events[-1] = Observation(f"{before.text}\n{text}", before.call_id)
+        builder.repairs.append("joined-observations")
+    else:
+        builder.result(text)
+
+
+def read_user_text(builder: Builder, text: str) -> None:
+    """A user turn of a ReAct row: a question, or a result where it starts with `Observation:`."""
+    found = _LABEL.match("\n" + text)
+    if found is not None and found.group(1).lower() == "observation":
+        _observation(builder, text[found.end() - 1 :], False)
+    else:
+        builder.question(text)
