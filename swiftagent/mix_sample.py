@@ -6,7 +6,6 @@ The same rows are chosen whatever the order of the files, the size of the pieces
 from __future__ import annotations
 
 import heapq
-import itertools
 import struct
 from array import array
 from collections.abc import Sequence
@@ -82,16 +81,18 @@ def shares(total: int, weights: Sequence[float]) -> list[int]:
     return counts
 
 
-def validation(keys: Sequence[int], wanted: int, seed: int, most_copies: int) -> set[int]:
-    """The indexes of about `wanted` rows, never more, chosen by key: rows of one key are in it all or not at all."""
+def validation(groups: Sequence[int], wanted: int, seed: int) -> set[int]:
+    """The indexes of about `wanted` rows, never more, chosen by group: rows of one group are in it all or not at all."""
     if wanted <= 0:
         return set()
-    places = ((place_of(key, 0, seed), index) for index, key in enumerate(keys))
-    near = heapq.nsmallest(min(len(keys), wanted + 4 * most_copies), places)
+    places = ((place_of(group, 0, seed), group) for group in groups)
+    first = dict(heapq.nsmallest(2 * wanted + 1000, places))
+    members: dict[int, list[int]] = {group: [] for group in first.values()}
+    for index, group in enumerate(groups):
+        if group in members:
+            members[group].append(index)
     chosen: set[int] = set()
-    cut = near[-1][0] if len(near) < len(keys) else -1  # of this key some copies may be missing here
-    for place, group in itertools.groupby(near, key=lambda pair: pair[0]):
-        indexes = [index for _, index in group]
-        if place != cut and len(chosen) + len(indexes) <= wanted:
-            chosen.update(indexes)
-    return chosen or {index for _, index in near[:wanted]}  # where every row has more copies than are wanted
+    for _, group in sorted(first.items()):
+        if len(chosen) + len(members[group]) <= wanted:
+            chosen.update(members[group])
+    return chosen or set(members[first[min(first)]][:wanted])  # where every group is larger than what is wanted

@@ -36,8 +36,8 @@ def test_the_shipped_recipe_is_what_the_options_mean(root: Path):
 def test_a_recipe_with_everything(tmp_path: Path):
     recipe = read(
         tmp_path,
-        "seed: 7\nval: 2%\ntotal: 900\nsources:\n  - source: [a.jsonl, b.jsonl]\n    share: 30%\n    filter:\n      language: zh\n"
-        "      turns: [1, 4]\n      tokens: [null, 2048]\n    train: last-turn\n  - hf::a/b\n",
+        "seed: 7\nval: 2%\ntotal: 900\nsources:\n  - source: [a.jsonl, b.jsonl]\n    share: 30%\n"
+        "    filter:\n      language: zh\n      turns: [1, 4]\n      tokens: [null, 2048]\n    train: last-turn\n  - hf::a/b\n",
     )
     assert recipe.sources[0] == Source(
         ("a.jsonl", "b.jsonl"),
@@ -69,7 +69,7 @@ def test_every_problem_has_its_line(tmp_path: Path):
         ("sources:\n  - {source: a, count: -1}\n", "r.yaml: a: count is -1; it is 0 or more"),
         ("seed: 1\n", "r.yaml:1: sources: missing; a recipe names at least one"),
         ("- a\n", "r.yaml:1: a recipe is a mapping with the key sources"),
-        ("by: tokens\ntotal: 5\nsources: [{source: a}]\n", "r.yaml: by: tokens needs the exact tokens of a model: add model (--model M)"),
+        ("by: tokens\ntotal: 5\nsources: [a]\n", "r.yaml: by: tokens needs the exact tokens of a model: add model (--model M)"),
         ("sources: [{source: a, name: X}]\n", "r.yaml: a: name and author go together"),
         ("sources: [{source: a, share: 60%}, {source: b, share: 70%}]\n", "r.yaml: the shares add up to more than 100%"),
         ("a: [\n", "r.yaml:2: not YAML: expected the node content, but found '<stream end>'"),

@@ -58,14 +58,14 @@ def test_shares_follow_the_weights():
 
 def test_validation_holds_equal_rows_together():
     keys = [key for key in range(50) for _ in range(4)]
-    held = validation(keys, 10, 7, 4)
+    held = validation(keys, 10, 7)
     assert len(held) == 8
     assert {keys[index] for index in held}.isdisjoint(keys[index] for index in range(200) if index not in held)
 
 
 def test_validation_takes_single_copies_only_where_nothing_else_is_left():
-    assert len(validation([1] * 28, 3, 7, 28)) == 3
-    assert validation([1, 2, 3], 0, 7, 1) == set()
+    assert len(validation([1] * 28, 3, 7)) == 3
+    assert validation([1, 2, 3], 0, 7) == set()
 
 
 def test_places_of_copies_differ():

@@ -1,0 +1,224 @@
+"""Pull agent and general data, convert, sample and mix them into one training file, a validation split and a manifest.
+
+swiftagent mix --agent 30000 --general 60000
+swiftagent mix --agent 30000 --general 60000 --self-cognition 3000 --name 小鲸 "Little Whale" --author 某某 Somebody
+swiftagent mix --agent 5000 --agent-source my_traces.jsonl --general 10000 --general-source hf::owner/name
+swiftagent mix recipe.yaml -o datasets/mine.jsonl
+swiftagent mix --manifest datasets/mix.manifest.json     the same bytes once more
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import ConfigError, SetupError
+from swiftagent.mix_recipe import (
+    AGENT,
+    GENERAL,
+    SELF_COGNITION,
+    Recipe,
+    Source,
+    checked,
+    from_manifest,
+    from_yaml,
+    percent,
+)
+
+DEFAULT_OUT = "datasets/mix.jsonl"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("recipe", nargs="?", help="a recipe file (configs/mix_ms_agent.yaml is one); options below override it")
+    add("--agent", type=_count, metavar="N", help="rows of tool-calling data")
+    add("--general", type=_count, metavar="N", help="rows of general chat")
+    add("--self-cognition", type=_count, metavar="N", help="rows in which the model says its name, repeated as often as needed")
+    add(
+        "--name",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="what the model is called: a name, or a Chinese and an English one",
+    )
+    add("--author", nargs="+", default=[], metavar="AUTHOR", help="who made it: a name, or a Chinese and an English one")
+    add("--agent-source", nargs="+", metavar="SOURCE", help=f"hub id, hf::id, files or folders (default {AGENT})")
+    add("--general-source", nargs="+", metavar="SOURCE", help=f"the same for general chat (default {GENERAL})")
+    add("--self-cognition-source", nargs="+", metavar="SOURCE", help=f"the same for self-cognition (default {SELF_COGNITION})")
+    add("--seed", type=int, help="of the sample and the order (default 42)")
+    add("--val", type=_share, metavar="SHARE", help="what goes to the validation split, as 1%% or 0.01 (default 1%%)")
+    add("--keep-leaks", action="store_true", help="keep ms_bench rows with another assistant's name or leaked role markers")
+    add("--drop-leaks", action="store_true", help="leave such rows out of any general source")
+    add("--prompt", choices=("ms-agent", "schema"), help="how tools are written in the system prompt (default ms-agent)")
+    add("--language", choices=("auto", "en", "zh"), help="of the system prompt (default auto: that of the question)")
+    add("--max-rejects", type=_share, metavar="SHARE", help="more faulty rows than this end in exit code 3 (default 1%%)")
+    add("--manifest", metavar="FILE", help="make the mix of this manifest again, byte by byte")
+    add("-o", "--out", default=DEFAULT_OUT, metavar="FILE", help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it")
+    add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
+    add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
+    add("--processes", type=_count, metavar="N", help="default: as many as there are cores")
+    add("--dry-run", action="store_true", help="show the recipe that would be run; nothing is fetched or written")
+    add("--json", action="store_true", help="print the manifest as one JSON object")
+    add("-q", "--quiet", action="store_true", help="no table, no news")
+
+
+def run(args: argparse.Namespace) -> int:
+    repeated: dict[str, Any] | None = None
+    if args.manifest:
+        recipe, repeated = from_manifest(args.manifest)
+    else:
+        recipe = checked(_recipe(args))
+    if args.dry_run:
+        print(json.dumps(msgspec.to_builtins(recipe), ensure_ascii=False, indent=None if args.json else 2))
+        return 0
+    manifest = _mix(args, recipe, repeated)
+    if args.json:
+        print(json.dumps(manifest, ensure_ascii=False))
+    return 0
+
+
+def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
+    from swiftagent import mix_workers
+    from swiftagent.mix import mix
+    from swiftagent.mix_output import outputs
+
+    out = outputs(args.out, args.report, args.rejects)
+    with mix_workers.Workers(args.processes or mix_workers.cores()) as workers:
+        from swiftagent import console
+
+        say = (lambda line: None) if args.quiet else console.say
+        recipe, fetched = _fetch(recipe, say)
+        with console.stages(quiet=args.quiet) as tell:
+            manifest = mix(recipe, out, fetched, workers, tell, repeated)
+    _warn_of_shortage(manifest)
+    if not args.quiet:
+        show(manifest, str(out.mix))
+    return manifest
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe file, if any, with what the options say. Raises ConfigError."""
+    base = from_yaml(args.recipe) if args.recipe else Recipe(sources=())
+    sources = [*base.sources, *_sources(args)]
+    if not sources:
+        raise ConfigError("say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE")
+    if args.keep_leaks:
+        sources = [msgspec.structs.replace(source, leave_out=()) for source in sources]
+    if args.drop_leaks:
+        sources = [
+            msgspec.structs.replace(source, leave_out=("other-assistant",)) if source.channel == "general" else source
+            for source in sources
+        ]
+    given = {name: getattr(args, name) for name in ("seed", "val", "prompt", "language", "max_rejects")}
+    return msgspec.structs.replace(
+        base, sources=tuple(sources), **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+def _sources(args: argparse.Namespace) -> list[Source]:
+    problems = []
+    for option in ("agent", "general", "self_cognition"):
+        if getattr(args, f"{option}_source") and getattr(args, option) is None:
+            name = option.replace("_", "-")
+            problems.append(f"--{name}-source needs --{name} N, the number of rows")
+    if args.self_cognition and not (args.name and args.author):
+        problems.append("--self-cognition needs --name NAME and --author AUTHOR")
+    if problems:
+        raise ConfigError(problems)
+    found = []
+    if args.agent:
+        found.append(Source(tuple(args.agent_source or [AGENT]), "agent", args.agent))
+    if args.general:
+        names = tuple(args.general_source or [GENERAL])
+        leaks = any("ms_bench" in name for name in names)
+        found.append(Source(names, "general", args.general, leave_out=("other-assistant",) if leaks else ()))
+    if args.self_cognition:
+        names = tuple(args.self_cognition_source or [SELF_COGNITION])
+        found.append(
+            Source(
+                names,
+                "self-cognition",
+                args.self_cognition,
+                repeat=args.self_cognition,
+                name=tuple(args.name),
+                author=tuple(args.author),
+                fallback="" if args.self_cognition_source else "datasets/self_cognition.jsonl",
+            )
+        )
+    return found
+
+
+def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
+    """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
+    from swiftagent.mix_plan import Fetched, FetchedFile, is_hub_id
+    from swiftagent.shipped import find
+
+    found: dict[str, Any] = {}
+    sources = []
+    for source in recipe.sources:
+        for text in source.source:
+            if not is_hub_id(text) or text in found:
+                continue
+            from swiftagent.backend import hub
+
+            try:
+                dataset = hub.fetch(text, source.revision, say)
+            except SetupError as error:
+                if not source.fallback or not find(source.fallback).exists():
+                    raise
+                say(f"warning: {error}")
+                say(f"warning: {source.fallback} stands in for {text}")
+                source = msgspec.structs.replace(source, source=(source.fallback,), fallback="")
+                continue
+            files = [FetchedFile(file.name, file.path, file.sha256) for file in dataset.files]
+            found[text] = Fetched(dataset.hub, dataset.revision, files)
+        sources.append(source)
+    return msgspec.structs.replace(recipe, sources=tuple(sources)), found
+
+
+def show(manifest: dict[str, Any], out: str) -> None:
+    """The table at the end: rows, tokens and trained tokens of every channel with their shares."""
+    from swiftagent import console
+
+    about = "" if manifest["tokens_are"].startswith("exact") else "~"
+    channels = manifest["channels"]
+    sums = {name: sum(counts[name] for counts in channels.values()) or 1 for name in ("rows", "tokens", "trained_tokens")}
+    lines = [
+        [channel, counts["rows"], f"{counts['rows'] / sums['rows']:.0%}", f"{counts['characters']:,}"]
+        + [f"{about}{counts[name]:,} ({counts[name] / sums[name]:.0%})" for name in ("tokens", "trained_tokens")]
+        for channel, counts in channels.items()
+    ]
+    console.table("", ["channel", "rows", "share", "characters", "tokens", "trained tokens"], lines)
+    left = {source["source"]: source["rejected"] for source in manifest["sources"] if source["rejected"]}
+    for source, count in left.items():
+        console.say(f"{source}: {count:,} rows rejected or left out; the report beside the mix says why")
+    rows = manifest["rows"]
+    console.say(f"{out}: {rows['mix']:,} rows to train on, {rows['val']:,} for validation")
+
+
+def _warn_of_shortage(manifest: dict[str, Any]) -> None:
+    for source in manifest["sources"]:
+        if source["short"]:
+            print(
+                f"WARNING: {source['source']} ({source['channel']}): {source['wanted']:,} rows asked for, "
+                f"only {source['taken']:,} there; all of them are taken",
+                file=sys.stderr,
+            )
+
+
+def _count(text: str) -> int:
+    value = int(text.replace("_", "").replace(",", ""))
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        return percent(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no share such as 1% or 0.01") from None

@@ -1,0 +1,99 @@
+"""Mixing: sources are scanned once, the rows with the smallest keys are converted and shuffled into one file.
+
+scan      a key for each raw row from (seed, channel, content); rows are not parsed
+convert   the rows with the smallest keys; a row that is rejected is replaced by the one with the next key
+write     in an order that follows from the keys, so that nothing depends on processes, pieces or the order of files
+"""
+
+from __future__ import annotations
+
+import shutil
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from swiftagent.errors import RejectsError
+from swiftagent.jsonl import whole_file, write_json
+from swiftagent.mix_hold_out import held_out
+from swiftagent.mix_manifest import manifest_of, report_of
+from swiftagent.mix_output import Outputs, Rows, claimed, put_in_place, write_rows
+from swiftagent.mix_plan import Fetched, Plan, Tell, plan_of, refuse_other_files
+from swiftagent.mix_recipe import Recipe
+from swiftagent.mix_sample import place_of, seed_of
+from swiftagent.mix_scan import refuse_changed
+from swiftagent.mix_take import Taken, Taker
+from swiftagent.mix_workers import Workers
+
+
+def mix(
+    recipe: Recipe,
+    out: Outputs,
+    fetched: Mapping[str, Fetched],
+    workers: Workers,
+    tell: Tell = lambda stage, done, of: None,
+    repeated: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the mix and everything beside it, and return its manifest. `repeated`: the manifest that is run again.
+
+    Raises ConfigError (a source is not there), SetupError (an output in use, a source that changes), and RejectsError where
+    more rows are faulty than the recipe allows: the output is whole then all the same.
+    """
+    with claimed(out):
+        plans = plan_of(recipe, fetched, out.work, workers, tell)
+        if repeated is not None:
+            refuse_other_files(plans, repeated)
+        taker = Taker(recipe, plans, out.work, workers, tell)
+        taken = [taker.take(plan) for plan in plans]
+        for plan in plans:
+            for file in plan.files:
+                refuse_changed(file)
+        manifest = _write(recipe, plans, taken, out, workers, tell)
+        shutil.rmtree(out.work)
+    _refuse_rejects(recipe, taken, out)
+    return manifest
+
+
+def _write(recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, workers: Workers, tell: Tell) -> dict[str, Any]:
+    rows = _placed(recipe, plans, taken)
+    held = held_out(recipe, plans, taken, rows)
+    everything = range(len(rows))
+    train, val = out.work / "train.part", out.work / "val.part"
+    order = array("I", rows.in_order([index for index in everything if index not in held]))
+    held_order = array("I", rows.in_order(sorted(held)))
+    tell("write", 0, len(rows))
+    write_rows(train, rows, order, out.work, workers)
+    write_rows(val, rows, held_order, out.work, workers)
+    tell("write", len(rows), len(rows))
+    manifest = manifest_of(recipe, plans, taken, rows, order, held_order)
+    write_json(out.work / "manifest.part", manifest)
+    write_json(out.report, report_of(plans, taken))
+    with whole_file(out.rejects) as file:
+        for source in taken:
+            for line in source.reject_lines(out.work):
+                file.write(line)
+    put_in_place([(val, out.val), (out.work / "manifest.part", out.manifest), (train, out.mix)])
+    return manifest
+
+
+def _placed(recipe: Recipe, plans: list[Plan], taken: list[Taken]) -> Rows:
+    """Every record that is written, each copy of a repeated one, with its place in the shuffled order."""
+    rows = Rows()
+    for plan, source in zip(plans, taken, strict=True):
+        seed = seed_of(recipe.seed, "order", plan.number, plan.source.channel)
+        spools = [rows.spool(name) for name in source.names]
+        whole, more = source.rounds
+        columns = [source.columns[name] for name in ("keys", "prints", "groups", "spools", "offsets", "lengths")]
+        for index, (key, print_, group, spool, offset, length) in enumerate(zip(*columns, strict=True)):
+            for copy in range(whole + (index < more)):
+                rows.add(place_of(key, copy, seed), print_, group, spools[spool], offset, length)
+    return rows
+
+
+def _refuse_rejects(recipe: Recipe, taken: list[Taken], out: Outputs) -> None:
+    faults = sum(source.faults for source in taken)
+    read = sum(source.ledger["rows_in"] for source in taken)
+    if faults > recipe.max_rejects * read:
+        raise RejectsError(
+            f"{out.mix}: {faults:,} of {read:,} rows rejected ({faults / read:.1%}), more than {recipe.max_rejects:.1%}; "
+            f"the mix is written all the same, {out.rejects} says why (--max-rejects 100% accepts it)"
+        )

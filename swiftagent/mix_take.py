@@ -1,0 +1,260 @@
+"""Which of a source's candidates are taken: they are converted in the order of their keys until the source has what it wants."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from swiftagent import __version__
+from swiftagent.jsonl import encode, whole_file
+from swiftagent.mix_counts import add_up
+from swiftagent.mix_judge import OF_RECORDS, Judge
+from swiftagent.mix_note import Note, needs_notes
+from swiftagent.mix_output import clear
+from swiftagent.mix_plan import Plan, scan_all
+from swiftagent.mix_recipe import Recipe
+from swiftagent.mix_rows import CARD, Done, Left, Task, convert
+from swiftagent.mix_sample import copies
+from swiftagent.mix_workers import Workers
+
+_TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
+_ROUND_ROWS = 50_000  # of one round: what the parent holds for a while, some hundred bytes each
+_PLACE = {"keys": "Q", "prints": "Q", "groups": "Q", "spools": "H", "offsets": "Q", "lengths": "I"}
+_COLUMNS = {**_PLACE, "characters": "I", "tokens": "I", "trained": "I"}
+
+
+class Record(NamedTuple):
+    """One converted record: where it lies, how large it is, and what CARD tells of its content."""
+
+    rank: int
+    spool: int
+    offset: int
+    length: int
+    characters: int
+    tokens: int
+    trained: int
+    print: int
+    group: int
+    key: int
+    note: Any
+
+
+class Refused(NamedTuple):
+    """A row, or a part of one, that is not taken, and where its line for rejects.jsonl or its record lies."""
+
+    rank: int
+    code: str
+    spool: int
+    offset: int
+    length: int
+    fault: bool
+
+
+class Taken:
+    """The records that one source gives, in order of their keys, and the account of every row that was looked at.
+
+    `rounds`: how often every record is written, and how many of the first ones once more.
+    """
+
+    def __init__(self) -> None:
+        self.columns: dict[str, array[int]] = {name: array(code) for name, code in _COLUMNS.items()}
+        self.names: list[str] = []
+        self.rejects: list[tuple[int, int, int, str]] = []
+        self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
+        self.notes: list[Note] = []  # of each record, where the recipe needs them
+        self.rounds = (1, 0)
+        self.faults = 0
+        self.short = 0
+
+    def __len__(self) -> int:
+        return len(self.columns["keys"])
+
+    @property
+    def total(self) -> int:
+        """Records as written, copies counted."""
+        return len(self) * self.rounds[0] + self.rounds[1]
+
+    def sum(self, column: str) -> int:
+        """The sum of a column over all that is written, copies counted."""
+        values = self.columns[column]
+        return sum(values) * self.rounds[0] + sum(values[: self.rounds[1]])
+
+    def add(self, record: Record) -> None:
+        for name, column in self.columns.items():
+            column.append(getattr(record, name[:-1] if name in _PLACE else name))
+        if record.note is not None:
+            self.notes.append(record.note)
+
+    def spool(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+    def reject_lines(self, work: Path) -> Iterator[bytes]:
+        files = [(work / name).open("rb") for name in self.names]
+        try:
+            for spool, offset, length, code in self.rejects:
+                files[spool].seek(offset)
+                line = files[spool].read(length)
+                yield _reject_of(line, code) if code else line
+        finally:
+            for file in files:
+                file.close()
+
+
+class Taker:
+    """Takes from one plan after the other. A source that an earlier, killed run has finished is not converted again."""
+
+    def __init__(
+        self, recipe: Recipe, plans: list[Plan], work: Path, workers: Workers, tell: Callable[[str, int, int], None]
+    ) -> None:
+        self.recipe = recipe
+        self.work = work
+        self.workers = workers
+        self.tell = tell
+        self.chain = hashlib.sha256(f"{__version__}\0".encode() + msgspec.json.encode(recipe))
+        self.judge = Judge(recipe) if needs_notes(recipe) else None
+        self.restored = self._restore(plans)
+
+    def take(self, plan: Plan) -> Taken:
+        """Convert until the source has what it wants, or nothing is left."""
+        if plan.number in self.restored:
+            return self.restored[plan.number]
+        taken = Taken()
+        first = 0
+        while (wanted := self._wanted(plan, taken)) > 0:
+            if first == len(plan.candidates):
+                if plan.exhausted:
+                    break
+                scan_all([plan], [4 * first + 10_000], self.workers, self.tell)
+            last = min(first + wanted, len(plan.candidates))
+            records, refused = self._convert(plan, taken, first, last)
+            first = last
+            for record in records:
+                code = "" if self._wanted(plan, taken) > 0 else "not-needed"
+                if not code and self.judge is not None:
+                    code = self.judge.refuses(record.note)
+                if code:
+                    refused.append(Refused(record.rank, code, record.spool, record.offset, record.length, False))
+                else:
+                    taken.add(record)
+            self._account(taken, refused)
+        self._repeat(plan, taken)
+        self._save(plan, taken)
+        return taken
+
+    def _wanted(self, plan: Plan, taken: Taken) -> int:
+        """How many rows are converted next; 0 where the source has what it wants."""
+        if plan.wanted is None:
+            return _ROUND_ROWS
+        return min(_ROUND_ROWS, plan.wanted - len(taken))
+
+    def _convert(self, plan: Plan, taken: Taken, first: int, last: int) -> tuple[list[Record], list[Refused]]:
+        tasks, ranks_of = [], []
+        for file, ranks, places in plan.candidates.places(first, last):
+            for start in range(0, len(places), _TASK_ROWS):
+                part = places[start : start + _TASK_ROWS]
+                tasks.append(Task(plan.files[file], plan.source, self.recipe, part, str(self.work)))
+                ranks_of.append(ranks[start : start + _TASK_ROWS])
+        records: list[Record] = []
+        refused: list[Refused] = []
+        for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
+            self._read_cards(plan, taken, ranks_of[number], result, records)
+            spool = taken.spool(result.spool)
+            refused += [_refused(ranks_of[number], spool, left) for left in result.left]
+            add_up(taken.ledger, result.ledger)
+            self.tell(f"convert {plan.source.channel}", min(plan.wanted or last, first + done * _TASK_ROWS), plan.wanted or last)
+        records.sort(key=lambda record: (record.rank, record.offset))
+        return records, refused
+
+    def _read_cards(self, plan: Plan, taken: Taken, ranks: list[int], done: Done, records: list[Record]) -> None:
+        spool = taken.spool(done.spool)
+        keys = plan.candidates.keys
+        notes = done.notes or itertools.repeat(None)
+        for (row, *card), note in zip(CARD.iter_unpack(done.cards), notes, strict=False):
+            rank = ranks[row]
+            records.append(Record._make((rank, spool, *card, keys[rank], note)))
+
+    def _account(self, taken: Taken, refused: list[Refused]) -> None:
+        """Count what is not taken, each row with its reason, in order of the keys."""
+        refused.sort()
+        reasons = Counter(taken.ledger.get("reasons", {}))
+        for row in refused:
+            if not row.fault:
+                reasons[row.code] += 1
+                taken.ledger["rows_out"] -= 1
+                taken.ledger["rejected"] = taken.ledger.get("rejected", 0) + 1
+            taken.faults += row.fault
+            told = row.code if row.code in OF_RECORDS else ""
+            if row.code != "not-needed":
+                taken.rejects.append((row.spool, row.offset, row.length, told))
+        taken.ledger["reasons"] = dict(reasons)
+
+    def _repeat(self, plan: Plan, taken: Taken) -> None:
+        wanted = len(taken) if plan.wanted is None else plan.wanted
+        taken.rounds = copies(wanted, len(taken), plan.source.repeat)
+        taken.short = wanted - taken.total
+
+    def _fingerprint(self, plan: Plan) -> str:
+        """Everything that this source's records follow from: the recipe, its files and all sources before it."""
+        self.chain.update(msgspec.json.encode([[file.path, file.size, file.stamp, file.sha256] for file in plan.files]))
+        return self.chain.hexdigest()
+
+    def _restore(self, plans: list[Plan]) -> dict[int, Taken]:
+        found: dict[int, Taken] = {}
+        self.fingerprints = {plan.number: self._fingerprint(plan) for plan in plans}
+        for plan in plans:
+            state = _read_state(self.work / f"{plan.number}.done", self.fingerprints[plan.number])
+            if state is None:
+                break
+            found[plan.number] = state
+            if self.judge is not None:
+                for note in state.notes:
+                    self.judge.learn(note)
+        keep = {name for taken in found.values() for name in taken.names} | {f"{number}.done" for number in found}
+        clear(self.work, keep | {path.name for path in self.work.glob("*.rows.jsonl")})
+        return found
+
+    def _save(self, plan: Plan, taken: Taken) -> None:
+        state = {
+            "fingerprint": self.fingerprints[plan.number],
+            "columns": {name: column.tobytes() for name, column in taken.columns.items()},
+            **{name: getattr(taken, name) for name in ("names", "rejects", "notes", "ledger", "rounds", "faults", "short")},
+        }
+        with whole_file(self.work / f"{plan.number}.done") as file:
+            file.write(msgspec.msgpack.encode(state))
+
+
+def _read_state(path: Path, fingerprint: str) -> Taken | None:
+    """What a killed run has finished of a source, or None where there is nothing of the same recipe and files."""
+    try:
+        state = msgspec.msgpack.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    if state.get("fingerprint") != fingerprint:
+        return None
+    taken = Taken()
+    taken.columns = {name: array(code, state["columns"][name]) for name, code in _COLUMNS.items()}
+    taken.names, taken.ledger, taken.faults, taken.short = (state[name] for name in ("names", "ledger", "faults", "short"))
+    taken.rejects = [tuple(place) for place in state["rejects"]]
+    taken.rounds = tuple(state["rounds"])
+    taken.notes = msgspec.convert(state["notes"], list[Note])
+    return taken if all((path.parent / name).exists() for name in taken.names) else None
+
+
+def _reject_of(line: bytes, code: str) -> bytes:
+    """The line for rejects.jsonl of a record that the judge refused; its row is the record itself."""
+    record = msgspec.json.decode(line)
+    message = "left out because of another row or set"
+    return encode({"source": record["source"], "code": code, "message": message, "row": record}) + b"\n"
+
+
+def _refused(ranks: list[int], spool: int, left: Left) -> Refused:
+    return Refused(ranks[left.row], left.code, spool, left.offset, left.length, left.fault)
