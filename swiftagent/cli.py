@@ -21,6 +21,7 @@ COMMANDS = {
     "runs": "list past runs, or show one with its curve",
     "configs": "list the shipped recipes, copy one, or translate another program's config",
     "infer": "run the tuned model as an agent with real tools, or chat with it",
+    "serve": "an OpenAI-compatible server over the tuned model: clients send tools and get tool_calls",
     "eval": "score a tuned model against its base: tool calls, restraint, forgetting, with a gate and a page",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",

@@ -1,0 +1,71 @@
+"""Serve a tuned ReAct model with OpenAI's interface: standard clients send tools and get tool_calls.
+
+  swiftagent serve                                       the newest run at http://127.0.0.1:8000/v1
+  swiftagent serve --run my-run --port 9000 --key-env MY_KEY
+
+It listens on this machine alone unless --host says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from pathlib import Path
+
+from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, grammar_of, limits_of, load
+from swiftagent.errors import ConfigError, SetupError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    server = parser.add_argument_group("the server")
+    server.add_argument("--host", default="127.0.0.1", help="0.0.0.0 listens on every address of this machine")
+    server.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    server.add_argument("--name", help="what the model is called; else the run's, adapter's or model's name")
+    server.add_argument("--key-env", metavar="NAME", help="the variable that holds the API key that clients must send")
+    server.add_argument("--max-request", type=float, default=4, metavar="MB", help="larger requests are refused")
+    add_model_arguments(parser)
+    add_limit_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent import console
+
+    limits = limits_of(args)
+    key = os.environ.get(args.key_env, "") if args.key_env else ""
+    if args.key_env and not key:
+        raise ConfigError(f"--key-env {args.key_env}: this variable is not set or empty")
+    with _listening(args.host, args.port) as listening:
+        engine = load(args)
+        import uvicorn
+
+        from swiftagent.loop_server import Settings, make_app
+
+        settings = Settings(args.name or _name(args), key, int(args.max_request * (1 << 20)), args.temperature)
+        app = make_app(engine, grammar_of(args, engine), limits, settings)
+        host, port = listening.getsockname()[:2]
+        if host not in ("127.0.0.1", "::1") and not key:
+            console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
+        console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        try:
+            server.run(sockets=[listening])
+        finally:
+            engine.close()
+    return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise SetupError(f"{host}:{port} cannot be listened on: {error}; choose another with --port") from None
+    return listening
+
+
+def _name(args: argparse.Namespace) -> str:
+    return Path(args.run or args.adapter or args.model or "swiftagent").name
