@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 JOINER = "\u2060"
@@ -44,6 +45,27 @@ def hide_control_tokens(text: str) -> str:
 def show_control_tokens(text: str) -> str:
     """Undo `hide_control_tokens`."""
     return _HIDDEN.sub(_unjoined, text) if JOINER in text else text
+
+
+def hide_value(value: Any) -> Any:
+    """A JSON value with `hide_control_tokens` on every text in it, keys too; the same object where nothing is hidden."""
+    return _each_text(value, hide_control_tokens)
+
+
+def show_value(value: Any) -> Any:
+    """Undo `hide_value`."""
+    return _each_text(value, show_control_tokens)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if type(value) is str:
+        return change(value)
+    if type(value) is dict:
+        changed = {change(key): _each_text(item, change) for key, item in value.items()}
+        return changed if changed != value else value
+    if type(value) is list:
+        return [_each_text(item, change) for item in value]
+    return value
 
 
 def has_control_token(text: str) -> bool:
