@@ -1,4 +1,4 @@
-"""Anthropic messages: content blocks `thinking`, `text`, `tool_use` and `tool_result`, tools with `input_schema`, one system text."""
+"""Anthropic messages: blocks `thinking`, `text`, `tool_use` and `tool_result`, tools with `input_schema`, one system text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roles of ms-swift's agent templates (hermes, qwen3, ...): `tool_call` and `tool_response`, tools as JSON text in every row."""
+"""The roles of ms-swift's agent templates (hermes, qwen3, ...): `tool_call`, `tool_response`, tools as JSON text in every row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI messages: calls as `tool_calls` with arguments as JSON text, reasoning as `reasoning_content`, masked turns `weight: 0`."""
+"""OpenAI messages: `tool_calls` with arguments as JSON text, reasoning as `reasoning_content`, masked turns `weight: 0`."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from swiftagent.errors import ConfigError
@@ -12,14 +13,14 @@ from swiftagent.record import to_record
 from swiftagent.trajectory import Trajectory
 
 Write = Callable[[Trajectory], tuple[Any, tuple[str, ...]]]
-WRITABLE: dict[str, str] = {  # name: module with render(trajectory) -> row; react is the training record itself
+WRITABLE: dict[str, str] = {  # name: module with render(trajectory) -> (row, codes); react is the training record itself
     "react": "",
-    "native": "swiftagent.formats.swift",
-    "openai": "swiftagent.formats.openai",
-    "sharegpt": "swiftagent.formats.sharegpt",
-    "alpaca": "swiftagent.formats.alpaca",
-    "hermes": "swiftagent.formats.hermes",
-    "anthropic": "swiftagent.formats.anthropic",
+    "native": "swiftagent.formats.write_native",
+    "openai": "swiftagent.formats.write_openai",
+    "sharegpt": "swiftagent.formats.write_sharegpt",
+    "alpaca": "swiftagent.formats.write_alpaca",
+    "hermes": "swiftagent.formats.write_hermes",
+    "anthropic": "swiftagent.formats.write_anthropic",
 }
 
 
@@ -29,7 +30,7 @@ def writer_of(name: str, prompt: PromptStyle, language: str) -> Write:
         raise ConfigError(f"--to {name}: no such format; it can be {', '.join(WRITABLE)}")
     if name == "react":
         return lambda trajectory: (to_record(trajectory, prompt, language), ())
-    module = importlib.import_module(WRITABLE[name])
-    render = module.render
-    losses = getattr(module, "losses", None)
-    return lambda trajectory: (render(trajectory), losses(trajectory) if losses else ())
+    render: Callable[..., tuple[Any, tuple[str, ...]]] = importlib.import_module(WRITABLE[name]).render
+    if name == "alpaca":
+        return partial(render, prompt=prompt, language=language)
+    return render
