@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.escape import JOINER, show_control_tokens, show_value
 from swiftagent.formats.arguments import read_arguments, read_literal
 from swiftagent.react import NO_THOUGHT
 from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
 class Builder:
@@ -30,19 +32,19 @@ class Builder:
 
     def system(self, text: str) -> None:
         if text:
-            self.events.append(System(text))
+            self.events.append(System(_shown(text)))
 
     def question(self, text: str) -> None:
         self._end_step()
         if text:
-            self.events.append(Question(text))
+            self.events.append(Question(_shown(text)))
         else:
             self.repairs.append("empty-turn")
 
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
         self._end_step()
         if text and text != NO_THOUGHT:
-            self.events.append(Thought(text, said, trained))
+            self.events.append(Thought(_shown(text), said, trained))
 
     def call(self, name: Any, arguments: Any, id: Any = None, trained: bool = True) -> None:
         """A call with its arguments as the row holds them. Raises RowError("call-without-name", ...)."""
@@ -57,13 +59,16 @@ class Builder:
             self._end_step()
         ours = f"c{self._calls}"
         self._calls += 1
-        name = name.strip()
+        name = _shown(name.strip())
+        if value:
+            value = show_value(value)
         self._open.append((id if isinstance(id, str) else "" if id is None else str(id), name, ours))
         self.events.append(Call(name, value, ours, trained))
 
     def result(self, text: str, id: Any = None, name: Any = None) -> None:
         """What a tool answered. One that finds no open call gets no call id; `wellformed` rejects it."""
         waiting = self._open
+        text = _shown(text)
         if not waiting:
             self.events.append(Observation(text, ""))
             return
@@ -81,7 +86,7 @@ class Builder:
     def answer(self, text: str, trained: bool = True) -> None:
         self._end_step()
         if text:
-            self.events.append(Answer(text, trained))
+            self.events.append(Answer(_shown(text), trained))
         else:
             self.repairs.append("empty-turn")
 
@@ -128,6 +133,11 @@ class Builder:
                 self.repairs.append("joined-results")
 
 
+def _shown(text: str) -> str:
+    """What our own writers hid, so that no tokenizer takes it for a control token, as it was."""
+    return show_control_tokens(text) if JOINER in text else text
+
+
 def _is_first_of(events: list[Event], calls: int) -> bool:
     """Whether the last event is a result that stands directly behind as many calls."""
     return len(events) > calls and all(type(event) is Call for event in events[-1 - calls : -1])
@@ -153,6 +163,9 @@ def json_like(value: Any) -> str:
 
 def split_thinking(text: str) -> tuple[str, str]:
     """`<think>reasoning</think> text` as (reasoning, text)."""
+    if text.startswith(WRITTEN_OPEN) and WRITTEN_CLOSE in text:  # as models and our own writers put it: exact
+        reasoning, _, after = text[len(WRITTEN_OPEN) :].partition(WRITTEN_CLOSE)
+        return reasoning, after
     before, _, after = text.partition(THINK_CLOSE)
     head, opened, reasoning = before.partition(THINK_OPEN)
     if not opened:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.escape import show_control_tokens, show_value
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.dialect import as_schema
 from swiftagent.jsonl import encode
@@ -158,7 +159,8 @@ def _tool(item: dict[str, Any], repairs: list[str]) -> Tool:
     about = next(
         (item[key] for key in ("description", "desc", "api_description", "Description") if isinstance(item.get(key), str)), ""
     )
-    return Tool(name.strip(), about, _parameters(item, repairs))
+    tool = Tool(name.strip(), about, _parameters(item, repairs))
+    return Tool(show_control_tokens(tool.name), show_control_tokens(tool.description), show_value(tool.parameters))
 
 
 def _parameters(item: dict[str, Any], repairs: list[str]) -> dict[str, Any]:

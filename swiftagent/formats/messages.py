@@ -5,12 +5,14 @@ The format modules say which rows are theirs; reading is shared here, so that a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.build import Builder, as_text, json_like
+from swiftagent.formats.build import THINK_CLOSE, Builder, as_text, json_like, split_thinking
 from swiftagent.formats.calls import call_of, calls_of
+from swiftagent.trajectory import Answer, Thought
 
 Speak = Callable[[Builder, str, bool, bool], None]  # (builder, text, calls follow, trained)
 ROLES = {
@@ -24,6 +26,7 @@ ROLES = {
     "tool_outputs": "result", "function_result": "result", "tool-response": "result", "api": "result", "obs": "result",
     "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
 }  # fmt: skip
+_TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think")
 _TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
@@ -51,7 +54,16 @@ def read_messages(builder: Builder, messages: list[Any], speak: Speak = say_plai
     for number, message in enumerate(messages):
         if type(message) is not dict:
             raise RowError("bad-message", f"message {number} is a {type(message).__name__}")
+        if message.get("role") == "tool_call" and number and messages[number - 1].get("role") == "assistant":
+            stand_beside_call(builder)
         read_message(builder, message, speak)
+
+
+def stand_beside_call(builder: Builder) -> None:
+    """What was read as an answer is text beside the call that follows it (ms-swift roles); its last newline is the form's."""
+    last = builder.events[-1] if builder.events else None
+    if type(last) is Answer:
+        builder.events[-1] = Thought(last.text.removesuffix("\n"), True, last.trained)
 
 
 def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> None:
@@ -87,11 +99,25 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
 
 
 def read_call_turn(builder: Builder, value: Any, trained: bool = True) -> None:
-    """A turn that is nothing but calls, as text or objects."""
+    """A turn of calls, as text or objects; reasoning and text may stand before them (LLaMA-Factory)."""
+    if isinstance(value, str) and value.lstrip()[:1] not in ("{", "["):
+        value = _read_before_calls(builder, value, trained)
     calls, repairs = calls_of(value)
     builder.repairs += repairs
     for name, arguments, id in calls:
         builder.call(name, arguments, id, trained)
+
+
+def _read_before_calls(builder: Builder, text: str, trained: bool) -> str:
+    """Read what stands before the calls of a call turn; returns the calls."""
+    if THINK_CLOSE in text:
+        reasoning, text = split_thinking(text)
+        builder.thought(reasoning, trained=trained)
+    tagged = _TAGGED.search(text)
+    if tagged is None:
+        return text
+    builder.thought(text[: tagged.start()].removesuffix("\n"), True, trained)
+    return tagged.group(1)
 
 
 def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak: Speak) -> None:
@@ -101,7 +127,7 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         return
     for key in _REASONING:
         if isinstance(message.get(key), str) and message[key].strip():
-            builder.thought(message[key].strip(), trained=trained)
+            builder.thought(message[key], trained=trained)
             break
     calls = message.get("tool_calls")
     if isinstance(calls, str) and calls.strip():
@@ -171,7 +197,7 @@ def _read_block(
     if type_ in _THOUGHT_BLOCKS:
         _flush(builder, said, kind, speak, calls_follow, trained)
         text = next((block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), "")
-        builder.thought(text.strip(), trained=trained)
+        builder.thought(text, trained=trained)
     elif type_ in _CALL_BLOCKS:
         _flush(builder, said, kind, speak, True, trained)
         if isinstance(block.get("value"), (str, list, dict)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swiftagent.formats import alpaca, ms_agent
+from swiftagent.formats import alpaca, ms_agent, write_alpaca
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.react_text import is_react, read_react_text
@@ -30,6 +30,8 @@ def looks_like(row: Any) -> bool:
 def parse(row: Any) -> Trajectory:
     if view_of(row).style:
         return ms_agent.parse(row)
+    if write_alpaca.is_written(row):
+        return write_alpaca.parse(row)
     pairs = alpaca.pairs_of(row) or []
     builder = Builder(*read_tools(tools_field(row)))
     system = alpaca.system_of(row)
