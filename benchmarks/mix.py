@@ -51,19 +51,29 @@ def said(rng: random.Random, size: int) -> str:
     return chinese(rng, size // 2) if rng.random() < 0.4 else english(rng, size // 5)
 
 
-def agent_row(rng: random.Random, number: int) -> dict:
-    """An ms-agent row of about 4.8 KB: tools in the system prompt, two calls with Python-literal arguments, an answer."""
-    tools = []
-    names = []
-    for _ in range(4):
-        name = "_".join(rng.choices(WORDS, k=2)) + str(rng.randrange(500))
-        names.append(name)
+def tool_pool() -> list[tuple[str, str]]:
+    """1,500 tools as they stand in prompts; rows of real data draw on such a pool too."""
+    rng = random.Random("tools")
+    pool = []
+    for number in range(1500):
+        name = "_".join(rng.choices(WORDS, k=2)) + str(number)
         parameters = [
             {"name": f"{rng.choice(WORDS)}_{key}", "description": english(rng, 8), "required": rng.choice(["True", "False"])}
             for key in ("id", "text", "list")
         ]
         about = f"Call this tool to interact with the {name} API. What is the {name} API useful for? {english(rng, 12)}"
-        tools.append(f"{len(names)}. {name}: {about} Parameters: {json.dumps(parameters, ensure_ascii=False)}")
+        pool.append((name, f"{name}: {about} Parameters: {json.dumps(parameters, ensure_ascii=False)}"))
+    return pool
+
+
+TOOLS = tool_pool()
+
+
+def agent_row(rng: random.Random, number: int) -> dict:
+    """An ms-agent row of about 4.8 KB: four tools in the system prompt, two calls with Python-literal arguments, an answer."""
+    chosen = rng.sample(TOOLS, 4)
+    names = [name for name, _ in chosen]
+    tools = [f"{place}. {text}" for place, (_, text) in enumerate(chosen, 1)]
     system = REACT.format(tools="\n\n".join(tools), names=", ".join(names))
     steps = []
     for _ in range(2):
@@ -71,7 +81,7 @@ def agent_row(rng: random.Random, number: int) -> dict:
         result = [{"code": str(rng.randrange(10**9)), "name": said(rng, 60), "price": rng.random()} for _ in range(3)]
         thought = f"Thought: {english(rng, 12)}\n" if rng.random() < 0.6 else ""
         steps.append(f"{thought}Action: {rng.choice(names)}\nAction Input: {arguments}\nObservation: {result}\n")
-    answer = "".join(steps) + f"Thought: I now know the final answer\nFinal Answer: {said(rng, 400)}"
+    answer = "".join(steps) + f"Thought: I now know the final answer\nFinal Answer: {said(rng, 500)}"
     turns = [("system", system), ("user", said(rng, 120)), ("assistant", answer)]
     return {"id": f"agent_{number}", "conversations": [{"from": role, "value": text} for role, text in turns]}
 
@@ -80,7 +90,7 @@ def chat_row(rng: random.Random, number: int) -> dict:
     """An ms_bench row of about 2.3 KB: two turns; one in fifty names another assistant."""
     turns = []
     for _ in range(2):
-        turns += [("user", said(rng, 120)), ("assistant", said(rng, 800))]
+        turns += [("user", said(rng, 120)), ("assistant", said(rng, 840))]
     if number % 50 == 0:
         turns[1] = ("assistant", "I am MOSS. " + turns[1][1])
     return {"id": f"chat_{number}", "conversations": [{"from": role, "value": text} for role, text in turns]}

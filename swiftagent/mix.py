@@ -21,7 +21,7 @@ from swiftagent.mix_plan import Fetched, Plan, Tell, plan_of, refuse_other_files
 from swiftagent.mix_recipe import Recipe
 from swiftagent.mix_sample import place_of, seed_of
 from swiftagent.mix_scan import refuse_changed
-from swiftagent.mix_take import Taken, Taker
+from swiftagent.mix_take import Taken, Taker, synthetic
 from swiftagent.mix_workers import Workers
 
 
@@ -47,7 +47,9 @@ def mix(
         for plan in plans:
             for file in plan.files:
                 refuse_changed(file)
-        manifest = _write(recipe, plans, taken, out, workers, tell)
+        made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if source.made]
+        everything = [*zip(plans, taken, strict=True), *made]
+        manifest = _write(recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell)
         shutil.rmtree(out.work)
     _refuse_rejects(recipe, taken, out)
     return manifest

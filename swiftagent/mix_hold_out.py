@@ -29,7 +29,7 @@ def held_out(recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows) 
         )
         first += source.total
     wanted = max(1, round(len(rows) * recipe.val)) if recipe.val and len(rows) > 1 else 0
-    near = _Near(recipe, notes) if recipe.hold_out.near and recipe.duplicates != "near" else None
+    near = _Near(recipe, notes) if recipe.hold_out.apart and recipe.duplicates != "near" else None
     counts = [len(indexes) for indexes in spans.values()]
     for (channel, indexes), count in zip(spans.items(), shares(wanted, counts), strict=True):
         chosen = validation([rows.groups[index] for index in indexes], count, seed_of(recipe.seed, "val", channel))
@@ -40,7 +40,7 @@ def held_out(recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows) 
 
 def _each_copy(source: Taken) -> list[Note]:
     whole, more = source.rounds
-    return [note for index, note in enumerate(source.notes) for _ in range(whole + (index < more))]
+    return [note for index, note in enumerate(source.notes or [Note()] * len(source)) for _ in range(whole + (index < more))]
 
 
 def _by_rule(recipe: Recipe, notes: list[Note]) -> set[int]:
@@ -68,4 +68,4 @@ class _Near:
             self._index.add(signature)
 
     def without(self, held: set[int]) -> set[int]:
-        return {index for index in held if set(self._index.like(self._signatures[index])) <= held}
+        return {index for index in held if not self._signatures[index] or set(self._index.like(self._signatures[index])) <= held}

@@ -54,7 +54,9 @@ class Near:
         self._signatures: list[bytes] = []
 
     def add(self, signature: bytes) -> None:
-        self._index.insert(len(self._signatures), _minhash(signature), check_duplication=False)
+        """The next row; one without a signature is like no other."""
+        if signature:
+            self._index.insert(len(self._signatures), _minhash(signature), check_duplication=False)
         self._signatures.append(signature)
 
     def like(self, signature: bytes) -> list[int]:

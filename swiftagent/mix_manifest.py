@@ -72,7 +72,7 @@ def report_of(plans: list[Plan], taken: list[Taken]) -> dict[str, Any]:
         ledger = {
             **_sorted(source.ledger),
             "faults": source.faults,
-            "not_sampled": plan.rows - source.ledger["rows_in"],
+            "not_sampled": max(0, plan.rows - source.ledger["rows_in"]),
             "repeated": source.total - len(source),
             "short": source.short,
         }
@@ -93,6 +93,7 @@ def _source(plan: Plan, source: Taken) -> dict[str, Any]:
     return {
         "source": plan.name,
         "channel": plan.source.channel,
+        **({"synthetic": True} if plan.synthetic else {}),
         **({"hub": plan.hub, "revision": plan.revision} if plan.hub else {}),
         "files": files,
         "rows": plan.rows,
@@ -101,4 +102,5 @@ def _source(plan: Plan, source: Taken) -> dict[str, Any]:
         "distinct": len(source),
         "short": source.short,
         "rejected": source.ledger.get("rejected", 0),
+        **({"made": dict(sorted(source.ledger["made"].items()))} if source.ledger.get("made") else {}),
     }

@@ -43,14 +43,14 @@ def needs_notes(recipe: Recipe) -> bool:
         or recipe.decontaminate
         or hold_out.tools
         or hold_out.hashes
-        or hold_out.near
+        or hold_out.apart
     )
 
 
 def note_of(row: Trajectory, recipe: Recipe) -> Note:
     """The note of one row, as far as the recipe needs it."""
     called = tuple(dict.fromkeys(event.tool for event in row.events if isinstance(event, Call)))
-    near = recipe.duplicates == "near" or recipe.hold_out.near
+    near = recipe.duplicates == "near" or recipe.hold_out.apart
     return Note(
         content_hash(row),
         signature(shingles(said(row))) if near else b"",

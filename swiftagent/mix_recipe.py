@@ -53,7 +53,7 @@ class HoldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     tools: tuple[str, ...] = ()  # rows that call or offer one of these tools are validation only
     hashes: str = ""  # a file of row hashes, one a line
-    near: bool = False  # no row of the validation split has a near duplicate in the training split
+    apart: bool = False  # no row of the validation split has a near duplicate in the training split
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,9 +17,11 @@ import xxhash
 
 from swiftagent.convert import Ledger, Policy, read_trajectories
 from swiftagent.jsonl import Row, encode
+from swiftagent.mix_augment import augmented
 from swiftagent.mix_measure import size_of
 from swiftagent.mix_note import Note, needs_notes, note_of
 from swiftagent.mix_recipe import Recipe, Source
+from swiftagent.mix_restraint import restraint_rows
 from swiftagent.mix_rules import fill_in, left_out, too_long_or_short, train_only
 from swiftagent.mix_scan import Place, SourceFile, read_places
 from swiftagent.record import to_record
@@ -26,6 +29,7 @@ from swiftagent.trajectory import Trajectory
 
 CARD = struct.Struct("<IQIIIIQQ")  # row of the task, offset, length, characters, tokens, trained tokens, print, group
 LEFT_OUT = "left out by the recipe"
+SYNTHETIC = 1 << 31  # set in the row of a CARD: a record made from the one before it
 
 
 class Task(msgspec.Struct):
@@ -81,13 +85,14 @@ class _Conversion:
         self.notes: list[Note] = []
         self.noting = needs_notes(task.recipe)
         self.left: list[Left] = []
+        self.made: Counter[str] = Counter()
         self.ledger = Ledger()
 
     def run(self) -> Done:
         options = Policy(format=self.task.source.format)
         for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
             self._take(trajectory)
-        return Done(self.spool, bytes(self.cards), self.notes, self.left, self.ledger.as_dict())
+        return Done(self.spool, bytes(self.cards), self.notes, self.left, {**self.ledger.as_dict(), "made": dict(self.made)})
 
     def _rows(self) -> Iterator[Row]:
         for number, (raw, row) in enumerate(read_places(self.task.file, self.task.places)):
@@ -100,13 +105,21 @@ class _Conversion:
         if code:
             self._leave({"source": trajectory.source, "code": code, "message": LEFT_OUT, "row": self.value}, False)
             return
-        trajectory = train_only(kept, source.train)
-        record = to_record(trajectory, self.task.recipe.prompt, self.task.recipe.language)
+        recipe = self.task.recipe
+        changed, ways = augmented(kept, recipe.augment) if recipe.augment else (kept, [])
+        prompt = recipe.prompt if "prompt" not in ways else "schema" if recipe.prompt == "ms-agent" else "ms-agent"
+        record = to_record(train_only(changed, source.train), prompt, recipe.language)
         record["channel"] = source.channel
-        if self._write(record) and self.noting:
-            self.notes.append(note_of(trajectory, self.task.recipe))
+        if not self._write(record, self.row):
+            return
+        self.made.update(f"augmented-{way}" for way in ways)
+        if self.noting:
+            self.notes.append(note_of(kept, recipe))
+        for kind, row in restraint_rows(kept, recipe.no_call) if recipe.no_call else ():
+            self._write(to_record(row, recipe.prompt, recipe.language), self.row | SYNTHETIC)
+            self.made[kind] += 1
 
-    def _write(self, record: dict[str, Any]) -> bool:
+    def _write(self, record: dict[str, Any], row: int) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode(record["messages"])
         line = b'{"messages":' + messages + b',"channel":' + encode(record["channel"]) + b',"id":' + encode(record["id"])
@@ -118,7 +131,7 @@ class _Conversion:
         self.out.write(line)
         question = next((message["content"] for message in record["messages"] if message["role"] == "user"), "")
         group = xxhash.xxh3_64_intdigest(question.encode())
-        self.cards += CARD.pack(self.row, self.end, len(line), *size, xxhash.xxh3_64_intdigest(messages), group)
+        self.cards += CARD.pack(row, self.end, len(line), *size, xxhash.xxh3_64_intdigest(messages), group)
         self.end += len(line)
         return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +19,8 @@ from swiftagent.mix_note import Note, needs_notes
 from swiftagent.mix_output import clear
 from swiftagent.mix_plan import Plan, scan_all
 from swiftagent.mix_recipe import Recipe
-from swiftagent.mix_rows import CARD, Done, Left, Task, convert
+from swiftagent.mix_restraint import CHANNEL
+from swiftagent.mix_rows import CARD, SYNTHETIC, Done, Left, Task, convert
 from swiftagent.mix_sample import copies
 from swiftagent.mix_workers import Workers
 
@@ -44,6 +44,7 @@ class Record(NamedTuple):
     group: int
     key: int
     note: Any
+    synthetic: bool
 
 
 class Refused(NamedTuple):
@@ -69,6 +70,7 @@ class Taken:
         self.rejects: list[tuple[int, int, int, str]] = []
         self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
         self.notes: list[Note] = []  # of each record, where the recipe needs them
+        self.made: list[Record] = []  # synthetic records made from those taken
         self.rounds = (1, 0)
         self.faults = 0
         self.short = 0
@@ -137,10 +139,16 @@ class Taker:
             last = min(first + wanted, len(plan.candidates))
             records, refused = self._convert(plan, taken, first, last)
             first = last
+            was_taken = False
             for record in records:
+                if record.synthetic:  # made from the record before it, and goes with it
+                    if was_taken:
+                        taken.made.append(record)
+                    continue
                 code = "" if self._wanted(plan, taken) > 0 else "not-needed"
                 if not code and self.judge is not None:
                     code = self.judge.refuses(record.note)
+                was_taken = not code
                 if code:
                     refused.append(Refused(record.rank, code, record.spool, record.offset, record.length, False))
                 else:
@@ -177,10 +185,11 @@ class Taker:
     def _read_cards(self, plan: Plan, taken: Taken, ranks: list[int], done: Done, records: list[Record]) -> None:
         spool = taken.spool(done.spool)
         keys = plan.candidates.keys
-        notes = done.notes or itertools.repeat(None)
-        for (row, *card), note in zip(CARD.iter_unpack(done.cards), notes, strict=False):
-            rank = ranks[row]
-            records.append(Record._make((rank, spool, *card, keys[rank], note)))
+        notes = iter(done.notes)
+        for row, *card in CARD.iter_unpack(done.cards):
+            rank = ranks[row & ~SYNTHETIC]
+            note = None if row & SYNTHETIC else next(notes, None)
+            records.append(Record._make((rank, spool, *card, keys[rank], note, bool(row & SYNTHETIC))))
 
     def _account(self, taken: Taken, refused: list[Refused]) -> None:
         """Count what is not taken, each row with its reason, in order of the keys."""
@@ -226,10 +235,23 @@ class Taker:
         state = {
             "fingerprint": self.fingerprints[plan.number],
             "columns": {name: column.tobytes() for name, column in taken.columns.items()},
-            **{name: getattr(taken, name) for name in ("names", "rejects", "notes", "ledger", "rounds", "faults", "short")},
+            **{
+                name: getattr(taken, name)
+                for name in ("names", "rejects", "notes", "made", "ledger", "rounds", "faults", "short")
+            },
         }
         with whole_file(self.work / f"{plan.number}.done") as file:
             file.write(msgspec.msgpack.encode(state))
+
+
+def synthetic(plan: Plan, taken: Taken) -> tuple[Plan, Taken]:
+    """What was made from a source's rows, as a source of its own, in a channel of its own."""
+    made = Taken()
+    made.names = taken.names
+    for record in taken.made:
+        made.add(record)
+    source = msgspec.structs.replace(plan.source, channel=CHANNEL, count=None, share=None)
+    return Plan(plan.number, source, [], "", "", plan.seed, synthetic=True), made
 
 
 def _read_state(path: Path, fingerprint: str) -> Taken | None:
@@ -245,6 +267,7 @@ def _read_state(path: Path, fingerprint: str) -> Taken | None:
     taken.names, taken.ledger, taken.faults, taken.short = (state[name] for name in ("names", "ledger", "faults", "short"))
     taken.rejects = [tuple(place) for place in state["rejects"]]
     taken.rounds = tuple(state["rounds"])
+    taken.made = [Record._make(record) for record in state["made"]]
     taken.notes = msgspec.convert(state["notes"], list[Note])
     return taken if all((path.parent / name).exists() for name in taken.names) else None
 

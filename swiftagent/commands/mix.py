@@ -30,6 +30,7 @@ from swiftagent.mix_recipe import (
 )
 
 DEFAULT_OUT = "datasets/mix.jsonl"
+AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--drop-leaks", action="store_true", help="leave such rows out of any general source")
     add("--prompt", choices=("ms-agent", "schema"), help="how tools are written in the system prompt (default ms-agent)")
     add("--language", choices=("auto", "en", "zh"), help="of the system prompt (default auto: that of the question)")
+    add("--duplicates", choices=("keep", "exact", "near"), help="exact: rows that say the same are taken once; near: MinHash too")
+    add("--decontaminate", nargs="+", metavar="FILE", help="leave out rows that overlap these evaluation sets")
+    add("--max-per-tool", type=_count, metavar="N", help="at most N rows that call one tool")
+    add("--no-call", type=_share, metavar="SHARE", help="so many rows more that teach restraint, made from rows with calls")
+    add("--augment", nargs="+", choices=("names", "order", "descriptions", "prompt"), metavar="WAY", help=AUGMENT)
     add("--max-rejects", type=_share, metavar="SHARE", help="more faulty rows than this end in exit code 3 (default 1%%)")
     add("--manifest", metavar="FILE", help="make the mix of this manifest again, byte by byte")
     add("-o", "--out", default=DEFAULT_OUT, metavar="FILE", help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it")
@@ -113,7 +119,9 @@ def _recipe(args: argparse.Namespace) -> Recipe:
             msgspec.structs.replace(source, leave_out=("other-assistant",)) if source.channel == "general" else source
             for source in sources
         ]
-    given = {name: getattr(args, name) for name in ("seed", "val", "prompt", "language", "max_rejects")}
+    names = ("seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
+    given = {name: getattr(args, name) for name in names}
+    given |= {name: tuple(getattr(args, name)) for name in ("decontaminate", "augment") if getattr(args, name)}
     return msgspec.structs.replace(
         base, sources=tuple(sources), **{name: value for name, value in given.items() if value is not None}
     )
