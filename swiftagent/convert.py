@@ -9,10 +9,11 @@ from typing import Any
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats import FORMATS
+from swiftagent.formats.grouping import TurnsOfOne, group_rows, line_key
 from swiftagent.formats.outside import outside_reader
 from swiftagent.jsonl import BadRow, Row
 from swiftagent.ledger import Ledger
-from swiftagent.trajectory import Trajectory
+from swiftagent.trajectory import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.wellformed import DEFAULT, Policy, check
 
 __all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
@@ -52,12 +53,24 @@ def _formats() -> list[tuple[str, ModuleType]]:
 
 
 def _unknown(row: Any) -> RowError:
+    if line_key(row) is not None:
+        return RowError("unknown-format", "one line of a transcript; `swiftagent convert` puts its lines together")
+    if isinstance(row, dict) and _NO_SPEECH & row.keys():
+        return RowError("not-training-data", f"tools, questions or gold answers ({_keys(row)}), with nothing that a model said")
     if not isinstance(row, dict):
         return RowError("unknown-format", f"a row is a {type(row).__name__}, and no reader knows it")
     keys = ", ".join(map(str, list(row)[:8]))
     return RowError(
         "unknown-format", f"no reader knows a row with the keys {keys}; --from names one, `swiftagent formats` lists them"
     )
+
+
+# Keys of evaluation sets and of tool catalogues (BFCL, MCP servers): there is nothing to train in them.
+_NO_SPEECH = frozenset(("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema"))
+
+
+def _keys(row: dict[str, Any]) -> str:
+    return ", ".join(map(str, list(row)[:8]))
 
 
 def _forget(reject: dict[str, Any]) -> None:
@@ -77,18 +90,19 @@ class _Reader:
 
     def grouped(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Rows, those of a format of which several lines make one conversation put together."""
-        from swiftagent.formats.grouping import group_rows
+        return group_rows(rows, self.ledger) if self.policy.merge else self._counted(rows)
 
-        return group_rows(rows, self.fixed, self.ledger)
+    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.ledger.rows_in += 1
+            yield row
 
     def read(self, row: Row) -> Iterator[Trajectory]:
         if isinstance(row, BadRow):
             self._reject(row, row.error)
             return
         try:
-            name, module = self.fixed or self._recognised(row.value)
-            self.ledger.formats[name] += 1
-            parsed = module.parse(row.value)
+            parsed = self._joined(row.value) if isinstance(row.value, TurnsOfOne) else self._parse(row.value)
         except RowError as error:
             self._reject(row, error)
             return
@@ -105,6 +119,18 @@ class _Reader:
             trained = self._check(row, piece, number if len(pieces) > 1 else None, failed)
             if trained is not None:
                 yield trained
+
+    def _parse(self, value: Any) -> Any:
+        name, module = self.fixed or self._recognised(value)
+        self.ledger.formats[name] += 1
+        return module.parse(value)
+
+    def _joined(self, values: TurnsOfOne) -> Trajectory:
+        pieces: list[Trajectory] = []
+        for value in values:
+            parsed = self._parse(value)
+            pieces += parsed if isinstance(parsed, list) else [parsed]
+        return join_turns(pieces)
 
     def _recognised(self, value: Any) -> tuple[str, ModuleType]:
         for found in _formats():
@@ -136,6 +162,34 @@ class _Reader:
         self.ledger.rejected += 1
         self.ledger.reasons[error.code] += 1
         self.reject({"source": row.where, "code": error.code, "message": error.message, "row": row.value})
+
+
+def join_turns(pieces: list[Trajectory]) -> Trajectory:
+    """Turns of one conversation as one: what a later turn repeats of the earlier ones is not told twice."""
+    events: list[Event] = []
+    tools: dict[str, Tool] = {}
+    repairs: list[str] = []
+    calls = 0
+    for piece in pieces:
+        tools.update((tool.name, tool) for tool in piece.tools if tool.name not in tools)
+        repairs += piece.repairs
+        renumbered = [_renumber(event, calls) for event in piece.events]
+        if len(piece.events) >= len(events) and [*piece.events[: len(events)]] == events:
+            renumbered, events = list(piece.events), []  # a later turn that holds the whole conversation so far
+            calls = 0
+        if events and renumbered and renumbered[0] == events[0] and isinstance(events[0], System):
+            renumbered = renumbered[1:]
+        events += renumbered
+        calls = sum(isinstance(event, Call) for event in events)
+    return Trajectory(tuple(events), tuple(tools.values()), pieces[0].id, "", "agent", tuple(repairs))
+
+
+def _renumber(event: Event, calls: int) -> Event:
+    if isinstance(event, Call):
+        return Call(event.tool, event.arguments, f"c{int(event.id[1:]) + calls}", event.trained)
+    if isinstance(event, Observation) and event.call_id:
+        return Observation(event.text, f"c{int(event.call_id[1:]) + calls}")
+    return event
 
 
 _FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")

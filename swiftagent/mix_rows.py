@@ -89,7 +89,7 @@ class _Conversion:
         self.ledger = Ledger()
 
     def run(self) -> Done:
-        options = Policy(format=self.task.source.format)
+        options = Policy(format=self.task.source.format, merge=False)
         for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
             self._take(trajectory)
         return Done(self.spool, bytes(self.cards), self.notes, self.left, {**self.ledger.as_dict(), "made": dict(self.made)})

@@ -87,6 +87,7 @@ REPAIRS: dict[str, str] = {
     "result-of-finish": "what stands after finish[x] was left out",
     "stringified-list": "the turns stand in a Python literal inside a string (iic/ms_agent)",
     "trimmed-tail": "what stands after the last trained step was cut",
+    "result-of-thought": "what a room answered to a thought (ALFWorld) was left out",
     "input-without-action": "an Action Input with no Action was left out",
     "inferred-tools": "the row declares no tools; they were taken from its calls",
     "type-normalised": "a type name of another dialect (str, dict, list(str), STRING)",
@@ -102,11 +103,13 @@ class Policy(msgspec.Struct, frozen=True):
     """How rows are read and checked. `format` is a name of the formats table, "auto", or "package.module:parse".
 
     `on` maps a code to reject, repair, mask or keep; what it does not name has the default of CODES. thinking: keep or drop.
+    merge: whether several lines or rows of one conversation become one; without it every row is read for itself, at once.
     """
 
     format: str = "auto"
     on: Mapping[str, str] = {}
     thinking: str = "keep"
+    merge: bool = True
 
     def action(self, code: str) -> str:
         return self.on.get(code) or (CODES[code].default if code in CODES else "repair")

@@ -7,7 +7,8 @@ A format module has
     looks_like(row: Json) -> bool                cheap and exact; used by `auto`, in the order of this table
     parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
     render(trajectory) -> row                    only where the format can be written
-    group(rows: Iterable[Row]) -> Iterator[Row]  only where several lines make one conversation
+    line_key(row) -> Hashable | None             only where several lines make one conversation: lines of one key stand
+                                                 together; `parse` then gets the list of them. True: belongs to its neighbours
 
 `parse` builds its trajectory with `formats.build.Builder`, which holds what all formats share: arguments in every
 spelling, call ids, parallel results, empty content, repairs counted by code.
@@ -17,9 +18,27 @@ from __future__ import annotations
 
 FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks them
     "swiftagent": "swiftagent.formats.swiftagent",
+    "api-bank": "swiftagent.formats.api_bank",
+    "claude-code": "swiftagent.formats.claude_code",
+    "adp": "swiftagent.formats.adp",
+    "toolbench": "swiftagent.formats.toolbench",
+    "toolalpaca": "swiftagent.formats.toolalpaca",
+    "tooltalk": "swiftagent.formats.tooltalk",
+    "seal-tools": "swiftagent.formats.seal_tools",
+    "glaive": "swiftagent.formats.glaive",
+    "toolrl": "swiftagent.formats.toolrl",
+    "alfworld": "swiftagent.formats.alfworld",
     "ms-agent": "swiftagent.formats.ms_agent",
+    "agent-instruct": "swiftagent.formats.agent_instruct",
     "react": "swiftagent.formats.react",
+    "anthropic": "swiftagent.formats.anthropic",
+    "llamafactory-v1": "swiftagent.formats.llamafactory_v1",
+    "swift": "swiftagent.formats.swift",
+    "toolace": "swiftagent.formats.toolace",
+    "hermes": "swiftagent.formats.hermes",
     "openai": "swiftagent.formats.openai",
     "sharegpt": "swiftagent.formats.sharegpt",
+    "xlam": "swiftagent.formats.xlam",
+    "conversation-pair": "swiftagent.formats.conversation_pair",
     "alpaca": "swiftagent.formats.alpaca",
 }

@@ -1,16 +1,123 @@
-"""Lines that are turns of one conversation, put together before they are read."""
+"""Lines that are turns of one conversation, put together before they are read.
+
+Two kinds: transcripts, whose lines of one key stand together in a file (`line_key` of a format module); and rows that carry
+an id and a turn number, which may lie anywhere in any of the inputs and are put in order at the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
-from swiftagent.jsonl import Row
+from swiftagent.formats import api_bank, claude_code
+from swiftagent.jsonl import BadRow, Row, decode, encode
 from swiftagent.ledger import Ledger
 
+_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (api_bank.line_key, claude_code.line_key)
+_TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
+_IDS = ("conversation_id", "conv_id", "dialog_id", "dialogue_id", "session_id", "sessionId", "group_id", "chat_id", "trace_id", "id")
 
-def group_rows(rows: Iterable[Row], fixed: tuple[str, Any] | None, ledger: Ledger) -> Iterator[Row]:
-    """Count every row in and yield it; lines of one conversation become one row, counted as merged."""
+
+class TurnsOfOne(list[Any]):
+    """Raw rows of one conversation in the order of their turns; each is read by its own format, then they are joined."""
+
+
+def group_rows(rows: Iterable[Row], ledger: Ledger) -> Iterator[Row]:
+    """Count every row in and yield it; several lines that are one conversation become one row, counted as merged."""
+    lines: list[Row] = []
+    key: Hashable = None
+    scattered = _Scattered()
     for row in rows:
         ledger.rows_in += 1
-        yield row
+        if lines and _file(row) != _file(lines[0]):
+            yield _joined(lines, ledger)
+            lines, key = [], None
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        found = line_key(row.value)
+        if found is not None:
+            if lines and found is not True and key is not True and found != key:
+                yield _joined(lines, ledger)
+                lines = []
+            lines.append(row)
+            key = found if found is not True or key is None else key
+        elif scattered.takes(row):
+            continue
+        else:
+            yield row
+    if lines:
+        yield _joined(lines, ledger)
+    yield from scattered.joined(ledger)
+
+
+def line_key(value: Any) -> Hashable | None:
+    """The key of a line that is a turn of a transcript; None for a row that stands for itself."""
+    if type(value) is not dict or ("role" not in value and "type" not in value):
+        return None
+    for function in _LINE_KEYS:
+        key = function(value)
+        if key is not None:
+            return key
+    return None
+
+
+def _file(row: Row) -> str:
+    return row.where.rpartition(":")[0]
+
+
+def _joined(lines: list[Row], ledger: Ledger) -> Row:
+    ledger.merged += len(lines) - 1
+    return Row([line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs))
+
+
+def turn_of(value: Any) -> tuple[str, int] | None:
+    """(id, turn) of a row that is one turn of a conversation told in several rows."""
+    if type(value) is not dict:
+        return None
+    for name in _TURNS:
+        if name in value:
+            turn = value[name]
+            number = turn if type(turn) is int else int(turn) if isinstance(turn, str) and turn.isdigit() else None
+            owner = next((value[key] for key in _IDS if isinstance(value.get(key), (str, int))), None)
+            return (str(owner), number) if number is not None and owner is not None else None
+    return None
+
+
+class _Scattered:
+    """Single turns wait in a temporary file; memory holds a few numbers for each."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, list[tuple[int, int, int]]] = {}
+        self._spool: Any = None
+
+    def takes(self, row: Row) -> bool:
+        found = turn_of(row.value)
+        if found is None:
+            return False
+        if self._spool is None:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `joined`, removed with the process)
+        owner, turn = found
+        start = self._spool.tell()
+        self._spool.write(encode([row.value, row.where, row.repairs]))
+        self._places.setdefault(owner, []).append((turn, start, self._spool.tell() - start))
+        return True
+
+    def joined(self, ledger: Ledger) -> Iterator[Row]:
+        if self._spool is None:
+            return
+        with self._spool as spool:
+            for places in self._places.values():
+                rows = []
+                for _, start, length in sorted(places):
+                    spool.seek(start)
+                    value, where, repairs = decode(spool.read(length))
+                    rows.append(Row(value, where, tuple(repairs)))
+                if len(rows) == 1:
+                    yield rows[0]
+                    continue
+                ledger.merged += len(rows) - 1
+                yield Row(
+                    TurnsOfOne(row.value for row in rows), rows[0].where, tuple(code for row in rows for code in row.repairs)
+                )

@@ -7,6 +7,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.messages import ROLES
+from swiftagent.formats.python_calls import looks_like_calls
 from swiftagent.formats.react_text import is_react, read_prompt
 
 MESSAGE_KEYS = (
@@ -39,7 +40,7 @@ _TAGS = ("<tool_call>", "<functioncall>", "<|startofthink|>", "<tool_response>",
 class View:
     """What a row of turns looks like. `style`: the key of the role: role or from. `key`: where the turns stand."""
 
-    __slots__ = ("row", "key", "messages", "style", "roles", "react", "prompt", "tag", "blocks", "calls", "repairs")
+    __slots__ = ("row", "key", "messages", "style", "roles", "react", "prompt", "tag", "blocks", "calls", "repairs", "brackets")
 
     def __init__(self, row: Any) -> None:
         self.row = row
@@ -52,6 +53,7 @@ class View:
         self.tag = ""
         self.blocks: set[str] = set()
         self.calls = False
+        self.brackets = False
         self.repairs: tuple[str, ...] = ()
         if type(row) is dict:
             self._find(row)
@@ -101,6 +103,8 @@ class View:
             if kind == "assistant":
                 if not self.react and "ction" in text and is_react(text):
                     self.react = True
+                if text[:1] == "[" and not self.brackets:
+                    self.brackets = looks_like_calls(text)
                 if not self.tag and ("<" in text or "[T" in text):
                     self.tag = next((tag for tag in _TAGS if tag in text), "")
             elif not self.prompt and kind is not None and "following" in text or kind == "system":

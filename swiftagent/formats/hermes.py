@@ -1,0 +1,57 @@
+"""Calls as tagged text in the turns of a chat: Hermes and Qwen `<tool_call>`, glaive's `<functioncall>`, XML, the older ms-agent form."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from swiftagent.formats import write_hermes
+from swiftagent.formats.build import Builder
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.messages import ROLES, is_trained, read_message
+from swiftagent.formats.tag_text import read_system, read_tag_text
+from swiftagent.formats.view import tools_field, view_of
+from swiftagent.trajectory import Trajectory
+
+ABOUT = "Hermes/Qwen text: <tool_call> and <tool_response> inside turns; also XML calls and <|startofthink|>/<|startofexec|>"
+SAMPLE = {
+    "conversations": [
+        {"from": "system", "value": '<tools>[{"name": "weather", "description": "", "parameters": {}}]</tools>'},
+        {"from": "human", "value": "Oslo?"},
+        {"from": "gpt", "value": '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>'},
+        {"from": "tool", "value": "<tool_response>\n3C\n</tool_response>"},
+        {"from": "gpt", "value": "It is 3C."},
+    ]
+}
+_RESPONSE = re.compile(r"<tool_response>\s*(.*?)\s*</tool_response>", re.S)
+
+
+def looks_like(row: Any) -> bool:
+    view = view_of(row)
+    return bool(view.tag) and not view.calls
+
+
+def parse(row: Any) -> Trajectory:
+    if write_hermes.is_written(row):
+        return write_hermes.parse(row)
+    view = view_of(row)
+    tools, repairs = read_tools(tools_field(row))
+    builder = Builder(tools, view.repairs + repairs)
+    if isinstance(row, dict) and isinstance(row.get("system"), str) and view.key != "system":
+        read_system(builder, row["system"])
+    for message in view.messages:
+        role = message.get(view.style)
+        text = message.get("content") if "content" in message else message.get("value")
+        kind = ROLES.get(role.lower()) if type(role) is str else None
+        if type(text) is not str or kind is None:
+            read_message(builder, message, read_tag_text)
+        elif kind == "system":
+            read_system(builder, text)
+        elif kind == "assistant" and len(message) == 2:
+            read_tag_text(builder, text, False, is_trained(message))
+        elif kind in ("result", "user") and "<tool_response>" in text:
+            for result in _RESPONSE.findall(text):
+                builder.result(result)
+        else:
+            read_message(builder, message, read_tag_text)
+    return builder.build(row.get("id") if isinstance(row, dict) else "")

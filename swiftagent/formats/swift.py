@@ -1,0 +1,29 @@
+"""ms-swift's own agent rows: roles tool_call and tool_response beside system, user and assistant; tools as a JSON string."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.formats.openai import parse_turns
+from swiftagent.formats.view import view_of
+from swiftagent.trajectory import Trajectory
+
+ABOUT = "ms-swift messages with roles tool_call and tool_response, tools as a JSON string (`--to native` writes it)"
+SAMPLE = {
+    "tools": '[{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]',
+    "messages": [
+        {"role": "user", "content": "Oslo?"},
+        {"role": "tool_call", "content": '{"name": "weather", "arguments": {}}'},
+        {"role": "tool_response", "content": "3C"},
+        {"role": "assistant", "content": "It is 3C."},
+    ],
+}
+
+
+def looks_like(row: Any) -> bool:
+    view = view_of(row)
+    return view.style == "role" and not view.roles.isdisjoint(("tool_call", "tool_response"))
+
+
+def parse(row: Any) -> Trajectory:
+    return parse_turns(row)

@@ -1,0 +1,196 @@
+"""Assistant text with calls in tags: <tool_call>, <functioncall>, <function=...>, <|startofthink|>, <think>, <response>."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.arguments import read_literal
+from swiftagent.formats.build import Builder
+from swiftagent.formats.calls import call_of, calls_of
+from swiftagent.formats.declared import read_tools
+from swiftagent.trajectory import Tool
+
+_PIECE = re.compile(
+    r"<(tool_call|function_call|functioncall|obs|tool_response|response|think)>\s*(.*?)\s*(?:</\1>|(?=<(?:tool_call|functioncall|function_call|obs|think|response)>)|\Z)"
+    r"|<\|startofthink\|>\s*(?P<think>.*?)\s*(?:<\|endofthink\|>|\Z)"
+    r"|<\|startofexec\|>\s*(?P<exec>.*?)\s*(?:<\|endofexec\|>|\Z)"
+    r"|\[TOOL_CALLS\]\s*(?P<mistral>.*)\Z"
+    r"|(?P<xml><function=.*?</function>)(?:\s*</tool_call>)?",
+    re.S,
+)
+_XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
+_XML_ARGUMENT = re.compile(r"<parameter=([^>\n]+)>(.*?)</parameter>", re.S)
+_FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
+_GLAIVE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\'(.*)', re.S)
+_END = re.compile(r"<\|(?:endoftext|im_end|eot_id)\|>\s*\Z")
+_TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
+_SENTENCES = re.compile(r"<tool_call>.*?</tool_call>\s*(?:<\|im_end\|>)?", re.S)
+
+
+def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
+    """Add the events of one assistant text, tag by tag."""
+    text = _END.sub("", text)
+    place = 0
+    for found in _PIECE.finditer(text):
+        lead = text[place : found.start()].strip()
+        tag = found.group(1) or ""
+        is_call = tag not in ("obs", "tool_response", "response", "think") and not found.group("exec")
+        if lead:
+            builder.say(lead, is_call or calls_follow, trained)
+        place = found.end()
+        _read_piece(builder, found, tag, trained)
+    rest = text[place:].strip()
+    if rest or place == 0:
+        builder.say(rest, calls_follow, trained)
+
+
+def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool) -> None:
+    if tag == "think":
+        builder.thought(found.group(2), trained=trained)
+    elif tag == "response":
+        builder.answer(found.group(2), trained)
+    elif tag in ("obs", "tool_response"):
+        builder.result(found.group(2))
+    elif found.group("exec") is not None:
+        builder.result(_unfenced(found.group("exec")))
+    else:
+        body = next(part for part in (found.group(2), found.group("think"), found.group("mistral"), found.group("xml")) if part is not None)
+        for name, arguments, id in tag_calls(_unfenced(body)):
+            builder.call(name, arguments, id, trained)
+
+
+def tag_calls(body: str) -> list[tuple[Any, Any, Any]]:
+    """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments")."""
+    xml = _XML_CALL.findall(body)
+    if xml:
+        return [(name, {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}, None) for name, inside in xml]
+    glaive = _GLAIVE.match(body)
+    if glaive:
+        return [(glaive.group(1), _single_quoted(glaive.group(2)), None)]
+    if "<arg_key>" in body:  # GLM: name, then <arg_key>k</arg_key><arg_value>v</arg_value>
+        keys = re.findall(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", body, re.S)
+        return [(body.split("<arg_key>")[0].strip(), {key.strip(): _xml_value(value) for key, value in keys}, None)]
+    calls, _ = calls_of(body)
+    return calls
+
+
+def _single_quoted(rest: str) -> Any:
+    """Arguments in single quotes, which may hold apostrophes: they end at the last quote before the closing brace."""
+    end = rest.rstrip().removesuffix("}").rstrip()
+    if not end.endswith("'"):
+        raise RowError("cut-arguments", f"arguments end in the middle: ...{rest[-40:]!r}")
+    inner = end[:-1]
+    try:
+        value, _ = read_literal(inner)
+    except RowError:
+        value, _ = read_literal(inner.replace("\\'", "'"))
+    return value
+
+
+def _xml_value(text: str) -> Any:
+    text = text.removeprefix("\n").removesuffix("\n")
+    if text[:1] in "{[" or text in ("true", "false", "null") or text.lstrip("-").replace(".", "", 1).isdigit():
+        try:
+            return read_literal(text)[0]
+        except RowError:
+            return text
+    return text
+
+
+def _unfenced(text: str) -> str:
+    found = _FENCE.search(text)
+    return found.group(1).strip() if found else text.strip()
+
+
+@lru_cache(maxsize=1024)
+def tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
+    """A system text that lists tools as JSON, anywhere: (the text without them, tools, repairs); None where it lists none."""
+    tag = _TOOLS_TAG.search(text)
+    if tag is not None and tag.group(1):
+        try:
+            tools, repairs = read_tools(tag.group(1))
+        except RowError:
+            return None
+        return _own_text(text[: tag.start()]), tools, repairs
+    for start in _json_starts(text):
+        found = _tools_at(text, start)
+        if found is not None:
+            end, tools, repairs = found
+            return _own_text(text[:start]), tools, repairs
+    return None
+
+
+def _json_starts(text: str) -> list[int]:
+    places = [found.start() for found in re.finditer(r"\[\s*\{|(?<![\w\[,])\{\s*[\"']", text)]
+    return places[:20]
+
+
+def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, ...]] | None:
+    import json
+
+    decoder = json.JSONDecoder(strict=False)
+    values: list[Any] = []
+    place = start
+    while place < len(text) and text[place] in "[{ \t\r\n,":
+        if text[place] in " \t\r\n,":
+            place += 1
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        values += value if isinstance(value, list) else [value]
+    if not values and text[start] == "[":
+        place = text.rfind("]") + 1
+        try:
+            value, _ = read_literal(text[start:place])
+        except RowError:
+            return None
+        values = value if isinstance(value, list) else []
+    if not values or not all(_is_tool(item) for item in values):
+        return None
+    try:
+        tools, repairs = read_tools(values)
+    except RowError:
+        return None
+    return place, tools, repairs
+
+
+def _is_tool(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    inner = item.get("function", item)
+    named = isinstance(inner, dict) and (isinstance(inner.get("name"), str) or isinstance(inner.get("api_name"), str))
+    return named and any(key in inner for key in ("description", "parameters", "input_schema", "arguments", "required"))
+
+
+_BOILER = re.compile(
+    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more functions|You have access to|Here is a list of"
+    r"|Here are the available tools|Use the following|with access to the following functions).*\Z",
+    re.S,
+)
+
+
+def _own_text(before: str) -> str:
+    """The user's own system text above the part that announces the tools."""
+    return _BOILER.sub("", before.removeprefix("SYSTEM:").strip()).strip()
+
+
+def read_system(builder: Builder, text: str) -> None:
+    """A system turn: tools listed in it are declared, the rest is the user's own text."""
+    found = tools_in_text(text)
+    if found is None:
+        builder.system(text)
+        return
+    own, tools, repairs = found
+    if not builder.tools:
+        builder.tools = tools
+    builder.repairs += repairs
+    builder.system(own)
+
+
+def call_of_text(text: str) -> tuple[Any, Any, Any]:
+    return call_of(read_literal(text)[0])

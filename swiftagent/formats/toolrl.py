@@ -1,0 +1,65 @@
+"""ToolRL: alpaca rows whose instruction lists tools, whose input is a tagged dialogue and whose output has think and tool_call tags."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.arguments import read_literal
+from swiftagent.formats.build import Builder
+from swiftagent.formats.dialect import as_schema
+from swiftagent.formats.tag_text import read_tag_text
+from swiftagent.trajectory import Tool, Trajectory
+
+ABOUT = "ToolRL: instruction with **Available Tools**, input with <user>/<obs> history, output with <think>/<tool_call>/<response>"
+SAMPLE = {
+    "instruction": "You are helpful.\n\n**Available Tools**\nIn your response, you can use the following tools:\n1. Name: weather\n"
+    'Description: tells the weather\nParameters: {"city": {"description": "a city", "type": "string"}}\n\n**Steps for Each Turn**\n...',
+    "input": "**Dialogue Records History**\n<user> Oslo? </user>",
+    "output": '<think> I look. </think>\n<tool_call>\n{"name": "weather", "parameters": {"city": "Oslo"}}\n</tool_call>',
+}
+_TOOL = re.compile(r"(?:^|\n)\d+\. Name: (.*?)\nDescription: (.*?)\nParameters: (.*?)(?=\n\d+\. Name: |\n\n|\Z)", re.S)
+_HISTORY = re.compile(r"<user>\s*(.*?)\s*</user>", re.S)
+
+
+def looks_like(row: Any) -> bool:
+    if type(row) is not dict:
+        return False
+    asked, given = row.get("instruction"), row.get("input")
+    return isinstance(asked, str) and isinstance(given, str) and "**Available Tools**" in asked and "<user>" in given
+
+
+def parse(row: Any) -> Trajectory:
+    tools, own = _tools(row["instruction"])
+    builder = Builder(tools)
+    builder.system(own)
+    history = row["input"]
+    place = 0
+    for found in _HISTORY.finditer(history):
+        before = history[place : found.start()]
+        if place and before.strip():
+            read_tag_text(builder, before, trained=False)  # what was said before is context, the output alone is trained
+        builder.question(found.group(1))
+        place = found.end()
+    if history[place:].strip():
+        read_tag_text(builder, history[place:], trained=False)
+    if not isinstance(row.get("output"), str):
+        raise RowError("nothing-trained", "no output")
+    read_tag_text(builder, row["output"])
+    return builder.build(row.get("id"))
+
+
+@lru_cache(maxsize=1024)
+def _tools(text: str) -> tuple[tuple[Tool, ...], str]:
+    own, _, rest = text.partition("**Available Tools**")
+    listed = rest.partition("\n\n**")[0]
+    tools = {}
+    for name, about, parameters in _TOOL.findall(listed):
+        try:
+            schema = as_schema(read_literal(parameters.strip())[0], [])
+        except RowError:
+            schema = {}
+        tools.setdefault(name.strip(), Tool(name.strip(), about.strip(), schema))
+    return tuple(tools.values()), own.strip()
