@@ -38,7 +38,8 @@ class Terminal(Listener):
         self._silent = False
 
     def step_begins(self) -> None:
-        self._at_line_start, self._line, self._style, self._silent = True, "", "", False
+        self._end_line()
+        self._line, self._style = "", ""
 
     def text(self, piece: str) -> None:
         for part in re.findall(r"[^\n]*\n|[^\n]+", piece):

@@ -21,6 +21,7 @@ from typing import Any, Protocol, Union
 import msgspec
 
 from swiftagent.escape import show
+from swiftagent.jsonl import without_surrogates
 from swiftagent.prompts import PromptStyle
 from swiftagent.react import NO_THOUGHT, STOP, render
 from swiftagent.react_read import Step, read_step
@@ -110,11 +111,9 @@ class Grammar(Protocol):
     """How a conversation is written for the model, and how its text is read: ReAct text or native tool calls."""
 
     stop: str
-    final_prefix: str
 
-    @property
-    def final_messages(self) -> list[Message]: ...
-
+    def final_prefix(self, conversation: Trajectory) -> str: ...
+    def final_messages(self, conversation: Trajectory) -> list[Message]: ...
     def messages(self, conversation: Trajectory) -> list[Message]: ...
     def read(self, text: str) -> Step: ...
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]: ...
@@ -124,15 +123,18 @@ class ReAct:
     """Thought, Action, Action Input and Observation as text, written by the code that wrote the training data."""
 
     stop = STOP
-    final_prefix = f"Thought: {NO_THOUGHT}\nFinal Answer:"  # what the model is made to go on from when it is asked to end
-
-    @property
-    def final_messages(self) -> list[Message]:
-        return [{"role": "assistant", "content": self.final_prefix}]
 
     def __init__(self, prompt: PromptStyle = "ms-agent", language: str = "auto") -> None:
         self.prompt: PromptStyle = prompt
         self.language = language
+
+    def final_prefix(self, conversation: Trajectory) -> str:
+        """What the model is made to go on from when it is asked to end: as training writes an answer after these events."""
+        thought = conversation.events and isinstance(conversation.events[-1], Thought)
+        return "Final Answer:" if thought else f"Thought: {NO_THOUGHT}\nFinal Answer:"
+
+    def final_messages(self, conversation: Trajectory) -> list[Message]:
+        return [{"role": "assistant", "content": self.final_prefix(conversation)}]
 
     def messages(self, conversation: Trajectory) -> list[Message]:
         return to_messages(render(conversation, self.prompt, self.language))
@@ -152,8 +154,10 @@ def run_turn(
 ) -> Generator[Request, Reply, Turn]:
     """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come after
     those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
+    question = without_surrogates(question) if question is not None else None
     turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
+    thoughts = 0  # steps in a row that only thought; one is let go on
     while True:
         written = yield from _generate(before, turn, limits, protocol)
         step = _read(written.text, conversation_after(before, turn), protocol)
@@ -162,15 +166,25 @@ def run_turn(
             turn.stopped_by = "interrupt"
             return turn
         if step.thought:
-            turn.events.append(Thought(step.thought, said=step.said))
-            yield Noted(turn.events[-1])
+            yield Noted(_add_thought(turn, Thought(step.thought, said=step.said)))
+        thoughts = thoughts + 1 if not step.calls and step.answer is None else 0
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
             return (yield from _answered(turn, step.thought, step.answer, cut))
         yield from _run_calls(before, turn, step, written, seen)
-        reason = _limit(turn, limits, seen, step, written)
+        reason = _limit(turn, limits, seen, step, written) or ("empty" if thoughts > 1 else "")
         if reason:
             return (yield from _ask_for_the_answer(before, turn, limits, protocol, reason))
+
+
+def _add_thought(turn: Turn, thought: Thought) -> Thought:
+    """Thoughts in a row are one: the record that training reads knows no two."""
+    before = turn.events[-1] if turn.events else None
+    if isinstance(before, Thought):
+        turn.events.pop()
+        thought = msgspec.structs.replace(thought, text=f"{before.text}\n{thought.text}")
+    turn.events.append(thought)
+    return thought
 
 
 def conversation_after(before: Trajectory, turn: Turn) -> Trajectory:
@@ -242,8 +256,6 @@ def _limit(turn: Turn, limits: Limits, seen: Counter[str], step: Step, written: 
     """The limit that this turn has reached, or ""."""
     if not step.calls and not step.thought:
         return "length" if written.ended_by == "length" else "empty"
-    if not step.calls and len(turn.events) > 2 and [type(event) for event in turn.events[-2:]] == [Thought, Thought]:
-        return "empty"  # it only thinks, though it was let go on once
     if len(turn.steps) >= limits.steps:
         return "steps"
     if turn.tokens >= limits.tokens:
@@ -259,9 +271,10 @@ def _ask_for_the_answer(
     """Ask once: in ReAct by writing the start of the final answer for the model."""
     turn.stopped_by = reason
     room = msgspec.structs.replace(limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS)
-    written = yield from _generate(before, turn, room, protocol, protocol.final_messages)
-    begins_anew = not protocol.final_prefix or _REACT_START.match(written.text) is not None
-    step = protocol.read(written.text if begins_anew else protocol.final_prefix + written.text)
+    conversation = conversation_after(before, turn)
+    written = yield from _generate(before, turn, room, protocol, protocol.final_messages(conversation))
+    prefix = "" if _REACT_START.match(written.text) else protocol.final_prefix(conversation)
+    step = protocol.read(prefix + written.text)
     if written.ended_by == "interrupt" or not step.answer:
         return turn
     return (yield from _answered(turn, "", step.answer, reason))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from swiftagent.jsonl import without_surrogates
 from swiftagent.loop import DEFAULT_LIMITS, REACT, Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, Turn, run_turn
 from swiftagent.react import OBSERVATION
 from swiftagent.react_read import step_end
@@ -109,7 +110,7 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
         tools=request.tools,
     )
     try:
-        for piece in pieces:
+        for piece in map(without_surrogates, pieces):
             text += piece
             end = step_end(text) if request.stop and (":" in piece or "：" in piece) else None
             upto = _sure_length(text) if end is None and request.stop else len(text) if end is None else end

@@ -31,13 +31,14 @@ class Native:
     """Calls as the model's own agent template writes them."""
 
     stop = ""
-    final_prefix = ""
 
     def __init__(self, read_calls: ReadCalls | None = None) -> None:
         self.read_calls = read_calls or hermes_calls
 
-    @property
-    def final_messages(self) -> list[Message]:
+    def final_prefix(self, conversation: Trajectory) -> str:
+        return ""
+
+    def final_messages(self, conversation: Trajectory) -> list[Message]:
         return [{"role": "user", "content": END_NOW}]
 
     def messages(self, conversation: Trajectory) -> list[Message]:

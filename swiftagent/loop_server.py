@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from swiftagent.errors import SwiftAgentError
+from swiftagent.jsonl import without_surrogates
 from swiftagent.loop import Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, run_turn
 from swiftagent.loop_chat_api import AnswerStream, ChatRequest, Refusal, Thoughts, read_request
 from swiftagent.react_read import step_end
@@ -210,7 +211,7 @@ class _Reply:
             case "":
                 return ""
             case "none":
-                return self.server.grammar.final_prefix
+                return self.server.grammar.final_prefix(self.asked.conversation)
             case "*":
                 return "Action:" if self.server.grammar.stop else ""
             case name:
@@ -228,7 +229,7 @@ class _Reply:
         )
         started = time.monotonic()
         try:
-            for piece in pieces:
+            for piece in map(without_surrogates, pieces):
                 text += piece
                 if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
                     ended_by = "stop"

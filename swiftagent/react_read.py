@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from swiftagent.escape import show, show_control_tokens
+from swiftagent.jsonl import without_surrogates
 from swiftagent.react import NO_THOUGHT
 from swiftagent.react_input import closing_index, read_action_input
 from swiftagent.trajectory import Call, Json
@@ -73,6 +74,7 @@ def step_end(text: str) -> int | None:
 def read_step(text: str) -> Step:
     """Read one step; what stands after its end is cut. It never fails: text that holds no keyword is the answer."""
     notes: list[str] = []
+    text = without_surrogates(text)
     end = step_end(text)
     if end is not None:
         label = _OBSERVATION_INLINE.search(text, end)
