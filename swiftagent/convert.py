@@ -66,7 +66,9 @@ def _unknown(row: Any) -> RowError:
 
 
 # Keys of evaluation sets and of tool catalogues (BFCL, MCP servers): there is nothing to train in them.
-_NO_SPEECH = frozenset(("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema"))
+_NO_SPEECH = frozenset(
+    ("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema")
+)
 
 
 def _keys(row: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.order import in_order, settle, with_trained
 from swiftagent.record import trim_untrained_tail
 from swiftagent.schema_check import faults_of
-from swiftagent.trajectory import Answer, Call, Event, Observation, Thought, Tool, Trajectory
+from swiftagent.trajectory import Answer, Call, Event, Observation, Thought, Tool, Trajectory, last_trained_step
 
 ACTIONS = ("reject", "repair", "mask", "keep")
 
@@ -82,6 +82,7 @@ REPAIRS: dict[str, str] = {
     "text-arguments": 'arguments that are plain text became {"input": text}',
     "text-action": 'search[x] became a call with {"input": "x"}',
     "finish-action": "finish[x] became the answer",
+    "call-in-text": "an answer that is nothing but calls as text became those calls",
     "joined-results": "one message with the results of several parallel calls was taken apart",
     "joined-observations": "two results in a row for one call became one",
     "result-of-finish": "what stands after finish[x] was left out",
@@ -173,15 +174,16 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
 def trim(trajectory: Trajectory) -> Trajectory:
     """Cut what stands after the last trained step, and a call at the end that has no result while others have one.
 
-    A row that holds no result at all keeps its last calls: they are what it teaches.
+    A row that holds no result at all, or in which nothing else is trained, keeps its last calls: they are what it teaches.
     """
     events = trajectory.events
     if type(events[-1]) is Call and any(type(event) is Observation for event in events):
         end = len(events)
         while end and type(events[end - 1]) in (Call, Thought):
             end -= 1
-        notes = (*trajectory.repairs, "call-without-result", "trimmed-tail")
-        trajectory = msgspec.structs.replace(trajectory, events=events[:end], repairs=notes)
+        if last_trained_step(events[:end]):
+            notes = (*trajectory.repairs, "call-without-result", "trimmed-tail")
+            trajectory = msgspec.structs.replace(trajectory, events=events[:end], repairs=notes)
     trimmed = trim_untrained_tail(trajectory)
     if trimmed is None:
         masked = any(isinstance(event, (Call, Answer)) for event in trajectory.events)

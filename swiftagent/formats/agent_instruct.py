@@ -20,7 +20,9 @@ SAMPLE = {
         {"role": "assistant", "content": "Think: It is 220.\n\nAct: answer(220)"},
     ],
 }
-_STEP = re.compile(r"\s*(?:Think:\s*(?P<think>.*?)\s*)?(?:^|\n)\s*Act:\s*(?P<act>\w+)\s*(?:\((?P<answer>.*)\)\s*)?(?P<rest>.*)\Z", re.S)
+_STEP = re.compile(
+    r"\s*(?:Think:\s*(?P<think>.*?)\s*)?(?:^|\n)\s*Act:\s*(?P<act>\w+)\s*(?:\((?P<answer>.*)\)\s*)?(?P<rest>.*)\Z", re.S
+)
 _CODE = re.compile(r"```\w*\n?(.*?)\n?```", re.S)
 _OUTPUT = "The output of the OS:"
 

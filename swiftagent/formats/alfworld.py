@@ -9,7 +9,9 @@ from swiftagent.formats.build import Builder
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "ALFWorld text with `> think:` and `> action` lines; an action becomes a call with its words as input"
-SAMPLE = {"text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take the pen.\nOK.\n> take pen 1\nYou pick it up."}
+SAMPLE = {
+    "text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take the pen.\nOK.\n> take pen 1\nYou pick it up."
+}
 _KEYS = ("text", "trajectory", "prompt", "content", "output", "input", "example", "instruction")
 
 
@@ -25,7 +27,9 @@ def _text_of(row: Any) -> str | None:
     found = [row[key] for key in _KEYS if isinstance(row.get(key), str) and ">" in row[key]]
     text = next((value for value in found if "\n> " in value and "> think:" in value or value.startswith("> think:")), None)
     if text is not None and text.startswith("> "):
-        asked = next((row[key] for key in ("instruction", "prompt", "input") if isinstance(row.get(key), str) and row[key] != text), "")
+        asked = next(
+            (row[key] for key in ("instruction", "prompt", "input") if isinstance(row.get(key), str) and row[key] != text), ""
+        )
         return f"{asked}\n{text}"
     return text
 

@@ -15,6 +15,8 @@ Repairs = tuple[str, ...]
 _CLOSER = {"{": "}", "[": "]"}
 _LONGEST_MENDED = 200_000  # what a library that mends JSON may take seconds over is not given to it
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_PYTHON_WORD = re.compile(r"'[^']*'|\b(?:True|False|None)\b")  # strings are passed over as they are
+_JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _FENCE = re.compile(r"^```[\w-]*\n?(.*?)\n?```$", re.S)
 
 
@@ -53,13 +55,18 @@ def read_literal(text: str) -> tuple[Any, Repairs]:
         pass
     if "'" in text and '"' not in text and "\\" not in text:
         try:
-            return decode(text.replace("'", '"')), ("python-repr",)
+            return decode(_PYTHON_WORD.sub(_json_word, text).replace("'", '"')), ("python-repr",)
         except (ValueError, UnicodeError):
             pass
     try:
         return _plain_json(_literal(text)), ("python-repr",)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return _mend(text)
+
+
+def _json_word(found: re.Match[str]) -> str:
+    word = found.group()
+    return word if word[0] == "'" else _JSON_WORDS[word]
 
 
 def _unwrap(value: Any, text: str) -> tuple[Any, Repairs]:
@@ -87,6 +94,8 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
 
 
 def _literal(text: str) -> Any:
+    if "\\" not in text:
+        return ast.literal_eval(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a repr is told as a SyntaxWarning
         return ast.literal_eval(text)

@@ -7,6 +7,8 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.escape import JOINER, show_control_tokens, show_value
 from swiftagent.formats.arguments import read_arguments, read_literal
+from swiftagent.formats.calls import RawCall, calls_of
+from swiftagent.formats.python_calls import looks_like_calls, python_calls
 from swiftagent.react import NO_THOUGHT
 from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
@@ -86,6 +88,8 @@ class Builder:
     def answer(self, text: str, trained: bool = True) -> None:
         self._end_step()
         if text:
+            if self.tools and text[:1] in "[{`" and self._answer_is_calls(text, trained):
+                return
             self.events.append(Answer(_shown(text), trained))
         else:
             self.repairs.append("empty-turn")
@@ -113,6 +117,29 @@ class Builder:
         name = id if isinstance(id, str) else "" if id is None else str(id)
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
 
+    def _answer_is_calls(self, text: str, trained: bool) -> bool:
+        """Where tools are declared, an answer that is nothing but calls of them is those calls."""
+        calls = calls_in_text(text)
+        names = {tool.name for tool in self.tools}
+        if not calls or any(name not in names for name, _, _ in calls):
+            return False
+        self.repairs.append("call-in-text")
+        for name, arguments, id in calls:
+            self.call(name, arguments, id, trained)
+        return True
+
+    def _find_calls_in_last_answer(self) -> None:
+        """A result with no open call, and an answer before it that is nothing but calls as text: that answer is the call."""
+        last = self.events[-1] if self.events else None
+        if type(last) is not Answer:
+            return
+        calls = calls_in_text(last.text)
+        if calls:
+            self.events.pop()
+            self.repairs.append("call-in-text")
+            for name, arguments, id in calls:
+                self.call(name, arguments, id, last.trained)
+
     def _by_name(self, name: Any) -> int:
         return next((place for place, (_, given, _) in enumerate(self._open) if given == name), 0)
 
@@ -136,6 +163,19 @@ class Builder:
 def _shown(text: str) -> str:
     """What our own writers hid, so that no tokenizer takes it for a control token, as it was."""
     return show_control_tokens(text) if JOINER in text else text
+
+
+def calls_in_text(text: str) -> list[RawCall]:
+    """The calls of a text that is nothing else: JSON with name and arguments, fenced or not, or `[f(a=1)]`; [] for other text."""
+    bare = text.strip().strip("`").removeprefix("json").removeprefix("JSON").strip()
+    try:
+        if looks_like_calls(bare):
+            return [(name, arguments, None) for name, arguments in python_calls(bare)]
+        if bare[:1] in ("{", "[") and '"name"' in bare and ('"arguments"' in bare or '"parameters"' in bare):
+            return calls_of(bare)[0]
+    except RowError:
+        pass
+    return []
 
 
 def _is_first_of(events: list[Event], calls: int) -> bool:

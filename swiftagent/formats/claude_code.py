@@ -16,7 +16,10 @@ SAMPLE = [
     {
         "type": "assistant",
         "sessionId": "s",
-        "message": {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "Write", "input": {"file_path": "hello.py"}}]},
+        "message": {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "t1", "name": "Write", "input": {"file_path": "hello.py"}}],
+        },
     },
     {
         "type": "user",

@@ -17,7 +17,16 @@ SAMPLE = {
     "system_prompt": "Be brief.",
     "conversation_pair": {"user": "Oslo?", "thinking": "I know it.", "assistant": "The capital of Norway."},
 }
-_KEYS = ("conversation_pair", "conversation_pairs", "conversationPair", "conversations", "conversation", "pairs", "turns", "dialogue")
+_KEYS = (
+    "conversation_pair",
+    "conversation_pairs",
+    "conversationPair",
+    "conversations",
+    "conversation",
+    "pairs",
+    "turns",
+    "dialogue",
+)
 _ASKED = ("user", "question", "input", "human", "query", "prompt", "instruction", "user_message", "request")
 _ANSWERED = ("assistant", "answer", "output", "gpt", "response", "completion", "bot", "assistant_message", "reply")
 _THOUGHT = ("thinking", "reasoning", "thought", "reasoning_content", "think")
@@ -33,7 +42,9 @@ def _pairs(row: dict[str, Any]) -> list[Any] | None:
         if not value:
             continue
         items = value if isinstance(value, list) else [value]
-        if all(isinstance(item, dict) and _first(item, _ASKED) is not None and _first(item, _ANSWERED) is not None for item in items):
+        if all(
+            isinstance(item, dict) and _first(item, _ASKED) is not None and _first(item, _ANSWERED) is not None for item in items
+        ):
             return items
         if key.startswith("conversation_pair") or key == "conversationPair":
             return _other(items)

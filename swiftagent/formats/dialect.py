@@ -22,7 +22,28 @@ _TYPES = {
 _STANDARD = frozenset(("string", "integer", "number", "boolean", "object", "array", "null"))
 _ANY = frozenset(("any", "object|any", "typing.any", "mixed", "variable", "unknown", "file", "image", ""))
 _KEYWORDS = frozenset(
-    ["type", "properties", "required", "$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "enum", "const", "items", "additionalProperties", "title", "description", "default", "examples", "format", "$schema"]
+    [
+        "type",
+        "properties",
+        "required",
+        "$ref",
+        "$defs",
+        "definitions",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "not",
+        "enum",
+        "const",
+        "items",
+        "additionalProperties",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "format",
+        "$schema",
+    ]
 )
 _ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "additionalItems")
 _MANY = ("anyOf", "oneOf", "allOf", "prefixItems")

@@ -16,7 +16,18 @@ from swiftagent.ledger import Ledger
 
 _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (api_bank.line_key, claude_code.line_key)
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
-_IDS = ("conversation_id", "conv_id", "dialog_id", "dialogue_id", "session_id", "sessionId", "group_id", "chat_id", "trace_id", "id")
+_IDS = (
+    "conversation_id",
+    "conv_id",
+    "dialog_id",
+    "dialogue_id",
+    "session_id",
+    "sessionId",
+    "group_id",
+    "chat_id",
+    "trace_id",
+    "id",
+)
 
 
 class TurnsOfOne(list[Any]):

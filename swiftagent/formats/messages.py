@@ -12,6 +12,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.build import THINK_CLOSE, Builder, as_text, json_like, split_thinking
 from swiftagent.formats.calls import call_of, calls_of
+from swiftagent.formats.tag_text import read_system
 from swiftagent.trajectory import Answer, Thought
 
 Speak = Callable[[Builder, str, bool, bool], None]  # (builder, text, calls follow, trained)
@@ -89,7 +90,10 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     elif kind == "assistant":
         _read_assistant(builder, message, text, speak)
     elif kind == "system":
-        builder.system(text)
+        if "<tools>" in text or "tool_declare<" in text:
+            read_system(builder, text)
+        else:
+            builder.system(text)
     elif kind == "result":
         builder.result(text, message.get("tool_call_id") or message.get("id"), message.get("name"))
     elif kind == "call":

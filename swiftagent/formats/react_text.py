@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ _NAMES = re.compile(r"(?:one of|之一)[^\n\[]{0,40}[\[［]([^\n\]]*)[\]］]")
 _NUMBER = re.compile(r"\s*\d{1,3}\s*[.、)]\s*")
 _QUESTION = re.compile(r"\n+Question[:：] ?")
 _PARAMETERS = re.compile(r"(?:^|(?<=[\s.。]))(?:Parameters|Args|参数)[:：]\s*")
+_decoder = json.JSONDecoder()
 
 
 class Prompt(NamedTuple):
@@ -75,6 +77,12 @@ def _names(text: str) -> list[str]:
 
 def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool, ...]:
     tools: dict[str, Tool] = {}
+    each = [_tool_of_line(line) for line in block.split("\n") if line and not line.isspace()]
+    if each and None not in each:
+        for tool in each:
+            if tool is not None:
+                tools.setdefault(tool.name, tool)
+        return tuple(tools.values())
     place = 0
     for found in _PARAMETERS.finditer(block):
         if found.start() < place:
@@ -94,12 +102,27 @@ def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool,
     return tuple(tools.values())
 
 
+@lru_cache(maxsize=16384)
+def _tool_of_line(line: str) -> Tool | None:
+    """The tool of `1. name: about Parameters: [...]`; None for any line that is not just that. Rows share their tools."""
+    found = _PARAMETERS.search(line)
+    if found is None or line[found.end() : found.end() + 1] not in ("[", "{"):
+        return None
+    name, _, about = _NUMBER.sub("", line[: found.start()].strip(), count=1).partition(":")
+    try:
+        value, end = _decoder.raw_decode(line, found.end())
+    except (ValueError, RecursionError):
+        return None
+    flat: list[str] = []
+    schema = as_schema(value, flat)
+    plain = name.strip() and all(code == "flat-parameters" for code in flat) and _PARAMETERS.search(line, end) is None
+    return Tool(name.strip(), about.strip(), schema) if plain else None
+
+
 def _schema_at(block: str, start: int, repairs: list[str]) -> tuple[dict[str, Any], int]:
     """The parameters that begin at `start`, and where they end."""
-    import json
-
     try:
-        value, end = json.JSONDecoder().raw_decode(block, start)
+        value, end = _decoder.raw_decode(block, start)
     except (ValueError, RecursionError):
         end = block.find("\n", start)
         end = len(block) if end < 0 else end

@@ -11,7 +11,11 @@ from swiftagent.formats.view import tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "Seal-Tools: {query, calling: [{api, parameters, responses}]}; a later call may name an earlier one's result, API_call_0"
-SAMPLE = {"id": "1", "query": "Oslo?", "calling": [{"api": "weather", "parameters": {"city": "Oslo"}, "responses": ["API_call_0"]}]}
+SAMPLE = {
+    "id": "1",
+    "query": "Oslo?",
+    "calling": [{"api": "weather", "parameters": {"city": "Oslo"}, "responses": ["API_call_0"]}],
+}
 
 
 def looks_like(row: Any) -> bool:

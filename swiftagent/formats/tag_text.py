@@ -9,12 +9,15 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.build import Builder
-from swiftagent.formats.calls import call_of, calls_of
+from swiftagent.formats.calls import calls_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.trajectory import Tool
 
 _PIECE = re.compile(
-    r"<(tool_call|function_call|functioncall|obs|tool_response|response|think)>\s*(.*?)\s*(?:</\1>|(?=<(?:tool_call|functioncall|function_call|obs|think|response)>)|\Z)"
+    # Reasoning may speak of tags, so it ends at its own closing tag alone.
+    r"<think>\s*(?P<reasoning>.*?)\s*</think>"
+    r"|<(?P<tag>tool_call|function_call|functioncall|obs|tool_response|response)>\s*(?P<body>.*?)\s*"
+    r"(?:</(?P=tag)>|(?=<(?:tool_call|functioncall|function_call|obs|think|response)>)|\Z)"
     r"|<\|startofthink\|>\s*(?P<think>.*?)\s*(?:<\|endofthink\|>|\Z)"
     r"|<\|startofexec\|>\s*(?P<exec>.*?)\s*(?:<\|endofexec\|>|\Z)"
     r"|\[TOOL_CALLS\]\s*(?P<mistral>.*)\Z"
@@ -27,7 +30,6 @@ _FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
 _GLAIVE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\'(.*)', re.S)
 _END = re.compile(r"<\|(?:endoftext|im_end|eot_id)\|>\s*\Z")
 _TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
-_SENTENCES = re.compile(r"<tool_call>.*?</tool_call>\s*(?:<\|im_end\|>)?", re.S)
 
 
 def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
@@ -36,10 +38,11 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
     place = 0
     for found in _PIECE.finditer(text):
         lead = text[place : found.start()].strip()
-        tag = found.group(1) or ""
-        is_call = tag not in ("obs", "tool_response", "response", "think") and not found.group("exec")
+        tag = found["tag"] or ""
+        is_result = tag in ("obs", "tool_response") or found["exec"] is not None
         if lead:
-            builder.say(lead, is_call or calls_follow, trained)
+            follows = not is_result and tag != "response" and found["reasoning"] is None
+            builder.say(lead, follows or calls_follow, trained)
         place = found.end()
         _read_piece(builder, found, tag, trained)
     rest = text[place:].strip()
@@ -48,16 +51,16 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
 
 
 def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool) -> None:
-    if tag == "think":
-        builder.thought(found.group(2), trained=trained)
+    if found["reasoning"] is not None:
+        builder.thought(found["reasoning"], trained=trained)
     elif tag == "response":
-        builder.answer(found.group(2), trained)
+        builder.answer(found["body"], trained)
     elif tag in ("obs", "tool_response"):
-        builder.result(found.group(2))
-    elif found.group("exec") is not None:
-        builder.result(_unfenced(found.group("exec")))
+        builder.result(found["body"])
+    elif found["exec"] is not None:
+        builder.result(_unfenced(found["exec"]))
     else:
-        body = next(part for part in (found.group(2), found.group("think"), found.group("mistral"), found.group("xml")) if part is not None)
+        body = next(part for part in (found["body"], found["think"], found["mistral"], found["xml"]) if part is not None)
         for name, arguments, id in tag_calls(_unfenced(body)):
             builder.call(name, arguments, id, trained)
 
@@ -66,7 +69,9 @@ def tag_calls(body: str) -> list[tuple[Any, Any, Any]]:
     """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments")."""
     xml = _XML_CALL.findall(body)
     if xml:
-        return [(name, {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}, None) for name, inside in xml]
+        return [
+            (name, {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}, None) for name, inside in xml
+        ]
     glaive = _GLAIVE.match(body)
     if glaive:
         return [(glaive.group(1), _single_quoted(glaive.group(2)), None)]
@@ -190,7 +195,3 @@ def read_system(builder: Builder, text: str) -> None:
         builder.tools = tools
     builder.repairs += repairs
     builder.system(own)
-
-
-def call_of_text(text: str) -> tuple[Any, Any, Any]:
-    return call_of(read_literal(text)[0])

@@ -17,7 +17,9 @@ SAMPLE = {
             "index": 1,
             "role": "assistant",
             "text": "It is 3C.",
-            "apis": [{"request": {"api_name": "Weather", "parameters": {"city": "Oslo"}}, "response": {"c": 3}, "exception": None}],
+            "apis": [
+                {"request": {"api_name": "Weather", "parameters": {"city": "Oslo"}}, "response": {"c": 3}, "exception": None}
+            ],
         },
     ],
 }

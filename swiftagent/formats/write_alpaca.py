@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.escape import indent_keywords, parse_json_text, show, show_control_tokens
+from swiftagent.escape import hide_control_tokens, indent_keywords, parse_json_text, show, show_control_tokens
+from swiftagent.formats.turns import Step, turns_of, with_thinking
 from swiftagent.prompts import PromptStyle, split_prompt
 from swiftagent.react import NO_THOUGHT
 from swiftagent.react import render as render_spans
@@ -20,6 +21,8 @@ def render(
     trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto"
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The row, and what the format could not hold: it has no masks, so results are trained."""
+    if not trajectory.is_agentic:
+        return _render_chat(trajectory)
     system = ""
     pairs: list[list[str]] = []
     losses: list[str] = []
@@ -28,20 +31,54 @@ def render(
             losses += ["system-joined"] if system or pairs else []
             system = f"{system}\n\n{span.text}" if system else span.text
         elif span.role == "user":
-            if pairs and not pairs[-1][1]:
-                pairs[-1][0] += f"\n\n{span.text}"
-                losses.append("turns-joined")
-            else:
-                pairs.append([span.text, ""])
+            _ask(pairs, span.text, losses)
         else:
             losses += ["mask-lost"] if not span.trained and span.kind != "observation" else []
             pairs = pairs or [["", ""]]
             _append(pairs[-1], span)
     if any(type(event) is Observation for event in trajectory.events):
         losses.append("results-trained")
+    return _row(trajectory, system, pairs), tuple(losses)
+
+
+def _render_chat(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
+    system: list[str] = []
+    pairs: list[list[str]] = []
+    losses: list[str] = []
+    for turn in turns_of(trajectory.events):
+        match turn:
+            case System(text=text):
+                losses += ["system-joined"] if system or pairs else []
+                system.append(hide_control_tokens(text))
+            case Question(text=text):
+                _ask(pairs, hide_control_tokens(text), losses)
+            case Step():
+                losses += ["mask-lost"] if not turn.trained else []
+                pairs = pairs or [["", ""]]
+                losses += ["turns-joined"] if pairs[-1][1] else []
+                said = with_thinking(hide_control_tokens(turn.thought), hide_control_tokens(turn.text))
+                pairs[-1][1] += f"\n\n{said}" if pairs[-1][1] else said
+    return _row(trajectory, "\n\n".join(system), pairs), tuple(losses)
+
+
+def _ask(pairs: list[list[str]], text: str, losses: list[str]) -> None:
+    if pairs and not pairs[-1][1]:
+        pairs[-1][0] += f"\n\n{text}"
+        losses.append("turns-joined")
+    else:
+        pairs.append([text, ""])
+
+
+def _row(trajectory: Trajectory, system: str, pairs: list[list[str]]) -> dict[str, Any]:
     *history, (question, answer) = pairs or [["", ""]]
-    row = {"instruction": question, "input": "", "output": answer, "system": system, "history": history, "id": trajectory.id}
-    return row, tuple(losses)
+    return {
+        "instruction": question,
+        "input": "",
+        "output": answer,
+        "system": system,
+        "history": history,
+        "id": trajectory.id,
+    }
 
 
 def _append(pair: list[str], span: Span) -> None:

@@ -1,0 +1,99 @@
+"""List the formats that can be read and written, each with a sample row; or say what format a file has.
+
+swiftagent formats
+swiftagent formats openai
+swiftagent formats --of rows.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+from swiftagent.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="show this format's sample row whole")
+    parser.add_argument("--of", metavar="FILE", help="count the formats of a file's first rows")
+    parser.add_argument("--rows", type=int, default=1000, help="how many rows --of looks at (default 1000)")
+    parser.add_argument("--codes", action="store_true", help="list the codes of checks, repairs and reasons")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    shown: dict[str, Any] = _of(args.of, args.rows) if args.of else _codes() if args.codes else _formats(args.name)
+    if args.json:
+        print(json.dumps(shown, ensure_ascii=False))
+    elif args.name:
+        ((name, about),) = shown.items()
+        print(f"{name}: {about['about']}", file=sys.stderr)
+        print(json.dumps(about["sample"], ensure_ascii=False, indent=2))
+    else:
+        _table(args, shown)
+    return 0
+
+
+def _formats(name: str | None) -> dict[str, Any]:
+    from swiftagent.formats import FORMATS
+    from swiftagent.formats.writers import WRITABLE
+
+    if name is not None and name not in FORMATS:
+        raise ConfigError(f"no format {name!r}; there are {', '.join(FORMATS)}")
+    writable = {module: word for word, module in WRITABLE.items()}
+    shown = {}
+    for word, path in FORMATS.items():
+        if name in (None, word):
+            module = importlib.import_module(path)
+            to = "react" if word == "swiftagent" else writable.get(path, "")
+            shown[word] = {"about": module.ABOUT, "to": to, "sample": module.SAMPLE}
+    return shown
+
+
+def _codes() -> dict[str, Any]:
+    from swiftagent.wellformed import CODES, REASONS, REPAIRS
+
+    shown: dict[str, Any] = {}
+    for code, (about, default, allowed) in CODES.items():
+        shown[code] = {"about": about, "default": default, "on": "|".join(allowed)}
+    shown |= {code: {"about": about, "default": "reject", "on": ""} for code, about in REASONS.items()}
+    return shown | {code: {"about": about, "default": "repair", "on": ""} for code, about in REPAIRS.items()}
+
+
+def _of(path: str, rows: int) -> dict[str, Any]:
+    from itertools import islice
+
+    from swiftagent.convert import Ledger, Policy, read_trajectories
+    from swiftagent.formats.sources import read_rows
+
+    ledger = Ledger()
+    rejected: Counter[str] = Counter()
+    kept = read_trajectories(islice(read_rows(path), rows), Policy(), ledger, lambda reject: rejected.update([reject["code"]]))
+    for _ in kept:
+        pass
+    return {"formats": dict(ledger.formats), "rows": ledger.rows_in, "rejected": dict(rejected)}
+
+
+def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
+    from swiftagent.console import out, table
+
+    if args.of:
+        rows = [("format", *item) for item in shown["formats"].items()] + [
+            ("rejected", *item) for item in shown["rejected"].items()
+        ]
+        table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=out)
+    elif args.codes:
+        table(
+            "codes",
+            ["code", "default", "--on", "what it says"],
+            [(c, v["default"], v["on"], v["about"]) for c, v in shown.items()],
+            console=out,
+        )
+    else:
+        table(
+            "formats", ["--from", "--to", "what it is"], [(name, v["to"], v["about"]) for name, v in shown.items()], console=out
+        )
