@@ -162,6 +162,7 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
         "add_version": False,
         "check_model": False,  # else ms-swift asks the hub about local folders: 7 s offline, the run's settings online
         "strict": True,  # else rows that fail vanish
+        "logging_nan_inf_filter": False,  # else a loss of NaN is logged as the mean of the others
         "disable_tqdm": True,  # the log stays readable; metrics.jsonl has every figure
     }
     if "channel" in first:

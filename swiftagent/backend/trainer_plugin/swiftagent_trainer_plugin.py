@@ -168,7 +168,17 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
+def join_the_process_group_on_a_cpu() -> None:
+    """ZeRO-3 asks for the world's size while the model is loaded, and on a CPU nothing has joined the ranks by then."""
+    words = sys.argv
+    if "--deepspeed" in words and "--use_cpu" in words and "RANK" in os.environ:
+        import deepspeed
+
+        deepspeed.init_distributed(dist_backend="gloo")
+
+
 die_with_the_launcher()
+join_the_process_group_on_a_cpu()
 count_rows_that_are_too_long()
 refuse_code_from_the_model()
 callbacks_map["swiftagent"] = RunFolder
