@@ -66,7 +66,8 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     training = list(ask.training) if ask.training is not None else training_files(target.run)
     files = read_gold(data)
     seen = _seen(training, target, ask)
-    gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained)
+    # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are left out.
+    gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained or not ask.data)
     _tell(gold, files, ask)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
     log = _open_log(folder, models, gold, ask.prompt or files.prompt, ask)
