@@ -33,6 +33,7 @@ _CONTROL = re.compile(_BODY)
 _HIDDEN = re.compile(_BODY.replace(f"{JOINER}*", f"{JOINER}+"))
 _KEYWORD_LINE = re.compile(r"^( *)(?=(?:thought|action|action input|observation|final answer) *[:：])", re.I | re.M)
 _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I | re.M)
+_json = json.JSONEncoder(ensure_ascii=False).encode  # what json.dumps makes anew for each call
 
 
 def hide_control_tokens(text: str) -> str:
@@ -102,7 +103,7 @@ def json_text(value: Any) -> str:
     `<` of a control token is written `\\u003c`; one in square or curly brackets has no such spelling that readers of plain
     `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
-    text = json.dumps(value, ensure_ascii=False)
+    text = _json(value)
     if "<" not in text and "[" not in text and "{{" not in text and JOINER not in text:
         return text
     return _CONTROL.sub(_escaped_in_json, text)

@@ -45,21 +45,29 @@ _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
 
 def react_prompt(tools: tuple[Tool, ...], style: PromptStyle, language: str) -> str:
-    """The prompt that names the tools and shows the format, ending in "Begin!". Rows of one tool set share it."""
-    keys = tuple((tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False)) for tool in tools)
-    return _react_prompt(keys, style, language)
-
-
-@lru_cache(maxsize=4096)
-def _react_prompt(tools: tuple[tuple[str, str, str], ...], style: PromptStyle, language: str) -> str:
-    lines = []
-    for number, (name, description, parameters) in enumerate(tools, 1):
-        schema = json.loads(parameters)
-        shown = schema if style == "schema" else flat_parameters(schema)
-        about = f" {_write_description(description)}" if description else ""
-        lines.append(f"{number}. {_write_name(name)}:{about}{PARAMETERS}{json_text(shown)}")
-    names = ", ".join(hide_control_tokens(name) for name, _, _ in tools)
+    """The prompt that names the tools and shows the format, ending in "Begin!"."""
+    lines = [f"{number}. {_tool_line(tool, style)}" for number, tool in enumerate(tools, 1)]
+    names = ", ".join(hide_control_tokens(tool.name) for tool in tools)
     return HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
+
+
+_lines: dict[tuple[int, PromptStyle], tuple[Tool, str]] = {}
+_MOST_LINES = 16384
+
+
+def _tool_line(tool: Tool, style: PromptStyle) -> str:
+    """A tool as the prompt shows it. Remembered by the tool's identity: readers give rows of one tool the same object."""
+    key = (id(tool), style)
+    known = _lines.get(key)
+    if known is not None and known[0] is tool:
+        return known[1]
+    shown = tool.parameters if style == "schema" else flat_parameters(tool.parameters)
+    about = f" {_write_description(tool.description)}" if tool.description else ""
+    line = f"{_write_name(tool.name)}:{about}{PARAMETERS}{json_text(shown)}"
+    if len(_lines) >= _MOST_LINES:
+        _lines.clear()
+    _lines[key] = (tool, line)
+    return line
 
 
 def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ are. Rows without tools are plain chat.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -147,9 +148,15 @@ def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:
     return tuple(Tool(name) for name in names)
 
 
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
 @lru_cache(maxsize=256)
 def language_of(text: str) -> str:
     """zh where at least a fifth of the letters are Chinese, else en."""
     head = text[:400]
-    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in head)
-    return "zh" if chinese * 5 >= max(1, sum(letter.isalpha() for letter in head)) else "en"
+    if head.isascii():
+        return "en"
+    chinese = len(_CHINESE.findall(head))
+    return "zh" if chinese * 5 >= max(1, len(_LETTER.findall(head))) else "en"
