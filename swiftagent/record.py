@@ -125,8 +125,8 @@ def from_record(row: Record) -> Trajectory:
 
 def _read_step(text: str, trained: bool, calls: int) -> list[Event]:
     events: list[Event] = []
-    if text.startswith("Thought: "):
-        ends = [end for end in (text.find("\nAction: "), text.find("\n" + ANSWER_LABEL)) if end >= 0]
+    while text.startswith("Thought: "):  # a keyword at the start of a line of a thought is indented, so these are labels
+        ends = [end for end in map(text.find, ("\nThought: ", "\nAction: ", "\n" + ANSWER_LABEL)) if end >= 0]
         end = min(ends, default=len(text.removesuffix("\n")))
         thought = show(text[len("Thought: ") : end])
         text = text[end + 1 :]
