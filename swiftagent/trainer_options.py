@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Collection
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +57,36 @@ class Option(msgspec.Struct, frozen=True):
 
 @lru_cache
 def options() -> dict[str, Option]:
-    """Every option of the class, from the shipped table."""
-    table = json.loads((HERE / "trainer_options.json").read_text(encoding="utf-8"))
+    """Every option of the class: from the shipped table, or read live (10 s, once) where another ms-swift is installed."""
+    table = _shipped()
+    installed = _installed_version()
+    if installed and installed != table["ms_swift"]:
+        table = _read_live(installed) or table
     return {name: Option(tuple(o["kinds"]), tuple(o.get("choices", ()))) for name, o in table["options"].items()}
 
 
-@lru_cache
-def table_version() -> str:
-    """The ms-swift version that the table was made from."""
-    return str(json.loads((HERE / "trainer_options.json").read_text(encoding="utf-8"))["ms_swift"])
+def _shipped() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((HERE / "trainer_options.json").read_text(encoding="utf-8"))
+    return table
+
+
+def _installed_version() -> str:
+    try:
+        return version("ms-swift")
+    except PackageNotFoundError:
+        return ""
+
+
+def _read_live(installed: str) -> dict[str, Any] | None:
+    """The table of another version, made by a process of its own and kept for the next time; None where that fails."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swiftagent"
+    path = cache / f"trainer_options-{installed}.json"
+    if not path.is_file():
+        command = [sys.executable, "-m", "swiftagent.backend.option_table", str(path)]
+        if subprocess.run(command, capture_output=True).returncode or not path.is_file():
+            return None
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return table
 
 
 def unknown_key(name: str, known: Collection[str]) -> str:

@@ -38,6 +38,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     device: str  # "cpu" | "gpu"
     processes: int  # on this node
     nodes: int
+    node_rank: int
     batch: int  # sequences a process holds at once
     accumulation: int
     sequences_per_step: int
@@ -51,8 +52,11 @@ class _Draft(msgspec.Struct):
     warnings: list[str] = []
 
 
-def plan(config: Config, machine: Machine, folder: Path, *, as_configured: bool = False, resume: str = "") -> Plan:
+def plan(
+    config: Config, machine: Machine, folder: Path, *, as_configured: bool = False, resume: str = "", tokens_a_row: float = 0.0
+) -> Plan:
     """Plan the launch on this machine; `as_configured` plans for the GPUs the config names although they are not here.
+    `tokens_a_row`, where it was measured, keeps the sequences of a step when rows are packed.
 
     Raises ConfigError where several nodes are asked for and cannot be found.
     """
@@ -70,7 +74,8 @@ def plan(config: Config, machine: Machine, folder: Path, *, as_configured: bool 
         draft.warnings.append(f"gpus: {config.gpus} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
         draft.warnings.append("no GPU here; training on the CPU")
-    batch, accumulation, sequences = _batch(config, draft, processes * place.nodes)
+    packed = _rows_a_pack(draft, tokens_a_row)
+    batch, accumulation, sequences = _batch(config, draft, processes * place.nodes, packed)
     if gpus:
         _choose_checkpointing(config, machine, draft, batch, processes * place.nodes)
     options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
@@ -83,6 +88,7 @@ def plan(config: Config, machine: Machine, folder: Path, *, as_configured: bool 
         device="gpu" if gpus else "cpu",
         processes=processes,
         nodes=place.nodes,
+        node_rank=place.rank,
         batch=batch,
         accumulation=accumulation,
         sequences_per_step=sequences,
@@ -247,24 +253,41 @@ def _choose_checkpointing(config: Config, machine: Machine, draft: _Draft, batch
         draft.notes.append(f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without")
 
 
-def _batch(config: Config, draft: _Draft, processes: int) -> tuple[int, int, int]:
-    """Batch of one process, accumulation, and the sequences of one optimizer step that they make."""
+def _rows_a_pack(draft: _Draft, tokens_a_row: float) -> int:
+    """Sequences that one packed row holds; 1 without packing, or where the rows were not measured."""
+    length = draft.options.get("packing_length") or draft.options.get("max_length")
+    if not draft.options.get("packing"):
+        return 1
+    if not tokens_a_row or not length:
+        draft.warnings.append("train.packing: a step counts packs, not sequences; the preflight measures how many a pack holds")
+        return 1
+    rows = max(1, round(int(length) / tokens_a_row))
+    draft.notes.append(f"packing: about {rows} sequences of {tokens_a_row:.0f} tokens in each pack of {length}")
+    return rows
+
+
+def _batch(config: Config, draft: _Draft, processes: int, packed: int) -> tuple[int, int, int]:
+    """Batch of one process, accumulation, and the sequences of one optimizer step that they make.
+
+    A row of the batch holds `packed` sequences.
+    """
     options = draft.options
     replicas = max(1, processes // int(options.get("sequence_parallel_size", 1)))
     batch = int(options.get("per_device_train_batch_size", 1))
     given = options.get("gradient_accumulation_steps")
     if config.sequences_per_step is None and given:
-        return batch, int(given), batch * int(given) * replicas
-    wanted = config.sequences_per_step or DEFAULT_SEQUENCES
+        return batch, int(given), batch * int(given) * replicas * packed
+    asked = config.sequences_per_step or DEFAULT_SEQUENCES
+    wanted = max(1, round(asked / packed))
     if batch * replicas > wanted:
         smaller = max(1, wanted // replicas)
         draft.notes.append(f"batch {smaller} instead of {batch} a process: {wanted} sequences a step on {replicas} processes")
         batch = smaller
     accumulation = max(1, round(wanted / (batch * replicas)))
-    sequences = batch * accumulation * replicas
-    if sequences != wanted:
+    sequences = batch * accumulation * replicas * packed
+    if sequences != asked and packed == 1:
         draft.warnings.append(
-            f"sequences_per_step: {wanted} is no multiple of {batch} x {replicas} processes; {sequences} a step are used"
+            f"sequences_per_step: {asked} is no multiple of {batch} x {replicas} processes; {sequences} a step are used"
         )
     return batch, accumulation, sequences
 

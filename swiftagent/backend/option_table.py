@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import sys
 import types
 import typing
 from pathlib import Path
@@ -113,7 +114,11 @@ def build_models() -> dict[str, Any]:
     return {"names": names, "architectures": architectures, "types": types_, "thinking_templates": sorted(thinking)}
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) == 2:
+    target = Path(sys.argv[1])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(build_table()), encoding="utf-8")
+elif __name__ == "__main__":
     TABLE.write_text(json.dumps(build_table(), indent=1) + "\n", encoding="utf-8")
     MODELS.write_text(json.dumps(build_models(), indent=1) + "\n", encoding="utf-8")
     print(f"wrote {TABLE} and {MODELS}")

@@ -14,7 +14,7 @@ import msgspec
 from swiftagent.backend.launch import Plan, is_hub_id, local_files, model_shape, validation_files
 from swiftagent.backend.machine import GIB, Machine, trainer_entry
 from swiftagent.backend.measure import SAMPLE, Measured, measure
-from swiftagent.checks.advice import agent_template_problem, rate_advice, thinking_advice
+from swiftagent.checks.advice import agent_template_problem, rate_advice, thinking_advice, tied_advice
 from swiftagent.checks.data_files import FileFacts, missing_files, read_file
 from swiftagent.checks.effort import Effort, effort
 from swiftagent.checks.memory import GB, Estimate, estimate, largest_batch
@@ -40,6 +40,12 @@ class Report(msgspec.Struct):
     suggestion: str = ""
     effort: Effort | None = None
     seconds: float = 0.0
+
+    @property
+    def tokens_a_row(self) -> float:
+        """Mean of the measured rows; 0 where none were."""
+        channels = self.measured.channels.values() if self.measured else ()
+        return sum(channel.tokens for channel in channels) / max(1, sum(channel.rows for channel in channels))
 
 
 def examine(config: Config, machine: Machine, planned: Plan, level: str) -> Report:
@@ -178,6 +184,10 @@ def _advise(config: Config, planned: Plan, report: Report) -> None:
     thinking = thinking_advice(options, data.thinking)
     if thinking:
         report.warnings.append(f"{config.place('train.enable_thinking')}: {thinking}")
+    shape = model_shape(config.model)
+    tied = tied_advice(options, shape is not None and shape.tied)
+    if tied:
+        report.warnings.append(f"{config.place('train.target_modules')}: {tied}")
     agent = agent_template_problem(options, data.native)
     if agent:
         report.problems.append(f"{config.place('train.agent_template')}: {agent}")

@@ -123,6 +123,20 @@ def new_run(root: Path, name: str) -> Run:
     raise SetupError(f"{root}: cannot hold runs; choose another place with runs=FOLDER")
 
 
+def shared_run(root: Path, name: str, node_rank: int) -> Run:
+    """The one folder of a run on several machines. Only the first machine may make it, and it is not numbered: the machines
+    could not agree on a number. Raises SetupError where an earlier run lies there.
+    """
+    folder = root / name
+    if node_rank == 0 and (folder / "run.json").exists():
+        raise SetupError(f"{folder}: holds a run already; name=ANOTHER on every machine, or --resume {name}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{folder}: cannot be made: {error.strerror}; choose another place with runs=FOLDER") from None
+    return Run(folder)
+
+
 def next_name(root: Path, name: str) -> Path:
     """The folder that `new_run` would make; nothing is made."""
     number = 1

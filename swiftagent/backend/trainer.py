@@ -48,12 +48,12 @@ class Follower:
     def tick(self) -> None: ...
 
 
-def train(plan: Plan, run: Run, follower: Follower) -> Outcome:
+def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -> Outcome:
     """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at once."""
-    for leftover in ("loaded.json", "too_long.txt", "stop-requested"):
+    for leftover in () if plan.node_rank else ("loaded.json", "too_long.txt", "stop-requested"):
         (run.folder / leftover).unlink(missing_ok=True)
     try:
-        log = (run.folder / "log.txt").open("ab")
+        log = (run.folder / log_name).open("ab")
     except OSError as error:
         raise SetupError(f"{run.folder}: cannot be written: {error.strerror}; choose another place with runs=FOLDER") from None
     with log:
@@ -65,7 +65,7 @@ def train(plan: Plan, run: Run, follower: Follower) -> Outcome:
         return Outcome("done", 0)
     if asked:
         return Outcome("interrupted", code, "stopped on request", "stopped")
-    cause = find_cause(code, _tail(run.folder / "log.txt", start))
+    cause = find_cause(code, _tail(run.folder / log_name, start))
     return Outcome("interrupted" if cause.code == "signal" else "failed", code, cause.text, cause.code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import yaml
 from swiftagent import config as configs
 from swiftagent.backend import preflight
 from swiftagent.backend.data_copy import write_copies
-from swiftagent.backend.launch import Plan, is_hub_id, local_files, needs_copy, plan
+from swiftagent.backend.launch import Plan, is_hub_id, local_files, needs_copy, plan, validation_files
 from swiftagent.backend.loss_plot import draw
 from swiftagent.backend.machine import Machine, describe, look
-from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, next_name, now
+from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 from swiftagent.backend.trainer import Follower, Outcome, finish, train
 from swiftagent.checks.advice import trend_advice
 from swiftagent.config import Config
@@ -30,10 +31,11 @@ RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  #
 def start(config: Config, *, as_json: bool, quiet: bool) -> int:
     """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training fails."""
     machine = look()
-    name = config.name or Path(config.path).stem
-    _check(config, machine, plan(config, machine, next_name(Path(config.runs), name)), quiet=quiet)
-    run = new_run(Path(config.runs), name)
-    planned = plan(config, machine, run.folder)
+    root, name = Path(config.runs), config.name or Path(config.path).stem
+    draft = plan(config, machine, next_name(root, name))
+    report = _check(config, machine, draft, quiet=quiet)
+    run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
+    planned = plan(config, machine, run.folder, tokens_a_row=report.tokens_a_row)
     return _train(config, planned, run, as_json=as_json, quiet=quiet)
 
 
@@ -48,8 +50,8 @@ def resume(name: str, overrides: list[str], *, as_json: bool, quiet: bool) -> in
     if checkpoint is None and not quiet:
         warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
     machine = look()
-    planned = plan(config, machine, run.folder, resume=str(checkpoint or ""))
-    _check(config, machine, planned, quiet=quiet)
+    report = _check(config, machine, plan(config, machine, run.folder), quiet=quiet)
+    planned = plan(config, machine, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
     _forget_metrics_after(run, _step(checkpoint))
     if checkpoint and not quiet:
         say(f"resuming {run.folder} from step {_step(checkpoint)}")
@@ -63,7 +65,7 @@ def _newest_unfinished(root: str) -> Run:
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 
-def _check(config: Config, machine: Machine, planned: Plan, *, quiet: bool) -> None:
+def _check(config: Config, machine: Machine, planned: Plan, *, quiet: bool) -> preflight.Report:
     """Raises SetupError with every problem that the preflight found."""
     report = preflight.examine(config, machine, planned, config.preflight)
     if report.problems:
@@ -73,6 +75,7 @@ def _check(config: Config, machine: Machine, planned: Plan, *, quiet: bool) -> N
     if config.preflight != "off" and not quiet:
         for line in summary(report):
             say(line)
+    return report
 
 
 def summary(report: preflight.Report) -> list[str]:
@@ -90,6 +93,8 @@ def summary(report: preflight.Report) -> list[str]:
 
 
 def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: bool) -> int:
+    if planned.node_rank:
+        return _train_on_another_node(config, planned, run, quiet=quiet)
     _write_down(config, planned, run)
     if needs_copy(config):
         write_copies(config, run.folder)
@@ -104,6 +109,17 @@ def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: boo
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         draw(run.folder)
     return _tell(run, outcome, as_json=as_json)
+
+
+def _train_on_another_node(config: Config, planned: Plan, run: Run, *, quiet: bool) -> int:
+    """The first machine keeps the run's record; this one only trains, with a log of its own."""
+    log = f"log-node{planned.node_rank}.txt"
+    if not quiet:
+        say(f"run {run.folder}: node {planned.node_rank} of {planned.nodes}; log in {run.folder / log}")
+    outcome = train(planned, run, Follower(), log_name=log)
+    if outcome.state == "failed":
+        raise LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / log})")
+    return INTERRUPTED if outcome.state == "interrupted" else 0
 
 
 def _write_down(config: Config, planned: Plan, run: Run) -> None:
@@ -122,6 +138,7 @@ def _write_down(config: Config, planned: Plan, run: Run) -> None:
         command=planned.argv,
         environment=planned.env,
         versions=describe(),
+        data=_hashes(config),
         sequences_per_step=planned.sequences_per_step,
         device=planned.device,
         processes=planned.processes,
@@ -131,6 +148,21 @@ def _write_down(config: Config, planned: Plan, run: Run) -> None:
         checkpoint_last="",
         **identity(),
     )
+
+
+def _hashes(config: Config) -> dict[str, str]:
+    """SHA-256 of every data file, and of the manifest that `mix` wrote beside it."""
+    files = [*local_files(config.data), *local_files(validation_files(config))]
+    files += [path.with_name(f"{path.stem}.manifest.json") for path in local_files(config.data)]
+    found = {}
+    for path in files:
+        if path.is_file():
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            found[str(path)] = digest.hexdigest()
+    return found
 
 
 def _plain(config: Config) -> dict[str, Any]:

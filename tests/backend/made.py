@@ -9,8 +9,8 @@ from typing import Any
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def make_tiny_model(folder: Path) -> Path:
-    """A folder that ms-swift trains with `model_type: qwen2, template: qwen2_5`."""
+def make_tiny_model(folder: Path, **changes: Any) -> Path:
+    """A folder that ms-swift trains with `model_type: qwen2, template: qwen2_5`; `changes` are those of its config."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
 
@@ -23,19 +23,19 @@ def make_tiny_model(folder: Path) -> Path:
     )
     fast.save_pretrained(folder)
     set_seed(0)
-    config = Qwen2Config(
-        vocab_size=264,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=2048,
-        tie_word_embeddings=False,
-        eos_token_id=fast.convert_tokens_to_ids("<|im_end|>"),
-        pad_token_id=fast.convert_tokens_to_ids("<|endoftext|>"),
-    )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
+    config = {
+        "vocab_size": 264,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": False,
+        "eos_token_id": fast.convert_tokens_to_ids("<|im_end|>"),
+        "pad_token_id": fast.convert_tokens_to_ids("<|endoftext|>"),
+    }
+    Qwen2ForCausalLM(Qwen2Config(**{**config, **changes})).save_pretrained(folder)
     return folder
 
 
