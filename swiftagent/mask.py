@@ -6,15 +6,14 @@ are wrong is caught. `backend/labels.py` compares what is found here with the la
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from swiftagent.escape import has_control_token
 from swiftagent.prompts import split_prompt
 from swiftagent.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
-from swiftagent.record import Message, Record
+from swiftagent.record import Message
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
@@ -236,51 +235,6 @@ def malformed(row: object) -> str:
     return ""
 
 
-def check_record(row: Record, number: int, totals: Totals) -> None:
-    """Check one record without a model; counts characters. A faulty one adds its faults to `totals`."""
-    totals.rows += 1
-    problem = malformed(row)
-    name = str(row.get("id", "")) if isinstance(row, dict) else ""
-    if problem:
-        totals.fault(Fault(number, 0, "malformed", problem, name), "malformed")
-        return
-    messages = row["messages"]
-    for piece in pieces(messages):
-        length = piece.end - piece.start
-        count = totals.tokens[piece.kind]
-        count[0] += length
-        count[1] += length * piece.marked
-        if piece.trained != piece.marked:
-            for_fault = messages[piece.message]["content"][piece.start : piece.end]
-            code = "lost" if piece.trained else "leak"
-            totals.fault(Fault(number, piece.message, code, describe(code, piece.kind, for_fault), name), _COUNT_OF[code], length)
-    for span, message in enumerate(messages):
-        if has_control_token(own_text(message)):
-            totals.fault(
-                Fault(number, span, "control", describe("control", message["role"], message["content"]), name), "control"
-            )
-    for span in ends_open(messages):
-        totals.fault(
-            Fault(number, span, "ends_open", "the row ends on something masked: its end token would be trained", name),
-            "ends_open",
-        )
-
-
-def own_text(message: Message) -> str:
-    """The content without the reasoning markup that we write ourselves, which is no data."""
-    text: str = message["content"]
-    if message["role"] == "assistant" and text.startswith(THINK_OPEN):
-        return text[len(THINK_OPEN) :].replace(THINK_CLOSE, "", 1)
-    return text
-
-
-def ends_open(messages: list[Message]) -> Iterable[int]:
-    """The last message, where the row ends on something masked."""
-    last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n]["content"]), 0)
-    return [last] if messages[last]["role"] != "assistant" or not is_trained(messages[last]) else []
-
-
-_COUNT_OF = {"leak": "leaks", "lost": "lost"}
 _SENTENCES = {
     "leak": "{kind} in the loss: {text}",
     "lost": "{kind} not in the loss: {text}",

@@ -6,7 +6,8 @@ from copy import deepcopy
 
 from hypothesis import given, settings
 
-from swiftagent.mask import Totals, check_record, pieces, served
+from swiftagent.mask import Totals, pieces, served
+from swiftagent.mask_check import check_record
 from swiftagent.record import Record, to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, Thought, Tool, Trajectory
 from tests.strategies import trajectories

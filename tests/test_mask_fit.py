@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swiftagent.mask import Totals, check_record
+from swiftagent.mask import Totals
+from swiftagent.mask_check import check_record
 from swiftagent.mask_fit import Fit, fit, shorten
 from swiftagent.record import Message, Record, from_record, to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory

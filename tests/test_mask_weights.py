@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swiftagent.mask import Totals, check_record
+from swiftagent.mask import Totals
+from swiftagent.mask_check import check_record
 from swiftagent.mask_weights import Weights, normalised, train_only, weigh
 from swiftagent.record import Record, to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, Thought, Tool, Trajectory

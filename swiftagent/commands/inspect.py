@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent.errors import CheckError, ConfigError
-from swiftagent.mask import COUNTS, Totals, check_record
+from swiftagent.mask import COUNTS, Totals
+from swiftagent.mask_check import check_record
 from swiftagent.mask_view import FLAGS, ShownRow, as_json, legend, read_records, share, shown_without_model, styled, wanted
 
 if TYPE_CHECKING:
