@@ -33,14 +33,26 @@ _CONTROL = re.compile(_BODY)
 _HIDDEN = re.compile(_BODY.replace(f"{JOINER}*", f"{JOINER}+"))
 _KEYWORD_LINE = re.compile(r"^( *)(?=(?:thought|action|action input|observation|final answer) *[:：])", re.I | re.M)
 _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I | re.M)
+# Quick looks at a text, so that most texts cost no more than them: where nothing is found nothing is to be hidden.
+_ANGLE = re.compile(r"<[|｜/a-zS]")
+_SQUARE = re.compile(r"\[[/A-Zgsc]")
+_PERHAPS_KEYWORD = re.compile(r"\n *[tTaAoOfF]")
+_FIRST_LETTERS = frozenset("tTaAoOfF")
 _json = json.JSONEncoder(ensure_ascii=False).encode  # what json.dumps makes anew for each call
 
 
 def hide_control_tokens(text: str) -> str:
     """Make every control token of the table an ordinary text; `show_control_tokens` undoes it exactly."""
-    if "<" not in text and "[" not in text and "{{" not in text and JOINER not in text:
-        return text
-    return _CONTROL.sub(_joined, text)
+    return _CONTROL.sub(_joined, text) if _perhaps_control(text) else text
+
+
+def _perhaps_control(text: str) -> bool:
+    return (
+        ("<" in text and _ANGLE.search(text) is not None)
+        or ("[" in text and _SQUARE.search(text) is not None)
+        or "{{" in text
+        or JOINER in text
+    )
 
 
 def show_control_tokens(text: str) -> str:
@@ -76,8 +88,7 @@ def has_control_token(text: str) -> bool:
 
 def indent_keywords(text: str) -> str:
     """Indent each line that starts with a ReAct keyword, so that it is no keyword; `dedent_keywords` undoes it exactly."""
-    low = text.lower()
-    if "action" in low or "thought" in low or "observation" in low or "final answer" in low:
+    if _PERHAPS_KEYWORD.search(text) or text.lstrip(" ")[:1] in _FIRST_LETTERS:
         return _KEYWORD_LINE.sub(r"\1 ", text)
     return text
 
@@ -104,9 +115,7 @@ def json_text(value: Any) -> str:
     `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
     text = _json(value)
-    if "<" not in text and "[" not in text and "{{" not in text and JOINER not in text:
-        return text
-    return _CONTROL.sub(_escaped_in_json, text)
+    return _CONTROL.sub(_escaped_in_json, text) if _perhaps_control(text) else text
 
 
 def parse_json_text(text: str) -> Any:
