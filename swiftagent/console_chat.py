@@ -22,6 +22,7 @@ LOOKS = {
     "final answer": ("■", "bold green", "bold"),
 }
 _LABEL = re.compile(r"(thought|action input|action|observation|final answer) *[:：] ?", re.I)
+_THINK_TAG = re.compile(r"\s*<(/?)think>")
 _COULD_BE_LABEL = 16  # characters of a line's start that are held back until it is clear whether it is a label
 _LONGEST_SHOWN = 2_000
 
@@ -51,8 +52,12 @@ class Terminal(Listener):
         else:
             self._line += part
             label = _LABEL.match(self._line)
-            if label:
+            if label and (label.group().endswith(" ") or len(self._line) > label.end()):
                 self._show_label(label)
+            elif tag := _THINK_TAG.match(self._line):
+                self._line = self._line[tag.end() :]
+                self._style, self._silent = ("dim italic", not self.think) if tag.group(1) == "" else ("", False)
+                self._flush()
             elif "\n" in self._line or len(self._line) > _COULD_BE_LABEL:
                 self._flush()
         if part.endswith("\n"):

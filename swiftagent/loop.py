@@ -172,6 +172,8 @@ def run_turn(
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
             return (yield from _answered(turn, step.thought, step.answer, cut))
         yield from _run_calls(before, turn, step, written, seen)
+        if turn.stopped_by == "interrupt":
+            return turn
         reason = _limit(turn, limits, seen, step, written) or ("empty" if thoughts > 1 else "")
         if reason:
             return (yield from _ask_for_the_answer(before, turn, limits, protocol, reason))
@@ -238,6 +240,9 @@ def _run_calls(
             StepTrace(step.thought if number == 0 else "", call.tool, call.arguments, result.text, result.error or None)
         )
         yield Noted(turn.events[-1], result.error)
+        if result.interrupted:
+            turn.stopped_by = "interrupt"
+            return
 
 
 def _what_is_wrong(call: Call, tools: tuple[Tool, ...], problem: str, cut: bool) -> str:

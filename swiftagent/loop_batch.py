@@ -102,9 +102,13 @@ def run_batch(
             done_row(asked, turns)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        for row, line in _lines(source):
-            if row not in done:
-                pool.submit(one, row, line)
+        try:
+            waiting = [pool.submit(one, row, line) for row, line in _lines(source) if row not in done]
+            for future in waiting:
+                future.result()
+        except BaseException:  # Ctrl-C: what runs is finished, what waits is left for the next time
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if fatal:
         raise fatal[0]
     return counts

@@ -150,4 +150,5 @@ def _call(runtime: Runtime, call: Call) -> ToolResult:
             spec = next((tool for tool in runtime.toolbox.specs if tool.name == call.tool), None)
             return ToolResult(runtime.ask(call, spec), "", 0.0)
     except KeyboardInterrupt:
-        return ToolResult("Error: interrupted by the user", "interrupted by the user", time.monotonic() - started)
+        error = "interrupted by the user"
+        return ToolResult(f"Error: {error}", error, time.monotonic() - started, interrupted=True)

@@ -78,11 +78,12 @@ class NoCode(ToolError):
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """A result as the model sees it. error: what failed, "" where nothing did."""
+    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: a person stopped the call."""
 
     text: str
     error: str = ""
     seconds: float = 0.0
+    interrupted: bool = False
 
 
 class LoadedTool(msgspec.Struct, frozen=True):
