@@ -37,19 +37,33 @@ def read_trajectories(
 
 def recognise(row: Any) -> str:
     """The name of the format that a raw row has. Raises RowError("unknown-format" or "not-training-data")."""
-    for name, module in _formats():
-        if module.looks_like(row):
-            return name
+    return _recognised(row)[0]
+
+
+def _recognised(row: Any) -> tuple[str, ModuleType]:
+    shape = tuple(row) if type(row) is dict else type(row)
+    candidates = _by_shape.get(shape)
+    if candidates is None:
+        candidates = _candidates(row)
+        if len(_by_shape) < 4096:  # files whose rows all have keys of their own are not remembered without end
+            _by_shape[shape] = candidates
+    for found in candidates:
+        if found[1].looks_like(row):
+            return found
     raise _unknown(row)
 
 
 _modules: list[tuple[str, ModuleType]] = []
+_by_shape: dict[Any, list[tuple[str, ModuleType]]] = {}
 
 
-def _formats() -> list[tuple[str, ModuleType]]:
+def _candidates(row: Any) -> list[tuple[str, ModuleType]]:
+    """The formats that a row of these keys can have, in the order of the table."""
     if not _modules:
         _modules.extend((name, importlib.import_module(path)) for name, path in FORMATS.items())
-    return _modules
+    if type(row) is not dict:
+        return _modules
+    return [found for found in _modules if not hasattr(found[1], "KEYS") or not found[1].KEYS.isdisjoint(row)]
 
 
 def _unknown(row: Any) -> RowError:
@@ -123,7 +137,7 @@ class _Reader:
                 yield trained
 
     def _parse(self, value: Any) -> Any:
-        name, module = self.fixed or self._recognised(value)
+        name, module = self.fixed or _recognised(value)
         self.ledger.formats[name] += 1
         return module.parse(value)
 
@@ -133,12 +147,6 @@ class _Reader:
             parsed = self._parse(value)
             pieces += parsed if isinstance(parsed, list) else [parsed]
         return join_turns(pieces)
-
-    def _recognised(self, value: Any) -> tuple[str, ModuleType]:
-        for found in _formats():
-            if found[1].looks_like(value):
-                return found
-        raise _unknown(value)
 
     def _check(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory | None:
         notes = piece.repairs + row.repairs

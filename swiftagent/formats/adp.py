@@ -13,6 +13,7 @@ from swiftagent.formats.view import tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "ADP standard trajectories: text_observation, message_action, api_action, code_action, web_observation"
+KEYS = frozenset(("content",))
 SAMPLE = {
     "id": "1",
     "content": [

@@ -28,11 +28,7 @@ _OUTPUT = "The output of the OS:"
 
 
 def looks_like(row: Any) -> bool:
-    view = view_of(row)
-    if not view.style or view.calls:
-        return False
-    texts = [message.get("content", message.get("value")) for message in view.messages if isinstance(message, dict)]
-    return any(isinstance(text, str) and text.startswith("Think:") and "\nAct:" in text for text in texts)
+    return view_of(row).format == "agent-instruct"
 
 
 def parse(row: Any) -> Trajectory:

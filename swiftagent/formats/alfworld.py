@@ -14,6 +14,8 @@ SAMPLE = {
 }
 _KEYS = ("text", "trajectory", "prompt", "content", "output", "input", "example", "instruction")
 
+KEYS = frozenset(_KEYS)
+
 
 def looks_like(row: Any) -> bool:
     return _text_of(row) is not None

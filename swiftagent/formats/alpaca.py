@@ -17,6 +17,8 @@ _QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "hu
 _ANSWERS = ("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "Answer", "solution", "text_output")
 _REASONING = ("reasoning", "reasoning_content", "thinking", "Complex_CoT", "cot")
 
+KEYS = frozenset(_QUESTIONS)
+
 
 def looks_like(row: Any) -> bool:
     return pairs_of(row) is not None

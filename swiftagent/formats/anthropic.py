@@ -24,11 +24,10 @@ SAMPLE = {
     ],
     "tools": [{"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}],
 }
-_OWN = frozenset(("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result"))
 
 
 def looks_like(row: Any) -> bool:
-    return not _OWN.isdisjoint(view_of(row).blocks)
+    return view_of(row).format == "anthropic"
 
 
 def parse(row: Any) -> Trajectory:

@@ -10,6 +10,7 @@ from swiftagent.formats.calls import call_of
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "API-Bank dialogues: a line is a turn of User, AI or API, a file is one row"
+KEYS = frozenset[str]()
 SAMPLE = [
     {"role": "User", "text": "Oslo?"},
     {"role": "API", "api_name": "Weather", "param_dict": {"city": "Oslo"}, "result": {"output": "3C", "exception": None}},

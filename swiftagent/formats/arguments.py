@@ -38,6 +38,11 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
         fenced = _FENCE.match(text)
         if fenced:
             text = fenced.group(1).strip()
+    if text[1:2] == "'" and '"' not in text and "\\" not in text:  # a Python literal, far quicker so than by its own parser
+        try:
+            return decode(text.replace("'", '"')), ("python-repr",)
+        except (ValueError, UnicodeError):
+            return _read_other(text)
     try:
         value = decode(text)
     except (ValueError, UnicodeError):
@@ -85,6 +90,11 @@ def _unwrap(value: Any, text: str) -> tuple[Any, Repairs]:
 def _read_other(text: str) -> tuple[Any, Repairs]:
     if text[0] not in "{[":
         return {"input": without_surrogates(text)}, ("text-arguments",)
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+        return json.loads(text[:end]), ("trailing-text",)
+    except (ValueError, RecursionError):
+        pass
     try:
         return read_literal(text)
     except RowError as error:

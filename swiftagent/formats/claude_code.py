@@ -11,6 +11,7 @@ from swiftagent.formats.messages import read_message, say_plainly
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "Claude Code transcript lines {type, message, sessionId}: the lines of a session become one row"
+KEYS = frozenset[str]()
 SAMPLE = [
     {"type": "user", "sessionId": "s", "message": {"role": "user", "content": "Make hello.py"}},
     {

@@ -31,6 +31,8 @@ _ASKED = ("user", "question", "input", "human", "query", "prompt", "instruction"
 _ANSWERED = ("assistant", "answer", "output", "gpt", "response", "completion", "bot", "assistant_message", "reply")
 _THOUGHT = ("thinking", "reasoning", "thought", "reasoning_content", "think")
 
+KEYS = frozenset(_KEYS)
+
 
 def looks_like(row: Any) -> bool:
     return type(row) is dict and _pairs(row) is not None

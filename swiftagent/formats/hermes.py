@@ -27,8 +27,7 @@ _RESPONSE = re.compile(r"<tool_response>\s*(.*?)\s*</tool_response>", re.S)
 
 
 def looks_like(row: Any) -> bool:
-    view = view_of(row)
-    return bool(view.tag) and not view.calls
+    return view_of(row).format == "hermes"
 
 
 def parse(row: Any) -> Trajectory:

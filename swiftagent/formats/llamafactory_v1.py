@@ -28,7 +28,7 @@ SAMPLE = {
 
 
 def looks_like(row: Any) -> bool:
-    return "*value" in view_of(row).blocks
+    return view_of(row).format == "llamafactory-v1"
 
 
 def parse(row: Any) -> Trajectory:

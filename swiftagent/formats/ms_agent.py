@@ -32,8 +32,7 @@ SAMPLE = {
 
 
 def looks_like(row: Any) -> bool:
-    view = view_of(row)
-    return view.prompt and bool(view.style) and not view.calls
+    return view_of(row).format == "ms-agent"
 
 
 def parse(row: Any) -> Trajectory:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import read_messages
 from swiftagent.formats.view import tools_field, view_of
-from swiftagent.trajectory import Trajectory
+from swiftagent.trajectory import Answer, Event, Question, System, Trajectory
 
 ABOUT = (
     "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under conversations or traj"
@@ -40,7 +41,7 @@ SAMPLE = {
 
 
 def looks_like(row: Any) -> bool:
-    return view_of(row).style == "role"
+    return view_of(row).format == "openai"
 
 
 def parse(row: Any) -> Trajectory:
@@ -51,6 +52,8 @@ def parse_turns(row: Any) -> Trajectory:
     """Any row that holds a list of turns."""
     view = view_of(row)
     tools, repairs = read_tools(tools_field(row))
+    if view.plain is not None and not tools and not repairs and (view.key == "" or "system" not in row):
+        return _plain_chat(view.plain, view.repairs, row)
     builder = Builder(tools, view.repairs + repairs if view.repairs or repairs else ())
     if view.key != "" and type(row) is dict:
         system = row.get("system")
@@ -58,3 +61,13 @@ def parse_turns(row: Any) -> Trajectory:
             read_messages(builder, [{"role": "system", "content": system}])
     read_messages(builder, view.messages)
     return builder.build(row.get("id") if type(row) is dict else "")
+
+
+def _plain_chat(turns: list[tuple[str, str]], repairs: tuple[str, ...], row: Any) -> Trajectory:
+    """What the builder makes of plain turns, without its ways for calls."""
+    events = tuple([_PLAIN[kind](text) for kind, text in turns])
+    name = row.get("id", "") if type(row) is dict else ""
+    return Trajectory(events, (), name if type(name) is str else "" if name is None else str(name), "", "agent", repairs)
+
+
+_PLAIN: dict[str, Callable[[str], Event]] = {"user": Question, "assistant": Answer, "system": System}

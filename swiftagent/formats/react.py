@@ -22,7 +22,7 @@ SAMPLE = {
 def looks_like(row: Any) -> bool:
     view = view_of(row)
     if view.style:
-        return view.react and not view.calls
+        return view.format == "react"
     pairs = alpaca.pairs_of(row)
     return pairs is not None and is_react(pairs[-1][1])
 

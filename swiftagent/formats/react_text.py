@@ -18,6 +18,19 @@ _LABEL = re.compile(
     r"\n(?:(Thought|Action Input|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
     r"|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION)(?: ?\d{1,3})?[:：])"
 )
+_LABELS = {
+    spelling: kind
+    for kind, words in {
+        "thought": ("thought",),
+        "action": ("action",),
+        "input": ("action input", "action_input", "actioninput"),
+        "observation": ("observation",),
+        "answer": ("final answer",),
+    }.items()
+    for word in words
+    for spelling in (word, word.capitalize(), word.title(), word.upper(), "Action_Input", "ActionInput")
+    if spelling.lower() == word
+}
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
 _FINISH = frozenset(("finish", "final_answer", "answer"))
 _HEAD = re.compile(
@@ -147,35 +160,35 @@ def _about(block: str, name: str) -> str:
 def read_react_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
     """Add the events of one assistant text. Text with no label is a plain answer."""
     padded = "\n" + text
-    found = _LABEL.search(padded)
-    if found is None:
+    labels = list(_LABEL.finditer(padded))
+    if not labels:
         builder.say(text, calls_follow, trained)
         return
-    lead = padded[: found.start()].strip()
+    lead = padded[: labels[0].start()].strip()
     if lead:
         builder.say(lead, True, trained)
     action: str | None = None
-    while found is not None:
-        label, start = found.group(1).lower(), found.end()
-        following = None if label == "final answer" else _LABEL.search(padded, start)
-        body = padded[start : following.start() if following is not None else len(padded)]
-        if action is not None and label not in ("action input", "action_input", "actioninput"):
-            _text_action(builder, action, label == "final answer", trained)
+    for place, found in enumerate(labels, 1):
+        label, start = _LABELS.get(found.group(1), ""), found.end()
+        last = label == "answer" or place == len(labels)
+        body = padded[start:] if last else padded[start : labels[place].start()]
+        if action is not None and label != "input":
+            _text_action(builder, action, label == "answer", trained)
             action = None
         if label == "thought":
             builder.thought(body.strip(), trained=trained)
         elif label == "action":
             action = body.strip()
         elif label == "observation":
-            _observation(builder, body, following is None)
-        elif label == "final answer":
+            _observation(builder, body, last)
+        elif label == "answer":
             builder.answer(body.strip(), trained)
+            break
         elif action is not None:
             _call(builder, action, body, trained)
             action = None
         else:
             builder.repairs.append("input-without-action")
-        found = following
     if action is not None:
         _text_action(builder, action, False, trained)
 

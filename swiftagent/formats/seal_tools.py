@@ -11,6 +11,7 @@ from swiftagent.formats.view import tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "Seal-Tools: {query, calling: [{api, parameters, responses}]}; a later call may name an earlier one's result, API_call_0"
+KEYS = frozenset(("calling",))
 SAMPLE = {
     "id": "1",
     "query": "Oslo?",

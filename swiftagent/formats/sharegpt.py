@@ -22,7 +22,7 @@ SAMPLE = {
 
 
 def looks_like(row: Any) -> bool:
-    return view_of(row).style == "from"
+    return view_of(row).format == "sharegpt"
 
 
 def parse(row: Any) -> Trajectory:

@@ -21,8 +21,7 @@ SAMPLE = {
 
 
 def looks_like(row: Any) -> bool:
-    view = view_of(row)
-    return view.style == "role" and not view.roles.isdisjoint(("tool_call", "tool_response"))
+    return view_of(row).format == "swift"
 
 
 def parse(row: Any) -> Trajectory:

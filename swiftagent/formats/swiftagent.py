@@ -8,6 +8,7 @@ from swiftagent.record import from_record, is_record
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "the training record that `mix` and `convert` write"
+KEYS = frozenset(("channel",))
 SAMPLE = {
     "messages": [
         {"role": "user", "content": "Hello", "loss": False},

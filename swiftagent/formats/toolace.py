@@ -26,8 +26,7 @@ SAMPLE = {
 
 
 def looks_like(row: Any) -> bool:
-    view = view_of(row)
-    return view.brackets and not view.calls
+    return view_of(row).format == "toolace"
 
 
 def speak(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:

@@ -12,6 +12,7 @@ from swiftagent.formats.dialect import as_schema
 from swiftagent.trajectory import Tool, Trajectory
 
 ABOUT = "ToolAlpaca: an API with Instances (intermediate_steps) or Instructions and Golden_Answers; a row becomes many"
+KEYS = frozenset(("Function_Description",))
 SAMPLE = {
     "Name": "Weather",
     "Function_Description": {"weather": 'tells the weather\nParameters: {"city": "Required. string. A city."}\nOutput: text'},

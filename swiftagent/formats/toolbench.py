@@ -14,6 +14,7 @@ from swiftagent.formats.messages import read_messages
 from swiftagent.trajectory import Answer, Call, Event, Trajectory
 
 ABOUT = "ToolBench answers: answer_generation.train_messages with function_call; Finish(give_answer) is the answer"
+KEYS = frozenset(("answer_generation",))
 SAMPLE = {
     "win": True,
     "answer_generation": {

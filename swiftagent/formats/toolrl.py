@@ -16,6 +16,7 @@ from swiftagent.trajectory import Tool, Trajectory
 ABOUT = (
     "ToolRL: instruction with **Available Tools**, input with <user>/<obs> history, output with <think>/<tool_call>/<response>"
 )
+KEYS = frozenset(("instruction",))
 SAMPLE = {
     "instruction": "You are helpful.\n\n**Available Tools**\nIn your response, you can use the following tools:\n1. Name: weather\n"
     'Description: tells the weather\nParameters: {"city": {"description": "a city", "type": "string"}}\n\n**Steps for Each Turn**\n...',

@@ -9,6 +9,7 @@ from swiftagent.formats.calls import call_of
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "ToolTalk: conversation of {role, text, apis: [{request, response, exception}]}"
+KEYS = frozenset(("conversation",))
 SAMPLE = {
     "name": "1",
     "conversation": [

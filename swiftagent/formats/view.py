@@ -34,31 +34,60 @@ TOOL_KEYS = (
     "tool_schemas",
     "available_functions",
 )
+_ANTHROPIC = frozenset(("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result"))
 _TAGS = ("<tool_call>", "<functioncall>", "<|startofthink|>", "<tool_response>", "<function=", "<function_call>", "[TOOL_CALLS]")
 
 
 class View:
-    """What a row of turns looks like. `style`: the key of the role: role or from. `key`: where the turns stand."""
+    """What a row of turns looks like: `style` is the key of the role (role or from), `key` where the turns stand.
 
-    __slots__ = ("row", "key", "messages", "style", "roles", "react", "prompt", "tag", "blocks", "calls", "repairs", "brackets")
+    `format` is the name of the message format, "" where the row holds no turns. `plain` are the turns as (kind, text) where
+    they are nothing but text with a known role and no sign of calls or reasoning; else None.
+    """
+
+    __slots__ = ("row", "key", "messages", "style", "roles", "react", "prompt", "tag", "blocks", "calls", "repairs", "brackets", "acts", "plain")  # fmt: skip
 
     def __init__(self, row: Any) -> None:
         self.row = row
-        self.key = ""
+        self.key = self.style = self.tag = ""
         self.messages: list[Any] = []
-        self.style = ""
         self.roles: set[str] = set()
-        self.react = False
-        self.prompt = False
-        self.tag = ""
+        self.react = self.prompt = self.calls = self.brackets = self.acts = False
         self.blocks: set[str] = set()
-        self.calls = False
-        self.brackets = False
         self.repairs: tuple[str, ...] = ()
+        self.plain: list[tuple[str, str]] | None = None
         if type(row) is dict:
             self._find(row)
         elif isinstance(row, list):
             self._look(row)
+
+    @property
+    def format(self) -> str:
+        """The name in the formats table."""
+        if not self.style:
+            return ""
+        if self.plain is not None:
+            return "openai" if self.style == "role" else "sharegpt"
+        if not self.calls:
+            for name, is_it in (
+                ("ms-agent", self.prompt),
+                ("agent-instruct", self.acts),
+                ("react", self.react),
+                ("toolace", self.brackets),
+                ("hermes", bool(self.tag)),
+            ):
+                if is_it:
+                    return name
+        return self._format_of_structure()
+
+    def _format_of_structure(self) -> str:
+        if not _ANTHROPIC.isdisjoint(self.blocks):
+            return "anthropic"
+        if "*value" in self.blocks:
+            return "llamafactory-v1"
+        if self.style == "role":
+            return "openai" if self.roles.isdisjoint(("tool_call", "tool_response")) else "swift"
+        return "sharegpt"
 
     def _find(self, row: dict[str, Any]) -> None:
         for key in MESSAGE_KEYS:
@@ -89,9 +118,34 @@ class View:
         else:
             return
         self.messages = messages
+        self.plain = self._look_plainly(messages)
+        if self.plain is None:
+            for message in messages:
+                if type(message) is dict:
+                    self._look_at(message)
+
+    def _look_plainly(self, messages: list[Any]) -> list[tuple[str, str]] | None:
+        """The turns of plain chat in one pass; None at the first sign of anything else, even where it proves to be nothing."""
+        role_key = self.style
+        text_key = "content" if role_key == "role" else "value"
+        turns = []
         for message in messages:
-            if type(message) is dict:
-                self._look_at(message)
+            if type(message) is not dict or len(message) != 2:
+                return None
+            role, text = message.get(role_key), message.get(text_key)
+            if type(role) is not str or type(text) is not str or not text:
+                return None
+            kind = ROLES.get(role)
+            if kind == "assistant":
+                if text[0] in "[{`" or "<" in text or "ction" in text or "Act:" in text or "[T" in text:
+                    return None
+            elif kind == "user":
+                if "following" in text or "以下" in text or "<tool_response>" in text:
+                    return None
+            elif kind != "system" or "<" in text or "following" in text or "以下" in text:
+                return None
+            turns.append((kind, text))
+        return turns
 
     def _look_at(self, message: dict[str, Any]) -> None:
         role = message.get(self.style)
@@ -101,20 +155,28 @@ class View:
         if type(text) is str:
             kind = ROLES.get(role) if type(role) is str else None
             if kind == "assistant":
-                if not self.react and "ction" in text and is_react(text):
-                    self.react = True
-                if text[:1] == "[" and not self.brackets:
-                    self.brackets = looks_like_calls(text)
-                if not self.tag and ("<" in text or "[T" in text):
-                    self.tag = next((tag for tag in _TAGS if tag in text), "")
-            elif not self.prompt and kind is not None and "following" in text or kind == "system":
-                self.prompt = self.prompt or read_prompt(text) is not None
+                self._look_at_answer(text)
+            elif kind is not None and not self.prompt and (kind == "system" or "following" in text or "以下" in text):
+                self.prompt = read_prompt(text) is not None
+                self.brackets = self.brackets or "functions in JSON format that you can invoke" in text
         elif type(text) is list:
             self.blocks.update(str(block.get("type")) for block in text if isinstance(block, dict))
             if any(isinstance(block, dict) and "value" in block for block in text):
                 self.blocks.add("*value")
         if message.get("tool_calls") or message.get("function_call"):
             self.calls = True
+
+    def _look_at_answer(self, text: str) -> None:
+        if self.prompt:
+            return
+        if not self.react and "ction" in text and is_react(text):
+            self.react = True
+        if text[:1] == "[" and not self.brackets:
+            self.brackets = looks_like_calls(text)
+        if not self.tag and ("<" in text or "[T" in text):
+            self.tag = next((tag for tag in _TAGS if tag in text), "")
+        if "\nAct:" in text and text.startswith("Think:"):
+            self.acts = True
 
 
 _last: list[View] = []

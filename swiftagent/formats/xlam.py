@@ -12,6 +12,7 @@ from swiftagent.formats.messages import read_message, say_plainly
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "xLAM / APIGen / Hammer: {query, tools, answers} with JSON strings or objects; the answers are calls"
+KEYS = frozenset(("query",))
 SAMPLE = {
     "query": "Oslo?",
     "tools": '[{"name": "weather", "description": "", "parameters": {"city": {"type": "str", "description": "a city"}}}]',
