@@ -80,6 +80,10 @@ def with_interval(metric: str, found: Mapping[str, Any] | None) -> str:
     return f"{shown(metric, found['value'])} ({shown(metric, found['low'])}–{shown(metric, found['high'])})"
 
 
+def without_interval(metric: str, found: Mapping[str, Any] | None) -> str:
+    return shown(metric, found["value"] if found else None)
+
+
 def with_difference(metric: str, found: Mapping[str, Any] | None) -> str:
     """ "+4.2 (+1.0 to +7.9)"."""
     if not found or found["value"] is None:

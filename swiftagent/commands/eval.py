@@ -20,6 +20,8 @@ from typing import Any
 
 from swiftagent.errors import ConfigError, GateError
 
+WIDE = 110  # columns of a terminal that holds the intervals of both models too
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="RUN", help="a run (default: the newest), or `compare RUN RUN...`")
@@ -130,7 +132,7 @@ def _rules(config: str | None) -> Any:
 
 def _show(args: argparse.Namespace, outcome: Any) -> None:
     from swiftagent import console
-    from swiftagent.report import gate_lines, headline, markdown, sentence, with_difference, with_interval
+    from swiftagent.report import gate_lines, headline, markdown, sentence, with_difference, with_interval, without_interval
 
     if args.json:
         print(json.dumps(outcome.summary, ensure_ascii=False))
@@ -139,15 +141,19 @@ def _show(args: argparse.Namespace, outcome: Any) -> None:
     if args.quiet:
         return
     to = console.err if args.json or args.markdown else console.out
-    rows = [
-        [row.metric, with_interval(row.metric, row.base), with_interval(row.metric, row.tuned)]
-        + [with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
-        for row in headline(outcome.summary)
-    ]
-    columns = ["", "base", "tuned", "difference", "", "n"]
+    rows = headline(outcome.summary)
     if "base" not in outcome.summary:
-        rows, columns = [[row[0], row[2], row[5]] for row in rows], ["", "tuned", "n"]
-    console.table("shares in %, with 95 % intervals", columns, rows, console=to)
+        lines: list[list[object]] = [[row.metric, with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows]
+        console.table("shares in %, with 95 % intervals", ["", "tuned", "n"], lines, console=to)
+    else:
+        values = with_interval if to.width >= WIDE else without_interval
+        lines = [
+            [row.metric, values(row.metric, row.base), values(row.metric, row.tuned)]
+            + [with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
+            for row in rows
+        ]
+        columns = ["", "base", "tuned", "difference", "", "n"]
+        console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
     if outcome.summary["gate"]["rules"]:
         console.table("gate", ["rule", "measured", ""], gate_lines(outcome.summary), console=to)
     print(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}", file=sys.stderr)
