@@ -85,6 +85,26 @@ def test_every_prompt_is_a_prefix_of_the_training_ids(shared: Path, tmp_path: Pa
             assert len(ids) < len(whole)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_native_prompts_are_prefixes_of_native_training_ids(shared: Path, tmp_path: Path):
+    from swiftagent.backend.engine_openai import function_of
+    from swiftagent.loop_native import native_messages
+
+    ours, training = encoder(shared / "tokenizers" / "qwen2_5", "qwen2_5", tmp_path)
+    tools = [function_of(tool) for tool in TOOLS]
+    events = tuple(event for event in EVENTS if event != Thought("ok"))
+    messages = [{**message, "content": message["content"]} for message in native_messages(events)]
+    whole = training.encode({"messages": messages, "tools": tools})["input_ids"]
+    for number, event in enumerate(events):
+        if isinstance(event, (Question, Observation)):
+            ids = ours.encode(list(native_messages(events[: number + 1])), tools)
+            assert ids == whole[: len(ids)]
+    assert ours.read_calls('<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>') == [
+        ("weather", '{"city": "Oslo"}')
+    ]
+    assert ours.read_calls("It is cold.") == []
+
+
 def test_the_cache_is_kept_over_the_steps(engine: Any):
     events = list(EVENTS[:2])
     engine.close()

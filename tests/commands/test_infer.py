@@ -37,3 +37,8 @@ def test_what_is_wrong_is_said_in_one_line(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert told in shown.err and len(shown.err.splitlines()) == 1
+
+
+@pytest.fixture
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
