@@ -15,6 +15,7 @@ from swiftagent.errors import ConfigError, SwiftAgentError
 # name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
 COMMANDS = {
     "mix": "pull agent and general data, convert, sample and mix them into one training file",
+    "stats": "what is in a file: rows, tokens, lengths, tools, languages, duplicates of each channel",
     "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
     "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
     "doctor": "check machine, packages, model, data and a config before a GPU is used",

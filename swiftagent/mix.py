@@ -21,7 +21,7 @@ from swiftagent.mix_plan import Fetched, Plan, Tell, plan_of, refuse_other_files
 from swiftagent.mix_recipe import Recipe
 from swiftagent.mix_sample import place_of, seed_of
 from swiftagent.mix_scan import refuse_changed
-from swiftagent.mix_take import Taken, Taker, synthetic
+from swiftagent.mix_take import CountLines, Taken, Taker, synthetic
 from swiftagent.mix_workers import Workers
 
 
@@ -32,8 +32,10 @@ def mix(
     workers: Workers,
     tell: Tell = lambda stage, done, of: None,
     repeated: Mapping[str, Any] | None = None,
+    count: CountLines | None = None,
 ) -> dict[str, Any]:
-    """Write the mix and everything beside it, and return its manifest. `repeated`: the manifest that is run again.
+    """Write the mix and everything beside it, and return its manifest. `repeated`: the manifest that is
+    run again. `count`: exact tokens of records, in place of estimates.
 
     Raises ConfigError (a source is not there), SetupError (an output in use, a source that changes), and RejectsError where
     more rows are faulty than the recipe allows: the output is whole then all the same.
@@ -42,7 +44,7 @@ def mix(
         plans = plan_of(recipe, fetched, out.work, workers, tell)
         if repeated is not None:
             refuse_other_files(plans, repeated)
-        taker = Taker(recipe, plans, out.work, workers, tell)
+        taker = Taker(recipe, plans, out.work, workers, tell, count)
         taken = [taker.take(plan) for plan in plans]
         for plan in plans:
             for file in plan.files:

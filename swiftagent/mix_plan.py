@@ -98,6 +98,7 @@ class Plan(msgspec.Struct):
     wanted: int | None = None
     candidates: Any = None
     exhausted: bool = True  # whether the candidates are all rows there are
+    full: bool = False  # whether its budget of tokens is met
     synthetic: bool = False  # made from the rows of another source
 
     @property

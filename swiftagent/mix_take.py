@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from swiftagent.mix_rows import CARD, SYNTHETIC, Done, Left, Task, convert
 from swiftagent.mix_sample import copies
 from swiftagent.mix_workers import Workers
 
+CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 _TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
 _ROUND_ROWS = 50_000  # of one round: what the parent holds for a while, some hundred bytes each
 _PLACE = {"keys": "Q", "prints": "Q", "groups": "Q", "spools": "H", "offsets": "Q", "lengths": "I"}
@@ -71,6 +73,7 @@ class Taken:
         self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
         self.notes: list[Note] = []  # of each record, where the recipe needs them
         self.made: list[Record] = []  # synthetic records made from those taken
+        self.used = {"tokens": 0, "trained": 0}  # by the records so far
         self.rounds = (1, 0)
         self.faults = 0
         self.short = 0
@@ -91,6 +94,8 @@ class Taken:
     def add(self, record: Record) -> None:
         for name, column in self.columns.items():
             column.append(getattr(record, name[:-1] if name in _PLACE else name))
+        self.used["tokens"] += record.tokens
+        self.used["trained"] += record.trained
         if record.note is not None:
             self.notes.append(record.note)
 
@@ -115,8 +120,15 @@ class Taker:
     """Takes from one plan after the other. A source that an earlier, killed run has finished is not converted again."""
 
     def __init__(
-        self, recipe: Recipe, plans: list[Plan], work: Path, workers: Workers, tell: Callable[[str, int, int], None]
+        self,
+        recipe: Recipe,
+        plans: list[Plan],
+        work: Path,
+        workers: Workers,
+        tell: Callable[[str, int, int], None],
+        count: CountLines | None = None,
     ) -> None:
+        self.count = count
         self.recipe = recipe
         self.work = work
         self.workers = workers
@@ -145,7 +157,7 @@ class Taker:
                     if was_taken:
                         taken.made.append(record)
                     continue
-                code = "" if self._wanted(plan, taken) > 0 else "not-needed"
+                code = "" if self._wanted(plan, taken) > 0 and self._fits(plan, taken, record) else "not-needed"
                 if not code and self.judge is not None:
                     code = self.judge.refuses(record.note)
                 was_taken = not code
@@ -160,9 +172,44 @@ class Taker:
 
     def _wanted(self, plan: Plan, taken: Taken) -> int:
         """How many rows are converted next; 0 where the source has what it wants."""
+        if plan.full:
+            return 0
+        budget = self._budget(plan)
+        if budget is not None:
+            used = taken.used[self._unit]
+            return min(_ROUND_ROWS, math.ceil((budget - used) * len(taken) / used) if used else max(1, int(budget / 400)))
         if plan.wanted is None:
             return _ROUND_ROWS
         return min(_ROUND_ROWS, plan.wanted - len(taken))
+
+    def _budget(self, plan: Plan) -> float | None:
+        """How many tokens the source may have, where the recipe shares tokens."""
+        if self.recipe.by == "rows" or plan.source.share is None or self.recipe.total is None:
+            return None
+        return self.recipe.total * plan.source.share
+
+    @property
+    def _unit(self) -> str:
+        return "trained" if self.recipe.by == "trained-tokens" else "tokens"
+
+    def _fits(self, plan: Plan, taken: Taken, record: Record) -> bool:
+        """Whether the budget of tokens is met better with the record than without it; the source is full where it is not."""
+        budget = self._budget(plan)
+        if budget is not None and taken.used[self._unit] + getattr(record, self._unit) / 2 > budget:
+            plan.full = True
+        return not plan.full
+
+    def _counted(self, taken: Taken, records: list[Record], count: CountLines) -> list[Record]:
+        """The records with exact tokens in place of estimates."""
+        files = [(self.work / name).open("rb") for name in taken.names]
+        lines = []
+        for record in records:
+            files[record.spool].seek(record.offset)
+            lines.append(files[record.spool].read(record.length))
+        for file in files:
+            file.close()
+        exact = count(lines)
+        return [record._replace(tokens=tokens, trained=trained) for record, (tokens, trained) in zip(records, exact, strict=True)]
 
     def _convert(self, plan: Plan, taken: Taken, first: int, last: int) -> tuple[list[Record], list[Refused]]:
         tasks, ranks_of = [], []
@@ -180,6 +227,8 @@ class Taker:
             add_up(taken.ledger, result.ledger)
             self.tell(f"convert {plan.source.channel}", min(plan.wanted or last, first + done * _TASK_ROWS), plan.wanted or last)
         records.sort(key=lambda record: (record.rank, record.offset))
+        if self.count is not None:
+            records = self._counted(taken, records, self.count)
         return records, refused
 
     def _read_cards(self, plan: Plan, taken: Taken, ranks: list[int], done: Done, records: list[Record]) -> None:

@@ -168,3 +168,24 @@ def test_augmented_rows_stay_records_and_vary(swiftagent: Run, data: Path, check
     check_record(data / "mix.jsonl")
     again = recipe(swiftagent, data, "sources: [{source: agent.jsonl, count: 200}]\n", *words, "--processes", 1)
     assert again["content"] == made["content"]
+
+
+@pytest.mark.needs_swift
+def test_shares_of_trained_tokens_are_exact(swiftagent: Run, data: Path, shared: Path):
+    model = shared / "tokenizers" / "qwen2_5"
+    text = (
+        f"by: trained-tokens\ntotal: 6000\nmodel: {model}\nsources:\n  - {{source: agent.jsonl, share: 50%}}\n"
+        "  - {source: chat.jsonl, channel: general, share: 50%}\n"
+    )
+    cache = {"XDG_CACHE_HOME": str(data / "cache")}
+    (data / "r.yaml").write_text(text)
+    done = swiftagent("mix", "r.yaml", "-o", "mix.jsonl", "--json", env=cache)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    trained = {name: counts["trained_tokens"] for name, counts in made["channels"].items()}
+    assert all(abs(count - 3000) < 60 for count in trained.values()), trained
+    assert made["tokens_are"].startswith("exact")
+    told = json.loads(swiftagent("stats", "mix.jsonl", "mix.val.jsonl", "--model", model, "--json", env=cache).stdout)
+    assert {name: counts["trained_tokens"] for name, counts in told["channels"].items()} == trained
+    again = swiftagent("mix", "r.yaml", "-o", "again.jsonl", "--json", env=cache)
+    assert json.loads(again.stdout)["content"] == made["content"]

@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--agent-source", nargs="+", metavar="SOURCE", help=f"hub id, hf::id, files or folders (default {AGENT})")
     add("--general-source", nargs="+", metavar="SOURCE", help=f"the same for general chat (default {GENERAL})")
     add("--self-cognition-source", nargs="+", metavar="SOURCE", help=f"the same for self-cognition (default {SELF_COGNITION})")
+    add("--model", metavar="M", help="count tokens exactly, with the tokenizer and template of this model (folder or hub id)")
+    add(
+        "--by", choices=("rows", "tokens", "trained-tokens"), help="what shares are shares of (default rows; tokens need --model)"
+    )
+    add("--total", type=_count, metavar="N", help="rows or tokens that shares are shares of")
     add("--seed", type=int, help="of the sample and the order (default 42)")
     add("--val", type=_share, metavar="SHARE", help="what goes to the validation split, as 1%% or 0.01 (default 1%%)")
     add("--keep-leaks", action="store_true", help="keep ms_bench rows with another assistant's name or leaked role markers")
@@ -99,11 +104,19 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         say = (lambda line: None) if args.quiet else console.say
         recipe, fetched = _fetch(recipe, say)
         with console.stages(quiet=args.quiet) as tell:
-            manifest = mix(recipe, out, fetched, workers, tell, repeated)
+            manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
     _warn_of_shortage(manifest)
     if not args.quiet:
         show(manifest, str(out.mix))
     return manifest
+
+
+def _counter(model: str) -> Any:
+    if not model:
+        return None
+    from swiftagent.backend.token_counts import TokenCounts
+
+    return TokenCounts(model).of_lines
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -119,7 +132,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
             msgspec.structs.replace(source, leave_out=("other-assistant",)) if source.channel == "general" else source
             for source in sources
         ]
-    names = ("seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
+    names = ("model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
     given = {name: getattr(args, name) for name in names}
     given |= {name: tuple(getattr(args, name)) for name in ("decontaminate", "augment") if getattr(args, name)}
     return msgspec.structs.replace(

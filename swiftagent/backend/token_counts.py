@@ -1,0 +1,98 @@
+"""Exact tokens of training records: what ms-swift's own template makes of them, remembered by content on this machine.
+
+count = counter("Qwen/Qwen2.5-7B-Instruct")
+count([{"role": "user", "content": "Hi", "loss": False}, ...])  -> (tokens, trained tokens)
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import multiprocessing
+import os
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from swiftagent.backend.trainer_template import Trainer, open_trainer
+from swiftagent.jsonl import decode, encode, whole_file
+
+Counts = tuple[int, int]
+_FEW = 200  # rows for which starting processes costs more than it saves
+
+
+def counter(model: str) -> Callable[[list[dict[str, Any]]], Counts]:
+    """A function that counts one record's messages."""
+    counts = TokenCounts(model)
+    return lambda messages: counts.of([messages])[0]
+
+
+class TokenCounts:
+    """Counts records with one model's tokenizer and template, in all processes; what was counted once is not counted again."""
+
+    def __init__(self, model: str) -> None:
+        self._stack = ExitStack()
+        self._trainer = self._stack.enter_context(open_trainer(model, settings={"max_length": None}))
+        atexit.register(self._stack.close)
+        self._path = _memory(model, self._trainer)
+        self._known = _read(self._path)
+
+    def of(self, records: Sequence[list[dict[str, Any]]]) -> list[Counts]:
+        """(tokens, trained tokens) of each record's messages."""
+        keys = [xxhash.xxh3_64_intdigest(encode(messages)) for messages in records]
+        new = {key: messages for key, messages in zip(keys, records, strict=True) if key not in self._known}
+        if new:
+            self._known.update(zip(new, _count_all(self._trainer, list(new.values())), strict=True))
+            _write(self._path, self._known)
+        return [self._known[key] for key in keys]
+
+    def of_lines(self, lines: Sequence[bytes]) -> list[Counts]:
+        """The same for records as JSON lines."""
+        return self.of([decode(line)["messages"] for line in lines])
+
+
+_trainer: list[Trainer] = []
+
+
+def _count_all(trainer: Trainer, records: list[list[dict[str, Any]]]) -> list[Counts]:
+    _trainer[:] = [trainer]
+    processes = len(os.sched_getaffinity(0))
+    if len(records) < _FEW or processes < 2:
+        return [_count(messages) for messages in records]
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return pool.map(_count, records, chunksize=64)
+
+
+def _count(messages: list[dict[str, Any]]) -> Counts:
+    encoded = _trainer[0].template.encode({"messages": messages})
+    labels = encoded["labels"]
+    return len(encoded["input_ids"]), sum(label != -100 for label in labels)
+
+
+def _memory(model: str, trainer: Trainer) -> Path:
+    """Where counts are kept: one file for a tokenizer, its template and ms-swift's version."""
+    import swift
+
+    tokenizer = trainer.tokenizer
+    about = f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
+    root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "swiftagent" / "tokens"
+    return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.bin"
+
+
+def _read(path: Path) -> dict[int, Counts]:
+    values = array("Q")
+    try:
+        values.frombytes(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {values[at]: (values[at + 1], values[at + 2]) for at in range(0, len(values) - 2, 3)}
+
+
+def _write(path: Path, known: dict[int, Counts]) -> None:
+    values = array("Q", (value for key, counts in known.items() for value in (key, *counts)))
+    with whole_file(path) as out:
+        out.write(values.tobytes())

@@ -1,0 +1,76 @@
+"""What is in a file: rows, tokens, trained tokens, lengths, turns, tools, languages and duplicates of each channel.
+
+swiftagent stats datasets/mix.jsonl
+swiftagent stats my_traces.jsonl --near --html stats.html
+swiftagent stats datasets/mix.jsonl --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from swiftagent.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="training records, or rows of any format that `swiftagent formats` lists")
+    add("--from", dest="format", default="auto", metavar="FORMAT", help="the format of the rows (default auto)")
+    add("--near", action="store_true", help="count near duplicates too (MinHash; about 1 ms a row)")
+    add("--model", metavar="M", help="count tokens with the tokenizer and template of this model instead of estimating them")
+    add("--html", metavar="FILE", help="write a page with plots")
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent.mix_stats import stats_of
+
+    count = None
+    if args.model:
+        from swiftagent.backend.token_counts import counter
+
+        count = counter(args.model)
+    stats = stats_of(args.files, args.format, args.near, count)
+    if not stats["rows"]:
+        why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
+        raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
+    if args.html:
+        from swiftagent.jsonl import whole_file
+        from swiftagent.mix_stats_html import page
+
+        with whole_file(Path(args.html)) as out:
+            out.write(page(", ".join(args.files), stats).encode())
+    if args.json:
+        print(json.dumps(stats, ensure_ascii=False))
+    else:
+        _show(stats)
+    return 0
+
+
+def _show(stats: dict[str, Any]) -> None:
+    from swiftagent import console
+
+    about = "" if stats["tokens_are"] == "exact" else "~"
+    rows = []
+    for name, counts in stats["channels"].items():
+        length = counts["length"]
+        languages = ", ".join(f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items())
+        rows.append(
+            [
+                name,
+                counts["rows"],
+                f"{about}{counts['tokens']:,}",
+                f"{about}{counts['trained_tokens']:,}",
+                f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
+                counts["tools"]["distinct"],
+                languages,
+                counts["duplicates"] + counts.get("near_duplicates", 0),
+            ]
+        )
+    columns = ["channel", "rows", "tokens", "trained", "length p50/p95/max", "tools", "languages", "duplicates"]
+    console.table("", columns, rows, console=console.out)
+    if stats["rejected"]:
+        console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")
