@@ -176,7 +176,7 @@ def _write(name: str, model: Model, gold: Gold, log: Log, prompt: PromptStyle, a
             writer.steps(gold.steps, done)
             if ask.free:
                 writer.runs(gold.tasks, done)
-            if ask.likelihood and hasattr(engine, "model"):
+            if ask.likelihood and callable(getattr(engine, "model", None)):  # of a server, `model` is a name
                 writer.likelihoods(gold.chats, done)
     finally:
         engine.close()

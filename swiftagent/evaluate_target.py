@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.backend.engine import Loading, load_engine, resolve
+from swiftagent.backend.engine import Loading, Server, load_engine, resolve
 from swiftagent.backend.launch import local_files, validation_files
 from swiftagent.backend.runs import Run, find_run, newest_run
 from swiftagent.config import Config
@@ -23,6 +23,7 @@ class Model(msgspec.Struct, frozen=True):
     name: str
     loading: Loading
     engine: str = "auto"
+    server: Server | None = None
 
     @property
     def mark(self) -> str:
@@ -31,6 +32,9 @@ class Model(msgspec.Struct, frozen=True):
         return " ".join([self.name, *(f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in weights)])
 
     def load(self) -> Any:
+        if self.server is not None:
+            named = self.loading
+            return load_engine(named.model, None, named.template, "openai", server=self.server, model_type=named.model_type)
         fields = msgspec.structs.asdict(self.loading)
         model, adapter, template = fields.pop("model"), fields.pop("adapter"), fields.pop("template")
         return load_engine(None if adapter else model, adapter, template, self.engine, **fields)  # type: ignore[arg-type]
@@ -65,6 +69,12 @@ def target_of_model(
     tuned = Model(loading.adapter or loading.model, loading, engine)
     base = Model(loading.model, msgspec.structs.replace(loading, adapter=None), engine) if loading.adapter else None
     return Target(Path(tuned.name).name or tuned.name, Path("eval"), tuned, base)
+
+
+def target_of_server(model: str, server: Server, template: str | None, model_type: str | None) -> Target:
+    """A model behind a server with OpenAI's interface, by the server's own name for it."""
+    loading = Loading(model, template=template, model_type=model_type)
+    return Target(model.replace("/", "_"), Path("eval"), Model(f"{model} at {server.base_url}", loading, "openai", server), None)
 
 
 def against(other: str, root: str, engine: str, settings: dict[str, Any]) -> Model:

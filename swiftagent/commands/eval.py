@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trained.add_argument("--drop-trained", action="store_true", help="leave rows out that were trained on, rather than refuse")
     how = parser.add_argument_group("how")
     how.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    how.add_argument("--base-url", metavar="URL", help="a server with OpenAI's interface; --model is its name for the model")
+    how.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key")
+    how.add_argument("--tokenizer", metavar="M", help="writes the server's prompts as in training: a folder or hub id")
     how.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
     how.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
     how.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
@@ -110,7 +114,9 @@ def _target(args: argparse.Namespace) -> Any:
             raise ConfigError("give either a run or --model/--adapter, not both")
         if not args.data:
             raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
-        target = target_of_model(args.model, args.adapter, args.template, args.engine, settings)
+        target = (
+            _of_server(args) if args.base_url else target_of_model(args.model, args.adapter, args.template, args.engine, settings)
+        )
     else:
         run_ = run_named(args.words[0] if args.words else None, args.runs)
         target = target_of_run(run_, args.checkpoint, args.engine, settings)
@@ -119,6 +125,16 @@ def _target(args: argparse.Namespace) -> Any:
     if args.no_base:
         target.base = None
     return target
+
+
+def _of_server(args: argparse.Namespace) -> Any:
+    from swiftagent.backend.engine import Server
+    from swiftagent.evaluate_target import target_of_server
+
+    if not args.model:
+        raise ConfigError("--base-url needs --model NAME, the server's own name for the model")
+    server = Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer)
+    return target_of_server(args.model, server, args.template, args.model_type)
 
 
 def _rules(config: str | None) -> Any:
