@@ -66,7 +66,9 @@ class Recorder:
 
     def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
-        if self.path is None or not turns or (self.only_good and not is_good(turns)):
+        if self.path is None or not turns or any(turn.stopped_by == "interrupt" for turn in turns):
+            return False
+        if self.only_good and not is_good(turns):
             return False
         row = recorded(conversation, turns, f"infer:{self.path.name}")
         if row is None:

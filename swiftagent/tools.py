@@ -217,11 +217,14 @@ def _kind_of_file(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"--tools {path}: cannot be read: {reason}") from None
-    if re.search(r"[\"']?mcpServers[\"']?\s*:", head):
+    try:
+        value = json.loads(head)
+        keys = set(value) if isinstance(value, dict) else set()
+    except ValueError:
+        keys = set(re.findall(r"^[\"']?(\w+)[\"']?\s*:", head, re.M))  # YAML's keys at the top
+    if "mcpServers" in keys:
         return "mcp"
-    if re.search(r"^\s*\{?\s*[\"']?(openapi|swagger)[\"']?\s*:", head, re.M):
-        return "openapi"
-    return "declared"
+    return "openapi" if keys & {"openapi", "swagger"} else "declared"
 
 
 def _named_apart(sources: Sequence[Source]) -> list[LoadedTool]:

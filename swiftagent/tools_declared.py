@@ -74,7 +74,7 @@ def open_source(word: str, options: Options) -> list[Source]:
     """A tools JSON in any dialect that `convert` reads. Raises ConfigError."""
     from swiftagent.formats.declared import read_tools
 
-    value = _read(Path(word), "--tools")
+    value = _read(Path(word), "--tools", several=True)
     if isinstance(value, dict) and isinstance(value.get("tools"), (list, str)):
         value = value["tools"]
     try:
@@ -86,7 +86,8 @@ def open_source(word: str, options: Options) -> list[Source]:
     return [Declared(Path(word).stem, tools)]
 
 
-def _read(path: Path, option: str) -> Any:
+def _read(path: Path, option: str, several: bool = False) -> Any:
+    """The JSON of a file; several: one value a line is taken too, as its text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -94,4 +95,6 @@ def _read(path: Path, option: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
+        if several and "Extra data" in str(error):
+            return text
         raise ConfigError(f"{option} {path}: not JSON: {error}") from None

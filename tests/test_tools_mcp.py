@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted_engine import ScriptedEngine
 
 from swiftagent.errors import ConfigError
+from swiftagent.loop import start
+from swiftagent.loop_drive import Runtime, answer
 from swiftagent.tools import Options, open_toolbox
 from swiftagent.tools_mcp import Server, servers_of
 from swiftagent.trajectory import Call
@@ -28,7 +31,7 @@ def url() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, TOWN, str(port)], stderr=subprocess.DEVNULL)
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
@@ -95,3 +98,15 @@ def test_the_reference_time_server():
             Call("convert_time", {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Shanghai"})
         ).text
     assert "T20:00:00+08:00" in told
+
+
+def test_a_model_uses_a_server_and_its_mistake_is_mended():
+    look = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo", "days": "two"}\nObservation:'
+    engine = ScriptedEngine(look, look.replace('"two"', "2"), "Final Answer: 3C")
+    with open_toolbox([STDIO]) as box:
+        turn = answer(Runtime(engine, box, lambda call, tool: ""), start(box.specs), "Oslo?")
+    assert [step.error for step in turn.steps] == [
+        "wrong arguments for weather: 'days' must be of type integer, not string \"two\"",
+        None,
+    ]
+    assert (turn.steps[1].observation, turn.answer) == ("Oslo: 3C for 2", "3C")

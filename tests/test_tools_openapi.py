@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted_engine import ScriptedEngine
 
 from swiftagent.errors import ConfigError
+from swiftagent.loop import start
+from swiftagent.loop_drive import Runtime, answer
 from swiftagent.tools import open_toolbox
 from swiftagent.trajectory import Call
 
@@ -124,3 +127,11 @@ def test_specs_that_cannot_be_used(tmp_path: Path):
     with pytest.raises(ConfigError) as error:
         open_toolbox([str(tmp_path / "a.json"), str(tmp_path / "b.json"), "openapi:none.json@http://127.0.0.1:9"])
     assert ["names no server" in p or "no operations" in p or "cannot be read" in p for p in error.value.problems] == [True] * 3
+
+
+def test_a_model_uses_the_service(service: str):
+    engine = ScriptedEngine('Action: getTown\nAction Input: {"name": "Rome", "days": 2}\nObservation:', "Final Answer: found")
+    with open_toolbox([f"openapi:{service}/openapi.json"]) as box:
+        turn = answer(Runtime(engine, box, lambda call, tool: ""), start(box.specs), "Rome?")
+    assert json.loads(turn.steps[0].observation)["path"] == "/towns/Rome?days=2"
+    assert turn.answer == "found"

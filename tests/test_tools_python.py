@@ -66,7 +66,7 @@ def _private(): ...
 def box(tmp_path: Path) -> Iterator[Toolbox]:
     path = tmp_path / "town.py"
     path.write_text(FILE)
-    with open_toolbox([str(path)], Options(seconds=1.0, memory=2 << 30)) as box:
+    with open_toolbox([str(path)], Options(seconds=3.0, memory=2 << 30)) as box:
         yield box
 
 
@@ -124,8 +124,8 @@ def test_failures_are_results_and_the_next_call_works(call: Callable[..., tuple[
     assert call("leave") == ("Error: SystemExit: 3", "SystemExit: 3")
     assert call("crash") == ("Error: the tool's process ended (exit code 3)", "the tool's process ended (exit code 3)")
     started = time.monotonic()
-    assert call("loop")[1] == "the tool did not answer within 1 seconds and was stopped"
-    assert time.monotonic() - started < 3
+    assert call("loop")[1] == "the tool did not answer within 3 seconds and was stopped"
+    assert time.monotonic() - started < 9
     assert call("hog")[1] == "MemoryError"
     assert call("later", seconds=0.01) == ("done", "")
 

@@ -33,7 +33,6 @@ class Loading(msgspec.Struct, frozen=True):
     system: str | None = None
     enable_thinking: bool | None = True
     add_non_thinking_prefix: bool = False
-    max_length: int | None = None
     device: str = "auto"
     trust_remote_code: bool = False
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -23,6 +25,9 @@ from swiftagent.record import Message
 from swiftagent.trajectory import Tool
 
 GO_ON = {"continue_final_message": True, "add_generation_prompt": False}  # vLLM's and SGLang's words; Ollama needs none
+
+
+BUSY, BUSY_WAITS = (429, 502, 503, 504), (1.0, 2.0, 4.0, 8.0)
 
 
 class Refused(Exception):
@@ -52,7 +57,9 @@ class OpenAIEngine:
         self._tell = tell
         self._local = threading.local()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=False)
+        self._client = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=not _is_local(base_url)
+        )
 
     @property
     def usage(self) -> Usage:
@@ -115,11 +122,16 @@ class OpenAIEngine:
 
     def _stream(self, path: str, body: dict[str, Any], usage: Usage) -> Iterator[str]:
         try:
-            with self._client.stream("POST", self.base_url + path, json=body) as reply:
-                if reply.status_code >= 400:
-                    reply.read()
-                    self._refuse(reply)
-                yield from _text_of(reply.iter_lines(), usage)
+            for wait in (*BUSY_WAITS, None):
+                with self._client.stream("POST", self.base_url + path, json=body) as reply:
+                    if reply.status_code in BUSY and wait is not None:
+                        time.sleep(_asked_wait(reply) or wait)
+                        continue
+                    if reply.status_code >= 400:
+                        reply.read()
+                        self._refuse(reply)
+                    yield from _text_of(reply.iter_lines(), usage)
+                    return
         except httpx.HTTPError as error:
             raise SetupError(
                 f"{self.base_url}: cannot be reached: {error or type(error).__name__}; is the server running?"
@@ -136,6 +148,16 @@ class OpenAIEngine:
         if reply.status_code == 404 and self.way.startswith("completions") and "model" not in told.lower():
             raise Refused(told)
         raise SetupError(f"{self.base_url}: HTTP {reply.status_code}: {told}")
+
+
+def _is_local(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in ("127.0.0.1", "localhost", "::1")
+
+
+def _asked_wait(reply: httpx.Response) -> float:
+    """Seconds that a busy server asks to wait, at most a minute; 0 where it does not say."""
+    given = reply.headers.get("retry-after", "")
+    return min(60.0, float(given)) if given.isdigit() else 0.0
 
 
 def _told(reply: httpx.Response) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from swiftagent.errors import ConfigError
 from swiftagent.loop import Grammar, Limits, ReAct, start
-from swiftagent.prompts import split_prompt
+from swiftagent.prompts import PromptStyle, split_prompt
 from swiftagent.tools import Options, Toolbox
 from swiftagent.trajectory import Trajectory
 
@@ -32,7 +33,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
     model.add_argument("--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
     model.add_argument(
-        "--prompt", choices=("ms-agent", "schema"), default="ms-agent", help="how ReAct lists tools, as in training"
+        "--prompt", choices=("auto", "ms-agent", "schema"), default="auto", help="how tools are listed; auto: as trained"
     )
     model.add_argument("--language", choices=("auto", "en", "zh"), default="auto", help="of the prompt's own words")
 
@@ -97,11 +98,29 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
     from swiftagent.backend.runs import find_run, newest_run
 
     found = find_run(args.run) if args.run else newest_run()
+    if args.prompt == "auto":
+        args.prompt = prompt_of_data(found.config.get("data"))
     checkpoint = _checkpoint(found, args.checkpoint)
     print(f"model: {checkpoint}", file=sys.stderr)
     if (checkpoint / "adapter_config.json").is_file():
         return args.model, str(checkpoint), args.template or found.template
     return str(checkpoint), None, args.template or found.template
+
+
+def prompt_of_data(data: Any, rows: int = 500) -> PromptStyle:
+    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained."""
+    path = Path(str(data[0] if isinstance(data, list) and data else data or ""))
+    if path.suffix != ".jsonl" or not path.is_file():
+        return "ms-agent"
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for _, line in zip(range(rows), lines, strict=False):
+            try:
+                system = json.loads(line)["messages"][0]["content"]
+            except (ValueError, LookupError, TypeError):
+                continue
+            if isinstance(system, str) and system.endswith("Begin!") and " Parameters: " in system:
+                return "schema" if " Parameters: {" in system else "ms-agent"
+    return "ms-agent"
 
 
 def _checkpoint(found: Any, which: str) -> Path:
@@ -133,7 +152,7 @@ def limits_of(args: argparse.Namespace) -> Limits:
 
 def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
     if not args.native:
-        return ReAct(args.prompt, args.language)
+        return ReAct("ms-agent" if args.prompt == "auto" else args.prompt, args.language)
     from swiftagent.loop_native import Native
 
     return Native(engine.read_calls)

@@ -32,6 +32,7 @@ from swiftagent.errors import ConfigError
 from swiftagent.loop import Turn, conversation_after
 from swiftagent.loop_drive import Listener, Runtime, answer
 from swiftagent.loop_traces import Recorder, trace
+from swiftagent.prompts import PromptStyle
 from swiftagent.tools import Toolbox, open_toolbox
 from swiftagent.trajectory import Call, Tool, Trajectory
 
@@ -108,7 +109,8 @@ def _allow(call: Call) -> bool:
 
 
 def _recorder(args: argparse.Namespace) -> Recorder:
-    return Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
+    prompt: PromptStyle = "schema" if args.prompt == "schema" else "ms-agent"
+    return Recorder(args.record, args.record_format, args.only_good, prompt, args.language)
 
 
 def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from swiftagent.cli import main
+from swiftagent.commands.agent_options import prompt_of_data
+from swiftagent.record import to_record
+from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,14 @@ def test_what_is_wrong_is_said_in_one_line(
 @pytest.fixture
 def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_the_prompt_is_that_of_the_data(tmp_path: Path):
+    tools = (Tool("weather", "", {"type": "object", "properties": {"city": {"type": "string"}}}),)
+    row = Trajectory((Question("?"), Call("weather", {}), Observation("3C"), Answer("3C")), tools)
+    for style in ("schema", "ms-agent"):
+        path = tmp_path / f"{style}.jsonl"
+        plain = to_record(Trajectory((Question("?"), Answer("x"))))
+        path.write_text("".join(json.dumps(record) + "\n" for record in (plain, to_record(row, style))))
+        assert prompt_of_data([str(path)]) == style
+    assert prompt_of_data(None) == "ms-agent"
