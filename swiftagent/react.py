@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import cast
 
 from swiftagent.escape import hide, hide_control_tokens, json_text
 from swiftagent.prompts import PromptStyle, react_prompt
@@ -58,27 +59,28 @@ def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, langua
 def render_step(events: Iterable[Event]) -> Iterator[Span]:
     """Write thoughts, one call or the answer, and results, in the order given. `infer` feeds its steps through this too."""
     thought: Thought | None = None
-    for event in events:
-        match event:
-            case Thought():
-                if thought is not None:
-                    yield _thought(thought)
-                thought = event
-            case Call():
-                if thought is not None:
-                    yield _thought(thought)
-                yield Span("assistant", call_text(event), float(event.trained), "call")
+    for event in events:  # by exact type: a match statement over classes takes three times as long
+        kind = type(event)
+        if kind is Thought:
+            if thought is not None:
+                yield _thought(thought)
+            thought = cast(Thought, event)
+        elif kind is Observation:
+            yield Span("assistant", f" {hide_control_tokens(event.text)}\n", 0.0, "observation")  # type: ignore[union-attr]
+        elif kind is Call:
+            if thought is not None:
+                yield _thought(thought)
                 thought = None
-            case Observation(text=text):
-                yield Span("assistant", observation_text(text), 0.0, "observation")
-            case Answer(text=text, trained=trained):
-                yield _thought(thought or Thought(NO_THOUGHT, trained=trained))
-                yield Span("assistant", ANSWER_LABEL + hide(text), float(trained), "answer")
-                thought = None
-            case System(text=text):
-                yield Span("system", hide_control_tokens(text), 0.0, "system")
-            case Question(text=text):
-                yield Span("user", hide_control_tokens(text), 0.0, "question")
+            yield Span("assistant", call_text(cast(Call, event)), 1.0 if event.trained else 0.0, "call")  # type: ignore[union-attr]
+        elif kind is Answer:
+            trained = event.trained  # type: ignore[union-attr]
+            yield _NOW_KNOWN[trained] if thought is None else _thought(thought)
+            yield Span("assistant", ANSWER_LABEL + hide(event.text), 1.0 if trained else 0.0, "answer")  # type: ignore[union-attr]
+            thought = None
+        elif kind is Question:
+            yield Span("user", hide_control_tokens(event.text), 0.0, "question")  # type: ignore[union-attr]
+        else:
+            yield Span("system", hide_control_tokens(event.text), 0.0, "system")  # type: ignore[union-attr]
     if thought is not None:
         yield _thought(thought)
 
@@ -96,16 +98,31 @@ def _thought(thought: Thought) -> Span:
     return Span("assistant", f"Thought: {hide(thought.text)}\n", float(thought.trained), "thought")
 
 
+_NOW_KNOWN = {trained: _thought(Thought(NO_THOUGHT, trained=trained)) for trained in (False, True)}
+
+
 def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> Iterator[Span]:
     events = trajectory.events
     own = "\n\n".join(event.text for event in events if type(event) is System)
     if language == "auto":
         language = language_of(next((event.text for event in events if type(event) is Question), ""))
     yield Span("system", render_system(trajectory.tools or called_tools(events), own, prompt, language), 0.0, "system")
-    yield from render_step(_each_call_before_its_result([event for event in events if type(event) is not System]))
+    if own:
+        events = tuple(event for event in events if type(event) is not System)
+    yield from render_step(_each_call_before_its_result(events) if _has_parallel_calls(events) else events)
 
 
-def _each_call_before_its_result(events: list[Event]) -> Iterator[Event]:
+def _has_parallel_calls(events: tuple[Event, ...]) -> bool:
+    before: type | None = None
+    for event in events:
+        kind = type(event)
+        if kind is Call and before is Call:
+            return True
+        before = kind
+    return False
+
+
+def _each_call_before_its_result(events: Iterable[Event]) -> Iterator[Event]:
     """Interleave parallel calls with their results: a ReAct step holds one call."""
     waiting: list[Call] = []
     results: dict[str, Observation] = {}
@@ -131,15 +148,16 @@ def _each_call_before_its_result(events: list[Event]) -> Iterator[Event]:
 
 def _chat(events: tuple[Event, ...]) -> Iterator[Span]:
     for event in events:
-        match event:
-            case System(text=text):
-                yield Span("system", hide_control_tokens(text), 0.0, "system")
-            case Question(text=text):
-                yield Span("user", hide_control_tokens(text), 0.0, "question")
-            case Thought(text=text, trained=trained):
-                yield Span("assistant", THINK_OPEN + hide(text) + THINK_CLOSE, float(trained), "thought")
-            case Answer(text=text, trained=trained):
-                yield Span("assistant", hide(text), float(trained), "answer")
+        kind = type(event)
+        if kind is Answer:
+            yield Span("assistant", hide(event.text), 1.0 if event.trained else 0.0, "answer")  # type: ignore[union-attr]
+        elif kind is Question:
+            yield Span("user", hide_control_tokens(event.text), 0.0, "question")  # type: ignore[union-attr]
+        elif kind is System:
+            yield Span("system", hide_control_tokens(event.text), 0.0, "system")  # type: ignore[union-attr]
+        elif kind is Thought:
+            text = THINK_OPEN + hide(event.text) + THINK_CLOSE  # type: ignore[union-attr]
+            yield Span("assistant", text, 1.0 if event.trained else 0.0, "thought")  # type: ignore[union-attr]
 
 
 def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:

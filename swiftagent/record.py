@@ -42,24 +42,20 @@ def to_record(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language
 def to_messages(spans: list[Span]) -> list[Message]:
     """Spans as messages: neighbours of one role and mask are one message, but a result always stands alone."""
     messages: list[Message] = []
-    before: Span | None = None
+    before = _NOTHING
     for span in spans:
-        one_message = before is not None and _belong_together(before, span)
-        if one_message:
-            messages[-1]["content"] += span.text
+        role, text, weight = span.role, span.text, span.weight
+        if before.kind == "thought" and role == "assistant" == before.role and before.weight == weight:
+            messages[-1]["content"] += text
         else:
-            if before is not None and before.role == "assistant" != span.role and not before.trained:
+            if before.weight == 0 and before.role == "assistant" != role:
                 messages.append({"role": "assistant", "content": ""})  # says that a masked turn has ended; trains nothing
-            message: Message = {"role": span.role, "content": span.text}
-            if not span.trained:
-                message["loss"] = False
-            messages.append(message)
+            messages.append({"role": role, "content": text} if weight else {"role": role, "content": text, "loss": False})
         before = span
     return messages
 
 
-def _belong_together(before: Span, span: Span) -> bool:
-    return before.role == "assistant" == span.role and before.weight == span.weight and before.kind == "thought"
+_NOTHING = Span("", "")
 
 
 def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:

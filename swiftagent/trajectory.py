@@ -17,17 +17,17 @@ class Tool(msgspec.Struct, frozen=True):
     parameters: dict[str, Json] = {}
 
 
-class System(msgspec.Struct, frozen=True, tag=True):
+class System(msgspec.Struct, frozen=True, tag=True, gc=False):
     text: str
 
 
-class Question(msgspec.Struct, frozen=True, tag=True):
+class Question(msgspec.Struct, frozen=True, tag=True, gc=False):
     """What the user says."""
 
     text: str
 
 
-class Thought(msgspec.Struct, frozen=True, tag=True):
+class Thought(msgspec.Struct, frozen=True, tag=True, gc=False):
     """What the model thinks before it acts or answers. `said`: text shown to the user beside a call."""
 
     text: str
@@ -44,14 +44,14 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     trained: bool = True
 
 
-class Observation(msgspec.Struct, frozen=True, tag=True):
+class Observation(msgspec.Struct, frozen=True, tag=True, gc=False):
     """What a tool answered. It is never trained."""
 
     text: str
     call_id: str = ""
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
+class Answer(msgspec.Struct, frozen=True, tag=True, gc=False):
     """What the model says to the user; it ends the turn."""
 
     text: str
@@ -85,7 +85,7 @@ class Trajectory(msgspec.Struct, frozen=True, eq=False):
         return bool(self.tools) or any(type(event) is Call for event in self.events)
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """A piece of text that knows whether it is trained.
 
     role: system, user or assistant. kind: system, question, thought, call, observation or answer.

@@ -16,6 +16,7 @@ Declared = tuple[tuple[Tool, ...], tuple[str, ...]]
 _NONE: Declared = ((), ())
 _SERVER_TOOLS = {"code_interpreter": "python"}  # the name that calls of it carry
 _CACHED = 512
+_LONGEST_KEPT = 65536
 _cache: OrderedDict[str | bytes, Declared] = OrderedDict()
 
 
@@ -30,9 +31,10 @@ def read_tools(raw: Any) -> Declared:
     found = _cache.get(key)
     if found is None:
         found = _read(raw)
-        _cache[key] = found
-        if len(_cache) > _CACHED:
-            _cache.popitem(last=False)
+        if len(key) < _LONGEST_KEPT:
+            _cache[key] = found
+            if len(_cache) > _CACHED:
+                _cache.popitem(last=False)
     return found
 
 

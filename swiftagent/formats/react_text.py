@@ -18,6 +18,7 @@ _LABEL = re.compile(
     r"\n(?:(Thought|Action Input|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
     r"|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION)(?: ?\d{1,3})?[:：])"
 )
+_LONGEST_KEPT = 65536  # characters of a prompt that is remembered
 _LABELS = {
     spelling: kind
     for kind, words in {
@@ -56,15 +57,28 @@ class Prompt(NamedTuple):
 
 def is_react(text: str) -> bool:
     """Whether an assistant text holds a ReAct action: a line `Action:` with an input, an argument in brackets or a thought."""
-    if "ction" not in text:
+    if "\nAct" not in text and "\nact" not in text and "\nACT" not in text and text[:3].lower() != "act":
         return False
     labels = {label.lower() for label in _LABEL.findall("\n" + text)}
     return "action" in labels and bool(labels & {"action input", "thought", "observation", "final answer", "action_input"})
 
 
-@lru_cache(maxsize=1024)
+def may_be_prompt(text: str) -> bool:
+    """A quick look: False is sure."""
+    if "ccess to the following" in text:
+        return True
+    return not text.isascii() and ("以下" in text or "下列" in text or "如下" in text)
+
+
 def read_prompt(text: str) -> Prompt | None:
     """A system or first user text that names tools for ReAct: (own text, tools, question in it, repairs); None where it is none."""
+    if not may_be_prompt(text):
+        return None
+    return _read_prompt(text) if len(text) < _LONGEST_KEPT else _read_prompt.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_prompt(text: str) -> Prompt | None:
     head = _HEAD.search(text)
     if head is None:
         return None

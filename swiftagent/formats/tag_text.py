@@ -110,9 +110,13 @@ def _unfenced(text: str) -> str:
     return found.group(1).strip() if found else text.strip()
 
 
-@lru_cache(maxsize=1024)
 def tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
     """A system text that lists tools as JSON, anywhere: (the text without them, tools, repairs); None where it lists none."""
+    return _tools_in_text(text) if len(text) < 65536 else _tools_in_text.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
     tag = _TOOLS_TAG.search(text)
     if tag is not None and tag.group(1):
         try:

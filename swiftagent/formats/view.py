@@ -8,7 +8,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.messages import ROLES
 from swiftagent.formats.python_calls import looks_like_calls
-from swiftagent.formats.react_text import is_react, read_prompt
+from swiftagent.formats.react_text import is_react, may_be_prompt, read_prompt
 
 MESSAGE_KEYS = (
     "messages",
@@ -137,12 +137,12 @@ class View:
                 return None
             kind = ROLES.get(role)
             if kind == "assistant":
-                if text[0] in "[{`" or "<" in text or "ction" in text or "Act:" in text or "[T" in text:
+                if _may_call(text):
                     return None
             elif kind == "user":
-                if "following" in text or "以下" in text or "<tool_response>" in text:
+                if may_be_prompt(text) and read_prompt(text) is not None:
                     return None
-            elif kind != "system" or "<" in text or "following" in text or "以下" in text:
+            elif kind != "system" or "<tools>" in text or "tool_declare<" in text or may_be_prompt(text):
                 return None
             turns.append((kind, text))
         return turns
@@ -156,7 +156,7 @@ class View:
             kind = ROLES.get(role) if type(role) is str else None
             if kind == "assistant":
                 self._look_at_answer(text)
-            elif kind is not None and not self.prompt and (kind == "system" or "following" in text or "以下" in text):
+            elif kind is not None and not self.prompt and (kind == "system" or may_be_prompt(text)):
                 self.prompt = read_prompt(text) is not None
                 self.brackets = self.brackets or "functions in JSON format that you can invoke" in text
         elif type(text) is list:
@@ -177,6 +177,17 @@ class View:
             self.tag = next((tag for tag in _TAGS if tag in text), "")
         if "\nAct:" in text and text.startswith("Think:"):
             self.acts = True
+
+
+def _may_call(text: str) -> bool:
+    """Whether an assistant text must be looked at for calls or reasoning."""
+    return (
+        ("ction" in text and is_react(text))
+        or ("<" in text and ("</think>" in text or any(tag in text for tag in _TAGS)))
+        or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
+        or "[TOOL_CALLS]" in text
+        or text.startswith("Think:")
+    )
 
 
 _last: list[View] = []
