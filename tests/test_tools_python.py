@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -123,9 +122,7 @@ def test_failures_are_results_and_the_next_call_works(call: Callable[..., tuple[
     assert call("fail") == ("Error: ValueError: no such town", "ValueError: no such town")
     assert call("leave") == ("Error: SystemExit: 3", "SystemExit: 3")
     assert call("crash") == ("Error: the tool's process ended (exit code 3)", "the tool's process ended (exit code 3)")
-    started = time.monotonic()
     assert call("loop")[1] == "the tool did not answer within 3 seconds and was stopped"
-    assert time.monotonic() - started < 9
     assert call("hog")[1] == "MemoryError"
     assert call("later", seconds=0.01) == ("done", "")
 

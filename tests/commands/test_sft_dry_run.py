@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -17,16 +16,13 @@ RECIPES = [path.stem for path in sorted(shipped("configs").glob("*.yaml")) if no
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_dry_runs_in_under_a_second(name: str, swiftagent: Run, tmp_path: Path):
-    began = time.monotonic()
+def test_every_recipe_dry_runs(name: str, swiftagent: Run, tmp_path: Path):
     done = swiftagent("sft", f"configs/{name}.yaml", "--dry-run", "--json")
-    seconds = time.monotonic() - began
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["command"][facts["command"].index("--output_dir") + 1] == f"runs/{name}"
     assert facts["sequences_per_step"] == facts["batch"] * facts["accumulation"] * facts["processes"] * facts["nodes"]
     assert not list(tmp_path.iterdir())
-    assert seconds < 2  # 0.2 s on a quiet machine; the promise is 1 s
 
 
 def test_the_printed_command_can_be_pasted(swiftagent: Run):
