@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from swiftagent.formats.build import Builder
-from swiftagent.formats.messages import ROLES, is_trained, read_message, say_plainly
+from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message, say_plainly
 from swiftagent.formats.view import view_of
 from swiftagent.trajectory import Trajectory
 
@@ -34,7 +34,7 @@ def looks_like(row: Any) -> bool:
 def parse(row: Any) -> Trajectory:
     view = view_of(row)
     builder = Builder()
-    for message in view.messages:
+    for message in as_messages(view.messages):
         text = message.get("content", message.get("value"))
         kind = ROLES.get(str(message.get(view.style)))
         if not isinstance(text, str) or kind not in ("user", "assistant"):

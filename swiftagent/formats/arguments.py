@@ -17,6 +17,8 @@ _LONGEST_MENDED = 200_000  # what a library that mends JSON may take seconds ove
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _PYTHON_WORD = re.compile(r"'[^']*'|\b(?:True|False|None)\b")  # strings are passed over as they are
 _JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_SINGLE_QUOTED = re.compile(r"(?<=[\s{\[,:(])'(.*?)'(?=\s*(?:[:}\]]|,\s*['\d\[{\]}\"TFN-]|,\s*\Z))", re.S)
+_PYTHON_WORD = re.compile(r"(?<=[\s\[,:])(?:True|False|None)(?=\s*[,}\]])")
 _FENCE = re.compile(r"^```[\w-]*\n?(.*?)\n?```$", re.S)
 
 
@@ -62,6 +64,11 @@ def read_literal(text: str) -> tuple[Any, Repairs]:
         try:
             return decode(_PYTHON_WORD.sub(_json_word, text).replace("'", '"')), ("python-repr",)
         except (ValueError, UnicodeError):
+            pass
+    if '"' in text and "," in text:  # Python allows a trailing comma too, but it is JSON's fault that is to be named
+        try:
+            return without_surrogates(json.loads(_TRAILING_COMMA.sub(r"\1", text))), ("trailing-comma",)
+        except (ValueError, RecursionError):
             pass
     try:
         return _plain_json(_literal(text)), ("python-repr",)
@@ -129,20 +136,35 @@ def _plain_json(value: Any) -> Any:
 
 
 def _mend(text: str) -> tuple[Any, Repairs]:
-    for code, strict, candidate in (
-        ("trailing-comma", True, _TRAILING_COMMA.sub(r"\1", text)),
-        ("raw-newline", False, text),
-        ("raw-newline", False, _TRAILING_COMMA.sub(r"\1", text)),
-    ):
+    for candidate in (text, _TRAILING_COMMA.sub(r"\1", text)):
         try:
-            return without_surrogates(json.loads(candidate, strict=strict)), (code,)
+            return without_surrogates(json.loads(candidate, strict=False)), ("raw-newline",)
         except (ValueError, RecursionError):
             continue
     if len(text) > _LONGEST_MENDED:
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
-    if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")):
+    if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")) or _opens_more_than_it_closes(text):
         raise RowError("cut-json", f"JSON that ends in the middle: ...{text[-40:]!r}")
-    return _mend_by_library(text)
+    try:
+        return without_surrogates(json.loads(_in_double_quotes(text), strict=False)), ("mended-json",)
+    except (ValueError, RecursionError):
+        return _mend_by_library(text)
+
+
+def _opens_more_than_it_closes(text: str) -> bool:
+    return text.count("{") > text.count("}") or text.count("[") > text.count("]")
+
+
+def _in_double_quotes(text: str) -> str:
+    """Texts in single quotes, which may hold apostrophes, in double ones: a quote ends a text only before `,`, `:` or a bracket."""
+
+    def requoted(found: re.Match[str]) -> str:
+        inner = found.group(1).replace("\\'", "'").replace('\\"', '"').replace('"', '\\"')
+        return f'"{inner}"'
+
+    words = {"True": "true", "False": "false", "None": "null"}
+    texts = _SINGLE_QUOTED.sub(requoted, text)
+    return _PYTHON_WORD.sub(lambda found: words[found.group()], texts)
 
 
 def _mend_by_library(text: str) -> tuple[Any, Repairs]:
@@ -152,7 +174,7 @@ def _mend_by_library(text: str) -> tuple[Any, Repairs]:
         value = repair_json(text, return_objects=True, skip_json_loads=True)
     except (ValueError, RecursionError, IndexError, KeyError, TypeError) as error:
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
-    wanted = dict if text.lstrip()[0] == "{" else list
+    wanted = dict if text.lstrip()[:1] == "{" else list
     if not isinstance(value, wanted) or (not value and len(text.strip()) > 2):
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
     return _plain_json(value), ("mended-json",)

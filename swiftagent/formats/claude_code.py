@@ -38,7 +38,7 @@ def line_key(row: Any) -> Hashable | None:
         return None
     if isinstance(row.get("message"), dict) and row.get("type") in ("user", "assistant"):
         return ("session", str(row.get("sessionId", "")), bool(row.get("isSidechain")))
-    return True if row.get("type") in _NEWS and ("leafUuid" in row or "sessionId" in row or "summary" in row) else None
+    return True if str(row.get("type")) in _NEWS and ("leafUuid" in row or "sessionId" in row or "summary" in row) else None
 
 
 def looks_like(row: Any) -> bool:

@@ -183,7 +183,7 @@ def _type_of(name: str) -> Schema:
         return {}
     if "|" in low or " or " in low:
         return _union(low.replace(" or ", "|").split("|"))
-    head, bracket, inner = low.replace("(", "[").partition("[")
+    head, bracket, inner = low.replace("(", "[").replace(")", "]").partition("[")
     head = head.strip().removeprefix("typing.")
     if bracket:
         inner = inner.rpartition("]")[0]

@@ -8,7 +8,7 @@ from typing import Any
 from swiftagent.formats import write_hermes
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
-from swiftagent.formats.messages import ROLES, is_trained, read_message
+from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.tag_text import read_system, read_tag_text
 from swiftagent.formats.view import tools_field, view_of
 from swiftagent.trajectory import Trajectory
@@ -38,7 +38,7 @@ def parse(row: Any) -> Trajectory:
     builder = Builder(tools, view.repairs + repairs)
     if isinstance(row, dict) and isinstance(row.get("system"), str) and view.key != "system":
         read_system(builder, row["system"])
-    for message in view.messages:
+    for message in as_messages(view.messages):
         role = message.get(view.style)
         text = message.get("content") if "content" in message else message.get("value")
         kind = ROLES.get(role.lower()) if type(role) is str else None

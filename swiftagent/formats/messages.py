@@ -52,12 +52,18 @@ def kind_of(role: Any) -> str:
 
 def read_messages(builder: Builder, messages: list[Any], speak: Speak = say_plainly) -> None:
     """Add the events of a list of turns. `speak` reads what an assistant turn says (ReAct text, tags, plain)."""
-    for number, message in enumerate(messages):
-        if type(message) is not dict:
-            raise RowError("bad-message", f"message {number} is a {type(message).__name__}")
+    for number, message in enumerate(as_messages(messages)):
         if message.get("role") == "tool_call" and number and messages[number - 1].get("role") == "assistant":
             stand_beside_call(builder)
         read_message(builder, message, speak)
+
+
+def as_messages(messages: list[Any]) -> list[dict[str, Any]]:
+    """The turns, each an object. Raises RowError("bad-message", ...) where one is not."""
+    for number, message in enumerate(messages):
+        if type(message) is not dict:
+            raise RowError("bad-message", f"message {number} is a {type(message).__name__}")
+    return messages
 
 
 def stand_beside_call(builder: Builder) -> None:
@@ -167,7 +173,7 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
         return ""
     if not all(isinstance(block, (dict, str)) for block in blocks):
         return json_like(content)
-    kinds = {block.get("type") if isinstance(block, dict) else "text" for block in blocks}
+    kinds = {_type_of(block) for block in blocks}
     if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
         if isinstance(content, dict) and "text" not in content and "parts" not in content or kinds == {None}:
             return json_like(content) if kind in ("result", "call") else as_text(content)
@@ -184,6 +190,11 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
         name, arguments, id = call_of(item)
         builder.call(name, arguments, id, trained)
     return None
+
+
+def _type_of(block: Any) -> str | None:
+    type_ = block.get("type") if isinstance(block, dict) else "text"
+    return type_ if type_ is None else str(type_)
 
 
 def _type(block: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
-from swiftagent.formats.messages import ROLES, is_trained, read_message
+from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.react_text import read_prompt, read_react_text, read_user_text
 from swiftagent.formats.view import tools_field, view_of
 from swiftagent.trajectory import Trajectory
@@ -39,7 +39,7 @@ def parse(row: Any) -> Trajectory:
     view = view_of(row)
     tools, repairs = read_tools(tools_field(row))
     builder = Builder(tools, view.repairs + repairs)
-    for message in view.messages:
+    for message in as_messages(view.messages):
         role = message.get(view.style)
         text = message.get("content") if "content" in message else message.get("value")
         kind = ROLES.get(role) if type(role) is str else None

@@ -75,6 +75,8 @@ def _instance(item: dict[str, Any], tools: tuple[Tool, ...], name: str) -> Traje
     builder = Builder(tools)
     builder.question(as_text(item.get("input")))
     for step in item.get("intermediate_steps") or ():
+        if not isinstance(step, list) or len(step) < 2 or not isinstance(step[0], list) or len(step[0]) < 2:
+            raise RowError("bad-message", f"a step is no [[tool, arguments, ...], result]: {str(step)[:60]}")
         action, result = step[0], step[1]
         thought = str(action[2]).partition("\nAction")[0] if len(action) > 2 else ""
         builder.thought(thought.removeprefix("Thought:").strip())

@@ -6,6 +6,7 @@ from typing import Any
 
 from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.calls import call_of
+from swiftagent.formats.messages import as_messages
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "ToolTalk: conversation of {role, text, apis: [{request, response, exception}]}"
@@ -38,7 +39,7 @@ def parse(row: Any) -> Trajectory:
         if turn["role"] != "assistant":
             builder.question(as_text(turn["text"]))
             continue
-        for api in turn.get("apis") or ():
+        for api in as_messages(turn.get("apis") or []):
             builder.call(*call_of(api["request"] if isinstance(api.get("request"), dict) else api))
             failed = api.get("exception") is not None
             builder.result(as_text(api["exception"] if failed else api.get("response")))
