@@ -9,13 +9,12 @@ Each prediction is written as ReAct text and read back by the reader that `infer
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from swiftagent.evaluate_bfcl import Verdict, ask_bfcl_eval
 from swiftagent.jsonl import read_lines
 from swiftagent.react import call_text
 from swiftagent.score import Attempt
@@ -96,7 +95,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="corruptions of each item")
     args = parser.parse_args()
     choose = random.Random(args.seed)
-    rows, ours = [], []
+    ours: list[tuple[str, bool, str]] = []
+    pairs: list[tuple[Item, tuple[Attempt, ...]]] = []
     for category in CATEGORIES:
         questions = read_lines(args.data / f"bfcl_{category}.jsonl")
         answers = read_lines(args.data / f"bfcl_{category}_answer.jsonl")
@@ -104,23 +104,18 @@ def main() -> None:
             item = read_item(question.value, answer.value)
             good = [Call(call.tool, {k: accepted_value(v) for k, v in call.arguments.items()}) for call in perfect(item, choose)]
             for kind, calls in [("perfect", good), *(("corrupted", corrupted(good, item, choose)) for _ in range(args.rounds))]:
-                attempts: tuple[Attempt, ...] = predicted_from_text(as_text(calls)).calls
+                attempts = predicted_from_text(as_text(calls)).calls
                 ours.append((kind, not bfcl_problem(item, attempts), bfcl_problem(item, attempts)))
-                row = {"id": item.id, "functions": item.functions, "answers": item.answers, "category": category}
-                rows.append(json.dumps({**row, "calls": as_bfcl(attempts)}))
-    referee = [args.python, str(Path(__file__).with_name("bfcl_referee.py"))]
-    done = subprocess.run(referee, input="\n".join(rows), capture_output=True, text=True, check=True)
-    theirs = [json.loads(line) for line in done.stdout.splitlines()]
-    report(ours, theirs, rows)
+                pairs.append((item, attempts))
+    report(ours, ask_bfcl_eval(args.python, pairs), pairs)
 
 
-def report(ours: list[tuple[str, bool, str]], theirs: list[dict[str, Any]], rows: list[str]) -> None:
+def report(ours: list[tuple[str, bool, str]], theirs: list[Verdict], pairs: list[tuple[Item, tuple[Attempt, ...]]]) -> None:
     counts: Counter[tuple[str, bool, bool]] = Counter()
-    for (kind, valid, reason), verdict, row in zip(ours, theirs, rows, strict=True):
-        counts[kind, valid, bool(verdict["valid"])] += 1
-        if valid != bool(verdict["valid"]):
-            calls = json.loads(row)["calls"]
-            print(f"{verdict['id']}: ours {valid} ({reason}), bfcl-eval {verdict['valid']} ({verdict['error_type']}): {calls}")
+    for (kind, valid, reason), verdict, (item, attempts) in zip(ours, theirs, pairs, strict=True):
+        counts[kind, valid, bool(verdict.valid)] += 1
+        if valid != bool(verdict.valid):
+            print(f"{item.id}: ours {valid} ({reason}), bfcl-eval {verdict.valid} ({verdict.error_type}): {as_bfcl(attempts)}")
     for kind in ("perfect", "corrupted"):
         agree = counts[kind, True, True] + counts[kind, False, False]
         total = sum(n for (k, *_), n in counts.items() if k == kind)

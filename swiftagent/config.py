@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
+from swiftagent.gate import read_gate
 from swiftagent.shipped import find, shipped
 from swiftagent.trainer_options import check_value, options, unknown_key
 
@@ -330,6 +331,13 @@ def _weights(value: Any) -> dict[str, float]:
     return {kind: float(weight) for kind, weight in value.items()}
 
 
+def _gate(value: Any) -> dict[str, Any]:
+    _, problems = read_gate(value)
+    if problems:
+        raise ValueError("; ".join(problem.removeprefix("gate.").removeprefix("gate: ") for problem in problems))
+    return dict(value or {})
+
+
 WEIGHED = ("thought", "call", "arguments", "answer", "observation")  # as mask_weights.Weights names them
 EXAMPLES = {"model": "Qwen/Qwen2.5-7B-Instruct", "data": "datasets/mix.jsonl"}
 READERS: dict[str, Any] = {
@@ -348,5 +356,5 @@ READERS: dict[str, Any] = {
     "train_on": _one_of("all", "last_step", "last_turn"),
     "weights": _weights,
     "trust_remote_code": _bool,
-    "gate": _mapping,
+    "gate": _gate,
 }

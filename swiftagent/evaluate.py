@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import SetupError
+from swiftagent.evaluate_bfcl import ask_bfcl_eval
 from swiftagent.evaluate_models import Entry
 from swiftagent.gate import Rule, judge
 from swiftagent.metrics import METRICS
@@ -105,10 +106,13 @@ def score_model(
     likelihoods: Mapping[str, Entry],
     *,
     bfcl: Mapping[str, Item] | None = None,
+    referee: str | None = None,
     own_name: str = "",
     fields: bool = False,
 ) -> Scored:
-    """Score what one model wrote. Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
+    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then judges BFCL's items.
+
+    Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
     ratios = Ratios(tuple(METRICS))
     all_parts: dict[str, dict[str, tuple[float, float]]] = {}
     scores = []
@@ -117,10 +121,10 @@ def score_model(
         score.parts.update(_answer_parts(score, gold.channels.get(step.row, ""), own_name))
         if step.tools or step.calls_somewhere:
             score.parts.update(toolbench_parts(row_of(step, score.predicted)))
-        if bfcl and step.row in bfcl:
-            score.parts["bfcl_ast"] = (float(not bfcl_problem(bfcl[step.row], score.predicted.calls)), 1.0)
         scores.append(score)
         all_parts[step.id] = score.parts
+    if bfcl:
+        _judge_bfcl([score for score in scores if score.step.row in bfcl], bfcl, referee)
     for task in gold.tasks:
         if task.id in runs:
             run = runs[task.id]
@@ -133,6 +137,16 @@ def score_model(
     found = ratios.estimates(not_shares=NOT_SHARES)
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
     return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
+
+
+def _judge_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
+    pairs = [(items[score.step.row], score.predicted.calls) for score in scores]
+    if referee:
+        right = [bool(verdict.valid) for verdict in ask_bfcl_eval(referee, pairs)]
+    else:
+        right = [not bfcl_problem(item, calls) for item, calls in pairs]
+    for score, valid in zip(scores, right, strict=True):
+        score.parts["bfcl_ast"] = (float(valid), 1.0)
 
 
 def _row_of_part(name: str) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from swiftagent import jsonl, score_bfcl_referee
 from swiftagent.errors import RowError, SetupError, at
 from swiftagent.formats.arguments import read_arguments
 from swiftagent.formats.calls import calls_of
@@ -14,11 +18,39 @@ from swiftagent.formats.declared import read_tools
 from swiftagent.formats.sources import read_rows
 from swiftagent.jsonl import Row
 from swiftagent.score import Attempt, Predicted
-from swiftagent.score_bfcl import Item, read_item
+from swiftagent.score_bfcl import Item, as_bfcl, read_item
 from swiftagent.score_reading import predicted_from_text
 from swiftagent.trajectory import Call, Event, Json, Question, System, Trajectory
 
 _REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """bfcl-eval's own word on one prediction; `valid` is None where it crashed on it."""
+
+    id: str
+    valid: bool | None
+    error_type: str = ""
+
+
+def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attempt]]]) -> list[Verdict]:
+    """Let the real bfcl-eval judge, in the environment of this Python. Raises SetupError where it cannot.
+
+    Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
+    """
+    rows = [
+        jsonl.encode({"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind, "calls": calls})
+        for item, attempts in predictions
+        for calls in [as_bfcl(attempts)]
+    ]
+    try:
+        done = subprocess.run([python, score_bfcl_referee.__file__], input=b"\n".join(rows), capture_output=True, check=False)
+    except OSError as error:
+        raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise SetupError(f"{python}: bfcl-eval did not run: {last}; make it with `{python} -m pip install --no-deps bfcl-eval`")
+    return [msgspec.json.decode(line, type=Verdict) for line in done.stdout.splitlines()]
 
 
 def is_bfcl(value: Any) -> bool:

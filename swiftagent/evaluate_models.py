@@ -103,7 +103,15 @@ class Writer:
     """Writes what one model does, through its engine, into the log."""
 
     def __init__(
-        self, name: str, engine: Any, log: Log, prompt: PromptStyle, *, step_tokens: int = 512, workers: int = 1
+        self,
+        name: str,
+        engine: Any,
+        log: Log,
+        prompt: PromptStyle,
+        *,
+        step_tokens: int = 512,
+        workers: int = 1,
+        stop: bool = True,
     ) -> None:
         self.name = name
         self.engine = engine
@@ -111,6 +119,7 @@ class Writer:
         self.grammar = ReAct(prompt)
         self.step_tokens = step_tokens
         self.workers = workers
+        self.stop = stop
 
     def steps(self, steps: Sequence[Step], done: Done) -> None:
         """The next step at every decision point, on gold context."""
@@ -154,7 +163,7 @@ class Writer:
 
     def _text(self, context: tuple[Event, ...], tools: tuple[Tool, ...]) -> str:
         conversation = Trajectory(context, tools)
-        stop = self.grammar.stop if conversation.is_agentic else ""
+        stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
         text = ""
         messages = self.grammar.messages(conversation)
         pieces = self.engine.generate(messages, stop=(stop,) if stop else (), max_tokens=self.step_tokens, temperature=0.0)

@@ -36,6 +36,8 @@ class Ask(msgspec.Struct, frozen=True):
     likelihood: bool = True
     fields: bool = False
     own_name: str = ""
+    bfcl_eval: str | None = None  # the Python of an environment with bfcl-eval
+    stop: bool = True  # whether the stop word ends a step; without it models may go on and invent results
     prompt: PromptStyle | None = None
     step_tokens: int = 512
     drop_trained: bool = False
@@ -109,7 +111,9 @@ def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
         talks = {found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])}
         gold, entries = align(gold_from(files.rows, limit=ask.limit), held, talks)
     seen = read_seen(ask.training) if ask.training else None
-    scored = {"tuned": score_model(gold, entries, {}, {}, bfcl=items, own_name=ask.own_name, fields=ask.fields)}
+    scored = {
+        "tuned": score_model(gold, entries, {}, {}, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields)
+    }
     _warn_of_silence(scored, gold)
     about = {"name": Path(path).name, "tuned": path, "files": list(ask.data)}
     told = summary(gold, scored, rules=ask.rules or (), seen=seen, about=about)
@@ -148,6 +152,7 @@ def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: Pro
         "content": _fingerprint(gold),
         "prompt": prompt,
         "step_tokens": ask.step_tokens,
+        "stop": ask.stop,
     }
     log = Log(folder / "predictions.jsonl", settings, fresh=ask.fresh)
     if log.resumed and not ask.quiet:
@@ -172,7 +177,7 @@ def _write(name: str, model: Model, gold: Gold, log: Log, prompt: PromptStyle, a
             def done() -> None:
                 bar.advance(bar.task_ids[0])
 
-            writer = Writer(name, engine, log, prompt, step_tokens=ask.step_tokens, workers=ask.workers)
+            writer = Writer(name, engine, log, prompt, step_tokens=ask.step_tokens, workers=ask.workers, stop=ask.stop)
             writer.steps(gold.steps, done)
             if ask.free:
                 writer.runs(gold.tasks, done)
@@ -189,7 +194,7 @@ def _complete(name: str, gold: Gold, log: Log, ask: Ask) -> bool:
 
 def _score(gold: Gold, log: Log, name: str, items: Mapping[str, Item], ask: Ask) -> Scored:
     parts: list[dict[str, Entry]] = [log.of(name, kind) for kind in ("step", "run", "likelihood")]
-    return score_model(gold, *parts, bfcl=items, own_name=ask.own_name, fields=ask.fields)
+    return score_model(gold, *parts, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields)
 
 
 def _warn_of_silence(scored: Mapping[str, Scored], gold: Gold) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from swiftagent.schema_fit import fits
+from swiftagent.schema_check import faults_of
 from swiftagent.statistics import Estimate, Ratios
 from swiftagent.trajectory import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
 from swiftagent.values import same_value
@@ -221,11 +221,11 @@ def _restraint(step: Step, predicted: Predicted) -> dict[str, tuple[float, float
 def _tool_use(tools: tuple[Tool, ...], attempts: tuple[Attempt, ...]) -> dict[str, tuple[float, float]]:
     if not tools or not attempts:
         return {}
-    declared = {tool.name: tool for tool in tools}
+    declared = {tool.name for tool in tools}
     known = [attempt for attempt in attempts if attempt.tool in declared]
     parts = {"undeclared_tool": (float(len(attempts) - len(known)), float(len(attempts)))}
     if known:
-        valid = sum(attempt.parsed and fits(declared[attempt.tool], attempt.arguments) for attempt in known)
+        valid = sum(attempt.parsed and not faults_of(Call(attempt.tool, attempt.arguments), tools) for attempt in known)
         parts["schema_valid"] = (float(valid), float(len(known)))
     return parts
 

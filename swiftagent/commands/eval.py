@@ -53,10 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("-j", type=_positive, default=1, metavar="N", help="requests at a time, for engines that batch them")
     how.add_argument("--no-free", action="store_true", help="leave free runs out: next steps on gold context only")
     how.add_argument("--no-likelihood", action="store_true", help="leave bits per byte out")
+    how.add_argument(
+        "--no-stop", action="store_true", help="let models write on after `Observation:`, to see who invents results"
+    )
     how.add_argument("--fresh", action="store_true", help="start anew, though an evaluation of the same was begun")
     also = parser.add_argument_group("further scores")
     also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
     also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself: scores its self-cognition")
+    also.add_argument("--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it")
     out = parser.add_argument_group("output")
     out.add_argument("--gate", metavar="CONFIG", help="take the gate of this config, in place of the run's own")
     out.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files go (default runs/RUN/eval)")
@@ -93,6 +97,8 @@ def _evaluate(args: argparse.Namespace) -> Any:
         likelihood=not args.no_likelihood,
         fields=args.fields,
         own_name=args.name,
+        bfcl_eval=args.bfcl_eval,
+        stop=not args.no_stop,
         prompt=args.prompt,
         step_tokens=args.step_tokens,
         drop_trained=args.drop_trained,
