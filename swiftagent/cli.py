@@ -24,6 +24,7 @@ COMMANDS = {
     "infer": "run the tuned model as an agent with real tools, or chat with it",
     "serve": "an OpenAI-compatible server over the tuned model: clients send tools and get tool_calls",
     "eval": "score a tuned model against its base: tool calls, restraint, forgetting, with a gate and a page",
+    "export": "merge, GGUF, Ollama, vLLM, adapter, push: a model that still calls tools where it lands",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "formats": "list what can be read and written with a sample row, or say what format a file has",
     "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",

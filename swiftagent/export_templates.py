@@ -103,6 +103,7 @@ _JINJA = """
 {{{{- ({between} if s.open else "") + {user_open} + m.content + {user_close} -}}}}
 {{%- set s.open = true -%}}
 {{%- elif m.role == "assistant" and m.tool_calls -%}}
+{{{{- "Thought: " + m.reasoning_content + "\\n" if m.reasoning_content else "" -}}}}
 {{{{- "Thought: " + m.content + "\\n" if m.content else "" -}}}}
 {{%- set at = loop.index0 -%}}
 {{%- for call in m.tool_calls -%}}
@@ -171,7 +172,8 @@ _GO = (
     "{{{{ $open := false }}}}{{{{ range $i, $m := .Messages }}}}{{{{ $rest := slice $.Messages $i }}}}"
     '{{{{ if eq .Role "user" }}}}{{{{ if $open }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
     "{{{{ $open = true }}}}"
-    '{{{{ else if and (eq .Role "assistant") .ToolCalls }}}}{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}'
+    '{{{{ else if and (eq .Role "assistant") .ToolCalls }}}}'
+    "{{{{ if .Thinking }}}}Thought: {{{{ .Thinking }}}}\n{{{{ end }}}}{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}"
     "{{{{ range $j, $call := .ToolCalls }}}}Action: {{{{ .Function.Name }}}}\nAction Input: {{{{ .Function.Arguments }}}}{stop}"
     '{{{{ $k := len (printf "%*s_" $j "") }}}}{{{{ if gt (len $rest) $k }}}}{{{{ $result := index $rest $k }}}}'
     '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'

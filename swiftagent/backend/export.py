@@ -107,6 +107,7 @@ def model_card(subject: Subject, facts: dict[str, Any]) -> str:
     metrics = _metrics(subject.run)
     manifest = _json(Path(subject.data).with_suffix(".manifest.json")) if subject.data else {}
     base_name = str(subject.settings.get("model") or subject.base)
+    base_name = Path(base_name).name if Path(base_name).is_dir() else base_name
     form = "ReAct text (Thought, Action, Action Input, Observation, Final Answer)" if subject.react else "its native form"
     lines = [
         "---",

@@ -20,7 +20,7 @@ from swiftagent.backend.export import Difference, first_difference, trained_ids
 from swiftagent.backend.trainer_template import Trainer
 from swiftagent.escape import JOINER, hide, hide_control_tokens
 from swiftagent.export_templates import Turns
-from swiftagent.formats.openai import render as render_openai
+from swiftagent.formats.write_openai import render as render_openai
 from swiftagent.jsonl import read_lines
 from swiftagent.prompts import HEAD, PARAMETERS, PromptStyle
 from swiftagent.react import STOP, render
@@ -39,7 +39,10 @@ class Compared(msgspec.Struct):
     differences: list[Difference] = []
 
 
-def records_of(data: Path, count: int = 50) -> list[Record]:
+CONVERSATIONS = 50  # compared for each target
+
+
+def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
     """The first `count` agent rows of a training file, and as many chat rows as then are missing."""
     agent: list[Record] = []
     chat: list[Record] = []
@@ -68,6 +71,8 @@ def check_chat_template(trainer: Trainer, template: str, records: list[Record], 
     compared = Compared("chat template")
     left_out: Counter[str] = Counter()
     for number, record in enumerate(records):
+        if compared.conversations == CONVERSATIONS:
+            break
         trajectory = from_record(record)
         reason = _unavoidable(trajectory, record, language)
         if reason:
@@ -93,6 +98,8 @@ def check_go_template(turns: Turns, template: str, records: list[Record], style:
     left_out: Counter[str] = Counter()
     kept: list[tuple[str, Trajectory]] = []
     for number, record in enumerate(records):
+        if len(kept) == CONVERSATIONS:
+            break
         trajectory = _with_sorted_parameters(from_record(record))
         reason = _unavoidable(trajectory, record, language) or _unavoidable_in_go(trajectory)
         if reason:
@@ -114,7 +121,7 @@ def check_go_template(turns: Turns, template: str, records: list[Record], style:
 
 def chat_of(trajectory: Trajectory) -> dict[str, Any]:
     """The conversation as a chat client sends it, arguments as objects."""
-    row = render_openai(trajectory)
+    row, _ = render_openai(trajectory)
     messages = [dict(message) for message in row["messages"]]
     for message in messages:
         for call in message.get("tool_calls") or []:
@@ -158,6 +165,8 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> Iterator[str]:
         chat = chat_of(trajectory)
         system = "\n\n".join(m["content"] for m in chat["messages"] if m["role"] == "system")
         messages = [message for message in chat["messages"] if message["role"] != "system"]
+        for message in messages:
+            message["thinking"] = message.pop("reasoning_content", "")
         lines.append(json.dumps({"System": system, "Messages": messages, "Tools": chat["tools"]}, ensure_ascii=False))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "template")

@@ -158,7 +158,8 @@ def export_gguf(
         comparison = None
         if can_compare():
             strings, prompts = probe_texts(data)
-            comparison = compare(folder, part, strings, prompts)
+            rounded = {"f16": "float16", "bf16": "bfloat16"}.get(quantize.lower(), "")
+            comparison = compare(folder, part, strings, prompts, rounded=rounded)
             require_equal(comparison, quantize)
         part.replace(out)
     finally:

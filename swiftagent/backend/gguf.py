@@ -20,6 +20,8 @@ from swiftagent.errors import CheckError, ConfigError, SetupError
 
 LLAMA_CPP = "0.3.36"  # the release of llama-cpp-python whose source carries the converter that was tried
 DIRECT = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; all else is quantised from f16
+PROMPT_TOKENS = 256  # of each prompt that is compared
+F32 = 0  # ggml.h: GGML_TYPE_F32
 # llama.h: enum llama_ftype
 QUANTIZED = {"q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13}
 QUANTIZED |= {"q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18}
@@ -138,16 +140,23 @@ def can_compare() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
-def compare(folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], *, new_tokens: int = 48) -> Comparison:
-    """Load a GGUF in llama.cpp beside its folder in transformers: same tokens, same greedy text, perplexity of both."""
+def compare(
+    folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], *, rounded: str = "", new_tokens: int = 48
+) -> Comparison:
+    """Load a GGUF in llama.cpp beside its folder in transformers: same tokens, same greedy text, perplexity of both.
+
+    rounded: the type that the folder's weights are rounded to first ("float16", "bfloat16").
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     llama = _llama_cpp("compare")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    if rounded:  # a GGUF in half precision holds rounded weights; rounding ours as well leaves only what llama.cpp does otherwise
+        model = model.to(getattr(torch, rounded)).to(torch.float32)
     with quiet_native():
-        other = llama.Llama(str(gguf), n_ctx=2048, n_threads=2, logits_all=True, verbose=False, seed=0)
+        other = llama.Llama(str(gguf), n_ctx=2 * PROMPT_TOKENS, type_k=F32, type_v=F32, logits_all=True, verbose=False, seed=0)
     otherwise = 0
     for text in strings:
         ours = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -155,7 +164,7 @@ def compare(folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[
     same = 0
     ours_loss = theirs_loss = 0.0
     for prompt in prompts:
-        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:1500]
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:PROMPT_TOKENS]
         ours_text = _greedy(model, ids, new_tokens)
         theirs_text: list[int] = []
         other.reset()
