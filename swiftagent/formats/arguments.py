@@ -56,10 +56,11 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
 
 def read_literal(text: str) -> tuple[Any, Repairs]:
     """JSON, or a Python literal (`{'q': 'x', 'b': True}`), or JSON with small faults. Raises RowError("not-json", ...)."""
-    try:
-        return parse_json(text)
-    except RowError:
-        pass
+    if text[:2] not in ("{'", "['"):  # Python's spelling, which no JSON starts with
+        try:
+            return parse_json(text)
+        except RowError:
+            pass
     if "'" in text and '"' not in text and "\\" not in text:
         try:
             return decode(_PYTHON_WORD.sub(_json_word, text).replace("'", '"')), ("python-repr",)
