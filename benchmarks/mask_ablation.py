@@ -7,6 +7,7 @@
 swiftagent mix ... -o mix.jsonl
 python benchmarks/mask_ablation.py --mix mix.jsonl --seeds 3 -o ablation.jsonl
 python benchmarks/mask_ablation.py --show ablation.jsonl
+python benchmarks/mask_ablation.py --mix mix.jsonl --labels      (only what each kind of labels trains; seconds)
 
 All weights are trained in a plain loop on ms-swift's labels; what comes out is measured on held-out rows:
 
@@ -196,6 +197,19 @@ def run(args: argparse.Namespace, arm: str, seed: int, rows: list[Encoded], gold
     }
 
 
+def show_labels(encoded: dict[str, list[Encoded]]) -> None:
+    """How many tokens each kind of labels trains, and with which weights."""
+    exact = 0
+    print("| labels | rows | trained tokens | against exact | of them with weight 2 |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for arm, rows in encoded.items():
+        weights = [
+            weight for _, labels, row in rows for label, weight in zip(labels, row, strict=True) if label != -100 and weight > 0
+        ]
+        exact = exact or len(weights)
+        print(f"| {arm} | {len(rows)} | {len(weights):,} | {len(weights) / exact - 1:+.1%} | {sum(w > 1 for w in weights):,} |")
+
+
 def show(path: Path) -> None:
     """The mean of each measure over seeds, with its bootstrap 95 % interval."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -227,12 +241,17 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=400, help="tokens of the longest row that is trained on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, default=Path("ablation.jsonl"))
+    parser.add_argument("--labels", action="store_true", help="train nothing: print what each kind of labels trains")
     parser.add_argument("--show", type=Path, help="print the table of a finished ablation")
     args = parser.parse_args()
     if args.show:
         show(args.show)
         return
     torch.set_num_threads(args.threads)
+    rows = chosen_rows(args.mix, args.rows)
+    if args.labels:
+        show_labels({arm: encode(rows, arm, args.model, args.template, args.longest) for arm in ARMS})
+        return
     beside = args.mix.with_name(f"{args.mix.stem}.val.jsonl")
     data = args.data or [str(shipped("datasets") / "heldout.jsonl"), *([str(beside)] if beside.is_file() else [])]
     gold = gold_from(read_gold(data).rows)

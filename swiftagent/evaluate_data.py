@@ -26,7 +26,7 @@ class GoldFiles(msgspec.Struct):
 
     rows: list[Trajectory]
     bfcl: dict[str, Item]
-    prompt: PromptStyle
+    prompt: PromptStyle | None  # None: no file holds training records with tools
     rejected: list[dict[str, Any]]
 
 
@@ -35,7 +35,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
     rows: list[Trajectory] = []
     items: dict[str, Item] = {}
     rejected: list[dict[str, Any]] = []
-    prompt: PromptStyle = "ms-agent"
+    prompt: PromptStyle | None = None
     for path in paths:
         head = list(islice(read_rows(path), 1))
         if not head:
@@ -45,7 +45,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
             items.update(its_items)
         else:
             found = list(conversations(read_rows(path), rejected))
-            prompt = prompt_of(head[0]) or prompt
+            prompt = prompt or prompt_in([path])
         if not found:
             first = next((r for r in rejected if str(r.get("source", "")).startswith(path)), {})
             raise SetupError(f"{path}: no row can be evaluated; the first: {first.get('message', 'no conversation')}")
@@ -62,6 +62,12 @@ def read_seen(paths: Sequence[str]) -> Seen:
     """What training saw."""
     skipped: list[dict[str, Any]] = []
     return seen_in_training(chain.from_iterable(conversations(read_rows(path), skipped) for path in paths))
+
+
+def prompt_in(paths: Iterable[str], rows: int = 50) -> PromptStyle | None:
+    """How the first training record with tools lists them, among the first rows of each file."""
+    heads = (row for path in paths for row in islice(read_rows(path), rows))
+    return next((style for row in heads if (style := prompt_of(row))), None)
 
 
 def prompt_of(row: Row) -> PromptStyle | None:

@@ -12,7 +12,7 @@ from swiftagent import jsonl
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate import Gold, Scored, gold_from, score_model, summary
-from swiftagent.evaluate_data import GoldFiles, conversations, read_gold, read_seen
+from swiftagent.evaluate_data import GoldFiles, conversations, prompt_in, read_gold, read_seen
 from swiftagent.evaluate_models import Entry, Log, Writer
 from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate_target import Model, Target, config_of, default_data, training_files
@@ -72,10 +72,11 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained or not ask.data)
     _tell(gold, files, ask)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    log = _open_log(folder, models, gold, ask.prompt or files.prompt, ask)
+    prompt = ask.prompt or files.prompt or prompt_in(training) or "ms-agent"
+    log = _open_log(folder, models, gold, prompt, ask)
     try:
         for name, model in models.items():
-            _write(name, model, gold, log, ask.prompt or files.prompt, ask)
+            _write(name, model, gold, log, prompt, ask)
     finally:
         log.close()
     scored = {name: _score(gold, log, name, files.bfcl, ask) for name in models}
