@@ -22,9 +22,21 @@ def too_long_line(loaded: dict[str, Any], max_length: object) -> str:
     counts: dict[str, int] = loaded.get("too_long") or {}
     if not counts:
         return ""
-    channels = ", ".join(f"{count:,} {name or 'without a channel'}" for name, count in sorted(counts.items()))
     limit = f"max_length {max_length}" if max_length else "the model's length"
-    return f"{sum(counts.values()):,} rows are longer than {limit} and left out ({channels}); raise train.max_length to keep them"
+    return f"{sum(counts.values()):,} rows are longer than {limit} and left out ({_by_channel(counts)}); raise train.max_length"
+
+
+def shortened_line(loaded: dict[str, Any]) -> str:
+    """Rows that were made to fit, by channel; "" where there are none."""
+    counts: dict[str, int] = loaded.get("shortened") or {}
+    if not counts:
+        return ""
+    how = "oldest exchanges went, long results were cut in the middle, or last steps went"
+    return f"{sum(counts.values()):,} rows over max_length were shortened to fit ({_by_channel(counts)}): {how}"
+
+
+def _by_channel(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name or 'without a channel'}" for name, count in sorted(counts.items()))
 
 
 def metric_line(line: dict[str, Any]) -> str:

@@ -314,4 +314,6 @@ def _environment(machine: Machine, gpus: int, processes: int) -> dict[str, str]:
         env["CUDA_VISIBLE_DEVICES"] = ""
     if "OMP_NUM_THREADS" not in os.environ:
         env["OMP_NUM_THREADS"] = str(max(1, machine.cpus // processes)) if not gpus else "1"
+    if not gpus:
+        env["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin while they wait take the cores from each other on a busy machine
     return env

@@ -197,7 +197,7 @@ def _advise(config: Config, planned: Plan, report: Report) -> None:
     too_long = {name: channel.too_long / channel.rows for name, channel in channels.items() if channel.too_long}
     if too_long:
         shares = ", ".join(f"{share:.0%} of {name}" for name, share in too_long.items())
-        said = f"rows longer than max_length {options.get('max_length')} will be left out: {shares}"
+        said = f"rows longer than max_length {options.get('max_length')} are shortened to fit, or left out: {shares}"
         report.warnings.append(f"{config.place('train.max_length')}: {said}")
 
 

@@ -60,6 +60,7 @@ def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -
         start = log.tell()
         process = _start(plan, log)
         asked = _follow(process, run, follower)
+    (run.folder / "stop-requested").unlink(missing_ok=True)
     code = process.returncode
     if code == 0 and not asked:
         return Outcome("done", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from swiftagent.backend.runs import Run, all_runs, find_run, identity, new_run, 
 from swiftagent.backend.trainer import Follower, Outcome, finish, train
 from swiftagent.checks.advice import trend_advice
 from swiftagent.config import Config
-from swiftagent.console import say, warn
+from swiftagent.console import progress, say, warn
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.jsonl import whole_file, write_json
-from swiftagent.training_view import duration, loaded_line, metric_line, too_long_line
+from swiftagent.training_view import duration, loaded_line, metric_line, shortened_line, too_long_line
 
 INTERRUPTED = 130
 RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
@@ -104,7 +105,8 @@ def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: boo
         warn(warning)
     if not quiet:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
-    outcome = train(planned, run, _View(config, run, quiet=quiet))
+    with _View(config, run, quiet=quiet) as view:
+        outcome = train(planned, run, view)
     finish(run, outcome)
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         draw(run.folder)
@@ -180,8 +182,18 @@ def _shape(planned: Plan) -> str:
 
 
 class _View(Follower):
+    """News as plain lines; on a terminal a bar below them too."""
+
     def __init__(self, config: Config, run: Run, *, quiet: bool) -> None:
         self.config, self.run, self.quiet = config, run, quiet
+        self.open = ExitStack()
+        self.bar: Any = None
+
+    def __enter__(self) -> _View:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.open.close()
 
     def loaded(self, loaded: dict[str, Any]) -> None:
         self.run.update(rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]})
@@ -191,8 +203,12 @@ class _View(Follower):
         line = too_long_line(loaded, self.config.train.get("max_length"))
         if line:
             warn(line)
+        shortened = shortened_line(loaded)
+        if shortened and not self.quiet:
+            say(shortened)
         if not self.quiet:
             say(loaded_line(loaded))
+            self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"])))
 
     def _vanished(self, loaded: dict[str, Any]) -> int:
         """Rows of the files that were neither loaded nor counted as too long; 0 where the number cannot be known."""
@@ -207,6 +223,8 @@ class _View(Follower):
         text = metric_line(line)
         if text and not self.quiet:
             say(text)
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=int(line["step"]))
 
     def asked_to_stop(self, times: int) -> None:
         say("stopping: a checkpoint is saved at the end of this step; again ends it at once" if times == 1 else "ending at once")

@@ -113,7 +113,8 @@ def find_cause(exit_code: int, log: str) -> Cause:
         match = re.search(pattern, log)
         if match:
             return Cause(code, text.format(*match.groups()) if match.groups() else text)
-    rank = re.search(r"rank\s*:\s*(\d+).*?\n.*?exitcode\s*:\s*(-?\d+)", log)
+    # torchrun lists the ranks that it ended itself before the one that failed first
+    rank = re.search(r"rank\s*:\s*(\d+).*?\n.*?exitcode\s*:\s*(-?\d+)", log.rpartition("Root Cause")[2])
     if exit_code in KILLED or (rank and int(rank.group(2)) in KILLED) or "Signal 9 (SIGKILL)" in log:
         who = f"rank {rank.group(1)}" if rank else "the trainer"
         return Cause(

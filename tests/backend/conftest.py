@@ -17,8 +17,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny_config(tmp_path: Path, tiny_model: Path) -> Path:
+def tiny_config(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A config that trains the tiny model for four steps on two CPU processes."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a model this small gains nothing from threads
     write_rows(tmp_path / "data.jsonl", 24)
     write_rows(tmp_path / "data.val.jsonl", 4)
     path = tmp_path / "tiny.yaml"

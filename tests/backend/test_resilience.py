@@ -80,7 +80,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(started: Callable[..., Started]):
     going = started("max_steps=2000", "save_steps=2000", "eval_steps=2000")  # two processes must stop at one step
     going.wait_for_step(2)
     going.process.send_signal(signal.SIGINT)
-    stderr = going.process.communicate(timeout=60)[1]
+    stderr = going.process.communicate(timeout=240)[1]
     assert going.process.returncode == 130
     run = Run(going.folder)
     assert (run.state, run.record["cause"]) == ("interrupted", "stopped on request")
@@ -92,8 +92,8 @@ def test_a_killed_rank_is_named(started: Callable[..., Started]):
     going = started("max_steps=2000")
     going.wait_for_step(1)
     os.kill(_ranks(going.process.pid)[1], signal.SIGKILL)
-    stderr = going.process.communicate(timeout=60)[1]
-    assert going.process.returncode == 5
+    stderr = going.process.communicate(timeout=240)[1]
+    assert going.process.returncode == 5, stderr
     assert "rank 1 was killed from outside (SIGKILL)" in stderr
     assert Run(going.folder).record["state"] == "failed"
 

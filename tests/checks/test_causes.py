@@ -8,6 +8,10 @@ from swiftagent.checks.causes import find_cause
 
 TORCHRUN_KILLED = """
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+Failures:
+[1]:
+  rank      : 0 (local_rank: 0)
+  exitcode  : -15 (pid: 5819)  (SIGTERM)
 Root Cause (first observed failure):
 [0]:
   time      : 2026-11-23_04:33:39

@@ -23,7 +23,7 @@ from swift.dataset import utils as dataset_utils
 from swift.model import model_meta
 from swift.template import MaxLengthError
 
-TOO_LONG = "too_long.txt"  # in the run folder, a channel a line: datasets counts in processes of its own
+TOO_LONG = "too_long.txt"  # in the run folder, fate and channel a line: datasets may map in processes of its own
 
 
 def die_with_the_launcher() -> None:
@@ -32,20 +32,42 @@ def die_with_the_launcher() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def count_rows_that_are_too_long() -> None:
-    """With `strict`, ms-swift stops at the first row over max_length; without, it drops them silently. Here they are counted."""
+def fit_rows_that_are_too_long() -> None:
+    """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense (`mask_fit`), else
+    left out; both are counted by channel.
+    """
     encode = dataset_utils.AddLengthPreprocessor.preprocess
 
     def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
         try:
             return encode(self, row)
         except MaxLengthError:
+            shorter = _fitted(row, self.template)
             if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
                 with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
-                    out.write(f"{row.get('channel') or ''}\n")
-            return None
+                    out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
+            return None if shorter is None else encode(self, shorter)
 
     dataset_utils.AddLengthPreprocessor.preprocess = preprocess
+
+
+def _fitted(row: dict[str, Any], template: Any) -> dict[str, Any] | None:
+    """The row within the template's max_length; None for one that cannot be, and for native rows."""
+    from swiftagent.mask_fit import fit
+
+    if row.get("tools") or any(not isinstance(message.get("content"), str) for message in row["messages"]):
+        return None
+    limit = template.max_length
+
+    def measure(messages: list[dict[str, Any]]) -> int:
+        template.max_length = None
+        try:
+            return len(template.encode({"messages": [dict(message) for message in messages]})["input_ids"])
+        finally:
+            template.max_length = limit
+
+    messages = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
+    return fit({**row, "messages": messages}, limit, measure)[0]
 
 
 def refuse_code_from_the_model() -> None:
@@ -99,12 +121,7 @@ class RunFolder(TrainerCallback):
             "max_steps": state.max_steps,
             "epochs": args.num_train_epochs,
         }
-        too_long = (self.folder / TOO_LONG).read_text().splitlines() if (self.folder / TOO_LONG).is_file() else []
-        loaded |= {
-            "too_long": collections.Counter(too_long),
-            "sequences_per_step": sequences,
-            "started_at_step": state.global_step,
-        }
+        loaded |= {"sequences_per_step": sequences, "started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
         _write(self.folder / "loaded.json", loaded)
         self.last = (state.global_step, time.time())
 
@@ -127,7 +144,6 @@ class RunFolder(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
             from swiftagent.backend.loss_plot import draw
 
             draw(self.folder)
@@ -136,6 +152,15 @@ class RunFolder(TrainerCallback):
         if _agreed((self.folder / "stop-requested").exists()):
             control.should_save = True
             control.should_training_stop = True
+
+
+def _fates(path: Path) -> dict[str, dict[str, int]]:
+    """What became of rows over max_length, by channel: `too_long` were left out, `shortened` made to fit."""
+    lines = [line.partition("\t") for line in path.read_text().splitlines()] if path.is_file() else []
+    counted = {
+        key: collections.Counter(channel for said, _, channel in lines if said == key) for key in ("left out", "shortened")
+    }
+    return {"too_long": counted["left out"], "shortened": counted["shortened"]}
 
 
 def _agreed(asked: bool) -> bool:
@@ -177,8 +202,9 @@ def join_the_process_group_on_a_cpu() -> None:
         deepspeed.init_distributed(dist_backend="gloo")
 
 
+sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
 die_with_the_launcher()
 join_the_process_group_on_a_cpu()
-count_rows_that_are_too_long()
+fit_rows_that_are_too_long()
 refuse_code_from_the_model()
 callbacks_map["swiftagent"] = RunFolder
