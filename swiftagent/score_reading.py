@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import re
 
+from swiftagent.loop_native import hermes_calls
+from swiftagent.react_input import read_action_input
 from swiftagent.react_read import read_step
 from swiftagent.score import Attempt, Predicted
 
 _THINK = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S)
 _REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
+
+
+def predicted_from_native(text: str) -> Predicted:
+    """Read native calls in `<tool_call>` blocks (hermes, Qwen); without one, the text is the answer."""
+    calls = []
+    for name, arguments in hermes_calls(text):
+        value, _, problem = read_action_input(arguments)
+        calls.append(Attempt(name, value, parsed=not problem))
+    answer = None if calls else _THINK.sub("", text, count=1).strip() or None
+    return Predicted(tuple(calls), answer, text=text)
 
 
 def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:

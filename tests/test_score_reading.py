@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.score import Attempt
-from swiftagent.score_reading import predicted_from_text
+from swiftagent.score_reading import predicted_from_native, predicted_from_text
 
 
 def test_a_call():
@@ -43,3 +43,11 @@ def test_plain_chat():
     found = predicted_from_text("<think>\nhm\n</think>\n\nObservation: it rains", agentic=False)
     assert (found.answer, found.parsable) == ("Observation: it rains", True)
     assert predicted_from_text("Action: weather\nAction Input: {}", agentic=False).calls == (Attempt("weather", {}),)
+
+
+def test_native_calls():
+    text = '<think>\nhm\n</think>\n\n<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+    assert predicted_from_native(text).calls == (Attempt("weather", {"city": "Oslo"}),)
+    cut = predicted_from_native('<tool_call>\n{"name": "weather", "arguments": {"city": \n</tool_call>')
+    assert [(call.tool, call.parsed) for call in cut.calls] == [("weather", False)]
+    assert predicted_from_native("<think>\nhm\n</think>\n\n3C").answer == "3C"
