@@ -6,12 +6,12 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -100,7 +100,8 @@ class _Server:
         asked = read_request(body, self.thoughts)
         reply = _Reply(self, asked)
         if asked.stream:
-            return StreamingResponse(reply.events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+            events = _closed_at_the_end(reply.events())
+            return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         return JSONResponse(await run_in_threadpool(reply.whole))
 
     def _let_in(self, request: Request) -> None:
@@ -125,6 +126,15 @@ class _Server:
             raise Refusal("the client went away") from None
         except (ValueError, RecursionError) as error:
             raise Refusal(f"the request is not JSON: {error}") from None
+
+
+async def _closed_at_the_end(events: Generator[str, None, None]) -> AsyncIterator[str]:
+    """The events, and the generator closed at once where the client goes away: it holds the engine."""
+    try:
+        async for event in iterate_in_threadpool(events):
+            yield event
+    finally:
+        events.close()
 
 
 class _Reply:
@@ -154,7 +164,7 @@ class _Reply:
         choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
-    def events(self) -> Iterator[str]:
+    def events(self) -> Generator[str, None, None]:
         """The reply as server-sent events."""
         yield self._event({"role": "assistant", "content": ""}, None)
         try:

@@ -190,3 +190,22 @@ def test_an_answer_after_an_earlier_one(serve: Callable[..., Served]):
     assert served.ask(history, tools=TOOLS).choices[0].message.content == "two"
     events = (Question("a"), Answer("one"), Question("b"))
     assert served.engine.prompts[0] == to_messages(render(Trajectory(events, (Tool("weather", "of a city", CITY),))))
+
+
+def test_a_client_that_goes_away_frees_the_engine(serve: Callable[..., Served]):
+    served = serve("Final Answer: " + "long " * 2000, "Final Answer: second")
+    lock, generate = threading.Lock(), served.engine.generate
+
+    def one_at_a_time(*args: Any, **settings: Any) -> Iterator[str]:
+        with lock:
+            for piece in generate(*args, **settings):
+                time.sleep(0.005)
+                yield piece
+
+    served.engine.generate = one_at_a_time  # type: ignore[method-assign]
+    body = {"messages": ASKED, "tools": TOOLS, "stream": True}
+    with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body) as reply:
+        next(reply.iter_lines())
+    started = time.monotonic()
+    assert served.ask(ASKED, tools=TOOLS, timeout=60).choices[0].message.content == "second"
+    assert time.monotonic() - started < 12  # the abandoned answer alone would have taken 17

@@ -152,7 +152,7 @@ class TransformersEngine:
         except (AttributeError, NotImplementedError, ValueError, RuntimeError):
             self._croppable = False
             return False
-        held.ids = held.ids[:length]
+        del held.ids[length:]
         return True
 
     def _forward(self, held: _Held, ids: list[int]) -> torch.Tensor:
@@ -160,7 +160,7 @@ class TransformersEngine:
         with self.model.disable_adapter() if self._is_base else contextlib.nullcontext():
             out = self.model(input_ids=tokens, past_key_values=held.cache, use_cache=True, logits_to_keep=1)
         held.cache = out.past_key_values
-        held.ids = held.ids + ids if len(ids) > 1 else [*held.ids, *ids]
+        held.ids.extend(ids)
         return out.logits[0, -1].float()
 
     def _pick(self, logits: torch.Tensor, temperature: float) -> int:
