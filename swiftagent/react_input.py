@@ -92,6 +92,19 @@ def _bare_value(body: str, notes: list[str]) -> tuple[Any, list[str], str]:
     return value, notes, ""
 
 
+def keyword_arguments(text: str) -> dict[str, Any] | None:
+    """`a=1, b='x'` as an object; None where it is anything but names with literals."""
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or not call.keywords:
+            return None
+        value = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+        found: dict[str, Any] = _json_value(value)
+        return found if len(found) == len(call.keywords) else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+
+
 def _before_fence(body: str) -> str:
     return body.partition("\n```")[0].strip()
 

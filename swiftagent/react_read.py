@@ -12,7 +12,7 @@ from typing import NamedTuple
 from swiftagent.escape import show, show_control_tokens
 from swiftagent.jsonl import without_surrogates
 from swiftagent.react import NO_THOUGHT
-from swiftagent.react_input import closing_index, read_action_input
+from swiftagent.react_input import closing_index, keyword_arguments, read_action_input
 from swiftagent.trajectory import Call, Json
 
 # A label stands at the start of a line, in bold or as a heading too; one that is indented by a space is text (escape.py).
@@ -160,6 +160,8 @@ def _read_action(line: str, given: str | None) -> tuple[Call | None, str | None,
             notes.append("text-action")
             if name.lower() in _FINISH:
                 return None, show(given), notes, ""
+            if (named := keyword_arguments(given)) is not None:
+                return Call(show_control_tokens(name), named), None, notes, ""
     if name.lower() in _NO_TOOL:
         return None, None, notes, ""
     value, found, problem = read_action_input(given or "")

@@ -23,6 +23,7 @@ CALL = Call("weather", {"city": "Oslo"})
         ('Action: weather, Action Input: {"city": "Oslo"}', (CALL,)),
         ('Action: weather\nAction Input: "{\\"city\\": \\"Oslo\\"}"', (CALL,)),
         ('Action: weather({"city": "Oslo"})', (CALL,)),
+        ("Action: weather(city='Oslo')", (CALL,)),
         ("Action: search[Oslo]", (Call("search", {"input": "Oslo"}),)),
         ("Action: search\nAction Input: Oslo now", (Call("search", {"input": "Oslo now"}),)),
         ("Action: list_all\nAction Input:\nObservation:", (Call("list_all", {}),)),
