@@ -139,7 +139,11 @@ class _Reader:
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _recognised(value)
         self.ledger.formats[name] += 1
-        return module.parse(value)
+        try:
+            return module.parse(value)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # The boundary of one row: a shape that nobody thought of costs this row, not the run.
+            raise RowError("unknown-shape", f"not as {name} rows are: {type(error).__name__}: {error}") from error
 
     def _joined(self, values: TurnsOfOne) -> Trajectory:
         pieces: list[Trajectory] = []
@@ -210,7 +214,7 @@ def is_marked_failed(row: dict[str, Any]) -> bool:
     """Whether a whole row is marked as a failed run: reward or weight 0, label or success false."""
     for key in _FAILED_IF_ZERO:
         value = row.get(key)
-        if type(value) in (int, float) and value <= 0:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
             return True
     return any(row.get(key) is False for key in _FAILED_IF_FALSE)
 

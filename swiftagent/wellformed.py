@@ -66,6 +66,7 @@ REASONS: dict[str, str] = {
     "cut-arguments": "arguments that end in the middle",
     "bad-tools": "the declared tools cannot be read",
     "bad-message": "a turn that is no object",
+    "unknown-shape": "the row looks like its format, but holds something of another type where a text, a list or an object belongs",
     "unknown-role": "a turn whose role is unknown",
     "not-a-record": "a training record whose text does not read back",
     "reader-failed": "a reader from outside (`--from module:parse`) failed on the row",

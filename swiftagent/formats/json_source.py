@@ -20,11 +20,14 @@ _SPACE = re.compile(r"[\s,]*")
 # An object that holds its rows in a list: {"data": [{...}, ...]}
 _WRAPPED = re.compile(r'\s*\{\s*"(?:data|rows|train|examples|instances|items|records|samples|dataset)"\s*:\s*\[\s*(?=\{)')
 _NEXT_ROW = re.compile(r"\n[ \t]*(?=\{)|(?<=\}),\s*(?=\{)")
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|"', re.S)
-_PYTHON_PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|" + _PIECE.pattern, re.S)
+# A string, or what stands behind a quote that is never closed: so each of these scans a text once.
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
+_PYTHON_STRING = _STRING.replace('"', "'")
+_PIECE = re.compile(rf"{_STRING}|[\[\]{{}}]", re.S)
+_PYTHON_PIECE = re.compile(rf"{_PYTHON_STRING}|{_STRING}|[\[\]{{}}]", re.S)
 _WORD_END = re.compile(r"[,\]}\n]")
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.S)
-_NOT_A_NUMBER = re.compile(r'("(?:[^"\\]|\\.)*")|\bNaN\b|-?\bInfinity\b', re.S)
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.S)
+_NOT_A_NUMBER = re.compile(rf"({_STRING})|\bNaN\b|-?\bInfinity\b", re.S)
 
 
 def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[Row]:
@@ -244,8 +247,6 @@ class _Text:
                     depth -= 1
                     if depth == 0:
                         return piece.end()
-                case '"':  # a string that does not end
-                    return None
         return None
 
 

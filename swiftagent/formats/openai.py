@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from swiftagent.escape import JOINER, show_control_tokens
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import read_messages
@@ -65,7 +66,7 @@ def parse_turns(row: Any) -> Trajectory:
 
 def _plain_chat(turns: list[tuple[str, str]], repairs: tuple[str, ...], row: Any) -> Trajectory:
     """What the builder makes of plain turns, without its ways for calls."""
-    events = tuple([_PLAIN[kind](text) for kind, text in turns])
+    events = tuple([_PLAIN[kind](text if JOINER not in text else show_control_tokens(text)) for kind, text in turns])
     name = row.get("id", "") if type(row) is dict else ""
     return Trajectory(events, (), name if type(name) is str else "" if name is None else str(name), "", "agent", repairs)
 
