@@ -16,12 +16,12 @@ import msgspec
 
 from swiftagent import jsonl
 from swiftagent.errors import SetupError
-from swiftagent.loop import Limits, ReAct
+from swiftagent.loop import REACT, Grammar, Limits
 from swiftagent.loop_drive import Runtime, answer
-from swiftagent.prompts import PromptStyle
+from swiftagent.loop_native import Native
 from swiftagent.react_read import step_end
 from swiftagent.score import Attempt, Predicted, Step
-from swiftagent.score_reading import predicted_from_text
+from swiftagent.score_reading import predicted_from_step, predicted_from_text
 from swiftagent.score_runs import Replay, Task
 from swiftagent.tools import Toolbox
 from swiftagent.trajectory import Call, Event, Observation, Question, Tool, Trajectory
@@ -107,7 +107,7 @@ class Writer:
         name: str,
         engine: Any,
         log: Log,
-        prompt: PromptStyle,
+        grammar: Grammar = REACT,
         *,
         step_tokens: int = 512,
         workers: int = 1,
@@ -116,7 +116,7 @@ class Writer:
         self.name = name
         self.engine = engine
         self.log = log
-        self.grammar = ReAct(prompt)
+        self.grammar = grammar
         self.step_tokens = step_tokens
         self.workers = workers
         self.stop = stop
@@ -144,13 +144,12 @@ class Writer:
                 done()
 
     def _step(self, step: Step) -> Entry:
-        agentic = Trajectory(step.context, step.tools).is_agentic
         texts: list[str] = []
         attempts: list[Attempt] = []
         readable, invented = True, False
         context: tuple[Event, ...] = step.context
         while True:
-            found = predicted_from_text(self._text(context, step.tools), agentic=agentic)
+            found = self._predict(Trajectory(context, step.tools))
             texts.append(found.text)
             attempts += found.calls
             readable, invented = readable and found.readable, invented or found.invented_observation
@@ -161,12 +160,16 @@ class Writer:
         answered = None if attempts else found.answer
         return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
 
-    def _text(self, context: tuple[Event, ...], tools: tuple[Tool, ...]) -> str:
-        conversation = Trajectory(context, tools)
+    def _predict(self, conversation: Trajectory) -> Predicted:
         stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
         text = ""
-        messages = self.grammar.messages(conversation)
-        pieces = self.engine.generate(messages, stop=(stop,) if stop else (), max_tokens=self.step_tokens, temperature=0.0)
+        pieces = self.engine.generate(
+            self.grammar.messages(conversation),
+            stop=(stop,) if stop else (),
+            max_tokens=self.step_tokens,
+            temperature=0.0,
+            tools=self.grammar.declared(conversation),
+        )
         try:
             for piece in pieces:
                 text += piece
@@ -174,7 +177,9 @@ class Writer:
                     break
         finally:
             pieces.close()
-        return text
+        if isinstance(self.grammar, Native):
+            return predicted_from_step(self.grammar.read(text), text)
+        return predicted_from_text(text, agentic=conversation.is_agentic)
 
     def _run(self, task: Task) -> Entry:
         replay = Replay(task)

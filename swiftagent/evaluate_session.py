@@ -18,6 +18,8 @@ from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate_target import Model, Target, config_of, default_data, training_files
 from swiftagent.formats.sources import read_rows
 from swiftagent.gate import Rule, parse_gate
+from swiftagent.loop import ReAct
+from swiftagent.loop_native import Native
 from swiftagent.overlap import Seen
 from swiftagent.prompts import PromptStyle
 from swiftagent.report import Case, cases
@@ -38,6 +40,7 @@ class Ask(msgspec.Struct, frozen=True):
     own_name: str = ""
     bfcl_eval: str | None = None  # the Python of an environment with bfcl-eval
     stop: bool = True  # whether the stop word ends a step; without it models may go on and invent results
+    native: bool = False  # the model's own tool calls in place of ReAct
     prompt: PromptStyle | None = None
     step_tokens: int = 512
     drop_trained: bool = False
@@ -154,6 +157,7 @@ def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: Pro
         "prompt": prompt,
         "step_tokens": ask.step_tokens,
         "stop": ask.stop,
+        "native": ask.native,
     }
     log = Log(folder / "predictions.jsonl", settings, fresh=ask.fresh)
     if log.resumed and not ask.quiet:
@@ -178,7 +182,8 @@ def _write(name: str, model: Model, gold: Gold, log: Log, prompt: PromptStyle, a
             def done() -> None:
                 bar.advance(bar.task_ids[0])
 
-            writer = Writer(name, engine, log, prompt, step_tokens=ask.step_tokens, workers=ask.workers, stop=ask.stop)
+            grammar = Native(engine.read_calls) if ask.native else ReAct(prompt)
+            writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, workers=ask.workers, stop=ask.stop)
             writer.steps(gold.steps, done)
             if ask.free:
                 writer.runs(gold.tasks, done)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from swiftagent.loop_native import hermes_calls
-from swiftagent.react_input import read_action_input
-from swiftagent.react_read import read_step
+from swiftagent.loop_native import Native
+from swiftagent.react_read import Step, read_step
 from swiftagent.score import Attempt, Predicted
 
 _THINK = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S)
@@ -15,12 +14,7 @@ _REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
 
 def predicted_from_native(text: str) -> Predicted:
     """Read native calls in `<tool_call>` blocks (hermes, Qwen); without one, the text is the answer."""
-    calls = []
-    for name, arguments in hermes_calls(text):
-        value, _, problem = read_action_input(arguments)
-        calls.append(Attempt(name, value, parsed=not problem))
-    answer = None if calls else _THINK.sub("", text, count=1).strip() or None
-    return Predicted(tuple(calls), answer, text=text)
+    return predicted_from_step(Native().read(text), text)
 
 
 def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
@@ -30,7 +24,11 @@ def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
     """
     if not agentic and not _REACT_START.match(text):
         return Predicted(answer=_THINK.sub("", text, count=1).strip() or None, text=text)
-    step = read_step(text)
+    return predicted_from_step(read_step(text), text)
+
+
+def predicted_from_step(step: Step, text: str = "") -> Predicted:
+    """A step as a grammar of the loop read it."""
     last = len(step.calls) - 1
     return Predicted(
         calls=tuple(

@@ -13,7 +13,9 @@ from swiftagent.evaluate import differences, gold_from, score_model, summary
 from swiftagent.evaluate_models import Entry, Log, Writer
 from swiftagent.gate import parse_gate
 from swiftagent.loop_drive import Usage
+from swiftagent.loop_native import Native
 from swiftagent.overlap import seen_in_training
+from swiftagent.score import Attempt
 from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
 
 WEATHER = Tool("weather", "", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]})
@@ -67,7 +69,7 @@ def nothing() -> None: ...
 
 def written(engine: Scripted, log: Log, name: str) -> None:
     gold = gold_from(ROWS)
-    writer = Writer(name, engine, log, "ms-agent")
+    writer = Writer(name, engine, log)
     writer.steps(gold.steps, nothing)
     writer.runs(gold.tasks, nothing)
 
@@ -124,7 +126,7 @@ def test_parallel_calls_are_asked_for_one_after_the_other(log: Log):
             city = "Rome" if messages[-1]["role"] == "user" else "Oslo"
             return f'Action: weather\nAction Input: {{"city": "{city}"}}'
 
-    Writer("tuned", TwoCalls(), log, "ms-agent").steps(gold.steps[:1], nothing)
+    Writer("tuned", TwoCalls(), log).steps(gold.steps[:1], nothing)
     entry = log.of("tuned", "step")["p#0"]
     assert [call.arguments["city"] for call in entry.calls] == ["Rome", "Oslo"]
     scored = score_model(gold_from([Trajectory(events[:-1], (WEATHER,), "p")]), {"p#0": entry}, {}, {})
@@ -179,3 +181,18 @@ def test_bits_per_byte_is_the_ratio_of_the_sums():
     bits = [Entry("tuned", "likelihood", step.id, bits=16.0, bytes=len(step.answer or "")) for step in gold.chats]
     found = score_model(gold, steps, {}, {entry.id: entry for entry in bits}).metrics["bits_per_byte"]
     assert (found.value, found.n) == (32 / (8 + 11), 2)
+
+
+def test_native_calls_are_asked_for_and_read(log: Log):
+    class NativeCalls(Scripted):
+        declared: tuple[Tool, ...] = ()
+
+        def generate(self, messages: list[dict[str, Any]], *, tools: tuple[Tool, ...] = (), **_: Any) -> Iterator[str]:
+            self.declared = tools
+            yield '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+
+    gold = gold_from(ROWS[:1])
+    engine = NativeCalls()
+    Writer("tuned", engine, log, Native()).steps(gold.steps[:1], nothing)
+    assert engine.declared == (WEATHER,)
+    assert log.of("tuned", "step")["r0#0"].calls == [Attempt("weather", {"city": "Oslo"})]

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
     how.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
     how.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
+    how.add_argument("--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
     how.add_argument("--prompt", choices=("ms-agent", "schema"), help="how tools are listed (default: as in the data)")
     how.add_argument("--step-tokens", type=_positive, default=512, help="the longest step")
     how.add_argument("-j", type=_positive, default=1, metavar="N", help="requests at a time, for engines that batch them")
@@ -99,6 +100,7 @@ def _evaluate(args: argparse.Namespace) -> Any:
         own_name=args.name,
         bfcl_eval=args.bfcl_eval,
         stop=not args.no_stop,
+        native=args.native,
         prompt=args.prompt,
         step_tokens=args.step_tokens,
         drop_trained=args.drop_trained,
