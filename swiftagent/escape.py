@@ -83,7 +83,14 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 def has_control_token(text: str) -> bool:
     """Whether a control token of the table stands in the text unhidden."""
-    return any(JOINER not in found.group() for found in _CONTROL.finditer(text))
+    for opening in ("<", "[", "{{"):  # few texts hold many of them: looking at each is faster than the pattern over all
+        at = text.find(opening)
+        while at >= 0:
+            found = _CONTROL.match(text, at)
+            if found and JOINER not in found.group():
+                return True
+            at = text.find(opening, at + 1)
+    return False
 
 
 def indent_keywords(text: str) -> str:
