@@ -156,10 +156,10 @@ def write_rows(path: Path, rows: Rows, order: Iterable[int], folder: Path, worke
         lengths.append(rows.lengths[index])
         end += rows.lengths[index]
         if end - start >= _SEGMENT:
-            segments.append(_segment(path, folder, rows, start, spools, offsets, lengths))
+            segments.append(_segment(path.absolute(), folder.absolute(), rows, start, spools, offsets, lengths))
             spools, offsets, lengths, start = array("H"), array("Q"), array("I"), end
     if lengths:
-        segments.append(_segment(path, folder, rows, start, spools, offsets, lengths))
+        segments.append(_segment(path.absolute(), folder.absolute(), rows, start, spools, offsets, lengths))
     for _ in workers.map(write_segment, segments):
         pass
     return end

@@ -14,6 +14,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.sources import data_files
+from swiftagent.mix_files import is_url, matching
 from swiftagent.mix_recipe import Recipe, Source
 from swiftagent.mix_sample import seed_of, shares
 from swiftagent.mix_scan import (
@@ -108,8 +109,8 @@ class Plan(msgspec.Struct):
 
 def is_hub_id(text: str) -> bool:
     """Whether a source is fetched from a hub: `hf::owner/name`, or `owner/name` where no such file exists."""
-    if text.startswith(("hf::", "ms::")):
-        return True
+    if text.startswith(("hf::", "ms::")) or is_url(text):
+        return not is_url(text)
     return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", text)) and not _DATA_END.search(text) and not find(text).exists()
 
 
@@ -234,6 +235,10 @@ def _files(source: Source, fetched: Mapping[str, Fetched], work: Path, number: i
 def _paths(text: str) -> list[str]:
     if text == "-":
         return [text]
+    if is_url(text):
+        if found := matching(text):
+            return found
+        raise ConfigError(f"{text}: no such file")
     place = find(text)
     if place.is_dir():
         found = [str(path) for path in data_files(place)]

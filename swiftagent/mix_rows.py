@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,9 +68,17 @@ class Done(msgspec.Struct):
 
 def convert(task: Task) -> Done:
     """Convert the task's rows and append their records to this process's spool file."""
-    path = Path(task.spool) / f"{os.getpid()}.spool"
+    path = Path(task.spool) / f"{_process_name()}.spool"
     with path.open("ab", buffering=1 << 20) as out:
         return _Conversion(task, out, path.name).run()
+
+
+_names: dict[int, str] = {}
+
+
+def _process_name() -> str:
+    """A name that no other process has, on this machine or another."""
+    return _names.setdefault(os.getpid(), uuid.uuid4().hex[:16])
 
 
 class _Conversion:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from swiftagent.errors import ConfigError, RowError, SetupError
 from swiftagent.formats.sources import read_rows
 from swiftagent.formats.table_source import csv_rows
 from swiftagent.jsonl import BadRow, Row, encode, parse_json, whole_file
+from swiftagent.mix_files import absolute, open_binary, size_and_stamp
 from swiftagent.mix_sample import Smallest, key_of
 
 PIECE = 32 << 20  # bytes that one task scans
@@ -84,8 +84,8 @@ def open_file(path: str, shown: str) -> SourceFile | None:
     Raises ConfigError where there is no such file or it may not be read.
     """
     try:
-        about = os.stat(path)
-        with open(path, "rb") as file:
+        size, stamp = size_and_stamp(path)
+        with open_binary(path, _BUFFER) as file:
             head = file.read(_BUFFER)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
@@ -93,7 +93,7 @@ def open_file(path: str, shown: str) -> SourceFile | None:
     if kind is None:
         return None
     header = head.split(b"\n", 1)[0].removeprefix(_BOM) + b"\n" if kind == "csv" else b""
-    return SourceFile(path, shown, kind, about.st_size, about.st_mtime_ns, header)
+    return SourceFile(absolute(path), shown, kind, size, stamp, header)
 
 
 def _kind(name: str, head: bytes) -> Kind | None:
@@ -123,7 +123,7 @@ def as_lines(rows: Iterable[Row], path: Path, shown: str, original: str) -> Sour
                 line.code, line.message = row.error.code, row.error.message
             out.write(encode(line) + b"\n")
     about = path.stat()
-    return SourceFile(str(path), shown, "rows", about.st_size, about.st_mtime_ns, original=original)
+    return SourceFile(str(path.absolute()), shown, "rows", about.st_size, about.st_mtime_ns, original=original)
 
 
 def rows_of_any_file(path: str, shown: str) -> Iterator[Row]:
@@ -146,7 +146,7 @@ def pieces(file: SourceFile, seed: int, keep: int | None) -> list[Piece]:
 def scan(piece: Piece) -> Scanned:
     """Key every row that begins in the piece."""
     found = Smallest(piece.keep)
-    with open(piece.file.path, "rb", buffering=_BUFFER) as file:
+    with open_binary(piece.file.path, _BUFFER) as file:
         rows, lines = (_scan_records if piece.file.kind == "csv" else _scan_lines)(file, piece, found)
     found.prune()
     return Scanned(rows, lines, found.keys.tobytes(), found.offsets.tobytes(), found.lines.tobytes())
@@ -204,7 +204,7 @@ def records(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 def read_places(file: SourceFile, places: Iterable[Place]) -> Iterator[tuple[bytes, Row]]:
     """Yield (raw bytes, row) for each place; places in order of their offset are read in one sweep."""
-    with open(file.path, "rb", buffering=_BUFFER) as source:
+    with open_binary(file.path, _BUFFER) as source:
         for place in places:
             source.seek(place.offset)
             where = f"{file.shown}:{place.line + 1}"
@@ -257,7 +257,7 @@ def _placed(row: Row, where: str) -> Row:
 def sha256_of(path: str) -> str:
     """The hash that stands in the manifest."""
     digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
+    with open_binary(path, _BUFFER) as file:
         while block := file.read(_BUFFER):
             digest.update(block)
     return digest.hexdigest()
@@ -266,11 +266,11 @@ def sha256_of(path: str) -> str:
 def refuse_changed(file: SourceFile) -> None:
     """Raise SetupError where the file is no longer the one that was scanned."""
     try:
-        about = os.stat(file.path)
+        now = size_and_stamp(file.path)
     except OSError:
-        raise SetupError(f"{file.path}: vanished while it was read; nothing was written, run again") from None
-    if (about.st_size, about.st_mtime_ns) != (file.size, file.stamp):
-        raise SetupError(f"{file.path}: changed while it was read; nothing was written, run again when it is whole")
+        raise SetupError(f"{file.shown}: vanished while it was read; nothing was written, run again") from None
+    if now != (file.size, file.stamp):
+        raise SetupError(f"{file.shown}: changed while it was read; nothing was written, run again when it is whole")
 
 
 def is_pattern(text: str) -> bool:

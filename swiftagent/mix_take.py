@@ -216,7 +216,7 @@ class Taker:
         for file, ranks, places in plan.candidates.places(first, last):
             for start in range(0, len(places), _TASK_ROWS):
                 part = places[start : start + _TASK_ROWS]
-                tasks.append(Task(plan.files[file], plan.source, self.recipe, part, str(self.work)))
+                tasks.append(Task(plan.files[file], plan.source, self.recipe, part, str(self.work.absolute())))
                 ranks_of.append(ranks[start : start + _TASK_ROWS])
         records: list[Record] = []
         refused: list[Refused] = []

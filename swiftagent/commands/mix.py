@@ -72,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
     add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
     add("--processes", type=_count, metavar="N", help="default: as many as there are cores")
+    add("--engine", choices=("local", "ray"), default="local", help="ray: the same mix on a Ray cluster (the extra `ray`)")
+    add("--ray-address", metavar="ADDRESS", help="an existing cluster; default: one is started here")
     add("--dry-run", action="store_true", help="show the recipe that would be run; nothing is fetched or written")
     add("--json", action="store_true", help="print the manifest as one JSON object")
     add("-q", "--quiet", action="store_true", help="no table, no news")
@@ -93,12 +95,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
-    from swiftagent import mix_workers
     from swiftagent.mix import mix
     from swiftagent.mix_output import outputs
 
     out = outputs(args.out, args.report, args.rejects)
-    with mix_workers.Workers(args.processes or mix_workers.cores()) as workers:
+    with _workers(args) as workers:
         from swiftagent import console
 
         say = (lambda line: None) if args.quiet else console.say
@@ -109,6 +110,16 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     if not args.quiet:
         show(manifest, str(out.mix))
     return manifest
+
+
+def _workers(args: argparse.Namespace) -> Any:
+    if args.engine == "ray":
+        from swiftagent.mix_ray import RayWorkers
+
+        return RayWorkers(args.ray_address, args.processes)
+    from swiftagent import mix_workers
+
+    return mix_workers.Workers(args.processes or mix_workers.cores())
 
 
 def _counter(model: str) -> Any:

@@ -1,0 +1,90 @@
+"""The tasks of a mix on a Ray cluster instead of processes of this machine: the same functions, so the same bytes.
+
+Tasks read the sources and append to spool files in the output's work folder, so both lie on storage that every node sees. A task
+whose worker dies is run again elsewhere; what the dead one left in its spool file is never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from swiftagent.errors import SetupError, SwiftAgentError
+from swiftagent.mix_workers import Workers
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+_RETRIES = 8  # of one task whose worker was lost
+_WAITING = 4  # tasks a core that are handed out before the first results are back
+
+
+class RayWorkers(Workers):
+    """Like Workers, on the cluster at `address` ("auto" finds one on this machine), or on one started here for this mix."""
+
+    def __init__(self, address: str | None, count: int | None = None) -> None:
+        super().__init__(1)
+        ray = _ray()
+        self._ray = ray
+        self._ours = not ray.is_initialized()
+        if self._ours:
+            package = str(Path(__file__).resolve().parent.parent)
+            options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+            options["runtime_env"] = {"env_vars": {"PYTHONPATH": package}}
+            try:
+                if address:
+                    del options["include_dashboard"]
+                    ray.init(address=address, **options)
+                else:
+                    ray.init(num_cpus=count, **options)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise SetupError(f"no Ray cluster at {address or 'this machine'}: {_first_line(error)}") from error
+        self._run = ray.remote(max_retries=_RETRIES, num_cpus=1)(_call)
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            self._ray.shutdown()
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """Yield (index of the task, result) as results arrive. Raises what a task raises, or SetupError where nodes are lost."""
+        ray = self._ray
+        window = max(8, _WAITING * int(ray.cluster_resources().get("CPU", 1)))
+        waiting = iter(enumerate(tasks))
+        running: dict[Any, int] = {}
+        while True:
+            while len(running) < window and (following := next(waiting, None)) is not None:
+                running[self._run.remote(function, following[1])] = following[0]
+            if not running:
+                return
+            ready, _ = ray.wait(list(running), num_returns=1)
+            for reference in ready:
+                index = running.pop(reference)
+                yield index, self._result(reference)
+
+    def _result(self, reference: Any) -> Any:
+        try:
+            fine, result = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            raise SetupError(f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it goes on") from error
+        if not fine:
+            raise result
+        return result
+
+
+def _call(function: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
+    try:
+        return True, function(task)
+    except (SwiftAgentError, OSError) as error:
+        return False, error
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise SetupError("--engine ray needs Ray; pip install 'swiftagent[ray]'") from error
+    return ray
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
