@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from swiftagent import config as configs
@@ -29,18 +31,26 @@ INTERRUPTED = 130
 RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
 
 
-def start(config: Config, *, as_json: bool, quiet: bool) -> int:
+class Says(msgspec.Struct, frozen=True):
+    """How much is said: the result as JSON on stdout, only what is wrong, or all that the trainer writes."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def start(config: Config, says: Says) -> int:
     """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training fails."""
     machine = look()
     root, name = Path(config.runs), config.name or Path(config.path).stem
     draft = plan(config, machine, next_name(root, name))
-    report = _check(config, machine, draft, quiet=quiet)
+    report = _check(config, machine, draft, says)
     run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
     planned = plan(config, machine, run.folder, tokens_a_row=report.tokens_a_row)
-    return _train(config, planned, run, as_json=as_json, quiet=quiet)
+    return _train(config, planned, run, says)
 
 
-def resume(name: str, overrides: list[str], *, as_json: bool, quiet: bool) -> int:
+def resume(name: str, overrides: list[str], says: Says) -> int:
     """Go on with a run from its last complete checkpoint, in its own folder."""
     root = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
     run = find_run(name, root) if name else _newest_unfinished(root)
@@ -48,15 +58,15 @@ def resume(name: str, overrides: list[str], *, as_json: bool, quiet: bool) -> in
         raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
     config = configs.load(run.folder / "config.yaml", overrides)
     checkpoint = run.checkpoint_last
-    if checkpoint is None and not quiet:
+    if checkpoint is None and not says.quiet:
         warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
     machine = look()
-    report = _check(config, machine, plan(config, machine, run.folder), quiet=quiet)
+    report = _check(config, machine, plan(config, machine, run.folder), says)
     planned = plan(config, machine, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
     _forget_metrics_after(run, _step(checkpoint))
-    if checkpoint and not quiet:
+    if checkpoint and not says.quiet:
         say(f"resuming {run.folder} from step {_step(checkpoint)}")
-    return _train(config, planned, run, as_json=as_json, quiet=quiet)
+    return _train(config, planned, run, says)
 
 
 def _newest_unfinished(root: str) -> Run:
@@ -66,14 +76,14 @@ def _newest_unfinished(root: str) -> Run:
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 
-def _check(config: Config, machine: Machine, planned: Plan, *, quiet: bool) -> preflight.Report:
+def _check(config: Config, machine: Machine, planned: Plan, says: Says) -> preflight.Report:
     """Raises SetupError with every problem that the preflight found."""
     report = preflight.examine(config, machine, planned, config.preflight)
     if report.problems:
         raise SetupError("\nerror: ".join(report.problems))
     for warning in report.warnings:
         warn(warning)
-    if config.preflight != "off" and not quiet:
+    if config.preflight != "off" and not says.quiet:
         for line in summary(report):
             say(line)
     return report
@@ -93,30 +103,30 @@ def summary(report: preflight.Report) -> list[str]:
     return lines
 
 
-def _train(config: Config, planned: Plan, run: Run, *, as_json: bool, quiet: bool) -> int:
+def _train(config: Config, planned: Plan, run: Run, says: Says) -> int:
     if planned.node_rank:
-        return _train_on_another_node(config, planned, run, quiet=quiet)
+        return _train_on_another_node(planned, run, says)
     _write_down(config, planned, run)
     if needs_copy(config):
         write_copies(config, run.folder)
-    for note in planned.notes if not quiet else ():
+    for note in planned.notes if not says.quiet else ():
         say(note)
     for warning in planned.warnings:
         warn(warning)
-    if not quiet:
+    if not says.quiet:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
-    with _View(config, run, quiet=quiet) as view:
+    with _View(config, run, says) as view:
         outcome = train(planned, run, view)
     finish(run, outcome)
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         draw(run.folder)
-    return _tell(run, outcome, as_json=as_json)
+    return _tell(run, outcome, as_json=says.as_json)
 
 
-def _train_on_another_node(config: Config, planned: Plan, run: Run, *, quiet: bool) -> int:
+def _train_on_another_node(planned: Plan, run: Run, says: Says) -> int:
     """The first machine keeps the run's record; this one only trains, with a log of its own."""
     log = f"log-node{planned.node_rank}.txt"
-    if not quiet:
+    if not says.quiet:
         say(f"run {run.folder}: node {planned.node_rank} of {planned.nodes}; log in {run.folder / log}")
     outcome = train(planned, run, Follower(), log_name=log)
     if outcome.state == "failed":
@@ -184,8 +194,9 @@ def _shape(planned: Plan) -> str:
 class _View(Follower):
     """News as plain lines; on a terminal a bar below them too."""
 
-    def __init__(self, config: Config, run: Run, *, quiet: bool) -> None:
-        self.config, self.run, self.quiet = config, run, quiet
+    def __init__(self, config: Config, run: Run, says: Says) -> None:
+        self.config, self.run, self.quiet = config, run, says.quiet
+        self.log = (run.folder / "log.txt").open("ab+") if says.verbose else None
         self.open = ExitStack()
         self.bar: Any = None
 
@@ -193,7 +204,14 @@ class _View(Follower):
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.tick()
         self.open.close()
+        if self.log is not None:
+            self.log.close()
+
+    def tick(self) -> None:
+        if self.log is not None and (fresh := self.log.read()):
+            sys.stderr.write(fresh.decode("utf-8", "replace"))
 
     def loaded(self, loaded: dict[str, Any]) -> None:
         self.run.update(rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]})

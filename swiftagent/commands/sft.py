@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", nargs="?", const="", metavar="NAME", help="go on with a run from its last complete checkpoint"
     )
     parser.add_argument("--json", action="store_true", help="print the result (or the planned command) as one JSON object")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the trainer's log as it is written")
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong and where the result is")
 
 
@@ -38,9 +39,10 @@ def run(args: argparse.Namespace) -> int:
         return _dry_run(load(words[0], words[1:]), as_json=args.json)
     from swiftagent.backend import training
 
+    says = training.Says(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
     if args.resume is not None:
-        return training.resume(args.resume, words, as_json=args.json, quiet=args.quiet)
-    return training.start(load(words[0], words[1:]), as_json=args.json, quiet=args.quiet)
+        return training.resume(args.resume, words, says)
+    return training.start(load(words[0], words[1:]), says)
 
 
 def _dry_run(config: Config, *, as_json: bool) -> int:

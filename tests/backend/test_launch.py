@@ -122,3 +122,23 @@ def test_validation_file_beside_the_data_is_found(tmp_path: Path, monkeypatch: p
     assert option(argv, "val_dataset") == ["a.val.jsonl"]
     assert option(argv, "enable_channel_loss") == ["true"]
     assert "--val_dataset" not in plan(config("val: none\n"), CPU, Path("r")).argv
+
+
+def test_fsdp_and_trackers_are_passed_by_name():
+    argv = plan(config("gpus: 4\ntrain: {fsdp: fsdp2, report_to: [wandb, swanlab]}\n"), machine(4), Path("r")).argv
+    assert option(argv, "fsdp") == ["fsdp2"]
+    assert option(argv, "report_to") == ["wandb", "swanlab"]
+
+
+def test_packing_keeps_the_sequences_of_a_step():
+    packed = config("gpus: 2\ntrain: {packing: true, attn_impl: flash_attn, max_length: 2048, per_device_train_batch_size: 1}\n")
+    planned = plan(packed, machine(2, "flash-attn"), Path("r"), tokens_a_row=512.0)
+    assert (planned.batch, planned.accumulation, planned.sequences_per_step) == (1, 8, 64)
+    assert "packing: about 4 sequences of 512 tokens in each pack of 2048" in planned.notes
+
+
+def test_checkpointing_is_switched_off_where_memory_is_ample():
+    small = from_text("model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 512}\n")
+    assert plan(small, machine(1), Path("r")).options["gradient_checkpointing"] is False
+    large = from_text("model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 8192}\n")
+    assert "gradient_checkpointing" not in plan(large, machine(1), Path("r")).options

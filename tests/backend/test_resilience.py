@@ -15,7 +15,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from swiftagent.backend.launch import plan
+from swiftagent.backend.machine import Machine
 from swiftagent.backend.runs import Run, newest_run
+from swiftagent.config import load
 
 pytestmark = pytest.mark.needs_swift
 Train = Callable[..., CompletedProcess[str]]
@@ -147,17 +150,18 @@ def test_a_loss_of_nan_is_explained(tiny_config: Path, tiny_model: Path, swiftag
     assert (run["state"], run["exit_code"]) == ("failed", 1)
 
 
-def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: Path, tiny_model: Path, swiftagent: Train):
-    done = swiftagent("sft", tiny_config.name, *ALONE, "max_steps=1")
-    command = json.loads((tiny_config.parent / "runs" / "tiny" / "run.json").read_text())["command"]
-    assert done.returncode == 0
+def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: Path, tiny_model: Path):
+    """A hub model is on this machine only once the trainer has fetched it: so the trainer refuses it as well."""
     hostile = tiny_config.parent / "hostile"
     hostile.mkdir()
     for path in tiny_model.iterdir():
         (hostile / path.name).write_bytes(path.read_bytes())
     (hostile / "modeling.py").write_text("open('ran', 'w')\n")
-    command[command.index("--model") + 1] = str(hostile)
-    bare = subprocess.run(command, cwd=tiny_config.parent, capture_output=True, text=True)
+    folder = tiny_config.parent / "run"
+    folder.mkdir()
+    config = load(tiny_config, [f"model={hostile}", f"data={tiny_config.parent}/data.jsonl", "cpu_processes=1"])
+    planned = plan(config, Machine(cpus=1), folder)
+    bare = subprocess.run(planned.argv, cwd=tiny_config.parent, capture_output=True, text=True)
     assert bare.returncode != 0
     assert "holds code of its own; trust_remote_code: true runs it" in bare.stderr
     assert not (tiny_config.parent / "ran").exists()
