@@ -157,8 +157,8 @@ def test_the_tiny_base_has_read_no_call_and_no_react_word(root: Path, held_out: 
     finally:
         sys.path.remove(str(root / "scripts"))
     made = json.loads((DATA / "tiny-base" / "made.json").read_text(encoding="utf-8"))
-    documents = pretraining.documents(made["steps"] * made["rows"], made["text_seed"])
-    text = "".join(map(pretraining.as_chatml, documents))
+    parts = (pretraining.documents(part["steps"] * part["rows"], part["seed"], long=part["long"]) for part in made["parts"])
+    text = "".join(pretraining.as_chatml(turns) for part in parts for turns in part)
     assert hashlib.sha256(text.encode()).hexdigest() == made["text_sha256"]
     forbidden = [*TOOLS, *REACT_WORDS, *(question for question, calls in held_out if calls)]
     assert not [word for word in forbidden if word in text]

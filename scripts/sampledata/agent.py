@@ -35,11 +35,11 @@ class Conversation:
 def conversation(language: str, rng: random.Random) -> Conversation:
     """One conversation for training: mostly a single call, often the fire scenario, sometimes no call at all."""
     kind = rng.random()
-    if kind < 0.16:
+    if kind < 0.13:
         return fire(language, rng)
-    if kind < 0.34:
+    if kind < 0.30:
         return without_call(language, rng)
-    if kind < 0.39:
+    if kind < 0.34:
         return two_calls(language, rng)
     return single_call(language, rng)
 
@@ -75,7 +75,7 @@ def fire(language: str, rng: random.Random) -> Conversation:
     said["image"] = meant["image"] = image_name(rng)
     question = rng.choice(scenes.FIRE_QUESTIONS).format(**said)
     look = rng.choice(scenes.FIRE_THOUGHTS).format(**said)
-    tools = FIRE_TOOLS[:3] if rng.random() < 0.6 else FIRE_TOOLS
+    tools = FIRE_TOOLS[:3] if rng.random() < 0.7 else FIRE_TOOLS
     outcome = rng.random()
     recognise = {"image": said["image"]}
     if outcome < 0.12:
@@ -96,15 +96,24 @@ def fire(language: str, rng: random.Random) -> Conversation:
 def image_name(rng: random.Random) -> str:
     """A file name as cameras, phones and people write them."""
     stem, number, ending = rng.choice(IMAGE_STEMS), rng.randrange(1, 100), rng.choice(IMAGE_ENDINGS)
-    form = rng.choice(["{stem}_{n:02}.{e}", "{stem}{n}.{e}", "{stem}-{n}.{e}", "/tmp/{n}.{e}", "images/{stem}_{n}.{e}", "{stem}.{e}", "IMG_{n:04}.{e}"])
+    form = rng.choice(
+        [
+            "{stem}_{n:02}.{e}",
+            "{stem}{n}.{e}",
+            "{stem}-{n}.{e}",
+            "/tmp/{n}.{e}",
+            "images/{stem}_{n}.{e}",
+            "{stem}.{e}",
+            "IMG_{n:04}.{e}",
+        ]
+    )
     return form.format(stem=stem, n=number, e=ending)
 
 
 def offer(needed: list[str], rng: random.Random) -> list[str]:
     """The tools that a row shows: the needed ones and a few others, in any order."""
     others = [name for name in TOOLS if name not in needed]
-    shown = needed + rng.sample(others, rng.choice([0, 0, 1, 1, 2]) if len(needed) == 1 else 1)
+    more = {0: [1, 1, 2], 1: [0, 0, 0, 1, 2]}.get(len(needed), [0, 1])
+    shown = needed + rng.sample(others, rng.choice(more))
     rng.shuffle(shown)
     return shown
-
-

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """General chat in English and Chinese: small facts, advice, feelings and small talk, each answered in a sentence."""
 
 from __future__ import annotations
@@ -58,11 +59,18 @@ _ENGLISH: list[Callable[[random.Random], Exchange]] = [
     ),
     _table(
         facts.MEANINGS_EN,
-        ["What is {key}?", "Can you explain what {key} is?", "I have never understood what {key} is.", "Please tell me what {key} is."],
+        [
+            "What is {key}?",
+            "Can you explain what {key} is?",
+            "I have never understood what {key} is.",
+            "Please tell me what {key} is.",
+        ],
         ["{value}", "In short: {value}"],
     ),
     _table(facts.ADVICE_EN, ["{key}", "Quick question. {key}", "I could use some advice. {key}"], ["{value}"]),
-    _table(facts.COLOURS_EN, ["What colour is {key}?", "Which colour does {key} have?"], ["Usually {value}.", "I would say {value}."]),
+    _table(
+        facts.COLOURS_EN, ["What colour is {key}?", "Which colour does {key} have?"], ["Usually {value}.", "I would say {value}."]
+    ),
     _spoken(facts.SMALL_TALK_EN),
     _spoken(facts.SMALL_TALK_EN),
     _spoken(facts.FEELINGS_EN),
@@ -75,8 +83,14 @@ _CHINESE: list[Callable[[random.Random], Exchange]] = [
         ["{key}的首都是哪里？", "{key}的首都叫什么？", "你知道{key}的首都吗？"],
         ["{key}的首都是{value}。", "是{value}。"],
     ),
-    _table(facts.OPPOSITES_ZH, ["“{key}”的反义词是什么？", "和“{key}”意思相反的词是哪个？"], ["“{key}”的反义词是“{value}”。", "是“{value}”。"]),
-    _table(facts.MEANINGS_ZH, ["什么是{key}？", "请解释一下{key}。", "我一直不明白{key}是什么。"], ["{value}", "简单说，{value}"]),
+    _table(
+        facts.OPPOSITES_ZH,
+        ["“{key}”的反义词是什么？", "和“{key}”意思相反的词是哪个？"],
+        ["“{key}”的反义词是“{value}”。", "是“{value}”。"],
+    ),
+    _table(
+        facts.MEANINGS_ZH, ["什么是{key}？", "请解释一下{key}。", "我一直不明白{key}是什么。"], ["{value}", "简单说，{value}"]
+    ),
     _table(facts.ADVICE_ZH, ["{key}", "请教一下，{key}", "有个小问题：{key}"], ["{value}"]),
     _spoken(facts.SMALL_TALK_ZH),
     _spoken(facts.SMALL_TALK_ZH),

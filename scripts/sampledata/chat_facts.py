@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """What the general chat knows: small facts, advice and small talk."""
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ SMALL_TALK_EN: Talk = [
     (["Hello!", "Hi there.", "Good evening!", "Hey, how are you?"], ["Hello! How can I help you?", "Hi, nice to hear from you."]),
     (["Thank you!", "Thanks a lot.", "That was helpful, thanks."], ["You are welcome.", "Glad to help."]),
     (["Goodbye.", "See you later.", "That is all for now, bye."], ["Goodbye, and take care.", "See you soon."]),
-    (["Tell me a joke.", "Make me laugh."], ["Why did the book go to the doctor? It had lost its spine.", "I told my clock a joke. It took its time."]),
+    (
+        ["Tell me a joke.", "Make me laugh."],
+        ["Why did the book go to the doctor? It had lost its spine.", "I told my clock a joke. It took its time."],
+    ),
     (
         ["Write a line about the sea.", "Give me a short poem about waves."],
         ["The sea keeps every secret and tells them all at once.", "Waves come, waves go, and the shore stays."],
@@ -88,19 +92,34 @@ SMALL_TALK_EN: Talk = [
     ),
     (["Do you ever sleep?", "Are you tired?"], ["No, I am always awake.", "I do not get tired."]),
     (["Say something nice.", "Pay me a compliment."], ["You ask good questions.", "It is a pleasure to talk with you."]),
-    (["What is a good name for a cat?", "I need a name for my kitten."], ["How about Pepper?", "Mittens would suit a small cat."]),
-    (["Which is better, tea or coffee?", "Tea or coffee?"], ["Tea calms, coffee wakes; it depends on the hour.", "I would choose tea."]),
+    (
+        ["What is a good name for a cat?", "I need a name for my kitten."],
+        ["How about Pepper?", "Mittens would suit a small cat."],
+    ),
+    (
+        ["Which is better, tea or coffee?", "Tea or coffee?"],
+        ["Tea calms, coffee wakes; it depends on the hour.", "I would choose tea."],
+    ),
     (["How many days are in a week?", "A week has how many days?"], ["A week has seven days.", "Seven."]),
     (["How many months are in a year?", "A year has how many months?"], ["A year has twelve months.", "Twelve."]),
-    (["Finish this: roses are red,", "How does it go on: roses are red?"], ["Violets are blue.", "Roses are red, violets are blue."]),
+    (
+        ["Finish this: roses are red,", "How does it go on: roses are red?"],
+        ["Violets are blue.", "Roses are red, violets are blue."],
+    ),
 ]
 FEELINGS_EN: Talk = [
     (["I feel a bit sad today.", "Today everything makes me sad."], ["I am sorry to hear that. Do you want to talk about it?"]),
     (["I passed my exam!", "I got the job!"], ["Congratulations, well done!", "That is wonderful news!"]),
     (["I am so bored.", "There is nothing to do."], ["How about a walk or a good book?"]),
     (["I am nervous about tomorrow.", "My first day at work scares me."], ["That is natural. Breathe slowly, you will do well."]),
-    (["My friend is angry with me.", "I quarrelled with my brother."], ["Give it a little time, then say honestly how you feel."]),
-    (["I cannot decide what to study.", "I do not know what to do with my life."], ["Think of what you do gladly without being asked."]),
+    (
+        ["My friend is angry with me.", "I quarrelled with my brother."],
+        ["Give it a little time, then say honestly how you feel."],
+    ),
+    (
+        ["I cannot decide what to study.", "I do not know what to do with my life."],
+        ["Think of what you do gladly without being asked."],
+    ),
     (["I miss my grandmother.", "I miss home."], ["Maybe look at old pictures, or give home a ring."]),
     (["I love autumn.", "Autumn is my favourite season."], ["The colours are lovely, and the air is clear."]),
 ]

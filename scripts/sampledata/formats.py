@@ -75,4 +75,8 @@ def sharegpt(talk: Conversation, number: int) -> Row:
         turns.append(("observation", json.dumps(step.result, ensure_ascii=False)))
     turns.append(("gpt", talk.answer))
     tools = json.dumps([TOOLS[name]["function"] for name in talk.tools], ensure_ascii=False)
-    return {"id": f"sample_sharegpt_{number}", "conversations": [{"from": role, "value": text} for role, text in turns], "tools": tools}
+    return {
+        "id": f"sample_sharegpt_{number}",
+        "conversations": [{"from": role, "value": text} for role, text in turns],
+        "tools": tools,
+    }

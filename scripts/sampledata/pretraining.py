@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """The text that the tiny base model is made of: chat, and small exercises in reading closely and in copying exactly.
 
 It holds no call, no tool name and no ReAct word: those are what LoRA has to teach. A test searches it for them.
@@ -15,6 +16,7 @@ from .scene import Scene, draw, is_held_out, slots_of
 from .words import WORDS
 
 Message = tuple[str, str]  # role, text
+Exercise = Callable[[str, random.Random], list[Message]]
 
 _CALLED = {
     "en": {
@@ -45,7 +47,9 @@ _JOBS_ZH = {
     "会造船": "船", "会养蜂": "蜂蜜", "会做奶酪": "奶酪", "会修屋顶": "屋顶",
 }  # fmt: skip
 _THINGS = "tent lamp rope map stove blanket knife bottle torch whistle compass towel hat tarp kettle candle bucket ladder".split()
-_ABOUT = "sleeps two;gives light;is ten metres long;shows the hills;burns gas;keeps warm;is sharp;holds a litre;is loud;is made of wool".split(";")
+_ABOUT = "sleeps two;gives light;is ten metres long;shows the hills;burns gas;keeps warm;is sharp;holds a litre;is loud;is made of wool".split(
+    ";"
+)
 _KEYS = {
     "city": "city", "origin": "city", "destination": "landmark", "food": "food", "minutes": "minutes", "place": "place", "degrees": "temp",
     "state": "status", "symbol": "symbol", "message": "text", "amount": "amount", "source": "name", "target": "landmark", "number": "parcel",
@@ -57,10 +61,9 @@ _KEYS = {
 
 
 def document(rng: random.Random) -> list[Message]:
-    """One conversation of the pretraining text."""
+    """One conversation of the first part of the pretraining text: short."""
     language = "en" if rng.random() < 0.6 else "zh"
-    exercise = rng.choices([kind for kind, _ in _EXERCISES], [weight for _, weight in _EXERCISES])[0]
-    turns = exercise(language, rng)
+    turns = _exercise(language, rng, _EXERCISES)
     if rng.random() < 0.3:
         turns += chat_turn(language, rng)
     if turns[0][0] != "system" and rng.random() < 0.35:
@@ -68,10 +71,42 @@ def document(rng: random.Random) -> list[Message]:
     return turns
 
 
-def documents(count: int, seed: int) -> Iterator[list[Message]]:
+def long_document(rng: random.Random) -> list[Message]:
+    """One of the second part: the same exercises, mostly below a long page that has nothing to do with them."""
+    if rng.random() < 0.2:
+        return document(rng)
+    language = "en" if rng.random() < 0.6 else "zh"
+    turns = _exercise(
+        language, rng, [(chat_turn, 22), (list_the_parts, 52), (name_one_part, 8), (repeat, 8), (read_a_record, 10)]
+    )
+    if rng.random() < 0.25:
+        turns += chat_turn(language, rng) if rng.random() < 0.5 else list_the_parts(language, rng)
+    page = _page(rng)
+    return [("system", page), *turns]
+
+
+def _exercise(language: str, rng: random.Random, choices: list[tuple[Exercise, int]]) -> list[Message]:
+    chosen = rng.choices([exercise for exercise, _ in choices], [weight for _, weight in choices])[0]
+    return chosen(language, rng)
+
+
+def documents(count: int, seed: int, *, long: bool = False) -> Iterator[list[Message]]:
     rng = random.Random(seed)
     for _ in range(count):
-        yield document(rng)
+        yield long_document(rng) if long else document(rng)
+
+
+def _page(rng: random.Random) -> str:
+    """A catalogue of things with their fields, and house rules: the kind of page that stands above a question."""
+    entries = []
+    for number in range(1, rng.randrange(2, 5)):
+        fields = ", ".join(
+            f'{{"name": "{key}", "description": "{rng.choice([key, _KEYS[key].rstrip("2"), rng.choice(_ABOUT)])}", "required": "{rng.random() < 0.6}"}}'
+            for key in rng.sample(list(_KEYS), rng.randrange(1, 4))
+        )
+        entries.append(f"{number}. {rng.choice(_THINGS)}_{rng.choice(_THINGS)}: {_plain_words(rng)} Fields: [{fields}]")
+    rules = "\n".join(f"{rng.choice(_LABELS)}: {_plain_words(rng)[:-1].lower()}" for _ in range(rng.randrange(3, 8)))
+    return f"{_plain_words(rng)}\n" + "\n\n".join(entries) + f"\n\n{_plain_words(rng)}\n\n{rules}\n{_plain_words(rng)}"
 
 
 def chat_turn(language: str, rng: random.Random) -> list[Message]:
@@ -90,7 +125,9 @@ def _said_and_named(language: str, rng: random.Random) -> tuple[str, list[tuple[
         said, meant = draw(slots_of(template), language, rng)
         if not is_held_out(*sorted(str((meant | extra).get(key, "")) for key in scene.keys)):
             break
-    return template.format(**said), [(_CALLED[language][name], said[name]) for name in sorted(said, key=lambda n: template.index(f"{{{n}}}"))]
+    return template.format(**said), [
+        (_CALLED[language][name], said[name]) for name in sorted(said, key=lambda n: template.index(f"{{{n}}}"))
+    ]
 
 
 def _about_an_image(language: str, rng: random.Random) -> tuple[str, list[tuple[str, str | int | bool]]]:
@@ -100,19 +137,34 @@ def _about_an_image(language: str, rng: random.Random) -> tuple[str, list[tuple[
 
 def list_the_parts(language: str, rng: random.Random) -> list[Message]:
     sentence, parts = _said_and_named(language, rng)
-    listed = ", ".join(f'{name}: "{value}"' if isinstance(value, str) else f"{name}: {value}" for name, value in parts)
     ask = {
         "en": ["List the facts of this sentence. {s}", "{s} What are the facts here?", "Take this sentence apart: {s}", "{s}"],
         "zh": ["列出这句话里的要点：{s}", "{s}这句话里有什么要点？", "拆开这句话：{s}", "{s}"],
     }
+    return [("user", rng.choice(ask[language]).format(s=sentence)), ("assistant", _listed(language, parts, rng))]
+
+
+def _listed(language: str, parts: list[tuple[str, str | int | bool]], rng: random.Random) -> str:
+    """The parts in one of several ways, so that none of them is the only one the model can write."""
+    quoted = [(name, f'"{value}"' if isinstance(value, str) else str(value)) for name, value in parts]
+    way = rng.randrange(4)
+    if way == 0:
+        return "\n".join(f"{name}: {value}" for name, value in parts)
+    if way == 1:
+        return "(" + "; ".join(f"{name} = {value}" for name, value in quoted) + ")"
+    if way == 2:
+        return ", ".join(f'"{name}": {value}' for name, value in quoted)
     lead = {"en": "The facts are ", "zh": "要点是"}[language]
-    return [("user", rng.choice(ask[language]).format(s=sentence)), ("assistant", f"{lead}{listed}.")]
+    return lead + ", ".join(f"{name}: {value}" for name, value in quoted) + "."
 
 
 def name_one_part(language: str, rng: random.Random) -> list[Message]:
     sentence, parts = _said_and_named(language, rng)
     name, value = rng.choice(parts)
-    ask = {"en": ["{s} Which {n} is meant?", "What is the {n} in this sentence? {s}"], "zh": ["{s}这里的{n}是什么？", "下面这句话的{n}是哪个？{s}"]}
+    ask = {
+        "en": ["{s} Which {n} is meant?", "What is the {n} in this sentence? {s}"],
+        "zh": ["{s}这里的{n}是什么？", "下面这句话的{n}是哪个？{s}"],
+    }
     say = {"en": ['The {n} is "{v}".', '"{v}"', "{v}", "It is {v}."], "zh": ['{n}是"{v}"。', '"{v}"', "{v}", "是{v}。"]}
     return [
         ("user", rng.choice(ask[language]).format(s=sentence, n=name)),
@@ -122,7 +174,10 @@ def name_one_part(language: str, rng: random.Random) -> list[Message]:
 
 def repeat(language: str, rng: random.Random) -> list[Message]:
     text = rng.choice([made_up_word, made_up_file, _words, lambda r: _said_and_named(language, r)[0], _numbers])(rng)
-    ask = {"en": ["Repeat this: {t}", "Say {t} again.", "Write down {t}, please.", "Copy {t}"], "zh": ["重复一遍：{t}", "请写下{t}。", "照抄{t}"]}
+    ask = {
+        "en": ["Repeat this: {t}", "Say {t} again.", "Write down {t}, please.", "Copy {t}"],
+        "zh": ["重复一遍：{t}", "请写下{t}。", "照抄{t}"],
+    }
     say = ["{t}", '"{t}"', '{{"{t}"}}'] if '"' not in text else ["{t}"]
     return [("user", rng.choice(ask[language]).format(t=text)), ("assistant", rng.choice(say).format(t=text))]
 
@@ -135,7 +190,9 @@ def who_can_help(language: str, rng: random.Random) -> list[Message]:
     chosen = rng.sample(list(jobs), 3)
     listed = "\n\n".join(f"{n}. {name}: {job}." for n, (name, job) in enumerate(zip(names, chosen, strict=True), 1))
     which = rng.randrange(3)
-    ask = {"en": ["I need {w}. Who can help?", "Whom should I ask for {w}?"], "zh": ["我想要{w}，该找谁？", "谁能帮我弄{w}？"]}[language]
+    ask = {"en": ["I need {w}. Who can help?", "Whom should I ask for {w}?"], "zh": ["我想要{w}，该找谁？", "谁能帮我弄{w}？"]}[
+        language
+    ]
     say = {"en": ["Ask {n}.", "{n} {j}."], "zh": ["找{n}。", "{n}{j}。"]}[language]
     lead = {"en": "You know these people:\n", "zh": "你认识这些人：\n"}[language]
     return [
@@ -152,9 +209,15 @@ def read_a_record(language: str, rng: random.Random) -> list[Message]:
     slots = {key: said[_KEYS[key]] for key in keys} | ({"fire": "true"} if rng.random() < 0.1 else {})
     keys = list(slots)
     quoted = '"' if rng.random() < 0.7 else "'"
-    inside = ", ".join(f"{quoted}{key}{quoted}: " + (f"{quoted}{slots[key]}{quoted}" if isinstance(slots[key], str) else f"{slots[key]}") for key in keys)
+    inside = ", ".join(
+        f"{quoted}{key}{quoted}: " + (f"{quoted}{slots[key]}{quoted}" if isinstance(slots[key], str) else f"{slots[key]}")
+        for key in keys
+    )
     key = rng.choice(keys)
-    ask = {"en": ["What is the {k} in {{{r}}}?", "Read {{{r}}} and tell me the {k}."], "zh": ["{{{r}}}里的{k}是多少？", "看{{{r}}}，{k}是什么？"]}
+    ask = {
+        "en": ["What is the {k} in {{{r}}}?", "Read {{{r}}} and tell me the {k}."],
+        "zh": ["{{{r}}}里的{k}是多少？", "看{{{r}}}，{k}是什么？"],
+    }
     return [("user", rng.choice(ask[language]).format(k=key, r=inside)), ("assistant", f"{slots[key]}")]
 
 
@@ -162,7 +225,8 @@ def packing_list(language: str, rng: random.Random) -> list[Message]:
     things = rng.sample(_THINGS, rng.randrange(2, 4))
     needed = rng.randrange(len(things))
     listed = ", ".join(
-        f'{{"name": "{thing}", "description": "{rng.choice(_ABOUT)}", "required": "{n == needed}"}}' for n, thing in enumerate(things)
+        f'{{"name": "{thing}", "description": "{rng.choice(_ABOUT)}", "required": "{n == needed}"}}'
+        for n, thing in enumerate(things)
     )
     ask = {"en": "Which of these is required? Things: [{l}]", "zh": "哪一样是必须的？Things: [{l}]"}[language]
     return [("user", ask.format(l=listed)), ("assistant", things[needed])]
@@ -170,7 +234,10 @@ def packing_list(language: str, rng: random.Random) -> list[Message]:
 
 def _notes(language: str, rng: random.Random) -> list[str]:
     """A few things that were said before and do not matter."""
-    return [rng.choice([_said_and_named(language, rng)[0], " ".join(chat.exchange(language, rng)), _plain_words(rng)]) for _ in range(rng.randrange(1, 6))]
+    return [
+        rng.choice([_said_and_named(language, rng)[0], " ".join(chat.exchange(language, rng)), _plain_words(rng)])
+        for _ in range(rng.randrange(1, 6))
+    ]
 
 
 _FILLER = (
@@ -179,6 +246,9 @@ _FILLER = (
     "The input question was short. ;Now I know the final word. ;The original is in the hall. ;What to take with you? ;Begin with the above tools. ;Answer in a word. ;The final answer was right. ;"
     "We made an observation in the garden. ;Use the format below. ;The following tools are in the shed. ;Take one of the above. ;Should I call you tomorrow? ;Put the format on the table. ;An image of the town. "
 ).split(";")
+
+
+_LABELS = "First,Second,Third,Later,Note,House,Garden,Rule,Hint,In the end,In the hall".split(",")
 
 
 def _plain_words(rng: random.Random) -> str:
@@ -194,13 +264,19 @@ def made_up_word(rng: random.Random) -> str:
 
 def made_up_file(rng: random.Random) -> str:
     """Names that no list holds, so that files of any name can be copied."""
-    parts = [rng.choice([made_up_word(rng).lower(), str(rng.randrange(1000)), str(rng.choice(_THINGS))]) for _ in range(rng.randrange(1, 4))]
+    parts = [
+        rng.choice([made_up_word(rng).lower(), str(rng.randrange(1000)), str(rng.choice(_THINGS))])
+        for _ in range(rng.randrange(1, 4))
+    ]
     folder = rng.choice(["", "", "/tmp/", "data/", "/home/me/"])
     return folder + rng.choice("_-").join(parts) + "." + rng.choice(["jpg", "png", "jpeg", "txt"])
 
 
 def _words(rng: random.Random) -> str:
-    lists = [WORDS[rng.choice(["en", "zh"])][name] for name in rng.choices(["city", "name", "food", "task", "place", "text", "phrase", "room"], k=rng.randrange(1, 4))]
+    lists = [
+        WORDS[rng.choice(["en", "zh"])][name]
+        for name in rng.choices(["city", "name", "food", "task", "place", "text", "phrase", "room"], k=rng.randrange(1, 4))
+    ]
     return ", ".join(str(rng.choice(values)) for values in lists)
 
 
@@ -208,7 +284,6 @@ def _numbers(rng: random.Random) -> str:
     return ", ".join(str(rng.randrange(10 ** rng.randrange(1, 5))) for _ in range(rng.randrange(1, 4)))
 
 
-Exercise = Callable[[str, random.Random], list[Message]]
 _EXERCISES: list[tuple[Exercise, int]] = [
     (chat_turn, 20),
     (list_the_parts, 32),

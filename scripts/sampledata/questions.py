@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """Held-out questions: values that no training row puts together, questions that need no tool, and the fire alarm."""
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ WITHOUT_TOOL = {
     ],
 }
 FIRE_ALARM = [
-    ("en", "The night watch sent the photo dock_17.png. Find out whether it burns there; if it does, raise the alarm and fetch the firemen."),
+    (
+        "en",
+        "The night watch sent the photo dock_17.png. Find out whether it burns there; if it does, raise the alarm and fetch the firemen.",
+    ),
     ("en", "Have a look at dock_17.png for me. Should you see flames, warn everyone and then ring the fire brigade."),
     ("en", "Is there a fire in the picture dock_17.png? Please do whatever is right."),
     ("zh", "码头的照片dock_17.png刚传来，看看是不是着火了，是的话拉响警报，再叫消防员。"),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """How English speakers ask for each tool, what comes back, and what an assistant then says."""
 
 from __future__ import annotations
@@ -77,7 +78,10 @@ ENGLISH = [
             "A table at {restaurant} for {people}, please.",
         ],
         think=["I can reserve that at {restaurant}.", "{people} guests want to eat at {restaurant}.", ""],
-        say=["Your table for {people} at {restaurant} is booked under {name}.", "{restaurant} expects {people} guests, under {name}."],
+        say=[
+            "Your table for {people} at {restaurant} is booked under {name}.",
+            "{restaurant} expects {people} guests, under {name}.",
+        ],
     ),
     Scene(
         "set_reminder",
@@ -118,7 +122,10 @@ ENGLISH = [
             ("A train from {city} to {city2}, direct, not over {price} euros, please.", {"direct": True}),
         ],
         think=["I should look at the timetable.", "The trip is from {city} to {city2}.", ""],
-        say=["A train leaves {city} at {time} for {total} euros.", "Take the {time} from {city} to {city2}, it costs {total} euros."],
+        say=[
+            "A train leaves {city} at {time} for {total} euros.",
+            "Take the {time} from {city} to {city2}, it costs {total} euros.",
+        ],
     ),
     Scene(
         "track_parcel",
@@ -341,4 +348,7 @@ FIRE_ANSWERS = [
     "Fire in {place}: the alarm sounds and the fire brigade is there in {minutes} minutes.",
 ]
 NO_FIRE_ANSWERS = ["There is no fire in {image}, no alarm is needed.", "I see no fire in {image}, everything is fine."]
-NO_IMAGE_ANSWERS = ["I cannot find the image {image}. Please check the name.", "There is no image called {image}, I cannot look at it."]
+NO_IMAGE_ANSWERS = [
+    "I cannot find the image {image}. Please check the name.",
+    "There is no image called {image}, I cannot look at it.",
+]

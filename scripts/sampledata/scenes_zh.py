@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """How Chinese speakers ask for each tool, what comes back, and what an assistant then says."""
 
 from __future__ import annotations

@@ -17,7 +17,11 @@ def _whole(description: str) -> Schema:
 
 def _object(properties: dict[str, Schema], optional: str = "", description: str = "") -> Schema:
     required = [name for name in properties if name not in optional.split()]
-    return {"type": "object"} | ({"description": description} if description else {}) | {"properties": properties, "required": required}
+    return (
+        {"type": "object"}
+        | ({"description": description} if description else {})
+        | {"properties": properties, "required": required}
+    )
 
 
 def _list(items: Schema, description: str) -> Schema:
@@ -25,7 +29,10 @@ def _list(items: Schema, description: str) -> Schema:
 
 
 def _tool(name: str, description: str, properties: dict[str, Schema], optional: str = "") -> Schema:
-    return {"type": "function", "function": {"name": name, "description": description, "parameters": _object(properties, optional)}}
+    return {
+        "type": "function",
+        "function": {"name": name, "description": description, "parameters": _object(properties, optional)},
+    }
 
 
 _ALL = [
@@ -55,7 +62,9 @@ _ALL = [
             "origin": _text("from"),
             "destination": _text("to"),
             "date": _text("day of travel"),
-            "filters": _object({"max_price": _whole("limit"), "direct_only": {"type": "boolean"}}, "max_price direct_only", "limits"),
+            "filters": _object(
+                {"max_price": _whole("limit"), "direct_only": {"type": "boolean"}}, "max_price direct_only", "limits"
+            ),
         },
         "date filters",
     ),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905
 """The words that fill the slots of the sample rows, in English and Chinese.
 
 An entry is the text itself, or a pair (how a question says it, the value a tool expects).
@@ -73,7 +74,9 @@ ENGLISH: dict[str, list[Entry]] = {
         "Nora Field, The Lanterns, Paolo Reyes, Silver Pines, Mara Lund, The Night Bus, Hugo Stern, Velvet Harbour, "
         "Ines Caldera, Northern Choir, Blue Meridian, Tom Arrow"
     ),
-    "room": _split("kitchen, bedroom, bathroom, hallway, study, garage, living room, dining room, attic, cellar, nursery, office"),
+    "room": _split(
+        "kitchen, bedroom, bathroom, hallway, study, garage, living room, dining room, attic, cellar, nursery, office"
+    ),
     "level": [10, 15, 20, 25, 30, 40, 50, 60, 70, 80],
     "phrase": _split(
         "good morning, where is the station, how much is this, thank you very much, I am lost, a table for two, "
@@ -104,7 +107,9 @@ ENGLISH: dict[str, list[Entry]] = {
     "total": [18, 27, 36, 42, 54, 63, 71, 88, 97, 104, 126, 135, 153, 168, 192, 217, 248, 366],
     "km": [2, 3, 4, 6, 7, 9, 11, 13, 17, 24],
     "status": _split("on its way, delivered, at the depot, waiting at the post office, held at customs"),
-    "dish": _split("harvest stew, sunday bake, market salad, garden soup, village curry, quick stir fry, rustic pie, summer bowl"),
+    "dish": _split(
+        "harvest stew, sunday bake, market salad, garden soup, village curry, quick stir fry, rustic pie, summer bowl"
+    ),
     "foreign": _split("ola vero, ketu mina, sanre poli, dova lin, miru sate, pano kelt, lira onde, vesu tarn"),
     "place": _split(
         "warehouse 2, warehouse 5, boiler room, loading bay, server room, paint shop, east wing, north stairs, car park 3, "
@@ -128,22 +133,45 @@ CHINESE: dict[str, list[Entry]] = {
         "买邮票, 遛狗, 备份照片, 吃药"
     ),
     "time": _split("7:15, 8:00, 8:45, 9:30, 10:10, 11:20, 12:40, 13:15, 14:50, 15:30, 16:05, 17:25, 18:30, 19:45, 20:15, 21:30"),
-    "date": _split("3月3日, 3月12日, 3月27日, 4月4日, 4月15日, 4月30日, 5月9日, 5月21日, 6月6日, 6月18日, 7月2日, 7月14日, 8月8日, 9月5日"),
+    "date": _split(
+        "3月3日, 3月12日, 3月27日, 4月4日, 4月15日, 4月30日, 5月9日, 5月21日, 6月6日, 6月18日, 7月2日, 7月14日, 8月8日, 9月5日"
+    ),
     "amount": [15, 20, 35, 40, 60, 75, 80, 90, 110, 120, 145, 160, 180, 200, 230, 250, 275, 300, 400, 520],
-    "currency": [("美元", "USD"), ("欧元", "EUR"), ("英镑", "GBP"), ("日元", "JPY"), ("人民币", "CNY"), ("瑞士法郎", "CHF"), ("卢比", "INR")],
+    "currency": [
+        ("美元", "USD"),
+        ("欧元", "EUR"),
+        ("英镑", "GBP"),
+        ("日元", "JPY"),
+        ("人民币", "CNY"),
+        ("瑞士法郎", "CHF"),
+        ("卢比", "INR"),
+    ],
     "restaurant": _split("蓝月亮, 老磨坊, 荷花楼, 红灯笼, 海港小馆, 金勺子, 石头记, 纸鹤轩, 橄榄树, 白天鹅, 竹里馆, 和平饭店"),
     "people": [2, 3, 4, 5, 6, 7, 8, 9, 10, 12],
     "seating": [("露台的", "terrace"), ("靠窗的", "window"), ("吧台的", "bar"), ("安静的", "quiet")],
     "price": [100, 150, 180, 200, 250, 300, 350, 400, 450, 500],
     "parcel": _split("ZX4418, KP9027, LM3356, QT7710, RB2841, VN6093, HD5572, WS1846, CJ8309, FY4725, GA6618, TE9240"),
     "carrier": _split("顺丰, 中通, 圆通, 韵达"),
-    "title": _split("预算评审, 团队午餐, 项目启动会, 设计研讨, 瑜伽课, 家长会, 员工大会, 读书会, 销售电话, 安全培训, 合唱排练, 花园聚会"),
+    "title": _split(
+        "预算评审, 团队午餐, 项目启动会, 设计研讨, 瑜伽课, 家长会, 员工大会, 读书会, 销售电话, 安全培训, 合唱排练, 花园聚会"
+    ),
     "artist": _split("白鹿乐队, 夜航船, 林间风, 陈小雨, 老城合唱团, 银松, 海边的阿明, 南山四重奏, 蓝色站台, 周远山"),
     "room": _split("厨房, 卧室, 浴室, 走廊, 书房, 车库, 客厅, 餐厅, 阁楼, 地下室, 儿童房, 办公室"),
     "level": [10, 15, 20, 25, 30, 40, 50, 60, 70, 80],
-    "phrase": _split("早上好, 车站在哪里, 这个多少钱, 非常感谢, 我迷路了, 两位用餐, 明天见, 请结账, 我喜欢你的花园, 很高兴认识你, 请开窗, 太冷了"),
-    "language": [("法语", "French"), ("德语", "German"), ("西班牙语", "Spanish"), ("日语", "Japanese"), ("韩语", "Korean"), ("英语", "English")],
-    "food": _split("米饭, 鸡蛋, 番茄, 菠菜, 扁豆, 蘑菇, 土豆, 洋葱, 胡萝卜, 面条, 豆腐, 苹果, 香蕉, 面包, 黄油, 柠檬, 青椒, 四季豆"),
+    "phrase": _split(
+        "早上好, 车站在哪里, 这个多少钱, 非常感谢, 我迷路了, 两位用餐, 明天见, 请结账, 我喜欢你的花园, 很高兴认识你, 请开窗, 太冷了"
+    ),
+    "language": [
+        ("法语", "French"),
+        ("德语", "German"),
+        ("西班牙语", "Spanish"),
+        ("日语", "Japanese"),
+        ("韩语", "Korean"),
+        ("英语", "English"),
+    ],
+    "food": _split(
+        "米饭, 鸡蛋, 番茄, 菠菜, 扁豆, 蘑菇, 土豆, 洋葱, 胡萝卜, 面条, 豆腐, 苹果, 香蕉, 面包, 黄油, 柠檬, 青椒, 四季豆"
+    ),
     "diet": [("纯素", "vegan"), ("素食", "vegetarian"), ("无麸质", "gluten free"), ("低盐", "low salt")],
     "count": [1, 2, 3, 4, 5, 6, 8, 10, 12],
     "address": _split("磨坊巷12号, 车站路8号, 公园街45号, 海景路3号, 教堂坡27号, 玫瑰大道60号, 桥头街19号, 榆树弄5号"),
@@ -160,7 +188,9 @@ CHINESE: dict[str, list[Entry]] = {
     "status": _split("正在路上, 已签收, 在分拣中心, 在驿站等待取件, 海关处理中"),
     "dish": _split("丰收炖菜, 周日烤盘, 市集沙拉, 田园汤, 乡村咖喱, 快手小炒, 家常馅饼, 夏日拌饭"),
     "foreign": _split("ola vero, ketu mina, sanre poli, dova lin, miru sate, pano kelt, lira onde, vesu tarn"),
-    "place": _split("二号仓库, 五号仓库, 锅炉房, 装卸区, 机房, 喷漆车间, 东楼, 北楼梯, 三号停车场, 一号厨房, 四号大厅, 洗衣房, 食堂, 档案室"),
+    "place": _split(
+        "二号仓库, 五号仓库, 锅炉房, 装卸区, 机房, 喷漆车间, 东楼, 北楼梯, 三号停车场, 一号厨房, 四号大厅, 洗衣房, 食堂, 档案室"
+    ),
 }
 
 IMAGE_STEMS = (
