@@ -26,6 +26,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
             case Step():
                 messages += _step(turn)
                 losses += ["mask-widened"] if turn.mixed else []
+                losses += ["react-words" for call in turn.calls if _looks_like_react(call_json(call))]
             case _:
                 messages += [_untrained("tool_response", seen.text) for seen in turn.observations]
     tools = json.dumps([function_tool(tool) for tool in trajectory.tools], ensure_ascii=False)
@@ -37,6 +38,10 @@ def call_json(call: Call) -> str:
     """A call as the JSON text that stands between `<tool_call>` tags."""
     value = {"name": call.tool, "arguments": call.arguments}
     return json.dumps(hide_value(value), ensure_ascii=False)
+
+
+def _looks_like_react(text: str) -> bool:
+    return "Action:" in text and "Action Input:" in text
 
 
 def _untrained(role: str, text: str) -> Message:
