@@ -11,11 +11,12 @@ import msgspec
 
 from swiftagent.backend.cluster import Place, find_place, free_port
 from swiftagent.backend.machine import Machine, trainer_entry
+from swiftagent.backend.trainer_template import template_of_chat_template
 from swiftagent.checks.memory import estimate
 from swiftagent.checks.model_files import read_object
 from swiftagent.checks.model_shape import ModelShape, known_shape, shape_of
 from swiftagent.config import Config
-from swiftagent.errors import RowError
+from swiftagent.errors import ConfigError, RowError
 from swiftagent.jsonl import parse_json
 from swiftagent.shipped import find
 from swiftagent.trainer_models import KnownModel, known_model
@@ -63,7 +64,7 @@ def plan(
     place = find_place(config, lenient=as_configured)
     gpus = _gpus_to_use(config, machine, as_configured)
     processes = gpus or config.cpu_processes
-    model = known_model(config.model, config.train, _config_json(config.model))
+    model = recognise(config)
     draft = _Draft(_own_options(config, folder, model))
     if place.address == "MASTER_HOST":
         draft.warnings.append("which machine is the first is not said: master=HOST:PORT node_rank=N (or SLURM's variables)")
@@ -133,6 +134,23 @@ def first_row(path: Path) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
+def recognise(config: Config) -> KnownModel:
+    """What kind of model it is and its template: as the config says, as its trainer wrote down beside it, by its name, by its
+    config.json, by the text of its chat template.
+    """
+    folder = Path(config.model)
+    written = read_object(folder / "args.json") if folder.is_dir() else {}
+    train = {key: written[key] for key in ("model_type", "template") if written.get(key)} | config.train
+    known = known_model(config.model, train, _config_json(config.model))
+    if known.template or not folder.is_dir():
+        return known
+    try:
+        template = template_of_chat_template(folder)
+    except ConfigError:
+        return known
+    return known_model(config.model, {**train, "template": template}, _config_json(config.model))
+
+
 def model_shape(model: str) -> ModelShape | None:
     """The model's shape from its folder, or a known hub model's; None where neither is at hand."""
     config = _config_json(model)
@@ -158,8 +176,9 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
     files = [path for path in local_files(config.data) if path.is_file()]
     first = first_row(files[0]) if files else {"channel": ""}  # not made yet: `swiftagent mix` writes channels
     options: dict[str, Any] = {"model": config.model}
-    if model.model_type and not Path(config.model).name.lower().startswith("checkpoint-"):
-        options |= {"model_type": model.model_type, "template": model.template} if Path(config.model).exists() else {}
+    if Path(config.model).is_dir():  # a hub id is known by its name
+        named = {"model_type": model.model_type, "template": model.template}
+        options |= {name: value for name, value in named.items() if value}
     options["dataset"] = data
     if val and "split_dataset_ratio" not in config.train:
         options["val_dataset"] = val

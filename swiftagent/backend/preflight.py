@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.backend.launch import Plan, is_hub_id, local_files, model_shape, validation_files
+from swiftagent.backend.launch import Plan, is_hub_id, local_files, model_shape, recognise, validation_files
 from swiftagent.backend.machine import GIB, Machine, trainer_entry
 from swiftagent.backend.measure import SAMPLE, Measured, measure
 from swiftagent.checks.advice import agent_template_problem, rate_advice, thinking_advice, tied_advice
@@ -74,11 +74,29 @@ def quick_problems(config: Config, machine: Machine) -> list[str]:
     cached = hub_folder(config.model)
     if cached is not None and not Path(config.model).exists():
         problems += model_problems(str(cached), config.place("model"), trust_remote_code=config.trust_remote_code)
+    if not problems:
+        problems += recognition_problems(config)
     for adapter in config.train.get("adapters", []):
         problems += adapter_problems(adapter, config.model, config.place("train.adapters"))
     problems += missing_files(local_files(config.data), "data", config.place("data"))
     problems += missing_files(local_files(config.val or ()), "val", config.place("val"))
     problems += folder_problems(config)
+    return problems
+
+
+def recognition_problems(config: Config) -> list[str]:
+    """A model folder of which ms-swift could not tell the kind or the chat template: it would say so only once it has started."""
+    if not Path(config.model).is_dir():
+        return []
+    known, problems = recognise(config), []
+    if not known.model_type:
+        fits = f" (its architecture fits {', '.join(known.candidates[:6])})" if known.candidates else ""
+        problems.append(
+            f"{config.place('model')}: model: {config.model}: ms-swift cannot tell its kind{fits}; add train.model_type"
+        )
+    if not known.template:
+        said = "ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)"
+        problems.append(f"{config.place('model')}: model: {config.model}: {said}")
     return problems
 
 

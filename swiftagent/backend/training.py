@@ -56,6 +56,8 @@ def resume(name: str, overrides: list[str], says: Says) -> int:
     run = find_run(name, root) if name else _newest_unfinished(root)
     if run.alive():
         raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
+    if run.state == "done" and not overrides:
+        raise SetupError(f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on")
     config = configs.load(run.folder / "config.yaml", overrides)
     checkpoint = run.checkpoint_last
     if checkpoint is None and not says.quiet:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.backend.launch import plan
+from swiftagent.backend.launch import plan, recognise
 from swiftagent.backend.machine import GIB, Gpu, Machine, trainer_entry
+from swiftagent.backend.preflight import recognition_problems
 from swiftagent.config import Config, from_text, load
 
 CPU = Machine(cpus=2)
@@ -142,3 +143,20 @@ def test_checkpointing_is_switched_off_where_memory_is_ample():
     assert plan(small, machine(1), Path("r")).options["gradient_checkpointing"] is False
     large = from_text("model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 8192}\n")
     assert "gradient_checkpointing" not in plan(large, machine(1), Path("r")).options
+
+
+def test_a_model_folder_is_recognised_by_its_own_files(tmp_path: Path):
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}')
+    (folder / "tokenizer.json").write_text('{"a": 1}')
+    plain = from_text(f"model: {folder}\ndata: a.jsonl\n")
+    assert (recognise(plain).model_type, recognise(plain).template) == ("qwen2", "")
+    assert recognition_problems(plain) == [
+        f"config:1: model: {folder}: ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)"
+    ]
+    (folder / "chat_template.jinja").write_text("<|im_start|>{{ content }}")
+    argv = plan(plain, CPU, Path("r")).argv
+    assert (option(argv, "model_type"), option(argv, "template")) == (["qwen2"], ["chatml"])
+    (folder / "args.json").write_text('{"model_type": "qwen3", "template": "qwen3"}')
+    assert option(plan(plain, CPU, Path("r")).argv, "template") == ["qwen3"]
