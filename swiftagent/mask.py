@@ -218,6 +218,32 @@ def _result_end(text: str, starts: list[int], begin: int) -> int:
     return len(text)
 
 
+# Native rows hold a call and a result in turns of their own; the text of these is an agent template's.
+NATIVE_KINDS = {
+    "system": "system",
+    "user": "question",
+    "assistant": "answer",
+    "tool_call": "call",
+    "tool_response": "observation",
+    "tool": "observation",
+}
+
+
+def is_native(row: object) -> bool:
+    """Whether a row has turns that only an agent template can write, as `convert --to native` makes them."""
+    messages = row.get("messages") if isinstance(row, dict) else None
+    turns = messages if isinstance(messages, list) else []
+    return any(isinstance(turn, dict) and turn.get("role") in ("tool_call", "tool_response", "tool") for turn in turns)
+
+
+def native_pieces(messages: list[Message]) -> Iterator[Piece]:
+    """Each turn of a native row as one piece."""
+    for number, message in enumerate(messages):
+        kind = NATIVE_KINDS.get(message.get("role", ""), "template")
+        trained = kind in ("answer", "call") and is_trained(message)
+        yield Piece(number, 0, len(str(message.get("content"))), kind, trained, trained)
+
+
 def malformed(row: object) -> str:
     """Why a row is no training record; "" where it is one."""
     if not isinstance(row, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from swiftagent.escape import has_control_token
-from swiftagent.mask import Fault, Totals, describe, is_agentic, is_trained, malformed, pieces
+from swiftagent.mask import Fault, Totals, describe, is_agentic, is_native, is_trained, malformed, native_pieces, pieces
 from swiftagent.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
 from swiftagent.record import Message, Record
 
@@ -19,6 +19,9 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
     """Check one record without a model; counts characters. A faulty one adds its faults to `totals`."""
     totals.rows += 1
     if _count_if_as_written(row, totals):
+        return
+    if is_native(row):
+        _count_native(row, totals)
         return
     problem = malformed(row)
     name = str(row.get("id", "")) if isinstance(row, dict) else ""
@@ -34,6 +37,13 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
     if (last := _masked_end(messages)) is not None:
         text = "the row ends on something masked: its end token would be trained"
         totals.fault(Fault(number, last, "ends_open", text, name), "ends_open")
+
+
+def _count_native(row: Record, totals: Totals) -> None:
+    """Its masks are made by an agent template, so only a check with a model can find them wrong."""
+    for piece in native_pieces(row["messages"]):
+        totals.tokens[piece.kind][0] += piece.end
+        totals.tokens[piece.kind][1] += piece.end * piece.trained
 
 
 def _check_pieces(messages: list[Message], number: int, name: str, totals: Totals) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.jsonl import parse_json
-from swiftagent.mask import Fault, malformed, pieces
+from swiftagent.mask import Fault, is_native, malformed, native_pieces, pieces
 from swiftagent.record import Record, is_record
 
 FLAGS = ("faulty", "truncated", "dropped", "masked", "rejected")  # what `--only` and the page's filter know
@@ -61,13 +61,14 @@ def shown_without_model(line: int, record: Record, faults: Iterable[Fault] = ())
     """A row's spans as its record marks them."""
     wrong = {fault.span: fault.text for fault in faults}
     spans = []
-    problem = malformed(record)
+    native = is_native(record)
+    problem = "" if native else malformed(record)
     if problem:
         spans.append(ShownSpan("template", 0, [str(record)], [False], fault=problem))
         return ShownRow(line, "", "", "", spans, flags=["faulty"])
     messages = record["messages"]
-    for piece in pieces(messages):
-        text = messages[piece.message]["content"][piece.start : piece.end]
+    for piece in native_pieces(messages) if native else pieces(messages):
+        text = str(messages[piece.message]["content"])[piece.start : piece.end]
         spans.append(ShownSpan(piece.kind, piece.message, [text], [piece.marked], fault=wrong.get(piece.message, "")))
     return describe_row(line, record, spans)
 
@@ -105,7 +106,7 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
                 row, _ = parse_json(text.removeprefix(b"\xef\xbb\xbf"))
             except RowError as error:
                 raise ConfigError(_not_a_record(path, number, None, str(error))) from error
-            if first and not is_record(row):
+            if first and not is_record(row) and not is_native(row):
                 raise ConfigError(_not_a_record(path, number, row, ""))
             first = False
             yield number, row

@@ -1,0 +1,140 @@
+"""One row as ms-swift encoded it, compared with what its record means: kinds, masks, weights, end tokens, control tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts
+from swiftagent.backend.trainer_template import Trainer
+from swiftagent.mask import Fault, Piece, Totals, describe
+from swiftagent.record import Message
+
+
+class RowLabels:
+    """One encoded row: its ids, which are trained, their weights, and the piece that each belongs to."""
+
+    def __init__(
+        self, messages: list[Message], found: list[Piece], encoded: dict[str, Any], trainer: Trainer, aligner: Aligner
+    ) -> None:
+        self.messages = messages
+        self.pieces = found
+        self.ids: list[int] = encoded["input_ids"]
+        self.trained = np.asarray(encoded["labels"]) != -100
+        self.weights: list[float] | None = encoded.get("loss_scale")
+        if self.weights is not None:
+            self.trained &= np.asarray(self.weights) > 0
+        self.strategy = trainer.base_strategy
+        self.empty_think = trainer.template.template_meta.non_thinking_prefix.encode()
+        self.alignment: Alignment = aligner.align(messages, found, self.ids, trainer.template.max_length)
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """(message, token) where the model begins to write: at the head of a turn and after each result."""
+        before: Piece | None = None
+        for region in self.alignment.regions:
+            piece = region.piece
+            if piece is None:
+                continue
+            if piece.kind in ("thought", "call", "answer") and (
+                before is None or before.kind in ("system", "question", "observation")
+            ):
+                yield piece.message, region.first
+            before = piece
+
+    def check(self, line: int, name: str, totals: Totals, texts: TokenTexts) -> None:
+        """Count the tokens of each kind and compare their labels with what is right."""
+        if self.alignment.problem:
+            message, text = self.alignment.problem
+            totals.fault(Fault(line, message, "altered", text, name), "altered")
+            count = totals.tokens.setdefault("unknown", [0, 0])
+            count[0] += len(self.ids)
+            count[1] += int(self.trained.sum())
+            return
+        if self.alignment.cut:
+            text = f"cut to {len(self.ids)} tokens by ms-swift's truncation_strategy"
+            totals.fault(Fault(line, 0, "truncated", text, name), "truncated")
+        trained_before = np.concatenate(([0], np.cumsum(self.trained))).tolist()
+        control = np.flatnonzero(texts.control[np.asarray(self.ids)]).tolist()
+        ends_trained = False
+        scope = self._first_trained_message()
+        for region in self.alignment.regions:
+            number, trained = region.last - region.first, trained_before[region.last] - trained_before[region.first]
+            count = totals.tokens[region.piece.kind if region.piece else "template"]
+            count[0] += number
+            count[1] += trained
+            if region.piece is None:
+                self._check_template_text(region, trained, ends_trained, line, name, totals, texts)
+                continue
+            right = region.piece.trained and region.piece.message >= scope
+            if number:
+                ends_trained = right
+            if trained != (number if right else 0):
+                code, off = ("lost", number - trained) if right else ("leak", trained)
+                text = describe(code, region.piece.kind, self._text_of(region, right, texts))
+                totals.fault(Fault(line, region.piece.message, code, text, name), "lost" if right else "leaks", off)
+            self._check_weights(region, line, name, totals)
+            inside = [n for n in control if region.first <= n < region.last] if control else []
+            if inside and not (region.piece.kind == "thought" and self._is_own_markup(region, inside, texts)):
+                text = describe("control", region.piece.kind, texts.texts[self.ids[inside[0]]].decode(errors="replace"))
+                totals.fault(Fault(line, region.piece.message, "control", text, name), "control", len(inside))
+
+    def _check_weights(self, region: Region, line: int, name: str, totals: Totals) -> None:
+        """The weight of every trained token is the one that its message asks for: 1, or its `loss_scale`."""
+        assert region.piece is not None
+        asked = self.messages[region.piece.message].get("loss_scale")
+        wanted = 1.0 if asked is None else float(asked)
+        if self.weights is None and wanted in (0.0, 1.0) or region.first == region.last:
+            return
+        trained = self.trained[region.first : region.last]
+        real = np.asarray(self.weights[region.first : region.last]) if self.weights is not None else trained * 1.0
+        off = int((trained & (np.abs(real - wanted) > 1e-6)).sum())
+        if off:
+            seen = ", ".join(f"{value:g}" for value in sorted(set(real[trained].tolist())))
+            text = f"{region.piece.kind} trained with weight {seen} where the record says {wanted:g}"
+            totals.fault(Fault(line, region.piece.message, "weight", text, name), "weights", off)
+
+    def _first_trained_message(self) -> int:
+        """Under `last_round` only what follows the last question is to be trained."""
+        if self.strategy != "last_round":
+            return 0
+        return max((n for n, message in enumerate(self.messages) if message["role"] == "user"), default=0)
+
+    def _text_of(self, region: Region, right: bool, texts: TokenTexts) -> str:
+        """The text of the tokens whose label is wrong."""
+        wrong = [self.ids[n] for n in range(region.first, region.last) if bool(self.trained[n]) != right]
+        return texts.join(wrong).decode(errors="replace")
+
+    def _is_own_markup(self, region: Region, inside: list[int], texts: TokenTexts) -> bool:
+        """Whether the control tokens of a thought are the <think> and </think> that we write around it."""
+        found = [texts.texts[self.ids[n]] for n in inside]
+        return region.piece is not None and region.piece.start == 0 and found == [b"<think>", b"</think>"]
+
+    def _check_template_text(
+        self, region: Region, trained: int, ends_trained: bool, line: int, name: str, totals: Totals, texts: TokenTexts
+    ) -> None:
+        """What the template wrote: the end of a turn is trained where the turn is; an empty think block by the config's word."""
+        before, after = region.before, region.message
+        is_turn_end = before >= 0 and self.messages[before]["role"] == "assistant" and not self._goes_on(before, after)
+        if region.first == region.last:
+            return
+        if is_turn_end:
+            if bool(self.trained[region.first]) != ends_trained:
+                text = (
+                    "its end token is not trained"
+                    if ends_trained
+                    else "it ends on something masked, and its end token is trained"
+                )
+                totals.fault(Fault(line, before, "ends_open", text, name), "ends_open")
+            return
+        if trained:
+            wrong = texts.join([self.ids[n] for n in range(region.first, region.last) if self.trained[n]])
+            if wrong != self.empty_think:
+                text = describe("leak", "template", wrong.decode(errors="replace"))
+                totals.fault(Fault(line, after, "leak", text, name), "leaks", trained)
+
+    def _goes_on(self, before: int, after: int) -> bool:
+        """Whether two assistant messages are of one turn: nothing else stands between them."""
+        between = self.messages[before : after + 1]
+        return before < after < len(self.messages) and all(message["role"] == "assistant" for message in between)
