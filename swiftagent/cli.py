@@ -16,6 +16,7 @@ from swiftagent.errors import ConfigError, SwiftAgentError
 COMMANDS = {
     "mix": "pull agent and general data, convert, sample and mix them into one training file",
     "stats": "what is in a file: rows, tokens, lengths, tools, languages, duplicates of each channel",
+    "sweep": "train a small model on several mixes: tool accuracy against forgetting",
     "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
     "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
     "doctor": "check machine, packages, model, data and a config before a GPU is used",

@@ -10,13 +10,14 @@ from __future__ import annotations
 import shutil
 from array import array
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import RejectsError
 from swiftagent.jsonl import whole_file, write_json
 from swiftagent.mix_hold_out import held_out
 from swiftagent.mix_manifest import manifest_of, report_of
-from swiftagent.mix_output import Outputs, Rows, claimed, put_in_place, write_rows
+from swiftagent.mix_output import Outputs, Rows, claimed, put_in_place, to_parquet, write_rows
 from swiftagent.mix_plan import Fetched, Plan, Tell, plan_of, refuse_other_files
 from swiftagent.mix_recipe import Recipe
 from swiftagent.mix_sample import place_of, seed_of
@@ -65,7 +66,9 @@ def _write(recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, 
     order = array("I", rows.in_order([index for index in everything if index not in held]))
     held_order = array("I", rows.in_order(sorted(held)))
     tell("write", 0, len(rows))
-    write_rows(train, rows, order, out.work, workers)
+    parts = [(train, out.mix)] if not out.shards else _shards(rows, order, out, workers)
+    if not out.shards:
+        write_rows(train, rows, order, out.work, workers)
     write_rows(val, rows, held_order, out.work, workers)
     tell("write", len(rows), len(rows))
     manifest = manifest_of(recipe, plans, taken, rows, order, held_order)
@@ -75,8 +78,23 @@ def _write(recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, 
         for source in taken:
             for line in source.reject_lines(out.work):
                 file.write(line)
-    put_in_place([(val, out.val), (out.work / "manifest.part", out.manifest), (train, out.mix)])
+    manifest_part = (out.work / "manifest.part", out.manifest)
+    put_in_place([(val, out.val), *([*parts, manifest_part] if out.shards else [manifest_part, *parts])])
     return manifest
+
+
+def _shards(rows: Rows, order: array[int], out: Outputs, workers: Workers) -> list[tuple[Path, Path]]:
+    """The rows to train on in files of nearly equal numbers, each a stretch of the shuffled order."""
+    parts = []
+    for number in range(out.shards):
+        first, last = (len(order) * end // out.shards for end in (number, number + 1))
+        part = out.work / f"shard{number}.part"
+        write_rows(part, rows, order[first:last], out.work, workers)
+        parts.append((part, out.folder / out.shard(number)))
+    if out.kind == "parquet":
+        for _ in workers.map(to_parquet, [str(part.absolute()) for part, _ in parts]):
+            pass
+    return parts
 
 
 def _placed(recipe: Recipe, plans: list[Plan], taken: list[Taken]) -> Rows:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import shutil
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -25,6 +27,8 @@ class Outputs(msgspec.Struct, frozen=True):
     mix: Path
     report: Path
     rejects: Path
+    shards: int = 0  # of the rows to train on, in a folder; 0: one file
+    kind: Literal["jsonl", "parquet"] = "jsonl"  # of the shards
 
     @property
     def stem(self) -> str:
@@ -39,18 +43,30 @@ class Outputs(msgspec.Struct, frozen=True):
         return self.mix.with_name(f"{self.stem}.manifest.json")
 
     @property
+    def folder(self) -> Path:
+        """Where shards lie: for x.jsonl the folder x."""
+        return self.mix.with_name(self.stem)
+
+    def shard(self, number: int) -> str:
+        return f"train-{number:05d}-of-{self.shards:05d}.{self.kind}"
+
+    @property
     def work(self) -> Path:
         """The folder of what is not finished; a run that was killed goes on from it."""
         return self.mix.with_name(f".{self.mix.name}.work")
 
 
-def outputs(mix: str, report: str | None = None, rejects: str | None = None) -> Outputs:
+def outputs(
+    mix: str, report: str | None = None, rejects: str | None = None, shards: int = 0, kind: Literal["jsonl", "parquet"] = "jsonl"
+) -> Outputs:
     path = Path(mix)
     stem = path.name.removesuffix(".jsonl")
     return Outputs(
         path,
         Path(report) if report else path.with_name(f"{stem}.report.json"),
         Path(rejects) if rejects else path.with_name(f"{stem}.rejects.jsonl"),
+        shards,
+        kind,
     )
 
 
@@ -186,6 +202,22 @@ def write_segment(segment: _Segment) -> None:
     finally:
         for file in (*files, target):
             os.close(file)
+
+
+def to_parquet(path: str) -> None:
+    """Write the records of a JSONL file as Parquet in its place."""
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    message = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string()), ("loss", pyarrow.bool_())])
+    schema = pyarrow.schema(
+        [("messages", pyarrow.list_(message)), *((name, pyarrow.string()) for name in ("channel", "id", "source"))]
+    )
+    part = Path(path + ".parquet")
+    with Path(path).open("rb") as lines, pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as out:
+        while batch := [msgspec.json.decode(line) for line in itertools.islice(lines, 1000)]:
+            out.write_table(pyarrow.Table.from_pylist(batch, schema))
+    part.replace(path)
 
 
 def put_in_place(parts: Sequence[tuple[Path, Path]]) -> None:

@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-rejects", type=_share, metavar="SHARE", help="more faulty rows than this end in exit code 3 (default 1%%)")
     add("--manifest", metavar="FILE", help="make the mix of this manifest again, byte by byte")
     add("-o", "--out", default=DEFAULT_OUT, metavar="FILE", help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it")
+    add("--shards", type=_count, default=0, metavar="N", help="write the rows to train on as N files in the folder x for x.jsonl")
+    add("--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)")
+    add("--upload", metavar="URL", help="put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows")
     add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
     add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
     add("--processes", type=_count, metavar="N", help="default: as many as there are cores")
@@ -98,7 +101,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     from swiftagent.mix import mix
     from swiftagent.mix_output import outputs
 
-    out = outputs(args.out, args.report, args.rejects)
+    out = outputs(args.out, args.report, args.rejects, args.shards, args.shard_format)
     with _workers(args) as workers:
         from swiftagent import console
 
@@ -106,10 +109,27 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         recipe, fetched = _fetch(recipe, say)
         with console.stages(quiet=args.quiet) as tell:
             manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
+    if args.upload:
+        _upload(out, args.upload)
     _warn_of_shortage(manifest)
     if not args.quiet:
         show(manifest, str(out.mix))
     return manifest
+
+
+def _upload(out: Any, url: str) -> None:
+    """Put the files of a mix under a URL, the manifest last: where it stands, all of it stands."""
+    from swiftagent.mix_files import upload
+
+    rows = [out.folder / out.shard(number) for number in range(out.shards)] if out.shards else [out.mix]
+    files = [*rows, out.val, out.report, out.rejects, out.manifest]
+    try:
+        for file in files:
+            upload(str(file), f"{url.rstrip('/')}/{file.name}")
+    except OSError as error:
+        raise SetupError(
+            f"{url}: cannot be written ({error}); the mix is whole in {out.mix.parent}, run again with --upload"
+        ) from error
 
 
 def _workers(args: argparse.Namespace) -> Any:
