@@ -28,7 +28,7 @@ def main() -> int:
         made.make_tiny_model(work / "tiny")
         made.write_rows(work / "data.jsonl", rows)
         (work / "a.yaml").write_text(
-            "model: tiny\ndata: data.jsonl\ngpus: 0\ntrain:\n  model_type: qwen2\n  template: qwen2_5\n  max_length: 512\n"
+            "model: tiny\ndata: data.jsonl\ngpus: 0\ntrain:\n  model_type: qwen2\n  template: qwen2_5\n  max_length: 1400\n"
         )
         began = time.monotonic()
         command = [sys.executable, "-m", "swiftagent", "doctor", "a.yaml", "--json"]

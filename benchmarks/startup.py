@@ -26,7 +26,7 @@ BARE = {
     "tuner_type": "lora",
     "lora_rank": 4,
     "learning_rate": 1e-3,
-    "max_length": 512,
+    "max_length": 1400,
     "max_steps": 5,
     "per_device_train_batch_size": 2,
     "logging_steps": 1,

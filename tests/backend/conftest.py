@@ -35,7 +35,7 @@ train:
   tuner_type: lora
   lora_rank: 4
   learning_rate: 1e-3
-  max_length: 512
+  max_length: 1400
   max_steps: 4
   per_device_train_batch_size: 2
   eval_steps: 2

@@ -6,6 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from swiftagent.record import to_record
+from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
+
+WEATHER = Tool(
+    "weather", "How warm a town is.", {"type": "object", "properties": {"town": {"type": "integer"}}, "required": ["town"]}
+)
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
@@ -41,18 +47,10 @@ def make_tiny_model(folder: Path, **changes: Any) -> Path:
 
 def record(number: int, channel: str = "agent", result: str = "3C") -> dict[str, Any]:
     """One training record: a ReAct step with its result masked, or plain chat."""
-    head = [
-        {"role": "system", "content": "You are a helper.", "loss": False},
-        {"role": "user", "content": f"How warm is town {number}?", "loss": False},
-    ]
-    steps = [
-        {"role": "assistant", "content": f'Action: weather\nAction Input: {{"town": {number}}}\nObservation:'},
-        {"role": "assistant", "content": f" {result}\n", "loss": False},
-        {"role": "assistant", "content": f"Thought: I now know the final answer\nFinal Answer: {number}C"},
-    ]
-    chat = [{"role": "assistant", "content": f"Town {number} is warm."}]
-    messages = head + (steps if channel == "agent" else chat)
-    return {"messages": messages, "channel": channel, "id": str(number), "source": f"made:{number}"}
+    call = (Call("weather", {"town": number}, "c0"), Observation(result, "c0"), Answer(f"{number}C"))
+    events = (Question(f"How warm is town {number}?"), *(call if channel == "agent" else (Answer(f"Town {number} is warm."),)))
+    tools = (WEATHER,) if channel == "agent" else ()
+    return to_record(Trajectory(events, tools, str(number), f"made:{number}", channel))
 
 
 def write_rows(path: Path, count: int, rows: list[dict[str, Any]] | None = None) -> Path:

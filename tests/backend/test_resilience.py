@@ -168,7 +168,7 @@ def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: P
 
 
 def test_weights_train_a_copy_in_the_run_folder(tiny_config: Path, swiftagent: Train):
-    text = tiny_config.read_text().replace("gpus: 0", "gpus: 0\nweights: {call: 2, answer: 0.5}\ntrain_on: last_step")
+    text = tiny_config.read_text().replace("gpus: 0", "gpus: 0\nweights: {call: 2, answer: 0.5}")
     tiny_config.write_text(text)
     done = swiftagent("sft", tiny_config.name, *ALONE, "max_steps=1")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -18,15 +18,15 @@ pytestmark = pytest.mark.needs_swift
 
 
 def test_two_processes_train_and_leave_a_run_that_can_be_read(tiny_config: Path, swiftagent: Callable[..., object]):
-    long = record(99, "agent", result="x" * 600)
+    long = record(99, "agent", result="x" * 1000)
     endless = record(98, "general")
-    endless["messages"][1]["content"] = "why? " * 200
+    endless["messages"][0]["content"] = "why? " * 300
     usual = [record(n, "general" if n % 2 else "agent") for n in range(22)]
     write_rows(tiny_config.parent / "data.jsonl", 0, [*usual, long, endless])
     done = swiftagent("sft", tiny_config.name)
     assert done.returncode == 0, done.stderr[-3000:]
     run = newest_run(tiny_config.parent / "runs")
-    assert "1 rows are longer than max_length 512 and left out (1 general)" in done.stderr
+    assert "1 rows are longer than max_length 1400 and left out (1 general)" in done.stderr
     assert "1 rows over max_length were shortened to fit (1 agent)" in done.stderr
     assert "23 rows loaded" in done.stderr
     assert done.stderr.splitlines()[-2] == f"best checkpoint: runs/tiny/{run.checkpoint_best.name}"

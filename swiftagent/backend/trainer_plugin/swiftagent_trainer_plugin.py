@@ -130,7 +130,10 @@ class RunFolder(TrainerCallback):
             return
         now = time.time()
         line = {"step": state.global_step, "max_steps": state.max_steps, "time": round(now, 3)}
-        line |= {key: value for key, value in logs.items() if isinstance(value, (int, float))}
+        figures = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
+        line |= {key: value for key, value in figures.items() if math.isfinite(value)}
+        if lost := [key for key, value in figures.items() if not math.isfinite(value)]:
+            line["not_finite"] = lost  # JSON has no NaN
         if "loss" in logs and self.last and state.global_step > self.last[0]:
             step, then = self.last
             line["tokens_per_second"] = round(self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1)
