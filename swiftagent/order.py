@@ -13,7 +13,7 @@ from swiftagent.trajectory import Answer, Call, Event, Observation, Question, Sy
 _START, _ASKED, _THINKING, _CALLING, _WAITING, _DONE = range(6)
 
 
-def in_order(events: tuple[Event, ...]) -> bool:
+def in_order(events: tuple[Event, ...]) -> bool:  # noqa: C901 (one table of states, read from top to bottom)
     """Whether the events stand in order already; calls at the end may lack their results."""
     state = _START
     open_calls: list[str] = []
@@ -92,54 +92,61 @@ def _without_orphans(events: list[Event], notes: list[str], lenient: bool) -> li
 
 def _results_after_calls(events: list[Event], notes: list[str]) -> list[Event]:
     """Each step's results directly behind its calls; a call that another step follows without a result gets an empty one."""
-    results = {event.call_id: event for event in events if isinstance(event, Observation)}
-    settled: list[Event] = []
-    calls: list[Call] = []
-    late: list[Event] = []  # thoughts and answers between a call and its result
-
-    def close(next_event: Event | None) -> None:
-        answered = [call for call in calls if call.id in results]
-        follows = next_event is not None and not isinstance(next_event, Question)
-        if late and answered:
-            notes.append("text-after-call")
-            at = next(place for place, event in enumerate(settled) if event is calls[0])
-            settled[at:at] = [Thought(e.text, True, e.trained) if isinstance(e, Answer) else e for e in late]
-            late.clear()
-        for call in calls:
-            if call.id in results:
-                settled.append(results[call.id])
-            elif answered or follows or late:
-                notes.append("call-without-result")
-                settled.append(Observation("", call.id))
-            elif next_event is not None:
-                notes.append("call-without-result")
-        settled.extend(late)
-        calls.clear()
-        late.clear()
-
-    pending: set[str] = set()
+    steps = _Steps(events, notes)
     for event in events:
+        steps.take(event)
+    steps.close(None)
+    return steps.settled
+
+
+class _Steps:
+    """Takes events one by one; the calls of the step that is open wait for their results."""
+
+    def __init__(self, events: list[Event], notes: list[str]) -> None:
+        self.settled: list[Event] = []
+        self._notes = notes
+        self._results = {event.call_id: event for event in events if isinstance(event, Observation)}
+        self._calls: list[Call] = []  # of the open step
+        self._waiting: set[str] = set()  # ids of them whose result is still to come
+        self._late: list[Event] = []  # thoughts and answers between a call and its result
+
+    def take(self, event: Event) -> None:
         if isinstance(event, Observation):
-            pending.discard(event.call_id)
-        elif calls and isinstance(event, (Thought, Answer)) and pending:
-            late.append(event)
-        elif (
-            isinstance(event, Call) and calls and not late and all(call.id in pending or call.id not in results for call in calls)
-        ):
-            calls.append(event)
-            settled.append(event)
-            if event.id in results:
-                pending.add(event.id)
+            self._waiting.discard(event.call_id)
+        elif self._waiting and isinstance(event, (Thought, Answer)):
+            self._late.append(event)
         else:
-            if calls:
-                close(event)
-            settled.append(event)
+            if not (isinstance(event, Call) and self._is_same_step()):
+                self.close(event)
+            self.settled.append(event)
             if isinstance(event, Call):
-                calls.append(event)
-                pending = {event.id} & results.keys()
-    if calls:
-        close(None)
-    return settled
+                self._calls.append(event)
+                self._waiting |= {event.id} & self._results.keys()
+
+    def _is_same_step(self) -> bool:
+        return not self._late and all(call.id in self._waiting or call.id not in self._results for call in self._calls)
+
+    def close(self, follows: Event | None) -> None:
+        """The step is over: its results are set behind its calls, what stood between goes before them."""
+        if not self._calls:
+            return
+        answered = any(call.id in self._results for call in self._calls)
+        if self._late and answered:
+            self._notes.append("text-after-call")
+            at = next(place for place, event in enumerate(self.settled) if event is self._calls[0])
+            self.settled[at:at] = [Thought(e.text, True, e.trained) if isinstance(e, Answer) else e for e in self._late]
+            self._late = []
+        needs_result = answered or bool(self._late) or (follows is not None and not isinstance(follows, Question))
+        for call in self._calls:
+            if call.id in self._results:
+                self.settled.append(self._results[call.id])
+                continue
+            if needs_result:
+                self.settled.append(Observation("", call.id))
+            if needs_result or follows is not None:
+                self._notes.append("call-without-result")
+        self.settled += self._late
+        self._calls, self._late, self._waiting = [], [], set()
 
 
 def _one_event_a_turn(events: list[Event], notes: list[str]) -> list[Event]:

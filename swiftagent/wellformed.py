@@ -29,6 +29,7 @@ class Code(NamedTuple):
 
 
 _FAULT = ("keep", "reject", "mask")
+_MEND = ("repair", "reject")
 CODES: dict[str, Code] = {
     "undeclared-tool": Code("a call names a tool that the row does not declare (only where it declares any)", "reject", _FAULT),
     "missing-argument": Code("a required argument is missing", "keep", _FAULT),
@@ -37,22 +38,27 @@ CODES: dict[str, Code] = {
     "bad-enum": Code("an argument that is none of the values the schema lists", "keep", _FAULT),
     "schema-fault": Code("arguments break the schema in another way (anyOf, pattern, bounds, ...)", "keep", _FAULT),
     "bad-schema": Code("a tool's schema is itself wrong, so its calls are not checked", "keep", ("keep", "reject")),
-    "orphan-observation": Code("a tool result that answers no call", "reject", ("reject", "repair")),
+    "orphan-observation": Code("a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")),
     "call-without-result": Code(
-        "a call has no result: at the end of a row that holds results it is trimmed, before another step an empty result is written",
+        "a call without a result: trimmed at the end of a row that holds results; before another step it gets an empty one",
         "repair",
-        ("repair", "reject"),
+        _MEND,
     ),
-    "unknown-result-id": Code("a result's call id matches no call; it was matched by name or order", "repair", ("repair", "reject")),
-    "starts-with-assistant": Code("the row starts with an assistant turn: an answer is left out, a call cannot be", "repair", ("repair", "reject")),
-    "text-after-call": Code("text of the assistant between a call and its result; it was put before the call", "repair", ("repair", "reject")),
-    "thought-without-step": Code("a thought that no call or answer follows; it became the answer of its turn", "repair", ("repair", "reject")),
-    "merged-turns": Code("several turns of one role in a row became one", "repair", ("repair", "reject")),
-    "moved-system": Code("a system message that does not come first was moved to the front, several became one", "repair", ("repair", "reject")),
-    "empty-turn": Code("a turn without any text was left out", "repair", ("repair", "reject")),
-    "failed-row": Code("a row or turn marked as a failure (weight 0, label false, reward 0): masked, and a row with nothing else left is rejected", "mask", ("mask", "reject", "keep")),
-    "lone-surrogate": Code("half of a surrogate pair, written as U+FFFD", "repair", ("repair", "reject")),
-}  # fmt: skip
+    "unknown-result-id": Code("a result whose call id matches no call; matched by name or order", "repair", _MEND),
+    "reused-call-id": Code("a call id that an earlier call of the row has too", "repair", _MEND),
+    "starts-with-assistant": Code("an answer before the first question was left out", "repair", _MEND),
+    "text-after-call": Code("text between a call and its result was put before the call", "repair", _MEND),
+    "thought-without-step": Code("a thought with no call or answer after it became the answer of its turn", "repair", _MEND),
+    "merged-turns": Code("neighbouring turns of one role became one", "repair", _MEND),
+    "moved-system": Code("a system message that does not come first was moved there; several became one", "repair", _MEND),
+    "empty-turn": Code("a turn without any text was left out", "repair", _MEND),
+    "failed-row": Code(
+        "a row marked as a failure (reward or weight 0, label or success false): masked; rejected where nothing else is left",
+        "mask",
+        ("mask", "reject", "keep"),
+    ),
+    "lone-surrogate": Code("half of a surrogate pair, written as U+FFFD", "repair", _MEND),
+}
 # Reasons that no policy can change: there is nothing to train, or nothing that can be read.
 REASONS: dict[str, str] = {
     "unknown-format": "no reader recognises the row; `--from` names one",
@@ -66,12 +72,12 @@ REASONS: dict[str, str] = {
     "cut-arguments": "arguments that end in the middle",
     "bad-tools": "the declared tools cannot be read",
     "bad-message": "a turn that is no object",
-    "unknown-shape": "the row looks like its format, but holds something of another type where a text, a list or an object belongs",
+    "unknown-shape": "the row looks like its format, but something in it has another type than there",
     "unknown-role": "a turn whose role is unknown",
     "not-a-record": "a training record whose text does not read back",
     "reader-failed": "a reader from outside (`--from module:parse`) failed on the row",
 }
-# What readers mend on the way; always done, always counted.
+# What readers mend on the way; done and counted, or a reason to reject.
 REPAIRS: dict[str, str] = {
     "python-repr": "a Python literal where JSON belongs",
     "encoded-twice": "JSON inside a JSON string",
@@ -125,12 +131,13 @@ def parse_policy(words: list[str]) -> dict[str, str]:
     on: dict[str, str] = {}
     for word in words:
         code, _, action = word.partition("=")
-        if code not in CODES:
-            near = difflib.get_close_matches(code, CODES, 1)
-            hint = f"did you mean {near[0]}?" if near else f"the codes are {', '.join(CODES)}"
+        allowed = CODES[code].allowed if code in CODES else _MEND if code in REPAIRS else ()
+        if not allowed:
+            near = difflib.get_close_matches(code, [*CODES, *REPAIRS], 1)
+            hint = f"did you mean {near[0]}?" if near else "`swiftagent formats --codes` lists them"
             problems.append(f"--on {word}: no policy for {code!r}; {hint}")
-        elif action not in CODES[code].allowed:
-            problems.append(f"--on {word}: {code} can be {', '.join(CODES[code].allowed)}, not {action!r}")
+        elif action not in allowed:
+            problems.append(f"--on {word}: {code} can be {', '.join(allowed)}, not {action!r}")
         else:
             on[code] = action
     if problems:
@@ -200,7 +207,7 @@ def _refuse(notes: list[str], policy: Policy) -> None:
     """Raise for a note that the policy rejects."""
     for note in notes:
         if note in policy.on and policy.on[note] == "reject":
-            raise RowError(note, CODES[note].about)
+            raise RowError(note, CODES[note].about if note in CODES else REPAIRS[note])
 
 
 def _inferred(events: tuple[Event, ...]) -> tuple[Tool, ...]:

@@ -44,12 +44,11 @@ def _formats(name: str | None) -> dict[str, Any]:
 
     if name is not None and name not in FORMATS:
         raise ConfigError(f"no format {name!r}; there are {', '.join(FORMATS)}")
-    writable = {module: word for word, module in WRITABLE.items()}
     shown = {}
     for word, path in FORMATS.items():
         if name in (None, word):
             module = importlib.import_module(path)
-            to = "react" if word == "swiftagent" else writable.get(path, "")
+            to = {"swiftagent": "react", "swift": "native"}.get(word, word if word in WRITABLE else "")
             shown[word] = {"about": module.ABOUT, "to": to, "sample": module.SAMPLE}
     return shown
 
@@ -61,7 +60,7 @@ def _codes() -> dict[str, Any]:
     for code, (about, default, allowed) in CODES.items():
         shown[code] = {"about": about, "default": default, "on": "|".join(allowed)}
     shown |= {code: {"about": about, "default": "reject", "on": ""} for code, about in REASONS.items()}
-    return shown | {code: {"about": about, "default": "repair", "on": ""} for code, about in REPAIRS.items()}
+    return shown | {code: {"about": about, "default": "repair", "on": "repair|reject"} for code, about in REPAIRS.items()}
 
 
 def _of(path: str, rows: int) -> dict[str, Any]:

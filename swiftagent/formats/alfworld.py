@@ -10,7 +10,7 @@ from swiftagent.trajectory import Trajectory
 
 ABOUT = "ALFWorld text with `> think:` and `> action` lines; an action becomes a call with its words as input"
 SAMPLE = {
-    "text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take the pen.\nOK.\n> take pen 1\nYou pick it up."
+    "text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take it.\nOK.\n> take pen 1\nYou pick it up."
 }
 _KEYS = ("text", "trajectory", "prompt", "content", "output", "input", "example", "instruction")
 

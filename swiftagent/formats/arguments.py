@@ -157,7 +157,7 @@ def _opens_more_than_it_closes(text: str) -> bool:
 
 
 def _in_double_quotes(text: str) -> str:
-    """Texts in single quotes, which may hold apostrophes, in double ones: a quote ends a text only before `,`, `:` or a bracket."""
+    """Texts in single quotes, which may hold apostrophes, in double ones: a text ends only before `,`, `:` or a bracket."""
 
     def requoted(found: re.Match[str]) -> str:
         inner = found.group(1).replace("\\'", "'").replace('\\"', '"').replace('"', '\\"')

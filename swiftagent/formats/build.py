@@ -23,13 +23,14 @@ class Builder:
     are left out. `repairs` holds a code for each thing that was mended.
     """
 
-    __slots__ = ("events", "tools", "repairs", "_calls", "_open")
+    __slots__ = ("events", "tools", "repairs", "_calls", "_open", "_ids")
 
     def __init__(self, tools: tuple[Tool, ...] = (), repairs: tuple[str, ...] = ()) -> None:
         self.events: list[Event] = []
         self.tools = tools
         self.repairs = list(repairs)
         self._calls = 0
+        self._ids: set[str] = set()
         self._open: list[tuple[str, str, str]] = []  # (id in the row, name, our id) of calls that have no result yet
 
     def system(self, text: str) -> None:
@@ -64,7 +65,12 @@ class Builder:
         name = _shown(name.strip())
         if value:
             value = show_value(value)
-        self._open.append((id if isinstance(id, str) else "" if id is None else str(id), name, ours))
+        given = id if isinstance(id, str) else "" if id is None else str(id)
+        if given:
+            if given in self._ids:
+                self.repairs.append("reused-call-id")
+            self._ids.add(given)
+        self._open.append((given, name, ours))
         self.events.append(Call(name, value, ours, trained))
 
     def result(self, text: str, id: Any = None, name: Any = None) -> None:

@@ -11,7 +11,8 @@ from swiftagent.prompts import schema_of_flat_parameters
 
 Schema = dict[str, Any]
 _TYPES = {
-    "str": "string", "text": "string", "char": "string", "date": "string", "datetime": "string", "time": "string", "url": "string",
+    "str": "string", "text": "string", "char": "string", "date": "string", "datetime": "string", "time": "string",
+    "url": "string",
     "int": "integer", "long": "integer", "int32": "integer", "int64": "integer",
     "float": "number", "double": "number", "num": "number", "decimal": "number", "real": "number",
     "bool": "boolean", "boolean": "boolean",
@@ -58,7 +59,7 @@ def as_schema(given: Any, repairs: list[str]) -> Schema:
     if isinstance(given, list):
         repairs.append("flat-parameters")
         flat = schema_of_flat_parameters(given)
-        return normalised(flat, repairs)
+        return _object(flat, repairs)
     if not isinstance(given, dict):
         return {}
     if is_bare_map(given):
@@ -66,7 +67,12 @@ def as_schema(given: Any, repairs: list[str]) -> Schema:
         given = {"type": "object", "properties": {name: _property(value) for name, value in given.items()}}
     elif "type" not in given and isinstance(given.get("properties"), dict):
         given = {"type": "object", **given}
-    return normalised(given, repairs)
+    return _object(given, repairs)
+
+
+def _object(given: Schema, repairs: list[str]) -> Schema:
+    schema: Schema = normalised(given, repairs)
+    return schema
 
 
 def is_bare_map(given: Schema) -> bool:

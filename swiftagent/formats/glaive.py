@@ -20,7 +20,7 @@ KEYS = frozenset(
 SAMPLE = {
     "system": 'SYSTEM: You are helpful with access to functions. Use them if required -\n{"name": "weather", "description": "", '
     '"parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}\n',
-    "chat": 'USER: Oslo?\n\n\nASSISTANT: <functioncall> {"name": "weather", "arguments": \'{"city": "Oslo"}\'} <|endoftext|>\n\n\n'
+    "chat": 'USER: Oslo\n\n\nASSISTANT: <functioncall> {"name": "weather", "arguments": \'{"city": "Oslo"}\'} <|endoftext|>\n\n\n'
     "FUNCTION RESPONSE: 3C\n\n\nASSISTANT: It is 3C. <|endoftext|>\n\n\n",
 }
 _SPEAKER = re.compile(r"(?:^|\n)[ \t]*(SYSTEM|USER|HUMAN|ASSISTANT|FUNCTION RESPONSE|FUNCTION CALL|TOOL RESPONSE|TOOL)\s*:[ \t]*")

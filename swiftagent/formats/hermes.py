@@ -1,4 +1,4 @@
-"""Calls as tagged text in the turns of a chat: Hermes and Qwen `<tool_call>`, glaive's `<functioncall>`, XML, the older ms-agent form."""
+"""Calls as tagged text in the turns of a chat: Hermes and Qwen `<tool_call>`, XML, the older ms-agent form."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ Speak = Callable[[Builder, str, bool, bool], None]  # (builder, text, calls foll
 ROLES = {
     "system": "system", "developer": "system", "system_prompt": "system", "sys": "system",
     "user": "user", "human": "user", "prompter": "user", "client": "user", "question": "user", "prompt": "user",
-    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant", "agent": "assistant",
-    "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant", "response": "assistant",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant",
+    "agent": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant", "response": "assistant",
     "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call", "function_calls": "call",
     "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
     "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
@@ -96,11 +96,13 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     elif kind == "assistant":
         _read_assistant(builder, message, text, speak)
     elif kind == "system":
-        if "<tools>" in text or "tool_declare<" in text:
-            read_system(builder, text)
-        else:
-            builder.system(text)
-    elif kind == "result":
+        (read_system if "<tools>" in text or "tool_declare<" in text else Builder.system)(builder, text)
+    else:
+        _read_tool_turn(builder, message, kind, text)
+
+
+def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
+    if kind == "result":
         builder.result(text, message.get("tool_call_id") or message.get("id"), message.get("name"))
     elif kind == "call":
         read_call_turn(builder, text, is_trained(message))

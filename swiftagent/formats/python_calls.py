@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -45,7 +46,7 @@ def _closing(text: str, start: int) -> int:
     raise RowError("broken-call", f"a call does not close: {text[start - 20 if start > 20 else 0 : start + 40]!r}")
 
 
-def _walk(text: str, start: int) -> Any:
+def _walk(text: str, start: int) -> Iterator[tuple[int, int]]:
     """Yield (place, depth) at every bracket outside strings."""
     depth = 0
     quote = ""

@@ -35,7 +35,8 @@ _LABELS = {
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
 _FINISH = frozenset(("finish", "final_answer", "answer"))
 _HEAD = re.compile(
-    r"(?:have|has|with) access to the following (?:APIs|tools|functions)[^\n]*\n|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
+    r"(?:have|has|with) access to the following (?:APIs|tools|functions)[^\n]*\n"
+    r"|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
 )
 _FORMAT_START = re.compile(
     r"\n\s*(?:Use the following format|Use this format|Please use the following format|The format is|请按以下格式|请使用以下格式"
@@ -71,7 +72,7 @@ def may_be_prompt(text: str) -> bool:
 
 
 def read_prompt(text: str) -> Prompt | None:
-    """A system or first user text that names tools for ReAct: (own text, tools, question in it, repairs); None where it is none."""
+    """A system or first user text that names tools for ReAct; None where it is none."""
     if not may_be_prompt(text):
         return None
     return _read_prompt(text) if len(text) < _LONGEST_KEPT else _read_prompt.__wrapped__(text)

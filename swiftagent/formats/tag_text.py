@@ -177,7 +177,8 @@ def _is_tool(item: Any) -> bool:
 
 
 _BOILER = re.compile(
-    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more functions|You have access to|Here is a list of"
+    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more functions"
+    r"|You have access to|Here is a list of"
     r"|Here are the available tools|Use the following|with access to the following functions).*\Z",
     re.S,
 )

@@ -1,4 +1,4 @@
-"""ToolRL: alpaca rows whose instruction lists tools, whose input is a tagged dialogue and whose output has think and tool_call tags."""
+"""ToolRL: an instruction that lists tools, an input that is a tagged dialogue, an output with think and tool_call tags."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ABOUT = (
 )
 KEYS = frozenset(("instruction",))
 SAMPLE = {
-    "instruction": "You are helpful.\n\n**Available Tools**\nIn your response, you can use the following tools:\n1. Name: weather\n"
-    'Description: tells the weather\nParameters: {"city": {"description": "a city", "type": "string"}}\n\n**Steps for Each Turn**\n...',
+    "instruction": "You are helpful.\n\n**Available Tools**\nUse these tools:\n1. Name: weather\n"
+    'Description: tells the weather\nParameters: {"city": {"description": "a city", "type": "string"}}\n\n**Steps**',
     "input": "**Dialogue Records History**\n<user> Oslo? </user>",
     "output": '<think> I look. </think>\n<tool_call>\n{"name": "weather", "parameters": {"city": "Oslo"}}\n</tool_call>',
 }
@@ -58,7 +58,7 @@ def parse(row: Any) -> Trajectory:
 def _tools(text: str) -> tuple[tuple[Tool, ...], str]:
     own, _, rest = text.partition("**Available Tools**")
     listed = rest.partition("\n\n**")[0]
-    tools = {}
+    tools: dict[str, Tool] = {}
     for name, about, parameters in _TOOL.findall(listed):
         try:
             schema = as_schema(read_literal(parameters.strip())[0], [])
