@@ -64,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         for key in ("path", "places"):
             del plain[key]
         plain["gpus"] = "auto" if self.gpus is None else self.gpus
+        plain["val"] = "none" if self.val == () else self.val
         return {key: value for key, value in plain.items() if value not in (None, "", {}) or key == "train"}
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 
 from swiftagent.config import from_text, load
 from swiftagent.errors import ConfigError
@@ -129,6 +132,13 @@ def test_sequences_said_twice_is_told():
 def test_every_shipped_config_reads_and_opens_with_its_commands(path: Path):
     assert load(path).model
     assert f"swiftagent sft configs/{path.name}" in "".join(path.read_text().splitlines(keepends=True)[:12])
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_the_resolved_config_reads_back_the_same(path: Path):
+    config = load(path)
+    again = from_text(yaml.safe_dump(json.loads(json.dumps(config.as_dict()))))
+    assert msgspec.structs.replace(again, path="", places={}) == msgspec.structs.replace(config, path="", places={})
 
 
 def test_the_published_recipe_is_the_guides_command():
