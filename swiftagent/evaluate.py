@@ -24,6 +24,7 @@ from swiftagent.statistics import Difference, Ratios, paired_differences
 from swiftagent.trajectory import Trajectory
 
 SELF = "self-cognition"
+RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
 NOT_SHARES = tuple(name for name, metric in METRICS.items() if not metric.share)
 
 
@@ -167,14 +168,15 @@ def _answer_parts(score: StepScore, channel: str, own_name: str) -> dict[str, tu
 def differences(base: Scored, tuned: Scored) -> dict[str, Difference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
     pairs: dict[str, list[tuple[bool, bool]]] = {}
-    partial: set[str] = set(NOT_SHARES)
-    for name, parts in tuned.parts.items():
-        for metric, after in parts.items():
-            before = base.parts.get(name, {}).get(metric)
-            if before is None or after not in ((0.0, 1.0), (1.0, 1.0)) or before not in ((0.0, 1.0), (1.0, 1.0)):
-                partial.add(metric)
+    partial: set[str] = set(NOT_SHARES)  # measured at other steps for one model than for the other, or more than right or wrong
+    for name in {**base.parts, **tuned.parts}:
+        before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
+        partial |= before.keys() ^ after.keys()
+        for metric in before.keys() & after.keys():
+            if before[metric] in RIGHT_OR_WRONG and after[metric] in RIGHT_OR_WRONG:
+                pairs.setdefault(metric, []).append((bool(before[metric][0]), bool(after[metric][0])))
             else:
-                pairs.setdefault(metric, []).append((bool(before[0]), bool(after[0])))
+                partial.add(metric)
     whole = {metric: found for metric, found in pairs.items() if metric not in partial}
     return paired_differences(base.ratios, tuned.ratios, whole, not_shares=NOT_SHARES)
 

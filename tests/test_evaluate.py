@@ -96,6 +96,8 @@ def test_a_perfect_model_and_one_that_only_hums(log: Log):
     assert values["base"]["call_exact"] == values["base"]["free_calls"] == values["base"]["self_cognition"] == 0.0
     found = differences(scored["base"], scored["tuned"])["call_exact"]
     assert (found.value, found.n, found.test) == (1.0, 2, "McNemar exact")
+    # the tuned model answers at other steps than the base: no pairs of right and wrong
+    assert differences(scored["base"], scored["tuned"])["no_call_precision"].test == "paired bootstrap"
     told = summary(gold, scored, rules=parse_gate({"call_exact": {"min": 0.9, "gain": 0.5}, "parsable": {"min": 0.5}}))
     assert told["gate"]["passed"] is True
     assert told["tuned"]["call_exact"] == {"value": 1.0, "n": 2, "low": pytest.approx(0.158, abs=0.001), "high": 1.0}
