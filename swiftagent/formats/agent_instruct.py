@@ -1,4 +1,4 @@
-"""AgentInstruct's shell tasks: `Think:` and `Act: bash` with a code block, the output in the next user turn; answer(x) ends them."""
+"""AgentInstruct's shell tasks: `Think:` and `Act: bash` with a code block, the output in the next user turn."""
 
 from __future__ import annotations
 

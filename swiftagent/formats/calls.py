@@ -25,7 +25,7 @@ _ARGUMENTS = (
 
 
 def call_of(item: Any) -> RawCall:
-    """One call object: {name, arguments}, {function: {name, arguments}, id}, {tool, parameters}. Raises RowError("broken-call")."""
+    """One call object: {name, arguments}, {function: {...}, id}, {tool, parameters}, ... Raises RowError("broken-call")."""
     if isinstance(item, dict):
         function = item.get("function")
         if isinstance(function, dict):

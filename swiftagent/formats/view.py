@@ -45,7 +45,22 @@ class View:
     they are nothing but text with a known role and no sign of calls or reasoning; else None.
     """
 
-    __slots__ = ("row", "key", "messages", "style", "roles", "react", "prompt", "tag", "blocks", "calls", "repairs", "brackets", "acts", "plain")  # fmt: skip
+    __slots__ = (
+        "acts",
+        "blocks",
+        "brackets",
+        "calls",
+        "key",
+        "messages",
+        "plain",
+        "prompt",
+        "react",
+        "repairs",
+        "roles",
+        "row",
+        "style",
+        "tag",
+    )
 
     def __init__(self, row: Any) -> None:
         self.row = row
