@@ -16,7 +16,7 @@ LAYERS = [
     {"commands"},
     {"backend", "console", "demo", "evaluate"},
     {"convert", "mix", "mask", "inspect_html", "loop", "score", "checks", "export_templates", "statistics", "overlap", "report"},
-    {"react", "react_read", "prompts", "wellformed", "record", "jsonl", "config", "tools", "formats"}
+    {"react", "react_read", "prompts", "wellformed", "order", "schema_check", "record", "jsonl", "config", "tools", "formats"}
     | {"gate", "metrics", "values", "schema", "ledger", "trainer", "training", "foreign"},
     {"trajectory", "escape", "shipped"},
     {"errors"},
