@@ -173,7 +173,8 @@ _GO = (
     '{{{{ if eq .Role "user" }}}}{{{{ if $open }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
     "{{{{ $open = true }}}}"
     '{{{{ else if and (eq .Role "assistant") .ToolCalls }}}}'
-    "{{{{ if .Thinking }}}}Thought: {{{{ .Thinking }}}}\n{{{{ end }}}}{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}"
+    "{{{{ if .Thinking }}}}Thought: {{{{ .Thinking }}}}\n{{{{ end }}}}"
+    "{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}"
     "{{{{ range $j, $call := .ToolCalls }}}}Action: {{{{ .Function.Name }}}}\nAction Input: {{{{ .Function.Arguments }}}}{stop}"
     '{{{{ $k := len (printf "%*s_" $j "") }}}}{{{{ if gt (len $rest) $k }}}}{{{{ $result := index $rest $k }}}}'
     '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'

@@ -36,7 +36,9 @@ def level(module: str) -> int:
 def imports(path: Path) -> list[tuple[str, bool]]:
     """(module, at the top of the file) for each import, `from swiftagent import x` counted as swiftagent.x."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {id(sub) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for sub in ast.walk(node)}
+    inside = {
+        id(sub) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for sub in ast.walk(node)
+    }
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -80,8 +82,15 @@ def test_rich_is_imported_by_console_only():
 
 
 def test_help_imports_no_command():
-    code = "import sys, swiftagent.cli as c; c.main(['--version'])"
-    code = f"import sys\ntry:\n exec({code!r})\nexcept SystemExit: pass\nprint(sorted(m for m in sys.modules if m.startswith('swiftagent')))"
+    code = """
+import sys
+import swiftagent.cli
+try:
+    swiftagent.cli.main(["--version"])
+except SystemExit:
+    pass
+print(sorted(name for name in sys.modules if name.startswith("swiftagent")))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "['swiftagent', 'swiftagent.cli', 'swiftagent.errors']"
 
