@@ -20,18 +20,11 @@ class Size(NamedTuple):
 
 def size_of(messages: list[dict[str, Any]]) -> Size:
     """The size of a record's messages; a message is trained where it has no `loss`."""
-    characters = tokens = trained = 0
-    for message in messages:
-        text = message["content"]
-        length = len(text)
-        estimate = tokens_in(text, length)
-        characters += length
-        tokens += estimate
-        if "loss" not in message:
-            trained += estimate
-        elif message["role"] != "assistant":
-            tokens += _MESSAGE_TOKENS
-    return Size(characters, tokens, trained)
+    learnt = "".join([message["content"] for message in messages if "loss" not in message])
+    given = "".join([message["content"] for message in messages if "loss" in message])
+    trained = tokens_in(learnt, len(learnt))
+    around = _MESSAGE_TOKENS * sum(message["role"] != "assistant" for message in messages)
+    return Size(len(learnt) + len(given), trained + tokens_in(given, len(given)) + around, trained)
 
 
 def tokens_in(text: str, length: int) -> int:
