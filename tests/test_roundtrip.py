@@ -106,7 +106,7 @@ def check_round_trip(trajectory: Trajectory, to: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("to", list(WRITABLE))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(trajectory=trajectories(), speaks=st.booleans())
 def test_what_is_written_is_read_back(to: str, trajectory: Trajectory, speaks: bool) -> None:
     check_round_trip(speaking(trajectory) if speaks else trajectory, to)

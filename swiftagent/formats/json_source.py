@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from swiftagent.errors import RowError
 from swiftagent.jsonl import BadRow, Row, parse_json, without_surrogates
@@ -33,7 +33,7 @@ _NOT_A_NUMBER = re.compile(rf"({_STRING})|\bNaN\b|-?\bInfinity\b", re.S)
 def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[Row]:
     """Yield the rows of a JSON text, told apart by what it holds; `by_line` says that its name promises JSONL."""
     head = stream.read(_CHUNK)  # more than `peek` gives on a pipe
-    whole = io.BufferedReader(_Rejoined(head, stream), _CHUNK)
+    whole: io.BufferedReader = io.BufferedReader(cast(Any, _Rejoined(head, stream)), _CHUNK)
     if _is_by_line(head, by_line):
         yield from _lines(whole, place)
     else:
