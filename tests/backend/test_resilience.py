@@ -64,7 +64,7 @@ def losses(run: Run) -> dict[int, float]:
 
 def test_killed_and_resumed_equals_uninterrupted(tiny_config: Path, started: Callable[..., Started], swiftagent: Train):
     settings = ["max_steps=10", "save_steps=3", "eval_steps=3", "cpu_processes=1"]
-    whole = swiftagent("sft", tiny_config.name, "name=whole", "preflight=off", *settings)
+    whole = swiftagent("sft", tiny_config.name, "name=whole", "preflight=off", *settings, timeout=900)
     assert whole.returncode == 0, whole.stderr[-3000:]
     cut = started(*settings)
     cut.wait_for_step(random.randint(4, 8))
@@ -72,7 +72,7 @@ def test_killed_and_resumed_equals_uninterrupted(tiny_config: Path, started: Cal
     cut.process.wait()
     run = Run(cut.folder)
     assert run.state == "interrupted"
-    done = swiftagent("sft", "--resume", cut.folder.name)
+    done = swiftagent("sft", "--resume", cut.folder.name, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"resuming runs/{cut.folder.name} from step" in done.stderr
     assert losses(Run(cut.folder)) == pytest.approx(losses(Run(cut.folder.parent / "whole")), abs=1e-4)
@@ -83,7 +83,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(started: Callable[..., Started]):
     going = started("max_steps=2000", "save_steps=2000", "eval_steps=2000")  # two processes must stop at one step
     going.wait_for_step(2)
     going.process.send_signal(signal.SIGINT)
-    stderr = going.process.communicate(timeout=240)[1]
+    stderr = going.process.communicate(timeout=900)[1]
     assert going.process.returncode == 130
     run = Run(going.folder)
     assert (run.state, run.record["cause"]) == ("interrupted", "stopped on request")
@@ -95,7 +95,7 @@ def test_a_killed_rank_is_named(started: Callable[..., Started]):
     going = started("max_steps=2000")
     going.wait_for_step(1)
     os.kill(_ranks(going.process.pid)[1], signal.SIGKILL)
-    stderr = going.process.communicate(timeout=240)[1]
+    stderr = going.process.communicate(timeout=900)[1]
     assert going.process.returncode == 5, stderr
     assert "rank 1 was killed from outside (SIGKILL)" in stderr
     assert Run(going.folder).record["state"] == "failed"
@@ -126,7 +126,7 @@ def _ancestors(pid: int) -> list[int]:
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
 def test_deepspeed_trains_on_two_cpu_processes(stage: str, tiny_config: Path, swiftagent: Train):
-    done = swiftagent("sft", tiny_config.name, "preflight=off", f"deepspeed={stage}", "max_steps=2")
+    done = swiftagent("sft", tiny_config.name, "preflight=off", f"deepspeed={stage}", "max_steps=2", timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     run = newest_run(tiny_config.parent / "runs")
     assert {"--deepspeed", "--bf16"} <= set(run.record["command"])
@@ -143,7 +143,7 @@ def test_a_loss_of_nan_is_explained(tiny_config: Path, tiny_model: Path, swiftag
     tensors = load_file(broken / "model.safetensors")
     tensors["model.norm.weight"][0] = float("nan")
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
-    done = swiftagent("sft", tiny_config.name, *ALONE, f"model={broken}")
+    done = swiftagent("sft", tiny_config.name, *ALONE, f"model={broken}", timeout=900)
     assert done.returncode == 5
     assert "the loss became nan at step 1: lower learning_rate" in done.stderr
     run = json.loads((tiny_config.parent / "runs" / "tiny" / "run.json").read_text())
@@ -170,7 +170,7 @@ def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: P
 def test_weights_train_a_copy_in_the_run_folder(tiny_config: Path, swiftagent: Train):
     text = tiny_config.read_text().replace("gpus: 0", "gpus: 0\nweights: {call: 2, answer: 0.5}")
     tiny_config.write_text(text)
-    done = swiftagent("sft", tiny_config.name, *ALONE, "max_steps=1")
+    done = swiftagent("sft", tiny_config.name, *ALONE, "max_steps=1", timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     run = newest_run(tiny_config.parent / "runs")
     command = run.record["command"]

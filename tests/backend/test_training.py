@@ -23,7 +23,7 @@ def test_two_processes_train_and_leave_a_run_that_can_be_read(tiny_config: Path,
     endless["messages"][0]["content"] = "why? " * 300
     usual = [record(n, "general" if n % 2 else "agent") for n in range(22)]
     write_rows(tiny_config.parent / "data.jsonl", 0, [*usual, long, endless])
-    done = swiftagent("sft", tiny_config.name)
+    done = swiftagent("sft", tiny_config.name, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     run = newest_run(tiny_config.parent / "runs")
     assert "1 rows are longer than max_length 1400 and left out (1 general)" in done.stderr
@@ -49,7 +49,7 @@ def test_two_machines_train_into_one_run_folder(tiny_config: Path):
         subprocess.Popen([*command, f"node_rank={rank}"], cwd=tiny_config.parent, stderr=subprocess.PIPE, text=True)
         for rank in (0, 1)
     ]
-    said = [machine.communicate(timeout=300)[1] for machine in machines]
+    said = [machine.communicate(timeout=900)[1] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], said
     run = newest_run(tiny_config.parent / "runs")
     assert (run.state, run.record["nodes"], run.record["sequences_per_step"]) == ("done", 2, 8)
@@ -61,7 +61,7 @@ def test_a_preflight_fault_stops_the_run_before_anything_is_written(tiny_config:
     hostile = record(1, "agent")
     hostile["messages"][3].pop("loss")  # the result would be trained
     write_rows(tiny_config.parent / "data.jsonl", 0, [record(0), hostile])
-    done = swiftagent("sft", tiny_config.name)
+    done = swiftagent("sft", tiny_config.name, timeout=900)
     assert done.returncode == 4
     assert f"{tiny_config.parent}/data.jsonl:2: message 3:" in done.stderr or "data.jsonl:2: message 3:" in done.stderr
     assert not (tiny_config.parent / "runs").exists()
@@ -76,7 +76,7 @@ def test_doctor_tells_tokens_masks_memory_and_a_template_that_does_not_match(
     for path in model.iterdir():
         (own / path.name).write_bytes(path.read_bytes())
     (own / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}")
-    done = swiftagent("doctor", tiny_config.name, f"model={own}", "--json")
+    done = swiftagent("doctor", tiny_config.name, f"model={own}", "--json", timeout=900)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["ok"] and found["measured"]["masks"]["clean"]
