@@ -50,7 +50,7 @@ def _perhaps_control(text: str) -> bool:
     return (
         ("<" in text and _ANGLE.search(text) is not None)
         or ("[" in text and _SQUARE.search(text) is not None)
-        or "{{" in text
+        or ("{" in text and "{{" in text)
         or JOINER in text
     )
 

@@ -178,7 +178,7 @@ class View:
             self.blocks.update(str(block.get("type")) for block in text if isinstance(block, dict))
             if any(isinstance(block, dict) and "value" in block for block in text):
                 self.blocks.add("*value")
-        if message.get("tool_calls") or message.get("function_call"):
+        if (len(message) > 2 or text is None) and (message.get("tool_calls") or message.get("function_call")):
             self.calls = True
 
     def _look_at_answer(self, text: str) -> None:
@@ -197,10 +197,11 @@ class View:
 def _may_call(text: str) -> bool:
     """Whether an assistant text must be looked at for calls or reasoning."""
     return (
-        ("ction" in text and is_react(text))
+        (("\nA" in text or "\na" in text) and is_react(text))
+        or (text[0] in "Aa" and is_react(text))
         or ("<" in text and ("</think>" in text or any(tag in text for tag in _TAGS)))
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
-        or "[TOOL_CALLS]" in text
+        or ("[" in text and "[TOOL_CALLS]" in text)
         or text.startswith("Think:")
     )
 
