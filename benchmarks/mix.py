@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -225,6 +226,8 @@ def main() -> None:
             ("LLaMA-Factory", [args.llamafactory, "-c", FACTORY, *factory_files]),
         )
     ):
+        for cache in ("hf", "ms"):  # what a tool has cached of these rows would flatter it
+            shutil.rmtree(out / cache, ignore_errors=True)
         try:
             results[name] = measure(argv, offline)
         except RuntimeError as error:
