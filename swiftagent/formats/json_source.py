@@ -7,6 +7,7 @@ import codecs
 import io
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -121,7 +122,9 @@ def _python_literal(text: str) -> Any:
     if len(text) > _LONGEST_LITERAL or not text.startswith(("{", "[")):
         return None
     try:
-        value = ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of text that only looks like Python
+            value = ast.literal_eval(text)
         return parse_json(json.dumps(value, allow_nan=False))[0]
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, RowError):
         return None
