@@ -11,6 +11,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.build import Builder
 from swiftagent.formats.dialect import as_schema
+from swiftagent.formats.react_canonical import canonical_steps
 from swiftagent.trajectory import Answer, Observation, Tool
 
 # A literal first character keeps this regex fast: a newline is set before the text.
@@ -175,6 +176,21 @@ def _about(block: str, name: str) -> str:
 
 def read_react_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
     """Add the events of one assistant text. Text with no label is a plain answer."""
+    steps = canonical_steps(text)
+    if steps is None or any(step.tool is not None and step.tool.lower() in _FINISH for step in steps):
+        _read_labels(builder, text, calls_follow, trained)
+        return
+    for step in steps:
+        if step.thought:
+            builder.thought(step.thought, trained=trained)
+        if step.tool is None:
+            builder.answer(step.text, trained)
+        else:
+            builder.answered_call(step.tool, step.text, step.result, trained)
+
+
+def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
+    """Any spelling of the keywords, in any order."""
     padded = "\n" + text
     labels = list(_LABEL.finditer(padded))
     if not labels:

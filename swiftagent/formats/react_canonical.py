@@ -1,0 +1,63 @@
+"""The quick way through ReAct text as ms-agent writes it: exact keywords, one result behind every call, an answer at the end.
+
+What departs from that in any way is left to `react_text`, which reads every spelling; both give the same events.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+THOUGHT, ACTION, INPUT, OBSERVATION, ANSWER = "Thought:", "Action:", "\nAction Input:", "\nObservation:", "Final Answer:"
+
+
+class Step(NamedTuple):
+    """A call with its result, or, where `tool` is None, the answer as `text`."""
+
+    thought: str
+    tool: str | None
+    text: str  # the input of the call, or the answer
+    result: str
+
+
+def canonical_steps(text: str) -> list[Step] | None:
+    """The steps of one assistant text that ends on an answer; None where it is written in any other way."""
+    steps: list[Step] = []
+    place = 0
+    while True:
+        thought = ""
+        if text.startswith(THOUGHT, place):
+            end = text.find("\n", place)
+            if end < 0:
+                return None
+            thought = text[place + len(THOUGHT) : end].strip()
+            place = end + 1
+        if text.startswith(ANSWER, place):
+            steps.append(Step(thought, None, text[place + len(ANSWER) :].strip(), ""))
+            return steps
+        step = _call_at(text, place, thought)
+        if step is None:
+            return None
+        steps.append(step[0])
+        place = step[1]
+
+
+def _call_at(text: str, place: int, thought: str) -> tuple[Step, int] | None:
+    if not text.startswith(ACTION, place):
+        return None
+    given = text.find(INPUT, place)
+    seen = text.find(OBSERVATION, given) if given >= 0 else -1
+    if seen < 0:
+        return None
+    name = text[place + len(ACTION) : given].strip()
+    arguments = text[given + len(INPUT) : seen]
+    start = seen + len(OBSERVATION)
+    ends = [end for end in (text.find(f"\n{label}", start) for label in _NEXT) if end >= 0]
+    if not ends or not name.isidentifier() or "\n" in arguments:
+        return None
+    end = min(ends)
+    if text.find(OBSERVATION, start, end) >= 0 or text.find(INPUT, start, end) >= 0:
+        return None
+    return Step(thought, name, arguments.strip(), text[start:end].removeprefix(" ").rstrip("\r\n")), end + 1
+
+
+_NEXT = (THOUGHT, ACTION, ANSWER)
