@@ -60,6 +60,9 @@ class Refused(NamedTuple):
     fault: bool
 
 
+Result = tuple[list[int], int, Done]  # the ranks of a task's rows, its spool file, what it made
+
+
 class Taken:
     """The records that one source gives, in order of their keys, and the account of every row that was looked at.
 
@@ -98,6 +101,31 @@ class Taken:
         self.used["trained"] += record.trained
         if record.note is not None:
             self.notes.append(record.note)
+
+    def add_all(self, results: list[Result], keys: array[int], first: int) -> bool:
+        """Add everything that tasks made of the candidates ranked from `first`, column by column.
+
+        False, and nothing added, where a row became several records, which have to be counted one by one.
+        """
+        cards = [b""] * len(keys)
+        spools = array("H", bytes(2 * len(keys)))
+        for ranks, spool, done in results:
+            for start in range(0, len(done.cards), CARD.size):
+                card = done.cards[start : start + CARD.size]
+                slot = ranks[int.from_bytes(card[:4], "little")] - first
+                if cards[slot]:
+                    return False
+                cards[slot], spools[slot] = card, spool
+        made = [slot for slot, card in enumerate(cards) if card]
+        if not made:
+            return True
+        _, offsets, lengths, characters, tokens, trained, prints, groups = zip(*CARD.iter_unpack(b"".join(cards)), strict=True)
+        columns = (map(keys.__getitem__, made), prints, groups, map(spools.__getitem__, made), offsets, lengths)
+        for column, values in zip(self.columns.values(), (*columns, characters, tokens, trained), strict=True):
+            column.extend(values)
+        self.used["tokens"] += sum(tokens)
+        self.used["trained"] += sum(trained)
+        return True
 
     def spool(self, name: str) -> int:
         if name not in self.names:
@@ -149,26 +177,37 @@ class Taker:
                     break
                 scan_all([plan], [4 * first + 10_000], self.workers, self.tell)
             last = min(first + wanted, len(plan.candidates))
-            records, refused = self._convert(plan, taken, first, last)
+            results, refused = self._convert(plan, taken, first, last)
+            if not (self._nothing_to_judge(plan) and taken.add_all(results, plan.candidates.keys[first:last], first)):
+                refused += self._judged(plan, taken, self._records(plan, taken, results))
             first = last
-            was_taken = False
-            for record in records:
-                if record.synthetic:  # made from the record before it, and goes with it
-                    if was_taken:
-                        taken.made.append(record)
-                    continue
-                code = "" if self._wanted(plan, taken) > 0 and self._fits(plan, taken, record) else "not-needed"
-                if not code and self.judge is not None:
-                    code = self.judge.refuses(record.note)
-                was_taken = not code
-                if code:
-                    refused.append(Refused(record.rank, code, record.spool, record.offset, record.length, False))
-                else:
-                    taken.add(record)
             self._account(taken, refused)
         self._repeat(plan, taken)
         self._save(plan, taken)
         return taken
+
+    def _nothing_to_judge(self, plan: Plan) -> bool:
+        """Whether every record that was made is taken, as in a mix by rows."""
+        return self.judge is None and self.count is None and self._budget(plan) is None and not self.recipe.no_call
+
+    def _judged(self, plan: Plan, taken: Taken, records: list[Record]) -> list[Refused]:
+        """Take the records that are wanted, in the order of their keys; returns the others, each with its reason."""
+        refused = []
+        was_taken = False
+        for record in records:
+            if record.synthetic:  # made from the record before it, and goes with it
+                if was_taken:
+                    taken.made.append(record)
+                continue
+            code = "" if self._wanted(plan, taken) > 0 and self._fits(plan, taken, record) else "not-needed"
+            if not code and self.judge is not None:
+                code = self.judge.refuses(record.note)
+            was_taken = not code
+            if code:
+                refused.append(Refused(record.rank, code, record.spool, record.offset, record.length, False))
+            else:
+                taken.add(record)
+        return refused
 
     def _wanted(self, plan: Plan, taken: Taken) -> int:
         """How many rows are converted next; 0 where the source has what it wants."""
@@ -211,34 +250,35 @@ class Taker:
         exact = count(lines)
         return [record._replace(tokens=tokens, trained=trained) for record, (tokens, trained) in zip(records, exact, strict=True)]
 
-    def _convert(self, plan: Plan, taken: Taken, first: int, last: int) -> tuple[list[Record], list[Refused]]:
+    def _convert(self, plan: Plan, taken: Taken, first: int, last: int) -> tuple[list[Result], list[Refused]]:
         tasks, ranks_of = [], []
         for file, ranks, places in plan.candidates.places(first, last):
             for start in range(0, len(places), _TASK_ROWS):
                 part = places[start : start + _TASK_ROWS]
                 tasks.append(Task(plan.files[file], plan.source, self.recipe, part, str(self.work.absolute())))
                 ranks_of.append(ranks[start : start + _TASK_ROWS])
-        records: list[Record] = []
+        results: list[Result] = []
         refused: list[Refused] = []
         for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
-            self._read_cards(plan, taken, ranks_of[number], result, records)
             spool = taken.spool(result.spool)
+            results.append((ranks_of[number], spool, result))
             refused += [_refused(ranks_of[number], spool, left) for left in result.left]
             add_up(taken.ledger, result.ledger)
             self.tell(f"convert {plan.source.channel}", min(plan.wanted or last, first + done * _TASK_ROWS), plan.wanted or last)
-        records.sort(key=lambda record: (record.rank, record.offset))
-        if self.count is not None:
-            records = self._counted(taken, records, self.count)
-        return records, refused
+        return results, refused
 
-    def _read_cards(self, plan: Plan, taken: Taken, ranks: list[int], done: Done, records: list[Record]) -> None:
-        spool = taken.spool(done.spool)
+    def _records(self, plan: Plan, taken: Taken, results: list[Result]) -> list[Record]:
+        """What tasks made, in the order of the keys."""
+        records = []
         keys = plan.candidates.keys
-        notes = iter(done.notes)
-        for row, *card in CARD.iter_unpack(done.cards):
-            rank = ranks[row & ~SYNTHETIC]
-            note = None if row & SYNTHETIC else next(notes, None)
-            records.append(Record._make((rank, spool, *card, keys[rank], note, bool(row & SYNTHETIC))))
+        for ranks, spool, done in results:
+            notes = iter(done.notes)
+            for row, *card in CARD.iter_unpack(done.cards):
+                rank = ranks[row & ~SYNTHETIC]
+                note = None if row & SYNTHETIC else next(notes, None)
+                records.append(Record._make((rank, spool, *card, keys[rank], note, bool(row & SYNTHETIC))))
+        records.sort(key=lambda record: (record.rank, record.offset))
+        return records if self.count is None else self._counted(taken, records, self.count)
 
     def _account(self, taken: Taken, refused: list[Refused]) -> None:
         """Count what is not taken, each row with its reason, in order of the keys."""
