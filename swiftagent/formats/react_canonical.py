@@ -42,22 +42,25 @@ def canonical_steps(text: str) -> list[Step] | None:
 
 
 def _call_at(text: str, place: int, thought: str) -> tuple[Step, int] | None:
-    if not text.startswith(ACTION, place):
+    """The call that starts here and where its result ends. Line by line: one letter is looked for far quicker than a word."""
+    given = text.find("\n", place)
+    if given < 0 or not text.startswith(ACTION, place) or not text.startswith(INPUT, given):
         return None
-    given = text.find(INPUT, place)
-    seen = text.find(OBSERVATION, given) if given >= 0 else -1
-    if seen < 0:
-        return None
+    seen = text.find("\n", given + 1)
     name = text[place + len(ACTION) : given].strip()
-    arguments = text[given + len(INPUT) : seen]
+    if seen < 0 or not text.startswith(OBSERVATION, seen) or not name.isidentifier():
+        return None
     start = seen + len(OBSERVATION)
-    ends = [end for end in (text.find(f"\n{label}", start) for label in _NEXT) if end >= 0]
-    if not ends or not name.isidentifier() or "\n" in arguments:
+    end = text.find("\n", start)
+    while not text.startswith(_NEXT, end + 1):
+        if end < 0 or text.startswith(_BROKEN, end):
+            return None
+        end = text.find("\n", end + 1)
+    if end < 0:
         return None
-    end = min(ends)
-    if text.find(OBSERVATION, start, end) >= 0 or text.find(INPUT, start, end) >= 0:
-        return None
-    return Step(thought, name, arguments.strip(), text[start:end].removeprefix(" ").rstrip("\r\n")), end + 1
+    arguments = text[given + len(INPUT) : seen].strip()
+    return Step(thought, name, arguments, text[start:end].removeprefix(" ").rstrip("\r\n")), end + 1
 
 
 _NEXT = (THOUGHT, ACTION, ANSWER)
+_BROKEN = (INPUT, OBSERVATION)
