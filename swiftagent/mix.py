@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swiftagent.errors import RejectsError
+from swiftagent.errors import RejectsError, SetupError
 from swiftagent.jsonl import whole_file, write_json
 from swiftagent.mix_hold_out import held_out
 from swiftagent.mix_manifest import manifest_of, report_of
@@ -41,19 +41,25 @@ def mix(
     Raises ConfigError (a source is not there), SetupError (an output in use, a source that changes), and RejectsError where
     more rows are faulty than the recipe allows: the output is whole then all the same.
     """
-    with claimed(out):
-        plans = plan_of(recipe, fetched, out.work, workers, tell)
-        if repeated is not None:
-            refuse_other_files(plans, repeated)
-        taker = Taker(recipe, plans, out.work, workers, tell, count)
-        taken = [taker.take(plan) for plan in plans]
-        for plan in plans:
-            for file in plan.files:
-                refuse_changed(file)
-        made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if source.made]
-        everything = [*zip(plans, taken, strict=True), *made]
-        manifest = _write(recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell)
-        shutil.rmtree(out.work)
+    try:
+        with claimed(out):
+            plans = plan_of(recipe, fetched, out.work, workers, tell)
+            if repeated is not None:
+                refuse_other_files(plans, repeated)
+            taker = Taker(recipe, plans, out.work, workers, tell, count)
+            taken = [taker.take(plan) for plan in plans]
+            for plan in plans:
+                for file in plan.files:
+                    refuse_changed(file)
+            made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if source.made]
+            everything = [*zip(plans, taken, strict=True), *made]
+            manifest = _write(recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell)
+            shutil.rmtree(out.work)
+    except OSError as error:  # a full disk, wherever it is met
+        place = error.filename or out.mix.parent
+        raise SetupError(
+            f"{place}: {error.strerror or error}; nothing was lost: free space or choose another place with -o"
+        ) from error
     _refuse_rejects(recipe, taken, out)
     return manifest
 

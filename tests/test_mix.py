@@ -273,3 +273,13 @@ def wait_for(fact: Callable[[], bool], seconds: float = 20) -> None:
     while not fact():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_output(swiftagent: Run, data: Path):
+    limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+    code = limit + "sys.argv = ['swiftagent', *sys.argv[1:]]; runpy.run_module('swiftagent', run_name='__main__')"
+    words = ["mix", "--agent", "100", "--agent-source", "agent.jsonl", "-o", "out/mix.jsonl", "-q"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=data, capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1), done.stderr
+    assert "File too large; nothing was lost" in done.stderr
+    assert not list((data / "out").glob("mix*"))
