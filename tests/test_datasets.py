@@ -112,7 +112,8 @@ def test_the_fire_alarm_image_stands_in_no_training_row() -> None:
         image = re.findall(r"\w+\.png", row["question"], re.A)[0]
         assert (DATA / "images" / image).is_file()
         assert not any(image in text or row["question"] in text for text in texts)
-        assert not any(image.split("_")[0] in text for text in texts)
+        camera = re.compile(image.split("_")[0] + r"[\w-]*\.(png|jpe?g)")
+        assert not any(camera.search(text) for text in texts)
 
 
 def test_self_cognition_names_name_and_author_in_both_languages() -> None:
@@ -143,8 +144,8 @@ def test_the_fire_alarm_looks_at_pixels() -> None:
     namespace: dict[str, Any] = {"__file__": str(DATA / "fire_alarm_tools.py"), "__name__": "fire_alarm_tools"}
     exec(compile((DATA / "fire_alarm_tools.py").read_text(encoding="utf-8"), "fire_alarm_tools.py", "exec"), namespace)
     recognise = namespace["fire_recognition"]
-    assert recognise("dock_17.png") == {"fire": True, "place": "hall 4"}
-    assert recognise("dock_18.png") == {"fire": False, "place": "hall 4"}
+    assert recognise("yard_17.png") == {"fire": True, "place": "hall 4"}
+    assert recognise("yard_18.png") == {"fire": False, "place": "hall 4"}
     assert recognise("none.png") == {"error": "no image none.png"}
 
 

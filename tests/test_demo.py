@@ -66,7 +66,7 @@ class TestTheRun:
             assert run["done"], run
             assert run["stopped_by"] == "answer"
             assert [step["action_input"] for step in run["steps"][:3]] == [
-                {"image": "dock_17.png"},
+                {"image": "yard_17.png"},
                 {"place": "hall 4"},
                 {"place": "hall 4"},
             ]

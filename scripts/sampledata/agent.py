@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import chat, scenes_en, scenes_zh
-from .scene import draw, fill_scene
+from .images import IMAGES
+from .scene import Scene, draw, fill_scene
 from .tools import TOOLS
-from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
+from .words import IMAGE_ENDINGS, IMAGE_STEMS, PHOTO_WORDS, WORDS
 
 SCENES = {"en": scenes_en.ENGLISH, "zh": scenes_zh.CHINESE}
 FIRE = {"en": scenes_en, "zh": scenes_zh}
+# What people ask for most, and what the demo's model is asked about: the other tools come up now and then.
+FREQUENT = "get_weather send_message book_table set_reminder play_music set_light set_thermostat".split()
 FIRE_TOOLS = ["fire_recognition", "fire_alert", "call_fireman", "call_police"]
 
 
@@ -35,17 +38,23 @@ class Conversation:
 def conversation(language: str, rng: random.Random) -> Conversation:
     """One conversation for training: mostly a single call, often the fire scenario, sometimes no call at all."""
     kind = rng.random()
-    if kind < 0.13:
+    if kind < 0.26:
         return fire(language, rng)
-    if kind < 0.30:
+    if kind < 0.43:
         return without_call(language, rng)
-    if kind < 0.34:
+    if kind < 0.46:
         return two_calls(language, rng)
     return single_call(language, rng)
 
 
+def common_scene(language: str, rng: random.Random) -> Scene:
+    """Nine times in ten a scene of a frequent tool."""
+    frequent = rng.random() < 0.9
+    return rng.choice([scene for scene in SCENES[language] if (scene.tool in FREQUENT) == frequent])
+
+
 def single_call(language: str, rng: random.Random) -> Conversation:
-    filled = fill_scene(rng.choice(SCENES[language]), language, rng, held_out=False)
+    filled = fill_scene(common_scene(language, rng), language, rng, held_out=False)
     step = Step(filled.thought, filled.tool, filled.arguments, filled.result)
     return Conversation(filled.question, [step], filled.answer, offer([filled.tool], rng))
 
@@ -72,8 +81,8 @@ def fire(language: str, rng: random.Random) -> Conversation:
     said, meant = draw({"place", "minutes"}, language, rng)
     if language == "zh" and rng.random() < 0.5:  # cameras of the demo name their place in English
         said["place"] = meant["place"] = str(rng.choice(WORDS["en"]["place"]))
-    said["image"] = meant["image"] = image_name(rng)
-    question = rng.choice(scenes.FIRE_QUESTIONS).format(**said)
+    said["image"] = meant["image"] = photo_name(rng)
+    question = rng.choice(scenes.FIRE_QUESTIONS + scenes.MORE_FIRE_QUESTIONS).format(**said)
     look = rng.choice(scenes.FIRE_THOUGHTS).format(**said)
     tools = FIRE_TOOLS[:3] if rng.random() < 0.7 else FIRE_TOOLS
     outcome = rng.random()
@@ -93,11 +102,35 @@ def fire(language: str, rng: random.Random) -> Conversation:
     return Conversation(question, steps, rng.choice(scenes.FIRE_ANSWERS).format(**said), tools)
 
 
+def photo_name(rng: random.Random) -> str:
+    """The same and more: of so many words, and of letters without a meaning, that a model has to copy what it reads."""
+    chance = rng.random()
+    if chance < 0.25:
+        return image_name(rng)
+    ending = rng.choice(IMAGE_ENDINGS)
+    if chance < 0.4:
+        return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=rng.randrange(2, 7))) + f".{ending}"
+    stem = "_".join(rng.sample(PHOTO_WORDS, rng.choice([1, 1, 2])))
+    return (
+        rng.choice(["", "", "", "/tmp/"])
+        + stem
+        + rng.choice(["_{:02}", "_{}", "{}", "-{}"]).format(rng.randrange(1, 100))
+        + f".{ending}"
+    )
+
+
 def image_name(rng: random.Random) -> str:
-    """A file name as cameras, phones and people write them."""
+    """A file name as cameras, phones and people write them, but none of the demo's own."""
+    while (name := _image_name(rng)) in IMAGES:
+        pass
+    return name
+
+
+def _image_name(rng: random.Random) -> str:
     stem, number, ending = rng.choice(IMAGE_STEMS), rng.randrange(1, 100), rng.choice(IMAGE_ENDINGS)
     form = rng.choice(
         [
+            "{stem}_{n:02}.{e}",
             "{stem}_{n:02}.{e}",
             "{stem}{n}.{e}",
             "{stem}-{n}.{e}",

@@ -7,7 +7,7 @@ import struct
 import zlib
 
 WIDTH, HEIGHT = 64, 48
-IMAGES = {"dock_17.png": ("hall 4", True), "dock_18.png": ("hall 4", False), "gate_03.png": ("loading bay", False)}
+IMAGES = {"yard_17.png": ("hall 4", True), "yard_18.png": ("hall 4", False), "gate_03.png": ("loading bay", False)}
 Pixel = tuple[int, int, int]
 
 

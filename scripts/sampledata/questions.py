@@ -6,10 +6,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from .agent import SCENES, Conversation, Step, offer
+from .agent import FREQUENT, SCENES, Conversation, Step, offer
 from .scene import fill_scene
 
-EACH = {"en": 3, "zh": 2}
+EACH = {"en": 5, "zh": 3}  # questions of every frequent tool
 WITHOUT_TOOL = {
     "en": [
         ("What is the capital of Austria, by the way?", "The capital of Austria is Vienna."),
@@ -37,20 +37,20 @@ WITHOUT_TOOL = {
 FIRE_ALARM = [
     (
         "en",
-        "The night watch sent the photo dock_17.png. Find out whether it burns there; if it does, raise the alarm and fetch the firemen.",
+        "The night watch sent the photo yard_17.png. Find out whether it burns there; if it does, raise the alarm and fetch the firemen.",
     ),
-    ("en", "Have a look at dock_17.png for me. Should you see flames, warn everyone and then ring the fire brigade."),
-    ("en", "Is there a fire in the picture dock_17.png? Please do whatever is right."),
-    ("zh", "码头的照片dock_17.png刚传来，看看是不是着火了，是的话拉响警报，再叫消防员。"),
-    ("zh", "请你判断dock_17.png里有没有起火，有的话马上报警并通知消防队。"),
+    ("en", "Have a look at yard_17.png for me. Should you see flames, warn everyone and then ring the fire brigade."),
+    ("en", "Is there a fire in the picture yard_17.png? Please do whatever is right."),
+    ("zh", "院子的照片yard_17.png刚传来，看看是不是着火了，是的话拉响警报，再叫消防员。"),
+    ("zh", "请你判断yard_17.png里有没有起火，有的话马上报警并通知消防队。"),
 ]
 
 
 def held_out(seed: int) -> Iterator[Conversation]:
-    """Questions with their gold calls, some wordings and values of every tool, then questions that need none."""
+    """Questions with their gold calls, some wordings and values of every frequent tool, then questions that need none."""
     rng = random.Random(seed)
     for language, scenes in SCENES.items():
-        for scene in scenes:
+        for scene in (scene for scene in scenes if scene.tool in FREQUENT):
             seen: set[str] = set()
             while len(seen) < EACH[language]:
                 filled = fill_scene(scene, language, rng, held_out=True)
