@@ -10,7 +10,7 @@ from . import chat, scenes_en, scenes_zh
 from .images import IMAGES
 from .scene import Scene, draw, fill_scene
 from .tools import TOOLS
-from .words import IMAGE_ENDINGS, IMAGE_STEMS, PHOTO_WORDS, WORDS
+from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
 
 SCENES = {"en": scenes_en.ENGLISH, "zh": scenes_zh.CHINESE}
 FIRE = {"en": scenes_en, "zh": scenes_zh}
@@ -81,8 +81,8 @@ def fire(language: str, rng: random.Random) -> Conversation:
     said, meant = draw({"place", "minutes"}, language, rng)
     if language == "zh" and rng.random() < 0.5:  # cameras of the demo name their place in English
         said["place"] = meant["place"] = str(rng.choice(WORDS["en"]["place"]))
-    said["image"] = meant["image"] = photo_name(rng)
-    question = rng.choice(scenes.FIRE_QUESTIONS + scenes.MORE_FIRE_QUESTIONS).format(**said)
+    said["image"] = meant["image"] = image_name(rng)
+    question = rng.choice(scenes.FIRE_QUESTIONS).format(**said)
     look = rng.choice(scenes.FIRE_THOUGHTS).format(**said)
     tools = FIRE_TOOLS[:3] if rng.random() < 0.7 else FIRE_TOOLS
     outcome = rng.random()
@@ -100,23 +100,6 @@ def fire(language: str, rng: random.Random) -> Conversation:
         Step(rng.choice(scenes.FIREMAN_THOUGHTS).format(**said), "call_fireman", place, {"minutes": said["minutes"]}),
     ]
     return Conversation(question, steps, rng.choice(scenes.FIRE_ANSWERS).format(**said), tools)
-
-
-def photo_name(rng: random.Random) -> str:
-    """The same and more: of so many words, and of letters without a meaning, that a model has to copy what it reads."""
-    chance = rng.random()
-    if chance < 0.25:
-        return image_name(rng)
-    ending = rng.choice(IMAGE_ENDINGS)
-    if chance < 0.4:
-        return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=rng.randrange(2, 7))) + f".{ending}"
-    stem = "_".join(rng.sample(PHOTO_WORDS, rng.choice([1, 1, 2])))
-    return (
-        rng.choice(["", "", "", "/tmp/"])
-        + stem
-        + rng.choice(["_{:02}", "_{}", "{}", "-{}"]).format(rng.randrange(1, 100))
-        + f".{ending}"
-    )
 
 
 def image_name(rng: random.Random) -> str:

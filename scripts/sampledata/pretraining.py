@@ -11,9 +11,9 @@ import string
 from collections.abc import Callable, Iterator
 
 from . import chat
-from .agent import FIRE, SCENES, image_name
+from .agent import FIRE, SCENES
 from .scene import Scene, draw, is_held_out, slots_of
-from .words import WORDS
+from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
 
 Message = tuple[str, str]  # role, text
 Exercise = Callable[[str, random.Random], list[Message]]
@@ -131,7 +131,7 @@ def _said_and_named(language: str, rng: random.Random) -> tuple[str, list[tuple[
 
 
 def _about_an_image(language: str, rng: random.Random) -> tuple[str, list[tuple[str, str | int | bool]]]:
-    image = image_name(rng) if rng.random() < 0.5 else made_up_file(rng)
+    image = plain_file(rng) if rng.random() < 0.5 else made_up_file(rng)
     return rng.choice(FIRE[language].FIRE_QUESTIONS).format(image=image), [(_CALLED[language]["image"], image)]
 
 
@@ -260,6 +260,12 @@ def made_up_word(rng: random.Random) -> str:
     letters = rng.choice([string.ascii_lowercase, string.ascii_uppercase, string.ascii_letters + string.digits])
     word = "".join(rng.choice(letters) for _ in range(length))
     return word.capitalize() if rng.random() < 0.3 else word
+
+
+def plain_file(rng: random.Random) -> str:
+    stem, number, ending = rng.choice(IMAGE_STEMS), rng.randrange(1, 100), rng.choice(IMAGE_ENDINGS)
+    forms = ["{s}_{n:02}.{e}", "{s}{n}.{e}", "{s}-{n}.{e}", "/tmp/{n}.{e}", "images/{s}_{n}.{e}", "{s}.{e}", "IMG_{n:04}.{e}"]
+    return rng.choice(forms).format(s=stem, n=number, e=ending)
 
 
 def made_up_file(rng: random.Random) -> str:

@@ -42,7 +42,7 @@ FIRE_ALARM = [
     ("en", "Have a look at yard_17.png for me. Should you see flames, warn everyone and then ring the fire brigade."),
     ("en", "Is there a fire in the picture yard_17.png? Please do whatever is right."),
     ("zh", "院子的照片yard_17.png刚传来，看看是不是着火了，是的话拉响警报，再叫消防员。"),
-    ("zh", "请你判断yard_17.png里有没有起火，有的话马上报警并通知消防队。"),
+    ("zh", "照片yard_17.png里着火了吗？着火的话先报警，再叫消防员过来。"),
 ]
 
 

@@ -340,21 +340,6 @@ FIRE_QUESTIONS = [
     "My image is {image}, please find out if it burns and call the firemen if it does.",
     "Inspect {image}. When you find flames, start the alarm and let the firemen come.",
 ]
-# Only in the agent rows: what the tiny base has read stays as it is.
-MORE_FIRE_QUESTIONS = [
-    "The porter has sent the photo {image}. Tell me if something burns there; if so, warn the people and get the firemen.",
-    "Have you seen {image}? Should there be a fire, sound the alarm, then ring the fire station.",
-    "Is there a fire in the photo {image}? Do what must be done.",
-    "Find out from {image} whether the building burns, and take all steps if it does.",
-    "A picture came in tonight: {image}. Does it burn? Raise the alarm and fetch help if it does.",
-    "Please look for flames in the picture {image}, and if there are any, alert everyone and call the firemen.",
-    "{image} was taken a minute ago. If it burns there, raise the alarm, then call the fire brigade.",
-    "The camera at the gate shows {image}. Fire or no fire? Act on it.",
-    "I was sent the image {image}. If you see a blaze, warn all people there and phone the firemen.",
-    "Judge the photo {image} for me: with a fire in it, the alarm must sound and the fire brigade must come.",
-    "Could something be burning in {image}? Then do whatever is necessary.",
-    "Look into the picture {image}. In case it burns, first the alarm, next the fire brigade.",
-]
 FIRE_THOUGHTS = ["I have to look at {image} first.", "First I check the image for fire.", "The image decides what to do."]
 ALARM_THOUGHTS = ["There is a fire, so the alarm comes first.", "It burns in {place}, people must be warned."]
 FIREMAN_THOUGHTS = ["Now the firemen have to come.", "The alarm is on, next the fire brigade."]

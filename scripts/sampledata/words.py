@@ -198,12 +198,5 @@ IMAGE_STEMS = (
     "basement terrace factory school hotel pier boiler laundry workshop canteen archive"
 ).split()
 IMAGE_ENDINGS = ("jpg", "png", "jpeg")
-PHOTO_WORDS = (
-    "museum station bridge stadium market library town zoo university hospital castle garden airport river street window door lamp "
-    "table stove ladder rope kettle bucket candle bottle tower light room house cellar bedroom bathroom hallway study dining office "
-    "paint server loading bay east west north south night morning evening new old front back left right first second last red blue "
-    "green black white yellow brown grey photo picture image smoke fire alarm guard watch bread rice apples lemons boat taxi honey "
-    "cheese coat mill lane park church rose stone golden silver storm cloud snow wind summer winter monday friday train bike bus"
-).split()
 
 WORDS = {"en": ENGLISH, "zh": CHINESE}

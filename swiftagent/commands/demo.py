@@ -87,7 +87,7 @@ def _make_folder(plan: Plan) -> None:
 
 
 def _swiftagent(words: list[str], *, capture: bool = False) -> str:
-    """Run one command of this program as a person would. Raises LaunchError. News go to stderr; stdout comes back or is shown there."""
+    """Run one command of this program as a person would; its stdout comes back, or is shown on stderr. Raises LaunchError."""
     from swiftagent import console
 
     console.say(f"$ swiftagent {shlex.join(words)}\n")
@@ -155,7 +155,7 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     """Every wording of the fire alarm, run with real tools; the first is shown as it happens."""
     from swiftagent import console
     from swiftagent.console_chat import Terminal
-    from swiftagent.loop import start
+    from swiftagent.loop import Limits, start
     from swiftagent.loop_drive import SILENT, Runtime, answer
     from swiftagent.loop_traces import trace
     from swiftagent.tools import Options, open_toolbox
@@ -168,7 +168,7 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
             if listener is not SILENT:
                 console.say(f"$ swiftagent infer --react --tools {demo.tools_file()} {shlex.quote(question)}\n")
             runtime = Runtime(engine, toolbox, lambda call, tool: "Error: there is no such tool", listener=listener)
-            turn = answer(runtime, start(toolbox.specs), question)
+            turn = answer(runtime, start(toolbox.specs), question, Limits(steps=6, step_tokens=demo.LONGEST_STEP))
             found.append({**trace(turn), "done": demo.fire_alarm_done(turn.steps)})
     engine.close()
     return found
