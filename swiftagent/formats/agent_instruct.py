@@ -7,6 +7,7 @@ from typing import Any
 
 from swiftagent.formats.build import Builder
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message, say_plainly
+from swiftagent.formats.react_text import read_react_text
 from swiftagent.formats.view import view_of
 from swiftagent.trajectory import Trajectory
 
@@ -24,6 +25,7 @@ _STEP = re.compile(
     r"\s*(?:Think:\s*(?P<think>.*?)\s*)?(?:^|\n)\s*Act:\s*(?P<act>\w+)\s*(?:\((?P<answer>.*)\)\s*)?(?P<rest>.*)\Z", re.S
 )
 _CODE = re.compile(r"```\w*\n?(.*?)\n?```", re.S)
+_ROOM_ACTION = re.compile(r"\n ?ACTION: *([^\n]+)\s*\Z")  # ALFWorld: an action is words, `go to desk 1`
 _OUTPUT = "The output of the OS:"
 
 
@@ -41,7 +43,7 @@ def parse(row: Any) -> Trajectory:
             read_message(builder, message, say_plainly)
         elif kind == "assistant":
             _speak(builder, text, is_trained(message))
-        elif builder.waits_for_result and text.startswith(_OUTPUT):
+        elif builder.waits_for_result:
             builder.result(text.removeprefix(_OUTPUT).strip())
         else:
             builder.question(text)
@@ -49,6 +51,9 @@ def parse(row: Any) -> Trajectory:
 
 
 def _speak(builder: Builder, text: str, trained: bool) -> None:
+    if text.startswith("THOUGHT:"):
+        read_react_text(builder, _ROOM_ACTION.sub(r"\nAction: act[\1]", text), False, trained)
+        return
     step = _STEP.match(text)
     if step is None:
         builder.say(text, trained=trained)

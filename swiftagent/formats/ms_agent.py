@@ -8,6 +8,7 @@ from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.react_text import read_prompt, read_react_text, read_user_text
+from swiftagent.formats.tag_text import read_system
 from swiftagent.formats.view import tools_field, view_of
 from swiftagent.trajectory import Trajectory
 
@@ -59,7 +60,7 @@ def read_asking(builder: Builder, text: str, kind: str) -> None:
     prompt = read_prompt(text)
     if prompt is None:
         if kind == "system":
-            builder.system(text)
+            read_system(builder, text)
         else:
             read_user_text(builder, text)
         return

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from swiftagent.errors import RowError
-from swiftagent.formats.arguments import read_literal
+from swiftagent.formats.arguments import read_arguments, read_literal
 from swiftagent.formats.build import Builder
 from swiftagent.formats.dialect import as_schema
 from swiftagent.formats.react_canonical import canonical_steps
@@ -227,11 +227,20 @@ def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool)
 
 def _call(builder: Builder, action: str, body: str, trained: bool) -> None:
     name = action.strip("`*\"' ")
-    if name.lower() in _FINISH and name not in {tool.name for tool in builder.tools}:
-        builder.repairs.append("finish-action")
-        builder.answer(body.strip(), trained)
-        return
+    if name.lower() in _FINISH:
+        answer = _final_answer(body)
+        if answer or name not in {tool.name for tool in builder.tools}:
+            builder.repairs.append("finish-action")
+            builder.answer(answer or body.strip(), trained)
+            return
     builder.call(name, body.strip(), trained=trained)
+
+
+def _final_answer(body: str) -> str:
+    """ToolLLaMA: Finish {"return_type": "give_answer", "final_answer": ...}."""
+    value = read_arguments(body)[0] if '"final_answer"' in body else None
+    answer = value.get("final_answer") if isinstance(value, dict) else None
+    return answer if isinstance(answer, str) else ""
 
 
 def _text_action(builder: Builder, action: str, answer_follows: bool, trained: bool) -> None:
@@ -272,5 +281,7 @@ def read_user_text(builder: Builder, text: str) -> None:
     found = _LABEL.match("\n" + text)
     if found is not None and found.group(1).lower() == "observation":
         _observation(builder, text[found.end() - 1 :], False)
+    elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
+        builder.result(text)
     else:
         builder.question(text)

@@ -145,7 +145,7 @@ def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, 
     place = start
     while place < len(text) and text[place] in "[{ \t\r\n,":
         if text[place] in " \t\r\n,":
-            place += 1
+            place = _NEXT_ITEM.match(text, place).end()  # type: ignore[union-attr]
             continue
         try:
             value, place = decoder.raw_decode(text, place)
@@ -168,6 +168,10 @@ def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, 
     return place, tools, repairs
 
 
+# Between two tools: space, commas, and the number of the next one (`2. {...}`).
+_NEXT_ITEM = re.compile(r"[\s,]+(?:\d{1,3}[.、)]\s*(?=\{))?")
+
+
 def _is_tool(item: Any) -> bool:
     if not isinstance(item, dict):
         return False
@@ -176,6 +180,7 @@ def _is_tool(item: Any) -> bool:
     return named and any(key in inner for key in ("description", "parameters", "input_schema", "arguments", "required"))
 
 
+_ITEM_NUMBER = re.compile(r"\s*\b1[.、)]\Z")
 _BOILER = re.compile(
     r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more functions"
     r"|You have access to|Here is a list of"
@@ -186,7 +191,8 @@ _BOILER = re.compile(
 
 def _own_text(before: str) -> str:
     """The user's own system text above the part that announces the tools."""
-    return _BOILER.sub("", before.removeprefix("SYSTEM:").strip()).strip()
+    own = _BOILER.sub("", before.removeprefix("SYSTEM:").strip()).strip()
+    return "" if "<|startofthink|>" in own else _ITEM_NUMBER.sub("", own)  # how to write calls is another format's way
 
 
 def read_system(builder: Builder, text: str) -> None:

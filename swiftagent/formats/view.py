@@ -190,7 +190,7 @@ class View:
             self.brackets = looks_like_calls(text)
         if not self.tag and ("<" in text or "[T" in text):
             self.tag = next((tag for tag in _TAGS if tag in text), "")
-        if "\nAct:" in text and text.startswith("Think:"):
+        if ("\nAct:" in text and text.startswith("Think:")) or ("\n ACTION:" in text and text.startswith("THOUGHT:")):
             self.acts = True
 
 
@@ -202,7 +202,7 @@ def _may_call(text: str) -> bool:
         or ("<" in text and ("</think>" in text or any(tag in text for tag in _TAGS)))
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
         or ("[" in text and "[TOOL_CALLS]" in text)
-        or text.startswith("Think:")
+        or text.startswith(("Think:", "THOUGHT:"))
     )
 
 
