@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 AGENT_ROWS, CHAT_ROWS, AGENT_SAMPLE, CHAT_SAMPLE = 32_000, 100_000, 30_000, 60_000
 _WORDS = (
     "the a of to and in is it you that he was for on are with as his they be at one have this from or had by word but what "
-    "some we can out other were all there when up use your how said an each she which do their time if will way about many then them "
-    "write would like so these her long make thing see him two has look more day could go come did number sound no most people my "
+    "some we can out other were all there when up use your how said an each she which do their time if will way about many then them "  # noqa: E501
+    "write would like so these her long make thing see him two has look more day could go come did number sound no most people my "  # noqa: E501
     "over know water than call first who may down side been now find any new work part take get place made live"
 )
 WORDS = _WORDS.split()
@@ -35,7 +35,7 @@ REACT = (
     "Answer the following questions as best you can. You have access to the following APIs:\n{tools}\n\nUse the following format:"
     "\n\nThought: you should always think about what to do\nAction: the action to take, should be one of the above tools[{names}]"
     "\nAction Input: the input to the action\nObservation: the result of the action\n... (this Thought/Action/Action Input/"
-    "Observation can be repeated zero or more times)\nThought: I now know the final answer\nFinal Answer: the final answer to the "
+    "Observation can be repeated zero or more times)\nThought: I now know the final answer\nFinal Answer: the final answer to the "  # noqa: E501
     "original input question\nBegin!"
 )
 
