@@ -46,9 +46,16 @@ def ray_workers() -> list[int]:
     """Processes of this test's own cluster that are running a task of the mix."""
     found = [os.getpid()]
     for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in task.read_text().split()]
-    return [pid for pid in found if b"ray::_call" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        for task in _read(f"/proc/{parent}/task/{parent}/children").split():
+            found.append(int(task))
+    return [pid for pid in found if "ray::_call" in _read(f"/proc/{pid}/cmdline")]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:  # the process has just ended
+        return ""
 
 
 @pytest.mark.filterwarnings("ignore")
