@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,9 @@ def _point(args: argparse.Namespace, agent: float, general: float) -> dict[str, 
         words += ["--general", str(counts[1]), "--general-source", *args.general_source] if counts[1] else []
         _run(["mix", *words, "--val", "5%", "--max-rejects", "100%", "-o", str(mix), "-q"], folder)
     if not metrics.exists():
-        _run(["sft", args.config, f"data={mix}", f"runs={folder}", "name=run", *args.set], folder)
+        if not _is_trained(folder / "run"):
+            shutil.rmtree(folder / "run", ignore_errors=True)
+            _run(["sft", args.config, f"data={mix}", f"runs={folder}", "name=run", *args.set], folder)
         data = [word for file in args.data or () for word in ("--data", file)]
         told = _run(["eval", "run", "--runs", str(folder), *data, "--drop-trained", "--no-free", "--json"], folder)
         metrics.write_text(told, encoding="utf-8")
@@ -85,6 +88,13 @@ def _point(args: argparse.Namespace, agent: float, general: float) -> dict[str, 
         "general": counts[1],
         **{name: _found(scores, name) for name in (TOOL, FORGETTING)},
     }
+
+
+def _is_trained(run: Path) -> bool:
+    try:
+        return bool(json.loads((run / "run.json").read_text(encoding="utf-8")).get("exit_code") == 0)
+    except (OSError, ValueError):
+        return False
 
 
 def _run(words: list[str], folder: Path) -> str:
