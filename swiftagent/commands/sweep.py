@@ -79,7 +79,8 @@ def _point(args: argparse.Namespace, agent: float, general: float) -> dict[str, 
             shutil.rmtree(folder / "run", ignore_errors=True)
             _run(["sft", args.config, f"data={mix}", f"runs={folder}", "name=run", *args.set], folder)
         data = [word for file in args.data or () for word in ("--data", file)]
-        told = _run(["eval", "run", "--runs", str(folder), *data, "--drop-trained", "--no-free", "--json"], folder)
+        how = ["--drop-trained", "--no-free", "--step-tokens", "160", "--json"]
+        told = _run(["eval", "run", "--runs", str(folder), *data, *how], folder)
         metrics.write_text(told, encoding="utf-8")
     scores = json.loads(metrics.read_text(encoding="utf-8"))
     return {
