@@ -250,7 +250,7 @@ def serve_command(folder: str, subject: Subject, prepared: Prepared) -> dict[str
     if prepared.react:
         return {
             "engine": " ".join(words),
-            "openai_server": f"swiftagent serve --engine openai --base-url http://localhost:8000/v1 --model {folder}",
+            "openai_server": f"swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1 --model {folder}",
         }
     return {"engine": " ".join(words)}
 
