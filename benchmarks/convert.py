@@ -22,9 +22,9 @@ from typing import Any
 
 import orjson
 
-from swiftagent.convert import Ledger, read_trajectories
+from swiftagent.convert import Ledger, read_records
 from swiftagent.formats.sources import read_rows
-from swiftagent.jsonl import Row, encode, parse_json
+from swiftagent.jsonl import Row, encode, encode_texts, parse_json
 from swiftagent.record import to_record
 
 _PROMPT = (
@@ -93,7 +93,8 @@ def convert(lines: list[bytes]) -> int:
             value, repairs = parse_json(line)
             yield Row(value, f"rows.jsonl:{number}", repairs)
 
-    return sum(len(encode(to_record(trajectory))) for trajectory in read_trajectories(rows(), ledger=Ledger()))
+    found = read_records(rows(), ledger=Ledger())
+    return sum(len(encode_texts(row) if type(row) is dict else encode(to_record(row))) for row in found)
 
 
 def measure(lines: list[bytes], rounds: int) -> dict[str, float]:

@@ -9,14 +9,16 @@ from typing import Any
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats import FORMATS
-from swiftagent.formats.grouping import TurnsOfOne, group_rows, line_key
+from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
 from swiftagent.jsonl import BadRow, Row
 from swiftagent.ledger import Ledger
+from swiftagent.quick import Quick, quick_messages
+from swiftagent.record import Record
 from swiftagent.trajectory import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.wellformed import DEFAULT, Policy, check
 
-__all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
+__all__ = ["Ledger", "Policy", "read_records", "read_trajectories", "recognise"]
 
 Reject = Callable[[dict[str, Any]], None]
 
@@ -29,10 +31,51 @@ def read_trajectories(
     What cannot be used goes to `reject` as {"source", "code", "message", "row"}; `ledger` counts everything. One row is read
     at a time, but for formats of which several lines make one conversation. Raises ConfigError for an unknown format name.
     """
-    ledger = ledger or Ledger()
-    reader = _Reader(options, ledger, reject or _forget)
+    reader = _Reader(options, ledger or Ledger(), reject or _forget)
     for row in reader.grouped(rows):
         yield from reader.read(row)
+
+
+def read_records(
+    rows: Iterable[Row],
+    options: Policy = DEFAULT,
+    ledger: Ledger | None = None,
+    reject: Reject | None = None,
+    quickly: Callable[[Any], Quick | None] = quick_messages,
+) -> Iterator[Record | Trajectory]:
+    """As `read_trajectories`, but a row that can go the quick way comes as the finished record of the default prompt."""
+    ledger = ledger or Ledger()
+    reader = _Reader(options, ledger, reject or _forget)
+    groups = Grouping(ledger) if options.merge else None
+    may_be_quick = options.format == "auto" and not options.on and options.thinking == "keep"
+    for row in rows:
+        found = quickly(row.value) if may_be_quick and not row.repairs and not (groups and groups.waits) else None
+        if found is not None:
+            yield _counted_record(row, found, ledger, options)
+        elif groups is None:
+            ledger.rows_in += 1
+            yield from reader.read(row)
+        else:
+            for whole in groups.take(row):
+                yield from reader.read(whole)
+    for whole in groups.end() if groups else ():
+        yield from reader.read(whole)
+
+
+def _counted_record(row: Row, found: Quick, ledger: Ledger, policy: Policy) -> Record:
+    messages, form, repairs = found
+    ledger.rows_in += 1
+    ledger.rows_out += 1
+    ledger.formats[form] += 1
+    if repairs:
+        ledger.note(repairs, policy)
+    name = row.value.get("id", "")
+    return {
+        "messages": messages,
+        "channel": "agent" if form == "ms-agent" else "general",
+        "id": name if type(name) is str else "" if name is None else str(name),
+        "source": row.where,
+    }
 
 
 def recognise(row: Any) -> str:
@@ -105,13 +148,16 @@ class _Reader:
             self.fixed = (policy.format, _named(policy.format))
 
     def grouped(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows, those of a format of which several lines make one conversation put together."""
-        return group_rows(rows, self.ledger) if self.policy.merge else self._counted(rows)
-
-    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows, those of a format of which several lines make one conversation put together; each is counted in."""
+        if not self.policy.merge:
+            for row in rows:
+                self.ledger.rows_in += 1
+                yield row
+            return
+        groups = Grouping(self.ledger)
         for row in rows:
-            self.ledger.rows_in += 1
-            yield row
+            yield from groups.take(row)
+        yield from groups.end()
 
     def read(self, row: Row) -> Iterator[Trajectory]:
         if isinstance(row, BadRow):
@@ -208,10 +254,13 @@ def _renumber(event: Event, calls: int) -> Event:
 
 _FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")
 _FAILED_IF_FALSE = ("label", "success", "win", "is_success", "is_correct", "correct", "passed", "resolved", "reward")
+_FAILED_KEYS = frozenset(_FAILED_IF_ZERO + _FAILED_IF_FALSE)
 
 
 def is_marked_failed(row: dict[str, Any]) -> bool:
     """Whether a whole row is marked as a failed run: reward or weight 0, label or success false."""
+    if _FAILED_KEYS.isdisjoint(row):
+        return False
     for key in _FAILED_IF_ZERO:
         value = row.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:

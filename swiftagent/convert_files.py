@@ -11,11 +11,11 @@ from typing import IO, Any
 
 import msgspec
 
-from swiftagent.convert import Ledger, Policy, read_trajectories
+from swiftagent.convert import Ledger, Policy, read_records, read_trajectories
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.formats.sources import read_rows
 from swiftagent.formats.writers import Write, writer_of
-from swiftagent.jsonl import Row, encode, whole_file, write_json
+from swiftagent.jsonl import Row, encode, encode_texts, whole_file, write_json
 from swiftagent.prompts import PromptStyle
 from swiftagent.trajectory import Trajectory
 
@@ -79,8 +79,12 @@ def convert_files(job: Job, seen: Callable[[int], None] | None = None) -> dict[s
         out = _Output(files.enter_context(whole_file(job.output)), job.output)
         test = _Output(files.enter_context(whole_file(job.test_path)), job.test_path) if job.test_share else out
         rows = _counted(job, seen)
-        for trajectory in read_trajectories(rows, job.policy, ledger, lambda row: _write_reject(rejects, row)):
-            _put(write, _in_channel(trajectory, job.channel), test if _is_test(trajectory, job.test_share) else out, losses)
+        read = read_records if _writes_records(job) else read_trajectories
+        for found in read(rows, job.policy, ledger, lambda row: _write_reject(rejects, row)):
+            if isinstance(found, dict):
+                out.put_line(encode_texts({**found, "channel": job.channel} if job.channel else found))
+            else:
+                _put(write, _in_channel(found, job.channel), test if _is_test(found, job.test_share) else out, losses)
         out.end()
         if test is not out:
             test.end()
@@ -92,6 +96,11 @@ def convert_files(job: Job, seen: Callable[[int], None] | None = None) -> dict[s
         update_dataset_info(job.output, job.dataset_name, job.to)
     _refuse_too_many(job, ledger)
     return report
+
+
+def _writes_records(job: Job) -> bool:
+    """Whether rows are written as training records in the default prompt, which some can become without a trajectory."""
+    return (job.to, job.prompt, job.language, job.test_share) == ("react", "ms-agent", "auto", 0.0)
 
 
 def _put(write: Write, trajectory: Trajectory, out: _Output, losses: dict[str, int]) -> None:
@@ -136,10 +145,13 @@ class _Output:
         self.count = 0
 
     def put(self, row: Any) -> None:
+        self.put_line(encode(row))
+
+    def put_line(self, line: bytes) -> None:
         if self.array:
-            self.out.write((b",\n" if self.count else b"[\n") + encode(row))
+            self.out.write((b",\n" if self.count else b"[\n") + line)
         else:
-            self.out.write(encode(row) + b"\n")
+            self.out.write(line + b"\n")
         self.count += 1
 
     def end(self) -> None:

@@ -36,17 +36,19 @@ _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I
 # Quick looks at a text, so that most texts cost no more than them: where nothing is found nothing is to be hidden.
 _ANGLE = re.compile(r"<[|｜/a-zS]")
 _SQUARE = re.compile(r"\[[/A-Zgsc]")
-_PERHAPS_KEYWORD = re.compile(r"\n *[tTaAoOfF]")
-_FIRST_LETTERS = frozenset("tTaAoOfF")
+# A newline is looked for far quicker than `^` under re.M.
+_KEYWORD_BELOW = re.compile(r"\n *(?:thought|action|observation|final answer)", re.I)
+_KEYWORD_FIRST = re.compile(r" *(?:thought|action|observation|final answer)", re.I)
 _json = json.JSONEncoder(ensure_ascii=False).encode  # what json.dumps makes anew for each call
 
 
 def hide_control_tokens(text: str) -> str:
     """Make every control token of the table an ordinary text; `show_control_tokens` undoes it exactly."""
-    return _CONTROL.sub(_joined, text) if _perhaps_control(text) else text
+    return _CONTROL.sub(_joined, text) if may_hold_control_token(text) else text
 
 
-def _perhaps_control(text: str) -> bool:
+def may_hold_control_token(text: str) -> bool:
+    """A quick look: False is sure."""
     return (
         ("<" in text and _ANGLE.search(text) is not None)
         or ("[" in text and _SQUARE.search(text) is not None)
@@ -95,7 +97,7 @@ def has_control_token(text: str) -> bool:
 
 def indent_keywords(text: str) -> str:
     """Indent each line that starts with a ReAct keyword, so that it is no keyword; `dedent_keywords` undoes it exactly."""
-    if _PERHAPS_KEYWORD.search(text) or text.lstrip(" ")[:1] in _FIRST_LETTERS:
+    if _KEYWORD_FIRST.match(text) or _KEYWORD_BELOW.search(text):
         return _KEYWORD_LINE.sub(r"\1 ", text)
     return text
 
@@ -122,7 +124,7 @@ def json_text(value: Any) -> str:
     `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
     text = _json(value)
-    return _CONTROL.sub(_escaped_in_json, text) if _perhaps_control(text) else text
+    return _CONTROL.sub(_escaped_in_json, text) if may_hold_control_token(text) else text
 
 
 def parse_json_text(text: str) -> Any:

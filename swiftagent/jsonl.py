@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
+import orjson
 
 from swiftagent.errors import RowError, SetupError, at
 
 decode = msgspec.json.Decoder().decode  # keeps integers beyond 2^64 exact, which orjson turns into floats
 encode = msgspec.json.Encoder().encode
+encode_texts = orjson.dumps  # of values without numbers: the bytes that `encode` gives, in half the time
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -16,15 +16,24 @@ from typing import IO, Any
 import msgspec
 import xxhash
 
-from swiftagent.convert import Ledger, Policy, read_trajectories
-from swiftagent.jsonl import Row, encode
+from swiftagent.convert import Ledger, Policy, read_records, read_trajectories
+from swiftagent.jsonl import Row, encode, encode_texts
 from swiftagent.mix_augment import augmented
 from swiftagent.mix_measure import size_of
 from swiftagent.mix_note import Note, needs_notes, note_of
 from swiftagent.mix_recipe import Recipe, Source
 from swiftagent.mix_restraint import restraint_rows
-from swiftagent.mix_rules import fill_in, left_out, too_long_or_short, train_only
+from swiftagent.mix_rules import (
+    DEFAULT_SYSTEM,
+    fill_in,
+    left_out,
+    may_name_another,
+    rules_need_trajectory,
+    too_long_or_short,
+    train_only,
+)
 from swiftagent.mix_scan import Place, SourceFile, read_places
+from swiftagent.quick import Quick, quick_messages
 from swiftagent.record import to_record
 from swiftagent.trajectory import Trajectory
 
@@ -99,9 +108,28 @@ class _Conversion:
 
     def run(self) -> Done:
         options = Policy(format=self.task.source.format, merge=False)
-        for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
-            self._take(trajectory)
+        if self.noting or rules_need_trajectory(self.task.recipe, self.task.source):
+            for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
+                self._take(trajectory)
+            return self._done()
+        for found in read_records(self._rows(), options, self.ledger, self._rejected, self._quickly):
+            if isinstance(found, dict):
+                found["channel"] = self.task.source.channel
+                self._write(found, self.row)
+            else:
+                self._take(found)
+        return self._done()
+
+    def _done(self) -> Done:
         return Done(self.spool, bytes(self.cards), self.notes, self.left, {**self.ledger.as_dict(), "made": dict(self.made)})
+
+    def _quickly(self, value: Any) -> Quick | None:
+        """The messages of a row that the recipe can have nothing against."""
+        leaves_out = "other-assistant" in self.task.source.leave_out
+        if leaves_out and may_name_another(self.raw):
+            return None
+        found = quick_messages(value)
+        return None if found is None or (leaves_out and found[0][0]["content"] == DEFAULT_SYSTEM) else found
 
     def _rows(self) -> Iterator[Row]:
         for number, (raw, row) in enumerate(read_places(self.task.file, self.task.places)):
@@ -130,7 +158,7 @@ class _Conversion:
 
     def _write(self, record: dict[str, Any], row: int) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
-        messages = encode(record["messages"])
+        messages = encode_texts(record["messages"])
         line = b'{"messages":' + messages + b',"channel":' + encode(record["channel"]) + b',"id":' + encode(record["id"])
         line += b',"source":' + encode(record["source"]) + b"}\n"
         size = size_of(record["messages"])

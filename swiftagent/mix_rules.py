@@ -9,7 +9,7 @@ import msgspec
 
 from swiftagent.jsonl import Row
 from swiftagent.mix_measure import Size
-from swiftagent.mix_recipe import Filter, Source
+from swiftagent.mix_recipe import Filter, Recipe, Source
 from swiftagent.react import language_of
 from swiftagent.trajectory import Answer, Call, Event, Question, System, Thought, Trajectory
 
@@ -63,10 +63,26 @@ def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, T
     """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
     if "other-assistant" in source.leave_out:
         trajectory = _without_default_system(trajectory)
-        low = raw.lower()  # a quick look: what is not in the bytes is in no text
-        if any(word in low for word in _OTHER_ASSISTANT_RAW) and _speaks_as_another(trajectory):
+        if may_name_another(raw) and _speaks_as_another(trajectory):
             return "other-assistant", trajectory
     return (_filtered(trajectory, source.filter) if source.filter != _NO_FILTER else ""), trajectory
+
+
+def may_name_another(raw: bytes) -> bool:
+    """A quick look: what is not in the bytes of a row is in none of its texts."""
+    low = raw.lower()
+    return any([word in low for word in _OTHER_ASSISTANT_RAW])
+
+
+def rules_need_trajectory(recipe: Recipe, source: Source) -> bool:
+    """Whether more is asked of a row than what its record and its bytes tell."""
+    return bool(
+        recipe.augment
+        or recipe.no_call
+        or (recipe.prompt, recipe.language) != ("ms-agent", "auto")
+        or source.train != "all"
+        or source.filter != _NO_FILTER
+    )
 
 
 _NO_FILTER = Filter()

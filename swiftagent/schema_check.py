@@ -35,41 +35,38 @@ _UNTYPED = frozenset(("description", "title", "default", "examples", "example"))
 _CACHED = 2048
 
 
-class _Checker(NamedTuple):
+class Checker(NamedTuple):
     required: tuple[str, ...]
     known: frozenset[str] | None  # argument names; None where the schema allows others
     validator: Any  # of jsonschema-rs; None where names say everything
     broken: str  # why the schema itself cannot be used, or ""
 
 
-_by_tools: OrderedDict[int, tuple[tuple[Tool, ...], dict[str, _Checker | None]]] = OrderedDict()
-_by_schema: OrderedDict[bytes, _Checker] = OrderedDict()
+_by_tool: dict[int, tuple[Tool, Checker | None]] = {}  # by identity: readers give rows of one tool the same object
+_MOST_TOOLS = 16384
+_by_schema: OrderedDict[bytes, Checker] = OrderedDict()
 
 
 def faults_of(call: Call, tools: tuple[Tool, ...]) -> tuple[Fault, ...] | list[Fault]:
     """Every fault of one call; empty where it fits. Tools without a schema fit everything."""
-    kept = _by_tools.get(id(tools))
-    if kept is None or kept[0] is not tools:
-        kept = (tools, {tool.name: _checker_of(tool) for tool in tools})
-        _by_tools[id(tools)] = kept
-        if len(_by_tools) > 256:
-            _by_tools.popitem(last=False)
-    checkers = kept[1]
-    if call.tool not in checkers:
-        names = ", ".join(list(checkers)[:8])
-        return [("undeclared-tool", f"the call names {call.tool!r}; declared are {names}{', ...' if len(checkers) > 8 else ''}")]
-    checker = checkers[call.tool]
-    if checker is None:
-        return _NO_FAULTS
-    arguments = call.arguments
+    tool = next((tool for tool in tools if tool.name == call.tool), None)
+    if tool is None:
+        names = ", ".join(tool.name for tool in tools[:8])
+        return [("undeclared-tool", f"the call names {call.tool!r}; declared are {names}{', ...' if len(tools) > 8 else ''}")]
+    checker = checker_of(tool)
+    return _NO_FAULTS if checker is None else faults_of_arguments(call.tool, call.arguments, checker)
+
+
+def faults_of_arguments(tool: str, arguments: Any, checker: Checker) -> tuple[Fault, ...] | list[Fault]:
+    """Every fault of the arguments of one call."""
     if type(arguments) is not dict:
-        return [("wrong-type", f"{call.tool}: arguments are a {type(arguments).__name__}, not an object")]
+        return [("wrong-type", f"{tool}: arguments are a {type(arguments).__name__}, not an object")]
     if checker.broken:
-        return [("bad-schema", f"{call.tool}: the schema is itself wrong: {checker.broken}")]
-    return _faults(call.tool, arguments, checker)
+        return [("bad-schema", f"{tool}: the schema is itself wrong: {checker.broken}")]
+    return _faults(tool, arguments, checker)
 
 
-def _faults(tool: str, arguments: dict[str, Any], checker: _Checker) -> tuple[Fault, ...] | list[Fault]:
+def _faults(tool: str, arguments: dict[str, Any], checker: Checker) -> tuple[Fault, ...] | list[Fault]:
     faults: list[Fault] = []
     for name in checker.required:
         if name not in arguments:
@@ -88,7 +85,7 @@ def _is_valid(validator: Any, arguments: dict[str, Any]) -> bool:
         return True
 
 
-def _validator_faults(tool: str, arguments: dict[str, Any], checker: _Checker, told: set[str]) -> list[Fault]:
+def _validator_faults(tool: str, arguments: dict[str, Any], checker: Checker, told: set[str]) -> list[Fault]:
     faults = []
     for error in checker.validator.iter_errors(arguments):
         keyword = _keyword(error)
@@ -106,7 +103,19 @@ def _keyword(error: Any) -> str:
     return next((part for part in reversed(path) if not part.isdigit()), "")
 
 
-def _checker_of(tool: Tool) -> _Checker | None:
+def checker_of(tool: Tool) -> Checker | None:
+    """What the arguments of this tool are held to; None where it has no schema."""
+    known = _by_tool.get(id(tool))
+    if known is not None and known[0] is tool:
+        return known[1]
+    checker = _compiled(tool)
+    if len(_by_tool) >= _MOST_TOOLS:
+        _by_tool.clear()
+    _by_tool[id(tool)] = (tool, checker)
+    return checker
+
+
+def _compiled(tool: Tool) -> Checker | None:
     schema = tool.parameters
     if not schema:
         return None
@@ -120,7 +129,7 @@ def _checker_of(tool: Tool) -> _Checker | None:
     return checker
 
 
-def _compile(schema: dict[str, Any]) -> _Checker:
+def _compile(schema: dict[str, Any]) -> Checker:
     properties = schema.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     required = schema.get("required")
@@ -128,12 +137,12 @@ def _compile(schema: dict[str, Any]) -> _Checker:
     closed = not any(key in schema for key in _OPEN) or schema.get("additionalProperties") is False
     known = frozenset(properties) if closed and ("properties" in schema or schema.get("additionalProperties") is False) else None
     if not any(_says_more(value) for value in properties.values()) and not any(key in schema for key in _OPEN):
-        return _Checker(names, known, None, "")
+        return Checker(names, known, None, "")
     build = _validator()
     try:
-        return _Checker(names, known, build(schema), "")
+        return Checker(names, known, build(schema), "")
     except ValueError as error:  # jsonschema-rs names a wrong schema or a $ref that leads nowhere
-        return _Checker(names, known, None, str(error).splitlines()[0][:120])
+        return Checker(names, known, None, str(error).splitlines()[0][:120])
 
 
 def _says_more(value: Any) -> bool:

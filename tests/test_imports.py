@@ -17,7 +17,7 @@ LAYERS = [
     {"backend", "console", "demo", "evaluate"},
     {"convert", "mix", "mask", "inspect_html", "loop", "score", "checks", "export_templates", "statistics", "overlap", "report"},
     {"react", "react_read", "prompts", "wellformed", "order", "schema_check", "record", "jsonl", "config", "tools", "formats"}
-    | {"gate", "metrics", "values", "schema", "ledger", "trainer", "training", "foreign"},
+    | {"gate", "metrics", "values", "schema", "ledger", "quick", "trainer", "training", "foreign"},
     {"trajectory", "escape", "shipped"},
     {"errors"},
 ]

@@ -15,10 +15,10 @@ Repairs = tuple[str, ...]
 _CLOSER = {"{": "}", "[": "]"}
 _LONGEST_MENDED = 200_000  # what a library that mends JSON may take seconds over is not given to it
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-_PYTHON_WORD = re.compile(r"'[^']*'|\b(?:True|False|None)\b")  # strings are passed over as they are
+_PYTHON_WORD = re.compile(r"'[^']*'|True|False|None")  # texts are passed over as they are
 _JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _SINGLE_QUOTED = re.compile(r"(?<=[\s{\[,:(])'(.*?)'(?=\s*(?:[:}\]]|,\s*['\d\[{\]}\"TFN-]|,\s*\Z))", re.S)
-_PYTHON_WORD = re.compile(r"(?<=[\s\[,:])(?:True|False|None)(?=\s*[,}\]])")
+_WORD_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:True|False|None)\b', re.S)
 _FENCE = re.compile(r"^```[\w-]*\n?(.*?)\n?```$", re.S)
 
 
@@ -42,7 +42,7 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
             text = fenced.group(1).strip()
     if text[1:2] == "'" and '"' not in text and "\\" not in text:  # a Python literal, far quicker so than by its own parser
         try:
-            return decode(text.replace("'", '"')), ("python-repr",)
+            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
         except (ValueError, UnicodeError):
             return _read_other(text)
     try:
@@ -63,7 +63,7 @@ def read_literal(text: str) -> tuple[Any, Repairs]:
             pass
     if "'" in text and '"' not in text and "\\" not in text:
         try:
-            return decode(_PYTHON_WORD.sub(_json_word, text).replace("'", '"')), ("python-repr",)
+            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
         except (ValueError, UnicodeError):
             pass
     if '"' in text and "," in text:  # Python allows a trailing comma too, but it is JSON's fault that is to be named
@@ -77,9 +77,14 @@ def read_literal(text: str) -> tuple[Any, Repairs]:
         return _mend(text)
 
 
+def _with_json_words(text: str) -> str:
+    """A Python literal in which texts stand in single quotes, with true, false and null for Python's words outside of them."""
+    return _PYTHON_WORD.sub(_json_word, text) if "True" in text or "False" in text or "None" in text else text
+
+
 def _json_word(found: re.Match[str]) -> str:
     word = found.group()
-    return word if word[0] == "'" else _JSON_WORDS[word]
+    return word if word[0] in "'\"" else _JSON_WORDS[word]
 
 
 def _unwrap(value: Any, text: str) -> tuple[Any, Repairs]:
@@ -163,9 +168,7 @@ def _in_double_quotes(text: str) -> str:
         inner = found.group(1).replace("\\'", "'").replace('\\"', '"').replace('"', '\\"')
         return f'"{inner}"'
 
-    words = {"True": "true", "False": "false", "None": "null"}
-    texts = _SINGLE_QUOTED.sub(requoted, text)
-    return _PYTHON_WORD.sub(lambda found: words[found.group()], texts)
+    return _WORD_OR_TEXT.sub(_json_word, _SINGLE_QUOTED.sub(requoted, text))
 
 
 def _mend_by_library(text: str) -> tuple[Any, Repairs]:

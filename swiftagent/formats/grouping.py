@@ -7,7 +7,7 @@ an id and a turn number, which may lie anywhere in any of the inputs and are put
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from swiftagent.formats import api_bank, claude_code
@@ -16,6 +16,7 @@ from swiftagent.ledger import Ledger
 
 _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (api_bank.line_key, claude_code.line_key)
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
+_TURN_KEYS = frozenset(_TURNS)
 _IDS = (
     "conversation_id",
     "conv_id",
@@ -34,33 +35,48 @@ class TurnsOfOne(list[Any]):
     """Raw rows of one conversation in the order of their turns; each is read by its own format, then they are joined."""
 
 
-def group_rows(rows: Iterable[Row], ledger: Ledger) -> Iterator[Row]:
-    """Count every row in and yield it; several lines that are one conversation become one row, counted as merged."""
-    lines: list[Row] = []
-    key: Hashable = None
-    scattered = _Scattered()
-    for row in rows:
-        ledger.rows_in += 1
-        if lines and _file(row) != _file(lines[0]):
-            yield _joined(lines, ledger)
-            lines, key = [], None
+class Grouping:
+    """Rows in the order in which they come; several lines that are one conversation become one row, counted as merged."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lines: list[Row] = []  # of a transcript that may go on
+        self._key: Hashable = None
+        self._scattered = _Scattered()
+
+    @property
+    def waits(self) -> bool:
+        """Whether lines of a transcript wait for their end."""
+        return bool(self._lines)
+
+    def take(self, row: Row) -> list[Row]:
+        """The rows that are whole now, of which this may be one."""
+        self._ledger.rows_in += 1
+        whole: list[Row] = []
+        if self._lines and _file(row) != _file(self._lines[0]):
+            whole.append(self._joined_lines())
         if isinstance(row, BadRow):
-            yield row
-            continue
+            return [*whole, row]
         found = line_key(row.value)
         if found is not None:
-            if lines and found is not True and key is not True and found != key:
-                yield _joined(lines, ledger)
-                lines = []
-            lines.append(row)
-            key = found if found is not True or key is None else key
-        elif scattered.takes(row):
-            continue
-        else:
-            yield row
-    if lines:
-        yield _joined(lines, ledger)
-    yield from scattered.joined(ledger)
+            if self._lines and found is not True and self._key is not True and found != self._key:
+                whole.append(self._joined_lines())
+            self._lines.append(row)
+            self._key = found if found is not True or self._key is None else self._key
+        elif not self._scattered.takes(row):
+            whole.append(row)
+        return whole
+
+    def end(self) -> Iterator[Row]:
+        """What still waits when all rows were taken."""
+        if self._lines:
+            yield self._joined_lines()
+        yield from self._scattered.joined(self._ledger)
+
+    def _joined_lines(self) -> Row:
+        lines, self._lines, self._key = self._lines, [], None
+        self._ledger.merged += len(lines) - 1
+        return Row([line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs))
 
 
 def line_key(value: Any) -> Hashable | None:
@@ -78,14 +94,9 @@ def _file(row: Row) -> str:
     return row.where.rpartition(":")[0]
 
 
-def _joined(lines: list[Row], ledger: Ledger) -> Row:
-    ledger.merged += len(lines) - 1
-    return Row([line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs))
-
-
 def turn_of(value: Any) -> tuple[str, int] | None:
     """(id, turn) of a row that is one turn of a conversation told in several rows."""
-    if type(value) is not dict:
+    if type(value) is not dict or _TURN_KEYS.isdisjoint(value):
         return None
     for name in _TURNS:
         if name in value:

@@ -34,7 +34,7 @@ _LABELS = {
     if spelling.lower() == word
 }
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
-_FINISH = frozenset(("finish", "final_answer", "answer"))
+FINISH = frozenset(("finish", "final_answer", "answer"))
 _HEAD = re.compile(
     r"(?:have|has|with) access to the following (?:APIs|tools|functions)[^\n]*\n"
     r"|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
@@ -107,7 +107,7 @@ def _names(text: str) -> list[str]:
 
 def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool, ...]:
     tools: dict[str, Tool] = {}
-    each = [_tool_of_line(line) for line in block.split("\n") if line and not line.isspace()]
+    each = [tool_of_line(line) for line in block.split("\n") if line and not line.isspace()]
     if each and None not in each:
         for tool in each:
             if tool is not None:
@@ -133,7 +133,7 @@ def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool,
 
 
 @lru_cache(maxsize=16384)
-def _tool_of_line(line: str) -> Tool | None:
+def tool_of_line(line: str) -> Tool | None:
     """The tool of `1. name: about Parameters: [...]`; None for any line that is not just that. Rows share their tools."""
     found = _PARAMETERS.search(line)
     if found is None or line[found.end() : found.end() + 1] not in ("[", "{"):
@@ -177,7 +177,7 @@ def _about(block: str, name: str) -> str:
 def read_react_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
     """Add the events of one assistant text. Text with no label is a plain answer."""
     steps = canonical_steps(text)
-    if steps is None or any(step.tool is not None and step.tool.lower() in _FINISH for step in steps):
+    if steps is None or any(step.tool is not None and step.tool.lower() in FINISH for step in steps):
         _read_labels(builder, text, calls_follow, trained)
         return
     for step in steps:
@@ -227,7 +227,7 @@ def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool)
 
 def _call(builder: Builder, action: str, body: str, trained: bool) -> None:
     name = action.strip("`*\"' ")
-    if name.lower() in _FINISH:
+    if name.lower() in FINISH:
         answer = _final_answer(body)
         if answer or name not in {tool.name for tool in builder.tools}:
             builder.repairs.append("finish-action")
@@ -253,7 +253,7 @@ def _text_action(builder: Builder, action: str, answer_follows: bool, trained: b
         name, argument = name.strip("`*\"' "), argument.strip()
         if not name or name.lower() in ("none", "n/a") or (answer_follows and not argument):
             return
-    if name.lower() in _FINISH:
+    if name.lower() in FINISH:
         builder.repairs.append("finish-action")
         builder.answer(argument, trained)
         return
