@@ -139,6 +139,8 @@ class OpenAIEngine:
 
     def _refuse(self, reply: httpx.Response) -> None:
         told = _told(reply)
+        if reply.status_code == 500 and self.way == "completions-ids" and "valid string" in told:
+            raise Refused(told)  # llama-cpp-python's way of saying that it takes no ids
         if (
             reply.status_code in (400, 404, 405, 415, 422, 501)
             and "does not exist" not in told

@@ -11,7 +11,9 @@ swiftagent export push folder OWNER/NAME --hub hf     to ModelScope or Hugging F
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.target not in ("vllm", "push") and args.output is None:
         raise ConfigError(f"export {args.target}: say where to write with -o")
-    facts = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}[args.target](
-        args
-    )
+    targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
+    with contextlib.redirect_stdout(sys.stderr):  # deepspeed and the hubs' clients print there
+        facts = targets[args.target](args)
     if args.json:
         print(json.dumps(facts, ensure_ascii=False))
     else:

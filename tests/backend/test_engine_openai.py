@@ -32,6 +32,7 @@ class OneServer(http.server.ThreadingHTTPServer):
     script: list[Any]
     seen: list[tuple[str, dict[str, Any]]]
     refuses: tuple[str, ...] = ()
+    refusal: tuple[int, str] = (400, "no {} here")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -45,7 +46,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         told = {"/completions": not chat, "ids": isinstance(body.get("prompt"), list), "partial": continued}
         refused = next((name for name in self.server.refuses if told.get(name)), None)
         if refused:
-            self.reply(400, json.dumps({"error": {"message": f"no {refused} here"}}).encode())
+            status, text = self.server.refusal
+            self.reply(status, json.dumps({"error": {"message": text.format(refused)}}).encode())
             return
         written = self.server.script.pop(0)
         lines = (
@@ -110,11 +112,11 @@ def test_results_are_user_messages_where_nothing_else_is_taken_and_it_is_said_on
 
 
 @pytest.mark.needs_swift
-@pytest.mark.parametrize("refuses, kind", [((), list), (("ids",), str)])
+@pytest.mark.parametrize("refuses, status, kind", [((), 400, list), (("ids",), 400, str), (("ids",), 500, str)])
 def test_with_a_tokenizer_the_prompt_is_that_of_training(
-    server: OneServer, tiny_model: Any, refuses: tuple[str, ...], kind: type
+    server: OneServer, tiny_model: Any, refuses: tuple[str, ...], status: int, kind: type
 ):
-    server.refuses = refuses
+    server.refuses, server.refusal = refuses, (status, "no {}: Input should be a valid string")  # 500: llama-cpp-python
     url = f"http://127.0.0.1:{server.server_port}/v1"
     engine = load_engine("m", None, "qwen2_5", "openai", server=Server(url, tokenizer=str(tiny_model)), model_type="qwen2")
     turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?")
