@@ -8,6 +8,7 @@ taking one away, so every text comes back as it was. One table for all models, s
 from __future__ import annotations
 
 import json
+import json.encoder
 import re
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +40,19 @@ _SQUARE = re.compile(r"\[[/A-Zgsc]")
 # A newline is looked for far quicker than `^` under re.M.
 _KEYWORD_BELOW = re.compile(r"\n *(?:thought|action|observation|final answer)", re.I)
 _KEYWORD_FIRST = re.compile(r" *(?:thought|action|observation|final answer)", re.I)
-_json = json.JSONEncoder(ensure_ascii=False).encode  # what json.dumps makes anew for each call
+
+
+def _json_writer() -> Callable[[Any], str]:
+    """`json.dumps(ensure_ascii=False)`, without making a C encoder for each value, which costs more than its use."""
+    plain = json.JSONEncoder(ensure_ascii=False)
+    make = getattr(json.encoder, "c_make_encoder", None)  # None in a Python that has no C modules
+    if make is None:
+        return plain.encode
+    chunks = make(None, plain.default, json.encoder.encode_basestring, None, ": ", ", ", False, False, True)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_json = _json_writer()
 
 
 def hide_control_tokens(text: str) -> str:

@@ -6,8 +6,7 @@ Everything that it writes goes to a log, line by line, so that an evaluation tha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ import msgspec
 
 from swiftagent import jsonl
 from swiftagent.errors import SetupError
-from swiftagent.loop import REACT, Grammar, Limits
-from swiftagent.loop_drive import Runtime, answer
+from swiftagent.evaluate_drive import Job, Pen, finish_all
+from swiftagent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
 from swiftagent.loop_native import Native
-from swiftagent.react_read import step_end
 from swiftagent.score import Attempt, Predicted, Step
 from swiftagent.score_reading import predicted_from_step, predicted_from_text
 from swiftagent.score_runs import Replay, Task
-from swiftagent.tools import Toolbox
-from swiftagent.trajectory import Call, Event, Observation, Question, Tool, Trajectory
+from swiftagent.tools import ToolResult
+from swiftagent.trajectory import Call, Event, Observation, Question, Trajectory
 
 Done = Callable[[], None]
 
@@ -115,6 +113,7 @@ class Writer:
     ) -> None:
         self.name = name
         self.engine = engine
+        self.pen = Pen(engine)
         self.log = log
         self.grammar = grammar
         self.step_tokens = step_tokens
@@ -131,25 +130,28 @@ class Writer:
 
     def likelihoods(self, answers: Sequence[Step], done: Done) -> None:
         """The bits of held-out answers, where the engine holds the model itself."""
-        self._all("likelihood", [(step.id, partial(self._likelihood, step)) for step in answers], done)
-
-    def _all(self, kind: str, work: list[tuple[str, Callable[[], Entry]]], done: Done) -> None:
-        before = self.log.of(self.name, kind)
-        todo = [job for name, job in work if name not in before]
-        for _ in range(len(work) - len(todo)):
+        before = self.log.of(self.name, "likelihood")
+        for step in answers:
+            if step.id not in before:
+                self.log.add(self._likelihood(step))
             done()
-        with ThreadPoolExecutor(self.workers) as pool:
-            for entry in pool.map(lambda job: job(), todo) if self.workers > 1 else (job() for job in todo):
-                self.log.add(entry)
-                done()
 
-    def _step(self, step: Step) -> Entry:
+    def _all(self, kind: str, work: list[tuple[str, Callable[[], Job[Entry]]]], done: Done) -> None:
+        before = self.log.of(self.name, kind)
+        for name, _ in work:
+            if name in before:
+                done()
+        for entry in finish_all([job for name, job in work if name not in before], self.pen, self.workers):
+            self.log.add(entry)
+            done()
+
+    def _step(self, step: Step) -> Job[Entry]:
         texts: list[str] = []
         attempts: list[Attempt] = []
         readable, invented = True, False
         context: tuple[Event, ...] = step.context
         while True:
-            found = self._predict(Trajectory(context, step.tools))
+            found = yield from self._predict(Trajectory(context, step.tools))
             texts.append(found.text)
             attempts += found.calls
             readable, invented = readable and found.readable, invented or found.invented_observation
@@ -160,36 +162,18 @@ class Writer:
         answered = None if attempts else found.answer
         return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
 
-    def _predict(self, conversation: Trajectory) -> Predicted:
+    def _predict(self, conversation: Trajectory) -> Job[Predicted]:
         stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
-        text = ""
-        pieces = self.engine.generate(
-            self.grammar.messages(conversation),
-            stop=(stop,) if stop else (),
-            max_tokens=self.step_tokens,
-            temperature=0.0,
-            tools=self.grammar.declared(conversation),
-        )
-        try:
-            for piece in pieces:
-                text += piece
-                if stop and (":" in piece or "：" in piece) and step_end(text) is not None:
-                    break
-        finally:
-            pieces.close()
+        messages = self.grammar.messages(conversation)
+        written = yield Generate(messages, stop, self.step_tokens, 0.0, self.grammar.declared(conversation))
         if isinstance(self.grammar, Native):
-            return predicted_from_step(self.grammar.read(text), text)
-        return predicted_from_text(text, agentic=conversation.is_agentic)
+            return predicted_from_step(self.grammar.read(written.text), written.text)
+        return predicted_from_text(written.text, agentic=conversation.is_agentic)
 
-    def _run(self, task: Task) -> Entry:
+    def _run(self, task: Task) -> Job[Entry]:
         replay = Replay(task)
-
-        def answer_call(call: Call, _: Tool | None) -> str:
-            return replay.result(Attempt(call.tool, call.arguments))
-
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
-        runtime = Runtime(self.engine, Toolbox([]), answer_call)
-        turn = answer(runtime, Trajectory(task.before, task.tools), task.question, limits, self.grammar)
+        turn = yield from _replayed(run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar), replay)
         made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
         text = transcript(turn.events)
         return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
@@ -200,6 +184,23 @@ class Writer:
         text = step.answer or ""
         bits = answer_bits(self.engine, self.grammar.messages(Trajectory(step.context, step.tools)), text)
         return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
+
+
+def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn]:
+    """A turn of the loop whose tools are gold's recorded results."""
+    reply: Reply = None
+    try:
+        while True:
+            match turn.send(reply):
+                case Generate() as request:
+                    reply = yield request
+                case RunTool(call=call):
+                    reply = ToolResult(replay.result(Attempt(call.tool, call.arguments)))
+                case _:
+                    reply = None
+    except StopIteration as done:
+        result: Turn = done.value
+        return result
 
 
 def _with_result(context: tuple[Event, ...], step: Step, attempts: list[Attempt]) -> tuple[Event, ...]:

@@ -13,7 +13,7 @@ _COUNTS = ("rows_in", "rows_out", "rejected", "split", "merged", "trimmed")
 class Ledger:
     """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training."""
 
-    __slots__ = (*_COUNTS, "formats", "reasons", "repairs", "kept", "masked")
+    __slots__ = (*_COUNTS, "formats", "reasons", "repairs", "kept", "masked", "_policy", "_counters")
 
     def __init__(self) -> None:
         self.rows_in = self.rows_out = self.rejected = self.split = self.merged = self.trimmed = 0
@@ -22,12 +22,20 @@ class Ledger:
         self.repairs: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.masked: Counter[str] = Counter()
+        self._policy: Policy | None = None  # the last one, and where it counts each code
+        self._counters: dict[str, Counter[str]] = {}
 
     def note(self, codes: tuple[str, ...], policy: Policy) -> None:
         """Count what a row needed, by what the policy did about it."""
+        if policy is not self._policy:
+            self._policy, self._counters = policy, {}
         for code in codes:
-            action = policy.action(code) if code in CODES else "repair"
-            (self.kept if action == "keep" else self.masked if action == "mask" else self.repairs)[code] += 1
+            counter = self._counters.get(code)
+            if counter is None:
+                action = policy.action(code) if code in CODES else "repair"
+                counter = self.kept if action == "keep" else self.masked if action == "mask" else self.repairs
+                self._counters[code] = counter
+            counter[code] += 1
 
     def add(self, other: dict[str, Any]) -> None:
         """Add the counts of another ledger's `as_dict`."""

@@ -20,10 +20,18 @@ class Size(NamedTuple):
 
 def size_of(messages: list[dict[str, Any]]) -> Size:
     """The size of a record's messages; a message is trained where it has no `loss`."""
-    learnt = "".join([message["content"] for message in messages if "loss" not in message])
-    given = "".join([message["content"] for message in messages if "loss" in message])
+    said: list[str] = []
+    read: list[str] = []
+    around = 0
+    for message in messages:
+        if "loss" not in message:
+            said.append(message["content"])
+            continue
+        read.append(message["content"])
+        if message["role"] != "assistant":
+            around += _MESSAGE_TOKENS
+    learnt, given = "".join(said), "".join(read)
     trained = tokens_in(learnt, len(learnt))
-    around = _MESSAGE_TOKENS * sum(message["role"] != "assistant" for message in messages)
     return Size(len(learnt) + len(given), trained + tokens_in(given, len(given)) + around, trained)
 
 

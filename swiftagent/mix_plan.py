@@ -19,7 +19,7 @@ from swiftagent.mix_recipe import Recipe, Source
 from swiftagent.mix_sample import seed_of, shares
 from swiftagent.mix_scan import (
     Piece,
-    Place,
+    Places,
     Scanned,
     SourceFile,
     as_lines,
@@ -69,20 +69,22 @@ class Candidates:
         self.lines.extend(array("I", (line + first_line for line in array("I", found.lines))))
 
     def sort(self) -> None:
-        order = array("I", sorted(range(len(self)), key=lambda i: (self.keys[i], self.files[i], self.offsets[i])))
-        self.keys = array("Q", (self.keys[i] for i in order))
-        self.files = array("H", (self.files[i] for i in order))
-        self.offsets = array("Q", (self.offsets[i] for i in order))
-        self.lines = array("I", (self.lines[i] for i in order))
+        # Rows were added by file and offset, and the sort is stable: rows of one key stay in that order.
+        order = array("I", sorted(range(len(self)), key=self.keys.__getitem__))
+        self.keys = array("Q", map(self.keys.__getitem__, order))
+        self.files = array("H", map(self.files.__getitem__, order))
+        self.offsets = array("Q", map(self.offsets.__getitem__, order))
+        self.lines = array("I", map(self.lines.__getitem__, order))
 
-    def places(self, first: int, last: int) -> Iterator[tuple[int, list[int], list[Place]]]:
+    def places(self, first: int, last: int) -> Iterator[tuple[int, list[int], Places]]:
         """(file, ranks, places) of the candidates ranked first to last, each file's in order of offset."""
         by_file: dict[int, list[int]] = {}
         for rank in range(first, last):
             by_file.setdefault(self.files[rank], []).append(rank)
         for file, ranks in sorted(by_file.items()):
             ranks.sort(key=self.offsets.__getitem__)
-            yield file, ranks, [Place(self.offsets[rank], self.lines[rank]) for rank in ranks]
+            offsets, lines = map(self.offsets.__getitem__, ranks), map(self.lines.__getitem__, ranks)
+            yield file, ranks, Places(array("Q", offsets), array("I", lines))
 
 
 class Plan(msgspec.Struct):

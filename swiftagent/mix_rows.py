@@ -32,7 +32,7 @@ from swiftagent.mix_rules import (
     too_long_or_short,
     train_only,
 )
-from swiftagent.mix_scan import Place, SourceFile, read_places
+from swiftagent.mix_scan import Places, SourceFile, read_places
 from swiftagent.quick import Quick, quick_messages
 from swiftagent.record import to_record
 from swiftagent.trajectory import Trajectory
@@ -48,7 +48,7 @@ class Task(msgspec.Struct):
     file: SourceFile
     source: Source
     recipe: Recipe
-    places: list[Place]
+    places: Places
     spool: str  # the folder that spool files go to
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import msgspec
 
@@ -61,11 +62,14 @@ class Scanned(msgspec.Struct):
     lines: bytes
 
 
-class Place(msgspec.Struct):
-    """Where a raw row begins, and on which line."""
+class Places(NamedTuple):
+    """Where raw rows begin, and on which lines."""
 
-    offset: int
-    line: int
+    offsets: array[int]
+    lines: array[int]
+
+    def part(self, start: int, end: int) -> Places:
+        return Places(self.offsets[start:end], self.lines[start:end])
 
 
 class _Envelope(msgspec.Struct):
@@ -202,12 +206,12 @@ def records(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         yield b"".join(parts), len(parts)
 
 
-def read_places(file: SourceFile, places: Iterable[Place]) -> Iterator[tuple[bytes, Row]]:
+def read_places(file: SourceFile, places: Places) -> Iterator[tuple[bytes, Row]]:
     """Yield (raw bytes, row) for each place; places in order of their offset are read in one sweep."""
     with open_binary(file.path, _BUFFER) as source:
-        for place in places:
-            source.seek(place.offset)
-            where = f"{file.shown}:{place.line + 1}"
+        for offset, line in zip(*places, strict=True):
+            source.seek(offset)
+            where = f"{file.shown}:{line + 1}"
             if file.kind == "csv":
                 raw, _ = next(records(source))
                 yield raw, _csv_row(file.header, raw, where)

@@ -253,8 +253,8 @@ class Taker:
     def _convert(self, plan: Plan, taken: Taken, first: int, last: int) -> tuple[list[Result], list[Refused]]:
         tasks, ranks_of = [], []
         for file, ranks, places in plan.candidates.places(first, last):
-            for start in range(0, len(places), _TASK_ROWS):
-                part = places[start : start + _TASK_ROWS]
+            for start in range(0, len(ranks), _TASK_ROWS):
+                part = places.part(start, start + _TASK_ROWS)
                 tasks.append(Task(plan.files[file], plan.source, self.recipe, part, str(self.work.absolute())))
                 ranks_of.append(ranks[start : start + _TASK_ROWS])
         results: list[Result] = []

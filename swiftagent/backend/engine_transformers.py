@@ -22,6 +22,7 @@ from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.trainer_template import quiet
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.loop import Generate, Generated
 from swiftagent.loop_drive import Usage
 from swiftagent.record import Message
 from swiftagent.trajectory import Tool
@@ -55,7 +56,7 @@ class TransformersEngine:
         self._lock = threading.Lock()
         self._random = torch.Generator(device="cpu").manual_seed(0)
         self._croppable = True
-        self._is_base = False
+        self.is_base = False
 
     def generate(
         self,
@@ -81,7 +82,7 @@ class TransformersEngine:
         if room <= 0:
             return
         held, logits = self._prefill(ids, usage)
-        ends = self._ends if native else self._ends | self._specials
+        ends = self.ends(native=native)
         text = _Text(self.tokenizer)
         try:
             for _ in range(min(max_tokens, room)):
@@ -104,6 +105,23 @@ class TransformersEngine:
             for field in ("prompt_tokens", "prefilled", "generated"):
                 setattr(self.total, field, getattr(self.total, field) + getattr(usage, field))
 
+    def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
+        """Greedy texts after many prompts, in one batch where the model can be batched."""
+        from swiftagent.backend.engine_batch import can_batch, write_together
+
+        with self._lock:
+            size = len(requests) if can_batch(self.model) else 1
+            parts = [requests[start : start + size] for start in range(0, len(requests), size)]
+            context = _context_length(self.model)
+            return [text for part in parts for text in write_together(self, part, context, lambda: _Text(self.tokenizer))]
+
+    def ends(self, *, native: bool) -> set[int]:
+        """The ids that end a text; of a native call, special tokens are part."""
+        return self._ends if native else self._ends | self._specials
+
+    def new_cache(self) -> Any:
+        return _new_cache(self.model)
+
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         return self.prompt.read_calls(text)
 
@@ -113,7 +131,7 @@ class TransformersEngine:
             raise ConfigError("--compare: this model has no adapter, so there is no base to compare with; name an adapter's run")
         base = copy.copy(self)
         base.name = f"transformers: {self.loading.model}"
-        base.usage, base.total, base._held, base._is_base = Usage(), Usage(), [], True
+        base.usage, base.total, base._held, base.is_base = Usage(), Usage(), [], True
         return base
 
     def close(self) -> None:
@@ -157,7 +175,7 @@ class TransformersEngine:
 
     def _forward(self, held: _Held, ids: list[int]) -> torch.Tensor:
         tokens = torch.tensor([ids], device=self.model.device)
-        with self.model.disable_adapter() if self._is_base else contextlib.nullcontext():
+        with self.model.disable_adapter() if self.is_base else contextlib.nullcontext():
             out = self.model(input_ids=tokens, past_key_values=held.cache, use_cache=True, logits_to_keep=1)
         held.cache = out.past_key_values
         held.ids.extend(ids)

@@ -254,25 +254,3 @@ def serve_command(folder: str, subject: Subject, prepared: Prepared) -> dict[str
         }
     return {"engine": " ".join(words)}
 
-
-def push(folder: Path, repo: str, hub: str, *, private: bool, token: str | None) -> str:
-    """Upload a folder through the hub's own client; returns its address. Raises SetupError where the hub refuses."""
-    if not folder.is_dir() or not any(folder.iterdir()):
-        raise SetupError(f"{folder} is no exported folder; make one with `swiftagent export merge` or `adapter` first")
-    try:
-        if hub == "hf":
-            from huggingface_hub import HfApi
-
-            api = HfApi(token=token)
-            api.create_repo(repo, private=private, exist_ok=True)
-            return str(api.upload_folder(repo_id=repo, folder_path=str(folder), commit_message="Upload by swiftagent"))
-        from modelscope.hub.api import HubApi
-
-        ms = HubApi()
-        if token:
-            ms.login(token)
-        ms.create_repo(repo, repo_type="model", visibility="private" if private else "public", exist_ok=True)
-        return str(ms.upload_folder(repo_id=repo, folder_path=str(folder), commit_message="Upload by swiftagent"))
-    except Exception as error:  # noqa: BLE001 - each client raises its own
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise SetupError(f"{hub} refused the upload to {repo}: {lines[0]}; check the name and the token") from error

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hub", choices=("modelscope", "hf"), default="modelscope", help="push: which hub")
     parser.add_argument("--private", action="store_true", help="push: make the repository private")
     parser.add_argument("--token", help="push: access token; else the hub client's own login")
+    parser.add_argument("--dry-run", action="store_true", help="push: say what would be uploaded, and send nothing")
     parser.add_argument("--force", action="store_true", help="replace an output that is there")
     parser.add_argument("--allow-differences", action="store_true", help="export although a prompt would not equal training's")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
@@ -123,13 +124,13 @@ def _adapter(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _push(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import push
+    from swiftagent.backend.export_push import push
     from swiftagent.errors import ConfigError
 
     if not args.subject or not args.repository:
         raise ConfigError("export push: name the folder and the repository: swiftagent export push FOLDER OWNER/NAME")
-    address = push(Path(args.subject), args.repository, args.hub, private=args.private, token=args.token)
-    return {"repository": args.repository, "address": address}
+    options = {"private": args.private, "token": args.token, "dry_run": args.dry_run}
+    return _plain(push(Path(args.subject), args.repository, args.hub, **options))
 
 
 def _subject(args: argparse.Namespace) -> Any:
