@@ -253,4 +253,3 @@ def serve_command(folder: str, subject: Subject, prepared: Prepared) -> dict[str
             "openai_server": f"swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1 --model {folder}",
         }
     return {"engine": " ".join(words)}
-
