@@ -40,6 +40,8 @@ def in_order(events: tuple[Event, ...]) -> bool:  # noqa: C901 (one table of sta
             open_calls.append(event.id)  # type: ignore[union-attr]
             state = _CALLING
         elif kind is Answer:
+            if state == _THINKING and said:  # text to the user and an answer are one turn
+                return False
             state = _DONE
         else:
             if state == _THINKING and (said or not event.said):  # type: ignore[union-attr]
@@ -158,7 +160,7 @@ def _one_event_a_turn(events: list[Event], notes: list[str]) -> list[Event]:
             notes.append("merged-turns")
             settled[-1] = Question(f"{before.text}\n\n{event.text}")
             continue
-        if isinstance(before, Answer) and isinstance(event, Answer):
+        if isinstance(event, Answer) and (isinstance(before, Answer) or (isinstance(before, Thought) and before.said)):
             notes.append("merged-turns")
             settled[-1] = Answer(f"{before.text}\n\n{event.text}", before.trained and event.trained)
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.escape import hide_control_tokens, indent_keywords, parse_json_text, show, show_control_tokens
+from swiftagent.formats.losses import react_losses
 from swiftagent.formats.turns import Step, turns_of, with_thinking
 from swiftagent.prompts import PromptStyle, split_prompt
 from swiftagent.react import NO_THOUGHT
@@ -25,7 +26,7 @@ def render(
         return _render_chat(trajectory)
     system = ""
     pairs: list[list[str]] = []
-    losses: list[str] = []
+    losses = list(react_losses(trajectory))
     for span in render_spans(trajectory, prompt, language):
         if span.role == "system":
             losses += ["system-joined"] if system or pairs else []

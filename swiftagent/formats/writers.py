@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from swiftagent.errors import ConfigError
+from swiftagent.formats.losses import react_losses
 from swiftagent.prompts import PromptStyle
 from swiftagent.record import to_record
 from swiftagent.trajectory import Trajectory
@@ -29,7 +30,7 @@ def writer_of(name: str, prompt: PromptStyle, language: str) -> Write:
     if name not in WRITABLE:
         raise ConfigError(f"--to {name}: no such format; it can be {', '.join(WRITABLE)}")
     if name == "react":
-        return lambda trajectory: (to_record(trajectory, prompt, language), ())
+        return lambda trajectory: (to_record(trajectory, prompt, language), react_losses(trajectory))
     render: Callable[..., tuple[Any, tuple[str, ...]]] = importlib.import_module(WRITABLE[name]).render
     if name == "alpaca":
         return partial(render, prompt=prompt, language=language)
