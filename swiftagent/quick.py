@@ -84,7 +84,10 @@ def _may_be_more(messages: list[Message], whole: str) -> bool:
         return True
     for message in messages:
         text = message["content"]
-        if may_be_prompt(text) if "loss" in message else text[0] in _ODD_STARTS:
+        if "loss" not in message:
+            if text[0] in _ODD_STARTS:
+                return True
+        elif may_be_prompt(text) and (message["role"] == "system" or read_prompt(text) is not None):
             return True
     return len(messages) < 2
 
