@@ -108,7 +108,7 @@ class Writer:
         grammar: Grammar = REACT,
         *,
         step_tokens: int = 512,
-        workers: int = 1,
+        at_a_time: int | None = None,
         stop: bool = True,
     ) -> None:
         self.name = name
@@ -117,7 +117,7 @@ class Writer:
         self.log = log
         self.grammar = grammar
         self.step_tokens = step_tokens
-        self.workers = workers
+        self.at_a_time = at_a_time
         self.stop = stop
 
     def steps(self, steps: Sequence[Step], done: Done) -> None:
@@ -141,7 +141,7 @@ class Writer:
         for name, _ in work:
             if name in before:
                 done()
-        for entry in finish_all([job for name, job in work if name not in before], self.pen, self.workers):
+        for entry in finish_all([job for name, job in work if name not in before], self.pen, self.at_a_time):
             self.log.add(entry)
             done()
 

@@ -32,7 +32,7 @@ class Ask(msgspec.Struct, frozen=True):
 
     data: tuple[str, ...] = ()
     limit: int | None = None
-    workers: int = 1
+    at_a_time: int | None = None  # None: 16 where the engine batches, else 1
     fresh: bool = False
     free: bool = True
     likelihood: bool = True
@@ -183,7 +183,7 @@ def _write(name: str, model: Model, gold: Gold, log: Log, prompt: PromptStyle, a
                 bar.advance(bar.task_ids[0])
 
             grammar = Native(engine.read_calls) if ask.native else ReAct(prompt)
-            writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, workers=ask.workers, stop=ask.stop)
+            writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, at_a_time=ask.at_a_time, stop=ask.stop)
             writer.steps(gold.steps, done)
             if ask.free:
                 writer.runs(gold.tasks, done)

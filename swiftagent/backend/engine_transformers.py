@@ -110,7 +110,7 @@ class TransformersEngine:
         from swiftagent.backend.engine_batch import can_batch, write_together
 
         with self._lock:
-            size = len(requests) if can_batch(self.model) else 1
+            size = max(1, len(requests)) if can_batch(self.model) else 1
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
             context = _context_length(self.model)
             return [text for part in parts for text in write_together(self, part, context, lambda: _Text(self.tokenizer))]

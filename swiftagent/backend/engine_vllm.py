@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.trainer_template import quiet
 from swiftagent.errors import SetupError
+from swiftagent.loop import Generate, Generated
 from swiftagent.loop_drive import Usage
 from swiftagent.record import Message
 from swiftagent.trajectory import Tool
@@ -54,24 +56,41 @@ class VllmEngine:
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
     ) -> Iterator[str]:
+        yield self._write([Generate(messages, stop[0] if stop else "", max_tokens, 0.0, tools)], temperature)[0].text
+
+    def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
+        """Greedy texts after many prompts, which vLLM batches."""
+        return self._write(requests, 0.0)
+
+    def _write(self, requests: Sequence[Generate], temperature: float) -> list[Generated]:
         from vllm import SamplingParams
 
-        ids = self.prompt.encode(messages, [function_of(tool) for tool in tools])
-        sampling = SamplingParams(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            stop=list(stop) or None,
-            include_stop_str_in_output=True,
-            stop_token_ids=sorted(self.prompt.end_tokens()),
-            skip_special_tokens=not tools,
-        )
+        prompts = [self.prompt.encode(request.messages, [function_of(tool) for tool in request.tools]) for request in requests]
+        samplings = [
+            SamplingParams(
+                max_tokens=request.max_tokens,
+                temperature=temperature,
+                stop=[request.stop] if request.stop else None,
+                include_stop_str_in_output=True,
+                stop_token_ids=sorted(self.prompt.end_tokens()),
+                skip_special_tokens=not request.tools,
+            )
+            for request in requests
+        ]
         with self._lock:
-            (done,) = self._llm.generate({"prompt_token_ids": ids}, sampling, lora_request=self._lora, use_tqdm=False)
-        written = done.outputs[0]
-        ended_by = {"length": "length"}.get(written.finish_reason, "stop" if isinstance(written.stop_reason, str) else "end")
-        cached = getattr(done, "num_cached_tokens", 0) or 0
-        self.usage = Usage(len(ids), len(ids) - cached, len(written.token_ids), ended_by)
-        yield written.text
+            started = time.monotonic()
+            inputs = [{"prompt_token_ids": ids} for ids in prompts]
+            done = self._llm.generate(inputs, samplings, lora_request=self._lora, use_tqdm=False)
+            seconds = (time.monotonic() - started) / max(1, len(requests))
+        written = []
+        for ids, answer in zip(prompts, done, strict=True):
+            out = answer.outputs[0]
+            by_word = "stop" if isinstance(out.stop_reason, str) else "end"
+            ended_by = {"length": "length"}.get(out.finish_reason, by_word)
+            cached = getattr(answer, "num_cached_tokens", 0) or 0
+            self.usage = Usage(len(ids), len(ids) - cached, len(out.token_ids), ended_by)
+            written.append(Generated(out.text, len(out.token_ids), seconds, ended_by))
+        return written
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         return self.prompt.read_calls(text)

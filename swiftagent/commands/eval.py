@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
     how.add_argument("--prompt", choices=("ms-agent", "schema"), help="how tools are listed (default: as in the data)")
     how.add_argument("--step-tokens", type=_positive, default=512, help="the longest step")
-    how.add_argument("-j", type=_positive, default=1, metavar="N", help="requests at a time, for engines that batch them")
+    how.add_argument("-j", type=_positive, metavar="N", help="prompts at a time (default 16; 1 for a server)")
     how.add_argument("--no-free", action="store_true", help="leave free runs out: next steps on gold context only")
     how.add_argument("--no-likelihood", action="store_true", help="leave bits per byte out")
     how.add_argument(
@@ -92,7 +92,7 @@ def _evaluate(args: argparse.Namespace) -> Any:
     ask = Ask(
         data=tuple(args.data),
         limit=args.n,
-        workers=args.j,
+        at_a_time=args.j,
         fresh=args.fresh,
         free=not args.no_free,
         likelihood=not args.no_likelihood,

@@ -1,0 +1,128 @@
+"""Many prompts written on in one batch by a TransformersEngine: what takes an evaluation from hours to minutes.
+
+Prompts are padded on the left and decoded greedily together; a row that is done makes room as soon as half of them are. No
+KV cache is kept for the next step: prompts of many conversations would not fit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from swiftagent.backend.engine_openai import function_of
+from swiftagent.errors import SetupError
+from swiftagent.loop import Generate, Generated
+from swiftagent.react_read import step_end
+
+
+class Row:
+    """One prompt, and what is written on it."""
+
+    def __init__(self, ids: list[int], room: int, stop: str, ends: set[int], new_text: Callable[[], Any]) -> None:
+        self.ids = ids
+        self.room = room
+        self.stop = stop
+        self.ends = ends
+        self._new_text = new_text
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        self._text = self._new_text()
+        self.text = ""
+        self.tokens = 0
+        self.ended_by = "" if self.room > 0 else "length"
+
+    def take(self, token: int) -> None:
+        """Write a token, and see whether the row ends with it."""
+        if token in self.ends:
+            self._end("end")
+            return
+        self.tokens += 1
+        piece = self._text.add(token)
+        self.text += piece
+        if self.stop and (":" in piece or "：" in piece) and step_end(self.text) is not None:
+            self._end("stop")
+        elif self.tokens >= self.room:
+            self._end("length")
+
+    def _end(self, by: str) -> None:
+        self.text += self._text.rest()
+        self.ended_by = by
+
+
+def can_batch(model: Any) -> bool:
+    """Whether padding on the left changes nothing: not for states that see every token, nor for positions in a picture."""
+    return not getattr(model, "_is_stateful", False) and not hasattr(model.config, "vision_config")
+
+
+@torch.inference_mode()
+def write_together(engine: Any, requests: Sequence[Generate], context: int, new_text: Callable[[], Any]) -> list[Generated]:
+    """What the model writes on each request, greedily. Raises SetupError where not even one prompt fits the GPU's memory.
+
+    context: the longest text that the model takes. new_text: makes what turns token ids into text, piece by piece.
+    """
+    started = time.monotonic()
+    rows = []
+    for request in requests:
+        ids = engine.prompt.encode(request.messages, [function_of(tool) for tool in request.tools])
+        room = min(request.max_tokens, context - len(ids))
+        rows.append(Row(ids, room, request.stop, engine.ends(native=bool(request.tools)), new_text))
+    _decode_what_fits(engine, [row for row in rows if not row.ended_by])
+    seconds = (time.monotonic() - started) / max(1, len(rows))
+    return [Generated(row.text, row.tokens, seconds, row.ended_by) for row in rows]
+
+
+def _decode_what_fits(engine: Any, rows: list[Row]) -> None:
+    """Where the GPU's memory does not hold all of them, halves of them."""
+    try:
+        _decode(engine, rows)
+        return
+    except torch.OutOfMemoryError:
+        if len(rows) == 1:
+            tokens = len(rows[0].ids)
+            raise SetupError(f"the GPU's memory does not hold a prompt of {tokens:,} tokens beside the model") from None
+    torch.cuda.empty_cache()
+    for row in rows:
+        row.start_anew()
+    middle = len(rows) // 2
+    _decode_what_fits(engine, rows[:middle])
+    _decode_what_fits(engine, rows[middle:])
+
+
+def _decode(engine: Any, rows: list[Row]) -> None:
+    if not rows:
+        return
+    longest = max(len(row.ids) for row in rows)
+    device = engine.model.device
+    padded = [[row.ids[0]] * (longest - len(row.ids)) + row.ids for row in rows]
+    seen = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
+    tokens, mask = torch.tensor(padded, device=device), torch.tensor(seen, device=device)
+    cache = engine.new_cache()
+    while True:
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        with engine.model.disable_adapter() if engine.is_base else contextlib.nullcontext():
+            out = engine.model(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        chosen = out.logits[:, -1].argmax(-1)
+        for row, token in zip(rows, chosen.tolist(), strict=True):
+            if not row.ended_by:
+                row.take(token)
+        open_rows = [index for index, row in enumerate(rows) if not row.ended_by]
+        if not open_rows:
+            return
+        if 2 * len(open_rows) <= len(rows):
+            kept = torch.tensor(open_rows, device=device)
+            cache.batch_select_indices(kept)
+            rows, chosen, mask = [rows[index] for index in open_rows], chosen[kept], mask[kept]
+        tokens = chosen[:, None]
+        mask = torch.cat([mask, torch.ones_like(tokens)], dim=-1)
