@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts
+from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts, as_array
 from swiftagent.backend.trainer_template import Trainer
 from swiftagent.mask import Fault, Piece, Totals, describe
 from swiftagent.record import Message
@@ -22,7 +22,7 @@ class RowLabels:
         self.messages = messages
         self.pieces = found
         self.ids: list[int] = encoded["input_ids"]
-        self.trained = np.asarray(encoded["labels"]) != -100
+        self.trained = as_array(encoded["labels"]) != -100
         self.weights: list[float] | None = encoded.get("loss_scale")
         if self.weights is not None:
             self.trained &= np.asarray(self.weights) > 0
@@ -56,7 +56,7 @@ class RowLabels:
             text = f"cut to {len(self.ids)} tokens by ms-swift's truncation_strategy"
             totals.fault(Fault(line, 0, "truncated", text, name), "truncated")
         trained_before = np.concatenate(([0], np.cumsum(self.trained))).tolist()
-        control = np.flatnonzero(texts.control[np.asarray(self.ids)]).tolist()
+        control = np.flatnonzero(texts.control[as_array(self.ids)]).tolist()
         ends_trained = False
         scope = self._first_trained_message()
         for region in self.alignment.regions:

@@ -77,6 +77,11 @@ class TokenTexts:
         return texts
 
 
+def as_array(ids: list[int]) -> Any:
+    """A list of ids as numpy takes it, in half the time of `asarray`."""
+    return np.fromiter(ids, np.int64, len(ids))
+
+
 def _byte_letters() -> list[str]:
     """The letter that stands for each byte in a byte-level vocabulary: itself where printable, else one from U+0100 on."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
@@ -135,10 +140,10 @@ class Aligner:
             ]
             expected = b"".join(parts)
         if seen == expected:
-            ends = np.cumsum(self._texts.lengths[np.asarray(ids)])
+            ends = np.cumsum(self._texts.lengths[as_array(ids)])
         elif max_length is not None and len(ids) == max_length and (expected.startswith(seen) or expected.endswith(seen)):
             base, cut = (0 if expected.startswith(seen) else len(expected) - len(seen)), True
-            ends = np.cumsum(self._texts.lengths[np.asarray(ids)]) + base
+            ends = np.cumsum(self._texts.lengths[as_array(ids)]) + base
         else:
             loose = None if self._texts.exact else self._ends_with_spaces_added(ids, expected)
             if loose is None:
