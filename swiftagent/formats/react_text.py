@@ -132,9 +132,15 @@ def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool,
     return tuple(tools.values())
 
 
-@lru_cache(maxsize=16384)
 def tool_of_line(line: str) -> Tool | None:
-    """The tool of `1. name: about Parameters: [...]`; None for any line that is not just that. Rows share their tools."""
+    """The tool of `1. name: about Parameters: [...]`; None for any line that is not just that."""
+    number, _, rest = line.partition(". ")
+    return _tool_of_line(rest if number.isdigit() and len(number) < 3 and not rest[:1].isdigit() else line)
+
+
+@lru_cache(maxsize=16384)
+def _tool_of_line(line: str) -> Tool | None:
+    """Rows share their tools, but not at the same place."""
     found = _PARAMETERS.search(line)
     if found is None or line[found.end() : found.end() + 1] not in ("[", "{"):
         return None
