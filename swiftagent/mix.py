@@ -111,9 +111,11 @@ def _placed(recipe: Recipe, plans: list[Plan], taken: list[Taken]) -> Rows:
         spools = [rows.spool(name) for name in source.names]
         whole, more = source.rounds
         columns = [source.columns[name] for name in ("keys", "prints", "groups", "spools", "offsets", "lengths")]
-        for index, (key, print_, group, spool, offset, length) in enumerate(zip(*columns, strict=True)):
-            for copy in range(whole + (index < more)):
-                rows.add(place_of(key, copy, seed), print_, group, spools[spool], offset, length)
+        spool_of = spools.__getitem__
+        for copy in range(whole + bool(more)):
+            keys, prints, groups, numbers, offsets, lengths = columns if copy < whole else [column[:more] for column in columns]
+            places = (place_of(key, copy, seed) for key in keys)
+            rows.add_all(places, prints, groups, map(spool_of, numbers), offsets, lengths)
     return rows
 
 

@@ -131,13 +131,11 @@ class Rows:
             self.names.append(name)
         return self.names.index(name)
 
-    def add(self, place: int, print_: int, group: int, spool: int, offset: int, length: int) -> None:
-        self.places.append(place)
-        self.prints.append(print_)
-        self.groups.append(group)
-        self.spools.append(spool)
-        self.offsets.append(offset)
-        self.lengths.append(length)
+    def add_all(self, *columns: Iterable[int]) -> None:
+        """Add records by their columns: places, prints, groups, spools, offsets and lengths."""
+        own = (self.places, self.prints, self.groups, self.spools, self.offsets, self.lengths)
+        for column, values in zip(own, columns, strict=True):
+            column.extend(values)
 
     def in_order(self, indexes: Sequence[int]) -> Iterator[int]:
         """The indexes sorted by place; a part at a time, so that no list of all is made."""
