@@ -3,6 +3,7 @@
 plan = Plan(out=Path("runs"), name="Ember", author="Fern Lab")
 plan.mix_words()          # the words of `swiftagent mix ...`
 plan.sft_words()          # the words of `swiftagent sft ...`
+plan.eval_words("demo")   # the words of `swiftagent eval ...`
 judge(gold, answers)      # the table's three numbers, from what a model wrote
 """
 
@@ -16,10 +17,9 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
-from swiftagent.react import STOP, render
-from swiftagent.record import to_messages
-from swiftagent.score import Predicted, first_step, metrics, score_step
-from swiftagent.score_reading import predicted_from_text
+from swiftagent.jsonl import encode, whole_file
+from swiftagent.record import to_record
+from swiftagent.score import Predicted, first_step, score_step
 from swiftagent.shipped import shipped
 from swiftagent.trajectory import Answer, Call, Event, Question, Tool, Trajectory
 
@@ -28,7 +28,12 @@ RUN_NAME = "demo"
 AGENT_FILES = ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")
 GENERAL_FILES = ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")
 ROWS = {"agent": 2700, "general": 430, "self-cognition": 330}
-WHO_ARE_YOU = ("Who are you?", "你是谁？", "Hello, may I know your name and who built you?", "请问你叫什么，是谁开发的？")
+WHO_ARE_YOU = {
+    "who-1": "Who are you?",
+    "who-2": "你是谁？",
+    "who-3": "Hello, may I know your name and who built you?",
+    "who-4": "请问你叫什么，是谁开发的？",
+}
 LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
 
 
@@ -51,6 +56,11 @@ class Plan(msgspec.Struct, frozen=True):
         return self.data / "mix.jsonl"
 
     @property
+    def who(self) -> Path:
+        """The questions about itself, with an answer that holds both names: made here, since the names are the user's."""
+        return self.data / "who_are_you.jsonl"
+
+    @property
     def results(self) -> Path:
         return self.data / "results.json"
 
@@ -65,9 +75,20 @@ class Plan(msgspec.Struct, frozen=True):
         base = str(shipped("datasets") / "tiny-base")
         return ["sft", CONFIG, f"model={base}", f"data={self.mix}", f"runs={self.out}", f"name={RUN_NAME}"]
 
+    def eval_words(self, run: str) -> list[str]:
+        files = [*(shipped("datasets") / name for name in ("heldout.jsonl", "general_heldout.jsonl")), self.who]
+        data = [word for file in files for word in ("--data", str(file))]
+        how = ["--name", self.name, "--step-tokens", str(LONGEST_STEP), "--device", "cpu"]
+        return ["eval", run, "--runs", str(self.out), *data, *how]
 
-def base_model() -> Path:
-    return shipped("datasets") / "tiny-base"
+    def write_who(self) -> None:
+        """The questions about itself as gold: no training row answers in these words, so none was trained on."""
+        rows = [
+            to_record(Trajectory((Question(text), Answer(f"{self.name}, {self.author}.")), (), name, "demo", "self-cognition"))
+            for name, text in WHO_ARE_YOU.items()
+        ]
+        with whole_file(self.who) as out:
+            out.writelines(encode(row) + b"\n" for row in rows)
 
 
 def tools_file() -> Path:
@@ -110,7 +131,6 @@ class Judged(msgspec.Struct, frozen=True):
     call: tuple[int, int]
     no_call: tuple[int, int]
     right: tuple[int, int]
-    metrics: dict[str, Any]
 
     @property
     def share_right(self) -> float:
@@ -127,7 +147,6 @@ def judge(gold: Sequence[Trajectory], answers: Sequence[Predicted]) -> Judged:
         (sum(score.right for score in called), len(called)),
         (sum(score.right for score in restful), len(restful)),
         (sum(score.right for score in scores), len(scores)),
-        {name: value.as_dict() for name, value in metrics(scores).items()},
     )
 
 
@@ -140,16 +159,3 @@ def fire_alarm_done(steps: Sequence[Any]) -> bool:
     """Whether a run recognised the fire, sounded the alarm and called the firemen, in this order and without an error."""
     called = [step.action for step in steps if step.action and not step.error]
     return called == ["fire_recognition", "fire_alert", "call_fireman"]
-
-
-def first_step_of(engine: Any, row: Trajectory) -> Predicted:
-    """What the model does first at a held-out question."""
-    before = Trajectory((row.events[0],), row.tools)
-    pieces = engine.generate(to_messages(render(before)), stop=[STOP], max_tokens=LONGEST_STEP)
-    return predicted_from_text("".join(pieces))
-
-
-def said(engine: Any, question: str) -> str:
-    """The model's answer in a plain chat."""
-    pieces = engine.generate(to_messages(render(Trajectory((Question(question),)))), max_tokens=LONGEST_STEP)
-    return "".join(pieces).strip()

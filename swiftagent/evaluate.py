@@ -72,12 +72,12 @@ def gold_from(
     if not steps:
         reason = f"all {total:,} rows were trained on" if left_out == total else "no row holds a call or an answer of the model"
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
-    agentic = {row.id for row in kept if row.is_agentic}
+    not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}  # a new name is meant to be learnt
     return Gold(
         kept,
         steps,
         [task for row in kept for task in tasks_of(row)],
-        [step for step in steps if step.row not in agentic and step.answer],
+        [step for step in steps if step.row not in not_chat and step.answer],
         {row.id: row.channel for row in kept},
         left_out,
     )

@@ -13,6 +13,7 @@ from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate_data import GoldFiles, conversations, prompt_in, read_gold, read_seen
+from swiftagent.evaluate_evalscope import check_installed, run_sets
 from swiftagent.evaluate_models import Entry, Log, Writer
 from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate_target import Model, Target, config_of, default_data, training_files
@@ -38,6 +39,7 @@ class Ask(msgspec.Struct, frozen=True):
     likelihood: bool = True
     fields: bool = False
     own_name: str = ""
+    evalscope: tuple[str, ...] = ()  # its sets
     bfcl_eval: str | None = None  # the Python of an environment with bfcl-eval
     stop: bool = True  # whether the stop word ends a step; without it models may go on and invent results
     native: bool = False  # the model's own tool calls in place of ReAct
@@ -67,6 +69,8 @@ class Outcome(msgspec.Struct):
 def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Outcome:
     """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut short."""
     folder = folder or target.folder
+    if ask.evalscope:
+        check_installed()
     data = list(ask.data) or default_data(target.run)
     training = list(ask.training) if ask.training is not None else training_files(target.run)
     files = read_gold(data)
@@ -78,8 +82,7 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     prompt = ask.prompt or files.prompt or prompt_in(training) or "ms-agent"
     log = _open_log(folder, models, gold, prompt, ask)
     try:
-        for name, model in models.items():
-            _write(name, model, gold, log, prompt, ask)
+        _write_all(target, models, gold, log, prompt, ask)
     finally:
         log.close()
     scored = {name: _score(gold, log, name, files.bfcl, ask) for name in models}
@@ -94,6 +97,11 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     }
     rules = _rules(ask, target)
     told = summary(gold, scored, rules=rules, seen=seen, about=about)
+    if ask.evalscope:
+        sets = {
+            name: run_sets(model.loading, ask.evalscope, ask.limit, folder / "evalscope" / name) for name, model in models.items()
+        }
+        told["evalscope"] = sets
     curve = [] if target.run is None else list(target.run.metrics())
     return Outcome(told, _cases(scored), curve, folder)
 
@@ -171,31 +179,38 @@ def _fingerprint(gold: Gold) -> str:
     return sha256(jsonl.encode([[row.events, row.tools] for row in gold.rows])).hexdigest()[:16]
 
 
-def _write(name: str, model: Model, gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
+def _write_all(target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
+    """An adapter and its own base are one loaded model, with the adapter and without it."""
+    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, ask)}
+    shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None
+    for name, model in todo.items():
+        engine = model.load() if shared is None else shared.without_adapter() if name == "base" else shared
+        try:
+            _write(name, model, engine, gold, log, prompt, ask)
+        finally:
+            engine.close()
+
+
+def _write(name: str, model: Model, engine: Any, gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
     jobs = len(gold.steps) + len(gold.tasks) * ask.free + len(gold.chats) * ask.likelihood
-    if len(log.of(name, "step")) == len(gold.steps) and _complete(name, gold, log, ask):
-        return
-    engine = model.load()
-    try:
-        with progress(f"{name}: {model.name}", total=jobs) as bar:
+    with progress(f"{name}: {model.name}", total=jobs) as bar:
 
-            def done() -> None:
-                bar.advance(bar.task_ids[0])
+        def done() -> None:
+            bar.advance(bar.task_ids[0])
 
-            grammar = Native(engine.read_calls) if ask.native else ReAct(prompt)
-            writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, at_a_time=ask.at_a_time, stop=ask.stop)
-            writer.steps(gold.steps, done)
-            if ask.free:
-                writer.runs(gold.tasks, done)
-            if ask.likelihood and callable(getattr(engine, "model", None)):  # of a server, `model` is a name
-                writer.likelihoods(gold.chats, done)
-    finally:
-        engine.close()
+        grammar = Native(engine.read_calls) if ask.native else ReAct(prompt)
+        writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, at_a_time=ask.at_a_time, stop=ask.stop)
+        writer.steps(gold.steps, done)
+        if ask.free:
+            writer.runs(gold.tasks, done)
+        if ask.likelihood and callable(getattr(engine, "model", None)):  # of a server, `model` is a name
+            writer.likelihoods(gold.chats, done)
 
 
 def _complete(name: str, gold: Gold, log: Log, ask: Ask) -> bool:
+    steps_done = len(log.of(name, "step")) == len(gold.steps)
     runs_done = not ask.free or len(log.of(name, "run")) == len(gold.tasks)
-    return runs_done and (not ask.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
+    return steps_done and runs_done and (not ask.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
 
 
 def _score(gold: Gold, log: Log, name: str, items: Mapping[str, Item], ask: Ask) -> Scored:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.backend.engine import Loading, Server, load_engine, resolve
+from swiftagent.backend.engine import Loading, Server, load_engine, resolve, same_model
 from swiftagent.backend.launch import local_files, validation_files
 from swiftagent.backend.runs import Run, find_run, newest_run
 from swiftagent.config import Config
@@ -48,6 +48,15 @@ class Target(msgspec.Struct):
     tuned: Model
     base: Model | None
     run: Run | None = None
+
+    @property
+    def is_own_base(self) -> bool:
+        """Whether the base is what the tuned model's adapter sits on, so that one of them is loaded for both."""
+        tuned, base = self.tuned, self.base
+        if base is None or base.loading.adapter or not tuned.loading.adapter or base.server or tuned.engine == "vllm":
+            return False
+        same = msgspec.structs.replace(tuned.loading, adapter=None, model=base.loading.model) == base.loading
+        return same and same_model(base.loading.model, tuned.loading.model)
 
 
 def target_of_run(run: Run, which: str, engine: str, settings: dict[str, Any]) -> Target:

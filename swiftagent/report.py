@@ -99,16 +99,11 @@ def sentence(summary: Summary) -> str:
         return f"{summary['about'].get('tuned', 'the model')}, {len(rows)} scores; no base model to compare with."
     better = [row.metric for row in rows if row.verdict == "better"]
     worse = [row.metric for row in rows if row.verdict == "worse"]
-    parts = []
-    if better:
-        parts.append(f"better in {_listed(better)}")
-    if worse:
-        parts.append(f"worse in {_listed(worse)}")
-    return f"The tuned model is {' and '.join(parts)}." if parts else "No score changed by more than noise."
-
-
-def _listed(names: list[str]) -> str:
-    return f"{len(names)} scores ({', '.join(names[:4])}, ...)" if len(names) > 5 else ", ".join(names)
+    if not better and not worse:
+        return "No score changed by more than noise."
+    lost = f"worse in {len(worse)} ({', '.join(worse)})" if worse else "worse in none"
+    noise = sum(row.verdict == "" for row in rows)
+    return f"Of {len(rows)} scores the tuned model is better in {len(better)} and {lost}; {noise} moved within noise."
 
 
 def gate_lines(summary: Summary) -> list[tuple[str, str, str]]:
@@ -120,6 +115,19 @@ def gate_lines(summary: Summary) -> list[tuple[str, str, str]]:
         measured = rule["note"] if rule["measured"] is None else f"{rule['measured']:.4g}"
         lines.append((wanted, measured, "passed" if rule["passed"] else "FAILED"))
     return lines
+
+
+def evalscope_lines(summary: Summary) -> list[tuple[str, str, str, int]]:
+    """(set and score, base, tuned, questions) of each of evalscope's sets."""
+    tuned, base = summary["evalscope"]["tuned"], summary["evalscope"].get("base", {})
+    return [
+        (f"{name} {found['score'] or ''}".strip(), _plain_score(base.get(name)), _plain_score(found), found["n"] or 0)
+        for name, found in tuned.items()
+    ]
+
+
+def _plain_score(found: Mapping[str, Any] | None) -> str:
+    return "–" if not found or found["value"] is None else f"{found['value']:.4g}"
 
 
 def cases(steps: Iterable[StepScore], base: Mapping[str, StepScore] | None, *, longest: int = 300) -> list[Case]:
@@ -188,6 +196,9 @@ def markdown(summary: Summary) -> str:
             f"| {row.metric} | {' | '.join(cells)} | {with_difference(row.metric, row.difference)} "
             f"| {row.tuned['n']:,} | {sign} |"
         )
+    if "evalscope" in summary:
+        lines += ["", "| evalscope's own scores | base | tuned | n |", "| --- | ---: | ---: | ---: |"]
+        lines += [f"| {' | '.join(map(str, line))} |" for line in evalscope_lines(summary)]
     if summary["gate"]["rules"]:
         lines += [
             "",

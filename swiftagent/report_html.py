@@ -7,8 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from swiftagent.metrics import METRICS
-from swiftagent.report import Case, HeadlineRow, Summary, gate_lines, headline, sentence, shown, with_difference, with_interval
+from swiftagent.report import (
+    Case,
+    Summary,
+    evalscope_lines,
+    gate_lines,
+    headline,
+    sentence,
+    shown,
+)
+from swiftagent.report_scores import grid, scores, section, tiles, value_cell
 from swiftagent.report_style import SCRIPT, STYLE
 
 Curve = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl: step, loss, eval_loss
@@ -20,8 +28,10 @@ def page(summary: Summary, cases: Sequence[Case], curve: Curve = ()) -> str:
     name = escape(str(summary["about"].get("name", "predictions")))
     parts = [
         _head(name, summary),
-        _scores(headline(summary), "base" in summary),
+        tiles(headline(summary)),
+        scores(headline(summary), "base" in summary),
         _gate(summary),
+        _evalscope(summary),
         _groups(summary),
         _fields(summary),
         _loss(curve),
@@ -49,73 +59,8 @@ def _head(name: str, summary: Summary) -> str:
     return f'<header><p class="kicker">swiftagent eval</p><h1>{name}</h1>{lead}<ul class="counts">{counts}</ul></header>'
 
 
-def _section(title: str, *body: str) -> str:
-    return f"<section><h2>{title}</h2>{''.join(body)}</section>"
-
-
-def _grid(head: Iterable[str], rows: str, kind: str = "") -> str:
-    """A table; a column of numbers is set to the right."""
-    heads = "".join(f"<th{' class=n' if name in ('n', 'times') else ''}>{name}</th>" for name in head)
-    return f'<div class="wide"><table class="{kind}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
 def _legend(base: str, tuned: str) -> str:
     return f'<p class="legend"><span class="base"></span>{base} <span class="tuned"></span>{tuned}</p>'
-
-
-def _scores(rows: Sequence[HeadlineRow], compared: bool) -> str:
-    head = ["score", "base", "tuned", "difference", "", "n"] if compared else ["score", "tuned", "n"]
-    note = "Shares in %, each with its bootstrap 95 % interval (rows resampled). "
-    if compared:
-        note += "Differences are paired; one whose interval holds zero is noise and is not coloured. "
-        note += "p: McNemar's exact test where marked M, else the paired bootstrap's."
-    table = _grid(head, "".join(_score(row, compared) for row in rows), "scores")
-    return _section("Scores", table, f'<p class="note">{note}</p>')
-
-
-def _score(row: HeadlineRow, compared: bool) -> str:
-    about = METRICS[row.metric]
-    arrow = '<span class="down" title="lower is better">↓</span>' if about.lower_is_better else ""
-    cells = f'<th scope="row"><span class="name">{escape(row.metric)}</span> {arrow}<small>{escape(about.about)}</small></th>'
-    if compared:
-        cells += f"<td>{_value(row.metric, row.base)}</td>"
-    cells += f"<td>{_value(row.metric, row.tuned)}{_whiskers(row, compared)}</td>"
-    if compared:
-        word = {"better": "better", "worse": "worse", "": "noise", "-": ""}[row.verdict]
-        cells += f'<td class="{row.verdict}">{_split(with_difference(row.metric, row.difference))}{_p(row.difference)}</td>'
-        cells += f'<td class="verdict {row.verdict}">{word}</td>'
-    return f'<tr>{cells}<td class="n">{row.tuned["n"]:,}</td></tr>'
-
-
-def _p(difference: Mapping[str, Any] | None) -> str:
-    if not difference or difference["p"] is None:
-        return ""
-    mark = " M" if difference["test"].startswith("McNemar") else ""
-    return f"<small>p {'< 0.001' if difference['p'] < 0.001 else format(difference['p'], '.3f')}{mark}</small>"
-
-
-def _value(metric: str, found: Mapping[str, Any] | None) -> str:
-    return _split(with_interval(metric, found))
-
-
-def _split(text: str) -> str:
-    """The value large, its interval small below."""
-    value, _, interval = text.partition(" (")
-    return f"<b>{escape(value)}</b>" + (f"<small>{escape(interval.rstrip(')'))}</small>" if interval else "")
-
-
-def _whiskers(row: HeadlineRow, compared: bool) -> str:
-    """Base and tuned as two points with their intervals on a line from 0 to 100 %."""
-    if not METRICS[row.metric].share:
-        return ""
-    marks = ""
-    for kind, found, y in (("base", row.base if compared else None, 4), ("tuned", row.tuned, 10)):
-        if found and found["value"] is not None:
-            low, high, value = (2 + 96 * found[key] for key in ("low", "high", "value"))
-            marks += f'<line class="{kind}" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
-            marks += f'<circle class="{kind}" cx="{value:.1f}" cy="{y}" r="2.4"/>'
-    scale = '<path d="M2 0V14M50 0V14M98 0V14"/>'
-    return f'<svg class="whiskers" viewBox="0 0 100 14" role="img" aria-label="intervals">{scale}{marks}</svg>'
 
 
 def _gate(summary: Summary) -> str:
@@ -128,7 +73,18 @@ def _gate(summary: Summary) -> str:
         for rule, value, word in lines
     )
     kind, word = ("good", "passed") if summary["gate"]["passed"] else ("bad", "failed")
-    return _section(f'Gate <span class="badge {kind}">{word}</span>', _grid(["rule", "measured", ""], rows))
+    return section(f'Gate <span class="badge {kind}">{word}</span>', grid(["rule", "measured", ""], rows))
+
+
+def _evalscope(summary: Summary) -> str:
+    if "evalscope" not in summary:
+        return ""
+    rows = "".join(
+        f'<tr><td>{escape(name)}</td><td>{base}</td><td><b>{tuned}</b></td><td class="n">{n:,}</td></tr>'
+        for name, base, tuned, n in evalscope_lines(summary)
+    )
+    note = '<p class="note">As evalscope reports them, without an interval.</p>'
+    return section("evalscope", grid(["set", "base", "tuned", "n"], rows), note)
 
 
 def _groups(summary: Summary) -> str:
@@ -139,7 +95,7 @@ def _groups(summary: Summary) -> str:
         if bars and len(groups) > 1:
             blocks.append(f"<div><h3>By {escape(kind)}</h3>{bars}</div>")
     legend = _legend("base", "tuned, with 95 % intervals") if base else ""
-    return _section("Where", legend, f'<div class="groups">{"".join(blocks)}</div>') if blocks else ""
+    return section("Where", legend, f'<div class="groups">{"".join(blocks)}</div>') if blocks else ""
 
 
 def _bars(name: str, tuned: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
@@ -164,8 +120,8 @@ def _fields(summary: Summary) -> str:
     base = fields.get("base", {}).get("accuracy", {})
     rows = "".join(
         f"<tr><th scope=row>{escape(name)}</th>"
-        + (f"<td>{_value('answer_exact', base.get(name))}</td>" if base else "")
-        + f'<td>{_value("answer_exact", found)}</td><td class="n">{found["n"]:,}</td></tr>'
+        + (f"<td>{value_cell('answer_exact', base.get(name))}</td>" if base else "")
+        + f'<td>{value_cell("answer_exact", found)}</td><td class="n">{found["n"]:,}</td></tr>'
         for name, found in fields["tuned"]["accuracy"].items()
     )
     wrong = "".join(
@@ -174,8 +130,8 @@ def _fields(summary: Summary) -> str:
         for found in fields["tuned"]["confusions"]
     )
     head = ["field", "base", "tuned", "n"] if base else ["field", "tuned", "n"]
-    confusions = "<h3>Worst confusions</h3>" + _grid(["field", "gold", "tuned", "times"], wrong) if wrong else ""
-    return _section("Fields of JSON answers", _grid(head, rows), confusions)
+    confusions = "<h3>Worst confusions</h3>" + grid(["field", "gold", "tuned", "times"], wrong) if wrong else ""
+    return section("Fields of JSON answers", grid(head, rows), confusions)
 
 
 def _loss(curve: Curve) -> str:
@@ -193,7 +149,7 @@ def _loss(curve: Curve) -> str:
     ends = f'<text x="44" y="24">{high:.2f}</text><text x="44" y="204">{low:.2f}</text>'
     chart = f'<path class="axis" d="M50 20V200H690"/>{drawn}{ends}<text x="690" y="222">step {last:,.0f}</text>'
     svg = f'<svg class="curve" viewBox="0 0 700 230" role="img" aria-label="loss by step">{chart}</svg>'
-    return _section("Loss", _legend("training", "held out"), svg)
+    return section("Loss", _legend("training", "held out"), svg)
 
 
 def _points(curve: Curve, key: str) -> list[tuple[float, float]]:
@@ -239,7 +195,7 @@ def _about(summary: Summary) -> str:
         for key, value in told.items()
         if value not in (None, "", [], {})
     )
-    return _section("What was evaluated", f'<table class="about"><tbody>{rows}</tbody></table>')
+    return section("What was evaluated", f'<table class="about"><tbody>{rows}</tbody></table>')
 
 
 def _plain(value: Any) -> str:

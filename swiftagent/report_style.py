@@ -27,9 +27,16 @@ td small,th small{display:block}
 .n{text-align:right;padding-right:0;color:var(--soft);font-variant-numeric:tabular-nums}
 td.better b,td.verdict.better,tr.better .verdict{color:var(--good)}
 td.worse b,td.verdict.worse,tr.worse .verdict{color:var(--bad)}
-.verdict{font-weight:600;color:var(--soft)}.note{color:var(--soft);font-size:13px}
-.whiskers{display:block;width:150px;height:21px;margin-top:2px}.whiskers path{stroke:var(--line)}
+.verdict{font-weight:600;color:var(--soft)}.verdict small{font-weight:400}.note{color:var(--soft);font-size:13px}
+.whiskers{display:block;width:132px;height:24px;margin-top:7px}.whiskers path{stroke:var(--line)}
 .whiskers line{stroke-width:1.6}
+.part th{padding:22px 0 6px;font-size:13px;font-weight:600;color:var(--soft);max-width:none}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(210px,1fr));gap:12px;margin-top:24px}
+.tiles>div{background:var(--card);border-radius:8px;padding:14px 16px;break-inside:avoid}
+.tiles h3{font-size:13px;font-weight:400;color:var(--soft);margin:0}.tiles p{margin:2px 0 4px}
+.tiles strong{font-size:30px;line-height:1.15;font-variant-numeric:tabular-nums}
+.tiles i{font-style:normal;color:var(--soft);margin-left:4px}.tiles small{font-size:13px}
+.tiles .better{color:var(--good)}.tiles .worse{color:var(--bad)}
 line.base{stroke:var(--base)}line.tuned{stroke:var(--tuned)}circle.base{fill:var(--base)}circle.tuned{fill:var(--tuned)}
 .badge{font-size:13px;padding:2px 10px;border-radius:99px;vertical-align:2px}.good{background:var(--goodbg);color:var(--good)}
 .bad{background:var(--badbg);color:var(--bad)}
@@ -45,7 +52,7 @@ i.base,.legend .base{background:var(--base)}i.tuned,.legend .tuned{background:va
 .legend span:first-child{margin-left:0}
 .curve{width:100%;height:auto;max-height:320px}.curve path{fill:none;stroke-width:1.8}
 .curve .axis{stroke:var(--line);stroke-width:1}
-path.base{stroke:var(--base)}path.tuned{stroke:var(--tuned)}.curve text{fill:var(--soft);font-size:11px;text-anchor:end}
+path.base{stroke:var(--base)}path.tuned{stroke:var(--tuned)}.curve text{fill:var(--soft);font-size:8.5px;text-anchor:end}
 .filter{display:flex;flex-wrap:wrap;gap:8px;align-items:center;margin-bottom:14px}
 button,select,input{font:inherit;font-size:13px;color:inherit;background:var(--card);border:1px solid var(--line);
 border-radius:6px;padding:5px 10px}
@@ -58,8 +65,10 @@ article{border:1px solid var(--line);border-radius:8px;padding:12px 14px;margin-
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:10px}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .sides pre{background:var(--card);border-radius:6px;padding:8px}.about th{width:190px;color:var(--soft)}
-@media print{main{max-width:none;padding:0}.filter{display:none}body{font-size:12px}h2{break-after:avoid}
-:root{--page:#fff;--ink:#000}}
+@media print{:root{--ink:#000;--soft:#444c56;--line:#c9ced4;--page:#fff;--card:#f3f4f6;--base:#8b949e;--tuned:#1f6feb;
+--good:#11734b;--bad:#b42318;--goodbg:#e3f4ec;--badbg:#fde9e7;color-scheme:light}
+main{max-width:none;padding:0}.filter{display:none}body{font-size:12px}h2{break-after:avoid}tr{break-inside:avoid}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 
 SCRIPT = """

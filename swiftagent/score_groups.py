@@ -19,8 +19,8 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     keys: dict[str, Callable[[StepScore], str | None]] = {
         "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
         "language": lambda score: _language(score),
-        "tools": lambda score: _range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None,
-        "turn": lambda score: _range(sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)),
+        "number of tools": lambda score: _range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None,
+        "number of turns": lambda score: _range(sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)),
         "call of the row": lambda score: _range(1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)),
     }
     if seen_tools is not None:

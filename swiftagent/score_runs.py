@@ -74,9 +74,10 @@ def run_parts(task: Task, run: FreeRun) -> dict[str, tuple[float, float]]:
     finished = run.stopped_by == "answer" and bool(run.answer)
     parts = {"free_finished": (float(finished), 1.0)}
     if task.calls:
-        parts["free_calls"] = (sum(score.exact for score in match_calls(task.calls, run.calls)), float(len(task.calls)))
-    if finished:
-        parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
+        made = sum(score.exact for score in match_calls(task.calls, run.calls))
+        parts["free_calls"] = (made, float(len(task.calls)))
+        if finished and made == len(task.calls):  # who answers at once without a call was not quick
+            parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
     return parts
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from demo_run import AUTHOR, NAME, DemoRun
 
@@ -73,6 +76,21 @@ class TestTheRun:
                 {"place": "hall 4"},
                 {"place": "hall 4"},
             ]
+
+    def test_it_ends_with_an_evaluation_of_the_run(self, demo_run: DemoRun) -> None:
+        told = json.loads(Path(demo_run.results["evaluation"]["metrics.json"]).read_text())
+        for model in ("base", "tuned"):
+            right, asked = demo_run.results[model]["call"]
+            assert (told[model]["call_exact"]["n"], told[model]["call_exact"]["value"]) == (asked, right / asked)
+        assert told["tuned"]["self_cognition"] == {"value": 1.0, "n": 4, "low": pytest.approx(0.398, abs=0.001), "high": 1.0}
+        assert told["tuned"]["bits_per_byte"]["n"] == told["base"]["bits_per_byte"]["n"] == 40
+        assert told["difference"]["call_exact"]["test"] == "McNemar exact"
+        assert set(told["groups"]["tuned"]["language"]) == {"en", "zh"}
+        assert set(told["groups"]["tuned"]["tool in training"]) == {"seen"}
+        assert told["gate"]["rules"] and told["gate"]["passed"]
+        page = Path(demo_run.results["evaluation"]["report.html"])
+        assert "<h2>Loss</h2>" in page.read_text()
+        assert str(page) in demo_run.stderr
 
     def test_it_says_where_everything_lies_and_what_comes_next(self, demo_run: DemoRun) -> None:
         for said in (str(demo_run.checkpoint), "mix.jsonl", "swiftagent sft configs/qwen7b_agent.yaml"):

@@ -177,12 +177,12 @@ def test_one_id_twice_is_told_apart_and_a_limit_is_spread():
     assert [row.id for row in gold_from(ROWS, limit=2).rows] == ["r0", "chat"]
 
 
-def test_bits_per_byte_is_the_ratio_of_the_sums():
-    gold = gold_from([CHAT, WHO])
+def test_bits_per_byte_is_the_ratio_of_the_sums_over_plain_chat():
+    gold = gold_from([CHAT, Trajectory((Question("bye"), Answer("see you soon")), (), "bye"), WHO, ROWS[0]])
     steps = {step.id: Entry("tuned", "step", step.id, answer="x") for step in gold.steps}
     bits = [Entry("tuned", "likelihood", step.id, bits=16.0, bytes=len(step.answer or "")) for step in gold.chats]
     found = score_model(gold, steps, {}, {entry.id: entry for entry in bits}).metrics["bits_per_byte"]
-    assert (found.value, found.n) == (32 / (8 + 11), 2)
+    assert (found.value, found.n) == (32 / (8 + 12), 2)
 
 
 def test_native_calls_are_asked_for_and_read(log: Log):

@@ -14,7 +14,7 @@ import pytest
 from swiftagent.evaluate import Scored, gold_from, score_model, summary
 from swiftagent.evaluate_models import Entry
 from swiftagent.gate import parse_gate
-from swiftagent.report import cases, comparison, gate_lines, headline, markdown, sentence, shown
+from swiftagent.report import cases, comparison, evalscope_lines, gate_lines, headline, markdown, sentence, shown
 from swiftagent.report_html import page
 from swiftagent.score import Attempt
 from swiftagent.trajectory import Answer, Call, Question, Tool, Trajectory
@@ -51,8 +51,19 @@ def test_headline_tells_gain_from_noise():
     verdicts = {row.metric: row.verdict for row in headline(found)}
     assert (verdicts["call_exact"], verdicts["no_call_recall"]) == ("better", "")
     assert {row.metric: row.verdict for row in headline(told(15, 5)[0])}["call_exact"] == "worse"
-    assert "better in" in sentence(found)
+    assert sentence(found) == "Of 19 scores the tuned model is better in 4 and worse in none; 15 moved within noise."
     assert sentence(told(5, 5)[0]) == "No score changed by more than noise."
+
+
+def test_evalscope_stands_beside_our_scores():
+    found, _ = told()
+    found["evalscope"] = {
+        "base": {"gsm8k": {"value": 0.3, "n": 20, "score": "mean_acc"}},
+        "tuned": {"gsm8k": {"value": 0.35, "n": 20, "score": "mean_acc"}, "arc": {"value": None, "n": None, "score": None}},
+    }
+    assert evalscope_lines(found) == [("gsm8k mean_acc", "0.3", "0.35", 20), ("arc", "–", "–", 0)]
+    assert "| gsm8k mean_acc | 0.3 | 0.35 | 20 |" in markdown(found)
+    assert "<td>gsm8k mean_acc</td><td>0.3</td>" in page(found, [])
 
 
 def test_cases_side_by_side():

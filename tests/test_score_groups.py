@@ -19,8 +19,8 @@ def test_groups():
     assert exact == {
         "tool": {"new": 0.0, "old": 1.0},
         "language": {"en": 1.0, "zh": 0.0},
-        "tools": {" 2-3": 0.5},
-        "turn": {" 1": 0.5},
+        "number of tools": {" 2-3": 0.5},
+        "number of turns": {" 1": 0.5},
         "call of the row": {" 1": 0.5},
         "tool in training": {"seen": 1.0, "unseen": 0.0},
     }

@@ -45,4 +45,5 @@ def test_a_run_that_finished():
 
 def test_a_run_that_did_not():
     assert run_parts(FIRST, FreeRun(EXACT[:1] * 3, None, "repeats")) == {"free_finished": (0.0, 1.0), "free_calls": (1.0, 2.0)}
-    assert run_parts(SECOND, FreeRun((), "welcome", "answer")) == {"free_finished": (1.0, 1.0), "steps_to_finish": (0.0, 1.0)}
+    assert run_parts(SECOND, FreeRun((), "welcome", "answer")) == {"free_finished": (1.0, 1.0)}
+    assert run_parts(FIRST, FreeRun((), "at once", "answer")) == {"free_finished": (1.0, 1.0), "free_calls": (0.0, 2.0)}

@@ -6,7 +6,6 @@ KV cache is kept for the next step: prompts of many conversations would not fit.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -104,7 +103,7 @@ def _decode(engine: Any, rows: list[Row]) -> None:
     cache = engine.new_cache()
     while True:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        with engine.model.disable_adapter() if engine.is_base else contextlib.nullcontext():
+        with engine.weights():
             out = engine.model(
                 input_ids=tokens,
                 attention_mask=mask,

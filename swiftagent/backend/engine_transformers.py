@@ -56,7 +56,7 @@ class TransformersEngine:
         self._lock = threading.Lock()
         self._random = torch.Generator(device="cpu").manual_seed(0)
         self._croppable = True
-        self.is_base = False
+        self._is_base = False
 
     def generate(
         self,
@@ -119,6 +119,10 @@ class TransformersEngine:
         """The ids that end a text; of a native call, special tokens are part."""
         return self._ends if native else self._ends | self._specials
 
+    def weights(self) -> contextlib.AbstractContextManager[Any]:
+        """In it the model is the base where this engine is one `without_adapter`."""
+        return self.model.disable_adapter() if self._is_base else contextlib.nullcontext()
+
     def new_cache(self) -> Any:
         return _new_cache(self.model)
 
@@ -131,7 +135,7 @@ class TransformersEngine:
             raise ConfigError("--compare: this model has no adapter, so there is no base to compare with; name an adapter's run")
         base = copy.copy(self)
         base.name = f"transformers: {self.loading.model}"
-        base.usage, base.total, base._held, base.is_base = Usage(), Usage(), [], True
+        base.usage, base.total, base._held, base._is_base = Usage(), Usage(), [], True
         return base
 
     def close(self) -> None:
@@ -175,7 +179,7 @@ class TransformersEngine:
 
     def _forward(self, held: _Held, ids: list[int]) -> torch.Tensor:
         tokens = torch.tensor([ids], device=self.model.device)
-        with self.model.disable_adapter() if self.is_base else contextlib.nullcontext():
+        with self.weights():
             out = self.model(input_ids=tokens, past_key_values=held.cache, use_cache=True, logits_to_keep=1)
         held.cache = out.past_key_values
         held.ids.extend(ids)

@@ -24,7 +24,8 @@ def answer_bits(engine: Any, messages: list[Message], answer: str) -> float | No
         return None
     ids = torch.tensor([whole], device=engine.model.device)
     wanted = len(whole) - start
-    logits = engine.model(input_ids=ids, use_cache=False, logits_to_keep=wanted + 1).logits[0, :-1].float()
+    with engine.weights():
+        logits = engine.model(input_ids=ids, use_cache=False, logits_to_keep=wanted + 1).logits[0, :-1].float()
     chosen = torch.log_softmax(logits, dim=-1).gather(1, ids[0, start:, None])
     return float(-chosen.sum()) / math.log(2)
 

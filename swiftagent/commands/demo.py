@@ -19,13 +19,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from swiftagent import demo
 from swiftagent.demo import Judged, Plan
 from swiftagent.errors import LaunchError, SetupError
+from swiftagent.score import Predicted
+from swiftagent.shipped import find
+
+if TYPE_CHECKING:
+    from swiftagent.evaluate_session import Outcome
 
 NAME, AUTHOR = "Ember", "Fern Lab"
 
@@ -42,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent import console
+    from swiftagent.commands.eval import raise_where_the_gate_failed
 
     began = time.monotonic()
     plan = Plan(args.output, args.name, args.author)
@@ -57,14 +63,22 @@ def run(args: argparse.Namespace) -> int:
     _make_folder(plan)
     timed("mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words()))
     checkpoint = timed("sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again))
-    base, tuned = timed("score", "base and tuned model on held-out questions", lambda: _score(plan, checkpoint))
     runs = timed("react", "the tuned model calls real Python functions", lambda: _fire_alarm(checkpoint, show=not args.json))
+    outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
+    steps = _first_steps(outcome)
+    gold = demo.held_out()
+    base, tuned = (demo.judge(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned"))
+    names = {
+        model: [(question, found[name].answer or "") for name, question in demo.WHO_ARE_YOU.items()]
+        for model, found in steps.items()
+    }
     results = {
-        "base": msgspec.to_builtins(base["judged"]),
-        "tuned": msgspec.to_builtins(tuned["judged"]),
-        "self_cognition": tuned["names"],
-        "self_cognition_base": base["names"],
-        "says_who_it_is": demo.says_who_it_is([answer for _, answer in tuned["names"]], plan.name, plan.author),
+        "base": msgspec.to_builtins(base),
+        "tuned": msgspec.to_builtins(tuned),
+        "self_cognition": names["tuned"],
+        "self_cognition_base": names["base"],
+        "says_who_it_is": demo.says_who_it_is([answer for _, answer in names["tuned"]], plan.name, plan.author),
+        "evaluation": {name: str(outcome.folder / name) for name in ("metrics.json", "report.html")},
         "fire_alarm": runs,
         "name": plan.name,
         "author": plan.author,
@@ -73,9 +87,10 @@ def run(args: argparse.Namespace) -> int:
         "mix": str(plan.mix),
     }
     plan.results.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    _show(plan, results, base["judged"], tuned["judged"])
+    _show(plan, results, base, tuned, outcome)
     if args.json:
         print(json.dumps(results, ensure_ascii=False))
+    raise_where_the_gate_failed(outcome)
     return 0
 
 
@@ -107,7 +122,8 @@ def _train(plan: Plan, *, again: bool) -> Path:
 
     mark = plan.data / "trained.json"
     words = plan.sft_words()
-    wanted = {"mix": hashlib.sha256(plan.mix.read_bytes()).hexdigest(), "words": words}
+    read = {"mix": plan.mix, "config": find(demo.CONFIG)}
+    wanted = {"words": words, **{name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in read.items()}}
     known = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
     if known == wanted and not again:
         ours = [found for found in all_runs(plan.out) if found.name.startswith(demo.RUN_NAME) and found.checkpoint_best]
@@ -124,43 +140,44 @@ def _train(plan: Plan, *, again: bool) -> Path:
     return checkpoint
 
 
-def _score(plan: Plan, checkpoint: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The base and the tuned model, one after the other: what is made of the held-out questions, and who they say they are."""
+def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
+    """`swiftagent eval` on the run, in this process, which has ms-swift loaded already."""
     from swiftagent import console
+    from swiftagent.commands import eval as command
 
-    gold = demo.held_out()
-    found = []
-    for about, adapter in (("base", None), ("tuned", str(checkpoint))):
-        engine = _engine(adapter)
-        with console.progress(f"{about} model", total=len(gold)) as bar:
-            answers = []
-            for row in gold:
-                answers.append(demo.first_step_of(engine, row))
-                bar.advance(bar.task_ids[0])
-        names = [(question, demo.said(engine, question)) for question in demo.WHO_ARE_YOU]
-        engine.close()
-        found.append({"judged": demo.judge(gold, answers), "names": names})
-    return found[0], found[1]
+    plan.write_who()
+    words = plan.eval_words(checkpoint.parent.name)
+    console.say(f"$ swiftagent {shlex.join(words)}\n")
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    outcome = command.evaluate(parser.parse_args(words[1:]))
+    outcome.write()
+    return outcome
 
 
-def _engine(adapter: str | None) -> Any:
-    from swiftagent.backend.engine import load_engine
+def _first_steps(outcome: Outcome) -> dict[str, dict[str, Predicted]]:
+    """What each model did first, by row: of the held-out questions, and of those about itself."""
+    from swiftagent.evaluate_models import read_entries
 
-    if adapter is not None:
-        return load_engine(None, adapter, device="cpu")
-    return load_engine(str(demo.base_model()), None, "chatml", model_type="qwen2", device="cpu")
+    lines = (outcome.folder / "predictions.jsonl").read_bytes().splitlines()
+    found: dict[str, dict[str, Predicted]] = {"base": {}, "tuned": {}}
+    for entry in read_entries(lines):
+        if entry.kind == "step" and entry.id.endswith("#0"):
+            found[entry.model][entry.id.removesuffix("#0")] = entry.predicted()
+    return found
 
 
 def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     """Every wording of the fire alarm, run with real tools; the first is shown as it happens."""
     from swiftagent import console
+    from swiftagent.backend.engine import load_engine
     from swiftagent.console_chat import Terminal
     from swiftagent.loop import Limits, start
     from swiftagent.loop_drive import SILENT, Runtime, answer
     from swiftagent.loop_traces import trace
     from swiftagent.tools import Options, open_toolbox
 
-    engine = _engine(str(checkpoint))
+    engine = load_engine(None, str(checkpoint), device="cpu")
     found = []
     with open_toolbox([str(demo.tools_file())], Options()) as toolbox:
         for number, question in enumerate(demo.fire_alarm_questions()):
@@ -174,12 +191,14 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged) -> None:
+def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outcome: Outcome) -> None:
     from swiftagent import console
+    from swiftagent.commands.eval import show
 
     def counts(pair: tuple[int, int]) -> str:
         return f"{pair[0]} of {pair[1]}"
 
+    show(outcome, console.err)
     console.say("")
     rows = [
         ("the right tool", counts(base.tool), counts(tuned.tool)),
@@ -199,7 +218,8 @@ def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged) -> N
     console.say(f"data      {plan.mix} (manifest and report beside it)")
     console.say(f"run       {checkpoint.parent}")
     console.say(f"adapter   {checkpoint}")
-    console.say(f"results   {plan.results}\n")
+    console.say(f"results   {plan.results}")
+    console.say(f"the page  {outcome.folder / 'report.html'}\n")
     console.say("Ask it yourself:")
     console.say(f"  swiftagent infer --react --tools {demo.tools_file()} --run {checkpoint.parent}\n")
     console.say("Then on your own data, the same three commands, with a real model and your GPUs:")

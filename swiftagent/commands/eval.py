@@ -15,11 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swiftagent.errors import ConfigError, GateError
+
+if TYPE_CHECKING:
+    from swiftagent.evaluate_session import Outcome
 
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     also = parser.add_argument_group("further scores")
     also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
     also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself: scores its self-cognition")
+    also.add_argument("--evalscope", nargs="+", default=[], metavar="SET", help="sets of evalscope too, where it is installed")
     also.add_argument("--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it")
     out = parser.add_argument_group("output")
     out.add_argument("--gate", metavar="CONFIG", help="take the gate of this config, in place of the run's own")
@@ -75,18 +78,23 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args)
     if len(args.words) > 1:
         raise ConfigError(f"one run is evaluated at a time, got {', '.join(args.words)}; `eval compare` compares them")
-    outcome = _evaluate(args)
+    outcome = evaluate(args)
     outcome.write()
-    _show(args, outcome)
-    if not outcome.summary["gate"]["passed"]:
-        failed = [rule["metric"] for rule in outcome.summary["gate"]["rules"] if not rule["passed"]]
-        raise GateError(
-            f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {outcome.folder / 'report.html'} shows the cases"
-        )
+    _print(args, outcome)
+    raise_where_the_gate_failed(outcome)
     return 0
 
 
-def _evaluate(args: argparse.Namespace) -> Any:
+def raise_where_the_gate_failed(outcome: Outcome) -> None:
+    """Raise GateError with the metrics that failed."""
+    failed = [rule["metric"] for rule in outcome.summary["gate"]["rules"] if not rule["passed"]]
+    if failed:
+        page = outcome.folder / "report.html"
+        raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {page} shows the cases")
+
+
+def evaluate(args: argparse.Namespace) -> Outcome:
+    """What these arguments ask for; nothing but predictions.jsonl is written yet."""
     from swiftagent.evaluate_session import Ask, evaluate_models, evaluate_predictions
 
     ask = Ask(
@@ -98,6 +106,7 @@ def _evaluate(args: argparse.Namespace) -> Any:
         likelihood=not args.no_likelihood,
         fields=args.fields,
         own_name=args.name,
+        evalscope=tuple(args.evalscope),
         bfcl_eval=args.bfcl_eval,
         stop=not args.no_stop,
         native=args.native,
@@ -154,17 +163,31 @@ def _rules(config: str | None) -> Any:
     return parse_gate(load(config).gate)
 
 
-def _show(args: argparse.Namespace, outcome: Any) -> None:
+def _print(args: argparse.Namespace, outcome: Outcome) -> None:
     from swiftagent import console
-    from swiftagent.report import gate_lines, headline, markdown, sentence, with_difference, with_interval, without_interval
+    from swiftagent.report import markdown
 
     if args.json:
         print(json.dumps(outcome.summary, ensure_ascii=False))
     elif args.markdown:
         print(markdown(outcome.summary), end="")
-    if args.quiet:
-        return
-    to = console.err if args.json or args.markdown else console.out
+    if not args.quiet:
+        show(outcome, console.err if args.json or args.markdown else console.out)
+
+
+def show(outcome: Outcome, to: Any) -> None:
+    """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
+    from swiftagent import console
+    from swiftagent.report import (
+        evalscope_lines,
+        gate_lines,
+        headline,
+        sentence,
+        with_difference,
+        with_interval,
+        without_interval,
+    )
+
     rows = headline(outcome.summary)
     if "base" not in outcome.summary:
         lines: list[list[object]] = [[row.metric, with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows]
@@ -178,9 +201,11 @@ def _show(args: argparse.Namespace, outcome: Any) -> None:
         ]
         columns = ["", "base", "tuned", "difference", "", "n"]
         console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
+    if "evalscope" in outcome.summary:
+        console.table("evalscope's own scores", ["set", "base", "tuned", "n"], evalscope_lines(outcome.summary), console=to)
     if outcome.summary["gate"]["rules"]:
         console.table("gate", ["rule", "measured", ""], gate_lines(outcome.summary), console=to)
-    print(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}", file=sys.stderr)
+    console.say(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")
 
 
 def _compare(args: argparse.Namespace) -> int:
