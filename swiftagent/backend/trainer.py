@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,13 @@ import msgspec
 
 from swiftagent.backend.launch import Plan
 from swiftagent.backend.runs import Run, now
-from swiftagent.checks.causes import find_cause
+from swiftagent.checks.causes import disk_full, find_cause
 from swiftagent.checks.model_files import read_object
 from swiftagent.errors import SetupError
 
 POLL = 0.1  # seconds between two looks at the log
 LOG_TAIL = 200_000  # bytes of the log that are searched for the cause
+NO_ROOM = 1 << 17  # bytes free below which a disk counts as full
 PATIENCE_AT_THE_END = 60.0  # seconds that a trainer asked to stop for the third time gets
 
 
@@ -67,6 +69,8 @@ def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -
     if asked:
         return Outcome("interrupted", code, "stopped on request", "stopped")
     cause = find_cause(code, _tail(run.folder / log_name, start))
+    if cause.code == "unknown" and shutil.disk_usage(run.folder).free < NO_ROOM:
+        cause = disk_full()
     return Outcome("interrupted" if cause.code == "signal" else "failed", code, cause.text, cause.code)
 
 

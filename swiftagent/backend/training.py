@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,17 @@ def _train(config: Config, planned: Plan, run: Run, says: Says) -> int:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
     with _View(config, run, says) as view:
         outcome = train(planned, run, view)
-    finish(run, outcome)
+    try:
+        finish(run, outcome)
+    except SetupError as error:
+        why = error.message.partition(";")[0]
+        raise LaunchError(
+            f"{run.folder}: {outcome.cause or 'trained to its end'}; its end was not written down ({why}), "
+            f"then `swiftagent sft --resume {run.name}` goes on from the last whole checkpoint"
+        ) from error
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
-        draw(run.folder)
+        with suppress(OSError):  # a picture that finds no room hides no cause
+            draw(run.folder)
     return _tell(run, outcome, as_json=says.as_json)
 
 

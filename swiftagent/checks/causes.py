@@ -130,6 +130,11 @@ def find_cause(exit_code: int, log: str) -> Cause:
     return Cause("unknown", last or f"the trainer ended with exit code {exit_code} and without a message")
 
 
+def disk_full() -> Cause:
+    """For a log that could not tell, since it lies on the full disk itself."""
+    return next(Cause(code, text) for code, _, text in CAUSES if code == "disk-full")
+
+
 def _last_error_line(log: str) -> str:
     for line in reversed(log.splitlines()):
         match = re.match(r"(?:\[rank\d+\]:\s*)?((?:[\w.]+(?:Error|Exception|Exit))\b.*)", line.strip())

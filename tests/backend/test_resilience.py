@@ -150,6 +150,25 @@ def test_a_loss_of_nan_is_explained(tiny_config: Path, tiny_model: Path, swiftag
     assert (run["state"], run["exit_code"]) == ("failed", 1)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a run's own files and half a checkpoint."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_explained(tiny_config: Path, small_disk: Path, swiftagent: Train):
+    words = [tiny_config.name, *ALONE, f"runs={small_disk}", "save_steps=2", "max_steps=4"]
+    done = swiftagent("sft", *words, cwd=tiny_config.parent)
+    assert done.returncode == 5, done.stderr[-3000:]
+    assert "the disk is full" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: Path, tiny_model: Path):
     """A hub model is on this machine only once the trainer has fetched it: so the trainer refuses it as well."""
     hostile = tiny_config.parent / "hostile"
