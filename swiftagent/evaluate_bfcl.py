@@ -12,16 +12,19 @@ import msgspec
 
 from swiftagent import jsonl, score_bfcl_referee
 from swiftagent.errors import RowError, SetupError, at
-from swiftagent.formats.arguments import read_arguments
+from swiftagent.formats.arguments import read_arguments, read_literal
 from swiftagent.formats.calls import calls_of
 from swiftagent.formats.declared import read_tools
+from swiftagent.formats.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.sources import read_rows
 from swiftagent.jsonl import Row
 from swiftagent.score import Attempt, Predicted
 from swiftagent.score_bfcl import Item, as_bfcl, read_item
-from swiftagent.score_reading import predicted_from_text
+from swiftagent.score_reading import predicted_from_native, predicted_from_text
 from swiftagent.trajectory import Call, Event, Json, Question, System, Trajectory
 
+_FENCED = re.compile(r"```\w*\s*\n(.*?)```", re.S)
+_ONE_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)", re.S)
 _REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
 
 
@@ -110,19 +113,31 @@ def _first(value: Json) -> Json:
 
 
 def predicted_from_result(result: Json) -> Predicted:
-    """A `result` of BFCL: text-ReAct, a list of {function: arguments}, or either as JSON text."""
+    """A `result` of BFCL: text-ReAct, `<tool_call>` blocks, `[f(a=1)]`, or calls as JSON; a code fence around it is left out."""
     if isinstance(result, str) and _REACT.search(result):
         return predicted_from_text(result)
+    if isinstance(result, str) and "<tool_call>" in result:
+        return predicted_from_native(result)
     try:
-        calls, _ = (_by_name(result), ()) if _is_by_name(result) else calls_of(result)
+        calls = _calls_in(result)
     except RowError:
         return Predicted(answer=result if isinstance(result, str) and result.strip() else None, text=str(result))
-    return Predicted(tuple(_attempts(calls)), text=str(result))
+    return Predicted(tuple(_attempts(calls)), text=result if isinstance(result, str) else jsonl.encode(result).decode())
+
+
+def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
+    if isinstance(result, str):
+        fenced = _FENCED.fullmatch(result.strip())
+        text = fenced.group(1).strip() if fenced else result.strip()
+        if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
+            return [(name, arguments, None) for name, arguments in python_calls(text)]
+        result = read_literal(text)[0] if text[:1] in ("[", "{") else text
+    return _by_name(result) if _is_by_name(result) else calls_of(result)[0]
 
 
 def _is_by_name(result: Json) -> bool:
     """[{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write."""
-    return isinstance(result, list) and all(isinstance(item, dict) and len(item) == 1 for item in result)
+    return isinstance(result, list) and bool(result) and all(isinstance(item, dict) and len(item) == 1 for item in result)
 
 
 def _by_name(result: list[dict[str, Any]]) -> list[tuple[Any, Any, Any]]:

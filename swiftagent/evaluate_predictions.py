@@ -15,7 +15,7 @@ from swiftagent.evaluate_bfcl import predicted_from_result
 from swiftagent.evaluate_models import Entry
 from swiftagent.jsonl import Row
 from swiftagent.score import Predicted, Step, predicted_from, steps_of
-from swiftagent.score_reading import predicted_from_native, predicted_from_text
+from swiftagent.score_reading import predicted_from_text
 from swiftagent.trajectory import Answer, Call, Event, Question, Trajectory
 
 MODEL = "tuned"
@@ -65,11 +65,9 @@ def _names_tools(step: Step) -> bool:
 
 
 def _read(value: Any) -> Predicted:
-    """ReAct text, native calls, JSON calls, or an answer."""
-    if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{"):
+    """ReAct text, native calls, JSON or Python calls, or an answer."""
+    if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{", "`") or "<tool_call>" in value:
         return predicted_from_result(value)
-    if "<tool_call>" in value:
-        return predicted_from_native(value)
     found = predicted_from_text(value)
     return found if found.readable else Predicted(answer=value.strip() or None, text=value)
 

@@ -28,6 +28,12 @@ ANSWER = {"id": "simple_python_0", "ground_truth": [{"area": {"base": [2.5], "un
         [{"area": '{"base": 2.5}'}],
         [{"area": {"base": 2.5}}],
         '[{"name": "area", "arguments": {"base": 2.5}}]',
+        '[{"area": "{\\"base\\": 2.5}"}]',
+        "[area(base=2.5)]",
+        "area(base=2.5)",
+        "```python\n[area(base=2.5)]\n```",
+        '```json\n[{"area": {"base": 2.5}}]\n```',
+        '<tool_call>\n{"name": "area", "arguments": {"base": 2.5}}\n</tool_call>',
     ],
 )
 def test_results_of_every_spelling(result: Any):
@@ -37,6 +43,9 @@ def test_results_of_every_spelling(result: Any):
 def test_a_result_without_a_call():
     assert predicted_from_result("I cannot.").answer == "I cannot."
     assert predicted_from_result([]).calls == ()
+    assert predicted_from_result("[]").calls == ()
+    assert predicted_from_result("Nothing (yet), sorry [see above].").calls == ()
+    assert predicted_from_result("[area(base=2.5").answer == "[area(base=2.5"
 
 
 def test_questions_and_answers_become_gold(tmp_path: Path):
