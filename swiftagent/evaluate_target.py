@@ -65,7 +65,7 @@ def target_of_run(run: Run, which: str, engine: str, settings: dict[str, Any]) -
     tuned = _model(str(checkpoint), None, run.template, engine, settings)
     base = None
     if run.model:
-        loading = msgspec.structs.replace(tuned.loading, model=_base_folder(run.model), adapter=None)
+        loading = msgspec.structs.replace(tuned.loading, model=_base_folder(run.placed(run.model)), adapter=None)
         base = Model(run.model, loading, engine)
     return Target(run.name, run.folder / "eval", tuned, base, run)
 
@@ -121,14 +121,16 @@ def _base_folder(model: str) -> str:
 
 
 def config_of(run: Run | None) -> Config | None:
-    """The resolved config of a run, None where it does not say."""
+    """The resolved config of a run, its files found from here; None where it does not say."""
     if run is None or not run.config:
         return None
     known = {key: value for key, value in run.config.items() if key in Config.__struct_fields__ and key != "gpus"}
     try:
-        return msgspec.convert(known, Config)
+        config = msgspec.convert(known, Config)
     except msgspec.ValidationError:
         return None
+    val = None if config.val is None else tuple(map(run.placed, config.val))
+    return msgspec.structs.replace(config, data=tuple(map(run.placed, config.data)), val=val)
 
 
 def default_data(run: Run | None) -> list[str]:

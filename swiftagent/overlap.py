@@ -55,8 +55,14 @@ def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
     found = trained_rows(rows, seen)
     if not found:
         return
-    named = "; ".join(f"{row.source or row.id} is {place or 'a training row'}" for row, place in found[:5])
+    named = "; ".join(_named(row, place) for row, place in found[:5])
     more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
     raise SetupError(
         f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; leave them out with --drop-trained"
     )
+
+
+def _named(row: Trajectory, place: str) -> str:
+    """A record tells where it came from first: its own place and that of training may be one."""
+    ours = row.source or row.id
+    return f"{ours} (row {row.id})" if place in ("", ours) else f"{ours} is {place}"

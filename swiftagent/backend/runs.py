@@ -19,6 +19,7 @@ from typing import Any
 from swiftagent.checks.model_files import read_object, safetensors_fault, shards
 from swiftagent.errors import SetupError
 from swiftagent.jsonl import write_json
+from swiftagent.shipped import find
 
 STATES = ("running", "done", "failed", "interrupted")
 
@@ -88,6 +89,19 @@ class Run:
         named = read_object(last / "trainer_state.json").get("best_model_checkpoint")
         best = self.folder / Path(str(named)).name if named else last
         return best if is_complete(best) else last
+
+    def placed(self, path: str) -> str:
+        """A path of the config, from whatever folder is ours now: as given, from where `sft` was started, or from where the
+        folder of runs lies now, if all was moved together."""
+        if Path(path).is_absolute() or find(path).exists():
+            return path
+        above = self.folder.resolve().parents
+        depth = len(Path(str(self.config.get("runs", "runs"))).parts)
+        starts = [Path(str(self.record.get("folder") or "/")), *above[depth : depth + 1]]
+        for start in starts:
+            if (start / path).exists() or (start / path.rpartition("#")[0]).is_file():
+                return str(start / path)
+        return path
 
     def update(self, **fields: Any) -> None:
         """Change run.json, whole or not at all."""

@@ -157,6 +157,7 @@ def _write_down(config: Config, planned: Plan, run: Run) -> None:
         exit_code=None,
         cause="",
         config=_plain(config),
+        folder=str(Path.cwd()),
         command=planned.argv,
         environment=planned.env,
         versions=describe(),
