@@ -16,10 +16,8 @@ from swiftagent.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_
 
 JINJA_LIMITS = (
     "control tokens and ReAct keywords inside texts are not made harmless: a template cannot; `swiftagent serve` does",
-    "the language of the tool prompt is fixed, not chosen by the question",
 )
 GO_LIMITS = (
-    *JINJA_LIMITS,
     "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`",
     "the parameters of a tool are listed sorted by name, and `<`, `>`, `&` in their descriptions as \\u003c, \\u003e, \\u0026",
 )
@@ -152,6 +150,8 @@ def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "
     )
 
 
+# Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has to be
+# `Action:`; so nothing before it may ask `if .ToolCalls`.
 # Go templates cannot add: `len (printf "%*s_" $i "")` is $i + 1.
 _GO_FLAT = (
     "[{{ $required := .Function.Parameters.Required }}{{ $first := true }}"
@@ -161,7 +161,7 @@ _GO_FLAT = (
 )
 _GO = (
     "{begin}{{{{- $react := false }}}}{{{{ if .Tools }}}}{{{{ $react = true }}}}{{{{ end }}}}"
-    "{{{{ range .Messages }}}}{{{{ if .ToolCalls }}}}{{{{ $react = true }}}}{{{{ end }}}}{{{{ end }}}}"
+    "{{{{ range .Messages }}}}{{{{ range .ToolCalls }}}}{{{{ $react = true }}}}{{{{ end }}}}{{{{ end }}}}"
     "{{{{ if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}\n\n{{{{ end }}}}{head}"
     "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n\n{{{{ end }}}}"
     '{{{{ len (printf "%*s_" $i "") }}}}. {{{{ .Function.Name }}}}:'
@@ -172,13 +172,14 @@ _GO = (
     "{{{{ $open := false }}}}{{{{ range $i, $m := .Messages }}}}{{{{ $rest := slice $.Messages $i }}}}"
     '{{{{ if eq .Role "user" }}}}{{{{ if $open }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
     "{{{{ $open = true }}}}"
-    '{{{{ else if and (eq .Role "assistant") .ToolCalls }}}}'
+    '{{{{ else if eq .Role "assistant" }}}}{{{{ $calls := len .ToolCalls }}}}{{{{ if $calls }}}}'
     "{{{{ if .Thinking }}}}Thought: {{{{ .Thinking }}}}\n{{{{ end }}}}"
     "{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}"
-    "{{{{ range $j, $call := .ToolCalls }}}}Action: {{{{ .Function.Name }}}}\nAction Input: {{{{ .Function.Arguments }}}}{stop}"
+    "{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}Action: {{{{ .Function.Name }}}}\n"
+    "Action Input: {{{{ .Function.Arguments }}}}{stop}"
     '{{{{ $k := len (printf "%*s_" $j "") }}}}{{{{ if gt (len $rest) $k }}}}{{{{ $result := index $rest $k }}}}'
-    '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'
-    '{{{{ else if eq .Role "assistant" }}}}{{{{ if $react }}}}Thought: '
+    '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'
+    "{{{{ else if $react }}}}Thought: "
     "{{{{ if .Thinking }}}}{{{{ .Thinking }}}}{{{{ else }}}}{no_thought}{{{{ end }}}}\n{answer_label}{{{{ .Content }}}}"
     "{{{{ else }}}}{{{{ if .Thinking }}}}<think>\n{{{{ .Thinking }}}}\n</think>\n\n{{{{ end }}}}{{{{ .Content }}}}{{{{ end }}}}"
     "{{{{ end }}}}{{{{ end }}}}"

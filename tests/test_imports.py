@@ -15,7 +15,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"commands"},
     {"backend", "console", "demo", "evaluate"},
-    {"convert", "mix", "mask", "inspect_html", "loop", "score", "checks", "export_templates", "statistics", "overlap", "report"},
+    {"convert", "mix", "mask", "inspect_html", "loop", "score", "checks", "export_templates", "export_native", "statistics", "overlap", "report"},
     {"react", "react_read", "prompts", "wellformed", "order", "schema_check", "record", "jsonl", "config", "tools", "formats"}
     | {"gate", "metrics", "values", "schema", "ledger", "quick", "trainer", "training", "foreign"},
     {"trajectory", "escape", "shipped"},

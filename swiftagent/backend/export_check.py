@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.backend.export import Difference, first_difference, trained_ids
+from swiftagent.backend.export import Difference, first_difference, trained_ids, turns_of
 from swiftagent.backend.trainer_template import Trainer
 from swiftagent.escape import JOINER, hide, hide_control_tokens
 from swiftagent.export_templates import Turns
@@ -83,20 +83,28 @@ def check_chat_template(trainer: Trainer, template: str, records: list[Record], 
             chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
         )
         name = record.get("id") or f"row {number + 1}"
-        difference = first_difference(name, trained_ids(trainer, record), list(rendered), trainer.tokenizer)
+        trained = trained_ids(trainer, record)
+        if isinstance(trajectory.events[-1], Call):
+            trained = _without_end(trained, rendered, trainer)
+        difference = first_difference(name, trained, list(rendered), trainer.tokenizer)
         compared.conversations += 1
         compared.differences += [difference] if difference else []
     compared.left_out = dict(left_out)
     return compared
 
 
+def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> list[int]:
+    """A row that ends on a call is closed in training; where the model is used, the result follows there."""
+    end = trainer.tokenizer.decode(trained[len(rendered) :])
+    return trained[: len(rendered)] if end == turns_of(trainer).end else trained
+
+
 def check_go_template(turns: Turns, template: str, records: list[Record], style: PromptStyle, language: str) -> Compared | None:
     """Execute a Modelfile's template with Go itself and compare the texts; None where there is no Go here."""
     if not shutil.which("go"):
         return None
-    compared = Compared("Modelfile template")
     left_out: Counter[str] = Counter()
-    kept: list[tuple[str, Trajectory]] = []
+    kept: list[tuple[str, Trajectory, str]] = []
     for number, record in enumerate(records):
         if len(kept) == CONVERSATIONS:
             break
@@ -105,17 +113,21 @@ def check_go_template(turns: Turns, template: str, records: list[Record], style:
         if reason:
             left_out[reason] += 1
         else:
-            kept.append((record.get("id") or f"row {number + 1}", trajectory))
-    rendered = list(_run_go(template, [trajectory for _, trajectory in kept]))
-    for (name, trajectory), text in zip(kept, rendered, strict=True):
-        expected = ollama_text(trajectory, turns, style, language)
+            expected = ollama_text(trajectory, turns, style, language)
+            kept.append((record.get("id") or f"row {number + 1}", trajectory, expected))
+    return compare_go(template, kept, left_out)
+
+
+def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out: Counter[str]) -> Compared:
+    """Execute a template on conversations (name, trajectory, the text that is expected of it)."""
+    compared = Compared("Modelfile template", left_out=dict(left_out))
+    rendered = _run_go(template, [trajectory for _, trajectory, _ in kept])
+    for (name, _, expected), text in zip(kept, rendered, strict=True):
         compared.conversations += 1
         if text != expected:
             at = next((i for i, (a, b) in enumerate(zip(expected, text, strict=False)) if a != b), min(len(expected), len(text)))
-            compared.differences.append(
-                Difference(name, at, expected[max(0, at - 20) : at + 40], text[max(0, at - 20) : at + 40])
-            )
-    compared.left_out = dict(left_out)
+            around = slice(max(0, at - 20), at + 40)
+            compared.differences.append(Difference(name, at, expected[around], text[around]))
     return compared
 
 
@@ -146,14 +158,14 @@ def ollama_text(trajectory: Trajectory, turns: Turns, style: PromptStyle, langua
             text += (turns.between if answered else "") + turns.user_open + span.text + turns.user_close
             answered = True
         elif span.kind == "call":
-            text += f"{span.text.partition(chr(10))[0]}\nAction Input: {_go_json(next(calls).arguments)}{STOP}"
+            text += f"{span.text.partition(chr(10))[0]}\nAction Input: {go_json(next(calls).arguments)}{STOP}"
         else:
             text += span.text
     return text
 
 
-def _go_json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def go_json(value: Any, *, sort: bool = True) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=sort, separators=(",", ":"))
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text

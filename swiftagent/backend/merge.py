@@ -7,7 +7,8 @@ tied weight would change the output head too (measured: logits off by 245 on a s
 from __future__ import annotations
 
 import json
-import shutil
+import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.backend.export_folder import require_memory, require_room, whole_folder
+from swiftagent.checks.model_files import safetensors_fault
 from swiftagent.errors import CheckError, ConfigError, SetupError
 
 PROBES = (
@@ -52,30 +55,30 @@ def merge(
     Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where the merged model does not answer
     as base and adapter did.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     model_folder = require_model(base)
     if adapter is not None:
         require_adapter(adapter)
-    require_room(model_folder, out)
     wanted = _dtype(model_folder, dtype)
-    with _quiet_transformers(), whole_folder(out, force=force) as part:
+    _require_shard_size(max_shard_size)
+    needed = _bytes_as(model_folder, wanted)
+    require_room(needed, out)
+    require_memory(needed)
+    with _quiet_transformers(), whole_folder(out, force=force, keep=(model_folder, adapter)) as part:
         tokenizer = AutoTokenizer.from_pretrained(adapter if _has_tokenizer(adapter) else model_folder)
-        model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, wanted))
+        model = _load(model_folder, wanted)
         untied = adapter is not None and _untie_if_adapted(model, adapter)
         if adapter is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, str(adapter))
+            model = _with_adapter(model, adapter)
         before = _logits(model, tokenizer)
         if adapter is not None:
             model = model.merge_and_unload()
         model.generation_config = _generation_config(model, tokenizer)
-        model.save_pretrained(part, max_shard_size=max_shard_size)
+        _save(model, part, max_shard_size)
         tokenizer.save_pretrained(part)
         del model
-        reloaded = AutoModelForCausalLM.from_pretrained(part, dtype=getattr(torch, wanted))
+        reloaded = _load(part, wanted)
         after = _logits(reloaded, tokenizer)
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
@@ -89,6 +92,39 @@ def merge(
     return merged
 
 
+def _load(folder: Path, dtype: str) -> Any:
+    """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without loss."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise SetupError(f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
+    if getattr(model.config, "quantization_config", None) is None:
+        return model
+    return model.dequantize(dtype=getattr(torch, dtype))
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(adapter))
+    except (RuntimeError, ValueError) as error:
+        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+        raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
+
+
+def _save(model: Any, folder: Path, max_shard_size: str) -> None:
+    from safetensors import SafetensorError
+
+    try:
+        model.save_pretrained(folder, max_shard_size=max_shard_size)
+    except SafetensorError as error:  # a full disk, which safetensors has its own word for
+        raise OSError(str(error)) from error
+
+
 def require_model(base: str) -> Path:
     """The folder of a complete model. Raises SetupError naming what is missing."""
     folder = Path(base)
@@ -98,10 +134,15 @@ def require_model(base: str) -> Path:
     index = folder / "model.safetensors.index.json"
     shards = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else set()
     missing += [name for name in sorted(shards) if not (folder / name).exists()]
+    cut = {file.name: fault for file in folder.glob("*.safetensors") if (fault := safetensors_fault(file))}
     if not shards and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
         missing.append("model.safetensors")
     if missing:
         raise SetupError(f"the model folder {base} lacks {', '.join(missing)}; download it again")
+    if cut:
+        raise SetupError(
+            f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
+        )
     config = json.loads((folder / "config.json").read_text())
     if "auto_map" in config or list(folder.glob("*.py")):
         raise SetupError(f"the model folder {base} brings its own code, which is not run; use a model that transformers knows")
@@ -113,36 +154,9 @@ def require_adapter(adapter: Path) -> None:
         raise SetupError(
             f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); name a finished run"
         )
-
-
-def require_room(model_folder: Path, out: Path) -> None:
-    """Raises SetupError where the disk does not hold another copy of the model and a tenth more."""
-    needed = sum(file.stat().st_size for file in model_folder.iterdir() if file.suffix in (".safetensors", ".bin"))
-    parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
-    free = shutil.disk_usage(parent).free
-    if free < needed * 1.1:
-        raise SetupError(
-            f"{parent} has {free / 1e9:.1f} GB free and the model takes {needed / 1e9:.1f}; choose another disk with -o"
-        )
-
-
-@contextmanager
-def whole_folder(out: Path, *, force: bool) -> Iterator[Path]:
-    """A folder that appears under its name only when the block ends well. Raises SetupError where it exists and is not empty."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not force:
-        raise SetupError(f"{out} is there and not empty; name another folder with -o, or give --force to replace it")
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if out.exists():
-            shutil.rmtree(out) if out.is_dir() else out.unlink()
-        part.rename(out)
-    except OSError as error:
-        raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    fault = next((fault for file in adapter.glob("*.safetensors") if (fault := safetensors_fault(file))), "")
+    if fault:
+        raise SetupError(f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint")
 
 
 def _dtype(model_folder: Path, dtype: str) -> str:
@@ -151,6 +165,28 @@ def _dtype(model_folder: Path, dtype: str) -> str:
     if wanted not in TOLERANCE:
         raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
     return str(wanted)
+
+
+def _require_shard_size(text: str) -> None:
+    if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]?i?B", text, re.IGNORECASE) or not float(re.split("[^0-9.]", text)[0]):
+        raise ConfigError(f"--max-shard-size {text}: not a size such as 5GB or 500MB")
+
+
+def _bytes_as(folder: Path, dtype: str) -> int:
+    """The size of a model's weights once they are `dtype`."""
+    width = 4 if dtype == "float32" else 2
+    shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
+    if not shapes:
+        return sum(file.stat().st_size for file in folder.glob("*.bin"))
+    packed = {"U8": 2}  # two 4-bit weights in a byte
+    return sum(math.prod(tensor["shape"]) * packed.get(tensor["dtype"], 1) * width for tensor in shapes)
+
+
+def _tensors(file: Path) -> list[dict[str, Any]]:
+    """Type and shape of the tensors in a safetensors file, read from its header."""
+    with file.open("rb") as raw:
+        header = json.loads(raw.read(int.from_bytes(raw.read(8), "little")))
+    return [one for name, one in header.items() if name != "__metadata__"]
 
 
 def _has_tokenizer(folder: Path | None) -> bool:

@@ -3,7 +3,7 @@
 swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a chat template for ReAct
 swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
 swiftagent export ollama runs/NAME -o folder          Modelfile with tools and stop words, README, the model
-swiftagent export vllm model                          the commands that serve it
+swiftagent export vllm model                          the commands that serve it in vLLM
 swiftagent export adapter runs/NAME -o folder         the adapter alone, ready to upload
 swiftagent export push folder OWNER/NAME --hub hf     to ModelScope or Hugging Face
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("repository", nargs="?", metavar="OWNER/NAME", help="push: where to")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder or file to write")
-    parser.add_argument("--model", help="base model folder, instead of a run")
+    parser.add_argument("--model", help="a model folder instead of a run; with a run or an adapter, its base is in this folder")
     parser.add_argument("--adapter", help="adapter folder, instead of a run")
     parser.add_argument("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step number")
     parser.add_argument("--dtype", default="auto", help="merge: float32, float16 or bfloat16; the base's own by default")
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.target not in ("vllm", "push") and args.output is None:
         raise ConfigError(f"export {args.target}: say where to write with -o")
+    if args.target != "push" and args.repository:
+        raise ConfigError(f"export {args.target}: {args.repository} is one word too many; only push takes a repository")
     targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
     with contextlib.redirect_stdout(sys.stderr):  # deepspeed and the hubs' clients print there
         facts = targets[args.target](args)
@@ -62,65 +65,63 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import export_merged, prepare
+    from swiftagent.backend.export_targets import export_merged
 
-    subject = _subject(args)
-    prepared = prepare(subject, args.allow_differences)
-    merged = export_merged(
-        subject,
-        prepared,
-        args.output,
-        dtype=args.dtype,
-        max_shard_size=args.max_shard_size,
-        force=args.force,
-        license=args.license,
-    )
+    subject, prepared = _prepared(args)
+    options = {"dtype": args.dtype, "max_shard_size": args.max_shard_size, "force": args.force, "license": args.license}
+    merged = export_merged(subject, prepared, args.output, **options)
     return {**_plain(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
 
 
 def _gguf(args: argparse.Namespace) -> dict[str, Any]:
-    import tempfile
-
-    from swiftagent.backend.export_targets import export_gguf, export_merged, prepare
+    from swiftagent.backend.export_folder import scratch_beside
+    from swiftagent.backend.export_targets import export_gguf, export_merged
 
     subject = _subject(args)
-    quantize = args.quantize or "f16"
-    with tempfile.TemporaryDirectory(prefix="swiftagent-") as scratch:
-        folder = Path(subject.base)
-        if subject.run is not None or subject.adapter is not None:
-            folder = Path(scratch, "model")
-            prepared = prepare(subject, args.allow_differences)
-            export_merged(subject, prepared, folder, dtype="auto", max_shard_size="5GB", force=True)
-        compared = export_gguf(folder, args.output, quantize, args.llama_cpp, force=args.force, data=subject.data)
-    facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
+    options = {"quantize": args.quantize or "f16", "llama_cpp": args.llama_cpp, "force": args.force, "data": subject.data}
+    facts = {"file": str(args.output), "quantize": options["quantize"]}
+    if subject.adapter is None and subject.run is None:
+        compared = export_gguf(Path(subject.base), args.output, **options)
+    else:
+        subject, prepared = _prepared(args)
+        with scratch_beside(args.output, force=args.force) as scratch:
+            export_merged(subject, prepared, scratch / "model", license=args.license, name=args.output.stem)
+            compared = export_gguf(scratch / "model", args.output, **options)
+    facts["bytes"] = args.output.stat().st_size
     if compared is None:
         return {**facts, "compared": "no: llama-cpp-python is not installed (pip install llama-cpp-python)"}
     return {**facts, **_plain(compared)}
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import export_ollama, prepare
+    from swiftagent.backend.export_targets import export_ollama
 
-    subject = _subject(args)
-    prepared = prepare(subject, args.allow_differences)
-    name = args.name or args.output.name
-    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force, "name": name}
-    facts = export_ollama(subject, prepared, args.output, **options)
+    subject, prepared = _prepared(args)
+    name = args.name or args.output.absolute().name
+    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force, "license": args.license}
+    facts = export_ollama(subject, prepared, args.output, name=name, **options)
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
 
 def _vllm(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import prepare, serve_command
+    from swiftagent.backend.export_vllm import vllm_commands
 
-    subject = _subject(args)
-    return serve_command(subject.base, subject, prepare(subject, args.allow_differences))
+    subject, prepared = _prepared(args)
+    folder, first = subject.base, {}
+    if subject.adapter is not None or subject.run is not None:
+        folder = f"{subject.run.name if subject.run else subject.adapter.name}-merged"
+        first = {"merge": shlex.join(["swiftagent", "export", "merge", str(args.subject or subject.run), "-o", folder])}
+    commands = vllm_commands(folder, subject, prepared.agent_template, prepared.template)
+    return {**first, **commands, "prompts": _prompts(prepared)}
 
 
 def _adapter(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import export_adapter
+    from swiftagent.backend.export_targets import adapter_of, export_adapter
 
-    export_adapter(_subject(args), args.output, force=args.force, license=args.license)
-    return {"folder": str(args.output)}
+    adapter_of(_subject(args))  # before the seconds that the templates take
+    subject, prepared = _prepared(args)
+    export_adapter(subject, prepared, args.output, force=args.force, license=args.license)
+    return {"folder": str(args.output), "prompts": _prompts(prepared)}
 
 
 def _push(args: argparse.Namespace) -> dict[str, Any]:
@@ -134,9 +135,17 @@ def _push(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _subject(args: argparse.Namespace) -> Any:
-    from swiftagent.backend.export_targets import subject_of
+    from swiftagent.backend.export_subject import subject_of
 
     return subject_of(args.subject, args.model, args.adapter, args.checkpoint)
+
+
+def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
+    """What is exported, and its templates, compared with what it was trained on."""
+    from swiftagent.backend.export_prepare import prepare
+
+    subject = _subject(args)
+    return subject, prepare(subject, args.allow_differences)
 
 
 def _prompts(prepared: Any) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def test_what_cannot_be_merged_leaves_nothing_behind(tied: tuple[Path, Path], tm
         (lambda: merge(str(base), tmp_path / "gone", tmp_path / "out"), SetupError, "no complete adapter"),
         (lambda: merge(str(base), adapter, used), SetupError, "not empty"),
         (lambda: merge(str(base), adapter, tmp_path / "out", dtype="int3"), ConfigError, "--dtype int3"),
-        (lambda: merge(str(base), adapter, Path("/proc/out")), SetupError, "/proc has 0.0 GB free"),
+        (lambda: merge(str(base), adapter, Path("/proc/out")), SetupError, "/proc has 0.0 kB free"),
         (lambda: merge(str(base), adapter, Path("/dev/null/out")), SetupError, "cannot write"),
     ]
     for attempt, kind, sentence in cases:

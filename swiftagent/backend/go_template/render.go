@@ -33,21 +33,27 @@ type message struct {
 	ToolCalls []call `json:"tool_calls"`
 }
 
+type property struct {
+	AnyOf       []property          `json:"anyOf,omitempty"`
+	Type        any                 `json:"type,omitempty"`
+	Items       any                 `json:"items,omitempty"`
+	Description string              `json:"description,omitempty"`
+	Enum        []any               `json:"enum,omitempty"`
+	Properties  map[string]property `json:"properties,omitempty"`
+	Required    []string            `json:"required,omitempty"`
+}
+
 type tool struct {
-	Type     string
+	Type     string `json:"type"`
 	Function struct {
-		Name        string
-		Description string
+		Name        string `json:"name"`
+		Description string `json:"description"`
 		Parameters  struct {
-			Type       string
-			Required   []string
-			Properties map[string]struct {
-				Type        any
-				Description string
-				Enum        []any
-			}
-		}
-	}
+			Type       string              `json:"type"`
+			Required   []string            `json:"required,omitempty"`
+			Properties map[string]property `json:"properties"`
+		} `json:"parameters"`
+	} `json:"function"`
 }
 
 type conversation struct {
