@@ -18,6 +18,7 @@ from swiftagent.formats.arguments import read_arguments
 from swiftagent.formats.messages import ROLES
 from swiftagent.formats.react_canonical import Step, canonical_steps
 from swiftagent.formats.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
+from swiftagent.formats.tag_text import holds_results
 from swiftagent.react import ANSWER_LABEL, NO_THOUGHT, STOP, language_of, render_system
 from swiftagent.record import Message
 from swiftagent.schema_check import Checker, checker_of, faults_of_arguments
@@ -80,7 +81,9 @@ def _read(turns: list[Any], role_key: str, text_key: str, form: str) -> Quick | 
 
 def _may_be_more(messages: list[Message], whole: str) -> bool:
     """Whether turns may be more than plain chat: calls, reasoning, tools or control tokens in some spelling."""
-    if _KEYWORD.search(whole) or ("<" in whole and ("<func" in whole or messages[0]["role"] == "system")) or _is_loud(whole):
+    if "<" in whole and ("<func" in whole or "<TOOLCALL>" in whole or messages[0]["role"] == "system"):
+        return True
+    if _KEYWORD.search(whole) or _is_loud(whole) or holds_results(whole):
         return True
     for message in messages:
         text = message["content"]

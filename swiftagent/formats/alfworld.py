@@ -12,37 +12,39 @@ ABOUT = "ALFWorld text with `> think:` and `> action` lines; an action becomes a
 SAMPLE = {
     "text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take it.\nOK.\n> take pen 1\nYou pick it up."
 }
-_KEYS = ("text", "trajectory", "prompt", "content", "output", "input", "example", "instruction")
+_KEYS = ("text", "trajectory", "traj", "prompt", "content", "output", "input", "example", "instruction")
+_ASKING = ("instruction", "prompt", "input")
+_THINKS = ("> think:", "> Think:")
 
 KEYS = frozenset(_KEYS)
 
 
 def looks_like(row: Any) -> bool:
-    return _text_of(row) is not None
+    return _texts_of(row) is not None
 
 
-def _text_of(row: Any) -> str | None:
+def _texts_of(row: Any) -> tuple[str, str] | None:
+    """(what was asked, the steps); the first part of the steps is part of the question."""
     if isinstance(row, str):
-        return row if "\n> think:" in row or "\n>think:" in row else None
+        return ("", row) if "\n> think:" in row or "\n>think:" in row else None
     if type(row) is not dict:
         return None
-    found = [row[key] for key in _KEYS if isinstance(row.get(key), str) and ">" in row[key]]
-    text = next((value for value in found if "\n> " in value and "> think:" in value or value.startswith("> think:")), None)
-    if text is not None and text.startswith("> "):
-        asked = next(
-            (row[key] for key in ("instruction", "prompt", "input") if isinstance(row.get(key), str) and row[key] != text), ""
-        )
-        return f"{asked}\n{text}"
-    return text
+    found = [(key, row[key]) for key in _KEYS if isinstance(row.get(key), str) and ">" in row[key]]
+    for key, text in found:
+        if text.startswith(_THINKS):
+            asked = next((row[other] for other in _ASKING if isinstance(row.get(other), str) and row[other] and other != key), "")
+            return asked, text
+    text = next((text for _, text in found if "\n> " in text and any(think in text for think in _THINKS)), None)
+    return None if text is None else ("", text)
 
 
 def parse(row: Any) -> Trajectory:
-    text = _text_of(row)
-    if text is None:
+    texts = _texts_of(row)
+    if texts is None:
         raise RowError("not-a-conversation", "no `> think:` text")
-    parts = ("\n" + text).split("\n>")
+    parts = ("\n" + texts[1]).split("\n>")
     builder = Builder()
-    builder.question(parts[0].strip())
+    builder.question(f"{texts[0]}\n{parts[0]}".strip())
     for part in parts[1:]:
         said, _, answered = part.partition("\n")
         said, answered = said.strip(), answered.strip()
@@ -50,9 +52,13 @@ def parse(row: Any) -> Trajectory:
             builder.thought(said[len("think:") :].strip())
             if answered and answered != "OK.":
                 builder.repairs.append("result-of-thought")
+        elif said.startswith("ActionPath:"):  # KnowAgent: the model tells the way so far
+            builder.thought(said)
         elif said:
             builder.repairs.append("text-action")
             builder.call("act", {"input": said})
             if answered:
                 builder.result(answered)
+    if isinstance(row, dict) and row.get("result") is False:
+        builder.repairs.append("failed-row")
     return builder.build(row.get("id") if isinstance(row, dict) else "")

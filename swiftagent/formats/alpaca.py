@@ -7,7 +7,8 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.declared import read_tools
-from swiftagent.formats.view import tools_field
+from swiftagent.formats.tag_text import read_tag_text
+from swiftagent.formats.view import tag_in, tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
@@ -77,5 +78,8 @@ def parse(row: Any) -> Trajectory:
         builder.question(question)
         if reasoning and place == len(pairs) - 1:
             builder.thought(reasoning.strip())
-        builder.say(answer)
+        if tag_in(answer):
+            read_tag_text(builder, answer)
+        else:
+            builder.say(answer)
     return builder.build(row.get("id"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -13,6 +14,8 @@ from swiftagent.react import NO_THOUGHT
 from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+THOUGHT_ENDS = "<|end_of_thought|>"  # OpenThoughts
+_SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
@@ -114,7 +117,7 @@ class Builder:
 
     def say(self, text: str, calls_follow: bool = False, trained: bool = True) -> None:
         """What an assistant turn says: `<think>` reasoning is a thought; the rest an answer, or text beside calls."""
-        if THINK_CLOSE in text:
+        if THINK_CLOSE in text or THOUGHT_ENDS in text:
             reasoning, text = split_thinking(text)
             if reasoning:
                 self.thought(reasoning, trained=trained)
@@ -224,6 +227,9 @@ def split_thinking(text: str) -> tuple[str, str]:
     if text.startswith(WRITTEN_OPEN) and WRITTEN_CLOSE in text:  # as models and our own writers put it: exact
         reasoning, _, after = text[len(WRITTEN_OPEN) :].partition(WRITTEN_CLOSE)
         return reasoning, after
+    if THOUGHT_ENDS in text and THINK_CLOSE not in text:
+        before, _, after = text.partition(THOUGHT_ENDS)
+        return before.replace("<|begin_of_thought|>", "").strip(), _SOLUTION.sub("", after).strip()
     before, _, after = text.partition(THINK_CLOSE)
     head, opened, reasoning = before.partition(THINK_OPEN)
     if not opened:

@@ -140,7 +140,8 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         return
     for key in _REASONING:
         if isinstance(message.get(key), str) and message[key].strip():
-            builder.thought(message[key], trained=trained)
+            if not text.startswith(message[key].strip()):  # SWE-agent: `thought` is the beginning of the content again
+                builder.thought(message[key], trained=trained)
             break
     calls = message.get("tool_calls")
     if isinstance(calls, str) and calls.strip():

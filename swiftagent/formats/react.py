@@ -23,8 +23,22 @@ def looks_like(row: Any) -> bool:
     view = view_of(row)
     if view.style:
         return view.format == "react"
-    pairs = alpaca.pairs_of(row)
+    pairs = _pairs(row)
     return pairs is not None and is_react(pairs[-1][1])
+
+
+def _pairs(row: Any) -> list[tuple[str, str]] | None:
+    """(question, answer) of every turn. Where the steps stand below the question in the prompt itself, beside the gold answer
+    (runs of ReAct and KnowAgent), they are the answer."""
+    pairs = alpaca.pairs_of(row)
+    if pairs is None:
+        return None
+    prompt, question = row.get("prompt"), row.get("question")
+    if isinstance(prompt, str) and isinstance(question, str) and question.strip():
+        before, asked, steps = prompt.rpartition(f"Question: {question.strip()}\n")
+        if asked and is_react(steps):
+            return [(before + asked.rstrip(), steps.strip())]
+    return pairs
 
 
 def parse(row: Any) -> Trajectory:
@@ -32,7 +46,7 @@ def parse(row: Any) -> Trajectory:
         return ms_agent.parse(row)
     if write_alpaca.is_written(row):
         return write_alpaca.parse(row)
-    pairs = alpaca.pairs_of(row) or []
+    pairs = _pairs(row) or []
     builder = Builder(*read_tools(tools_field(row)))
     system = alpaca.system_of(row)
     if system:

@@ -12,11 +12,11 @@ from swiftagent.formats.arguments import read_arguments, read_literal
 from swiftagent.formats.build import Builder
 from swiftagent.formats.dialect import as_schema
 from swiftagent.formats.react_canonical import canonical_steps
-from swiftagent.trajectory import Answer, Observation, Tool
+from swiftagent.trajectory import Answer, Call, Observation, Tool
 
 # A literal first character keeps this regex fast: a newline is set before the text.
 _LABEL = re.compile(
-    r"\n(?:(Thought|Action Input|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
+    r"\n(?:(Thought|Action Input|ActionPath|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
     r"|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION)(?: ?\d{1,3})?[:：])"
 )
 _LONGEST_KEPT = 65536  # characters of a prompt that is remembered
@@ -28,9 +28,10 @@ _LABELS = {
         "input": ("action input", "action_input", "actioninput"),
         "observation": ("observation",),
         "answer": ("final answer",),
+        "path": ("actionpath",),
     }.items()
     for word in words
-    for spelling in (word, word.capitalize(), word.title(), word.upper(), "Action_Input", "ActionInput")
+    for spelling in (word, word.capitalize(), word.title(), word.upper(), "Action_Input", "ActionInput", "ActionPath")
     if spelling.lower() == word
 }
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
@@ -215,6 +216,8 @@ def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool)
             action = None
         if label == "thought":
             builder.thought(body.strip(), trained=trained)
+        elif label == "path":  # KnowAgent: the model tells the way so far before it thinks
+            builder.thought(found.group().lstrip() + body.rstrip(), trained=trained)
         elif label == "action":
             action = body.strip()
         elif label == "observation":
@@ -285,7 +288,7 @@ def _observation(builder: Builder, body: str, last: bool) -> None:
 def read_user_text(builder: Builder, text: str) -> None:
     """A user turn of a ReAct row: a question, or a result where it starts with `Observation:`."""
     found = _LABEL.match("\n" + text)
-    if found is not None and found.group(1).lower() == "observation":
+    if found is not None and found.group(1).lower() == "observation" and any(type(event) is Call for event in builder.events):
         _observation(builder, text[found.end() - 1 :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
         builder.result(text)

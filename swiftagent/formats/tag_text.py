@@ -1,4 +1,5 @@
-"""Assistant text with calls in tags: <tool_call>, <functioncall>, <function=...>, <|startofthink|>, <think>, <response>."""
+"""Assistant text with calls in tags: <tool_call>, <functioncall>, <function=...>, <|startofthink|>, <think>, <response>; and
+text in which the model's code or search stands directly before what it gave (ToRA, ReTool, Search-R1)."""
 
 from __future__ import annotations
 
@@ -21,9 +22,21 @@ _PIECE = re.compile(
     r"|<\|startofthink\|>\s*(?P<think>.*?)\s*(?:<\|endofthink\|>|\Z)"
     r"|<\|startofexec\|>\s*(?P<exec>.*?)\s*(?:<\|endofexec\|>|\Z)"
     r"|\[TOOL_CALLS\]\s*(?P<mistral>.*)\Z"
-    r"|(?P<xml><function=.*?</function>)(?:\s*</tool_call>)?",
+    r"|(?P<xml><function=.*?</function>)(?:\s*</tool_call>)?"
+    r"|(?:<\|python_tag\|>|<\|tool_call\|>|<TOOLCALL>)\s*(?P<marked>[\[{].*?)\s*"
+    r"(?:<\|/tool_call\|>|</TOOLCALL>|<\|eom_id\|>|(?=<\|tool_call\|>)|\Z)"
+    r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
+    r"|```(?:python|py)\n(?P<code>(?:(?!```).)*?)\n?```\s*\n```output\n(?P<printed>.*?)\n?```"
+    r"|<(?P<act>search|code|python|execute)>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
+    r"<(?P<gives>information|interpreter|result|output|observation)>\s*(?P<found>.*?)\s*</(?P=gives)>",
     re.S,
 )
+# What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
+_RESULT_INSIDE = re.compile(
+    r"```\s*\n```output\n|</(?:search|code|python|execute)>\s*<(?:information|interpreter|result|output|observation)>"
+)
+_AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
+_ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
 _XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
 _XML_ARGUMENT = re.compile(r"<parameter=([^>\n]+)>(.*?)</parameter>", re.S)
 _FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
@@ -32,9 +45,17 @@ _END = re.compile(r"<\|(?:endoftext|im_end|eot_id)\|>\s*\Z")
 _TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
 
 
+def holds_results(text: str) -> bool:
+    """Whether a tool's results stand inside an assistant text, behind the code or the search that they answer."""
+    return ("</" in text or "```output" in text) and _RESULT_INSIDE.search(text) is not None
+
+
 def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
     """Add the events of one assistant text, tag by tag."""
     text = _END.sub("", text)
+    if "<｜tool▁calls▁" in text:
+        text = _AROUND_CALLS.sub("", text)
+    inside = holds_results(text)
     place = 0
     for found in _PIECE.finditer(text):
         lead = text[place : found.start()].strip()
@@ -46,6 +67,8 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
         place = found.end()
         _read_piece(builder, found, tag, trained)
     rest = text[place:].strip()
+    if inside:
+        rest = _ANSWER_TAG.sub(r"\1", rest)
     if rest or place == 0:
         builder.say(rest, calls_follow, trained)
 
@@ -59,19 +82,32 @@ def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool)
         builder.result(found["body"])
     elif found["exec"] is not None:
         builder.result(_unfenced(found["exec"]))
+    elif found["code"] is not None or found["act"]:
+        _read_asked_and_given(builder, found, trained)
+    elif found["named"] is not None:
+        builder.call(found["named"], _unfenced(found["given"]), trained=trained)
     else:
-        body = next(part for part in (found["body"], found["think"], found["mistral"], found["xml"]) if part is not None)
+        kinds = ("body", "think", "mistral", "xml", "marked")
+        body = next(part for part in (found[kind] for kind in kinds) if part is not None)
         for name, arguments, id in tag_calls(_unfenced(body)):
             builder.call(name, arguments, id, trained)
+
+
+def _read_asked_and_given(builder: Builder, found: re.Match[str], trained: bool) -> None:
+    """Code and what it printed, or a search and what it found."""
+    if found["act"] == "search":
+        builder.call("search", {"query": found["asked"]}, trained=trained)
+    else:
+        code = found["code"] if found["code"] is not None else _unfenced(found["asked"])
+        builder.call("python", {"code": code}, trained=trained)
+    builder.result(found["printed"] if found["code"] is not None else found["found"])
 
 
 def tag_calls(body: str) -> list[tuple[Any, Any, Any]]:
     """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments")."""
     xml = _XML_CALL.findall(body)
     if xml:
-        return [
-            (name, {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}, None) for name, inside in xml
-        ]
+        return [(name, inside if inside.lstrip()[:1] == "{" else _xml_arguments(inside), None) for name, inside in xml]
     glaive = _GLAIVE.match(body)
     if glaive:
         return [(glaive.group(1), _single_quoted(glaive.group(2)), None)]
@@ -80,6 +116,10 @@ def tag_calls(body: str) -> list[tuple[Any, Any, Any]]:
         return [(body.split("<arg_key>")[0].strip(), {key.strip(): _xml_value(value) for key, value in keys}, None)]
     calls, _ = calls_of(body)
     return calls
+
+
+def _xml_arguments(inside: str) -> dict[str, Any]:
+    return {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}
 
 
 def _single_quoted(rest: str) -> Any:

@@ -6,9 +6,11 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
+from swiftagent.formats.build import THOUGHT_ENDS
 from swiftagent.formats.messages import ROLES
 from swiftagent.formats.python_calls import looks_like_calls
 from swiftagent.formats.react_text import is_react, may_be_prompt, read_prompt
+from swiftagent.formats.tag_text import holds_results
 
 MESSAGE_KEYS = (
     "messages",
@@ -35,7 +37,19 @@ TOOL_KEYS = (
     "available_functions",
 )
 _ANTHROPIC = frozenset(("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result"))
-_TAGS = ("<tool_call>", "<functioncall>", "<|startofthink|>", "<tool_response>", "<function=", "<function_call>", "[TOOL_CALLS]")
+_TAGS = (
+    "<tool_call>",
+    "<functioncall>",
+    "<|startofthink|>",
+    "<tool_response>",
+    "<function=",
+    "<function_call>",
+    "[TOOL_CALLS]",
+    "<|python_tag|>",
+    "<|tool_call|>",
+    "<TOOLCALL>",
+    "<｜tool▁call",
+)
 
 
 class View:
@@ -189,9 +203,16 @@ class View:
         if text[:1] == "[" and not self.brackets:
             self.brackets = looks_like_calls(text)
         if not self.tag and ("<" in text or "[T" in text):
-            self.tag = next((tag for tag in _TAGS if tag in text), "")
+            self.tag = tag_in(text)
+        elif not self.tag and holds_results(text):
+            self.tag = "result"
         if ("\nAct:" in text and text.startswith("Think:")) or ("\n ACTION:" in text and text.startswith("THOUGHT:")):
             self.acts = True
+
+
+def tag_in(text: str) -> str:
+    """What marks the calls, or the results of calls, in an assistant text; "" where nothing does."""
+    return next((tag for tag in _TAGS if tag in text), "result" if holds_results(text) else "")
 
 
 def _may_call(text: str) -> bool:
@@ -199,7 +220,8 @@ def _may_call(text: str) -> bool:
     return (
         (("\nA" in text or "\na" in text) and is_react(text))
         or (text[0] in "Aa" and is_react(text))
-        or ("<" in text and ("</think>" in text or any(tag in text for tag in _TAGS)))
+        or ("<" in text and ("</think>" in text or THOUGHT_ENDS in text or any(tag in text for tag in _TAGS)))
+        or holds_results(text)
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
         or ("[" in text and "[TOOL_CALLS]" in text)
         or text.startswith(("Think:", "THOUGHT:"))
