@@ -97,6 +97,7 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     }
     rules = _rules(ask, target)
     told = summary(gold, scored, rules=rules, seen=seen, about=about)
+    told["data"]["content"] = _fingerprint(gold)
     if ask.evalscope:
         sets = {
             name: run_sets(model.loading, ask.evalscope, ask.limit, folder / "evalscope" / name) for name, model in models.items()
@@ -129,6 +130,7 @@ def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
     _warn_of_silence(scored, gold)
     about = {"name": Path(path).name, "tuned": path, "files": list(ask.data)}
     told = summary(gold, scored, rules=ask.rules or (), seen=seen, about=about)
+    told["data"]["content"] = _fingerprint(gold)
     return Outcome(told, _cases(scored), [], folder)
 
 
@@ -176,7 +178,8 @@ def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: Pro
 def _fingerprint(gold: Gold) -> str:
     from hashlib import sha256
 
-    return sha256(jsonl.encode([[row.events, row.tools] for row in gold.rows])).hexdigest()[:16]
+    asked = [[row.events, row.tools] for row in gold.rows] or [[step.context, step.calls, step.answer] for step in gold.steps]
+    return sha256(jsonl.encode(asked)).hexdigest()[:16]
 
 
 def _write_all(target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
@@ -244,5 +247,11 @@ def read_summaries(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
         path = path if path.is_file() else folder / "metrics.json"
         if not path.is_file():
             raise SetupError(f"{folder}: no evaluation there; `swiftagent eval {folder.name}` makes one")
-        found[folder.name if folder.is_dir() else str(folder)] = jsonl.parse_json(path.read_bytes())[0]
+        name = folder.name if folder.is_dir() and folder.name not in found else str(folder)
+        found[name] = jsonl.parse_json(path.read_bytes())[0]
     return found
+
+
+def differ_in_rows(summaries: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether evaluations are of different rows, so that their scores cannot be set side by side."""
+    return len({str(summary["data"].get("content", summary["data"]["rows"])) for summary in summaries.values()}) > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import PurePath
 from typing import Any
 
 from swiftagent.report import (
@@ -56,7 +57,17 @@ def _head(name: str, summary: Summary) -> str:
     ]
     counts = "".join(f"<li><b>{count:,}</b> {label}</li>" for count, label in facts if count)
     lead = f'<p class="lead">{escape(sentence(summary))}</p>'
-    return f'<header><p class="kicker">swiftagent eval</p><h1>{name}</h1>{lead}<ul class="counts">{counts}</ul></header>'
+    kicker = " ".join(["swiftagent eval", *_models(summary["about"])])
+    title = f'<p class="kicker">{escape(kicker)}</p><h1>{name}</h1>'
+    return f'<header>{title}{lead}<ul class="counts">{counts}</ul></header>'
+
+
+def _models(about: Mapping[str, Any]) -> list[str]:
+    """Which model against which; of a path, what tells it from others."""
+    if not about.get("base"):
+        return []
+    tuned, base = ("/".join(PurePath(str(about[key])).parts[-2:]) for key in ("tuned", "base"))
+    return [f"· {tuned} against {base}"]
 
 
 def _legend(base: str, tuned: str) -> str:

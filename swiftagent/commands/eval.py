@@ -211,7 +211,7 @@ def show(outcome: Outcome, to: Any) -> None:
 def _compare(args: argparse.Namespace) -> int:
     from swiftagent import console
     from swiftagent.errors import SetupError
-    from swiftagent.evaluate_session import read_summaries
+    from swiftagent.evaluate_session import differ_in_rows, read_summaries
     from swiftagent.evaluate_target import run_named
     from swiftagent.report import comparison
 
@@ -227,6 +227,10 @@ def _compare(args: argparse.Namespace) -> int:
                 raise
             folders.append(Path(name))
     summaries = read_summaries(folders)
+    if differ_in_rows(summaries):
+        console.warn(
+            "these evaluations are of different rows: their scores cannot be set side by side; evaluate all with one --data"
+        )
     if args.json:
         print(json.dumps({name: found["tuned"] for name, found in summaries.items()}, ensure_ascii=False))
         return 0

@@ -104,3 +104,14 @@ def test_comparing_evaluations(swiftagent: Run, tmp_path: Path, gold: Path, pred
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "|  | one | two |"
     assert "| call_exact | 50.0" in done.stdout
+    assert "different rows" not in done.stderr
+
+
+def test_comparing_what_cannot_be_compared(swiftagent: Run, tmp_path: Path, gold: Path, predictions: Path):
+    """Runs of one name are both told, and evaluations of different rows are named."""
+    swiftagent("eval", "--predictions", predictions, "--data", gold, "-o", tmp_path / "p" / "demo", "-q")
+    other = written(tmp_path / "other.jsonl", [gold_row("a", "Oslo"), gold_row("b", "Bern")])
+    swiftagent("eval", "--predictions", predictions, "--data", other, "-o", tmp_path / "q" / "demo", "-q")
+    done = swiftagent("eval", "compare", "p/demo", "q/demo", "--json")
+    assert [found["call_exact"]["value"] for found in json.loads(done.stdout).values()] == [0.5, 1.0]
+    assert "warning: these evaluations are of different rows" in done.stderr
