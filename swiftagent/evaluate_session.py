@@ -178,8 +178,8 @@ def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: Pro
 def _fingerprint(gold: Gold) -> str:
     from hashlib import sha256
 
-    asked = [[row.events, row.tools] for row in gold.rows] or [[step.context, step.calls, step.answer] for step in gold.steps]
-    return sha256(jsonl.encode(asked)).hexdigest()[:16]
+    rows = [[row.events, row.tools] for row in gold.rows]
+    return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
 
 
 def _write_all(target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
