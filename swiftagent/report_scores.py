@@ -56,7 +56,7 @@ def scores(rows: Sequence[HeadlineRow], compared: bool) -> str:
     head = ["score", "base", "tuned", "0 to 100 %", "difference", "", "n"] if compared else ["score", "tuned", "0 to 100 %", "n"]
     note = "Shares in %, each with its bootstrap 95 % interval (rows resampled); ↓ less is better. "
     if compared:
-        note += "Differences are paired; one whose interval holds zero is noise and is not coloured. "
+        note += "Differences are paired; one whose interval holds zero, or with p of 0.05 or more, is noise and is not coloured. "
         note += "p: McNemar's exact test where marked M, else the paired bootstrap's."
     lines, part = "", ""
     for row in rows:

@@ -43,8 +43,8 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def is_noise(self) -> bool:
-        """Whether the interval holds zero: no one should call this a gain or a loss."""
-        return self.low is None or self.high is None or self.low <= 0 <= self.high
+        """Whether the interval holds zero or p is not small: no one should call this a gain or a loss."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high or self.p is None or self.p >= 0.05
 
     def as_dict(self) -> dict[str, Any]:
         return {**msgspec.structs.asdict(self), "is_noise": self.is_noise}
@@ -122,6 +122,9 @@ def paired_differences(
         n = int(round(counts.min())) if len(parts) else 0
         by_step = n > 0 and name in pairs
         p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
+        clusters_of_both = int(np.count_nonzero(parts, axis=0).min()) if len(parts) else 0
+        if p is not None and clusters_of_both:
+            p = max(p, 2.0 ** (1 - clusters_of_both))  # a sign test of so few rows could say no more, however alike they are
         test = "McNemar exact" if by_step else "paired bootstrap"
         result[name] = Difference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
     return result

@@ -74,3 +74,11 @@ def test_no_difference_is_noise():
 def test_nothing_measured():
     empty = paired_differences(Ratios(("right",)), Ratios(("right",)), {})["right"]
     assert (empty.value, empty.n, empty.p, empty.is_noise) == (None, 0, None, True)
+
+
+@pytest.mark.parametrize(("rows", "is_noise"), [(1, True), (5, True), (6, False)])
+@pytest.mark.parametrize("by_step", [True, False])
+def test_a_few_rows_prove_nothing_however_alike_they_are(rows: int, is_noise: bool, by_step: bool):
+    pairs = {"right": [(True, False)] * rows} if by_step else {}
+    found = paired_differences(filled([1.0] * rows), filled([0.0] * rows), pairs)["right"]
+    assert (found.value, found.p, found.is_noise) == (-1.0, pytest.approx(2.0 ** (1 - rows)), is_noise)
