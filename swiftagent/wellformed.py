@@ -97,6 +97,7 @@ REPAIRS: dict[str, str] = {
     "trimmed-tail": "what stands after the last trained step was cut",
     "result-of-thought": "what a room answered to a thought (ALFWorld) was left out",
     "input-without-action": "an Action Input with no Action was left out",
+    "preferred-answer": "of two answers the preferred one was taken, the rejected one left out",
     "inferred-tools": "the row declares no tools; they were taken from its calls",
     "type-normalised": "a type name of another dialect (str, dict, list(str), STRING)",
     "required-normalised": "`required` on a property, or as text, was moved to where JSON Schema has it",

@@ -15,6 +15,7 @@ from swiftagent.trajectory import Tool
 Declared = tuple[tuple[Tool, ...], tuple[str, ...]]
 _NONE: Declared = ((), ())
 _SERVER_TOOLS = {"code_interpreter": "python"}  # the name that calls of it carry
+_GEMINI = ("function_declarations", "functionDeclarations")
 _CACHED = 512
 _LONGEST_KEPT = 65536
 _cache: OrderedDict[str | bytes, Declared] = OrderedDict()
@@ -99,7 +100,7 @@ def _items(raw: Any) -> list[Any]:
     if isinstance(raw, dict):
         if _is_tool(raw):
             return [raw]
-        for key in ("tools", "functions", "function_declarations"):
+        for key in ("tools", "functions", *_GEMINI):
             if isinstance(raw.get(key), list):
                 return list(raw[key])
         return [
@@ -137,7 +138,7 @@ def _tools_of(item: Any, repairs: list[str]) -> list[Tool]:
         return [tool for part in item for tool in _tools_of(part, repairs)]
     if not isinstance(item, dict):
         raise RowError("bad-tools", f"a tool is a {type(item).__name__}")
-    for key in ("function_declarations", "functions", "tools"):  # groups: Gemini, and servers with their tools
+    for key in (*_GEMINI, "functions", "tools"):  # groups: Gemini, and servers with their tools
         if isinstance(item.get(key), list) and "name" not in item:
             return [tool for part in item[key] for tool in _tools_of(part, repairs)]
     inner = item.get("function")

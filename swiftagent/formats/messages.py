@@ -21,7 +21,7 @@ ROLES = {
     "user": "user", "human": "user", "prompter": "user", "client": "user", "question": "user", "prompt": "user",
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant",
     "agent": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant",
-    "response": "assistant",
+    "response": "assistant", "chatbot": "assistant",
     "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call", "function_calls": "call",
     "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
     "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
@@ -152,7 +152,9 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
     elif message.get("function_call"):
         calls, repairs = calls_of(message["function_call"])
         builder.repairs += repairs
-    if text or not calls:
+    if message.get("channel") == "analysis":  # Harmony (gpt-oss): what is thought stands in a turn of its own
+        builder.thought(text, trained=trained)
+    elif text or not calls:
         speak(builder, text, bool(calls), trained)
     for name, arguments, id in calls or ():
         builder.call(name, arguments, id, trained)

@@ -24,6 +24,7 @@ MESSAGE_KEYS = (
     "chat",
     "items",
     "history",
+    "chat_history",
 )
 TOOL_KEYS = (
     "tools",
@@ -140,6 +141,9 @@ class View:
         first = messages[0] if messages else None
         if type(first) is not dict:
             return
+        if ("role" in first or "from" in first) and not _SAID_UNDER.isdisjoint(first) and _TEXT_KEYS.isdisjoint(first):
+            messages = [_with_content(message) for message in messages]
+            first = messages[0]
         if "role" in first and ("content" in first or "tool_calls" in first or "value" in first or "function_call" in first):
             self.style = "role"
         elif "from" in first and ("value" in first or "content" in first):
@@ -226,6 +230,20 @@ def _may_call(text: str) -> bool:
         or ("[" in text and "[TOOL_CALLS]" in text)
         or text.startswith(("Think:", "THOUGHT:"))
     )
+
+
+_TEXT_KEYS = frozenset(("content", "value", "tool_calls", "function_call"))
+_SAID_UNDER = frozenset(("text", "message"))
+
+
+def _with_content(message: Any) -> Any:
+    """A turn whose text stands under `text` or `message` (SWE-agent's published runs, Cohere), spelled as others spell it."""
+    if type(message) is not dict or "content" in message:
+        return message
+    text = message.get("text", message.get("message"))
+    if text is None and message.get("role") == "system":
+        text = message.get("system_prompt")
+    return {"content": text, **{key: value for key, value in message.items() if key not in ("text", "message", "system_prompt")}}
 
 
 _last: list[View] = []

@@ -1,0 +1,94 @@
+"""Gemini contents: parts with text, functionCall and functionResponse; tools as functionDeclarations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.formats.build import Builder, as_text
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.messages import as_messages, kind_of
+from swiftagent.formats.tag_text import read_system
+from swiftagent.formats.view import tools_field
+from swiftagent.trajectory import Trajectory
+
+ABOUT = "Gemini contents (role/parts): text, functionCall, functionResponse; systemInstruction; functionDeclarations"
+SAMPLE = {
+    "contents": [
+        {"role": "user", "parts": [{"text": "Oslo?"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "weather", "args": {"city": "Oslo"}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {"result": "3C"}}}]},
+        {"role": "model", "parts": [{"text": "It is 3C."}]},
+    ],
+    "tools": [{"functionDeclarations": [{"name": "weather", "description": "tells the weather"}]}],
+}
+_TURNS = ("contents", "history", "messages")
+
+KEYS = frozenset(_TURNS)
+
+
+def looks_like(row: Any) -> bool:
+    return type(row) is dict and _turns(row) is not None
+
+
+def _turns(row: dict[str, Any]) -> list[Any] | None:
+    for key in _TURNS:
+        turns = row.get(key)
+        if isinstance(turns, list) and turns and isinstance(turns[0], dict) and isinstance(turns[0].get("parts"), list):
+            return turns
+    return None
+
+
+def parse(row: Any) -> Trajectory:
+    builder = Builder(*read_tools(tools_field(row)))
+    system = row.get("systemInstruction") or row.get("system_instruction")
+    if system:
+        read_system(builder, as_text(system["parts"] if isinstance(system, dict) and "parts" in system else system))
+    for turn in as_messages(_turns(row) or []):
+        _read_turn(builder, kind_of(turn.get("role") or "user"), as_messages(turn.get("parts") or []))
+    return builder.build(row.get("id"))
+
+
+def _read_turn(builder: Builder, kind: str, parts: list[dict[str, Any]]) -> None:
+    said: list[str] = []
+    calls = [_either(part, "functionCall", "function_call") for part in parts]
+    for part, call in zip(parts, calls, strict=True):
+        given = _either(part, "functionResponse", "function_response")
+        if call is not None:
+            _say(builder, kind, said, True)
+            builder.call(call.get("name"), call.get("args"), call.get("id"))
+        elif given is not None:
+            _say(builder, kind, said, False)
+            builder.result(_result(given.get("response")), given.get("id"), given.get("name"))
+        elif part.get("thought") is True:
+            builder.thought(as_text(part.get("text")))
+        else:
+            said.append(as_text([part]))
+    _say(builder, kind, said, False)
+
+
+def _either(part: dict[str, Any], *names: str) -> dict[str, Any] | None:
+    return next((part[name] for name in names if isinstance(part.get(name), dict)), None)
+
+
+def _result(response: Any) -> str:
+    """What the API wants as an object is often one text in it."""
+    if isinstance(response, dict) and len(response) == 1:
+        ((key, value),) = response.items()
+        if key in ("result", "output", "content", "response") and isinstance(value, str):
+            return value
+    return as_text(response)
+
+
+def _say(builder: Builder, kind: str, said: list[str], calls_follow: bool) -> None:
+    text = "\n".join(said)
+    said.clear()
+    if not text:
+        return
+    if kind == "assistant":
+        builder.say(text, calls_follow)
+    elif kind == "system":
+        builder.system(text)
+    elif kind == "result":
+        builder.result(text)
+    else:
+        builder.question(text)

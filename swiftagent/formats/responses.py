@@ -1,0 +1,61 @@
+"""OpenAI Responses: items in a list, where calls, their outputs and reasoning stand beside messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.formats.build import Builder, as_text
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.messages import as_messages, read_message, say_plainly
+from swiftagent.formats.tag_text import read_system
+from swiftagent.formats.view import tools_field
+from swiftagent.trajectory import Trajectory
+
+ABOUT = "OpenAI Responses items: message, reasoning, function_call, function_call_output, under input, output or items"
+SAMPLE = {
+    "input": [
+        {"role": "user", "content": "Oslo?"},
+        {"type": "function_call", "call_id": "1", "name": "weather", "arguments": '{"city": "Oslo"}'},
+        {"type": "function_call_output", "call_id": "1", "output": "3C"},
+    ],
+    "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "It is 3C."}]}],
+}
+_LISTS = ("input", "items", "output")
+_CALLS = frozenset(("function_call", "custom_tool_call"))
+_OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output"))
+_TOLD = _CALLS | _OUTPUTS | {"reasoning"}
+
+KEYS = frozenset(_LISTS)
+
+
+def looks_like(row: Any) -> bool:
+    if type(row) is not dict:
+        return False
+    items = [item for key in _LISTS if isinstance(row.get(key), list) for item in row[key]]
+    return any(isinstance(item, dict) and item.get("type") in _TOLD for item in items)
+
+
+def parse(row: Any) -> Trajectory:
+    builder = Builder(*read_tools(tools_field(row)))
+    system = row.get("instructions")
+    if isinstance(system, str) and system:
+        read_system(builder, system)
+    for key in _LISTS:
+        items = row.get(key)
+        if isinstance(items, str) and items:
+            builder.question(items)
+        for item in as_messages(items if isinstance(items, list) else []):
+            _read_item(builder, item)
+    return builder.build(row.get("id"))
+
+
+def _read_item(builder: Builder, item: dict[str, Any]) -> None:
+    kind = item.get("type", "message")
+    if kind in _CALLS:
+        builder.call(item.get("name"), item.get("arguments", item.get("input")), item.get("call_id"))
+    elif kind in _OUTPUTS:
+        builder.result(as_text(item.get("output")), item.get("call_id"))
+    elif kind == "reasoning":
+        builder.thought("\n\n".join(filter(None, (as_text(item.get("content")), as_text(item.get("summary"))))).strip())
+    elif "role" in item:
+        read_message(builder, {"role": item["role"], "content": item.get("content")}, say_plainly)
