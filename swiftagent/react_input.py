@@ -12,6 +12,7 @@ from swiftagent.jsonl import without_surrogates
 
 _FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n?")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_BRACKET_OR_STRING = re.compile(r'''[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["']''', re.S)
 _CLOSES = {"{": "}", "[": "]"}
 _PYTHON_NAMES = {"true": True, "false": False, "null": None}
 
@@ -24,25 +25,18 @@ def closing_index(text: str, at: int) -> int | None:
     start = _value_start(text, at)
     if start >= len(text) or text[start] not in _CLOSES:
         return None
-    depth, quote, index = [], "", start
-    while index < len(text):
-        letter = text[index]
-        if quote:
-            if letter == "\\":
-                index += 1
-            elif letter == quote:
-                quote = ""
-        elif letter in "\"'":
-            quote = letter
-        elif letter in _CLOSES:
+    depth: list[str] = []
+    for found in _BRACKET_OR_STRING.finditer(text, start):
+        letter = text[found.start()]
+        if letter in _CLOSES:
             depth.append(_CLOSES[letter])
         elif letter in "}]":
-            if letter != depth[-1]:
+            if letter != depth.pop():
                 return -1
-            depth.pop()
             if not depth:
-                return index + 1
-        index += 1
+                return found.end()
+        elif found.end() == found.start() + 1:
+            return -1  # a quote that nothing closes
     return -1
 
 
