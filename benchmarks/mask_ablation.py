@@ -145,9 +145,11 @@ def measure(engine: Any, gold: Gold, goes_on_rows: int) -> dict[str, float]:
                 found["goes_on"].append(float(predicted_from_text(longer).invented_observation))
         else:
             found["answer_exact"].append(float(same_text(predicted.answer or "", step.answer or "")))
-    means = {name: sum(values) / len(values) for name, values in found.items()}
-    means["bits_per_byte"] = bits(engine, [to_record(row) for row in gold.rows if not row.is_agentic], "answer")
-    means["result_bits"] = bits(engine, [to_record(row) for row in gold.rows if row.is_agentic], "result")
+    means = {name: sum(values) / len(values) for name, values in found.items() if values}
+    chat, agent = ([to_record(row) for row in gold.rows if row.is_agentic == kind] for kind in (False, True))
+    for name, records, what in (("bits_per_byte", chat, "answer"), ("result_bits", agent, "result")):
+        if (value := bits(engine, records, what)) is not None:
+            means[name] = value
     return means
 
 
@@ -156,8 +158,8 @@ def _agentic(gold: Gold) -> set[str]:
 
 
 @torch.inference_mode()
-def bits(engine: Any, records: list[dict[str, Any]], what: str) -> float:
-    """Bits for a byte of the answers of chat, or of the results of tool calls, on gold context."""
+def bits(engine: Any, records: list[dict[str, Any]], what: str) -> float | None:
+    """Bits for a byte of the answers of chat, or of the results of tool calls, on gold context; None where there are none."""
     total = size = 0.0
     for record in records:
         messages = record["messages"]
@@ -172,7 +174,7 @@ def bits(engine: Any, records: list[dict[str, Any]], what: str) -> float:
             chosen = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(whole)[start:, None])
             total -= float(chosen.sum()) / math.log(2)
             size += len(message["content"].encode())
-    return total / size
+    return total / size if size else None
 
 
 def run(args: argparse.Namespace, arm: str, seed: int, rows: list[Encoded], gold: Gold) -> dict[str, Any]:
