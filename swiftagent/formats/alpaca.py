@@ -14,11 +14,17 @@ from swiftagent.trajectory import Trajectory
 ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
 SAMPLE = {"instruction": "Say hello", "input": "to Ann", "output": "Hello, Ann!"}
 
-_QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "human", "Question", "problem")
-_ANSWERS = ("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "Answer", "solution", "text_output")
-_REASONING = ("reasoning", "reasoning_content", "thinking", "Complex_CoT", "cot")
+_QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "human", "problem")
+_ANSWERS = ("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "solution", "text_output")
+_REASONING = ("reasoning", "reasoning_content", "thinking", "complex_cot", "cot", "thought", "chain_of_thought")
+# s1K: what was thought and then said, beside the gold solution.
+_ATTEMPTS = (
+    ("attempt", "thinking_trajectories"),
+    ("deepseek_attempt", "deepseek_thinking_trajectory"),
+    ("gemini_attempt", "gemini_thinking_trajectory"),
+)
 
-KEYS = frozenset(_QUESTIONS)
+KEYS = frozenset(spelling for key in _QUESTIONS for spelling in (key, key.capitalize(), key.upper()))
 
 
 def looks_like(row: Any) -> bool:
@@ -29,8 +35,10 @@ def pairs_of(row: Any) -> list[tuple[str, str]] | None:
     """(question, answer) of every turn, history first; None where the row is not of this kind."""
     if type(row) is not dict:
         return None
+    row = _in_small_letters(row)
     asked = next((key for key in _QUESTIONS if type(row.get(key)) is str), None)
-    answered = next((key for key in _ANSWERS if key in row), None)
+    answered = next((key for key, thought in _ATTEMPTS if key in row and thought in row), None)
+    answered = answered or next((key for key in _ANSWERS if key in row), None)
     if asked is None or answered is None:
         return None
     answer = row[answered]
@@ -39,10 +47,27 @@ def pairs_of(row: Any) -> list[tuple[str, str]] | None:
             return None
         answer = answer[0] if answer else ""
     question = row[asked]
-    extra = row.get("input") if asked != "input" else None
-    if isinstance(extra, str) and extra:
-        question = f"{question}\n{extra}" if question else extra
+    for key in ("input", "context"):  # of Dolly, what the instruction speaks of stands under `context`
+        extra = row.get(key) if asked != key else None
+        if isinstance(extra, str) and extra:
+            question = f"{question}\n{extra}" if question else extra
     return [*_history(row.get("history")), (question, answer)]
+
+
+def _in_small_letters(row: dict[str, Any]) -> dict[str, Any]:
+    """Tables are often headed Question, Response, ..."""
+    if any(key in row for key in _QUESTIONS):
+        return row
+    return {key.lower() if isinstance(key, str) else key: value for key, value in row.items()}
+
+
+def _reasoning_of(row: dict[str, Any]) -> str:
+    row = _in_small_letters(row)
+    for answered, thought in _ATTEMPTS:
+        if answered in row and thought in row:
+            given = row[thought]
+            return as_text(given[0] if isinstance(given, list) and given else given)
+    return next((row[key] for key in _REASONING if isinstance(row.get(key), str)), "")
 
 
 def _history(history: Any) -> list[tuple[str, str]]:
@@ -63,6 +88,7 @@ def _history(history: Any) -> list[tuple[str, str]]:
 
 
 def system_of(row: dict[str, Any]) -> str:
+    row = _in_small_letters(row)
     system = row.get("system") or row.get("system_prompt")
     return system if isinstance(system, str) else ""
 
@@ -73,7 +99,7 @@ def parse(row: Any) -> Trajectory:
         raise RowError("not-a-conversation", "no question and answer")
     builder = Builder(*read_tools(tools_field(row)))
     builder.system(system_of(row))
-    reasoning = next((row[key] for key in _REASONING if isinstance(row.get(key), str)), "")
+    reasoning = _reasoning_of(row)
     for place, (question, answer) in enumerate(pairs):
         builder.question(question)
         if reasoning and place == len(pairs) - 1:

@@ -9,7 +9,19 @@ from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 
 RawCall = tuple[Any, Any, Any]
-_NAMES = ("name", "tool", "api", "tool_name", "api_name", "function_name", "recipient_name", "action", "Action", "func")
+_NAMES = (
+    "name",
+    "tool",
+    "api",
+    "tool_name",
+    "api_name",
+    "function_name",
+    "recipient_name",
+    "action",
+    "Action",
+    "func",
+    "endpoint",
+)
 _ARGUMENTS = (
     "arguments",
     "parameters",

@@ -26,6 +26,7 @@ _KEYS = (
     "pairs",
     "turns",
     "dialogue",
+    "data",  # UltraChat: question and answer by turns
 )
 _ASKED = ("user", "question", "input", "human", "query", "prompt", "instruction", "user_message", "request")
 _ANSWERED = ("assistant", "answer", "output", "gpt", "response", "completion", "bot", "assistant_message", "reply")
@@ -48,6 +49,8 @@ def _pairs(row: dict[str, Any]) -> list[Any] | None:
             isinstance(item, dict) and _first(item, _ASKED) is not None and _first(item, _ANSWERED) is not None for item in items
         ):
             return items
+        if key == "data" and len(items) % 2 == 0 and all(isinstance(item, str) for item in items):
+            return [{"user": items[place], "assistant": items[place + 1]} for place in range(0, len(items), 2)]
         if key.startswith("conversation_pair") or key == "conversationPair":
             return _other(items)
     return None

@@ -24,6 +24,8 @@ SAMPLE = {
     "FUNCTION RESPONSE: 3C\n\n\nASSISTANT: It is 3C. <|endoftext|>\n\n\n",
 }
 _SPEAKER = re.compile(r"(?:^|\n)[ \t]*(SYSTEM|USER|HUMAN|ASSISTANT|FUNCTION RESPONSE|FUNCTION CALL|TOOL RESPONSE|TOOL)\s*:[ \t]*")
+# A chat whose turns stand on one line: the next one begins behind the end mark, or anywhere where there is none.
+_INLINE = re.compile(r"(?:^|<\|endoftext\|>|\s)\s*(USER|ASSISTANT|FUNCTION RESPONSE)\s*:[ \t]*")
 _MARKS = re.compile(r"\s*<\|endoftext\|>\s*")
 
 
@@ -55,6 +57,8 @@ def _parse(row: dict[str, Any]) -> Trajectory:
     if not text.strip():
         raise RowError("not-a-conversation", "no chat text")
     found = list(_SPEAKER.finditer(text))
+    if not any(speaker.group(1) == "ASSISTANT" for speaker in found):
+        found = list(_INLINE.finditer(text))
     for place, speaker in enumerate(found):
         end = found[place + 1].start() if place + 1 < len(found) else len(text)
         _read_turn(builder, speaker.group(1), _MARKS.sub("", text[speaker.end() : end]).strip())

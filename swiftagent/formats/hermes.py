@@ -10,7 +10,7 @@ from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.tag_text import read_system, read_tag_text
-from swiftagent.formats.view import tools_field, view_of
+from swiftagent.formats.view import system_field, tools_field, view_of
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "Hermes/Qwen text: <tool_call> and <tool_response> inside turns; also XML calls and <|startofthink|>/<|startofexec|>"
@@ -36,8 +36,9 @@ def parse(row: Any) -> Trajectory:
     view = view_of(row)
     tools, repairs = read_tools(tools_field(row))
     builder = Builder(tools, view.repairs + repairs)
-    if isinstance(row, dict) and isinstance(row.get("system"), str) and view.key != "system":
-        read_system(builder, row["system"])
+    system = system_field(row)
+    if isinstance(system, str):
+        read_system(builder, system)
     for message in as_messages(view.messages):
         role = message.get(view.style)
         text = message.get("content") if "content" in message else message.get("value")

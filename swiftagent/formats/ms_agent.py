@@ -9,7 +9,7 @@ from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.react_text import read_prompt, read_react_text, read_user_text
 from swiftagent.formats.tag_text import read_system
-from swiftagent.formats.view import tools_field, view_of
+from swiftagent.formats.view import system_field, tools_field, view_of
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "ms-agent: turns of ReAct text with a prompt that names the tools (English or Chinese); also as a stringified list"
@@ -40,6 +40,9 @@ def parse(row: Any) -> Trajectory:
     view = view_of(row)
     tools, repairs = read_tools(tools_field(row))
     builder = Builder(tools, view.repairs + repairs)
+    system = system_field(row)
+    if isinstance(system, str):
+        read_asking(builder, system, "system")
     for message in as_messages(view.messages):
         role = message.get(view.style)
         text = message.get("content") if "content" in message else message.get("value")

@@ -9,7 +9,7 @@ from swiftagent.escape import JOINER, show_control_tokens
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import read_messages
-from swiftagent.formats.view import tools_field, view_of
+from swiftagent.formats.view import system_field, tools_field, view_of
 from swiftagent.trajectory import Answer, Event, Question, System, Trajectory
 
 ABOUT = (
@@ -53,13 +53,14 @@ def parse_turns(row: Any) -> Trajectory:
     """Any row that holds a list of turns."""
     view = view_of(row)
     tools, repairs = read_tools(tools_field(row))
-    if view.plain is not None and not tools and not repairs and (view.key == "" or "system" not in row):
+    system = system_field(row) if view.key != "" else None
+    if view.plain is not None and not tools and not repairs and system is None:
         return _plain_chat(view.plain, view.repairs, row)
     builder = Builder(tools, view.repairs + repairs if view.repairs or repairs else ())
-    if view.key != "" and type(row) is dict:
-        system = row.get("system")
-        if type(system) is str or type(system) is list:
-            read_messages(builder, [{"role": "system", "content": system}])
+    if system is not None and not any(
+        type(message) is dict and message.get("content") == system for message in view.messages[:1]
+    ):
+        read_messages(builder, [{"role": "system", "content": system}])
     read_messages(builder, view.messages)
     return builder.build(row.get("id") if type(row) is dict else "")
 

@@ -35,7 +35,7 @@ def _pairs(row: Any) -> list[tuple[str, str]] | None:
         return None
     prompt, question = row.get("prompt"), row.get("question")
     if isinstance(prompt, str) and isinstance(question, str) and question.strip():
-        before, asked, steps = prompt.rpartition(f"Question: {question.strip()}\n")
+        before, asked, steps = prompt.rpartition(f"Question: {question.strip()}")
         if asked and is_react(steps):
             return [(before + asked.rstrip(), steps.strip())]
     return pairs

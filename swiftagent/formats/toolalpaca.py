@@ -32,7 +32,7 @@ def looks_like(row: Any) -> bool:
 
 
 def parse(row: Any) -> list[Trajectory]:
-    tools = _tools(row["Function_Description"])
+    tools = _with_question_to_user(_tools(row["Function_Description"]), row)
     name = str(row.get("Name", ""))
     if isinstance(row.get("Instances"), list) and row["Instances"]:
         return [_instance(item, tools, name) for item in row["Instances"] if isinstance(item, dict)]
@@ -40,6 +40,20 @@ def parse(row: Any) -> list[Trajectory]:
     if not isinstance(questions, list) or not isinstance(golden, list) or len(questions) != len(golden):
         raise RowError("nothing-trained", "no Instances, and Instructions without as many Golden_Answers")
     return [_golden(question, calls, tools, name) for question, calls in zip(questions, golden, strict=True)]
+
+
+# What every prompt of ToolAlpaca offers beside the functions of the row.
+_ASK = Tool(
+    "getDetails",
+    "asks the user for what is missing",
+    {"type": "object", "properties": {"Question": {"type": "string"}}, "required": ["Question"]},
+)
+
+
+def _with_question_to_user(tools: tuple[Tool, ...], row: dict[str, Any]) -> tuple[Tool, ...]:
+    if any(tool.name == _ASK.name for tool in tools) or _ASK.name not in str(row.get("Instances") or row.get("Golden_Answers")):
+        return tools
+    return (*tools, _ASK)
 
 
 def _tools(functions: Any) -> tuple[Tool, ...]:

@@ -266,4 +266,30 @@ def tools_field(row: Any) -> Any:
         value = row.get(key)
         if value and isinstance(value, (list, dict, str)):
             return value
+    return _tools_inside(row)
+
+
+def _tools_inside(row: dict[str, Any]) -> Any:
+    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of SmolTalk 2."""
+    for key in ("chat_template_kwargs", "metadata"):
+        inner: Any = row.get(key)
+        if isinstance(inner, str) and '"tools"' in inner:
+            try:
+                inner, _ = read_literal(inner)
+            except RowError:
+                continue
+        for name in ("tools", "xml_tools", "python_tools") if isinstance(inner, dict) else ():
+            tools = inner.get(name)
+            if isinstance(tools, list) and tools and all(isinstance(tool, (dict, str)) and "name" in tool for tool in tools):
+                return tools
     return None
+
+
+def system_field(row: Any) -> Any:
+    """The system text that stands beside the turns of a row, as it stands there; None where none does."""
+    if not isinstance(row, dict):
+        return None
+    inner = row.get("chat_template_kwargs")
+    told = inner.get("custom_instructions") if isinstance(inner, dict) else None
+    value = row.get("system") or row.get("system_prompt") or row.get("system_message") or told
+    return value if isinstance(value, (str, list)) and value else None
