@@ -85,7 +85,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     config = _build(entries, str(path), problems)
     if problems or config is None:
         raise ConfigError(problems)
-    return config
+    shipped_model = find(config.model)  # `datasets/tiny-base` from any folder
+    return config if shipped_model == Path(config.model) else msgspec.structs.replace(config, model=str(shipped_model))
 
 
 def from_text(text: str, path: str = "config") -> Config:

@@ -23,7 +23,7 @@ from swiftagent.score_bfcl import Item, as_bfcl, read_item
 from swiftagent.score_reading import predicted_from_native, predicted_from_text
 from swiftagent.trajectory import Call, Event, Json, Question, System, Trajectory
 
-_FENCED = re.compile(r"```\w*\s*\n(.*?)```", re.S)
+FENCED = re.compile(r"```\w*\s*\n(.*?)```", re.S)
 _ONE_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)", re.S)
 _REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
 
@@ -127,7 +127,7 @@ def predicted_from_result(result: Json) -> Predicted:
 
 def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
     if isinstance(result, str):
-        fenced = _FENCED.fullmatch(result.strip())
+        fenced = FENCED.fullmatch(result.strip())
         text = fenced.group(1).strip() if fenced else result.strip()
         if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
             return [(name, arguments, None) for name, arguments in python_calls(text)]

@@ -3,6 +3,7 @@ LLaMA-Factory's `generated_predictions.jsonl`, which carries its gold with it.""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -11,14 +12,16 @@ import msgspec
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.evaluate import Gold
-from swiftagent.evaluate_bfcl import predicted_from_result
+from swiftagent.evaluate_bfcl import FENCED, predicted_from_result
 from swiftagent.evaluate_models import Entry
-from swiftagent.jsonl import Row
+from swiftagent.formats.calls import ARGUMENT_KEYS
+from swiftagent.jsonl import BadRow, Row
 from swiftagent.score import Predicted, Step, predicted_from, steps_of
 from swiftagent.score_reading import predicted_from_text
 from swiftagent.trajectory import Answer, Call, Event, Question, Trajectory
 
 MODEL = "tuned"
+_CALL_KEYS = ("function", "tool_calls")
 TEXTS = ("text", "predict", "prediction", "generated_text", "response", "output")
 _MISSING = 5  # ids named in an error
 
@@ -65,11 +68,34 @@ def _names_tools(step: Step) -> bool:
 
 
 def _read(value: Any) -> Predicted:
-    """ReAct text, native calls, JSON or Python calls, or an answer."""
+    """ReAct text, native calls, JSON or Python calls, or an answer, which may be JSON too."""
     if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{", "`") or "<tool_call>" in value:
-        return predicted_from_result(value)
+        found = predicted_from_result(value)
+        data = _json(value)
+        is_answer = found.calls and isinstance(data, (dict, list)) and not _names_arguments(data)
+        return Predicted(answer=str(value).strip(), text=str(value)) if is_answer else found
     found = predicted_from_text(value)
     return found if found.readable else Predicted(answer=value.strip() or None, text=value)
+
+
+def _json(value: Any) -> Any:
+    """The JSON that a text is, fenced or not; None where it is anything else."""
+    if not isinstance(value, str):
+        return value
+    fenced = FENCED.fullmatch(value.strip())
+    try:
+        return json.loads(fenced.group(1) if fenced else value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _names_arguments(value: Any) -> bool:
+    """Whether JSON says that it is a call: {"name": "Ann", "age": 7} is data, though it has a name."""
+    if isinstance(value, list):  # BFCL's handlers write [{function: arguments}]
+        return all(_names_arguments(item) or (isinstance(item, dict) and [*map(type, item.values())] == [dict]) for item in value)
+    if not isinstance(value, dict):
+        return False
+    return any(key in value for key in ARGUMENT_KEYS) or any(isinstance(value.get(key), (dict, list)) for key in _CALL_KEYS)
 
 
 def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]) -> tuple[Gold, dict[str, Entry]]:
@@ -85,6 +111,7 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
     steps: dict[str, Entry] = {}
     firsts: dict[str, Entry] = {}
     unknown: list[str] = []
+    placed: dict[str, str] = {}
     for row in rows:
         conversation = conversations.get(row.where)
         if conversation is not None:
@@ -93,6 +120,9 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         name, found = _prediction(row)
         if name is None:
             continue
+        if name in placed:
+            raise RowError("predictions-gold", f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
+        placed[name] = row.where
         if name in by_step:
             steps[name] = _entry(name, found)
         elif name in first_of:
@@ -114,6 +144,8 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
 
 def _prediction(row: Row) -> tuple[str | None, Predicted]:
     """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; no id: a line that is no prediction."""
+    if isinstance(row, BadRow):
+        raise RowError("not-json", f"{row.where}: {row.error.message}")
     value = row.value
     if isinstance(value, dict) and "settings" in value and "id" not in value:
         return None, Predicted()

@@ -90,8 +90,10 @@ def against(other: str, root: str, engine: str, settings: dict[str, Any]) -> Mod
     """The model that `--against` names: a run, else a model or adapter folder, or a hub id."""
     try:
         run = find_run(other, root)
-    except SetupError:
-        return _model(other, None, None, engine, settings)
+    except SetupError as error:
+        if Path(other).exists() or "/" in other:
+            return _model(other, None, None, engine, settings)
+        raise ConfigError(f"--against {error}; and there is no model folder of that name") from None
     return target_of_run(run, "best", engine, settings).tuned
 
 

@@ -11,7 +11,7 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.evaluate import Gold, gold_from, score_model
 from swiftagent.evaluate_models import Entry
 from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
-from swiftagent.jsonl import Row, decode, encode
+from swiftagent.jsonl import BadRow, Row, decode, encode
 from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
 
 
@@ -118,3 +118,30 @@ def test_llamafactory_rows_without_gold_are_refused():
         llamafactory_gold(raw({"label": "a", "predict": "x"}, {"predict": "x"}))
     with pytest.raises(ConfigError, match="holds no row"):
         has_gold([])
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": "Ann", "age": 7}', '```json\n{"name": "Ann", "age": 7}\n```', '[{"name": "Ann"}, {"name": "Bo"}]']
+)
+def test_json_with_a_name_is_an_answer_not_a_call(text: str):
+    rows = [Row({"prompt": "Read: Ann, 7", "label": '{"name": "Ann", "age": 7}', "predict": text}, "p:1")]
+    found, entries = llamafactory_gold(rows)
+    assert found.steps[0].calls == ()
+    assert (entries["row0#0"].calls, entries["row0#0"].answer) == ([], text)
+
+
+def test_two_predictions_for_one_row_are_refused():
+    twice = [Row({"id": "a", "text": "x"}, "p:1"), Row({"id": "a", "text": "y"}, "p:2")]
+    with pytest.raises(RowError, match="p:2: a second prediction for 'a'; the first is p:1"):
+        align(gold(), twice, {})
+
+
+def test_a_line_cut_short_is_named():
+    with pytest.raises(RowError, match="p:1: not JSON: cut"):
+        align(gold(), [BadRow('{"id', "p:1", error=RowError("bad", "not JSON: cut"))], {})
+
+
+@pytest.mark.parametrize("text", ['[f(a={"k": 1})]', '{"name": "f", "arguments": {"a": {"k": 1}}}', '[{"f": {"a": {"k": 1}}}]'])
+def test_calls_are_calls(text: str):
+    _, entries = llamafactory_gold([Row({"prompt": "tools: f", "label": "x", "predict": text}, "p:1")])
+    assert [(made.tool, made.arguments) for made in entries["row0#0"].calls] == [("f", {"a": {"k": 1}})]

@@ -4,7 +4,7 @@
   swiftagent sweep mix --ratios 1:0 2:1 1:1 1:2 1:4 --rows 3000 --config configs/qwen2_5_0_5b.yaml --html sweep.html
 
 Every ratio agent:general is a mix of the same number of rows, a training run and an evaluation, each the command that one would
-run by hand. What is finished is not done again.
+run by hand. All are evaluated on the same held-out rows, which no mix holds. What is finished is not done again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from typing import Any
 
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.mix_sample import shares
+from swiftagent.sweep_page import FORGETTING, TOOL, page
 
-TOOL, FORGETTING = "call_exact", "bits_per_byte"
+_QUIETLY = ["--max-rejects", "100%", "-q"]
+# A model that learnt little ends few of its steps by itself, and free runs would be many such steps.
+_EVALUATION = ["--drop-trained", "--no-free", "--step-tokens", "160", "--json"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--general-source", nargs="+", default=["iic/ms_bench"], metavar="SOURCE")
     add("--config", default="configs/tiny_cpu.yaml", help="what is trained, and how (default configs/tiny_cpu.yaml)")
     add("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the config, as `sft` takes them")
-    add("--data", nargs="+", metavar="FILE", help="what is evaluated on (default: each run's validation split)")
+    add("--data", nargs="+", metavar="FILE", help="what is evaluated on (default: rows of the sources, held out of every mix)")
     add("-o", "--out", default="runs/sweep", metavar="FOLDER", help="default runs/sweep")
     add("--html", metavar="FILE", help="write a page with the plot")
     add("--json", action="store_true", help="print one JSON object")
@@ -41,19 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     ratios = [_ratio(text) for text in args.ratios]
-    points = [_point(args, agent, general) for agent, general in ratios]
-    result = {"rows": args.rows, "config": args.config, "points": points}
+    data = args.data or [_held_out(args)]
+    points = [_point(args, data, agent, general) for agent, general in ratios]
     folder = Path(args.out)
+    result = {"rows": args.rows, "config": args.config, "data": data, "base": _base(args, data), "points": points}
     from swiftagent.jsonl import whole_file, write_json
 
     write_json(folder / "sweep.json", result)
     if args.html:
         with whole_file(Path(args.html)) as out:
-            out.write(page(points).encode())
+            out.write(page(result).encode())
     if args.json:
         print(json.dumps(result, ensure_ascii=False))
     else:
-        _show(points)
+        _show(result)
     return 0
 
 
@@ -64,31 +68,62 @@ def _ratio(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def _point(args: argparse.Namespace, agent: float, general: float) -> dict[str, Any]:
+def _held_out(args: argparse.Namespace) -> str:
+    """Rows of both kinds of sources, set aside once for every ratio."""
+    folder = Path(args.out) / "held-out"
+    file = folder / "mix.jsonl"
+    if not file.exists():
+        count = str(min(100, max(20, args.rows // 20)))
+        _run(["mix", *_sources(args, count, count), "--val", "0", "--seed", "7", "-o", str(file), *_QUIETLY], folder)
+    return str(file)
+
+
+def _sources(args: argparse.Namespace, agent: str, general: str) -> list[str]:
+    words = ["--agent", agent, "--agent-source", *args.agent_source] if agent != "0" else []
+    return [*words, *(["--general", general, "--general-source", *args.general_source] if general != "0" else [])]
+
+
+def _point(args: argparse.Namespace, data: list[str], agent: float, general: float) -> dict[str, Any]:
     """One ratio: mix, train, evaluate. Each step leaves a file by which it is known to be done."""
     name = f"{agent:g}-{general:g}"
     folder = Path(args.out) / name
-    mix, metrics = folder / "mix.jsonl", folder / "metrics.json"
+    mix = folder / "mix.jsonl"
     counts = shares(args.rows, [agent, general])
     if not mix.exists():
-        words = ["--agent", str(counts[0]), "--agent-source", *args.agent_source] if counts[0] else []
-        words += ["--general", str(counts[1]), "--general-source", *args.general_source] if counts[1] else []
-        _run(["mix", *words, "--val", "5%", "--max-rejects", "100%", "-o", str(mix), "-q"], folder)
-    if not metrics.exists():
-        if not _is_trained(folder / "run"):
-            shutil.rmtree(folder / "run", ignore_errors=True)
-            _run(["sft", args.config, f"data={mix}", f"runs={folder}", "name=run", *args.set], folder)
-        data = [word for file in args.data or () for word in ("--data", file)]
-        how = ["--drop-trained", "--no-free", "--step-tokens", "160", "--json"]
-        told = _run(["eval", "run", "--runs", str(folder), *data, *how], folder)
-        metrics.write_text(told, encoding="utf-8")
-    scores = json.loads(metrics.read_text(encoding="utf-8"))
+        words = _sources(args, str(counts[0]), str(counts[1]))
+        _run(["mix", *words, "--val", "5%", "--decontaminate", *data, "-o", str(mix), *_QUIETLY], folder)
+    if not _is_trained(folder / "run"):
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        _run(["sft", args.config, f"data={mix}", f"runs={folder}", "name=run", *args.set], folder)
+    scores = _scores(folder, ["run", "--runs", str(folder), "--no-base"], data)
     return {
         "ratio": f"{agent:g}:{general:g}",
         "agent": counts[0],
         "general": counts[1],
-        **{name: _found(scores, name) for name in (TOOL, FORGETTING)},
+        **{name: scores["tuned"][name] for name in (TOOL, FORGETTING)},
     }
+
+
+def _base(args: argparse.Namespace, data: list[str]) -> dict[str, Any]:
+    """What the untrained model scores on the same rows: forgetting is measured from there."""
+    from swiftagent.config import load
+
+    config = load(args.config, args.set)
+    known = {"--template": config.train.get("template"), "--model-type": config.train.get("model_type")}
+    words = ["--model", config.model, *(word for name, value in known.items() if value for word in (name, str(value)))]
+    scores = _scores(Path(args.out) / "base", words, data)
+    return {name: scores["tuned"][name] for name in (TOOL, FORGETTING)}
+
+
+def _scores(folder: Path, words: list[str], data: list[str]) -> dict[str, Any]:
+    """metrics.json's content, from the evaluation that was made already or a new one."""
+    file = folder / "metrics.json"
+    if not file.exists():
+        what = [word for path in data for word in ("--data", path)]
+        told = _run(["eval", *words, *what, "-o", str(folder / "eval"), *_EVALUATION], folder)
+        file.write_text(told, encoding="utf-8")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def _is_trained(run: Path) -> bool:
@@ -109,47 +144,13 @@ def _run(words: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def _found(scores: dict[str, Any], metric: str) -> float | None:
-    """A metric of the tuned model, wherever the evaluation's JSON keeps it."""
-    tuned = scores.get("models", scores).get("tuned", scores)
-    value = tuned.get(metric) if isinstance(tuned, dict) else None
-    return value.get("value") if isinstance(value, dict) else value
-
-
-def _show(points: list[dict[str, Any]]) -> None:
+def _show(result: dict[str, Any]) -> None:
     from swiftagent import console
+    from swiftagent.report import with_interval
 
-    rows = [
-        [point["ratio"], point["agent"], point["general"], _percent(point[TOOL]), _number(point[FORGETTING])] for point in points
-    ]
-    columns = ["agent:general", "agent rows", "general rows", "calls exact", "bits per byte (general)"]
-    console.table("", columns, rows, console=console.out)
+    def scores(found: dict[str, Any]) -> list[str]:
+        return [with_interval(name, found[name]) for name in (TOOL, FORGETTING)]
 
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def page(points: list[dict[str, Any]]) -> str:
-    """A page with one plot: forgetting to the right, exact calls upwards, a point for each ratio."""
-    known = [point for point in points if point[TOOL] is not None and point[FORGETTING] is not None]
-    low = min((point[FORGETTING] for point in known), default=0.0)
-    high = max((point[FORGETTING] for point in known), default=1.0)
-    width = high - low or 1.0
-    marks = "".join(
-        f"<circle cx='{60 + 500 * (point[FORGETTING] - low) / width:.0f}' cy='{320 - 280 * point[TOOL]:.0f}' r=5 />"
-        f"<text x='{68 + 500 * (point[FORGETTING] - low) / width:.0f}' y='{315 - 280 * point[TOOL]:.0f}'>{point['ratio']}</text>"
-        for point in known
-    )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>sweep mix</title><style>body{font:15px system-ui;margin:32px}"
-        "svg{max-width:100%;height:auto}circle{fill:#1f6feb}text{font-size:13px;fill:currentColor}</style><h1>Which ratio</h1>"
-        "<svg viewBox='0 0 640 370' width=640><path d='M60 40V320H600' fill=none stroke=currentColor />"
-        f"<text x=4 y=44>100 %</text><text x=20 y=324>0 %</text><text x=60 y=345>{low:.3f}</text>"
-        f"<text x=540 y=345>{high:.3f}</text><text x=200 y=362>bits per byte of general text (less is remembered better)</text>"
-        f"<text x=4 y=20>calls exact</text>{marks}</svg>"
-    )
+    rows = [[point["ratio"], point["agent"], point["general"], *scores(point)] for point in result["points"]]
+    columns = ["agent:general", "agent rows", "general rows", "calls exact, %", "bits per byte (general)"]
+    console.table("", columns, [*rows, ["base", 0, 0, *scores(result["base"])]], console=console.out)

@@ -22,7 +22,7 @@ _NAMES = (
     "func",
     "endpoint",
 )
-_ARGUMENTS = (
+ARGUMENT_KEYS = (
     "arguments",
     "parameters",
     "args",
@@ -47,7 +47,7 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                return item[name], next((item[key] for key in _ARGUMENTS if key in item and key != name), {}), _id_of(item)
+                return item[name], next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {}), _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
             if isinstance(arguments, dict):

@@ -50,3 +50,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(words: list[str], code: int, s
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_shipped_model_is_found_from_any_folder(swiftagent: Run):
+    command = json.loads(swiftagent("sft", "configs/tiny_cpu.yaml", "--dry-run", "--json").stdout)["command"]
+    assert Path(command[command.index("--model") + 1]) == shipped("datasets") / "tiny-base"
