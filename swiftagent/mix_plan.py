@@ -29,6 +29,7 @@ from swiftagent.mix_scan import (
     rows_of_any_file,
     scan,
     sha256_of,
+    thin,
 )
 from swiftagent.mix_workers import Workers
 from swiftagent.shipped import find
@@ -161,6 +162,7 @@ def scan_all(plans: list[Plan], keeps: list[int | None], workers: Workers, tell:
     jobs.sort(key=lambda job: -(job[2].end - job[2].start if job[2] else plans[job[0]].files[job[1]].size))
     tasks = [piece if piece is not None else plans[index].files[number] for index, number, piece in jobs]
     found: dict[tuple[int, int, int], Scanned] = {}
+    held = [0] * len(plans)  # candidates so far; thinned now and then, so that memory does not grow with the input
     for done, (job, result) in enumerate(workers.map(_scan_or_hash, tasks), 1):
         index, number, piece = jobs[job]
         if piece is None:
@@ -168,6 +170,9 @@ def scan_all(plans: list[Plan], keeps: list[int | None], workers: Workers, tell:
         else:
             assert isinstance(result, Scanned)
             found[index, number, piece.start] = result
+            held[index] += result.kept
+            if (keep := keeps[index]) is not None and held[index] > 2 * keep + 10_000:
+                held[index] = thin([scanned for place, scanned in found.items() if place[0] == index], keep)
         tell("scan", done, len(tasks))
     for index, plan in enumerate(plans):
         plan.candidates = Candidates()

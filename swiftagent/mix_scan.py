@@ -61,6 +61,25 @@ class Scanned(msgspec.Struct):
     offsets: bytes
     lines: bytes
 
+    @property
+    def kept(self) -> int:
+        return len(self.keys) // 8
+
+
+def thin(pieces: list[Scanned], keep: int) -> int:
+    """Forget the candidates of one source's pieces beyond its `keep` smallest keys; returns how many are left."""
+    keys = array("Q")
+    for piece in pieces:
+        keys.frombytes(piece.keys)
+    limit = sorted(keys)[keep - 1] if keep else -1
+    for piece in pieces:
+        mine, offsets, lines = array("Q", piece.keys), array("Q", piece.offsets), array("I", piece.lines)
+        kept = [index for index, key in enumerate(mine) if key <= limit]
+        piece.keys = array("Q", map(mine.__getitem__, kept)).tobytes()
+        piece.offsets = array("Q", map(offsets.__getitem__, kept)).tobytes()
+        piece.lines = array("I", map(lines.__getitem__, kept)).tobytes()
+    return sum(piece.kept for piece in pieces)
+
 
 class Places(NamedTuple):
     """Where raw rows begin, and on which lines."""

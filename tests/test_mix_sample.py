@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from array import array
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swiftagent.mix_sample import Smallest, copies, key_of, place_of, seed_of, shares, validation
+from swiftagent.mix_scan import Scanned, thin
 
 
 def test_a_key_follows_from_seed_channel_and_content_alone():
@@ -70,3 +72,20 @@ def test_validation_takes_single_copies_only_where_nothing_else_is_left():
 
 def test_places_of_copies_differ():
     assert len({place_of(5, copy, 9) for copy in range(28)}) == 28
+
+
+def test_pieces_are_thinned_to_the_smallest_keys_of_them_all():
+    chosen = random.Random(5)
+    keys = [chosen.randrange(10**6) for _ in range(3000)]
+    pieces = [
+        Scanned(1000, 1000, array("Q", part).tobytes(), array("Q", part).tobytes(), array("I", part).tobytes())
+        for part in (keys[:1000], keys[1000:2000], keys[2000:])
+    ]
+    left = thin(pieces, 700)
+    kept = [key for piece in pieces for key in array("Q", piece.keys)]
+    limit = sorted(keys)[699]
+    assert sorted(kept) == sorted(key for key in keys if key <= limit)
+    assert left == len(kept)
+    for piece in pieces:
+        assert list(array("Q", piece.offsets)) == list(array("I", piece.lines)) == list(array("Q", piece.keys))
+    assert thin(pieces, 0) == 0
