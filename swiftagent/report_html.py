@@ -58,7 +58,7 @@ def _head(name: str, summary: Summary) -> str:
     counts = "".join(f"<li><b>{count:,}</b> {label}</li>" for count, label in facts if count)
     lead = f'<p class="lead">{escape(sentence(summary))}</p>'
     kicker = " ".join(["swiftagent eval", *_models(summary["about"])])
-    title = f'<p class="kicker">{escape(kicker)}</p><h1>{name}</h1>'
+    title = f'<p class="kicker">{escape(kicker)}</p><h1>{name}{_badge(summary)}</h1>'
     return f'<header>{title}{lead}<ul class="counts">{counts}</ul></header>'
 
 
@@ -83,8 +83,14 @@ def _gate(summary: Summary) -> str:
         f'<td class="verdict">{word}</td></tr>'
         for rule, value, word in lines
     )
+    return section(f"Gate{_badge(summary, '')}", grid(["rule", "measured", ""], rows))
+
+
+def _badge(summary: Summary, what: str = "gate ") -> str:
+    if not summary["gate"]["rules"]:
+        return ""
     kind, word = ("good", "passed") if summary["gate"]["passed"] else ("bad", "failed")
-    return section(f'Gate <span class="badge {kind}">{word}</span>', grid(["rule", "measured", ""], rows))
+    return f' <span class="badge {kind}">{what}{word}</span>'
 
 
 def _evalscope(summary: Summary) -> str:
