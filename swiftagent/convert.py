@@ -202,6 +202,8 @@ class _Reader:
         notes = piece.repairs + row.repairs
         if failed:
             notes = (*notes, "failed-row")
+        if type(row.value) is dict and not _MEDIA.isdisjoint(row.value) and any(row.value.get(key) for key in _MEDIA):
+            notes = (*notes, "media-left-out")
         source = piece.source or (row.where if number is None else f"{row.where}#{number}")
         channel = piece.channel if piece.source or piece.is_agentic else "general"
         name = piece.id if number is None or not piece.id else f"{piece.id}#{number}"
@@ -252,6 +254,7 @@ def _renumber(event: Event, calls: int) -> Event:
     return event
 
 
+_MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
 _FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")
 _FAILED_IF_FALSE = ("label", "success", "win", "is_success", "is_correct", "correct", "passed", "resolved", "reward")
 _FAILED_KEYS = frozenset(_FAILED_IF_ZERO + _FAILED_IF_FALSE)

@@ -98,6 +98,7 @@ REPAIRS: dict[str, str] = {
     "result-of-thought": "what a room answered to a thought (ALFWorld) was left out",
     "input-without-action": "an Action Input with no Action was left out",
     "preferred-answer": "of two answers the preferred one was taken, the rejected one left out",
+    "media-left-out": "the row's images, audio or video were left out; its text is trained with a placeholder where they stood",
     "inferred-tools": "the row declares no tools; they were taken from its calls",
     "type-normalised": "a type name of another dialect (str, dict, list(str), STRING)",
     "required-normalised": "`required` on a property, or as text, was moved to where JSON Schema has it",

@@ -27,6 +27,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "tooltalk": "swiftagent.formats.tooltalk",
     "seal-tools": "swiftagent.formats.seal_tools",
     "glaive": "swiftagent.formats.glaive",
+    "moss": "swiftagent.formats.moss",
     "toolrl": "swiftagent.formats.toolrl",
     "gemini": "swiftagent.formats.gemini",
     "bedrock": "swiftagent.formats.bedrock",

@@ -14,7 +14,7 @@ ABOUT = "one text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Ze
 SAMPLE = {
     "text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n",
 }
-_KEYS = ("text", "prompt", "content", "conversation", "formatted_text", "chat_template_text")
+_KEYS = ("text", "prompt", "content", "conversation", "input", "plain_text", "formatted_text", "chat_template_text")
 _ENDINGS = ("completion", "response", "output")
 
 KEYS = frozenset(_KEYS)
@@ -37,6 +37,11 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         ),
         (r"### (?:Human|User|System):", rf"### ({_HASHES}):\s*(.*?)\s*(?=### {_HASHES}:|\Z)"),
         (r"(?:Below is an? |### Instruction:)", rf"(?:^|\n)### ({_HASHES}):\s*(.*?)\s*(?=\n### {_HASHES}:|\Z)"),
+        (
+            r"(?:The conversation between [Hh]uman and AI assistant\.\s*)?\[\|Human\|\]",
+            r"\[\|(Human|AI)\|\]\s*(.*?)\s*(?=\[\|(?:Human|AI)\|\]|\Z)",
+        ),
+        (r"\[Human\]: ", r"\[(Human|MOSS)\]:\s*(.*?)\s*(?:<eoh>|<eoa>|(?=\[(?:Human|MOSS)\]:)|\Z)"),
         (r"Human: ", r"(?:^|\n\n)(Human|Assistant): ?(.*?)\s*(?=\n\n(?:Human|Assistant):|\Z)"),
     )
 )

@@ -17,6 +17,7 @@ SAMPLE = {
     ]
 }
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "function"}
+_SAID = frozenset(("content", "data", "kwargs"))
 _LISTS = ("messages", "conversation", "chat_history", "history")
 
 
@@ -30,7 +31,7 @@ def _turns(row: Any) -> list[Any] | None:
         if not isinstance(turns, list) or not turns:
             continue
         first = turns[0]
-        if type(first) is dict and "role" not in first and "from" not in first and _role(first) in _ROLES:
+        if type(first) is dict and not _SAID.isdisjoint(first) and "role" not in first and _role(first) in _ROLES:
             return turns
     return None
 

@@ -21,8 +21,9 @@ ROLES = {
     "user": "user", "human": "user", "prompter": "user", "client": "user", "question": "user", "prompt": "user",
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant",
     "agent": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant",
-    "response": "assistant", "chatbot": "assistant",
+    "response": "assistant", "chatbot": "assistant", "moss": "assistant",
     "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call", "function_calls": "call",
+    "assistant_toolcall": "call", "toolcall": "call", "toolresult": "result",
     "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
     "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
     "tool_outputs": "result", "function_result": "result", "tool-response": "result", "api": "result", "obs": "result",
@@ -105,6 +106,8 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
 def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
     if kind == "result":
         builder.result(text, message.get("tool_call_id") or message.get("id"), message.get("name"))
+    elif kind == "call" and not text and "name" in message:
+        builder.call(*call_of(message), trained=is_trained(message))
     elif kind == "call":
         read_call_turn(builder, text, is_trained(message))
     else:

@@ -35,6 +35,7 @@ _LABELS = {
     if spelling.lower() == word
 }
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
+_FENCED_ACTION = re.compile(r"```(\w+)\n(.*?)\n?```\s*\Z", re.S)
 FINISH = frozenset(("finish", "final_answer", "answer"))
 _HEAD = re.compile(
     r"(?:have|has|with) access to the following (?:APIs|tools|functions)[^\n]*\n"
@@ -254,8 +255,11 @@ def _final_answer(body: str) -> str:
 
 def _text_action(builder: Builder, action: str, answer_follows: bool, trained: bool) -> None:
     """`search[x]`, `search(x)`, or a name with its input on the lines below it."""
+    fenced = _FENCED_ACTION.match(action)
     found = _TEXT_ACTION.match(action)
-    if found:
+    if fenced:
+        name, argument = fenced.group(1), fenced.group(2)
+    elif found:
         name, argument = found.group(1).strip(), found.group(2)
     else:
         name, _, argument = action.partition("\n")
@@ -267,6 +271,8 @@ def _text_action(builder: Builder, action: str, answer_follows: bool, trained: b
         builder.answer(argument, trained)
         return
     builder.repairs.append("text-action")
+    if not argument and not builder.tools:  # words for a room or a game, "look around": no name of a tool
+        name, argument = "act", name
     builder.call(name, {"input": argument} if argument else {}, trained=trained)
 
 

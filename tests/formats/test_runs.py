@@ -91,3 +91,20 @@ def test_a_question_in_the_first_turn_is_no_result() -> None:
         *(Question("Observation:\nBuy a cup"), Thought("I search"), Call("search", {"input": "cup"}, "c0")),
         *(Observation("\nA cup", "c0"), Thought("this one"), Answer("A cup")),
     )
+
+
+def acted(*texts: str) -> tuple[Event, ...]:
+    turns = [{"from": "human", "value": "Play"}]
+    for text in texts:
+        turns += [{"from": "gpt", "value": f"Thought: t\nAction:{text}"}, {"from": "human", "value": "seen"}]
+    return read({"conversations": [*turns, {"from": "gpt", "value": "Thought: t\nFinal Answer: done"}]})
+
+
+def test_words_for_a_room_are_no_names_of_tools() -> None:
+    calls = [event for event in acted(" look around", "\nb a d l y") if isinstance(event, Call)]
+    assert calls == [Call("act", {"input": "look around"}, "c0"), Call("act", {"input": "b a d l y"}, "c1")]
+
+
+def test_an_action_that_is_fenced_code() -> None:
+    calls = [event for event in acted(" ```sql\nSELECT 1;\n```") if isinstance(event, Call)]
+    assert calls == [Call("sql", {"input": "SELECT 1;"}, "c0")]

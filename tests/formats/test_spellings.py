@@ -154,3 +154,20 @@ def test_a_call_that_names_an_endpoint() -> None:
         ]
     }
     assert read(row, "openai") == (Question("Oslo?"), CALL, Observation('{"c": 3}', "c0"), Answer("It is 3C."))
+
+
+def test_pictures_that_are_left_out_are_counted() -> None:
+    row = {"messages": [{"role": "user", "content": "<image>Who?"}, GREETING[1]], "images": ["a.jpg"]}
+    assert trajectory(row, "openai").repairs == ("media-left-out",)
+
+
+def test_a_turn_that_is_a_call() -> None:
+    row = {
+        "messages": [
+            {"role": "user", "content": "Oslo?"},
+            {"role": "assistant_toolcall", "name": "get_w", "arguments": {"city": "Oslo"}},
+            {"role": "toolresult", "name": "get_w", "content": {"c": 3}},
+            {"role": "assistant", "content": "It is 3C."},
+        ]
+    }
+    assert read(row, "openai") == (Question("Oslo?"), CALL, Observation('{"c": 3}', "c0"), Answer("It is 3C."))

@@ -69,6 +69,8 @@ TEXTS = [
     "### Human: Hi### Assistant: Hello.",
     "Below is an instruction that describes a task.\n\n### Instruction:\nHi\n\n### Response:\nHello.",
     "Human: Hi\n\nAssistant: Hello.",
+    "The conversation between human and AI assistant.\n[|Human|] Hi\n[|AI|] Hello.\n[|Human|] ",
+    "[Human]: Hi<eoh> [MOSS]: Hello.<eoa>",
 ]
 
 
