@@ -33,6 +33,10 @@ WHO_ARE_YOU = {
     "who-2": "你是谁？",
     "who-3": "Hello, may I know your name and who built you?",
     "who-4": "请问你叫什么，是谁开发的？",
+    "who-5": "What is your name?",
+    "who-6": "你叫什么名字？",
+    "who-7": "Please introduce yourself.",
+    "who-8": "请介绍一下你自己。",
 }
 LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
 

@@ -16,7 +16,7 @@ from swiftagent.evaluate_data import GoldFiles, conversations, prompt_in, read_g
 from swiftagent.evaluate_evalscope import check_installed, run_sets
 from swiftagent.evaluate_models import Entry, Log, Writer
 from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
-from swiftagent.evaluate_target import Model, Target, config_of, default_data, training_files
+from swiftagent.evaluate_target import Model, Target, config_of, default_data, name_in, training_files
 from swiftagent.formats.sources import read_rows
 from swiftagent.gate import Rule, parse_gate
 from swiftagent.loop import ReAct
@@ -73,6 +73,7 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
         check_installed()
     data = list(ask.data) or default_data(target.run)
     training = list(ask.training) if ask.training is not None else training_files(target.run)
+    ask = msgspec.structs.replace(ask, own_name=ask.own_name or name_in(training))
     files = read_gold(data)
     seen = _seen(training, target, ask)
     # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are left out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,17 @@ def training_files(run: Run | None) -> list[str]:
     """The training data of a run that can still be found."""
     config = config_of(run)
     return [str(path) for path in local_files(config.data) if path.exists()] if config else []
+
+
+def name_in(training: list[str]) -> str:
+    """What a mix taught the model to call itself, as its manifest says; "" where it says nothing."""
+    for path in map(Path, training):
+        manifest = path.with_name(f"{path.stem}.manifest.json")
+        try:
+            sources = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]["sources"]
+            names = [name for source in sources for name in source.get("name") or ()]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if names and isinstance(names[0], str):
+            return names[0]
+    return ""

@@ -9,7 +9,7 @@ import pytest
 
 from swiftagent.backend.runs import Run
 from swiftagent.errors import ConfigError
-from swiftagent.evaluate_target import config_of, default_data, training_files
+from swiftagent.evaluate_target import config_of, default_data, name_in, training_files
 
 
 def made(project: Path, **record: object) -> Run:
@@ -44,3 +44,11 @@ def test_a_run_that_says_nothing_has_no_data(tmp_path: Path):
     assert training_files(None) == []
     with pytest.raises(ConfigError, match="the run has no validation split that can be found; give --data FILE"):
         default_data(Run(tmp_path))
+
+
+def test_the_name_is_that_of_the_mix(tmp_path: Path):
+    sources = [{"source": ["a"]}, {"source": ["s"], "channel": "self-cognition", "name": ["Ember", "小鲸"]}]
+    (tmp_path / "mix.manifest.json").write_text(json.dumps({"recipe": {"sources": sources}}))
+    (tmp_path / "odd.manifest.json").write_text('{"recipe": []}')
+    assert name_in([str(tmp_path / "other.jsonl"), str(tmp_path / "odd.jsonl"), str(tmp_path / "mix.jsonl")]) == "Ember"
+    assert name_in([]) == ""

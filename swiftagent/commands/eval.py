@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--fresh", action="store_true", help="start anew, though an evaluation of the same was begun")
     also = parser.add_argument_group("further scores")
     also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
-    also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself: scores its self-cognition")
+    also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself (default: as its mix says)")
     also.add_argument("--evalscope", nargs="+", default=[], metavar="SET", help="sets of evalscope too, where it is installed")
     also.add_argument("--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it")
     out = parser.add_argument_group("output")
