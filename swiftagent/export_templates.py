@@ -197,11 +197,11 @@ def modelfile(
     top_p: float = 1.0,
     top_k: int = 1,
 ) -> str:
-    """An Ollama Modelfile. Defaults are greedy: a tool call is no place for chance."""
+    """An Ollama Modelfile. Defaults are greedy, and repetition costs nothing: a call copies names from its question and tools."""
     lines = [f"FROM {source}", f'TEMPLATE """{template}"""']
     if system:
         lines.append(f'SYSTEM """{system}"""')
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
     lines += [f"PARAMETER temperature {temperature:g}", f"PARAMETER top_p {top_p:g}", f"PARAMETER top_k {top_k}"]
-    lines.append(f"PARAMETER num_ctx {context_length}")
+    lines += ["PARAMETER repeat_penalty 1", f"PARAMETER num_ctx {context_length}"]
     return "\n".join(lines) + "\n"

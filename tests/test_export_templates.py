@@ -138,4 +138,17 @@ def test_modelfile_has_a_stop_word_for_react():
     text = modelfile("./model.gguf", go_template(TURNS), stops=["Observation:", "<|im_end|>"], context_length=2048)
     assert text.startswith('FROM ./model.gguf\nTEMPLATE """')
     assert 'PARAMETER stop "Observation:"\nPARAMETER stop "<|im_end|>"\n' in text
-    assert text.endswith("PARAMETER temperature 0\nPARAMETER top_p 1\nPARAMETER top_k 1\nPARAMETER num_ctx 2048\n")
+    greedy = "PARAMETER temperature 0\nPARAMETER top_p 1\nPARAMETER top_k 1\nPARAMETER repeat_penalty 1\n"
+    assert text.endswith(f"{greedy}PARAMETER num_ctx 2048\n")
+
+
+def test_ollama_finds_a_call_by_its_action():
+    # Ollama looks for what stands before a call in the first text of the first `if .ToolCalls`.
+    template = go_template(TURNS)
+    assert template.count("if .ToolCalls") == 1
+    assert template.partition("if .ToolCalls }}")[2].startswith("{{ range $j, $call := .ToolCalls }}Action: ")
+
+
+def test_modelfile_has_a_system_prompt_where_one_is_known():
+    text = modelfile("./model", "T", stops=[], context_length=8, system="Be brief.\nAlways.")
+    assert 'TEMPLATE """T"""\nSYSTEM """Be brief.\nAlways."""\n' in text

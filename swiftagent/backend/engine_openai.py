@@ -55,6 +55,7 @@ class OpenAIEngine:
         self.encoder = encoder
         self.way = "completions-ids" if encoder is not None else "partial"
         self._tell = tell
+        self._also: dict[str, Any] = {}  # what this server needs to be told beside
         self._local = threading.local()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(
@@ -84,7 +85,7 @@ class OpenAIEngine:
         while True:
             path, body = self._request(messages, tools)
             try:
-                yield from self._stream(path, {**settings, **body}, usage)
+                yield from self._stream(path, {**settings, **body, **self._also}, usage)
                 return
             except Refused as refusal:
                 self._next_way(str(refusal), bool(tools))
@@ -140,7 +141,9 @@ class OpenAIEngine:
     def _refuse(self, reply: httpx.Response) -> None:
         told = _told(reply)
         if reply.status_code == 500 and self.way == "completions-ids" and "valid string" in told:
-            raise Refused(told)  # llama-cpp-python's way of saying that it takes no ids
+            # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils copied names.
+            self._also = {"repeat_penalty": 1.0}
+            raise Refused(told)
         if (
             reply.status_code in (400, 404, 405, 415, 422, 501)
             and "does not exist" not in told

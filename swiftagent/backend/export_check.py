@@ -118,10 +118,12 @@ def check_go_template(turns: Turns, template: str, records: list[Record], style:
     return compare_go(template, kept, left_out)
 
 
-def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out: Counter[str]) -> Compared:
-    """Execute a template on conversations (name, trajectory, the text that is expected of it)."""
+def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out: Counter[str]) -> Compared | None:
+    """Execute a template on conversations (name, trajectory, the text that is expected of it); None where Go does not work."""
     compared = Compared("Modelfile template", left_out=dict(left_out))
     rendered = _run_go(template, [trajectory for _, trajectory, _ in kept])
+    if rendered is None:
+        return None
     for (name, _, expected), text in zip(kept, rendered, strict=True):
         compared.conversations += 1
         if text != expected:
@@ -171,7 +173,8 @@ def go_json(value: Any, *, sort: bool = True) -> str:
     return text
 
 
-def _run_go(template: str, trajectories: list[Trajectory]) -> Iterator[str]:
+def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
+    """What Ollama would make of the conversations; None where Go cannot build here."""
     lines = []
     for trajectory in trajectories:
         chat = chat_of(trajectory)
@@ -181,11 +184,13 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> Iterator[str]:
             message["thinking"] = message.pop("reasoning_content", "")
         lines.append(json.dumps({"System": system, "Messages": messages, "Tools": chat["tools"]}, ensure_ascii=False))
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, "template")
+        path, program = Path(scratch, "template"), Path(scratch, "render")
         path.write_text(template, encoding="utf-8")
-        words = ["go", "run", str(RENDER_GO), str(path)]
-        done = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=True)
-    return (json.loads(line) for line in done.stdout.splitlines())
+        built = subprocess.run(["go", "build", "-o", str(program), str(RENDER_GO)], capture_output=True)
+        if built.returncode:  # a Go that is too old, or has no room to build
+            return None
+        done = subprocess.run([str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from swiftagent.errors import SetupError
+from swiftagent.errors import SetupError, SwiftAgentError
 
 
 @contextmanager
@@ -31,7 +31,10 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
         _require_free(out, force)
         _put(part, out)
     except OSError as error:
-        raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
+        raise _cannot_write(out, error.strerror or str(error)) from error
+    except SwiftAgentError as error:  # what was written into it knows its hidden name only
+        error.message = error.message.replace(str(part), str(out))
+        raise
     finally:
         _remove(part)
         _unmake(made)
@@ -49,7 +52,7 @@ def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
         folder.mkdir()
         yield folder
     except OSError as error:
-        raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
+        raise _cannot_write(out, error.strerror or str(error)) from error
     finally:
         _remove(folder)
         _unmake(made)
@@ -61,6 +64,10 @@ def whole_folder(out: Path, *, force: bool, keep: Iterable[Path | str | None] = 
     with whole(out, force=force, keep=keep) as part:
         part.mkdir()
         yield part
+
+
+def _cannot_write(out: Path, reason: str) -> SetupError:
+    return SetupError(f"cannot write {out}: {reason}; choose another place with -o")
 
 
 def _require_free(out: Path, force: bool) -> None:
@@ -77,7 +84,7 @@ def _make_parents(out: Path) -> list[Path]:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
+        raise _cannot_write(out, error.strerror or str(error)) from error
     return missing
 
 

@@ -40,11 +40,25 @@ class Subject(msgspec.Struct, frozen=True):
     prompt: tuple[PromptStyle, str] | None = None
 
 
-def subject_of(run: str | None, model: str | None, adapter: str | None, checkpoint: str = "best") -> Subject:
+def subject_of(
+    run: str | None,
+    model: str | None = None,
+    adapter: str | None = None,
+    checkpoint: str = "best",
+    template: str | None = None,
+    model_type: str | None = None,
+) -> Subject:
     """A run by name or folder (the newest where nothing is given), a model folder, or an adapter; `model` names another base.
 
-    Raises ConfigError or SetupError where there is no such thing, or only half of it.
+    template, model_type: ms-swift's, where they are not known. Raises ConfigError or SetupError where there is no such thing,
+    or only half of it.
     """
+    subject = _found(run, model, adapter, checkpoint)
+    settings = {**subject.settings, **({"model_type": model_type} if model_type else {})}
+    return msgspec.structs.replace(subject, template=template or subject.template, settings=settings)
+
+
+def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: str) -> Subject:
     if adapter is not None:
         return _of_adapter(Path(adapter), model)
     if run is None and model is not None:
@@ -58,7 +72,7 @@ def subject_of(run: str | None, model: str | None, adapter: str | None, checkpoi
 
 
 def _of_folder(folder: Path) -> Subject:
-    """A model folder; an earlier export tells how its model was trained."""
+    """A model folder; an earlier export tells how its model, or its adapter, was trained."""
     known = read_object(folder / RECORD)
     settings = {name: known[name] for name in _OF_TEMPLATE if known.get(name) is not None}
     prompt = known.get("prompt") or {}
@@ -77,17 +91,25 @@ def _of_adapter(adapter: Path, model: str | None) -> Subject:
     require_adapter(adapter)
     loading = resolve(model, str(adapter))
     settings = {name: value for name in _OF_TEMPLATE if (value := getattr(loading, name)) is not None}
-    length = read_object(adapter / "args.json").get("max_length") or 2048
-    base = base_folder(loading.model, read_object(adapter / "args.json"))
-    return Subject(base, adapter, None, loading.model, loading.template, settings, int(length))
+    trained = read_object(adapter / "args.json")
+    if trained.get("max_length"):
+        settings["max_length"] = trained["max_length"]
+    known = _of_folder(adapter)
+    return msgspec.structs.replace(
+        known,
+        base=base_folder(loading.model, trained),
+        adapter=adapter,
+        name=loading.model,
+        template=loading.template or known.template,
+        settings={**settings, **known.settings},
+        max_length=int(settings.get("max_length") or known.max_length),
+    )
 
 
 def _of_run(run: Run, checkpoint: str, model: str | None) -> Subject:
     if run.state != "done" and checkpoint == "best":
-        raise SetupError(
-            f"{run.folder} is {run.state}: finish it with `swiftagent sft --resume {run.name}`, "
-            "or export what it has with --checkpoint last"
-        )
+        finish = "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
+        raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
     chosen = _checkpoint(run, checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()
     trained = read_object(chosen / "args.json") or read_object(run.folder / "args.json")

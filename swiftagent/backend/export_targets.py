@@ -60,7 +60,7 @@ def export_merged(
     return merge(subject.base, subject.adapter, out, dtype=dtype, max_shard_size=max_shard_size, force=force, finish=finish)
 
 
-def provenance(subject: Subject, prepared: Prepared, merged: Merged) -> dict[str, Any]:
+def provenance(subject: Subject, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
     """What an export was made of, and what was compared; no folder of this machine is named, since it is uploaded as it is."""
     kept = ("model_type", "system", "enable_thinking", "add_non_thinking_prefix")
     return {
@@ -75,7 +75,7 @@ def provenance(subject: Subject, prepared: Prepared, merged: Merged) -> dict[str
         "react": subject.react,
         "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
         "stop_words": prepared.stops,
-        "merged": {key: value for key, value in msgspec.to_builtins(merged).items() if key != "folder"},
+        "merged": {key: value for key, value in msgspec.to_builtins(merged).items() if key != "folder"} if merged else None,
         "prompts": msgspec.to_builtins(prepared.compared),
         "limits": prepared.limits,
     }
@@ -187,6 +187,7 @@ def export_adapter(subject: Subject, prepared: Prepared, out: Path, *, force: bo
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))
         config["base_model_name_or_path"] = subject.name or subject.base
         write_json(part / "adapter_config.json", config)
+        write_json(part / RECORD, provenance(subject, prepared))
         facts = {"stop words": ", ".join(f"`{stop}`" for stop in prepared.stops)}
         (part / "README.md").write_text(model_card(subject, out.name, facts, license), encoding="utf-8")
 

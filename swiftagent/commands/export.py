@@ -14,7 +14,9 @@ import argparse
 import contextlib
 import json
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="a model folder instead of a run; with a run or an adapter, its base is in this folder")
     parser.add_argument("--adapter", help="adapter folder, instead of a run")
     parser.add_argument("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step number")
+    parser.add_argument("--template", help="ms-swift's template, where neither run nor model tells it")
+    parser.add_argument("--model-type", help="ms-swift's model type, where neither run nor model tells it")
     parser.add_argument("--dtype", default="auto", help="merge: float32, float16 or bfloat16; the base's own by default")
     parser.add_argument("--max-shard-size", default="5GB", metavar="SIZE", help="merge: largest file (default 5GB)")
     parser.add_argument("--quantize", metavar="TYPE", help="gguf, ollama: f16 (default for gguf), q8_0, q4_K_M, ...")
@@ -55,13 +59,27 @@ def run(args: argparse.Namespace) -> int:
     if args.target != "push" and args.repository:
         raise ConfigError(f"export {args.target}: {args.repository} is one word too many; only push takes a repository")
     targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
-    with contextlib.redirect_stdout(sys.stderr):  # deepspeed and the hubs' clients print there
+    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c():  # deepspeed and the hubs' clients print there
         facts = targets[args.target](args)
     if args.json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
         console.table(f"export {args.target}", ["fact", "value"], _rows(facts))
     return 0
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """A scheduler's SIGTERM leaves nothing half-written either."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
@@ -137,15 +155,20 @@ def _push(args: argparse.Namespace) -> dict[str, Any]:
 def _subject(args: argparse.Namespace) -> Any:
     from swiftagent.backend.export_subject import subject_of
 
-    return subject_of(args.subject, args.model, args.adapter, args.checkpoint)
+    return subject_of(args.subject, args.model, args.adapter, args.checkpoint, args.template, args.model_type)
 
 
 def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
     """What is exported, and its templates, compared with what it was trained on."""
+    from swiftagent import console
     from swiftagent.backend.export_prepare import prepare
 
     subject = _subject(args)
-    return subject, prepare(subject, args.allow_differences)
+    prepared = prepare(subject, args.allow_differences)
+    if subject.run and not any(one.conversations for one in prepared.compared):
+        left_out = ", ".join(f"{count} with {reason}" for one in prepared.compared[:1] for reason, count in one.left_out.items())
+        console.warn(f"no prompt was compared with training's: {left_out or 'its data is gone, or has no tool calls'}")
+    return subject, prepared
 
 
 def _prompts(prepared: Any) -> list[dict[str, Any]]:

@@ -127,6 +127,7 @@ def test_with_a_tokenizer_the_prompt_is_that_of_training(
     prompt = body["prompt"] if kind is str else engine.encoder.tokenizer.decode(body["prompt"])
     assert isinstance(body["prompt"], kind)
     assert prompt.endswith(LOOK + "\nObservation: 3C\n")
+    assert body.get("repeat_penalty") == (1.0 if status == 500 else None)
 
 
 def test_native_calls_come_from_the_server(server: OneServer):
