@@ -5,7 +5,9 @@ Everything that it writes goes to a log, line by line, so that an evaluation tha
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -53,10 +55,10 @@ class Log:
         self.path = path
         self.entries: dict[tuple[str, str, str], Entry] = {}
         head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
+        self._held = _hold(path.parent)
         kept = [] if fresh else self._read(head)
         self.resumed = len(kept)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with jsonl.whole_file(path) as out:  # without the half line that an interruption leaves
                 out.write(head.encode() + b"\n")
                 for entry in kept:
@@ -82,9 +84,27 @@ class Log:
 
     def close(self) -> None:
         self._out.close()
+        os.close(self._held)
 
     def of(self, model: str, kind: str) -> dict[str, Entry]:
         return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
+
+
+def _hold(folder: Path) -> int:
+    """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise SetupError(f"cannot write {folder}: {error.strerror or error}; choose another folder with -o") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise SetupError(f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o") from None
+    except OSError:
+        pass  # a file system without locks
+    return held
 
 
 def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:

@@ -154,6 +154,14 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path):
     assert other.resumed == 0
 
 
+def test_two_evaluations_do_not_write_into_one_folder(tmp_path: Path):
+    first = Log(tmp_path / "eval" / "predictions.jsonl", {"of": "test"})
+    with pytest.raises(SetupError, match="another evaluation is writing there; wait for it or choose another folder with -o"):
+        Log(tmp_path / "eval" / "predictions.jsonl", {"of": "test"})
+    first.close()
+    Log(tmp_path / "eval" / "predictions.jsonl", {"of": "test"}).close()
+
+
 def test_rows_that_were_trained_on_are_refused_or_left_out():
     seen = seen_in_training([weather("Oslo", "3C", "t")])
     with pytest.raises(SetupError, match="1 of 4 rows to evaluate were trained on: val.jsonl:r0 is val.jsonl:t"):
