@@ -143,7 +143,8 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         return
     for key in _REASONING:
         if isinstance(message.get(key), str) and message[key].strip():
-            if not text.startswith(message[key].strip()):  # SWE-agent: `thought` is the beginning of the content again
+            told_again = "action" in message and text.startswith(message[key].strip())  # SWE-agent: the content begins with it
+            if not told_again:
                 builder.thought(message[key], trained=trained)
             break
     calls = message.get("tool_calls")
