@@ -58,7 +58,7 @@ _JINJA = """
 
 
 def go_hermes(turns: Turns, before_tools: str, after_tools: str) -> str:
-    """The TEMPLATE of an Ollama Modelfile; Ollama finds the calls in the answer by the tag before `.ToolCalls`' arguments."""
+    """The TEMPLATE of an Ollama Modelfile. Ollama finds calls in an answer by the first text in the first `if .ToolCalls`."""
     default = turns.default_system
     return _GO.format(
         **{name: getattr(turns, name) for name in Turns.__struct_fields__},
@@ -78,10 +78,10 @@ _GO = (
     "{{{{ $asked = true }}}}"
     '{{{{ else if eq .Role "assistant" }}}}'
     "{{{{ if .Thinking }}}}<think>\n{{{{ .Thinking }}}}\n</think>\n\n{{{{ end }}}}{{{{ .Content }}}}"
-    "{{{{ $text := .Content }}}}{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}"
-    "{{{{ if or $j $text }}}}\n{{{{ end }}}}<tool_call>\n"
-    '{{"name": {{{{ json .Function.Name }}}}, "arguments": {{{{ .Function.Arguments }}}}}}\n</tool_call>{{{{ end }}}}'
-    "{{{{ end }}}}"
+    "{{{{ $calls := len .ToolCalls }}}}{{{{ if and .Content $calls }}}}\n{{{{ end }}}}"
+    "{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}<tool_call>\n"
+    '{{"name": {{{{ json .Function.Name }}}}, "arguments": {{{{ .Function.Arguments }}}}}}\n</tool_call>'
+    '{{{{ if lt (len (printf "%*s_" $j "")) $calls }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'
     '{{{{ else if eq .Role "tool" }}}}{{{{ if eq $last "tool" }}}}\n{{{{ else }}}}{between}{user_open}{{{{ end }}}}'
     "<tool_response>\n{{{{ .Content }}}}\n</tool_response>"
     '{{{{ if eq (len $rest) 1 }}}}{user_close}{{{{ else if ne (index $rest 1).Role "tool" }}}}{user_close}{{{{ end }}}}'

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from swiftagent.export_native import go_hermes
 from swiftagent.export_templates import Turns, go_template, jinja_template, modelfile
 from swiftagent.record import to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
@@ -147,6 +148,12 @@ def test_ollama_finds_a_call_by_its_action():
     template = go_template(TURNS)
     assert template.count("if .ToolCalls") == 1
     assert template.partition("if .ToolCalls }}")[2].startswith("{{ range $j, $call := .ToolCalls }}Action: ")
+
+
+def test_ollama_finds_a_hermes_call_by_its_tag():
+    template = go_hermes(TURNS, "<tools>", "</tools>")
+    assert template.count("if .ToolCalls") == 1
+    assert template.partition("if .ToolCalls }}")[2].startswith("{{ range $j, $call := .ToolCalls }}<tool_call>\n")
 
 
 def test_modelfile_has_a_system_prompt_where_one_is_known():

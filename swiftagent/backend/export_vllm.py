@@ -9,9 +9,8 @@ from swiftagent.backend.export_subject import Subject
 # vLLM's --tool-call-parser by the agent template that wrote the calls in training (docs.vllm.ai, "Tool calling").
 PARSERS = {
     "hermes": "hermes",
-    "hunyuan_hermes": "hunyuan_a13b",
     "llama3": "llama3_json",
-    "llama4": "llama4_pythonic",
+    "llama4": "llama3_json",
     "mistral": "mistral",
     "qwen3_coder": "qwen3_xml",
     "qwen3_5": "qwen3_xml",

@@ -19,8 +19,9 @@ from export_run import describe, make_run
 from made import WEATHER, make_tiny_model, write_rows
 
 from swiftagent.cli import main
+from swiftagent.formats.write_native import render as render_native
 from swiftagent.prompts import PromptStyle
-from swiftagent.record import to_record
+from swiftagent.record import from_record, to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, System, Thought, Trajectory
 
 pytestmark = pytest.mark.needs_swift
@@ -174,6 +175,18 @@ def test_ollama_folder_is_complete_and_says_which_language_its_tool_prompt_has(
     compared = {one["target"]: (one["equal"], one["of"], one["left_out"]) for one in told["prompts"]}
     apart = (6, 6, {"the tool prompt in another language": 2})
     assert compared == {"chat template": apart, **({"Modelfile template": apart} if HAS_GO else {})}
+
+
+def test_native_calls_land_with_their_tools_too(export: Export, tiny_model: Path, tmp_path: Path):
+    made = [render_native(from_record(row))[0] for row in [*rows("en", 5), *rows("en", 3, "Be brief.")]]
+    run = make_run(tmp_path / "tuned", tiny_model, write_rows(tmp_path / "data.jsonl", 0, made))
+    told = export("ollama", run, "-o", tmp_path / "folder", "--json").told
+    equal = [("chat template", 8, 8), *([("Modelfile template", 8, 8)] if HAS_GO else [])]
+    assert [(one["target"], one["equal"], one["of"]) for one in told["prompts"]] == equal
+    modelfile = (tmp_path / "folder" / "Modelfile").read_text()
+    assert "<tool_call>" in modelfile and "Observation:" not in modelfile
+    assert "it calls tools in its native form" in (tmp_path / "folder" / "model" / "README.md").read_text()
+    assert export("vllm", run, "--json").told["engine"].endswith("--enable-auto-tool-choice --tool-call-parser hermes")
 
 
 @pytest.mark.skipif(not HAS_LLAMA, reason="llama-cpp-python is not installed (its build takes minutes)")
