@@ -75,7 +75,9 @@ def merge(
         if adapter is not None:
             model = model.merge_and_unload()
         model.generation_config = _generation_config(model, tokenizer)
-        _save(model, part, max_shard_size)
+        # Else transformers would write a dequantised model in the form that it was read in, and cannot.
+        form = {"save_original_format": False} if _is_quantized(model_folder) else {}
+        _save(model, part, max_shard_size=max_shard_size, **form)
         tokenizer.save_pretrained(part)
         del model
         reloaded = _load(part, wanted)
@@ -116,11 +118,15 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
         raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
 
 
-def _save(model: Any, folder: Path, max_shard_size: str) -> None:
+def _is_quantized(folder: Path) -> bool:
+    return "quantization_config" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def _save(model: Any, folder: Path, **options: Any) -> None:
     from safetensors import SafetensorError
 
     try:
-        model.save_pretrained(folder, max_shard_size=max_shard_size)
+        model.save_pretrained(folder, **options)
     except SafetensorError as error:  # a full disk, which safetensors has its own word for
         raise OSError(str(error)) from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -75,3 +77,46 @@ def test_a_model_that_brings_code_is_not_loaded(tied: tuple[Path, Path], tmp_pat
     (base / "modeling.py").write_text("raise SystemExit('run')")
     with pytest.raises(SetupError, match="its own code"):
         merge(str(base), tied[1], tmp_path / "out")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes, which quantises, is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_a_base_in_four_bits_is_dequantised_before_its_adapter_is_added(tiny_model: Path, tmp_path: Path):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    from swiftagent.backend.merge import merge
+
+    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, quantization_config=four_bits)
+    model.save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "base")
+    lora = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(model, lora).save_pretrained(tmp_path / "adapter")
+    merged = merge(str(tmp_path / "base"), tmp_path / "adapter", tmp_path / "merged", dtype="float32")
+    assert merged.max_difference < 1e-4
+    assert "quantization_config" not in json.loads((tmp_path / "merged" / "config.json").read_text())
+
+
+def test_files_that_are_cut_short_are_named_before_anything_is_loaded(tied: tuple[Path, Path], tmp_path: Path):
+    from swiftagent.backend.merge import merge
+
+    for number, part in enumerate(("base", "adapter")):
+        copy = shutil.copytree(tied[number], tmp_path / part)
+        weights = next(copy.glob("*.safetensors"))
+        weights.write_bytes(weights.read_bytes()[:-50])
+        base, adapter = (copy, tied[1]) if part == "base" else (tied[0], copy)
+        with pytest.raises(SetupError, match=r"truncated \([0-9,]+ of [0-9,]+ bytes\)"):
+            merge(str(base), adapter, tmp_path / "out")
+
+
+def test_an_adapter_of_another_base_does_not_fit(tied: tuple[Path, Path], tmp_path: Path):
+    from made import make_tiny_model
+
+    from swiftagent.backend.merge import merge
+
+    other = make_tiny_model(tmp_path / "other", hidden_size=48, num_attention_heads=2)
+    with pytest.raises(SetupError, match="the adapter does not fit this base: size mismatch"):
+        merge(str(other), tied[1], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
