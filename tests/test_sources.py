@@ -62,6 +62,19 @@ def test_one_object_is_one_row(tmp_path: Path) -> None:
     assert values(write(tmp_path / "y.json", '{"data": ["question", "answer"]}')) == [{"data": ["question", "answer"]}]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_rows_that_an_object_holds_by_their_id(tmp_path: Path, indent: int | None) -> None:
+    asked = [{"query": "a", "answer": "b"}, {"query": "c", "answer": "d"}]
+    path = write(tmp_path / "x.json", json.dumps({"7": asked[0], "9": asked[1]}, indent=indent))
+    assert values(path) == asked
+    assert places(path) == ["x.json:1#7", "x.json:1#9"]
+
+
+def test_an_object_of_other_objects_is_one_row(tmp_path: Path) -> None:
+    row = {"chosen": {"role": "assistant", "content": "a"}, "rejected": {"role": "assistant", "content": "b"}}
+    assert values(write(tmp_path / "x.json", json.dumps(row))) == [row]
+
+
 def test_lines_that_are_lists_stay_lists(tmp_path: Path) -> None:
     assert values(write(tmp_path / "x.jsonl", '[{"a": 1}]\n[{"a": 2}]\n')) == [[{"a": 1}], [{"a": 2}]]
     assert values(write(tmp_path / "x.json", '[{"a": 1}]\n[{"a": 2}]\n')) == [[{"a": 1}], [{"a": 2}]]

@@ -21,6 +21,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "swiftagent": "swiftagent.formats.swiftagent",
     "api-bank": "swiftagent.formats.api_bank",
     "claude-code": "swiftagent.formats.claude_code",
+    "codex": "swiftagent.formats.codex",
     "adp": "swiftagent.formats.adp",
     "toolbench": "swiftagent.formats.toolbench",
     "toolalpaca": "swiftagent.formats.toolalpaca",
@@ -48,6 +49,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "openai": "swiftagent.formats.openai",
     "sharegpt": "swiftagent.formats.sharegpt",
     "xlam": "swiftagent.formats.xlam",
+    "steps": "swiftagent.formats.steps",
     "conversation-pair": "swiftagent.formats.conversation_pair",
     "alpaca": "swiftagent.formats.alpaca",
 }

@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from swiftagent.formats import api_bank, claude_code
+from swiftagent.formats import api_bank, claude_code, codex
 from swiftagent.jsonl import BadRow, Row, decode, encode
 from swiftagent.ledger import Ledger
 
-_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (api_bank.line_key, claude_code.line_key)
+_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (api_bank.line_key, claude_code.line_key, codex.line_key)
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
 _TURN_KEYS = frozenset(_TURNS)
 _IDS = (

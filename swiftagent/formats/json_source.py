@@ -20,6 +20,7 @@ _FAR = 8 << 20  # characters in which the end of a broken row is looked for
 _SPACE = re.compile(r"[\s,]*")
 # An object that holds its rows in a list: {"data": [{...}, ...]}
 _WRAPPED = re.compile(r'\s*\{\s*"(?:data|rows|train|examples|instances|items|records|samples|dataset)"\s*:\s*\[\s*(?=\{)')
+_ROW_KEYS = frozenset(("messages", "conversations", "conversation", "instruction", "question", "query", "prompt", "problem"))
 _NEXT_ROW = re.compile(r"\n[ \t]*(?=\{)|(?<=\}),\s*(?=\{)")
 # A string, or what stands behind a quote that is never closed: so each of these scans a text once.
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
@@ -75,7 +76,8 @@ def _is_by_line(head: bytes, promised: bool) -> bool:
 def _lines(stream: io.BufferedReader, place: str) -> Iterator[Row]:
     for number, line in enumerate(stream, 1):
         if not line.isspace():
-            yield _row(line, f"{place}:{number}")
+            row = _row(line, f"{place}:{number}")
+            yield from (_by_id(row) if number == 1 else ()) or (row,)
 
 
 def _row(text: bytes | str, where: str) -> Row:
@@ -149,7 +151,18 @@ def _values(stream: io.BufferedReader, place: str) -> Iterator[Row]:
         number += 1
         where = f"{place}:{text.line}" if text.line > last_line else f"{place}:{text.line}#{number}"
         last_line = text.line
-        yield _unwrapped(text.take(where))
+        row = _unwrapped(text.take(where))
+        yield from _by_id(row) or (row,)
+
+
+def _by_id(row: Row) -> list[Row]:
+    """The rows of an object that holds them by their id, {"7": {"messages": [...]}, ...}; [] for any other value."""
+    if not isinstance(row.value, dict) or len(row.value) < 2:
+        return []
+    values = list(row.value.values())
+    if not all(isinstance(value, dict) and not _ROW_KEYS.isdisjoint(value) for value in values):
+        return []
+    return [Row(value, f"{row.where}#{key}", row.repairs) for key, value in row.value.items()]
 
 
 def _unwrapped(row: Row) -> Row:

@@ -32,7 +32,7 @@ def looks_like(row: Any) -> bool:
     if type(row) is not dict:
         return False
     items = [item for key in _LISTS if isinstance(row.get(key), list) for item in row[key]]
-    return any(isinstance(item, dict) and item.get("type") in _TOLD for item in items)
+    return any(isinstance(item, dict) and str(item.get("type")) in _TOLD for item in items)
 
 
 def parse(row: Any) -> Trajectory:
@@ -45,11 +45,12 @@ def parse(row: Any) -> Trajectory:
         if isinstance(items, str) and items:
             builder.question(items)
         for item in as_messages(items if isinstance(items, list) else []):
-            _read_item(builder, item)
+            read_item(builder, item)
     return builder.build(row.get("id"))
 
 
-def _read_item(builder: Builder, item: dict[str, Any]) -> None:
+def read_item(builder: Builder, item: dict[str, Any]) -> None:
+    """Add the events of one item; items of other kinds (web searches of the server, ...) are passed over."""
     kind = item.get("type", "message")
     if kind in _CALLS:
         builder.call(item.get("name"), item.get("arguments", item.get("input")), item.get("call_id"))

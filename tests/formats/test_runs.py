@@ -108,3 +108,25 @@ def test_words_for_a_room_are_no_names_of_tools() -> None:
 def test_an_action_that_is_fenced_code() -> None:
     calls = [event for event in acted(" ```sql\nSELECT 1;\n```") if isinstance(event, Call)]
     assert calls == [Call("sql", {"input": "SELECT 1;"}, "c0")]
+
+
+def test_a_log_of_steps() -> None:
+    row = {
+        "question": "Where is Oslo?",
+        "steps": [
+            {"thought": "I search.", "action": "search[Oslo]", "observation": "A city."},
+            {"thought": "And then?", "action": {"name": "get_map", "arguments": {"of": "Oslo"}}, "observation": {"in": "Norway"}},
+            {"thought": "Found.", "action": "finish[Norway]", "observation": ""},
+        ],
+        "answer": "Norway",
+    }
+    assert read(row) == (
+        *(
+            Question("Where is Oslo?"),
+            Thought("I search."),
+            Call("search", {"input": "Oslo"}, "c0"),
+            Observation("A city.", "c0"),
+        ),
+        *(Thought("And then?"), Call("get_map", {"of": "Oslo"}, "c1"), Observation('{"in": "Norway"}', "c1")),
+        *(Thought("Found."), Answer("Norway")),
+    )
