@@ -56,7 +56,7 @@ def looks_like(row: Any) -> bool:
 
 
 def _text_of(row: Any) -> str | None:
-    if type(row) is not dict:
+    if type(row) is not dict or ("instruction" in row and "output" in row):  # Alpaca tells the same once more under `text`
         return None
     for key in _KEYS:
         text = row.get(key)

@@ -294,7 +294,8 @@ def _observation(builder: Builder, body: str, last: bool) -> None:
 def read_user_text(builder: Builder, text: str) -> None:
     """A user turn of a ReAct row: a question, or a result where it starts with `Observation:`."""
     found = _LABEL.match("\n" + text)
-    if found is not None and found.group(1).lower() == "observation" and any(type(event) is Call for event in builder.events):
+    acted = "finish-action" in builder.repairs or any(type(event) is Call for event in builder.events)
+    if found is not None and found.group(1).lower() == "observation" and acted:  # before the first action it is the task
         _observation(builder, text[found.end() - 1 :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
         builder.result(text)

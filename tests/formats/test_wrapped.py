@@ -101,3 +101,13 @@ def test_a_text_without_an_answer_is_no_conversation(text: str) -> None:
     ledger = Ledger()
     assert not list(read_trajectories([Row({"text": text}, "x:1")], Policy(), ledger))
     assert ledger.reasons == {"unknown-format": 1}
+
+
+def test_alpaca_with_its_text_beside_it_is_alpaca() -> None:
+    row = {
+        "instruction": "Hi",
+        "input": "",
+        "output": "Hello.",
+        "text": "Below is an instruction.\n\n### Instruction:\nHi\n\n### Response:\nHello.",
+    }
+    assert read(row, "alpaca") == GREETING
