@@ -7,6 +7,7 @@ from typing import Any
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
+from swiftagent.formats.openai import starts_with_system
 from swiftagent.formats.react_text import read_prompt, read_react_text, read_user_text
 from swiftagent.formats.tag_text import read_system
 from swiftagent.formats.view import system_field, tools_field, view_of
@@ -41,7 +42,7 @@ def parse(row: Any) -> Trajectory:
     tools, repairs = read_tools(tools_field(row))
     builder = Builder(tools, view.repairs + repairs)
     system = system_field(row)
-    if isinstance(system, str):
+    if isinstance(system, str) and not starts_with_system(view.messages, system):
         read_asking(builder, system, "system")
     for message in as_messages(view.messages):
         role = message.get(view.style)

@@ -8,7 +8,7 @@ from typing import Any
 from swiftagent.escape import JOINER, show_control_tokens
 from swiftagent.formats.build import Builder
 from swiftagent.formats.declared import read_tools
-from swiftagent.formats.messages import read_messages
+from swiftagent.formats.messages import ROLES, read_messages
 from swiftagent.formats.view import system_field, tools_field, view_of
 from swiftagent.trajectory import Answer, Event, Question, System, Trajectory
 
@@ -57,12 +57,18 @@ def parse_turns(row: Any) -> Trajectory:
     if view.plain is not None and not tools and not repairs and system is None:
         return _plain_chat(view.plain, view.repairs, row)
     builder = Builder(tools, view.repairs + repairs if view.repairs or repairs else ())
-    if system is not None and not any(
-        type(message) is dict and message.get("content") == system for message in view.messages[:1]
-    ):
+    if system is not None and not starts_with_system(view.messages, system):
         read_messages(builder, [{"role": "system", "content": system}])
     read_messages(builder, view.messages)
     return builder.build(row.get("id") if type(row) is dict else "")
+
+
+def starts_with_system(messages: list[Any], text: Any) -> bool:
+    """Whether the turns begin with the system text that stands beside them too."""
+    first = messages[0] if messages else None
+    if type(first) is not dict or first.get("content", first.get("value")) != text:
+        return False
+    return ROLES.get(str(first.get("role", first.get("from"))).lower()) == "system"
 
 
 def _plain_chat(turns: list[tuple[str, str]], repairs: tuple[str, ...], row: Any) -> Trajectory:

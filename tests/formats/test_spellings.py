@@ -171,3 +171,7 @@ def test_a_turn_that_is_a_call() -> None:
         ]
     }
     assert read(row, "openai") == (Question("Oslo?"), CALL, Observation('{"c": 3}', "c0"), Answer("It is 3C."))
+
+
+def test_a_system_text_that_the_user_says_again_is_told() -> None:
+    assert read({"system": "Hi", "messages": GREETING}, "openai") == (System("Hi"), Question("Hi"), Answer("Hello."))
