@@ -12,7 +12,7 @@ from swiftagent.jsonl import without_surrogates
 
 _FENCE = re.compile(r"\s*```[\w-]*[ \t]*\n?")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-_BRACKET_OR_STRING = re.compile(r'''[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["']''', re.S)
+_BRACKET_OR_STRING = re.compile(r"""[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["']""", re.S)
 _CLOSES = {"{": "}", "[": "]"}
 _PYTHON_NAMES = {"true": True, "false": False, "null": None}
 
