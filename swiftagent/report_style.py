@@ -38,7 +38,8 @@ td.worse b,td.verdict.worse,tr.worse .verdict{color:var(--bad)}
 .tiles i{font-style:normal;color:var(--soft);margin-left:4px}.tiles small{font-size:13px}
 .tiles .better{color:var(--good)}.tiles .worse{color:var(--bad)}
 line.base{stroke:var(--base)}line.tuned{stroke:var(--tuned)}circle.base{fill:var(--base)}circle.tuned{fill:var(--tuned)}
-.badge{font-size:13px;font-weight:600;padding:3px 10px;border-radius:99px;vertical-align:middle;margin-left:4px}.good{background:var(--goodbg);color:var(--good)}
+.badge{font-size:13px;font-weight:600;padding:3px 10px;border-radius:99px;vertical-align:middle;margin-left:4px}
+.good{background:var(--goodbg);color:var(--good)}
 .bad{background:var(--badbg);color:var(--bad)}
 .groups{columns:3 300px;column-gap:40px}.groups>div{margin-bottom:24px}
 .group{margin-bottom:12px;break-inside:avoid}.group p{margin:0 0 3px;overflow-wrap:anywhere}
