@@ -163,8 +163,8 @@ def _ollama_readme(name: str, subject: Subject, prepared: Prepared) -> str:
     )
     react = (
         "The model writes ReAct text. Where a request declares `tools`, Ollama finds the call by its `Action:` and gives it as\n"
-        "`tool_calls`, but where its arguments hold a key `name`; without `tools` the text comes as content. To run its calls with\n"
-        "real tools:\n\n"
+        "`tool_calls` (but where its arguments hold a key `name`); without `tools` the text comes as content. To run its calls\n"
+        "with real tools:\n\n"
         f"    swiftagent infer --react --tools TOOLS.py --engine openai --base-url http://localhost:11434/v1 --model {name}\n"
     )
     native = "Where a request declares `tools`, Ollama hands the model's calls on as `tool_calls`.\n"

@@ -261,6 +261,20 @@ def test_a_base_that_moved_is_named(export: Export, broken: Path, tiny_model: Pa
     assert export("merge", broken / "interrupted", "--checkpoint", "last", "-o", broken / "out2").code == 0
 
 
+def test_a_base_from_a_hub_is_taken_from_where_its_trainer_had_it(export: Export, broken: Path, tiny_model: Path):
+    folder = broken / "baseless"
+    for place in (folder, folder / "checkpoint-2"):
+        args = {**json.loads((place / "args.json").read_text()), "model": "fern/tiny", "model_dir": str(tiny_model)}
+        (place / "args.json").write_text(json.dumps(args))
+    run = json.loads((folder / "run.json").read_text())
+    run["config"] |= {"model": "fern/tiny", "data": ["gone.jsonl"]}
+    (folder / "run.json").write_text(json.dumps(run))
+    done = export("merge", folder, "-o", broken / "out", "--json")
+    assert done.told["prompts"] == []
+    assert "no prompt was compared with training's: its data is gone, or has no tool calls" in done.err
+    assert (broken / "out" / "README.md").read_text().startswith("---\nbase_model: fern/tiny\n")
+
+
 def test_a_full_run_is_copied_and_has_no_adapter(export: Export, broken: Path):
     done = export("adapter", broken / "full", "-o", broken / "adapter")
     assert done.code == 4
