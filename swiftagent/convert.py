@@ -47,9 +47,9 @@ def read_records(
     ledger = ledger or Ledger()
     reader = _Reader(options, ledger, reject or _forget)
     groups = Grouping(ledger) if options.merge else None
-    may_be_quick = options.format == "auto" and not options.on and options.thinking == "keep"
+    slow = options.format != "auto" or bool(options.on) or options.thinking != "keep"
     for row in rows:
-        found = quickly(row.value) if may_be_quick and not row.repairs and not (groups and groups.waits) else None
+        found = None if slow or row.repairs or (groups is not None and groups.lines) else quickly(row.value)
         if found is not None:
             yield _counted_record(row, found, ledger, options)
         elif groups is None:

@@ -57,42 +57,42 @@ def quick_messages(row: Any) -> Quick | None:
 def _read(turns: list[Any], role_key: str, text_key: str, form: str) -> Quick | None:
     """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError, AttributeError."""
     messages: list[Message] = []
-    texts = [""]
+    given: list[str] = []
+    said: list[str] = []
     asked = False
     for turn in turns:
         role, text = ROLES[turn[role_key]], turn[text_key]
         if not text or len(turn) != 2:
             return None
-        texts.append(text)
-        if role == "assistant" and asked:
+        if asked:
+            if role != "assistant" or text[0] in _ODD_STARTS:
+                return None
             asked = False
+            said.append(text)
             messages.append({"role": role, "content": text})
-        elif role == "user" and not asked:
+            continue
+        if role == "user":
             asked = True
-            messages.append({"role": role, "content": text, "loss": False})
-        elif role == "system" and not messages:
-            if may_be_prompt(text):
-                return _agent(turns, role_key, text_key)
-            messages.append({"role": role, "content": text, "loss": False})
-        else:
+        elif role != "system" or messages:
             return None
-    return None if asked or _may_be_more(messages, "\n".join(texts)) else (messages, form, ())
+        elif may_be_prompt(text):
+            return _agent(turns, role_key, text_key)
+        given.append(text)
+        messages.append({"role": role, "content": text, "loss": False})
+    if asked or len(messages) < 2 or _may_be_more(given, said, messages[0]["role"] == "system"):
+        return None
+    return messages, form, ()
 
 
-def _may_be_more(messages: list[Message], whole: str) -> bool:
+def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     """Whether turns may be more than plain chat: calls, reasoning, tools or control tokens in some spelling."""
-    if "<" in whole and ("<func" in whole or "<TOOLCALL>" in whole or messages[0]["role"] == "system"):
+    read = "\n".join(given)  # all texts of a side at once: looking is quick, calling is not
+    whole = f"\n{read}\n" + "\n".join(said)
+    if "<" in whole and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
         return True
     if _KEYWORD.search(whole) or _is_loud(whole) or holds_results(whole):
         return True
-    for message in messages:
-        text = message["content"]
-        if "loss" not in message:
-            if text[0] in _ODD_STARTS:
-                return True
-        elif may_be_prompt(text) and (message["role"] == "system" or read_prompt(text) is not None):
-            return True
-    return len(messages) < 2
+    return may_be_prompt(read) and any(read_prompt(text) is not None for text in given)
 
 
 def _is_loud(text: str) -> bool:

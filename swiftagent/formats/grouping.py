@@ -40,28 +40,23 @@ class Grouping:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._lines: list[Row] = []  # of a transcript that may go on
+        self.lines: list[Row] = []  # of a transcript that may still go on
         self._key: Hashable = None
         self._scattered = _Scattered()
-
-    @property
-    def waits(self) -> bool:
-        """Whether lines of a transcript wait for their end."""
-        return bool(self._lines)
 
     def take(self, row: Row) -> list[Row]:
         """The rows that are whole now, of which this may be one."""
         self._ledger.rows_in += 1
         whole: list[Row] = []
-        if self._lines and _file(row) != _file(self._lines[0]):
+        if self.lines and _file(row) != _file(self.lines[0]):
             whole.append(self._joined_lines())
         if isinstance(row, BadRow):
             return [*whole, row]
         found = line_key(row.value)
         if found is not None:
-            if self._lines and found is not True and self._key is not True and found != self._key:
+            if self.lines and found is not True and self._key is not True and found != self._key:
                 whole.append(self._joined_lines())
-            self._lines.append(row)
+            self.lines.append(row)
             self._key = found if found is not True or self._key is None else self._key
         elif not self._scattered.takes(row):
             whole.append(row)
@@ -69,12 +64,12 @@ class Grouping:
 
     def end(self) -> Iterator[Row]:
         """What still waits when all rows were taken."""
-        if self._lines:
+        if self.lines:
             yield self._joined_lines()
         yield from self._scattered.joined(self._ledger)
 
     def _joined_lines(self) -> Row:
-        lines, self._lines, self._key = self._lines, [], None
+        lines, self.lines, self._key = self.lines, [], None
         self._ledger.merged += len(lines) - 1
         return Row([line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs))
 
