@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import shlex
 import signal
 import sys
@@ -113,9 +114,12 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.backend.export_targets import export_ollama
+    from swiftagent.errors import ConfigError
 
+    name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
+    if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
+        raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
     subject, prepared = _prepared(args)
-    name = args.name or args.output.absolute().name
     options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force, "license": args.license}
     facts = export_ollama(subject, prepared, args.output, name=name, **options)
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}

@@ -187,6 +187,7 @@ def test_native_calls_land_with_their_tools_too(export: Export, tiny_model: Path
     assert "<tool_call>" in modelfile and "Observation:" not in modelfile
     assert "it calls tools in its native form" in (tmp_path / "folder" / "model" / "README.md").read_text()
     assert export("vllm", run, "--json").told["engine"].endswith("--enable-auto-tool-choice --tool-call-parser hermes")
+    assert export("ollama", run, "-o", tmp_path / "my 模型 folder", "--json").told["name"] == "my-folder"
 
 
 @pytest.mark.skipif(not HAS_LLAMA, reason="llama-cpp-python is not installed (its build takes minutes)")
@@ -310,6 +311,7 @@ def test_words_that_are_none(export: Export, run: Path, tmp_path: Path):
         (["merge", run, "-o", tmp_path / "m", "--dtype", "int3"], "--dtype int3: not one of"),
         (["merge", run, "-o", tmp_path / "m", "--max-shard-size", "many"], "--max-shard-size many: not a size"),
         (["gguf", run, "-o", tmp_path / "m", "--quantize", "q9"], "--quantize q9: not one of"),
+        (["ollama", run, "-o", tmp_path / "m", "--name", "a b"], "--name a b: a model's name in Ollama holds letters"),
         (["merge", run, "owner/name", "-o", tmp_path / "m"], "only push takes a repository"),
     ]
     for words, sentence in cases:
