@@ -1,4 +1,5 @@
-"""Public benchmarks through evalscope, where it is installed: `swift eval` runs them as a program, its reports are read back.
+"""Public benchmarks through evalscope, where it is installed: it is run as a program and asks our own server, with the prompts of
+training; its reports are read back.
 
 These are evalscope's own scores of plain chat, each with the number of its questions. They come without an interval: what
 evalscope reports is not scored row by row here.
@@ -6,11 +7,12 @@ evalscope reports is not scored row by row here.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from swiftagent.backend.engine import Loading
 from swiftagent.errors import ConfigError, LaunchError, SetupError
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
+_AT = " at http://"  # in the line by which the server says that it listens
 
 
 def check_installed() -> None:
@@ -26,31 +29,56 @@ def check_installed() -> None:
         raise SetupError(f"--evalscope: evalscope is not installed; {sys.executable} -m pip install evalscope")
 
 
-def words(loading: Loading, sets: Sequence[str], limit: int | None, folder: Path) -> list[str]:
-    """The command that evaluates one model."""
-    options = {
-        "--model": loading.model,
-        "--adapters": loading.adapter,
-        "--model_type": loading.model_type,
-        "--template": loading.template,
-        "--eval_output_dir": str(folder),
-        "--eval_limit": limit,
-    }
-    given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    return [sys.executable, "-m", "swift.cli.eval", *given, "--check_model", "false", "--eval_dataset", *sets]
+def serve_words(loading: Loading, name: str) -> list[str]:
+    """The command that serves one model on a free port."""
+    what = {"--adapter": loading.adapter} if loading.adapter else {"--model": loading.model}
+    options = {**what, "--template": loading.template, "--model-type": loading.model_type, "--device": loading.device}
+    given = [word for option, value in options.items() if value is not None for word in (option, value)]
+    trust = ["--trust-remote-code"] if loading.trust_remote_code else []
+    return [sys.executable, "-m", "swiftagent", "serve", "--port", "0", "--name", name, *given, *trust]
 
 
-def run_sets(loading: Loading, sets: Sequence[str], limit: int | None, folder: Path) -> Sets:
-    """The scores of one model. Raises LaunchError with the log's place where evalscope ends with an error."""
+def evalscope_words(name: str, url: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path) -> list[str]:
+    """The command that lets evalscope ask a server. more: its `--dataset-args`, JSON text."""
+    words = [sys.executable, "-m", "evalscope.cli.cli", "eval", "--model", name, "--api-url", url, "--api-key", "EMPTY"]
+    words += ["--eval-type", "openai_api", "--work-dir", str(folder), "--datasets", *sets]
+    words += ["--limit", str(limit)] if limit is not None else []
+    return [*words, "--dataset-args", more] if more else words
+
+
+def run_sets(loading: Loading, name: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path) -> Sets:
+    """The scores of one model. Raises LaunchError with the log's place where the server or evalscope ends with an error."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "log.txt"
-    with log.open("wb") as out:
-        done = subprocess.run(words(loading, sets, limit, folder), stdout=out, stderr=subprocess.STDOUT, cwd=folder, check=False)
+    with _served(serve_words(loading, name), folder / "server.txt") as url:
+        log = folder / "log.txt"
+        with log.open("wb") as out:
+            words = evalscope_words(name, url, sets, limit, more, folder)
+            done = subprocess.run(words, stdout=out, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if done.returncode:
-        last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-        raise LaunchError(f"`swift eval` on {', '.join(sets)} ended with exit code {done.returncode}: {last[:300]}; see {log}")
+        raise LaunchError(f"evalscope on {', '.join(sets)} ended with exit code {done.returncode}: {_last(log)}; see {log}")
     return read_reports(folder)
+
+
+@contextlib.contextmanager
+def _served(words: list[str], log: Path) -> Iterator[str]:
+    """The URL of a server that lives as long as the block."""
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+        said = []
+        try:
+            for line in server.stderr or ():
+                said.append(line)
+                if _AT in line:
+                    yield "http://" + line.partition(_AT)[2].split()[0]
+                    return
+            log.write_text("".join(said), encoding="utf-8")
+            raise LaunchError(f"the server for evalscope did not start: {_last(log)}")
+        finally:
+            server.terminate()
+
+
+def _last(log: Path) -> str:
+    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
 
 
 def read_reports(folder: Path) -> Sets:
@@ -58,9 +86,18 @@ def read_reports(folder: Path) -> Sets:
     found: Sets = {}
     for path in sorted(folder.rglob("reports/**/*.json"), key=lambda path: path.stat().st_mtime):
         report = json.loads(path.read_text(encoding="utf-8"))
-        metrics = report.get("metrics") or [{}]
-        name = str(report.get("dataset_name") or path.stem)
-        found[name] = {"value": report.get("score"), "n": metrics[0].get("num"), "score": metrics[0].get("name")}
+        found[str(report.get("dataset_name") or path.stem)] = _main_score(report)
     if not found:
         raise ConfigError(f"{folder}: evalscope left no report there")
     return found
+
+
+def _main_score(report: dict[str, Any]) -> dict[str, Any]:
+    """What evalscope itself calls the score of a set; reports of evalscope 1.0 name it by its place, the first."""
+    metrics = report.get("metrics") or [{}]
+    identity = report.get("primary_metric_identity")
+    chosen = next((metric for metric in metrics if identity and metric.get("identity") == identity), metrics[0])
+    name = chosen.get("name") or " ".join(
+        map(str, [identity["name"], *identity.get("dimensions", {}).values()] if identity else [])
+    )
+    return {"value": chosen.get("score"), "n": chosen.get("num"), "score": name or None}

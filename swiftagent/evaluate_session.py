@@ -13,7 +13,7 @@ from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate_data import GoldFiles, conversations, prompt_in, read_gold, read_seen
-from swiftagent.evaluate_evalscope import check_installed, run_sets
+from swiftagent.evaluate_evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate_models import Entry, Log, Writer
 from swiftagent.evaluate_predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate_target import Model, Target, config_of, default_data, name_in, training_files
@@ -40,6 +40,7 @@ class Ask(msgspec.Struct, frozen=True):
     fields: bool = False
     own_name: str = ""
     evalscope: tuple[str, ...] = ()  # its sets
+    evalscope_args: str | None = None  # its --dataset-args
     bfcl_eval: str | None = None  # the Python of an environment with bfcl-eval
     stop: bool = True  # whether the stop word ends a step; without it models may go on and invent results
     native: bool = False  # the model's own tool calls in place of ReAct
@@ -100,12 +101,13 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     told = summary(gold, scored, rules=rules, seen=seen, about=about)
     told["data"]["content"] = _fingerprint(gold)
     if ask.evalscope:
-        sets = {
-            name: run_sets(model.loading, ask.evalscope, ask.limit, folder / "evalscope" / name) for name, model in models.items()
-        }
-        told["evalscope"] = sets
+        told["evalscope"] = {name: _evalscope(name, model, ask, folder) for name, model in models.items()}
     curve = [] if target.run is None else list(target.run.metrics())
     return Outcome(told, _cases(scored), curve, folder)
+
+
+def _evalscope(name: str, model: Model, ask: Ask, folder: Path) -> Sets:
+    return run_sets(model.loading, name, ask.evalscope, ask.limit, ask.evalscope_args, folder / "evalscope" / name)
 
 
 def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:

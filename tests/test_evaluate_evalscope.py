@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from swiftagent.backend.engine import Loading
-from swiftagent.errors import ConfigError, SetupError
-from swiftagent.evaluate_evalscope import check_installed, read_reports, words
+from swiftagent.errors import ConfigError, LaunchError, SetupError
+from swiftagent.evaluate_evalscope import check_installed, evalscope_words, read_reports, run_sets, serve_words
 
 
 @pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")
@@ -19,13 +19,18 @@ def test_without_evalscope_it_says_what_to_install():
         check_installed()
 
 
-def test_the_command(tmp_path: Path):
-    told = words(Loading("base", "runs/x/checkpoint-1", "qwen2", "chatml"), ["gsm8k", "arc"], 20, tmp_path)
-    assert told[1:3] == ["-m", "swift.cli.eval"]
-    assert told[3:] == [
-        *("--model", "base", "--adapters", "runs/x/checkpoint-1", "--model_type", "qwen2", "--template", "chatml"),
-        *("--eval_output_dir", str(tmp_path), "--eval_limit", "20", "--check_model", "false", "--eval_dataset", "gsm8k", "arc"),
-    ]
+def test_the_commands(tmp_path: Path):
+    told = serve_words(Loading("base", "runs/x/checkpoint-1", "qwen2", "chatml", device="cpu"), "tuned")
+    options = ["--adapter", "runs/x/checkpoint-1", "--template", "chatml", "--model-type", "qwen2", "--device", "cpu"]
+    assert told[1:] == ["-m", "swiftagent", "serve", "--port", "0", "--name", "tuned", *options]
+    told = evalscope_words("tuned", "http://127.0.0.1:1/v1", ["gsm8k", "arc"], 20, None, tmp_path)
+    assert told[1:5] == ["-m", "evalscope.cli.cli", "eval", "--model"]
+    assert told[-5:] == ["--datasets", "gsm8k", "arc", "--limit", "20"]
+
+
+def test_a_server_that_does_not_start_is_told(tmp_path: Path):
+    with pytest.raises(LaunchError, match="the server for evalscope did not start: error: --model .*: no such folder"):
+        run_sets(Loading(str(tmp_path / "none")), "base", ["arc"], 1, None, tmp_path / "out")
 
 
 def test_reports_are_read_back(tmp_path: Path):
@@ -43,3 +48,11 @@ def test_reports_are_read_back(tmp_path: Path):
     }
     (folder / "gsm8k.json").write_text(json.dumps(report))
     assert read_reports(tmp_path) == {"gsm8k": {"value": 0.35, "n": 20, "score": "mean_acc"}}
+    identities = [
+        {"name": "bleu", "dimensions": {"ngram": 1}},
+        {"name": "rouge", "dimensions": {"statistic": "recall", "variant": "l"}},
+    ]
+    metrics = [{"identity": found, "num": 2, "score": score} for found, score in zip(identities, (0.1, 0.4), strict=True)]
+    newer = {"schema_version": 2, "dataset_name": "general_qa", "metrics": metrics, "primary_metric_identity": identities[1]}
+    (folder / "general_qa.json").write_text(json.dumps(newer))
+    assert read_reports(tmp_path)["general_qa"] == {"value": 0.4, "n": 2, "score": "rouge recall l"}

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
     also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself (default: as its mix says)")
     also.add_argument("--evalscope", nargs="+", default=[], metavar="SET", help="sets of evalscope too, where it is installed")
+    also.add_argument("--evalscope-args", metavar="JSON", help="its --dataset-args, such as the folder of a set of your own")
     also.add_argument("--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it")
     out = parser.add_argument_group("output")
     out.add_argument("--gate", metavar="CONFIG", help="take the gate of this config, in place of the run's own")
@@ -107,6 +108,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
         fields=args.fields,
         own_name=args.name,
         evalscope=tuple(args.evalscope),
+        evalscope_args=args.evalscope_args,
         bfcl_eval=args.bfcl_eval,
         stop=not args.no_stop,
         native=args.native,

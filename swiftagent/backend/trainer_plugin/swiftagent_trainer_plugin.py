@@ -205,9 +205,10 @@ def join_the_process_group_on_a_cpu() -> None:
         deepspeed.init_distributed(dist_backend="gloo")
 
 
-sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
-die_with_the_launcher()
-join_the_process_group_on_a_cpu()
-fit_rows_that_are_too_long()
-refuse_code_from_the_model()
 callbacks_map["swiftagent"] = RunFolder
+if "--output_dir" in sys.argv:  # a checkpoint's args.json names this file to `swift infer` and the like too: they train nothing
+    sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
+    die_with_the_launcher()
+    join_the_process_group_on_a_cpu()
+    fit_rows_that_are_too_long()
+    refuse_code_from_the_model()
