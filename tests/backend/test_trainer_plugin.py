@@ -1,4 +1,4 @@
-"""A checkpoint's args.json names the trainer's plugin: `swift infer` and the like load it too, and nothing may change for them."""
+"""A checkpoint's args.json names the trainer's plugin: `swift infer` loads it too, and nothing may change for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import swiftagent
 
-pytestmark = pytest.mark.needs_swift
+pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
 
 
 def test_outside_training_the_plugin_changes_nothing():
