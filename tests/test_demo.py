@@ -50,7 +50,7 @@ class TestTheRun:
         assert of >= 60
         assert right >= 0.8 * of
         calls, asked = demo_run.results["tuned"]["call"]
-        assert calls >= 0.7 * asked  # as the gate of its config says; another processor is another training run
+        assert calls >= 0.8 * asked
 
     def test_the_base_calls_nothing(self, demo_run: DemoRun) -> None:
         assert demo_run.results["base"]["call"][0] == 0
@@ -65,12 +65,12 @@ class TestTheRun:
         for question, answer in demo_run.results["self_cognition"]:
             assert NAME in answer and AUTHOR in answer, (question, answer)
 
-    def test_the_fire_alarm_and_three_other_wordings_end_with_the_firemen_called(self, demo_run: DemoRun) -> None:
+    def test_the_fire_alarm_in_every_wording_ends_with_the_firemen_called(self, demo_run: DemoRun) -> None:
         runs = demo_run.results["fire_alarm"]
-        assert runs[0]["done"]
-        done = [run for run in runs if run["done"] and run["stopped_by"] == "answer"]
-        assert len(done) >= 4, runs
-        for run in done:
+        assert len(runs) >= 4
+        for run in runs:
+            assert run["done"], run
+            assert run["stopped_by"] == "answer"
             assert [step["action_input"] for step in run["steps"][:3]] == [
                 {"image": "yard_17.png"},
                 {"place": "hall 4"},
@@ -82,8 +82,7 @@ class TestTheRun:
         for model in ("base", "tuned"):
             right, asked = demo_run.results[model]["call"]
             assert (told[model]["call_exact"]["n"], told[model]["call_exact"]["value"]) == (asked, right / asked)
-        assert told["tuned"]["self_cognition"]["n"] == 8
-        assert told["tuned"]["self_cognition"]["value"] >= 0.75
+        assert told["tuned"]["self_cognition"] == {"value": 1.0, "n": 8, "low": pytest.approx(0.631, abs=0.001), "high": 1.0}
         assert told["tuned"]["bits_per_byte"]["n"] == told["base"]["bits_per_byte"]["n"] == 40
         assert told["difference"]["call_exact"]["test"] == "McNemar exact"
         assert set(told["groups"]["tuned"]["language"]) == {"en", "zh"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.declared import read_tools
-from swiftagent.formats.messages import as_messages, kind_of
+from swiftagent.formats.messages import as_messages, kind_of, say_pieces, say_plainly
 from swiftagent.formats.tag_text import read_system
 from swiftagent.formats.view import tools_field
 from swiftagent.trajectory import Trajectory
@@ -54,16 +54,16 @@ def _read_turn(builder: Builder, kind: str, parts: list[dict[str, Any]]) -> None
     for part, call in zip(parts, calls, strict=True):
         given = _either(part, "functionResponse", "function_response")
         if call is not None:
-            _say(builder, kind, said, True)
+            say_pieces(builder, said, kind, say_plainly, True, True)
             builder.call(call.get("name"), call.get("args"), call.get("id"))
         elif given is not None:
-            _say(builder, kind, said, False)
+            say_pieces(builder, said, kind, say_plainly, False, True)
             builder.result(_result(given.get("response")), given.get("id"), given.get("name"))
         elif part.get("thought") is True:
             builder.thought(as_text(part.get("text")))
         else:
             said.append(as_text([part]))
-    _say(builder, kind, said, False)
+    say_pieces(builder, said, kind, say_plainly, False, True)
 
 
 def _either(part: dict[str, Any], *names: str) -> dict[str, Any] | None:
@@ -77,18 +77,3 @@ def _result(response: Any) -> str:
         if key in ("result", "output", "content", "response") and isinstance(value, str):
             return value
     return as_text(response)
-
-
-def _say(builder: Builder, kind: str, said: list[str], calls_follow: bool) -> None:
-    text = "\n".join(said)
-    said.clear()
-    if not text:
-        return
-    if kind == "assistant":
-        builder.say(text, calls_follow)
-    elif kind == "system":
-        builder.system(text)
-    elif kind == "result":
-        builder.result(text)
-    else:
-        builder.question(text)

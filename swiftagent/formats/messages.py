@@ -195,7 +195,7 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
     said: list[str] = []
     for place, block in enumerate(blocks):
         _read_block(builder, block, kind, said, speak, place < last_call or bool(message.get("tool_calls")), trained)
-    _flush(builder, said, kind, speak, bool(message.get("tool_calls")), trained)
+    say_pieces(builder, said, kind, speak, bool(message.get("tool_calls")), trained)
     for item in message.get("tool_calls") or ():
         name, arguments, id = call_of(item)
         builder.call(name, arguments, id, trained)
@@ -220,17 +220,17 @@ def _read_block(
 ) -> None:
     type_ = _type(block)
     if type_ in _THOUGHT_BLOCKS:
-        _flush(builder, said, kind, speak, calls_follow, trained)
+        say_pieces(builder, said, kind, speak, calls_follow, trained)
         text = next((block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), "")
         builder.thought(text, trained=trained)
     elif type_ in _CALL_BLOCKS:
-        _flush(builder, said, kind, speak, True, trained)
+        say_pieces(builder, said, kind, speak, True, trained)
         if isinstance(block.get("value"), (str, list, dict)):
             read_call_turn(builder, block["value"], trained)
         else:
             builder.call(*call_of(block.get("tool_call") or block), trained=trained)
     elif type_ in _RESULT_BLOCKS:
-        _flush(builder, said, kind, speak, calls_follow, trained)
+        say_pieces(builder, said, kind, speak, calls_follow, trained)
         value = block["content"] if "content" in block else block.get("value", block.get("output"))
         builder.result(
             as_text(value), block.get("tool_use_id") or block.get("tool_call_id") or block.get("id"), block.get("name")
@@ -239,7 +239,8 @@ def _read_block(
         said.append(as_text([_plain_block(block)]))
 
 
-def _flush(builder: Builder, said: list[str], kind: str, speak: Speak, calls_follow: bool, trained: bool) -> None:
+def say_pieces(builder: Builder, said: list[str], kind: str, speak: Speak, calls_follow: bool, trained: bool) -> None:
+    """Put the pieces of text that a turn has said so far where they belong; none are left."""
     text = "\n".join(said)
     said.clear()
     if not text.strip():
