@@ -25,11 +25,13 @@ class Place(msgspec.Struct, frozen=True):
     port: int = 0
 
 
-def find_place(config: Config, env: Mapping[str, str] = os.environ, *, lenient: bool = False) -> Place:
+def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient: bool = False) -> Place:
     """Raises ConfigError where several nodes are wanted and their master or this node's rank is not to be found.
 
     `lenient`, for a dry run: what is missing is named MASTER_HOST, and the rank is 0.
     """
+    if env is None:
+        env = os.environ  # as it is now: `datasets` puts another object there, so that a default argument would be out of date
     nodes = config.nodes or _number(env, "PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
     if nodes == 1:
         return Place()

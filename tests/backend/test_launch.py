@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import sys
 from pathlib import Path
 
@@ -108,6 +110,7 @@ def test_several_nodes():
 
 
 def test_several_nodes_from_slurm(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "environ", copy.deepcopy(os.environ))  # as `datasets` does when it maps with several processes
     for name, value in {"SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "gpu[07-08]"}.items():
         monkeypatch.setenv(name, value)
     words = " ".join(plan(config("gpus: 8\n"), machine(8), Path("r")).argv)
