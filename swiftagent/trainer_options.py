@@ -108,6 +108,8 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
     option = options()[name]
     if name == "loss_scale" and isinstance(value, str) and "react" in value.split("+"):
         return value, REACT_REFUSED
+    if value is False and option.choices and "no" in option.choices:
+        value = "no"  # YAML reads an unquoted `no` as false
     converted = _convert(option.kinds, value)
     if converted is None:
         wanted = " or ".join(_kind_name(kind) for kind in option.kinds)

@@ -79,6 +79,13 @@ def test_off_is_the_word_and_not_false():
     assert from_text(GOOD + "preflight: off\n").preflight == "off"
 
 
+def test_an_unquoted_no_is_the_word_where_the_trainer_has_it():
+    assert from_text("model: m\ndata: a.jsonl\ntrain: {eval_strategy: no, lazy_tokenize: no}\n").train == {
+        "eval_strategy": "no",
+        "lazy_tokenize": False,
+    }
+
+
 def test_command_line_sets_top_level_keys_and_trainer_options(tmp_path: Path):
     path = tmp_path / "a.yaml"
     path.write_text(GOOD + "train:\n  lora_rank: 8\n")
