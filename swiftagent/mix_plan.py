@@ -14,7 +14,6 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.sources import data_files
-from swiftagent.mix_files import is_url, matching
 from swiftagent.mix_recipe import Recipe, Source
 from swiftagent.mix_sample import seed_of, shares
 from swiftagent.mix_scan import (
@@ -33,6 +32,7 @@ from swiftagent.mix_scan import (
 )
 from swiftagent.mix_workers import Workers
 from swiftagent.shipped import find
+from swiftagent.storage import is_url, matching
 
 _DATA_END = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow|feather|zip)(\.(gz|zst|bz2|xz))?$", re.I)
 Tell = Callable[[str, int, int], None]  # (stage, done, of)

@@ -20,8 +20,8 @@ from swiftagent.errors import ConfigError, RowError, SetupError
 from swiftagent.formats.sources import read_rows
 from swiftagent.formats.table_source import csv_rows
 from swiftagent.jsonl import BadRow, Row, encode, parse_json, whole_file
-from swiftagent.mix_files import absolute, open_binary, size_and_stamp
 from swiftagent.mix_sample import Smallest, key_of
+from swiftagent.storage import absolute, open_binary, size_and_stamp
 
 PIECE = 32 << 20  # bytes that one task scans
 _BUFFER = 1 << 20

@@ -31,7 +31,7 @@ LAYERS = [
         "sweep",
     },
     {"react", "react_read", "prompts", "wellformed", "order", "schema_check", "record", "jsonl", "config", "tools", "formats"}
-    | {"gate", "metrics", "values", "schema", "ledger", "quick", "trainer", "training", "foreign"},
+    | {"gate", "metrics", "values", "schema", "ledger", "quick", "trainer", "training", "foreign", "storage"},
     {"trajectory", "escape", "shipped"},
     {"errors"},
 ]

@@ -119,7 +119,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
 
 def _upload(out: Any, url: str) -> None:
     """Put the files of a mix under a URL, the manifest last: where it stands, all of it stands."""
-    from swiftagent.mix_files import upload
+    from swiftagent.storage import upload
 
     rows = [out.folder / out.shard(number) for number in range(out.shards)] if out.shards else [out.mix]
     files = [*rows, out.val, out.report, out.rejects, out.manifest]

@@ -1,4 +1,4 @@
-"""Rows out of files of any kind: JSONL, JSON, CSV, Parquet, Arrow, compressed or zipped, a folder of them, or stdin.
+"""Rows out of files of any kind: JSONL, JSON, CSV, Parquet, Arrow, compressed or zipped, a folder of them, stdin, or URLs.
 
 Every row knows its place. What cannot be read as a row is a `BadRow`, which a caller counts as rejected; only a file that
 is missing or damaged as a whole is an error. Memory does not grow with the size of the input.
@@ -20,7 +20,9 @@ from swiftagent.errors import ConfigError
 from swiftagent.formats.json_source import json_rows
 from swiftagent.formats.table_source import arrow_rows, csv_rows, parquet_rows
 from swiftagent.jsonl import Row
+from swiftagent.storage import is_url, matching, open_binary
 
+_BUFFER = 1 << 17
 _TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
 _BINARY = {".parquet", ".arrow", ".feather"}
 _COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
@@ -38,16 +40,26 @@ def read_rows(path: str) -> Iterator[Row]:
     if path == "-":
         yield from _read_stream(cast(BinaryIO, sys.stdin.buffer), "stdin", "")
         return
-    where = Path(path)
-    if where.is_dir():
-        files = data_files(where)
-        if not files:
-            kinds = ", ".join(sorted(_TEXT | _BINARY))
-            raise ConfigError(f"{path}: no data in this folder; it may hold {kinds}, also compressed")
-        for file in files:
-            yield from _read_file(file)
+    for file in files_of(path):
+        with damage(file), open_binary(file, _BUFFER) as stream:
+            yield from _read_stream(stream, file, file.rpartition("/")[2].lower())
+
+
+def files_of(path: str) -> list[str]:
+    """The file itself, or those of a folder or a URL with wildcards that hold rows. Raises ConfigError where there are none."""
+    if is_url(path):
+        with damage(path):
+            found = [name for name in matching(path) if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))]
+    elif Path(path).is_dir():
+        found = [str(file) for file in data_files(Path(path))]
     else:
-        yield from _read_file(where)
+        return [str(Path(path))]
+    if not found:
+        kinds = ", ".join(sorted(_TEXT | _BINARY))
+        raise ConfigError(
+            f"{path}: no data {'there' if is_url(path) else 'in this folder'}; it may hold {kinds}, also compressed"
+        )
+    return found
 
 
 def data_files(folder: Path) -> list[Path]:
@@ -70,17 +82,10 @@ def _is_data(name: Path | PurePosixPath) -> bool:
     return last in _TEXT | _BINARY | {".zip"}
 
 
-def _read_file(path: Path) -> Iterator[Row]:
-    with _damage(str(path)), path.open("rb") as stream:
-        yield from _read_stream(stream, str(path), path.name.lower())
-
-
 def _read_stream(raw: BinaryIO, place: str, name: str) -> Iterator[Row]:
     """One stream, by its first bytes where they tell, else by its name, else by its text."""
     stream: io.BufferedReader = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
-    head = stream.peek(8)[:8]
-    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), PurePosixPath(name).suffix)
-    match kind:
+    match kind := kind_of(stream.peek(8)[:8], name):
         case ".gz" | ".zst" | ".bz2" | ".xz":
             unpacked = _unpacked(stream, kind)
             yield from _read_stream(unpacked, place, name.removesuffix(kind))
@@ -96,6 +101,11 @@ def _read_stream(raw: BinaryIO, place: str, name: str) -> Iterator[Row]:
             yield from csv_rows(_as_utf8(stream), place)
         case _:
             yield from json_rows(_as_utf8(stream), place, by_line=kind in (".jsonl", ".ndjson"))
+
+
+def kind_of(head: bytes, name: str) -> str:
+    """What a file is, as an ending (`.parquet`), by its first eight bytes where they tell, else by its name."""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), PurePosixPath(name).suffix)
 
 
 def _unpacked(stream: io.BufferedReader, kind: str) -> BinaryIO:
@@ -144,7 +154,8 @@ def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
 
 
 @contextmanager
-def _damage(place: str) -> Iterator[None]:
+def damage(place: str) -> Iterator[None]:
+    """Tell of a file that is not there or is broken as a ConfigError."""
     try:
         yield
     except FileNotFoundError:
