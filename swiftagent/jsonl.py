@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,13 +39,13 @@ def parse_json(text: str | bytes) -> tuple[Any, tuple[str, ...]]:
     """Read one JSON text. A lone surrogate becomes U+FFFD and is named. Raises RowError("not-json", ...)."""
     try:
         return decode(text), ()
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
+        clean = without_surrogates(value)
     except (ValueError, RecursionError) as error:
         raise RowError("not-json", f"not JSON: {error}") from None
-    clean = without_surrogates(value)
     return clean, ("lone-surrogate",) if clean != value else ()
 
 
@@ -93,7 +93,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing could be made, nothing can be removed
+            temporary.unlink()
 
 
 def write_lines(path: Path, rows: Iterable[Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from typing import Any
 
 from swiftagent.escape import parse_json_text, show_control_tokens
@@ -89,7 +90,7 @@ def _bare_value(body: str, notes: list[str]) -> tuple[Any, list[str], str]:
 def keyword_arguments(text: str) -> dict[str, Any] | None:
     """`a=1, b='x'` as an object; None where it is anything but names with literals."""
     try:
-        call = ast.parse(f"f({text})", mode="eval").body
+        call = _parsed(f"f({text})").body
         if not isinstance(call, ast.Call) or call.args or not call.keywords:
             return None
         value = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
@@ -123,7 +124,7 @@ def _parse(literal: str) -> tuple[Any, list[str], str]:
 
 def _python_literal(text: str) -> Any:
     """A Python literal with true, false and null among its names. Raises ValueError or SyntaxError for anything else."""
-    tree = ast.parse(text.strip(), mode="eval")
+    tree = _parsed(text.strip())
 
     class Names(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -132,6 +133,12 @@ def _python_literal(text: str) -> Any:
             return ast.copy_location(ast.Constant(_PYTHON_NAMES[node.id]), node)
 
     return ast.literal_eval(Names().visit(tree))
+
+
+def _parsed(text: str) -> ast.Expression:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "\d" is told as a SyntaxWarning, in the middle of what the model says
+        return ast.parse(text, mode="eval")
 
 
 def _json_value(value: Any) -> Any:

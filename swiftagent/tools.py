@@ -46,7 +46,7 @@ _NEEDED = {
     "SHELL",
     "TERM",
 }
-_SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|session|private|dsn|database_url|conn", re.I)
+_SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth(?!or)|cookie|session|private|dsn|database_url|conn", re.I)
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -124,6 +124,9 @@ class Toolbox:
             raise
         except ToolError as failure:
             error = str(failure) or type(failure).__name__
+            text = f"Error: {error}"
+        except Exception as failure:  # the boundary of a tool call: whatever a source raises ends the call and not the run
+            error = f"{type(failure).__name__}: {failure}"
             text = f"Error: {error}"
         seconds = time.monotonic() - started
         return ToolResult(self._shown(text), self._shown(error), seconds)
@@ -261,8 +264,8 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with each secret's value replaced by its variable's name."""
-    for value, name in secrets.items():
+    """The text with each secret's value replaced by its variable's name; the longest first, since one may begin another."""
+    for value, name in sorted(secrets.items(), key=lambda item: -len(item[0])):
         if value in text:
             text = text.replace(value, f"[{name}]")
     return text

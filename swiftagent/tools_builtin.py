@@ -15,6 +15,8 @@ from swiftagent.tools import NoCode, Options, Source
 from swiftagent.trajectory import Json, Tool
 
 _LARGEST = 10**400  # a power tower must not eat the machine
+_MOST_DIGITS = 400
+_LARGEST_QUANTITY = 1e280  # no factor between two units makes it infinite
 _LONGEST_EXPRESSION = 1000
 _LARGEST_PAGE = 1 << 20
 
@@ -130,8 +132,17 @@ _OF_MATH = [
     "degrees",
     "radians",
 ]
+
+
+def _rounded(value: Any, digits: int = 0) -> Any:
+    """`round` in bounds: for an integer and digits below zero, Python would raise ten to that power first."""
+    if abs(digits) > _MOST_DIGITS:
+        raise ToolError(f"round takes from -{_MOST_DIGITS} to {_MOST_DIGITS} digits")
+    return round(value, digits) if digits else round(value)
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in _OF_MATH}
-_FUNCTIONS |= {"abs": abs, "round": round, "min": min, "max": max, "ln": math.log}
+_FUNCTIONS |= {"abs": abs, "round": _rounded, "min": min, "max": max, "ln": math.log}
 _CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau}
 
 
@@ -220,8 +231,10 @@ _ALIASES |= {"meters": "m", "metres": "m", "meter": "m", "kilometers": "km", "po
 
 
 def convert(value: float, unit: str, wanted: str) -> Json:
-    """Raises ToolError for an unknown unit or another kind of quantity."""
+    """Raises ToolError for an unknown unit, another kind of quantity, or a number that is too large."""
     one, other = _unit(unit), _unit(wanted)
+    if not abs(value) < _LARGEST_QUANTITY:
+        raise ToolError("the value is too large")
     if one in ("C", "F", "K") and other in ("C", "F", "K"):
         kelvin = {"C": value + 273.15, "F": (value - 32) / 1.8 + 273.15, "K": value}[one]
         found = {"C": kelvin - 273.15, "F": (kelvin - 273.15) * 1.8 + 32, "K": kelvin}[other]
@@ -256,8 +269,8 @@ def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
 
     with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client:
         for _ in range(5):
-            _check_address(httpx.URL(url), allowed)
             try:
+                _check_address(httpx.URL(url), allowed)
                 with client.stream("GET", url) as reply:
                     if reply.has_redirect_location:
                         url = str(httpx.URL(url).join(reply.headers["location"]))
@@ -271,8 +284,8 @@ def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
                     if reply.is_error:
                         raise ToolError(f"HTTP {reply.status_code}: {text[:300]}")
                     return text
-            except httpx.HTTPError as error:
-                raise ToolError(f"{url} cannot be read: {error}") from None
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # of idna too, which are UnicodeErrors
+                raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
     raise ToolError("too many redirects")
 
 

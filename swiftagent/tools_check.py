@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing.exceptions import Unresolvable
 
 from swiftagent.trajectory import Json
 
@@ -20,10 +21,17 @@ def problems(schema: dict[str, Json], arguments: Any) -> list[str]:
     """The faults of the arguments, at most five. An object with properties takes no others unless its schema says so."""
     if not isinstance(arguments, dict):
         return [f"the Action Input must be one JSON object, not {_kind(arguments)}"]
-    validator = _validator(json.dumps(schema, sort_keys=True))
-    faults = [] if validator is None else [_sentence(error) for error in validator.iter_errors(arguments)]
-    faults += _unknown_names(schema, arguments)
+    faults = [*_faults(schema, arguments), *_unknown_names(schema, arguments)]
     return list(dict.fromkeys(faults))[:MOST]
+
+
+def _faults(schema: dict[str, Json], arguments: dict[str, Json]) -> list[str]:
+    """What the schema says of them; nothing where it cannot be applied: a `$ref` to nowhere, a value too deep or too large."""
+    validator = _validator(json.dumps(schema, sort_keys=True))
+    try:
+        return [] if validator is None else [_sentence(error) for error in validator.iter_errors(arguments)]
+    except (Unresolvable, OverflowError, RecursionError):
+        return []
 
 
 @lru_cache(maxsize=512)

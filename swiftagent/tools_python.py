@@ -33,7 +33,6 @@ class PythonFile:
         self.path = path
         self.name = path.stem
         self.options = options
-        self.printed = ""
         self._worker: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         if not path.is_file():
@@ -57,11 +56,10 @@ class PythonFile:
                 self._start()
             request = json.dumps({"tool": tool, "arguments": arguments}).encode() + b"\n"
             answer = self._ask(request, self.options.seconds)
-        self.printed = answer.get("printed", "")
         if "error" in answer:
             raise ToolError(answer["error"])
-        value = answer["value"]
-        return self.printed if value is None and self.printed else value
+        value, printed = answer["value"], answer.get("printed", "")
+        return printed if value is None and printed else value
 
     def close(self) -> None:
         worker, self._worker = self._worker, None

@@ -29,8 +29,6 @@ _DATES = (
 
 def same_value(gold: Json, predicted: Json) -> bool:
     """Whether two JSON values mean the same. Lists are compared in order; objects by key."""
-    if type(gold) is type(predicted) and gold == predicted:
-        return True
     if isinstance(gold, dict):
         return (
             isinstance(predicted, dict)
@@ -40,8 +38,8 @@ def same_value(gold: Json, predicted: Json) -> bool:
     if isinstance(gold, list):
         return isinstance(predicted, list) and len(gold) == len(predicted) and all(map(same_value, gold, predicted))
     if isinstance(predicted, (dict, list)) or gold is None or predicted is None:
-        return False
-    return _same_scalar(gold, predicted)
+        return gold is predicted
+    return (type(gold) is type(predicted) and gold == predicted) or _same_scalar(gold, predicted)
 
 
 def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | bool) -> bool:

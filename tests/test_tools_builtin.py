@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools import NoCode, Options, open_toolbox
+from swiftagent.tools import NoCode, Options, Toolbox, argument_problem, open_toolbox
 from swiftagent.tools_builtin import calculate, convert, now
-from swiftagent.trajectory import Call
+from swiftagent.trajectory import Call, Tool
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_calculator(text: str, value: float):
         "10.0**400",
         "max()",
         "1" * 999 + "*" + "1",
+        "round(5, -999999999)",
     ],
 )
 def test_calculator_refuses(text: str):
@@ -65,6 +66,8 @@ def test_units_and_clock():
         convert(1, "kg", "km")
     with pytest.raises(ToolError, match="unknown unit 'parsec'"):
         convert(1, "parsec", "km")
+    with pytest.raises(ToolError, match="the value is too large"):
+        convert(10**400, "km", "m")
     assert now("UTC").endswith("+0000")
     with pytest.raises(ToolError, match="unknown time zone"):
         now("../../etc/passwd")
@@ -110,9 +113,13 @@ def test_http_reads_allowed_hosts_only(pages: str):
             f"http://{pages}/away",
             f"http://{pages}/big",
             "file:///etc/passwd",
+            "http://\0",
+            "http://xn--/",
         ):
             result = box.call(Call("http_get", {"url": path}))
             errors[path.removeprefix(f"http://{pages}")] = result.error or result.text
+    assert "cannot be read: Invalid non-printable" in errors.pop("http://\0")
+    assert "cannot be read: Malformed A-label" in errors.pop("http://xn--/")
     assert errors == {
         "/": "hello",
         "/none": "HTTP 404: hello",
@@ -122,6 +129,45 @@ def test_http_reads_allowed_hosts_only(pages: str):
     }
     with pytest.raises(ConfigError, match="name the hosts that may be read"):
         open_toolbox(["http"])
+
+
+class Broken:
+    """A source with a bug."""
+
+    name = "broken"
+    tools = (Tool("broken"),)
+
+    def call(self, tool: str, arguments: dict[str, object]) -> object:
+        raise KeyError(tool)
+
+    def close(self) -> None: ...
+
+
+def test_whatever_a_source_raises_is_a_result():
+    result = Toolbox([Broken()]).call(Call("broken", {}))
+    assert (result.text, result.error) == ("Error: KeyError: 'broken'", "KeyError: 'broken'")
+
+
+@pytest.mark.parametrize(
+    "schema, value",
+    [
+        ({"$ref": "#/definitions/nowhere"}, 1),
+        ({"$ref": "https://example.com/schema"}, 1),
+        ({"type": "number", "multipleOf": 0.1}, 10**400),
+    ],
+)
+def test_a_schema_that_cannot_be_applied_finds_no_fault(schema: dict[str, object], value: object):
+    parameters = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    assert argument_problem(Tool("t", "", parameters), {"a": value}) == ""
+
+
+def test_a_secret_that_another_begins_with_shows_nothing_of_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("A_TOKEN", "secret-12")
+    monkeypatch.setenv("B_TOKEN", "secret-12345")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Somebody")
+    with open_toolbox(["memory"]) as box:
+        box.call(Call("memory_set", {"key": "a", "value": "secret-12345 secret-12 Somebody"}))
+        assert box.call(Call("memory_get", {"key": "a"})).text == "[B_TOKEN] [A_TOKEN] Somebody"
 
 
 def test_declared_tools_ask_a_person_or_a_file(tmp_path: Path):

@@ -37,6 +37,7 @@ def test_means_the_same(gold: object, predicted: object):
         ("02139", 2139),
         (True, 1),
         (False, 0),
+        ({"on": [True]}, {"on": [1]}),
         (None, ""),
         (None, "null"),
         ([1, 2], [2, 1]),
