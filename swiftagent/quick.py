@@ -19,6 +19,7 @@ from swiftagent.formats.messages import ROLES
 from swiftagent.formats.react_canonical import Step, canonical_steps
 from swiftagent.formats.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
 from swiftagent.formats.tag_text import holds_results
+from swiftagent.formats.view import tag_in
 from swiftagent.react import ANSWER_LABEL, NO_THOUGHT, STOP, language_of, render_system
 from swiftagent.record import Message
 from swiftagent.schema_check import Checker, checker_of, faults_of_arguments
@@ -27,6 +28,7 @@ from swiftagent.trajectory import Tool
 # Beside its turns a row may hold these, which no reader looks at.
 BESIDE = ("id", "source", "category", "lang", "language", "dataset", "title", "domain")
 _KEYS_FROM, _KEYS_ROLE = frozenset(("conversations", *BESIDE)), frozenset(("messages", *BESIDE))
+_KEYS_PAIR = frozenset(("instruction", "input", "output", "system", "history", *BESIDE))
 _KEYWORD = re.compile(r"\n *(?:thought|think|action|observation|final answer)", re.I)
 _ODD_STARTS = frozenset("[{`")  # of an answer that may be calls
 _RESULT = re.compile(r"observation", re.I)
@@ -40,27 +42,23 @@ def quick_messages(row: Any) -> Quick | None:
     """The messages of the row's record in the default prompt; None where the row has to go the long way."""
     if type(row) is not dict:
         return None
-    turns = row.get("conversations")
-    if turns is not None:
-        role_key, text_key, known, form = "from", "value", _KEYS_FROM, "sharegpt"
-    else:
-        turns = row.get("messages")
-        role_key, text_key, known, form = "role", "content", _KEYS_ROLE, "openai"
-    if type(turns) is not list or not turns or not known.issuperset(row):
-        return None
     try:
-        return _read(turns, role_key, text_key, form)
+        if "conversations" in row:
+            return _turns(row["conversations"], "from", "value", "sharegpt") if _KEYS_FROM.issuperset(row) else None
+        if "messages" in row:
+            return _turns(row["messages"], "role", "content", "openai") if _KEYS_ROLE.issuperset(row) else None
+        return _pair(row) if _KEYS_PAIR.issuperset(row) else None
     except (KeyError, TypeError, AttributeError):  # a turn that is none, a role that nobody knows, a text that is none
         return None
 
 
-def _read(turns: list[Any], role_key: str, text_key: str, form: str) -> Quick | None:
+def _turns(turns: Any, role_key: str, text_key: str, form: str) -> Quick | None:
     """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError, AttributeError."""
     messages: list[Message] = []
     given: list[str] = []
     said: list[str] = []
     asked = False
-    for turn in turns:
+    for turn in turns if type(turns) is list else ():
         role, text = ROLES[turn[role_key]], turn[text_key]
         if not text or len(turn) != 2:
             return None
@@ -82,6 +80,22 @@ def _read(turns: list[Any], role_key: str, text_key: str, form: str) -> Quick | 
     if asked or len(messages) < 2 or _may_be_more(given, said, messages[0]["role"] == "system"):
         return None
     return messages, form, ()
+
+
+def _pair(row: dict[str, Any]) -> Quick | None:
+    """Alpaca without calls or steps, read as the turns that it stands for. Raises KeyError, TypeError, AttributeError."""
+    question, more, answer, system = row["instruction"], row.get("input"), row["output"], row.get("system")
+    history = row.get("history") or []
+    if not question or type(question) is not str or type(more or "") is not str or (system and may_be_prompt(system)):
+        return None
+    if type(history) is not list or any(type(pair) is not list or len(pair) != 2 for pair in history):
+        return None
+    turns = [{"from": "system", "value": system}] if system else []
+    for asked, said in (*history, (f"{question}\n{more}" if more else question, answer)):
+        turns += ({"from": "user", "value": asked}, {"from": "assistant", "value": said})
+        if ("<" in said and tag_in(said)) or "**Available Tools**" in asked or "think:" in f"{asked}{said}".lower():
+            return None  # tags of calls, the dialogues of ToolRL, the steps of ALFWorld
+    return _turns(turns, "from", "value", "alpaca")
 
 
 def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:

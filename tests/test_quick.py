@@ -58,6 +58,10 @@ def agent(system: str, question: str, answer: str) -> dict[str, Any]:
     return {"id": "7", "conversations": [{"from": role, "value": text} for role, text in said]}
 
 
+def pair(question: Any, more: Any, answer: Any, **beside: Any) -> dict[str, Any]:
+    return {"instruction": question, "input": more, "output": answer, **beside}
+
+
 def test_plain_rows_go_the_quick_way():
     react = ANSWER.format(arguments="{'city': 'Oslo', 'now': True}", result="[1, 2]", answer="3C")
     rows = [
@@ -66,8 +70,14 @@ def test_plain_rows_go_the_quick_way():
         agent(PROMPT, "Oslo?", react),
         agent("You are kind.\n" + PROMPT, "奥斯陆?", react.replace("weather\n", "clock\n").replace("'city'", "'zone'")),
     ]
+    rows += [
+        pair("a", "", "b"),
+        pair("a", "b", "x < y\n", id=3, history=[]),
+        pair("你好", None, "以下是回答", system="You are kind."),
+    ]
+    rows += [pair("a", "b", "c", history=[["d", "e"], ["f", "g"]])]
     records, quick = both(as_rows(rows))
-    assert quick == len(records) == 4
+    assert quick == len(records) == 8
 
 
 ODD = [
@@ -92,6 +102,32 @@ ODD = [
     {"conversations": [["from", "value"], "ab"]},
     {"conversations": [{"from": "system", "value": "<tools>[]</tools>"}, {"from": "user", "value": "a"}]},
     {"conversations": [], "messages": chat("a", "b", style="role")["messages"]},
+    pair("", "a", "b"),
+    pair("a", "b", ""),
+    pair("a", "b", None),
+    pair("a", ["b"], "c"),
+    pair(["a"], "b", "c"),
+    pair("a", 3, "c"),
+    pair("a", "b", ["c"]),
+    pair("a", "b", "c", history=[["d", ""]]),
+    pair("a", "b", "c", history=[["d", "e", "f"]]),
+    pair("a", "b", "c", history=["de"]),
+    pair("a", "b", "c", history=[["d", "[f()]"]]),
+    pair("a", "b", "c", history={"de": "fg"}),
+    pair("a", "b", "c", history=[{"instruction": "d", "output": "e"}]),
+    pair("a", "b", "c", history=["d", "e"]),
+    pair("a", "b", "c", system=["d"]),
+    pair("a", "b", "c", system=PROMPT),
+    pair(PROMPT, "a", ANSWER.format(arguments="{'city': 'Oslo'}", result="1", answer="c")),
+    pair("a", "b", "Thought: d\nAction: search[e]\nObservation: f\nFinal Answer: g"),
+    pair("a", "b", '<tool_call>{"name": "f", "arguments": {}}</tool_call>'),
+    pair("a", "b", "[f(x=1)]", tools=[{"name": "f"}]),
+    pair("a", "b", "<think>\nhm\n</think>\n\nc"),
+    pair("You are in a room.\n> think: hm\nOK.\n> go north\nA hall.", "", "> Think: c\nOK.\n> stop"),
+    pair("**Available Tools**\n1. f", "<user> a </user>", "<think> b </think>"),
+    pair("Human: a\n\nAssistant: b", "", "c"),
+    {"instruction": "a", "output": "b"},
+    {"instruction": "a", "input": "b"},
     agent(PROMPT, "Oslo?", ANSWER.format(arguments="{}", result="x", answer="y").replace("weather\n", "sea\n")),
     agent(PROMPT, "Observation: 3", ANSWER.format(arguments="{}", result="x", answer="y")),
     agent(PROMPT, "Oslo?", ANSWER.format(arguments="{'city': ['a'], 'x': 1}", result="x", answer="y")),
@@ -110,6 +146,13 @@ def test_rows_that_can_be_read_in_two_ways_become_the_same():
 @given(st.lists(texts(), min_size=2, max_size=4), st.sampled_from(["from", "role"]))
 def test_hostile_chat_becomes_the_same(said: list[str], style: str):
     both(as_rows([chat(*said, style=style)]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(texts(), min_size=4, max_size=4))
+def test_hostile_pairs_become_the_same(said: list[str]):
+    question, more, answer, system = said
+    both(as_rows([pair(question, more, answer), pair(question, more, answer, system=system)]))
 
 
 @settings(max_examples=150, deadline=None)
