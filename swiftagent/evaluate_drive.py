@@ -16,6 +16,7 @@ import msgspec
 
 from swiftagent.jsonl import without_surrogates
 from swiftagent.loop import Generate, Generated
+from swiftagent.loop_drive import Usage
 from swiftagent.react_read import step_end
 
 Entry = TypeVar("Entry")
@@ -53,13 +54,14 @@ class Pen:
         return [self._known[self._name(request)] for request in requests]
 
     def _write(self, request: Generate) -> Generated:
-        started = time.monotonic()
+        started, usage = time.monotonic(), Usage()
         pieces = self.engine.generate(
             request.messages,
             stop=(request.stop,) if request.stop else (),
             max_tokens=request.max_tokens,
             temperature=0.0,
             tools=request.tools,
+            usage=usage,
         )
         text, ended_by = "", ""
         try:
@@ -70,7 +72,6 @@ class Pen:
                     break
         finally:
             pieces.close()
-        usage = self.engine.usage
         seconds = time.monotonic() - started
         return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
 

@@ -28,10 +28,12 @@ class Usage(msgspec.Struct):
 
 
 class Engine(Protocol):
-    """Something that writes on after messages. `usage` is filled while the text is read; closing the iterator stops it."""
+    """Something that writes on after messages; closing the iterator stops it.
+
+    usage: filled while the text is read. It is the caller's own, since several threads may use one engine.
+    """
 
     name: str
-    usage: Usage
 
     def generate(
         self,
@@ -41,6 +43,7 @@ class Engine(Protocol):
         max_tokens: int = 1024,
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
+        usage: Usage | None = None,
     ) -> Iterator[str]: ...
 
     def close(self) -> None: ...
@@ -99,15 +102,16 @@ def answer(
 
 def _write(runtime: Runtime, request: Generate) -> Generated:
     started = time.monotonic()
-    engine = runtime.engine
+    usage = Usage()
     text, shown, ended_by = "", 0, ""
     runtime.listener.step_begins()
-    pieces = engine.generate(
+    pieces = runtime.engine.generate(
         request.messages,
         stop=(request.stop,) if request.stop else (),
         max_tokens=request.max_tokens,
         temperature=runtime.temperature,
         tools=request.tools,
+        usage=usage,
     )
     try:
         for piece in map(without_surrogates, pieces):
@@ -129,7 +133,7 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
         ended_by = "interrupt"
     finally:
         pieces.close()
-    return Generated(text, engine.usage.generated, time.monotonic() - started, ended_by or engine.usage.ended_by)
+    return Generated(text, usage.generated, time.monotonic() - started, ended_by or usage.ended_by)
 
 
 def _sure_length(text: str) -> int:

@@ -20,6 +20,7 @@ from swiftagent.errors import SwiftAgentError
 from swiftagent.jsonl import without_surrogates
 from swiftagent.loop import Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, run_turn
 from swiftagent.loop_chat_api import AnswerStream, ChatRequest, Refusal, Thoughts, read_request
+from swiftagent.loop_drive import Usage
 from swiftagent.react_read import step_end
 from swiftagent.record import Message
 from swiftagent.trajectory import Call, Thought
@@ -231,11 +232,11 @@ class _Reply:
         """Generate one step and hand on what is surely answer. Returns the Generated."""
         messages: list[Message] = [*request.messages, *([{"role": "assistant", "content": prefix}] if prefix else [])]
         temperature = self.server.settings.temperature if self.asked.temperature is None else self.asked.temperature
-        engine = self.server.engine
+        usage = Usage()
         stops = (*((request.stop,) if request.stop else ()), *self.asked.stop)
         text, ended_by = prefix, ""
-        pieces = engine.generate(
-            messages, stop=stops, max_tokens=request.max_tokens, temperature=temperature, tools=request.tools
+        pieces = self.server.engine.generate(
+            messages, stop=stops, max_tokens=request.max_tokens, temperature=temperature, tools=request.tools, usage=usage
         )
         started = time.monotonic()
         try:
@@ -251,7 +252,6 @@ class _Reply:
                     break
         finally:
             pieces.close()
-        usage = engine.usage
         self.prompt_tokens = usage.prompt_tokens or self.prompt_tokens
         self.generated += usage.generated
         return Generated(text, usage.generated, time.monotonic() - started, ended_by or usage.ended_by)

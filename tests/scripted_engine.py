@@ -20,10 +20,12 @@ class ScriptedEngine:
         self.settings: list[dict[str, Any]] = []
         self.usage = Usage()
 
-    def generate(self, messages: list[dict[str, Any]], *, stop: Any = (), **settings: Any) -> Iterator[str]:
+    def generate(
+        self, messages: list[dict[str, Any]], *, stop: Any = (), usage: Usage | None = None, **settings: Any
+    ) -> Iterator[str]:
         self.prompts.append(messages)
         self.settings.append({"stop": stop, **settings})
-        self.usage = Usage(ended_by="end")
+        self.usage = usage or Usage()
         text = self.texts.pop(0) if self.texts else ""
         for start in range(0, len(text), self.piece):
             self.usage.generated += 1

@@ -11,7 +11,7 @@ from scripted_engine import ScriptedEngine
 
 from swiftagent.loop import Limits, conversation_after, start
 from swiftagent.loop_batch import run_batch
-from swiftagent.loop_drive import Listener, Runtime, answer
+from swiftagent.loop_drive import Listener, Runtime, Usage, answer
 from swiftagent.loop_native import Native
 from swiftagent.loop_traces import Recorder, is_good, trace
 from swiftagent.record import from_record
@@ -151,6 +151,16 @@ def test_what_is_shown_ends_before_the_stop_word(box: Toolbox):
 
     ask(box, ALARM[0] + " invented", "Final Answer: no", listener=Watch())
     assert "".join(shown) == ALARM[0].removesuffix("Observation:") + "Final Answer: no"
+
+
+def test_what_a_step_cost_is_not_read_from_another_threads_generation(box: Toolbox):
+    class Shared(ScriptedEngine):
+        def generate(self, *args, **settings):
+            yield from super().generate(*args, **settings)
+            self.usage = Usage(generated=1000, ended_by="length")  # another thread's, that waited for this one's end
+
+    turn = answer(Runtime(Shared("Final Answer: 3C"), box, lambda call, tool: ""), start(box.specs), "?")
+    assert (turn.answer, turn.stopped_by, turn.tokens) == ("3C", "answer", 6)
 
 
 def test_an_interrupt_while_the_model_writes_or_a_tool_runs(box: Toolbox):

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from swiftagent.errors import SetupError
+from swiftagent.errors import SetupError, at
 from swiftagent.loop_drive import Usage
 from swiftagent.loop_native import END_NOW
 from swiftagent.react import OBSERVATION
@@ -56,17 +56,11 @@ class OpenAIEngine:
         self.way = "completions-ids" if encoder is not None else "partial"
         self._tell = tell
         self._also: dict[str, Any] = {}  # what this server needs to be told beside
-        self._local = threading.local()
+        self._lock = threading.Lock()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(
             headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=not _is_local(base_url)
         )
-
-    @property
-    def usage(self) -> Usage:
-        """What the last generation of this thread cost; tokens are pieces where the server does not count them."""
-        usage: Usage = getattr(self._local, "usage", None) or Usage()
-        return usage
 
     def generate(
         self,
@@ -76,19 +70,24 @@ class OpenAIEngine:
         max_tokens: int = 1024,
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
+        usage: Usage | None = None,
     ) -> Iterator[str]:
-        """Yield the text as it comes. Raises SetupError where the server cannot be reached or refuses every way."""
-        usage = self._local.usage = Usage(ended_by="end")
+        """Yield the text as it comes; in `usage` tokens are pieces where the server does not count them.
+
+        Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error.
+        """
+        usage = usage or Usage()
         settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
         if stop:
             settings["stop"] = list(stop)
         while True:
-            path, body = self._request(messages, tools)
+            way = self.way
+            path, body = self._request(way, messages, tools)
             try:
-                yield from self._stream(path, {**settings, **body, **self._also}, usage)
+                yield from self._stream(way, path, {**settings, **body, **self._also}, usage)
                 return
             except Refused as refusal:
-                self._next_way(str(refusal), bool(tools))
+                self._next_way(way, str(refusal), bool(tools))
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         from swiftagent.loop_native import hermes_calls
@@ -98,30 +97,34 @@ class OpenAIEngine:
     def close(self) -> None:
         self._client.close()
 
-    def _request(self, messages: list[Message], tools: tuple[Tool, ...]) -> tuple[str, dict[str, Any]]:
+    def _request(self, way: str, messages: list[Message], tools: tuple[Tool, ...]) -> tuple[str, dict[str, Any]]:
         if tools:
             return "/chat/completions", {"messages": chat_messages(messages), "tools": [function_of(tool) for tool in tools]}
-        if self.way == "completions-ids":
+        if way == "completions-ids":
             return "/completions", {"prompt": self.encoder.encode(messages)}
-        if self.way == "completions-text":
+        if way == "completions-text":
             return "/completions", {"prompt": self.encoder.text(messages)}
         chat = chat_messages(messages)
-        if self.way == "partial":
+        if way == "partial":
             return "/chat/completions", {"messages": chat, **(GO_ON if chat[-1]["role"] == "assistant" else {})}
         return "/chat/completions", {"messages": results_as_user(messages)}
 
-    def _next_way(self, refusal: str, native: bool) -> None:
+    def _next_way(self, refused: str, refusal: str, native: bool) -> None:
+        """Go on to the way after the one that was refused, once however many threads were refused it."""
         ways = ["completions-ids", "completions-text", "partial", "user"]
-        if native or self.way == "user":
+        if native or refused == "user":
             raise SetupError(f"{self.name}: {refusal}")
-        self.way = ways[ways.index(self.way) + 1]
+        with self._lock:
+            if self.way != refused:
+                return
+            self.way = ways[ways.index(refused) + 1]
         if self.way == "user":
             self._tell(
                 "this server does not go on from an unfinished turn, so results are sent as user messages, which is not what "
                 "was trained; --tokenizer M with a server that has /v1/completions is exact"
             )
 
-    def _stream(self, path: str, body: dict[str, Any], usage: Usage) -> Iterator[str]:
+    def _stream(self, way: str, path: str, body: dict[str, Any], usage: Usage) -> Iterator[str]:
         try:
             for wait in (*BUSY_WAITS, None):
                 with self._client.stream("POST", self.base_url + path, json=body) as reply:
@@ -130,17 +133,18 @@ class OpenAIEngine:
                         continue
                     if reply.status_code >= 400:
                         reply.read()
-                        self._refuse(reply)
-                    yield from _text_of(reply.iter_lines(), usage)
+                        self._refuse(way, reply)
+                    with at(self.base_url):
+                        yield from _text_of(reply.iter_lines(), usage)
                     return
         except httpx.HTTPError as error:
             raise SetupError(
                 f"{self.base_url}: cannot be reached: {error or type(error).__name__}; is the server running?"
             ) from error
 
-    def _refuse(self, reply: httpx.Response) -> None:
+    def _refuse(self, way: str, reply: httpx.Response) -> None:
         told = _told(reply)
-        if reply.status_code == 500 and self.way == "completions-ids" and "valid string" in told:
+        if reply.status_code == 500 and way == "completions-ids" and "valid string" in told:
             # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils copied names.
             self._also = {"repeat_penalty": 1.0}
             raise Refused(told)
@@ -150,7 +154,7 @@ class OpenAIEngine:
             and "not found" not in told.lower()
         ):
             raise Refused(told)
-        if reply.status_code == 404 and self.way.startswith("completions") and "model" not in told.lower():
+        if reply.status_code == 404 and way.startswith("completions") and "model" not in told.lower():
             raise Refused(told)
         raise SetupError(f"{self.base_url}: HTTP {reply.status_code}: {told}")
 
@@ -167,11 +171,28 @@ def _asked_wait(reply: httpx.Response) -> float:
 
 def _told(reply: httpx.Response) -> str:
     try:
-        value = reply.json()
-        error = value.get("error", value) if isinstance(value, dict) else value
-        return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
+        return _message(reply.json())
     except ValueError:
         return reply.text[:300]
+
+
+def _message(value: Any) -> str:
+    """What a server says in {"error": {"message": ...}}, or in something like it."""
+    error = value.get("error", value) if isinstance(value, dict) else value
+    return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
+
+
+def _event(line: str) -> dict[str, Any]:
+    """One server-sent event. Raises SetupError for an error, after which no more comes: what came before it is no whole text."""
+    try:
+        event = json.loads(line[5:])
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise SetupError(f"an event that is no JSON object: {line[:100]!r}; is this a server with OpenAI's interface?")
+    if event.get("error"):
+        raise SetupError(f"broke off with an error: {_message(event)}; its log may say more")
+    return event
 
 
 def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
@@ -180,7 +201,7 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
     for line in lines:
         if not line.startswith("data:") or line.strip() == "data: [DONE]":
             continue
-        event = json.loads(line[5:])
+        event = _event(line)
         counted = event.get("usage") or {}
         usage.prompt_tokens = counted.get("prompt_tokens") or usage.prompt_tokens
         for choice in event.get("choices") or ():

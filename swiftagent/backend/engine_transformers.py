@@ -66,19 +66,30 @@ class TransformersEngine:
         max_tokens: int = 1024,
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
+        usage: Usage | None = None,
     ) -> Iterator[str]:
         """Yield the text as it is written, up to and with a stop word, without the end token."""
         ids = self.prompt.encode(messages, [function_of(tool) for tool in tools])
         with self._lock:
-            yield from self.continue_ids(ids, stop=stop, max_tokens=max_tokens, temperature=temperature, native=bool(tools))
+            yield from self.continue_ids(
+                ids, stop=stop, max_tokens=max_tokens, temperature=temperature, native=bool(tools), usage=usage
+            )
 
     @torch.inference_mode()
     def continue_ids(
-        self, ids: list[int], *, stop: Sequence[str] = (), max_tokens: int = 1024, temperature: float = 0.0, native: bool = False
+        self,
+        ids: list[int],
+        *,
+        stop: Sequence[str] = (),
+        max_tokens: int = 1024,
+        temperature: float = 0.0,
+        native: bool = False,
+        usage: Usage | None = None,
     ) -> Iterator[str]:
         """The same from token ids. `usage` tells what it cost."""
         room = _context_length(self.model) - len(ids)
-        usage = self.usage = Usage(prompt_tokens=len(ids), ended_by="length")
+        usage = self.usage = usage or Usage()
+        usage.prompt_tokens, usage.ended_by = len(ids), "length"
         if room <= 0:
             return
         held, logits = self._prefill(ids, usage)

@@ -44,7 +44,6 @@ class VllmEngine:
             from vllm.lora.request import LoRARequest
 
             self._lora = LoRARequest("adapter", 1, loading.adapter)
-        self.usage = Usage()
         self._lock = threading.Lock()
 
     def generate(
@@ -55,14 +54,18 @@ class VllmEngine:
         max_tokens: int = 1024,
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
+        usage: Usage | None = None,
     ) -> Iterator[str]:
-        yield self._write([Generate(messages, stop[0] if stop else "", max_tokens, 0.0, tools)], temperature)[0].text
+        request = Generate(messages, stop[0] if stop else "", max_tokens, 0.0, tools)
+        [written] = self._write([request], temperature, usage or Usage())
+        yield written.text
 
     def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
         """Greedy texts after many prompts, which vLLM batches."""
-        return self._write(requests, 0.0)
+        return self._write(requests, 0.0, Usage())
 
-    def _write(self, requests: Sequence[Generate], temperature: float) -> list[Generated]:
+    def _write(self, requests: Sequence[Generate], temperature: float, usage: Usage) -> list[Generated]:
+        """The texts of all; `usage` tells what the last one cost."""
         from vllm import SamplingParams
 
         prompts = [self.prompt.encode(request.messages, [function_of(tool) for tool in request.tools]) for request in requests]
@@ -88,7 +91,8 @@ class VllmEngine:
             by_word = "stop" if isinstance(out.stop_reason, str) else "end"
             ended_by = {"length": "length"}.get(out.finish_reason, by_word)
             cached = getattr(answer, "num_cached_tokens", 0) or 0
-            self.usage = Usage(len(ids), len(ids) - cached, len(out.token_ids), ended_by)
+            usage.prompt_tokens, usage.prefilled = len(ids), len(ids) - cached
+            usage.generated, usage.ended_by = len(out.token_ids), ended_by
             written.append(Generated(out.text, len(out.token_ids), seconds, ended_by))
         return written
 

@@ -6,12 +6,13 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from swiftagent.backend.engine import Server, load_engine
-from swiftagent.backend.engine_openai import chat_messages, results_as_user
+from swiftagent.backend.engine_openai import OpenAIEngine, chat_messages, results_as_user
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.loop import start
 from swiftagent.loop_drive import Runtime, answer
@@ -33,6 +34,7 @@ class OneServer(http.server.ThreadingHTTPServer):
     seen: list[tuple[str, dict[str, Any]]]
     refuses: tuple[str, ...] = ()
     refusal: tuple[int, str] = (400, "no {} here")
+    together: threading.Barrier | None = None  # the first refusals wait for each other
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -46,10 +48,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         told = {"/completions": not chat, "ids": isinstance(body.get("prompt"), list), "partial": continued}
         refused = next((name for name in self.server.refuses if told.get(name)), None)
         if refused:
+            if self.server.together is not None and len(self.server.seen) <= self.server.together.parties:
+                self.server.together.wait(10)
             status, text = self.server.refusal
             self.reply(status, json.dumps({"error": {"message": text.format(refused)}}).encode())
             return
         written = self.server.script.pop(0)
+        if isinstance(written, dict):
+            self.reply(200, self.event({"content": "Thought: lo"}, None) + f"data: {json.dumps(written)}\n\n".encode())
+            return
         lines = (
             [self.event({"tool_calls": written} if chat else {}, None)]
             if isinstance(written, list)
@@ -151,6 +158,35 @@ def test_a_server_that_is_not_there():
     engine.close()
     with pytest.raises(ConfigError, match="name the server and its model"):
         load_engine("m", kind="openai")
+
+
+def test_a_way_that_two_threads_are_refused_at_once_is_left_once(server: OneServer):
+    class Encoder:
+        def encode(self, messages: list[Any]) -> list[int]:
+            return [1, 2]
+
+        def text(self, messages: list[Any]) -> str:
+            return "text"
+
+    server.refuses, server.together, server.script = ("ids",), threading.Barrier(2), [DONE, DONE]
+    engine = OpenAIEngine(f"http://127.0.0.1:{server.server_port}/v1", "m", encoder=Encoder())
+    with ThreadPoolExecutor(2) as threads:
+        texts = list(threads.map(lambda name: "".join(engine.generate([{"role": "user", "content": name}])), "ab"))
+    engine.close()
+    assert (texts, engine.way) == ([DONE, DONE], "completions-text")
+
+
+@pytest.mark.parametrize(
+    "event, told",
+    [
+        ({"error": {"message": "out of memory", "type": "server_error"}}, "broke off with an error: out of memory"),
+        ({"error": "aborted"}, "broke off with an error: aborted"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_no_answer(server: OneServer, event: dict[str, Any], told: str):
+    server.script = [event]
+    with pytest.raises(SetupError, match=rf"http://127\.0\.0\.1:\d+/v1: {told}"):
+        run(server)
 
 
 def test_messages_for_servers():
