@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import msgspec
-
-from swiftagent.convert import Ledger, Policy, read_records, read_trajectories
+from swiftagent import mix_output
+from swiftagent.convert import Ledger
+from swiftagent.convert_parts import RowsBelongTogether, convert_parts, split
+from swiftagent.convert_rows import Job, Output, Outputs, convert_rows
 from swiftagent.errors import ConfigError, RejectsError
-from swiftagent.formats.sources import read_rows
-from swiftagent.formats.writers import Write, writer_of
-from swiftagent.jsonl import Row, encode, encode_texts, whole_file, write_json
-from swiftagent.prompts import PromptStyle
-from swiftagent.trajectory import Trajectory
-
-
-class Job(msgspec.Struct, frozen=True):
-    """What `convert` does. `max_rejects` is a share of rows in, 1 = never fail. `test_share` of rows go to OUT.test.jsonl."""
-
-    inputs: tuple[str, ...]
-    output: Path
-    policy: Policy = Policy()
-    to: str = "react"
-    prompt: PromptStyle = "ms-agent"
-    language: str = "auto"
-    channel: str = ""
-    max_rejects: float = 0.01
-    test_share: float = 0.0
-    dataset_name: str = ""
-    report: Path | None = None
-    rejects: Path | None = None
-
-    @property
-    def report_path(self) -> Path:
-        return self.report or beside(self.output, ".report.json")
-
-    @property
-    def rejects_path(self) -> Path:
-        return self.rejects or beside(self.output, ".rejects.jsonl")
-
-    @property
-    def test_path(self) -> Path:
-        return beside(self.output, ".test" + self.output.suffix)
-
-
-def beside(output: Path, ending: str) -> Path:
-    """`x.jsonl` brings `x.report.json`."""
-    return output.with_name(output.name.removesuffix(output.suffix) + ending)
+from swiftagent.formats.file_parts import Part
+from swiftagent.formats.sources import files_of, read_rows
+from swiftagent.jsonl import Row, whole_file, write_json
+from swiftagent.mix_workers import Workers
 
 
 def parse_share(word: str) -> float:
@@ -65,29 +31,22 @@ def parse_share(word: str) -> float:
     return share
 
 
-def convert_files(job: Job, seen: Callable[[int], None] | None = None) -> dict[str, Any]:
-    """Convert; returns the report that is written. `seen` is told how many rows were read.
+def convert_files(
+    job: Job,
+    seen: Callable[[int], None] = lambda count: None,
+    workers: Workers | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Convert, in parts where there are `workers`; returns the report that is written. `seen` is told how many rows were read.
 
     Raises ConfigError for wrong arguments, and RejectsError, with everything written, above `max_rejects`.
     """
     _check_places(job)
-    write = writer_of(job.to, job.prompt, job.language)
-    ledger = Ledger()
-    losses: dict[str, int] = {}
-    with ExitStack() as files:
-        rejects = files.enter_context(whole_file(job.rejects_path))
-        out = _Output(files.enter_context(whole_file(job.output)), job.output)
-        test = _Output(files.enter_context(whole_file(job.test_path)), job.test_path) if job.test_share else out
-        rows = _counted(job, seen)
-        read = read_records if _writes_records(job) else read_trajectories
-        for found in read(rows, job.policy, ledger, lambda row: _write_reject(rejects, row)):
-            if isinstance(found, dict):
-                out.put_line(encode_texts({**found, "channel": job.channel} if job.channel else found))
-            else:
-                _put(write, _in_channel(found, job.channel), test if _is_test(found, job.test_share) else out, losses)
-        out.end()
-        if test is not out:
-            test.end()
+    try:
+        ledger, losses = _write(job, _parts(job, workers), workers, seen)
+    except RowsBelongTogether as error:
+        say(f"{error}, so one process converts everything")
+        ledger, losses = _write(job, (), None, seen)
     report = _report(job, ledger, losses)
     write_json(job.report_path, report)
     if job.dataset_name:
@@ -98,65 +57,57 @@ def convert_files(job: Job, seen: Callable[[int], None] | None = None) -> dict[s
     return report
 
 
-def _writes_records(job: Job) -> bool:
-    """Whether rows are written as training records in the default prompt, which some can become without a trajectory."""
-    return (job.to, job.prompt, job.language, job.test_share) == ("react", "ms-agent", "auto", 0.0)
+def _parts(job: Job, workers: Workers | None) -> Sequence[Part]:
+    """The inputs in parts, () where there is nobody to share them with. Raises RowsBelongTogether."""
+    if workers is None or workers.alone:
+        return ()
+    if "-" in job.inputs:
+        raise RowsBelongTogether("stdin is read once")
+    files = [file for path in job.inputs for file in files_of(path)]
+    if len(set(files)) < len(files):  # the end of a transcript and its start, as it seems
+        raise RowsBelongTogether("a file is given twice")
+    return split(files, workers)
 
 
-def _put(write: Write, trajectory: Trajectory, out: _Output, losses: dict[str, int]) -> None:
-    row, lost = write(trajectory)
-    for code in lost:
-        losses[code] = losses.get(code, 0) + 1
-    out.put(row)
+def _write(
+    job: Job, parts: Sequence[Part], workers: Workers | None, seen: Callable[[int], None]
+) -> tuple[Ledger, dict[str, int]]:
+    """All files, whole or not at all."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(_work_folder(job)) if len(parts) > 1 else job.output.parent
+        rejects = Output(stack.enter_context(whole_file(job.rejects_path)))
+        out = Output(stack.enter_context(whole_file(job.output)), job.is_array)
+        test = Output(stack.enter_context(whole_file(job.test_path)), job.is_array) if job.test_share else out
+        files = Outputs(out, test, rejects)
+        if workers is not None and len(parts) > 1:
+            found = convert_parts(job, parts, files, folder, workers, seen)
+        else:
+            found = convert_rows(job, _counted(job, seen), files)
+        for output in {id(output): output for output in files}.values():
+            output.end()
+    return found
 
 
-def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:
-    return msgspec.structs.replace(trajectory, channel=channel) if channel else trajectory
+@contextmanager
+def _work_folder(job: Job) -> Iterator[Path]:
+    """A folder beside the output for what tasks write. Raises SetupError where another run has it."""
+    places = mix_output.Outputs(job.output, job.report_path, job.rejects_path)
+    with mix_output.claimed(places):
+        mix_output.clear(places.work)
+        try:
+            yield places.work
+        finally:
+            shutil.rmtree(places.work, ignore_errors=True)
 
 
-def _counted(job: Job, seen: Callable[[int], None] | None) -> Iterator[Row]:
+def _counted(job: Job, seen: Callable[[int], None]) -> Iterator[Row]:
     count = 0
     for path in job.inputs:
         for row in read_rows(path):
             count += 1
-            if seen is not None and count % 256 == 0:
+            if count % 256 == 0:
                 seen(count)
             yield row
-
-
-def _write_reject(rejects: IO[bytes], row: dict[str, Any]) -> None:
-    rejects.write(encode(row) + b"\n")
-
-
-def _is_test(trajectory: Trajectory, share: float) -> bool:
-    """By a hash of the conversation, so that a row and its copies land on one side."""
-    if not share:
-        return False
-    digest = hashlib.blake2b(encode(trajectory.events), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
-
-
-class _Output:
-    """Rows as JSONL, or as one JSON array where the name ends in .json."""
-
-    def __init__(self, out: IO[bytes], path: Path) -> None:
-        self.out = out
-        self.array = path.suffix == ".json"
-        self.count = 0
-
-    def put(self, row: Any) -> None:
-        self.put_line(encode(row))
-
-    def put_line(self, line: bytes) -> None:
-        if self.array:
-            self.out.write((b",\n" if self.count else b"[\n") + line)
-        else:
-            self.out.write(line + b"\n")
-        self.count += 1
-
-    def end(self) -> None:
-        if self.array:
-            self.out.write(b"\n]\n" if self.count else b"[]\n")
 
 
 def _check_places(job: Job) -> None:

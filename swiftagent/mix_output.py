@@ -91,7 +91,7 @@ def _lock(out: Outputs) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise SetupError(f"{out.mix}: another `swiftagent mix` is writing it; wait for it or choose another -o") from None
+            raise SetupError(f"{out.mix}: another run is writing it; wait for it or choose another -o") from None
         if _is_still(lock, out.work / "lock"):
             return lock
         os.close(lock)  # the run that held it has just finished and removed it

@@ -1,11 +1,12 @@
-"""The tasks of a mix on a Ray cluster instead of processes of this machine: the same functions, so the same bytes.
+"""Tasks on a Ray cluster instead of processes of this machine: the same functions, so the same bytes.
 
-Tasks read the sources and append to spool files in the output's work folder, so both lie on storage that every node sees. A task
-whose worker dies is run again elsewhere; what the dead one left in its spool file is never read.
+Tasks read the inputs and write to files in the output's work folder, so both lie on storage that every node sees. A task whose
+worker dies is run again elsewhere; what the dead one left is never read.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ _WAITING = 4  # tasks a core that are handed out before the first results are ba
 
 
 class RayWorkers(Workers):
-    """Like Workers, on the cluster at `address` ("auto" finds one on this machine), or on one started here for this mix."""
+    """Like Workers, on the cluster at `address` ("auto" finds one on this machine), or on one started here."""
 
     def __init__(self, address: str | None, count: int | None = None) -> None:
         super().__init__(1)
@@ -28,9 +29,9 @@ class RayWorkers(Workers):
         self._ray = ray
         self._ours = not ray.is_initialized()
         if self._ours:
-            package = str(Path(__file__).resolve().parent.parent)
+            path = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
-            options["runtime_env"] = {"env_vars": {"PYTHONPATH": package}}
+            options["runtime_env"] = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, path))}}
             try:
                 if address:
                     del options["include_dashboard"]
@@ -40,6 +41,10 @@ class RayWorkers(Workers):
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise SetupError(f"no Ray cluster at {address or 'this machine'}: {_first_line(error)}") from error
         self._run = ray.remote(max_retries=_RETRIES, num_cpus=1)(_call)
+
+    @property
+    def alone(self) -> bool:
+        return False
 
     def __exit__(self, *_: object) -> None:
         if self._ours:
@@ -53,7 +58,7 @@ class RayWorkers(Workers):
         running: dict[Any, int] = {}
         while True:
             while len(running) < window and (following := next(waiting, None)) is not None:
-                running[self._run.remote(function, following[1])] = following[0]
+                running[self._run.remote(function, following[1], os.getcwd())] = following[0]
             if not running:
                 return
             ready, _ = ray.wait(list(running), num_returns=1)
@@ -71,8 +76,11 @@ class RayWorkers(Workers):
         return result
 
 
-def _call(function: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
+def _call(function: Callable[[Any], Any], task: Any, folder: str) -> tuple[bool, Any]:
+    """Run a task where the command was given, so that paths mean the same."""
     try:
+        if os.getcwd() != folder:
+            os.chdir(folder)
         return True, function(task)
     except (SwiftAgentError, OSError) as error:
         return False, error

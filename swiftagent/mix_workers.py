@@ -34,6 +34,11 @@ class Workers:
             self._pipes.append(ours)
             self._processes.append(process)
 
+    @property
+    def alone(self) -> bool:
+        """Whether tasks run in this process, one after the other."""
+        return not self._pipes
+
     def __enter__(self) -> Workers:
         return self
 
@@ -69,6 +74,16 @@ class Workers:
                     pipe.send((function, following[1]))
                     busy[pipe] = following[0]
                 yield index, result
+
+    def in_order(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Yield the results in the order of their tasks; what comes before its turn waits."""
+        early: dict[int, Result] = {}
+        due = 0
+        for index, result in self.map(function, tasks):
+            early[index] = result
+            while due in early:
+                yield early.pop(due)
+                due += 1
 
 
 def cores() -> int:

@@ -244,7 +244,7 @@ def test_a_second_run_into_the_same_output_says_so(swiftagent: Run, data: Path):
         time.sleep(0.3)
         done = mix(swiftagent)
         assert done.returncode == 4
-        assert done.stderr == "error: out/mix.jsonl: another `swiftagent mix` is writing it; wait for it or choose another -o\n"
+        assert done.stderr == "error: out/mix.jsonl: another run is writing it; wait for it or choose another -o\n"
     finally:
         first.communicate(jsonl([agent_row(number) for number in range(9)]), timeout=60)
     assert first.returncode == 0

@@ -3,6 +3,7 @@
 swiftagent convert rows.jsonl more.json -o train.jsonl
 swiftagent convert rows.parquet -o out.jsonl --to openai --on wrong-type=reject --max-rejects 2%
 swiftagent convert rows.jsonl -o out.jsonl --from mypackage.reader:parse
+swiftagent convert s3://bucket/rows -o /shared/out.jsonl --engine ray --ray-address auto
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import json
 import sys
 from pathlib import Path
 
+from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, RejectsError
+from swiftagent.storage import is_url
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset-name", default="", help="write the entry of LLaMA-Factory's dataset_info.json beside OUT")
     parser.add_argument("--report", type=Path, help="default: OUT.report.json")
     parser.add_argument("--rejects", type=Path, help="default: OUT.rejects.jsonl")
+    add_engine_arguments(parser, "all cores, one for some megabytes")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("-q", "--quiet", action="store_true", help="no table")
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.console import progress
-    from swiftagent.convert_files import Job, convert_files, parse_share
+    from swiftagent.console import progress, say
+    from swiftagent.convert_files import convert_files, parse_share
+    from swiftagent.convert_rows import Job
     from swiftagent.wellformed import Policy, parse_policy
 
     job = Job(
@@ -71,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     )
     code = 0
     try:
-        with progress("rows") as bar:
-            convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count))
+        with open_workers(args, 0 if _is_large(job.inputs) else 1) as workers, progress("rows") as bar:
+            convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
     except RejectsError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
@@ -98,10 +103,18 @@ def show(report: dict[str, object]) -> None:
     table(f"{report['output']}", ["", "code", "rows"], rows)
 
 
+def _is_large(inputs: tuple[str, ...]) -> bool:
+    """Whether more processes than one are worth their start."""
+    from swiftagent.convert_parts import size_of
+    from swiftagent.formats.sources import files_of
+
+    return "-" not in inputs and sum(size_of(file) for path in inputs for file in files_of(path)) >= _LARGE
+
+
 def _local(word: str) -> list[str]:
-    """A file as it is; a hub id as the data files that were fetched."""
+    """A file or URL as it is; a hub id as the data files that were fetched."""
     hub, _, name = word.rpartition("::")
-    if word == "-" or Path(word).exists():
+    if word == "-" or is_url(word) or Path(word).exists():
         return [word]
     if hub not in ("", "hf", "ms") or name.count("/") != 1 or name[0] in "./~" or Path(name).suffix in _FILES:
         raise ConfigError(f"{word}: no such file; a hub id is written owner/name (ModelScope) or hf::owner/name")
@@ -111,4 +124,5 @@ def _local(word: str) -> list[str]:
     return [str(file.path) for file in fetch(word, say=say).files]
 
 
+_LARGE = 4 << 20  # bytes
 _FILES = frozenset((".json", ".jsonl", ".csv", ".parquet", ".gz", ".zst", ".arrow", ".txt", ".ndjson", ".tsv", ".zip"))

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.mix_recipe import (
     AGENT,
@@ -74,9 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--upload", metavar="URL", help="put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows")
     add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
     add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
-    add("--processes", type=_count, metavar="N", help="default: as many as there are cores")
-    add("--engine", choices=("local", "ray"), default="local", help="ray: the same mix on a Ray cluster (the extra `ray`)")
-    add("--ray-address", metavar="ADDRESS", help="an existing cluster; default: one is started here")
+    add_engine_arguments(parser)
     add("--dry-run", action="store_true", help="show the recipe that would be run; nothing is fetched or written")
     add("--json", action="store_true", help="print the manifest as one JSON object")
     add("-q", "--quiet", action="store_true", help="no table, no news")
@@ -102,7 +101,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     from swiftagent.mix_output import outputs
 
     out = outputs(args.out, args.report, args.rejects, args.shards, args.shard_format)
-    with _workers(args) as workers:
+    with open_workers(args) as workers:
         from swiftagent import console
 
         say = (lambda line: None) if args.quiet else console.say
@@ -130,16 +129,6 @@ def _upload(out: Any, url: str) -> None:
         raise SetupError(
             f"{url}: cannot be written ({error}); the mix is whole in {out.mix.parent}, run again with --upload"
         ) from error
-
-
-def _workers(args: argparse.Namespace) -> Any:
-    if args.engine == "ray":
-        from swiftagent.mix_ray import RayWorkers
-
-        return RayWorkers(args.ray_address, args.processes)
-    from swiftagent import mix_workers
-
-    return mix_workers.Workers(args.processes or mix_workers.cores())
 
 
 def _counter(model: str) -> Any:

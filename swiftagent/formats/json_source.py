@@ -8,12 +8,13 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from swiftagent.errors import RowError
 from swiftagent.jsonl import BadRow, Row, parse_json, without_surrogates
 
+HEAD = 1 << 20  # bytes that tell whether each line is a row
 _CHUNK = 1 << 20
 _LONGEST_LITERAL = 1 << 20  # characters; Python's parser needs some hundred bytes for each
 _FAR = 8 << 20  # characters in which the end of a broken row is looked for
@@ -34,10 +35,10 @@ _NOT_A_NUMBER = re.compile(rf"({_STRING})|\bNaN\b|-?\bInfinity\b", re.S)
 
 def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[Row]:
     """Yield the rows of a JSON text, told apart by what it holds; `by_line` says that its name promises JSONL."""
-    head = stream.read(_CHUNK)  # more than `peek` gives on a pipe
+    head = stream.read(HEAD)  # more than `peek` gives on a pipe
     whole: io.BufferedReader = io.BufferedReader(cast(Any, _Rejoined(head, stream)), _CHUNK)
-    if _is_by_line(head, by_line):
-        yield from _lines(whole, place)
+    if is_by_line(head, by_line):
+        yield from json_lines(whole, place)
     else:
         yield from _values(whole, place)
 
@@ -58,7 +59,7 @@ class _Rejoined(io.RawIOBase):
         return len(piece)
 
 
-def _is_by_line(head: bytes, promised: bool) -> bool:
+def is_by_line(head: bytes, promised: bool) -> bool:
     """Whether each line is a row. A file named .json often holds JSONL, and one named .jsonl an indented array."""
     lines = [line for line in head.split(b"\n", 50) if line.strip()]
     if not lines:
@@ -73,8 +74,9 @@ def _is_by_line(head: bytes, promised: bool) -> bool:
     return isinstance(value, dict) or promised or (len(lines) > 1 and lines[1].lstrip().startswith(b"["))
 
 
-def _lines(stream: io.BufferedReader, place: str) -> Iterator[Row]:
-    for number, line in enumerate(stream, 1):
+def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[Row]:
+    """Yield the row of each line of a JSONL file, of which `first` is the number of the first one here."""
+    for number, line in enumerate(lines, first):
         if not line.isspace():
             row = _row(line, f"{place}:{number}")
             yield from (_by_id(row) if number == 1 else ()) or (row,)

@@ -26,6 +26,7 @@ _BUFFER = 1 << 17
 _TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
 _BINARY = {".parquet", ".arrow", ".feather"}
 _COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
+NOT_TEXT = _BINARY | _COMPRESSED | {".zip", ".tar"}
 _MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip", b"PAR1": ".parquet", b"ARROW1": ".arrow"}
 # Files that describe data, or that our own commands write beside it.
 _NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "package.json"}

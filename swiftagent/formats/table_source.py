@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -19,18 +19,24 @@ _BATCH = 64  # rows; a row may hold a megabyte
 _LONGEST_CELL = 1 << 28  # characters
 
 
-def csv_rows(stream: BinaryIO, place: str) -> Iterator[Row]:
-    """Yield each line of a table with a header as an object of texts; the separator is found in the header.
+def csv_reader(lines: Iterable[bytes]) -> Any:
+    """A `csv.reader` over a table; the separator is found in its header."""
+    csv.field_size_limit(_LONGEST_CELL)
+    rest = iter(lines)
+    header = next(rest, b"")
+    text = (line.decode(errors="surrogateescape") for line in chain([header], rest))
+    return csv.reader(text, delimiter=max(",;\t|", key=header.decode(errors="replace").count))
+
+
+def csv_rows(table: Iterable[bytes], place: str, skipped: int = 0) -> Iterator[Row]:
+    """Yield each line of a table with a header as an object of texts; `skipped` lines behind the header are not here.
 
     The place of a row is the line on which it starts. A line with too few or too many cells is a `BadRow`.
     """
-    csv.field_size_limit(_LONGEST_CELL)
-    header = stream.readline()
-    text = (line.decode(errors="surrogateescape") for line in chain([header], stream))
-    lines = csv.reader(text, delimiter=max(",;\t|", key=header.decode(errors="replace").count))
+    lines = csv_reader(table)
     names: list[str] = []
     while True:
-        where = f"{place}:{lines.line_num + 1}"
+        where = f"{place}:{lines.line_num + 1 + skipped}"
         try:
             cells = next(lines)
         except StopIteration:
@@ -55,14 +61,18 @@ def _csv_row(names: list[str], cells: list[str], where: str) -> Row:
     return Row(dict(zip(names, cells, strict=True)), where)
 
 
-def parquet_rows(stream: BinaryIO, place: str) -> Iterator[Row]:
-    """Yield each row of a Parquet file; its place is its number. Raises ConfigError where the file is damaged."""
+def parquet_rows(stream: BinaryIO, place: str, groups: range | None = None, first: int = 1) -> Iterator[Row]:
+    """Yield each row of a Parquet file, or of some of its row groups; its place is its number.
+
+    Raises ConfigError where the file is damaged.
+    """
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
-    number = 0
+    number = first - 1
     try:
-        for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=_BATCH, use_threads=False):
+        file = pyarrow.parquet.ParquetFile(stream)
+        for batch in file.iter_batches(_BATCH, groups, use_threads=False):
             for value in batch.to_pylist():
                 number += 1
                 yield Row(_plain(value), f"{place}:{number}")
