@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,10 +59,16 @@ def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> Iterator[Path]:
-    """`whole` with the folder made."""
+def whole_folder(
+    out: Path, *, force: bool, keep: Iterable[Path | str | None] = (), go_on: Callable[[Path], bool] = lambda left: False
+) -> Iterator[Path]:
+    """`whole` with the folder made, or one that a killed export left here and that `go_on` can use."""
+    _require_free(Path(os.path.abspath(out)), force)
+    found = next((left for left in _abandoned(out) if left.is_dir() and go_on(left)), None)
+    kept = None if found is None else found.rename(out.absolute().with_name(f".{out.name}.{os.getpid()}.part"))
     with whole(out, force=force, keep=keep) as part:
-        part.mkdir()
+        if kept is None:
+            part.mkdir()
         yield part
 
 
@@ -109,11 +115,14 @@ def _put(part: Path, out: Path) -> None:
 
 
 def _remove_abandoned(out: Path) -> None:
-    """What a killed export left here."""
-    for part in [*out.parent.glob(f".{out.name}.*.part"), *out.parent.glob(f".{out.name}.*.scratch")]:
-        pid = part.name.split(".")[-2]
-        if pid.isdigit() and not _alive(int(pid)):
-            _remove(part)
+    for left in _abandoned(out):
+        _remove(left)
+
+
+def _abandoned(out: Path) -> list[Path]:
+    """What killed exports left here."""
+    left = [*out.absolute().parent.glob(f".{out.name}.*.part"), *out.absolute().parent.glob(f".{out.name}.*.scratch")]
+    return [path for path in left if (pid := path.name.split(".")[-2]).isdigit() and not _alive(int(pid))]
 
 
 def _alive(pid: int) -> bool:
@@ -136,7 +145,9 @@ def _remove(path: Path) -> None:
 def require_room(needed: int, out: Path) -> None:
     """Raises SetupError where the disk does not hold `needed` bytes and a tenth more."""
     parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
-    free = shutil.disk_usage(parent).free
+    # What a killed export left is gone on with, or makes room.
+    left = [file for part in _abandoned(out) for file in (part.rglob("*") if part.is_dir() else [part]) if file.is_file()]
+    free = shutil.disk_usage(parent).free + sum(file.stat().st_size for file in left)
     if free < needed * 1.1:
         raise SetupError(f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o")
 

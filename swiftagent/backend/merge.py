@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.backend.export_folder import require_memory, require_room, whole_folder
+from swiftagent.backend.merge_state import Written, fingerprint, put_down, take_up, written
 from swiftagent.checks.model_files import safetensors_fault
 from swiftagent.errors import CheckError, ConfigError, SetupError
 
@@ -29,7 +30,10 @@ TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}  # relative t
 
 
 class Merged(msgspec.Struct):
-    """What a merge did. `max_difference`: largest absolute difference of a logit, merged and reloaded against base + adapter."""
+    """What a merge did. `max_difference`: largest absolute difference of a logit, merged and reloaded against base + adapter.
+
+    `resumed`: the weights are those that a merge wrote which was then killed.
+    """
 
     folder: str
     dtype: str
@@ -37,6 +41,7 @@ class Merged(msgspec.Struct):
     max_difference: float
     logit_scale: float
     bytes: int
+    resumed: bool = False
 
 
 def merge(
@@ -55,8 +60,6 @@ def merge(
     Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where the merged model does not answer
     as base and adapter did.
     """
-    from transformers import AutoTokenizer
-
     model_folder = require_model(base)
     if adapter is not None:
         require_adapter(adapter)
@@ -65,23 +68,17 @@ def merge(
     needed = _bytes_as(model_folder, wanted)
     require_room(needed, out)
     require_memory(needed)
-    with _quiet_transformers(), whole_folder(out, force=force, keep=(model_folder, adapter)) as part:
-        tokenizer = AutoTokenizer.from_pretrained(adapter if _has_tokenizer(adapter) else model_folder)
-        model = _load(model_folder, wanted)
-        untied = adapter is not None and _untie_if_adapted(model, adapter)
-        if adapter is not None:
-            model = _with_adapter(model, adapter)
-        before = _logits(model, tokenizer)
-        if adapter is not None:
-            model = model.merge_and_unload()
-        model.generation_config = _generation_config(model, tokenizer)
-        # Else transformers would write a dequantised model in the form that it was read in, and cannot.
-        form = {"save_original_format": False} if _is_quantized(model_folder) else {}
-        _save(model, part, max_shard_size=max_shard_size, **form)
-        tokenizer.save_pretrained(part)
-        del model
+    made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
+    keep = (model_folder, adapter)
+    with (
+        _quiet_transformers(),
+        whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part,
+    ):
+        found = written(part, made_of)
+        state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
+        before = take_up(part)
         reloaded = _load(part, wanted)
-        after = _logits(reloaded, tokenizer)
+        after = _logits(reloaded, _tokenizer(part))
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
@@ -89,9 +86,33 @@ def merge(
                 f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
             )
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
-        merged = Merged(str(out), wanted, untied, difference, scale, size)
+        merged = Merged(str(out), wanted, state.untied, difference, scale, size, found is not None)
         finish(part, merged)
     return merged
+
+
+def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> Written:
+    """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
+    tokenizer = _tokenizer(adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base)
+    model = _load(base, dtype)
+    untied = adapter is not None and _untie_if_adapted(model, adapter)
+    if adapter is not None:
+        model = _with_adapter(model, adapter)
+    before = _logits(model, tokenizer)
+    if adapter is not None:
+        model = model.merge_and_unload()
+    model.generation_config = _generation_config(model, tokenizer)
+    # Else transformers would write a dequantised model in the form that it was read in, and cannot.
+    form = {"save_original_format": False} if _is_quantized(base) else {}
+    _save(model, part, max_shard_size=max_shard_size, **form)
+    tokenizer.save_pretrained(part)
+    return put_down(part, made_of, untied, before)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def _load(folder: Path, dtype: str) -> Any:
@@ -193,10 +214,6 @@ def _tensors(file: Path) -> list[dict[str, Any]]:
     with file.open("rb") as raw:
         header = json.loads(raw.read(int.from_bytes(raw.read(8), "little")))
     return [one for name, one in header.items() if name != "__metadata__"]
-
-
-def _has_tokenizer(folder: Path | None) -> bool:
-    return folder is not None and (folder / "tokenizer_config.json").exists()
 
 
 def _untie_if_adapted(model: Any, adapter: Path) -> bool:

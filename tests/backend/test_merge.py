@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -43,6 +45,39 @@ def test_a_lora_on_a_tied_embedding_is_untied_before_it_is_merged(tied: tuple[Pa
     assert merged.max_difference < 1e-5
     assert json.loads((tmp_path / "merged" / "config.json").read_text())["tie_word_embeddings"] is False
     assert {path.name for path in tmp_path.iterdir()} == {"merged"}
+
+
+def test_a_merge_that_was_killed_is_gone_on_with(tied: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from swiftagent.backend import merge as module
+
+    out, base, adapter = tmp_path / "merged", tmp_path / "base", tied[1]
+    shutil.copytree(tied[0], base)
+    program = (
+        "import os, sys; from pathlib import Path; from swiftagent.backend import merge as m\n"
+        "put_down = m.put_down\n"
+        "m.put_down = lambda *facts: (put_down(*facts), os.kill(os.getpid(), 9))\n"
+        "m.merge(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, base, adapter, out], capture_output=True)
+    (left,) = tmp_path.glob(".merged.*.part")
+    assert killed.returncode == -9 and not out.exists()
+    saved = shutil.copytree(left, tmp_path / "saved")
+
+    merged = module.merge(str(base), adapter, out)
+    assert merged.resumed and merged.max_difference < 1e-5
+    assert (out / "model.safetensors").stat().st_mtime_ns == (saved / "model.safetensors").stat().st_mtime_ns
+    assert {path.name for path in tmp_path.iterdir()} == {"merged", "base", "saved"}
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")], "the marks are no part of a model"
+
+    for spoil in (
+        lambda: (left / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes()[:-9]),
+        lambda: (base / "config.json").write_text((base / "config.json").read_text() + "\n"),
+    ):
+        shutil.rmtree(out)
+        shutil.copytree(saved, left)
+        spoil()
+        assert not module.merge(str(base), adapter, out).resumed, "what does not fit is begun again"
+        assert not left.exists()
 
 
 def test_what_cannot_be_merged_leaves_nothing_behind(tied: tuple[Path, Path], tmp_path: Path):
