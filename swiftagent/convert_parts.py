@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import accumulate
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,18 @@ def split(files: Sequence[str], workers: Workers) -> list[Part]:
     """Files as parts in order, each with its first line. Raises ConfigError for a file that is not there or is broken."""
     size = min(_LARGEST, max(_SMALLEST, sum(map(size_of, files)) // _PARTS))
     found = list(workers.in_order(_parts_of, [(file, size) for file in files]))
-    lines = workers.in_order(lines_in, [part for parts in found for part in parts if part.kind == "lines"])
-    for parts in found:
-        counts = [next(lines) for part in parts if part.kind == "lines"]
-        for part, first in zip(parts, accumulate(counts, initial=1), strict=False):
-            part.first = first if part.kind == "lines" else part.first
-    return [part for parts in found for part in parts]
+    return numbered([part for parts in found for part in parts], workers)
+
+
+def numbered(parts: list[Part], workers: Workers) -> list[Part]:
+    """The same parts, those of lines told which line is their first."""
+    lines = [part for part in parts if part.kind == "lines"]
+    followed = [one for one, following in pairwise(lines) if following.start]
+    counts = workers.in_order(lines_in, followed)
+    for one, following in pairwise(lines):
+        if following.start:
+            following.first = one.first + next(counts)
+    return parts
 
 
 def size_of(file: str) -> int:

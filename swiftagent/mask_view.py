@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError
+from swiftagent.formats.file_parts import Part, text_lines
 from swiftagent.jsonl import parse_json
 from swiftagent.mask import Fault, is_native, malformed, native_pieces, pieces
 from swiftagent.record import Record, is_record
@@ -93,13 +94,13 @@ def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
     )
 
 
-def read_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """(line, record) of each row. Raises ConfigError where the file holds something else than training records."""
+def read_records(path: Path, part: Part | None = None) -> Iterator[tuple[int, Record]]:
+    """(line, record) of each row, or of those of a part. Raises ConfigError where the file holds no training records."""
     if not path.is_file():
         raise ConfigError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; a training file is needed")
-    first = True
+    first = part is None
     with path.open("rb") as lines:
-        for number, text in enumerate(lines, 1):
+        for number, text in enumerate(text_lines(lines, part), part.first) if part else enumerate(lines, 1):
             if not text.strip():
                 continue
             try:

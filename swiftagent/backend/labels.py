@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import contextlib
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from swiftagent.backend.native_labels import Listener, check_native, native_steps
@@ -26,6 +26,7 @@ from swiftagent.errors import CheckError
 from swiftagent.jsonl import decode
 from swiftagent.mask import Fault, Totals, is_native, malformed, pieces, served
 from swiftagent.mask_view import ShownRow, ShownSpan, describe_row, shown_without_model
+from swiftagent.mix_workers import Workers, cores
 from swiftagent.record import Record
 
 _ROWS_A_TASK = 64
@@ -41,21 +42,40 @@ def check_labels(
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     trust_remote_code: bool = False,
+    workers: Workers | None = None,
 ) -> Totals:
     """Check the rows of a training file against ms-swift's own labels.
 
     model: folder or hub id. settings: ms-swift's own option names as the run has them (a config's `train:`); `max_length`,
     `loss_scale`, `truncation_strategy`, `add_non_thinking_prefix` and the like change labels. sample: that many rows drawn with a
-    fixed seed, else all. progress: called with (rows done, rows to do).
+    fixed seed, else all. progress: called with (rows done, rows to do). workers: those of a cluster, of which each loads model
+    and file for itself; else processes forked here.
 
     Raises ConfigError (template or settings), SetupError (model) and CheckError (ms-swift cannot load the file).
     """
-    with open_trainer(model, template, settings, trust_remote_code) as trainer:
-        source = RowSource(path, trainer)
-        numbers = list(range(len(source.offsets)))
-        if sample is not None and sample < len(numbers):
-            numbers = sorted(random.Random(0).sample(numbers, sample))
-        return _check_all(source, trainer, numbers, parity, processes, progress)
+    subject = Subject(str(path), model, template, settings or {}, parity, trust_remote_code)
+    numbers = list(range(len(_line_offsets(path)[0])))
+    if sample is not None and sample < len(numbers):
+        numbers = sorted(random.Random(0).sample(numbers, sample))
+    if workers is not None:
+        return _check_all(subject, numbers, workers, progress)
+    with _opened(subject):
+        tasks = -(-len(numbers) // _ROWS_A_TASK)
+        with Workers(
+            min(processes or cores(), tasks) if sys.platform == "linux" else 1
+        ) as forked:  # they have what is opened here
+            return _check_all(subject, numbers, forked, progress)
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is checked: the arguments of `check_labels` from which any process makes the same checker."""
+
+    path: str
+    model: str
+    template: str | None
+    settings: dict[str, Any]
+    parity: bool
+    trust_remote_code: bool
 
 
 class RowSource:
@@ -231,50 +251,42 @@ def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> Non
         template._tokenize = remembered
 
 
-def _check_all(
-    source: RowSource,
-    trainer: Trainer,
-    numbers: list[int],
-    parity: bool,
-    processes: int | None,
-    progress: Callable[[int, int], None] | None,
-) -> Totals:
-    """All rows, on all cores: processes are forked, so that nothing is imported or loaded twice."""
-    global _checker
-    wanted = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else processes or 1
-    tasks = [numbers[start : start + _ROWS_A_TASK] for start in range(0, len(numbers), _ROWS_A_TASK)]
-    can_fork = sys.platform == "linux"
+def _check_all(subject: Subject, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None) -> Totals:
+    tasks = [(subject, numbers[start : start + _ROWS_A_TASK]) for start in range(0, len(numbers), _ROWS_A_TASK)]
     totals = Totals()
-    _checker = Checker(source, trainer, parity)
-    try:
-        if wanted > 1 and len(tasks) > 1 and can_fork:
-            with multiprocessing.get_context("fork").Pool(min(wanted, len(tasks))) as pool:
-                for part in pool.imap_unordered(_check_task, tasks):
-                    _take(totals, part, len(numbers), progress)
-        else:
-            for task in tasks:
-                _take(totals, _check_task(task), len(numbers), progress)
-    finally:
-        _checker = None
+    for part in workers.in_order(_check_task, tasks):
+        totals.add(part)
+        if progress is not None:
+            progress(totals.rows, len(numbers))
     return totals
 
 
-_checker: Checker | None = None  # a forked process finds it here
+_checkers: list[tuple[Subject, Checker]] = []  # the one in use: a forked process finds it here, another one makes it
 
 
-def _check_task(numbers: list[int]) -> Totals:
+@contextlib.contextmanager
+def _opened(subject: Subject) -> Iterator[None]:
+    """The checker of a subject for as long as the block lasts."""
+    with open_trainer(subject.model, subject.template, subject.settings, subject.trust_remote_code) as trainer:
+        _checkers[:] = [(subject, Checker(RowSource(Path(subject.path), trainer), trainer, subject.parity))]
+        try:
+            yield
+        finally:
+            _checkers.clear()
+
+
+def _check_task(task: tuple[Subject, list[int]]) -> Totals:
+    subject, numbers = task
+    if not _checkers or _checkers[0][0] != subject:
+        _stay.enter_context(_opened(subject))
     totals = Totals()
-    assert _checker is not None
     with quiet():
         for number in numbers:
-            _checker.check(number, totals)
+            _checkers[0][1].check(number, totals)
     return totals
 
 
-def _take(totals: Totals, part: Totals, of: int, progress: Callable[[int, int], None] | None) -> None:
-    totals.add(part)
-    if progress is not None:
-        progress(totals.rows, of)
+_stay = contextlib.ExitStack()  # of a worker of a cluster: what it has opened serves its next tasks too
 
 
 def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> Iterator[ShownRow]:

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     )
     code = 0
     try:
-        with open_workers(args, 0 if _is_large(job.inputs) else 1) as workers, progress("rows") as bar:
+        with open_workers(args, _size(job.inputs)) as workers, progress("rows") as bar:
             convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
     except RejectsError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -103,12 +103,12 @@ def show(report: dict[str, object]) -> None:
     table(f"{report['output']}", ["", "code", "rows"], rows)
 
 
-def _is_large(inputs: tuple[str, ...]) -> bool:
-    """Whether more processes than one are worth their start."""
+def _size(inputs: tuple[str, ...]) -> int:
+    """Bytes of input, 0 for what stdin brings."""
     from swiftagent.convert_parts import size_of
     from swiftagent.formats.sources import files_of
 
-    return "-" not in inputs and sum(size_of(file) for path in inputs for file in files_of(path)) >= _LARGE
+    return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in files_of(path))
 
 
 def _local(word: str) -> list[str]:
@@ -124,5 +124,4 @@ def _local(word: str) -> list[str]:
     return [str(file.path) for file in fetch(word, say=say).files]
 
 
-_LARGE = 4 << 20  # bytes
 _FILES = frozenset((".json", ".jsonl", ".csv", ".parquet", ".gz", ".zst", ".arrow", ".txt", ".ndjson", ".tsv", ".zip"))

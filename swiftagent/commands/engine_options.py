@@ -6,6 +6,8 @@ import argparse
 
 from swiftagent.mix_workers import Workers, cores
 
+_LARGE = 4 << 20  # bytes of input that are worth the start of more processes
+
 
 def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
     add = parser.add_argument
@@ -14,13 +16,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as man
     add("--ray-address", metavar="ADDRESS", help="an existing cluster; default: one is started here")
 
 
-def open_workers(args: argparse.Namespace, default: int = 0) -> Workers:
-    """What the options name; `default` processes where they name no number, or all cores. Raises SetupError for want of Ray."""
+def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
+    """What the options name; where they name no number, one process for `size` bytes that are few. Raises SetupError."""
     if args.engine == "ray":
         from swiftagent.mix_ray import RayWorkers
 
         return RayWorkers(args.ray_address, args.processes)
-    return Workers(args.processes or default or cores())
+    return Workers(args.processes or (cores() if size >= _LARGE else 1))
 
 
 def _count(text: str) -> int:

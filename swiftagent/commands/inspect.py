@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import CheckError, ConfigError
 from swiftagent.mask import COUNTS, Totals
 from swiftagent.mask_check import check_record
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="check all rows; exit code 6 where anything is wrong")
     parser.add_argument("--sample", type=int, metavar="N", help="with --check: N rows drawn with a fixed seed rather than all")
     parser.add_argument("--no-parity", action="store_true", help="with --check: do not compare with what infer is fed")
-    parser.add_argument("--processes", type=int, metavar="N", help="default: all cores")
+    add_engine_arguments(parser, "with --check all cores, one for some megabytes without a model")
     parser.add_argument("--html", type=Path, metavar="OUT", help="one self-contained page to browse the rows in")
     parser.add_argument(
         "--row", type=int, action="append", default=[], metavar="LINE", help="this line of the file (may be repeated)"
@@ -66,29 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from swiftagent.console import progress
-
-    with progress("checking") as bar:
-        if args.model or args.config:
-            from swiftagent.backend.labels import check_labels
-
-            next(read_records(args.file))
-            model, template, settings, trusted = _run_settings(args)
-            totals = check_labels(
-                args.file,
-                model,
-                template,
-                settings,
-                sample=args.sample,
-                parity=not args.no_parity,
-                processes=args.processes,
-                progress=lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
-                trust_remote_code=trusted,
-            )
-        else:
-            totals = Totals(unit="character")
-            for line, record in read_records(args.file):
-                check_record(record, line, totals)
+    totals = _totals_with_model(args) if args.model or args.config else _totals(args)
     if args.json:
         print(json.dumps(totals.as_dict(), ensure_ascii=False))
     else:
@@ -98,6 +77,36 @@ def _check(args: argparse.Namespace) -> int:
         where = f"{args.file}:{first.row}: message {first.span}"
         raise CheckError(f"{where}: {first.text} [{first.code}] (faults in all: {totals.faults_total:,})")
     return 0
+
+
+def _totals(args: argparse.Namespace) -> Totals:
+    from swiftagent.mask_check_file import check_file
+
+    next(read_records(args.file))
+    with open_workers(args, args.file.stat().st_size) as workers:
+        return check_file(args.file, workers)
+
+
+def _totals_with_model(args: argparse.Namespace) -> Totals:
+    from swiftagent.backend.labels import check_labels
+    from swiftagent.console import progress
+
+    next(read_records(args.file))
+    model, template, settings, trusted = _run_settings(args)
+    cluster = open_workers(args) if args.engine == "ray" else contextlib.nullcontext()
+    with cluster as workers, progress("checking") as bar:
+        return check_labels(
+            args.file,
+            model,
+            template,
+            settings,
+            sample=args.sample,
+            parity=not args.no_parity,
+            processes=args.processes,
+            progress=lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
+            trust_remote_code=trusted,
+            workers=workers,
+        )
 
 
 def _print_totals(totals: Totals) -> None:
