@@ -12,6 +12,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from swiftagent.backend.engine import Loading
 from swiftagent.errors import ConfigError, LaunchError, SetupError
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
+_POLL = 0.1  # seconds between two looks at the server's log
 _AT = " at http://"  # in the line by which the server says that it listens
 
 
@@ -62,19 +64,25 @@ def run_sets(loading: Loading, name: str, sets: Sequence[str], limit: int | None
 
 @contextlib.contextmanager
 def _served(words: list[str], log: Path) -> Iterator[str]:
-    """The URL of a server that lives as long as the block."""
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
-        said = []
+    """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop it."""
+    with log.open("wb") as out, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=out) as server:
         try:
-            for line in server.stderr or ():
-                said.append(line)
-                if _AT in line:
-                    yield "http://" + line.partition(_AT)[2].split()[0]
-                    return
-            log.write_text("".join(said), encoding="utf-8")
-            raise LaunchError(f"the server for evalscope did not start: {_last(log)}")
+            yield _address(server, log)
         finally:
             server.terminate()
+
+
+def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the server listens, once it says so. Raises LaunchError where it ends before."""
+    while True:
+        ended = server.poll() is not None
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        for line in lines:
+            if _AT in line and line.endswith("\n"):
+                return "http://" + line.partition(_AT)[2].split()[0]
+        if ended:
+            raise LaunchError(f"the server for evalscope did not start: {_last(log)}")
+        time.sleep(_POLL)
 
 
 def _last(log: Path) -> str:

@@ -97,8 +97,7 @@ def run_batch(
         with lock:
             counts.failed += "error" in out
             counts.answered += "error" not in out
-            with target.open("ab") as lines:
-                lines.write(encode(out) + b"\n")
+            _append(target, out)
             done_row(asked, turns)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
@@ -142,24 +141,48 @@ def _lines(source: Path) -> Iterator[tuple[int, bytes]]:
         raise ConfigError(f"--input {source}: cannot be read: {error.strerror}") from None
 
 
+_BEGINS = b'{"row"'  # a line of ours
+
+
+def _append(target: Path, out: dict[str, Any]) -> None:
+    try:
+        with target.open("ab") as lines:
+            lines.write(encode(out) + b"\n")
+    except OSError as error:
+        raise _cannot_write(target, error) from None
+
+
+def _cannot_write(target: Path, error: OSError) -> SetupError:
+    return SetupError(f"--output {target}: cannot be written: {error.strerror}; choose another place")
+
+
 def _already_done(target: Path) -> set[int]:
-    """The rows that an earlier run wrote; a last line that it only began is cut away."""
+    """The rows that an earlier run wrote; a last line that it only began is cut away.
+
+    Raises SetupError where the file holds anything else, which is left as it is.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("a+b") as lines:
             lines.seek(0)
             done: set[int] = set()
             whole = 0
-            for line in lines:
-                try:
-                    value, _ = parse_json(line)
-                except RowError:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n") and line.startswith(_BEGINS[: len(line)]):
                     break
-                if not line.endswith(b"\n") or not isinstance(value, dict):
-                    break
+                done.add(_row_of(line, f"--output {target}:{number}"))
                 whole += len(line)
-                done.add(int(value.get("row", 0)))
             os.truncate(target, whole)
             return done
     except OSError as error:
-        raise SetupError(f"--output {target}: cannot be written: {error.strerror}; choose another place") from None
+        raise _cannot_write(target, error) from None
+
+
+def _row_of(line: bytes, place: str) -> int:
+    try:
+        value, _ = parse_json(line)
+    except RowError:
+        value = None
+    if not isinstance(value, dict) or not isinstance(value.get("row"), int):
+        raise SetupError(f"{place}: no trace of an earlier run, so nothing is written there; choose another place")
+    return int(value["row"])

@@ -17,6 +17,7 @@ import msgspec
 from swiftagent.errors import RowError
 from swiftagent.escape import show
 from swiftagent.formats.declared import read_tools
+from swiftagent.jsonl import without_surrogates
 from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 REMEMBERED_CALLS = 10_000
@@ -79,9 +80,8 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
     has_calls = any(isinstance(event, Call) for event in events)
     if forced == "none" and not has_calls:
         tools, forced = (), ""
-    stop = body.get("stop") or ()
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise Refusal("max_tokens must be a whole number above 0")
     temperature = body.get("temperature")
     if temperature is not None and (not isinstance(temperature, (int, float)) or not 0 <= temperature <= 2):
@@ -91,10 +91,23 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
         bool(body.get("stream")),
         limit,
         temperature,
-        (stop,) if isinstance(stop, str) else tuple(text for text in stop if isinstance(text, str)),
+        _stop(body.get("stop")),
         forced,
-        bool((body.get("stream_options") or {}).get("include_usage")),
+        _counts_usage(body.get("stream_options")),
     )
+
+
+def _stop(given: Any) -> tuple[str, ...]:
+    stop = [given] if isinstance(given, str) else given or []
+    if not isinstance(stop, list) or not all(isinstance(text, str) for text in stop):
+        raise Refusal("stop must be a text or a list of texts")
+    return tuple(text for text in stop if text)
+
+
+def _counts_usage(given: Any) -> bool:
+    if given is not None and not isinstance(given, dict):
+        raise Refusal("stream_options must be an object")
+    return bool(given and given.get("include_usage"))
 
 
 def _tools(given: Any) -> tuple[Tool, ...]:
@@ -161,8 +174,8 @@ def _arguments(given: Any, number: int) -> Any:
     if not isinstance(given, str):
         return given if given is not None else {}
     try:
-        return json.loads(given or "{}")
-    except ValueError:
+        return without_surrogates(json.loads(given or "{}"))
+    except (ValueError, RecursionError):
         raise Refusal(f"messages[{number}]: the arguments of a tool call must be JSON") from None
 
 

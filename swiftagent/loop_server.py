@@ -122,7 +122,7 @@ class _Server:
                 body += piece
                 if len(body) > self.settings.largest:
                     raise Refusal(f"the request is larger than {self.settings.largest:,} bytes", 413)
-            return json.loads(body)
+            return without_surrogates(json.loads(body))
         except ClientDisconnect:
             raise Refusal("the client went away") from None
         except (ValueError, RecursionError) as error:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from swiftagent.backend.engine import Loading
 from swiftagent.errors import ConfigError, LaunchError, SetupError
-from swiftagent.evaluate_evalscope import check_installed, evalscope_words, read_reports, run_sets, serve_words
+from swiftagent.evaluate_evalscope import _served, check_installed, evalscope_words, read_reports, run_sets, serve_words
 
 
 @pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")
@@ -31,6 +33,18 @@ def test_the_commands(tmp_path: Path):
 def test_a_server_that_does_not_start_is_told(tmp_path: Path):
     with pytest.raises(LaunchError, match="the server for evalscope did not start: error: --model .*: no such folder"):
         run_sets(Loading(str(tmp_path / "none")), "base", ["arc"], 1, None, tmp_path / "out")
+
+
+def test_a_server_that_says_much_is_not_stopped_by_it(tmp_path: Path):
+    done = tmp_path / "done"
+    says = "import sys, time; sys.stderr.write('m at http://127.0.0.1:1/v1 (Ctrl-C ends it)\\n' + 'x' * 1_000_000); "
+    says += f"sys.stderr.flush(); open({str(done)!r}, 'w').close(); time.sleep(60)"
+    with _served([sys.executable, "-c", says], tmp_path / "server.txt") as url:
+        assert url == "http://127.0.0.1:1/v1"
+        deadline = time.monotonic() + 30
+        while not done.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert done.exists()
 
 
 def test_reports_are_read_back(tmp_path: Path):

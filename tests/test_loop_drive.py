@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from scripted_engine import ScriptedEngine
 
-from swiftagent.loop import Limits, conversation_after, start
+from swiftagent.errors import SetupError
+from swiftagent.loop import REACT, Limits, conversation_after, start
 from swiftagent.loop_batch import run_batch
 from swiftagent.loop_drive import Listener, Runtime, Usage, answer
 from swiftagent.loop_native import Native
@@ -215,8 +216,6 @@ def test_a_batch_resumes_and_one_bad_row_harms_no_other(tmp_path: Path, box: Too
         )
         return counts.answered, counts.failed, counts.resumed
 
-    from swiftagent.loop import REACT
-
     assert go(2) == (3, 2, 0)
     written = {row["row"]: row for row in map(json.loads, target.read_text().splitlines())}
     assert (written[1]["id"], written[1]["answer"], written[1]["question"]) == ("a", "ok", "one")
@@ -225,6 +224,30 @@ def test_a_batch_resumes_and_one_bad_row_harms_no_other(tmp_path: Path, box: Too
     lines = target.read_text().splitlines(keepends=True)
     target.write_text("".join(line for line in lines if json.loads(line)["row"] != 4) + '{"row": 4, "ans')
     assert go(1) == (1, 0, 4)
+
+
+@pytest.mark.parametrize("text", ["notes\nof mine", "one line of mine", '{"id": 1}\n', '{"row": "1"}\n', "[1]\n", "\n"])
+def test_a_batch_leaves_a_file_alone_that_holds_something_else(tmp_path: Path, box: Toolbox, text: str):
+    (tmp_path / "in.jsonl").write_text('"one"\n')
+    target = tmp_path / "out.jsonl"
+    target.write_text(text)
+    runtime = Runtime(ScriptedEngine("Final Answer: ok"), box, lambda call, tool: "")
+    with pytest.raises(SetupError, match=r"out\.jsonl:1: no trace of an earlier run"):
+        run_batch(tmp_path / "in.jsonl", target, lambda: runtime, start(box.specs), Limits(), REACT)
+    assert target.read_text() == text
+
+
+def test_a_batch_whose_output_cannot_be_written_any_more_is_told_in_one_line(box: Toolbox, tmp_path: Path):
+    (tmp_path / "in.jsonl").write_text('"one"\n')
+    target = tmp_path / "out.jsonl"
+
+    def runtime() -> Runtime:
+        target.unlink()
+        target.mkdir()
+        return Runtime(ScriptedEngine("Final Answer: ok"), box, lambda call, tool: "")
+
+    with pytest.raises(SetupError, match=r"out\.jsonl: cannot be written: Is a directory"):
+        run_batch(tmp_path / "in.jsonl", target, runtime, start(box.specs), Limits(), REACT)
 
 
 def test_native_calls_are_read_and_written(box: Toolbox):

@@ -24,6 +24,8 @@ openai = pytest.importorskip("openai", reason="the openai client is not installe
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "of a city", "parameters": CITY}}]
 ASKED = [{"role": "user", "content": "?"}]
+DEEP_CALL = {"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "weather", "arguments": "[" * 100_000}}]}
+RESULT = {"role": "tool", "tool_call_id": "x", "content": "3C"}
 LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservation:'
 DONE = "Thought: I now know the final answer\nFinal Answer: It is 3C,\n <b> cold[1]."
 
@@ -169,11 +171,17 @@ def test_the_key_is_asked_for(serve: Callable[..., Served]):
         ),
         ({"messages": [{"role": "user", "content": "?"}], "tools": "x{"}, "tools must be a list"),
         ({"messages": [{"role": "user", "content": "?"}], "max_tokens": 0}, "max_tokens must be a whole number above 0"),
+        ({"messages": ASKED, "max_tokens": True}, "max_tokens must be a whole number above 0"),
+        ({"messages": ASKED, "stop": 5}, "stop must be a text or a list of texts"),
+        ({"messages": ASKED, "stream_options": "usage"}, "stream_options must be an object"),
+        ({"messages": [*ASKED, DEEP_CALL, RESULT]}, "messages[1]: the arguments of a tool call must be JSON"),
+        ({"messages": ASKED, "response_format": {"type": "\ud800"}}, "response_format \ufffd is not supported"),
         ([], "the request must be a JSON object"),
     ],
 )
 def test_bad_requests_are_told(serve: Callable[..., Served], body: Any, told: str):
-    reply = httpx.post(f"{serve().url}/v1/chat/completions", json=body)
+    as_json = {"Content-Type": "application/json"}
+    reply = httpx.post(f"{serve().url}/v1/chat/completions", content=json.dumps(body), headers=as_json)
     assert (reply.status_code, told in reply.json()["error"]["message"]) == (400, True)
 
 

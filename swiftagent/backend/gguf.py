@@ -68,7 +68,7 @@ def find_converter(llama_cpp: Path | None) -> Path:
                 f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
             )
         return llama_cpp
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "swiftagent", f"llama.cpp-{LLAMA_CPP}")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "swiftagent", f"llama.cpp-{LLAMA_CPP}")
     if not (cache / "convert_hf_to_gguf.py").exists():
         _fetch_converter(cache)
     return cache
@@ -87,7 +87,8 @@ def _fetch_converter(cache: Path) -> None:
             )
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            archive.extractall(scratch, members=_converter_files(archive), filter="data")
+            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.10.12, 3.11.4 and later have it
+            archive.extractall(scratch, members=_converter_files(archive), **safe)
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(part, cache)
@@ -95,7 +96,11 @@ def _fetch_converter(cache: Path) -> None:
 
 def _converter_files(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
     wanted = ("vendor/llama.cpp/convert_hf_to_gguf.py", "vendor/llama.cpp/conversion/", "vendor/llama.cpp/gguf-py/gguf/")
-    return [member for member in archive if member.isfile() and any(part in member.name for part in wanted)]
+    return [
+        member
+        for member in archive
+        if member.isfile() and any(part in member.name for part in wanted) and ".." not in member.name.split("/")
+    ]
 
 
 def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:

@@ -99,7 +99,7 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
 
     found = find_run(args.run) if args.run else newest_run()
     if args.prompt == "auto":
-        args.prompt = prompt_of_data(found.config.get("data"))
+        args.prompt = prompt_of_run(found)
     checkpoint = _checkpoint(found, args.checkpoint)
     print(f"model: {checkpoint}", file=sys.stderr)
     if (checkpoint / "adapter_config.json").is_file():
@@ -107,9 +107,10 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
     return str(checkpoint), None, args.template or found.template
 
 
-def prompt_of_data(data: Any, rows: int = 500) -> PromptStyle:
-    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained."""
-    path = Path(str(data[0] if isinstance(data, list) and data else data or ""))
+def prompt_of_run(run: Any, rows: int = 500) -> PromptStyle:
+    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained, from any folder."""
+    data = run.config.get("data") or [""]
+    path = Path(run.placed(str(data[0])))
     if path.suffix != ".jsonl" or not path.is_file():
         return "ms-agent"
     with path.open(encoding="utf-8", errors="replace") as lines:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from swiftagent.backend.runs import Run
 from swiftagent.cli import main
-from swiftagent.commands.agent_options import prompt_of_data
+from swiftagent.commands.agent_options import prompt_of_run
 from swiftagent.record import to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
 
@@ -48,12 +49,17 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_prompt_is_that_of_the_data(tmp_path: Path):
+def test_the_prompt_is_that_of_the_runs_data_from_any_folder(tmp_path: Path, in_empty_folder: None):
     tools = (Tool("weather", "", {"type": "object", "properties": {"city": {"type": "string"}}}),)
     row = Trajectory((Question("?"), Call("weather", {}), Observation("3C"), Answer("3C")), tools)
     for style in ("schema", "ms-agent"):
-        path = tmp_path / f"{style}.jsonl"
+        path = tmp_path / "made" / "data" / f"{style}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
         plain = to_record(Trajectory((Question("?"), Answer("x"))))
         path.write_text("".join(json.dumps(record) + "\n" for record in (plain, to_record(row, style))))
-        assert prompt_of_data([str(path)]) == style
-    assert prompt_of_data(None) == "ms-agent"
+        run = Run(tmp_path / "made" / "runs" / style)
+        run.folder.mkdir(parents=True)
+        run.update(config={"data": [f"data/{style}.jsonl"], "runs": "runs"}, folder=str(tmp_path / "made"))
+        assert prompt_of_run(run) == style
+    run.update(config={})
+    assert prompt_of_run(run) == "ms-agent"
