@@ -50,7 +50,7 @@ class OpenApi:
         url = self.base + _path(operation.path, placed["path"])
         body = placed["body"].get("", placed["body"] or None)
         try:
-            reply = self._client.request(
+            with self._client.stream(
                 operation.method.upper(),
                 url,
                 params={name: _query(value) for name, value in placed["query"].items()},
@@ -58,20 +58,30 @@ class OpenApi:
                 cookies={name: _plain(value) for name, value in placed["cookie"].items()} or None,
                 json=None if operation.form else body,
                 data={name: _plain(value) for name, value in body.items()} if operation.form and body else None,
-            )
+            ) as reply:
+                content = _content(reply)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise ToolError(f"{operation.method.upper()} {operation.path} failed: {error}") from None
-        if len(reply.content) > _LARGEST_RESULT:
-            raise ToolError(f"the answer is larger than {_LARGEST_RESULT >> 20} MB")
+        text = content.decode(reply.encoding or "utf-8", errors="replace")
         if not reply.is_success:
-            raise ToolError(f"HTTP {reply.status_code} {reply.reason_phrase}: {reply.text[:1000]}".rstrip(": "))
+            raise ToolError(f"HTTP {reply.status_code} {reply.reason_phrase}: {text[:1000]}".rstrip(": "))
         try:
-            return reply.json()
-        except ValueError:
-            return reply.text
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            return text
 
     def close(self) -> None:
         self._client.close()
+
+
+def _content(reply: Any) -> bytes:
+    """The body, read no further than it may be long. Raises ToolError."""
+    content = b""
+    for piece in reply.iter_bytes():
+        content += piece
+        if len(content) > _LARGEST_RESULT:
+            raise ToolError(f"the answer is larger than {_LARGEST_RESULT >> 20} MB")
+    return content
 
 
 def _placed(operation: Operation, arguments: dict[str, Json]) -> dict[str, dict[str, Json]]:
@@ -85,7 +95,8 @@ def _path(pattern: str, values: dict[str, Json]) -> str:
     """The path with its parameters filled in. Raises ToolError for one that would lead to another path."""
     if any(_plain(value) in ("", ".", "..") for value in values.values()):
         raise ToolError("a path parameter must not be empty, '.' or '..'")
-    return re.sub(r"\{([^}]*)\}", lambda found: quote(_plain(values.get(found.group(1), "")), safe=""), pattern)
+    path = re.sub(r"\{([^}]*)\}", lambda found: quote(_plain(values.get(found.group(1), "")), safe=""), pattern)
+    return path if path.startswith("/") else f"/{path}"  # else "@host/x" would go on from the host of the base address
 
 
 def _plain(value: Json) -> str:

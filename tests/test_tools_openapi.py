@@ -74,6 +74,7 @@ def service() -> Iterator[str]:
                 "body": json.loads(body or "null"),
             }
             text = json.dumps(SPEC if self.path == "/openapi.json" else told).encode()
+            text = {"/big": b"x" * (5 << 20), "/deep": b"[" * 100_000}.get(self.path, text)
             self.send_response(404 if "Atlantis" in self.path else 200)
             self.end_headers()
             self.wfile.write(text)
@@ -119,6 +120,15 @@ def test_a_spec_by_its_address_and_by_its_file(tmp_path: Path, service: str):
     (tmp_path / "spec.yaml").write_text(f"openapi: 3.1.0\nservers: [{{url: {service}}}]\npaths: {{/x: {{get: {{}}}}}}\n")
     with open_toolbox([str(tmp_path / "spec.yaml")]) as box:
         assert json.loads(box.call(Call("get_x", {})).text)["path"] == "/x"
+
+
+def test_what_a_service_answers_is_bounded(tmp_path: Path, service: str):
+    paths = dict.fromkeys(["/big", "/deep", "@127.0.0.1:9/x"], {"get": {}})
+    (tmp_path / "spec.json").write_text(json.dumps({"openapi": "3.1.0", "servers": [{"url": service}], "paths": paths}))
+    with open_toolbox([str(tmp_path / "spec.json")]) as box:
+        assert box.call(Call("get_big", {})).error == "the answer is larger than 4 MB"
+        assert box.call(Call("get_deep", {})).text.startswith("[[[")
+        assert json.loads(box.call(Call(box.specs[2].name, {})).text)["path"] == "/@127.0.0.1:9/x"
 
 
 def test_specs_that_cannot_be_used(tmp_path: Path):
