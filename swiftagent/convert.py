@@ -124,7 +124,10 @@ def _unknown(row: Any) -> RowError:
 
 # Keys of evaluation sets and of tool catalogues (BFCL, MCP servers): there is nothing to train in them.
 _NO_SPEECH = frozenset(
-    ("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema")
+    (
+        *("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema"),
+        *("ideal", "expected_tool_use"),
+    )
 )
 
 

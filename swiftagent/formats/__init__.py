@@ -30,6 +30,11 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "glaive": "swiftagent.formats.glaive",
     "moss": "swiftagent.formats.moss",
     "toolrl": "swiftagent.formats.toolrl",
+    "openhands": "swiftagent.formats.openhands",
+    "atif": "swiftagent.formats.atif",
+    "adk": "swiftagent.formats.adk",
+    "chat-export": "swiftagent.formats.chat_export",
+    "typed-parts": "swiftagent.formats.typed_parts",
     "gemini": "swiftagent.formats.gemini",
     "bedrock": "swiftagent.formats.bedrock",
     "responses": "swiftagent.formats.responses",
@@ -52,4 +57,5 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "steps": "swiftagent.formats.steps",
     "conversation-pair": "swiftagent.formats.conversation_pair",
     "alpaca": "swiftagent.formats.alpaca",
+    "wrapped": "swiftagent.formats.wrapped",
 }

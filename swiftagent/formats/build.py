@@ -16,6 +16,9 @@ from swiftagent.trajectory import Answer, Call, Event, Observation, Question, Sy
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 THOUGHT_ENDS = "<|end_of_thought|>"  # OpenThoughts
 _SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
+_NAME_AND_JSON = re.compile(r"\s*([A-Za-z_][\w.\-]*)\n\s*(\{.*\})\s*", re.S)
+_FINISHING = frozenset(("finish", "final_answer"))
+_FINAL = ("message", "answer", "final_answer", "final_thought", "result", "output", "text", "response", "summary")
 WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
@@ -90,6 +93,8 @@ class Builder:
 
     def result(self, text: str, id: Any = None, name: Any = None) -> None:
         """What a tool answered. One that finds no open call gets no call id; `wellformed` rejects it."""
+        if not self._open:
+            self._find_calls_in_last_answer()
         waiting = self._open
         text = _shown(text)
         if not waiting:
@@ -132,11 +137,39 @@ class Builder:
     def waits_for_result(self) -> bool:
         return bool(self._open)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the last word is an answer."""
+        return bool(self.events) and type(self.events[-1]) is Answer
+
     def build(self, id: Any = "") -> Trajectory:
         """The trajectory as read; `wellformed.check` settles its order. `id` becomes text."""
+        self._end_with_answer()
         self._end_step()
         name = id if isinstance(id, str) else "" if id is None else str(id)
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
+
+    def _end_with_answer(self) -> None:
+        """A run that ends on `finish(message=...)`, which no tool answers, ends on that message (OpenHands, smolagents)."""
+        last = self.events[-1] if self.events else None
+        if type(last) is not Call or not self._open or not any(type(event) is Observation for event in self.events):
+            return
+        if last.tool.lower() not in _FINISHING or (len(self.events) > 1 and type(self.events[-2]) is Call):
+            return
+        given: dict[str, Any] = last.arguments if isinstance(last.arguments, dict) else {}
+        texts = {key: value for key, value in given.items() if isinstance(value, str) and value.strip()}
+        said = self.events[-2]
+        answer = next((texts[key] for key in _FINAL if key in texts), "")
+        if not texts and type(said) is Thought and said.said:
+            answer = said.text
+            self.events.pop()
+        if not answer:
+            return
+        self.events[-1] = Answer(answer, last.trained)
+        if not any(type(event) is Call and event.tool == last.tool for event in self.events):
+            self.tools = tuple(tool for tool in self.tools if tool.name != last.tool)
+        self._open.pop()
+        self.repairs.append("finish-action")
 
     def _answer_is_calls(self, text: str, trained: bool) -> bool:
         """Where tools are declared, an answer that is nothing but calls of them is those calls."""
@@ -188,6 +221,9 @@ def _shown(text: str) -> str:
 
 def calls_in_text(text: str) -> list[RawCall]:
     """The calls of a text that is nothing else: JSON with name and arguments, fenced or not, or `[f(a=1)]`; [] for other text."""
+    named = _NAME_AND_JSON.fullmatch(text)
+    if named:  # GLM-4
+        return [(named[1], named[2], None)]
     bare = text.strip().strip("`").removeprefix("json").removeprefix("JSON").strip()
     try:
         if looks_like_calls(bare):
@@ -249,4 +285,6 @@ def _block_text(item: Any) -> str:
     if isinstance(item, str):
         return item
     text = item.get("text", item.get("value"))
+    if isinstance(text, dict):  # OpenAI's threads: {"type": "text", "text": {"value": "...", "annotations": []}}
+        text = text.get("value")
     return text if isinstance(text, str) else f"<{item.get('type', 'text').removesuffix('_url')}>"

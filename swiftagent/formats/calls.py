@@ -14,6 +14,7 @@ _NAMES = (
     "tool",
     "api",
     "tool_name",
+    "toolName",
     "api_name",
     "function_name",
     "recipient_name",
@@ -104,7 +105,7 @@ def json_sequence(text: str) -> list[Any] | None:
 
 
 def _id_of(item: dict[str, Any]) -> Any:
-    for key in ("id", "tool_call_id", "call_id", "tool_use_id"):
+    for key in ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId"):
         if item.get(key):
             return item[key]
     return None

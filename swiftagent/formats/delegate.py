@@ -26,6 +26,16 @@ def read_turns(turns: list[Any], row: dict[str, Any], repairs: tuple[str, ...] =
     return msgspec.structs.replace(found, repairs=(*found.repairs, *repairs)) if repairs else found
 
 
+def reader_of(row: Any, but: frozenset[str]) -> Any:
+    """The module that reads a row, of all formats but some; None where none does."""
+    for name, path in FORMATS.items():
+        if name not in but:
+            module = importlib.import_module(path)
+            if module.looks_like(row):
+                return module
+    return None
+
+
 def are_turns(value: Any) -> bool:
     """Whether a value is a list of turns with roles."""
     return (

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.formats import langchain
+from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.delegate import are_turns, read_turns
+from swiftagent.formats.view import tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "a request and its response: {request, response}, {input: {messages}, output}, {prompt: [turns], completion: [turns]}"
@@ -13,8 +16,8 @@ SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
 }
-_ASKED = ("request", "input", "prompt")
-_ANSWERED = ("response", "output", "completion", "choices")
+_ASKED = ("request", "input", "prompt", "query", "inputs")
+_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled")
 
 KEYS = frozenset(_ASKED)
 
@@ -26,31 +29,65 @@ def looks_like(row: Any) -> bool:
 def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
     """What was sent: an object with messages."""
     for key in _ASKED:
-        value = row.get(key)
-        if are_turns(value):
-            return {**row, "messages": value}
-        if isinstance(value, dict) and are_turns(value.get("messages")):
+        value = _inner(row.get(key))
+        turns = _turns(value)
+        if turns is not None:
+            return {**row, "messages": turns}
+        if isinstance(value, dict):
+            turns = _turns(value.get("messages"))
+            if turns is not None:
+                return {**value, "messages": turns}
+        if isinstance(value, str) and key == "query" and "tool_definitions" in row:  # Azure's evaluations
+            return {**row, "messages": [{"role": "user", "content": value}]}
+    return None
+
+
+def _inner(value: Any) -> Any:
+    """What stands as JSON text (Langfuse), or in the body of an HTTP request or response, as a value."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{") and '"role"' in value:
+        try:
+            value, _ = read_literal(value)
+        except RowError:
             return value
+    for key in ("body", "__data__"):
+        if isinstance(value, dict) and isinstance(value.get(key), dict):
+            value = value[key]
+    return value
+
+
+def _turns(value: Any) -> list[Any] | None:
+    """Turns with roles; those of LangChain are told so."""
+    if are_turns(value):
+        return list(value)
+    if isinstance(value, list) and langchain.looks_like(value):
+        inner = value[0] if isinstance(value[0], list) else value
+        return [langchain.turn_of(message) for message in inner]
     return None
 
 
 def _answered(row: dict[str, Any]) -> list[Any] | None:
     """The turns of the answer."""
-    value = next((row[key] for key in _ANSWERED if row.get(key)), None)
-    if isinstance(value, dict) and isinstance(value.get("choices"), list):
-        value = value["choices"]
+    value = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
+    for key in ("choices", "generations", "messages", "output"):
+        if isinstance(value, dict) and (isinstance(value.get(key), list) or (key == "output" and key in value)):
+            value = value[key]
+    while isinstance(value, list) and len(value) >= 1 and isinstance(value[0], (list, str)):  # of several answers the first
+        value = value[0]
     if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get("message"), dict):
-        value = value[0]["message"]  # of several choices the first
+        value = value[0]["message"]
     if isinstance(value, dict) and isinstance(value.get("message"), dict):
         value = value["message"]
     if isinstance(value, str):
         value = {"role": "assistant", "content": value}
-    turns = value if isinstance(value, list) else [value]
-    return turns if are_turns(turns) else None
+    return _turns(value if isinstance(value, list) else [value])
 
 
 def parse(row: Any) -> Trajectory:
     asked, answered = _asked(row), _answered(row)
     if asked is None or answered is None:
         raise RowError("not-a-conversation", "no request with messages and no response to it")
-    return read_turns([*asked["messages"], *answered], asked, id=row.get("id") or "")
+    turns = asked["messages"]
+    if answered[: len(turns)] == turns:  # an agent's output is often the whole conversation
+        turns = []
+    tools = tools_field(asked) or tools_field(row)
+    return read_turns([*turns, *answered], {**asked, **({"tools": tools} if tools else {})}, id=row.get("id") or "")

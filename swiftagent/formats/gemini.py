@@ -23,32 +23,35 @@ SAMPLE = {
 }
 _TURNS = ("contents", "history", "messages")
 
+
 KEYS = frozenset(_TURNS)
 
 
 def looks_like(row: Any) -> bool:
-    return type(row) is dict and _turns(row) is not None
+    return _turns(row) is not None
 
 
-def _turns(row: dict[str, Any]) -> list[Any] | None:
-    for key in _TURNS:
-        turns = row.get(key)
+def _turns(row: Any) -> list[Any] | None:
+    lists = [row] if isinstance(row, list) else [row.get(key) for key in _TURNS] if type(row) is dict else []
+    for turns in lists:
         if isinstance(turns, list) and turns and isinstance(turns[0], dict) and isinstance(turns[0].get("parts"), list):
             return turns
     return None
 
 
 def parse(row: Any) -> Trajectory:
-    builder = Builder(*read_tools(tools_field(row)))
-    system = row.get("systemInstruction") or row.get("system_instruction")
+    beside = row if type(row) is dict else {}
+    builder = Builder(*read_tools(tools_field(beside)))
+    system = beside.get("systemInstruction") or beside.get("system_instruction")
     if system:
         read_system(builder, as_text(system["parts"] if isinstance(system, dict) and "parts" in system else system))
     for turn in as_messages(_turns(row) or []):
-        _read_turn(builder, kind_of(turn.get("role") or "user"), as_messages(turn.get("parts") or []))
-    return builder.build(row.get("id"))
+        read_parts(builder, kind_of(turn.get("role") or "user"), as_messages(turn.get("parts") or []))
+    return builder.build(beside.get("id"))
 
 
-def _read_turn(builder: Builder, kind: str, parts: list[dict[str, Any]]) -> None:
+def read_parts(builder: Builder, kind: str, parts: list[dict[str, Any]]) -> None:
+    """Add the events of one turn."""
     said: list[str] = []
     calls = [_either(part, "functionCall", "function_call") for part in parts]
     for part, call in zip(parts, calls, strict=True):

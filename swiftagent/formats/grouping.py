@@ -10,11 +10,18 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from swiftagent.formats import api_bank, claude_code, codex
+from swiftagent.formats import api_bank, claude_code, codex, openhands, turn_lines
 from swiftagent.jsonl import BadRow, Row, decode, encode
 from swiftagent.ledger import Ledger
 
-_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (api_bank.line_key, claude_code.line_key, codex.line_key)
+_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
+    api_bank.line_key,
+    claude_code.line_key,
+    codex.line_key,
+    openhands.line_key,
+    turn_lines.line_key,
+)
+_MARKS = frozenset(("role", "type", "kind", "source"))  # one of which every such line has
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
 _TURN_KEYS = frozenset(_TURNS)
 _IDS = (
@@ -76,7 +83,7 @@ class Grouping:
 
 def line_key(value: Any) -> Hashable | None:
     """The key of a line that is a turn of a transcript; None for a row that stands for itself."""
-    if type(value) is not dict or ("role" not in value and "type" not in value):
+    if type(value) is not dict or _MARKS.isdisjoint(value) or turn_of(value) is not None:
         return None
     for function in _LINE_KEYS:
         key = function(value)

@@ -7,6 +7,7 @@ from typing import Any
 
 from swiftagent.formats import write_hermes
 from swiftagent.formats.build import Builder
+from swiftagent.formats.call_marks import result_in_user_turn
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.openai import starts_with_system
@@ -53,6 +54,8 @@ def parse(row: Any) -> Trajectory:
         elif kind in ("result", "user") and "<tool_response>" in text:
             for result in _RESPONSE.findall(text):
                 builder.result(result)
+        elif kind == "user" and builder.waits_for_result and (told := result_in_user_turn(text)) is not None:
+            builder.result(told)
         else:
             read_message(builder, message, read_tag_text)
     return builder.build(row.get("id") if isinstance(row, dict) else "")

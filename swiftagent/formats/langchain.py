@@ -28,6 +28,8 @@ def looks_like(row: Any) -> bool:
 def _turns(row: Any) -> list[Any] | None:
     lists = [row] if isinstance(row, list) else [row.get(key) for key in _LISTS] if type(row) is dict else []
     for turns in lists:
+        if isinstance(turns, list) and len(turns) == 1 and isinstance(turns[0], list):  # LangSmith keeps batches of one
+            turns = turns[0]
         if not isinstance(turns, list) or not turns:
             continue
         first = turns[0]
@@ -46,10 +48,11 @@ def _role(message: Any) -> str:
 
 
 def parse(row: Any) -> Trajectory:
-    return read_turns([_turn(message) for message in _turns(row) or []], row if type(row) is dict else {})
+    return read_turns([turn_of(message) for message in _turns(row) or []], row if type(row) is dict else {})
 
 
-def _turn(message: Any) -> Any:
+def turn_of(message: Any) -> Any:
+    """A message as OpenAI spells it."""
     if not isinstance(message, dict):
         return message
     inner: dict[str, Any] = next((message[key] for key in ("data", "kwargs") if isinstance(message.get(key), dict)), message)

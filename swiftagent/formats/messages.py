@@ -12,6 +12,8 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.build import THINK_CLOSE, Builder, as_text, json_like, split_thinking
 from swiftagent.formats.calls import call_of, calls_of
+from swiftagent.formats.declared import read_tools
+from swiftagent.formats.python_calls import python_calls
 from swiftagent.formats.tag_text import read_system
 from swiftagent.trajectory import Answer, Thought
 
@@ -30,11 +32,17 @@ ROLES = {
     "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
+_CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
 _REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think")
 _TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
-_CALL_BLOCKS = frozenset(("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall"))
-_RESULT_BLOCKS = frozenset(("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result"))
+_CALL_BLOCKS = frozenset(
+    ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")
+)
+_RESULT_BLOCKS = frozenset(
+    ("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result", "tool-result")
+)
+_RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
 _MARKS = ("loss", "weight", "loss_weight", "train", "trainable", "label", "loss_mask", "learn", "is_trained", "loss_scale")
 
 
@@ -98,13 +106,25 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     elif kind == "assistant":
         _read_assistant(builder, message, text, speak)
     elif kind == "system":
+        declare_in_system(builder, message)
         (read_system if "<tools>" in text or "tool_declare<" in text else Builder.system)(builder, text)
     else:
         _read_tool_turn(builder, message, kind, text)
 
 
+def declare_in_system(builder: Builder, message: dict[str, Any]) -> None:
+    """Tools that a system turn carries beside its text (GLM-4)."""
+    given = message.get("tools")
+    if isinstance(given, list) and given and not builder.tools:
+        builder.tools, repairs = read_tools(given)
+        builder.repairs += repairs
+
+
 def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
-    if kind == "result":
+    if kind == "result" and not text and "observation" in message and "parameters" in message:  # ChatGLM3: call and result
+        builder.call(message.get("name"), message["parameters"], trained=is_trained(message))
+        builder.result(as_text(message["observation"]))
+    elif kind == "result":
         builder.result(text, message.get("tool_call_id") or message.get("id"), message.get("name"))
     elif kind == "call" and not text and "name" in message:
         builder.call(*call_of(message), trained=is_trained(message))
@@ -156,6 +176,8 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
     elif message.get("function_call"):
         calls, repairs = calls_of(message["function_call"])
         builder.repairs += repairs
+    elif isinstance(message.get("metadata"), str) and (found := _CHATGLM_CALL.fullmatch(text)):
+        text, calls = "", [(message["metadata"], dict(python_calls(found[1])).get("tool_call", {}), None)]
     if message.get("channel") == "analysis":  # Harmony (gpt-oss): what is thought stands in a turn of its own
         builder.thought(text, trained=trained)
     elif text or not calls:
@@ -194,6 +216,8 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
     last_call = max((place for place, block in enumerate(blocks) if _type(block) in _CALL_BLOCKS), default=-1)
     said: list[str] = []
     for place, block in enumerate(blocks):
+        if "tool_call_id" in message and _type(block) in _RESULT_BLOCKS:  # the turn says what its block answers (Azure)
+            block = {"tool_call_id": message["tool_call_id"], **block}
         _read_block(builder, block, kind, said, speak, place < last_call or bool(message.get("tool_calls")), trained)
     say_pieces(builder, said, kind, speak, bool(message.get("tool_calls")), trained)
     for item in message.get("tool_calls") or ():
@@ -231,10 +255,11 @@ def _read_block(
             builder.call(*call_of(block.get("tool_call") or block), trained=trained)
     elif type_ in _RESULT_BLOCKS:
         say_pieces(builder, said, kind, speak, calls_follow, trained)
-        value = block["content"] if "content" in block else block.get("value", block.get("output"))
-        builder.result(
-            as_text(value), block.get("tool_use_id") or block.get("tool_call_id") or block.get("id"), block.get("name")
-        )
+        value = next((block[key] for key in _RESULT_KEYS if key in block), None)
+        if isinstance(value, dict) and value.keys() == {"type", "value"}:  # Vercel: {"type": "json", "value": ...}
+            value = value["value"]
+        id = next((block[key] for key in ("tool_use_id", "tool_call_id", "toolCallId", "id") if block.get(key)), None)
+        builder.result(as_text(value), id, block.get("name") or block.get("toolName"))
     else:
         said.append(as_text([_plain_block(block)]))
 

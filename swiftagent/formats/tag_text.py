@@ -10,6 +10,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.build import Builder
+from swiftagent.formats.call_marks import CALL_MARKS, in_common_tags
 from swiftagent.formats.calls import calls_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.trajectory import Tool
@@ -56,6 +57,8 @@ def holds_results(text: str) -> bool:
 def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
     """Add the events of one assistant text, tag by tag."""
     text = _END.sub("", text)
+    if any(mark in text for mark in CALL_MARKS):
+        text = in_common_tags(text)
     if "<｜tool▁calls▁" in text:
         text = _AROUND_CALLS.sub("", text)
     inside = holds_results(text)

@@ -7,6 +7,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.build import THOUGHT_ENDS
+from swiftagent.formats.call_marks import CALL_MARKS
 from swiftagent.formats.messages import ROLES
 from swiftagent.formats.python_calls import looks_like_calls
 from swiftagent.formats.react_text import is_react, may_be_prompt, read_prompt
@@ -36,6 +37,7 @@ TOOL_KEYS = (
     "api_list",
     "tool_schemas",
     "available_functions",
+    "tool_definitions",
 )
 _ANTHROPIC = frozenset(("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result"))
 _TAGS = (
@@ -50,6 +52,7 @@ _TAGS = (
     "<|tool_call|>",
     "<TOOLCALL>",
     "<｜tool▁call",
+    *CALL_MARKS,
 )
 
 
@@ -150,6 +153,8 @@ class View:
             self.style = "from"
         else:
             return
+        if "created_at" in first and _newest_first(messages):
+            messages = messages[::-1]
         self.messages = messages
         self.plain = self._look_plainly(messages)
         if self.plain is None:
@@ -206,7 +211,7 @@ class View:
             self.react = True
         if text[:1] == "[" and not self.brackets:
             self.brackets = looks_like_calls(text)
-        if not self.tag and ("<" in text or "[T" in text):
+        if not self.tag and ("<" in text or "[T" in text or "```tool_code" in text or ":```json" in text or ": ```json" in text):
             self.tag = tag_in(text)
         elif not self.tag and holds_results(text):
             self.tag = "result"
@@ -228,8 +233,15 @@ def _may_call(text: str) -> bool:
         or holds_results(text)
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
         or ("[" in text and "[TOOL_CALLS]" in text)
+        or ("`" in text and ("```tool_code" in text or "Action: ```json" in text or "Action:```json" in text))
         or text.startswith(("Think:", "THOUGHT:"))
     )
+
+
+def _newest_first(messages: list[Any]) -> bool:
+    """Whether turns with a time stand in the order in which OpenAI's threads are listed."""
+    times = [message["created_at"] for message in messages if type(message) is dict and type(message.get("created_at")) is int]
+    return len(times) == len(messages) > 1 and times[0] > times[-1] and times == sorted(times, reverse=True)
 
 
 _TEXT_KEYS = frozenset(("content", "value", "tool_calls", "function_call"))
