@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from swiftagent.react import language_of
 from swiftagent.score import CALL_METRICS, Metrics, StepScore
@@ -25,25 +25,25 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     }
     if seen_tools is not None:
         keys["tool in training"] = lambda score: _seen(score, seen_tools)
-    return {name: _by(scores, key, largest) for name, key in keys.items()}
-
-
-def _by(scores: Iterable[StepScore], key: Callable[[StepScore], str | None], largest: int) -> dict[str, Metrics]:
-    groups: dict[str, list[StepScore]] = {}
-    for score in scores:
-        name = key(score)
-        if name is not None:
-            groups.setdefault(name, []).append(score)
-    by_size = sorted(groups, key=lambda name: (-len(groups[name]), name))
-    found = {name: _metrics(groups[name]) for name in sorted(by_size[:largest])}
-    others = [score for name in by_size[largest:] for score in groups[name]]
-    return {**found, "(others)": _metrics(others)} if others else found
-
-
-def _metrics(scores: list[StepScore]) -> Metrics:
     ratios = Ratios(CALL_METRICS)
     for score in scores:
-        ratios.add(score.step.row, {name: part for name, part in score.parts.items() if name in CALL_METRICS})
+        ratios.add(score.step.row, {name: score.parts[name] for name in CALL_METRICS if name in score.parts})
+    return {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
+
+
+def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:
+    """The metrics of each group; `names` says which group each score belongs to."""
+    groups: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        if name is not None:
+            groups.setdefault(name, []).append(number)
+    by_size = sorted(groups, key=lambda name: (-len(groups[name]), name))
+    found = {name: _metrics(ratios.part(groups[name])) for name in sorted(by_size[:largest])}
+    others = [number for name in by_size[largest:] for number in groups[name]]
+    return {**found, "(others)": _metrics(ratios.part(others))} if others else found
+
+
+def _metrics(ratios: Ratios) -> Metrics:
     return {name: found for name, found in ratios.estimates(resamples=RESAMPLES).items() if found.n}
 
 

@@ -57,25 +57,48 @@ class Ratios:
         self.names = tuple(names)
         self._column = {name: index for index, name in enumerate(self.names)}
         self._cluster: dict[str, int] = {}
+        self._row_of: list[int] = []  # the cluster of each addition
         self._entries: list[tuple[int, int, float, float]] = []
+        self._filled: tuple[Array, Array] | None = None
 
     def add(self, cluster: str, parts: Mapping[str, tuple[float, float]]) -> None:
-        row = self._cluster.setdefault(cluster, len(self._cluster))
+        number = len(self._row_of)
+        self._row_of.append(self._cluster.setdefault(cluster, len(self._cluster)))
         for name, (reached, out_of) in parts.items():
-            self._entries.append((row, self._column[name], reached, out_of))
+            self._entries.append((number, self._column[name], reached, out_of))
+        self._filled = None
+
+    def part(self, additions: Sequence[int]) -> Ratios:
+        """The same metrics of some additions only, named by their number in the order in which they were added."""
+        chosen = np.array(additions, dtype=np.intp)
+        rows, row_of = np.unique(np.array(self._row_of, dtype=np.intp)[chosen], return_inverse=True)
+        names = self.clusters
+        found = Ratios(self.names)
+        found._cluster = {names[row]: index for index, row in enumerate(rows)}
+        found._row_of = row_of.ravel().tolist()
+        found._filled = (self._parts()[0][chosen], self._parts()[1][chosen])
+        return found
+
+    def _parts(self) -> tuple[Array, Array]:
+        """reached and out-of, each additions x metrics."""
+        if self._filled is None:
+            shape = (len(self._row_of), len(self.names))
+            self._filled = np.zeros(shape), np.zeros(shape)
+            if self._entries:
+                entries = np.array(self._entries)
+                places = entries[:, 0].astype(np.intp), entries[:, 1].astype(np.intp)
+                for values, column in zip(self._filled, (2, 3), strict=True):
+                    values[places] = entries[:, column]
+        return self._filled
 
     def sums(self, clusters: Mapping[str, int] | None = None) -> tuple[Array, Array]:
         """reached and out-of, each clusters x metrics; `clusters` gives other row numbers (for pairing)."""
-        order = self._cluster if clusters is None else clusters
-        reached = np.zeros((len(order), len(self.names)))
-        out_of = np.zeros_like(reached)
-        if self._entries:
-            rows, columns, up, down = (np.array(part) for part in zip(*self._entries, strict=True))
-            if clusters is not None:
-                rows = np.array([clusters[name] for name in self._cluster])[rows.astype(int)]
-            np.add.at(reached, (rows.astype(int), columns.astype(int)), up)
-            np.add.at(out_of, (rows.astype(int), columns.astype(int)), down)
-        return reached, out_of
+        row_of = np.array(self._row_of, dtype=np.intp)
+        if clusters is not None:
+            row_of = np.array([clusters[name] for name in self._cluster], dtype=np.intp)[row_of]
+        size = len(self._cluster if clusters is None else clusters)
+        reached, out_of = self._parts()
+        return _summed(reached, row_of, size), _summed(out_of, row_of, size)
 
     @property
     def clusters(self) -> tuple[str, ...]:
@@ -93,6 +116,12 @@ class Ratios:
             name: Estimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
             for i, name in enumerate(self.names)
         }
+
+
+def _summed(values: Array, row_of: NDArray[np.intp], size: int) -> Array:
+    """Rows added up into `size` rows."""
+    columns = [np.bincount(row_of, column, size) for column in values.T]
+    return np.stack(columns, axis=1).astype(float)
 
 
 def paired_differences(
@@ -171,7 +200,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     n = len(sums)
     if n == 0:
         return np.full((resamples, sums.shape[1]), np.nan)
-    kinds, counts = np.unique(sums, axis=0, return_counts=True)
+    kinds, counts = _kinds(sums)
     generator = np.random.default_rng(seed)
     drawn = np.empty((resamples, sums.shape[1]))
     step = max(1, CHUNK // len(kinds))
@@ -179,6 +208,16 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
         rows = slice(start, min(start + step, resamples))
         drawn[rows] = generator.multinomial(n, counts / n, size=rows.stop - start).astype(float) @ kinds
     return drawn
+
+
+def _kinds(sums: Array) -> tuple[Array, NDArray[np.int64]]:
+    """The different rows and how often each comes. Sorting rows is slow, so they are first told apart by one number each."""
+    marks = sums @ np.random.default_rng(0).random(sums.shape[1])
+    _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
+    if not np.array_equal(sums[first][mark_of.ravel()], sums):  # two kinds that have one number
+        first, counts = np.arange(len(sums)), np.ones(len(sums), dtype=np.int64)
+    kinds, kind_of = np.unique(sums[first], axis=0, return_inverse=True)
+    return kinds, np.bincount(kind_of.ravel(), counts).astype(np.int64)
 
 
 def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -> tuple[Array, Array, Array]:

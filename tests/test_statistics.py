@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from swiftagent.statistics import Ratios, mcnemar, mean_estimate, paired_differences
+from swiftagent.statistics import Ratios, _kinds, mcnemar, mean_estimate, paired_differences
 
 
 def filled(values: list[float]) -> Ratios:
@@ -32,6 +32,29 @@ def test_rows_are_resampled_not_steps():
     found = ratios.estimates()["right"]
     assert found.n == 100
     assert found.high - found.low > 0.5
+
+
+def test_a_part_is_what_its_additions_alone_would_be():
+    generator = np.random.default_rng(1)
+    additions = [(f"row{number % 7}", {"a": (float(generator.integers(4)), 4.0)}) for number in range(60)]
+    additions += [("row3", {"b": (0.1 * number, 1.0), "a": (1.0, 1.0)}) for number in range(20)]
+    whole, alone = Ratios(("a", "b")), Ratios(("a", "b"))
+    for addition in additions:
+        whole.add(*addition)
+    chosen = [71, *range(0, 60, 3), 70]
+    for number in chosen:
+        alone.add(*additions[number])
+    assert whole.part(chosen).estimates() == alone.estimates()
+    assert set(whole.part(chosen).clusters) == set(alone.clusters)
+    assert whole.part([]).estimates()["a"].value is None
+
+
+def test_rows_are_counted_by_kind_as_numpy_does():
+    generator = np.random.default_rng(2)
+    sums = generator.integers(3, size=(5000, 6)).astype(float)
+    kinds, counts = _kinds(sums)
+    expected, expected_counts = np.unique(sums, axis=0, return_counts=True)
+    assert np.array_equal(kinds, expected) and np.array_equal(counts, expected_counts)
 
 
 def test_twenty_of_twenty_is_not_certainty():
