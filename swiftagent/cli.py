@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,7 +44,13 @@ exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _answer(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        _flush()
+
+
+def _answer(words: list[str]) -> int:
     name = next((word for word in words if not word.startswith("-")), "")
     if name not in COMMANDS:
         return _answer_without_command(words, name)
@@ -57,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `swiftagent ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
         return 0
 
 
@@ -98,6 +106,21 @@ def _run(name: str, words: list[str]) -> int:
     args = parser.parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
     command = importlib.import_module(f"swiftagent.commands.{name}")
     return int(command.run(args) or 0)
+
+
+def _flush() -> None:
+    """Hand on what is held back; else the interpreter finds out at its very end that nobody reads it, and exits with 120."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads stdout any more, as after `swiftagent ... | head`; any other broken pipe is a failure."""
+    watched = select.poll()
+    watched.register(1, 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
 def _answer_without_command(words: list[str], name: str) -> int:

@@ -13,8 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that went away is the command line's to answer, with the same exit code whoever printed."""
+        raise BrokenPipeError
+
+
+err = _Console(stderr=True, highlight=False)
+out = _Console(highlight=False)
 
 
 def say(text: str) -> None:

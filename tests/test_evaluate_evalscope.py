@@ -30,6 +30,7 @@ def test_the_commands(tmp_path: Path):
     assert told[-5:] == ["--datasets", "gsm8k", "arc", "--limit", "20"]
 
 
+@pytest.mark.needs_swift
 def test_a_server_that_does_not_start_is_told(tmp_path: Path):
     with pytest.raises(LaunchError, match="the server for evalscope did not start: error: --model .*: no such folder"):
         run_sets(Loading(str(tmp_path / "none")), "base", ["arc"], 1, None, tmp_path / "out")

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from swiftagent.export_native import go_hermes
 from swiftagent.export_templates import Turns, go_template, jinja_template, modelfile
 from swiftagent.record import to_record
 from swiftagent.trajectory import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
+
+sandbox = pytest.importorskip("jinja2.sandbox", reason="the jinja2 package comes with torch")
 
 TURNS = Turns(default_system="You are Qwen.")
 WEATHER = Tool(
@@ -85,7 +86,7 @@ def openai(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def render_jinja(template: str, trajectory: Trajectory, **more: Any) -> str:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment = sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     data = openai(trajectory)
     return environment.from_string(template).render(messages=data["messages"], tools=data["tools"] or None, **more)
