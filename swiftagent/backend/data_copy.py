@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from swiftagent.backend.launch import copy_of, local_files, validation_files
+from swiftagent.backend.launch import copies, local_files, validation_files
 from swiftagent.config import Config
 from swiftagent.errors import ConfigError, RowError, at
 from swiftagent.jsonl import read_lines, write_lines
 from swiftagent.mask_weights import Weights, normalised, train_only, weigh
 from swiftagent.record import is_record
+from swiftagent.shipped import find
 
 
 def write_copies(config: Config, folder: Path) -> None:
@@ -26,8 +27,8 @@ def write_copies(config: Config, folder: Path) -> None:
     weights = Weights(**config.weights)
     if config.weights:
         weights = normalised(weights, (row for path in local_files(config.data) for row in _records(path, config, key)))
-    for path in files:
-        write_lines(copy_of(str(path), folder), (weigh(row, weights) for row in _records(path, config, key)))
+    for file, copy in copies(config, folder).items():
+        write_lines(copy, (weigh(row, weights) for row in _records(find(file), config, key)))
 
 
 def _records(path: Path, config: Config, key: str) -> Iterator[dict[str, Any]]:

@@ -100,8 +100,13 @@ def plan(
 
 def local_files(entries: tuple[str, ...]) -> list[Path]:
     """The files among `data` entries; hub ids are left out. `FILE#100` (ms-swift's sampling) names FILE."""
-    paths = [find(entry if Path(entry).exists() else entry.rpartition("#")[0] or entry) for entry in entries]
+    paths = [find(_file_of(entry)) for entry in entries]
     return [path for entry, path in zip(entries, paths, strict=True) if not is_hub_id(entry)]
+
+
+def _file_of(entry: str) -> str:
+    """The file that an entry names: `FILE` or `FILE#100`."""
+    return entry if Path(entry).exists() else entry.rpartition("#")[0] or entry
 
 
 def is_hub_id(entry: str) -> bool:
@@ -172,7 +177,11 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
     """What ms-swift is told besides the config's own `train:`, which wins wherever both speak."""
     data, val = _datasets(config.data), _datasets(validation_files(config))
     if needs_copy(config):
-        data, val = ([str(copy_of(entry, folder)) for entry in entries] for entries in (data, val))
+        made = copies(config, folder)
+        data, val = (
+            [f"{made[_file_of(entry)]}{entry.removeprefix(_file_of(entry))}" for entry in entries]
+            for entries in (config.data, validation_files(config))
+        )
     files = [path for path in local_files(config.data) if path.is_file()]
     first = first_row(files[0]) if files else {"channel": ""}  # not made yet: `swiftagent mix` writes channels
     options: dict[str, Any] = {"model": config.model}
@@ -213,9 +222,16 @@ def needs_copy(config: Config) -> bool:
     return config.train_on != "all" or bool(config.weights)
 
 
-def copy_of(entry: str, folder: Path) -> Path:
-    """Where the run keeps its changed copy of a data file."""
-    return folder / "data" / Path(entry).name
+def copies(config: Config, folder: Path) -> dict[str, Path]:
+    """Where the run keeps its changed copy of each data and validation file; those of one name are told apart."""
+    made: dict[str, Path] = {}
+    for file in map(_file_of, (*config.data, *validation_files(config))):
+        copy, number = folder / "data" / Path(file).name, 1
+        while file not in made and copy in made.values():
+            number += 1
+            copy = copy.with_name(f"{Path(file).stem}-{number}{Path(file).suffix}")
+        made.setdefault(file, copy)
+    return made
 
 
 def _choose_precision(config: Config, draft: _Draft, *, on_gpu: bool) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from swiftagent.backend.data_copy import write_copies
 from swiftagent.backend.launch import plan, recognise
 from swiftagent.backend.machine import GIB, Gpu, Machine, trainer_entry
 from swiftagent.backend.preflight import recognition_problems
 from swiftagent.config import Config, from_text, load
+from swiftagent.record import to_record
+from swiftagent.trajectory import Answer, Question, Trajectory
 
 CPU = Machine(cpus=2)
 A100 = tuple(Gpu(index, "A100", 80 * GIB, 79 * GIB, (8, 0)) for index in range(8))
@@ -166,3 +170,21 @@ def test_a_model_folder_is_recognised_by_its_own_files(tmp_path: Path):
     assert (option(argv, "model_type"), option(argv, "template")) == (["qwen2"], ["chatml"])
     (folder / "args.json").write_text('{"model_type": "qwen3", "template": "qwen3"}')
     assert option(plan(plain, CPU, Path("r")).argv, "template") == ["qwen3"]
+
+
+def test_changed_copies_of_files_of_one_name_are_files_of_their_own(tmp_path: Path):
+    entries = []
+    for name in ("a/x.jsonl", "b/x.jsonl", "val/x.jsonl"):
+        record = to_record(Trajectory((Question("?"), Answer(name))))
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(json.dumps(record) + "\n")
+        entries.append(str(tmp_path / name))
+    one, other, val = entries
+    asked = from_text(f"model: m\ndata: [{one}, '{other}#1']\nval: {val}\nweights: {{answer: 2}}\n")
+    folder = tmp_path / "run"
+    write_copies(asked, folder)
+    argv = plan(asked, CPU, folder).argv
+    named = [*option(argv, "dataset"), *option(argv, "val_dataset")]
+    assert named == [f"{folder}/data/x.jsonl", f"{folder}/data/x-2.jsonl#1", f"{folder}/data/x-3.jsonl"]
+    answers = [json.loads(Path(path.partition("#")[0]).read_text())["messages"][-1]["content"] for path in named]
+    assert answers == ["a/x.jsonl", "b/x.jsonl", "val/x.jsonl"]
