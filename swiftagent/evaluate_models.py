@@ -6,6 +6,7 @@ Everything that it writes goes to a log, line by line, so that an evaluation tha
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -49,16 +50,23 @@ class Entry(msgspec.Struct):
 
 
 class Log:
-    """predictions.jsonl: its first line says what was evaluated; lines of another evaluation are not mixed in."""
+    """predictions.jsonl: its first line says what was evaluated; lines of another evaluation are not mixed in.
+
+    A file of another evaluation, hours of work perhaps, is put aside; `aside` says where. fresh: what is there goes.
+    """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, fresh: bool = False) -> None:
         self.path = path
         self.entries: dict[tuple[str, str, str], Entry] = {}
         head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
         self._held = _hold(path.parent)
-        kept = [] if fresh else self._read(head)
+        found = [] if fresh else self._read(head)
+        kept = found or []
         self.resumed = len(kept)
+        self.aside: Path | None = None
         try:
+            if found is None:
+                self.aside = path.rename(_free_name(path))
             with jsonl.whole_file(path) as out:  # without the half line that an interruption leaves
                 out.write(head.encode() + b"\n")
                 for entry in kept:
@@ -69,13 +77,12 @@ class Log:
         for entry in kept:
             self.entries[entry.model, entry.kind, entry.id] = entry
 
-    def _read(self, head: str) -> list[Entry]:
+    def _read(self, head: str) -> list[Entry] | None:
+        """What was written under the same settings; None where the file is of another evaluation."""
         if not self.path.is_file():
             return []
         first, *rest = self.path.read_bytes().split(b"\n")
-        if first.decode(errors="replace") != head:
-            return []
-        return list(read_entries(rest))
+        return list(read_entries(rest)) if first.decode(errors="replace") == head else None
 
     def add(self, entry: Entry) -> None:
         self.entries[entry.model, entry.kind, entry.id] = entry
@@ -88,6 +95,11 @@ class Log:
 
     def of(self, model: str, kind: str) -> dict[str, Entry]:
         return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _hold(folder: Path) -> int:

@@ -175,6 +175,8 @@ def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: Pro
     log = Log(folder / "predictions.jsonl", settings, fresh=ask.fresh)
     if log.resumed and not ask.quiet:
         say(f"{log.path}: going on after {log.resumed:,} predictions (--fresh starts anew)")
+    if log.aside and not ask.quiet:
+        say(f"{log.aside}: what another evaluation wrote here before")
     return log
 
 
