@@ -59,7 +59,7 @@ _TAGS = (
 class View:
     """What a row of turns looks like: `style` is the key of the role (role or from), `key` where the turns stand.
 
-    `format` is the name of the message format, "" where the row holds no turns. `plain` are the turns as (kind, text) where
+    `format` is the name in the formats table, "" where the row holds no turns. `plain` are the turns as (kind, text) where
     they are nothing but text with a known role and no sign of calls or reasoning; else None.
     """
 
@@ -68,6 +68,7 @@ class View:
         "blocks",
         "brackets",
         "calls",
+        "format",
         "key",
         "messages",
         "plain",
@@ -93,10 +94,9 @@ class View:
             self._find(row)
         elif isinstance(row, list):
             self._look(row)
+        self.format = self._name_of_format()  # once: every reader asks for it
 
-    @property
-    def format(self) -> str:
-        """The name in the formats table."""
+    def _name_of_format(self) -> str:
         if not self.style:
             return ""
         if self.plain is not None:
