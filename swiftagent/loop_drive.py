@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Engine(Protocol):
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
         usage: Usage | None = None,
-    ) -> Iterator[str]: ...
+    ) -> Generator[str, None, None]: ...
 
     def close(self) -> None: ...
 
@@ -70,7 +70,7 @@ class Runtime(msgspec.Struct):
     """What a run needs from outside. ask: a person gives the result of a tool that has no code. confirm: whether a call
     may run; the refusal is told to the model."""
 
-    engine: Any
+    engine: Engine
     toolbox: Toolbox
     ask: Ask
     confirm: Callable[[Call], bool] = lambda call: True

@@ -117,11 +117,6 @@ def is_hub_id(text: str) -> bool:
     return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", text)) and not _DATA_END.search(text) and not find(text).exists()
 
 
-def hub_ids(recipe: Recipe) -> dict[str, str]:
-    """Hub id -> revision wanted, of every hub source."""
-    return {text: source.revision for source in recipe.sources for text in source.source if is_hub_id(text)}
-
-
 def plan_of(recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers: Workers, tell: Tell) -> list[Plan]:
     """Find, scan and hash the files of every source. Raises ConfigError with every source that is not there."""
     plans, problems = [], []

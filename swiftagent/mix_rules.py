@@ -55,10 +55,6 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
-def has_placeholder(trajectory: Trajectory) -> bool:
-    return any(_PLACEHOLDER.search(text) for text in _said(trajectory.events))
-
-
 def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, Trajectory]:
     """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
     if "other-assistant" in source.leave_out:

@@ -66,7 +66,7 @@ def render_step(events: Iterable[Event]) -> Iterator[Span]:
                 yield _thought(thought)
             thought = cast(Thought, event)
         elif kind is Observation:
-            yield Span("assistant", f" {hide_control_tokens(event.text)}\n", 0.0, "observation")  # type: ignore[union-attr]
+            yield Span("assistant", observation_text(event.text), 0.0, "observation")  # type: ignore[union-attr]
         elif kind is Call:
             if thought is not None:
                 yield _thought(thought)

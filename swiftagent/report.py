@@ -13,7 +13,6 @@ from swiftagent.score import Attempt, Step, StepScore
 from swiftagent.trajectory import Observation, Question
 
 Summary = Mapping[str, Any]
-FEW_ROWS = 30  # below which an interval is wide enough to say so
 
 
 class HeadlineRow(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
@@ -79,8 +79,3 @@ def run_parts(task: Task, run: FreeRun) -> dict[str, tuple[float, float]]:
         if finished and made == len(task.calls):  # who answers at once without a call was not quick
             parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
     return parts
-
-
-def gold_steps(tasks: Sequence[Task]) -> float | None:
-    """How many calls gold itself needs, on average."""
-    return sum(len(task.calls) for task in tasks) / len(tasks) if tasks else None

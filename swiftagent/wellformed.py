@@ -17,8 +17,6 @@ from swiftagent.record import trim_untrained_tail
 from swiftagent.schema_check import faults_of
 from swiftagent.trajectory import Answer, Call, Event, Observation, Thought, Tool, Trajectory, last_trained_step
 
-ACTIONS = ("reject", "repair", "mask", "keep")
-
 
 class Code(NamedTuple):
     """What a code says, what is done by default, and what may be asked for instead."""

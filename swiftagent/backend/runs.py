@@ -21,8 +21,6 @@ from swiftagent.errors import SetupError
 from swiftagent.jsonl import write_json
 from swiftagent.shipped import find
 
-STATES = ("running", "done", "failed", "interrupted")
-
 
 class Run:
     """One run folder. `state` is what is true now: a run whose launcher is gone is interrupted, whatever its file says."""

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 return _batch(args, engine, before)
             runtime = _runtime(args, engine, toolbox)
             if args.compare:
-                return _compare(args, runtime, before)
+                return _compare(args, engine, runtime, before)
             return _one_question(args, runtime, before) if args.question is not None else _chat(args, runtime, before)
         finally:
             engine.close()
@@ -87,6 +87,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--input takes no further question and no --compare")
     if args.compare and args.question is None:
         problems.append("--compare needs a question")
+    if args.compare and (args.base_url or args.engine in ("vllm", "openai")):
+        problems.append("--compare needs the engine transformers, which holds the model with its adapter and without")
     if problems:
         raise ConfigError(problems)
 
@@ -125,11 +127,11 @@ def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory
     return 130 if turn.stopped_by == "interrupt" else 0
 
 
-def _compare(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
+def _compare(args: argparse.Namespace, tuned: Any, runtime: Runtime, before: Trajectory) -> int:
     from swiftagent.console_chat import show_side_by_side
 
     turns: dict[str, Turn] = {}
-    for name, engine in (("base", runtime.engine.without_adapter()), ("tuned", runtime.engine)):
+    for name, engine in (("base", tuned.without_adapter()), ("tuned", tuned)):
         quiet = Runtime(engine, runtime.toolbox, runtime.ask, runtime.confirm, Listener(), args.temperature)
         turns[name] = answer(quiet, before, args.question, limits_of(args), grammar_of(args, engine))
     if args.json:
