@@ -15,6 +15,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.escape import JOINER, has_control_token, indent_keywords, json_text, may_hold_control_token
 from swiftagent.formats.arguments import read_arguments
+from swiftagent.formats.call_marks import QUIET_MARKS
 from swiftagent.formats.messages import ROLES
 from swiftagent.formats.react_canonical import Step, canonical_steps
 from swiftagent.formats.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
@@ -86,7 +87,7 @@ def _pair(row: dict[str, Any]) -> Quick | None:
     """Alpaca without calls or steps, read as the turns that it stands for. Raises KeyError, TypeError, AttributeError."""
     question, more, answer, system = row["instruction"], row.get("input"), row["output"], row.get("system")
     history = row.get("history") or []
-    if not question or type(question) is not str or type(more or "") is not str or (system and may_be_prompt(system)):
+    if not question or type(question) is not str or type(more or "") is not str or (system and _names_tools(system)):
         return None
     if type(history) is not list or any(type(pair) is not list or len(pair) != 2 for pair in history):
         return None
@@ -98,11 +99,17 @@ def _pair(row: dict[str, Any]) -> Quick | None:
     return _turns(turns, "from", "value", "alpaca")
 
 
+def _names_tools(system: str) -> bool:
+    return may_be_prompt(system) or '"parameters"' in system or '"arguments"' in system
+
+
 def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     """Whether turns may be more than plain chat: calls, reasoning, tools or control tokens in some spelling."""
     read = "\n".join(given)  # all texts of a side at once: looking is quick, calling is not
     whole = f"\n{read}\n" + "\n".join(said)
     if "<" in whole and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
+        return True
+    if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
         return True
     if _KEYWORD.search(whole) or _is_loud(whole) or holds_results(whole):
         return True

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.declared import read_tools
-from swiftagent.formats.tag_text import read_tag_text
+from swiftagent.formats.tag_text import read_system, read_tag_text
 from swiftagent.formats.view import tag_in, tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
 SAMPLE = {"instruction": "Say hello", "input": "to Ann", "output": "Hello, Ann!"}
 
-_QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "human", "problem")
-_ANSWERS = ("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "solution", "text_output")
+_QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "human", "problem", "userprompt", "user_prompt")
+_ANSWERS = (
+    *("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "solution", "text_output"),
+    "assistantresponse",  # Trelis
+)
 _REASONING = ("reasoning", "reasoning_content", "thinking", "complex_cot", "cot", "thought", "chain_of_thought")
 # s1K: what was thought and then said, beside the gold solution.
 _ATTEMPTS = (
@@ -24,7 +28,9 @@ _ATTEMPTS = (
     ("gemini_attempt", "gemini_thinking_trajectory"),
 )
 
-KEYS = frozenset(spelling for key in _QUESTIONS for spelling in (key, key.capitalize(), key.upper()))
+_LISTS_TOOLS = re.compile(r'"(?:parameters|arguments)"\s*:')
+
+KEYS = frozenset(spelling for key in _QUESTIONS for spelling in (key, key.capitalize(), key.upper())) | {"userPrompt"}
 
 
 def looks_like(row: Any) -> bool:
@@ -89,7 +95,7 @@ def _history(history: Any) -> list[tuple[str, str]]:
 
 def system_of(row: dict[str, Any]) -> str:
     row = _in_small_letters(row)
-    system = row.get("system") or row.get("system_prompt")
+    system = row.get("system") or row.get("system_prompt") or row.get("systemprompt")
     return system if isinstance(system, str) else ""
 
 
@@ -98,7 +104,8 @@ def parse(row: Any) -> Trajectory:
     if pairs is None:
         raise RowError("not-a-conversation", "no question and answer")
     builder = Builder(*read_tools(tools_field(row)))
-    builder.system(system_of(row))
+    system = system_of(row)
+    (read_system if _LISTS_TOOLS.search(system) else Builder.system)(builder, system)
     reasoning = _reasoning_of(row)
     for place, (question, answer) in enumerate(pairs):
         builder.question(question)

@@ -17,6 +17,7 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 THOUGHT_ENDS = "<|end_of_thought|>"  # OpenThoughts
 _SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 _NAME_AND_JSON = re.compile(r"\s*([A-Za-z_][\w.\-]*)\n\s*(\{.*\})\s*", re.S)
+_NAMED, _GIVEN = re.compile('"(?:name|function)"'), re.compile('"(?:arguments|parameters)"')
 _FINISHING = frozenset(("finish", "final_answer"))
 _FINAL = ("message", "answer", "final_answer", "final_thought", "result", "output", "text", "response", "summary")
 WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
@@ -228,7 +229,7 @@ def calls_in_text(text: str) -> list[RawCall]:
     try:
         if looks_like_calls(bare):
             return [(name, arguments, None) for name, arguments in python_calls(bare)]
-        if bare[:1] in ("{", "[") and '"name"' in bare and ('"arguments"' in bare or '"parameters"' in bare):
+        if bare[:1] in ("{", "[") and _NAMED.search(bare) and _GIVEN.search(bare):
             return calls_of(bare)[0]
     except RowError:
         pass

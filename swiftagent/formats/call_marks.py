@@ -154,6 +154,8 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
     )
 )  # fmt: skip
 CALL_MARKS = tuple(mark for mark, _ in _MARKS)
+# Those that hold no control token and begin no line with a keyword.
+QUIET_MARKS = ("invoke name=", "</execute", "```tool_code")
 
 
 def in_common_tags(text: str) -> str:
@@ -165,10 +167,14 @@ def in_common_tags(text: str) -> str:
     return text
 
 
-def result_in_user_turn(text: str) -> str | None:
-    """What a tool gave, where a user turn tells it in one of the known ways; else None."""
+def result_in_user_turn(text: str, marked: bool) -> str | None:
+    """What a tool gave, where a user turn tells it in one of the known ways; else None.
+
+    `marked` says that it did so before in this conversation: then the environment speaks there, and what has no mark is its
+    word too ("Your command ran successfully and did not produce any output." of SWE-agent).
+    """
     found = _RESULT.match(text)
     if found is None:
-        return None
+        return text if marked else None
     parts = _RESULT_PARTS.findall(found[1]) if "<function_results>" in text else []
     return "\n".join(parts) if parts else found[1]

@@ -41,6 +41,7 @@ def parse(row: Any) -> Trajectory:
     system = system_field(row)
     if isinstance(system, str) and not starts_with_system(view.messages, system):
         read_system(builder, system)
+    marked = False  # whether the user's turns were results so far
     for message in as_messages(view.messages):
         role = message.get(view.style)
         text = message.get("content") if "content" in message else message.get("value")
@@ -54,7 +55,8 @@ def parse(row: Any) -> Trajectory:
         elif kind in ("result", "user") and "<tool_response>" in text:
             for result in _RESPONSE.findall(text):
                 builder.result(result)
-        elif kind == "user" and builder.waits_for_result and (told := result_in_user_turn(text)) is not None:
+        elif kind == "user" and builder.waits_for_result and (told := result_in_user_turn(text, marked)) is not None:
+            marked = True
             builder.result(told)
         else:
             read_message(builder, message, read_tag_text)

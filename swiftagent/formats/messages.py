@@ -28,7 +28,7 @@ ROLES = {
     "assistant_toolcall": "call", "toolcall": "call", "toolresult": "result",
     "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
     "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
-    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "api": "result", "obs": "result",
+    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "function-response": "result", "api": "result", "obs": "result",
     "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)

@@ -221,7 +221,9 @@ _NEXT_ITEM = re.compile(r"[\s,]+(?:\d{1,3}[.、)]\s*(?=\{))?")
 def _is_tool(item: Any) -> bool:
     if not isinstance(item, dict):
         return False
-    inner = item.get("function", item)
+    inner = item["function"] if isinstance(item.get("function"), dict) else item
+    if isinstance(inner.get("function"), str):  # Trelis: {"function": name, "description", "arguments"}
+        inner = {"name": inner["function"], **inner}
     named = isinstance(inner, dict) and (isinstance(inner.get("name"), str) or isinstance(inner.get("api_name"), str))
     return named and any(key in inner for key in ("description", "parameters", "input_schema", "arguments", "required"))
 

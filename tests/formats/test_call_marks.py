@@ -72,6 +72,22 @@ def test_a_result_in_a_user_turn_is_a_result(said: str, result: str) -> None:
     assert events(said, user(result)) == (CALL, *END)
 
 
+def test_where_the_environment_speaks_in_user_turns_all_of_them_are_results() -> None:
+    def bash(command: str) -> dict[str, str]:
+        said = f"<function=bash>\n<parameter=command>{command}</parameter>\n</function>"
+        return {"role": "assistant", "content": said}
+
+    silent = "Your command ran successfully and did not produce any output."
+    turns = [user("Clean"), bash("ls"), user("OBSERVATION:\na.py"), bash("rm a.py"), user(silent), END_OF_RUN]
+    (found,) = read_trajectories([Row({"messages": turns}, "x:1")], Policy())
+    assert [event for event in found.events if isinstance(event, (Observation, Question))] == [
+        *(Question("Clean"), Observation("a.py", "c0"), Observation(silent, "c1"))
+    ]
+
+
+END_OF_RUN = {"role": "assistant", "content": "Done."}
+
+
 def test_code_of_codeact_is_a_call_and_what_it_printed_its_result() -> None:
     code = "print(weather('Oslo'))"
     call = Call("python", {"code": code}, "c0")
@@ -136,3 +152,15 @@ def test_a_run_ends_on_what_its_last_call_finishes_with(given: dict[str, str]) -
     ]
     (found,) = read_trajectories([Row({"messages": turns}, "x:1")], Policy())
     assert found.events == (Question("List"), Call("ls", {}, "c0"), Observation("a.py", "c0"), Answer("Done."))
+
+
+def test_tools_in_the_system_text_of_a_question_and_its_answer() -> None:
+    tool = '{"function": "weather", "description": "d", "arguments": [{"name": "city", "type": "string", "description": "c"}]}'
+    row = {
+        "systemPrompt": f"You are kind. The following functions are available:\n\n{tool}",
+        "userPrompt": "Oslo?",
+        "assistantResponse": '{"function": "weather", "arguments": {"city": "Oslo"}}',
+    }
+    (found,) = read_trajectories([Row(row, "x:1")], Policy())
+    assert [tool.name for tool in found.tools] == ["weather"] and list(found.tools[0].parameters["properties"]) == ["city"]
+    assert found.events[-1] == Call("weather", {"city": "Oslo"}, "c0")
