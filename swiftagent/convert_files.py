@@ -13,6 +13,7 @@ from swiftagent import mix_output
 from swiftagent.convert import Ledger
 from swiftagent.convert_parts import RowsBelongTogether, convert_parts, split
 from swiftagent.convert_rows import Job, Output, Outputs, convert_rows
+from swiftagent.convert_shards import places_of, problems_of, write_shards
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.formats.file_parts import Part
 from swiftagent.formats.sources import files_of, read_rows
@@ -74,9 +75,10 @@ def _write(
 ) -> tuple[Ledger, dict[str, int]]:
     """All files, whole or not at all."""
     with ExitStack() as stack:
-        folder = stack.enter_context(_work_folder(job)) if len(parts) > 1 else job.output.parent
+        folder = stack.enter_context(_work_folder(job)) if len(parts) > 1 or job.shards else job.output.parent
+        rows = folder / "rows.jsonl" if job.shards else job.output
         rejects = Output(stack.enter_context(whole_file(job.rejects_path)))
-        out = Output(stack.enter_context(whole_file(job.output)), job.is_array)
+        out = Output(stack.enter_context(whole_file(rows)), job.is_array)
         test = Output(stack.enter_context(whole_file(job.test_path)), job.is_array) if job.test_share else out
         files = Outputs(out, test, rejects)
         if workers is not None and len(parts) > 1:
@@ -85,13 +87,16 @@ def _write(
             found = convert_rows(job, _counted(job, seen), files)
         for output in {id(output): output for output in files}.values():
             output.end()
+        if job.shards:
+            out.file.flush()
+            write_shards(job, Path(out.file.name), out.count, workers)
     return found
 
 
 @contextmanager
 def _work_folder(job: Job) -> Iterator[Path]:
-    """A folder beside the output for what tasks write. Raises SetupError where another run has it."""
-    places = mix_output.Outputs(job.output, job.report_path, job.rejects_path)
+    """A folder beside the output for what is not finished. Raises SetupError where another run has it."""
+    places = places_of(job)
     with mix_output.claimed(places):
         mix_output.clear(places.work)
         try:
@@ -121,6 +126,7 @@ def _check_places(job: Job) -> None:
         problems.append(f"-o {job.output} is a folder; name a file in it")
     if job.dataset_name and job.to not in ("sharegpt", "alpaca", "openai"):
         problems.append(f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}")
+    problems += problems_of(job)
     if problems:
         raise ConfigError(problems)
 

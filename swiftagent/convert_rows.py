@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,8 @@ class Job(msgspec.Struct, frozen=True):
     dataset_name: str = ""
     report: Path | None = None
     rejects: Path | None = None
+    shards: int = 0  # files that the rows become, in a folder; 0: one file
+    shard_format: Literal["jsonl", "parquet"] = "jsonl"
 
     @property
     def report_path(self) -> Path:

@@ -6,7 +6,9 @@ worker dies is run again elsewhere; what the dead one left is never read.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +19,7 @@ from swiftagent.mix_workers import Workers
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 _RETRIES = 8  # of one task whose worker was lost
+_LAST_TASKS = 60  # seconds that tasks may still take when one has failed
 _WAITING = 4  # tasks a core that are handed out before the first results are back
 
 
@@ -28,6 +31,7 @@ class RayWorkers(Workers):
         ray = _ray()
         self._ray = ray
         self._ours = not ray.is_initialized()
+        self._stdout = contextlib.redirect_stdout(sys.stderr)  # where Ray prints that it lost a worker
         if self._ours:
             path = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
@@ -46,9 +50,14 @@ class RayWorkers(Workers):
     def alone(self) -> bool:
         return False
 
+    def __enter__(self) -> RayWorkers:
+        self._stdout.__enter__()
+        return self
+
     def __exit__(self, *_: object) -> None:
         if self._ours:
             self._ray.shutdown()
+        self._stdout.__exit__(None, None, None)
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """Yield (index of the task, result) as results arrive. Raises what a task raises, or SetupError where nodes are lost."""
@@ -56,15 +65,21 @@ class RayWorkers(Workers):
         window = max(8, _WAITING * int(ray.cluster_resources().get("CPU", 1)))
         waiting = iter(enumerate(tasks))
         running: dict[Any, int] = {}
-        while True:
-            while len(running) < window and (following := next(waiting, None)) is not None:
-                running[self._run.remote(function, following[1], os.getcwd())] = following[0]
-            if not running:
-                return
-            ready, _ = ray.wait(list(running), num_returns=1)
-            for reference in ready:
-                index = running.pop(reference)
-                yield index, self._result(reference)
+        try:
+            while True:
+                while len(running) < window and (following := next(waiting, None)) is not None:
+                    running[self._run.remote(function, following[1], os.getcwd())] = following[0]
+                if not running:
+                    return
+                ready, _ = ray.wait(list(running), num_returns=1)
+                for reference in ready:
+                    index = running.pop(reference)
+                    yield index, self._result(reference)
+        except (SwiftAgentError, OSError):  # a task's: the others end before anybody clears up behind them
+            for reference in running:
+                ray.cancel(reference)
+            ray.wait(list(running), num_returns=len(running), timeout=_LAST_TASKS) if running else None
+            raise
 
     def _result(self, reference: Any) -> Any:
         try:

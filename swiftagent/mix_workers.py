@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -65,15 +66,22 @@ class Workers:
         for first, (index, task) in zip(self._pipes, waiting, strict=False):
             first.send((function, task))
             busy[first] = index
-        while busy:
-            for ready in wait(list(busy)):
-                pipe: Any = ready
-                index, result = busy.pop(pipe), _receive(pipe)
-                following = next(waiting, None)
-                if following is not None:
-                    pipe.send((function, following[1]))
-                    busy[pipe] = following[0]
-                yield index, result
+        try:
+            while busy:
+                for ready in wait(list(busy)):
+                    pipe: Any = ready
+                    index = busy.pop(pipe)
+                    result = _receive(pipe)
+                    following = next(waiting, None)
+                    if following is not None:
+                        pipe.send((function, following[1]))
+                        busy[pipe] = following[0]
+                    yield index, result
+        except (SwiftAgentError, OSError):  # a task's: the other processes end theirs before anybody clears up behind them
+            for pipe in busy:
+                with contextlib.suppress(EOFError, OSError):
+                    pipe.recv()
+            raise
 
     def in_order(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Yield the results in the order of their tasks; what comes before its turn waits."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from swiftagent.errors import ConfigError
+from swiftagent.errors import ConfigError, SetupError
 
 
 def is_url(path: str) -> bool:
@@ -49,12 +51,16 @@ def matching(pattern: str) -> list[str]:
     return [f"{scheme}://{str(path).removeprefix('/') if scheme != 'file' else path}" for path in sorted(found)]
 
 
-def upload(local: str, url: str) -> None:
-    """Put a file where a URL says, whole or not at all as object stores do it. Raises OSError."""
+def upload(files: Sequence[Path], url: str) -> None:
+    """Put files under a URL in this order, each whole or not at all as object stores do it. Raises SetupError."""
     filesystem, name = _filesystem(url)
-    parent = name.rsplit("/", 1)[0]
-    filesystem.makedirs(parent, exist_ok=True)
-    filesystem.put_file(local, name)
+    try:
+        filesystem.makedirs(name, exist_ok=True)
+        for file in files:
+            filesystem.put_file(str(file), f"{name.rstrip('/')}/{file.name}")
+    except OSError as error:
+        where = files[-1].parent
+        raise SetupError(f"{url}: cannot be written ({error}); all is whole in {where}, run again with --upload") from error
 
 
 def _filesystem(path: str) -> tuple[Any, str]:

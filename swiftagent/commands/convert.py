@@ -3,7 +3,7 @@
 swiftagent convert rows.jsonl more.json -o train.jsonl
 swiftagent convert rows.parquet -o out.jsonl --to openai --on wrong-type=reject --max-rejects 2%
 swiftagent convert rows.jsonl -o out.jsonl --from mypackage.reader:parse
-swiftagent convert s3://bucket/rows -o /shared/out.jsonl --engine ray --ray-address auto
+swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --shard-format parquet --engine ray --ray-address auto
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.storage import is_url
+
+if TYPE_CHECKING:
+    from swiftagent.convert_rows import Job
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset-name", default="", help="write the entry of LLaMA-Factory's dataset_info.json beside OUT")
     parser.add_argument("--report", type=Path, help="default: OUT.report.json")
     parser.add_argument("--rejects", type=Path, help="default: OUT.rejects.jsonl")
+    parser.add_argument("--shards", type=int, default=0, metavar="N", help="write N files into the folder x for -o x.jsonl")
+    parser.add_argument("--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)")
+    parser.add_argument("--upload", metavar="URL", help="put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
     add_engine_arguments(parser, "all cores, one for some megabytes")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("-q", "--quiet", action="store_true", help="no table")
@@ -73,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         dataset_name=args.dataset_name,
         report=args.report,
         rejects=args.rejects,
+        shards=args.shards,
+        shard_format=args.shard_format,
     )
     code = 0
     try:
@@ -81,12 +90,24 @@ def run(args: argparse.Namespace) -> int:
     except RejectsError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
+    if args.upload and not code:
+        _upload(job, args.upload)
     report = json.loads(job.report_path.read_text(encoding="utf-8"))
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif not args.quiet:
         show(report)
     return code
+
+
+def _upload(job: Job, url: str) -> None:
+    """Put all files under a URL, the report last: where it stands, all of them stand."""
+    from swiftagent.convert_shards import places_of
+    from swiftagent.storage import upload
+
+    places = places_of(job)
+    rows = [places.folder / places.shard(number) for number in range(job.shards)] or [job.output]
+    upload([*rows, *([job.test_path] if job.test_share else []), job.rejects_path, job.report_path], url)
 
 
 def show(report: dict[str, object]) -> None:

@@ -121,14 +121,7 @@ def _upload(out: Any, url: str) -> None:
     from swiftagent.storage import upload
 
     rows = [out.folder / out.shard(number) for number in range(out.shards)] if out.shards else [out.mix]
-    files = [*rows, out.val, out.report, out.rejects, out.manifest]
-    try:
-        for file in files:
-            upload(str(file), f"{url.rstrip('/')}/{file.name}")
-    except OSError as error:
-        raise SetupError(
-            f"{url}: cannot be written ({error}); the mix is whole in {out.mix.parent}, run again with --upload"
-        ) from error
+    upload([*rows, out.val, out.report, out.rejects, out.manifest], url)
 
 
 def _counter(model: str) -> Any:
