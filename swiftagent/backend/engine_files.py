@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 
 from swiftagent.backend.engine import Loading
-from swiftagent.backend.trainer_template import refuse_remote_code, template_of_chat_template, template_of_config
+from swiftagent.backend.trainer_template import from_hub, refuse_remote_code, template_of_chat_template, template_of_config
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.shipped import find
 
 
 def checked_folder(loading: Loading) -> tuple[str, str | None]:
     """(folder, ms-swift template). Raises ConfigError for a name that is neither folder nor hub id, SetupError for the rest."""
-    folder = Path(loading.model)
+    folder = find(loading.model)
     if not folder.is_dir():
-        folder = _from_hub(loading.model)
+        folder = from_hub(loading.model, weights=True, option="--model ")
     if not (folder / "config.json").is_file():
         raise ConfigError(f"--model {loading.model}: no config.json in this folder; it is no model")
     if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")):
@@ -37,15 +38,3 @@ def model_type_of(folder: str) -> str | None:
     except (KeyError, OSError):
         return None
     return None
-
-
-def _from_hub(model: str) -> Path:
-    if Path(model).is_absolute() or model.startswith(".") or model.count("/") != 1:
-        raise ConfigError(f"--model {model}: no such folder, and no hub id (owner/name)")
-    from swift.utils import safe_snapshot_download
-
-    try:
-        return Path(safe_snapshot_download(model))
-    except Exception as error:  # noqa: BLE001 (the hub's client raises requests', urllib3's and its own errors)
-        line = str(error).strip().splitlines()
-        raise SetupError(f"{model}: cannot be fetched from the hub: {line[0] if line else type(error).__name__}") from error

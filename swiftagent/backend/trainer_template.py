@@ -17,6 +17,7 @@ from typing import Any
 
 from swiftagent.backend.engine_prompt import PromptEncoder
 from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.shipped import find
 
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a tokenizer.
 STUB_CONFIG = {
@@ -134,11 +135,12 @@ def open_trainer(
 
 def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_code: bool) -> str:
     """A place that ms-swift can load a tokenizer from; fills in the template where settings name none."""
-    folder = Path(model)
+    folder = find(model)
     if not folder.is_dir():
-        if folder.is_absolute() or model.startswith(".") or model.count("/") != 1:
-            raise ConfigError(f"{model}: no such folder, and no hub id (owner/name)")
-        return model
+        fetched = from_hub(model, weights=False)
+        if not trust_remote_code:
+            refuse_remote_code(fetched)
+        return model  # by whose name ms-swift knows it
     if not trust_remote_code:
         refuse_remote_code(folder)
     names = {path.name for path in folder.iterdir()}
@@ -154,6 +156,22 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
     (scratch / "config.json").write_text(json.dumps({**STUB_CONFIG, "model_type": kind[0], "architectures": [kind[1]]}))
     settings["model_type"] = kind[0]
     return str(scratch)
+
+
+def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
+    """The folder of a hub's model on this machine, fetched where it must be. option: what gave the name, for the message.
+
+    Raises ConfigError for a name that is neither folder nor hub id, SetupError where the hub does not give it.
+    """
+    if Path(model).is_absolute() or model.startswith(".") or model.count("/") != 1:
+        raise ConfigError(f"{option}{model}: no such folder, and no hub id (owner/name)")
+    with quiet():
+        from swift.utils import safe_snapshot_download
+
+        try:
+            return Path(safe_snapshot_download(model, download_model=weights))
+        except Exception as error:  # the hubs' clients raise requests', urllib3's and their own errors
+            raise SetupError(f"{model}: cannot be fetched from the hub: {_first_line(error)}") from error
 
 
 def refuse_remote_code(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -131,3 +132,29 @@ def test_wrong_options_are_exit_code_2(swiftagent: Run, file: Path, shared: Path
     assert (done.returncode, "unknown template 'qwen2_6', did you mean qwen2" in done.stderr) == (2, True)
     done = swiftagent("inspect", file, "--model", model, "--option", "max_lenght=3")
     assert (done.returncode, "max_lenght: unknown key, did you mean max_length?" in done.stderr) == (2, True)
+
+
+@pytest.mark.needs_swift
+def test_code_of_a_hubs_model_is_not_run(swiftagent: Run, tmp_path: Path, root: Path):
+    ran = tmp_path / "ran"
+    repository = tmp_path / "hf" / "hub" / "models--some--model"
+    folder = repository / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(root / "datasets" / "tiny-base", folder)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(folder.name)
+    (folder / "tokenization_own.py").write_text(
+        f"open({str(ran)!r}, 'w').close()\nfrom transformers import Qwen2Tokenizer as Own\n"
+    )
+    about = json.loads((folder / "tokenizer_config.json").read_text())
+    about |= {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["tokenization_own.Own", "tokenization_own.Own"]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    rows = tmp_path / "rows.jsonl"
+    write_lines(rows, [ROW])
+    offline = {"USE_HF": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    done = swiftagent("inspect", rows, "--model", "some/model", "--template", "qwen2_5", env=offline)
+    assert (done.returncode, ran.exists()) == (4, False), done.stderr
+    assert "brings its own code (tokenization_own.py)" in done.stderr
+    done = swiftagent("inspect", rows, "--model", "some/other", env=offline)
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: some/other: cannot be fetched from the hub: ")
+    assert len(done.stderr.splitlines()) == 1
