@@ -201,22 +201,17 @@ def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config
     plugins = "train.external_plugins" in entries
     for key, entry in entries.items():
         name = key.removeprefix("train.")
-        if entry.value is None or entry.value == "" or entry.value == [] or entry.value == {}:
+        unknown = _unknown(key)
+        if unknown:
+            problems.append(f"{entry.place}: {unknown}")
+        elif entry.value is None or entry.value == "" or entry.value == [] or entry.value == {}:
             problems.append(f"{entry.place}: {name}: empty; give a value or remove the line")
         elif key.startswith("train."):
-            problem = _take_trainer_option(name, entry.value, plugins, train)
+            train[name], problem = check_value(name, entry.value, plugins)
             if problem:
                 problems.append(f"{entry.place}: {problem}")
         elif key == "train":
             problems.append(f"{entry.place}: train: a mapping of ms-swift's options is wanted, not {entry.value!r}")
-        elif key not in TOP_KEYS:
-            in_train = key in options() and key not in OURS
-            said = (
-                f"{key}: an option of ms-swift; it stands under `train:`"
-                if in_train
-                else unknown_key(key, (*TOP_KEYS, *options()))
-            )
-            problems.append(f"{entry.place}: {said}")
         else:
             try:
                 values[key] = READERS[key](entry.value)
@@ -231,16 +226,25 @@ def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config
     return _with_one_batch_size(Config(**values, train=train, path=path, places=places), problems)
 
 
-def _take_trainer_option(name: str, value: Any, plugins: bool, train: dict[str, Any]) -> str:
-    """Put one checked option into `train`; returns what is wrong with it."""
+def _unknown(key: str) -> str:
+    """What is wrong with the name of a key at its place; "" where nothing is."""
+    name = key.removeprefix("train.")
+    if not key.startswith("train."):
+        if key in TOP_KEYS:
+            return ""
+        misplaced = key in options() and key not in OURS
+        return (
+            f"{key}: an option of ms-swift; it stands under `train:`" if misplaced else unknown_key(key, (*TOP_KEYS, *options()))
+        )
     if name in OURS:
         return f"{name}: set by {OURS[name]}, not under train:"
-    if name not in options():
-        if name in TOP_KEYS:
-            return f"{name}: a key of ours; it stands at the top level, not under train:"
-        return unknown_key(name, options())
-    train[name], problem = check_value(name, value, plugins)
-    return problem
+    if name in options():
+        return ""
+    return (
+        f"{name}: a key of ours; it stands at the top level, not under train:"
+        if name in TOP_KEYS
+        else unknown_key(name, options())
+    )
 
 
 def _with_one_batch_size(config: Config, problems: list[str]) -> Config | None:

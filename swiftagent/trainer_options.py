@@ -42,6 +42,16 @@ RANGES = {
     "save_total_limit": (1, math.inf, False),
     "sequence_parallel_size": (1, math.inf, False),
 }
+# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would be told late or never.
+WORDS = {
+    "deepspeed": ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"),
+    "fsdp": ("fsdp2",),
+    "report_to": ("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon", "comet_ml",
+                  "dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
+    "loss_scale": ("default", "last_round", "all", "base", "hermes", "qwen", "agentflan", "alpha_umi", "ignore_empty_think",
+                   "ignore_think_prefix"),
+}  # fmt: skip
+OR_A_FILE = ("deepspeed", "fsdp")
 REACT_REFUSED = (
     "loss_scale: react finds results by keyword, so it trains every tool result that holds 'Thought:' or 'Action:'; "
     "the `loss` marks of the rows are exact: leave it out"
@@ -59,22 +69,27 @@ class Option(msgspec.Struct, frozen=True):
 def options() -> dict[str, Option]:
     """Every option of the class: from the shipped table, or read live (10 s, once) where another ms-swift is installed."""
     table = _shipped()
-    installed = _installed_version()
-    if installed and installed != table["ms_swift"]:
-        table = _read_live(installed) or table
+    if _another_version():
+        table = _read_live(_installed_version()) or table
     return {name: Option(tuple(o["kinds"]), tuple(o.get("choices", ()))) for name, o in table["options"].items()}
 
 
+@lru_cache
 def _shipped() -> dict[str, Any]:
     table: dict[str, Any] = json.loads((HERE / "trainer_options.json").read_text(encoding="utf-8"))
     return table
 
 
+@lru_cache
 def _installed_version() -> str:
     try:
         return version("ms-swift")
     except PackageNotFoundError:
         return ""
+
+
+def _another_version() -> bool:
+    return _installed_version() not in ("", _shipped()["ms_swift"])
 
 
 def _read_live(installed: str) -> dict[str, Any] | None:
@@ -124,7 +139,21 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
         if not (low < converted if above else low <= converted) or converted > high:
             limit = f"above {low}" if above else f"at least {low}"
             return value, f"{name}: {_shown(value)} is out of range: {limit}" + ("" if high == math.inf else f", at most {high}")
-    return converted, ""
+    return converted, _unknown_word(name, converted, plugins)
+
+
+def _unknown_word(name: str, value: Any, plugins: bool) -> str:
+    """What is wrong with a text of which only some words are known; "" where it is one of them, a mapping or a file."""
+    if name not in WORDS or isinstance(value, dict) or (plugins and name not in OR_A_FILE) or _another_version():
+        return ""
+    for word in value if isinstance(value, list) else str(value).split("+") if name == "loss_scale" else [value]:
+        if word in WORDS[name] or (name in OR_A_FILE and (str(word).lstrip().startswith("{") or Path(word).is_file())):
+            continue
+        near = difflib.get_close_matches(str(word), WORDS[name], 1)
+        also = " or a file" if name in OR_A_FILE else ""
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{name}: {_shown(word)} is not one of {', '.join(WORDS[name])}{also}{hint}"
+    return ""
 
 
 def as_words(name: str, value: Any) -> list[str]:

@@ -48,6 +48,30 @@ def test_react_loss_scale_is_refused_with_the_reason():
     assert "finds results by keyword" in problems_of(GOOD + "train:\n  loss_scale: react\n")[0]
 
 
+def test_words_that_name_nothing_are_told_with_the_nearest():
+    text = "train:\n  deepspeed: zero4\n  fsdp: fsdp\n  report_to: [tensorboard, wandbb]\n  loss_scale: last_round+hermse\n"
+    said = [(problem.partition(" is not ")[0], problem.rpartition("; ")[2]) for problem in problems_of(GOOD + text)]
+    assert said == [
+        ('a.yaml:4: deepspeed: "zero4"', "did you mean zero3?"),
+        ('a.yaml:5: fsdp: "fsdp"', "did you mean fsdp2?"),
+        ('a.yaml:6: report_to: "wandbb"', "did you mean wandb?"),
+        ('a.yaml:7: loss_scale: "hermse"', "did you mean hermes?"),
+    ]
+
+
+def test_a_file_takes_the_place_of_a_name(tmp_path: Path):
+    (tmp_path / "mine.json").write_text("{}")
+    text = f"train:\n  deepspeed: {tmp_path}/mine.json\n  report_to: swanlab\n  loss_scale: last_round+ignore_empty_think\n"
+    assert from_text(GOOD + text).train["report_to"] == ["swanlab"]
+
+
+def test_a_misspelt_key_without_a_value_is_misspelt_first():
+    assert problems_of(GOOD + "trian:\ntrain:\n  lora_rnak:\n") == [
+        "a.yaml:3: trian: unknown key, did you mean train?",
+        "a.yaml:5: lora_rnak: unknown key, did you mean lora_rank?",
+    ]
+
+
 def test_an_option_of_ms_swift_belongs_under_train():
     assert problems_of(GOOD + "lora_rank: 8\n") == ["a.yaml:3: lora_rank: an option of ms-swift; it stands under `train:`"]
 
