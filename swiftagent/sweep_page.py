@@ -21,7 +21,9 @@ def page(result: Mapping[str, Any]) -> str:
     """The page, which stands alone. result: what `sweep mix --json` prints."""
     known = [point for point in result["points"] if _is_measured(point)]
     drawn = _plot(known, result["base"]) if known else "<p>No ratio has both scores: is there chat among the evaluated rows?</p>"
-    about = f"{result['rows']:,} rows in every mix, trained by {escape(str(result['config']))}; bars are 95 % intervals."
+    seeds = result.get("seeds", 1)
+    bars = f"the mean of {seeds} seeds; bars span their 95 % intervals" if seeds > 1 else "bars are 95 % intervals"
+    about = f"{result['rows']:,} rows in every mix, trained by {escape(str(result['config']))}; {bars}."
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>sweep mix</title><style>{_STYLE}</style>"
         f"<main><h1>Which ratio of agent to general rows</h1><p>{about}</p>{drawn}</main></html>\n"
