@@ -50,8 +50,8 @@ def metric_line(line: dict[str, Any]) -> str:
     parts += [f"{name} {value:.4f}" for name, value in channel_losses(line).items()]
     if line.get("tokens_per_second"):
         parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
-    if line.get("memory(GiB)"):
-        parts.append(f"{line['memory(GiB)']:.1f} GiB")
+    if line.get("memory_gib"):
+        parts.append(f"{line['memory_gib']:.1f} GiB")
     left = seconds_left(line)
     if left is not None and not evaluated:
         parts.append(f"{duration(left)} left")
@@ -70,7 +70,7 @@ def channel_losses(line: dict[str, Any]) -> dict[str, float]:
 
 def seconds_left(line: dict[str, Any]) -> float | None:
     """Seconds to the last step at the run's own pace."""
-    pace = line.get("train_speed(s/it)")
+    pace = line.get("seconds_per_step")
     return None if not pace else float(pace) * max(0, int(line["max_steps"]) - int(line["step"]))
 
 

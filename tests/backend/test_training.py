@@ -33,7 +33,9 @@ def test_two_processes_train_and_leave_a_run_that_can_be_read(tiny_config: Path,
     assert (run.state, run.template, run.checkpoint_last.name) == ("done", "qwen2_5", "checkpoint-4")
     steps = [line for line in run.metrics() if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
-    assert {"loss_agent", "loss_general", "tokens_per_second"} <= set(steps[0])
+    assert {"loss_agent", "loss_general", "tokens_per_second", "seconds_per_step", "memory_gib"} <= set(steps[0])
+    first = next(line for line in done.stderr.splitlines() if line.startswith("step 1/4"))
+    assert all(unit in first for unit in ("loss ", "agent ", " tokens/s", " GiB", " left")), first
     written = json.loads((run.folder / "run.json").read_text())
     assert {"state", "started", "ended", "exit_code", "cause", "config", "command", "checkpoint_best"} <= set(written)
     assert "torch.distributed.run" in written["command"]

@@ -12,6 +12,7 @@ import ctypes
 import json
 import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -102,7 +103,7 @@ class RunFolder(TrainerCallback):
         super().__init__(args, trainer)
         self.folder = Path(args.output_dir)
         self.tokens_per_step = 0.0
-        self.last: tuple[int, float] | None = None
+        self.began = self.last = (0, time.time())  # step and time: of the first step, and of the line of metrics before
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         # A request of an earlier run in this folder is void.
@@ -123,7 +124,7 @@ class RunFolder(TrainerCallback):
         }
         loaded |= {"sequences_per_step": sequences, "started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
         _write(self.folder / "loaded.json", loaded)
-        self.last = (state.global_step, time.time())
+        self.began = self.last = (state.global_step, time.time())
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         if not state.is_world_process_zero or not logs:
@@ -134,10 +135,11 @@ class RunFolder(TrainerCallback):
         line |= {key: value for key, value in figures.items() if math.isfinite(value)}
         if lost := [key for key, value in figures.items() if not math.isfinite(value)]:
             line["not_finite"] = lost  # JSON has no NaN
-        if "loss" in logs and self.last and state.global_step > self.last[0]:
+        if "loss" in logs and state.global_step > self.last[0]:
             step, then = self.last
             line["tokens_per_second"] = round(self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1)
-        if "loss" in logs:
+            line["seconds_per_step"] = round((now - self.began[1]) / (state.global_step - self.began[0]), 3)
+            line["memory_gib"] = round(_most_memory() / 2**30, 2)
             self.last = (state.global_step, now)
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
@@ -177,6 +179,15 @@ def _agreed(asked: bool) -> bool:
     flag = torch.tensor([int(asked)], device=f"cuda:{torch.cuda.current_device()}" if on_gpu else "cpu")
     dist.broadcast(flag, 0)
     return bool(flag.item())
+
+
+def _most_memory() -> int:
+    """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_reserved())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def _rows_and_tokens(dataset: Any) -> tuple[int, int]:

@@ -1,0 +1,18 @@
+"""The lines of a run: all that is asked for stands in each, and nothing that is not known."""
+
+from __future__ import annotations
+
+from swiftagent.training_view import metric_line
+
+
+def test_a_step_tells_loss_channels_speed_memory_and_time_left():
+    line = {"step": 10, "max_steps": 70, "loss": 1.5, "loss_agent": 1.25, "tokens_per_second": 1234.5}
+    assert metric_line({**line, "seconds_per_step": 2.0, "memory_gib": 17.21}) == (
+        "step 10/70  loss 1.5000  agent 1.2500  1,234 tokens/s  17.2 GiB  2m00s left"
+    )
+    assert metric_line(line) == "step 10/70  loss 1.5000  agent 1.2500  1,234 tokens/s"
+
+
+def test_an_evaluation_is_told_without_the_time_left():
+    line = {"step": 5, "max_steps": 7, "eval_loss": 6.0721, "eval_loss_agent": 5.887, "seconds_per_step": 1.0}
+    assert metric_line(line) == "step 5/7  eval_loss 6.0721  agent 5.8870"
