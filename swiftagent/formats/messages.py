@@ -11,7 +11,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.build import THINK_CLOSE, Builder, as_text, json_like, split_thinking
-from swiftagent.formats.calls import call_of, calls_of
+from swiftagent.formats.calls import RawCall, call_of, calls_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.python_calls import python_calls
 from swiftagent.formats.tag_text import read_system
@@ -28,12 +28,13 @@ ROLES = {
     "assistant_toolcall": "call", "toolcall": "call", "toolresult": "result",
     "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
     "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
-    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "function-response": "result", "api": "result", "obs": "result",
+    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "function-response": "result",
+    "api": "result", "obs": "result",
     "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
-_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think")
+_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan")
 _TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
 _CALL_BLOCKS = frozenset(
@@ -96,6 +97,8 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = ROLES.get(role) if type(role) is str else None
     if kind is None:
         kind = kind_of(role)
+    if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):
+        return
     if type(content) is list or type(content) is dict:
         content = _read_blocks(builder, message, kind, content, speak)
         if content is None:
@@ -118,6 +121,25 @@ def declare_in_system(builder: Builder, message: dict[str, Any]) -> None:
     if isinstance(given, list) and given and not builder.tools:
         builder.tools, repairs = read_tools(given)
         builder.repairs += repairs
+
+
+def _is_read_aside(builder: Builder, message: dict[str, Any], kind: str, content: Any) -> bool:
+    """Read what stands in a turn in the place of text; whether that was all."""
+    results = message.get("tool_results")
+    if isinstance(results, dict) and builder.waits_for_result:  # of MCP, by the id of the call
+        for id, result in results.items():
+            builder.result(as_text(result.get("content") if isinstance(result, dict) else result), id)
+        return not content
+    if kind == "result" and isinstance(content, dict) and content.get("type") == "function" and "function" in content:
+        _declare(builder, content)  # Langfuse tells the tools of LangChain as turns
+        return True
+    return False
+
+
+def _declare(builder: Builder, tool: dict[str, Any]) -> None:
+    tools, repairs = read_tools([tool])
+    builder.tools += tuple(tool for tool in tools if tool.name not in {known.name for known in builder.tools})
+    builder.repairs += repairs
 
 
 def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
@@ -167,16 +189,8 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
             if not told_again:
                 builder.thought(message[key], trained=trained)
             break
-    calls = message.get("tool_calls")
-    if isinstance(calls, str) and calls.strip():
-        calls, repairs = calls_of(calls)
-        builder.repairs += repairs
-    elif calls:
-        calls = [call_of(item) for item in (calls if isinstance(calls, list) else [calls])]
-    elif message.get("function_call"):
-        calls, repairs = calls_of(message["function_call"])
-        builder.repairs += repairs
-    elif isinstance(message.get("metadata"), str) and (found := _CHATGLM_CALL.fullmatch(text)):
+    calls = _calls_beside(builder, message)
+    if not calls and isinstance(message.get("metadata"), str) and (found := _CHATGLM_CALL.fullmatch(text)):
         text, calls = "", [(message["metadata"], dict(python_calls(found[1])).get("tool_call", {}), None)]
     if message.get("channel") == "analysis":  # Harmony (gpt-oss): what is thought stands in a turn of its own
         builder.thought(text, trained=trained)
@@ -184,6 +198,28 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         speak(builder, text, bool(calls), trained)
     for name, arguments, id in calls or ():
         builder.call(name, arguments, id, trained)
+
+
+def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
+    """The calls that stand beside what an assistant turn says."""
+    calls = message.get("tool_calls")
+    if not calls and isinstance(message.get("additional_kwargs"), dict):  # LangChain as Langfuse tells it
+        calls = message["additional_kwargs"].get("tool_calls")
+    if isinstance(calls, dict) and calls and all(_is_mcp(item) for item in calls.values()):
+        return [(item["params"].get("name"), item["params"].get("arguments"), id) for id, item in calls.items()]
+    if calls and not isinstance(calls, str):
+        return [call_of(item) for item in (calls if isinstance(calls, list) else [calls])]
+    told = calls if isinstance(calls, str) and calls.strip() else message.get("function_call")
+    if not told:
+        return []
+    found, repairs = calls_of(told)
+    builder.repairs += repairs
+    return found
+
+
+def _is_mcp(item: Any) -> bool:
+    """A request as MCP has it: {"method": "tools/call", "params": {"name": ..., "arguments": ...}}."""
+    return isinstance(item, dict) and isinstance(item.get("params"), dict) and item.get("method") == "tools/call"
 
 
 def is_trained(message: dict[str, Any]) -> bool:

@@ -31,8 +31,12 @@ KEYS = frozenset(_LISTS)
 def looks_like(row: Any) -> bool:
     if type(row) is not dict:
         return False
-    items = [item for key in _LISTS if isinstance(row.get(key), list) for item in row[key]]
-    return any(isinstance(item, dict) and str(item.get("type")) in _TOLD for item in items)
+    return any(is_item(item) for key in _LISTS if isinstance(row.get(key), list) for item in row[key])
+
+
+def is_item(item: Any) -> bool:
+    """Whether it is an item that no other format has."""
+    return isinstance(item, dict) and str(item.get("type")) in _TOLD
 
 
 def parse(row: Any) -> Trajectory:

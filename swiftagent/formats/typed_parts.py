@@ -40,6 +40,8 @@ _TEXTS = frozenset(("text", "user-prompt"))
 _THOUGHTS = frozenset(("reasoning", "thinking"))
 _CALLS = frozenset(("tool-call", "builtin-tool-call", "server-tool-call"))
 _RESULTS = frozenset(("tool-return", "builtin-tool-return", "tool-call-response", "tool-result", "server-tool-call-response"))
+_MEDIA = frozenset(("file", "image", "audio", "video", "document", "uri", "blob", "binary", "image-url", "document-url"))
+_MEDIA_KEYS = ("type", "kind", "part_kind", "mediaType", "media_type", "modality")
 _SILENT = frozenset(("step-start", "source-url", "source-document", "step-finish", "snapshot", "patch"))
 
 
@@ -168,8 +170,10 @@ def _read_part(builder: Builder, name: str, part: dict[str, Any], said: list[str
         written = str(part.get("type"))
         known = written.removeprefix("tool-") if name not in ("dynamic-tool", "tool-invocation") else None
         _read_invocation(builder, {**given, "toolName": _name_of(given) or known})
-    else:
-        said.append(f"<{str(part.get('mediaType') or name).split('/')[0]}>")
+    elif isinstance(part.get("text"), str):
+        said.append(part["text"])
+    elif _MEDIA & {str(part.get(key)).split("/")[0] for key in _MEDIA_KEYS}:
+        said.append(f"<{str(part.get('mediaType') or part.get('modality') or name).split('/')[0]}>")
 
 
 def _read_invocation(builder: Builder, item: dict[str, Any]) -> None:

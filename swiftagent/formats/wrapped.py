@@ -20,7 +20,7 @@ _ONE = (
     *("conversation", "values", "state", "chat", "body", "data", "log", "trace", "sample", "example", "trajectory", "thread"),
     *("input", "inputs", "output", "outputs", "result", "response", "info", "attributes", "payload", "content"),
 )
-_MANY = ("samples", "conversations", "sessions", "chats", "threads", "eval_cases", "observations", "runs", "trajectories")
+_MANY = ("samples", "conversations", "sessions", "chats", "threads", "eval_cases", "runs", "trajectories")
 # Questions and answers are everywhere; only what is plainly a conversation is looked for inside.
 _NOT_INSIDE = frozenset(("alpaca", "conversation-pair", "chat-text", "preference", "xlam", "swiftagent"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -257,3 +258,91 @@ def test_a_thread_told_newest_first_is_read_oldest_first() -> None:
 
     thread = [said("assistant", "It is 3C.", 2), said("user", "Oslo?", 1)]
     assert read([{"messages": thread}]) == [(Question("Oslo?"), Answer("It is 3C."))]
+
+
+def observation(kind: str, sent: Any, given: Any) -> dict[str, Any]:
+    return {"type": kind, "input": json.dumps(sent), "output": given if isinstance(given, str) else json.dumps(given)}
+
+
+def test_a_trace_of_langfuse_tells_every_conversation_once() -> None:
+    told = [
+        observation("GENERATION", TURNS[:3], SAID),
+        observation("GENERATION", TURNS[:1], MODEL),
+        observation("SPAN", {"city": "Oslo"}, "3C"),
+        observation("GENERATION", TURNS[2:3], SAID),
+        observation("GENERATION", [{"role": "user", "content": "Bye"}], "Bye."),
+    ]
+    assert read([{"trace": {"id": "t"}, "observations": told}], "langfuse") == [EVENTS, (Question("Bye"), Answer("Bye."))]
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+SENT = {"role": "user", "content": "Oslo?"}
+ITEM = {"type": "function_call", "call_id": "t", "name": "weather", "arguments": '{"city": "Oslo"}'}
+GIVEN = {"type": "function_call_output", "call_id": "t", "output": "3C"}
+DIALECTS: dict[str, tuple[Any, Any]] = {
+    "langchain": (
+        [
+            SENT,
+            {"role": "assistant", "content": "", "additional_kwargs": {"tool_calls": [MADE]}},
+            {"role": "tool", "content": "3C", "tool_call_id": "t"},
+            {"role": "tool", "content": WEATHER},
+        ],
+        SAID,
+    ),
+    "responses": (
+        [SENT, ITEM, GIVEN],
+        {"object": "response", "tools": [WEATHER["function"]], "output": [{"type": "message", **SAID}]},
+    ),
+    "gemini": (
+        {
+            "config": {"tools": [{"function_declarations": [WEATHER["function"]]}]},
+            "contents": [
+                {"role": "user", "parts": [{"text": "Oslo?"}]},
+                {"role": "model", "parts": [{"function_call": {"name": "weather", "args": {"city": "Oslo"}}}]},
+                {"role": "user", "parts": [{"function_response": {"name": "weather", "response": {"result": "3C"}}}]},
+            ],
+        },
+        {"content": {"role": "model", "parts": [{"text": "It is 3C."}]}},
+    ),
+    "parts": (
+        [
+            asked(content="Oslo?"),
+            {
+                "role": "assistant",
+                "parts": [
+                    {"type": "tool_call", "id": "t", "name": "weather", "arguments": {"city": "Oslo"}},
+                    {"type": "TextReasoningContent", "content": {"text": "", "protectedData": "x"}},
+                ],
+            },
+            {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t", "response": "3C"}]},
+        ],
+        [{"role": "assistant", "parts": [{"type": "text", "content": "It is 3C."}]}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "given"), DIALECTS.values(), ids=DIALECTS)
+def test_what_was_sent_in_the_dialect_of_a_framework(sent: Any, given: Any) -> None:
+    (found,) = read_trajectories([Row(observation("GENERATION", sent, given), "x:1")], Policy())
+    assert found.events == EVENTS and [tool.name for tool in found.tools] == ["weather"]
+
+
+def test_a_call_in_a_span_of_the_ai_sdk() -> None:
+    row = observation("GENERATION", [SENT], [{"toolCallId": "t", "toolName": "weather", "input": '{"city": "Oslo"}'}])
+    assert read([row], "exchange") == [EVENTS[:2]]
+
+
+def test_calls_and_results_as_mcp_has_them() -> None:
+    request = {"method": "tools/call", "params": {"name": "weather", "arguments": {"city": "Oslo"}}}
+    turns = [
+        USER,
+        {"role": "assistant", "content": [], "tool_calls": {"t": request}},
+        {"role": "user", "content": [], "tool_results": {"t": {"content": [{"type": "text", "text": "3C"}]}}},
+        SAID,
+    ]
+    assert read([{"messages": turns}], "openai") == [EVENTS]
+
+
+def test_the_plan_of_cohere_is_a_thought() -> None:
+    turns = [USER, {"role": "assistant", "tool_plan": "I look.", "tool_calls": [MADE]}, TURNS[2], SAID]
+    assert read([{"messages": turns}], "openai") == [(EVENTS[0], Thought("I look."), *EVENTS[1:])]
