@@ -48,6 +48,7 @@ def translate(text: str, name: str) -> Translated:
 def _command_settings(text: str) -> dict[str, Any] | None:
     """The options of the first `swift sft` in a shell script, with NPROC_PER_NODE and the like; None where there is none."""
     joined = re.sub(r"\\\s*\n", " ", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
+    joined = _with_variables(joined)
     line = next((line for line in joined.splitlines() if re.search(r"\bswift\s+(sft|pt)\b|llm_sft\.py|cli/sft\.py", line)), None)
     if line is None:
         return None
@@ -61,11 +62,29 @@ def _command_settings(text: str) -> dict[str, Any] | None:
     for word in shlex.split(line):
         if word.startswith("--"):
             key, _, value = word[2:].partition("=")
-            settings[key] = value or True
+            settings[key] = _plain(value) if value else True
         elif key:
             before = settings[key]
+            word = _plain(word)
             settings[key] = word if before is True else [*(before if isinstance(before, list) else [before]), word]
     return settings
+
+
+def _with_variables(text: str) -> str:
+    """Shell variables that the text itself sets, and quotients of two numbers, put in place."""
+    for name, value in re.findall(r"(?m)(?:^|\s)([A-Za-z_]\w*)=([\w.,/:-]+)(?=\s|;|$)", text):
+        text = re.sub(rf"\$(?:{name}\b|{{{name}}})", value, text)
+    divided = re.compile(r"\$\(\s*expr\s+(\d+)\s*/\s*(\d+)\s*\)|\$\(\(\s*(\d+)\s*/\s*(\d+)\s*\)\)")
+
+    def quotient(match: re.Match[str]) -> str:
+        of, by = (int(number) for number in match.groups() if number)
+        return str(of // by) if by else match.group()
+
+    return divided.sub(quotient, text)
+
+
+def _plain(word: str) -> Any:
+    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else word
 
 
 def _yaml_settings(text: str, name: str) -> dict[str, Any]:
@@ -108,6 +127,18 @@ def _top_value(key: str, value: Any) -> Any:
         files = [part.strip() for part in value.split(",")]
         return files if len(files) > 1 else files[0]
     return value
+
+
+def _model_type(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
+    if not check_value("model_type", value)[1]:
+        train["model_type"] = value
+        return
+    notes.append(f"model_type: {value}: a name of an older ms-swift; today's finds it by the model's name")
+
+
+def _strict(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
+    if value != "none":
+        notes.append(f"check_dataset_strategy: {value}: left out; every row is checked before training")
 
 
 def _template(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
@@ -182,15 +213,28 @@ def _dtype(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[s
 
 def _mixed_before(option: str) -> Any:
     def take(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-        notes.append(f"{option}: {value}: `swiftagent mix` does it, before training")
+        words = " ".join(map(str, value)) if isinstance(value, list) else value
+        notes.append(f"{option}: {words}: {MIXED_BEFORE[option]}, before training")
 
     return take
 
 
+# What `swiftagent mix` does: by which of its options.
+MIXED_BEFORE = {
+    "self_cognition_sample": "`swiftagent mix --self-cognition N` does it",
+    "train_dataset_sample": "`swiftagent mix --agent N` does it",
+    "train_dataset_mix_ratio": "`swiftagent mix --agent N --general M` does it",
+    "train_dataset_mix_ds": "`swiftagent mix --general-source` does it",
+    "max_samples": "`swiftagent mix --agent N` does it",
+    "model_name": "`swiftagent mix --name` does it",
+    "model_author": "`swiftagent mix --author` does it",
+}
+
+
 SPECIAL: dict[str, Any] = {
-    "self_cognition_sample": _mixed_before("self_cognition_sample"),
-    "train_dataset_sample": _mixed_before("train_dataset_sample"),
-    "max_samples": _mixed_before("max_samples"),
+    **{option: _mixed_before(option) for option in MIXED_BEFORE},
+    "model_type": _model_type,
+    "check_dataset_strategy": _strict,
     "template": _template,
     "template_type": _template,
     "lora_target": _targets,
@@ -226,7 +270,14 @@ def _finish(top: dict[str, Any], train: dict[str, Any], settings: dict[str, Any]
         notes.append(
             f"data: {data}: a name in LLaMA-Factory's dataset_info.json; `swiftagent convert FILE -o x.jsonl`, then data: x.jsonl"
         )
+    named = data if isinstance(data, list) else [data]
+    published = [name for name in named if isinstance(name, str) and re.fullmatch(r"(damo-|iic/)?ms[-_](agent|bench).*", name)]
+    if "finetuning_type" not in settings and published and not any(str(name).endswith((".jsonl", ".json")) for name in published):
+        notes.append(
+            f"data: {', '.join(published)}: `swiftagent mix` pulls, converts and mixes it; then data: datasets/mix.jsonl"
+        )
+        top["data"] = "datasets/mix.jsonl"
     if "quant_bits" in train and "quant_method" not in train:
         train["quant_method"] = "bnb"
-    if train.get("lora_rank") and "lora_alpha" not in train and "finetuning_type" in settings:
-        train["lora_alpha"] = 2 * int(train["lora_rank"])  # LLaMA-Factory's default; ms-swift's is 32
+    if train.get("tuner_type") == "lora" and "lora_alpha" not in train and "finetuning_type" in settings:
+        train["lora_alpha"] = 2 * int(train.get("lora_rank", 8))  # LLaMA-Factory's default; ms-swift's is 32

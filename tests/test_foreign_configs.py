@@ -58,6 +58,25 @@ swift sft \\
     --self_cognition_sample 3000 \\
     --learning_rate 5e-5
 """
+GUIDE = """
+# Experimental environment: A100
+nproc_per_node=8
+NPROC_PER_NODE=$nproc_per_node \\
+MASTER_PORT=29500 \\
+swift sft \\
+    --model_type qwen-7b-chat \\
+    --model_id_or_path qwen/Qwen-7B-Chat \\
+    --sft_type lora \\
+    --dataset ms-agent \\
+    --train_dataset_mix_ratio 2.0 \\
+    --check_dataset_strategy warning \\
+    --self_cognition_sample 3000 \\
+    --model_name 小白 \\
+    --model_author 我们 \\
+    --batch_size 2 \\
+    --gradient_accumulation_steps $(expr 32 / $nproc_per_node) \\
+    --eval_steps 100
+"""
 
 
 def test_llama_factory_yaml():
@@ -107,6 +126,25 @@ def test_an_old_swift_command():
         "learning_rate": 5e-5,
     }
     assert any("self_cognition_sample" in note for note in translated.notes)
+
+
+def test_the_guides_command_with_its_shell_variables_is_a_config_that_sft_takes():
+    translated = translate(GUIDE, "sft.sh")
+    config = from_text(translated.yaml)
+    assert (config.model, config.gpus, config.data) == ("qwen/Qwen-7B-Chat", 8, ("datasets/mix.jsonl",))
+    assert (config.sequences_per_step, config.train) == (
+        64,
+        {"tuner_type": "lora", "per_device_train_batch_size": 2, "eval_steps": 100},
+    )
+    assert [note.partition(":")[0] for note in translated.notes] == [
+        "model_type",
+        "train_dataset_mix_ratio",
+        "check_dataset_strategy",
+        "self_cognition_sample",
+        "model_name",
+        "model_author",
+        "data",
+    ]
 
 
 def test_text_that_is_neither_is_refused():
