@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from swiftagent.backend.engine import Loading
 from swiftagent.backend.trainer_template import from_hub, refuse_remote_code, template_of_chat_template, template_of_config
 from swiftagent.errors import ConfigError, SetupError
@@ -24,17 +21,3 @@ def checked_folder(loading: Loading) -> tuple[str, str | None]:
         refuse_remote_code(folder)
     template = loading.template or template_of_config(folder) or template_of_chat_template(folder)
     return str(folder), template
-
-
-def model_type_of(folder: str) -> str | None:
-    """ms-swift's model type where it hesitates between several for a config: the one that transformers names."""
-    from swift.model import get_model_info_meta
-
-    try:
-        get_model_info_meta(folder)
-    except ValueError as error:
-        named = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
-        return named if f"'{named}'" in str(error) else None
-    except (KeyError, OSError):
-        return None
-    return None

@@ -20,7 +20,7 @@ import torch
 from swiftagent.backend.engine import Loading
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
-from swiftagent.backend.trainer_template import quiet
+from swiftagent.backend.trainer_template import model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.loop import Generate, Generated
 from swiftagent.loop_drive import Usage
@@ -233,7 +233,7 @@ class _Text:
 
 
 def _load(loading: Loading) -> tuple[Any, Any]:
-    from swiftagent.backend.engine_files import checked_folder, model_type_of
+    from swiftagent.backend.engine_files import checked_folder
 
     with quiet():
         from swift.model import get_model_processor
@@ -243,7 +243,7 @@ def _load(loading: Loading) -> tuple[Any, Any]:
         settings: dict[str, Any] = {
             "torch_dtype": None if on_gpu else torch.float32,
             "device_map": ("auto" if loading.device == "auto" else loading.device) if on_gpu else "cpu",
-            "model_type": loading.model_type or model_type_of(folder),
+            "model_type": loading.model_type or model_type_of(Path(folder)),
         }
         try:
             model, processor = get_model_processor(folder, **settings)

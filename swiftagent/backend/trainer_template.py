@@ -149,6 +149,8 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
     if not settings.get("template") and not (folder / "args.json").exists():
         settings["template"] = template_of_config(folder) or template_of_chat_template(folder)
     if "config.json" in names:
+        if not settings.get("model_type"):
+            settings["model_type"] = model_type_of(folder)
         return str(folder)
     for path in folder.iterdir():
         (scratch / path.name).symlink_to(path.resolve())
@@ -183,6 +185,21 @@ def refuse_remote_code(folder: Path) -> None:
         raise SetupError(
             f"{folder}: this model brings its own code ({named}), which would be run; allow it with --trust-remote-code"
         )
+
+
+def model_type_of(folder: Path) -> str | None:
+    """ms-swift's model type where it hesitates between several for a config: the one that transformers names."""
+    with quiet():
+        from swift.model import get_model_info_meta
+
+        try:
+            get_model_info_meta(str(folder))
+        except ValueError as error:
+            named = _json(folder / "config.json").get("model_type")
+            return named if f"'{named}'" in str(error) else None
+        except (KeyError, OSError):
+            return None
+    return None
 
 
 def template_of_config(folder: Path) -> str | None:

@@ -126,6 +126,13 @@ def test_real_tokens_and_labels_by_ms_swift(swiftagent: Run, file: Path, shared:
 
 
 @pytest.mark.needs_swift
+def test_a_shipped_model_is_found_and_recognised_from_any_folder(swiftagent: Run, file: Path):
+    done = swiftagent("inspect", file, "--model", "datasets/tiny-base", "--check", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["unit"] == "token"
+
+
+@pytest.mark.needs_swift
 def test_wrong_options_are_exit_code_2(swiftagent: Run, file: Path, shared: Path):
     model = shared / "tokenizers" / "qwen2_5"
     done = swiftagent("inspect", file, "--model", model, "--template", "qwen2_6")
