@@ -71,7 +71,7 @@ def plan(
     _choose_precision(config, draft, on_gpu=gpus > 0)
     _choose_kernels(config, machine, draft, model, on_gpu=gpus > 0)
     if gpus < (config.gpus or 0):
-        here = f"{gpus} GPUs" if gpus else f"the CPU ({processes} process{'es' if processes > 1 else ''})"
+        here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({processes} process{'es' if processes > 1 else ''})"
         draft.warnings.append(f"gpus: {config.gpus} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
         draft.warnings.append("no GPU here; training on the CPU")
@@ -342,7 +342,7 @@ def _environment(machine: Machine, gpus: int, processes: int) -> dict[str, str]:
     env = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     if gpus:
         chosen = [str(gpu.index) for gpu in machine.gpus[:gpus]]
-        if 0 < len(chosen) < len(machine.gpus) or "CUDA_VISIBLE_DEVICES" in os.environ:
+        if chosen and (len(chosen) < len(machine.gpus) or "CUDA_VISIBLE_DEVICES" in os.environ):
             env["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
         env["PYTORCH_CUDA_ALLOC_CONF"] = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     else:

@@ -256,11 +256,18 @@ def _compare_with_gpus(config: Config, machine: Machine, planned: Plan, report: 
         shape, planned.options, length=length, gpus=gpus, room=room, checkpointing=checkpointing(planned.options)
     )
     if memory.total > room:
-        remedy = f"per_device_train_batch_size={best}" if best else "quant_bits=4, deepspeed=zero3, or a shorter max_length"
+        remedy = _with_accumulation(planned, best) if best else "quant_bits=4, deepspeed=zero3, or a shorter max_length"
         report.warnings.append(f"memory: about {memory.total / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; try {remedy}")
-    elif best > planned.batch:
-        accumulation = max(1, planned.sequences_per_step // (best * gpus))
-        report.suggestion = f"per_device_train_batch_size={best} would fit (accumulation {accumulation})"
+        return
+    best = min(best, planned.sequences_per_step // gpus)
+    if best > planned.batch:
+        report.suggestion = f"{_with_accumulation(planned, best)} would fit"
+
+
+def _with_accumulation(planned: Plan, batch: int) -> str:
+    """Another batch with what keeps the sequences of a step."""
+    accumulation = max(1, planned.sequences_per_step // (batch * planned.processes * planned.nodes))
+    return f"per_device_train_batch_size={batch} (accumulation {accumulation})"
 
 
 def _compare_with_disk(config: Config, options: dict[str, Any], report: Report) -> None:

@@ -10,6 +10,7 @@ from swiftagent.checks.model_shape import ModelShape
 
 GB = 1_000_000_000
 CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
+ALLOCATOR = 0.05  # share of all tensors that torch's allocator holds besides, in blocks that fit none
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED = {4: 0.5 + 1 / 64 * 1.03, 8: 1.0 + 1 / 64}  # bytes a weight, with block scales (double quantization for 4 bits)
 LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
@@ -26,14 +27,21 @@ class Estimate(msgspec.Struct, frozen=True):
     gradients: float
     optimizer: float
     activations: float
-    overhead: float = CUDA_CONTEXT
+
+    @property
+    def overhead(self) -> float:
+        return CUDA_CONTEXT + ALLOCATOR * self._tensors
 
     @property
     def total(self) -> float:
-        return self.weights + self.adapters + self.gradients + self.optimizer + self.activations + self.overhead
+        return self._tensors + self.overhead
+
+    @property
+    def _tensors(self) -> float:
+        return self.weights + self.adapters + self.gradients + self.optimizer + self.activations
 
     def as_dict(self) -> dict[str, float]:
-        return {**msgspec.to_builtins(self), "total": self.total}
+        return {**msgspec.to_builtins(self), "overhead": self.overhead, "total": self.total}
 
 
 def estimate(shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool) -> Estimate:

@@ -23,12 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent.backend.machine import look
+    from swiftagent.backend.preflight import free_disk
 
     machine = look()
     found: dict[str, Any] = {"packages": machine.packages, "driver": machine.driver, "problems": [], "warnings": []}
     found["gpus"] = [{"name": gpu.name, "free": gpu.free, "total": gpu.total} for gpu in machine.gpus]
-    if args.words:
-        found |= _examine(load(args.words[0], args.words[1:]), machine, full=args.full)
+    config = load(args.words[0], args.words[1:]) if args.words else None
+    disk = free_disk(Path(config.runs if config else "."))
+    found["host"] = {"cpus": machine.cpus, "memory_free": machine.memory, "disk_free": disk}
+    if config:
+        found |= _examine(config, machine, full=args.full)
     if args.json:
         print(json.dumps({**found, "ok": not found["problems"]}, ensure_ascii=False))
     else:
@@ -61,8 +65,12 @@ def _show(found: dict[str, Any]) -> None:
     from swiftagent.training_view import duration
 
     console.table("packages", ("package", "version"), sorted(found["packages"].items()), console=console.out)
-    gpus = [(gpu["name"], f"{gpu['free'] / 1e9:.0f} of {gpu['total'] / 1e9:.0f} GB free") for gpu in found["gpus"]]
-    console.table("GPUs", ("GPU", "memory"), gpus or [("none", "training would run on the CPU")], console=console.out)
+    host = found["host"]
+    machine = [(gpu["name"], f"{gpu['free'] / 1e9:.0f} of {gpu['total'] / 1e9:.0f} GB free") for gpu in found["gpus"]]
+    machine += [("driver", found["driver"])] if found["driver"] else [("GPU", "none: training would run on the CPU")]
+    machine += [(f"{host['cpus']} CPUs", f"{host['memory_free'] / 1e9:.0f} GB of memory free")]
+    machine += [("disk", f"{host['disk_free'] / 1e9:.0f} GB free for checkpoints")]
+    console.table("machine", ("what", "found"), machine, console=console.out)
     measured = found.get("measured") or {}
     rows = [
         (name, channel["rows"], channel["tokens"] // max(1, channel["rows"]), channel["longest"],

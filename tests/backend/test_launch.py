@@ -90,6 +90,11 @@ def test_fewer_gpus_than_there_are_hides_the_rest():
     assert plan(config("gpus: 2\n"), machine(8), Path("r")).env["CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
+def test_gpus_that_are_planned_for_but_not_here_are_not_hidden(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert "CUDA_VISIBLE_DEVICES" not in plan(config("gpus: 2\n"), CPU, Path("r"), as_configured=True).env
+
+
 def test_a_step_that_does_not_divide_is_told():
     planned = plan(config("gpus: 3\ntrain: {per_device_train_batch_size: 2}\n"), machine(3), Path("r"))
     assert planned.sequences_per_step == 66

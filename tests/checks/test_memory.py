@@ -33,7 +33,7 @@ def test_lora_parameters_of_the_published_recipe():
     assert adapter_parameters(shape("Qwen2.5-7B-Instruct"), {"lora_rank": 8, "target_modules": ["all-linear"]}) == 20_185_088
 
 
-# The published table, at batch 1 and 2,048 tokens with gradient checkpointing; within a quarter of its ends.
+# The published table, at batch 1 and 2,048 tokens with gradient checkpointing; within a quarter of its middle.
 @pytest.mark.parametrize(
     ("name", "options", "low", "high"),
     [
@@ -46,7 +46,8 @@ def test_lora_parameters_of_the_published_recipe():
 )
 def test_estimate_is_within_a_quarter_of_the_published_table(name: str, options: dict, low: int, high: int):
     total = estimate(shape(name), options, batch=1, length=2048, gpus=1, checkpointing=True).total / GB
-    assert 0.75 * low <= total <= 1.25 * high
+    middle = (low + high) / 2
+    assert 0.75 * middle <= total <= 1.25 * middle
 
 
 def test_zero_stages_share_what_they_shard():
