@@ -13,7 +13,7 @@ from swiftagent import mix_output
 from swiftagent.convert import Ledger
 from swiftagent.convert_parts import RowsBelongTogether, convert_parts, split
 from swiftagent.convert_rows import Job, Output, Outputs, convert_rows
-from swiftagent.convert_shards import places_of, problems_of, write_shards
+from swiftagent.convert_shards import Pieces, places_of, problems_of, write_shards
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.formats.file_parts import Part
 from swiftagent.formats.sources import files_of, read_rows
@@ -43,11 +43,12 @@ def convert_files(
     Raises ConfigError for wrong arguments, and RejectsError, with everything written, above `max_rejects`.
     """
     _check_places(job)
+    workers = workers or Workers(1)
     try:
         ledger, losses = _write(job, _parts(job, workers), workers, seen)
     except RowsBelongTogether as error:
         say(f"{error}, so one process converts everything")
-        ledger, losses = _write(job, (), None, seen)
+        ledger, losses = _write(job, (), workers, seen)
     report = _report(job, ledger, losses)
     write_json(job.report_path, report)
     if job.dataset_name:
@@ -58,9 +59,9 @@ def convert_files(
     return report
 
 
-def _parts(job: Job, workers: Workers | None) -> Sequence[Part]:
-    """The inputs in parts, () where there is nobody to share them with. Raises RowsBelongTogether."""
-    if workers is None or workers.alone:
+def _parts(job: Job, workers: Workers) -> Sequence[Part]:
+    """The inputs in parts, () where one process had better write it all at once. Raises RowsBelongTogether."""
+    if workers.alone and ("-" in job.inputs or not job.shards):
         return ()
     if "-" in job.inputs:
         raise RowsBelongTogether("stdin is read once")
@@ -70,26 +71,25 @@ def _parts(job: Job, workers: Workers | None) -> Sequence[Part]:
     return split(files, workers)
 
 
-def _write(
-    job: Job, parts: Sequence[Part], workers: Workers | None, seen: Callable[[int], None]
-) -> tuple[Ledger, dict[str, int]]:
+def _write(job: Job, parts: Sequence[Part], workers: Workers, seen: Callable[[int], None]) -> tuple[Ledger, dict[str, int]]:
     """All files, whole or not at all."""
     with ExitStack() as stack:
         folder = stack.enter_context(_work_folder(job)) if len(parts) > 1 or job.shards else job.output.parent
-        rows = folder / "rows.jsonl" if job.shards else job.output
         rejects = Output(stack.enter_context(whole_file(job.rejects_path)))
-        out = Output(stack.enter_context(whole_file(rows)), job.is_array)
+        if job.shards:
+            out: Output = Pieces(stack.enter_context((folder / "alone.rows").open("wb", buffering=1 << 20)))
+        else:
+            out = Output(stack.enter_context(whole_file(job.output)), job.is_array)
         test = Output(stack.enter_context(whole_file(job.test_path)), job.is_array) if job.test_share else out
         files = Outputs(out, test, rejects)
-        if workers is not None and len(parts) > 1:
+        if len(parts) > 1:
             found = convert_parts(job, parts, files, folder, workers, seen)
         else:
             found = convert_rows(job, _counted(job, seen), files)
         for output in {id(output): output for output in files}.values():
             output.end()
-        if job.shards:
-            out.file.flush()
-            write_shards(job, Path(out.file.name), out.count, workers)
+        if isinstance(out, Pieces):
+            write_shards(job, out, workers)
     return found
 
 

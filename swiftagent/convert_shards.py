@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
-from swiftagent.convert_rows import Job
+import msgspec
+
+from swiftagent.convert_rows import Job, Output
 from swiftagent.mix_output import Outputs, put_in_place, to_parquet
 from swiftagent.mix_workers import Workers
 
@@ -31,16 +35,56 @@ def problems_of(job: Job) -> list[str]:
     return found
 
 
-def write_shards(job: Job, rows: Path, count: int, workers: Workers | None) -> None:
-    """Divide a JSONL file of `count` rows in the work folder, and put the shards in place."""
+class Pieces(Output):
+    """Rows that become shards: the files that tasks have written stay as they are until then."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.files: list[tuple[Path, int]] = []
+
+    def join(self, part: Path, count: int) -> None:
+        self.files.append((part.rename(part.with_suffix(".rows")), count))
+
+    def end(self) -> None:
+        self.file.flush()
+        self.files.append((Path(self.file.name), self.count))
+
+
+class _Shard(msgspec.Struct):
+    path: str
+    rows: list[tuple[str, int, int]]  # (file, rows left out at its start, rows taken)
+    parquet: bool
+
+
+def write_shards(job: Job, rows: Pieces, workers: Workers) -> None:
+    """Divide the rows among the shards, each written by a task, and put them in place."""
     places = places_of(job)
-    parts = [(places.work / f"shard{number}.part", places.folder / places.shard(number)) for number in range(job.shards)]
-    with rows.open("rb") as lines:
-        for number, (part, _) in enumerate(parts):
-            first, last = (count * end // job.shards for end in (number, number + 1))
-            with part.open("wb", buffering=1 << 20) as out:
-                out.writelines(islice(lines, last - first))
-    if job.shard_format == "parquet":
-        for _ in (workers or Workers(1)).map(to_parquet, [str(part.absolute()) for part, _ in parts]):
-            pass
+    count = sum(number for _, number in rows.files)
+    parts, tasks = [], []
+    for number in range(job.shards):
+        first, last = (count * end // job.shards for end in (number, number + 1))
+        part = (places.work / f"shard{number}.part").absolute()
+        parts.append((part, places.folder / places.shard(number)))
+        tasks.append(_Shard(str(part), list(_between(rows.files, first, last)), job.shard_format == "parquet"))
+    for _ in workers.map(_write_shard, tasks):
+        pass
     put_in_place(parts)
+
+
+def _between(files: list[tuple[Path, int]], first: int, last: int) -> Iterator[tuple[str, int, int]]:
+    """Where rows first to last of all files lie."""
+    at = 0
+    for file, count in files:
+        skipped, end = max(0, first - at), min(count, last - at)
+        if skipped < end:
+            yield str(file.absolute()), skipped, end - skipped
+        at += count
+
+
+def _write_shard(shard: _Shard) -> None:
+    with Path(shard.path).open("wb", buffering=1 << 20) as out:
+        for file, skipped, taken in shard.rows:
+            with Path(file).open("rb", buffering=1 << 20) as lines:
+                out.writelines(islice(lines, skipped, skipped + taken))
+    if shard.parquet:
+        to_parquet(shard.path)

@@ -73,6 +73,10 @@ def test_shards_hold_the_rows_in_order_and_go_where_a_url_says(swiftagent: Run, 
     assert b"".join(path.read_bytes() for path in shards) == (tmp_path / "one" / "out.jsonl").read_bytes()
     names = {*(path.name for path in shards), "out.rejects.jsonl", "out.report.json"}
     assert {path.name for path in (tmp_path / "up").iterdir()} == names
+    convert(swiftagent, *inputs, "-o", "alone/out.jsonl", "--shards", 3, "-j", 1)
+    assert [path.read_bytes() for path in sorted((tmp_path / "alone" / "out").iterdir())] == [
+        path.read_bytes() for path in shards
+    ]
     refused = swiftagent("convert", *inputs, "-o", "two/out.jsonl", "--shards", 2)
     assert refused.returncode == 2 and "a training run would read too" in refused.stderr
 
@@ -82,6 +86,7 @@ def test_parquet_shards_are_read_again_as_the_same_records(swiftagent: Run, tmp_
     convert(swiftagent, "a.jsonl", "-o", "one.jsonl")
     convert(swiftagent, "a.jsonl", "-o", "two.jsonl", "--shards", 2, "--shard-format", "parquet")
     convert(swiftagent, "two", "-o", "again.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
     messages = [row["messages"] for row in read(tmp_path / "one.jsonl")]
     assert [row["messages"] for row in read(tmp_path / "again.jsonl")] == messages
     assert swiftagent("convert", "a.jsonl", "-o", "x.jsonl", "--shard-format", "parquet").returncode == 2

@@ -114,6 +114,10 @@ def test_a_conversion(cluster: str, tmp_path: Path):
     for other in ("two", "ray"):
         same(tmp_path, "one", other, "out.jsonl", "out.rejects.jsonl")
         assert len(list((tmp_path / other).iterdir())) == 3
+    words = ["convert", *inputs, "-o", "shards/out.jsonl", "--shards", 3, "--engine", "ray", "--ray-address", cluster, "-q"]
+    assert subprocess.run(command(*words), cwd=tmp_path).returncode == 0
+    joined = b"".join(path.read_bytes() for path in sorted((tmp_path / "shards" / "out").iterdir()))
+    assert joined == (tmp_path / "one" / "out.jsonl").read_bytes()
 
 
 def test_a_check_that_finds_faults(cluster: str, tmp_path: Path):
