@@ -18,7 +18,7 @@ import msgspec
 
 from swiftagent.backend.export_folder import require_memory, require_room, whole_folder
 from swiftagent.backend.merge_state import Written, fingerprint, put_down, take_up, written
-from swiftagent.checks.model_files import safetensors_fault
+from swiftagent.checks.model_files import own_code, safetensors_fault
 from swiftagent.errors import CheckError, ConfigError, SetupError
 
 PROBES = (
@@ -159,7 +159,7 @@ def require_model(base: str) -> Path:
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
     missing = [name for name in ("config.json",) if not (folder / name).exists()]
     index = folder / "model.safetensors.index.json"
-    shards = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else set()
+    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.exists() else set()
     missing += [name for name in sorted(shards) if not (folder / name).exists()]
     cut = {file.name: fault for file in folder.glob("*.safetensors") if (fault := safetensors_fault(file))}
     if not shards and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
@@ -170,8 +170,7 @@ def require_model(base: str) -> Path:
         raise SetupError(
             f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
         )
-    config = json.loads((folder / "config.json").read_text())
-    if "auto_map" in config or list(folder.glob("*.py")):
+    if own_code(folder):
         raise SetupError(f"the model folder {base} brings its own code, which is not run; use a model that transformers knows")
     return folder
 
@@ -187,7 +186,7 @@ def require_adapter(adapter: Path) -> None:
 
 
 def _dtype(model_folder: Path, dtype: str) -> str:
-    config = json.loads((model_folder / "config.json").read_text())
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
     wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
     if wanted not in TOLERANCE:
         raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")

@@ -184,7 +184,7 @@ def is_complete(checkpoint: Path) -> bool:
     """Whether a checkpoint was written to its end: the trainer's state comes last and parses, and no tensor file is cut short."""
     if not read_object(checkpoint / "trainer_state.json"):
         return False
-    weights = [*checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
+    weights = [*checkpoint.glob("*.safetensors"), *(path for path in checkpoint.glob("*.bin") if path.stem != "training_args")]
     if not weights and not list(checkpoint.glob("global_step*")):
         return False
     if not all(zipfile.is_zipfile(path) for path in checkpoint.glob("*.pt*")):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.backend.engine_prompt import PromptEncoder
+from swiftagent.checks.model_files import own_code
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.shipped import find
 
@@ -178,12 +179,9 @@ def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
 
 def refuse_remote_code(folder: Path) -> None:
     """ms-swift's loader trusts whatever code lies in a model folder: so none may."""
-    code = sorted(path.name for path in folder.glob("*.py"))
-    config = _json(folder / "config.json")
-    if code or "auto_map" in config or "auto_map" in _json(folder / "tokenizer_config.json"):
-        named = code[0] if code else "auto_map in its config"
+    if code := own_code(folder):
         raise SetupError(
-            f"{folder}: this model brings its own code ({named}), which would be run; allow it with --trust-remote-code"
+            f"{folder}: this model brings its own code ({code}), which would be run; allow it with --trust-remote-code"
         )
 
 

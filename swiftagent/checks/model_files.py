@@ -7,6 +7,14 @@ from pathlib import Path
 from typing import Any
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken", "tokenizer_config.json")
+# Their `auto_map` may name code of another repository, too.
+MAY_NAME_CODE = (
+    "config.json",
+    "tokenizer_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+)
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.pt")
 
 
@@ -45,10 +53,7 @@ def own_code(folder: Path) -> str:
     files = sorted(path.name for path in folder.glob("*.py"))
     if files:
         return ", ".join(files[:3])
-    for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in read_object(folder / name):
-            return f"auto_map in {name}"
-    return ""
+    return next((f"auto_map in {name}" for name in MAY_NAME_CODE if "auto_map" in read_object(folder / name)), "")
 
 
 def adapter_problems(adapter: str, model: str, place: str) -> list[str]:

@@ -184,6 +184,10 @@ def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: P
     assert bare.returncode != 0
     assert "holds code of its own; trust_remote_code: true runs it" in bare.stderr
     assert not (tiny_config.parent / "ran").exists()
+    (hostile / "modeling.py").unlink()
+    (hostile / "preprocessor_config.json").write_text('{"auto_map": {"AutoProcessor": "other/repository--processing.X"}}')
+    bare = subprocess.run(planned.argv, cwd=tiny_config.parent, capture_output=True, text=True)
+    assert "holds code of its own; trust_remote_code: true runs it" in bare.stderr
 
 
 def test_weights_train_a_copy_in_the_run_folder(tiny_config: Path, swiftagent: Train):

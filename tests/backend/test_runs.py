@@ -51,6 +51,7 @@ def test_a_half_written_checkpoint_is_skipped(fault: str, tmp_path: Path):
             state.write_text(state.read_text()[:9])
         case "no weights":
             weights.unlink()
+            (last / "training_args.bin").touch()
         case "cut weights":
             weights.write_bytes(weights.read_bytes()[:-4])
         case "cut optimizer":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.checks.model_files import adapter_problems, model_problems, safetensors_fault
+from swiftagent.checks.model_files import MAY_NAME_CODE, adapter_problems, model_problems, safetensors_fault
 
 
 def tensors(path: Path, cut: int = 0) -> None:
@@ -54,10 +54,11 @@ def test_a_missing_shard_is_named(model: Path):
     assert said(model) == ["1 of 2 weight files are missing (model-00002-of-00002.safetensors); download them again"]
 
 
-def test_code_of_its_own_is_refused_unless_trusted(model: Path):
-    (model / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.X"}}')
+@pytest.mark.parametrize("name", MAY_NAME_CODE)
+def test_code_of_its_own_is_refused_unless_trusted(model: Path, name: str):
+    (model / name).write_text('{"auto_map": {"AutoModel": "other/repository--modeling.X"}}')
     assert said(model) == [
-        "holds code of its own (auto_map in config.json), which loading would run; trust_remote_code: true allows it"
+        f"holds code of its own (auto_map in {name}), which loading would run; trust_remote_code: true allows it"
     ]
     assert said(model, trust_remote_code=True) == []
 

@@ -77,10 +77,9 @@ def refuse_code_from_the_model() -> None:
 
     def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
         if not _settings().get("trust_remote_code"):
-            folder = Path(model_dir)
-            config = folder / "config.json"
-            mapped = config.is_file() and "auto_map" in json.loads(config.read_text(encoding="utf-8"))
-            if mapped or any(folder.glob("*.py")):
+            from swiftagent.checks.model_files import own_code
+
+            if own_code(Path(model_dir)):
                 raise SystemExit(f"swiftagent: {model_dir} holds code of its own; trust_remote_code: true runs it")
         return read_info(model_dir, *args, **kwargs)
 
