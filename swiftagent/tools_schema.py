@@ -27,35 +27,41 @@ _PLAIN: dict[type, str] = {
 _GOOGLE = re.compile(r"^\s*(?:Args|Arguments|Parameters|参数)\s*[:：]\s*$", re.M)
 _GOOGLE_ITEM = re.compile(r"^(\s+)\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*[:：]\s*(.*)$")
 _SPHINX_ITEM = re.compile(r"^\s*:param\s+(?:[\w\[\], .|]+\s+)?(\w+)\s*:\s*(.*)$")
+_SPHINX_OTHER = re.compile(r"^\s*:(?:type|keyword|var|meta)\b")
+_NUMPY = re.compile(r"^\s*(?:(Other )?Parameters|Arguments)\s*$")
+_NUMPY_ITEM = re.compile(r"^\*{0,2}(\w+(?:\s*,\s*\w+)*)\s*(?::.*)?$")
+_UNDERLINE = re.compile(r"^\s*-{3,}\s*$")
 _SECTION = re.compile(r"^\s*(?:Returns?|Raises|Yields?|Examples?|Notes?|返回)\s*[:：]\s*$|^\s*:(?:returns?|raises|rtype)\b")
 
 
-def describe(function: Callable[..., Any]) -> dict[str, Any]:
-    """{"name", "description", "parameters"} of a function."""
+def describe(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    """{"name", "description", "parameters"} of a function; `name` is what the file calls it."""
     about, parameters = split_docstring(inspect.getdoc(function) or "")
     hints = _hints(function)
     properties: dict[str, Any] = {}
     required = []
     open_ended = False
-    for name, parameter in inspect.signature(function).parameters.items():
+    for key, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             open_ended = True
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        schema = schema_of(hints.get(name, Any))
-        if name in parameters:
-            schema = {**schema, "description": parameters[name]}
-        if parameter.default is parameter.empty:
-            required.append(name)
-        elif _is_json(parameter.default) and parameter.default is not None:
+        schema = schema_of(hints.get(key, Any))
+        several = parameter.kind is parameter.VAR_POSITIONAL
+        if several:
+            schema = {"type": "array", **({"items": schema} if schema else {})}
+        if key in parameters:
+            schema = {**schema, "description": parameters[key]}
+        if parameter.default is parameter.empty and not several:
+            required.append(key)
+        elif not several and _is_json(parameter.default) and parameter.default is not None:
             schema = {**schema, "default": parameter.default}
-        properties[name] = schema
+        properties[key] = schema
     whole: dict[str, Any] = {"type": "object", "properties": properties}
     if required:
         whole["required"] = required
     if open_ended:
         whole["additionalProperties"] = True
-    return {"name": function.__name__, "description": about, "parameters": whole}
+    return {"name": name, "description": about, "parameters": whole}
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -79,6 +85,9 @@ def schema_of(hint: Any, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
         return {**({"type": kind} if kind else {}), "enum": list(arguments)}
     if origin in (Union, types.UnionType):
         return _schema_of_union(arguments, seen)
+    if origin is tuple and arguments and Ellipsis not in arguments:
+        items = [schema_of(argument, seen) for argument in arguments]
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
     if origin in (list, set, frozenset, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable", "Collection"):
         item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
         return {"type": "array", **({"items": item} if item else {})}
@@ -131,6 +140,8 @@ def to_python(value: Any, hint: Any) -> Any:
         return to_python(value, arguments[0])
     if origin in (Union, types.UnionType):
         return next((built for choice in arguments if (built := _try(value, choice)) is not _UNFIT), value)
+    if origin is tuple and isinstance(value, list) and len(arguments) == len(value) and Ellipsis not in arguments:
+        return tuple(to_python(item, argument) for item, argument in zip(value, arguments, strict=True))
     if origin in (list, set, frozenset, tuple) and isinstance(value, list):
         built_items = [to_python(item, arguments[0]) if arguments else item for item in value]
         return origin(built_items)
@@ -165,32 +176,45 @@ def _try(value: Any, choice: Any) -> Any:
 
 
 def split_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """(what the function does, what each parameter means), from Google's or Sphinx's style."""
+    """(what the function does, what each parameter means), from Google's, Sphinx's or NumPy's style."""
     lines = text.splitlines()
     about: list[str] = []
     parameters: dict[str, str] = {}
-    part, name, indent = "about", "", 0
-    for line in lines:
+    part, names, indent = "about", [""], 0
+    for line, following in zip(lines, [*lines[1:], ""], strict=False):
         sphinx = _SPHINX_ITEM.match(line)
         if sphinx:
-            part, name = "sphinx", sphinx.group(1)
-            parameters[name] = sphinx.group(2).strip()
+            part, names = "sphinx", [sphinx.group(1)]
+            parameters[names[0]] = sphinx.group(2).strip()
+        elif _UNDERLINE.match(following) and line.strip():
+            part, names = "numpy" if _NUMPY.match(line) else "other", []
         elif _GOOGLE.match(line):
-            part, name, indent = "google", "", 0
-        elif _SECTION.match(line):
+            part, names, indent = "google", [], 0
+        elif _SECTION.match(line) or _SPHINX_OTHER.match(line):
             part = "other"
         elif part == "about":
             about.append(line)
-        elif part == "google" and line.strip():
-            item = _GOOGLE_ITEM.match(line)
-            if item and (not indent or len(item.group(1)) <= indent):
-                indent, name = len(item.group(1)), item.group(2)
-                parameters[name] = item.group(3).strip()
-            elif name:
-                parameters[name] += " " + line.strip()
-        elif part == "sphinx" and line.strip() and name:
-            parameters[name] += " " + line.strip()
+        elif line.strip() and not _UNDERLINE.match(line):
+            item = _item(part, line, indent)
+            if item is not None:
+                names, said, indent = item
+                parameters.update(dict.fromkeys(names, said))
+            else:
+                parameters.update({name: f"{parameters[name]} {line.strip()}".strip() for name in names if name in parameters})
     return " ".join(" ".join(about).split()), parameters
+
+
+def _item(part: str, line: str, indent: int) -> tuple[list[str], str, int] | None:
+    """The names that a line explains, what it says of them and how far it is indented; None where it goes on with the last."""
+    if part == "google":
+        item = _GOOGLE_ITEM.match(line)
+        if item and (not indent or len(item.group(1)) <= indent):
+            return [item.group(2)], item.group(3).strip(), len(item.group(1))
+    elif part == "numpy":
+        item = _NUMPY_ITEM.match(line)
+        if item:
+            return [name.strip() for name in item.group(1).split(",")], "", 0
+    return None
 
 
 def _is_json(value: Any) -> bool:

@@ -37,11 +37,15 @@ def main(path: str, memory: int) -> None:
     functions, problem = _import(path)
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    tools = [describe(function) for function in functions.values()]
+    tools = [describe(function, name) for name, function in functions.items()]
     _write(answers, {"tools": tools, "problem": problem})
+    served_by = os.getpid()
     for line in requests:
         request = json.loads(line)
-        _write(answers, _call(functions[request["tool"]], request["arguments"]))
+        answer = _call(functions[request["tool"]], request["arguments"])
+        if os.getpid() != served_by:  # a fork of the tool that came back: one process answers, and it is not this one
+            os._exit(0)
+        _write(answers, answer)
 
 
 def _write(answers: typing.TextIO, value: dict[str, Any]) -> None:
@@ -87,20 +91,42 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
             value = _apply(function, values)
             if inspect.isawaitable(value):
                 value = asyncio.run(_awaited(value))
-            json.dumps(value, default=str, allow_nan=True)
+            elif inspect.isgenerator(value):
+                value = list(value)
+            elif inspect.isasyncgen(value):
+                value = asyncio.run(_all_of(value))
+            value = _as_json(value)
     except BaseException as error:  # noqa: BLE001 (whatever a tool raises is told to the model)
         text = str(error)
         return {"error": f"{type(error).__name__}: {text}" if text else type(error).__name__, "printed": _tail(printed)}
     return {"value": value, "printed": _tail(printed)}
 
 
+def _as_json(value: Any) -> Any:
+    """The value where it is JSON, else as Python shows it: the tool has done its work, and the model sees what came of it."""
+    try:
+        json.dumps(value, default=str, allow_nan=True)
+    except TypeError:  # a key that is none
+        return str(value)
+    return value
+
+
 def _apply(function: Callable[..., Any], values: dict[str, Any]) -> Any:
-    positional = [
-        values.pop(name)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.POSITIONAL_ONLY and name in values
-    ]
-    return function(*positional, **values)
+    parameters = inspect.signature(function).parameters
+    several = next((name for name, parameter in parameters.items() if parameter.kind is parameter.VAR_POSITIONAL), "")
+    more = values.pop(several, []) if several else []
+    positional = []
+    for name, parameter in parameters.items():
+        if parameter.kind is parameter.POSITIONAL_ONLY or (more and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
+            if name in values:
+                positional.append(values.pop(name))
+            elif more and parameter.default is not parameter.empty:
+                positional.append(parameter.default)
+    return function(*positional, *(more if isinstance(more, list) else [more]), **values)
+
+
+async def _all_of(values: Any) -> list[Any]:
+    return [value async for value in values]
 
 
 async def _awaited(value: Any) -> Any:

@@ -176,3 +176,109 @@ def test_a_tool_is_callable(tmp_path: Path):
     (tmp_path / "a.py").write_text("def add(a: int, b: int = 1): return a + b\n")
     (add,) = load_tools([str(tmp_path / "a.py")])
     assert (add.spec.name, add(a=2)) == ("add", 3)
+
+
+ODD = '''
+import os
+def logged(function):
+    def inner(*args, **kwargs): return function(*args, **kwargs)
+    return inner
+
+
+@logged
+def plain(x: int) -> int: return x
+double = lambda x: x * 2
+
+
+def total(start: int = 0, *numbers: int, name: str = "sum") -> str:
+    """Adds up.
+
+    Parameters
+    ----------
+    start, end : int, optional
+        Where to begin,
+        and where not.
+    *numbers : int
+        What is added.
+
+    Returns
+    -------
+    str
+        The sum.
+    """
+    return f"{name} {start + sum(numbers)}"
+
+
+def pair(of: tuple[int, str]) -> str:
+    """A pair.
+
+    :param of: what it is made of
+    :type of: tuple
+    :rtype: str
+    """
+    return repr(of)
+
+
+def count():
+    yield 1
+    yield 2
+
+
+async def count_later():
+    yield 3
+
+
+def table(): return {(1, 2): {3}}
+
+
+def fork():
+    if os.fork() == 0:
+        return "child"
+    os.wait()
+    return "parent"
+'''
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[Toolbox]:
+    (tmp_path / "odd.py").write_text(ODD)
+    with open_toolbox([str(tmp_path / "odd.py")], Options(seconds=5.0)) as box:
+        yield box
+
+
+def test_tools_are_called_what_the_file_calls_them(odd: Toolbox):
+    assert odd.call(Call("plain", {"x": 3})).text == "3"
+    assert odd.call(Call("double", {"x": 3})).text == "6"
+
+
+def test_any_number_of_arguments_is_a_list(odd: Toolbox):
+    (spec,) = [tool for tool in odd.specs if tool.name == "total"]
+    assert spec.description == "Adds up."
+    assert spec.parameters["properties"] == {
+        "start": {"type": "integer", "description": "Where to begin, and where not.", "default": 0},
+        "numbers": {"type": "array", "items": {"type": "integer"}, "description": "What is added."},
+        "name": {"type": "string", "default": "sum"},
+    }
+    assert odd.call(Call("total", {"numbers": [1, 2]})).text == "sum 3"
+    assert odd.call(Call("total", {"start": 1, "numbers": [2], "name": "all"})).text == "all 3"
+    assert odd.call(Call("total", {"start": 4})).text == "sum 4"
+
+
+def test_a_tuple_of_several_types_is_one(odd: Toolbox):
+    (spec,) = [tool for tool in odd.specs if tool.name == "pair"]
+    assert spec.parameters["properties"]["of"] == {
+        "type": "array",
+        "prefixItems": [{"type": "integer"}, {"type": "string"}],
+        "minItems": 2,
+        "maxItems": 2,
+        "description": "what it is made of",
+    }
+    assert odd.call(Call("pair", {"of": [1, "a"]})).text == "(1, 'a')"
+
+
+def test_what_is_no_json_is_shown_as_python_shows_it(odd: Toolbox):
+    assert [odd.call(Call(name, {})).text for name in ("count", "count_later", "table")] == ["[1, 2]", "[3]", "{(1, 2): {3}}"]
+
+
+def test_a_fork_of_a_tool_does_not_answer_for_it(odd: Toolbox):
+    assert [odd.call(Call("fork", {})).text, odd.call(Call("double", {"x": 1})).text] == ["parent", "2"]
