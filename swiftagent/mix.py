@@ -18,7 +18,7 @@ from swiftagent.jsonl import whole_file, write_json
 from swiftagent.mix_hold_out import held_out
 from swiftagent.mix_manifest import manifest_of, report_of
 from swiftagent.mix_output import Outputs, Rows, claimed, put_in_place, to_parquet, write_rows
-from swiftagent.mix_plan import Fetched, Plan, Tell, plan_of, refuse_other_files
+from swiftagent.mix_plan import Fetched, Plan, Tell, plan_of, refuse_other_files, refuse_own_outputs
 from swiftagent.mix_recipe import Recipe
 from swiftagent.mix_sample import place_of, seed_of
 from swiftagent.mix_scan import refuse_changed
@@ -44,6 +44,7 @@ def mix(
     try:
         with claimed(out):
             plans = plan_of(recipe, fetched, out.work, workers, tell)
+            refuse_own_outputs(plans, (out.mix, out.val, out.manifest, out.report, out.rejects), out.folder)
             if repeated is not None:
                 refuse_other_files(plans, repeated)
             taker = Taker(recipe, plans, out.work, workers, tell, count)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,15 @@ def _file(path: str, shown: str, work: Path, name: str) -> SourceFile:
         target = work / f"{name}.rows.jsonl"
         file = as_lines(rows_of_any_file(path, shown), target, shown, "" if path == "-" else path)
     return file
+
+
+def refuse_own_outputs(plans: list[Plan], files: Iterable[Path], folder: Path) -> None:
+    """Raise ConfigError with every source that the mix would write over: one of its files, or a shard in their folder."""
+    written = {os.path.realpath(file) for file in files}
+    shards = f"{glob.escape(os.path.realpath(folder))}/train-*-of-*.*"
+    read = [(file.shown, os.path.realpath(file.original or file.path)) for plan in plans for file in plan.files]
+    if problems := [shown for shown, path in read if path in written or fnmatch.fnmatchcase(path, shards)]:
+        raise ConfigError([f"{shown} is a source and would be written over by the mix; choose another -o" for shown in problems])
 
 
 def refuse_other_files(plans: list[Plan], manifest: Mapping[str, Any]) -> None:

@@ -222,6 +222,12 @@ def test_a_dry_run_writes_nothing(swiftagent: Run, data: Path):
         (["none.yaml"], 2, "error: none.yaml: No such file or directory"),
         (["--agent", "5", "--agent-source", "empty.jsonl"], 2, "error: empty.jsonl: no rows, the file is empty"),
         (
+            ["--agent", "5", "--agent-source", "agent.jsonl", "-o", "agent.jsonl"],
+            2,
+            "error: agent.jsonl is a source and would be",
+        ),
+        (["--agent", "5", "--agent-source", "x.val.jsonl", "-o", "x.jsonl"], 2, "error: x.val.jsonl is a source and would be"),
+        (
             ["--agent", "5", "--agent-source", "agent.jsonl", "-o", "/proc/x/mix.jsonl"],
             4,
             "error: cannot write /proc/x/mix.jsonl: ",
@@ -230,6 +236,7 @@ def test_a_dry_run_writes_nothing(swiftagent: Run, data: Path):
 )
 def test_what_is_wrong_is_one_line(swiftagent: Run, data: Path, words: list[str], code: int, line: str):
     (data / "empty.jsonl").write_bytes(b"")
+    (data / "x.val.jsonl").write_bytes((data / "agent.jsonl").read_bytes())
     done = swiftagent("mix", *words)
     assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
     assert done.stderr.startswith(line)
