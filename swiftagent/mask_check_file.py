@@ -1,32 +1,49 @@
-"""The check of a whole training file without a model, in parts that tasks share."""
+"""The check of whole training files without a model, in parts that tasks share."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import msgspec
 
-from swiftagent.convert_parts import numbered
-from swiftagent.formats.file_parts import Part, cut
+from swiftagent.convert_parts import numbered, size_of
+from swiftagent.errors import ConfigError
+from swiftagent.formats.file_parts import Part, cut, parts_of
+from swiftagent.formats.sources import files_of
 from swiftagent.mask import Totals
 from swiftagent.mask_check import check_record
-from swiftagent.mask_view import read_records
+from swiftagent.mask_view import records_of
 from swiftagent.mix_workers import Workers
 
 _PART = 8 << 20  # bytes
 
 
-def check_file(path: Path, workers: Workers) -> Totals:
-    """What a check of every record finds; counts characters. Raises ConfigError where the file holds no training records."""
-    next(read_records(path))
+def check_file(place: str, workers: Workers) -> Totals:
+    """What a check of every record finds in a file, or a folder or URL of shards, JSONL or Parquet; counts characters.
+
+    Rows of shards are numbered as in the one file that they are when joined in order. Raises ConfigError where there is something
+    else than training records.
+    """
+    parts = numbered([part for file in files_of(place) for part in _parts(file, workers.alone)], workers)
     totals = Totals(unit="character")
-    size = path.stat().st_size
-    parts = cut(str(path), size, size if workers.alone else _PART)
-    for found in workers.in_order(_check_part, numbered(parts, workers)):
+    before = 0
+    for part, found in zip(parts, workers.in_order(_check_part, parts), strict=True):
+        if part.start == 0:
+            before = totals.rows
+        found.faults = [msgspec.structs.replace(fault, row=fault.row + before) for fault in found.faults]
         totals.add(found)
+    if not totals.rows:
+        raise ConfigError(f"{place}: no rows")
     return totals
+
+
+def _parts(file: str, whole: bool) -> list[Part]:
+    if file.endswith(".parquet"):
+        return parts_of(file, 0)  # by row group
+    size = size_of(file)
+    return cut(file, size, size if whole else _PART)
 
 
 def _check_part(part: Part) -> Totals:
     totals = Totals(unit="character")
-    for line, record in read_records(Path(part.path), part):
+    for line, record in records_of(part):
         check_record(record, line, totals)
     return totals

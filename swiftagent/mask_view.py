@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.formats.file_parts import Part, text_lines
+from swiftagent.formats.file_parts import Part, read_part, text_lines
+from swiftagent.formats.sources import damage
 from swiftagent.jsonl import parse_json
 from swiftagent.mask import Fault, is_native, malformed, native_pieces, pieces
 from swiftagent.record import Record, is_record
+from swiftagent.storage import open_binary
 
+_BUFFER = 1 << 17
 FLAGS = ("faulty", "truncated", "dropped", "masked", "rejected")  # what `--only` and the page's filter know
 
 
@@ -94,25 +98,41 @@ def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
     )
 
 
-def read_records(path: Path, part: Part | None = None) -> Iterator[tuple[int, Record]]:
-    """(line, record) of each row, or of those of a part. Raises ConfigError where the file holds no training records."""
+def read_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """(line, record) of each row of a file. Raises ConfigError where it holds something else than training records."""
     if not path.is_file():
         raise ConfigError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; a training file is needed")
-    first = part is None
-    with path.open("rb") as lines:
-        for number, text in enumerate(text_lines(lines, part), part.first) if part else enumerate(lines, 1):
-            if not text.strip():
+    empty = True
+    for found in records_of(Part(str(path), "lines", 0, path.stat().st_size)):
+        empty = False
+        yield found
+    if empty:
+        raise ConfigError(f"{path}: no rows")
+
+
+def records_of(part: Part) -> Iterator[tuple[int, Record]]:
+    """(line, record) of each row of a part, and (number, record) in Parquet. Raises ConfigError as `read_records` does."""
+    first = part.start == 0
+    for number, row in _rows_of(part):
+        if first and not is_record(row) and not is_native(row):
+            raise ConfigError(_not_a_record(Path(part.path), number, row, ""))
+        first = False
+        yield number, row
+
+
+def _rows_of(part: Part) -> Iterator[tuple[int, Any]]:
+    if part.kind != "lines":
+        yield from ((number, row.value) for number, row in enumerate(read_part(part), part.first))
+        return
+    with damage(part.path), open_binary(part.path, _BUFFER) as stream:
+        for number, text in enumerate(text_lines(stream, part), part.first):
+            if text.isspace():
                 continue
             try:
                 row, _ = parse_json(text.removeprefix(b"\xef\xbb\xbf"))
             except RowError as error:
-                raise ConfigError(_not_a_record(path, number, None, str(error))) from error
-            if first and not is_record(row) and not is_native(row):
-                raise ConfigError(_not_a_record(path, number, row, ""))
-            first = False
+                raise ConfigError(_not_a_record(Path(part.path), number, None, str(error))) from error
             yield number, row
-    if first:
-        raise ConfigError(f"{path}: no rows")
 
 
 def _not_a_record(path: Path, number: int, row: object, why: str) -> str:

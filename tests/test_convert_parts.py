@@ -114,3 +114,24 @@ def test_a_check_by_two_processes_says_what_one_says(swiftagent: Run, tmp_path: 
     one, two = (swiftagent("inspect", "x.jsonl", "--check", "--json", "-j", number) for number in (1, 2))
     assert (one.returncode, one.stdout, one.stderr) == (two.returncode, two.stdout, two.stderr)
     assert one.returncode == 6 and json.loads(one.stdout)["faults"][0]["row"] == 22_001
+
+
+def test_shards_are_checked_as_the_one_file_that_they_are(swiftagent: Run, tmp_path: Path):
+    (tmp_path / "a.jsonl").write_bytes(jsonl([agent_row(number) for number in range(300)]))
+    convert(swiftagent, "a.jsonl", "-o", "one.jsonl")
+    convert(swiftagent, "a.jsonl", "-o", "clean.jsonl", "--shards", 2, "--shard-format", "parquet")
+    lines = (tmp_path / "one.jsonl").read_bytes().splitlines(keepends=True)
+    lines[250] = lines[250].replace(b',"loss":false', b"")
+    (tmp_path / "faulty").mkdir()
+    for number in range(3):
+        (tmp_path / "faulty" / f"train-0000{number}-of-00003.jsonl").write_bytes(
+            b"".join(lines[number * 100 : (number + 1) * 100])
+        )
+    (tmp_path / "joined.jsonl").write_bytes(b"".join(lines))
+    checked = {
+        place: swiftagent("inspect", place, "--check", "--json").stdout
+        for place in ("one.jsonl", "clean", "joined.jsonl", "faulty", f"file://{tmp_path}/faulty")
+    }
+    one, clean, joined, faulty, url = checked.values()
+    assert one == clean and joined == faulty == url
+    assert [fault["row"] for fault in json.loads(joined)["faults"]] == [251]

@@ -24,6 +24,7 @@ from swiftagent.errors import CheckError, ConfigError
 from swiftagent.mask import COUNTS, Totals
 from swiftagent.mask_check import check_record
 from swiftagent.mask_view import FLAGS, ShownRow, as_json, legend, read_records, share, shown_without_model, styled, wanted
+from swiftagent.storage import is_url
 
 if TYPE_CHECKING:
     from swiftagent.backend.labels import RowSource
@@ -32,7 +33,9 @@ SHOWN_ROWS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="training records, as `convert` and `mix` write them")
+    parser.add_argument(
+        "file", type=_place, metavar="FILE", help="training records; with --check and no model also a folder or URL of shards"
+    )
     parser.add_argument("--model", help="a model folder, a tokenizer folder or a hub id: real tokens and labels")
     parser.add_argument("--template", help="ms-swift's template; else by config.json, else by the chat template")
     parser.add_argument("--config", help="a run's YAML: its model and its settings")
@@ -56,7 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trust-remote-code", action="store_true", help="let a model folder run its own Python code")
 
 
+def _place(word: str) -> Path | str:
+    return word if is_url(word) else Path(word)
+
+
 def run(args: argparse.Namespace) -> int:
+    if is_url(str(args.file)) and (args.model or args.config or not args.check):
+        raise ConfigError(f"{args.file}: of a URL only --check without a model is made; copy it here for anything else")
     if args.only == "rejected":
         return _show_rejected(args)
     if args.check:
@@ -80,11 +89,14 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _totals(args: argparse.Namespace) -> Totals:
+    from swiftagent.convert_parts import size_of
+    from swiftagent.formats.sources import files_of
     from swiftagent.mask_check_file import check_file
 
-    next(read_records(args.file))
-    with open_workers(args, args.file.stat().st_size) as workers:
-        return check_file(args.file, workers)
+    if isinstance(args.file, Path) and not args.file.is_dir():
+        next(read_records(args.file))
+    with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers:
+        return check_file(str(args.file), workers)
 
 
 def _totals_with_model(args: argparse.Namespace) -> Totals:
