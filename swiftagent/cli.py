@@ -6,10 +6,12 @@ import argparse
 import gc
 import importlib
 import os
+import re
 import select
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from swiftagent import __version__
 from swiftagent.errors import ConfigError, SwiftAgentError
@@ -41,6 +43,34 @@ EPILOG = """first steps:
 exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 set-up or preflight,
 5 training failed, 6 a check found a fault, 7 the evaluation gate failed, 130 interrupted
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong words end as all wrong input does: in one line, with the nearest word or where to look."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError([f"{self.prog}: {said}" for said in self._explained(message)])
+
+    def _explained(self, message: str) -> list[str]:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            return [self._unknown(word) for word in unknown.split()]
+        wrong = re.match(r"argument ([^:]+): invalid (\w+) value: (.*)", message)
+        if wrong:
+            option, kind, value = wrong.groups()
+            return [f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` tells which"]
+        return [f"{message.removeprefix('argument ')}; `{self.prog} --help` tells more"]
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"{word}: one word too many; `{self.prog} --help` tells what it takes"
+        import difflib
+
+        near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        return f"{word}: no such option" + (f", did you mean {near[0]}?" if near else f"; `{self.prog} --help` lists them")
+
+
+KINDS = {"int": "a whole number", "_count": "a whole number", "float": "a number", "_amount": "a number or a share such as 40%"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +105,7 @@ def _answer(words: list[str]) -> int:
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command; docs/cli.md is generated from it."""
     command = importlib.import_module(f"swiftagent.commands.{name}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"swiftagent {name}",
         description=(command.__doc__ or COMMANDS[name]).strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

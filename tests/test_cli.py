@@ -1,30 +1,37 @@
-"""The edge of the program: exit codes and one line for whatever goes wrong."""
+"""Wrong words on the command line end in one line and exit code 2, as all wrong input does."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+Run = Callable[..., CompletedProcess[str]]
+
 
 @pytest.mark.parametrize(
-    "words, code",
+    ("words", "said"),
     [
-        (("formats",), 0),
-        (("formats", "--json"), 0),
-        (("configs", "--json"), 0),
-        (("--help",), 0),
-        (("configs", "cp", "none"), 2),
+        (["mix", "--agnt", "5"], ["swiftagent mix: --agnt: no such option, did you mean --agent?"]),
+        (
+            ["infer", "x", "y", "--tols=z"],
+            ["swiftagent infer: y: one word too many", "swiftagent infer: --tols=z: no such option"],
+        ),
+        (
+            ["mix", "--agent", "x"],
+            ["swiftagent mix: --agent: 'x' is not a number or a share such as 40%; `swiftagent mix --help`"],
+        ),
+        (["mix", "--seed", "1.5"], ["swiftagent mix: --seed: '1.5' is not a whole number; `swiftagent mix --help`"]),
+        (["export", "foo"], ["swiftagent export: TARGET: invalid choice: 'foo' (choose from"]),
+        (["sft", "-o"], ["swiftagent sft: -o: no such option; `swiftagent sft --help` lists them"]),
+        (["stats"], ["swiftagent stats: the following arguments are required: "]),
     ],
 )
-def test_a_reader_that_goes_away_is_no_error(words: tuple[str, ...], code: int):
-    reader, writer = os.pipe()
-    os.close(reader)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    command = [sys.executable, "-m", "swiftagent", *words]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment)
-    os.close(writer)
-    assert done.returncode == code
-    assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
+def test_wrong_words_are_one_line_each(words: list[str], said: list[str], swiftagent: Run, tmp_path: Path):
+    done = swiftagent(*words)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, len(lines)) == (2, "", len(said)), done.stderr
+    assert all(line.startswith(f"error: {start}") for line, start in zip(lines, said, strict=True)), done.stderr
+    assert not list(tmp_path.iterdir())
