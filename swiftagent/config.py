@@ -144,7 +144,7 @@ def _entries(text: str, path: str, problems: list[str]) -> dict[str, _Entry]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problems.append(f"{path}:{line}: not YAML: {error.problem or error.context}")
         return {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         problems.append(f"{path}: not YAML: {error}".replace("\n", " "))
         return {}
     if not isinstance(root, yaml.MappingNode):

@@ -31,7 +31,7 @@ class Translated(msgspec.Struct):
 
 def translate(text: str, name: str) -> Translated:
     """Raises ConfigError where the text is neither a YAML mapping nor a `swift sft` command."""
-    command = _command_settings(text)
+    command = _command_settings(text, name)
     settings = command if command is not None else _yaml_settings(text, name)
     notes: list[str] = []
     top: dict[str, Any] = {}
@@ -45,8 +45,11 @@ def translate(text: str, name: str) -> Translated:
     return Translated(f"# swiftagent sft CONFIG      translated from {name}; look it over first\n\n{body}", notes)
 
 
-def _command_settings(text: str) -> dict[str, Any] | None:
-    """The options of the first `swift sft` in a shell script, with NPROC_PER_NODE and the like; None where there is none."""
+def _command_settings(text: str, name: str) -> dict[str, Any] | None:
+    """The options of the first `swift sft` in a shell script, with NPROC_PER_NODE and the like; None where there is none.
+
+    Raises ConfigError for a command that no shell could read.
+    """
     joined = re.sub(r"\\\s*\n", " ", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
     joined = _with_variables(joined)
     line = next((line for line in joined.splitlines() if re.search(r"\bswift\s+(sft|pt)\b|llm_sft\.py|cli/sft\.py", line)), None)
@@ -59,7 +62,11 @@ def _command_settings(text: str) -> dict[str, Any] | None:
         settings["gpus"] = environment["NPROC_PER_NODE"]
     elif "CUDA_VISIBLE_DEVICES" in environment:
         settings["gpus"] = str(len(environment["CUDA_VISIBLE_DEVICES"].split(",")))
-    for word in shlex.split(line):
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise ConfigError(f"{name}: its command cannot be read: {error}: {line.strip()[:100]}") from None
+    for word in words:
         if word.startswith("--"):
             key, _, value = word[2:].partition("=")
             settings[key] = _plain(value) if value else True

@@ -97,6 +97,7 @@ def test_values_out_of_range_are_told():
 
 def test_text_that_is_no_yaml_is_told_with_its_line():
     assert problems_of("model: a\ndata: [b\n")[0].startswith("a.yaml:3: not YAML: ")
+    assert "recursion" in problems_of("model: " + "[" * 3000)[0]
 
 
 def test_off_is_the_word_and_not_false():

@@ -150,3 +150,5 @@ def test_the_guides_command_with_its_shell_variables_is_a_config_that_sft_takes(
 def test_text_that_is_neither_is_refused():
     with pytest.raises(ConfigError, match="neither a YAML mapping nor a `swift sft` command"):
         translate("- a\n- b\n", "x")
+    with pytest.raises(ConfigError, match="x.sh: its command cannot be read: No closing quotation"):
+        translate('swift sft --model "Qwen/x --dataset a\n', "x.sh")
