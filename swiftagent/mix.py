@@ -86,7 +86,7 @@ def _write(recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, 
             for line in source.reject_lines(out.work):
                 file.write(line)
     manifest_part = (out.work / "manifest.part", out.manifest)
-    put_in_place([(val, out.val), *([*parts, manifest_part] if out.shards else [manifest_part, *parts])])
+    put_in_place([(val, out.val), *([*parts, manifest_part] if out.shards else [manifest_part, *parts])], out.earlier())
     return manifest
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from swiftagent.mix_note import PERMUTATIONS, SCHEME, Note
 from swiftagent.mix_recipe import Recipe
 
-OF_RECORDS = ("in-evaluation-set", "duplicate", "near-duplicate", "enough-of-tool")
+SEEN = "in-evaluation-set"
+OF_RECORDS = (SEEN, "duplicate", "near-duplicate", "enough-of-tool")
 
 
 class Judge:
@@ -24,7 +25,7 @@ class Judge:
         """The reason why a row is not taken, or "", with which it is remembered."""
         recipe = self.recipe
         if note.seen_in:
-            return "in-evaluation-set"
+            return SEEN
         if recipe.duplicates != "keep" and note.content in self.contents:
             return "duplicate"
         if self.near is not None and self.near.like(note.signature):

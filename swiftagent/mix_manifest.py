@@ -32,7 +32,7 @@ def manifest_of(
         "content": {"mix": content_hash(rows, train), "val": content_hash(rows, val)},
         "tokens_are": f"exact ({recipe.model})" if recipe.model else "estimated",
         "channels": channels(plans, taken),
-        "sources": [_source(plan, source) for plan, source in zip(plans, taken, strict=True)],
+        "sources": [_source(plan, source, recipe) for plan, source in zip(plans, taken, strict=True)],
         "versions": {
             "swiftagent": __version__,
             "python": platform.python_version(),
@@ -86,7 +86,8 @@ def _sorted(ledger: dict[str, Any]) -> dict[str, Any]:
     return {name: dict(sorted(count.items())) if isinstance(count, dict) else count for name, count in ledger.items()}
 
 
-def _source(plan: Plan, source: Taken) -> dict[str, Any]:
+def _source(plan: Plan, source: Taken, recipe: Recipe) -> dict[str, Any]:
+    budget = {} if source.budget is None else {"unit": recipe.by, "wanted": source.budget, "taken": _of_unit(source, recipe)}
     files = [
         {"name": file.shown, "sha256": file.sha256, "rows": rows} for file, rows in zip(plan.files, plan.file_rows, strict=True)
     ]
@@ -101,6 +102,11 @@ def _source(plan: Plan, source: Taken) -> dict[str, Any]:
         "taken": source.total,
         "distinct": len(source),
         "short": source.short,
+        **({"budget": budget} if budget else {}),
         "rejected": source.ledger.get("rejected", 0),
         **({"made": dict(sorted(source.ledger["made"].items()))} if source.ledger.get("made") else {}),
     }
+
+
+def _of_unit(source: Taken, recipe: Recipe) -> int:
+    return source.sum("trained" if recipe.by == "trained-tokens" else "tokens")

@@ -6,13 +6,15 @@ Only a recipe that asks for it (duplicates, hold-outs, decontamination, a limit 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 import xxhash
 
+from swiftagent.convert import Policy, read_trajectories
+from swiftagent.errors import ConfigError
 from swiftagent.mix_recipe import Recipe
 from swiftagent.mix_scan import rows_of_any_file
 from swiftagent.overlap import content_hash
@@ -22,7 +24,8 @@ SCHEME = "affine32"
 PERMUTATIONS = 64  # of a signature: an estimate of the Jaccard similarity to about 0.06
 _SHINGLE = 5  # words or Chinese characters that stand together
 _GRAM = 13  # words in a row that are no accident: the length that decontamination of evaluation sets uses
-_TOKEN = re.compile(r"[\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af]|[^\W_]+")
+_CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
 class Note(msgspec.Struct, array_like=True):
@@ -116,17 +119,35 @@ def overlap(row: Trajectory, files: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=4)
 def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
-    """Hash of a whole question or of 13 words -> the first evaluation row that holds it. Read once a process."""
+    """Hash of a whole question or of 13 words -> the first evaluation row that holds it. Read once a process.
+
+    Raises ConfigError for a file without a question: nothing would be left out for it.
+    """
     known: dict[int, str] = {}
     for file in files:
-        for row in rows_of_any_file(file, file):
-            for text in _questions(row.value):
-                found = words(text)
-                if len(found) >= 3:  # "hello" is in every set
-                    known.setdefault(_hash(found), row.where)
-                for at in range(len(found) - _GRAM + 1):
-                    known.setdefault(_hash(found[at : at + _GRAM]), row.where)
+        asked = 0
+        for where, text in _asked(file):
+            asked += 1
+            found = words(text)
+            if len(found) >= 3:  # "hello" is in every set
+                known.setdefault(_hash(found), where)
+            for at in range(len(found) - _GRAM + 1):
+                known.setdefault(_hash(found[at : at + _GRAM]), where)
+        if not asked:
+            raise ConfigError(f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is")
     return known
+
+
+def _asked(file: str) -> Iterator[tuple[str, str]]:
+    """(place, text) of what persons say in an evaluation set: by the keys of its rows, since many hold no answer, and as readers
+    of its format take it."""
+    for row in rows_of_any_file(file, file):
+        for text in _questions(row.value):
+            yield row.where, text
+    for trajectory in read_trajectories(rows_of_any_file(file, file), Policy()):
+        for event in trajectory.events:
+            if isinstance(event, Question):
+                yield trajectory.source, event.text
 
 
 def _questions(value: object) -> list[str]:

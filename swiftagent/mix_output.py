@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import re
 import shutil
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from swiftagent.mix_workers import Workers
 
 _BUCKETS = 256
 _SEGMENT = 8 << 20  # bytes that one task writes
+_SHARD = re.compile(r"train-\d{5,}-of-\d{5,}\.(jsonl|parquet)")
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -49,6 +51,11 @@ class Outputs(msgspec.Struct, frozen=True):
 
     def shard(self, number: int) -> str:
         return f"train-{number:05d}-of-{self.shards:05d}.{self.kind}"
+
+    def earlier(self) -> list[Path]:
+        """The rows of an earlier mix under this output's name, in one file or in shards, and what says that they are whole."""
+        shards = [path for path in self.folder.glob("train-*-of-*.*") if _SHARD.fullmatch(path.name)]
+        return [path for path in (self.manifest, self.mix, *shards) if path.exists()]
 
     @property
     def work(self) -> Path:
@@ -218,13 +225,18 @@ def to_parquet(path: str) -> None:
     part.replace(path)
 
 
-def put_in_place(parts: Sequence[tuple[Path, Path]]) -> None:
-    """Sync every part, then rename them in this order; the last is the mix itself, so a whole mix has all its companions."""
+def put_in_place(parts: Sequence[tuple[Path, Path]], earlier: Iterable[Path] = ()) -> None:
+    """Sync every part, then rename them in this order; the last is the mix itself, so a whole mix has all its companions.
+
+    What lies there of an earlier mix goes first: killed in between, there is no mix rather than parts of two.
+    """
     folders = {final.parent for _, final in parts}
     for part, final in parts:
         final.parent.mkdir(parents=True, exist_ok=True)
         with part.open("rb") as file:
             os.fsync(file.fileno())
+    for path in earlier:
+        path.unlink()
     for part, final in parts:
         part.replace(final)
     for folder in folders:

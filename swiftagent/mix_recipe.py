@@ -21,7 +21,7 @@ Rule = Literal["other-assistant"]
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which rows of a source may be taken. Ranges are [least, most]; null is no bound. `tokens` are estimated."""
 
-    language: tuple[str, ...] = ()
+    language: tuple[Literal["en", "zh"], ...] = ()
     characters: tuple[int | None, int | None] = (None, None)
     tokens: tuple[int | None, int | None] = (None, None)
     turns: tuple[int | None, int | None] = (None, None)
@@ -147,6 +147,9 @@ def _misfits(recipe: Recipe) -> list[str]:
         found.append(f"by: {recipe.by} needs the exact tokens of a model: add model (--model M)")
     if recipe.by != "rows" and recipe.total is None:
         found.append(f"by: {recipe.by} needs total, the number of tokens wanted (--total N)")
+    shared = any(source.share is not None for source in recipe.sources)
+    if recipe.by != "rows" and recipe.model and recipe.total is not None and recipe.sources and not shared:
+        found.append(f"by: {recipe.by} shares nothing: no source has a share, and a count is of rows")
     free = [source for source in recipe.sources if source.share is None and source.count is None]
     if recipe.total is None and free and len(free) < len(recipe.sources) and any(s.share is not None for s in recipe.sources):
         found.append("share needs total, or a count of every source without a share")
@@ -159,13 +162,22 @@ def _misfits(recipe: Recipe) -> list[str]:
 
 def _source_misfits(source: Source) -> list[str]:
     found = []
-    name = ", ".join(source.source)
+    name, rule = ", ".join(source.source), source.filter
     if source.count is not None and source.share is not None:
         found.append(f"{name}: count and share exclude each other")
     if source.count is not None and source.count < 0:
         found.append(f"{name}: count is {source.count}; it is 0 or more")
     if source.repeat < 1:
         found.append(f"{name}: repeat is {source.repeat}; it is 1 or more")
+    for name_of, bounds in (
+        ("characters", rule.characters),
+        ("tokens", rule.tokens),
+        ("turns", rule.turns),
+        ("calls", rule.calls),
+    ):
+        low, high = bounds
+        if low is not None and high is not None and low > high:
+            found.append(f"{name}: filter: {name_of} is [{low}, {high}]; the least comes first")
     if not source.channel:
         found.append(f"{name}: channel is empty")
     if len(source.name) > 2 or len(source.author) > 2:

@@ -63,7 +63,7 @@ class Left(msgspec.Struct):
 
 
 class Done(msgspec.Struct):
-    """What a task made: its spool file, a CARD for each record, notes where the recipe needs them, rows left out, its ledger.
+    """What a task made: its spool file, a CARD for each record and where the recipe needs them a note, rows left out, its ledger.
 
     The print of a record is a hash of its messages, its group a hash of its first question: what is one conversation.
     """
@@ -153,8 +153,10 @@ class _Conversion:
         if self.noting:
             self.notes.append(note_of(kept, recipe))
         for kind, row in restraint_rows(kept, recipe.no_call) if recipe.no_call else ():
-            self._write(to_record(row, recipe.prompt, recipe.language), self.row | SYNTHETIC)
-            self.made[kind] += 1
+            if self._write(to_record(row, recipe.prompt, recipe.language), self.row | SYNTHETIC):
+                self.made[kind] += 1
+                if self.noting:
+                    self.notes.append(note_of(row, recipe))
 
     def _write(self, record: dict[str, Any], row: int) -> bool:
         """Append one record, unless its size is not what the recipe wants."""

@@ -81,9 +81,12 @@ def shares(total: int, weights: Sequence[float]) -> list[int]:
     return counts
 
 
-def validation(groups: Sequence[int], wanted: int, seed: int) -> set[int]:
-    """The indexes of about `wanted` rows, never more, chosen by group: rows of one group are in it all or not at all."""
-    if wanted <= 0:
+def validation(groups: Sequence[int], wanted: int, seed: int, *, whole: bool = False) -> set[int]:
+    """The indexes of about `wanted` rows, never more, chosen by group: rows of one group are in it all or not at all.
+
+    Where every group is larger than what is wanted, a part of one is chosen, or none with `whole`.
+    """
+    if wanted <= 0 or not groups:
         return set()
     places = ((place_of(group, 0, seed), group) for group in groups)
     first = dict(heapq.nsmallest(2 * wanted + 1000, places))
@@ -95,4 +98,4 @@ def validation(groups: Sequence[int], wanted: int, seed: int) -> set[int]:
     for _, group in sorted(first.items()):
         if len(chosen) + len(members[group]) <= wanted:
             chosen.update(members[group])
-    return chosen or set(members[first[min(first)]][:wanted])  # where every group is larger than what is wanted
+    return chosen if chosen or whole else set(members[first[min(first)]][:wanted])

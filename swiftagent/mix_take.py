@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from array import array
 from collections import Counter
@@ -15,7 +16,7 @@ import msgspec
 from swiftagent import __version__
 from swiftagent.jsonl import encode, whole_file
 from swiftagent.mix_counts import add_up
-from swiftagent.mix_judge import OF_RECORDS, Judge
+from swiftagent.mix_judge import OF_RECORDS, SEEN, Judge
 from swiftagent.mix_note import Note, needs_notes
 from swiftagent.mix_output import clear
 from swiftagent.mix_plan import Plan, scan_all
@@ -45,7 +46,7 @@ class Record(NamedTuple):
     print: int
     group: int
     key: int
-    note: Any
+    note: Note | None
     synthetic: bool
 
 
@@ -58,6 +59,7 @@ class Refused(NamedTuple):
     offset: int
     length: int
     fault: bool
+    about: str = ""  # the evaluation row that it overlaps
 
 
 Result = tuple[list[int], int, Done]  # the ranks of a task's rows, its spool file, what it made
@@ -72,7 +74,7 @@ class Taken:
     def __init__(self) -> None:
         self.columns: dict[str, array[int]] = {name: array(code) for name, code in _COLUMNS.items()}
         self.names: list[str] = []
-        self.rejects: list[tuple[int, int, int, str]] = []
+        self.rejects: list[tuple[int, int, int, str, str]] = []
         self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
         self.notes: list[Note] = []  # of each record, where the recipe needs them
         self.made: list[Record] = []  # synthetic records made from those taken
@@ -80,6 +82,7 @@ class Taken:
         self.rounds = (1, 0)
         self.faults = 0
         self.short = 0
+        self.budget: int | None = None  # tokens wanted, where the recipe shares tokens
 
     def __len__(self) -> int:
         return len(self.columns["keys"])
@@ -135,10 +138,10 @@ class Taken:
     def reject_lines(self, work: Path) -> Iterator[bytes]:
         files = [(work / name).open("rb") for name in self.names]
         try:
-            for spool, offset, length, code in self.rejects:
+            for spool, offset, length, code, about in self.rejects:
                 files[spool].seek(offset)
                 line = files[spool].read(length)
-                yield _reject_of(line, code) if code else line
+                yield _reject_of(line, code, about) if code else line
         finally:
             for file in files:
                 file.close()
@@ -195,16 +198,18 @@ class Taker:
         refused = []
         was_taken = False
         for record in records:
+            about = ""
             if record.synthetic:  # made from the record before it, and goes with it
                 if was_taken:
                     taken.made.append(record)
                 continue
             code = "" if self._wanted(plan, taken) > 0 and self._fits(plan, taken, record) else "not-needed"
-            if not code and self.judge is not None:
+            if not code and self.judge is not None and record.note is not None:
                 code = self.judge.refuses(record.note)
+                about = record.note.seen_in if code == SEEN else ""
             was_taken = not code
             if code:
-                refused.append(Refused(record.rank, code, record.spool, record.offset, record.length, False))
+                refused.append(Refused(record.rank, code, record.spool, record.offset, record.length, False, about))
             else:
                 taken.add(record)
         return refused
@@ -275,8 +280,7 @@ class Taker:
             notes = iter(done.notes)
             for row, *card in CARD.iter_unpack(done.cards):
                 rank = ranks[row & ~SYNTHETIC]
-                note = None if row & SYNTHETIC else next(notes, None)
-                records.append(Record._make((rank, spool, *card, keys[rank], note, bool(row & SYNTHETIC))))
+                records.append(Record._make((rank, spool, *card, keys[rank], next(notes, None), bool(row & SYNTHETIC))))
         records.sort(key=lambda record: (record.rank, record.offset))
         return records if self.count is None else self._counted(taken, records, self.count)
 
@@ -292,13 +296,28 @@ class Taker:
             taken.faults += row.fault
             told = row.code if row.code in OF_RECORDS else ""
             if row.code != "not-needed":
-                taken.rejects.append((row.spool, row.offset, row.length, told))
+                taken.rejects.append((row.spool, row.offset, row.length, told, row.about))
         taken.ledger["reasons"] = dict(reasons)
 
     def _repeat(self, plan: Plan, taken: Taken) -> None:
+        budget = self._budget(plan)
+        if budget is not None:
+            taken.budget = round(budget)
+            if not plan.full and taken.used[self._unit]:
+                taken.rounds = self._rounds(plan, taken, budget)
+            return
         wanted = len(taken) if plan.wanted is None else plan.wanted
         taken.rounds = copies(wanted, len(taken), plan.source.repeat)
         taken.short = wanted - taken.total
+
+    def _rounds(self, plan: Plan, taken: Taken, budget: float) -> tuple[int, int]:
+        """How often all rows are written, and how many of them once more, to meet a budget that they do not fill once."""
+        whole = min(plan.source.repeat, int(budget / taken.used[self._unit]))
+        if whole == plan.source.repeat:
+            return whole, 0
+        left = budget - whole * taken.used[self._unit]
+        sums = itertools.accumulate(taken.columns[self._unit])
+        return whole, sum(1 for end, size in zip(sums, taken.columns[self._unit], strict=True) if end - size / 2 <= left)
 
     def _fingerprint(self, plan: Plan) -> str:
         """Everything that this source's records follow from: the recipe, its files and all sources before it."""
@@ -326,7 +345,7 @@ class Taker:
             "columns": {name: column.tobytes() for name, column in taken.columns.items()},
             **{
                 name: getattr(taken, name)
-                for name in ("names", "rejects", "notes", "made", "ledger", "rounds", "faults", "short")
+                for name in ("names", "rejects", "notes", "made", "ledger", "rounds", "faults", "short", "budget")
             },
         }
         with whole_file(self.work / f"{plan.number}.done") as file:
@@ -353,18 +372,19 @@ def _read_state(path: Path, fingerprint: str) -> Taken | None:
         return None
     taken = Taken()
     taken.columns = {name: array(code, state["columns"][name]) for name, code in _COLUMNS.items()}
-    taken.names, taken.ledger, taken.faults, taken.short = (state[name] for name in ("names", "ledger", "faults", "short"))
+    for name in ("names", "ledger", "faults", "short", "budget"):
+        setattr(taken, name, state[name])
     taken.rejects = [tuple(place) for place in state["rejects"]]
     taken.rounds = tuple(state["rounds"])
-    taken.made = [Record._make(record) for record in state["made"]]
+    taken.made = [msgspec.convert(record, Record) for record in state["made"]]
     taken.notes = msgspec.convert(state["notes"], list[Note])
     return taken if all((path.parent / name).exists() for name in taken.names) else None
 
 
-def _reject_of(line: bytes, code: str) -> bytes:
+def _reject_of(line: bytes, code: str, about: str) -> bytes:
     """The line for rejects.jsonl of a record that the judge refused; its row is the record itself."""
     record = msgspec.json.decode(line)
-    message = "left out because of another row or set"
+    message = f"overlaps {about}" if about else "left out because of another row"
     return encode({"source": record["source"], "code": code, "message": message, "row": record}) + b"\n"
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from mix_data import agent_row, chat_row, jsonl, read
 
+from swiftagent.convert import read_trajectories
+from swiftagent.jsonl import Row
+from swiftagent.mix_judge import Near
+from swiftagent.mix_note import shingles, signature, words
+from swiftagent.overlap import content_hash
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+END = "<|endoftext|>"
 
 
 def both(folder: Path) -> list[dict[str, Any]]:
@@ -124,6 +131,91 @@ def test_tools_are_held_out(swiftagent: Run, data: Path):
     assert len(train) + len(val) == 200
 
 
+def asked(rows: list[dict[str, Any]]) -> set[str]:
+    return {message["content"] for row in rows for message in row["messages"] if message["role"] == "user"}
+
+
+def test_rows_made_from_others_are_held_out_with_them(swiftagent: Run, data: Path):
+    text = "val: 20%\nno_call: 100%\nhold_out: {tools: [weather_3]}\nsources: [{source: agent.jsonl}]\n"
+    recipe(swiftagent, data, text)
+    train, val = read(data / "mix.jsonl"), read(data / "mix.val.jsonl")
+    assert not any("weather_3" in row["messages"][0]["content"] for row in train)
+    assert asked(train).isdisjoint(asked(val))
+    assert {row["channel"] for row in val} == {row["channel"] for row in train} == {"agent", "no-call"}
+
+
+def test_equal_rows_of_two_channels_are_on_one_side(swiftagent: Run, data: Path):
+    recipe(swiftagent, data, "val: 20%\nsources: [{source: chat.jsonl, channel: a}, {source: chat.jsonl, channel: b}]\n")
+    train, val = read(data / "mix.jsonl"), read(data / "mix.val.jsonl")
+    assert (len(train), len(val)) == (480, 120)
+    assert asked(train).isdisjoint(asked(val))
+
+
+def test_what_is_like_a_row_like_a_held_out_one_is_apart_too(swiftagent: Run, data: Path):
+    rows = []
+    for number in range(60):  # the second is like both others, which are not like each other
+        words = [f"word{number}x{index}" for index in range(100)]
+        for start in (0, 8, 16):
+            said = [
+                {"from": "user", "value": f"{start} {number}"},
+                {"from": "assistant", "value": " ".join(words[start : start + 80])},
+            ]
+            rows.append({"id": f"{number}-{start}", "conversations": said})
+    (data / "chain.jsonl").write_bytes(jsonl(rows))
+    (data / "held.jsonl").write_bytes(jsonl(rows[:1]))
+    text = (
+        "val: 30%\nnear: 0.7\nhold_out: {apart: true, hashes: held.jsonl}\nsources: [{source: chain.jsonl, channel: general}]\n"
+    )
+    recipe(swiftagent, data, text)
+    near = Near(0.7)
+    for row in read(data / "mix.jsonl"):
+        near.add(signature(shingles("\n".join(message["content"] for message in row["messages"]))))
+    val = read(data / "mix.val.jsonl")
+    assert "0-0" in {row["id"] for row in val}
+    assert not any(near.like(signature(shingles("\n".join(m["content"] for m in row["messages"])))) for row in val)
+
+
+def test_rows_are_held_out_by_hash_or_as_rows(swiftagent: Run, data: Path):
+    (data / "held.jsonl").write_bytes(jsonl([chat_row(7), chat_row(8)]))
+    [eight] = read_trajectories([Row(chat_row(8), "x:1")])
+    (data / "held.txt").write_text(f"{content_hash(eight):x}\n")
+    for name, ids in (("held.jsonl", {"c7", "c8"}), ("held.txt", {"c8"})):
+        recipe(swiftagent, data, f"val: 0\nhold_out: {{hashes: {name}}}\nsources: [{{source: chat.jsonl, channel: general}}]\n")
+        assert {row["id"] for row in read(data / "mix.val.jsonl")} == ids
+    done = swiftagent("mix", "r.yaml", "-o", "x.jsonl")
+    (data / "held.txt").write_text("none\n")
+    done = swiftagent("mix", "r.yaml", "-o", "x.jsonl")
+    assert (done.returncode, "holds neither hashes of rows" in done.stderr) == (2, True)
+
+
+def test_evaluation_sets_of_any_format_are_read(swiftagent: Run, data: Path):
+    parts = [{"type": "text", "value": "Tell me of 5."}]
+    answer = [{"type": "text", "value": "Five."}]
+    texts = {"chat": f"USER: Tell me of 6.\n\n\nASSISTANT: Six. {END}\n\n\n", "system": "SYSTEM: You are a helpful assistant."}
+    (data / "parts.jsonl").write_bytes(
+        jsonl([{"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": answer}]}])
+    )
+    (data / "glaive.jsonl").write_bytes(jsonl([texts]))
+    words = ("--decontaminate", "parts.jsonl", "glaive.jsonl")
+    recipe(swiftagent, data, "sources: [{source: chat.jsonl, channel: general}]\n", *words)
+    told = {(line["row"]["id"], line["code"], line["message"]) for line in read(data / "mix.rejects.jsonl")}
+    assert told == {
+        ("c5", "in-evaluation-set", "overlaps parts.jsonl:1"),
+        ("c6", "in-evaluation-set", "overlaps glaive.jsonl:1"),
+    }
+
+
+def test_an_evaluation_set_without_a_question_is_said_so(swiftagent: Run, data: Path):
+    (data / "eval.jsonl").write_bytes(jsonl([{"a": 1}]))
+    done = swiftagent("mix", "--agent", 5, "--agent-source", "agent.jsonl", "--decontaminate", "eval.jsonl")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: eval.jsonl: no question is found in this evaluation set")
+
+
+def test_a_chinese_character_is_a_word_beside_others_too():
+    assert words("CPU温度5个") == ["cpu", "温", "度", "5", "个"]
+
+
 def test_evaluation_rows_are_not_trained_on(swiftagent: Run, data: Path):
     evaluation = [{"id": "e", "question": [[{"role": "user", "content": "weather in  town 17?"}]], "function": []}]
     evaluation += [{"messages": [{"role": "user", "content": f"Tell me of {number}."}]} for number in (5, 6)]
@@ -168,6 +260,29 @@ def test_augmented_rows_stay_records_and_vary(swiftagent: Run, data: Path, check
     check_record(data / "mix.jsonl")
     again = recipe(swiftagent, data, "sources: [{source: agent.jsonl, count: 200}]\n", *words, "--processes", 1)
     assert again["content"] == made["content"]
+
+
+def test_a_mix_without_rows_is_said_loudly(swiftagent: Run, data: Path):
+    (data / "r.yaml").write_text("sources: [{source: agent.jsonl, filter: {language: zh}}]\n")
+    done = swiftagent("mix", "r.yaml", "-o", "mix.jsonl", "-q")
+    assert done.stderr == "WARNING: no row is left to train on; the report beside the mix says why\n"
+
+
+@pytest.mark.needs_swift
+def test_shares_of_tokens_are_met_by_repeats_or_it_is_said(swiftagent: Run, data: Path, shared: Path):
+    model = shared / "tokenizers" / "qwen2_5"
+    sources = ("--agent", "50%", "--agent-source", "agent.jsonl", "--general", "50%", "--general-source", "chat.jsonl")
+    words = ("--by", "tokens", "--total", 60_000, "--model", model, "-o", "mix.jsonl", "--json", "-q")
+    done = swiftagent("mix", *sources, *words)
+    agent, general = json.loads(done.stdout)["sources"]
+    assert abs(agent["budget"]["taken"] - 30_000) < 300 and general["taken"] == 300
+    assert f"asked for, only {general['budget']['taken']:,} there; all of them are taken" in done.stderr
+    text = (
+        f"by: tokens\ntotal: 30000\nmodel: {model}\nsources: [{{source: chat.jsonl, channel: general, share: 100%, repeat: 3}}]\n"
+    )
+    [told] = recipe(swiftagent, data, text)["sources"]
+    assert 300 < told["taken"] < 900 and told["distinct"] == 300
+    assert abs(told["budget"]["taken"] - 30_000) < 100
 
 
 @pytest.mark.needs_swift

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from mix_data import agent_row, chat_row, jsonl, read
 
+from swiftagent.mix_output import put_in_place
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -38,6 +40,25 @@ def test_shards_hold_the_same_rows_in_the_same_order(swiftagent: Run, data: Path
     joined = b"".join((data / "two/mix" / name).read_bytes() for name in names)
     assert joined == (data / "one/mix.jsonl").read_bytes()
     assert not (data / "two/mix.jsonl").exists()
+
+
+def test_no_rows_of_an_earlier_mix_stay_beside_it(swiftagent: Run, data: Path):
+    for words in (("--shards", 4), ("--shards", 3, "--shard-format", "parquet"), ()):
+        mix(swiftagent, "-o", "two/mix.jsonl", *words)
+    assert list((data / "two/mix").iterdir()) == []
+    mix(swiftagent, "-o", "two/mix.jsonl", "--shards", 2)
+    assert sorted(path.name for path in (data / "two/mix").iterdir()) == [f"train-0000{n}-of-00002.jsonl" for n in range(2)]
+    assert not (data / "two/mix.jsonl").exists()
+
+
+def test_ended_between_two_renames_there_is_no_mix_rather_than_parts_of_two(tmp_path: Path):
+    for name in ("mix", "new", "val"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "val.jsonl").mkdir()  # the rename onto it fails, as a kill would end it
+    with pytest.raises(OSError):
+        put_in_place([(tmp_path / "val", tmp_path / "val.jsonl"), (tmp_path / "new", tmp_path / "mix")], [tmp_path / "mix"])
+    assert not (tmp_path / "mix").exists()
+    assert (tmp_path / "new").read_text() == "new"
 
 
 def test_parquet_shards_hold_the_same_records(swiftagent: Run, data: Path):

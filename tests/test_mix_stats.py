@@ -41,7 +41,7 @@ def test_every_channel_is_told(swiftagent: Run, mixed: Path):
 def test_raw_rows_and_a_page(swiftagent: Run, mixed: Path, tmp_path: Path):
     done = swiftagent("stats", "agent.jsonl", "--near", "--html", "s.html")
     assert done.returncode == 0, done.stderr
-    assert "agent" in done.stdout
+    assert [line.split("│")[5].strip() for line in done.stdout.splitlines() if line.startswith("agent")] == ["1"]  # turns
     page = (tmp_path / "s.html").read_text()
     assert page.startswith("<!doctype html>") and "weather_3" in page and "http" not in page
 

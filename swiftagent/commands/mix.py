@@ -23,6 +23,7 @@ from swiftagent.mix_recipe import (
     GENERAL,
     SELF_COGNITION,
     Recipe,
+    Rule,
     Source,
     checked,
     from_manifest,
@@ -37,8 +38,8 @@ AUGMENT = "vary names, order and descriptions of tools and the prompt style, eac
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recipe", nargs="?", help="a recipe file (configs/mix_ms_agent.yaml is one); options below override it")
-    add("--agent", type=_count, metavar="N", help="rows of tool-calling data")
-    add("--general", type=_count, metavar="N", help="rows of general chat")
+    add("--agent", type=_amount, metavar="N", help="rows of tool-calling data, or a share such as 40%% of --total")
+    add("--general", type=_amount, metavar="N", help="rows of general chat, or a share")
     add("--self-cognition", type=_count, metavar="N", help="rows in which the model says its name, repeated as often as needed")
     add(
         "--name",
@@ -165,11 +166,11 @@ def _sources(args: argparse.Namespace) -> list[Source]:
         raise ConfigError(problems)
     found = []
     if args.agent:
-        found.append(Source(tuple(args.agent_source or [AGENT]), "agent", args.agent))
+        found.append(_source(tuple(args.agent_source or [AGENT]), "agent", args.agent))
     if args.general:
         names = tuple(args.general_source or [GENERAL])
         leaks = any("ms_bench" in name for name in names)
-        found.append(Source(names, "general", args.general, leave_out=("other-assistant",) if leaks else ()))
+        found.append(_source(names, "general", args.general, ("other-assistant",) if leaks else ()))
     if args.self_cognition:
         names = tuple(args.self_cognition_source or [SELF_COGNITION])
         found.append(
@@ -184,6 +185,12 @@ def _sources(args: argparse.Namespace) -> list[Source]:
             )
         )
     return found
+
+
+def _source(names: tuple[str, ...], channel: str, amount: int | float, leave_out: tuple[Rule, ...] = ()) -> Source:
+    if isinstance(amount, float):
+        return Source(names, channel, share=amount, leave_out=leave_out)
+    return Source(names, channel, amount, leave_out=leave_out)
 
 
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
@@ -242,6 +249,16 @@ def _warn_of_shortage(manifest: dict[str, Any]) -> None:
                 f"only {source['taken']:,} there; all of them are taken",
                 file=sys.stderr,
             )
+        budget = source.get("budget")
+        if budget and budget["taken"] < 0.95 * budget["wanted"]:
+            unit = budget["unit"].replace("-", " ")
+            print(
+                f"WARNING: {source['source']} ({source['channel']}): {budget['wanted']:,} {unit} asked for, "
+                f"only {budget['taken']:,} there; all of them are taken",
+                file=sys.stderr,
+            )
+    if not manifest["rows"]["mix"]:
+        print("WARNING: no row is left to train on; the report beside the mix says why", file=sys.stderr)
 
 
 def _count(text: str) -> int:
@@ -249,6 +266,11 @@ def _count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return value
+
+
+def _amount(text: str) -> int | float:
+    """A number of rows, or with a percent sign a share."""
+    return _share(text) if text.endswith("%") else _count(text)
 
 
 def _share(text: str) -> float:

@@ -65,12 +65,13 @@ def _show(stats: dict[str, Any]) -> None:
                 f"{about}{counts['tokens']:,}",
                 f"{about}{counts['trained_tokens']:,}",
                 f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
+                "-".join(dict.fromkeys(list(counts["turns"])[:: max(1, len(counts["turns"]) - 1)])),
                 counts["tools"]["distinct"],
                 languages,
                 counts["duplicates"] + counts.get("near_duplicates", 0),
             ]
         )
-    columns = ["channel", "rows", "tokens", "trained", "length p50/p95/max", "tools", "languages", "duplicates"]
+    columns = ["channel", "rows", "tokens", "trained", "length p50/p95/max", "turns", "tools", "languages", "duplicates"]
     console.table("", columns, rows, console=console.out)
     if stats["rejected"]:
         console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")
