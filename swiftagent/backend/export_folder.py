@@ -19,7 +19,7 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     Raises SetupError where `out` is there and not empty (unless `force`), is one of `keep` or around it, or cannot be written.
     """
     out = Path(os.path.abspath(out))
-    _require_free(out, force)
+    require_free(out, force)
     for source in keep:
         if source is not None and Path(os.path.abspath(source)).is_relative_to(out):
             raise SetupError(f"{out} holds {source}, of which the export is made; choose another place with -o")
@@ -28,7 +28,7 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         yield part
-        _require_free(out, force)
+        require_free(out, force)
         _put(part, out)
     except OSError as error:
         raise _cannot_write(out, error.strerror or str(error)) from error
@@ -44,7 +44,7 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
 def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
     """A hidden folder on the disk of `out`, removed in the end. Raises SetupError as `whole` does."""
     out = Path(os.path.abspath(out))
-    _require_free(out, force)
+    require_free(out, force)
     made = _make_parents(out)
     _remove_abandoned(out)
     folder = out.with_name(f".{out.name}.{os.getpid()}.scratch")
@@ -63,7 +63,7 @@ def whole_folder(
     out: Path, *, force: bool, keep: Iterable[Path | str | None] = (), go_on: Callable[[Path], bool] = lambda left: False
 ) -> Iterator[Path]:
     """`whole` with the folder made, or one that a killed export left here and that `go_on` can use."""
-    _require_free(Path(os.path.abspath(out)), force)
+    require_free(Path(os.path.abspath(out)), force)
     found = next((left for left in _abandoned(out) if left.is_dir() and go_on(left)), None)
     kept = None if found is None else found.rename(out.absolute().with_name(f".{out.name}.{os.getpid()}.part"))
     with whole(out, force=force, keep=keep) as part:
@@ -76,7 +76,8 @@ def _cannot_write(out: Path, reason: str) -> SetupError:
     return SetupError(f"cannot write {out}: {reason}; choose another place with -o")
 
 
-def _require_free(out: Path, force: bool) -> None:
+def require_free(out: Path, force: bool) -> None:
+    """Raises SetupError for an output that holds something and may not be replaced."""
     if not out.name:
         raise SetupError(f"{out} cannot be replaced; name a folder in it with -o")
     if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -47,8 +47,7 @@ class Comparison(msgspec.Struct):
 def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = None, *, force: bool = False) -> None:
     """Convert and quantise. Raises SetupError where a tool is missing or the output exists, ConfigError for an unknown type."""
     kind = quantize.lower()
-    if kind not in DIRECT and kind not in QUANTIZED:
-        raise ConfigError(f"--quantize {quantize}: not one of {', '.join([*DIRECT, *QUANTIZED])}")
+    require_known(quantize)
     if out.exists() and not force:
         raise SetupError(f"{out} is there already; name another file with -o, or give --force to replace it")
     converter = find_converter(llama_cpp)
@@ -58,6 +57,12 @@ def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = 
         _convert(converter, folder, first, kind if kind in DIRECT else "f16")
         last = first if kind in DIRECT else _quantize(first, Path(scratch, "quantized.gguf"), kind, llama_cpp)
         os.replace(last, out)
+
+
+def require_known(quantize: str) -> None:
+    """Raises ConfigError for a type that llama.cpp has not."""
+    if quantize.lower() not in (*DIRECT, *QUANTIZED):
+        raise ConfigError(f"--quantize {quantize}: not one of {', '.join([*DIRECT, *QUANTIZED])}")
 
 
 def find_converter(llama_cpp: Path | None) -> Path:

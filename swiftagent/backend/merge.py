@@ -63,8 +63,8 @@ def merge(
     model_folder = require_model(base)
     if adapter is not None:
         require_adapter(adapter)
+    require_words(dtype, max_shard_size)
     wanted = _dtype(model_folder, dtype)
-    _require_shard_size(max_shard_size)
     needed = _bytes_as(model_folder, wanted)
     require_room(needed, out)
     require_memory(needed)
@@ -185,17 +185,22 @@ def require_adapter(adapter: Path) -> None:
         raise SetupError(f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint")
 
 
+def require_words(dtype: str, max_shard_size: str) -> None:
+    """Raises ConfigError for a type or a size that is none: a caller may ask before it does anything that takes long."""
+    if dtype not in ("auto", *TOLERANCE):
+        raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
+    if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]?i?B", max_shard_size, re.IGNORECASE) or not float(
+        re.split("[^0-9.]", max_shard_size)[0]
+    ):
+        raise ConfigError(f"--max-shard-size {max_shard_size}: not a size such as 5GB or 500MB")
+
+
 def _dtype(model_folder: Path, dtype: str) -> str:
     config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
     wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
     if wanted not in TOLERANCE:
         raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
     return str(wanted)
-
-
-def _require_shard_size(text: str) -> None:
-    if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]?i?B", text, re.IGNORECASE) or not float(re.split("[^0-9.]", text)[0]):
-        raise ConfigError(f"--max-shard-size {text}: not a size such as 5GB or 500MB")
 
 
 def _bytes_as(folder: Path, dtype: str) -> int:

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"export {args.target}: say where to write with -o")
     if args.target != "push" and args.repository:
         raise ConfigError(f"export {args.target}: {args.repository} is one word too many; only push takes a repository")
+    _check_words(args)
     targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
     with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c():  # deepspeed and the hubs' clients print there
         facts = targets[args.target](args)
@@ -67,6 +68,19 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.table(f"export {args.target}", ["fact", "value"], _rows(facts))
     return 0
+
+
+def _check_words(args: argparse.Namespace) -> None:
+    """What can be told of the words alone is told before the seconds that templates and weights take."""
+    from swiftagent.backend.export_folder import require_free
+    from swiftagent.backend.gguf import require_known
+    from swiftagent.backend.merge import require_words
+
+    require_words(args.dtype, args.max_shard_size)
+    if args.quantize:
+        require_known(args.quantize)
+    if args.output is not None:
+        require_free(args.output.absolute(), args.force)
 
 
 @contextlib.contextmanager

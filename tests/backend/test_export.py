@@ -321,6 +321,23 @@ def test_words_that_are_none(export: Export, run: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["gguf", "--quantize", "q9"], 2, "--quantize q9: not one of f32, "),
+        (["merge", "--dtype", "bf17"], 2, "--dtype bf17: not one of float32, "),
+        (["merge", "--max-shard-size", "huge"], 2, "--max-shard-size huge: not a size such as 5GB or 500MB"),
+        (["adapter"], 4, "is there and not empty"),
+    ],
+)
+def test_wrong_words_are_told_before_the_run_is_even_looked_for(
+    export: Export, tmp_path: Path, words: list[str], code: int, said: str
+):
+    (tmp_path / "mine").touch()
+    done = export(words[0], tmp_path / "no-run", "-o", tmp_path, *words[1:])
+    assert (done.code, said in done.err) == (code, True), done.err
+
+
 def test_that_nothing_could_be_compared_is_said(export: Export, tiny_model: Path, tmp_path: Path):
     made = rows("en")
     for row in made:
