@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -101,8 +103,9 @@ class _Server:
         asked = read_request(body, self.thoughts)
         reply = _Reply(self, asked)
         if asked.stream:
-            events = _closed_at_the_end(reply.events())
-            return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+            return StreamingResponse(
+                streamed(reply.events()), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+            )
         return JSONResponse(await run_in_threadpool(reply.whole))
 
     def _let_in(self, request: Request) -> None:
@@ -129,13 +132,32 @@ class _Server:
             raise Refusal(f"the request is not JSON: {error}") from None
 
 
-async def _closed_at_the_end(events: Generator[str, None, None]) -> AsyncIterator[str]:
-    """The events, and the generator closed at once where the client goes away: it holds the engine."""
+async def streamed(events: Generator[str, None, None]) -> AsyncIterator[str]:
+    """The events, made in one thread without waiting for who reads them: the generator holds the engine, so neither a client
+    that reads slowly nor others that have taken every thread may keep it from its end. It is closed where the client goes away.
+    """
+    loop = asyncio.get_running_loop()
+    made: asyncio.Queue[str | None] = asyncio.Queue()
+    gone = threading.Event()
+
+    def make() -> None:
+        try:
+            for event in events:
+                if gone.is_set():
+                    return
+                loop.call_soon_threadsafe(made.put_nowait, event)
+        finally:
+            events.close()
+            if not gone.is_set():
+                loop.call_soon_threadsafe(made.put_nowait, None)
+
+    making = asyncio.ensure_future(run_in_threadpool(make))
     try:
-        async for event in iterate_in_threadpool(events):
+        while (event := await made.get()) is not None:
             yield event
+        await making
     finally:
-        events.close()
+        gone.set()
 
 
 class _Reply:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 from scripted_engine import ScriptedEngine
 
 from swiftagent.loop import Limits, ReAct
-from swiftagent.loop_server import Settings, make_app
+from swiftagent.loop_server import Settings, make_app, streamed
 from swiftagent.react import render
 from swiftagent.record import to_messages
 from swiftagent.trajectory import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
@@ -217,3 +219,41 @@ def test_a_client_that_goes_away_frees_the_engine(serve: Callable[..., Served]):
     started = time.monotonic()
     assert served.ask(ASKED, tools=TOOLS, timeout=60).choices[0].message.content == "second"
     assert time.monotonic() - started < 12  # the abandoned answer alone would have taken 17
+
+
+def test_a_client_that_stops_reading_holds_up_nobody():
+    engine = threading.Lock()
+
+    def events() -> Iterator[str]:
+        with engine:
+            yield from map(str, range(1000))
+
+    async def reads_one_event() -> bool:
+        stream = streamed(events())
+        assert await anext(stream) == "0"
+        free = await asyncio.to_thread(engine.acquire, timeout=10)
+        await stream.aclose()
+        return free
+
+    assert asyncio.run(reads_one_event())
+
+
+def test_more_clients_than_threads_get_their_answers_beside_a_stream(serve: Callable[..., Served]):
+    served = serve(*["Final Answer: ok and more"] * 60)
+    lock, generate = threading.Lock(), served.engine.generate
+
+    def one_at_a_time(*args: Any, **settings: Any) -> Iterator[str]:
+        with lock:
+            for piece in generate(*args, **settings):
+                time.sleep(0.01)
+                yield piece
+
+    served.engine.generate = one_at_a_time  # type: ignore[method-assign]
+    url, body = f"{served.url}/v1/chat/completions", {"messages": ASKED, "tools": TOOLS}
+    with ThreadPoolExecutor(50) as threads, httpx.Client(timeout=30, limits=httpx.Limits(max_connections=60)) as client:
+        with client.stream("POST", url, json={**body, "stream": True}) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            others = [threads.submit(client.post, url, json=body) for _ in range(50)]
+            assert [*lines][-2] == "data: [DONE]"
+        assert {other.result().status_code for other in others} == {200}
