@@ -14,9 +14,11 @@ import msgspec
 from swiftagent.errors import ConfigError, RowError, SetupError
 from swiftagent.jsonl import encode, parse_json
 from swiftagent.loop import Grammar, Limits, Turn, conversation_after, start
-from swiftagent.loop_drive import Runtime, answer
+from swiftagent.loop_drive import RequestRefused, Runtime, answer
 from swiftagent.loop_traces import trace
 from swiftagent.trajectory import Trajectory
+
+_REFUSED_IN_A_ROW = 5
 
 
 class Counts(msgspec.Struct):
@@ -74,8 +76,10 @@ def run_batch(
     counts.resumed = len(done)
     local, lock = threading.local(), threading.Lock()
     fatal: list[SetupError] = []
+    refused = 0  # requests in a row, after the last one that was answered
 
     def one(row: int, line: bytes) -> None:
+        nonlocal refused
         if fatal:
             return
         turns: list[Turn] = []
@@ -87,7 +91,14 @@ def run_batch(
                 local.runtime = open_runtime()
             turns = _answer_all(local.runtime, before, asked, limits, grammar)
             out = _traces(asked, turns)
+            refused = 0
         except RowError as error:
+            out = {"row": row, "error": str(error)}
+        except RequestRefused as error:
+            refused += 1
+            if refused == _REFUSED_IN_A_ROW:  # it is not the row
+                fatal.append(error)
+                return
             out = {"row": row, "error": str(error)}
         except SetupError as error:
             fatal.append(error)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from swiftagent.errors import SetupError
 from swiftagent.jsonl import without_surrogates
 from swiftagent.loop import DEFAULT_LIMITS, REACT, Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, Turn, run_turn
 from swiftagent.react import OBSERVATION
@@ -15,6 +16,10 @@ from swiftagent.react_read import step_end
 from swiftagent.record import Message
 from swiftagent.tools import NoCode, Toolbox, ToolResult
 from swiftagent.trajectory import Call, Event, Tool, Trajectory
+
+
+class RequestRefused(SetupError):
+    """The engine refused one request (too long, filtered, ...), though it answers others."""
 
 
 class Usage(msgspec.Struct):

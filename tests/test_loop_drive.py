@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted_engine import ScriptedEngine
@@ -12,7 +14,7 @@ from scripted_engine import ScriptedEngine
 from swiftagent.errors import SetupError
 from swiftagent.loop import REACT, Limits, conversation_after, start
 from swiftagent.loop_batch import run_batch
-from swiftagent.loop_drive import Listener, Runtime, Usage, answer
+from swiftagent.loop_drive import Listener, RequestRefused, Runtime, Usage, answer
 from swiftagent.loop_native import Native
 from swiftagent.loop_traces import Recorder, is_good, trace
 from swiftagent.record import from_record
@@ -224,6 +226,27 @@ def test_a_batch_resumes_and_one_bad_row_harms_no_other(tmp_path: Path, box: Too
     lines = target.read_text().splitlines(keepends=True)
     target.write_text("".join(line for line in lines if json.loads(line)["row"] != 4) + '{"row": 4, "ans')
     assert go(1) == (1, 0, 4)
+
+
+class RefusingEngine(ScriptedEngine):
+    def generate(self, messages: list[dict[str, Any]], **settings: Any) -> Iterator[str]:
+        if "long" in messages[-1]["content"]:
+            raise RequestRefused("http://x/v1: HTTP 400: longer than the context")
+        yield "Final Answer: ok"
+
+
+@pytest.mark.parametrize(("rows", "written"), [(["a", "long", "b"], 3), (["a", *["long"] * 9], 5)])
+def test_a_batch_goes_on_where_the_engine_refuses_a_row_and_ends_where_it_refuses_all(
+    tmp_path: Path, box: Toolbox, rows: list[str], written: int
+):
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = tmp_path / "out.jsonl"
+    runtime = Runtime(RefusingEngine(), box, lambda call, tool: "")
+    ends = pytest.raises(SetupError, match="HTTP 400") if written < len(rows) else contextlib.nullcontext()
+    with ends:
+        run_batch(tmp_path / "in.jsonl", target, lambda: runtime, start(box.specs), Limits(), REACT)
+    told = [json.loads(line) for line in target.read_text().splitlines()]
+    assert ["error" in row for row in told] == [row == "long" for row in rows[:written]]
 
 
 @pytest.mark.parametrize("text", ["notes\nof mine", "one line of mine", '{"id": 1}\n', '{"row": "1"}\n', "[1]\n", "\n"])

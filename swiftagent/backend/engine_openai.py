@@ -9,6 +9,7 @@ user         `/v1/chat/completions` with each result as a user message: not what
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from swiftagent.errors import SetupError, at
-from swiftagent.loop_drive import Usage
+from swiftagent.loop_drive import RequestRefused, Usage
 from swiftagent.loop_native import END_NOW
 from swiftagent.react import OBSERVATION
 from swiftagent.record import Message
@@ -27,6 +28,7 @@ from swiftagent.trajectory import Tool
 GO_ON = {"continue_final_message": True, "add_generation_prompt": False}  # vLLM's and SGLang's words; Ollama needs none
 
 
+_TOO_LONG = re.compile(r"context (?:length|size|window)|maximum context|too long|too many tokens|exceeds? the", re.I)
 BUSY, BUSY_WAITS = (429, 502, 503, 504), (1.0, 2.0, 4.0, 8.0)
 
 
@@ -56,6 +58,7 @@ class OpenAIEngine:
         self.way = "completions-ids" if encoder is not None else "partial"
         self._tell = tell
         self._also: dict[str, Any] = {}  # what this server needs to be told beside
+        self._worked = ""  # the way in which the last answer came
         self._lock = threading.Lock()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(
@@ -74,7 +77,8 @@ class OpenAIEngine:
     ) -> Iterator[str]:
         """Yield the text as it comes; in `usage` tokens are pieces where the server does not count them.
 
-        Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error.
+        Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error; RequestRefused
+        where it is this request that it does not take.
         """
         usage = usage or Usage()
         settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
@@ -85,6 +89,7 @@ class OpenAIEngine:
             path, body = self._request(way, messages, tools)
             try:
                 yield from self._stream(way, path, {**settings, **body, **self._also}, usage)
+                self._worked = way
                 return
             except Refused as refusal:
                 self._next_way(way, str(refusal), bool(tools))
@@ -113,7 +118,7 @@ class OpenAIEngine:
         """Go on to the way after the one that was refused, once however many threads were refused it."""
         ways = ["completions-ids", "completions-text", "partial", "user"]
         if native or refused == "user":
-            raise SetupError(f"{self.name}: {refusal}")
+            raise self._given_up(f"{self.name}: {refusal}")
         with self._lock:
             if self.way != refused:
                 return
@@ -123,6 +128,13 @@ class OpenAIEngine:
                 "this server does not go on from an unfinished turn, so results are sent as user messages, which is not what "
                 "was trained; --tokenizer M with a server that has /v1/completions is exact"
             )
+
+    def _given_up(self, told: str) -> SetupError:
+        """What is wrong is the request where the server answers others: those go on in the way that they went."""
+        if not self._worked:
+            return SetupError(told)
+        self.way = self._worked
+        return RequestRefused(told)
 
     def _stream(self, way: str, path: str, body: dict[str, Any], usage: Usage) -> Iterator[str]:
         try:
@@ -148,6 +160,8 @@ class OpenAIEngine:
             # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils copied names.
             self._also = {"repeat_penalty": 1.0}
             raise Refused(told)
+        if reply.status_code in (400, 413, 422, 500) and _TOO_LONG.search(told):
+            raise RequestRefused(f"{self.base_url}: HTTP {reply.status_code}: {told}")
         if (
             reply.status_code in (400, 404, 405, 415, 422, 501)
             and "does not exist" not in told
@@ -156,7 +170,8 @@ class OpenAIEngine:
             raise Refused(told)
         if reply.status_code == 404 and way.startswith("completions") and "model" not in told.lower():
             raise Refused(told)
-        raise SetupError(f"{self.base_url}: HTTP {reply.status_code}: {told}")
+        problem = f"{self.base_url}: HTTP {reply.status_code}: {told}"
+        raise self._given_up(problem) if reply.status_code in (400, 413, 422, 500) else SetupError(problem)
 
 
 def _is_local(url: str) -> bool:

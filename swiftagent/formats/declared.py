@@ -141,6 +141,10 @@ def _tools_of(item: Any, repairs: list[str]) -> list[Tool]:
     for key in (*_GEMINI, "functions", "tools"):  # groups: Gemini, and servers with their tools
         if isinstance(item.get(key), list) and "name" not in item:
             return [tool for part in item[key] for tool in _tools_of(part, repairs)]
+    if isinstance(item.get("toolSpec"), dict):  # Bedrock: the schema stands under `json`
+        spec = item["toolSpec"]
+        held = spec.get("inputSchema")
+        return [_tool({**spec, "inputSchema": held.get("json", held) if isinstance(held, dict) else {}}, repairs)]
     inner = item.get("function")
     if isinstance(inner, str) and not isinstance(item.get("name"), str):
         inner = {**item, "name": inner}

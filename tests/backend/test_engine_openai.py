@@ -15,7 +15,7 @@ from swiftagent.backend.engine import Server, load_engine
 from swiftagent.backend.engine_openai import OpenAIEngine, chat_messages, results_as_user
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.loop import start
-from swiftagent.loop_drive import Runtime, answer
+from swiftagent.loop_drive import RequestRefused, Runtime, answer
 from swiftagent.loop_native import Native
 from swiftagent.react import STOP, render
 from swiftagent.record import to_messages
@@ -45,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append((self.path, body))
         chat = self.path.endswith("/chat/completions")
         continued = chat and body["messages"][-1]["role"] == "assistant"
-        told = {"/completions": not chat, "ids": isinstance(body.get("prompt"), list), "partial": continued}
+        told = {"any": True, "/completions": not chat, "ids": isinstance(body.get("prompt"), list), "partial": continued}
         refused = next((name for name in self.server.refuses if told.get(name)), None)
         if refused:
             if self.server.together is not None and len(self.server.seen) <= self.server.together.parties:
@@ -194,3 +194,22 @@ def test_messages_for_servers():
     messages = to_messages(render(Trajectory(events, TOOLS)))
     assert [message["role"] for message in chat_messages(messages)] == ["system", "user", "assistant"]
     assert [message["role"] for message in results_as_user(messages)] == ["system", "user", "assistant", "user"]
+
+
+def test_a_request_that_is_too_long_spoils_no_other(server: OneServer):
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    engine = load_engine("m", kind="openai", server=Server(url, key="sk-1", tell=lambda text: None))
+    try:
+        server.refuses, server.refusal = ("any",), (400, "This model's maximum context length is 4 tokens")
+        with pytest.raises(RequestRefused, match="maximum context length"):
+            list(engine.generate([{"role": "user", "content": "x"}]))
+        server.refuses, server.script = (), [DONE]
+        assert "".join(engine.generate([{"role": "user", "content": "x"}])) == DONE
+        server.refuses, server.refusal = ("any",), (400, "filtered")
+        with pytest.raises(RequestRefused, match="filtered"):
+            list(engine.generate([{"role": "user", "content": "x"}]))
+        server.refuses, server.script = ("partial",), [DONE]
+        assert "".join(engine.generate([{"role": "user", "content": "x"}])) == DONE
+        assert "continue_final_message" not in server.seen[-1][1] and engine.way == "partial"
+    finally:
+        engine.close()

@@ -30,6 +30,7 @@ BARE = {"name": "weather", "description": "tells it", "parameters": CITY}
         [{"name": "weather", "description": "tells it", "parameters": json.dumps(CITY)}],
         [{"function_declarations": [BARE]}],
         {"weather": {"description": "tells it", "parameters": CITY}},
+        {"tools": [{"toolSpec": {"name": "weather", "description": "tells it", "inputSchema": {"json": CITY}}}]},
     ],
 )
 def test_a_spelling_of_one_tool(raw: object) -> None:
