@@ -8,7 +8,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ import msgspec
 from swiftagent.convert import Ledger
 from swiftagent.convert_rows import Job, Output, Outputs, convert_rows
 from swiftagent.errors import SetupError, SwiftAgentError
-from swiftagent.formats.file_parts import Part, lines_in, parts_of, read_part
+from swiftagent.formats.file_parts import Part, numbered, parts_of, read_part
 from swiftagent.formats.grouping import line_key, turn_of
-from swiftagent.formats.sources import damage
+from swiftagent.formats.sources import size_of
 from swiftagent.jsonl import Row
 from swiftagent.mix_workers import Workers
 from swiftagent.storage import size_and_stamp
@@ -51,24 +50,7 @@ def split(files: Sequence[str], workers: Workers) -> list[Part]:
     """Files as parts in order, each with its first line. Raises ConfigError for a file that is not there or is broken."""
     size = min(_LARGEST, max(_SMALLEST, sum(map(size_of, files)) // _PARTS))
     found = list(workers.in_order(_parts_of, [(file, size) for file in files]))
-    return numbered([part for parts in found for part in parts], workers)
-
-
-def numbered(parts: list[Part], workers: Workers) -> list[Part]:
-    """The same parts, those of lines told which line is their first."""
-    lines = [part for part in parts if part.kind == "lines"]
-    followed = [one for one, following in pairwise(lines) if following.start]
-    counts = workers.in_order(lines_in, followed)
-    for one, following in pairwise(lines):
-        if following.start:
-            following.first = one.first + next(counts)
-    return parts
-
-
-def size_of(file: str) -> int:
-    """Bytes. Raises ConfigError for a file that is not there."""
-    with damage(file):
-        return size_and_stamp(file)[0]
+    return numbered([part for parts in found for part in parts], workers.in_order)
 
 
 def _parts_of(file: tuple[str, int]) -> list[Part]:

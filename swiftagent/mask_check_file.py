@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from swiftagent.convert_parts import numbered, size_of
 from swiftagent.errors import ConfigError
-from swiftagent.formats.file_parts import Part, cut, parts_of
-from swiftagent.formats.sources import files_of
+from swiftagent.formats.file_parts import Part, cut, numbered, parts_of
+from swiftagent.formats.sources import files_of, size_of
 from swiftagent.mask import Totals
 from swiftagent.mask_check import check_record
 from swiftagent.mask_view import records_of
@@ -22,7 +21,7 @@ def check_file(place: str, workers: Workers) -> Totals:
     Rows of shards are numbered as in the one file that they are when joined in order. Raises ConfigError where there is something
     else than training records.
     """
-    parts = numbered([part for file in files_of(place) for part in _parts(file, workers.alone)], workers)
+    parts = numbered([part for file in files_of(place) for part in _parts(file, workers.alone)], workers.in_order)
     totals = Totals(unit="character")
     before = 0
     for part, found in zip(parts, workers.in_order(_check_part, parts), strict=True):

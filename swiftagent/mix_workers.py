@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swiftagent.errors import SetupError, SwiftAgentError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -26,6 +27,8 @@ class Workers:
         self._processes: list[Any] = []
         if count < 2:
             return
+        import multiprocessing
+
         context = multiprocessing.get_context("fork")
         for _ in range(count):
             ours, theirs = context.Pipe()
@@ -61,6 +64,8 @@ class Workers:
             for index, task in enumerate(tasks):
                 yield index, function(task)
             return
+        from multiprocessing.connection import wait
+
         waiting = iter(enumerate(tasks))
         busy: dict[Any, int] = {}
         for first, (index, task) in zip(self._pipes, waiting, strict=False):

@@ -126,8 +126,7 @@ def show(report: dict[str, object]) -> None:
 
 def _size(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
-    from swiftagent.convert_parts import size_of
-    from swiftagent.formats.sources import files_of
+    from swiftagent.formats.sources import files_of, size_of
 
     return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in files_of(path))
 

@@ -89,8 +89,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _totals(args: argparse.Namespace) -> Totals:
-    from swiftagent.convert_parts import size_of
-    from swiftagent.formats.sources import files_of
+    from swiftagent.formats.sources import files_of, size_of
     from swiftagent.mask_check_file import check_file
 
     if isinstance(args.file, Path) and not args.file.is_dir():

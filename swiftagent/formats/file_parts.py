@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 from typing import BinaryIO, Literal
 
 import msgspec
 
 from swiftagent.errors import ConfigError
-from swiftagent.formats.grouping import line_key
 from swiftagent.formats.json_source import HEAD, is_by_line, json_lines
 from swiftagent.formats.sources import NOT_TEXT, damage, kind_of, read_rows
 from swiftagent.formats.table_source import csv_reader, csv_rows, parquet_rows
@@ -52,6 +51,8 @@ def parts_of(path: str, size: int) -> list[Part]:
             return _row_groups(path, stream, size)
         if kind in (".csv", ".tsv"):
             return _csv_parts(path, stream, size)
+    from swiftagent.formats.grouping import line_key  # which brings all formats
+
     by_line = is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
     first = next(read_part(Part(path, "lines", 0, 1)), None) if by_line else None
     if first is None or line_key(first.value) is not None:
@@ -75,6 +76,16 @@ def lines_in(part: Part) -> int:
             count += block.count(b"\n")
             at += len(block)
     return count
+
+
+def numbered(parts: list[Part], each: Callable[[Callable[[Part], int], list[Part]], Iterator[int]]) -> list[Part]:
+    """The same parts, those of lines told which line is their first; `each` calls a function with each of some parts."""
+    lines = [part for part in parts if part.kind == "lines"]
+    counts = each(lines_in, [one for one, following in pairwise(lines) if following.start])
+    for one, following in pairwise(lines):
+        if following.start:
+            following.first = one.first + next(counts)
+    return parts
 
 
 def read_part(part: Part) -> Iterator[Row]:

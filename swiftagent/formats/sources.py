@@ -20,7 +20,7 @@ from swiftagent.errors import ConfigError
 from swiftagent.formats.json_source import json_rows
 from swiftagent.formats.table_source import arrow_rows, csv_rows, parquet_rows
 from swiftagent.jsonl import Row
-from swiftagent.storage import is_url, matching, open_binary
+from swiftagent.storage import is_url, matching, open_binary, size_and_stamp
 
 _BUFFER = 1 << 17
 _TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
@@ -61,6 +61,12 @@ def files_of(path: str) -> list[str]:
             f"{path}: no data {'there' if is_url(path) else 'in this folder'}; it may hold {kinds}, also compressed"
         )
     return found
+
+
+def size_of(file: str) -> int:
+    """Bytes. Raises ConfigError for a file that is not there."""
+    with damage(file):
+        return size_and_stamp(file)[0]
 
 
 def data_files(folder: Path) -> list[Path]:
