@@ -58,6 +58,8 @@ class Recorder:
     """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and tools)."""
 
     def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
+        if path is not None and path.is_dir():  # told before a model is asked anything
+            raise SetupError(f"--record {path}: cannot be written: Is a directory; choose another place")
         self.path = path
         self.format = format
         self.only_good = only_good
