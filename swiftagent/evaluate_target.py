@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.backend.engine import Loading, Server, load_engine, resolve, same_model
+from swiftagent.backend.engine import Loading, Server, load_engine, resolve
 from swiftagent.backend.launch import local_files, validation_files
 from swiftagent.backend.runs import Run, find_run, newest_run
+from swiftagent.checks.model_files import same_model
 from swiftagent.config import Config
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.shipped import find, shipped

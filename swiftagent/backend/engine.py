@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from swiftagent.checks.model_files import same_model
 from swiftagent.errors import ConfigError, SetupError
 
 Kind = Literal["auto", "transformers", "vllm", "openai"]
@@ -112,26 +113,6 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
     if model is not None and base and not same_model(model, base):
         raise ConfigError(f"--adapter {adapter}: it was trained on {base}, not on {model}; leave --model out, or give that base")
     return Loading(model or base, adapter, template=template or trained.get("template"), **{**_settings(trained), **given})
-
-
-def same_model(one: str, other: str) -> bool:
-    """Whether two names stand for one model: the same folder, or the same last name however a hub's cache spells it."""
-    if Path(one).is_dir() and Path(other).is_dir():
-        if Path(one).resolve() == Path(other).resolve():
-            return True
-        configs = [_json(Path(folder) / "config.json") for folder in (one, other)]
-        return bool(configs[0]) and configs[0] == configs[1] and _size(one) == _size(other)
-    return _last_name(one) == _last_name(other)
-
-
-def _last_name(model: str) -> str:
-    path = Path(model)
-    name = path.parent.parent.name if path.parent.name == "snapshots" else path.name
-    return name.split("--")[-1].replace("___", ".").lower()
-
-
-def _size(folder: str) -> int:
-    return sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in Path(folder).glob(pattern))
 
 
 def _trained(folder: str) -> dict[str, Any]:

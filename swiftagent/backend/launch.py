@@ -193,6 +193,7 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
         options["val_dataset"] = val
     options |= {
         "output_dir": str(folder),
+        "run_name": folder.name,  # what trackers show; else the whole path
         "add_version": False,
         "check_model": False,  # else ms-swift asks the hub about local folders: 7 s offline, the run's settings online
         "strict": True,  # else rows that fail vanish

@@ -65,14 +65,29 @@ def adapter_problems(adapter: str, model: str, place: str) -> list[str]:
     if not config:
         return [f"{place}: adapters: {adapter}: no adapter_config.json in it; it is no adapter"]
     base = str(config.get("base_model_name_or_path") or "")
-    if base and not _same_model(base, model):
+    if base and not same_model(base, model):
         return [f"{place}: adapters: {adapter}: trained on {base}, not on {model}; give model: {base}"]
     return []
 
 
-def _same_model(left: str, right: str) -> bool:
-    names = {path.rstrip("/").rsplit("/", 1)[-1].replace("___", ".").lower() for path in (left, right)}
-    return len(names) == 1 or Path(left).resolve() == Path(right).resolve()
+def same_model(one: str, other: str) -> bool:
+    """Whether two names stand for one model: the same folder, or the same last name however a hub's cache spells it."""
+    if Path(one).is_dir() and Path(other).is_dir():
+        if Path(one).resolve() == Path(other).resolve():
+            return True
+        configs = [read_object(Path(folder) / "config.json") for folder in (one, other)]
+        return bool(configs[0]) and configs[0] == configs[1] and _size(one) == _size(other)
+    return _last_name(one) == _last_name(other)
+
+
+def _last_name(model: str) -> str:
+    path = Path(model)
+    name = path.parent.parent.name if path.parent.name == "snapshots" else path.name
+    return name.split("--")[-1].replace("___", ".").lower()
+
+
+def _size(folder: str) -> int:
+    return sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in Path(folder).glob(pattern))
 
 
 def _config_problems(folder: Path) -> list[str]:
