@@ -96,9 +96,11 @@ def _lock(out: Outputs) -> int:
             raise SetupError(f"cannot write {out.mix}: {error.strerror}; choose another place with -o") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(lock)
             raise SetupError(f"{out.mix}: another run is writing it; wait for it or choose another -o") from None
+        except OSError:
+            pass  # a file system without locks
         if _is_still(lock, out.work / "lock"):
             return lock
         os.close(lock)  # the run that held it has just finished and removed it

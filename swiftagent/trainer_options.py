@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.foreign_names import TODAY
+from swiftagent.shipped import user_folder
 
 HERE = Path(__file__).parent
 OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type"}  # external_plugins may register more
@@ -94,7 +94,7 @@ def _another_version() -> bool:
 
 def _read_live(installed: str) -> dict[str, Any] | None:
     """The table of another version, made by a process of its own and kept for the next time; None where that fails."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swiftagent"
+    cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent"
     path = cache / f"trainer_options-{installed}.json"
     if not path.is_file():
         command = [sys.executable, "-m", "swiftagent.backend.option_table", str(path)]

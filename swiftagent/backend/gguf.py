@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.shipped import user_folder
 
 LLAMA_CPP = "0.3.36"  # the release of llama-cpp-python whose source carries the converter that was tried
 DIRECT = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; all else is quantised from f16
@@ -73,7 +74,7 @@ def find_converter(llama_cpp: Path | None) -> Path:
                 f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
             )
         return llama_cpp
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "swiftagent", f"llama.cpp-{LLAMA_CPP}")
+    cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / f"llama.cpp-{LLAMA_CPP}"
     if not (cache / "convert_hf_to_gguf.py").exists():
         _fetch_converter(cache)
     return cache

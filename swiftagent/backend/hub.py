@@ -18,6 +18,7 @@ import msgspec
 
 from swiftagent.errors import SetupError
 from swiftagent.jsonl import write_json
+from swiftagent.shipped import user_folder
 
 DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")  # the order of choice where one split comes in several
 PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
@@ -230,7 +231,7 @@ class _ModelScope(_Hub):
         self.where = self._api.endpoint if hasattr(self._api, "endpoint") else os.environ.get(self.switch, "modelscope.cn")
 
     def cache(self) -> Path:
-        return Path(os.environ.get("MODELSCOPE_CACHE") or "~/.cache/modelscope").expanduser()
+        return user_folder("MODELSCOPE_CACHE", ".cache/modelscope")
 
     def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
         found = self._api.list_repo_files(dataset, "dataset", revision=revision or None)

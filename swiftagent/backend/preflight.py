@@ -20,6 +20,8 @@ from swiftagent.checks.effort import Effort, effort
 from swiftagent.checks.memory import GB, Estimate, estimate, largest_batch
 from swiftagent.checks.model_files import adapter_problems, looks_like_hub_id, model_problems
 from swiftagent.config import Config
+from swiftagent.errors import SetupError
+from swiftagent.shipped import user_folder
 
 DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither config nor data say
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
@@ -140,8 +142,11 @@ def what_is_missing(config: Config, machine: Machine) -> list[str]:
 def hub_folder(model: str) -> Path | None:
     """The folder of a hub model that was downloaded before; a hub's cache holds it whole or not at all."""
     owner, _, name = model.partition("/")
-    modelscope = Path(os.environ.get("MODELSCOPE_CACHE") or Path.home() / ".cache/modelscope/hub")
-    huggingface = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface") / "hub"
+    try:
+        modelscope = user_folder("MODELSCOPE_CACHE", ".cache/modelscope/hub")
+        huggingface = user_folder("HF_HOME", ".cache/huggingface") / "hub"
+    except SetupError:  # no home folder, so no cache in it
+        return None
     plain = name.replace(".", "___")
     candidates = [modelscope / "models" / owner / plain, modelscope / "hub" / "models" / owner / plain]
     candidates += sorted((modelscope / "models" / f"{owner}--{name}" / "snapshots").glob("*"))

@@ -12,14 +12,16 @@ import multiprocessing
 import os
 from array import array
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
 from swiftagent.backend.trainer_template import Trainer, open_trainer
+from swiftagent.errors import SetupError
 from swiftagent.jsonl import decode, encode, whole_file
+from swiftagent.shipped import user_folder
 
 Counts = tuple[int, int]
 _FEW = 200  # rows for which starting processes costs more than it saves
@@ -79,7 +81,7 @@ def _memory(model: str, trainer: Trainer) -> Path:
 
     tokenizer = trainer.tokenizer
     about = f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
-    root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "swiftagent" / "tokens"
+    root = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / "tokens"
     return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.bin"
 
 
@@ -94,5 +96,5 @@ def _read(path: Path) -> dict[int, Counts]:
 
 def _write(path: Path, known: dict[int, Counts]) -> None:
     values = array("Q", (value for key, counts in known.items() for value in (key, *counts)))
-    with whole_file(path) as out:
+    with suppress(SetupError), whole_file(path) as out:  # what cannot be remembered is counted again
         out.write(values.tobytes())

@@ -28,11 +28,12 @@ from swiftagent.commands.agent_options import (
     system_of,
     tool_options,
 )
-from swiftagent.errors import ConfigError
+from swiftagent.errors import ConfigError, SetupError
 from swiftagent.loop import Turn, conversation_after
 from swiftagent.loop_drive import Listener, Runtime, answer
 from swiftagent.loop_traces import Recorder, trace
 from swiftagent.prompts import PromptStyle
+from swiftagent.shipped import user_folder
 from swiftagent.tools import Toolbox, open_toolbox
 from swiftagent.trajectory import Call, Tool, Trajectory
 
@@ -179,11 +180,19 @@ def _nobody(call: Call, tool: Tool | None) -> str:
     return "Error: nobody is there to answer for this tool"
 
 
+def _history() -> Path | None:
+    """Where the questions of earlier chats are kept; nowhere for a user without a home folder."""
+    try:
+        return user_folder("XDG_STATE_HOME", ".local/state") / "swiftagent" / "history"
+    except SetupError:
+        return None
+
+
 def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
     from swiftagent.console_session import Session
 
     session = Session(runtime, before, limits_of(args), grammar_of(args, runtime.engine), _recorder(args))
-    for turn in session.turns_of(Path.home() / ".local" / "state" / "swiftagent" / "history"):
+    for turn in session.turns_of(_history()):
         if args.json:
             print(json.dumps(trace(turn), ensure_ascii=False), flush=True)
     sys.stdout.flush()
