@@ -16,7 +16,7 @@ from swiftagent.convert_rows import Job, Output, Outputs, convert_rows
 from swiftagent.convert_shards import Pieces, places_of, problems_of, write_shards
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.formats.file_parts import Part
-from swiftagent.formats.sources import files_of, read_rows
+from swiftagent.formats.sources import data_files, files_of, read_rows
 from swiftagent.jsonl import Row, whole_file, write_json
 from swiftagent.mix_workers import Workers
 
@@ -119,9 +119,7 @@ def _check_places(job: Job) -> None:
     problems = []
     if not job.inputs:
         problems.append("no input: name files, folders or - for stdin")
-    for path in job.inputs:
-        if path != "-" and Path(path).exists() and Path(path).resolve() == job.output.resolve():
-            problems.append(f"{path} is input and output at once; choose another -o")
+    problems += _written_twice(job)
     if job.output.is_dir():
         problems.append(f"-o {job.output} is a folder; name a file in it")
     if job.dataset_name and job.to not in ("sharegpt", "alpaca", "openai"):
@@ -129,6 +127,28 @@ def _check_places(job: Job) -> None:
     problems += problems_of(job)
     if problems:
         raise ConfigError(problems)
+
+
+def _written_twice(job: Job) -> list[str]:
+    """What would be overwritten by what this writes: an input, or another of its own files."""
+    written = {"-o": job.output, "--report": job.report_path, "--rejects": job.rejects_path}
+    if job.test_share:
+        written["--test-share"] = job.test_path
+    problems = []
+    names = {path.resolve(): name for name, path in reversed(written.items())}
+    for name, path in written.items():
+        if names[path.resolve()] != name:
+            problems.append(f"{path} is {names[path.resolve()]} and {name} at once; choose another {name}")
+    for place in job.inputs:
+        local = Path(place)
+        if place == "-" or not local.exists():
+            continue
+        for file in data_files(local) if local.is_dir() else [local]:
+            name = next((name for name, path in written.items() if path.exists() and path.samefile(file)), None)
+            if name:
+                told = "input and output" if name == "-o" else f"input and {name}"
+                problems.append(f"{file} is {told} at once; choose another {name}")
+    return problems
 
 
 def _report(job: Job, ledger: Ledger, losses: dict[str, int]) -> dict[str, Any]:

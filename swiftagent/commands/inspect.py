@@ -255,6 +255,8 @@ def _write_page(args: argparse.Namespace) -> int:
     from swiftagent.console import progress, say
     from swiftagent.inspect_html import write_page
 
+    if args.html.exists() and args.html.samefile(args.file):
+        raise ConfigError(f"--html {args.html}: is the file that is shown; choose another place")
     with _shown_rows(args, args.limit or 0) as rows, progress("writing") as bar:
 
         def counted() -> Iterator[ShownRow]:

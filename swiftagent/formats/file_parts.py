@@ -62,7 +62,7 @@ def parts_of(path: str, size: int) -> list[Part]:
 
 def cut(path: str, length: int, size: int) -> list[Part]:
     """A file of lines as parts of nearly equal sizes."""
-    count = max(1, -(-length // size))
+    count = max(1, -(-length // max(1, size)))
     cuts = [length * number // count for number in range(count + 1)]
     return [Part(path, "lines", start, end) for start, end in zip(cuts, cuts[1:], strict=False)]
 

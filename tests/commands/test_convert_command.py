@@ -51,13 +51,20 @@ def test_stdin_and_an_array(swiftagent: Run, tmp_path: Path) -> None:
 
 
 def test_wrong_arguments_are_one_line_each(swiftagent: Run, tmp_path: Path) -> None:
-    write(tmp_path / "a.jsonl", GOOD)
+    (tmp_path / "folder").mkdir()
+    for name in ("a.jsonl", "x.rejects.jsonl", "folder/b.jsonl"):
+        write(tmp_path / name, GOOD)
     for words, part in (
         (("nowhere.jsonl", "-o", "out.jsonl"), "nowhere.jsonl"),
         (("a.jsonl", "-o", "out.jsonl", "--from", "opnai"), "did you mean openai?"),
         (("a.jsonl", "-o", "out.jsonl", "--on", "wrong-typ=keep"), "did you mean wrong-type?"),
         (("a.jsonl", "-o", "out.jsonl", "--max-rejects", "lots"), "2%"),
         (("a.jsonl", "-o", "a.jsonl"), "input and output at once"),
+        (("a.jsonl", "-o", "out.jsonl", "--rejects", "a.jsonl"), "a.jsonl is input and --rejects at once"),
+        (("a.jsonl", "-o", "out.jsonl", "--report", "./a.jsonl"), "a.jsonl is input and --report at once"),
+        (("a.jsonl", "-o", "out.jsonl", "--report", "out.jsonl"), "out.jsonl is -o and --report at once"),
+        (("x.rejects.jsonl", "-o", "x.jsonl"), "x.rejects.jsonl is input and --rejects at once"),
+        (("folder", "-o", "folder/b.jsonl"), "folder/b.jsonl is input and output at once"),
     ):
         done = swiftagent("convert", *words)
         assert done.returncode == 2 and part in done.stderr and "Traceback" not in done.stderr, (words, done.stderr)

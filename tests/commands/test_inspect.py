@@ -93,11 +93,38 @@ def test_a_page_is_written(swiftagent: Run, file: Path):
     assert (file.parent / "page.html").stat().st_size == json.loads(done.stdout)["bytes"]
 
 
+def test_a_page_is_not_written_over_the_rows(swiftagent: Run, file: Path):
+    before = file.read_bytes()
+    done = swiftagent("inspect", file, "--html", file)
+    assert done.returncode == 2 and "is the file that is shown" in done.stderr and file.read_bytes() == before
+
+
+def test_an_empty_file_in_a_folder_of_shards_holds_no_rows(swiftagent: Run, file: Path):
+    (file.parent / "none.jsonl").touch()
+    done = swiftagent("inspect", file.parent, "--check", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["rows"] == 2, done.stderr
+
+
 def test_a_file_of_another_format_names_it_and_the_way(swiftagent: Run, file: Path):
     file.write_text('{"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello."}]}\n')
     done = swiftagent("inspect", file, "--check")
     assert done.returncode == 2
     assert f"{file}:1: sharegpt rows, not training records; make some with: swiftagent convert {file}" in done.stderr
+
+
+def test_an_array_over_many_lines_is_named_too(swiftagent: Run, file: Path):
+    rows = [{"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello."}]}]
+    file.write_text(json.dumps(rows, indent=2))
+    for words in ((), ("--check",)):
+        assert f"{file}:1: sharegpt rows, not training records; " in swiftagent("inspect", file, *words).stderr
+
+
+def test_rows_with_images_are_refused(swiftagent: Run, file: Path):
+    row = json.loads(file.read_text().splitlines()[0])
+    file.write_text(json.dumps({**row, "images": ["a.png"]}) + "\n")
+    done = swiftagent("inspect", file, "--check")
+    assert done.returncode == 6
+    assert "the row has images, and masks are of text; `swiftagent convert` leaves them out [malformed]" in done.stderr
 
 
 def test_rejected_rows_are_shown_with_their_reasons(swiftagent: Run, file: Path):
