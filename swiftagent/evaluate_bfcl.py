@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from swiftagent.formats.calls import calls_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.sources import read_rows
-from swiftagent.jsonl import Row
+from swiftagent.jsonl import BadRow, Row
 from swiftagent.score import Attempt, Predicted
 from swiftagent.score_bfcl import Item, as_bfcl, read_item
 from swiftagent.score_reading import predicted_from_native, predicted_from_text
@@ -72,11 +72,11 @@ def answers_beside(path: Path) -> Path:
 def read_bfcl(path: Path) -> tuple[list[Trajectory], dict[str, Item]]:
     """Gold trajectories (the first accepted value of each parameter) and, by row id, BFCL's items.
 
-    Raises RowError where questions and answers do not belong together.
+    Raises RowError for a row that is broken, and where questions and answers do not belong together.
     """
-    answers = {row.value.get("id"): row for row in read_rows(str(answers_beside(path)))}
+    answers = {row.value.get("id"): row for row in _objects(answers_beside(path))}
     rows, items = [], {}
-    for question in read_rows(str(path)):
+    for question in _objects(path):
         with at(question.where):
             answer = answers.get(question.value.get("id"))
             if answer is None:
@@ -85,6 +85,16 @@ def read_bfcl(path: Path) -> tuple[list[Trajectory], dict[str, Item]]:
             items[item.id] = item
             rows.append(_trajectory(item, question))
     return rows, items
+
+
+def _objects(path: Path) -> Iterator[Row]:
+    for row in read_rows(str(path)):
+        with at(row.where):
+            if isinstance(row, BadRow):
+                raise row.error
+            if not isinstance(row.value, dict):
+                raise RowError("bad-message", "a row of BFCL is a JSON object")
+            yield row
 
 
 def _trajectory(item: Item, row: Row) -> Trajectory:

@@ -70,6 +70,14 @@ def test_a_question_without_its_answer_is_refused(tmp_path: Path):
         read_bfcl(tmp_path / "x.jsonl")
 
 
+@pytest.mark.parametrize("broken", ['{"id": "simple_pyt', "[1]", '"text"'])
+def test_a_broken_row_is_told_with_its_place(tmp_path: Path, broken: str):
+    (tmp_path / "x.jsonl").write_text(json.dumps(QUESTION) + "\n")
+    (tmp_path / "x_answer.jsonl").write_text(f"{json.dumps(ANSWER)}\n{broken}\n")
+    with pytest.raises(RowError, match=r"x_answer\.jsonl:2"):
+        read_bfcl(tmp_path / "x.jsonl")
+
+
 def test_multi_turn_items_are_refused(shared: Path):
     with pytest.raises((RowError, SetupError)):
         read_bfcl(shared / "data" / "bfcl_multi_turn_base.jsonl")
