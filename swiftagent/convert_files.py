@@ -144,10 +144,10 @@ def _written_twice(job: Job) -> list[str]:
         if place == "-" or not local.exists():
             continue
         for file in data_files(local) if local.is_dir() else [local]:
-            name = next((name for name, path in written.items() if path.exists() and path.samefile(file)), None)
-            if name:
-                told = "input and output" if name == "-o" else f"input and {name}"
-                problems.append(f"{file} is {told} at once; choose another {name}")
+            over = next((name for name, path in written.items() if path.exists() and path.samefile(file)), None)
+            if over:
+                told = "input and output" if over == "-o" else f"input and {over}"
+                problems.append(f"{file} is {told} at once; choose another {over}")
     return problems
 
 
