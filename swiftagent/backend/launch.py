@@ -69,7 +69,7 @@ def plan(
     if place.address == "MASTER_HOST":
         draft.warnings.append("which machine is the first is not said: master=HOST:PORT node_rank=N (or SLURM's variables)")
     _choose_precision(config, draft, on_gpu=gpus > 0)
-    _choose_kernels(config, machine, draft, model, on_gpu=gpus > 0)
+    _choose_kernels(machine, draft, model, on_gpu=gpus > 0)
     if gpus < (config.gpus or 0):
         here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({processes} process{'es' if processes > 1 else ''})"
         draft.warnings.append(f"gpus: {config.gpus} asked for, {len(machine.gpus)} here; training on {here}")
@@ -252,7 +252,7 @@ def _choose_precision(config: Config, draft: _Draft, *, on_gpu: bool) -> None:
         draft.warnings.append("train.torch_dtype: float16 does not train on a CPU; float32 is used")
 
 
-def _choose_kernels(config: Config, machine: Machine, draft: _Draft, model: KnownModel, *, on_gpu: bool) -> None:
+def _choose_kernels(machine: Machine, draft: _Draft, model: KnownModel, *, on_gpu: bool) -> None:
     """Flash attention, padding-free and liger where this machine has them and the config does not speak of them."""
     options = draft.options
     if not on_gpu:
