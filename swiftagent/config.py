@@ -93,6 +93,8 @@ def from_text(text: str, path: str = "config") -> Config:
     """A config from YAML text, as `load` reads it from a file (no `extends`)."""
     problems: list[str] = []
     entries = _entries(text, path, problems)
+    if "extends" in entries and not problems:
+        problems.append(f"{entries['extends'].place}: extends: only a config in a file can extend another")
     config = _build(entries, path, problems)
     if problems or config is None:
         raise ConfigError(problems)
@@ -117,23 +119,36 @@ def find_config(path: str) -> Path:
 def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entry]:
     if path.resolve() in chain:
         problems.append(f"{path}:1: extends: a circle: {' -> '.join(map(str, [*chain, path]))}")
-        return {}
+        return _unread()
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        problems.append(f"{path}: cannot be read: {error}")
-        return {}
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+        return _unread()
+    except UnicodeError as error:
+        problems.append(f"{path}: cannot be read: {error}; save it as UTF-8")
+        return _unread()
     entries = _entries(text, str(path), problems)
     base = entries.pop("extends", None)
     if base is None:
         return entries
-    beside = path.parent / str(base.value)
+    if not base.place:
+        return _unread()
+    if not isinstance(base.value, str) or not base.value:
+        problems.append(f"{base.place}: extends: {base.value!r} is not the name of a config; give one or remove the line")
+        return {**entries, "extends": base}
+    beside = path.parent / base.value
     try:
-        base_path = beside if beside.is_file() else find_config(str(base.value))
+        base_path = beside if beside.is_file() else find_config(base.value)
     except ConfigError as error:
         problems.append(f"{base.place}: extends: {error}")
-        return entries
+        return {**entries, "extends": base}
     return {**_read(base_path, problems, [*chain, path.resolve()]), **entries}
+
+
+def _unread() -> dict[str, _Entry]:
+    """For a file that could not be read and is told of: `extends` stays among the entries, so that nothing is called missing."""
+    return {"extends": _Entry("", "")}
 
 
 def _entries(text: str, path: str, problems: list[str]) -> dict[str, _Entry]:
@@ -143,13 +158,13 @@ def _entries(text: str, path: str, problems: list[str]) -> dict[str, _Entry]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problems.append(f"{path}:{line}: not YAML: {error.problem or error.context}")
-        return {}
+        return _unread()
     except (yaml.YAMLError, RecursionError) as error:
         problems.append(f"{path}: not YAML: {error}".replace("\n", " "))
-        return {}
+        return _unread()
     if not isinstance(root, yaml.MappingNode):
         problems.append(f"{path}:1: a config is a mapping with at least `model:` and `data:`")
-        return {}
+        return _unread()
     return _flatten(root, path, "", problems)
 
 
@@ -183,6 +198,9 @@ def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> Non
     if not equals or not key:
         problems.append(f"command line: {word!r} is not key=value")
         return
+    if key == "extends":
+        problems.append(f"command line: {word}: extends: stands in a file; write a config with it, or name that one instead")
+        return
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -200,6 +218,8 @@ def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config
     train: dict[str, Any] = {}
     plugins = "train.external_plugins" in entries
     for key, entry in entries.items():
+        if key == "extends":
+            continue
         name = key.removeprefix("train.")
         unknown = _unknown(key)
         if unknown:
@@ -218,7 +238,7 @@ def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config
             except ValueError as error:
                 problems.append(f"{entry.place}: {key}: {error}")
     for needed in ("model", "data"):
-        if needed not in entries:
+        if needed not in entries and "extends" not in entries:
             problems.append(f"{path}: {needed}: missing; add `{needed}: {EXAMPLES[needed]}`")
     if problems:
         return None

@@ -145,6 +145,37 @@ def test_extends_in_a_circle_is_told(tmp_path: Path):
         load(tmp_path / "a.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"model: a\n  b: c\n", "a.yaml:2: not YAML: mapping values are not allowed here"),
+        (
+            b"\xff\xfe",
+            "a.yaml: cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; save it as UTF-8",
+        ),
+        (b"", "a.yaml:1: a config is a mapping with at least `model:` and `data:`"),
+        (b"extends: nowhere\n", "a.yaml:1: extends: nowhere: no such config; `swiftagent configs` lists the shipped ones"),
+        (b"extends:\n", "a.yaml:1: extends: None is not the name of a config; give one or remove the line"),
+        (b"extends: b.yaml\n", "b.yaml:1: a config is a mapping with at least `model:` and `data:`"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(text: bytes, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_bytes(text)
+    Path("b.yaml").write_text("- 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load("a.yaml")
+    assert caught.value.problems == [problem]
+
+
+def test_extends_is_of_files_alone(tmp_path: Path):
+    path = tmp_path / "a.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(ConfigError, match="command line: extends=qwen7b_agent: extends: stands in a file"):
+        load(path, ["extends=qwen7b_agent"])
+    assert problems_of(GOOD + "extends: qwen7b_agent\n") == ["a.yaml:3: extends: only a config in a file can extend another"]
+
+
 def test_a_missing_config_names_the_nearest():
     with pytest.raises(ConfigError, match=r"qwen7b_agnet.yaml: no such config; did you mean configs/qwen7b_agent.yaml\?"):
         load("configs/qwen7b_agnet.yaml")
