@@ -29,10 +29,12 @@ from swiftagent.trajectory import Call, Thought
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """name: what the model is called. key: "" lets everybody in. largest: bytes of a request. temperature: the default."""
+    """name: what the model is called. key: "" lets everybody in. hosts: where there is no key, the names by which a request may
+    address the server; () takes any. largest: bytes of a request. temperature: the default."""
 
     name: str
     key: str = ""
+    hosts: tuple[str, ...] = ()
     largest: int = 4 << 20
     temperature: float = 0.0
 
@@ -67,7 +69,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 def _error(message: str, status: int) -> Response:
-    kinds = {401: "authentication_error", 404: "not_found_error", 500: "server_error"}
+    kinds = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
     kind = kinds.get(status, "invalid_request_error")
     return JSONResponse({"error": {"message": message, "type": kind, "code": None, "param": None}}, status)
 
@@ -110,10 +112,17 @@ class _Server:
 
     def _let_in(self, request: Request) -> None:
         if not self.settings.key:
+            self._refuse_foreign_names(request)
             return
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), self.settings.key.encode()):
             raise Refusal("the API key is missing or wrong", 401)
+
+    def _refuse_foreign_names(self, request: Request) -> None:
+        """A web page may have its own name resolved to this machine, and then talk to it as to its own server."""
+        hosts = self.settings.hosts
+        if hosts and request.url.hostname not in hosts:
+            raise Refusal(f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403)
 
     async def _body(self, request: Request) -> Any:
         """The JSON of a request. Only application/json is taken, which no web page can send here unasked."""

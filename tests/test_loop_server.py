@@ -221,6 +221,23 @@ def test_a_client_that_goes_away_frees_the_engine(serve: Callable[..., Served]):
     assert time.monotonic() - started < 12  # the abandoned answer alone would have taken 17
 
 
+def test_a_page_that_gave_this_machine_its_own_name_is_refused(serve: Callable[..., Served]):
+    served = serve("hello", hosts=("127.0.0.1", "localhost", "::1"))
+    url, body = f"{served.url}/v1/chat/completions", {"messages": ASKED}
+    for host, status in (
+        ("evil.example:8000", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost:8000", 200),
+        ("[::1]:8000", 200),
+    ):
+        served.engine.texts = ["hello"]
+        assert httpx.post(url, json=body, headers={"Host": host}).status_code == status, host
+    assert httpx.get(f"{served.url}/v1/models", headers={"Host": "evil.example"}).status_code == 403
+    keyed = serve("hello", hosts=("127.0.0.1",), key="sk-1")
+    headers = {"Host": "proxy.example", "Authorization": "Bearer sk-1"}
+    assert httpx.post(f"{keyed.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
+
+
 def test_a_client_that_stops_reading_holds_up_nobody():
     engine = threading.Lock()
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, grammar_of, limits_of, load
 from swiftagent.errors import ConfigError, SetupError
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     server = parser.add_argument_group("the server")
@@ -41,10 +43,11 @@ def run(args: argparse.Namespace) -> int:
 
         from swiftagent.loop_server import Settings, make_app
 
-        settings = Settings(args.name or _name(args), key, int(args.max_request * (1 << 20)), args.temperature)
-        app = make_app(engine, grammar_of(args, engine), limits, settings)
         host, port = listening.getsockname()[:2]
-        if host not in ("127.0.0.1", "::1") and not key:
+        own = LOOPBACK if host in LOOPBACK else ()
+        settings = Settings(args.name or _name(args), key, own, int(args.max_request * (1 << 20)), args.temperature)
+        app = make_app(engine, grammar_of(args, engine), limits, settings)
+        if not own and not key:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
