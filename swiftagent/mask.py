@@ -6,7 +6,7 @@ are wrong is caught. `backend/labels.py` compares what is found here with the la
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -244,6 +244,11 @@ def native_pieces(messages: list[Message]) -> Iterator[Piece]:
         yield Piece(number, 0, len(str(message.get("content"))), kind, trained, trained)
 
 
+def media_of(row: Mapping[str, object]) -> str:
+    """The key under which ms-swift would find images, videos or audio of this row; "" where it has none."""
+    return next((key for key in ("images", "videos", "audios") if row.get(key)), "")
+
+
 def malformed(row: object) -> str:
     """Why a row is no training record; "" where it is one."""
     if not isinstance(row, dict):
@@ -251,6 +256,8 @@ def malformed(row: object) -> str:
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         return "no messages"
+    if media := media_of(row):
+        return f"the row has {media}, and masks are of text; `swiftagent convert` leaves them out"
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in ("system", "user", "assistant"):
             return f"message {number} is no system, user or assistant message"

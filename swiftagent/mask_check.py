@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 from swiftagent.escape import has_control_token
-from swiftagent.mask import Fault, Totals, describe, is_agentic, is_native, is_trained, malformed, native_pieces, pieces
+from swiftagent.mask import Fault, Totals, describe, is_agentic, is_native, is_trained, malformed, media_of, native_pieces, pieces
 from swiftagent.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
 from swiftagent.record import Message, Record
 
 _INPUT = "\nAction Input: "
 _INPUT_SIZE, _STOP_SIZE = len(_INPUT), len(STOP)
+_OWN_KEYS = 4  # messages, channel, id, source: nearly every record has these alone
 _COUNT_OF = {"leak": "leaks", "lost": "lost"}
 _system_has_control_token = lru_cache(maxsize=512)(has_control_token)  # rows of one tool set share it
 
@@ -66,6 +67,8 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
     """
     try:
         messages = row["messages"]
+        if len(row) > _OWN_KEYS and media_of(row):
+            return False
         agentic = is_agentic(messages)
         system = question = observation = 0
         thought = call = answer = trained_thought = trained_call = trained_answer = 0

@@ -10,8 +10,8 @@ import msgspec
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.file_parts import Part, read_part, text_lines
-from swiftagent.formats.sources import damage
-from swiftagent.jsonl import parse_json
+from swiftagent.formats.sources import damage, read_rows
+from swiftagent.jsonl import BadRow, parse_json
 from swiftagent.mask import Fault, is_native, malformed, native_pieces, pieces
 from swiftagent.record import Record, is_record
 from swiftagent.storage import open_binary
@@ -101,7 +101,8 @@ def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
 def read_records(path: Path) -> Iterator[tuple[int, Record]]:
     """(line, record) of each row of a file. Raises ConfigError where it holds something else than training records."""
     if not path.is_file():
-        raise ConfigError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; a training file is needed")
+        fact = "is a folder" if path.is_dir() else "is no file but a pipe or device" if path.exists() else "no such file"
+        raise ConfigError(f"{path}: {fact}; a training file is needed")
     empty = True
     for found in records_of(Part(str(path), "lines", 0, path.stat().st_size)):
         empty = False
@@ -139,6 +140,9 @@ def _not_a_record(path: Path, number: int, row: object, why: str) -> str:
     """Say which format a file is of, and how it becomes training records."""
     from swiftagent.formats import FORMATS
 
+    if row is None and number == 1:  # an array over many lines, a table: other programs' files
+        found = next(read_rows(str(path)), None)
+        row = None if found is None or isinstance(found, BadRow) else found.value
     name = ""
     for format_name, module in FORMATS.items() if row is not None else ():
         import importlib

@@ -31,9 +31,9 @@ _DECLINE = {
 }
 _ASK = {
     "en": (
-        "I can do that, but I still need {needed}. Could you tell me?",
-        "Gladly. Which {needed} should I use?",
-        "To do this I need {needed} from you first.",
+        "I can do that, but I do not know enough yet. Please tell me: {needed}.",
+        "Gladly. What I still need from you: {needed}.",
+        "To do this I need a little more ({needed}). Could you tell me?",
     ),
     "zh": (
         "可以的，不过我还需要知道{needed}，请告诉我。",
@@ -78,7 +78,7 @@ def restraint_rows(row: Trajectory, share: float) -> Iterator[tuple[str, Traject
                     row,
                     events=(*systems, question, answer),
                     tools=tools,
-                    id=f"{row.id}-{kind}",
+                    id=f"{row.id}-{kind}" if row.id else kind,
                     channel=CHANNEL,
                     repairs=(),
                 ),

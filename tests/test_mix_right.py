@@ -247,6 +247,15 @@ def test_rows_that_teach_restraint_are_added_and_labelled(swiftagent: Run, data:
     check_record(data / "mix.jsonl")
 
 
+def test_what_is_asked_for_fits_any_description(swiftagent: Run, data: Path):
+    rows = [{key: value for key, value in agent_row(number).items() if key != "id"} for number in range(200)]
+    (data / "agent.jsonl").write_bytes(jsonl(rows))
+    recipe(swiftagent, data, "no_call: 100%\nsources: [{source: agent.jsonl}]\n")
+    asked_back = [row for row in both(data) if row["id"] == "parameter-missing"]
+    ends = ("tell me: where.", "from you: where.", "(where). Could you tell me?")
+    assert len(asked_back) > 30 and all(row["messages"][-1]["content"].endswith(ends) for row in asked_back)
+
+
 def test_augmented_rows_stay_records_and_vary(swiftagent: Run, data: Path, check_record: Callable[[Path], None]):
     words = ("--augment", "names", "order", "descriptions", "prompt")
     made = recipe(swiftagent, data, "sources: [{source: agent.jsonl, count: 200}]\n", *words)
