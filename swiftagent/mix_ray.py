@@ -41,7 +41,7 @@ class RayWorkers(Workers):
                     del options["include_dashboard"]
                     ray.init(address=address, **options)
                 else:
-                    ray.init(num_cpus=count, **options)
+                    ray.init(address="local", num_cpus=count, **options)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise SetupError(f"no Ray cluster at {address or 'this machine'}: {_first_line(error)}") from error
         self._run = ray.remote(max_retries=_RETRIES, num_cpus=1)(_call)

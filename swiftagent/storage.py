@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import ConfigError, SetupError, SwiftAgentError
 
 
 def is_url(path: str) -> bool:
@@ -25,8 +26,9 @@ def open_binary(path: str, buffer: int) -> BinaryIO:
     """Open for reading; it can be sought in. Raises OSError."""
     if not is_url(path):
         return open(path, "rb", buffering=buffer)
-    filesystem, name = _filesystem(path)
-    stream: Any = filesystem.open(name, "rb", block_size=max(buffer, 1 << 20))
+    with _reached(path):
+        filesystem, name = _filesystem(path)
+        stream: Any = filesystem.open(name, "rb", block_size=max(buffer, 1 << 20))
     return io.BufferedReader(stream, buffer)  # lines are found in it ten times as fast
 
 
@@ -35,8 +37,9 @@ def size_and_stamp(path: str) -> tuple[int, int]:
     if not is_url(path):
         about = os.stat(path)
         return about.st_size, about.st_mtime_ns
-    filesystem, name = _filesystem(path)
-    told = filesystem.info(name)
+    with _reached(path):
+        filesystem, name = _filesystem(path)
+        told = filesystem.info(name)
     mark = next(
         (str(told[key]) for key in ("ETag", "etag", "LastModified", "mtime", "created", "modificationTime") if key in told), ""
     )
@@ -45,22 +48,35 @@ def size_and_stamp(path: str) -> tuple[int, int]:
 
 def matching(pattern: str) -> list[str]:
     """The files that a URL with wildcards, or the URL of a folder, means."""
-    filesystem, name = _filesystem(pattern)
+    with _reached(pattern):
+        filesystem, name = _filesystem(pattern)
+        found = filesystem.find(name) if filesystem.isdir(name) else filesystem.glob(name)
     scheme = pattern.partition("://")[0]
-    found = filesystem.find(name) if filesystem.isdir(name) else filesystem.glob(name)
     return [f"{scheme}://{str(path).removeprefix('/') if scheme != 'file' else path}" for path in sorted(found)]
 
 
 def upload(files: Sequence[Path], url: str) -> None:
     """Put files under a URL in this order, each whole or not at all as object stores do it. Raises SetupError."""
-    filesystem, name = _filesystem(url)
     try:
-        filesystem.makedirs(name, exist_ok=True)
-        for file in files:
-            filesystem.put_file(str(file), f"{name.rstrip('/')}/{file.name}")
+        with _reached(url):
+            filesystem, name = _filesystem(url)
+            filesystem.makedirs(name, exist_ok=True)
+            for file in files:
+                filesystem.put_file(str(file), f"{name.rstrip('/')}/{file.name}")
     except OSError as error:
         where = files[-1].parent
         raise SetupError(f"{url}: cannot be written ({error}); all is whole in {where}, run again with --upload") from error
+
+
+@contextmanager
+def _reached(url: str) -> Iterator[None]:
+    """Tell in one line what the package of a scheme raises that is no OSError: no credentials, no such host."""
+    try:
+        yield
+    except (OSError, SwiftAgentError):
+        raise
+    except Exception as error:
+        raise ConfigError(f"{url}: cannot be reached: {type(error).__name__}: {error}") from error
 
 
 def _filesystem(path: str) -> tuple[Any, str]:
