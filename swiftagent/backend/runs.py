@@ -204,7 +204,8 @@ def identity() -> dict[str, Any]:
 
 
 def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    """In UTC, so that the newest run sorts last wherever and in whatever season each was started."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S+0000", time.gmtime())
 
 
 def _started(pid: int) -> int:

@@ -6,12 +6,13 @@ import json
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from swiftagent.backend.runs import Run, find_run, identity, is_complete, new_run, newest_run
+from swiftagent.backend.runs import Run, find_run, identity, is_complete, new_run, newest_run, now
 from swiftagent.errors import SetupError
 
 
@@ -87,3 +88,15 @@ def test_what_is_not_there_is_told(tmp_path: Path):
         newest_run(tmp_path)
     with pytest.raises(SetupError, match=r"x: no such run in .*; there are none yet"):
         find_run("x", tmp_path)
+
+
+def test_times_of_runs_sort_whatever_the_clock_on_the_wall_says(monkeypatch: pytest.MonkeyPatch):
+    told = []
+    for zone in ("Asia/Tokyo", "America/New_York"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        told.append(now())
+    monkeypatch.undo()
+    time.tzset()
+    assert told == sorted(told)
+    assert [text[19:] for text in told] == ["+0000", "+0000"]
