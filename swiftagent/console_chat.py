@@ -22,7 +22,8 @@ LOOKS = {
     "final answer": ("■", "bold green", "bold"),
 }
 _LABEL = re.compile(r"(thought|action input|action|observation|final answer) *[:：] ?", re.I)
-_THINK_TAG = re.compile(r"\s*<(/?)think>")
+_THINK_BEGINS = re.compile(r"\s*<think>")
+_THINK_ENDS = "</think>"  # wherever it stands, what follows begins a line
 _COULD_BE_LABEL = 16  # characters of a line's start that are held back until it is clear whether it is a label
 _LONGEST_SHOWN = 2_000
 
@@ -34,6 +35,7 @@ class Terminal(Listener):
         self.think = think
         self.raw = raw
         self._line = ""
+        self._held = ""  # what may yet become the end of the thinking
         self._at_line_start = True
         self._style = ""
         self._silent = False
@@ -43,7 +45,18 @@ class Terminal(Listener):
         self._line, self._style = "", ""
 
     def text(self, piece: str) -> None:
-        for part in re.findall(r"[^\n]*\n|[^\n]+", piece):
+        *before, rest = (self._held + piece).split(_THINK_ENDS)
+        held = next((size for size in range(len(_THINK_ENDS) - 1, 0, -1) if rest.endswith(_THINK_ENDS[:size])), 0)
+        self._held = ""
+        for text in before:
+            self._feed_lines(text)
+            self._end_line()
+            self._style = ""
+        self._feed_lines(rest[: len(rest) - held])
+        self._held = rest[len(rest) - held :]
+
+    def _feed_lines(self, text: str) -> None:
+        for part in re.findall(r"[^\n]*\n|[^\n]+", text):
             self._feed(part)
 
     def _feed(self, part: str) -> None:
@@ -54,9 +67,9 @@ class Terminal(Listener):
             label = _LABEL.match(self._line)
             if label and (label.group().endswith(" ") or len(self._line) > label.end()):
                 self._show_label(label)
-            elif tag := _THINK_TAG.match(self._line):
+            elif tag := _THINK_BEGINS.match(self._line):
                 self._line = self._line[tag.end() :]
-                self._style, self._silent = ("dim italic", not self.think) if tag.group(1) == "" else ("", False)
+                self._style, self._silent = "dim italic", not self.think
                 self._flush()
             elif "\n" in self._line or len(self._line) > _COULD_BE_LABEL:
                 self._flush()
@@ -95,8 +108,10 @@ class Terminal(Listener):
                 self._end_line()
 
     def _end_line(self) -> None:
+        held, self._held = self._held, ""
+        self._feed_lines(held)
         self._flush()
-        if not self._at_line_start:
+        if not self._at_line_start and not self._silent:
             console.out.print()
         self._at_line_start, self._silent = True, False
 
@@ -114,9 +129,12 @@ def ask_person(call: Call, tool: Tool | None) -> str:
 
 
 def confirm(call: Call) -> bool:
-    """Ask whether a call may run; anything but yes is no."""
+    """Ask whether a call may run; anything but yes is no, and so is nobody there."""
     console.say(f"run {call.tool}({printable(json.dumps(call.arguments, ensure_ascii=False))})? [y/N]")
-    return _line("").strip().lower() in ("y", "yes", "j", "ja", "是", "好")
+    try:
+        return _line("").strip().lower() in ("y", "yes", "j", "ja", "是", "好")
+    except EOFError:
+        return False
 
 
 def _line(prompt: str) -> str:

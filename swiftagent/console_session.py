@@ -69,6 +69,7 @@ class Session:
                 self._system(rest.strip())
             case "/reset":
                 self.conversation, self.turns = self.empty, []
+                console.say("forgotten")
             case "/undo":
                 self._undo()
             case "/save":
@@ -93,6 +94,7 @@ class Session:
         )
 
     def _undo(self) -> None:
+        console.say(f"forgotten: {self.turns[-1].question}" if self.turns else "nothing to undo")
         kept = self.turns[:-1]
         self.conversation, self.turns = self.empty, []
         for turn in kept:

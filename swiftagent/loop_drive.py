@@ -101,6 +101,7 @@ def answer(
                     runtime.listener.event(event, error)
                     reply = None
     except StopIteration as done:
+        runtime.listener.step_begins()  # a turn without an answer may end within a line
         result: Turn = done.value
         return result
 

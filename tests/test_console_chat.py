@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from scripted_engine import ScriptedEngine
 
-from swiftagent.console_chat import Terminal, printable
+from swiftagent.console_chat import Terminal, confirm, printable
 from swiftagent.console_session import Session
 from swiftagent.loop import REACT, Limits, start
 from swiftagent.loop_drive import Runtime
 from swiftagent.loop_traces import Recorder
 from swiftagent.tools import Toolbox
-from swiftagent.trajectory import Observation, System, Tool
+from swiftagent.trajectory import Call, Observation, System, Tool
 
 LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\n'
 
@@ -49,6 +49,22 @@ def test_the_parts_are_told_apart(capsys: pytest.CaptureFixture[str], piece: int
 def test_thoughts_can_be_hidden(capsys: pytest.CaptureFixture[str]):
     shown(Terminal(think=False), "<think>\nsecret\n</think>\nThought: hidden\nFinal Answer: seen")
     assert capsys.readouterr().out.split() == ["■", "Final", "Answer:", "seen"]
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_thinking_may_end_within_a_line(capsys: pytest.CaptureFixture[str], piece: int):
+    text = "<think>deep <b</think>Thought: seen\nFinal Answer: 1 < 2 </"
+    shown(terminal := Terminal(), text, piece=piece)
+    terminal.step_begins()
+    assert capsys.readouterr().out.splitlines() == ["deep <b", "· Thought: seen", "■ Final Answer: 1 < 2 </"]
+    shown(terminal := Terminal(think=False), text, piece=piece)
+    terminal.step_begins()
+    assert capsys.readouterr().out.splitlines() == ["■ Final Answer: 1 < 2 </"]
+
+
+def test_nobody_there_allows_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert confirm(Call("pay", {})) is False
 
 
 def test_nothing_moves_the_cursor():
