@@ -223,9 +223,10 @@ def _show(args: argparse.Namespace) -> int:
             return 0
         from swiftagent.console import print_styled, say
 
-        print_styled(legend())
         shown = 0
         for row in rows:
+            if not shown:  # not before: a file that cannot be read has nothing to explain
+                print_styled(legend())
             print_styled(styled(row))
             shown += 1
     if not shown:

@@ -105,6 +105,15 @@ def test_an_empty_file_in_a_folder_of_shards_holds_no_rows(swiftagent: Run, file
     assert done.returncode == 0 and json.loads(done.stdout)["rows"] == 2, done.stderr
 
 
+@pytest.mark.parametrize("text", [None, "", "{broken\n"])
+def test_a_file_without_a_row_is_one_line(swiftagent: Run, file: Path, text: str | None):
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
+    done = swiftagent("inspect", file)
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1) and done.returncode in (2, 3), done
+
+
 def test_a_file_of_another_format_names_it_and_the_way(swiftagent: Run, file: Path):
     file.write_text('{"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello."}]}\n')
     done = swiftagent("inspect", file, "--check")
