@@ -21,7 +21,7 @@ from swiftagent.report_scores import grid, scores, section, tiles, value_cell
 from swiftagent.report_style import SCRIPT, STYLE
 
 Curve = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl: step, loss, eval_loss
-_GROUP_METRICS = ("call_exact", "tool_name", "no_call_recall")
+_GROUP_METRICS = ("call_exact", "tool_name", "no_call_recall", "argument_values")
 
 
 def page(summary: Summary, cases: Sequence[Case], curve: Curve = ()) -> str:

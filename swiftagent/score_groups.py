@@ -1,13 +1,15 @@
-"""The same scores apart by tool, by what training has seen, by language, and by the number of tools and turns."""
+"""The same scores apart by argument, by tool, by what training has seen, by language, and by the number of tools and turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from swiftagent.react import language_of
-from swiftagent.score import CALL_METRICS, Metrics, StepScore
+from swiftagent.score import CALL_METRICS, Attempt, CallScore, Metrics, StepScore, score_call
 from swiftagent.statistics import Ratios
 from swiftagent.trajectory import Call, Question
+from swiftagent.values import same_value
 
 Groups = dict[str, dict[str, Metrics]]  # "tool" -> "weather" -> metrics
 RESAMPLES = 400  # of a group: there are many of them
@@ -28,7 +30,29 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     ratios = Ratios(CALL_METRICS)
     for score in scores:
         ratios.add(score.step.row, {name: score.parts[name] for name in CALL_METRICS if name in score.parts})
-    return {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
+    found = {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
+    return {"argument": _by_argument(scores, largest), **found}
+
+
+def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics]:
+    """How often each argument that gold gives, as "weather.city", has the right value."""
+    ratios = Ratios(("argument_values",))
+    names = []
+    for score in scores:
+        for call, found in zip(score.step.calls, score.calls, strict=True):
+            if isinstance(call.arguments, dict):
+                right = _right_arguments(call, call.arguments, found, score.predicted.calls)
+                for name in call.arguments:
+                    ratios.add(score.step.row, {"argument_values": (float(name in right), 1.0)})
+                    names.append(f"{call.tool}.{name}")
+    return _by(ratios, names, largest)
+
+
+def _right_arguments(call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]) -> Collection[str]:
+    if found.argument_values in (0.0, 1.0):
+        return wanted if found.argument_values else ()
+    given = next((a.arguments for a in attempts if score_call(call, a) == found and isinstance(a.arguments, dict)), {})
+    return [name for name, value in wanted.items() if name in given and same_value(value, given[name])]
 
 
 def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:

@@ -15,6 +15,8 @@ def test_groups():
     pairs = [(row("old", "Oslo?", "r0"), right), (row("new", "奥斯陆天气怎么样", "r1"), wrong)]
     scores = [score_step(next(steps_of(gold)), guess) for gold, guess in pairs]
     found = grouped(scores, {"old"})
+    values = found.pop("argument")
+    assert {name: metrics["argument_values"].value for name, metrics in values.items()} == {"new.a": 0.0, "old.a": 1.0}
     exact = {group: {name: metrics["call_exact"].value for name, metrics in parts.items()} for group, parts in found.items()}
     assert exact == {
         "tool": {"new": 0.0, "old": 1.0},
@@ -24,6 +26,15 @@ def test_groups():
         "call of the row": {" 1": 0.5},
         "tool in training": {"seen": 1.0, "unseen": 0.0},
     }
+
+
+def test_arguments_are_told_apart():
+    events = (Question("q"), Call("old", {"a": 1, "b": 2}, "c0"), Observation("r", "c0"), Answer("done"))
+    gold = next(steps_of(Trajectory(events, (Tool("old"),), "r0")))
+    guesses = [{"a": 1, "b": 3}, {"a": 1}, {"a": 1, "b": "2"}]
+    found = grouped([score_step(gold, Predicted((Attempt("old", guess),))) for guess in guesses])["argument"]
+    told = {name: (metrics["argument_values"].value, metrics["argument_values"].n) for name, metrics in found.items()}
+    assert told == {"old.a": (1.0, 3), "old.b": (1 / 3, 3)}
 
 
 def test_ranges_sort_as_numbers_do():
