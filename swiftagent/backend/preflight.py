@@ -56,7 +56,7 @@ def examine(config: Config, machine: Machine, planned: Plan, level: str) -> Repo
     report = Report(problems=quick_problems(config, machine))
     shape = model_shape(config.model)
     report.parameters = shape.parameters if shape else 0
-    if level != "off" and not report.problems:
+    if level != "off" and not data_problems(config):  # whatever else is wrong: all that is wrong is told at once
         _read_data(config, report)
     if level != "off" and not report.problems:
         _measure(config, planned, level, report)
@@ -80,10 +80,15 @@ def quick_problems(config: Config, machine: Machine) -> list[str]:
         problems += recognition_problems(config)
     for adapter in config.train.get("adapters", []):
         problems += adapter_problems(adapter, config.model, config.place("train.adapters"))
-    problems += missing_files(local_files(config.data), "data", config.place("data"))
-    problems += missing_files(local_files(config.val or ()), "val", config.place("val"))
+    problems += data_problems(config)
     problems += folder_problems(config)
     return problems
+
+
+def data_problems(config: Config) -> list[str]:
+    """Files of data that cannot be what a trainer reads."""
+    problems = missing_files(local_files(config.data), "data", config.place("data"))
+    return problems + missing_files(local_files(config.val or ()), "val", config.place("val"))
 
 
 def recognition_problems(config: Config) -> list[str]:
@@ -185,7 +190,8 @@ def _measure(config: Config, planned: Plan, level: str, report: Report) -> None:
     files = [path for path in local_files(config.data) if path.suffix == ".jsonl"]
     folder = Path(config.model) if Path(config.model).is_dir() else hub_folder(config.model)
     if folder is None or not files:
-        what = f"{config.model} is not on this machine yet" if files else "the data is on a hub"
+        elsewhere = "no .jsonl file is among the data" if local_files(config.data) else "the data is on a hub"
+        what = f"{config.model} is not on this machine yet" if files else elsewhere
         report.warnings.append(f"tokens and masks are not checked: {what}")
         return
     sample = SAMPLE if level == "sample" else None

@@ -12,6 +12,8 @@ import msgspec
 from swiftagent.errors import RowError
 from swiftagent.jsonl import read_lines
 
+TRAINED_ON = (".jsonl", ".json", ".csv", ".txt", ".parquet", ".arrow")
+_MAKES_ONE = "`swiftagent convert` makes training records of it"
 MOST_PROBLEMS = 5  # of one file; a thousand broken lines have one remedy
 
 
@@ -36,7 +38,19 @@ def missing_files(paths: list[Path], key: str, place: str) -> list[str]:
             problems.append(f"{place}: {key}: {path}: a folder; name the files in it")
         elif path.stat().st_size == 0:
             problems.append(f"{place}: {key}: {path}: empty; no row to train on")
+        elif path.suffix.lower() not in TRAINED_ON:
+            problems.append(f"{place}: {key}: {path}: no kind of file that ms-swift reads; {_MAKES_ONE}")
+        elif path.suffix.lower() == ".jsonl" and _starts_with_mark(path):
+            problems.append(f"{place}: {key}: {path}: begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}")
     return problems
+
+
+def _starts_with_mark(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(3).startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
+    except OSError:  # who may not read it is told where it is read
+        return False
 
 
 def read_file(path: Path, *, every_row: bool = True) -> tuple[FileFacts, list[str]]:

@@ -58,3 +58,20 @@ def test_missing_and_empty_files_are_told(tmp_path: Path):
         f"a.yaml:2: data: {empty}: empty; no row to train on",
         f"a.yaml:2: data: {tmp_path}: a folder; name the files in it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.png", b"\x89PNG", "no kind of file that ms-swift reads"),
+        ("a.jsonl", b'\xef\xbb\xbf{"messages": []}\n', "begins with a byte order mark"),
+        ("a.jsonl", '{"messages": []}\n'.encode("utf-16"), "begins with a byte order mark"),
+        ("a.jsonl", b"", "empty"),
+        ("a.jsonl", b'{"messages": []}\n', ""),
+        ("a.json", b"[]", ""),
+    ],
+)
+def test_files_that_no_trainer_reads_are_told_before_they_are_read(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    problems = missing_files([tmp_path / name], "data", "x.yaml:2")
+    assert len(problems) == bool(told) and (not told or (told in problems[0] and problems[0].startswith("x.yaml:2: data: ")))
