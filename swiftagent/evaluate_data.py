@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.convert import Ledger, Policy, read_trajectories
-from swiftagent.errors import RowError, SetupError
+from swiftagent.errors import ConfigError, RowError, SetupError
 from swiftagent.evaluate_bfcl import is_bfcl, read_bfcl
 from swiftagent.formats.sources import read_rows
 from swiftagent.jsonl import Row
@@ -37,6 +37,8 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
     rejected: list[dict[str, Any]] = []
     prompt: PromptStyle | None = None
     for path in paths:
+        if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
+            raise ConfigError(f"{path}: a pipe or device, but gold rows are read more than once; save them as a file")
         head = list(islice(read_rows(path), 1))
         if not head:
             raise SetupError(f"{path}: nothing to evaluate: the file holds no row")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from swiftagent.errors import SwiftAgentError
+from swiftagent.errors import ConfigError, SwiftAgentError
 from swiftagent.evaluate_data import prompt_in, read_gold, read_seen
 from swiftagent.prompts import PromptStyle
 from swiftagent.record import to_record
@@ -51,3 +52,9 @@ def test_what_cannot_be_read_is_told(tmp_path: Path):
 def test_what_training_saw(tmp_path: Path):
     seen = read_seen([file_of(tmp_path / "t.jsonl", to_record(ROW), to_record(CHAT))])
     assert (len(seen), seen.tools) == (2, {"weather"})
+
+
+def test_gold_in_a_pipe_is_refused_since_it_is_read_more_than_once(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="save them as a file"):
+        read_gold([str(tmp_path / "pipe")])

@@ -10,7 +10,7 @@ from swiftagent.formats.delegate import read_turns
 from swiftagent.formats.messages import ROLES
 from swiftagent.trajectory import Trajectory
 
-ABOUT = "one text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, ### Human, ### Instruction, Human:)"
+ABOUT = "one text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### Instruction, Human:)"
 SAMPLE = {
     "text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n",
 }
@@ -50,6 +50,10 @@ _INST = re.compile(
 )
 
 
+_HARMONY = re.compile(r"<\|start\|>([\w.]+)(.*?)(?=<\|start\|>|\Z)", re.S)
+_SAID = re.compile(r"<\|message\|>(.*?)(?:<\|(?:end|return|call)\|>|\Z)", re.S)
+
+
 def looks_like(row: Any) -> bool:
     text = _text_of(row)
     return text is not None and any(turn["role"] == "assistant" for turn in turns_in(text))
@@ -71,6 +75,8 @@ def _template_of(text: str) -> re.Pattern[str] | None:
     place = start.end() if start else 0
     if text.startswith("[INST]", place):
         return _INST
+    if text.startswith("<|start|>", place):
+        return _HARMONY
     return next((turn for first, turn in _TEMPLATES if first.match(text, place)), None)
 
 
@@ -81,6 +87,8 @@ def turns_in(text: str) -> list[dict[str, str]]:
         return []
     if template is _INST:
         return _inst_turns(text)
+    if template is _HARMONY:
+        return _harmony_turns(text)
     turns: list[dict[str, str]] = []
     for role, said in template.findall(text):
         name = "user" if role in ("Instruction", "Input") else ROLES.get(role.lower(), role)
@@ -89,6 +97,21 @@ def turns_in(text: str) -> list[dict[str, str]]:
             turns[-1]["content"] += f"\n{said}"
         elif said:
             turns.append({"role": kind, "content": said})
+    return turns
+
+
+def _harmony_turns(text: str) -> list[dict[str, str]]:
+    """Of gpt-oss: what an assistant says keeps its marks, which tell what is thought, called and answered."""
+    turns = []
+    for role, rest in _HARMONY.findall(text):
+        said = _SAID.search(rest)
+        if role == "assistant":
+            turns.append({"role": "assistant", "content": rest})
+        elif said is not None:
+            name, _, function = role.partition(".")
+            turns.append(
+                {"role": "tool", "name": function, "content": said[1]} if function else {"role": name, "content": said[1]}
+            )
     return turns
 
 

@@ -111,3 +111,17 @@ def test_alpaca_with_its_text_beside_it_is_alpaca() -> None:
         "text": "Below is an instruction.\n\n### Instruction:\nHi\n\n### Response:\nHello.",
     }
     assert read(row, "alpaca") == GREETING
+
+
+def test_a_text_of_gpt_oss_tells_what_is_thought_called_and_answered() -> None:
+    text = (
+        "<|start|>system<|message|>Be brief.<|end|><|start|>user<|message|>Oslo?<|end|>"
+        "<|start|>assistant<|channel|>analysis<|message|>I look.<|end|>"
+        '<|start|>assistant<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{"city":"Oslo"}<|call|>'
+        "<|start|>functions.weather to=assistant<|channel|>commentary<|message|>3C<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>It is 3C.<|return|>"
+    )
+    assert read({"text": text}, "chat-text") == (
+        *(System("Be brief."), Question("Oslo?"), Thought("I look."), Call("weather", {"city": "Oslo"}, "c0")),
+        *(Observation("3C", "c0"), Answer("It is 3C.")),
+    )
