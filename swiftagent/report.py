@@ -116,6 +116,15 @@ def gate_lines(summary: Summary) -> list[tuple[str, str, str]]:
     return lines
 
 
+def field_lines(summary: Summary, most: int = 20) -> list[tuple[str, str, str, int]]:
+    """(field, base, tuned, n) of JSON answers scored field by field, of the first `most` fields."""
+    tuned, base = summary["fields"]["tuned"]["accuracy"], summary["fields"].get("base", {}).get("accuracy", {})
+    return [
+        (name, with_interval("answer_exact", base.get(name)), with_interval("answer_exact", found), found["n"])
+        for name, found in list(tuned.items())[:most]
+    ]
+
+
 def evalscope_lines(summary: Summary) -> list[tuple[str, str, str, int]]:
     """(set and score, base, tuned, questions) of each of evalscope's sets."""
     tuned, base = summary["evalscope"]["tuned"], summary["evalscope"].get("base", {})
@@ -195,6 +204,9 @@ def markdown(summary: Summary) -> str:
             f"| {row.metric} | {' | '.join(cells)} | {with_difference(row.metric, row.difference)} "
             f"| {row.tuned['n']:,} | {sign} |"
         )
+    if "fields" in summary:
+        lines += ["", "| field of JSON answers | base | tuned | n |", "| --- | ---: | ---: | ---: |"]
+        lines += [f"| {' | '.join(map(str, line))} |" for line in field_lines(summary)]
     if "evalscope" in summary:
         lines += ["", "| evalscope's own scores | base | tuned | n |", "| --- | ---: | ---: | ---: |"]
         lines += [f"| {' | '.join(map(str, line))} |" for line in evalscope_lines(summary)]

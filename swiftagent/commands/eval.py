@@ -182,6 +182,7 @@ def show(outcome: Outcome, to: Any) -> None:
     from swiftagent import console
     from swiftagent.report import (
         evalscope_lines,
+        field_lines,
         gate_lines,
         headline,
         sentence,
@@ -203,6 +204,8 @@ def show(outcome: Outcome, to: Any) -> None:
         ]
         columns = ["", "base", "tuned", "difference", "", "n"]
         console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
+    if "fields" in outcome.summary:
+        console.table("JSON answers, field by field", ["field", "base", "tuned", "n"], field_lines(outcome.summary), console=to)
     if "evalscope" in outcome.summary:
         console.table("evalscope's own scores", ["set", "base", "tuned", "n"], evalscope_lines(outcome.summary), console=to)
     if outcome.summary["gate"]["rules"]:

@@ -63,6 +63,14 @@ def test_markdown(swiftagent: Run, gold: Path, predictions: Path):
     assert "| call_exact | – | 50.0" in done.stdout
 
 
+def test_fields_of_json_answers_are_told(swiftagent: Run, tmp_path: Path):
+    answers = [('{"name": "Ann", "age": 7}', '{"name": "Ann", "age": 8}'), ('{"name": "Bo"}', "no idea")]
+    rows = [{"prompt": "extract", "label": label, "predict": predict} for label, predict in answers]
+    words = ("eval", "--predictions", written(tmp_path / "p.jsonl", rows), "--fields")
+    assert "age   │ –    │ 0.0" in swiftagent(*words).stdout
+    assert "| name | – | 50.0" in swiftagent(*words, "--markdown", "-q").stdout
+
+
 def test_the_gate_ends_with_7(swiftagent: Run, tmp_path: Path, gold: Path, predictions: Path):
     config = tmp_path / "c.yaml"
     config.write_text("model: m/m\ndata: x.jsonl\ngate: {call_exact: {min: 0.6}}\n")
