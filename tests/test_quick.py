@@ -91,6 +91,7 @@ ODD = [
     chat("a", '<functioncall> {"name": "f", "arguments": {}}'),
     chat("a", '[{"name": "f", "arguments": {}}]'),
     chat("a", '<minimax:tool_call>\n<invoke name="f">\n</invoke>\n</minimax:tool_call>'),
+    chat("a", "Look\n```bash\nls\n```", "<returncode>0</returncode>\n<output>\na.py\n</output>", "a.py"),
     chat("a", "Run:\n```tool_code\nf()\n```"),
     chat("a", "<execute>\nprint(1)\n</execute>", "Observation:\n1", "1"),
     pair("a", "", "b", system='Functions: {"name": "f", "description": "d", "arguments": []}'),

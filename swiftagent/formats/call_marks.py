@@ -20,9 +20,13 @@ _SPACE_OF = r"(?:antml:|minimax:|｜DSML｜)?"
 _PARAMETER = re.compile(rf'<{_SPACE_OF}parameter name="([^"]+)"(?: string="(true|false)")?>(.*?)</{_SPACE_OF}parameter>', re.S)
 _PRINTED = re.compile(r"print\((.*)\)\s*\Z", re.S)
 _A_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)\s*\Z", re.S)
+# The one command that mini-swe-agent runs of a turn, and how the turn that answers it begins.
+RETURNED = "<returncode>"
+_COMMAND = re.compile(r"```(?:mswea_bash_command|bash|sh)\n((?:(?!```).)*?)\n?```\s*\Z", re.S)
 # What a user turn says where it is the answer to such a call.
 _RESULT = re.compile(
-    r"\s*(?:EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?|```tool_output\n|<function_results>\s*)(.*?)"
+    r"\s*(?:(?=<returncode>)|EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?"
+    r"|```tool_output\n|<function_results>\s*)(.*?)"
     r"(?:\n?```|\s*</function_results>)?\s*\Z",
     re.S,
 )
@@ -155,7 +159,7 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
 )  # fmt: skip
 CALL_MARKS = tuple(mark for mark, _ in _MARKS)
 # Those that hold no control token and begin no line with a keyword.
-QUIET_MARKS = ("invoke name=", "</execute", "```tool_code")
+QUIET_MARKS = ("invoke name=", "</execute", "```tool_code", f"\n{RETURNED}")
 
 
 def in_common_tags(text: str) -> str:
@@ -165,6 +169,11 @@ def in_common_tags(text: str) -> str:
             for pattern, tell in rules:
                 text = pattern.sub(tell, text)
     return text
+
+
+def command_in_tags(text: str) -> str:
+    """A turn of a log whose commands are answered by RETURNED, its last block as a call of bash."""
+    return _COMMAND.sub(lambda found: _call("bash", {"command": found[1]}), text)
 
 
 def result_in_user_turn(text: str, marked: bool) -> str | None:

@@ -10,7 +10,7 @@ from swiftagent.formats.delegate import read_turns
 from swiftagent.formats.messages import ROLES
 from swiftagent.trajectory import Trajectory
 
-ABOUT = "one text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### Instruction, Human:)"
+ABOUT = "a text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### Instruction, Human:)"
 SAMPLE = {
     "text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n",
 }

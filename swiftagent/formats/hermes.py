@@ -7,7 +7,7 @@ from typing import Any
 
 from swiftagent.formats import write_hermes
 from swiftagent.formats.build import Builder
-from swiftagent.formats.call_marks import result_in_user_turn
+from swiftagent.formats.call_marks import RETURNED, command_in_tags, result_in_user_turn
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import ROLES, as_messages, is_trained, read_message
 from swiftagent.formats.openai import starts_with_system
@@ -48,6 +48,8 @@ def parse(row: Any) -> Trajectory:
         kind = ROLES.get(role.lower()) if type(role) is str else None
         if type(text) is not str or kind is None:
             read_message(builder, message, read_tag_text)
+        elif kind == "assistant" and view.tag == RETURNED:
+            read_tag_text(builder, command_in_tags(text), False, is_trained(message))
         elif kind == "system":
             read_system(builder, text)
         elif kind == "assistant" and len(message) == 2:

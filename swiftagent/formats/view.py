@@ -7,7 +7,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_literal
 from swiftagent.formats.build import THOUGHT_ENDS
-from swiftagent.formats.call_marks import CALL_MARKS
+from swiftagent.formats.call_marks import CALL_MARKS, RETURNED
 from swiftagent.formats.messages import ROLES
 from swiftagent.formats.python_calls import looks_like_calls
 from swiftagent.formats.react_text import is_react, may_be_prompt, read_prompt
@@ -178,7 +178,7 @@ class View:
                 if _may_call(text):
                     return None
             elif kind == "user":
-                if may_be_prompt(text) and read_prompt(text) is not None:
+                if text.startswith(RETURNED) or (may_be_prompt(text) and read_prompt(text) is not None):
                     return None
             elif kind != "system" or "<tools>" in text or "tool_declare<" in text or may_be_prompt(text):
                 return None
@@ -194,6 +194,8 @@ class View:
             kind = ROLES.get(role) if type(role) is str else None
             if kind == "assistant":
                 self._look_at_answer(text)
+            elif kind == "user" and text.startswith(RETURNED):
+                self.tag = RETURNED
             elif kind is not None and not self.prompt and (kind == "system" or may_be_prompt(text)):
                 self.prompt = read_prompt(text) is not None
                 self.brackets = self.brackets or "functions in JSON format that you can invoke" in text

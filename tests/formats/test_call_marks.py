@@ -164,3 +164,13 @@ def test_tools_in_the_system_text_of_a_question_and_its_answer() -> None:
     (found,) = read_trajectories([Row(row, "x:1")], Policy())
     assert [tool.name for tool in found.tools] == ["weather"] and list(found.tools[0].parameters["properties"]) == ["city"]
     assert found.events[-1] == Call("weather", {"city": "Oslo"}, "c0")
+
+
+def test_the_command_of_a_turn_of_mini_swe_agent_is_a_call() -> None:
+    said = "I look.\n\n```bash\nls -la\n```"
+    result = "<returncode>0</returncode>\n<output>\na.py\n</output>"
+    assert events(said, user(result)) == (
+        *(LOOK, Call("bash", {"command": "ls -la"}, "c0")),
+        *(Observation(result, "c0"), Answer("It is 3C.")),
+    )
+    assert events(said, user("And then?"))[0] == Answer(said)
