@@ -76,12 +76,19 @@ def read_lines(path: Path) -> Iterator[Row]:
                 yield Row(value, where, repairs)
 
 
+def require_regular(path: Path) -> None:
+    """Raises SetupError for a device, a pipe or the like: who puts a file in its place takes it from every other program."""
+    if (path.exists() and not path.is_file() and not path.is_dir()) or path.absolute().parent == Path("/dev"):
+        raise SetupError(f"cannot write {path}: it is no regular file; choose another place with -o")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name only when the block ends well, fsynced; else nothing is left behind.
 
     Raises SetupError where the place cannot be written.
     """
+    require_regular(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from swiftagent.errors import SetupError
+from swiftagent.jsonl import require_regular
 from swiftagent.mix_workers import Workers
 
 _BUCKETS = 256
@@ -80,6 +81,7 @@ def outputs(
 @contextmanager
 def claimed(out: Outputs) -> Iterator[None]:
     """Hold the output and its work folder. Raises SetupError where another run holds it or it cannot be written."""
+    require_regular(out.mix)
     lock = _lock(out)
     try:
         yield

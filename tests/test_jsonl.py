@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from swiftagent.errors import RowError, SetupError
 from swiftagent.jsonl import parse_json, read_lines, whole_file
+from swiftagent.mix_output import claimed, outputs
 
 
 @pytest.mark.parametrize("leaf", ["1", '"\\ud800"'])
@@ -18,6 +20,17 @@ def test_json_nested_too_deeply_is_a_row_that_cannot_be_read(leaf: str, tmp_path
     (tmp_path / "a.jsonl").write_text(f'{{"a": 1}}\n{text}\n')
     with pytest.raises(RowError, match=r"a\.jsonl:2: not JSON"):
         list(read_lines(tmp_path / "a.jsonl"))
+
+
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SetupError, match="pipe: it is no regular file"), whole_file(tmp_path / "pipe") as out:
+        out.write(b"lost")
+    with pytest.raises(SetupError, match="pipe: it is no regular file"), claimed(outputs(str(tmp_path / "pipe"))):
+        pass
+    with pytest.raises(SetupError, match="/dev/stdout: it is no regular file"), whole_file(Path("/dev/stdout")) as out:
+        out.write(b"lost")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"] and (tmp_path / "pipe").is_fifo()
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(tmp_path: Path):

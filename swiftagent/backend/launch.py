@@ -124,7 +124,7 @@ def validation_files(config: Config) -> tuple[str, ...]:
     """`val` as given, else `x.val.jsonl` beside each `x.jsonl` where it exists."""
     if config.val is not None:
         return config.val
-    beside = (path.with_name(f"{path.stem}.val{path.suffix}") for path in local_files(config.data))
+    beside = (path.with_name(f"{path.stem}.val{path.suffix}") for path in local_files(config.data) if path.name)
     return tuple(str(path) for path in beside if path.is_file())
 
 

@@ -39,6 +39,7 @@ Root Cause (first observed failure):
         (1, "The server socket has failed to bind: EADDRINUSE", "address"),
         (1, "requests.exceptions.ConnectionError: HTTPSConnectionPool: Max retries exceeded with url", "no-network"),
         (1, 'ValueError: Instruction "train" corresponds to no data!', "empty"),
+        (1, "[INFO:swift] train_dataset: None\nTypeError: 'NoneType' object is not iterable", "empty"),
         (1, "ModuleNotFoundError: No module named 'bitsandbytes'", "missing-package"),
         (1, "[rank0]: ValueError: something of its own", "unknown"),
         (3, "", "unknown"),
