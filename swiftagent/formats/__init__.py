@@ -33,6 +33,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "openhands": "swiftagent.formats.openhands",
     "atif": "swiftagent.formats.atif",
     "adk": "swiftagent.formats.adk",
+    "autogen": "swiftagent.formats.autogen",
     "langfuse": "swiftagent.formats.langfuse",
     "chat-export": "swiftagent.formats.chat_export",
     "typed-parts": "swiftagent.formats.typed_parts",

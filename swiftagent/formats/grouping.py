@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from swiftagent.formats import api_bank, claude_code, codex, openhands, turn_lines
+from swiftagent.formats import api_bank, autogen, claude_code, codex, openhands, turn_lines
 from swiftagent.jsonl import BadRow, Row, decode, encode
 from swiftagent.ledger import Ledger
 
@@ -18,6 +18,7 @@ _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
     api_bank.line_key,
     claude_code.line_key,
     codex.line_key,
+    autogen.line_key,
     openhands.line_key,
     turn_lines.line_key,
 )

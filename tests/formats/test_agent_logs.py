@@ -346,3 +346,21 @@ def test_calls_and_results_as_mcp_has_them() -> None:
 def test_the_plan_of_cohere_is_a_thought() -> None:
     turns = [USER, {"role": "assistant", "tool_plan": "I look.", "tool_calls": [MADE]}, TURNS[2], SAID]
     assert read([{"messages": turns}], "openai") == [(EVENTS[0], Thought("I look."), *EVENTS[1:])]
+
+
+def autogen(kind: str, source: str, content: Any) -> dict[str, Any]:
+    return {"type": kind, "source": source, "content": content, "models_usage": None}
+
+
+def test_a_run_of_autogen() -> None:
+    called = [{"id": "t", "name": "weather", "arguments": '{"city": "Oslo"}'}]
+    told = [
+        autogen("TextMessage", "user", "Oslo?"),
+        autogen("ThoughtEvent", "a", "I look."),
+        autogen("ToolCallRequestEvent", "a", called),
+        autogen("ToolCallExecutionEvent", "a", [{"call_id": "t", "name": "weather", "content": "3C", "is_error": False}]),
+        autogen("ToolCallSummaryMessage", "a", "3C"),
+        autogen("TextMessage", "a", "It is 3C."),
+    ]
+    expected = [(EVENTS[0], Thought("I look."), *EVENTS[1:])]
+    assert read(told, "autogen") == read([{"messages": told, "stop_reason": None}], "autogen") == expected
