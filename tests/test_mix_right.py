@@ -247,6 +247,16 @@ def test_rows_that_teach_restraint_are_added_and_labelled(swiftagent: Run, data:
     check_record(data / "mix.jsonl")
 
 
+def test_a_mix_with_made_rows_is_repeated_from_its_manifest_and_nothing_else(swiftagent: Run, data: Path):
+    made = recipe(swiftagent, data, "no_call: 30%\nsources: [{source: agent.jsonl, count: 50}]\n")
+    again = swiftagent("mix", "--manifest", "mix.manifest.json", "-o", "again.jsonl", "--json")
+    assert json.loads(again.stdout) == made
+    assert (data / "again.jsonl").read_bytes() == (data / "mix.jsonl").read_bytes()
+    other = swiftagent("mix", "--manifest", "mix.manifest.json", "--seed", 5, "--keep-leaks", "-o", "again.jsonl")
+    told = "error: --manifest makes the same mix once more and takes no other word of it: leave out --seed, --keep-leaks\n"
+    assert (other.returncode, other.stderr) == (2, told)
+
+
 def test_what_is_asked_for_fits_any_description(swiftagent: Run, data: Path):
     rows = [{key: value for key, value in agent_row(number).items() if key != "id"} for number in range(200)]
     (data / "agent.jsonl").write_bytes(jsonl(rows))

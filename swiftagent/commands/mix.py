@@ -31,6 +31,7 @@ from swiftagent.mix_recipe import (
     percent,
 )
 
+_VALUES = ("model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
 DEFAULT_OUT = "datasets/mix.jsonl"
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
@@ -85,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     repeated: dict[str, Any] | None = None
     if args.manifest:
+        _refuse_changes(args)
         recipe, repeated = from_manifest(args.manifest)
     else:
         recipe = checked(_recipe(args))
@@ -95,6 +97,16 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(manifest, ensure_ascii=False))
     return 0
+
+
+def _refuse_changes(args: argparse.Namespace) -> None:
+    """A manifest is run again as it is. Raises ConfigError where options would have it otherwise."""
+    asked = ("recipe", "agent", "general", "self_cognition", *_VALUES)
+    given = [name for name in asked if getattr(args, name) is not None]
+    given += [name for name in ("decontaminate", "augment", "keep_leaks", "drop_leaks") if getattr(args, name)]
+    if given:
+        named = ", ".join("the recipe" if name == "recipe" else f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError(f"--manifest makes the same mix once more and takes no other word of it: leave out {named}")
 
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
@@ -146,8 +158,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
             msgspec.structs.replace(source, leave_out=("other-assistant",)) if source.channel == "general" else source
             for source in sources
         ]
-    names = ("model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
-    given = {name: getattr(args, name) for name in names}
+    given = {name: getattr(args, name) for name in _VALUES}
     given |= {name: tuple(getattr(args, name)) for name in ("decontaminate", "augment") if getattr(args, name)}
     return msgspec.structs.replace(
         base, sources=tuple(sources), **{name: value for name, value in given.items() if value is not None}
