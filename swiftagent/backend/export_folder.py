@@ -29,6 +29,7 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     try:
         yield part
         require_free(out, force)
+        _open_to_readers(part)
         _put(part, out)
     except OSError as error:
         raise _cannot_write(out, error.strerror or str(error)) from error
@@ -99,6 +100,14 @@ def _unmake(folders: list[Path]) -> None:
     for folder in folders:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _open_to_readers(part: Path) -> None:
+    """safetensors writes files that their owner alone may read; who serves a model is often another user."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in part.rglob("*.safetensors"):
+        file.chmod(0o666 & ~mask)
 
 
 def _put(part: Path, out: Path) -> None:

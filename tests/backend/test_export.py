@@ -100,6 +100,7 @@ def test_merge_writes_a_complete_model_that_says_what_it_is(export: Export, run:
     ends = json.loads((tmp_path / "model" / "generation_config.json").read_text())["eos_token_id"]
     assert {tokenizer.decode([end]) for end in ends} == {"<|im_end|>", "<|endoftext|>"}
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mode == (tmp_path / "model" / "config.json").stat().st_mode
 
 
 def test_nothing_that_is_uploaded_names_a_folder_of_this_machine(export: Export, run: Path, tmp_path: Path):
