@@ -62,7 +62,8 @@ def parse(row: Any) -> Trajectory:
         raise RowError("not-a-conversation", "no messages of AutoGen")
     beside = row if type(row) is dict else {}
     builder = Builder(*read_tools(tools_field(beside)))
-    for message in as_messages(messages):
+    last = beside.get("chat_message")  # of an agent's response, whose events stand under inner_messages
+    for message in as_messages([*messages, last] if _is_message(last) else messages):
         _read(builder, message["type"], message)
     return builder.build(beside.get("id"))
 

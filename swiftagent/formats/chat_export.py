@@ -45,7 +45,7 @@ def parse(row: Any) -> Trajectory:
         for message in _path(row["mapping"], row.get("current_node")):
             _read_node(builder, message)
     else:
-        for turn in as_messages(row["chat_messages"]):
+        for turn in _branch(as_messages(row["chat_messages"]), row.get("current_leaf_message_uuid")):
             _read_claude(builder, turn)
     return builder.build(row.get("conversation_id") or row.get("uuid") or row.get("id"))
 
@@ -67,13 +67,25 @@ def _path(mapping: dict[str, Any], last: Any) -> list[dict[str, Any]]:
     return path[::-1]
 
 
+def _branch(turns: list[dict[str, Any]], last: Any) -> list[dict[str, Any]]:
+    """The turns that lead to the last one that was shown, where the chat tells which it is; else all."""
+    by_id = {turn.get("uuid"): turn for turn in turns}
+    path: list[dict[str, Any]] = []
+    while last is not None and last in by_id and len(path) < len(turns):
+        path.append(by_id[last])
+        last = by_id[last].get("parent_message_uuid")
+    return path[::-1] or turns
+
+
 def _read_node(builder: Builder, message: dict[str, Any]) -> None:
     author, content = message.get("author"), message.get("content")
     if not isinstance(author, dict) or not isinstance(content, dict):
         raise RowError("bad-message", "a node of the tree names no author or holds no content")
     role, kind = author.get("role"), content.get("content_type")
     text = _text(content)
-    if kind in ("thoughts", "reasoning_recap"):
+    if kind == "user_editable_context":  # what the person told about themselves, in all chats
+        builder.system("\n\n".join(filter(None, (as_text(content.get(key)) for key in ("user_profile", "user_instructions")))))
+    elif kind in ("thoughts", "reasoning_recap"):
         if kind == "thoughts":
             builder.thought(text)
     elif role == "tool":
@@ -93,7 +105,7 @@ def _text(content: dict[str, Any]) -> str:
     parts = content.get("parts")
     if isinstance(parts, list):
         return "\n".join(filter(None, (part if isinstance(part, str) else _part(part) for part in parts)))
-    return as_text(next((content[key] for key in ("text", "result", "content", "user_profile") if content.get(key)), ""))
+    return as_text(next((content[key] for key in ("text", "result", "content") if content.get(key)), ""))
 
 
 def _part(part: Any) -> str:

@@ -163,14 +163,23 @@ def test_a_chat_exported_from_chatgpt_is_the_branch_that_was_kept() -> None:
 
     mapping = {
         "root": {"parent": None, "message": None},
-        "a": node("root", "user", "Oslo?"),
+        "ctx": {
+            "parent": "root",
+            "message": {
+                "author": {"role": "user"},
+                "content": {"content_type": "user_editable_context", "user_profile": "", "user_instructions": "Be brief."},
+            },
+        },
+        "a": node("ctx", "user", "Oslo?"),
         "b": node("a", "assistant", "No idea."),
         "c": node("a", "assistant", "print(3)", recipient="python"),
         "d": node("c", "tool", "3C"),
         "e": node("d", "assistant", "It is 3C.", recipient="all"),
     }
     call = Call("python", {"input": "print(3)"}, "c0")
-    assert read([{"title": "t", "current_node": "e", "mapping": mapping}], "chat-export") == [(EVENTS[0], call, *EVENTS[2:])]
+    assert read([{"title": "t", "current_node": "e", "mapping": mapping}], "chat-export") == [
+        (System("Be brief."), EVENTS[0], call, *EVENTS[2:])
+    ]
 
 
 def test_a_chat_exported_from_claude_holds_what_was_attached() -> None:
@@ -179,6 +188,15 @@ def test_a_chat_exported_from_claude_holds_what_was_attached() -> None:
     assert read([{"uuid": "u", "chat_messages": [asked, answered]}], "chat-export") == [
         (Question("Oslo?\na table"), Answer("It is 3C."))
     ]
+
+
+def test_a_chat_of_claude_with_branches_is_the_one_that_was_shown() -> None:
+    def said(name: str, before: str, sender: str, text: str) -> dict[str, Any]:
+        return {"uuid": name, "parent_message_uuid": before, "sender": sender, "text": text, "content": []}
+
+    told = [said("a", "0", "human", "Oslo?"), said("b", "a", "assistant", "No idea."), said("c", "a", "assistant", "It is 3C.")]
+    row = {"uuid": "u", "current_leaf_message_uuid": "c", "chat_messages": told}
+    assert read([row], "chat-export") == [(EVENTS[0], EVENTS[-1])]
 
 
 LANGCHAIN = [
@@ -364,3 +382,4 @@ def test_a_run_of_autogen() -> None:
     ]
     expected = [(EVENTS[0], Thought("I look."), *EVENTS[1:])]
     assert read(told, "autogen") == read([{"messages": told, "stop_reason": None}], "autogen") == expected
+    assert read([{"inner_messages": told[:5], "chat_message": told[5]}], "autogen") == expected
