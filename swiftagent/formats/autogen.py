@@ -53,7 +53,13 @@ def _messages(row: Any) -> list[Any] | None:
 
 
 def _is_message(item: Any) -> bool:
-    return type(item) is dict and item.get("type") in _TYPES and "content" in item and "role" not in item
+    return (
+        type(item) is dict
+        and type(item.get("type")) is str
+        and item["type"] in _TYPES
+        and "content" in item
+        and "role" not in item
+    )
 
 
 def parse(row: Any) -> Trajectory:

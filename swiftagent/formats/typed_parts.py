@@ -86,7 +86,7 @@ def _is_typed(turn: Any) -> bool:
     if isinstance(turn.get("toolInvocations"), list):
         return True
     parts = turn.get("parts")
-    if not isinstance(parts, list) or ("role" not in turn and turn.get("kind") not in _SIDES):
+    if not isinstance(parts, list) or ("role" not in turn and str(turn.get("kind")) not in _SIDES):
         return False
     return any(type(part) is dict and ("part_kind" in part or isinstance(part.get("type"), str)) for part in parts)
 

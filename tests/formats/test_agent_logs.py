@@ -217,6 +217,14 @@ def test_turns_of_two_sessions_are_two_conversations() -> None:
     assert read(rows) == [EVENTS, EVENTS]
 
 
+@pytest.mark.parametrize("kind", [{"a": 1}, ["TextMessage"], 5, None])
+def test_a_row_whose_type_is_no_word_is_rejected_and_not_crashed_on(kind: Any) -> None:
+    assert (
+        read([{"type": kind, "source": kind, "content": "Oslo?"}, {"role": kind, "kind": kind, "parts": [], "content": ""}]) == []
+    assert read([{"messages": [{"kind": kind, "parts": [{"part_kind": kind}]}, {"type": kind, "content": kind}]}]) == []
+    )
+
+
 @pytest.mark.parametrize("beside", [{"parent_id": "1"}, {"output": "x"}])
 def test_a_row_that_is_more_than_a_turn_stays_alone(beside: dict[str, str]) -> None:
     assert read([{**USER, **beside}, {**SAID, **beside}]) == []
