@@ -85,8 +85,14 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     config = _build(entries, str(path), problems)
     if problems or config is None:
         raise ConfigError(problems)
+    config = msgspec.structs.replace(config, data=tuple(file for entry in config.data for file in _shards(entry)))
     shipped_model = find(config.model)  # `datasets/tiny-base` from any folder
     return config if shipped_model == Path(config.model) else msgspec.structs.replace(config, model=str(shipped_model))
+
+
+def _shards(entry: str) -> list[str]:
+    """The files that an entry means: those of a folder of shards, as `mix --shards` and `convert --shards` write it."""
+    return sorted(map(str, Path(entry).glob("train-*-of-*.*"))) or [entry]
 
 
 def from_text(text: str, path: str = "config") -> Config:

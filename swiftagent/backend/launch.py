@@ -121,11 +121,13 @@ def is_hub_id(entry: str) -> bool:
 
 
 def validation_files(config: Config) -> tuple[str, ...]:
-    """`val` as given, else `x.val.jsonl` beside each `x.jsonl` where it exists."""
+    """`val` as given, else `x.val.jsonl` beside each `x.jsonl`, or beside the folder x of shards, where it exists."""
     if config.val is not None:
         return config.val
-    beside = (path.with_name(f"{path.stem}.val{path.suffix}") for path in local_files(config.data) if path.name)
-    return tuple(str(path) for path in beside if path.is_file())
+    files = [path for path in local_files(config.data) if path.name]
+    beside = (path.with_name(f"{path.stem}.val{path.suffix}") for path in files)
+    above = (path.parent.with_name(f"{path.parent.name}.val.jsonl") for path in files if "-of-" in path.name and path.parent.name)
+    return tuple(dict.fromkeys(str(path) for path in (*beside, *above) if path.is_file()))
 
 
 def first_row(path: Path) -> dict[str, Any]:

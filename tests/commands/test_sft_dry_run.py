@@ -53,6 +53,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(words: list[str], code: int, s
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_shards_is_its_files(swiftagent: Run, tmp_path: Path):
+    names = [f"mix/train-{number:05d}-of-00002.jsonl" for number in range(2)]
+    (tmp_path / "mix").mkdir()
+    for name in (*names, "mix.val.jsonl"):
+        (tmp_path / name).write_text('{"messages": []}\n')
+    words = ("configs/tiny_cpu.yaml", "data=mix", "streaming=true", "max_steps=10", "--dry-run", "--json")
+    command = json.loads(swiftagent("sft", *words).stdout)["command"]
+    first, held_out = command.index("--dataset") + 1, command.index("--val_dataset") + 1
+    assert (command[first : first + 2], command[held_out]) == (names, "mix.val.jsonl")
+
+
 def test_a_shipped_model_is_found_from_any_folder(swiftagent: Run):
     command = json.loads(swiftagent("sft", "configs/tiny_cpu.yaml", "--dry-run", "--json").stdout)["command"]
     assert Path(command[command.index("--model") + 1]) == shipped("datasets") / "tiny-base"
