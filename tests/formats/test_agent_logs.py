@@ -219,10 +219,9 @@ def test_turns_of_two_sessions_are_two_conversations() -> None:
 
 @pytest.mark.parametrize("kind", [{"a": 1}, ["TextMessage"], 5, None])
 def test_a_row_whose_type_is_no_word_is_rejected_and_not_crashed_on(kind: Any) -> None:
-    assert (
-        read([{"type": kind, "source": kind, "content": "Oslo?"}, {"role": kind, "kind": kind, "parts": [], "content": ""}]) == []
+    rows = [{"type": kind, "source": kind, "content": "Oslo?"}, {"role": kind, "kind": kind, "parts": [], "content": ""}]
+    assert read(rows) == []
     assert read([{"messages": [{"kind": kind, "parts": [{"part_kind": kind}]}, {"type": kind, "content": kind}]}]) == []
-    )
 
 
 @pytest.mark.parametrize("beside", [{"parent_id": "1"}, {"output": "x"}])
