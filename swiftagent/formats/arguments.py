@@ -176,7 +176,7 @@ def _mend_by_library(text: str) -> tuple[Any, Repairs]:
 
     try:
         value = repair_json(text, return_objects=True, skip_json_loads=True)
-    except (ValueError, RecursionError, IndexError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, IndexError, KeyError, TypeError, AssertionError) as error:  # its own asserts too
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
     wanted = dict if text.lstrip()[:1] == "{" else list
     if not isinstance(value, wanted) or (not value and len(text.strip()) > 2):

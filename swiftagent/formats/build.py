@@ -70,6 +70,8 @@ class Builder:
         ours = f"c{self._calls}"
         self._calls += 1
         name = _shown(name.strip())
+        if "\n" in name:
+            raise RowError("broken-call", f"a tool's name holds a line break: {name[:80]!r}")
         if value:
             value = show_value(value)
         given = id if isinstance(id, str) else "" if id is None else str(id)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from swiftagent.convert import read_trajectories
 from swiftagent.errors import RowError
 from swiftagent.formats.arguments import read_arguments
+from swiftagent.jsonl import Row
 
 SPELLINGS = [
     ({"q": "x"}, {"q": "x"}, ()),
@@ -45,3 +47,22 @@ def test_arguments_that_end_in_the_middle_are_refused(raw: str) -> None:
 
 def test_data_is_never_run() -> None:
     assert read_arguments("{'a': __import__('os').getcwd()}")[0] != {"a": __import__("os").getcwd()}
+
+
+def test_a_name_with_a_line_break_is_no_tool() -> None:
+    turns = [
+        {"role": "user", "content": "Oslo?"},
+        {"role": "assistant", "tool_calls": [{"name": "a\nAction Input: {", "args": {}}]},
+    ]
+    rejected: list[dict[str, object]] = []
+    assert not list(read_trajectories([Row({"messages": turns}, "x:1")], reject=rejected.append))
+    assert rejected[0]["code"] == "broken-call"
+
+
+def test_what_the_mending_library_fails_on_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: object, **options: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("json_repair.repair_json", fails)
+    with pytest.raises(RowError, match="neither JSON nor a Python literal"):
+        read_arguments("{'q': 'it's'}")
