@@ -59,10 +59,9 @@ def test_a_name_with_a_line_break_is_no_tool() -> None:
     assert rejected[0]["code"] == "broken-call"
 
 
-def test_what_the_mending_library_fails_on_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_mending_library_fails_on_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*args: object, **options: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr("json_repair.repair_json", fails)
-    with pytest.raises(RowError, match="neither JSON nor a Python literal"):
-        read_arguments("{'q': 'it's'}")
+    assert read_arguments("{a: 1, b}") == ({"input": "{a: 1, b}"}, ("text-arguments",))
