@@ -86,6 +86,8 @@ def _write(job: Job, parts: Sequence[Part], workers: Workers, seen: Callable[[in
             found = convert_parts(job, parts, files, folder, workers, seen)
         else:
             found = convert_rows(job, _counted(job, seen), files)
+        if not found[0].rows_in:
+            raise ConfigError(f"{', '.join(job.inputs)}: no rows; nothing was written")
         for output in {id(output): output for output in files}.values():
             output.end()
         if isinstance(out, Pieces):

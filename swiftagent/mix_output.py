@@ -86,6 +86,8 @@ def claimed(out: Outputs) -> Iterator[None]:
     try:
         yield
     finally:
+        if out.work.exists() and os.listdir(out.work) == ["lock"]:  # nothing was begun that one could go on with
+            shutil.rmtree(out.work)
         os.close(lock)
 
 

@@ -20,13 +20,14 @@ SAMPLE = 200  # rows; a sample of this size sees a fault that one row in fifty h
 
 
 class ChannelTokens(msgspec.Struct):
-    """Sampled rows of one channel. `too_long` are rows over max_length."""
+    """Sampled rows of one channel. `too_long` are rows over max_length, `left_out` those of them that cannot be made to fit."""
 
     rows: int = 0
     tokens: int = 0
     trained: int = 0
     longest: int = 0
     too_long: int = 0
+    left_out: int = 0
 
 
 class Measured(msgspec.Struct):
@@ -86,7 +87,7 @@ def _measure_rows(paths: list[Path], model: str, settings: dict[str, Any], sampl
         with open_trainer(model, None, unlimited, trust) as trainer, quiet():
             measured.template = trainer.template_name
             measured.template_note = _compare_with_chat_template(trainer)
-            _count_tokens(trainer, drawn, settings.get("max_length"), measured)
+            _count_tokens(trainer, drawn, int(settings.get("max_length") or 0), measured)
         totals = check_labels(drawn, model, None, unlimited, trust_remote_code=trust)
     measured.masks = totals.as_dict()
     measured.masks.pop("faults", None)
@@ -106,7 +107,9 @@ def _copy_rows(rows: list[tuple[Path, int]], target: Path) -> None:
                 out.writelines(line.rstrip(b"\r\n") + b"\n" for number, line in enumerate(lines, 1) if number in numbers)
 
 
-def _count_tokens(trainer: Any, path: Path, max_length: int | None, measured: Measured) -> None:
+def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured) -> None:
+    from swiftagent.backend.fit_row import fitted
+
     rows = trainer.load_rows(path)
     encoded_rows = trainer.lazily_encoded(rows)
     for number in range(len(rows)):
@@ -117,7 +120,9 @@ def _count_tokens(trainer: Any, path: Path, max_length: int | None, measured: Me
         channel.tokens += length
         channel.longest = max(channel.longest, length)
         channel.trained += sum(label != -100 for label in encoded["labels"])
-        channel.too_long += bool(max_length) and length > int(max_length or 0)
+        if 0 < max_length < length:
+            channel.too_long += 1
+            channel.left_out += fitted(rows[number], trainer.template, max_length) is None
 
 
 def _compare_with_chat_template(trainer: Any) -> str:

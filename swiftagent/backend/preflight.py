@@ -13,7 +13,7 @@ import msgspec
 
 from swiftagent.backend.launch import Plan, is_hub_id, local_files, model_shape, recognise, validation_files
 from swiftagent.backend.machine import GIB, Machine, trainer_entry
-from swiftagent.backend.measure import SAMPLE, Measured, measure
+from swiftagent.backend.measure import SAMPLE, ChannelTokens, Measured, measure
 from swiftagent.checks.advice import agent_template_problem, rate_advice, thinking_advice, tied_advice
 from swiftagent.checks.data_files import FileFacts, missing_files, read_file
 from swiftagent.checks.effort import Effort, effort
@@ -223,11 +223,23 @@ def _advise(config: Config, planned: Plan, report: Report) -> None:
     if data.rows and data.repeats > 0.2 * data.rows:
         report.warnings.append(f"{data.repeats:,} of {data.rows:,} rows repeat an earlier one")
     channels = report.measured.channels if report.measured else {}
-    too_long = {name: channel.too_long / channel.rows for name, channel in channels.items() if channel.too_long}
-    if too_long:
-        shares = ", ".join(f"{share:.0%} of {name}" for name, share in too_long.items())
-        said = f"rows longer than max_length {options.get('max_length')} are shortened to fit, or left out: {shares}"
-        report.warnings.append(f"{config.place('train.max_length')}: {said}")
+    _advise_on_length(config, options.get("max_length"), channels, report)
+
+
+def _advise_on_length(config: Config, limit: Any, channels: dict[str, ChannelTokens], report: Report) -> None:
+    place = f"{config.place('train.max_length')}: max_length: {limit}"
+    if channels and all(channel.left_out == channel.rows for channel in channels.values()):
+        longest = max(channel.longest for channel in channels.values())
+        report.problems.append(f"{place}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens")
+        return
+    for name in ("shortened", "left out"):
+        shares = ", ".join(
+            f"{count / channel.rows:.0%} of {kind}"
+            for kind, channel in channels.items()
+            if (count := channel.left_out if name == "left out" else channel.too_long - channel.left_out)
+        )
+        if shares:
+            report.warnings.append(f"{place}; longer rows are {name}: {shares}")
 
 
 def _estimate(config: Config, machine: Machine, planned: Plan, report: Report) -> None:

@@ -72,14 +72,10 @@ def _show(found: dict[str, Any]) -> None:
     machine += [("disk", f"{host['disk_free'] / 1e9:.0f} GB free for checkpoints")]
     console.table("machine", ("what", "found"), machine, console=console.out)
     measured = found.get("measured") or {}
-    rows = [
-        (name, channel["rows"], channel["tokens"] // max(1, channel["rows"]), channel["longest"],
-         f"{channel['trained'] / max(1, channel['tokens']):.0%}", f"{channel['too_long'] / max(1, channel['rows']):.0%}")
-        for name, channel in sorted(measured.get("channels", {}).items())
-    ]  # fmt: skip
+    rows = [_of_channel(name, channel) for name, channel in sorted(measured.get("channels", {}).items())]
     if rows:
         title = f"data: {found['data']['rows']:,} rows, {measured['sampled']:,} measured, {found['data']['repeats']:,} repeats"
-        columns = ("channel", "rows", "tokens a row", "longest", "trained", "over max_length")
+        columns = ("channel", "rows", "tokens a row", "longest", "trained", "shortened", "left out")
         console.table(title, columns, rows, console=console.out)
     if found.get("memory"):
         parts = ("weights", "adapters", "gradients", "optimizer", "activations", "overhead", "total")
@@ -98,3 +94,9 @@ def _show(found: dict[str, Any]) -> None:
         console.err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
     if not found["problems"]:
         console.out.print("no problem found")
+
+
+def _of_channel(name: str, channel: dict[str, int]) -> tuple[object, ...]:
+    rows, tokens = max(1, channel["rows"]), channel["tokens"]
+    counts = (channel["trained"] / max(1, tokens), (channel["too_long"] - channel["left_out"]) / rows, channel["left_out"] / rows)
+    return (name, channel["rows"], tokens // rows, channel["longest"], *(f"{share:.0%}" for share in counts))

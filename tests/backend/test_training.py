@@ -69,6 +69,20 @@ def test_a_preflight_fault_stops_the_run_before_anything_is_written(tiny_config:
     assert not (tiny_config.parent / "runs").exists()
 
 
+def test_the_preflight_foretells_what_becomes_of_long_rows(tiny_config: Path, swiftagent: Callable[..., object]):
+    long, endless = record(99, "agent", result="x" * 1000), record(98, "agent")
+    endless["messages"][0]["content"] = "why? " * 300
+    write_rows(tiny_config.parent / "data.jsonl", 0, [*(record(n, "agent") for n in range(2)), long, endless])
+    done = swiftagent("doctor", tiny_config.name, "--json", timeout=900)
+    found = json.loads(done.stdout)
+    agent = found["measured"]["channels"]["agent"]
+    assert (done.returncode, agent["rows"], agent["too_long"], agent["left_out"]) == (0, 4, 2, 1)
+    told = [warning.partition("; ")[2] for warning in found["warnings"] if "max_length" in warning]
+    assert told == ["longer rows are shortened: 25% of agent", "longer rows are left out: 25% of agent"]
+    done = swiftagent("doctor", tiny_config.name, "max_length=20", timeout=900)
+    assert done.returncode == 4 and "not one of the measured rows can be made to fit" in done.stderr, done.stderr
+
+
 def test_doctor_tells_tokens_masks_memory_and_a_template_that_does_not_match(
     tiny_config: Path, swiftagent: Callable[..., object]
 ):

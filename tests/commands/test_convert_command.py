@@ -75,3 +75,10 @@ def test_formats_are_listed_with_a_sample(swiftagent: Run) -> None:
     listed = json.loads(swiftagent("formats", "--json").stdout)
     assert "ms-agent" in listed and listed["openai"]["to"] == "openai"
     assert "tool_calls" in swiftagent("formats", "openai").stdout
+
+
+def test_nothing_to_convert_is_an_error(swiftagent: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    done = swiftagent("convert", "empty.jsonl", "-o", "out.jsonl")
+    assert (done.returncode, done.stderr) == (2, "error: empty.jsonl: no rows; nothing was written\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.jsonl"]

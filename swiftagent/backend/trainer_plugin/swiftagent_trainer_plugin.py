@@ -37,38 +37,21 @@ def fit_rows_that_are_too_long() -> None:
     """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense (`mask_fit`), else
     left out; both are counted by channel.
     """
+    from swiftagent.backend.fit_row import fitted
+
     encode = dataset_utils.AddLengthPreprocessor.preprocess
 
     def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
         try:
             return encode(self, row)
         except MaxLengthError:
-            shorter = _fitted(row, self.template)
+            shorter = fitted(row, self.template, self.template.max_length)
             if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
                 with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
                     out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
             return None if shorter is None else encode(self, shorter)
 
     dataset_utils.AddLengthPreprocessor.preprocess = preprocess
-
-
-def _fitted(row: dict[str, Any], template: Any) -> dict[str, Any] | None:
-    """The row within the template's max_length; None for one that cannot be, and for native rows."""
-    from swiftagent.mask_fit import fit
-
-    if row.get("tools") or any(not isinstance(message.get("content"), str) for message in row["messages"]):
-        return None
-    limit = template.max_length
-
-    def measure(messages: list[dict[str, Any]]) -> int:
-        template.max_length = None
-        try:
-            return len(template.encode({"messages": [dict(message) for message in messages]})["input_ids"])
-        finally:
-            template.max_length = limit
-
-    messages = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
-    return fit({**row, "messages": messages}, limit, measure)[0]
 
 
 def refuse_code_from_the_model() -> None:
