@@ -25,11 +25,23 @@ _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "inp
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
 _ANSWERS = ("final_answer", "answer", "final_response", "output", "response")
 
-KEYS = frozenset(_LISTS)
+_TRACE = {"question", "steps", "answer", "stopped_by"}
+
+KEYS = frozenset((*_LISTS, "turns"))
 
 
 def looks_like(row: Any) -> bool:
-    return type(row) is dict and _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
+    if type(row) is not dict:
+        return False
+    if _is_trace(row):
+        return True
+    return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
+
+
+def _is_trace(row: dict[str, Any]) -> bool:
+    """What `infer --json` and `infer --output` write: a run, or the runs of one conversation under `turns`."""
+    turns = row.get("turns", [row])
+    return isinstance(turns, list) and bool(turns) and all(type(turn) is dict and turn.keys() >= _TRACE for turn in turns)
 
 
 def _steps(row: dict[str, Any]) -> list[Any] | None:
@@ -45,30 +57,38 @@ def _steps(row: dict[str, Any]) -> list[Any] | None:
 
 
 def parse(row: Any) -> Trajectory:
-    steps = _steps(row)
-    if steps is None:
-        raise RowError("not-a-conversation", "no steps with an action each")
     builder = Builder(*read_tools(tools_field(row)))
     builder.system(as_text(system_field(row)))
+    for turn in row.get("turns", [row]) if _is_trace(row) else [row]:
+        _read_run(builder, turn)
+    return builder.build(row.get("id"))
+
+
+def _read_run(builder: Builder, row: dict[str, Any]) -> None:
+    """A task, its steps and its answer."""
+    steps = _steps(row) or ([] if row.get("steps") == [] else None)
+    if steps is None:
+        raise RowError("not-a-conversation", "no steps with an action each")
     builder.question(next((row[key] for key in _TASKS if isinstance(row.get(key), str)), ""))
     for step in as_messages(steps):
         _read_step(builder, step)
     answer = next((row[key] for key in _ANSWERS if isinstance(row.get(key), str) and row[key]), "")
     if answer and not (builder.events and getattr(builder.events[-1], "text", None) == answer):
         builder.answer(answer)
-    return builder.build(row.get("id"))
 
 
 def _read_step(builder: Builder, step: dict[str, Any]) -> None:
     thought = as_text(step.get("thought") or step.get("reasoning")).strip()
     action = step["action"] if "action" in step else step["tool"]
     given = next((step[key] for key in _INPUTS if step.get(key) is not None), None)
-    builder.thought(thought)
+    worked = not step.get("error")  # what failed is context, not gold
+    builder.thought(thought, trained=worked)
     if isinstance(action, dict):
-        builder.call(*call_of(action))
+        name, arguments, id = call_of(action)
+        builder.call(name, arguments, id, worked)
     elif isinstance(action, str) and action.strip():
         if given is not None:
-            builder.call(action, given)
+            builder.call(action, given, trained=worked)
         else:
             read_react_text(builder, f"Action: {action.strip()}")
     observed = next((step[key] for key in _RESULTS if step.get(key) is not None), None)

@@ -130,3 +130,26 @@ def test_a_log_of_steps() -> None:
         *(Thought("And then?"), Call("get_map", {"of": "Oslo"}, "c1"), Observation('{"in": "Norway"}', "c1")),
         *(Thought("Found."), Answer("Norway")),
     )
+
+
+def test_what_infer_writes_is_read_with_its_calls() -> None:
+    step = {"thought": "", "action": "weather", "action_input": {"city": "Oslo"}, "observation": "3C", "error": None}
+    wrong = {**step, "thought": "hm", "action_input": {"city": 3}, "observation": "no", "error": "wrong-type"}
+    turns = [
+        {"question": "hi", "steps": [], "answer": "Hello.", "stopped_by": "answer"},
+        {"question": "Oslo?", "steps": [wrong, step], "answer": "3C.", "stopped_by": "answer"},
+    ]
+    greeting = (Question("hi"), Answer("Hello."))
+    asked = (
+        *(Question("Oslo?"), Thought("hm", trained=False), Call("weather", {"city": 3}, "c0", trained=False)),
+        *(Observation("no", "c0"), Call("weather", {"city": "Oslo"}, "c1"), Observation("3C", "c1"), Answer("3C.")),
+    )
+    assert read({"row": 1, "id": "a", "turns": turns}) == (*greeting, *asked)
+    first = Call("weather", {"city": "Oslo"}, "c0")
+    assert read({"row": 1, "id": "a", **turns[1], "steps": [step]}) == (
+        Question("Oslo?"),
+        first,
+        Observation("3C", "c0"),
+        asked[-1],
+    )
+    assert read(turns[0]) == greeting
