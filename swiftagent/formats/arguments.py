@@ -117,10 +117,8 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
 
 
 def _literal(text: str) -> Any:
-    if "\\" not in text:
-        return ast.literal_eval(text)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a repr is told as a SyntaxWarning
+        warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, is told as a SyntaxWarning
         return ast.literal_eval(text)
 
 

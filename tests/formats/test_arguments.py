@@ -65,3 +65,7 @@ def test_what_the_mending_library_fails_on_is_text(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("json_repair.repair_json", fails)
     assert read_arguments("{a: 1, b}") == ({"input": "{a: 1, b}"}, ("text-arguments",))
+
+
+def test_text_that_only_looks_like_python_warns_nobody(recwarn: pytest.WarningsRecorder) -> None:
+    assert read_arguments("{'n': 1and 2}")[1] and not recwarn.list
