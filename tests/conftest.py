@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 from demo_run import demo_run  # noqa: F401  (a fixture)
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+# The same examples in every run, so that a run says something of the change that it tests; --hypothesis-seed=N draws others.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 SHARED = ROOT.parent / "shared"
 
 

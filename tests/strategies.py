@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from swiftagent.react import NO_THOUGHT
 from swiftagent.trajectory import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 KEYWORDS = ["Thought:", "Action:", "Action Input:", "Observation:", "Final Answer:", "observation:", "Observation：", "ACTION :"]
@@ -59,6 +60,11 @@ def texts(min_size: int = 0) -> st.SearchStrategy[str]:
     return st.lists(part.filter(encodable), min_size=min_size, max_size=6).map("".join)
 
 
+def thoughts(min_size: int = 0) -> st.SearchStrategy[str]:
+    """Texts but for the one that stands where an answer has no thought: that one reads back as none, whoever wrote it."""
+    return texts(min_size).filter(lambda text: text != NO_THOUGHT)
+
+
 def encodable(text: str) -> bool:
     """Whether it is free of lone surrogates, which no reader lets through."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
@@ -89,7 +95,7 @@ def trajectories(draw: st.DrawFn, masked: bool = True) -> Trajectory:
         for _ in range(draw(st.integers(0, 3)) if agentic else 0):
             trained = not (masked and draw(st.integers(0, 4)) == 0)
             if draw(st.booleans()):
-                events.append(Thought(draw(texts()), trained=trained))
+                events.append(Thought(draw(thoughts()), trained=trained))
             calls = []
             for _ in range(draw(st.integers(1, 2))):
                 arguments = draw(st.dictionaries(texts(), json_values(), max_size=3))
@@ -98,7 +104,7 @@ def trajectories(draw: st.DrawFn, masked: bool = True) -> Trajectory:
             events += [*calls, *(Observation(draw(texts()), call.id) for call in calls)]
         trained = last or not (masked and draw(st.integers(0, 4)) == 0)
         if draw(st.booleans()):
-            events.append(Thought(("" if agentic else "hm ") + draw(texts(1)), trained=trained))  # a blank one is none in chat
+            events.append(Thought(("" if agentic else "hm ") + draw(thoughts(1)), trained=trained))  # a blank one is none in chat
         events.append(Answer(draw(texts(1)) or "x", trained))
     return Trajectory(tuple(events), tools, "id", "file.jsonl:1", "agent" if agentic else "general")
 
