@@ -1,5 +1,5 @@
-"""The quick way from a raw row to the messages of its training record, for the rows that fill training sets: plain chat, and
-ms-agent's ReAct text below a prompt that names the tools.
+"""The quick way from a raw row to the messages of its training record, for the rows that fill training sets: plain chat,
+alpaca, and ms-agent's ReAct text below a prompt that names the tools.
 
 It takes a row only where nothing in it can be read in two ways: exact keywords, no control token in any text, declared tools.
 Everything else goes the long way (recognise, parse, check, render), and a test holds both to the same

@@ -143,13 +143,21 @@ def _sources(sweep: Sweep, agent: int, general: int) -> list[str]:
 
 
 def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
-    """Run the stages that are not done. What was made of something else is begun anew."""
+    """Run the stages that are not done. What was made of something else is begun anew; a folder that no sweep made is kept.
+
+    Raises SetupError for such a folder, and for one that cannot be made.
+    """
     made_of = _made_of(sweep, work)
     mark = work.folder / _MADE_OF
-    if not mark.exists() or mark.read_text(encoding="utf-8") != made_of:
-        shutil.rmtree(work.folder, ignore_errors=True)
-        work.folder.mkdir(parents=True)
-        mark.write_text(made_of, encoding="utf-8")
+    try:
+        work.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"cannot write {work.folder}: {error.strerror}; choose another place with -o") from error
+    if not mark.exists() and any(work.folder.iterdir()):
+        raise SetupError(f"{work.folder}: is there already, and no sweep made it; choose another place with -o")
+    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != made_of:
+        _empty(work.folder)
+        write_json(mark, made_of)
     for stage in work.stages:
         if _is_done(stage.proof):
             continue
@@ -159,6 +167,15 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         told = _run(stage.words, work.folder)
         if stage.printed:
             write_json(stage.proof, json.loads(told))
+
+
+def _empty(folder: Path) -> None:
+    """Remove everything but the mark, which says whose the folder is also where this is broken off."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _MADE_OF:
+            path.unlink()
 
 
 def _made_of(sweep: Sweep, work: Work) -> str:

@@ -67,6 +67,16 @@ def test_what_is_made_of_something_else_is_known(tmp_path: Path, root: Path):
     assert made() != first
 
 
+def test_a_folder_that_no_sweep_made_is_kept(swiftagent: Run, sources: list[str], tmp_path: Path):
+    (tmp_path / "runs/held-out").mkdir(parents=True)
+    (tmp_path / "runs/held-out/mine.txt").write_text("mine")
+    done = swiftagent("sweep", "mix", *sources, "-o", "runs")
+    assert (done.returncode, done.stderr.count("no sweep made it"), len(done.stderr.splitlines())) == (4, 1, 1), done.stderr
+    assert [path.name for path in (tmp_path / "runs").rglob("*.*")] == ["mine.txt"]
+    done = swiftagent("sweep", "mix", *sources, "-o", "runs/held-out/mine.txt")
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1), done.stderr
+
+
 def test_seeds_are_told_together():
     found = together([{"value": 0.5, "n": 10, "low": 0.4, "high": 0.6}, {"value": 0.7, "n": 10, "low": 0.5, "high": 0.8}])
     assert found == {"value": pytest.approx(0.6), "n": 20, "low": 0.4, "high": 0.8}

@@ -10,7 +10,7 @@ from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.calls import call_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import as_messages
-from swiftagent.formats.view import tools_field
+from swiftagent.formats.view import lists_in, tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "AutoGen messages and events {type: TextMessage, ToolCallRequestEvent, ToolCallExecutionEvent, ..., source, content}"
@@ -48,8 +48,7 @@ def looks_like(row: Any) -> bool:
 
 
 def _messages(row: Any) -> list[Any] | None:
-    lists = [row] if isinstance(row, list) else [row.get(key) for key in _LISTS] if type(row) is dict else []
-    return next((told for told in lists if isinstance(told, list) and told and all(map(_is_message, told))), None)
+    return next((told for told in lists_in(row, _LISTS) if all(map(_is_message, told))), None)
 
 
 def _is_message(item: Any) -> bool:

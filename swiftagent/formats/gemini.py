@@ -8,7 +8,7 @@ from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import as_messages, kind_of, say_pieces, say_plainly
 from swiftagent.formats.tag_text import read_system
-from swiftagent.formats.view import tools_field
+from swiftagent.formats.view import lists_in, tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "Gemini contents (role/parts): text, functionCall, functionResponse; systemInstruction; functionDeclarations"
@@ -32,9 +32,8 @@ def looks_like(row: Any) -> bool:
 
 
 def _turns(row: Any) -> list[Any] | None:
-    lists = [row] if isinstance(row, list) else [row.get(key) for key in _TURNS] if type(row) is dict else []
-    for turns in lists:
-        if isinstance(turns, list) and turns and isinstance(turns[0], dict) and isinstance(turns[0].get("parts"), list):
+    for turns in lists_in(row, _TURNS):
+        if isinstance(turns[0], dict) and isinstance(turns[0].get("parts"), list):
             return turns
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.formats.delegate import read_turns
+from swiftagent.formats.view import lists_in
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "LangChain messages: type human/ai/system/tool, with their content flat, under data, or serialised under kwargs"
@@ -26,13 +27,10 @@ def looks_like(row: Any) -> bool:
 
 
 def _turns(row: Any) -> list[Any] | None:
-    lists = [row] if isinstance(row, list) else [row.get(key) for key in _LISTS] if type(row) is dict else []
-    for turns in lists:
-        if isinstance(turns, list) and len(turns) == 1 and isinstance(turns[0], list):  # LangSmith keeps batches of one
+    for turns in lists_in(row, _LISTS):
+        if len(turns) == 1 and isinstance(turns[0], list):  # LangSmith keeps batches of one
             turns = turns[0]
-        if not isinstance(turns, list) or not turns:
-            continue
-        first = turns[0]
+        first = turns[0] if turns else None
         if type(first) is dict and not _SAID.isdisjoint(first) and "role" not in first and _role(first) in _ROLES:
             return turns
     return None

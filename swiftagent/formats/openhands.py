@@ -10,7 +10,7 @@ from swiftagent.formats.build import Builder, as_text
 from swiftagent.formats.calls import call_of
 from swiftagent.formats.declared import read_tools
 from swiftagent.formats.messages import as_messages
-from swiftagent.formats.view import tools_field
+from swiftagent.formats.view import lists_in, tools_field
 from swiftagent.trajectory import Trajectory
 
 ABOUT = "OpenHands events {source, action, args} and {observation, content}, under history or as a file of events"
@@ -50,11 +50,7 @@ def looks_like(row: Any) -> bool:
 
 
 def _events(row: Any) -> list[Any] | None:
-    lists = [row] if isinstance(row, list) else [row.get(key) for key in _LISTS] if type(row) is dict else []
-    for events in lists:
-        if isinstance(events, list) and events and all(_is_event(event) for event in events):
-            return events
-    return None
+    return next((events for events in lists_in(row, _LISTS) if all(map(_is_event, events))), None)
 
 
 def _is_event(event: Any) -> bool:

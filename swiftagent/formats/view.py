@@ -272,6 +272,12 @@ def view_of(row: Any) -> View:
     return view
 
 
+def lists_in(row: Any, keys: tuple[str, ...]) -> list[list[Any]]:
+    """What may hold the turns of a row: the row itself where it is a list, else the lists under these keys, none empty."""
+    found = [row] if isinstance(row, list) else [row.get(key) for key in keys] if type(row) is dict else []
+    return [turns for turns in found if isinstance(turns, list) and turns]
+
+
 def tools_field(row: Any) -> Any:
     """What stands where tools are declared in a row, as it stands there."""
     if not isinstance(row, dict):
