@@ -6,9 +6,9 @@ from typing import Any
 
 
 def loaded_line(loaded: dict[str, Any]) -> str:
-    """What ms-swift really loaded."""
+    """What ms-swift really loaded; how much that is, a streaming run does not know before it has ended."""
     rows, tokens, steps = int(loaded["rows"]), int(loaded.get("tokens") or 0), int(loaded["max_steps"])
-    parts = [f"{rows:,} rows loaded"]
+    parts = [f"{rows:,} rows loaded" if rows else "rows are read as they come"]
     if tokens:
         parts.append(f"{tokens:,} tokens")
     if loaded.get("val_rows"):
