@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 from swiftagent.backend.engine import load_engine
-from swiftagent.evaluate import gold_from
-from swiftagent.evaluate_data import read_gold
-from swiftagent.evaluate_models import Log, Writer
-from swiftagent.shipped import shipped
+from swiftagent.evaluate.data import read_gold
+from swiftagent.evaluate.scoring import gold_from
+from swiftagent.evaluate.writing import Log, Writer
+from swiftagent.io.shipped import shipped
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from swiftagent.evaluate_bfcl import Verdict, ask_bfcl_eval
-from swiftagent.jsonl import read_lines
-from swiftagent.react import call_text
-from swiftagent.score import Attempt
-from swiftagent.score_bfcl import Item, as_bfcl, bfcl_problem, read_item
-from swiftagent.score_reading import predicted_from_text
-from swiftagent.trajectory import Call
+from swiftagent.evaluate.bfcl_files import Verdict, ask_bfcl_eval
+from swiftagent.io.jsonl import read_lines
+from swiftagent.scores.bfcl import Item, as_bfcl, bfcl_problem, read_item
+from swiftagent.scores.calls import Attempt
+from swiftagent.scores.reading import predicted_from_text
+from swiftagent.trajectory.react import call_text
+from swiftagent.trajectory.types import Call
 
 CATEGORIES = ("simple_python", "multiple", "parallel")
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import orjson
 
-from swiftagent.convert import Ledger, read_records
-from swiftagent.formats.sources import read_rows
-from swiftagent.jsonl import Row, encode, encode_texts, parse_json
-from swiftagent.record import to_record
+from swiftagent.convert.reading import Ledger, read_records
+from swiftagent.io.jsonl import Row, encode, encode_texts, parse_json
+from swiftagent.io.rows import read_rows
+from swiftagent.trajectory.record import to_record
 
 _PROMPT = (
     "Answer the following questions as best you can. You have access to the following APIs:\n{tools}\n\n"

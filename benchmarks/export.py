@@ -26,13 +26,13 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from swiftagent import demo  # noqa: E402 (the checkout is found first)
-from swiftagent.backend.engine import Server  # noqa: E402
-from swiftagent.react import STOP, render  # noqa: E402
-from swiftagent.record import to_messages  # noqa: E402
-from swiftagent.score import Predicted  # noqa: E402
-from swiftagent.score_reading import predicted_from_text  # noqa: E402
-from swiftagent.trajectory import Trajectory  # noqa: E402
+from swiftagent.backend.loading import Server  # noqa: E402
+from swiftagent.commands import demo_plan  # noqa: E402 (the checkout is found first)
+from swiftagent.scores.calls import Predicted  # noqa: E402
+from swiftagent.scores.reading import predicted_from_text  # noqa: E402
+from swiftagent.trajectory.react import STOP, render  # noqa: E402
+from swiftagent.trajectory.record import to_messages  # noqa: E402
+from swiftagent.trajectory.types import Trajectory  # noqa: E402
 
 TYPES = ("f16", "q8_0", "q4_K_M")
 Traces = list[dict[str, Any]]
@@ -84,15 +84,17 @@ def first_steps(gold: list[Trajectory], **model: Any) -> list[Predicted]:
 
 def first_step(engine: Any, row: Trajectory) -> Predicted:
     messages = to_messages(render(Trajectory((row.events[0],), row.tools)))
-    return predicted_from_text("".join(engine.generate(messages, stop=[STOP], max_tokens=demo.LONGEST_STEP)))
+    return predicted_from_text("".join(engine.generate(messages, stop=[STOP], max_tokens=demo_plan.LONGEST_STEP)))
 
 
 def alarm_runs(name: str, folder: Path, model: list[str]) -> Traces:
     """The whole loop on the fire alarm with its real tools, through `swiftagent infer`."""
     source, out = folder / "alarm.jsonl", folder / f"{name}-traces.jsonl"
-    source.write_text("".join(json.dumps({"question": text}) + "\n" for text in demo.fire_alarm_questions()), encoding="utf-8")
-    limits = ["--max-steps", 6, "--step-tokens", demo.LONGEST_STEP]
-    swiftagent("infer", "--react", *model, "--tools", demo.tools_file(), "--input", source, "--output", out, *limits)
+    source.write_text(
+        "".join(json.dumps({"question": text}) + "\n" for text in demo_plan.fire_alarm_questions()), encoding="utf-8"
+    )
+    limits = ["--max-steps", 6, "--step-tokens", demo_plan.LONGEST_STEP]
+    swiftagent("infer", "--react", *model, "--tools", demo_plan.tools_file(), "--input", source, "--output", out, *limits)
     return sorted((json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()), key=lambda row: row["row"])
 
 
@@ -102,26 +104,33 @@ def calls(trace: dict[str, Any]) -> list[tuple[str, str]]:
 
 def by_template(url: str, gold: list[Trajectory]) -> list[Predicted]:
     """First steps of a client that knows nothing of ReAct: OpenAI's `tools`, rendered by the template inside the GGUF."""
-    from swiftagent.backend.export_check import chat_of
+    from swiftagent.export.check import chat_of
 
     found = []
     for row in gold:
         chat = chat_of(Trajectory((row.events[0],), row.tools))
         # This server punishes repeated tokens by 1.1 if nothing is said, which spoils names that a call copies.
-        body = {"model": "tuned", "max_tokens": demo.LONGEST_STEP, "temperature": 0, "stop": [STOP], "repeat_penalty": 1, **chat}
+        body = {
+            "model": "tuned",
+            "max_tokens": demo_plan.LONGEST_STEP,
+            "temperature": 0,
+            "stop": [STOP],
+            "repeat_penalty": 1,
+            **chat,
+        }
         reply = httpx.post(f"{url}/chat/completions", json=body, timeout=120, trust_env=False)
         reply.raise_for_status()
         found.append(predicted_from_text(reply.json()["choices"][0]["message"]["content"] or ""))
     return found
 
 
-def counts(judged: demo.Judged) -> list[str]:
+def counts(judged: demo_plan.Judged) -> list[str]:
     return [f"{right} of {of}" for right, of in (judged.call, judged.no_call, judged.right)]
 
 
 def row_of(title: str, gold: list[Trajectory], ours: list[Predicted], steps: list[Predicted], runs: str) -> str:
     same = sum(a.calls == b.calls for a, b in zip(ours, steps, strict=True))
-    return f"| {title} | {same} of {len(gold)} | {' | '.join(counts(demo.judge(gold, steps)))} | {runs} |"
+    return f"| {title} | {same} of {len(gold)} | {' | '.join(counts(demo_plan.judge(gold, steps)))} | {runs} |"
 
 
 def alarms(ours: Traces, theirs: Traces) -> str:
@@ -135,7 +144,7 @@ def main() -> None:
     parser.add_argument("--types", nargs="+", default=list(TYPES), metavar="TYPE", help="of GGUF")
     parser.add_argument("--rows", type=int, metavar="N", help="ask the first N held-out questions only")
     args = parser.parse_args()
-    gold = demo.held_out()[: args.rows]
+    gold = demo_plan.held_out()[: args.rows]
     context = 2048
     with tempfile.TemporaryDirectory(prefix="swiftagent-export-") as scratch:
         folder = Path(scratch)
@@ -165,7 +174,7 @@ def main() -> None:
 
 def trained_as(run: str) -> dict[str, Any]:
     """Base, adapter, and how their prompts are written."""
-    from swiftagent.backend.runs import find_run
+    from swiftagent.train.runs import find_run
 
     found = find_run(run)
     settings = {"template": found.template, "model_type": (found.config.get("train") or {}).get("model_type")}

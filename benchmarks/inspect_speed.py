@@ -22,10 +22,10 @@ from typing import Any
 import orjson
 
 from swiftagent.backend import labels
-from swiftagent.backend.trainer_template import open_trainer, quiet
-from swiftagent.mask import Totals
-from swiftagent.mask_check import check_record
-from swiftagent.mask_view import read_records
+from swiftagent.backend.template import open_trainer, quiet
+from swiftagent.masks.check import check_record
+from swiftagent.masks.pieces import Totals
+from swiftagent.masks.view import read_records
 
 
 def main() -> int:

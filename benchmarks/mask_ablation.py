@@ -35,18 +35,18 @@ from typing import Any
 import torch
 
 from swiftagent.backend.engine import load_engine
-from swiftagent.backend.trainer_template import open_trainer
-from swiftagent.evaluate import Gold, gold_from
-from swiftagent.evaluate_data import read_gold
-from swiftagent.jsonl import decode
-from swiftagent.react import STOP, render
-from swiftagent.record import to_messages, to_record
-from swiftagent.score import score_step
-from swiftagent.score_reading import predicted_from_text
-from swiftagent.score_text import same_text
-from swiftagent.shipped import shipped
-from swiftagent.statistics import mean_estimate
-from swiftagent.trajectory import Trajectory
+from swiftagent.backend.template import open_trainer
+from swiftagent.evaluate.data import read_gold
+from swiftagent.evaluate.scoring import Gold, gold_from
+from swiftagent.io.jsonl import decode
+from swiftagent.io.shipped import shipped
+from swiftagent.scores.calls import score_step
+from swiftagent.scores.intervals import mean_estimate
+from swiftagent.scores.reading import predicted_from_text
+from swiftagent.scores.text import same_text
+from swiftagent.trajectory.react import STOP, render
+from swiftagent.trajectory.record import to_messages, to_record
+from swiftagent.trajectory.types import Trajectory
 
 ARMS: dict[str, dict[str, Any]] = {"exact": {}, "none": {}, "react": {"loss_scale": "react", "is_binary_loss_scale": False}}
 MEASURES = ("call_exact", "answer_exact", "goes_on", "bits_per_byte", "result_bits")

@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from swiftagent.backend.template import open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, TokenTexts
-from swiftagent.backend.trainer_template import open_trainer, quiet
-from swiftagent.mask import Piece, pieces, served
-from swiftagent.mask_view import read_records
-from swiftagent.record import Message, to_record
+from swiftagent.masks.pieces import Piece, pieces, served
+from swiftagent.masks.view import read_records
+from swiftagent.trajectory.record import Message, to_record
 
 RULES = {
     "ms-swift as it comes": ("whole", "default"),
@@ -48,7 +48,7 @@ def main() -> int:
     rows = with_results(record["messages"] for _, record in read_records(args.file))
     rows = rows[:: max(1, len(rows) // args.rows)][: args.rows]
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from tests.strategies import random_trajectory
+    from strategies import random_trajectory
 
     hard = with_results(to_record(random_trajectory(seed, masked=False))["messages"] for seed in range(4 * args.rows))[
         : args.rows

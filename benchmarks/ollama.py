@@ -20,14 +20,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from swiftagent.backend import export_check, export_check_native, export_prepare  # noqa: E402 (the checkout is found first)
-from swiftagent.backend.export_subject import Subject  # noqa: E402
-from swiftagent.backend.trainer_template import Trainer, open_trainer  # noqa: E402
-from swiftagent.formats.openai import parse_turns  # noqa: E402
-from swiftagent.formats.write_native import call_json  # noqa: E402
-from swiftagent.react import call_text  # noqa: E402
-from swiftagent.record import from_record, is_record  # noqa: E402
-from swiftagent.trajectory import Call, Trajectory  # noqa: E402
+from swiftagent.backend.template import Trainer, open_trainer  # noqa: E402
+from swiftagent.export import check, check_native, prepare  # noqa: E402 (the checkout is found first)
+from swiftagent.export.subject import Subject  # noqa: E402
+from swiftagent.formats.readers.openai import parse_turns  # noqa: E402
+from swiftagent.formats.writers.native import call_json  # noqa: E402
+from swiftagent.trajectory.react import call_text  # noqa: E402
+from swiftagent.trajectory.record import from_record, is_record  # noqa: E402
+from swiftagent.trajectory.types import Call, Trajectory  # noqa: E402
 
 Case = tuple[str, Trajectory]  # the trained text, and the conversation
 
@@ -46,24 +46,24 @@ def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, list[Case], Cou
     """(template, conversations that a template can write, those left out by reason)."""
     first = json.loads(data.open(encoding="utf-8").readline())
     subject = Subject(trainer.model, data=str(data), react=is_record(first))
-    turns = export_check.turns_of(trainer)
+    turns = check.turns_of(trainer)
     left_out: Counter[str] = Counter()
     found: list[Case] = []
     if not subject.react:
-        prepared = export_prepare._of_native(subject, trainer)
-        around = export_prepare._around_tools(trainer)
-        for row in export_prepare._native_rows(data, rows):
-            chat = export_check_native._native_chat(row, left_out)
+        prepared = prepare._of_native(subject, trainer)
+        around = prepare._around_tools(trainer)
+        for row in prepare._native_rows(data, rows):
+            chat = check_native._native_chat(row, left_out)
             if chat is not None:
-                found.append((export_check_native.hermes_text(chat, turns, *around), parse_turns(row)))
+                found.append((check_native.hermes_text(chat, turns, *around), parse_turns(row)))
         return str(prepared.go_template), found, left_out
-    prepared = export_prepare._of_react(subject, trainer)
-    for record in export_check.records_of(data, rows):
-        trajectory = export_check._with_sorted_parameters(from_record(record))
-        reason = export_check._unavoidable(trajectory, record, prepared.language) or export_check._unavoidable_in_go(trajectory)
+    prepared = prepare._of_react(subject, trainer)
+    for record in check.records_of(data, rows):
+        trajectory = check._with_sorted_parameters(from_record(record))
+        reason = check._unavoidable(trajectory, record, prepared.language) or check._unavoidable_in_go(trajectory)
         left_out[reason] += 1
         if not reason:
-            found.append((export_check.ollama_text(trajectory, turns, prepared.style, prepared.language), trajectory))
+            found.append((check.ollama_text(trajectory, turns, prepared.style, prepared.language), trajectory))
     del left_out[""]
     return str(prepared.go_template), found, left_out
 
@@ -74,7 +74,7 @@ def first_call(trajectory: Trajectory) -> Call | None:
 
 def as_sent(trajectory: Trajectory, native: bool) -> dict[str, Any]:
     """The conversation as a client sends it to Ollama, and what a model would answer: its first call."""
-    chat = export_check.chat_of(trajectory)
+    chat = check.chat_of(trajectory)
     for message in chat["messages"]:
         message["thinking"] = message.pop("reasoning_content", "") or ""
         message["content"] = message.get("content") or ""

@@ -18,9 +18,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from swiftagent.react import STOP, render  # noqa: E402 (the checkout is found first)
-from swiftagent.record import to_messages  # noqa: E402
-from swiftagent.trajectory import Call, Event, Observation, Question, Thought, Tool, Trajectory  # noqa: E402
+from swiftagent.trajectory.react import STOP, render  # noqa: E402 (the checkout is found first)
+from swiftagent.trajectory.record import to_messages  # noqa: E402
+from swiftagent.trajectory.types import Call, Event, Observation, Question, Thought, Tool, Trajectory  # noqa: E402
 
 PARAMETERS = {
     "type": "object",
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     args = parser.parse_args()
     from swiftagent.backend.engine import load_engine
-    from swiftagent.backend.trainer_template import quiet
+    from swiftagent.backend.template import quiet
 
     with tempfile.TemporaryDirectory() as scratch:
         with quiet():

@@ -19,9 +19,9 @@ import torch
 from mask_ablation import chosen_rows, encode, measure
 
 from swiftagent.backend.engine import load_engine
-from swiftagent.evaluate import gold_from
-from swiftagent.evaluate_data import read_gold
-from swiftagent.shipped import shipped
+from swiftagent.evaluate.data import read_gold
+from swiftagent.evaluate.scoring import gold_from
+from swiftagent.io.shipped import shipped
 
 # general rows for an agent row; "general" has no agent rows at all
 ARMS: dict[str, dict[str, float]] = {

@@ -9,10 +9,10 @@ import argparse
 import random
 import time
 
-from swiftagent.react import call_text
-from swiftagent.score import first_step, metrics, score_step
-from swiftagent.score_reading import predicted_from_text
-from swiftagent.trajectory import Call, Observation, Question, Thought, Tool, Trajectory
+from swiftagent.scores.calls import first_step, metrics, score_step
+from swiftagent.scores.reading import predicted_from_text
+from swiftagent.trajectory.react import call_text
+from swiftagent.trajectory.types import Call, Observation, Question, Thought, Tool, Trajectory
 
 CITIES = ["Oslo", "Rome", "北京", "São Paulo", "New York"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from swiftagent.errors import SetupError
-from swiftagent.shipped import user_folder
+from swiftagent.io.shipped import user_folder
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,3 @@
-"""The only folder that imports ms-swift, torch, transformers, peft, deepspeed and modelscope: in the function that needs it."""
+"""What runs a model: loading, templates, labels, engines and the hub."""
+
+PUBLIC = ("engine", "engine_files", "hub", "labels", "likelihood", "loading", "template", "token_counts", "token_spans")

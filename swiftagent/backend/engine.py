@@ -8,44 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
-from swiftagent.checks.model_files import same_model
+from swiftagent.backend.loading import Loading, Server
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.models.files import same_model
 
 Kind = Literal["auto", "transformers", "vllm", "openai"]
-
-
-class Loading(msgspec.Struct, frozen=True):
-    """What is loaded and how its prompts are written; the template settings are those of the training run where it is known.
-
-    device: "auto" is the first GPU where there is one. trust_remote_code: a model that brings its own code is refused without.
-    """
-
-    model: str
-    adapter: str | None = None
-    model_type: str | None = None
-    template: str | None = None
-    agent_template: str | None = None
-    system: str | None = None
-    enable_thinking: bool | None = True
-    add_non_thinking_prefix: bool = False
-    device: str = "auto"
-    trust_remote_code: bool = False
-
-
-class Server(msgspec.Struct, frozen=True):
-    """A server with OpenAI's interface. tokenizer: a folder or hub id whose template writes the prompts as in training."""
-
-    base_url: str
-    key: str = ""
-    tokenizer: str | None = None
-    seconds: float = 600.0
-    tell: Callable[[str], None] = lambda text: None
 
 
 def load_engine(
@@ -86,7 +56,7 @@ def _of_server(server: Server | None, model: str | None, template: str | None, k
     tokenizer = server.tokenizer or (model if (Path(model) / "tokenizer_config.json").is_file() else None)
     if tokenizer is not None:
         from swiftagent.backend.engine_prompt import PromptEncoder
-        from swiftagent.backend.trainer_template import open_trainer
+        from swiftagent.backend.template import open_trainer
 
         with open_trainer(tokenizer, template, {"model_type": kind} if kind else None) as trainer:
             encoder = PromptEncoder(trainer.template)

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from swiftagent.agent.loop import Generate, Generated
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.errors import SetupError
-from swiftagent.loop import Generate, Generated
-from swiftagent.react_read import step_end
+from swiftagent.trajectory.read_step import step_end
 
 
 class Row:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from swiftagent.backend.engine import Loading
-from swiftagent.backend.trainer_template import from_hub, refuse_remote_code, template_of_chat_template, template_of_config
+from swiftagent.backend.loading import Loading
+from swiftagent.backend.template import from_hub, refuse_remote_code, template_of_chat_template, template_of_config
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.shipped import find
+from swiftagent.io.shipped import find
 
 
 def checked_folder(loading: Loading) -> tuple[str, str | None]:

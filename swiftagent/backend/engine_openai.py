@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from swiftagent.agent.drive import RequestRefused, Usage
+from swiftagent.agent.native import END_NOW
 from swiftagent.errors import SetupError, at
-from swiftagent.loop_drive import RequestRefused, Usage
-from swiftagent.loop_native import END_NOW
-from swiftagent.react import OBSERVATION
-from swiftagent.record import Message
-from swiftagent.trajectory import Tool
+from swiftagent.trajectory.react import OBSERVATION
+from swiftagent.trajectory.record import Message
+from swiftagent.trajectory.types import Tool
 
 GO_ON = {"continue_final_message": True, "add_generation_prompt": False}  # vLLM's and SGLang's words; Ollama needs none
 
@@ -95,7 +95,7 @@ class OpenAIEngine:
                 self._next_way(way, str(refusal), bool(tools))
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
-        from swiftagent.loop_native import hermes_calls
+        from swiftagent.agent.native import hermes_calls
 
         return hermes_calls(text)
 

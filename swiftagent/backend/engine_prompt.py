@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from swiftagent.backend.engine import Loading
+from swiftagent.agent.native import hermes_calls
+from swiftagent.backend.loading import Loading
 from swiftagent.errors import SetupError
-from swiftagent.loop_native import hermes_calls
-from swiftagent.record import Message
+from swiftagent.trajectory.record import Message
 
 
 class PromptEncoder:

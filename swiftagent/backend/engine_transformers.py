@@ -17,15 +17,15 @@ from typing import Any
 
 import torch
 
-from swiftagent.backend.engine import Loading
+from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate, Generated
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
-from swiftagent.backend.trainer_template import model_type_of, quiet
+from swiftagent.backend.loading import Loading
+from swiftagent.backend.template import model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.loop import Generate, Generated
-from swiftagent.loop_drive import Usage
-from swiftagent.record import Message
-from swiftagent.trajectory import Tool
+from swiftagent.trajectory.record import Message
+from swiftagent.trajectory.types import Tool
 
 CONVERSATIONS = 4  # KV caches held at once
 

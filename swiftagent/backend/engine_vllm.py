@@ -7,16 +7,16 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from swiftagent.backend.engine import Loading
+from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate, Generated
 from swiftagent.backend.engine_files import checked_folder
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
-from swiftagent.backend.trainer_template import quiet
+from swiftagent.backend.loading import Loading
+from swiftagent.backend.template import quiet
 from swiftagent.errors import SetupError
-from swiftagent.loop import Generate, Generated
-from swiftagent.loop_drive import Usage
-from swiftagent.record import Message
-from swiftagent.trajectory import Tool
+from swiftagent.trajectory.record import Message
+from swiftagent.trajectory.types import Tool
 
 
 class VllmEngine:

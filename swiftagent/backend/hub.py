@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import SetupError
-from swiftagent.jsonl import write_json
-from swiftagent.shipped import user_folder
+from swiftagent.io.jsonl import write_json
+from swiftagent.io.shipped import user_folder
 
 DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")  # the order of choice where one split comes in several
 PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
@@ -208,7 +208,7 @@ def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], No
             f"and its loader failed ({_short(error)}); download it by hand and give the file"
         ) from error
     path = _memory(hub, dataset, revision).with_suffix(".rows.jsonl")
-    from swiftagent.jsonl import write_lines
+    from swiftagent.io.jsonl import write_lines
 
     write_lines(path, (dict(row) for row in rows))
     return Dataset(dataset, hub.name, revision, [HubFile(path.name, str(path), path.stat().st_size, sha256_of(path))])

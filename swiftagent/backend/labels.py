@@ -20,14 +20,14 @@ import numpy as np
 
 from swiftagent.backend.native_labels import Listener, check_native, native_steps
 from swiftagent.backend.row_labels import RowLabels
+from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, TokenTexts
-from swiftagent.backend.trainer_template import Trainer, open_trainer, quiet
 from swiftagent.errors import CheckError
-from swiftagent.jsonl import decode
-from swiftagent.mask import Fault, Totals, is_native, malformed, pieces, served
-from swiftagent.mask_view import ShownRow, ShownSpan, describe_row, shown_without_model
-from swiftagent.mix_workers import Workers, cores
-from swiftagent.record import Record
+from swiftagent.io.jsonl import decode
+from swiftagent.io.workers import Workers, cores
+from swiftagent.masks.pieces import Fault, Totals, is_native, malformed, pieces, served
+from swiftagent.masks.view import ShownRow, ShownSpan, describe_row, shown_without_model
+from swiftagent.trajectory.record import Record
 
 _ROWS_A_TASK = 64
 

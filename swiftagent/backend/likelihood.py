@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from swiftagent.record import Message
+from swiftagent.trajectory.record import Message
 
 
 @torch.inference_mode()

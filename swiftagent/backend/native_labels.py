@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from swiftagent.backend.token_spans import TokenTexts
-from swiftagent.mask import Fault, Totals, describe
-from swiftagent.record import Message, Record
+from swiftagent.masks.pieces import Fault, Totals, describe
+from swiftagent.trajectory.record import Message, Record
 
 
 class Listener:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from swiftagent.backend.template import Trainer
 from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts, as_array
-from swiftagent.backend.trainer_template import Trainer
-from swiftagent.mask import Fault, Piece, Totals, describe
-from swiftagent.record import Message
+from swiftagent.masks.pieces import Fault, Piece, Totals, describe
+from swiftagent.trajectory.record import Message
 
 
 class RowLabels:

@@ -18,10 +18,10 @@ from typing import Any
 
 import xxhash
 
-from swiftagent.backend.trainer_template import Trainer, open_trainer
+from swiftagent.backend.template import Trainer, open_trainer
 from swiftagent.errors import SetupError
-from swiftagent.jsonl import decode, encode, whole_file
-from swiftagent.shipped import user_folder
+from swiftagent.io.jsonl import decode, encode, whole_file
+from swiftagent.io.shipped import user_folder
 
 Counts = tuple[int, int]
 _FEW = 200  # rows for which starting processes costs more than it saves

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from swiftagent.escape import has_control_token
-from swiftagent.mask import Piece
-from swiftagent.record import Message
+from swiftagent.masks.pieces import Piece
+from swiftagent.trajectory.escape import has_control_token
+from swiftagent.trajectory.record import Message
 
 _SHAPES_KEPT = 20_000
 

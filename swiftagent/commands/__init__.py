@@ -1,1 +1,20 @@
-"""One thin file a command: add_arguments(parser) and run(args) -> exit code; no logic."""
+"""One thin file a command: flags in, an exit code out."""
+
+PUBLIC = (
+    "configs",
+    "convert",
+    "demo",
+    "doctor",
+    "eval",
+    "export",
+    "formats",
+    "infer",
+    "inspect",
+    "mix",
+    "runs",
+    "serve",
+    "sft",
+    "stats",
+    "sweep",
+    "sweep_plan",
+)

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from swiftagent.agent.loop import Grammar, Limits, ReAct, start
 from swiftagent.errors import ConfigError
-from swiftagent.loop import Grammar, Limits, ReAct, start
-from swiftagent.prompts import PromptStyle, split_prompt
-from swiftagent.tools import Options, Toolbox
-from swiftagent.trajectory import Trajectory
+from swiftagent.tools.source import Options
+from swiftagent.tools.toolbox import Toolbox
+from swiftagent.trajectory.prompts import PromptStyle, split_prompt
+from swiftagent.trajectory.types import Trajectory
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +68,8 @@ def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Any:
     """The engine that the arguments ask for. Raises ConfigError or SetupError."""
-    from swiftagent.backend.engine import Server, load_engine
+    from swiftagent.backend.engine import load_engine
+    from swiftagent.backend.loading import Server
 
     if args.engine == "openai" or args.base_url:
         if not args.base_url or not args.model:
@@ -95,7 +97,7 @@ def _warn(text: str) -> None:
 
 
 def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | None]:
-    from swiftagent.backend.runs import find_run, newest_run
+    from swiftagent.train.runs import find_run, newest_run
 
     found = find_run(args.run) if args.run else newest_run()
     if args.prompt == "auto":
@@ -154,7 +156,7 @@ def limits_of(args: argparse.Namespace) -> Limits:
 def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
     if not args.native:
         return ReAct("ms-agent" if args.prompt == "auto" else args.prompt, args.language)
-    from swiftagent.loop_native import Native
+    from swiftagent.agent.native import Native
 
     return Native(engine.read_calls)
 

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(*, as_json: bool) -> int:
-    from swiftagent.backend.recipes import describe_recipes
+    from swiftagent.train.recipes import describe_recipes
 
     rows = describe_recipes()
     if as_json:
@@ -51,7 +51,7 @@ def _list(*, as_json: bool) -> int:
 
 
 def _copy(name: str, target: str) -> int:
-    from swiftagent.config import find_config
+    from swiftagent.train.config import find_config
 
     source = find_config(name)
     path = Path(target or source.name)
@@ -67,7 +67,7 @@ def _copy(name: str, target: str) -> int:
 def _translate(path: Path, output: str | None) -> int:
     import sys
 
-    from swiftagent.foreign_configs import translate
+    from swiftagent.train.foreign import translate
 
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -87,7 +87,7 @@ def _translate(path: Path, output: str | None) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    from swiftagent.jsonl import whole_file
+    from swiftagent.io.jsonl import whole_file
 
     with whole_file(path) as out:
         out.write(text.encode())

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, RejectsError
-from swiftagent.storage import is_url
+from swiftagent.io.storage import is_url
 
 if TYPE_CHECKING:
-    from swiftagent.convert_rows import Job
+    from swiftagent.convert.rows import Job
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from swiftagent.formats.writers import WRITABLE
+    from swiftagent.formats.writers.table import WRITABLE
 
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="files, folders, hub ids (ms::owner/name, hf::owner/name), or - for stdin"
@@ -63,9 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent.console import progress, say
-    from swiftagent.convert_files import convert_files, parse_share
-    from swiftagent.convert_rows import Job
-    from swiftagent.wellformed import Policy, parse_policy
+    from swiftagent.convert.files import convert_files, parse_share
+    from swiftagent.convert.rows import Job
+    from swiftagent.trajectory.wellformed import Policy, parse_policy
 
     job = Job(
         inputs=tuple(path for word in args.inputs for path in _local(word)),
@@ -102,8 +102,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _upload(job: Job, url: str) -> None:
     """Put all files under a URL, the report last: where it stands, all of them stand."""
-    from swiftagent.convert_shards import places_of
-    from swiftagent.storage import upload
+    from swiftagent.convert.shards import places_of
+    from swiftagent.io.storage import upload
 
     places = places_of(job)
     rows = [places.folder / places.shard(number) for number in range(job.shards)] or [job.output]
@@ -126,7 +126,7 @@ def show(report: dict[str, object]) -> None:
 
 def _size(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
-    from swiftagent.formats.sources import files_of, size_of
+    from swiftagent.io.rows import files_of, size_of
 
     return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in files_of(path))
 

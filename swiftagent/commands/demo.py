@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swiftagent import demo
-from swiftagent.demo import Judged, Plan
+from swiftagent.commands import demo_plan
+from swiftagent.commands.demo_plan import Judged, Plan
 from swiftagent.errors import LaunchError, SetupError
-from swiftagent.score import Predicted
-from swiftagent.shipped import find
+from swiftagent.io.shipped import find
+from swiftagent.scores.calls import Predicted
 
 if TYPE_CHECKING:
-    from swiftagent.evaluate_session import Outcome
+    from swiftagent.evaluate.session import Outcome
 
 NAME, AUTHOR = "Ember", "Fern Lab"
 
@@ -66,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
     runs = timed("react", "the tuned model calls real Python functions", lambda: _fire_alarm(checkpoint, show=not args.json))
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
-    gold = demo.held_out()
-    base, tuned = (demo.judge(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned"))
+    gold = demo_plan.held_out()
+    base, tuned = (demo_plan.judge(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned"))
     names = {
-        model: [(question, found[name].answer or "") for name, question in demo.WHO_ARE_YOU.items()]
+        model: [(question, found[name].answer or "") for name, question in demo_plan.WHO_ARE_YOU.items()]
         for model, found in steps.items()
     }
     results = {
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         "tuned": msgspec.to_builtins(tuned),
         "self_cognition": names["tuned"],
         "self_cognition_base": names["base"],
-        "says_who_it_is": demo.says_who_it_is([answer for _, answer in names["tuned"]], plan.name, plan.author),
+        "says_who_it_is": demo_plan.says_who_it_is([answer for _, answer in names["tuned"]], plan.name, plan.author),
         "evaluation": {name: str(outcome.folder / name) for name in ("metrics.json", "report.html")},
         "fire_alarm": runs,
         "name": plan.name,
@@ -118,15 +118,15 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
 def _train(plan: Plan, *, again: bool) -> Path:
     """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best checkpoint."""
     from swiftagent import console
-    from swiftagent.backend.runs import Run, all_runs
+    from swiftagent.train.runs import Run, all_runs
 
     mark = plan.data / "trained.json"
     words = plan.sft_words()
-    read = {"mix": plan.mix, "config": find(demo.CONFIG)}
+    read = {"mix": plan.mix, "config": find(demo_plan.CONFIG)}
     wanted = {"words": words, **{name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in read.items()}}
     known = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
     if known == wanted and not again:
-        ours = [found for found in all_runs(plan.out) if found.name.startswith(demo.RUN_NAME) and found.checkpoint_best]
+        ours = [found for found in all_runs(plan.out) if found.name.startswith(demo_plan.RUN_NAME) and found.checkpoint_best]
         if ours and ours[0].state == "done":
             console.say(f"{ours[0].folder}: trained already on this very data; --again trains anew")
             return Path(str(ours[0].checkpoint_best))
@@ -157,7 +157,7 @@ def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
 
 def _first_steps(outcome: Outcome) -> dict[str, dict[str, Predicted]]:
     """What each model did first, by row: of the held-out questions, and of those about itself."""
-    from swiftagent.evaluate_models import read_entries
+    from swiftagent.evaluate.writing import read_entries
 
     lines = (outcome.folder / "predictions.jsonl").read_bytes().splitlines()
     found: dict[str, dict[str, Predicted]] = {"base": {}, "tuned": {}}
@@ -170,23 +170,24 @@ def _first_steps(outcome: Outcome) -> dict[str, dict[str, Predicted]]:
 def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     """Every wording of the fire alarm, run with real tools; the first is shown as it happens."""
     from swiftagent import console
+    from swiftagent.agent.drive import SILENT, Runtime, answer
+    from swiftagent.agent.loop import Limits, start
+    from swiftagent.agent.terminal import Terminal
+    from swiftagent.agent.traces import trace
     from swiftagent.backend.engine import load_engine
-    from swiftagent.console_chat import Terminal
-    from swiftagent.loop import Limits, start
-    from swiftagent.loop_drive import SILENT, Runtime, answer
-    from swiftagent.loop_traces import trace
-    from swiftagent.tools import Options, open_toolbox
+    from swiftagent.tools.source import Options
+    from swiftagent.tools.toolbox import open_toolbox
 
     engine = load_engine(None, str(checkpoint), device="cpu")
     found = []
-    with open_toolbox([str(demo.tools_file())], Options()) as toolbox:
-        for number, question in enumerate(demo.fire_alarm_questions()):
+    with open_toolbox([str(demo_plan.tools_file())], Options()) as toolbox:
+        for number, question in enumerate(demo_plan.fire_alarm_questions()):
             listener = Terminal() if show and number == 0 else SILENT
             if listener is not SILENT:
-                console.say(f"$ swiftagent infer --react --tools {demo.tools_file()} {shlex.quote(question)}\n")
+                console.say(f"$ swiftagent infer --react --tools {demo_plan.tools_file()} {shlex.quote(question)}\n")
             runtime = Runtime(engine, toolbox, lambda call, tool: "Error: there is no such tool", listener=listener)
-            turn = answer(runtime, start(toolbox.specs), question, Limits(steps=6, step_tokens=demo.LONGEST_STEP))
-            found.append({**trace(turn), "done": demo.fire_alarm_done(turn.steps)})
+            turn = answer(runtime, start(toolbox.specs), question, Limits(steps=6, step_tokens=demo_plan.LONGEST_STEP))
+            found.append({**trace(turn), "done": demo_plan.fire_alarm_done(turn.steps)})
     engine.close()
     return found
 
@@ -222,7 +223,7 @@ def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outc
     console.say(f"results   {plan.results}")
     console.say(f"the page  {outcome.folder / 'report.html'}\n")
     console.say("Ask it yourself:")
-    console.say(f"  swiftagent infer --react --tools {demo.tools_file()} --run {checkpoint.parent}\n")
+    console.say(f"  swiftagent infer --react --tools {demo_plan.tools_file()} --run {checkpoint.parent}\n")
     console.say("Then on your own data, the same commands, with a real model and your GPUs:")
     console.say("  swiftagent mix --agent 30000 --agent-source YOUR.jsonl --general 60000")
     console.say("  swiftagent sft configs/qwen7b_agent.yaml")

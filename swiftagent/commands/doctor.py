@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from swiftagent.config import Config, load
 from swiftagent.errors import SetupError
+from swiftagent.train.config import Config, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.backend.machine import look
-    from swiftagent.backend.preflight import free_disk
+    from swiftagent.train.machine import look
+    from swiftagent.train.preflight import free_disk
 
     machine = look()
     found: dict[str, Any] = {"packages": machine.packages, "driver": machine.driver, "problems": [], "warnings": []}
@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examine(config: Config, machine: Any, *, full: bool) -> dict[str, Any]:
-    from swiftagent.backend import preflight
-    from swiftagent.backend.launch import plan
-    from swiftagent.backend.runs import next_name
+    from swiftagent.train import preflight
+    from swiftagent.train.launch import plan
+    from swiftagent.train.runs import next_name
 
     planned = plan(config, machine, next_name(Path(config.runs), config.name or Path(config.path).stem))
     report = preflight.examine(config, machine, planned, "full" if full else "sample")
@@ -62,7 +62,7 @@ def _examine(config: Config, machine: Any, *, full: bool) -> dict[str, Any]:
 
 def _show(found: dict[str, Any]) -> None:
     from swiftagent import console
-    from swiftagent.training_view import duration
+    from swiftagent.train.lines import duration
 
     console.table("packages", ("package", "version"), sorted(found["packages"].items()), console=console.out)
     host = found["host"]

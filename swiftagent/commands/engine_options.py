@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from swiftagent.mix_workers import Workers, cores
+from swiftagent.io.workers import Workers, cores
 
 _LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 
@@ -19,7 +19,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as man
 def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
     """What the options name; where they name no number, one process for `size` bytes that are few. Raises SetupError."""
     if args.engine == "ray":
-        from swiftagent.mix_ray import RayWorkers
+        from swiftagent.io.ray_workers import RayWorkers
 
         return RayWorkers(args.ray_address, args.processes)
     return Workers(args.processes or (cores() if size >= _LARGE else 1))

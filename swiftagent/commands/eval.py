@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from swiftagent.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
-    from swiftagent.evaluate_session import Outcome
+    from swiftagent.evaluate.session import Outcome
 
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
@@ -96,7 +96,7 @@ def raise_where_the_gate_failed(outcome: Outcome) -> None:
 
 def evaluate(args: argparse.Namespace) -> Outcome:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
-    from swiftagent.evaluate_session import Ask, evaluate_models, evaluate_predictions
+    from swiftagent.evaluate.session import Ask, evaluate_models, evaluate_predictions
 
     ask = Ask(
         data=tuple(args.data),
@@ -125,7 +125,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
 
 
 def _target(args: argparse.Namespace) -> Any:
-    from swiftagent.evaluate_target import against, run_named, target_of_model, target_of_run
+    from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run
 
     settings = {"model_type": args.model_type, "device": args.device, "trust_remote_code": args.trust_remote_code}
     if args.model or args.adapter:
@@ -147,8 +147,8 @@ def _target(args: argparse.Namespace) -> Any:
 
 
 def _of_server(args: argparse.Namespace) -> Any:
-    from swiftagent.backend.engine import Server
-    from swiftagent.evaluate_target import target_of_server
+    from swiftagent.backend.loading import Server
+    from swiftagent.evaluate.target import target_of_server
 
     if not args.model:
         raise ConfigError("--base-url needs --model NAME, the server's own name for the model")
@@ -159,15 +159,15 @@ def _of_server(args: argparse.Namespace) -> Any:
 def _rules(config: str | None) -> Any:
     if config is None:
         return None
-    from swiftagent.config import load
-    from swiftagent.gate import parse_gate
+    from swiftagent.scores.gate import parse_gate
+    from swiftagent.train.config import load
 
     return parse_gate(load(config).gate)
 
 
 def _print(args: argparse.Namespace, outcome: Outcome) -> None:
     from swiftagent import console
-    from swiftagent.report import markdown
+    from swiftagent.evaluate.report import markdown
 
     if args.json:
         print(json.dumps(outcome.summary, ensure_ascii=False))
@@ -180,7 +180,7 @@ def _print(args: argparse.Namespace, outcome: Outcome) -> None:
 def show(outcome: Outcome, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     from swiftagent import console
-    from swiftagent.report import (
+    from swiftagent.evaluate.report import (
         evalscope_lines,
         field_lines,
         gate_lines,
@@ -216,9 +216,9 @@ def show(outcome: Outcome, to: Any) -> None:
 def _compare(args: argparse.Namespace) -> int:
     from swiftagent import console
     from swiftagent.errors import SetupError
-    from swiftagent.evaluate_session import differ_in_rows, read_summaries
-    from swiftagent.evaluate_target import run_named
-    from swiftagent.report import comparison
+    from swiftagent.evaluate.report import comparison
+    from swiftagent.evaluate.session import differ_in_rows, read_summaries
+    from swiftagent.evaluate.target import run_named
 
     names = args.words[1:]
     if len(names) < 2:

@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_words(args: argparse.Namespace) -> None:
     """What can be told of the words alone is told before the seconds that templates and weights take."""
-    from swiftagent.backend.export_folder import require_free
-    from swiftagent.backend.gguf import require_known
-    from swiftagent.backend.merge import require_words
+    from swiftagent.export.folder import require_free
+    from swiftagent.export.gguf import require_known
+    from swiftagent.export.merge import require_words
 
     require_words(args.dtype, args.max_shard_size)
     if args.quantize:
@@ -98,7 +98,7 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
 
 
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import export_merged
+    from swiftagent.export.targets import export_merged
 
     subject, prepared = _prepared(args)
     options = {"dtype": args.dtype, "max_shard_size": args.max_shard_size, "force": args.force, "license": args.license}
@@ -107,8 +107,8 @@ def _merge(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _gguf(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_folder import scratch_beside
-    from swiftagent.backend.export_targets import export_gguf, export_merged
+    from swiftagent.export.folder import scratch_beside
+    from swiftagent.export.targets import export_gguf, export_merged
 
     subject = _subject(args)
     options = {"quantize": args.quantize or "f16", "llama_cpp": args.llama_cpp, "force": args.force, "data": subject.data}
@@ -127,8 +127,8 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import export_ollama
     from swiftagent.errors import ConfigError
+    from swiftagent.export.targets import export_ollama
 
     name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
     if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
@@ -140,7 +140,7 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _vllm(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_vllm import vllm_commands
+    from swiftagent.export.vllm import vllm_commands
 
     subject, prepared = _prepared(args)
     folder, first = subject.base, {}
@@ -152,7 +152,7 @@ def _vllm(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _adapter(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_targets import adapter_of, export_adapter
+    from swiftagent.export.targets import adapter_of, export_adapter
 
     adapter_of(_subject(args))  # before the seconds that the templates take
     subject, prepared = _prepared(args)
@@ -161,8 +161,8 @@ def _adapter(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _push(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.backend.export_push import push
     from swiftagent.errors import ConfigError
+    from swiftagent.export.push import push
 
     if not args.subject or not args.repository:
         raise ConfigError("export push: name the folder and the repository: swiftagent export push FOLDER OWNER/NAME")
@@ -171,7 +171,7 @@ def _push(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _subject(args: argparse.Namespace) -> Any:
-    from swiftagent.backend.export_subject import subject_of
+    from swiftagent.export.subject import subject_of
 
     return subject_of(args.subject, args.model, args.adapter, args.checkpoint, args.template, args.model_type)
 
@@ -179,7 +179,7 @@ def _subject(args: argparse.Namespace) -> Any:
 def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
     """What is exported, and its templates, compared with what it was trained on."""
     from swiftagent import console
-    from swiftagent.backend.export_prepare import prepare
+    from swiftagent.export.prepare import prepare
 
     subject = _subject(args)
     prepared = prepare(subject, args.allow_differences)

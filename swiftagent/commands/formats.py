@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _formats(name: str | None) -> dict[str, Any]:
-    from swiftagent.formats import FORMATS
-    from swiftagent.formats.writers import WRITABLE
+    from swiftagent.formats.table import FORMATS
+    from swiftagent.formats.writers.table import WRITABLE
 
     if name is not None and name not in FORMATS:
         raise ConfigError(f"no format {name!r}; there are {', '.join(FORMATS)}")
@@ -54,7 +54,7 @@ def _formats(name: str | None) -> dict[str, Any]:
 
 
 def _codes() -> dict[str, Any]:
-    from swiftagent.wellformed import CODES, REASONS, REPAIRS
+    from swiftagent.trajectory.wellformed import CODES, REASONS, REPAIRS
 
     shown: dict[str, Any] = {}
     for code, (about, default, allowed) in CODES.items():
@@ -66,8 +66,8 @@ def _codes() -> dict[str, Any]:
 def _of(path: str, rows: int) -> dict[str, Any]:
     from itertools import islice
 
-    from swiftagent.convert import Ledger, Policy, read_trajectories
-    from swiftagent.formats.sources import read_rows
+    from swiftagent.convert.reading import Ledger, Policy, read_trajectories
+    from swiftagent.io.rows import read_rows
 
     ledger = Ledger()
     rejected: Counter[str] = Counter()

@@ -17,6 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from swiftagent.agent.drive import Listener, Runtime, answer
+from swiftagent.agent.loop import Turn, conversation_after
+from swiftagent.agent.traces import Recorder, trace
 from swiftagent.commands.agent_options import (
     add_limit_arguments,
     add_model_arguments,
@@ -29,13 +32,10 @@ from swiftagent.commands.agent_options import (
     tool_options,
 )
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.loop import Turn, conversation_after
-from swiftagent.loop_drive import Listener, Runtime, answer
-from swiftagent.loop_traces import Recorder, trace
-from swiftagent.prompts import PromptStyle
-from swiftagent.shipped import user_folder
-from swiftagent.tools import Toolbox, open_toolbox
-from swiftagent.trajectory import Call, Tool, Trajectory
+from swiftagent.io.shipped import user_folder
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
+from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.types import Call, Tool, Trajectory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _runtime(args: argparse.Namespace, engine: Any, toolbox: Toolbox, silent: bool = False) -> Runtime:
-    from swiftagent.console_chat import Terminal, ask_person, confirm
+    from swiftagent.agent.terminal import Terminal, ask_person, confirm
 
     def ask(call: Call, tool: Tool | None) -> str:
         try:
@@ -121,7 +121,7 @@ def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory
     if args.json:
         print(json.dumps(trace(turn), ensure_ascii=False))
     else:
-        from swiftagent.console_chat import show_end
+        from swiftagent.agent.terminal import show_end
 
         show_end(turn)
     _recorder(args).add(conversation_after(before, turn), [turn])
@@ -129,7 +129,7 @@ def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory
 
 
 def _compare(args: argparse.Namespace, tuned: Any, runtime: Runtime, before: Trajectory) -> int:
-    from swiftagent.console_chat import show_side_by_side
+    from swiftagent.agent.terminal import show_side_by_side
 
     turns: dict[str, Turn] = {}
     for name, engine in (("base", tuned.without_adapter()), ("tuned", tuned)):
@@ -145,7 +145,7 @@ def _compare(args: argparse.Namespace, tuned: Any, runtime: Runtime, before: Tra
 
 def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
     from swiftagent import console
-    from swiftagent.loop_batch import Asked, run_batch
+    from swiftagent.agent.batch import Asked, run_batch
 
     boxes: list[Toolbox] = []
     recorder = _recorder(args)
@@ -189,7 +189,7 @@ def _history() -> Path | None:
 
 
 def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
-    from swiftagent.console_session import Session
+    from swiftagent.agent.session import Session
 
     session = Session(runtime, before, limits_of(args), grammar_of(args, runtime.engine), _recorder(args))
     for turn in session.turns_of(_history()):

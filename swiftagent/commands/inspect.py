@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import CheckError, ConfigError
-from swiftagent.mask import COUNTS, Totals
-from swiftagent.mask_check import check_record
-from swiftagent.mask_view import FLAGS, ShownRow, as_json, legend, read_records, share, shown_without_model, styled, wanted
-from swiftagent.storage import is_url
+from swiftagent.io.storage import is_url
+from swiftagent.masks.check import check_record
+from swiftagent.masks.pieces import COUNTS, Totals
+from swiftagent.masks.view import FLAGS, ShownRow, as_json, legend, read_records, share, shown_without_model, styled, wanted
 
 if TYPE_CHECKING:
     from swiftagent.backend.labels import RowSource
@@ -89,8 +89,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _totals(args: argparse.Namespace) -> Totals:
-    from swiftagent.formats.sources import files_of, size_of
-    from swiftagent.mask_check_file import check_file
+    from swiftagent.io.rows import files_of, size_of
+    from swiftagent.masks.check_file import check_file
 
     if isinstance(args.file, Path) and not args.file.is_dir():
         next(read_records(args.file))
@@ -143,9 +143,9 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
     settings: dict[str, Any] = {}
     model, trusted = args.model, args.trust_remote_code
     if args.config:
-        from swiftagent.backend.launch import plan
-        from swiftagent.backend.machine import look
-        from swiftagent.config import load
+        from swiftagent.train.config import load
+        from swiftagent.train.launch import plan
+        from swiftagent.train.machine import look
 
         config = load(args.config)
         settings = dict(plan(config, look(), Path(config.runs) / "inspect", as_configured=True).options)
@@ -164,7 +164,7 @@ def _value(name: str, text: str) -> Any:
     """The option's value as ms-swift types it. Raises ConfigError for a name or value that it does not know."""
     import yaml
 
-    from swiftagent.trainer_options import check_value, options, unknown_key
+    from swiftagent.train.options import check_value, options, unknown_key
 
     if name not in options():
         raise ConfigError(f"--option {name}: {unknown_key(name, options())}")
@@ -181,7 +181,7 @@ def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[Shown
         rows = _rows_without_model(args)
         if args.model or args.config:
             from swiftagent.backend.labels import RowSource, show_rows
-            from swiftagent.backend.trainer_template import open_trainer
+            from swiftagent.backend.template import open_trainer
 
             next(read_records(args.file))
             model, template, settings, trusted = _run_settings(args)
@@ -254,7 +254,7 @@ def _show_rejected(args: argparse.Namespace) -> int:
 
 def _write_page(args: argparse.Namespace) -> int:
     from swiftagent.console import progress, say
-    from swiftagent.inspect_html import write_page
+    from swiftagent.masks.page import write_page
 
     if args.html.exists() and args.html.samefile(args.file):
         raise ConfigError(f"--html {args.html}: is the file that is shown; choose another place")

@@ -18,18 +18,7 @@ import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.mix_recipe import (
-    AGENT,
-    GENERAL,
-    SELF_COGNITION,
-    Recipe,
-    Rule,
-    Source,
-    checked,
-    from_manifest,
-    from_yaml,
-    percent,
-)
+from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Rule, Source, checked, from_manifest, from_yaml, percent
 
 _VALUES = ("model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
 DEFAULT_OUT = "datasets/mix.jsonl"
@@ -110,8 +99,8 @@ def _refuse_changes(args: argparse.Namespace) -> None:
 
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
-    from swiftagent.mix import mix
-    from swiftagent.mix_output import outputs
+    from swiftagent.io.outputs import outputs
+    from swiftagent.mix.mixing import mix
 
     out = outputs(args.out, args.report, args.rejects, args.shards, args.shard_format)
     with open_workers(args) as workers:
@@ -131,7 +120,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
 
 def _upload(out: Any, url: str) -> None:
     """Put the files of a mix under a URL, the manifest last: where it stands, all of it stands."""
-    from swiftagent.storage import upload
+    from swiftagent.io.storage import upload
 
     rows = [out.folder / out.shard(number) for number in range(out.shards)] if out.shards else [out.mix]
     upload([*rows, out.val, out.report, out.rejects, out.manifest], url)
@@ -206,8 +195,8 @@ def _source(names: tuple[str, ...], channel: str, amount: int | float, leave_out
 
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
     """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
-    from swiftagent.mix_plan import Fetched, FetchedFile, is_hub_id
-    from swiftagent.shipped import find
+    from swiftagent.io.shipped import find
+    from swiftagent.mix.plan import Fetched, FetchedFile, is_hub_id
 
     found: dict[str, Any] = {}
     sources = []

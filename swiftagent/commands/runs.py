@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.backend.runs import all_runs, find_run
+    from swiftagent.train.runs import all_runs, find_run
 
     words: list[str] = args.words
     if words and (words[0] != "show" or len(words) > 2):
@@ -76,8 +76,8 @@ def _show(run: Any, *, as_json: bool) -> int:
         print(json.dumps(facts, ensure_ascii=False))
         return 0
     from swiftagent import console
-    from swiftagent.checks.advice import trend_advice
-    from swiftagent.training_view import curve
+    from swiftagent.train.advice import trend_advice
+    from swiftagent.train.lines import curve
 
     record = run.record
     lines = [

@@ -14,8 +14,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from swiftagent.config import Config, load
 from swiftagent.errors import ConfigError
+from swiftagent.train.config import Config, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,19 +37,19 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones")
     if args.dry_run:
         return _dry_run(load(words[0], words[1:]), as_json=args.json)
-    from swiftagent.backend import training
+    from swiftagent.train import session
 
-    says = training.Says(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
+    says = session.Says(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
     if args.resume is not None:
-        return training.resume(args.resume, words, says)
-    return training.start(load(words[0], words[1:]), says)
+        return session.resume(args.resume, words, says)
+    return session.start(load(words[0], words[1:]), says)
 
 
 def _dry_run(config: Config, *, as_json: bool) -> int:
-    from swiftagent.backend import preflight
-    from swiftagent.backend.launch import plan
-    from swiftagent.backend.machine import look
-    from swiftagent.backend.runs import next_name
+    from swiftagent.train import preflight
+    from swiftagent.train.launch import plan
+    from swiftagent.train.machine import look
+    from swiftagent.train.runs import next_name
 
     machine = look()
     folder = next_name(Path(config.runs), config.name or Path(config.path).stem)

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.mix_stats import stats_of
+    from swiftagent.mix.stats import stats_of
 
     count = None
     if args.model:
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
         why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
         raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
     if args.html:
-        from swiftagent.jsonl import whole_file
-        from swiftagent.mix_stats_html import page
+        from swiftagent.io.jsonl import whole_file
+        from swiftagent.mix.stats_page import page
 
         with whole_file(Path(args.html)) as out:
             out.write(page(", ".join(args.files), stats).encode())

@@ -17,8 +17,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.sweep_page import FORGETTING, TOOL
 from swiftagent.errors import ConfigError
-from swiftagent.sweep_page import FORGETTING, TOOL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.commands.sweep_page import page
+    from swiftagent.commands.sweep_plan import plan
+    from swiftagent.commands.sweep_plan import run as run_sweep
     from swiftagent.console import say
-    from swiftagent.jsonl import whole_file
-    from swiftagent.sweep import plan
-    from swiftagent.sweep import run as run_sweep
-    from swiftagent.sweep_page import page
+    from swiftagent.io.jsonl import whole_file
 
     sweep = _sweep(args)
     if args.dry_run:
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> Any:
-    from swiftagent.sweep import Sweep
+    from swiftagent.commands.sweep_plan import Sweep
 
     if args.rows < 1 or args.seeds < 1:
         raise ConfigError(f"--rows {args.rows} --seeds {args.seeds}: both are at least 1")
@@ -89,7 +89,7 @@ def _ratio(text: str) -> tuple[float, float]:
 
 def _show(result: dict[str, Any]) -> None:
     from swiftagent import console
-    from swiftagent.report import with_interval
+    from swiftagent.evaluate.report import with_interval
 
     def scores(found: dict[str, Any]) -> list[str]:
         return [with_interval(name, found[name]) for name in (TOOL, FORGETTING)]

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from swiftagent.formats import api_bank, autogen, claude_code, codex, openhands, turn_lines
-from swiftagent.jsonl import BadRow, Row, decode, encode
-from swiftagent.ledger import Ledger
+from swiftagent.formats.readers import api_bank, autogen, claude_code, codex, openhands, turn_lines
+from swiftagent.io.jsonl import BadRow, Row, decode, encode
+from swiftagent.trajectory.ledger import Ledger
 
 _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
     api_bank.line_key,

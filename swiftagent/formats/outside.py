@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.trajectory import Trajectory
+from swiftagent.trajectory.types import Trajectory
 
 
 class OutsideReader:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from swiftagent.agent.drive import Runtime, answer
+from swiftagent.agent.loop import Limits, ReAct, start
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.loop import Limits, ReAct, start
-from swiftagent.loop_drive import Runtime, answer
-from swiftagent.react import STOP, render
-from swiftagent.record import to_messages, to_record
-from swiftagent.tools import Toolbox
-from swiftagent.trajectory import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
+from swiftagent.tools.toolbox import Toolbox
+from swiftagent.trajectory.react import STOP, render
+from swiftagent.trajectory.record import to_messages, to_record
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
 pytestmark = pytest.mark.needs_swift
 
@@ -87,8 +87,8 @@ def test_every_prompt_is_a_prefix_of_the_training_ids(shared: Path, tmp_path: Pa
 
 @pytest.mark.filterwarnings("ignore")
 def test_native_prompts_are_prefixes_of_native_training_ids(shared: Path, tmp_path: Path):
+    from swiftagent.agent.native import native_messages
     from swiftagent.backend.engine_openai import function_of
-    from swiftagent.loop_native import native_messages
 
     ours, training = encoder(shared / "tokenizers" / "qwen2_5", "qwen2_5", tmp_path)
     tools = [function_of(tool) for tool in TOOLS]

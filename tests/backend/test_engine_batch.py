@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from swiftagent.agent.loop import Generate, Generated
 from swiftagent.errors import SetupError
-from swiftagent.loop import Generate, Generated
 
 pytestmark = pytest.mark.needs_swift
 

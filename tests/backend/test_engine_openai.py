@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from swiftagent.backend.engine import Server, load_engine
+from swiftagent.agent.drive import RequestRefused, Runtime, answer
+from swiftagent.agent.loop import start
+from swiftagent.agent.native import Native
+from swiftagent.backend.engine import load_engine
 from swiftagent.backend.engine_openai import OpenAIEngine, chat_messages, results_as_user
+from swiftagent.backend.loading import Server
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.loop import start
-from swiftagent.loop_drive import RequestRefused, Runtime, answer
-from swiftagent.loop_native import Native
-from swiftagent.react import STOP, render
-from swiftagent.record import to_messages
-from swiftagent.tools import Toolbox
-from swiftagent.trajectory import Call, Observation, Question, Thought, Tool, Trajectory
+from swiftagent.tools.toolbox import Toolbox
+from swiftagent.trajectory.react import STOP, render
+from swiftagent.trajectory.record import to_messages
+from swiftagent.trajectory.types import Call, Observation, Question, Thought, Tool, Trajectory
 
 TOOLS = (Tool("weather", "", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),)
 LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}'

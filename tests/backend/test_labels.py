@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from strategies import random_trajectory
 
 from swiftagent.errors import CheckError, ConfigError, SetupError
-from swiftagent.jsonl import write_lines
-from swiftagent.mask import COUNTS
-from swiftagent.record import Record, to_record
-from swiftagent.trajectory import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
-from tests.strategies import random_trajectory
+from swiftagent.io.jsonl import write_lines
+from swiftagent.masks.pieces import COUNTS
+from swiftagent.trajectory.record import Record, to_record
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
 pytestmark = pytest.mark.needs_swift
 
@@ -110,7 +110,7 @@ def test_mistral_keeps_masks_exact_and_its_differences_in_serving_are_counted(ch
 
 def test_trained_tokens_are_the_trained_spans(tmp_path: Path, shared: Path):
     from swiftagent.backend.labels import RowSource, show_rows
-    from swiftagent.backend.trainer_template import open_trainer
+    from swiftagent.backend.template import open_trainer
 
     path = tmp_path / "rows.jsonl"
     write_lines(path, [to_record(MASKED)])

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from swiftagent.jsonl import write_lines
-from swiftagent.mask import COUNTS
+from swiftagent.io.jsonl import write_lines
+from swiftagent.masks.pieces import COUNTS
 
 pytestmark = pytest.mark.needs_swift
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.backend.runs import Run
 from swiftagent.cli import main
 from swiftagent.commands.agent_options import prompt_of_run
-from swiftagent.record import to_record
-from swiftagent.trajectory import Answer, Call, Observation, Question, Tool, Trajectory
+from swiftagent.train.runs import Run
+from swiftagent.trajectory.record import to_record
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 
 @pytest.mark.parametrize(

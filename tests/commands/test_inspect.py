@@ -10,9 +10,9 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from swiftagent.jsonl import write_lines
-from swiftagent.record import to_record
-from swiftagent.trajectory import Answer, Call, Observation, Question, Thought, Tool, Trajectory
+from swiftagent.io.jsonl import write_lines
+from swiftagent.trajectory.record import to_record
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Tool, Trajectory
 
 Run = Callable[..., CompletedProcess[str]]
 ROW = to_record(

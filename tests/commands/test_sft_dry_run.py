@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from swiftagent.shipped import shipped
+from swiftagent.io.shipped import shipped
 
 Run = Callable[..., CompletedProcess[str]]
 RECIPES = [path.stem for path in sorted(shipped("configs").glob("*.yaml")) if not path.name.startswith("mix_")]

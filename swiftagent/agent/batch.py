@@ -1,0 +1,199 @@
+"""Many questions to one file of traces: several at a time, resumed where it stopped, one bad row harming no other."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.drive import RequestRefused, Runtime, answer
+from swiftagent.agent.loop import Grammar, Limits, Turn, conversation_after, start
+from swiftagent.agent.traces import trace
+from swiftagent.errors import ConfigError, RowError, SetupError
+from swiftagent.io.jsonl import encode, parse_json
+from swiftagent.trajectory.types import Trajectory
+
+_REFUSED_IN_A_ROW = 5
+
+
+class Counts(msgspec.Struct):
+    """Rows of a batch: answered now, failed now, done by an earlier run."""
+
+    answered: int = 0
+    failed: int = 0
+    resumed: int = 0
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One input row: the questions that a user asks one after another, and a system prompt of its own."""
+
+    row: int
+    id: str
+    questions: tuple[str, ...]
+    system: str | None = None
+
+
+def read_asked(row: int, value: Any) -> Asked:
+    """A row as text, {"question"}, {"questions"} or {"messages"} with user turns. Raises RowError("bad-question", ...)."""
+    if isinstance(value, str):
+        return Asked(row, str(row), (value,))
+    if not isinstance(value, dict):
+        raise RowError("bad-question", "a row must be a text or an object with question, questions or messages")
+    system = value.get("system")
+    found = value.get("questions", value.get("question", value.get("query", value.get("prompt"))))
+    if found is None and isinstance(value.get("messages"), list):
+        messages = [message for message in value["messages"] if isinstance(message, dict)]
+        found = [message.get("content") for message in messages if message.get("role") == "user"]
+        system = next((message.get("content") for message in messages if message.get("role") == "system"), system)
+    questions = [found] if isinstance(found, str) else found
+    if not isinstance(questions, list) or not questions or not all(isinstance(text, str) and text.strip() for text in questions):
+        raise RowError("bad-question", "a row must hold question, questions or messages with user turns, all of them texts")
+    return Asked(row, str(value.get("id", row)), tuple(questions), system if isinstance(system, str) else None)
+
+
+def run_batch(
+    source: Path,
+    target: Path,
+    open_runtime: Callable[[], Runtime],
+    before: Trajectory,
+    limits: Limits,
+    grammar: Grammar,
+    jobs: int = 1,
+    done_row: Callable[[Asked | None, list[Turn]], None] = lambda asked, turns: None,
+) -> Counts:
+    """Answer every row of `source` into `target`, one JSON line each with its row number.
+
+    open_runtime: makes what one thread works with. done_row: told of each row, one at a time.
+    Raises ConfigError where the input cannot be read, SetupError where the engine is gone for good.
+    """
+    counts = Counts()
+    done = _already_done(target)
+    counts.resumed = len(done)
+    local, lock = threading.local(), threading.Lock()
+    fatal: list[SetupError] = []
+    refused = 0  # requests in a row, after the last one that was answered
+
+    def one(row: int, line: bytes) -> None:
+        nonlocal refused
+        if fatal:
+            return
+        turns: list[Turn] = []
+        asked: Asked | None = None
+        try:
+            value, _ = parse_json(line)
+            asked = read_asked(row, value)
+            if not hasattr(local, "runtime"):
+                local.runtime = open_runtime()
+            turns = _answer_all(local.runtime, before, asked, limits, grammar)
+            out = _traces(asked, turns)
+            refused = 0
+        except RowError as error:
+            out = {"row": row, "error": str(error)}
+        except RequestRefused as error:
+            refused += 1
+            if refused == _REFUSED_IN_A_ROW:  # it is not the row
+                fatal.append(error)
+                return
+            out = {"row": row, "error": str(error)}
+        except SetupError as error:
+            fatal.append(error)
+            return
+        except Exception as error:  # the per-sample boundary: one bad row harms no other
+            out = {"row": row, "error": f"{type(error).__name__}: {error}"}
+        with lock:
+            counts.failed += "error" in out
+            counts.answered += "error" not in out
+            _append(target, out)
+            done_row(asked, turns)
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        try:
+            waiting = [pool.submit(one, row, line) for row, line in _lines(source) if row not in done]
+            for future in waiting:
+                future.result()
+        except BaseException:  # Ctrl-C: what runs is finished, what waits is left for the next time
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if fatal:
+        raise fatal[0]
+    return counts
+
+
+def _answer_all(runtime: Runtime, before: Trajectory, asked: Asked, limits: Limits, grammar: Grammar) -> list[Turn]:
+    conversation = before if asked.system is None else start(before.tools, asked.system)
+    turns = []
+    for question in asked.questions:
+        turn = answer(runtime, conversation, question, limits, grammar)
+        conversation = conversation_after(conversation, turn)
+        turns.append(turn)
+        if turn.stopped_by == "interrupt":
+            raise KeyboardInterrupt
+    return turns
+
+
+def _traces(asked: Asked, turns: list[Turn]) -> dict[str, Any]:
+    if len(turns) == 1:
+        return {"row": asked.row, "id": asked.id, **trace(turns[0])}
+    return {"row": asked.row, "id": asked.id, "turns": [trace(turn) for turn in turns]}
+
+
+def _lines(source: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with source.open("rb") as lines:
+            for row, line in enumerate(lines, 1):
+                if line.strip():
+                    yield row, line.removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise ConfigError(f"--input {source}: cannot be read: {error.strerror}") from None
+
+
+_BEGINS = b'{"row"'  # a line of ours
+
+
+def _append(target: Path, out: dict[str, Any]) -> None:
+    try:
+        with target.open("ab") as lines:
+            lines.write(encode(out) + b"\n")
+    except OSError as error:
+        raise _cannot_write(target, error) from None
+
+
+def _cannot_write(target: Path, error: OSError) -> SetupError:
+    return SetupError(f"--output {target}: cannot be written: {error.strerror}; choose another place")
+
+
+def _already_done(target: Path) -> set[int]:
+    """The rows that an earlier run wrote; a last line that it only began is cut away.
+
+    Raises SetupError where the file holds anything else, which is left as it is.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("a+b") as lines:
+            lines.seek(0)
+            done: set[int] = set()
+            whole = 0
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n") and line.startswith(_BEGINS[: len(line)]):
+                    break
+                done.add(_row_of(line, f"--output {target}:{number}"))
+                whole += len(line)
+            os.truncate(target, whole)
+            return done
+    except OSError as error:
+        raise _cannot_write(target, error) from None
+
+
+def _row_of(line: bytes, place: str) -> int:
+    try:
+        value, _ = parse_json(line)
+    except RowError:
+        value = None
+    if not isinstance(value, dict) or not isinstance(value.get("row"), int):
+        raise SetupError(f"{place}: no trace of an earlier run, so nothing is written there; choose another place")
+    return int(value["row"])

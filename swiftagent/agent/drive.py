@@ -1,0 +1,177 @@
+"""Drives a turn of the loop: an engine writes, tools run, a listener watches. The one place where they meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from swiftagent.agent.loop import (
+    DEFAULT_LIMITS,
+    REACT,
+    Generate,
+    Generated,
+    Grammar,
+    Limits,
+    Noted,
+    Reply,
+    RunTool,
+    Turn,
+    run_turn,
+)
+from swiftagent.errors import SetupError
+from swiftagent.io.jsonl import without_surrogates
+from swiftagent.tools.source import NoCode, ToolResult
+from swiftagent.tools.toolbox import Toolbox
+from swiftagent.trajectory.react import OBSERVATION
+from swiftagent.trajectory.read_step import step_end
+from swiftagent.trajectory.record import Message
+from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
+
+
+class RequestRefused(SetupError):
+    """The engine refused one request (too long, filtered, ...), though it answers others."""
+
+
+class Usage(msgspec.Struct):
+    """What one generation cost. prefilled: prompt tokens that had to be computed, of prompt_tokens.
+    ended_by: "stop", "end" (its end token), "length" or "seconds"."""
+
+    prompt_tokens: int = 0
+    prefilled: int = 0
+    generated: int = 0
+    ended_by: str = "end"
+
+
+class Engine(Protocol):
+    """Something that writes on after messages; closing the iterator stops it.
+
+    usage: filled while the text is read. It is the caller's own, since several threads may use one engine.
+    """
+
+    name: str
+
+    def generate(
+        self,
+        messages: list[Message],
+        *,
+        stop: Sequence[str] = (),
+        max_tokens: int = 1024,
+        temperature: float = 0.0,
+        tools: tuple[Tool, ...] = (),
+        usage: Usage | None = None,
+    ) -> Generator[str, None, None]: ...
+
+    def close(self) -> None: ...
+
+
+class Listener:
+    """Watches a run. This one is silent; a terminal or a server overrides what it wants to know."""
+
+    def text(self, piece: str) -> None:
+        """The model wrote this."""
+
+    def step_begins(self) -> None:
+        """The model is about to write."""
+
+    def event(self, event: Event, error: str) -> None:
+        """A thought, call, result or answer, as it was read."""
+
+
+SILENT = Listener()
+Ask = Callable[[Call, Tool | None], str]
+
+
+class Runtime(msgspec.Struct):
+    """What a run needs from outside. ask: a person gives the result of a tool that has no code. confirm: whether a call
+    may run; the refusal is told to the model."""
+
+    engine: Engine
+    toolbox: Toolbox
+    ask: Ask
+    confirm: Callable[[Call], bool] = lambda call: True
+    listener: Listener = SILENT
+    temperature: float = 0.0
+
+
+def answer(
+    runtime: Runtime, before: Trajectory, question: str, limits: Limits = DEFAULT_LIMITS, grammar: Grammar = REACT
+) -> Turn:
+    """Answer one question. Ctrl-C while the model writes or a tool runs ends the turn, with what came of it so far."""
+    turn = run_turn(before, question, limits, grammar)
+    reply: Reply = None
+    try:
+        while True:
+            request = turn.send(reply)
+            match request:
+                case Generate():
+                    reply = _write(runtime, request)
+                case RunTool(call=call):
+                    reply = _call(runtime, call)
+                case Noted(event=event, error=error):
+                    runtime.listener.event(event, error)
+                    reply = None
+    except StopIteration as done:
+        runtime.listener.step_begins()  # a turn without an answer may end within a line
+        result: Turn = done.value
+        return result
+
+
+def _write(runtime: Runtime, request: Generate) -> Generated:
+    started = time.monotonic()
+    usage = Usage()
+    text, shown, ended_by = "", 0, ""
+    runtime.listener.step_begins()
+    pieces = runtime.engine.generate(
+        request.messages,
+        stop=(request.stop,) if request.stop else (),
+        max_tokens=request.max_tokens,
+        temperature=runtime.temperature,
+        tools=request.tools,
+        usage=usage,
+    )
+    try:
+        for piece in map(without_surrogates, pieces):
+            text += piece
+            end = step_end(text) if request.stop and (":" in piece or "：" in piece) else None
+            upto = _sure_length(text) if end is None and request.stop else len(text) if end is None else end
+            if upto > shown:
+                runtime.listener.text(text[shown:upto])
+                shown = upto
+            if end is not None:
+                ended_by = "stop"
+                break
+            if time.monotonic() - started > request.seconds:
+                ended_by = "seconds"
+                break
+        if not ended_by and len(text) > shown:
+            runtime.listener.text(text[shown:])
+    except KeyboardInterrupt:
+        ended_by = "interrupt"
+    finally:
+        pieces.close()
+    return Generated(text, usage.generated, time.monotonic() - started, ended_by or usage.ended_by)
+
+
+def _sure_length(text: str) -> int:
+    """Where a last line begins that may yet become the stop word; the whole length where it cannot."""
+    start = text.rfind("\n") + 1
+    line = text[start:].lstrip("*_#> ").lower()
+    return start if len(line) <= len(OBSERVATION) and OBSERVATION.lower().startswith(line) else len(text)
+
+
+def _call(runtime: Runtime, call: Call) -> ToolResult:
+    started = time.monotonic()
+    try:
+        if not runtime.confirm(call):
+            return ToolResult("Error: the user did not allow this call", "the user did not allow this call")
+        try:
+            return runtime.toolbox.call(call)
+        except NoCode:
+            spec = next((tool for tool in runtime.toolbox.specs if tool.name == call.tool), None)
+            return ToolResult(runtime.ask(call, spec), "", 0.0)
+    except KeyboardInterrupt:
+        error = "interrupted by the user"
+        return ToolResult(f"Error: {error}", error, time.monotonic() - started, interrupted=True)

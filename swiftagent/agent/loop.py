@@ -1,0 +1,300 @@
+"""The agent loop as a generator without I/O: it asks for text and for tool results, and whoever drives it answers.
+
+    turn = run_turn(conversation, question, limits)
+    request = next(turn)                       # Generate(messages=[...], stop="\\nObservation:", ...)
+    request = turn.send(Generated(text))       # RunTool(Call(...))
+    request = turn.send(ToolResult("3C"))      # Generate(...) with the result written as training wrote it
+    ...                                        # StopIteration(Turn)
+
+Every step is written back in the grammar that training uses (react.render_step), so what the model sees is, message for
+message, what a training record holds up to that step.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Generator, Sequence
+from typing import Any, Protocol, Union
+
+import msgspec
+
+from swiftagent.io.jsonl import without_surrogates
+from swiftagent.tools.source import ToolResult, argument_problem, unknown_tool
+from swiftagent.trajectory.escape import show
+from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.react import NO_THOUGHT, STOP, render
+from swiftagent.trajectory.read_step import Step, read_step
+from swiftagent.trajectory.record import Message, to_messages
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+
+
+class Generate(msgspec.Struct, frozen=True):
+    """Ask for the model's text after these messages. stop: "" for plain chat. seconds: what is left of the turn's time.
+    `tools` is set where the engine renders them itself (native calls)."""
+
+    messages: list[Message]
+    stop: str
+    max_tokens: int
+    seconds: float
+    tools: tuple[Tool, ...] = ()
+
+
+class Generated(msgspec.Struct, frozen=True):
+    """What the model wrote. ended_by: "stop" (the stop word), "end" (its end token), "length",
+    "seconds" or "interrupt"."""
+
+    text: str
+    tokens: int = 0
+    seconds: float = 0.0
+    ended_by: str = "stop"
+
+
+class RunTool(msgspec.Struct, frozen=True):
+    """Ask for the result of a declared tool with arguments that fit its schema."""
+
+    call: Call
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Tells whoever watches about an event of this turn; the answer to it is ignored."""
+
+    event: Event
+    error: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """When a turn is cut short; the model is then asked once for its final answer. seconds: generation and tools together."""
+
+    steps: int = 10
+    tokens: int = 8192
+    seconds: float = 600.0
+    repeats: int = 3
+    step_tokens: int = 1024
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class StepTrace(msgspec.Struct):
+    """One step as `infer --json` prints it."""
+
+    thought: str = ""
+    action: str | None = None
+    action_input: Any = None
+    observation: str | None = None
+    error: str | None = None
+
+
+class Turn(msgspec.Struct):
+    """What came of one question. stopped_by: answer, steps, tokens, seconds, repeats, length, empty or interrupt."""
+
+    question: str
+    events: list[Event] = msgspec.field(default_factory=list)
+    steps: list[StepTrace] = msgspec.field(default_factory=list)
+    answer: str | None = None
+    stopped_by: str = "answer"
+    notes: Counter[str] = msgspec.field(default_factory=Counter)
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+_LAST_SECONDS = 60.0  # for the final answer, once the time of a turn is over
+_REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
+
+Request = Union[Generate, RunTool, Noted]  # noqa: UP007 (read at run time)
+Reply = Union[Generated, ToolResult, None]  # noqa: UP007
+
+
+class Grammar(Protocol):
+    """How a conversation is written for the model, and how its text is read: ReAct text or native tool calls."""
+
+    stop: str
+
+    def final_prefix(self, conversation: Trajectory) -> str: ...
+    def final_messages(self, conversation: Trajectory) -> list[Message]: ...
+    def messages(self, conversation: Trajectory) -> list[Message]: ...
+    def read(self, text: str) -> Step: ...
+    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]: ...
+
+
+class ReAct:
+    """Thought, Action, Action Input and Observation as text, written by the code that wrote the training data."""
+
+    stop = STOP
+
+    def __init__(self, prompt: PromptStyle = "ms-agent", language: str = "auto") -> None:
+        self.prompt: PromptStyle = prompt
+        self.language = language
+
+    def final_prefix(self, conversation: Trajectory) -> str:
+        """What the model is made to go on from when it is asked to end: as training writes an answer after these events."""
+        thought = conversation.events and isinstance(conversation.events[-1], Thought)
+        return "Final Answer:" if thought else f"Thought: {NO_THOUGHT}\nFinal Answer:"
+
+    def final_messages(self, conversation: Trajectory) -> list[Message]:
+        return [{"role": "assistant", "content": self.final_prefix(conversation)}]
+
+    def messages(self, conversation: Trajectory) -> list[Message]:
+        return to_messages(render(conversation, self.prompt, self.language))
+
+    def read(self, text: str) -> Step:
+        return read_step(text)
+
+    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
+        return ()  # they stand in the system message
+
+
+REACT = ReAct()
+
+
+def run_turn(
+    before: Trajectory, question: str | None, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
+) -> Generator[Request, Reply, Turn]:
+    """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come after
+    those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
+    question = without_surrogates(question) if question is not None else None
+    turn = Turn(question or "", events=[] if question is None else [Question(question)])
+    seen: Counter[str] = Counter()
+    thoughts = 0  # steps in a row that only thought; one is let go on
+    while True:
+        written = yield from _generate(before, turn, limits, protocol)
+        step = _read(written.text, conversation_after(before, turn), protocol)
+        turn.notes.update(step.notes)
+        if written.ended_by == "interrupt":
+            turn.stopped_by = "interrupt"
+            return turn
+        if step.thought:
+            yield Noted(_add_thought(turn, Thought(step.thought, said=step.said)))
+        thoughts = thoughts + 1 if not step.calls and step.answer is None else 0
+        if step.answer is not None:
+            cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
+            return (yield from _answered(turn, step.thought, step.answer, cut))
+        yield from _run_calls(before, turn, step, written, seen)
+        if turn.stopped_by == "interrupt":
+            return turn
+        reason = _limit(turn, limits, seen, step, written) or ("empty" if thoughts > 1 else "")
+        if reason:
+            return (yield from _ask_for_the_answer(before, turn, limits, protocol, reason))
+
+
+def _add_thought(turn: Turn, thought: Thought) -> Thought:
+    """Thoughts in a row are one: the record that training reads knows no two."""
+    before = turn.events[-1] if turn.events else None
+    if isinstance(before, Thought):
+        turn.events.pop()
+        thought = msgspec.structs.replace(thought, text=f"{before.text}\n{thought.text}")
+    turn.events.append(thought)
+    return thought
+
+
+def conversation_after(before: Trajectory, turn: Turn) -> Trajectory:
+    """The conversation with this turn's events at its end."""
+    return Trajectory((*before.events, *turn.events), before.tools, before.id, before.source, before.channel)
+
+
+def _generate(
+    before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, ending: Sequence[Message] = ()
+) -> Generator[Request, Reply, Generated]:
+    conversation = conversation_after(before, turn)
+    messages = [*protocol.messages(conversation), *ending]
+    room = max(1, min(limits.step_tokens, limits.tokens - turn.tokens))
+    stop = protocol.stop if conversation.is_agentic else ""
+    reply = yield Generate(messages, stop, room, limits.seconds - turn.seconds, protocol.declared(conversation))
+    written = reply if isinstance(reply, Generated) else Generated("")
+    turn.tokens += written.tokens
+    turn.seconds += written.seconds
+    return written
+
+
+def _read(text: str, conversation: Trajectory, protocol: Grammar) -> Step:
+    """Plain chat, where nothing is declared, is all answer but for reasoning before it; a tuned model may still call."""
+    if conversation.is_agentic or _REACT_START.match(text):
+        return protocol.read(text)
+    head, found, rest = text.partition("</think>")
+    if found and head.lstrip().startswith("<think>"):
+        return Step(thought=head.strip().removeprefix("<think>").strip(), answer=show(rest.strip()))
+    return Step(answer=show(text.strip()))
+
+
+def _run_calls(
+    before: Trajectory, turn: Turn, step: Step, written: Generated, seen: Counter[str]
+) -> Generator[Request, Reply, None]:
+    for number, call in enumerate(step.calls):
+        call = Call(call.tool, call.arguments, f"c{sum(type(event) is Call for event in (*before.events, *turn.events))}")
+        last = number == len(step.calls) - 1
+        cut = last and written.ended_by in ("length", "seconds")
+        turn.events.append(call)
+        yield Noted(call)
+        error = _what_is_wrong(call, before.tools, step.problem if last else "", cut)
+        if error:
+            result = ToolResult(f"Error: {error}", error)
+        else:
+            reply = yield RunTool(call)
+            result = reply if isinstance(reply, ToolResult) else ToolResult("", "no result")
+        seen[json.dumps([call.tool, call.arguments], sort_keys=True, ensure_ascii=False)] += 1
+        turn.seconds += result.seconds
+        turn.events.append(Observation(result.text, call.id))
+        turn.steps.append(
+            StepTrace(step.thought if number == 0 else "", call.tool, call.arguments, result.text, result.error or None)
+        )
+        yield Noted(turn.events[-1], result.error)
+        if result.interrupted:
+            turn.stopped_by = "interrupt"
+            return
+
+
+def _what_is_wrong(call: Call, tools: tuple[Tool, ...], problem: str, cut: bool) -> str:
+    """One sentence that the model can act on, or "" where the call may run."""
+    tool = next((tool for tool in tools if tool.name == call.tool), None)
+    if tools and tool is None:
+        return unknown_tool(call.tool, tools)
+    if cut:
+        return "the Action was cut before it was complete; write a shorter Action Input"
+    if problem:
+        return f"the Action Input cannot be read: {problem}; write one JSON object"
+    return argument_problem(tool, call.arguments) if tool is not None else ""
+
+
+def _limit(turn: Turn, limits: Limits, seen: Counter[str], step: Step, written: Generated) -> str:
+    """The limit that this turn has reached, or ""."""
+    if not step.calls and not step.thought:
+        return "length" if written.ended_by == "length" else "empty"
+    if len(turn.steps) >= limits.steps:
+        return "steps"
+    if turn.tokens >= limits.tokens:
+        return "tokens"
+    if turn.seconds >= limits.seconds:
+        return "seconds"
+    return "repeats" if max(seen.values(), default=0) >= limits.repeats else ""
+
+
+def _ask_for_the_answer(
+    before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, reason: str
+) -> Generator[Request, Reply, Turn]:
+    """Ask once: in ReAct by writing the start of the final answer for the model."""
+    turn.stopped_by = reason
+    room = msgspec.structs.replace(limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS)
+    conversation = conversation_after(before, turn)
+    written = yield from _generate(before, turn, room, protocol, protocol.final_messages(conversation))
+    prefix = "" if _REACT_START.match(written.text) else protocol.final_prefix(conversation)
+    step = protocol.read(prefix + written.text)
+    if written.ended_by == "interrupt" or not step.answer:
+        return turn
+    return (yield from _answered(turn, "", step.answer, reason))
+
+
+def _answered(turn: Turn, thought: str, answer: str, stopped_by: str) -> Generator[Request, Reply, Turn]:
+    turn.answer = answer
+    turn.stopped_by = stopped_by
+    turn.events.append(Answer(answer))
+    if thought:
+        turn.steps.append(StepTrace(thought))
+    yield Noted(turn.events[-1])
+    return turn
+
+
+def start(tools: tuple[Tool, ...] = (), system: str = "") -> Trajectory:
+    """An empty conversation."""
+    return Trajectory((System(system),) if system else (), tools)

@@ -1,0 +1,119 @@
+"""What came of a run, for others to read: a trace as `infer --json` prints it, and training rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.loop import Turn
+from swiftagent.errors import SetupError
+from swiftagent.io.jsonl import encode
+from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.record import to_record, trim_untrained_tail
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
+
+
+def trace(turn: Turn) -> dict[str, Any]:
+    """One JSON object: question, steps, answer, stopped_by."""
+    return {
+        "question": turn.question,
+        "steps": [msgspec.to_builtins(step) for step in turn.steps if step.action is not None],
+        "answer": turn.answer,
+        "stopped_by": turn.stopped_by,
+    }
+
+
+def is_good(turns: Iterable[Turn]) -> bool:
+    """Whether every turn was answered and every call in it succeeded."""
+    return all(turn.stopped_by == "answer" and not any(step.error for step in turn.steps) for turn in turns)
+
+
+def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Trajectory | None:
+    """The conversation as data to train on: steps whose call failed are context and not trained. None: nothing is left."""
+    failed = {
+        event.call_id
+        for turn in turns
+        for event, step in zip(
+            (event for event in turn.events if type(event) is Observation),
+            (step for step in turn.steps if step.action is not None),
+            strict=False,
+        )
+        if step.error
+    }
+    events: list[Event] = []
+    for event in conversation.events:
+        if isinstance(event, Call) and event.id in failed:
+            if events and isinstance(events[-1], Thought):
+                events[-1] = msgspec.structs.replace(events[-1], trained=False)
+            event = msgspec.structs.replace(event, trained=False)
+        events.append(event)
+    return trim_untrained_tail(Trajectory(tuple(events), conversation.tools, conversation.id, source, "agent"))
+
+
+class Recorder:
+    """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and tools)."""
+
+    def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
+        if path is not None and path.is_dir():  # told before a model is asked anything
+            raise SetupError(f"--record {path}: cannot be written: Is a directory; choose another place")
+        self.path = path
+        self.format = format
+        self.only_good = only_good
+        self.prompt: PromptStyle = prompt
+        self.language = language
+
+    def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
+        """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
+        if self.path is None or not turns or any(turn.stopped_by == "interrupt" for turn in turns):
+            return False
+        if self.only_good and not is_good(turns):
+            return False
+        row = recorded(conversation, turns, f"infer:{self.path.name}")
+        if row is None:
+            return False
+        value = openai_row(row) if self.format == "openai" else to_record(row, self.prompt, self.language)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as out:
+                out.write(encode(value) + b"\n")
+        except OSError as error:
+            raise SetupError(f"--record {self.path}: cannot be written: {error.strerror}; choose another place") from None
+        return True
+
+
+def openai_row(row: Trajectory) -> dict[str, Any]:
+    """A trajectory as {"messages", "tools"}: thoughts as reasoning_content, or content where they were said beside a call;
+    a step that is not trained has weight 0."""
+    messages: list[dict[str, Any]] = []
+    before: dict[str, Any] = {}  # what belongs to the next message of the assistant
+    for event in row.events:
+        match event:
+            case System(text=text):
+                messages.append({"role": "system", "content": text})
+            case Question(text=text):
+                messages.append({"role": "user", "content": text})
+            case Thought(text=text, said=said):
+                before = {**before, "content" if said else "reasoning_content": text}
+            case Call(tool=tool, arguments=arguments, id=call_id, trained=trained):
+                function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
+                call = {"id": call_id, "type": "function", "function": function}
+                messages.append({"role": "assistant", "content": "", **before, "tool_calls": [call], **_weight(trained)})
+                before = {}
+            case Observation(text=text, call_id=call_id):
+                messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
+            case Answer(text=text, trained=trained):
+                messages.append({"role": "assistant", **before, "content": text, **_weight(trained)})
+                before = {}
+    tools = [
+        {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+        for tool in row.tools
+    ]
+    return {"messages": messages, "tools": tools}
+
+
+def _weight(trained: bool) -> dict[str, int]:
+    return {} if trained else {"weight": 0}

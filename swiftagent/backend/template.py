@@ -1,0 +1,310 @@
+"""ms-swift's own template and rows, made from a run's settings: the same code that will train, without the model's weights."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from swiftagent.backend.engine_prompt import PromptEncoder
+from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.io.shipped import find
+from swiftagent.models.files import own_code
+
+# What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a tokenizer.
+STUB_CONFIG = {
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 131072,
+    "vocab_size": 256,
+}
+_STUB_KINDS = [("qwen2", "Qwen2ForCausalLM"), ("llama", "LlamaForCausalLM")]
+# What a chat template's text tells of the ms-swift template that matches it; the first hit counts.
+_TEMPLATE_SIGNS = [
+    ("qwen3", ("<|im_start|>", "enable_thinking", "</think>")),
+    ("qwen3_thinking", ("<|im_start|>", "</think>", "<think>\\n")),
+    ("qwen2_5", ("<|im_start|>", "You are Qwen, created by Alibaba Cloud")),
+    ("chatml", ("<|im_start|>",)),
+    ("llama3_2", ("<|start_header_id|>", "Cutting Knowledge Date")),
+    ("llama3", ("<|start_header_id|>",)),
+    ("mistral_nemo", ("[INST]", "[AVAILABLE_TOOLS]")),
+    ("llama", ("[INST]", "<<SYS>>")),
+    ("gemma3_text", ("<start_of_turn>",)),
+    ("phi4", ("<|im_sep|>",)),
+]
+# On thinking templates ReAct and chat records stand without an empty think block, in training and serving alike.
+RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
+# These say where the run goes or what it loads; they change no label.
+_NOT_PASSED = {
+    "dataset",
+    "val_dataset",
+    "split_dataset_ratio",
+    "dataset_shuffle",
+    "streaming",
+    "cached_dataset",
+    "cached_val_dataset",
+    "adapters",
+    "external_plugins",
+}
+
+
+class Trainer:
+    """ms-swift's template as a run with these settings has it.
+
+    `template` encodes rows for training, `serving` the prompts of `infer`. `settings` are ms-swift's own names.
+    """
+
+    def __init__(self, model: str, settings: dict[str, Any]) -> None:
+        self.model = model
+        self.settings = settings
+        with quiet():
+            self._arguments = _arguments(model, settings, [])
+            self.processor = _processor(self._arguments)
+            self.template = self._arguments.get_template(self.processor)
+            self.template.set_mode("train")
+            self.serving = PromptEncoder(self._arguments.get_template(self.processor))
+
+    @property
+    def template_name(self) -> str:
+        return str(self.template.template_meta.template_type)
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.template.tokenizer
+
+    @property
+    def base_strategy(self) -> str:
+        """Which turns ms-swift trains: default, last_round or all."""
+        return str(self.template.loss_scale.base_strategy)
+
+    def length(self, messages: list[dict[str, Any]]) -> int:
+        """How many tokens the trainer makes of a conversation, whatever `max_length` is."""
+        kept, self.template.max_length = self.template.max_length, None
+        try:
+            return len(self.template.encode({"messages": messages})["input_ids"])
+        finally:
+            self.template.max_length = kept
+
+    def load_rows(self, path: Path) -> Any:
+        """The file through ms-swift's own loading: what `sft` would see, in the order of the file.
+
+        Raises CheckError where ms-swift cannot load it at all.
+        """
+        with quiet():
+            arguments = _arguments(self.model, self.settings, [str(path)])
+            try:
+                rows, _ = arguments.load_dataset()
+            except Exception as error:  # any of pyarrow's, datasets' and ms-swift's own
+                raise CheckError(f"{path}: ms-swift cannot load it: {_first_line(error)}") from error
+        return rows
+
+    def lazily_encoded(self, rows: Any) -> Any:
+        """The rows as the trainer reads them: tokenised one by one; a row that fails raises."""
+        from swift.dataset import LazyLLMDataset
+
+        return LazyLLMDataset(rows, self.template.encode, strict=True)
+
+
+@contextmanager
+def open_trainer(
+    model: str, template: str | None = None, settings: dict[str, Any] | None = None, trust_remote_code: bool = False
+) -> Iterator[Trainer]:
+    """A Trainer for a model folder or hub id; a folder with only a tokenizer gets a stub config in a temporary folder.
+
+    settings: ms-swift's own option names (`train:` of a config), over those that records need.
+    Raises ConfigError where no template is known.
+    """
+    settings = {**RECORD_SETTINGS, **(settings or {})}
+    if template:
+        settings["template"] = template
+    with tempfile.TemporaryDirectory(prefix="swiftagent-") as scratch:
+        folder = _loadable(model, Path(scratch), settings, trust_remote_code)
+        yield Trainer(folder, settings)
+
+
+def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_code: bool) -> str:
+    """A place that ms-swift can load a tokenizer from; fills in the template where settings name none."""
+    folder = find(model)
+    if not folder.is_dir():
+        fetched = from_hub(model, weights=False)
+        if not trust_remote_code:
+            refuse_remote_code(fetched)
+        return model  # by whose name ms-swift knows it
+    if not trust_remote_code:
+        refuse_remote_code(folder)
+    names = {path.name for path in folder.iterdir()}
+    if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json"}:
+        raise ConfigError(f"{model}: no tokenizer in this folder; give a model folder, a hub id or a folder with a tokenizer")
+    if not settings.get("template") and not (folder / "args.json").exists():
+        settings["template"] = template_of_config(folder) or template_of_chat_template(folder)
+    if "config.json" in names:
+        if not settings.get("model_type"):
+            settings["model_type"] = model_type_of(folder)
+        return str(folder)
+    for path in folder.iterdir():
+        (scratch / path.name).symlink_to(path.resolve())
+    kind = _STUB_KINDS[str(_json(folder / "tokenizer_config.json").get("tokenizer_class", "")).startswith("Llama")]
+    (scratch / "config.json").write_text(json.dumps({**STUB_CONFIG, "model_type": kind[0], "architectures": [kind[1]]}))
+    settings["model_type"] = kind[0]
+    return str(scratch)
+
+
+def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
+    """The folder of a hub's model on this machine, fetched where it must be. option: what gave the name, for the message.
+
+    Raises ConfigError for a name that is neither folder nor hub id, SetupError where the hub does not give it.
+    """
+    if Path(model).is_absolute() or model.startswith(".") or model.count("/") != 1:
+        raise ConfigError(f"{option}{model}: no such folder, and no hub id (owner/name)")
+    with quiet():
+        from swift.utils import safe_snapshot_download
+
+        try:
+            return Path(safe_snapshot_download(model, download_model=weights))
+        except Exception as error:  # the hubs' clients raise requests', urllib3's and their own errors
+            raise SetupError(f"{model}: cannot be fetched from the hub: {_first_line(error)}") from error
+
+
+def refuse_remote_code(folder: Path) -> None:
+    """ms-swift's loader trusts whatever code lies in a model folder: so none may."""
+    if code := own_code(folder):
+        raise SetupError(
+            f"{folder}: this model brings its own code ({code}), which would be run; allow it with --trust-remote-code"
+        )
+
+
+def model_type_of(folder: Path) -> str | None:
+    """ms-swift's model type where it hesitates between several for a config: the one that transformers names."""
+    with quiet():
+        from swift.model import get_model_info_meta
+
+        try:
+            get_model_info_meta(str(folder))
+        except ValueError as error:
+            named = _json(folder / "config.json").get("model_type")
+            return named if f"'{named}'" in str(error) else None
+        except (KeyError, OSError):
+            return None
+    return None
+
+
+def template_of_config(folder: Path) -> str | None:
+    """The template that ms-swift has for this config, where there is exactly one."""
+    if not (folder / "config.json").exists():
+        return None
+    with quiet():
+        from swift.model import get_model_info_meta
+
+        try:
+            _, meta = get_model_info_meta(str(folder))
+        except Exception:  # noqa: BLE001 - ms-swift raises ValueError, KeyError and OSError for a config that it does not know
+            return None
+    return meta.template or None
+
+
+def template_of_chat_template(folder: Path) -> str:
+    """Recognise the chat template's own text. Raises ConfigError where there is none or it is unknown."""
+    text = _json(folder / "tokenizer_config.json").get("chat_template") or ""
+    for name in ("chat_template.jinja", "chat_template.json"):
+        if (folder / name).exists():
+            text = text or (folder / name).read_text(encoding="utf-8")
+    text = json.dumps(text) if not isinstance(text, str) else text
+    if not text:
+        raise ConfigError(
+            f"{folder}: this tokenizer has no chat template; name ms-swift's with --template (e.g. --template chatml)"
+        )
+    for name, signs in _TEMPLATE_SIGNS:
+        if all(sign in text for sign in signs):
+            return name
+    raise ConfigError(f"{folder}: no ms-swift template is known for its chat template; name one with --template")
+
+
+def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
+    """ms-swift's own arguments object: it turns options into a template, with all its defaults."""
+    from swift.arguments import BaseArguments
+
+    known = {field.name for field in fields(BaseArguments)}
+    wanted = {name: value for name, value in settings.items() if name in known and name not in _NOT_PASSED and value is not None}
+    wanted |= {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
+    try:
+        return BaseArguments(**wanted)
+    except (ValueError, AssertionError, KeyError) as error:
+        text = _first_line(error)
+        if "template_type" in text:
+            raise ConfigError(f"{_shown(model)}: {_about_template(text, settings)}") from error
+        raise ConfigError(f"{_shown(model)}: ms-swift refuses the settings: {text}") from error
+
+
+def _about_template(text: str, settings: dict[str, Any]) -> str:
+    import difflib
+
+    from swift.template import TEMPLATE_MAPPING
+
+    asked = settings.get("template")
+    if asked and asked not in TEMPLATE_MAPPING:
+        near = difflib.get_close_matches(str(asked), list(TEMPLATE_MAPPING), 1)
+        return f"unknown template {asked!r}" + (f", did you mean {near[0]}?" if near else "")
+    return f"no template is known for this model ({text.split('.')[0]}); name one with --template"
+
+
+def _processor(arguments: Any) -> Any:
+    try:
+        _, processor = arguments.get_model_processor(load_model=False)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{_shown(arguments.model)}: its tokenizer cannot be loaded: {_first_line(error)}") from error
+    return processor
+
+
+def _shown(model: str) -> str:
+    return "the tokenizer" if f"{os.sep}swiftagent-" in model else model
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ms-swift's and transformers' own chatter, progress bars and false alarms away; errors still raise."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    names = ("swift", "transformers", "modelscope", "datasets")
+    before = {name: logging.getLogger(name).level for name in names}
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        import swift.utils  # noqa: F401 - it sets its logger's level when it is imported
+
+        import datasets
+
+        bars = datasets.are_progress_bars_disabled()
+        datasets.disable_progress_bars()
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in before.items():
+                logging.getLogger(name).setLevel(level)
+            if not bars:
+                datasets.enable_progress_bars()

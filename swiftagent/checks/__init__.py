@@ -1,1 +1,0 @@
-"""What `doctor` and the preflight of `sft` check: pure functions over plain values; each problem is one line with its remedy."""

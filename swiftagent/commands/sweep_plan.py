@@ -1,0 +1,238 @@
+"""Mixes of several ratios, each trained and evaluated by the commands that one would run by hand.
+
+Every ratio and seed has a folder. What is finished there is not done again, unless what it was made of is no longer the same.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from swiftagent import __version__
+from swiftagent.commands.sweep_page import FORGETTING, TOOL
+from swiftagent.errors import SetupError
+from swiftagent.io.jsonl import write_json
+from swiftagent.mix.sample import shares
+from swiftagent.train.config import load
+
+_QUIETLY = ["--max-rejects", "100%", "-q"]
+# A model that learnt little ends few of its steps by itself, and free runs would be many such steps.
+_EVALUATION = ["--drop-trained", "--no-free", "--step-tokens", "160", "--json"]
+_MADE_OF = "made_of.json"
+Tell = Callable[[str], None]
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What is compared. `data`: what all are evaluated on; empty is rows of the sources, held out of every mix."""
+
+    ratios: tuple[tuple[float, float], ...]  # agent rows to general rows
+    rows: int  # of every mix
+    agent: tuple[str, ...]  # sources, as `mix` takes them
+    general: tuple[str, ...]
+    config: str
+    changes: tuple[str, ...]  # key=value, as `sft` takes them
+    data: tuple[str, ...]
+    out: Path
+    seeds: int = 1
+
+    @property
+    def held_out(self) -> Path:
+        return self.out / "held-out" / "mix.jsonl"
+
+    @property
+    def gold(self) -> tuple[str, ...]:
+        return self.data or (str(self.held_out),)
+
+
+class Stage(NamedTuple):
+    """One of our own commands, and the file that is there when it is done. `printed`: what it prints becomes that file."""
+
+    words: list[str]
+    proof: Path
+    printed: bool = False
+
+
+class Work(NamedTuple):
+    """The stages of one folder, in order."""
+
+    folder: Path
+    stages: list[Stage]
+
+
+def plan(sweep: Sweep) -> list[Work]:
+    """Everything that a sweep runs: the held-out rows, each ratio with each seed, and the base."""
+    base = Work(sweep.out / "base", [_evaluation(sweep, sweep.out / "base", _base_words(sweep))])
+    points = [_point(sweep, ratio, seed) for ratio in sweep.ratios for seed in range(sweep.seeds)]
+    return [*([] if sweep.data else [_held_out(sweep)]), *points, base]
+
+
+def run(sweep: Sweep, tell: Tell) -> dict[str, Any]:
+    """Do what is not done yet; returns what sweep.json holds. Raises SetupError where a command fails."""
+    works = plan(sweep)
+    for number, work in enumerate(works, 1):
+        _do(sweep, work, tell, f"{number} of {len(works)}, {work.folder.name}")
+    found: dict[str, Any] = {
+        "rows": sweep.rows,
+        "config": sweep.config,
+        "data": list(sweep.gold),
+        "seeds": sweep.seeds,
+        "base": _scores(sweep.out / "base"),
+        "points": [_result(sweep, ratio) for ratio in sweep.ratios],
+    }
+    write_json(sweep.out / "sweep.json", found)
+    return found
+
+
+def _held_out(sweep: Sweep) -> Work:
+    """Rows of both kinds of sources, set aside once for every ratio."""
+    count = min(100, max(20, sweep.rows // 20))
+    words = ["mix", *_sources(sweep, count, count), "--val", "0", "--seed", "7", "-o", str(sweep.held_out), *_QUIETLY]
+    return Work(sweep.held_out.parent, [Stage(words, sweep.held_out)])
+
+
+def _point(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Work:
+    folder = _folder(sweep, ratio, seed)
+    mix = folder / "mix.jsonl"
+    seeded = sweep.seeds > 1
+    mixing = ["mix", *_sources(sweep, *_counts(sweep, ratio)), "--val", "5%", "--decontaminate", *sweep.gold]
+    mixing += [*(["--seed", str(seed)] if seeded else []), "-o", str(mix), *_QUIETLY]
+    training = ["sft", sweep.config, f"data={mix}", f"runs={folder}", "name=run", *sweep.changes]
+    stages = [
+        Stage(mixing, mix),
+        Stage([*training, *([f"seed={seed}"] if seeded else [])], folder / "run" / "run.json"),
+        _evaluation(sweep, folder, ["run", "--runs", str(folder), "--no-base"]),
+    ]
+    return Work(folder, stages)
+
+
+def _evaluation(sweep: Sweep, folder: Path, subject: list[str]) -> Stage:
+    data = [word for path in sweep.gold for word in ("--data", path)]
+    words = ["eval", *subject, *data, "-o", str(folder / "eval"), *_EVALUATION]
+    return Stage(words, folder / "metrics.json", printed=True)
+
+
+def _base_words(sweep: Sweep) -> list[str]:
+    """The untrained model: forgetting is measured from what it scores."""
+    config = load(sweep.config, list(sweep.changes))
+    known = {"--template": config.train.get("template"), "--model-type": config.train.get("model_type")}
+    return ["--model", config.model, *(word for name, value in known.items() if value for word in (name, str(value)))]
+
+
+def _folder(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Path:
+    name = f"{ratio[0]:g}-{ratio[1]:g}"
+    return sweep.out / (f"{name}-seed{seed}" if sweep.seeds > 1 else name)
+
+
+def _counts(sweep: Sweep, ratio: tuple[float, float]) -> tuple[int, int]:
+    agent, general = shares(sweep.rows, ratio)
+    return agent, general
+
+
+def _sources(sweep: Sweep, agent: int, general: int) -> list[str]:
+    words = ["--agent", str(agent), "--agent-source", *sweep.agent] if agent else []
+    return [*words, *(["--general", str(general), "--general-source", *sweep.general] if general else [])]
+
+
+def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
+    """Run the stages that are not done. What was made of something else is begun anew; a folder that no sweep made is kept.
+
+    Raises SetupError for such a folder, and for one that cannot be made.
+    """
+    made_of = _made_of(sweep, work)
+    mark = work.folder / _MADE_OF
+    try:
+        work.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"cannot write {work.folder}: {error.strerror}; choose another place with -o") from error
+    if not mark.exists() and any(work.folder.iterdir()):
+        raise SetupError(f"{work.folder}: is there already, and no sweep made it; choose another place with -o")
+    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != made_of:
+        _empty(work.folder)
+        write_json(mark, made_of)
+    for stage in work.stages:
+        if _is_done(stage.proof):
+            continue
+        tell(f"{name}: {stage.words[0]}")
+        if stage.words[0] == "sft":
+            shutil.rmtree(stage.proof.parent, ignore_errors=True)
+        told = _run(stage.words, work.folder)
+        if stage.printed:
+            write_json(stage.proof, json.loads(told))
+
+
+def _empty(folder: Path) -> None:
+    """Remove everything but the mark, which says whose the folder is also where this is broken off."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _MADE_OF:
+            path.unlink()
+
+
+def _made_of(sweep: Sweep, work: Work) -> str:
+    """Everything that the folder's files follow from, as text that can be compared."""
+    files = sorted(_files((*sweep.agent, *sweep.general, *(sweep.gold if work.folder != sweep.held_out.parent else ()))))
+    about = {file: [Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files}
+    config = load(sweep.config, list(sweep.changes))
+    told = msgspec.json.encode(
+        [__version__, [stage.words for stage in work.stages], about, config.model, config.train], order="sorted"
+    )
+    return hashlib.sha256(told).hexdigest()
+
+
+def _files(sources: Iterable[str]) -> list[str]:
+    """The local files among the sources; a hub id brings its own revision into the mix's manifest."""
+    return [file for source in sources for file in glob.glob(source) if Path(file).is_file()]
+
+
+def _is_done(proof: Path) -> bool:
+    if proof.name != "run.json":
+        return proof.exists()
+    try:
+        return bool(json.loads(proof.read_text(encoding="utf-8")).get("exit_code") == 0)
+    except (OSError, ValueError):
+        return False
+
+
+def _run(words: list[str], folder: Path) -> str:
+    """One of our own commands as a process. Raises SetupError with its last line where it fails."""
+    done = subprocess.run([sys.executable, "-m", "swiftagent", *words], capture_output=True, text=True)
+    (folder / f"{words[0]}.log").write_text(done.stderr, encoding="utf-8")
+    if done.returncode not in (0, 7):  # 7: the gate of a config, which says nothing about a sweep
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SetupError(f"sweep {folder.name}: `swiftagent {words[0]}` ended with {done.returncode}: {last}; see {folder}")
+    return done.stdout
+
+
+def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:
+    runs = [_scores(_folder(sweep, ratio, seed)) for seed in range(sweep.seeds)]
+    agent, general = _counts(sweep, ratio)
+    found: dict[str, Any] = {"ratio": f"{ratio[0]:g}:{ratio[1]:g}", "agent": agent, "general": general}
+    found |= {name: together([run[name] for run in runs]) for name in (TOOL, FORGETTING)}
+    return found if sweep.seeds == 1 else {**found, "runs": runs}
+
+
+def _scores(folder: Path) -> dict[str, Any]:
+    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["tuned"]
+    return {name: told[name] for name in (TOOL, FORGETTING)}
+
+
+def together(estimates: list[dict[str, Any]]) -> dict[str, Any]:
+    """One estimate for several seeds: the mean of the values, from the lowest to the highest bound of their intervals."""
+    if len(estimates) == 1 or any(estimate["value"] is None for estimate in estimates):
+        return estimates[0]
+    return {
+        "value": sum(estimate["value"] for estimate in estimates) / len(estimates),
+        "n": sum(estimate["n"] for estimate in estimates),
+        "low": min(estimate["low"] for estimate in estimates),
+        "high": max(estimate["high"] for estimate in estimates),
+    }

@@ -1,0 +1,100 @@
+"""Inputs cut into parts that tasks convert, on this machine or on a cluster; joined in order they are what one process writes.
+
+A task writes its rows to files of its own in a work folder beside the output, so no row passes through the process that joins.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.convert.reading import Ledger
+from swiftagent.convert.rows import Job, Output, Outputs, convert_rows
+from swiftagent.errors import SetupError, SwiftAgentError
+from swiftagent.formats.grouping import line_key, turn_of
+from swiftagent.io.jsonl import Row
+from swiftagent.io.parts import Part, numbered, parts_of, read_part
+from swiftagent.io.rows import size_of
+from swiftagent.io.storage import size_and_stamp
+from swiftagent.io.workers import Workers
+
+_SMALLEST, _LARGEST = 1 << 20, 32 << 20  # bytes of a part
+_PARTS = 64  # so many at least, where they are not too small
+
+
+class RowsBelongTogether(SwiftAgentError):
+    """Rows of different parts may be turns of one conversation, which is never divided: one process has to read all of them."""
+
+
+class Task(msgspec.Struct):
+    job: Job
+    part: Part
+    folder: str
+
+
+class Done(msgspec.Struct):
+    """What a task wrote: its files, the rows in each, its ledger, what was lost."""
+
+    files: list[str]
+    counts: list[int]
+    ledger: dict[str, Any]
+    losses: dict[str, int]
+
+
+def split(files: Sequence[str], workers: Workers) -> list[Part]:
+    """Files as parts in order, each with its first line. Raises ConfigError for a file that is not there or is broken."""
+    size = min(_LARGEST, max(_SMALLEST, sum(map(size_of, files)) // _PARTS))
+    found = list(workers.in_order(_parts_of, [(file, size) for file in files]))
+    return numbered([part for parts in found for part in parts], workers.in_order)
+
+
+def _parts_of(file: tuple[str, int]) -> list[Part]:
+    return parts_of(*file)
+
+
+def convert_parts(
+    job: Job, parts: Sequence[Part], files: Outputs, folder: Path, workers: Workers, seen: Callable[[int], None]
+) -> tuple[Ledger, dict[str, int]]:
+    """Convert every part and join them in order. Raises RowsBelongTogether, and SetupError for a file that changes meanwhile."""
+    stamps = {part.path: size_and_stamp(part.path) for part in parts}
+    ledger = Ledger()
+    losses: dict[str, int] = {}
+    tasks = [Task(job, part, str(folder.absolute())) for part in parts]
+    for done in workers.in_order(convert_part, tasks):
+        for output, name, count in zip(files, done.files, done.counts, strict=True):
+            if count:
+                output.join(folder / name, count)
+            (folder / name).unlink(missing_ok=True)
+        ledger.add(done.ledger)
+        for code, number in done.losses.items():
+            losses[code] = losses.get(code, 0) + number
+        seen(ledger.rows_in)
+    for path, stamp in stamps.items():
+        if size_and_stamp(path) != stamp:
+            raise SetupError(f"{path}: changed while it was read; nothing was written, run again when it is whole")
+    return ledger, losses
+
+
+def convert_part(task: Task) -> Done:
+    """Convert one part to files of its own. What a task that was lost has written is never read."""
+    names = [f"{uuid.uuid4().hex}.{ending}" for ending in ("out", "test", "rejects")]
+    with ExitStack() as stack:
+        out, test, rejects = (stack.enter_context((Path(task.folder) / name).open("wb", buffering=1 << 20)) for name in names)
+        array = task.job.is_array
+        files = Outputs(Output(out, array, part=True), Output(test, array, part=True), Output(rejects))
+        ledger, losses = convert_rows(task.job, _whole_conversations(task.part), files)
+    return Done(names, [output.count for output in files], ledger.as_dict(), losses)
+
+
+def _whole_conversations(part: Part) -> Iterator[Row]:
+    """The rows of a part, each a conversation, or the lines of transcripts where the part is a whole file."""
+    for row in read_part(part):
+        key = line_key(row.value)
+        if turn_of(row.value) is not None if key is None else part.kind != "whole":
+            raise RowsBelongTogether(f"{row.where}: a turn of a conversation that other rows go on with")
+        yield row

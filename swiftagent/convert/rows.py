@@ -1,0 +1,128 @@
+"""What `convert` makes of one stream of rows, be it all of them or the part that one task was given."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Literal, NamedTuple
+
+import msgspec
+
+from swiftagent.convert.reading import Ledger, Policy, read_records, read_trajectories
+from swiftagent.formats.writers.table import writer_of
+from swiftagent.io.jsonl import Row, encode, encode_texts
+from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.types import Trajectory
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What `convert` does. `max_rejects` is a share of rows in, 1 = never fail. `test_share` of rows go to OUT.test.jsonl."""
+
+    inputs: tuple[str, ...]
+    output: Path
+    policy: Policy = Policy()
+    to: str = "react"
+    prompt: PromptStyle = "ms-agent"
+    language: str = "auto"
+    channel: str = ""
+    max_rejects: float = 0.01
+    test_share: float = 0.0
+    dataset_name: str = ""
+    report: Path | None = None
+    rejects: Path | None = None
+    shards: int = 0  # files that the rows become, in a folder; 0: one file
+    shard_format: Literal["jsonl", "parquet"] = "jsonl"
+
+    @property
+    def report_path(self) -> Path:
+        return self.report or beside(self.output, ".report.json")
+
+    @property
+    def rejects_path(self) -> Path:
+        return self.rejects or beside(self.output, ".rejects.jsonl")
+
+    @property
+    def test_path(self) -> Path:
+        return beside(self.output, ".test" + self.output.suffix)
+
+    @property
+    def is_array(self) -> bool:
+        return self.output.suffix == ".json"
+
+
+def beside(output: Path, ending: str) -> Path:
+    """`x.jsonl` brings `x.report.json`."""
+    return output.with_name(output.name.removesuffix(output.suffix) + ending)
+
+
+class Output:
+    """Rows as JSONL, or as one JSON array; a part of an array has no brackets, and `join` puts parts together."""
+
+    def __init__(self, file: IO[bytes], array: bool = False, part: bool = False) -> None:
+        self.file = file
+        self.array = array
+        self.opening = b"" if part else b"[\n"
+        self.count = 0
+
+    def put(self, line: bytes) -> None:
+        if self.array:
+            self.file.write((b",\n" if self.count else self.opening) + line)
+        else:
+            self.file.write(line + b"\n")
+        self.count += 1
+
+    def join(self, part: Path, count: int) -> None:
+        """Put the `count` rows of a part behind what is here."""
+        if self.array and count:
+            self.file.write(b",\n" if self.count else self.opening)
+        with part.open("rb") as rows:
+            shutil.copyfileobj(rows, self.file, 1 << 20)
+        self.count += count
+
+    def end(self) -> None:
+        if self.array:
+            self.file.write(b"\n]\n" if self.count else b"[]\n")
+
+
+class Outputs(NamedTuple):
+    """The open files of a conversion; `test` is `out` where no share is held out."""
+
+    out: Output
+    test: Output
+    rejects: Output
+
+
+def convert_rows(job: Job, rows: Iterable[Row], files: Outputs) -> tuple[Ledger, dict[str, int]]:
+    """Write what every row becomes; returns the ledger and what the written format cannot hold, counted by code."""
+    write = writer_of(job.to, job.prompt, job.language)
+    ledger = Ledger()
+    losses: dict[str, int] = {}
+    read = read_records if _writes_records(job) else read_trajectories
+    for found in read(rows, job.policy, ledger, lambda reject: files.rejects.put(encode(reject))):
+        if isinstance(found, dict):
+            files.out.put(encode_texts({**found, "channel": job.channel} if job.channel else found))
+            continue
+        row, lost = write(_in_channel(found, job.channel))
+        for code in lost:
+            losses[code] = losses.get(code, 0) + 1
+        (files.test if _is_test(found, job.test_share) else files.out).put(encode(row))
+    return ledger, losses
+
+
+def _writes_records(job: Job) -> bool:
+    """Whether rows are written as training records in the default prompt, which some can become without a trajectory."""
+    return (job.to, job.prompt, job.language, job.test_share) == ("react", "ms-agent", "auto", 0.0)
+
+
+def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:
+    return msgspec.structs.replace(trajectory, channel=channel) if channel else trajectory
+
+
+def _is_test(trajectory: Trajectory, share: float) -> bool:
+    """By a hash of the conversation, so that a row and its copies land on one side."""
+    if not share:
+        return False
+    digest = hashlib.blake2b(encode(trajectory.events), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64

@@ -1,0 +1,149 @@
+"""Answers what jobs of an evaluation ask a model for: one at a time, in threads, or many together in one batch.
+
+A job is a generator: it yields `Generate` and is sent what was `Generated`, as often as it wants, and returns its entry. So a
+step, a run of many steps and a batch of them are the same code, and a test is a list of texts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate, Generated
+from swiftagent.io.jsonl import without_surrogates
+from swiftagent.trajectory.read_step import step_end
+
+Entry = TypeVar("Entry")
+Job = Generator[Generate, Generated, Entry]
+
+BATCH = 16
+
+_key = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Pen:
+    """An engine, and what it wrote already: greedy text is the same each time, and free runs begin as next steps do."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self._known: dict[bytes, Generated] = {}
+
+    def known(self, request: Generate) -> Generated | None:
+        return self._known.get(self._name(request))
+
+    def remember(self, request: Generate, written: Generated) -> Generated:
+        self._known[self._name(request)] = written
+        return written
+
+    def write(self, request: Generate) -> Generated:
+        """The text of one request, read no further than its stop word."""
+        return self.known(request) or self.remember(request, self._write(request))
+
+    def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
+        """The texts of many; those that are known, or asked for twice, are not written again."""
+        new = {self._name(request): request for request in requests if self.known(request) is None}
+        if new:
+            written = self.engine.write_together(list(new.values()))
+            self._known.update(zip(new, map(_without_surrogates, written), strict=True))
+        return [self._known[self._name(request)] for request in requests]
+
+    def _write(self, request: Generate) -> Generated:
+        started, usage = time.monotonic(), Usage()
+        pieces = self.engine.generate(
+            request.messages,
+            stop=(request.stop,) if request.stop else (),
+            max_tokens=request.max_tokens,
+            temperature=0.0,
+            tools=request.tools,
+            usage=usage,
+        )
+        text, ended_by = "", ""
+        try:
+            for piece in pieces:
+                text += piece
+                if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
+                    ended_by = "stop"
+                    break
+        finally:
+            pieces.close()
+        seconds = time.monotonic() - started
+        return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
+
+    @staticmethod
+    def _name(request: Generate) -> bytes:
+        return _key([request.messages, request.stop, request.max_tokens, request.tools])
+
+
+def _without_surrogates(written: Generated) -> Generated:
+    return msgspec.structs.replace(written, text=without_surrogates(written.text))
+
+
+def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
+    """Answer one job's requests until it is done."""
+    try:
+        request = next(job)
+        while True:
+            request = job.send(write(request))
+    except StopIteration as done:
+        result: Entry = done.value
+        return result
+
+
+def finish_all(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int | None = None) -> Iterator[Entry]:
+    """Finish every job, `at_a_time` of them at once (None: a batch where the engine takes one, else one by one).
+
+    Entries come as they are finished.
+    """
+    batches = hasattr(pen.engine, "write_together")
+    at_a_time = at_a_time or (BATCH if batches else 1)
+    if at_a_time > 1 and batches:
+        yield from _in_waves(jobs, pen, at_a_time)
+    elif at_a_time > 1:
+        yield from _in_threads(jobs, pen, at_a_time)
+    else:
+        yield from (finish(job(), pen.write) for job in jobs)
+
+
+def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int) -> Iterator[Entry]:
+    """Each wave writes the next text of every open job; where a job ends, the next takes its place."""
+    waiting = iter(jobs)
+    open_jobs: list[tuple[Job[Entry], Generate]] = []
+    while True:
+        while len(open_jobs) < at_a_time:
+            begun = next(waiting, None)
+            if begun is None:
+                break
+            job = begun()
+            open_jobs.append((job, next(job)))
+        if not open_jobs:
+            return
+        texts = pen.write_together([request for _, request in open_jobs])
+        going_on = []
+        for (job, _), text in zip(open_jobs, texts, strict=True):
+            try:
+                going_on.append((job, job.send(text)))
+            except StopIteration as done:
+                yield done.value
+        open_jobs = going_on
+
+
+def _in_threads(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int) -> Iterator[Entry]:
+    """Ctrl-C lets go of what has not begun."""
+    stopped = threading.Event()
+
+    def one(job: Callable[[], Job[Entry]]) -> Entry | None:
+        return None if stopped.is_set() else finish(job(), pen.write)
+
+    with ThreadPoolExecutor(at_a_time) as pool:
+        try:
+            for entry in pool.map(one, jobs):
+                if entry is not None:
+                    yield entry
+        finally:
+            stopped.set()

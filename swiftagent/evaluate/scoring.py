@@ -1,0 +1,231 @@
+"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups and the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import SetupError
+from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
+from swiftagent.evaluate.writing import Entry
+from swiftagent.scores.bfcl import Item, bfcl_problem
+from swiftagent.scores.calls import Metrics, Step, StepScore, score_step, steps_of
+from swiftagent.scores.fields import FieldScores, score_fields
+from swiftagent.scores.gate import Rule, judge
+from swiftagent.scores.groups import grouped
+from swiftagent.scores.intervals import Difference, Ratios, paired_differences
+from swiftagent.scores.metrics import METRICS
+from swiftagent.scores.runs import FreeRun, Task, run_parts, tasks_of
+from swiftagent.scores.text import rouge_l, same_text
+from swiftagent.scores.toolbench import row_of, toolbench_parts
+from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
+from swiftagent.trajectory.types import Trajectory
+
+SELF = "self-cognition"
+RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
+NOT_SHARES = tuple(name for name, metric in METRICS.items() if not metric.share)
+
+
+class Gold(msgspec.Struct):
+    """What models are asked: decision points, questions to answer freely, and chat answers whose likelihood is measured."""
+
+    rows: list[Trajectory]
+    steps: list[Step]
+    tasks: list[Task]
+    chats: list[Step]
+    channels: dict[str, str]  # row id: channel
+    left_out: int = 0  # rows that were trained on
+
+
+class Scored(msgspec.Struct):
+    """One model's scores: of each decision point, and all of them summed up."""
+
+    steps: list[StepScore]
+    ratios: Ratios
+    parts: dict[str, dict[str, tuple[float, float]]]  # by the id of step, run or answer
+    metrics: Metrics
+    runs: dict[str, Entry]
+    fields: FieldScores | None = None
+
+
+def gold_from(
+    rows: Iterable[Trajectory], *, limit: int | None = None, seen: Seen | None = None, drop_trained: bool = False
+) -> Gold:
+    """The gold of an evaluation. Rows of one id are told apart; `limit` takes that many rows spread over all.
+
+    Raises SetupError where nothing is left to evaluate, or where rows were trained on and are not to be dropped.
+    """
+    kept = _with_ids(rows)
+    total = len(kept)
+    if not kept:
+        raise SetupError("nothing to evaluate: the data holds no row; give other data with --data")
+    if seen is not None and drop_trained:
+        kept = [row for row in kept if content_hash(row) not in seen.places]
+    elif seen is not None:
+        refuse_overlap(kept, seen)
+    left_out = total - len(kept)
+    if limit is not None and limit < len(kept):
+        kept = [kept[index * len(kept) // limit] for index in range(limit)]
+    steps = [step for row in kept for step in steps_of(row)]
+    if not steps:
+        reason = f"all {total:,} rows were trained on" if left_out == total else "no row holds a call or an answer of the model"
+        raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
+    not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}  # a new name is meant to be learnt
+    return Gold(
+        kept,
+        steps,
+        [task for row in kept for task in tasks_of(row)],
+        [step for step in steps if step.row not in not_chat and step.answer],
+        {row.id: row.channel for row in kept},
+        left_out,
+    )
+
+
+def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
+    """Rows with an id each: their own, or their place; a number is added where one comes twice."""
+    taken: dict[str, int] = {}
+    named = []
+    for number, row in enumerate(rows):
+        name = row.id or row.source or f"row{number}"
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] > 1:
+            name = f"{name}~{taken[name]}"
+        named.append(row if row.id == name else with_id(row, name))
+    return named
+
+
+def with_id(row: Trajectory, name: str) -> Trajectory:
+    return Trajectory(row.events, row.tools, name, row.source, row.channel, row.repairs)
+
+
+def score_model(
+    gold: Gold,
+    steps: Mapping[str, Entry],
+    runs: Mapping[str, Entry],
+    likelihoods: Mapping[str, Entry],
+    *,
+    bfcl: Mapping[str, Item] | None = None,
+    referee: str | None = None,
+    own_name: str = "",
+    fields: bool = False,
+) -> Scored:
+    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then judges BFCL's items.
+
+    Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
+    ratios = Ratios(tuple(METRICS))
+    all_parts: dict[str, dict[str, tuple[float, float]]] = {}
+    scores = []
+    for step in gold.steps:
+        score = score_step(step, steps[step.id].predicted())
+        score.parts.update(_answer_parts(score, gold.channels.get(step.row, ""), own_name))
+        if step.tools or step.calls_somewhere:
+            score.parts.update(toolbench_parts(row_of(step, score.predicted)))
+        scores.append(score)
+        all_parts[step.id] = score.parts
+    if bfcl:
+        _judge_bfcl([score for score in scores if score.step.row in bfcl], bfcl, referee)
+    for task in gold.tasks:
+        if task.id in runs:
+            run = runs[task.id]
+            all_parts[task.id] = run_parts(task, FreeRun(tuple(run.calls), run.answer, run.stopped_by))
+    for name, entry in likelihoods.items():
+        if entry.bits is not None and entry.bytes:
+            all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
+    for name, parts in all_parts.items():
+        ratios.add(_row_of_part(name), parts)
+    found = ratios.estimates(not_shares=NOT_SHARES)
+    answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
+    return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
+
+
+def _judge_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
+    pairs = [(items[score.step.row], score.predicted.calls) for score in scores]
+    if referee:
+        right = [bool(verdict.valid) for verdict in ask_bfcl_eval(referee, pairs)]
+    else:
+        right = [not bfcl_problem(item, calls) for item, calls in pairs]
+    for score, valid in zip(scores, right, strict=True):
+        score.parts["bfcl_ast"] = (float(valid), 1.0)
+
+
+def _row_of_part(name: str) -> str:
+    """Steps are ROW#N and tasks ROW@N: both are resampled with their row."""
+    return name[: max(name.rfind("#"), name.rfind("@"))]
+
+
+def _answer_parts(score: StepScore, channel: str, own_name: str) -> dict[str, tuple[float, float]]:
+    wanted, given = score.step.answer, score.predicted.answer or ""
+    if wanted is None:
+        return {}
+    parts = {"answer_rouge_l": (rouge_l(given, wanted), 1.0), "answer_exact": (float(same_text(given, wanted)), 1.0)}
+    if channel == SELF and own_name and own_name.casefold() in wanted.casefold():
+        parts["self_cognition"] = (float(own_name.casefold() in given.casefold()), 1.0)
+    return parts
+
+
+def differences(base: Scored, tuned: Scored) -> dict[str, Difference]:
+    """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
+    pairs: dict[str, list[tuple[bool, bool]]] = {}
+    partial: set[str] = set(NOT_SHARES)  # measured at other steps for one model than for the other, or more than right or wrong
+    for name in {**base.parts, **tuned.parts}:
+        before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
+        partial |= before.keys() ^ after.keys()
+        for metric in before.keys() & after.keys():
+            if before[metric] in RIGHT_OR_WRONG and after[metric] in RIGHT_OR_WRONG:
+                pairs.setdefault(metric, []).append((bool(before[metric][0]), bool(after[metric][0])))
+            else:
+                partial.add(metric)
+    whole = {metric: found for metric, found in pairs.items() if metric not in partial}
+    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=NOT_SHARES)
+
+
+def summary(
+    gold: Gold,
+    models: Mapping[str, Scored],
+    *,
+    rules: Sequence[Rule] = (),
+    seen: Seen | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
+    told: dict[str, Any] = {name: {k: v.as_dict() for k, v in scored.metrics.items()} for name, scored in models.items()}
+    tuned, base = models["tuned"], models.get("base")
+    if base is not None:
+        told["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
+    values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
+    verdicts = judge(tuple(rules), values["tuned"], values.get("base"))
+    told["gate"] = {"passed": all(v.passed for v in verdicts), "rules": [v.as_dict() for v in verdicts]}
+    told["groups"] = {name: _groups(scored, seen) for name, scored in models.items()}
+    for name, scored in models.items():
+        if scored.fields is not None:
+            told.setdefault("fields", {})[name] = _fields(scored.fields)
+    told["data"] = {
+        "rows": len(gold.rows),
+        "steps": len(gold.steps),
+        "calls": sum(len(step.calls) for step in gold.steps),
+        "questions": len(gold.tasks),
+        "chat_answers": len(gold.chats),
+        "left_out": gold.left_out,
+        "training_rows": len(seen) if seen is not None else None,
+    }
+    told["about"] = dict(about or {})
+    return told
+
+
+def _groups(scored: Scored, seen: Seen | None) -> dict[str, Any]:
+    found = grouped(scored.steps, seen.tools if seen is not None else None)
+    return {
+        kind: {name: {k: v.as_dict() for k, v in metrics.items()} for name, metrics in parts.items()}
+        for kind, parts in found.items()
+        if parts
+    }
+
+
+def _fields(found: FieldScores) -> dict[str, Any]:
+    return {
+        "accuracy": {name or "(all)": estimate.as_dict() for name, estimate in found.fields.items()},
+        "confusions": [msgspec.structs.asdict(confusion) for confusion in found.confusions],
+        "unreadable": found.unreadable,
+    }

@@ -1,0 +1,262 @@
+"""An evaluation from its files to its page: gold is read, models write (or predictions are read), all is scored and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.loop import ReAct
+from swiftagent.agent.native import Native
+from swiftagent.console import progress, say, warn
+from swiftagent.errors import ConfigError, SetupError
+from swiftagent.evaluate.data import GoldFiles, conversations, prompt_in, read_gold, read_seen
+from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
+from swiftagent.evaluate.page import page
+from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
+from swiftagent.evaluate.report import Case, cases
+from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
+from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
+from swiftagent.evaluate.writing import Entry, Log, Writer
+from swiftagent.io import jsonl
+from swiftagent.io.rows import read_rows
+from swiftagent.scores.bfcl import Item
+from swiftagent.scores.gate import Rule, parse_gate
+from swiftagent.trajectory.content import Seen
+from swiftagent.trajectory.prompts import PromptStyle
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """How to evaluate. training: files that training saw (None: the run's own). prompt: None takes that of the data."""
+
+    data: tuple[str, ...] = ()
+    limit: int | None = None
+    at_a_time: int | None = None  # None: 16 where the engine batches, else 1
+    fresh: bool = False
+    free: bool = True
+    likelihood: bool = True
+    fields: bool = False
+    own_name: str = ""
+    evalscope: tuple[str, ...] = ()  # its sets
+    evalscope_args: str | None = None  # its --dataset-args
+    bfcl_eval: str | None = None  # the Python of an environment with bfcl-eval
+    stop: bool = True  # whether the stop word ends a step; without it models may go on and invent results
+    native: bool = False  # the model's own tool calls in place of ReAct
+    prompt: PromptStyle | None = None
+    step_tokens: int = 512
+    drop_trained: bool = False
+    training: tuple[str, ...] | None = None
+    rules: tuple[Rule, ...] | None = None  # None: the gate of the run's config
+    quiet: bool = False
+
+
+class Outcome(msgspec.Struct):
+    """What came out: metrics.json's content, the cases and the loss curve of the page, and the folder of all files."""
+
+    summary: dict[str, Any]
+    cases: list[Case]
+    curve: list[dict[str, Any]]
+    folder: Path
+
+    def write(self) -> None:
+        """Write metrics.json and report.html."""
+        jsonl.write_json(self.folder / "metrics.json", self.summary)
+        with jsonl.whole_file(self.folder / "report.html") as out:
+            out.write(page(self.summary, self.cases, self.curve).encode())
+
+
+def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Outcome:
+    """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut short."""
+    folder = folder or target.folder
+    if ask.evalscope:
+        check_installed()
+    data = list(ask.data) or default_data(target.run)
+    training = list(ask.training) if ask.training is not None else training_files(target.run)
+    ask = msgspec.structs.replace(ask, own_name=ask.own_name or name_in(training))
+    files = read_gold(data)
+    seen = _seen(training, target, ask)
+    # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are left out.
+    gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained or not ask.data)
+    _tell(gold, files, ask)
+    models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
+    prompt = ask.prompt or files.prompt or prompt_in(training) or "ms-agent"
+    log = _open_log(folder, models, gold, prompt, ask)
+    try:
+        _write_all(target, models, gold, log, prompt, ask)
+    finally:
+        log.close()
+    scored = {name: _score(gold, log, name, files.bfcl, ask) for name in models}
+    _warn_of_silence(scored, gold)
+    about = {
+        "name": target.name,
+        "tuned": target.tuned.name,
+        "base": target.base.name if target.base else None,
+        "files": data,
+        "trained on": training,
+        "config": target.run.config if target.run else None,
+    }
+    rules = _rules(ask, target)
+    told = summary(gold, scored, rules=rules, seen=seen, about=about)
+    told["data"]["content"] = _fingerprint(gold)
+    if ask.evalscope:
+        told["evalscope"] = {name: _evalscope(name, model, ask, folder) for name, model in models.items()}
+    curve = [] if target.run is None else list(target.run.metrics())
+    return Outcome(told, _cases(scored), curve, folder)
+
+
+def _evalscope(name: str, model: Model, ask: Ask, folder: Path) -> Sets:
+    return run_sets(model.loading, name, ask.evalscope, ask.limit, ask.evalscope_args, folder / "evalscope" / name)
+
+
+def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
+    """Score output that exists already. Raises ConfigError where gold is missing, RowError where ids do not line up."""
+    brings_gold, rows = has_gold(read_rows(path))
+    items: dict[str, Item] = {}
+    if brings_gold:
+        if ask.data:
+            raise ConfigError("--data: LLaMA-Factory's predictions bring their gold with them; leave --data out")
+        gold, entries = llamafactory_gold(rows)
+    else:
+        if not ask.data:
+            raise ConfigError("--predictions needs the gold that it is for: give it with --data FILE")
+        files = read_gold(list(ask.data))
+        items = files.bfcl
+        held = list(rows)
+        talks = {found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])}
+        gold, entries = align(gold_from(files.rows, limit=ask.limit), held, talks)
+    seen = read_seen(ask.training) if ask.training else None
+    scored = {
+        "tuned": score_model(gold, entries, {}, {}, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields)
+    }
+    _warn_of_silence(scored, gold)
+    about = {"name": Path(path).name, "tuned": path, "files": list(ask.data)}
+    told = summary(gold, scored, rules=ask.rules or (), seen=seen, about=about)
+    told["data"]["content"] = _fingerprint(gold)
+    return Outcome(told, _cases(scored), [], folder)
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(value.get(key), list) for key in ("messages", "conversations", "traj"))
+
+
+def _seen(training: list[str], target: Target, ask: Ask) -> Seen | None:
+    if training:
+        return read_seen(training)
+    if target.run is not None and not ask.quiet:
+        warn("the run's training data is not here: whether rows were trained on is not checked (--training FILE gives it)")
+    return None
+
+
+def _tell(gold: Gold, files: GoldFiles, ask: Ask) -> None:
+    if ask.quiet:
+        return
+    say(f"{len(gold.rows):,} rows, {len(gold.steps):,} decision points, {len(gold.tasks):,} questions to answer freely")
+    if gold.left_out:
+        warn(f"{gold.left_out:,} rows were trained on and are left out")
+    if files.rejected:
+        first = files.rejected[0]
+        warn(f"{len(files.rejected):,} rows cannot be evaluated; the first: {first.get('source')}: {first.get('message')}")
+    if not any(step.calls for step in gold.steps):
+        warn("no row calls a tool: call scores cannot be measured on this data")
+
+
+def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: PromptStyle, ask: Ask) -> Log:
+    settings = {
+        "models": {name: model.mark for name, model in models.items()},
+        "rows": [row.id for row in gold.rows],
+        "content": _fingerprint(gold),
+        "prompt": prompt,
+        "step_tokens": ask.step_tokens,
+        "stop": ask.stop,
+        "native": ask.native,
+    }
+    log = Log(folder / "predictions.jsonl", settings, fresh=ask.fresh)
+    if log.resumed and not ask.quiet:
+        say(f"{log.path}: going on after {log.resumed:,} predictions (--fresh starts anew)")
+    if log.aside and not ask.quiet:
+        say(f"{log.aside}: what another evaluation wrote here before")
+    return log
+
+
+def _fingerprint(gold: Gold) -> str:
+    from hashlib import sha256
+
+    rows = [[row.events, row.tools] for row in gold.rows]
+    return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
+
+
+def _write_all(target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
+    """An adapter and its own base are one loaded model, with the adapter and without it."""
+    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, ask)}
+    shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None
+    for name, model in todo.items():
+        engine = model.load() if shared is None else shared.without_adapter() if name == "base" else shared
+        try:
+            _write(name, model, engine, gold, log, prompt, ask)
+        finally:
+            engine.close()
+
+
+def _write(name: str, model: Model, engine: Any, gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
+    jobs = len(gold.steps) + len(gold.tasks) * ask.free + len(gold.chats) * ask.likelihood
+    with progress(f"{name}: {model.name}", total=jobs) as bar:
+
+        def done() -> None:
+            bar.advance(bar.task_ids[0])
+
+        grammar = Native(engine.read_calls) if ask.native else ReAct(prompt)
+        writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, at_a_time=ask.at_a_time, stop=ask.stop)
+        writer.steps(gold.steps, done)
+        if ask.free:
+            writer.runs(gold.tasks, done)
+        if ask.likelihood and callable(getattr(engine, "model", None)):  # of a server, `model` is a name
+            writer.likelihoods(gold.chats, done)
+
+
+def _complete(name: str, gold: Gold, log: Log, ask: Ask) -> bool:
+    steps_done = len(log.of(name, "step")) == len(gold.steps)
+    runs_done = not ask.free or len(log.of(name, "run")) == len(gold.tasks)
+    return steps_done and runs_done and (not ask.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
+
+
+def _score(gold: Gold, log: Log, name: str, items: Mapping[str, Item], ask: Ask) -> Scored:
+    parts: list[dict[str, Entry]] = [log.of(name, kind) for kind in ("step", "run", "likelihood")]
+    return score_model(gold, *parts, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields)
+
+
+def _warn_of_silence(scored: Mapping[str, Scored], gold: Gold) -> None:
+    for name, found in scored.items():
+        if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
+            warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
+
+
+def _cases(scored: Mapping[str, Scored]) -> list[Case]:
+    base = scored.get("base")
+    return cases(scored["tuned"].steps, None if base is None else {score.step.id: score for score in base.steps})
+
+
+def _rules(ask: Ask, target: Target) -> tuple[Rule, ...]:
+    if ask.rules is not None:
+        return ask.rules
+    config = config_of(target.run)
+    return parse_gate(config.gate) if config else ()
+
+
+def read_summaries(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """metrics.json of each run folder, by run name. Raises SetupError where a run was not evaluated."""
+    found = {}
+    for folder in folders:
+        path = folder if folder.is_file() else folder / "eval" / "metrics.json"
+        path = path if path.is_file() else folder / "metrics.json"
+        if not path.is_file():
+            raise SetupError(f"{folder}: no evaluation there; `swiftagent eval {folder.name}` makes one")
+        name = folder.name if folder.is_dir() and folder.name not in found else str(folder)
+        found[name] = jsonl.parse_json(path.read_bytes())[0]
+    return found
+
+
+def differ_in_rows(summaries: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether evaluations are of different rows, so that their scores cannot be set side by side."""
+    return len({str(summary["data"].get("content", summary["data"]["rows"])) for summary in summaries.values()}) > 1

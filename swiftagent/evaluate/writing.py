@@ -1,0 +1,261 @@
+"""One model at work on gold: its next step at every decision point, its free runs, and what it makes of held-out answers.
+
+Everything that it writes goes to a log, line by line, so that an evaluation that was cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
+from swiftagent.agent.native import Native
+from swiftagent.errors import SetupError
+from swiftagent.evaluate.jobs import Job, Pen, finish_all
+from swiftagent.io import jsonl
+from swiftagent.scores.calls import Attempt, Predicted, Step
+from swiftagent.scores.reading import predicted_from_step, predicted_from_text
+from swiftagent.scores.runs import Replay, Task
+from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
+
+Done = Callable[[], None]
+
+
+class Entry(msgspec.Struct):
+    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; `id` is that of the Step, Task or answer."""
+
+    model: str
+    kind: str
+    id: str
+    text: str = ""
+    calls: list[Attempt] = msgspec.field(default_factory=list)
+    answer: str | None = None
+    readable: bool = True
+    invented_observation: bool = False
+    stopped_by: str = ""
+    bits: float | None = None
+    bytes: int = 0
+
+    def predicted(self) -> Predicted:
+        return Predicted(tuple(self.calls), self.answer, self.readable, self.invented_observation, self.text)
+
+
+class Log:
+    """predictions.jsonl: its first line says what was evaluated; lines of another evaluation are not mixed in.
+
+    A file of another evaluation, hours of work perhaps, is put aside; `aside` says where. fresh: what is there goes.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any], *, fresh: bool = False) -> None:
+        self.path = path
+        self.entries: dict[tuple[str, str, str], Entry] = {}
+        head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
+        self._held = _hold(path.parent)
+        found = [] if fresh else self._read(head)
+        kept = found or []
+        self.resumed = len(kept)
+        self.aside: Path | None = None
+        try:
+            if found is None:
+                self.aside = path.rename(_free_name(path))
+            with jsonl.whole_file(path) as out:  # without the half line that an interruption leaves
+                out.write(head.encode() + b"\n")
+                for entry in kept:
+                    out.write(jsonl.encode(entry) + b"\n")
+            self._out = path.open("ab")
+        except OSError as error:
+            raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o") from error
+        for entry in kept:
+            self.entries[entry.model, entry.kind, entry.id] = entry
+
+    def _read(self, head: str) -> list[Entry] | None:
+        """What was written under the same settings; None where the file is of another evaluation."""
+        if not self.path.is_file():
+            return []
+        first, *rest = self.path.read_bytes().split(b"\n")
+        return list(read_entries(rest)) if first.decode(errors="replace") == head else None
+
+    def add(self, entry: Entry) -> None:
+        self.entries[entry.model, entry.kind, entry.id] = entry
+        self._out.write(jsonl.encode(entry) + b"\n")
+        self._out.flush()
+
+    def close(self) -> None:
+        self._out.close()
+        os.close(self._held)
+
+    def of(self, model: str, kind: str) -> dict[str, Entry]:
+        return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _hold(folder: Path) -> int:
+    """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise SetupError(f"cannot write {folder}: {error.strerror or error}; choose another folder with -o") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise SetupError(f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o") from None
+    except OSError:
+        pass  # a file system without locks
+    return held
+
+
+def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
+    """The entries of a log; its first line and a line cut short are left out."""
+    decoder = msgspec.json.Decoder(Entry)
+    for line in lines:
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError:
+            continue
+
+
+class Writer:
+    """Writes what one model does, through its engine, into the log."""
+
+    def __init__(
+        self,
+        name: str,
+        engine: Any,
+        log: Log,
+        grammar: Grammar = REACT,
+        *,
+        step_tokens: int = 512,
+        at_a_time: int | None = None,
+        stop: bool = True,
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.pen = Pen(engine)
+        self.log = log
+        self.grammar = grammar
+        self.step_tokens = step_tokens
+        self.at_a_time = at_a_time
+        self.stop = stop
+
+    def steps(self, steps: Sequence[Step], done: Done) -> None:
+        """The next step at every decision point, on gold context."""
+        self._all("step", [(step.id, partial(self._step, step)) for step in steps], done)
+
+    def runs(self, tasks: Sequence[Task], done: Done) -> None:
+        """Every question answered freely."""
+        self._all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
+
+    def likelihoods(self, answers: Sequence[Step], done: Done) -> None:
+        """The bits of held-out answers, where the engine holds the model itself."""
+        before = self.log.of(self.name, "likelihood")
+        for step in answers:
+            if step.id not in before:
+                self.log.add(self._likelihood(step))
+            done()
+
+    def _all(self, kind: str, work: list[tuple[str, Callable[[], Job[Entry]]]], done: Done) -> None:
+        before = self.log.of(self.name, kind)
+        for name, _ in work:
+            if name in before:
+                done()
+        for entry in finish_all([job for name, job in work if name not in before], self.pen, self.at_a_time):
+            self.log.add(entry)
+            done()
+
+    def _step(self, step: Step) -> Job[Entry]:
+        texts: list[str] = []
+        attempts: list[Attempt] = []
+        readable, invented = True, False
+        context: tuple[Event, ...] = step.context
+        while True:
+            found = yield from self._predict(Trajectory(context, step.tools))
+            texts.append(found.text)
+            attempts += found.calls
+            readable, invented = readable and found.readable, invented or found.invented_observation
+            if not found.calls or len(attempts) >= len(step.calls):
+                break
+            # a ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before
+            context = _with_result(context, step, attempts)
+        answered = None if attempts else found.answer
+        return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
+
+    def _predict(self, conversation: Trajectory) -> Job[Predicted]:
+        stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
+        messages = self.grammar.messages(conversation)
+        written = yield Generate(messages, stop, self.step_tokens, 0.0, self.grammar.declared(conversation))
+        if isinstance(self.grammar, Native):
+            return predicted_from_step(self.grammar.read(written.text), written.text)
+        return predicted_from_text(written.text, agentic=conversation.is_agentic)
+
+    def _run(self, task: Task) -> Job[Entry]:
+        replay = Replay(task)
+        limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
+        turn = yield from _replayed(run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar), replay)
+        made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
+        text = transcript(turn.events)
+        return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
+
+    def _likelihood(self, step: Step) -> Entry:
+        from swiftagent.backend.likelihood import answer_bits
+
+        text = step.answer or ""
+        bits = answer_bits(self.engine, self.grammar.messages(Trajectory(step.context, step.tools)), text)
+        return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
+
+
+def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn]:
+    """A turn of the loop whose tools are gold's recorded results."""
+    reply: Reply = None
+    try:
+        while True:
+            match turn.send(reply):
+                case Generate() as request:
+                    reply = yield request
+                case RunTool(call=call):
+                    reply = ToolResult(replay.result(Attempt(call.tool, call.arguments)))
+                case _:
+                    reply = None
+    except StopIteration as done:
+        result: Turn = done.value
+        return result
+
+
+def _with_result(context: tuple[Event, ...], step: Step, attempts: list[Attempt]) -> tuple[Event, ...]:
+    """The context with the last attempt and a result, so that the model can go on to the next of parallel calls."""
+    last, number = attempts[-1], f"p{len(attempts)}"
+    return (*context, Call(last.tool, last.arguments, number), Observation(_result(step, last), number))
+
+
+def _result(step: Step, attempt: Attempt) -> str:
+    replay = Replay(Task(step.id, step.row, (), "", step.tools, step.calls, step.results, None))
+    return replay.result(attempt)
+
+
+def transcript(events: Iterable[Event]) -> str:
+    """Events as a person reads them."""
+    lines = []
+    for event in events:
+        match event:
+            case Question():
+                continue
+            case Call(tool=tool, arguments=arguments):
+                lines.append(f"Action: {tool} {json.dumps(arguments, ensure_ascii=False)}")
+            case _:
+                label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(type(event).__name__, "")
+                lines.append(f"{label}: {event.text}")
+    return "\n".join(lines)

@@ -1,0 +1,3 @@
+"""A tuned model in the form that other programs load: merged, GGUF, Ollama, vLLM."""
+
+PUBLIC = ("check", "check_native", "folder", "gguf", "merge", "prepare", "push", "subject", "targets", "vllm")

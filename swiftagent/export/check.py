@@ -1,0 +1,236 @@
+"""The same prompt everywhere: what a target's template renders, token by token against what the model was trained on.
+
+Conversations come from the run's own data. What a target cannot avoid is left out by name; anything else refuses the export.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.backend.template import Trainer
+from swiftagent.export.templates import Turns
+from swiftagent.export.tokens import Difference, first_difference, trained_ids, turns_of
+from swiftagent.formats.writers.openai import render as render_openai
+from swiftagent.io.jsonl import read_lines
+from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
+from swiftagent.trajectory.prompts import HEAD, PARAMETERS, PromptStyle
+from swiftagent.trajectory.react import STOP, render
+from swiftagent.trajectory.record import Record, from_record, is_record
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+
+RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
+
+
+class Compared(msgspec.Struct):
+    """How many conversations were rendered alike; `left_out` counts by reason those that a template cannot render alike."""
+
+    target: str
+    conversations: int = 0
+    left_out: dict[str, int] = {}
+    differences: list[Difference] = []
+
+
+CONVERSATIONS = 50  # compared for each target
+
+
+def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
+    """The first `count` agent rows of a training file, and as many chat rows as then are missing."""
+    agent: list[Record] = []
+    chat: list[Record] = []
+    if data.is_file():
+        for row in read_lines(data):
+            if is_record(row.value):
+                (agent if HEAD["en"] in str(row.value) or HEAD["zh"] in str(row.value) else chat).append(row.value)
+            if len(agent) >= count or len(agent) + len(chat) >= 40 * count:
+                break
+    return [*agent[:count], *chat[: count - len(agent[:count])]]
+
+
+def prompt_style(records: list[Record]) -> tuple[PromptStyle, str]:
+    """(style, language) of the tool prompts that the data mostly has."""
+    found: Counter[tuple[PromptStyle, str]] = Counter()
+    for record in records:
+        system = record["messages"][0]["content"]
+        for language, head in HEAD.items():
+            if head in system:
+                found[("schema" if f"{PARAMETERS}{{" in system else "ms-agent", language)] += 1
+    return found.most_common(1)[0][0] if found else ("ms-agent", "en")
+
+
+def check_chat_template(trainer: Trainer, template: str, records: list[Record], language: str) -> Compared:
+    """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
+    compared = Compared("chat template")
+    left_out: Counter[str] = Counter()
+    for number, record in enumerate(records):
+        if compared.conversations == CONVERSATIONS:
+            break
+        trajectory = from_record(record)
+        reason = _unavoidable(trajectory, record, language)
+        if reason:
+            left_out[reason] += 1
+            continue
+        chat = chat_of(trajectory)
+        rendered = trainer.tokenizer.apply_chat_template(
+            chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
+        )
+        name = record.get("id") or f"row {number + 1}"
+        trained = trained_ids(trainer, record)
+        if isinstance(trajectory.events[-1], Call):
+            trained = _without_end(trained, rendered, trainer)
+        difference = first_difference(name, trained, list(rendered), trainer.tokenizer)
+        compared.conversations += 1
+        compared.differences += [difference] if difference else []
+    compared.left_out = dict(left_out)
+    return compared
+
+
+def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> list[int]:
+    """A row that ends on a call is closed in training; where the model is used, the result follows there."""
+    end = trainer.tokenizer.decode(trained[len(rendered) :])
+    return trained[: len(rendered)] if end == turns_of(trainer).end else trained
+
+
+def check_go_template(turns: Turns, template: str, records: list[Record], style: PromptStyle, language: str) -> Compared | None:
+    """Execute a Modelfile's template with Go itself and compare the texts; None where there is no Go here."""
+    if not shutil.which("go"):
+        return None
+    left_out: Counter[str] = Counter()
+    kept: list[tuple[str, Trajectory, str]] = []
+    for number, record in enumerate(records):
+        if len(kept) == CONVERSATIONS:
+            break
+        trajectory = _with_sorted_parameters(from_record(record))
+        reason = _unavoidable(trajectory, record, language) or _unavoidable_in_go(trajectory)
+        if reason:
+            left_out[reason] += 1
+        else:
+            expected = ollama_text(trajectory, turns, style, language)
+            kept.append((record.get("id") or f"row {number + 1}", trajectory, expected))
+    return compare_go(template, kept, left_out)
+
+
+def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out: Counter[str]) -> Compared | None:
+    """Execute a template on conversations (name, trajectory, the text that is expected of it); None where Go does not work."""
+    compared = Compared("Modelfile template", left_out=dict(left_out))
+    rendered = _run_go(template, [trajectory for _, trajectory, _ in kept])
+    if rendered is None:
+        return None
+    for (name, _, expected), text in zip(kept, rendered, strict=True):
+        compared.conversations += 1
+        if text != expected:
+            at = next((i for i, (a, b) in enumerate(zip(expected, text, strict=False)) if a != b), min(len(expected), len(text)))
+            around = slice(max(0, at - 20), at + 40)
+            compared.differences.append(Difference(name, at, expected[around], text[around]))
+    return compared
+
+
+def chat_of(trajectory: Trajectory) -> dict[str, Any]:
+    """The conversation as a chat client sends it, arguments as objects."""
+    row, _ = render_openai(trajectory)
+    messages = [dict(message) for message in row["messages"]]
+    for message in messages:
+        for call in message.get("tool_calls") or []:
+            if isinstance(call["function"]["arguments"], str):
+                call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+    tools = row.get("tools") or []
+    return {"messages": messages, "tools": json.loads(tools) if isinstance(tools, str) else tools}
+
+
+def ollama_text(trajectory: Trajectory, turns: Turns, style: PromptStyle, language: str) -> str:
+    """The trained text, up to the last answer's end token, with arguments as Ollama writes them."""
+    calls = iter([event for event in trajectory.events if isinstance(event, Call)])
+    text = ""
+    answered = False
+    spans = render(trajectory, style, language)
+    if spans[0].role != "system" and turns.default_system:
+        text = turns.system_open + turns.default_system + turns.system_close
+    for span in spans:
+        if span.kind == "system":
+            text += turns.system_open + span.text + turns.system_close
+        elif span.kind == "question":
+            text += (turns.between if answered else "") + turns.user_open + span.text + turns.user_close
+            answered = True
+        elif span.kind == "call":
+            text += f"{span.text.partition(chr(10))[0]}\nAction Input: {go_json(next(calls).arguments)}{STOP}"
+        else:
+            text += span.text
+    return text
+
+
+def go_json(value: Any, *, sort: bool = True) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=sort, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
+    """What Ollama would make of the conversations; None where Go cannot build here."""
+    lines = []
+    for trajectory in trajectories:
+        chat = chat_of(trajectory)
+        system = "\n\n".join(m["content"] for m in chat["messages"] if m["role"] == "system")
+        messages = [message for message in chat["messages"] if message["role"] != "system"]
+        for message in messages:
+            message["thinking"] = message.pop("reasoning_content", "")
+        lines.append(json.dumps({"System": system, "Messages": messages, "Tools": chat["tools"]}, ensure_ascii=False))
+    with tempfile.TemporaryDirectory() as scratch:
+        path, program = Path(scratch, "template"), Path(scratch, "render")
+        path.write_text(template, encoding="utf-8")
+        built = subprocess.run(["go", "build", "-o", str(program), str(RENDER_GO)], capture_output=True)
+        if built.returncode:  # a Go that is too old, or has no room to build
+            return None
+        done = subprocess.run([str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:
+    tools = []
+    for tool in trajectory.tools:
+        properties = tool.parameters.get("properties")
+        if isinstance(properties, dict):
+            tool = Tool(tool.name, tool.description, {**tool.parameters, "properties": dict(sorted(properties.items()))})
+        tools.append(tool)
+    return Trajectory(trajectory.events, tuple(tools), trajectory.id, trajectory.source, trajectory.channel)
+
+
+def _texts(events: tuple[Event, ...]) -> Iterator[str]:
+    for event in events:
+        match event:
+            case System(text) | Question(text) | Observation(text):
+                yield text
+            case Thought(text) | Answer(text):
+                yield text
+
+
+def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
+    """Why a chat template cannot render this conversation as it was trained; "" where it can."""
+    texts = [*_texts(trajectory.events), *(tool.description for tool in trajectory.tools)]
+    if JOINER in json.dumps(record["messages"], ensure_ascii=False) or "\\u003c" in str(record["messages"]):
+        return "control tokens in a text"
+    if any(hide(text) != hide_control_tokens(text) for text in texts):
+        return "a ReAct keyword at the start of a line"
+    if trajectory.tools and HEAD[language] not in record["messages"][0]["content"]:
+        return "the tool prompt in another language"
+    if any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events):
+        return "arguments that are no object"
+    if any(
+        message.get("loss") is False and message["role"] == "assistant" and not message["content"].startswith(" ")
+        for message in record["messages"]
+    ):
+        return "a masked step"
+    return ""
+
+
+def _unavoidable_in_go(trajectory: Trajectory) -> str:
+    described = json.dumps([tool.parameters for tool in trajectory.tools], ensure_ascii=False)
+    return "`<`, `>` or `&` in a parameter's description" if any(letter in described for letter in "<>&") else ""

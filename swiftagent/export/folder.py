@@ -1,0 +1,179 @@
+"""Where an export is written: a folder or file that appears whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from swiftagent.errors import SetupError, SwiftAgentError
+
+
+@contextmanager
+def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> Iterator[Path]:
+    """A hidden name beside `out`, for a folder or a file, which takes its name when the block ends well.
+
+    keep: what is read while it is written, and so must not be replaced by it.
+    Raises SetupError where `out` is there and not empty (unless `force`), is one of `keep` or around it, or cannot be written.
+    """
+    out = Path(os.path.abspath(out))
+    require_free(out, force)
+    for source in keep:
+        if source is not None and Path(os.path.abspath(source)).is_relative_to(out):
+            raise SetupError(f"{out} holds {source}, of which the export is made; choose another place with -o")
+    made = _make_parents(out)
+    _remove_abandoned(out)
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        yield part
+        require_free(out, force)
+        _open_to_readers(part)
+        _put(part, out)
+    except OSError as error:
+        raise _cannot_write(out, error.strerror or str(error)) from error
+    except SwiftAgentError as error:  # what was written into it knows its hidden name only
+        error.message = error.message.replace(str(part), str(out))
+        raise
+    finally:
+        _remove(part)
+        _unmake(made)
+
+
+@contextmanager
+def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
+    """A hidden folder on the disk of `out`, removed in the end. Raises SetupError as `whole` does."""
+    out = Path(os.path.abspath(out))
+    require_free(out, force)
+    made = _make_parents(out)
+    _remove_abandoned(out)
+    folder = out.with_name(f".{out.name}.{os.getpid()}.scratch")
+    try:
+        folder.mkdir()
+        yield folder
+    except OSError as error:
+        raise _cannot_write(out, error.strerror or str(error)) from error
+    finally:
+        _remove(folder)
+        _unmake(made)
+
+
+@contextmanager
+def whole_folder(
+    out: Path, *, force: bool, keep: Iterable[Path | str | None] = (), go_on: Callable[[Path], bool] = lambda left: False
+) -> Iterator[Path]:
+    """`whole` with the folder made, or one that a killed export left here and that `go_on` can use."""
+    require_free(Path(os.path.abspath(out)), force)
+    found = next((left for left in _abandoned(out) if left.is_dir() and go_on(left)), None)
+    kept = None if found is None else found.rename(out.absolute().with_name(f".{out.name}.{os.getpid()}.part"))
+    with whole(out, force=force, keep=keep) as part:
+        if kept is None:
+            part.mkdir()
+        yield part
+
+
+def _cannot_write(out: Path, reason: str) -> SetupError:
+    return SetupError(f"cannot write {out}: {reason}; choose another place with -o")
+
+
+def require_free(out: Path, force: bool) -> None:
+    """Raises SetupError for an output that holds something and may not be replaced."""
+    if not out.name:
+        raise SetupError(f"{out} cannot be replaced; name a folder in it with -o")
+    if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        state = "and not empty" if out.is_dir() else "already"
+        raise SetupError(f"{out} is there {state}; choose another place with -o, or give --force to replace it")
+
+
+def _make_parents(out: Path) -> list[Path]:
+    """The folders that had to be made, innermost first."""
+    missing = [folder for folder in out.parents if not folder.exists()]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(out, error.strerror or str(error)) from error
+    return missing
+
+
+def _unmake(folders: list[Path]) -> None:
+    for folder in folders:
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _open_to_readers(part: Path) -> None:
+    """safetensors writes files that their owner alone may read; who serves a model is often another user."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in part.rglob("*.safetensors"):
+        file.chmod(0o666 & ~mask)
+
+
+def _put(part: Path, out: Path) -> None:
+    """Rename; what `out` was is removed only when the new one is there."""
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    if out.exists():
+        out.rename(old)
+    try:
+        part.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    _remove(old)
+
+
+def _remove_abandoned(out: Path) -> None:
+    for left in _abandoned(out):
+        _remove(left)
+
+
+def _abandoned(out: Path) -> list[Path]:
+    """What killed exports left here."""
+    left = [*out.absolute().parent.glob(f".{out.name}.*.part"), *out.absolute().parent.glob(f".{out.name}.*.scratch")]
+    return [path for path in left if (pid := path.name.split(".")[-2]).isdigit() and not _alive(int(pid))]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def require_room(needed: int, out: Path) -> None:
+    """Raises SetupError where the disk does not hold `needed` bytes and a tenth more."""
+    parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
+    # What a killed export left is gone on with, or makes room.
+    left = [file for part in _abandoned(out) for file in (part.rglob("*") if part.is_dir() else [part]) if file.is_file()]
+    free = shutil.disk_usage(parent).free + sum(file.stat().st_size for file in left)
+    if free < needed * 1.1:
+        raise SetupError(f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o")
+
+
+def require_memory(needed: int) -> None:
+    """Raises SetupError where less memory is free than a model of `needed` bytes takes, and a fifth more."""
+    from swiftagent.train.machine import look
+
+    free = look().memory
+    if 0 < free < needed * 1.2:
+        raise SetupError(f"{size(free)} of memory are free and the model takes {size(needed)}; use a machine with more")
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them: 15.2 GB, 812.0 MB, 3.1 kB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1e3:.1f} kB"

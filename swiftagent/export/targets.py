@@ -1,0 +1,201 @@
+"""The targets of `swiftagent export`: each writes a whole folder or file, or nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent import __version__
+from swiftagent.errors import SetupError
+from swiftagent.export.card import base_name, model_card
+from swiftagent.export.folder import whole, whole_folder
+from swiftagent.export.gguf import Comparison, can_compare, compare, require_equal, write_gguf
+from swiftagent.export.merge import Merged, merge, require_adapter, require_model
+from swiftagent.export.prepare import Prepared
+from swiftagent.export.subject import RECORD, Subject
+from swiftagent.export.templates import modelfile
+from swiftagent.io.jsonl import write_json
+from swiftagent.io.shipped import shipped
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "additional_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json")
+# Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
+HARD_TEXTS = (
+    "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",
+    "今天北京的天气怎么样？\r\n\tÅrhus — naïve café 🚒🔥 \u200b  three   spaces\n\n\n1234567890 0.5e-3",
+    '{"a": [1, -2.5, null], "b": "\\u003c|im_end|>"} def f(x):\n        return x  # don\'t',
+)
+
+
+def export_merged(
+    subject: Subject,
+    prepared: Prepared,
+    out: Path,
+    *,
+    dtype: str = "auto",
+    max_shard_size: str = "5GB",
+    force: bool = False,
+    license: str = "",
+    name: str = "",
+) -> Merged:
+    """The merged model with tokenizer, chat template, generation config, model card and export.json."""
+
+    def finish(part: Path, merged: Merged) -> None:
+        if prepared.chat_template:
+            (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
+        difference = f"{merged.max_difference:.3g} (scale {merged.logit_scale:.3g})" if subject.adapter else ""
+        facts = {
+            "merged logits differ by at most": difference,
+            "context length in training": subject.max_length,
+            "stop words": ", ".join(f"`{stop}`" for stop in prepared.stops),
+        }
+        (part / "README.md").write_text(model_card(subject, name or out.name, facts, license), encoding="utf-8")
+        write_json(part / RECORD, provenance(subject, prepared, merged))
+
+    return merge(subject.base, subject.adapter, out, dtype=dtype, max_shard_size=max_shard_size, force=force, finish=finish)
+
+
+def provenance(subject: Subject, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
+    """What an export was made of, and what was compared; no folder of this machine is named, since it is uploaded as it is."""
+    kept = ("model_type", "system", "enable_thinking", "add_non_thinking_prefix")
+    return {
+        "swiftagent": __version__,
+        "base_model": base_name(subject),
+        "run": subject.run.name if subject.run else None,
+        "checkpoint": subject.adapter.name if subject.adapter else None,
+        "template": prepared.template,
+        "agent_template": prepared.agent_template,
+        **{name: subject.settings[name] for name in kept if name in subject.settings},
+        "max_length": subject.max_length,
+        "react": subject.react,
+        "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
+        "stop_words": prepared.stops,
+        "merged": {key: value for key, value in msgspec.to_builtins(merged).items() if key != "folder"} if merged else None,
+        "prompts": msgspec.to_builtins(prepared.compared),
+        "limits": prepared.limits,
+    }
+
+
+def export_gguf(
+    folder: Path, out: Path, quantize: str, llama_cpp: Path | None, *, force: bool, data: str = ""
+) -> Comparison | None:
+    """A GGUF of a model folder, compared with it where llama.cpp can be loaded; None where it cannot."""
+    with whole(out, force=force, keep=(folder,)) as part:
+        write_gguf(require_model(str(folder)), part, quantize, llama_cpp, force=True)
+        if not can_compare():
+            return None
+        strings, prompts = probe_texts(data)
+        rounded = {"f16": "float16", "bf16": "bfloat16"}.get(quantize.lower(), "")
+        comparison = compare(folder, part, strings, prompts, rounded=rounded)
+        require_equal(comparison, quantize)
+    return comparison
+
+
+def probe_texts(data: str) -> tuple[list[str], list[str]]:
+    """1,000 real strings and 20 prompts: from the run's data where known, else from the shipped rows."""
+    texts: list[str] = list(HARD_TEXTS)
+    places = [Path(data)] if data and Path(data).is_file() else []
+    for path in [*places, *sorted(shipped("datasets").glob("*.json*"))]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            texts.append(line.strip()[:600])
+        if len(texts) >= 1000:
+            break
+    texts = [text for text in texts if text][:1000]
+    return texts, texts[:: max(1, len(texts) // 20)][:20]
+
+
+def export_ollama(
+    subject: Subject,
+    prepared: Prepared,
+    out: Path,
+    *,
+    quantize: str = "",
+    llama_cpp: Path | None = None,
+    force: bool = False,
+    name: str = "",
+    license: str = "",
+) -> dict[str, Any]:
+    """A complete folder for Ollama: the merged model or a GGUF, Modelfile, README; `ollama create` where it is installed.
+
+    Raises SetupError for a model whose calls have no template in Ollama's language.
+    """
+    if prepared.go_template is None:
+        kind = f"agent template {prepared.agent_template}" if prepared.agent_template else f"template {prepared.template}"
+        raise SetupError(f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`")
+    facts: dict[str, Any] = {}
+    name = name or out.name
+    with whole_folder(out, force=force, keep=(subject.base, subject.adapter, subject.run)) as part:
+        model = part / "model"
+        merged = export_merged(subject, prepared, model, license=license, name=name)
+        source = "./model"
+        if quantize:
+            comparison = export_gguf(model, part / f"model.{quantize}.gguf", quantize, llama_cpp, force=True, data=subject.data)
+            facts["gguf"] = msgspec.to_builtins(comparison)
+            shutil.rmtree(model)
+            source = f"./model.{quantize}.gguf"
+        options = {"stops": prepared.stops, "context_length": subject.max_length, "system": prepared.system}
+        (part / "Modelfile").write_text(modelfile(source, prepared.go_template, **options), encoding="utf-8")
+        (part / "README.md").write_text(_ollama_readme(name, subject, prepared), encoding="utf-8")
+        facts["merged"] = {**msgspec.to_builtins(merged), "folder": str(out)}
+    facts["created"] = (
+        _create(out, name) if shutil.which("ollama") else "ollama is not installed here; the README has the command"
+    )
+    return facts
+
+
+def _create(out: Path, name: str) -> str:
+    done = subprocess.run(["ollama", "create", name, "-f", "Modelfile"], cwd=out, capture_output=True, text=True)
+    return f"created {name}" if done.returncode == 0 else f"`ollama create` failed: {done.stderr.strip()[-300:]}"
+
+
+def _ollama_readme(name: str, subject: Subject, prepared: Prepared) -> str:
+    executed = next((one for one in prepared.compared if one.target.startswith("Modelfile")), None)
+    proof = (
+        f"The template was executed with Go's text/template on {executed.conversations} conversations of the training data and "
+        f"wrote the text of training in {executed.conversations - len(executed.differences)}, up to the points below."
+        if executed
+        else "The template was not executed here: Go or the training data is missing. It is generated from the text of training."
+    )
+    react = (
+        "The model writes ReAct text. Where a request declares `tools`, Ollama finds the call by its `Action:` and gives it as\n"
+        "`tool_calls` (but where its arguments hold a key `name`); without `tools` the text comes as content. To run its calls\n"
+        "with real tools:\n\n"
+        f"    swiftagent infer --react --tools TOOLS.py --engine openai --base-url http://localhost:11434/v1 --model {name}\n"
+    )
+    native = "Where a request declares `tools`, Ollama hands the model's calls on as `tool_calls`.\n"
+    limits = "".join(f"- {limit}\n" for limit in prepared.go_limits)
+    return (
+        f"# {name}\n\n    ollama create {name} -f Modelfile\n    ollama run {name}\n\n{proof}\n\n"
+        f"{react if subject.react else native}\n## What Ollama cannot render as in training\n\n{limits}"
+    )
+
+
+def export_adapter(subject: Subject, prepared: Prepared, out: Path, *, force: bool = False, license: str = "") -> None:
+    """The adapter alone with tokenizer, chat template and card. Raises SetupError for a full fine-tuning, which has none."""
+    adapter = adapter_of(subject)
+    with whole_folder(out, force=force, keep=(adapter, subject.base, subject.run)) as part:
+        for folder, names in ((adapter, ADAPTER_FILES), (Path(subject.base), (*TOKENIZER_FILES, "chat_template.jinja"))):
+            for name in names:
+                if (folder / name).exists():
+                    shutil.copy2(folder / name, part / name)
+        if prepared.chat_template:
+            (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
+        config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))
+        config["base_model_name_or_path"] = subject.name or subject.base
+        write_json(part / "adapter_config.json", config)
+        write_json(part / RECORD, provenance(subject, prepared))
+        facts = {"stop words": ", ".join(f"`{stop}`" for stop in prepared.stops)}
+        (part / "README.md").write_text(model_card(subject, out.name, facts, license), encoding="utf-8")
+
+
+def adapter_of(subject: Subject) -> Path:
+    """The adapter of a subject. Raises SetupError where it is a full model, or the adapter is not whole."""
+    if subject.adapter is None:
+        raise SetupError(f"{subject.run or subject.base}: a full model, there is no adapter; use `swiftagent export merge`")
+    require_adapter(subject.adapter)
+    return subject.adapter

@@ -1,0 +1,207 @@
+"""The prompt that a model was trained on, written for other engines: a Jinja chat template (vLLM, transformers, llama.cpp) and a
+Go template (Ollama).
+
+Both are generated from `prompts.py` and `react.py`, so that a client that knows nothing of ReAct sends `tools` and `tool_calls`
+and the model reads what it was trained on. What the two languages cannot do is named in `JINJA_LIMITS` and `GO_LIMITS`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from swiftagent.trajectory.prompts import FORMAT, HEAD, PARAMETERS, PromptStyle
+from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_OPEN
+
+JINJA_LIMITS = (
+    "control tokens and ReAct keywords inside texts are not made harmless: a template cannot; `swiftagent serve` does",
+)
+GO_LIMITS = (
+    "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`",
+    "the parameters of a tool are listed sorted by name, and `<`, `>`, `&` in their descriptions as \\u003c, \\u003e, \\u0026",
+)
+
+
+class Turns(msgspec.Struct, frozen=True):
+    """The texts around the parts of a conversation, as the training template writes them.
+
+    `user_close` opens the assistant's turn; `between` ends an answer that is followed by a question, `end` the last one.
+    """
+
+    system_open: str = "<|im_start|>system\n"
+    system_close: str = "<|im_end|>\n"
+    user_open: str = "<|im_start|>user\n"
+    user_close: str = "<|im_end|>\n<|im_start|>assistant\n"
+    between: str = "<|im_end|>\n"
+    end: str = "<|im_end|>"
+    begin: str = ""
+    default_system: str = ""
+
+
+def jinja_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
+    """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)` of a text-ReAct model."""
+    quoted = {name: json.dumps(getattr(turns, name), ensure_ascii=False) for name in Turns.__struct_fields__}
+    head, tail = HEAD[language], FORMAT[language]
+    before_names, after_names = tail.split("{names}")
+    parameters = _JINJA_SCHEMA if style == "schema" else _JINJA_FLAT
+    text = _JINJA.format(
+        **quoted,
+        head=_q(head),
+        before_names=_q(before_names),
+        after_names=_q(after_names),
+        parameters_label=_q(PARAMETERS),
+        parameters=parameters,
+        stop=_q(STOP),
+        thought_and_answer=_q(f"\n{ANSWER_LABEL}"),
+        no_thought=_q(NO_THOUGHT),
+        think_open=_q(THINK_OPEN),
+        think_close=_q(THINK_CLOSE),
+    )
+    return "".join(line.strip() for line in text.splitlines())
+
+
+def _q(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+_JINJA_SCHEMA = "{{{{- (f.parameters or dict()) | tojson -}}}}".replace("{{{{", "{{").replace("}}}}", "}}")
+_JINJA_FLAT = """
+{{- "[" -}}
+{%- for name, p in ((f.parameters or dict()).properties or dict()).items() -%}
+{{- (", " if not loop.first else "") + '{"name": ' + (name | tojson) + ', "description": ' + ((p.description or "") | tojson) -}}
+{{- ', "required": "' + ("True" if name in (f.parameters.required or []) else "False") + '"}' -}}
+{%- endfor -%}
+{{- "]" -}}
+"""
+_JINJA = """
+{{%- set s = namespace(own=none, react=false, open=false, result=none) -%}}
+{{%- if tools -%}}{{%- set s.react = true -%}}{{%- endif -%}}
+{{%- for m in messages -%}}
+{{%- if m.role == "system" -%}}{{%- set s.own = m.content if s.own is none else s.own + "\\n\\n" + m.content -%}}{{%- endif -%}}
+{{%- if m.tool_calls -%}}{{%- set s.react = true -%}}{{%- endif -%}}
+{{%- endfor -%}}
+{{{{- {begin} -}}}}
+{{%- if tools -%}}
+{{{{- {system_open} + (s.own + "\\n\\n" if s.own else "") + {head} -}}}}
+{{%- for tool in tools -%}}
+{{%- set f = tool.function or tool -%}}
+{{{{- ("\\n\\n" if not loop.first else "") ~ loop.index ~ ". " ~ f.name ~ ":" -}}}}
+{{{{- (" " + f.description if f.description else "") + {parameters_label} -}}}}
+{parameters}
+{{%- endfor -%}}
+{{{{- {before_names} -}}}}
+{{%- for tool in tools -%}}{{{{- (", " if not loop.first else "") + (tool.function or tool).name -}}}}{{%- endfor -%}}
+{{{{- {after_names} + {system_close} -}}}}
+{{%- elif s.own is not none or {default_system} -%}}
+{{{{- {system_open} + (s.own if s.own is not none else {default_system}) + {system_close} -}}}}
+{{%- endif -%}}
+{{%- for m in messages -%}}
+{{%- if m.role == "user" -%}}
+{{{{- ({between} if s.open else "") + {user_open} + m.content + {user_close} -}}}}
+{{%- set s.open = true -%}}
+{{%- elif m.role == "assistant" and m.tool_calls -%}}
+{{{{- "Thought: " + m.reasoning_content + "\\n" if m.reasoning_content else "" -}}}}
+{{{{- "Thought: " + m.content + "\\n" if m.content else "" -}}}}
+{{%- set at = loop.index0 -%}}
+{{%- for call in m.tool_calls -%}}
+{{%- set f = call.function or call -%}}
+{{%- set position = loop.index0 -%}}
+{{{{- "Action: " + f.name + "\\nAction Input: " + (f.arguments if f.arguments is string else f.arguments | tojson) + {stop} -}}}}
+{{%- set s.result = none -%}}
+{{%- for later in messages[at + 1 : at + 1 + m.tool_calls | length] -%}}
+{{%- if later.role == "tool" -%}}
+{{%- if later.tool_call_id and call.id -%}}
+{{%- if later.tool_call_id == call.id -%}}{{%- set s.result = later.content -%}}{{%- endif -%}}
+{{%- elif loop.index0 == position -%}}{{%- set s.result = later.content -%}}
+{{%- endif -%}}
+{{%- endif -%}}
+{{%- endfor -%}}
+{{%- if s.result is not none -%}}{{{{- " " + s.result + "\\n" -}}}}{{%- endif -%}}
+{{%- endfor -%}}
+{{%- elif m.role == "assistant" and s.react -%}}
+{{{{- "Thought: " + (m.reasoning_content or {no_thought}) + {thought_and_answer} + m.content -}}}}
+{{%- elif m.role == "assistant" -%}}
+{{{{- ({think_open} + m.reasoning_content + {think_close} if m.reasoning_content else "") + m.content -}}}}
+{{%- endif -%}}
+{{%- endfor -%}}
+{{%- if not add_generation_prompt and messages[-1].role == "assistant" and not messages[-1].tool_calls -%}}
+{{{{- {end} -}}}}
+{{%- endif -%}}
+"""
+
+
+def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
+    """The TEMPLATE of an Ollama Modelfile for a text-ReAct model, with `.System`, `.Messages`, `.Tools` and `.ToolCalls`."""
+    before_names, after_names = FORMAT[language].split("{names}")
+    default = turns.default_system
+    return _GO.format(
+        **{name: getattr(turns, name) for name in Turns.__struct_fields__ if name != "default_system"},
+        default_system=default,
+        else_default=f"{{{{ else }}}}{turns.system_open}{default}{turns.system_close}" if default else "",
+        head=HEAD[language],
+        before_names=before_names,
+        after_names=after_names,
+        parameters_label=PARAMETERS,
+        parameters="{{ json .Function.Parameters }}" if style == "schema" else _GO_FLAT,
+        stop=STOP,
+        answer_label=ANSWER_LABEL,
+        no_thought=NO_THOUGHT,
+    )
+
+
+# Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has to be
+# `Action:`; so nothing before it may ask `if .ToolCalls`.
+# Go templates cannot add: `len (printf "%*s_" $i "")` is $i + 1.
+_GO_FLAT = (
+    "[{{ $required := .Function.Parameters.Required }}{{ $first := true }}"
+    "{{ range $name, $p := .Function.Parameters.Properties }}{{ if not $first }}, {{ end }}{{ $first = false }}"
+    '{"name": {{ json $name }}, "description": {{ json $p.Description }}, "required": "'
+    '{{ $is := "False" }}{{ range $required }}{{ if eq . $name }}{{ $is = "True" }}{{ end }}{{ end }}{{ $is }}"}{{ end }}]'
+)
+_GO = (
+    "{begin}{{{{- $react := false }}}}{{{{ if .Tools }}}}{{{{ $react = true }}}}{{{{ end }}}}"
+    "{{{{ range .Messages }}}}{{{{ range .ToolCalls }}}}{{{{ $react = true }}}}{{{{ end }}}}{{{{ end }}}}"
+    "{{{{ if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}\n\n{{{{ end }}}}{head}"
+    "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n\n{{{{ end }}}}"
+    '{{{{ len (printf "%*s_" $i "") }}}}. {{{{ .Function.Name }}}}:'
+    "{{{{ if .Function.Description }}}} {{{{ .Function.Description }}}}{{{{ end }}}}{parameters_label}{parameters}{{{{ end }}}}"
+    "{before_names}{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}, {{{{ end }}}}{{{{ .Function.Name }}}}{{{{ end }}}}"
+    "{after_names}{system_close}"
+    "{{{{ else if .System }}}}{system_open}{{{{ .System }}}}{system_close}{else_default}{{{{ end }}}}"
+    "{{{{ $open := false }}}}{{{{ range $i, $m := .Messages }}}}{{{{ $rest := slice $.Messages $i }}}}"
+    '{{{{ if eq .Role "user" }}}}{{{{ if $open }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
+    "{{{{ $open = true }}}}"
+    '{{{{ else if eq .Role "assistant" }}}}{{{{ $calls := len .ToolCalls }}}}{{{{ if $calls }}}}'
+    "{{{{ if .Thinking }}}}Thought: {{{{ .Thinking }}}}\n{{{{ end }}}}"
+    "{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}"
+    "{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}Action: {{{{ .Function.Name }}}}\n"
+    "Action Input: {{{{ .Function.Arguments }}}}{stop}"
+    '{{{{ $k := len (printf "%*s_" $j "") }}}}{{{{ if gt (len $rest) $k }}}}{{{{ $result := index $rest $k }}}}'
+    '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'
+    "{{{{ else if $react }}}}Thought: "
+    "{{{{ if .Thinking }}}}{{{{ .Thinking }}}}{{{{ else }}}}{no_thought}{{{{ end }}}}\n{answer_label}{{{{ .Content }}}}"
+    "{{{{ else }}}}{{{{ if .Thinking }}}}<think>\n{{{{ .Thinking }}}}\n</think>\n\n{{{{ end }}}}{{{{ .Content }}}}{{{{ end }}}}"
+    "{{{{ end }}}}{{{{ end }}}}"
+)
+
+
+def modelfile(
+    source: str,
+    template: str,
+    *,
+    stops: list[str],
+    context_length: int,
+    system: str = "",
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int = 1,
+) -> str:
+    """An Ollama Modelfile. Defaults are greedy, and repetition costs nothing: a call copies names from its question and tools."""
+    lines = [f"FROM {source}", f'TEMPLATE """{template}"""']
+    if system:
+        lines.append(f'SYSTEM """{system}"""')
+    lines += [f'PARAMETER stop "{stop}"' for stop in stops]
+    lines += [f"PARAMETER temperature {temperature:g}", f"PARAMETER top_p {top_p:g}", f"PARAMETER top_k {top_k}"]
+    lines += ["PARAMETER repeat_penalty 1", f"PARAMETER num_ctx {context_length}"]
+    return "\n".join(lines) + "\n"

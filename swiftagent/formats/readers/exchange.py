@@ -1,0 +1,118 @@
+"""One request to a chat API and its response, as logs and trainers keep them: the turns apart from the answer to them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.readers import gemini, langchain, responses, typed_parts
+from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.formats.reading.delegate import are_turns, read_turns
+from swiftagent.formats.reading.view import tools_field
+from swiftagent.trajectory.types import Trajectory
+
+ABOUT = "a request and its response: {request, response}, {input: {messages}, output}, {prompt: [turns], completion: [turns]}"
+SAMPLE = {
+    "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
+    "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
+}
+_ASKED = ("request", "input", "prompt", "query", "inputs")
+_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled")
+
+# What a JSON text holds that is more than a result or an answer in JSON.
+_TOLD = re.compile(r'"(?:role|toolCallId)"|"type"\s*:\s*"function_call"')
+
+KEYS = frozenset(_ASKED)
+
+
+def looks_like(row: Any) -> bool:
+    return type(row) is dict and _asked(row) is not None and _answered(row) is not None
+
+
+def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
+    """What was sent: an object with messages."""
+    for key in _ASKED:
+        value = _inner(row.get(key))
+        turns = _turns(value)
+        if turns is not None:
+            return {**row, "messages": turns}
+        for name in ("messages", "contents", "input") if isinstance(value, dict) else ():
+            turns = _turns(value.get(name))
+            if turns is not None:
+                config = value.get("config")  # of Google's client: tools and system text
+                return {**(config if isinstance(config, dict) else {}), **value, "messages": turns}
+        if isinstance(value, str) and key == "query" and "tool_definitions" in row:  # Azure's evaluations
+            return {**row, "messages": [{"role": "user", "content": value}]}
+    return None
+
+
+def _inner(value: Any) -> Any:
+    """What stands as JSON text (Langfuse), or in the body of an HTTP request or response, as a value."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{") and _TOLD.search(value):
+        try:
+            value, _ = read_literal(value)
+        except RowError:
+            return value
+    for key in ("body", "__data__"):
+        if isinstance(value, dict) and isinstance(value.get(key), dict):
+            value = value[key]
+    return value
+
+
+def _turns(value: Any) -> list[Any] | None:
+    """Turns with roles, of any dialect, and the items of Responses that stand between them; those of LangChain are told so."""
+    if isinstance(value, list) and langchain.looks_like(value):
+        inner = value[0] if isinstance(value[0], list) else value
+        return [langchain.turn_of(message) for message in inner]
+    if not isinstance(value, list) or not value:
+        return None
+    return list(value) if all(are_turns([turn]) or responses.is_item(turn) for turn in value) else None
+
+
+def _answered(row: dict[str, Any]) -> list[Any] | None:
+    """The turns of the answer."""
+    value = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
+    for key in ("choices", "candidates", "generations", "messages", "output"):
+        if isinstance(value, dict) and (isinstance(value.get(key), list) or (key == "output" and key in value)):
+            value = value[key]
+    while isinstance(value, list) and len(value) >= 1 and isinstance(value[0], (list, str)):  # of several answers the first
+        value = value[0]
+    if isinstance(value, list) and all(isinstance(item, dict) and "toolCallId" in item for item in value):  # Vercel's spans
+        value = {"role": "assistant", "content": [{"type": "tool-call", **item} for item in value]}
+    for key in ("message", "content"):
+        if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get(key), dict):
+            value = value[0][key]
+    for key in ("message", "content"):
+        if isinstance(value, dict) and "role" not in value and isinstance(value.get(key), dict):
+            value = value[key]
+    if isinstance(value, str):
+        value = {"role": "assistant", "content": value}
+    return _turns(value if isinstance(value, list) else [value])
+
+
+def _repeated(row: dict[str, Any]) -> dict[str, Any]:
+    """A response of OpenAI's Responses, which repeats the tools and instructions of its request; {} for any other answer."""
+    given = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
+    return given if isinstance(given, dict) and given.get("object") == "response" else {}
+
+
+def parse(row: Any) -> Trajectory:
+    asked, answered = _asked(row), _answered(row)
+    if asked is None or answered is None:
+        raise RowError("not-a-conversation", "no request with messages and no response to it")
+    turns = asked["messages"]
+    if answered[: len(turns)] == turns:  # an agent's output is often the whole conversation
+        turns = []
+    turns = [*turns, *answered]
+    told = _repeated(row)
+    tools = tools_field(asked) or tools_field(row) or tools_field(told)
+    inner = {"instructions": told.get("instructions"), **asked, "id": row.get("id") or "", **({"tools": tools} if tools else {})}
+    if any(responses.is_item(turn) for turn in turns):
+        return responses.parse({"input": turns, **{key: inner[key] for key in ("tools", "instructions", "id") if key in inner}})
+    kept = {**{key: value for key, value in inner.items() if key not in ("contents", "history")}, "messages": turns}
+    if typed_parts.looks_like(turns):
+        return typed_parts.parse(kept)
+    if gemini.looks_like(turns):
+        return gemini.parse(kept)
+    return read_turns(turns, inner)

@@ -1,0 +1,96 @@
+"""Agent logs told step by step: {task, steps: [{thought, action, observation}], answer}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.builder import Builder, as_text
+from swiftagent.formats.reading.calls import call_of
+from swiftagent.formats.reading.messages import as_messages
+from swiftagent.formats.reading.react_text import read_react_text
+from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.view import system_field, tools_field
+from swiftagent.trajectory.types import Trajectory
+
+ABOUT = "agent logs: a task and steps with thought, action (text, call object, or name and action_input), observation"
+SAMPLE = {
+    "task": "Oslo?",
+    "steps": [{"thought": "I look.", "action": "weather", "action_input": {"city": "Oslo"}, "observation": "3C"}],
+    "answer": "It is 3C.",
+}
+_LISTS = ("steps", "trajectory", "intermediate_steps", "trace")
+_TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt")
+_INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
+_RESULTS = ("observation", "result", "tool_output", "output", "response")
+_ANSWERS = ("final_answer", "answer", "final_response", "output", "response")
+
+_TRACE = {"question", "steps", "answer", "stopped_by"}
+
+KEYS = frozenset((*_LISTS, "turns"))
+
+
+def looks_like(row: Any) -> bool:
+    if type(row) is not dict:
+        return False
+    if _is_trace(row):
+        return True
+    return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
+
+
+def _is_trace(row: dict[str, Any]) -> bool:
+    """What `infer --json` and `infer --output` write: a run, or the runs of one conversation under `turns`."""
+    turns = row.get("turns", [row])
+    return isinstance(turns, list) and bool(turns) and all(type(turn) is dict and turn.keys() >= _TRACE for turn in turns)
+
+
+def _steps(row: dict[str, Any]) -> list[Any] | None:
+    for key in _LISTS:
+        steps = row.get(key)
+        if (
+            isinstance(steps, list)
+            and steps
+            and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps)
+        ):
+            return steps
+    return None
+
+
+def parse(row: Any) -> Trajectory:
+    builder = Builder(*read_tools(tools_field(row)))
+    builder.system(as_text(system_field(row)))
+    for turn in row.get("turns", [row]) if _is_trace(row) else [row]:
+        _read_run(builder, turn)
+    return builder.build(row.get("id"))
+
+
+def _read_run(builder: Builder, row: dict[str, Any]) -> None:
+    """A task, its steps and its answer."""
+    steps = _steps(row) or ([] if row.get("steps") == [] else None)
+    if steps is None:
+        raise RowError("not-a-conversation", "no steps with an action each")
+    builder.question(next((row[key] for key in _TASKS if isinstance(row.get(key), str)), ""))
+    for step in as_messages(steps):
+        _read_step(builder, step)
+    answer = next((row[key] for key in _ANSWERS if isinstance(row.get(key), str) and row[key]), "")
+    if answer and not (builder.events and getattr(builder.events[-1], "text", None) == answer):
+        builder.answer(answer)
+
+
+def _read_step(builder: Builder, step: dict[str, Any]) -> None:
+    thought = as_text(step.get("thought") or step.get("reasoning")).strip()
+    action = step["action"] if "action" in step else step["tool"]
+    given = next((step[key] for key in _INPUTS if step.get(key) is not None), None)
+    worked = not step.get("error")  # what failed is context, not gold
+    builder.thought(thought, trained=worked)
+    if isinstance(action, dict):
+        name, arguments, id = call_of(action)
+        builder.call(name, arguments, id, worked)
+    elif isinstance(action, str) and action.strip():
+        if given is not None:
+            builder.call(action, given, trained=worked)
+        else:
+            read_react_text(builder, f"Action: {action.strip()}")
+    observed = next((step[key] for key in _RESULTS if step.get(key) is not None), None)
+    if observed is not None and builder.waits_for_result:
+        builder.result(as_text(observed))

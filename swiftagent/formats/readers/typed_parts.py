@@ -1,0 +1,196 @@
+"""Turns made of parts that say their type: Vercel's AI SDK (UI messages), Pydantic AI, OpenTelemetry's GenAI spans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.formats.reading.builder import Builder, as_text
+from swiftagent.formats.reading.messages import as_messages, kind_of, read_message, say_pieces, say_plainly
+from swiftagent.formats.reading.tags import read_system
+from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.view import system_field, tools_field
+from swiftagent.trajectory.types import Trajectory
+
+ABOUT = "turns of typed parts: Vercel AI SDK (tool-NAME, toolInvocations), Pydantic AI (part_kind), OpenTelemetry gen_ai messages"
+SAMPLE = {
+    "messages": [
+        {"role": "user", "parts": [{"type": "text", "text": "Oslo?"}]},
+        {
+            "role": "assistant",
+            "parts": [
+                {"type": "reasoning", "text": "I look."},
+                {
+                    "type": "tool-weather",
+                    "toolCallId": "1",
+                    "state": "output-available",
+                    "input": {"city": "Oslo"},
+                    "output": "3C",
+                },
+                {"type": "text", "text": "It is 3C."},
+            ],
+        },
+    ]
+}
+_TURNS = ("messages", "history", "ui_messages", "uiMessages", "message_history", "all_messages", "conversation")
+_SPANS = ("gen_ai.input.messages", "gen_ai.output.messages")
+_SIDES = {"request": "user", "response": "assistant"}  # Pydantic AI
+_TEXTS = frozenset(("text", "user-prompt"))
+_THOUGHTS = frozenset(("reasoning", "thinking"))
+_CALLS = frozenset(("tool-call", "builtin-tool-call", "server-tool-call"))
+_RESULTS = frozenset(("tool-return", "builtin-tool-return", "tool-call-response", "tool-result", "server-tool-call-response"))
+_MEDIA = frozenset(("file", "image", "audio", "video", "document", "uri", "blob", "binary", "image-url", "document-url"))
+_MEDIA_KEYS = ("type", "kind", "part_kind", "mediaType", "media_type", "modality")
+_SILENT = frozenset(("step-start", "source-url", "source-document", "step-finish", "snapshot", "patch"))
+
+
+KEYS = frozenset((*_TURNS, *_SPANS, "attributes"))
+
+
+def looks_like(row: Any) -> bool:
+    turns = _turns(row)
+    return turns is not None and any(_is_typed(turn) for turn in turns)
+
+
+def _turns(row: Any) -> list[Any] | None:
+    if isinstance(row, list):
+        return row
+    if type(row) is not dict:
+        return None
+    spans = _spans(row)
+    if spans is not None:
+        return [*_listed(spans.get(_SPANS[0])), *_listed(spans.get(_SPANS[1]))]
+    return next((row[key] for key in _TURNS if isinstance(row.get(key), list) and row[key]), None)
+
+
+def _spans(row: dict[str, Any]) -> dict[str, Any] | None:
+    """The attributes of a span, where the row is one."""
+    inner = row.get("attributes")
+    return next((held for held in (row, inner) if isinstance(held, dict) and _SPANS[0] in held), None)
+
+
+def _listed(value: Any) -> list[Any]:
+    """A list that may stand as JSON text."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        try:
+            value, _ = read_literal(value)
+        except RowError:
+            return []
+    return value if isinstance(value, list) else []
+
+
+def _is_typed(turn: Any) -> bool:
+    if type(turn) is not dict:
+        return False
+    if isinstance(turn.get("toolInvocations"), list):
+        return True
+    parts = turn.get("parts")
+    if not isinstance(parts, list) or ("role" not in turn and str(turn.get("kind")) not in _SIDES):
+        return False
+    return any(type(part) is dict and ("part_kind" in part or isinstance(part.get("type"), str)) for part in parts)
+
+
+def parse(row: Any) -> Trajectory:
+    beside = row if type(row) is dict else {}
+    spans = _spans(beside) or {}
+    builder = Builder(*read_tools(tools_field(beside) or spans.get("gen_ai.tool.definitions")))
+    system = as_text(system_field(beside) or _texts(_listed(spans.get("gen_ai.system_instructions"))))
+    if system:
+        read_system(builder, system)
+    for turn in as_messages(_turns(row) or []):
+        told = turn.get("instructions")
+        if isinstance(told, str) and told and told != system:  # Pydantic AI says them anew with every request
+            read_system(builder, told)
+            system = told
+        _read_turn(builder, turn)
+    return builder.build(beside.get("id"))
+
+
+def _texts(parts: list[Any]) -> str:
+    return "\n".join(as_text(part.get("content", part.get("text"))) for part in parts if isinstance(part, dict))
+
+
+def _read_turn(builder: Builder, turn: dict[str, Any]) -> None:
+    parts = turn.get("parts")
+    kind = kind_of(turn["role"] if "role" in turn else _SIDES.get(str(turn.get("kind")), turn.get("kind")))
+    if not isinstance(parts, list) or not parts:
+        invoked = turn.get("toolInvocations")
+        for item in as_messages(invoked if isinstance(invoked, list) else []):
+            _read_invocation(builder, item)
+        if turn.get("content") or not invoked:
+            read_message(builder, {"role": turn.get("role"), "content": turn.get("content")}, say_plainly)
+        return
+    typed = [(_type(part), part) for part in as_messages(parts)]
+    last_call = max((place for place, (name, _) in enumerate(typed) if _acts(name)), default=-1)
+    said: list[str] = []
+    for place, (name, part) in enumerate(typed):
+        if name in _TEXTS:
+            said.append(_text(part))
+            continue
+        if name not in _SILENT and not name.startswith("data-"):
+            say_pieces(builder, said, kind, say_plainly, place <= last_call, True)
+            _read_part(builder, name, part, said)
+    say_pieces(builder, said, kind, say_plainly, False, True)
+
+
+def _type(part: dict[str, Any]) -> str:
+    return str(part.get("part_kind") or part.get("type") or "text").replace("_", "-")
+
+
+def _text(part: dict[str, Any]) -> str:
+    return as_text(part.get("text") if "text" in part else part.get("content"))
+
+
+def _acts(name: str) -> bool:
+    return name in _CALLS or _is_invocation(name)
+
+
+def _is_invocation(name: str) -> bool:
+    return name == "dynamic-tool" or (name.startswith("tool-") and name not in _CALLS | _RESULTS)
+
+
+def _read_part(builder: Builder, name: str, part: dict[str, Any], said: list[str]) -> None:
+    if name in _THOUGHTS:
+        builder.thought(_text(part).strip())
+    elif name == "system-prompt":
+        read_system(builder, _text(part))
+    elif name in _CALLS:
+        builder.call(_name_of(part), _first(part, "args", "arguments", "input"), _id_of(part))
+    elif name in _RESULTS:
+        builder.result(as_text(_first(part, "content", "response", "result", "output")), _id_of(part), _name_of(part))
+    elif name == "retry-prompt":  # what Pydantic AI says to a call, or to an answer, that it could not use
+        if builder.waits_for_result:
+            builder.result(as_text(part.get("content")), _id_of(part), _name_of(part))
+        else:
+            builder.question(as_text(part.get("content")))
+    elif _is_invocation(name):
+        inner = part.get("toolInvocation")
+        given = inner if isinstance(inner, dict) else part
+        written = str(part.get("type"))
+        known = written.removeprefix("tool-") if name not in ("dynamic-tool", "tool-invocation") else None
+        _read_invocation(builder, {**given, "toolName": _name_of(given) or known})
+    elif isinstance(part.get("text"), str):
+        said.append(part["text"])
+    elif _MEDIA & {str(part.get(key)).split("/")[0] for key in _MEDIA_KEYS}:
+        said.append(f"<{str(part.get('mediaType') or part.get('modality') or name).split('/')[0]}>")
+
+
+def _read_invocation(builder: Builder, item: dict[str, Any]) -> None:
+    """A call with its result, as far as it has one."""
+    builder.call(_name_of(item), _first(item, "args", "input", "arguments"), _id_of(item))
+    result = _first(item, "result", "output", "errorText")
+    if result is not None:
+        builder.result(as_text(result), _id_of(item))
+
+
+def _name_of(part: dict[str, Any]) -> Any:
+    return _first(part, "toolName", "tool_name", "name")
+
+
+def _id_of(part: dict[str, Any]) -> Any:
+    return _first(part, "toolCallId", "tool_call_id", "id")
+
+
+def _first(part: dict[str, Any], *names: str) -> Any:
+    return next((part[name] for name in names if part.get(name) is not None), None)

@@ -1,0 +1,17 @@
+"""What the readers share: the builder, turns, calls, arguments, tools and the texts that hold them."""
+
+PUBLIC = (
+    "arguments",
+    "builder",
+    "calls",
+    "delegate",
+    "marks",
+    "messages",
+    "python_calls",
+    "react_steps",
+    "react_text",
+    "schemas",
+    "tags",
+    "tools",
+    "view",
+)

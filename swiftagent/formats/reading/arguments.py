@@ -1,0 +1,182 @@
+"""Call arguments in every spelling that real rows hold, read as a JSON value; what had to be mended is named."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.io.jsonl import decode, parse_json, without_surrogates
+
+Repairs = tuple[str, ...]
+_CLOSER = {"{": "}", "[": "]"}
+_LONGEST_MENDED = 200_000  # what a library that mends JSON may take seconds over is not given to it
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_PYTHON_WORD = re.compile(r"'[^']*'|True|False|None")  # texts are passed over as they are
+_JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_SINGLE_QUOTED = re.compile(r"(?<=[\s{\[,:(])'(.*?)'(?=\s*(?:[:}\]]|,\s*['\d\[{\]}\"TFN-]|,\s*\Z))", re.S)
+_WORD_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:True|False|None)\b', re.S)
+_FENCE = re.compile(r"^```[\w-]*\n?(.*?)\n?```$", re.S)
+
+
+def read_arguments(raw: Any) -> tuple[Any, Repairs]:
+    """The arguments of a call as a JSON value, nearly always an object. Text that is no JSON becomes {"input": text}.
+
+    Raises RowError("cut-arguments", ...) for JSON that ends in the middle.
+    """
+    if type(raw) is dict:
+        return raw, ()
+    if raw is None:
+        return {}, ("empty-arguments",)
+    if not isinstance(raw, str):
+        return (raw, ()) if isinstance(raw, list) else ({"input": raw}, ("text-arguments",))
+    text = raw.strip()
+    if not text:
+        return {}, ("empty-arguments",)
+    if text[0] == "`":
+        fenced = _FENCE.match(text)
+        if fenced:
+            text = fenced.group(1).strip()
+    if text[1:2] == "'" and '"' not in text and "\\" not in text:  # a Python literal, far quicker so than by its own parser
+        try:
+            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
+        except (ValueError, UnicodeError):
+            return _read_other(text)
+    try:
+        value = decode(text)
+    except (ValueError, UnicodeError):
+        return _read_other(text)
+    if type(value) is dict:
+        return value, ()
+    return _unwrap(value, text)
+
+
+def read_literal(text: str) -> tuple[Any, Repairs]:
+    """JSON, or a Python literal (`{'q': 'x', 'b': True}`), or JSON with small faults. Raises RowError("not-json", ...)."""
+    if text[:2] not in ("{'", "['"):  # Python's spelling, which no JSON starts with
+        try:
+            return parse_json(text)
+        except RowError:
+            pass
+    if "'" in text and '"' not in text and "\\" not in text:
+        try:
+            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
+        except (ValueError, UnicodeError):
+            pass
+    if '"' in text and "," in text:  # Python allows a trailing comma too, but it is JSON's fault that is to be named
+        try:
+            return without_surrogates(json.loads(_TRAILING_COMMA.sub(r"\1", text))), ("trailing-comma",)
+        except (ValueError, RecursionError):
+            pass
+    try:
+        return _plain_json(_literal(text)), ("python-repr",)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return _mend(text)
+
+
+def _with_json_words(text: str) -> str:
+    """A Python literal in which texts stand in single quotes, with true, false and null for Python's words outside of them."""
+    return _PYTHON_WORD.sub(_json_word, text) if "True" in text or "False" in text or "None" in text else text
+
+
+def _json_word(found: re.Match[str]) -> str:
+    word = found.group()
+    return word if word[0] in "'\"" else _JSON_WORDS[word]
+
+
+def _unwrap(value: Any, text: str) -> tuple[Any, Repairs]:
+    if isinstance(value, str):
+        inner, repairs = read_arguments(value)
+        if "text-arguments" in repairs:
+            return {"input": value}, ("text-arguments",)
+        return inner, ("encoded-twice", *repairs)
+    if value is None:
+        return {}, ("empty-arguments",)
+    if isinstance(value, list):
+        return value, ()
+    return {"input": text}, ("text-arguments",)
+
+
+def _read_other(text: str) -> tuple[Any, Repairs]:
+    if text[0] not in "{[":
+        return {"input": without_surrogates(text)}, ("text-arguments",)
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+        return json.loads(text[:end]), ("trailing-text",)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return read_literal(text)
+    except RowError as error:
+        if error.code == "cut-json":
+            raise RowError("cut-arguments", f"arguments end in the middle: ...{text[-40:]!r}") from None
+        return {"input": without_surrogates(text)}, ("text-arguments",)
+
+
+def _literal(text: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, is told as a SyntaxWarning
+        return ast.literal_eval(text)
+
+
+def _plain_json(value: Any) -> Any:
+    """A Python literal as a JSON value: tuples and sets are lists, keys are text. Raises ValueError for bytes and the like."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return without_surrogates(value)
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ValueError("not a JSON number")
+        return value
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _plain_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain_json(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_plain_json(item) for item in value), key=repr)
+    raise ValueError(f"{type(value).__name__} is no JSON value")
+
+
+def _mend(text: str) -> tuple[Any, Repairs]:
+    for candidate in (text, _TRAILING_COMMA.sub(r"\1", text)):
+        try:
+            return without_surrogates(json.loads(candidate, strict=False)), ("raw-newline",)
+        except (ValueError, RecursionError):
+            continue
+    if len(text) > _LONGEST_MENDED:
+        raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
+    if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")) or _opens_more_than_it_closes(text):
+        raise RowError("cut-json", f"JSON that ends in the middle: ...{text[-40:]!r}")
+    try:
+        return without_surrogates(json.loads(_in_double_quotes(text), strict=False)), ("mended-json",)
+    except (ValueError, RecursionError):
+        return _mend_by_library(text)
+
+
+def _opens_more_than_it_closes(text: str) -> bool:
+    return text.count("{") > text.count("}") or text.count("[") > text.count("]")
+
+
+def _in_double_quotes(text: str) -> str:
+    """Texts in single quotes, which may hold apostrophes, in double ones: a text ends only before `,`, `:` or a bracket."""
+
+    def requoted(found: re.Match[str]) -> str:
+        inner = found.group(1).replace("\\'", "'").replace('\\"', '"').replace('"', '\\"')
+        return f'"{inner}"'
+
+    return _WORD_OR_TEXT.sub(_json_word, _SINGLE_QUOTED.sub(requoted, text))
+
+
+def _mend_by_library(text: str) -> tuple[Any, Repairs]:
+    from json_repair import repair_json  # slow to import, needed seldom
+
+    try:
+        value = repair_json(text, return_objects=True, skip_json_loads=True)
+    except (ValueError, RecursionError, IndexError, KeyError, TypeError, AssertionError) as error:  # its own asserts too
+        raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
+    wanted = dict if text.lstrip()[:1] == "{" else list
+    if not isinstance(value, wanted) or (not value and len(text.strip()) > 2):
+        raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
+    return _plain_json(value), ("mended-json",)

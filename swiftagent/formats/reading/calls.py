@@ -1,0 +1,111 @@
+"""Calls written as text or objects in any dialect, read as (name, raw arguments, id) for `Builder.call`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.arguments import read_literal
+
+RawCall = tuple[Any, Any, Any]
+_NAMES = (
+    "name",
+    "tool",
+    "api",
+    "tool_name",
+    "toolName",
+    "api_name",
+    "function_name",
+    "recipient_name",
+    "action",
+    "Action",
+    "func",
+    "endpoint",
+)
+ARGUMENT_KEYS = (
+    "arguments",
+    "parameters",
+    "args",
+    "kwargs",
+    "input",
+    "params",
+    "action_input",
+    "Action_Input",
+    "param_dict",
+    "tool_input",
+)
+
+
+def call_of(item: Any) -> RawCall:
+    """One call object: {name, arguments}, {function: {...}, id}, {tool, parameters}, ... Raises RowError("broken-call")."""
+    if isinstance(item, dict):
+        function = item.get("function")
+        if isinstance(function, dict):
+            name, arguments, inner_id = call_of(function)
+            return name, arguments, _id_of(item) or inner_id
+        if isinstance(function, str):
+            item = {**item, "name": item.get("name", function)}
+        for name in _NAMES:
+            if isinstance(item.get(name), str):
+                return item[name], next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {}), _id_of(item)
+        if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
+            ((name, arguments),) = item.items()
+            if isinstance(arguments, dict):
+                return name, arguments, None
+    raise RowError("broken-call", f"no tool name in the call {str(item)[:80]!r}")
+
+
+def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
+    """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises RowError("broken-call")."""
+    if isinstance(value, str):
+        value, repairs = _parse(value)
+    else:
+        repairs = ()
+    items = value if isinstance(value, list) else [value]
+    if len(items) == 1 and isinstance(items[0], dict) and isinstance(items[0].get("tool_calls"), list):
+        items = items[0]["tool_calls"]
+    if not items:
+        raise RowError("broken-call", "a call turn holds no call")
+    return [call_of(_inner(item)) for item in items], repairs
+
+
+def _inner(item: Any) -> Any:
+    return read_literal(item)[0] if isinstance(item, str) and item.lstrip()[:1] == "{" else item
+
+
+def _parse(text: str) -> tuple[Any, tuple[str, ...]]:
+    text = text.strip()
+    if text[:1] not in ("{", "["):
+        raise RowError("broken-call", f"a call is neither JSON nor any other known form: {text[:60]!r}")
+    several = json_sequence(text)
+    if several is not None:
+        return several, ()
+    try:
+        return read_literal(text)
+    except RowError as error:
+        raise RowError("broken-call", f"a call cannot be read: {error.message}") from None
+
+
+def json_sequence(text: str) -> list[Any] | None:
+    """JSON values one after another with nothing but space or commas between; None where it is anything else."""
+    values = []
+    place = 0
+    decoder = json.JSONDecoder()
+    while place < len(text):
+        if text[place] in " \t\r\n,;":
+            place += 1
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return None
+        values += value if isinstance(value, list) else [value]
+    return values
+
+
+def _id_of(item: dict[str, Any]) -> Any:
+    for key in ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId"):
+        if item.get(key):
+            return item[key]
+    return None

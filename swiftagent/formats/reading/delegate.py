@@ -1,0 +1,45 @@
+"""Formats that are a wrapping around turns: what stands inside is read by the format that it has."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.view import view_of
+from swiftagent.formats.table import FORMATS
+from swiftagent.trajectory.types import Trajectory
+
+# What a wrapping hands on beside the turns.
+_BESIDE = ("id", "system", "tools", "functions")
+
+
+def read_turns(turns: list[Any], row: dict[str, Any], repairs: tuple[str, ...] = (), **beside: Any) -> Trajectory:
+    """The conversation of `turns`, with what `row` and `beside` hold of tools and system. Raises RowError."""
+    inner = {"messages": turns, **{key: row[key] for key in _BESIDE if row.get(key)}, **beside}
+    name = view_of(inner).format
+    if not name:
+        raise RowError("not-a-conversation", "no turns with a role and a text")
+    found: Trajectory = importlib.import_module(FORMATS[name]).parse(inner)
+    return msgspec.structs.replace(found, repairs=(*found.repairs, *repairs)) if repairs else found
+
+
+def reader_of(row: Any, but: frozenset[str]) -> Any:
+    """The module that reads a row, of all formats but some; None where none does."""
+    for name, path in FORMATS.items():
+        if name not in but:
+            module = importlib.import_module(path)
+            if module.looks_like(row):
+                return module
+    return None
+
+
+def are_turns(value: Any) -> bool:
+    """Whether a value is a list of turns with roles."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, dict) and ("role" in turn or "from" in turn) for turn in value)
+    )

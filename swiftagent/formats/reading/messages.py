@@ -1,0 +1,316 @@
+"""Conversations as a list of turns with a role, in every dialect: OpenAI, ShareGPT, ms-swift, Anthropic and LLaMA-Factory blocks.
+
+The format modules say which rows are theirs; reading is shared here, so that a row of two dialects at once is read too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.builder import THINK_CLOSE, Builder, as_text, json_like, split_thinking
+from swiftagent.formats.reading.calls import RawCall, call_of, calls_of
+from swiftagent.formats.reading.python_calls import python_calls
+from swiftagent.formats.reading.tags import read_system
+from swiftagent.formats.reading.tools import read_tools
+from swiftagent.trajectory.types import Answer, Thought
+
+Speak = Callable[[Builder, str, bool, bool], None]  # (builder, text, calls follow, trained)
+ROLES = {
+    "system": "system", "developer": "system", "system_prompt": "system", "sys": "system",
+    "user": "user", "human": "user", "prompter": "user", "client": "user", "question": "user", "prompt": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant",
+    "agent": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant",
+    "response": "assistant", "chatbot": "assistant", "moss": "assistant",
+    "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call", "function_calls": "call",
+    "assistant_toolcall": "call", "toolcall": "call", "toolresult": "result",
+    "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
+    "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
+    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "function-response": "result",
+    "api": "result", "obs": "result",
+    "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
+}  # fmt: skip
+_TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
+_CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
+_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan")
+_TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
+_THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
+_CALL_BLOCKS = frozenset(
+    ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")
+)
+_RESULT_BLOCKS = frozenset(
+    ("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result", "tool-result")
+)
+_RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
+_MARKS = ("loss", "weight", "loss_weight", "train", "trainable", "label", "loss_mask", "learn", "is_trained", "loss_scale")
+
+
+def say_plainly(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
+    builder.say(text, calls_follow, trained)
+
+
+def kind_of(role: Any) -> str:
+    """system, user, assistant, call, result or thought. Raises RowError("unknown-role", ...)."""
+    kind = ROLES.get(role) if isinstance(role, str) else None
+    if kind is None:
+        kind = ROLES.get(role.strip().lower()) if isinstance(role, str) else None
+        if kind is None:
+            raise RowError("unknown-role", f"role {role!r} is none of system, user, assistant, tool and their like")
+    return kind
+
+
+def read_messages(builder: Builder, messages: list[Any], speak: Speak = say_plainly) -> None:
+    """Add the events of a list of turns. `speak` reads what an assistant turn says (ReAct text, tags, plain)."""
+    for number, message in enumerate(as_messages(messages)):
+        if message.get("role") == "tool_call" and number and messages[number - 1].get("role") == "assistant":
+            stand_beside_call(builder)
+        read_message(builder, message, speak)
+
+
+def as_messages(messages: list[Any]) -> list[dict[str, Any]]:
+    """The turns, each an object. Raises RowError("bad-message", ...) where one is not."""
+    for number, message in enumerate(messages):
+        if type(message) is not dict:
+            raise RowError("bad-message", f"message {number} is a {type(message).__name__}")
+    return messages
+
+
+def stand_beside_call(builder: Builder) -> None:
+    """What was read as an answer is text beside the call that follows it (ms-swift roles); its last newline is the form's."""
+    last = builder.events[-1] if builder.events else None
+    if type(last) is Answer:
+        builder.events[-1] = Thought(last.text.removesuffix("\n"), True, last.trained)
+
+
+def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> None:
+    """Add the events of one turn."""
+    role = message.get("role")
+    if role is None:
+        role = message.get("from")
+    content = message.get("content")
+    if content is None:
+        content = message.get("value")
+        if content is None and "text" in message:
+            content = message["text"]
+    kind = ROLES.get(role) if type(role) is str else None
+    if kind is None:
+        kind = kind_of(role)
+    if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):
+        return
+    if type(content) is list or type(content) is dict:
+        content = _read_blocks(builder, message, kind, content, speak)
+        if content is None:
+            return
+    text = content if type(content) is str else as_text(content)
+    if kind == "user":
+        builder.question(text)
+    elif kind == "assistant":
+        _read_assistant(builder, message, text, speak)
+    elif kind == "system":
+        declare_in_system(builder, message)
+        (read_system if "<tools>" in text or "tool_declare<" in text else Builder.system)(builder, text)
+    else:
+        _read_tool_turn(builder, message, kind, text)
+
+
+def declare_in_system(builder: Builder, message: dict[str, Any]) -> None:
+    """Tools that a system turn carries beside its text (GLM-4)."""
+    given = message.get("tools")
+    if isinstance(given, list) and given and not builder.tools:
+        builder.tools, repairs = read_tools(given)
+        builder.repairs += repairs
+
+
+def _is_read_aside(builder: Builder, message: dict[str, Any], kind: str, content: Any) -> bool:
+    """Read what stands in a turn in the place of text; whether that was all."""
+    results = message.get("tool_results")
+    if isinstance(results, dict) and builder.waits_for_result:  # of MCP, by the id of the call
+        for id, result in results.items():
+            builder.result(as_text(result.get("content") if isinstance(result, dict) else result), id)
+        return not content
+    if kind == "result" and isinstance(content, dict) and content.get("type") == "function" and "function" in content:
+        _declare(builder, content)  # Langfuse tells the tools of LangChain as turns
+        return True
+    return False
+
+
+def _declare(builder: Builder, tool: dict[str, Any]) -> None:
+    tools, repairs = read_tools([tool])
+    builder.tools += tuple(tool for tool in tools if tool.name not in {known.name for known in builder.tools})
+    builder.repairs += repairs
+
+
+def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
+    if kind == "result" and not text and "observation" in message and "parameters" in message:  # ChatGLM3: call and result
+        builder.call(message.get("name"), message["parameters"], trained=is_trained(message))
+        builder.result(as_text(message["observation"]))
+    elif kind == "result":
+        builder.result(text, message.get("tool_call_id") or message.get("id"), message.get("name"))
+    elif kind == "call" and not text and "name" in message:
+        builder.call(*call_of(message), trained=is_trained(message))
+    elif kind == "call":
+        read_call_turn(builder, text, is_trained(message))
+    else:
+        builder.thought(text, trained=is_trained(message))
+
+
+def read_call_turn(builder: Builder, value: Any, trained: bool = True) -> None:
+    """A turn of calls, as text or objects; reasoning and text may stand before them (LLaMA-Factory)."""
+    if isinstance(value, str) and value.lstrip()[:1] not in ("{", "["):
+        value = _read_before_calls(builder, value, trained)
+    calls, repairs = calls_of(value)
+    builder.repairs += repairs
+    for name, arguments, id in calls:
+        builder.call(name, arguments, id, trained)
+
+
+def _read_before_calls(builder: Builder, text: str, trained: bool) -> str:
+    """Read what stands before the calls of a call turn; returns the calls."""
+    if THINK_CLOSE in text:
+        reasoning, text = split_thinking(text)
+        builder.thought(reasoning, trained=trained)
+    tagged = _TAGGED.search(text)
+    if tagged is None:
+        return text
+    builder.thought(text[: tagged.start()].removesuffix("\n"), True, trained)
+    return tagged.group(1)
+
+
+def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak: Speak) -> None:
+    trained = is_trained(message)
+    if len(message) == 2 and text:
+        speak(builder, text, False, trained)
+        return
+    for key in _REASONING:
+        if isinstance(message.get(key), str) and message[key].strip():
+            told_again = "action" in message and text.startswith(message[key].strip())  # SWE-agent: the content begins with it
+            if not told_again:
+                builder.thought(message[key], trained=trained)
+            break
+    calls = _calls_beside(builder, message)
+    if not calls and isinstance(message.get("metadata"), str) and (found := _CHATGLM_CALL.fullmatch(text)):
+        text, calls = "", [(message["metadata"], dict(python_calls(found[1])).get("tool_call", {}), None)]
+    if message.get("channel") == "analysis":  # Harmony (gpt-oss): what is thought stands in a turn of its own
+        builder.thought(text, trained=trained)
+    elif text or not calls:
+        speak(builder, text, bool(calls), trained)
+    for name, arguments, id in calls or ():
+        builder.call(name, arguments, id, trained)
+
+
+def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
+    """The calls that stand beside what an assistant turn says."""
+    calls = message.get("tool_calls")
+    if not calls and isinstance(message.get("additional_kwargs"), dict):  # LangChain as Langfuse tells it
+        calls = message["additional_kwargs"].get("tool_calls")
+    if isinstance(calls, dict) and calls and all(_is_mcp(item) for item in calls.values()):
+        return [(item["params"].get("name"), item["params"].get("arguments"), id) for id, item in calls.items()]
+    if calls and not isinstance(calls, str):
+        return [call_of(item) for item in (calls if isinstance(calls, list) else [calls])]
+    told = calls if isinstance(calls, str) and calls.strip() else message.get("function_call")
+    if not told:
+        return []
+    found, repairs = calls_of(told)
+    builder.repairs += repairs
+    return found
+
+
+def _is_mcp(item: Any) -> bool:
+    """A request as MCP has it: {"method": "tools/call", "params": {"name": ..., "arguments": ...}}."""
+    return isinstance(item, dict) and isinstance(item.get("params"), dict) and item.get("method") == "tools/call"
+
+
+def is_trained(message: dict[str, Any]) -> bool:
+    """False where a turn carries a mark that it should not be trained: `loss: false`, `weight: 0`, `label: false`, ..."""
+    if len(message) == 2:
+        return True
+    for mark in _MARKS:
+        if mark in message:
+            value = message[mark]
+            if value is False or (type(value) in (int, float) and value == 0):
+                return False
+    return True
+
+
+def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: Any, speak: Speak) -> Any:
+    """Read content blocks; returns the content as text where they are text only, None where all is read already."""
+    blocks = content if isinstance(content, list) else [content]
+    if not blocks:
+        return ""
+    if not all(isinstance(block, (dict, str)) for block in blocks):
+        return json_like(content)
+    kinds = {_type_of(block) for block in blocks}
+    if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
+        if isinstance(content, dict) and "text" not in content and "parts" not in content or kinds == {None}:
+            return json_like(content) if kind in ("result", "call") else as_text(content)
+        if isinstance(content, dict) and isinstance(content.get("parts"), list):
+            return as_text([part for part in content["parts"] if isinstance(part, str)])
+        return as_text([_plain_block(block) for block in blocks])
+    trained = is_trained(message)
+    last_call = max((place for place, block in enumerate(blocks) if _type(block) in _CALL_BLOCKS), default=-1)
+    said: list[str] = []
+    for place, block in enumerate(blocks):
+        if "tool_call_id" in message and _type(block) in _RESULT_BLOCKS:  # the turn says what its block answers (Azure)
+            block = {"tool_call_id": message["tool_call_id"], **block}
+        _read_block(builder, block, kind, said, speak, place < last_call or bool(message.get("tool_calls")), trained)
+    say_pieces(builder, said, kind, speak, bool(message.get("tool_calls")), trained)
+    for item in message.get("tool_calls") or ():
+        name, arguments, id = call_of(item)
+        builder.call(name, arguments, id, trained)
+    return None
+
+
+def _type_of(block: Any) -> str | None:
+    type_ = block.get("type") if isinstance(block, dict) else "text"
+    return type_ if type_ is None else str(type_)
+
+
+def _type(block: Any) -> str:
+    return str(block.get("type") or "text") if isinstance(block, dict) else "text"
+
+
+def _plain_block(block: Any) -> Any:
+    return {"type": "text", "text": block["value"]} if isinstance(block, dict) and isinstance(block.get("value"), str) else block
+
+
+def _read_block(
+    builder: Builder, block: Any, kind: str, said: list[str], speak: Speak, calls_follow: bool, trained: bool
+) -> None:
+    type_ = _type(block)
+    if type_ in _THOUGHT_BLOCKS:
+        say_pieces(builder, said, kind, speak, calls_follow, trained)
+        text = next((block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), "")
+        builder.thought(text, trained=trained)
+    elif type_ in _CALL_BLOCKS:
+        say_pieces(builder, said, kind, speak, True, trained)
+        if isinstance(block.get("value"), (str, list, dict)):
+            read_call_turn(builder, block["value"], trained)
+        else:
+            builder.call(*call_of(block.get("tool_call") or block), trained=trained)
+    elif type_ in _RESULT_BLOCKS:
+        say_pieces(builder, said, kind, speak, calls_follow, trained)
+        value = next((block[key] for key in _RESULT_KEYS if key in block), None)
+        if isinstance(value, dict) and value.keys() == {"type", "value"}:  # Vercel: {"type": "json", "value": ...}
+            value = value["value"]
+        id = next((block[key] for key in ("tool_use_id", "tool_call_id", "toolCallId", "id") if block.get(key)), None)
+        builder.result(as_text(value), id, block.get("name") or block.get("toolName"))
+    else:
+        said.append(as_text([_plain_block(block)]))
+
+
+def say_pieces(builder: Builder, said: list[str], kind: str, speak: Speak, calls_follow: bool, trained: bool) -> None:
+    """Put the pieces of text that a turn has said so far where they belong; none are left."""
+    text = "\n".join(said)
+    said.clear()
+    if not text.strip():
+        return
+    if kind == "assistant":
+        speak(builder, text, calls_follow, trained)
+    elif kind == "system":
+        builder.system(text)
+    elif kind == "result":
+        builder.result(text)
+    else:
+        builder.question(text)

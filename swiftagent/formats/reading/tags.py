@@ -1,0 +1,256 @@
+"""Assistant text with calls in tags: <tool_call>, <functioncall>, <function=...>, <|startofthink|>, <think>, <response>; and
+text in which the model's code or search stands directly before what it gave (ToRA, ReTool, Search-R1)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.formats.reading.builder import Builder
+from swiftagent.formats.reading.calls import calls_of
+from swiftagent.formats.reading.marks import CALL_MARKS, in_common_tags
+from swiftagent.formats.reading.tools import read_tools
+from swiftagent.trajectory.types import Tool
+
+_PIECE = re.compile(
+    # Reasoning may speak of tags, so it ends at its own closing tag alone.
+    r"<think>\s*(?P<reasoning>.*?)\s*</think>"
+    r"|<(?P<tag>tool_call|function_call|functioncall|obs|tool_response|response)>\s*(?P<body>.*?)\s*"
+    r"(?:</(?P=tag)>|(?=<(?:tool_call|functioncall|function_call|obs|think|response)>)|\Z)"
+    r"|<\|startofthink\|>\s*(?P<think>.*?)\s*(?:<\|endofthink\|>|\Z)"
+    r"|<\|startofexec\|>\s*(?P<exec>.*?)\s*(?:<\|endofexec\|>|\Z)"
+    r"|\[TOOL_CALLS\]\s*(?P<mistral>.*)\Z"
+    r"|(?P<xml><function=.*?</function>)(?:\s*</tool_call>)?"
+    r"|(?:<\|python_tag\|>|<\|tool_call\|>|<TOOLCALL>)\s*(?P<marked>[\[{].*?)\s*"
+    r"(?:<\|/tool_call\|>|</TOOLCALL>|<\|eom_id\|>|(?=<\|tool_call\|>)|\Z)"
+    r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
+    r"|```(?:python|py)\n(?P<code>(?:(?!```).)*?)\n?```\s*\n```output\n(?P<printed>.*?)\n?```"
+    r"|<(?P<act>search|code|python|execute)>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
+    r"<(?P<gives>information|interpreter|result|output|observation)>\s*(?P<found>.*?)\s*</(?P=gives)>",
+    re.S,
+)
+# What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
+_RESULT_INSIDE = re.compile(
+    r"```\s*\n```output\n|</(?:search|code|python|execute)>\s*<(?:information|interpreter|result|output|observation)>"
+)
+_AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
+_ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
+_XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
+_XML_ARGUMENT = re.compile(r"<parameter=([^>\n]+)>(.*?)</parameter>", re.S)
+_FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
+_GLAIVE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\'(.*)', re.S)
+_END = re.compile(r"<\|(?:endoftext|im_end|eot_id)\|>\s*\Z")
+_TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
+
+
+def holds_results(text: str) -> bool:
+    """Whether a tool's results stand inside an assistant text, behind the code or the search that they answer."""
+    # One letter is looked for far quicker than a word.
+    if ("<" in text and "</" in text) or ("`" in text and "```output" in text):
+        return _RESULT_INSIDE.search(text) is not None
+    return False
+
+
+def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
+    """Add the events of one assistant text, tag by tag."""
+    text = _END.sub("", text)
+    if any(mark in text for mark in CALL_MARKS):
+        text = in_common_tags(text)
+    if "<｜tool▁calls▁" in text:
+        text = _AROUND_CALLS.sub("", text)
+    inside = holds_results(text)
+    place = 0
+    for found in _PIECE.finditer(text):
+        lead = text[place : found.start()].strip()
+        tag = found["tag"] or ""
+        is_result = tag in ("obs", "tool_response") or found["exec"] is not None
+        if lead:
+            follows = not is_result and tag != "response" and found["reasoning"] is None
+            builder.say(lead, follows or calls_follow, trained)
+        place = found.end()
+        _read_piece(builder, found, tag, trained)
+    rest = text[place:].strip()
+    if inside:
+        rest = _ANSWER_TAG.sub(r"\1", rest)
+    if rest or place == 0:
+        builder.say(rest, calls_follow, trained)
+
+
+def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool) -> None:
+    if found["reasoning"] is not None:
+        builder.thought(found["reasoning"], trained=trained)
+    elif tag == "response":
+        builder.answer(found["body"], trained)
+    elif tag in ("obs", "tool_response"):
+        builder.result(found["body"])
+    elif found["exec"] is not None:
+        builder.result(_unfenced(found["exec"]))
+    elif found["code"] is not None or found["act"]:
+        _read_asked_and_given(builder, found, trained)
+    elif found["named"] is not None:
+        builder.call(found["named"], _unfenced(found["given"]), trained=trained)
+    else:
+        kinds = ("body", "think", "mistral", "xml", "marked")
+        body = next(part for part in (found[kind] for kind in kinds) if part is not None)
+        for name, arguments, id in tag_calls(_unfenced(body)):
+            builder.call(name, arguments, id, trained)
+
+
+def _read_asked_and_given(builder: Builder, found: re.Match[str], trained: bool) -> None:
+    """Code and what it printed, or a search and what it found."""
+    if found["act"] == "search":
+        builder.call("search", {"query": found["asked"]}, trained=trained)
+    else:
+        code = found["code"] if found["code"] is not None else _unfenced(found["asked"])
+        builder.call("python", {"code": code}, trained=trained)
+    builder.result(found["printed"] if found["code"] is not None else found["found"])
+
+
+def tag_calls(body: str) -> list[tuple[Any, Any, Any]]:
+    """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments")."""
+    xml = _XML_CALL.findall(body)
+    if xml:
+        return [(name, inside if inside.lstrip()[:1] == "{" else _xml_arguments(inside), None) for name, inside in xml]
+    glaive = _GLAIVE.match(body)
+    if glaive:
+        return [(glaive.group(1), _single_quoted(glaive.group(2)), None)]
+    if "<arg_key>" in body:  # GLM: name, then <arg_key>k</arg_key><arg_value>v</arg_value>
+        keys = re.findall(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", body, re.S)
+        return [(body.split("<arg_key>")[0].strip(), {key.strip(): _xml_value(value) for key, value in keys}, None)]
+    calls, _ = calls_of(body)
+    return calls
+
+
+def _xml_arguments(inside: str) -> dict[str, Any]:
+    return {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}
+
+
+def _single_quoted(rest: str) -> Any:
+    """Arguments in single quotes, which may hold apostrophes: they end at the last quote before the closing brace."""
+    end = rest.rstrip().removesuffix("}").rstrip()
+    if not end.endswith("'"):
+        raise RowError("cut-arguments", f"arguments end in the middle: ...{rest[-40:]!r}")
+    inner = end[:-1]
+    try:
+        value, _ = read_literal(inner)
+    except RowError:
+        value, _ = read_literal(inner.replace("\\'", "'"))
+    return value
+
+
+def _xml_value(text: str) -> Any:
+    text = text.removeprefix("\n").removesuffix("\n")
+    if text[:1] in "{[" or text in ("true", "false", "null") or text.lstrip("-").replace(".", "", 1).isdigit():
+        try:
+            return read_literal(text)[0]
+        except RowError:
+            return text
+    return text
+
+
+def _unfenced(text: str) -> str:
+    found = _FENCE.search(text)
+    return found.group(1).strip() if found else text.strip()
+
+
+def tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
+    """A system text that lists tools as JSON, anywhere: (the text without them, tools, repairs); None where it lists none."""
+    return _tools_in_text(text) if len(text) < 65536 else _tools_in_text.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
+    tag = _TOOLS_TAG.search(text)
+    if tag is not None and tag.group(1):
+        try:
+            tools, repairs = read_tools(tag.group(1))
+        except RowError:
+            return None
+        return _own_text(text[: tag.start()]), tools, repairs
+    for start in _json_starts(text):
+        found = _tools_at(text, start)
+        if found is not None:
+            end, tools, repairs = found
+            return _own_text(text[:start]), tools, repairs
+    return None
+
+
+def _json_starts(text: str) -> list[int]:
+    places = [found.start() for found in re.finditer(r"\[\s*\{|(?<![\w\[,])\{\s*[\"']", text)]
+    return places[:20]
+
+
+def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, ...]] | None:
+    import json
+
+    decoder = json.JSONDecoder(strict=False)
+    values: list[Any] = []
+    place = start
+    while place < len(text) and text[place] in "[{ \t\r\n,":
+        if text[place] in " \t\r\n,":
+            place = _NEXT_ITEM.match(text, place).end()  # type: ignore[union-attr]
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        values += value if isinstance(value, list) else [value]
+    if not values and text[start] == "[":
+        place = text.rfind("]") + 1
+        try:
+            value, _ = read_literal(text[start:place])
+        except RowError:
+            return None
+        values = value if isinstance(value, list) else []
+    if not values or not all(_is_tool(item) for item in values):
+        return None
+    try:
+        tools, repairs = read_tools(values)
+    except RowError:
+        return None
+    return place, tools, repairs
+
+
+# Between two tools: space, commas, and the number of the next one (`2. {...}`).
+_NEXT_ITEM = re.compile(r"[\s,]+(?:\d{1,3}[.、)]\s*(?=\{))?")
+
+
+def _is_tool(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    inner = item["function"] if isinstance(item.get("function"), dict) else item
+    if isinstance(inner.get("function"), str):  # Trelis: {"function": name, "description", "arguments"}
+        inner = {"name": inner["function"], **inner}
+    named = isinstance(inner, dict) and (isinstance(inner.get("name"), str) or isinstance(inner.get("api_name"), str))
+    return named and any(key in inner for key in ("description", "parameters", "input_schema", "arguments", "required"))
+
+
+_ITEM_NUMBER = re.compile(r"\s*\b1[.、)]\Z")
+_BOILER = re.compile(
+    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more functions"
+    r"|You have access to|Here is a list of"
+    r"|Here are the available tools|Use the following|with access to the following functions).*\Z",
+    re.S,
+)
+
+
+def _own_text(before: str) -> str:
+    """The user's own system text above the part that announces the tools."""
+    own = _BOILER.sub("", before.removeprefix("SYSTEM:").strip()).strip()
+    return "" if "<|startofthink|>" in own else _ITEM_NUMBER.sub("", own)  # how to write calls is another format's way
+
+
+def read_system(builder: Builder, text: str) -> None:
+    """A system turn: tools listed in it are declared, the rest is the user's own text."""
+    found = tools_in_text(text)
+    if found is None:
+        builder.system(text)
+        return
+    own, tools, repairs = found
+    if not builder.tools:
+        builder.tools = tools
+    builder.repairs += repairs
+    builder.system(own)

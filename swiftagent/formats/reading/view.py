@@ -1,0 +1,315 @@
+"""One look at a raw row that all message formats share, so that recognising it and reading it do the work once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.formats.reading.builder import THOUGHT_ENDS
+from swiftagent.formats.reading.marks import CALL_MARKS, RETURNED
+from swiftagent.formats.reading.messages import ROLES
+from swiftagent.formats.reading.python_calls import looks_like_calls
+from swiftagent.formats.reading.react_text import is_react, may_be_prompt, read_prompt
+from swiftagent.formats.reading.tags import holds_results
+
+MESSAGE_KEYS = (
+    "messages",
+    "conversations",
+    "conversation",
+    "traj",
+    "trajectory",
+    "dialogue",
+    "dialog",
+    "turns",
+    "chat",
+    "items",
+    "history",
+    "chat_history",
+)
+TOOL_KEYS = (
+    "tools",
+    "functions",
+    "available_tools",
+    "function",
+    "tool_list",
+    "apis",
+    "api_list",
+    "tool_schemas",
+    "available_functions",
+    "tool_definitions",
+)
+_ANTHROPIC = frozenset(("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result"))
+_TAGS = (
+    "<tool_call>",
+    "<functioncall>",
+    "<|startofthink|>",
+    "<tool_response>",
+    "<function=",
+    "<function_call>",
+    "[TOOL_CALLS]",
+    "<|python_tag|>",
+    "<|tool_call|>",
+    "<TOOLCALL>",
+    "<｜tool▁call",
+    *CALL_MARKS,
+)
+
+
+class View:
+    """What a row of turns looks like: `style` is the key of the role (role or from), `key` where the turns stand.
+
+    `format` is the name in the formats table, "" where the row holds no turns. `plain` are the turns as (kind, text) where
+    they are nothing but text with a known role and no sign of calls or reasoning; else None.
+    """
+
+    __slots__ = (
+        "acts",
+        "blocks",
+        "brackets",
+        "calls",
+        "format",
+        "key",
+        "messages",
+        "plain",
+        "prompt",
+        "react",
+        "repairs",
+        "roles",
+        "row",
+        "style",
+        "tag",
+    )
+
+    def __init__(self, row: Any) -> None:
+        self.row = row
+        self.key = self.style = self.tag = ""
+        self.messages: list[Any] = []
+        self.roles: set[str] = set()
+        self.react = self.prompt = self.calls = self.brackets = self.acts = False
+        self.blocks: set[str] = set()
+        self.repairs: tuple[str, ...] = ()
+        self.plain: list[tuple[str, str]] | None = None
+        if type(row) is dict:
+            self._find(row)
+        elif isinstance(row, list):
+            self._look(row)
+        self.format = self._name_of_format()  # once: every reader asks for it
+
+    def _name_of_format(self) -> str:
+        if not self.style:
+            return ""
+        if self.plain is not None:
+            return "openai" if self.style == "role" else "sharegpt"
+        if not self.calls:
+            for name, is_it in (
+                ("ms-agent", self.prompt),
+                ("agent-instruct", self.acts),
+                ("react", self.react),
+                ("toolace", self.brackets),
+                ("hermes", bool(self.tag)),
+            ):
+                if is_it:
+                    return name
+        return self._format_of_structure()
+
+    def _format_of_structure(self) -> str:
+        if not _ANTHROPIC.isdisjoint(self.blocks):
+            return "anthropic"
+        if "*value" in self.blocks:
+            return "llamafactory-v1"
+        if self.style == "role":
+            return "openai" if self.roles.isdisjoint(("tool_call", "tool_response")) else "swift"
+        return "sharegpt"
+
+    def _find(self, row: dict[str, Any]) -> None:
+        for key in MESSAGE_KEYS:
+            value = row.get(key)
+            if value:
+                self.key = key
+                if isinstance(value, str):
+                    if value.lstrip()[:1] != "[":
+                        continue
+                    try:
+                        value, repairs = read_literal(value)
+                    except RowError:
+                        continue
+                    self.repairs = tuple("stringified-list" if code == "python-repr" else code for code in repairs)
+                if isinstance(value, list):
+                    self._look(value)
+                    if self.style:
+                        return
+
+    def _look(self, messages: list[Any]) -> None:
+        first = messages[0] if messages else None
+        if type(first) is not dict:
+            return
+        if ("role" in first or "from" in first) and not _SAID_UNDER.isdisjoint(first) and _TEXT_KEYS.isdisjoint(first):
+            messages = [_with_content(message) for message in messages]
+            first = messages[0]
+        if "role" in first and ("content" in first or "tool_calls" in first or "value" in first or "function_call" in first):
+            self.style = "role"
+        elif "from" in first and ("value" in first or "content" in first):
+            self.style = "from"
+        else:
+            return
+        if "created_at" in first and _newest_first(messages):
+            messages = messages[::-1]
+        self.messages = messages
+        self.plain = self._look_plainly(messages)
+        if self.plain is None:
+            for message in messages:
+                if type(message) is dict:
+                    self._look_at(message)
+
+    def _look_plainly(self, messages: list[Any]) -> list[tuple[str, str]] | None:
+        """The turns of plain chat in one pass; None at the first sign of anything else, even where it proves to be nothing."""
+        role_key = self.style
+        text_key = "content" if role_key == "role" else "value"
+        turns = []
+        for message in messages:
+            if type(message) is not dict or len(message) != 2:
+                return None
+            role, text = message.get(role_key), message.get(text_key)
+            if type(role) is not str or type(text) is not str or not text:
+                return None
+            kind = ROLES.get(role)
+            if kind == "assistant":
+                if _may_call(text):
+                    return None
+            elif kind == "user":
+                if text.startswith(RETURNED) or (may_be_prompt(text) and read_prompt(text) is not None):
+                    return None
+            elif kind != "system" or "<tools>" in text or "tool_declare<" in text or may_be_prompt(text):
+                return None
+            turns.append((kind, text))
+        return turns
+
+    def _look_at(self, message: dict[str, Any]) -> None:
+        role = message.get(self.style)
+        text = message.get("content") if "content" in message else message.get("value")
+        if type(role) is str:
+            self.roles.add(role)
+        if type(text) is str:
+            kind = ROLES.get(role) if type(role) is str else None
+            if kind == "assistant":
+                self._look_at_answer(text)
+            elif kind == "user" and text.startswith(RETURNED):
+                self.tag = RETURNED
+            elif kind is not None and not self.prompt and (kind == "system" or may_be_prompt(text)):
+                self.prompt = read_prompt(text) is not None
+                self.brackets = self.brackets or "functions in JSON format that you can invoke" in text
+        elif type(text) is list:
+            self.blocks.update(str(block.get("type")) for block in text if isinstance(block, dict))
+            if any(isinstance(block, dict) and "value" in block for block in text):
+                self.blocks.add("*value")
+        if (len(message) > 2 or text is None) and (message.get("tool_calls") or message.get("function_call")):
+            self.calls = True
+
+    def _look_at_answer(self, text: str) -> None:
+        if self.prompt:
+            return
+        if not self.react and "ction" in text and is_react(text):
+            self.react = True
+        if text[:1] == "[" and not self.brackets:
+            self.brackets = looks_like_calls(text)
+        if not self.tag and ("<" in text or "[T" in text or "```tool_code" in text or ":```json" in text or ": ```json" in text):
+            self.tag = tag_in(text)
+        elif not self.tag and holds_results(text):
+            self.tag = "result"
+        if ("\nAct:" in text and text.startswith("Think:")) or ("\n ACTION:" in text and text.startswith("THOUGHT:")):
+            self.acts = True
+
+
+def tag_in(text: str) -> str:
+    """What marks the calls, or the results of calls, in an assistant text; "" where nothing does."""
+    return next((tag for tag in _TAGS if tag in text), "result" if holds_results(text) else "")
+
+
+def _may_call(text: str) -> bool:
+    """Whether an assistant text must be looked at for calls or reasoning."""
+    return (
+        (("\nA" in text or "\na" in text) and is_react(text))
+        or (text[0] in "Aa" and is_react(text))
+        or ("<" in text and ("</think>" in text or THOUGHT_ENDS in text or any(tag in text for tag in _TAGS)))
+        or holds_results(text)
+        or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
+        or ("[" in text and "[TOOL_CALLS]" in text)
+        or ("`" in text and ("```tool_code" in text or "Action: ```json" in text or "Action:```json" in text))
+        or text.startswith(("Think:", "THOUGHT:"))
+    )
+
+
+def _newest_first(messages: list[Any]) -> bool:
+    """Whether turns with a time stand in the order in which OpenAI's threads are listed."""
+    times = [message["created_at"] for message in messages if type(message) is dict and type(message.get("created_at")) is int]
+    return len(times) == len(messages) > 1 and times[0] > times[-1] and times == sorted(times, reverse=True)
+
+
+_TEXT_KEYS = frozenset(("content", "value", "tool_calls", "function_call"))
+_SAID_UNDER = frozenset(("text", "message"))
+
+
+def _with_content(message: Any) -> Any:
+    """A turn whose text stands under `text` or `message` (SWE-agent's published runs, Cohere), spelled as others spell it."""
+    if type(message) is not dict or "content" in message:
+        return message
+    text = message.get("text", message.get("message"))
+    if text is None and message.get("role") == "system":
+        text = message.get("system_prompt")
+    return {"content": text, **{key: value for key, value in message.items() if key not in ("text", "message", "system_prompt")}}
+
+
+_last: list[View] = []
+
+
+def view_of(row: Any) -> View:
+    """The view of a row; the one of the last row is kept."""
+    if _last and _last[0].row is row:
+        return _last[0]
+    view = View(row)
+    _last[:] = [view]
+    return view
+
+
+def lists_in(row: Any, keys: tuple[str, ...]) -> list[list[Any]]:
+    """What may hold the turns of a row: the row itself where it is a list, else the lists under these keys, none empty."""
+    found = [row] if isinstance(row, list) else [row.get(key) for key in keys] if type(row) is dict else []
+    return [turns for turns in found if isinstance(turns, list) and turns]
+
+
+def tools_field(row: Any) -> Any:
+    """What stands where tools are declared in a row, as it stands there."""
+    if not isinstance(row, dict):
+        return None
+    for key in TOOL_KEYS:
+        value = row.get(key)
+        if value and isinstance(value, (list, dict, str)):
+            return value
+    return _tools_inside(row)
+
+
+def _tools_inside(row: dict[str, Any]) -> Any:
+    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of SmolTalk 2."""
+    for key in ("chat_template_kwargs", "metadata"):
+        inner: Any = row.get(key)
+        if isinstance(inner, str) and '"tools"' in inner:
+            try:
+                inner, _ = read_literal(inner)
+            except RowError:
+                continue
+        for name in ("tools", "xml_tools", "python_tools") if isinstance(inner, dict) else ():
+            tools = inner.get(name)
+            if isinstance(tools, list) and tools and all(isinstance(tool, (dict, str)) and "name" in tool for tool in tools):
+                return tools
+    return None
+
+
+def system_field(row: Any) -> Any:
+    """The system text that stands beside the turns of a row, as it stands there; None where none does."""
+    if not isinstance(row, dict):
+        return None
+    inner = row.get("chat_template_kwargs")
+    told = inner.get("custom_instructions") if isinstance(inner, dict) else None
+    value = row.get("system") or row.get("system_prompt") or row.get("system_message") or told
+    return value if isinstance(value, (str, list)) and value else None

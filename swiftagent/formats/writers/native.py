@@ -1,0 +1,61 @@
+"""The roles of ms-swift's agent templates (hermes, qwen3, ...): `tool_call`, `tool_response`, tools as JSON text in every row."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from swiftagent.formats.writers.openai import function_tool
+from swiftagent.formats.writers.turns import Step, turns_of, with_thinking
+from swiftagent.trajectory.escape import hide_control_tokens, hide_value
+from swiftagent.trajectory.types import Call, Question, System, Trajectory
+
+Message = dict[str, Any]
+
+
+def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The row, and what the format could not hold. `loss` is false on every message that is not trained."""
+    messages: list[Message] = []
+    losses: list[str] = []
+    for turn in turns_of(trajectory.events):
+        match turn:
+            case System(text=text):
+                messages.append(_untrained("system", text))
+            case Question(text=text):
+                messages.append(_untrained("user", text))
+            case Step():
+                messages += _step(turn)
+                losses += ["mask-widened"] if turn.mixed else []
+                losses += ["react-words" for call in turn.calls if _looks_like_react(call_json(call))]
+            case _:
+                messages += [_untrained("tool_response", seen.text) for seen in turn.observations]
+    tools = json.dumps([function_tool(tool) for tool in trajectory.tools], ensure_ascii=False)
+    row = {"messages": messages, "tools": tools, "channel": trajectory.channel, "id": trajectory.id, "source": trajectory.source}
+    return row, tuple(losses)
+
+
+def call_json(call: Call) -> str:
+    """A call as the JSON text that stands between `<tool_call>` tags."""
+    value = {"name": call.tool, "arguments": call.arguments}
+    return json.dumps(hide_value(value), ensure_ascii=False)
+
+
+def _looks_like_react(text: str) -> bool:
+    return "Action:" in text and "Action Input:" in text
+
+
+def _untrained(role: str, text: str) -> Message:
+    return {"role": role, "content": hide_control_tokens(text), "loss": False}
+
+
+def _step(step: Step) -> list[Message]:
+    text = hide_control_tokens(step.text)
+    if text and step.calls:
+        text += "\n"  # ms-swift sets nothing between text and `<tool_call>`, the models' own templates a newline
+    text = with_thinking(hide_control_tokens(step.thought), text)
+    messages: list[Message] = [{"role": "assistant", "content": text}] if text else []
+    messages += [{"role": "tool_call", "content": call_json(call)} for call in step.calls]
+    if not step.trained:  # ms-swift masks all parallel calls where one is masked
+        for message in messages:
+            message["loss"] = False
+    return messages

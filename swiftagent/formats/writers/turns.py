@@ -1,0 +1,88 @@
+"""A trajectory as the turns that message formats are made of: what each holds is the same, how it is spelled differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Union
+
+import msgspec
+
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
+
+THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What the model writes in one go: reasoning, then text and calls, or the answer. `mixed`: parts of it are not trained."""
+
+    thought: str = ""
+    said: str = ""
+    calls: tuple[Call, ...] = ()
+    answer: str = ""
+    trained: bool = True
+    mixed: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.answer or self.said
+
+
+class Results(msgspec.Struct, frozen=True):
+    """What the tools answered to the calls of one step."""
+
+    observations: tuple[Observation, ...]
+
+
+Turn = Union[System, Question, Step, Results]  # noqa: UP007 (a name for the types below)
+
+
+def turns_of(events: tuple[Event, ...]) -> Iterator[Turn]:
+    """The turns of a trajectory, each result beside those of the same step."""
+    parts: list[Thought | Call | Answer] = []
+    results: list[Observation] = []
+    for event in events:
+        if parts and not _continues(parts, event):
+            yield _step(parts)
+            parts = []
+        if results and type(event) is not Observation:
+            yield Results(tuple(results))
+            results = []
+        if isinstance(event, (System, Question)):
+            yield event
+        elif isinstance(event, Observation):
+            results.append(event)
+        else:
+            parts.append(event)
+    if parts:
+        yield _step(parts)
+    if results:
+        yield Results(tuple(results))
+
+
+def _continues(parts: list[Thought | Call | Answer], event: Event) -> bool:
+    last = parts[-1]
+    match event:
+        case Call():
+            return type(last) is not Answer
+        case Answer():
+            return type(last) is Thought and not last.said
+        case Thought(said=True):
+            return type(last) is Thought and not last.said
+    return False
+
+
+def _step(parts: list[Thought | Call | Answer]) -> Step:
+    trained = all(part.trained for part in parts)
+    return Step(
+        next((part.text for part in parts if type(part) is Thought and not part.said), ""),
+        next((part.text for part in parts if type(part) is Thought and part.said), ""),
+        tuple(part for part in parts if type(part) is Call),
+        next((part.text for part in parts if type(part) is Answer), ""),
+        trained,
+        not trained and any(part.trained for part in parts),
+    )
+
+
+def with_thinking(thought: str, text: str) -> str:
+    """Reasoning as models write it before the text."""
+    return f"{THINK_OPEN}{thought}{THINK_CLOSE}{text}" if thought else text

@@ -1,0 +1,167 @@
+"""A file as parts that are read each on its own, so that processes or machines share it: the same rows with the same places."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from swiftagent.errors import ConfigError
+from swiftagent.io.json_rows import HEAD, is_by_line, json_lines
+from swiftagent.io.jsonl import Row
+from swiftagent.io.rows import NOT_TEXT, damage, kind_of, read_rows
+from swiftagent.io.storage import open_binary, size_and_stamp
+from swiftagent.io.table_rows import csv_reader, csv_rows, parquet_rows
+
+_BUFFER = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+class Part(msgspec.Struct):
+    """All rows of a file, or those of its lines that begin in [start, end), or of row groups [start, end) of a Parquet file.
+
+    `first` is the line, or the number, of the first of them; `header` stands above the rows of a CSV.
+    """
+
+    path: str
+    kind: Literal["whole", "lines", "csv", "parquet"] = "whole"
+    start: int = 0
+    end: int = 0
+    first: int = 1
+    header: bytes = b""
+
+
+def parts_of(path: str, size: int) -> list[Part]:
+    """A file, not a folder, as parts of about `size` bytes in order; one where it cannot be cut or holds a transcript.
+
+    `first` is not known yet for parts of kind "lines": it is one more than the `lines_in` all before it.
+    """
+    with damage(path), open_binary(path, _BUFFER) as stream:
+        length, _ = size_and_stamp(path)
+        head = stream.read(len(_BOM) + HEAD) if length > size else b""
+        kind = kind_of(head[:8], path.rpartition("/")[2].lower())
+        stream.seek(0)
+        if length <= size or kind in NOT_TEXT - {".parquet"} or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return [Part(path)]
+        if kind == ".parquet":
+            return _row_groups(path, stream, size)
+        if kind in (".csv", ".tsv"):
+            return _csv_parts(path, stream, size)
+    from swiftagent.formats.grouping import line_key  # which brings all formats
+
+    by_line = is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
+    first = next(read_part(Part(path, "lines", 0, 1)), None) if by_line else None
+    if first is None or line_key(first.value) is not None:
+        return [Part(path)]
+    return cut(path, length, size)
+
+
+def cut(path: str, length: int, size: int) -> list[Part]:
+    """A file of lines as parts of nearly equal sizes."""
+    count = max(1, -(-length // max(1, size)))
+    cuts = [length * number // count for number in range(count + 1)]
+    return [Part(path, "lines", start, end) for start, end in zip(cuts, cuts[1:], strict=False)]
+
+
+def lines_in(part: Part) -> int:
+    """How many lines begin in a part."""
+    count, at = int(part.start == 0), max(0, part.start - 1)
+    with damage(part.path), open_binary(part.path, _BUFFER) as stream:
+        stream.seek(at)
+        while at < part.end - 1 and (block := stream.read(min(_BUFFER, part.end - 1 - at))):
+            count += block.count(b"\n")
+            at += len(block)
+    return count
+
+
+def numbered(parts: list[Part], each: Callable[[Callable[[Part], int], list[Part]], Iterator[int]]) -> list[Part]:
+    """The same parts, those of lines told which line is their first; `each` calls a function with each of some parts."""
+    lines = [part for part in parts if part.kind == "lines"]
+    counts = each(lines_in, [one for one, following in pairwise(lines) if following.start])
+    for one, following in pairwise(lines):
+        if following.start:
+            following.first = one.first + next(counts)
+    return parts
+
+
+def read_part(part: Part) -> Iterator[Row]:
+    """The rows of a part, as `read_rows` gives them for the whole file."""
+    if part.kind == "whole":
+        yield from read_rows(part.path)
+        return
+    with damage(part.path), open_binary(part.path, _BUFFER) as stream:
+        if part.kind == "parquet":
+            yield from parquet_rows(stream, part.path, range(part.start, part.end), part.first)
+        elif part.kind == "csv":
+            header = list(io.BytesIO(part.header))
+            yield from csv_rows(chain(header, text_lines(stream, part)), part.path, part.first - 1 - len(header))
+        else:
+            yield from json_lines(text_lines(stream, part), part.path, part.first)
+
+
+def text_lines(stream: BinaryIO, part: Part) -> Iterator[bytes]:
+    """The lines that begin in a part, without a byte order mark."""
+    at = part.start
+    if at:
+        stream.seek(at - 1)
+        at += len(stream.readline()) - 1
+    for line in stream if at < part.end else ():
+        text = line if at else line.removeprefix(_BOM)
+        if text:
+            yield text
+        at += len(line)
+        if at >= part.end:
+            return
+
+
+def _row_groups(path: str, stream: BinaryIO, size: int) -> list[Part]:
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    try:
+        about = pyarrow.parquet.ParquetFile(stream).metadata
+    except pyarrow.ArrowException as error:
+        raise ConfigError(f"{path}: cut or damaged Parquet ({error}); get it again") from error
+    parts = [Part(path, "parquet")]
+    held = rows = 0
+    for number in range(about.num_row_groups):
+        if held >= size:
+            parts.append(Part(path, "parquet", number, number, 1 + rows))
+            held = 0
+        group = about.row_group(number)
+        held += group.total_byte_size
+        rows += group.num_rows
+        parts[-1].end = number + 1
+    return parts
+
+
+def _csv_parts(path: str, stream: BinaryIO, size: int) -> list[Part]:
+    """Where a record begins is known to the parser alone, so it goes over all of the file once."""
+    start = at = len(_BOM) if stream.read(len(_BOM)) == _BOM else 0
+    stream.seek(start)
+
+    def lines() -> Iterator[bytes]:
+        nonlocal at
+        for line in stream:
+            at += len(line)
+            yield line
+
+    records = csv_reader(lines())
+    parts: list[Part] = []
+    cells: list[str] | None = []
+    while cells is not None:
+        try:
+            cells = next(records, None)
+        except csv.Error:
+            continue
+        if cells if not parts else at - parts[-1].start >= size:
+            parts.append(Part(path, "csv", at, at, records.line_num + 1))
+    stream.seek(start)
+    header = stream.read(parts[0].start - start) if parts else b""
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        part.header, part.end = header, at if following is None else following.start
+    return parts or [Part(path)]

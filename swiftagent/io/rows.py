@@ -1,0 +1,173 @@
+"""Rows out of files of any kind: JSONL, JSON, CSV, Parquet, Arrow, compressed or zipped, a folder of them, stdin, or URLs.
+
+Every row knows its place. What cannot be read as a row is a `BadRow`, which a caller counts as rejected; only a file that
+is missing or damaged as a whole is an error. Memory does not grow with the size of the input.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from swiftagent.errors import ConfigError
+from swiftagent.io.json_rows import json_rows
+from swiftagent.io.jsonl import Row
+from swiftagent.io.storage import is_url, matching, open_binary, size_and_stamp
+from swiftagent.io.table_rows import arrow_rows, csv_rows, parquet_rows
+
+_BUFFER = 1 << 17
+_TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
+_BINARY = {".parquet", ".arrow", ".feather"}
+_COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
+NOT_TEXT = _BINARY | _COMPRESSED | {".zip", ".tar"}
+_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip", b"PAR1": ".parquet", b"ARROW1": ".arrow"}
+# Files that describe data, or that our own commands write beside it.
+_NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "package.json"}
+_NOT_DATA_ENDS = (".report.json", ".rejects.jsonl", ".manifest.json")
+
+
+def read_rows(path: str) -> Iterator[Row]:
+    """Yield each row of a file, a folder or stdin ("-"), with its place; unreadable ones as `BadRow`.
+
+    Raises ConfigError where there is no such file, no data in the folder, or a file is damaged as a whole.
+    """
+    if path == "-":
+        yield from _read_stream(cast(BinaryIO, sys.stdin.buffer), "stdin", "")
+        return
+    for file in files_of(path):
+        with damage(file), open_binary(file, _BUFFER) as stream:
+            yield from _read_stream(stream, file, file.rpartition("/")[2].lower())
+
+
+def files_of(path: str) -> list[str]:
+    """The file itself, or those of a folder or a URL with wildcards that hold rows. Raises ConfigError where there are none."""
+    if is_url(path):
+        with damage(path):
+            found = [name for name in matching(path) if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))]
+    elif Path(path).is_dir():
+        found = [str(file) for file in data_files(Path(path))]
+    else:
+        return [str(Path(path))]
+    if not found:
+        kinds = ", ".join(sorted(_TEXT | _BINARY))
+        raise ConfigError(
+            f"{path}: no data {'there' if is_url(path) else 'in this folder'}; it may hold {kinds}, also compressed"
+        )
+    return found
+
+
+def size_of(file: str) -> int:
+    """Bytes. Raises ConfigError for a file that is not there."""
+    with damage(file):
+        return size_and_stamp(file)[0]
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The files of a folder that hold rows, in order of their names; descriptions and reports are left out."""
+    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and _is_data(file.relative_to(folder))]
+    if any(file.suffix == ".arrow" for file in found):  # a folder of `datasets`; its cache files are copies
+        found = [file for file in found if not file.name.startswith("cache-")]
+    return found
+
+
+def _is_data(name: Path | PurePosixPath) -> bool:
+    if any(part.startswith((".", "__MACOSX")) for part in name.parts):
+        return False
+    if name.name in _NOT_DATA or name.name.endswith(_NOT_DATA_ENDS):
+        return False
+    suffixes = [suffix.lower() for suffix in name.suffixes[-2:]]
+    last = suffixes[-1] if suffixes else ""
+    if last in _COMPRESSED:
+        return suffixes[0] in _TEXT | _BINARY
+    return last in _TEXT | _BINARY | {".zip"}
+
+
+def _read_stream(raw: BinaryIO, place: str, name: str) -> Iterator[Row]:
+    """One stream, by its first bytes where they tell, else by its name, else by its text."""
+    stream: io.BufferedReader = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
+    match kind := kind_of(stream.peek(8)[:8], name):
+        case ".gz" | ".zst" | ".bz2" | ".xz":
+            unpacked = _unpacked(stream, kind)
+            yield from _read_stream(unpacked, place, name.removesuffix(kind))
+        case ".zip":
+            yield from _read_zip(_seekable(stream), place)
+        case ".parquet":
+            yield from parquet_rows(_seekable(stream), place)
+        case ".arrow" | ".feather":
+            yield from arrow_rows(stream, place)
+        case ".tar":
+            raise ConfigError(f"{place}: tar archives are not read; unpack it and give the folder")
+        case ".csv" | ".tsv":
+            yield from csv_rows(_as_utf8(stream), place)
+        case _:
+            yield from json_rows(_as_utf8(stream), place, by_line=kind in (".jsonl", ".ndjson"))
+
+
+def kind_of(head: bytes, name: str) -> str:
+    """What a file is, as an ending (`.parquet`), by its first eight bytes where they tell, else by its name."""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), PurePosixPath(name).suffix)
+
+
+def _unpacked(stream: io.BufferedReader, kind: str) -> BinaryIO:
+    if kind == ".gz":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
+    if kind == ".bz2":
+        import bz2
+
+        return cast(BinaryIO, bz2.BZ2File(stream))
+    if kind == ".xz":
+        import lzma
+
+        return cast(BinaryIO, lzma.LZMAFile(stream))
+    import pyarrow  # type: ignore[import-untyped]
+
+    return cast(BinaryIO, pyarrow.CompressedInputStream(stream, "zstd"))
+
+
+def _read_zip(stream: BinaryIO, place: str) -> Iterator[Row]:
+    """Members are read in place and nothing is unpacked, so a name such as `../x` leads nowhere."""
+    with zipfile.ZipFile(stream) as archive:
+        members = [name for name in sorted(archive.namelist()) if _is_data(PurePosixPath(name.replace("..", "")))]
+        if not members:
+            raise ConfigError(f"{place}: no data in this archive")
+        for member in members:
+            with archive.open(member) as inner:
+                yield from _read_stream(cast(BinaryIO, inner), f"{place}/{member}", member.lower())
+
+
+def _seekable(stream: BinaryIO) -> BinaryIO:
+    """The stream itself, or its bytes where it comes through a pipe or is compressed: these kinds start at their end."""
+    if stream.seekable() and not isinstance(getattr(stream, "raw", stream), gzip.GzipFile):
+        return stream
+    return io.BytesIO(stream.read())
+
+
+def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
+    """Without a byte order mark; what spreadsheets write as UTF-16 becomes UTF-8."""
+    head = stream.peek(4)[:4]
+    if head.startswith(b"\xef\xbb\xbf"):
+        stream.read(3)
+    elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = stream.read().decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
+        return io.BufferedReader(cast(Any, io.BytesIO(text)))
+    return stream
+
+
+@contextmanager
+def damage(place: str) -> Iterator[None]:
+    """Tell of a file that is not there or is broken as a ConfigError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ConfigError(f"{place}: no such file or folder") from None
+    except PermissionError:
+        raise ConfigError(f"{place}: this file may not be read") from None
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{place}: cut or damaged ({error}); get it again") from error

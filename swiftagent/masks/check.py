@@ -1,0 +1,176 @@
+"""The check of training records that needs no model: fast, since it is made of every file before anything else."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from swiftagent.masks.pieces import (
+    Fault,
+    Totals,
+    describe,
+    is_agentic,
+    is_native,
+    is_trained,
+    malformed,
+    media_of,
+    native_pieces,
+    pieces,
+)
+from swiftagent.trajectory.escape import has_control_token
+from swiftagent.trajectory.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
+from swiftagent.trajectory.record import Message, Record
+
+_INPUT = "\nAction Input: "
+_INPUT_SIZE, _STOP_SIZE = len(_INPUT), len(STOP)
+_OWN_KEYS = 4  # messages, channel, id, source: nearly every record has these alone
+_COUNT_OF = {"leak": "leaks", "lost": "lost"}
+_system_has_control_token = lru_cache(maxsize=512)(has_control_token)  # rows of one tool set share it
+
+
+def check_record(row: Record, number: int, totals: Totals) -> None:
+    """Check one record without a model; counts characters. A faulty one adds its faults to `totals`."""
+    totals.rows += 1
+    if _count_if_as_written(row, totals):
+        return
+    if is_native(row):
+        _count_native(row, totals)
+        return
+    problem = malformed(row)
+    name = str(row.get("id", "")) if isinstance(row, dict) else ""
+    if problem:
+        totals.fault(Fault(number, 0, "malformed", problem, name), "malformed")
+        return
+    messages = row["messages"]
+    _check_pieces(messages, number, name, totals)
+    for span, message in enumerate(messages):
+        role, content = message["role"], message["content"]
+        if has_control_token(_own_text(role, content)):
+            totals.fault(Fault(number, span, "control", describe("control", role, content), name), "control")
+    if (last := _masked_end(messages)) is not None:
+        text = "the row ends on something masked: its end token would be trained"
+        totals.fault(Fault(number, last, "ends_open", text, name), "ends_open")
+
+
+def _count_native(row: Record, totals: Totals) -> None:
+    """Its masks are made by an agent template, so only a check with a model can find them wrong."""
+    for piece in native_pieces(row["messages"]):
+        totals.tokens[piece.kind][0] += piece.end
+        totals.tokens[piece.kind][1] += piece.end * piece.trained
+
+
+def _check_pieces(messages: list[Message], number: int, name: str, totals: Totals) -> None:
+    for piece in pieces(messages):
+        length = piece.end - piece.start
+        count = totals.tokens[piece.kind]
+        count[0] += length
+        count[1] += length * piece.marked
+        if piece.trained != piece.marked:
+            text = messages[piece.message]["content"][piece.start : piece.end]
+            code = "lost" if piece.trained else "leak"
+            totals.fault(Fault(number, piece.message, code, describe(code, piece.kind, text), name), _COUNT_OF[code], length)
+
+
+def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
+    """Count a row in which every message has just the form that we write, as nearly every row has; False leaves it to the rest.
+
+    Each message then holds whole events of one mask, so nothing in it can leak or be lost. One pass, for speed: it is made of
+    every row of every file.
+    """
+    try:
+        messages = row["messages"]
+        if len(row) > _OWN_KEYS and media_of(row):
+            return False
+        agentic = is_agentic(messages)
+        system = question = observation = 0
+        thought = call = answer = trained_thought = trained_call = trained_answer = 0
+        result_next = masked = False
+        role = ""
+        for message in messages:
+            role, content = message["role"], message["content"]
+            if "<" in content or "[" in content or "{{" in content:
+                if role == "system":
+                    if _system_has_control_token(content):
+                        return False
+                elif has_control_token(content):  # it may be our own reasoning markup, too
+                    return False
+            if role != "assistant":
+                if role == "system":
+                    system += len(content)
+                elif role == "user":
+                    question += len(content)
+                else:
+                    return False
+                result_next = False
+                continue
+            if "loss_scale" in message:
+                return False
+            masked = message.get("loss") is False
+            if result_next:
+                if not masked or content[-1:] != "\n":
+                    return False
+                observation += len(content)
+                result_next = False
+                continue
+            head, kind = _parts(content, agentic)
+            if not kind:
+                return False
+            size = len(content) - head
+            thought += head
+            if kind == "call":
+                result_next = True
+                call += size
+            else:
+                answer += size
+            if not masked:
+                trained_thought += head
+                if kind == "call":
+                    trained_call += size
+                else:
+                    trained_answer += size
+    except (KeyError, TypeError, AttributeError, IndexError):  # no record: `malformed` says why
+        return False
+    if role != "assistant" or masked or not content:
+        return False
+    for name, size, trained in (
+        ("system", system, 0),
+        ("question", question, 0),
+        ("thought", thought, trained_thought),
+        ("call", call, trained_call),
+        ("observation", observation, 0),
+        ("answer", answer, trained_answer),
+    ):
+        count = totals.tokens[name]
+        count[0] += size
+        count[1] += trained
+    return True
+
+
+def _parts(content: str, agentic: bool) -> tuple[int, str]:
+    """(length of the thought, "call" or "answer") of an assistant message; "" where it is not as we write it."""
+    if not agentic:
+        return (0, "answer") if not content.startswith(THINK_OPEN) else (0, "")
+    thought = 0
+    if content.startswith("Thought: "):
+        thought = content.find("\nAction: ") + 1
+        answer = content.find("\n" + ANSWER_LABEL, 0, thought or len(content)) + 1
+        thought = answer or thought
+        if not thought:
+            return 0, ""
+    if content.startswith("Action: ", thought):
+        arguments = content.find(_INPUT, thought)
+        newline = content.find("\n", arguments + _INPUT_SIZE)
+        return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(STOP) else ""
+    return thought, "answer" if not content or content.startswith(ANSWER_LABEL, thought) else ""
+
+
+def _own_text(role: str, text: str) -> str:
+    """The content without the reasoning markup that we write ourselves, which is no data."""
+    if role == "assistant" and text.startswith(THINK_OPEN):
+        return text[len(THINK_OPEN) :].replace(THINK_CLOSE, "", 1)
+    return text
+
+
+def _masked_end(messages: list[Message]) -> int | None:
+    """The last message that has a text, where it is not trained."""
+    last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n]["content"]), 0)
+    return last if messages[last]["role"] != "assistant" or not is_trained(messages[last]) else None

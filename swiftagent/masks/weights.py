@@ -1,0 +1,130 @@
+"""What a run trains of its records, other than all of it alike: the last turn or step only, or kinds of text by weight.
+
+`mix` and `convert` write masks of 0 and 1. These functions make a changed copy for one run, kept in the run's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from swiftagent.masks.pieces import is_trained, pieces
+from swiftagent.trajectory.react import OBSERVATION
+from swiftagent.trajectory.record import Message, Record
+
+TrainOn = Literal["all", "last_turn", "last_step"]
+_INPUT = "\nAction Input:"
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """How much each kind of trained text counts in the loss; observation 0 is what is right, other values are experiments.
+
+    call: the name, the labels and the stop word of a call; arguments: its JSON.
+    """
+
+    thought: float = 1.0
+    call: float = 1.0
+    arguments: float = 1.0
+    answer: float = 1.0
+    observation: float = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether they change nothing."""
+        return self == Weights()
+
+
+def train_only(record: Record, train_on: TrainOn) -> Record:
+    """Mask all but the last turn (what follows the last question) or the last step (what follows the last result too)."""
+    if train_on == "all":
+        return record
+    messages = record["messages"]
+    first = max((number for number, message in enumerate(messages) if message["role"] == "user"), default=-1) + 1
+    if train_on == "last_step":
+        results = [
+            piece.message for piece in pieces(messages) if piece.kind == "observation" and piece.message < len(messages) - 1
+        ]
+        first = max([first, *(number + 1 for number in results)])
+    changed = [message if number >= first else _masked(message) for number, message in enumerate(messages)]
+    return {**record, "messages": _with_turns_closed(changed)}
+
+
+def _masked(message: Message) -> Message:
+    return {**message, "loss": False} if message["role"] == "assistant" and message["content"] else message
+
+
+def _with_turns_closed(messages: list[Message]) -> list[Message]:
+    """An empty message after each masked turn in the middle says that it has ended; it trains nothing."""
+    closed: list[Message] = []
+    for message in messages:
+        before = closed[-1] if closed else None
+        if before is not None and before["role"] == "assistant" != message["role"] and "loss" in before:
+            closed.append({"role": "assistant", "content": ""})
+        closed.append(message)
+    return closed
+
+
+def weigh(record: Record, weights: Weights) -> Record:
+    """Cut messages where weights change and write `loss_scale` on them; such a file needs `is_binary_loss_scale: false`."""
+    if weights.plain:
+        return record
+    messages = record["messages"]
+    found = pieces(messages)
+    weighed: list[Message] = []
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant" or not message["content"]:
+            weighed.append(message)
+            continue
+        for piece in found:
+            if piece.message == number:
+                _add_weighed(weighed, message["content"][piece.start : piece.end], piece.kind, is_trained(message), weights)
+    return {**record, "messages": _with_turns_closed(weighed)}
+
+
+def _add_weighed(messages: list[Message], text: str, kind: str, trained: bool, weights: Weights) -> None:
+    """Append one piece; neighbours in a step that weigh the same stay one message, a result always stands alone."""
+    if kind == "observation":
+        messages.append({"role": "assistant", "content": text} | _mark(weights.observation))
+        return
+    after_result = len(messages) > 1 and messages[-2]["content"].endswith(OBSERVATION) and messages[-2]["role"] == "assistant"
+    parts = [(text, getattr(weights, kind))]
+    head, label, rest = text.partition(_INPUT)
+    if kind == "call" and label and rest.endswith(OBSERVATION):
+        # The newline goes with the JSON before it, the space with the JSON after it: so the tokens are those of the whole text.
+        parts = [(head + label, weights.call), (rest[: -len(OBSERVATION)], weights.arguments), (OBSERVATION, weights.call)]
+    for part, weight in parts:
+        mark = _mark(weight if trained else 0.0)
+        before = messages[-1]
+        goes_on = before["role"] == "assistant" and _marks_of(before) == mark and before["content"] and not after_result
+        if goes_on and kind != "thought" and not before["content"].endswith(OBSERVATION):
+            before["content"] += part
+        else:
+            messages.append({"role": "assistant", "content": part} | mark)
+        after_result = False
+
+
+def _mark(weight: float) -> dict[str, Any]:
+    return {"loss": False} if weight == 0 else {} if weight == 1 else {"loss_scale": weight}
+
+
+def _marks_of(message: Message) -> dict[str, Any]:
+    return {key: message[key] for key in ("loss", "loss_scale") if key in message}
+
+
+def normalised(weights: Weights, records: Iterable[Record]) -> Weights:
+    """The same proportions, with a mean of 1 over the trained text of a file (in UTF-8 bytes): so the losses of runs compare."""
+    if weights.plain:
+        return weights
+    size = total = 0.0
+    for record in records:
+        for message in weigh(record, weights)["messages"]:
+            if message["role"] == "assistant" and is_trained(message):
+                length = len(message["content"].encode())
+                size += length
+                total += length * message.get("loss_scale", 1.0)
+    if not total:
+        return weights
+    scale = size / total
+    return Weights(**{name: round(getattr(weights, name) * scale, 6) for name in Weights.__struct_fields__})

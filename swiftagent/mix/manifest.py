@@ -1,0 +1,112 @@
+"""What a mix says of itself: a manifest that it can be made again from, and a report of every row that was looked at.
+
+Neither holds a date, a duration or a place on this machine, so that the same mix has the same bytes.
+"""
+
+from __future__ import annotations
+
+import platform
+from array import array
+from collections import Counter
+from typing import Any
+
+import msgspec
+import xxhash
+
+from swiftagent import __version__
+from swiftagent.io.outputs import Rows
+from swiftagent.mix.plan import Plan
+from swiftagent.mix.recipe import Recipe
+from swiftagent.mix.take import Taken
+from swiftagent.trajectory.counts import add_up
+
+
+def manifest_of(
+    recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows, train: array[int], val: array[int]
+) -> dict[str, Any]:
+    """The manifest. `content` is a hash of all rows in their order, without their ids and places."""
+    return {
+        "recipe": msgspec.to_builtins(recipe),
+        "seed": recipe.seed,
+        "rows": {"mix": len(train), "val": len(val)},
+        "content": {"mix": content_hash(rows, train), "val": content_hash(rows, val)},
+        "tokens_are": f"exact ({recipe.model})" if recipe.model else "estimated",
+        "channels": channels(plans, taken),
+        "sources": [_source(plan, source, recipe) for plan, source in zip(plans, taken, strict=True)],
+        "versions": {
+            "swiftagent": __version__,
+            "python": platform.python_version(),
+            "msgspec": msgspec.__version__,
+            "xxhash": xxhash.VERSION,
+        },
+    }
+
+
+def content_hash(rows: Rows, order: array[int]) -> str:
+    digest = xxhash.xxh3_128()
+    for index in order:
+        digest.update(rows.prints[index].to_bytes(8, "big"))
+    return digest.hexdigest()
+
+
+def channels(plans: list[Plan], taken: list[Taken]) -> dict[str, dict[str, int]]:
+    """Rows, characters, tokens and trained tokens of each channel, copies counted."""
+    found: dict[str, Counter[str]] = {}
+    for plan, source in zip(plans, taken, strict=True):
+        counts = found.setdefault(plan.source.channel, Counter())
+        counts["rows"] += source.total
+        for column, name in (("characters", "characters"), ("tokens", "tokens"), ("trained", "trained_tokens")):
+            counts[name] += source.sum(column)
+    return {channel: dict(counts) for channel, counts in found.items()}
+
+
+def report_of(plans: list[Plan], taken: list[Taken]) -> dict[str, Any]:
+    """The ledger of all sources and of each: rows_in + split - merged == rows_out + rejected.
+
+    rows_in are the rows that were looked at; rows that the sample did not take are counted apart as `not_sampled`, and rows
+    that are written more than once as `repeated`.
+    """
+    total: dict[str, Any] = {}
+    each = []
+    for plan, source in zip(plans, taken, strict=True):
+        ledger = {
+            **_sorted(source.ledger),
+            "faults": source.faults,
+            "not_sampled": max(0, plan.rows - source.ledger["rows_in"]),
+            "repeated": source.total - len(source),
+            "short": source.short,
+        }
+        each.append({"source": plan.name, "channel": plan.source.channel, **ledger})
+        add_up(total, ledger)
+    return {**_sorted(total), "sources": each}
+
+
+def _sorted(ledger: dict[str, Any]) -> dict[str, Any]:
+    """Counts by name in the order of their names, which does not depend on the process that came first."""
+    return {name: dict(sorted(count.items())) if isinstance(count, dict) else count for name, count in ledger.items()}
+
+
+def _source(plan: Plan, source: Taken, recipe: Recipe) -> dict[str, Any]:
+    budget = {} if source.budget is None else {"unit": recipe.by, "wanted": source.budget, "taken": _of_unit(source, recipe)}
+    files = [
+        {"name": file.shown, "sha256": file.sha256, "rows": rows} for file, rows in zip(plan.files, plan.file_rows, strict=True)
+    ]
+    return {
+        "source": plan.name,
+        "channel": plan.source.channel,
+        **({"synthetic": True} if plan.synthetic else {}),
+        **({"hub": plan.hub, "revision": plan.revision} if plan.hub else {}),
+        "files": files,
+        "rows": plan.rows,
+        "wanted": plan.wanted,
+        "taken": source.total,
+        "distinct": len(source),
+        "short": source.short,
+        **({"budget": budget} if budget else {}),
+        "rejected": source.ledger.get("rejected", 0),
+        **({"made": dict(sorted(source.ledger["made"].items()))} if source.ledger.get("made") else {}),
+    }
+
+
+def _of_unit(source: Taken, recipe: Recipe) -> int:
+    return source.sum("trained" if recipe.by == "trained-tokens" else "tokens")

@@ -1,0 +1,236 @@
+"""A mix as data: which sources, how much of each, what is left out. Read from YAML, from options, or from a manifest."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+import yaml
+
+from swiftagent.errors import ConfigError
+from swiftagent.io.shipped import find
+
+AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
+Unit = Literal["rows", "tokens", "trained-tokens"]
+Rule = Literal["other-assistant"]
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which rows of a source may be taken. Ranges are [least, most]; null is no bound. `tokens` are estimated."""
+
+    language: tuple[Literal["en", "zh"], ...] = ()
+    characters: tuple[int | None, int | None] = (None, None)
+    tokens: tuple[int | None, int | None] = (None, None)
+    turns: tuple[int | None, int | None] = (None, None)
+    calls: tuple[int | None, int | None] = (None, None)
+    tools: tuple[str, ...] = ()  # a row that calls one of these, or offers it where it calls none
+    without_tools: tuple[str, ...] = ()
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One source. `count` rows, or a `share` of the recipe's total, or (neither) all of it."""
+
+    source: tuple[str, ...]
+    channel: str = "agent"
+    count: int | None = None
+    share: float | None = None
+    format: str = "auto"
+    revision: str = ""
+    repeat: int = 1  # how often one row may be taken
+    leave_out: tuple[Rule, ...] = ()
+    train: Literal["all", "last-turn", "last-step"] = "all"
+    filter: Filter = Filter()
+    name: tuple[str, ...] = ()  # what {{NAME}} becomes: Chinese rows take the first, others the last
+    author: tuple[str, ...] = ()
+    fallback: str = ""  # a local file that stands in where the hub cannot be reached
+
+
+class HoldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the validation split is made of beside its share of rows."""
+
+    tools: tuple[str, ...] = ()  # rows that call or offer one of these tools are validation only
+    hashes: str = ""  # a file of row hashes, one a line
+    apart: bool = False  # no row of the validation split has a near duplicate in the training split
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A whole mix. `total` is in the unit `by` and is what shares are shares of."""
+
+    sources: tuple[Source, ...]
+    seed: int = 42
+    val: float = 0.01
+    by: Unit = "rows"
+    total: int | None = None
+    prompt: Literal["ms-agent", "schema"] = "ms-agent"
+    language: Literal["auto", "en", "zh"] = "auto"
+    duplicates: Literal["keep", "exact", "near"] = "keep"
+    near: float = 0.8  # the Jaccard similarity from which rows are near duplicates
+    hold_out: HoldOut = HoldOut()
+    decontaminate: tuple[str, ...] = ()
+    max_per_tool: int | None = None
+    no_call: float = 0.0
+    augment: tuple[Literal["names", "order", "descriptions", "prompt"], ...] = ()
+    max_rejects: float = 0.01
+    model: str = ""
+
+
+_PERCENT = {"val", "share", "no_call", "max_rejects", "near"}
+_LISTS = {"source", "leave_out", "language", "tools", "without_tools", "name", "author", "decontaminate", "augment"}
+
+
+def from_yaml(path: str) -> Recipe:
+    """Read a recipe file. Raises ConfigError with every problem, each with file:line."""
+    place = find(path)
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+        root = yaml.compose(text, yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}:1: a recipe is a mapping with the key sources")
+    problems: list[str] = []
+    values = _mapping(root, Recipe, path, problems)
+    if not problems and "sources" not in values:
+        problems.append(f"{path}:1: sources: missing; a recipe names at least one")
+    if problems:
+        raise ConfigError(problems)
+    return _checked(values, path)
+
+
+def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe of an earlier mix and its whole manifest. Raises ConfigError."""
+    try:
+        manifest = msgspec.json.decode(Path(path).read_bytes())
+        recipe = msgspec.convert(manifest["recipe"], Recipe)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: not a manifest that `swiftagent mix` wrote ({error})") from error
+    return recipe, manifest
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """The same recipe. Raises ConfigError with everything that does not fit together."""
+    return _checked(msgspec.to_builtins(recipe), "")
+
+
+def percent(text: Any) -> float:
+    """`2%` or `0.02` as a share from 0 to 1. Raises ValueError."""
+    value = float(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else float(text)
+    if not 0 <= value <= 1:
+        raise ValueError
+    return value
+
+
+def _checked(values: Mapping[str, Any], path: str) -> Recipe:
+    try:
+        recipe = msgspec.convert(values, Recipe)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    problems = [f"{path}: {problem}" if path else problem for problem in _misfits(recipe)]
+    if problems:
+        raise ConfigError(problems)
+    return recipe
+
+
+def _misfits(recipe: Recipe) -> list[str]:
+    found = [problem for source in recipe.sources for problem in _source_misfits(source)]
+    if recipe.by != "rows" and not recipe.model:
+        found.append(f"by: {recipe.by} needs the exact tokens of a model: add model (--model M)")
+    if recipe.by != "rows" and recipe.total is None:
+        found.append(f"by: {recipe.by} needs total, the number of tokens wanted (--total N)")
+    shared = any(source.share is not None for source in recipe.sources)
+    if recipe.by != "rows" and recipe.model and recipe.total is not None and recipe.sources and not shared:
+        found.append(f"by: {recipe.by} shares nothing: no source has a share, and a count is of rows")
+    free = [source for source in recipe.sources if source.share is None and source.count is None]
+    if recipe.total is None and free and len(free) < len(recipe.sources) and any(s.share is not None for s in recipe.sources):
+        found.append("share needs total, or a count of every source without a share")
+    if sum(source.share or 0 for source in recipe.sources) > 1 + 1e-9:
+        found.append("the shares add up to more than 100%")
+    if not recipe.sources:
+        found.append("sources: empty; a recipe names at least one")
+    return found
+
+
+def _source_misfits(source: Source) -> list[str]:
+    found = []
+    name, rule = ", ".join(source.source), source.filter
+    if source.count is not None and source.share is not None:
+        found.append(f"{name}: count and share exclude each other")
+    if source.count is not None and source.count < 0:
+        found.append(f"{name}: count is {source.count}; it is 0 or more")
+    if source.repeat < 1:
+        found.append(f"{name}: repeat is {source.repeat}; it is 1 or more")
+    for name_of, bounds in (
+        ("characters", rule.characters),
+        ("tokens", rule.tokens),
+        ("turns", rule.turns),
+        ("calls", rule.calls),
+    ):
+        low, high = bounds
+        if low is not None and high is not None and low > high:
+            found.append(f"{name}: filter: {name_of} is [{low}, {high}]; the least comes first")
+    if not source.channel:
+        found.append(f"{name}: channel is empty")
+    if len(source.name) > 2 or len(source.author) > 2:
+        found.append(f"{name}: name and author are one text, or a Chinese and an English one")
+    if bool(source.name) != bool(source.author):
+        found.append(f"{name}: name and author go together")
+    return found
+
+
+def _mapping(node: yaml.MappingNode, kind: type[msgspec.Struct], path: str, problems: list[str]) -> dict[str, Any]:
+    """The values of one mapping for `kind`, checked key by key so that every problem has its line."""
+    values: dict[str, Any] = {}
+    hints = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    for key_node, value_node in node.value:
+        key, place = str(key_node.value), f"{path}:{key_node.start_mark.line + 1}"
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}"
+            problems.append(f"{place}: {key}: unknown key, {hint}")
+        elif key in values:
+            problems.append(f"{place}: {key}: set twice")
+        else:
+            values[key] = _value(key, value_node, hints[key], path, place, problems)
+    return values
+
+
+def _value(key: str, node: yaml.Node, hint: Any, path: str, place: str, problems: list[str]) -> Any:
+    if key == "sources" and isinstance(node, yaml.SequenceNode):
+        return [
+            _mapping(item, Source, path, problems) if isinstance(item, yaml.MappingNode) else {"source": [str(item.value)]}
+            for item in node.value
+        ]
+    if key in ("filter", "hold_out") and isinstance(node, yaml.MappingNode):
+        return _mapping(node, Filter if key == "filter" else HoldOut, path, problems)
+    value = yaml.SafeLoader("").construct_object(node, deep=True)
+    if value is None:
+        problems.append(f"{place}: {key}: empty; give a value or leave the line out")
+        return None
+    try:
+        value = percent(value) if key in _PERCENT else [value] if key in _LISTS and isinstance(value, str) else value
+        msgspec.convert(value, hint)
+    except (ValueError, TypeError):
+        problems.append(f"{place}: {key}: {value!r} is no {_described(key, hint)}")
+    return value
+
+
+def _described(key: str, hint: Any) -> str:
+    if key in _PERCENT:
+        return "share such as 0.01 or 1%"
+    choices: Sequence[Any] = get_args(hint)
+    if get_origin(hint) is Literal:
+        return f"choice of {', '.join(map(str, choices))}"
+    nested = [choice for argument in choices if get_origin(argument) is Literal for choice in get_args(argument)]
+    if nested:
+        return f"list of {', '.join(map(str, nested))}"
+    return {int: "whole number", float: "number", str: "text"}.get(hint, "whole number" if int in choices else "list of texts")

@@ -1,0 +1,146 @@
+"""What a recipe says of one row: names filled in, rows left out, steps that are not trained."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from swiftagent.io.jsonl import Row
+from swiftagent.mix.recipe import Filter, Recipe, Source
+from swiftagent.mix.sizes import Size
+from swiftagent.trajectory.react import language_of
+from swiftagent.trajectory.types import Answer, Call, Event, Question, System, Thought, Trajectory
+
+DEFAULT_SYSTEM = "You are a helpful assistant."
+# Rows of ms_bench in which another assistant speaks or a role marker leaked; what ms-swift's own loader leaves out.
+_OTHER_ASSISTANT = ("moss", "human:", "user:", "assistant:")
+_OTHER_ASSISTANT_RAW = tuple(word.encode() for word in _OTHER_ASSISTANT)
+_PLACEHOLDER = re.compile(r"\{\{\s*(name|author)\s*\}\}", re.I)
+
+
+def fill_in(row: Row, source: Source) -> Row:
+    """The row with {{NAME}} and {{AUTHOR}} filled in: the first of two names in Chinese rows, the last in others."""
+    value = row.value
+    if not isinstance(value, dict):
+        return row
+    tag = value.get("tag")
+    text = " ".join(_texts(value))
+    chinese = tag == "zh" or (tag != "en" and language_of(_PLACEHOLDER.sub("", text)) == "zh")
+    index = 0 if chinese else -1
+    names = {"name": source.name[index], "author": source.author[index]}
+    return Row(_filled(value, names), row.where, row.repairs)
+
+
+def _filled(value: Any, names: dict[str, str]) -> Any:
+    match value:
+        case str():
+            return _PLACEHOLDER.sub(lambda found: names[found.group(1).lower()], value) if "{{" in value else value
+        case list():
+            return [_filled(item, names) for item in value]
+        case dict():
+            return {key: _filled(item, names) for key, item in value.items()}
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case list():
+            return [text for item in value for text in _texts(item)]
+        case dict():
+            return [text for item in value.values() for text in _texts(item)]
+    return []
+
+
+def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, Trajectory]:
+    """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
+    if "other-assistant" in source.leave_out:
+        trajectory = _without_default_system(trajectory)
+        if may_name_another(raw) and _speaks_as_another(trajectory):
+            return "other-assistant", trajectory
+    return (_filtered(trajectory, source.filter) if source.filter != _NO_FILTER else ""), trajectory
+
+
+def may_name_another(raw: bytes) -> bool:
+    """A quick look: what is not in the bytes of a row is in none of its texts."""
+    low = raw.lower()
+    return any([word in low for word in _OTHER_ASSISTANT_RAW])
+
+
+def rules_need_trajectory(recipe: Recipe, source: Source) -> bool:
+    """Whether more is asked of a row than what its record and its bytes tell."""
+    return bool(
+        recipe.augment
+        or recipe.no_call
+        or (recipe.prompt, recipe.language) != ("ms-agent", "auto")
+        or source.train != "all"
+        or source.filter != _NO_FILTER
+    )
+
+
+_NO_FILTER = Filter()
+
+
+def too_long_or_short(size: Size, rule: Filter) -> str:
+    """The reason why a record of this size is left out, or ""."""
+    if not _within(size.characters, rule.characters):
+        return "filtered-characters"
+    return "" if _within(size.tokens, rule.tokens) else "filtered-tokens"
+
+
+def _without_default_system(trajectory: Trajectory) -> Trajectory:
+    first = trajectory.events[0]
+    if type(first) is System and first.text == DEFAULT_SYSTEM:
+        return msgspec.structs.replace(trajectory, events=trajectory.events[1:])
+    return trajectory
+
+
+def _speaks_as_another(trajectory: Trajectory) -> bool:
+    return any(word in text.lower() for text in _said(trajectory.events) for word in _OTHER_ASSISTANT)
+
+
+def _said(events: tuple[Event, ...]) -> list[str]:
+    return [event.text for event in events if isinstance(event, (System, Question, Thought, Answer))]
+
+
+def _filtered(trajectory: Trajectory, rule: Filter) -> str:
+    events = trajectory.events
+    calls = [event.tool for event in events if isinstance(event, Call)]
+    if rule.language and language_of(next((e.text for e in events if isinstance(e, Question)), "")) not in rule.language:
+        return "filtered-language"
+    if not _within(sum(isinstance(event, Question) for event in events), rule.turns):
+        return "filtered-turns"
+    if not _within(len(calls), rule.calls):
+        return "filtered-calls"
+    names = set(calls) or {tool.name for tool in trajectory.tools}
+    if rule.tools and not names & set(rule.tools):
+        return "filtered-tools"
+    return "filtered-tools" if names & set(rule.without_tools) else ""
+
+
+def _within(value: int, bounds: tuple[int | None, int | None]) -> bool:
+    low, high = bounds
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def train_only(trajectory: Trajectory, which: str) -> Trajectory:
+    """The row with only its last turn or its last step trained; what stands before is context."""
+    if which == "all":
+        return trajectory
+    events = trajectory.events
+    if which == "last-turn":
+        start = max((index for index, event in enumerate(events) if isinstance(event, Question)), default=0)
+    else:
+        steps = [index for index, event in enumerate(events) if isinstance(event, (Call, Answer))]
+        start = steps[-1] if steps else 0
+        while start and isinstance(events[start - 1], (Call, Thought)):
+            start -= 1
+    context = tuple(_untrained(event) for event in events[:start])
+    return msgspec.structs.replace(trajectory, events=context + events[start:])
+
+
+def _untrained(event: Event) -> Event:
+    return msgspec.structs.replace(event, trained=False) if isinstance(event, (Thought, Call, Answer)) else event

@@ -1,0 +1,16 @@
+"""Metrics of tool calls and texts as pure functions, with intervals and the gate."""
+
+PUBLIC = (
+    "bfcl",
+    "bfcl_referee",
+    "calls",
+    "fields",
+    "gate",
+    "groups",
+    "intervals",
+    "metrics",
+    "reading",
+    "runs",
+    "text",
+    "toolbench",
+)

@@ -1,0 +1,253 @@
+"""Tool calls scored against gold: pure functions, from decision points of gold trajectories to metrics.
+
+A decision point (`Step`) is a place where the model has to act: it calls one or more tools, or it answers. What it did there
+is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 % interval. What each
+metric says stands in metrics.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.values import same_value
+from swiftagent.trajectory.schema import faults_of
+from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
+
+CALL_METRICS = (
+    "parsable",
+    "tool_name",
+    "argument_names",
+    "argument_values",
+    "call_exact",
+    "parallel_match",
+    "undeclared_tool",
+    "schema_valid",
+    "no_call_precision",
+    "no_call_recall",
+    "irrelevance",
+    "invented_observation",
+)
+Metrics = dict[str, Estimate]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A place where the model has to act: what stands before, and what gold does there (calls, or an answer)."""
+
+    id: str  # "ROW#0", "ROW#1", ...
+    row: str  # the trajectory's id: steps of one row are resampled together
+    context: tuple[Event, ...]
+    tools: tuple[Tool, ...]
+    calls: tuple[Call, ...]
+    answer: str | None = None
+    calls_somewhere: bool = True  # whether gold calls a tool anywhere in this row
+    results: dict[str, str] = {}  # what gold's calls here answered, by call id
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A call as the model made it. `parsed` is false where its arguments are no JSON; the name counts all the same."""
+
+    tool: str
+    arguments: Json = None
+    parsed: bool = True
+
+
+class Predicted(msgspec.Struct, frozen=True):
+    """What a model did at one step. `readable`: its text was a call or an answer in the grammar that it was asked for."""
+
+    calls: tuple[Attempt, ...] = ()
+    answer: str | None = None
+    readable: bool = True
+    invented_observation: bool = False
+    text: str = ""
+
+    @property
+    def parsable(self) -> bool:
+        made_something = bool(self.calls) or bool(self.answer)
+        return self.readable and made_something and all(call.parsed for call in self.calls)
+
+
+class CallScore(msgspec.Struct, frozen=True):
+    """One gold call against the predicted call that fits it best (none: all zero)."""
+
+    tool: str
+    name: float = 0.0
+    argument_names: float = 0.0
+    argument_values: float = 0.0
+    exact: float = 0.0
+
+
+def steps_of(trajectory: Trajectory) -> Iterator[Step]:
+    """The decision points of a gold trajectory, in order. Parallel calls are one step. Untrained (bad) steps are no gold."""
+    events = trajectory.events
+    somewhere = any(type(event) is Call for event in events)
+    start = number = 0
+    while start < len(events):
+        if not _model_writes(events[start]):
+            start += 1
+            continue
+        end = start
+        while end < len(events) and _model_writes(events[end]):
+            end += 1
+            if type(events[end - 1]) is Answer:
+                break
+        written = events[start:end]
+        calls = tuple(event for event in written if isinstance(event, Call))
+        answer = next((event for event in written if isinstance(event, Answer)), None)
+        gold_is_good = all(call.trained for call in calls) and (answer is None or answer.trained)
+        if (calls or answer is not None) and gold_is_good:
+            text = None if answer is None or calls else answer.text
+            name, results = f"{trajectory.id}#{number}", _results_after(events, end)
+            yield Step(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
+        number += 1
+        start = end
+
+
+def _results_after(events: tuple[Event, ...], start: int) -> dict[str, str]:
+    results = {}
+    for event in events[start:]:
+        if not isinstance(event, Observation):
+            break
+        results[event.call_id] = event.text
+    return results
+
+
+def _model_writes(event: Event) -> bool:
+    return not isinstance(event, (Question, Observation)) and type(event).__name__ != "System"
+
+
+def predicted_from(events: Iterable[Event], *, text: str = "") -> Predicted:
+    """A prediction that is there as events already (a trajectory's next step, another program's trace)."""
+    calls, answer = [], None
+    for event in events:
+        if isinstance(event, Call):
+            calls.append(Attempt(event.tool, event.arguments))
+        elif isinstance(event, Answer):
+            answer = event.text
+    return Predicted(tuple(calls), answer, text=text)
+
+
+def score_call(gold: Call, attempt: Attempt) -> CallScore:
+    """One gold call against one attempt."""
+    if attempt.tool.strip() != gold.tool.strip():
+        return CallScore(gold.tool)
+    if not attempt.parsed:
+        return CallScore(gold.tool, 1.0)
+    want, got = gold.arguments, attempt.arguments
+    if not isinstance(want, dict) or not isinstance(got, dict):
+        same = float(same_value(want, got))
+        return CallScore(gold.tool, 1.0, same, same, same)
+    names = float(want.keys() == got.keys())
+    right = sum(name in got and same_value(value, got[name]) for name, value in want.items())
+    values = right / len(want) if want else names
+    return CallScore(gold.tool, 1.0, names, values, float(names and right == len(want)))
+
+
+def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallScore]:
+    """Each gold call with the attempt that fits it best, in any order, each attempt used once.
+
+    Best pairs first; since only calls of one name can pair, the number of names found is the largest there can be.
+    """
+    if len(gold) == 1 == len(attempts):
+        return [score_call(gold[0], attempts[0])]
+    pairs = []
+    for index, call in enumerate(gold):
+        for position, attempt in enumerate(attempts):
+            score = score_call(call, attempt)
+            if score.name:
+                pairs.append((-score.exact, -score.argument_values, -score.argument_names, index, position, score))
+    pairs.sort(key=lambda pair: pair[:5])
+    found: dict[int, CallScore] = {}
+    used: set[int] = set()
+    for *_, index, position, score in pairs:
+        if index not in found and position not in used:
+            found[index] = score
+            used.add(position)
+    return [found.get(index, CallScore(call.tool)) for index, call in enumerate(gold)]
+
+
+class StepScore(msgspec.Struct):
+    """The parts of every metric at one step: {metric: (reached, out of)}."""
+
+    step: Step
+    predicted: Predicted
+    calls: list[CallScore]
+    parts: dict[str, tuple[float, float]]
+
+    @property
+    def right(self) -> bool:
+        """Whether the step is as gold has it: all calls exact and none extra; or no call where gold answers."""
+        if self.step.calls:
+            return self.parts["parallel_match"][0] == 1.0
+        return self.predicted.parsable and not self.predicted.calls
+
+
+def score_step(step: Step, predicted: Predicted) -> StepScore:
+    """Score one prediction at one decision point."""
+    calls = match_calls(step.calls, predicted.calls) if step.calls else []
+    parts = {
+        "parsable": (float(predicted.parsable), 1.0),
+        "invented_observation": (float(predicted.invented_observation), 1.0),
+    }
+    if calls:
+        n = float(len(calls))
+        exact = sum(call.exact for call in calls)
+        parts["tool_name"] = (sum(call.name for call in calls), n)
+        parts["argument_names"] = (sum(call.argument_names for call in calls), n)
+        parts["argument_values"] = (sum(call.argument_values for call in calls), n)
+        parts["call_exact"] = (exact, n)
+        parts["parallel_match"] = (exact / max(len(calls), len(predicted.calls)), 1.0)
+    parts.update(_restraint(step, predicted))
+    parts.update(_tool_use(step.tools, predicted.calls))
+    return StepScore(step, predicted, calls, parts)
+
+
+def _restraint(step: Step, predicted: Predicted) -> dict[str, tuple[float, float]]:
+    if not step.tools and not step.calls_somewhere:
+        return {}  # plain chat: there is no tool to leave alone
+    parts = {}
+    answered = not predicted.calls and bool(predicted.answer)
+    if not step.calls:
+        parts["no_call_recall"] = (float(answered), 1.0)
+        if not step.calls_somewhere:
+            parts["irrelevance"] = parts["no_call_recall"]
+    if answered:
+        parts["no_call_precision"] = (float(not step.calls), 1.0)
+    return parts
+
+
+def _tool_use(tools: tuple[Tool, ...], attempts: tuple[Attempt, ...]) -> dict[str, tuple[float, float]]:
+    if not tools or not attempts:
+        return {}
+    declared = {tool.name for tool in tools}
+    known = [attempt for attempt in attempts if attempt.tool in declared]
+    parts = {"undeclared_tool": (float(len(attempts) - len(known)), float(len(attempts)))}
+    if known:
+        valid = sum(attempt.parsed and not faults_of(Call(attempt.tool, attempt.arguments), tools) for attempt in known)
+        parts["schema_valid"] = (float(valid), float(len(known)))
+    return parts
+
+
+def metrics(scores: Sequence[StepScore], *, seed: int = 0) -> Metrics:
+    """Sum up step scores; rows, not steps, are resampled for the intervals, since steps of one row are alike."""
+    ratios = Ratios(CALL_METRICS)
+    for score in scores:
+        ratios.add(score.step.row, score.parts)
+    return ratios.estimates(seed=seed)
+
+
+def score_next_calls(gold: Sequence[Trajectory], predicted: Sequence[Predicted]) -> Metrics:
+    """Score one prediction a trajectory, made at its first decision point (gold context: system, tools and question).
+
+    Raises ValueError where the two differ in length or a gold trajectory has no decision point.
+    """
+    return metrics([score_step(first_step(row), guess) for row, guess in zip(gold, predicted, strict=True)])
+
+
+def first_step(trajectory: Trajectory) -> Step:
+    """Where a gold trajectory first acts. Raises ValueError where it never does."""
+    for step in steps_of(trajectory):
+        return step
+    raise ValueError(f"the gold row {trajectory.id or trajectory.source!r} holds neither a call nor an answer")

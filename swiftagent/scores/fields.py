@@ -1,0 +1,112 @@
+"""Answers that are JSON, scored field by field, with the confusions that come most."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.values import same_value
+from swiftagent.trajectory.types import Json
+
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.S)
+ABSENT = "(absent)"
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """A field whose gold value came out as another one, and how often. Values are JSON text; (absent) where there is none."""
+
+    field: str
+    gold: str
+    predicted: str
+    count: int
+
+
+class FieldScores(msgspec.Struct, frozen=True):
+    """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no JSON."""
+
+    fields: dict[str, Estimate]
+    confusions: list[Confusion]
+    unreadable: int
+
+
+def json_answer(text: str | None) -> Json:
+    """The JSON object or list in an answer: all of it, a fenced block, or from first to last brace. None: there is none."""
+    if not text:
+        return None
+    fenced = _FENCED.search(text)
+    candidates = [text, fenced.group(1) if fenced else "", _between(text, "{", "}"), _between(text, "[", "]")]
+    for candidate in candidates:
+        try:
+            value = json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, (dict, list)):
+            return value
+    return None
+
+
+def _between(text: str, opening: str, closing: str) -> str:
+    start, end = text.find(opening), text.rfind(closing)
+    return text[start : end + 1] if 0 <= start < end else ""
+
+
+def fields_of(value: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """(path, leaf) pairs: `address.city`, `items[].price`. An empty object or list is a leaf."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from fields_of(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and any(isinstance(item, (dict, list)) for item in value):
+        for item in value:
+            yield from fields_of(item, f"{path}[]")
+    else:
+        yield path or "value", value
+
+
+def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 10) -> FieldScores:
+    """Score (row id, gold answer, predicted answer) triples; rows whose gold is no JSON take no part."""
+    rows: list[tuple[str, dict[str, tuple[float, float]]]] = []
+    confused: Counter[tuple[str, str, str]] = Counter()
+    unreadable = 0
+    for row, gold_text, predicted_text in pairs:
+        gold = json_answer(gold_text)
+        if gold is None:
+            continue
+        predicted = json_answer(predicted_text)
+        unreadable += predicted is None
+        parts: dict[str, tuple[float, float]] = {"": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
+        wanted, given = _grouped(gold), _grouped(predicted)
+        for field, values in wanted.items():
+            got = given.get(field, [])
+            right = 0
+            for index, value in enumerate(values):
+                if index < len(got) and same_value(value, got[index]):
+                    right += 1
+                else:
+                    confused[field, _shown(value), _shown(got[index]) if index < len(got) else ABSENT] += 1
+            parts[field] = (float(right), float(len(values)))
+        for field in given.keys() - wanted.keys():
+            confused[field, ABSENT, _shown(given[field][0])] += 1
+        rows.append((row, parts))
+    ratios = Ratios(tuple(dict.fromkeys(field for _, parts in rows for field in parts)))
+    for row, parts in rows:
+        ratios.add(row, parts)
+    found = [Confusion(*key, count) for key, count in confused.most_common(worst)]
+    return FieldScores(ratios.estimates() if rows else {}, found, unreadable)
+
+
+def _grouped(value: Any) -> dict[str, list[Json]]:
+    grouped: dict[str, list[Json]] = {}
+    if value is not None:
+        for field, leaf in fields_of(value):
+            grouped.setdefault(field, []).append(leaf)
+    return grouped
+
+
+def _shown(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)[:80]

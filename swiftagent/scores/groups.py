@@ -1,0 +1,91 @@
+"""The same scores apart by argument, by tool, by what training has seen, by language, and by the number of tools and turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from swiftagent.scores.calls import CALL_METRICS, Attempt, CallScore, Metrics, StepScore, score_call
+from swiftagent.scores.intervals import Ratios
+from swiftagent.scores.values import same_value
+from swiftagent.trajectory.react import language_of
+from swiftagent.trajectory.types import Call, Question
+
+Groups = dict[str, dict[str, Metrics]]  # "tool" -> "weather" -> metrics
+RESAMPLES = 400  # of a group: there are many of them
+
+
+def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 12) -> Groups:
+    """Metrics by group. `seen_tools`: the tools called in training, where that is known. Of each kind, the
+    `largest` groups; the rest stand together as "(others)"."""
+    keys: dict[str, Callable[[StepScore], str | None]] = {
+        "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
+        "language": lambda score: _language(score),
+        "number of tools": lambda score: _range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None,
+        "number of turns": lambda score: _range(sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)),
+        "call of the row": lambda score: _range(1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)),
+    }
+    if seen_tools is not None:
+        keys["tool in training"] = lambda score: _seen(score, seen_tools)
+    ratios = Ratios(CALL_METRICS)
+    for score in scores:
+        ratios.add(score.step.row, {name: score.parts[name] for name in CALL_METRICS if name in score.parts})
+    found = {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
+    return {"argument": _by_argument(scores, largest), **found}
+
+
+def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics]:
+    """How often each argument that gold gives, as "weather.city", has the right value."""
+    ratios = Ratios(("argument_values",))
+    names = []
+    for score in scores:
+        for call, found in zip(score.step.calls, score.calls, strict=True):
+            if isinstance(call.arguments, dict):
+                right = _right_arguments(call, call.arguments, found, score.predicted.calls)
+                for name in call.arguments:
+                    ratios.add(score.step.row, {"argument_values": (float(name in right), 1.0)})
+                    names.append(f"{call.tool}.{name}")
+    return _by(ratios, names, largest)
+
+
+def _right_arguments(call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]) -> Collection[str]:
+    if found.argument_values in (0.0, 1.0):
+        return wanted if found.argument_values else ()
+    given = next((a.arguments for a in attempts if score_call(call, a) == found and isinstance(a.arguments, dict)), {})
+    return [name for name, value in wanted.items() if name in given and same_value(value, given[name])]
+
+
+def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:
+    """The metrics of each group; `names` says which group each score belongs to."""
+    groups: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        if name is not None:
+            groups.setdefault(name, []).append(number)
+    by_size = sorted(groups, key=lambda name: (-len(groups[name]), name))
+    found = {name: _metrics(ratios.part(groups[name])) for name in sorted(by_size[:largest])}
+    others = [number for name in by_size[largest:] for number in groups[name]]
+    return {**found, "(others)": _metrics(ratios.part(others))} if others else found
+
+
+def _metrics(ratios: Ratios) -> Metrics:
+    return {name: found for name, found in ratios.estimates(resamples=RESAMPLES).items() if found.n}
+
+
+def _language(score: StepScore) -> str:
+    return language_of(next((event.text for event in score.step.context if isinstance(event, Question)), ""))
+
+
+def _seen(score: StepScore, seen: set[str]) -> str | None:
+    if not score.step.calls:
+        return None
+    return "seen" if all(call.tool in seen for call in score.step.calls) else "unseen"
+
+
+def _range(number: int, edges: tuple[int, ...]) -> str:
+    """The range that a number falls into: "1", "2-3", "21+"; padded so that text sorts as numbers do."""
+    low = 0
+    for edge in edges:
+        if number <= edge:
+            return f"{edge:>2}" if edge == low + 1 else f"{low + 1:>2}-{edge}"
+        low = edge
+    return f"{low + 1:>2}+"

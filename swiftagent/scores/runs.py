@@ -1,0 +1,81 @@
+"""Free running: the model takes its own steps, and tool results are replayed from gold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from swiftagent.scores.calls import Attempt, match_calls, score_call
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Tool, Trajectory
+
+NO_RESULT = "Error: no result is recorded for these arguments"
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One question of a gold row: what stands before it, and what gold does until its answer."""
+
+    id: str
+    row: str
+    before: tuple[Event, ...]
+    question: str
+    tools: tuple[Tool, ...]
+    calls: tuple[Call, ...]
+    results: dict[str, str]  # of the gold calls, by call id
+    answer: str | None
+
+
+class FreeRun(msgspec.Struct, frozen=True):
+    """What a model did with one question. stopped_by: as the loop says it; "answer" where it finished."""
+
+    calls: tuple[Attempt, ...]
+    answer: str | None
+    stopped_by: str
+
+
+def tasks_of(row: Trajectory) -> Iterator[Task]:
+    """Each question of a gold row that tools can help with."""
+    if not row.tools:
+        return
+    starts = [index for index, event in enumerate(row.events) if isinstance(event, Question)]
+    for number, start in enumerate(starts):
+        end = starts[number + 1] if number + 1 < len(starts) else len(row.events)
+        own = row.events[start + 1 : end]
+        question = row.events[start]
+        calls = tuple(event for event in own if isinstance(event, Call))
+        answer = next((event.text for event in own if isinstance(event, Answer)), None)
+        if not isinstance(question, Question) or (not calls and answer is None):
+            continue
+        results = {event.call_id: event.text for event in own if isinstance(event, Observation)}
+        yield Task(f"{row.id}@{number}", row.id, row.events[:start], question.text, row.tools, calls, results, answer)
+
+
+class Replay:
+    """Answers a model's calls with the results that gold recorded: of the same call, each once before any twice."""
+
+    def __init__(self, task: Task) -> None:
+        self._left = list(task.calls)
+        self._used: list[Call] = []
+        self._results = task.results
+
+    def result(self, call: Attempt) -> str:
+        for calls in (self._left, self._used):
+            for gold in calls:
+                if score_call(gold, call).exact and gold.id in self._results:
+                    if calls is self._left:
+                        self._left.remove(gold)
+                        self._used.append(gold)
+                    return self._results[gold.id]
+        return NO_RESULT
+
+
+def run_parts(task: Task, run: FreeRun) -> dict[str, tuple[float, float]]:
+    """The parts of the free-running metrics, as score.StepScore has them."""
+    finished = run.stopped_by == "answer" and bool(run.answer)
+    parts = {"free_finished": (float(finished), 1.0)}
+    if task.calls:
+        made = sum(score.exact for score in match_calls(task.calls, run.calls))
+        parts["free_calls"] = (made, float(len(task.calls)))
+        if finished and made == len(task.calls):  # who answers at once without a call was not quick
+            parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
+    return parts

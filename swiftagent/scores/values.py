@@ -1,0 +1,101 @@
+"""Whether two values mean the same: numbers, dates and strings are compared by what they say, not by how they are spelt.
+
+5 = 5.0 = "5" and "5,000" = 5000, but "05" is a code and equals only itself
+"2024-03-05" = "March 5, 2024" = "5 Mar 2024" = "2024年3月5日"; "03/05/2024" is read by nobody safely, so it stays text
+"New  York." = "new york"; True = "true", but True is not 1
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+from functools import lru_cache
+
+from swiftagent.trajectory.types import Json
+
+RELATIVE_TOLERANCE = 1e-6  # of two numbers of which one is a float: 0.1 + 0.2 is 0.3
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
+_TIME = r"(?:[t, ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.0+)?)?)?(?:z|\+00:?00)?"
+_DATES = (
+    re.compile(rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_TIME}"),
+    re.compile(rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?P<d>\d{{1,2}})[日号]{_TIME}"),
+    re.compile(rf"(?P<name>{_MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}}){_TIME}"),
+    re.compile(rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<name>{_MONTH}),? (?P<y>\d{{4}}){_TIME}"),
+)
+
+
+def same_value(gold: Json, predicted: Json) -> bool:
+    """Whether two JSON values mean the same. Lists are compared in order; objects by key."""
+    if isinstance(gold, dict):
+        return (
+            isinstance(predicted, dict)
+            and gold.keys() == predicted.keys()
+            and all(same_value(value, predicted[key]) for key, value in gold.items())
+        )
+    if isinstance(gold, list):
+        return isinstance(predicted, list) and len(gold) == len(predicted) and all(map(same_value, gold, predicted))
+    if isinstance(predicted, (dict, list)) or gold is None or predicted is None:
+        return gold is predicted
+    return (type(gold) is type(predicted) and gold == predicted) or _same_scalar(gold, predicted)
+
+
+def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | bool) -> bool:
+    if isinstance(gold, bool) or isinstance(predicted, bool):
+        return str(gold).strip().lower() == str(predicted).strip().lower()
+    left, right = as_number(gold), as_number(predicted)
+    if left is not None and right is not None:
+        return _same_number(left, right)
+    if not isinstance(gold, str) or not isinstance(predicted, str):
+        return False
+    text, other = plain_text(gold), plain_text(predicted)
+    if text == other:
+        return True
+    date = as_date(text)
+    return date is not None and date == as_date(other)
+
+
+def as_number(value: str | int | float) -> int | float | Decimal | None:
+    """The number that a value or its text is; None where it is none. "007" is a code, not a number."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return Decimal(text.replace(",", "")) if text[-1:].isdigit() and _NUMBER.fullmatch(text) else None
+
+
+def _same_number(left: int | float | Decimal, right: int | float | Decimal) -> bool:
+    if left == right:
+        return True
+    if isinstance(left, int) and isinstance(right, int):
+        return False
+    try:
+        difference = abs(float(left) - float(right))
+        return difference <= RELATIVE_TOLERANCE * max(abs(float(left)), abs(float(right)))
+    except OverflowError:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def plain_text(text: str) -> str:
+    """Text without differences that mean nothing: width, case, spaces, quotes around it, a full stop at its end."""
+    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
+        text = text[1:-1].strip()
+    return text.rstrip(".。 ") or text
+
+
+@lru_cache(maxsize=4096)
+def as_date(text: str) -> tuple[int, ...] | None:
+    """(year, month, day, hour, minute, second) of a text in `plain_text` form; None where it is no date that all read alike."""
+    if not any(letter.isdigit() for letter in text):
+        return None
+    for pattern in _DATES:
+        found = pattern.fullmatch(text)
+        if found:
+            parts = found.groupdict()
+            month = _MONTHS.index(parts["name"][:3]) + 1 if parts.get("name") else int(parts["m"])
+            clock = [int(part or 0) for part in found.groups()[-3:]]
+            return (int(parts["y"]), month, int(parts["d"]), *clock)
+    return None

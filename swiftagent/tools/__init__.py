@@ -1,0 +1,3 @@
+"""Where the tools of a run come from, and how they are called."""
+
+PUBLIC = ("source", "toolbox")

@@ -1,0 +1,296 @@
+"""Small tools that are always there: calculator, clock, units, memory, http:HOST, human. None evaluates what it is given."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import math
+import operator
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools.source import NoCode, Options, Source
+from swiftagent.trajectory.types import Json, Tool
+
+_LARGEST = 10**400  # a power tower must not eat the machine
+_MOST_DIGITS = 400
+_LARGEST_QUANTITY = 1e280  # no factor between two units makes it infinite
+_LONGEST_EXPRESSION = 1000
+_LARGEST_PAGE = 1 << 20
+
+
+def _schema(required: tuple[str, ...], **properties: dict[str, Json]) -> dict[str, Json]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _text(about: str) -> dict[str, Json]:
+    return {"type": "string", "description": about}
+
+
+CALCULATOR = Tool(
+    "calculator",
+    "Compute an arithmetic expression: + - * / // % **, brackets, sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
+    _schema(("expression",), expression=_text("for example (3 + 4) * 2")),
+)
+CLOCK = Tool("clock", "The date and time now.", _schema((), timezone=_text("for example Europe/Oslo; UTC where it is left out")))
+UNITS = Tool(
+    "convert_units",
+    "Convert a quantity to another unit.",
+    _schema(
+        ("value", "from", "to"),
+        **{"value": {"type": "number"}, "from": _text("for example km, lb, C, l, kWh, MB"), "to": _text("the unit wanted")},
+    ),
+)
+MEMORY = (
+    Tool("memory_set", "Remember a text under a key.", _schema(("key", "value"), key=_text("its key"), value=_text("the text"))),
+    Tool("memory_get", "What is remembered under a key.", _schema(("key",), key=_text("its key"))),
+    Tool("memory_list", "The keys under which something is remembered.", _schema(())),
+)
+HUMAN = Tool("ask_human", "Ask the user something that only they know.", _schema(("question",), question=_text("what to ask")))
+HTTP = "http_get"
+
+
+class Functions:
+    """Tools that are functions of this process."""
+
+    def __init__(self, name: str, functions: dict[Tool, Callable[..., Json]] | list[tuple[Tool, Callable[..., Json]]]) -> None:
+        pairs = list(functions.items()) if isinstance(functions, dict) else functions
+        self.name = name
+        self.tools = tuple(tool for tool, _ in pairs)
+        self._functions = {tool.name: function for tool, function in pairs}
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+        return self._functions[tool](arguments)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+def open_source(word: str, options: Options) -> list[Source]:
+    """Raises ConfigError for `http` without a host."""
+    name, _, hosts = word.partition(":")
+    match name:
+        case "calculator":
+            return [Functions(name, [(CALCULATOR, lambda given: calculate(given["expression"]))])]
+        case "clock":
+            return [Functions(name, [(CLOCK, lambda given: now(given.get("timezone", "UTC")))])]
+        case "units":
+            return [Functions(name, [(UNITS, lambda given: convert(given["value"], given["from"], given["to"]))])]
+        case "memory":
+            return [_memory()]
+        case "human":
+            return [Functions(name, [(HUMAN, _a_person)])]
+        case "http":
+            return [_http(hosts, options)]
+    return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
+
+
+def _a_person(given: dict[str, Json]) -> Json:
+    raise NoCode("a person answers this")
+
+
+def _memory() -> Source:
+    kept: dict[str, str] = {}
+
+    def put(given: dict[str, Json]) -> Json:
+        kept[given["key"]] = given["value"]
+        return "kept"
+
+    def get(given: dict[str, Json]) -> Json:
+        if given["key"] not in kept:
+            raise ToolError(f"nothing is kept under {given['key']!r}; there is {', '.join(kept) or 'nothing yet'}")
+        return kept[given["key"]]
+
+    return Functions("memory", list(zip(MEMORY, (put, get, lambda given: list(kept)), strict=True)))
+
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+_OF_MATH = [
+    "sqrt",
+    "log",
+    "log2",
+    "log10",
+    "exp",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "floor",
+    "ceil",
+    "degrees",
+    "radians",
+]
+
+
+def _rounded(value: Any, digits: int = 0) -> Any:
+    """`round` in bounds: for an integer and digits below zero, Python would raise ten to that power first."""
+    if abs(digits) > _MOST_DIGITS:
+        raise ToolError(f"round takes from -{_MOST_DIGITS} to {_MOST_DIGITS} digits")
+    return round(value, digits) if digits else round(value)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in _OF_MATH}
+_FUNCTIONS |= {"abs": abs, "round": _rounded, "min": min, "max": max, "ln": math.log}
+_CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau}
+
+
+def calculate(expression: str) -> Json:
+    """The value of an arithmetic expression. Raises ToolError with what stands in its way."""
+    if len(expression) > _LONGEST_EXPRESSION:
+        raise ToolError(f"the expression is longer than {_LONGEST_EXPRESSION} characters")
+    text = expression.strip().replace("×", "*").replace("÷", "/").replace("−", "-").replace("^", "**")
+    try:
+        value = _value(ast.parse(text, mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ToolError(f"{expression!r} is no arithmetic expression") from None
+    except ZeroDivisionError:
+        raise ToolError("division by zero") from None
+    except (ValueError, OverflowError, TypeError) as error:
+        raise ToolError(str(error)) from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ToolError("the value is not finite")
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+        case ast.Name(id=name) if name in _CONSTANTS:
+            return _CONSTANTS[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _value(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _combined(type(op), _value(left), _value(right))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*map(_value, arguments))
+    raise ToolError(f"{ast.unparse(node)[:60]!r} is no arithmetic that the calculator knows")
+
+
+def _combined(op: type[ast.operator], left: Any, right: Any) -> Any:
+    if op is ast.Pow and abs(left) > 1 and abs(right) * math.log10(abs(left)) > 400:
+        raise ToolError("the power is too large")
+    value = _BINARY[op](left, right)
+    if isinstance(value, complex):
+        raise ToolError("the value is no real number")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise ToolError("the value is too large")
+    return value
+
+
+def now(timezone: str) -> Json:
+    """ISO 8601 with the weekday. Raises ToolError for an unknown zone."""
+    try:
+        zone = zoneinfo.ZoneInfo(timezone or "UTC")
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        if timezone.upper() in ("", "UTC", "GMT", "Z"):
+            return datetime.datetime.now(datetime.timezone.utc).strftime("%A %Y-%m-%dT%H:%M:%S%z")
+        raise ToolError(f"unknown time zone {timezone!r}; write it like Europe/Oslo") from None
+    return datetime.datetime.now(zone).strftime("%A %Y-%m-%dT%H:%M:%S%z")
+
+
+# kind: the factor of each unit to the kind's base
+_KINDS: dict[str, dict[str, float]] = {
+    "length": {
+        "mm": 1e-3,
+        "cm": 1e-2,
+        "m": 1,
+        "km": 1e3,
+        "inch": 0.0254,
+        "ft": 0.3048,
+        "yd": 0.9144,
+        "mi": 1609.344,
+        "nmi": 1852,
+    },
+    "mass": {"mg": 1e-6, "g": 1e-3, "kg": 1, "t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
+    "volume": {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1, "m3": 1e3, "gal": 3.785411784, "qt": 0.946352946, "cup": 0.2365882365},
+    "time": {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800},
+    "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "kn": 1852 / 3600},
+    "data": {"b": 0.125, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+    "energy": {"J": 1, "kJ": 1e3, "cal": 4.184, "kcal": 4184, "Wh": 3600, "kWh": 3.6e6},
+    "area": {"m2": 1, "km2": 1e6, "ha": 1e4, "acre": 4046.8564224, "亩": 2000 / 3},
+}
+_UNITS = {unit: (kind, factor) for kind, units in _KINDS.items() for unit, factor in units.items()}
+_ALIASES = {"in": "inch", "inches": "inch", "feet": "ft", "foot": "ft", "miles": "mi", "mile": "mi", "°C": "C", "°F": "F"}
+_ALIASES |= {"celsius": "C", "fahrenheit": "F", "kelvin": "K", "kph": "km/h", "kmh": "km/h", "lbs": "lb", "L": "l", "hour": "h"}
+_ALIASES |= {"meters": "m", "metres": "m", "meter": "m", "kilometers": "km", "pounds": "lb", "kilograms": "kg", "grams": "g"}
+
+
+def convert(value: float, unit: str, wanted: str) -> Json:
+    """Raises ToolError for an unknown unit, another kind of quantity, or a number that is too large."""
+    one, other = _unit(unit), _unit(wanted)
+    if not abs(value) < _LARGEST_QUANTITY:
+        raise ToolError("the value is too large")
+    if one in ("C", "F", "K") and other in ("C", "F", "K"):
+        kelvin = {"C": value + 273.15, "F": (value - 32) / 1.8 + 273.15, "K": value}[one]
+        found = {"C": kelvin - 273.15, "F": (kelvin - 273.15) * 1.8 + 32, "K": kelvin}[other]
+        return {"value": round(found, 10), "unit": other}
+    if one not in _UNITS or other not in _UNITS or _UNITS[one][0] != _UNITS[other][0]:
+        raise ToolError(f"{unit} cannot be converted to {wanted}")
+    return {"value": float(f"{value * _UNITS[one][1] / _UNITS[other][1]:.12g}"), "unit": other}
+
+
+def _unit(name: str) -> str:
+    name = name.strip()
+    found = _ALIASES.get(name) or _ALIASES.get(name.lower()) or name
+    if found in _UNITS or found in ("C", "F", "K"):
+        return found
+    low = {unit.lower(): unit for unit in _UNITS}
+    if found.lower() in low and found.lower() != "b":
+        return low[found.lower()]
+    raise ToolError(f"unknown unit {name!r}")
+
+
+def _http(hosts: str, options: Options) -> Source:
+    allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
+    if not allowed:
+        raise ConfigError("--tools http: name the hosts that may be read, as in --tools http:example.com,127.0.0.1:8000")
+    about = f"Read a page of {', '.join(allowed)}."
+    tool = Tool(HTTP, about, _schema(("url",), url=_text("its full address")))
+    return Functions("http", [(tool, lambda given: _get(given["url"], allowed, options.seconds))])
+
+
+def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
+    import httpx
+
+    with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client:
+        for _ in range(5):
+            try:
+                _check_address(httpx.URL(url), allowed)
+                with client.stream("GET", url) as reply:
+                    if reply.has_redirect_location:
+                        url = str(httpx.URL(url).join(reply.headers["location"]))
+                        continue
+                    body = b""
+                    for piece in reply.iter_bytes():
+                        body += piece
+                        if len(body) > _LARGEST_PAGE:
+                            raise ToolError(f"the page is larger than {_LARGEST_PAGE >> 20} MB")
+                    text = body.decode(reply.encoding or "utf-8", errors="replace")
+                    if reply.is_error:
+                        raise ToolError(f"HTTP {reply.status_code}: {text[:300]}")
+                    return text
+            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # of idna too, which are UnicodeErrors
+                raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
+    raise ToolError("too many redirects")
+
+
+def _check_address(url: Any, allowed: tuple[str, ...]) -> None:
+    host = url.host.lower()
+    with_port = f"{host}:{url.port}" if url.port else host
+    if url.scheme not in ("http", "https") or (host not in allowed and with_port not in allowed):
+        raise ToolError(f"only {', '.join(allowed)} may be read, not {url.scheme}://{with_port}")

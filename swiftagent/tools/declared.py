@@ -1,0 +1,100 @@
+"""Tools that are only declared: a tools JSON of any dialect. A person types their results, or a file of canned ones does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import ConfigError, RowError, ToolError
+from swiftagent.tools.source import NoCode, Options, Source
+from swiftagent.trajectory.types import Json, Tool
+
+
+class Declared:
+    """Declarations without code: every call is a person's to answer."""
+
+    def __init__(self, name: str, tools: tuple[Tool, ...]) -> None:
+        self.name = name
+        self.tools = tools
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+        raise NoCode(f"{tool} has no code behind it")
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class Canned(msgspec.Struct, frozen=True):
+    """One canned result: for calls that hold these arguments. error: what the tool fails with instead."""
+
+    result: Json = None
+    arguments: dict[str, Json] = {}
+    error: str = ""
+
+
+class CannedResults:
+    """A `--mock` file: {"tool": result}, or {"tool": [{"arguments": {...}, "result": ...}, {"result": ...}]}."""
+
+    def __init__(self, path: str) -> None:
+        value = _read(Path(path), "--mock")
+        if not isinstance(value, dict):
+            raise ConfigError(f"--mock {path}: must be a JSON object that maps tools to results")
+        self._by_tool = {tool: _canned(path, tool, given) for tool, given in value.items()}
+
+    def __contains__(self, tool: str) -> bool:
+        return tool in self._by_tool
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+        """Raises ToolError where the canned result is an error, or none fits."""
+        for canned in self._by_tool[tool]:
+            if all(arguments.get(name, _ABSENT) == value for name, value in canned.arguments.items()):
+                if canned.error:
+                    raise ToolError(canned.error)
+                return canned.result
+        raise ToolError(f"no canned result of {tool} fits these arguments")
+
+
+_ABSENT = object()
+
+
+def _canned(path: str, tool: str, given: Any) -> list[Canned]:
+    entries = isinstance(given, list) and all(isinstance(item, dict) and item.keys() & {"result", "error"} for item in given)
+    if not entries:
+        return [Canned(given)]
+    try:
+        return [msgspec.convert(item, Canned) for item in given]
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--mock {path}: {tool}: {error}") from None
+
+
+def open_source(word: str, options: Options) -> list[Source]:
+    """A tools JSON in any dialect that `convert` reads. Raises ConfigError."""
+    from swiftagent.formats.reading.tools import read_tools
+
+    value = _read(Path(word), "--tools", several=True)
+    if isinstance(value, dict) and isinstance(value.get("tools"), (list, str)):
+        value = value["tools"]
+    try:
+        tools, _ = read_tools(value)
+    except RowError as error:
+        raise ConfigError(f"--tools {word}: {error.message}") from None
+    if not tools:
+        raise ConfigError(f"--tools {word}: declares no tool")
+    return [Declared(Path(word).stem, tools)]
+
+
+def _read(path: Path, option: str, several: bool = False) -> Any:
+    """The JSON of a file; several: one value a line is taken too, as its text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{option} {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        if several and "Extra data" in str(error):
+            return text
+        raise ConfigError(f"{option} {path}: not JSON: {error}") from None

@@ -1,0 +1,146 @@
+"""A file of plain Python functions as tools, run in a worker process with limits on time, memory and environment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools.source import Options, Source, scrubbed_environment
+from swiftagent.trajectory.types import Json, Tool
+
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[3]); from swiftagent.tools_worker import main; main(sys.argv[1], int(sys.argv[2]))"
+)
+_LONGEST_ANSWER = 64 << 20
+_IMPORT_SECONDS = 60.0
+
+
+class PythonFile:
+    """The public functions of one file. A worker that hangs or dies is ended, and a fresh one is started for the next call."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self.path = path
+        self.name = path.stem
+        self.options = options
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        if not path.is_file():
+            raise ConfigError(f"--tools {path}: no such file")
+        try:
+            told = self._start()
+        except ToolError as error:
+            raise ConfigError(f"--tools {path}: cannot be imported: {error}") from None
+        if told["problem"]:
+            self.close()
+            raise ConfigError(f"--tools {path}: cannot be imported: {told['problem']}")
+        self.tools = tuple(Tool(tool["name"], tool["description"], tool["parameters"]) for tool in told["tools"])
+        if not self.tools:
+            self.close()
+            raise ConfigError(f"--tools {path}: holds no public function; define one with type hints and a docstring")
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+        """Raises ToolError with what the function raised, or with the limit that it broke."""
+        with self._lock:
+            if self._worker is None:
+                self._start()
+            request = json.dumps({"tool": tool, "arguments": arguments}).encode() + b"\n"
+            answer = self._ask(request, self.options.seconds)
+        if "error" in answer:
+            raise ToolError(answer["error"])
+        value, printed = answer["value"], answer.get("printed", "")
+        return printed if value is None and printed else value
+
+    def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            _end(worker)
+
+    def _start(self) -> dict[str, Any]:
+        package = str(Path(__file__).resolve().parents[2])
+        self._worker = subprocess.Popen(
+            [sys.executable, "-c", _START, str(self.path), str(self.options.memory), package],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=scrubbed_environment(self.options.environment),
+            start_new_session=True,  # Ctrl-C stops the step, not the worker; and its children end with it
+        )
+        weakref.finalize(self, _end, self._worker)  # no worker outlives its file, whoever forgets to close it
+        return self._ask(b"", _IMPORT_SECONDS)
+
+    def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
+        """Send a line and wait for the answer. Raises ToolError where the worker hangs, dies or says too much."""
+        worker = self._worker
+        assert worker is not None and worker.stdin is not None and worker.stdout is not None
+        try:
+            if request:
+                worker.stdin.write(request)
+                worker.stdin.flush()
+            line = _read_line(worker.stdout.fileno(), time.monotonic() + seconds)
+        except TimeoutError:
+            self.close()
+            raise ToolError(f"the tool did not answer within {seconds:g} seconds and was stopped") from None
+        except (BrokenPipeError, EOFError):
+            code = worker.wait()
+            self.close()
+            raise ToolError(f"the tool's process ended ({_ending(code)})") from None
+        except OverflowError:
+            self.close()
+            raise ToolError(f"the result is larger than {_LONGEST_ANSWER >> 20} MB") from None
+        except BaseException:  # an interrupt in the middle of a call: its answer must not be taken for the next one's
+            self.close()
+            raise
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _read_line(descriptor: int, deadline: float) -> bytes:
+    """Raises TimeoutError, EOFError or OverflowError."""
+    pieces: list[bytes] = []
+    length = 0
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(descriptor, 1 << 16)
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        length += len(piece)
+        if piece.endswith(b"\n"):
+            return b"".join(pieces)
+        if length > _LONGEST_ANSWER:
+            raise OverflowError
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def open_source(word: str, options: Options) -> list[Source]:
+    return [PythonFile(Path(word), options)]

@@ -1,0 +1,137 @@
+"""The process that runs a person's tool file: functions are listed, then called, one JSON line each way.
+
+It is a process of its own so that an endless loop, a crash or a memory leak ends a call and not the run. Its pipes are put
+aside before the file is imported, so nothing that the file prints can be taken for an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import inspect
+import io
+import json
+import os
+import resource
+import sys
+import traceback
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from swiftagent.tools.function_schema import describe, to_python
+
+LONGEST_OUTPUT = 100_000
+
+
+def main(path: str, memory: int) -> None:
+    """Serve the functions of one file until the pipe closes."""
+    requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    functions, problem = _import(path)
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    tools = [describe(function, name) for name, function in functions.items()]
+    _write(answers, {"tools": tools, "problem": problem})
+    served_by = os.getpid()
+    for line in requests:
+        request = json.loads(line)
+        answer = _call(functions[request["tool"]], request["arguments"])
+        if os.getpid() != served_by:  # a fork of the tool that came back: one process answers, and it is not this one
+            os._exit(0)
+        _write(answers, answer)
+
+
+def _write(answers: typing.TextIO, value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
+    answers.flush()
+
+
+def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
+    file = Path(path)
+    sys.path.insert(0, str(file.parent.resolve()))
+    sys.argv = [path]
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        return {}, "it is no Python file"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            spec.loader.exec_module(module)
+    except BaseException as error:  # noqa: BLE001 (whatever the file raises is told to the person, with its line)
+        return {}, _told(error, path)
+    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    found = {name: getattr(module, name, None) for name in names}
+    return {
+        name: function
+        for name, function in found.items()
+        if inspect.isfunction(function) and (function.__module__ == file.stem or name in getattr(module, "__all__", ()))
+    }, ""
+
+
+def _told(error: BaseException, path: str) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(path).name)]
+    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
+    return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
+
+
+def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            hints = typing.get_type_hints(function, include_extras=True) if function.__annotations__ else {}
+            values = {name: to_python(value, hints.get(name, Any)) for name, value in arguments.items()}
+            value = _apply(function, values)
+            if inspect.isawaitable(value):
+                value = asyncio.run(_awaited(value))
+            elif inspect.isgenerator(value):
+                value = list(value)
+            elif inspect.isasyncgen(value):
+                value = asyncio.run(_all_of(value))
+            value = _as_json(value)
+    except BaseException as error:  # noqa: BLE001 (whatever a tool raises is told to the model)
+        text = str(error)
+        return {"error": f"{type(error).__name__}: {text}" if text else type(error).__name__, "printed": _tail(printed)}
+    return {"value": value, "printed": _tail(printed)}
+
+
+def _as_json(value: Any) -> Any:
+    """The value where it is JSON, else as Python shows it: the tool has done its work, and the model sees what came of it."""
+    try:
+        json.dumps(value, default=str, allow_nan=True)
+    except TypeError:  # a key that is none
+        return str(value)
+    return value
+
+
+def _apply(function: Callable[..., Any], values: dict[str, Any]) -> Any:
+    parameters = inspect.signature(function).parameters
+    several = next((name for name, parameter in parameters.items() if parameter.kind is parameter.VAR_POSITIONAL), "")
+    more = values.pop(several, []) if several else []
+    positional = []
+    for name, parameter in parameters.items():
+        if parameter.kind is parameter.POSITIONAL_ONLY or (more and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
+            if name in values:
+                positional.append(values.pop(name))
+            elif more and parameter.default is not parameter.empty:
+                positional.append(parameter.default)
+    return function(*positional, *(more if isinstance(more, list) else [more]), **values)
+
+
+async def _all_of(values: Any) -> list[Any]:
+    return [value async for value in values]
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _tail(printed: io.StringIO) -> str:
+    return printed.getvalue()[-LONGEST_OUTPUT:]

@@ -1,0 +1,109 @@
+"""The training files before anything heavy starts: there, readable, every line a row that can be trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import RowError
+from swiftagent.io.jsonl import read_lines
+
+TRAINED_ON = (".jsonl", ".json", ".csv", ".txt", ".parquet", ".arrow")
+_MAKES_ONE = "`swiftagent convert` makes training records of it"
+MOST_PROBLEMS = 5  # of one file; a thousand broken lines have one remedy
+
+
+class FileFacts(msgspec.Struct):
+    """What a full reading of one file found."""
+
+    rows: int = 0
+    channels: Counter[str] = msgspec.field(default_factory=Counter)
+    repeats: int = 0  # rows whose messages an earlier row has too
+    native: int = 0  # rows that carry `tools` themselves
+    thinking: int = 0  # rows with a <think> block
+    characters: int = 0
+
+
+def missing_files(paths: list[Path], key: str, place: str) -> list[str]:
+    """Problems with the files themselves; cheap, so that it is done even without a preflight."""
+    problems = []
+    for path in paths:
+        if not path.exists():
+            problems.append(f"{place}: {key}: {path}: no such file; `swiftagent mix` or `swiftagent convert` makes one")
+        elif path.is_dir():
+            problems.append(f"{place}: {key}: {path}: a folder; name the files in it")
+        elif path.stat().st_size == 0:
+            problems.append(f"{place}: {key}: {path}: empty; no row to train on")
+        elif path.suffix.lower() not in TRAINED_ON:
+            problems.append(f"{place}: {key}: {path}: no kind of file that ms-swift reads; {_MAKES_ONE}")
+        elif path.suffix.lower() == ".jsonl" and _starts_with_mark(path):
+            problems.append(f"{place}: {key}: {path}: begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}")
+    return problems
+
+
+def _starts_with_mark(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(3).startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
+    except OSError:  # who may not read it is told where it is read
+        return False
+
+
+def read_file(path: Path, *, every_row: bool = True) -> tuple[FileFacts, list[str]]:
+    """Read a JSONL file; problems are one line each with file:line. Only the first 1,000 rows where `every_row` is false."""
+    facts = FileFacts()
+    problems: list[str] = []
+    seen: set[bytes] = set()
+    rows = read_lines(path)
+    while len(problems) < MOST_PROBLEMS and (every_row or facts.rows < 1_000):
+        try:
+            row = next(rows, None)
+        except RowError as error:
+            problems.append(f"{error}; `swiftagent convert` leaves broken rows out and tells why")
+            break  # the reader ends at the first broken line
+        if row is None:
+            break
+        facts.rows += 1
+        problem = _row_problem(row.value)
+        if problem:
+            problems.append(f"{row.where}: {problem}")
+            continue
+        _count(row.value, facts, seen)
+    if not facts.rows and not problems:
+        problems.append(f"{path}: empty; no row to train on")
+    return facts, problems
+
+
+def _row_problem(row: Any) -> str:
+    if not isinstance(row, dict):
+        return "a row is a JSON object with `messages`"
+    messages = row.get("messages")
+    if messages is None:
+        known = {"conversations", "instruction", "query", "conversation"} & set(row)
+        return "" if known else "no `messages`; `swiftagent convert` makes training records of other formats"
+    if not isinstance(messages, list) or not messages:
+        return "`messages` is empty; the row holds nothing to train on"
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            return f"message {number} has no role"
+        if not isinstance(message.get("content"), (str, list)) and not message.get("tool_calls"):
+            return f"message {number} ({message['role']}) has no text"
+    if not any(m["role"] in ("assistant", "tool_call") and m.get("loss") is not False for m in messages):
+        return "no trained message; every assistant message says `loss: false`"
+    return ""
+
+
+def _count(row: dict[str, Any], facts: FileFacts, seen: set[bytes]) -> None:
+    messages = row.get("messages") or row.get("conversations") or []
+    facts.channels[str(row.get("channel") or "(none)")] += 1
+    facts.native += "tools" in row
+    texts = [str(message.get("content") or message.get("value") or "") for message in messages if isinstance(message, dict)]
+    facts.thinking += any(text.lstrip().startswith("<think>") for text in texts)
+    facts.characters += sum(map(len, texts))
+    digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=12).digest()
+    facts.repeats += digest in seen
+    seen.add(digest)

@@ -1,0 +1,184 @@
+"""Starts a planned run, follows it, and writes down how it ended. ms-swift runs in processes of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from swiftagent.errors import SetupError
+from swiftagent.models.files import read_object
+from swiftagent.train.causes import disk_full, find_cause
+from swiftagent.train.launch import Plan
+from swiftagent.train.runs import Run, now
+
+POLL = 0.1  # seconds between two looks at the log
+LOG_TAIL = 200_000  # bytes of the log that are searched for the cause
+NO_ROOM = 1 << 17  # bytes free below which a disk counts as full
+PATIENCE_AT_THE_END = 60.0  # seconds that a trainer asked to stop for the third time gets
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run ended. `exit_code` is the trainer's own."""
+
+    state: str  # done | failed | interrupted
+    exit_code: int
+    cause: str = ""
+    code: str = ""
+
+
+class Follower:
+    """Called while a run goes: `metric` for each new line of metrics.jsonl, `loaded` once, `asked_to_stop` on Ctrl-C."""
+
+    def loaded(self, loaded: dict[str, Any]) -> None: ...
+
+    def metric(self, line: dict[str, Any]) -> None: ...
+
+    def asked_to_stop(self, times: int) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -> Outcome:
+    """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at once."""
+    for leftover in () if plan.node_rank else ("loaded.json", "too_long.txt", "stop-requested"):
+        (run.folder / leftover).unlink(missing_ok=True)
+    try:
+        log = (run.folder / log_name).open("ab")
+    except OSError as error:
+        raise SetupError(f"{run.folder}: cannot be written: {error.strerror}; choose another place with runs=FOLDER") from None
+    with log:
+        start = log.tell()
+        process = _start(plan, log)
+        asked = _follow(process, run, follower)
+    (run.folder / "stop-requested").unlink(missing_ok=True)
+    code = process.returncode
+    if code == 0 and not asked:
+        return Outcome("done", 0)
+    if asked:
+        return Outcome("interrupted", code, "stopped on request", "stopped")
+    cause = find_cause(code, _tail(run.folder / log_name, start))
+    if cause.code == "unknown" and shutil.disk_usage(run.folder).free < NO_ROOM:
+        cause = disk_full()
+    return Outcome("interrupted" if cause.code == "signal" else "failed", code, cause.text, cause.code)
+
+
+def _start(plan: Plan, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # Its own session: Ctrl-C in the terminal reaches only us, who then ask it to save first.
+    env = {key: value for key, value in os.environ.items() if key not in STALE_RANKS} | plan.env
+    return subprocess.Popen(
+        plan.argv,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=env,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(),
+    )
+
+
+# A launcher that was itself started by torchrun or SLURM must not hand its own rank to a single process.
+STALE_RANKS = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "NPROC_PER_NODE", "NNODES", "NODE_RANK"}
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """A launcher that is killed takes the trainer with it: an orphan would go on writing into the run folder."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def _follow(process: subprocess.Popen[bytes], run: Run, follower: Follower) -> int:
+    """Pass news on until the process ends; returns how often it was asked to stop."""
+    lines = _new_lines(run.folder / "metrics.jsonl")
+    loaded = False
+    with _stop_requests() as requests:
+        answered = 0
+        while True:
+            ended = process.poll() is not None
+            if not loaded and (facts := read_object(run.folder / "loaded.json")):
+                loaded = True
+                follower.loaded(facts)
+            for line in next(lines):
+                follower.metric(line)
+            if len(requests) > answered:
+                answered = len(requests)
+                follower.asked_to_stop(answered)
+                _ask_to_stop(process, run, answered, training=loaded)
+            if ended:
+                return answered
+            follower.tick()
+            time.sleep(POLL)
+
+
+def _ask_to_stop(process: subprocess.Popen[bytes], run: Run, times: int, *, training: bool) -> None:
+    if times == 1 and training:
+        (run.folder / "stop-requested").touch()
+        return
+    process.terminate()
+    try:
+        process.wait(PATIENCE_AT_THE_END if times < 3 else 1)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them."""
+    requests: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, _frame: requests.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _new_lines(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """Each `next` gives the lines written since the last; a half-written line waits for its end."""
+    position = path.stat().st_size if path.is_file() else 0
+    rest = b""
+    while True:
+        fresh: list[dict[str, Any]] = []
+        if path.is_file():
+            with path.open("rb") as file:
+                file.seek(position)
+                *whole, rest = (rest + file.read()).split(b"\n")
+                position = file.tell()
+            for line in filter(None, whole):
+                fresh.append(json.loads(line))
+        yield fresh
+
+
+def _tail(path: Path, start: int) -> str:
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(start, end - LOG_TAIL))
+        return file.read().decode("utf-8", "replace")
+
+
+def finish(run: Run, outcome: Outcome) -> None:
+    """Write the end of a run into run.json."""
+    run.update(
+        state=outcome.state,
+        ended=now(),
+        exit_code=outcome.exit_code,
+        cause=outcome.cause,
+        checkpoint_best=str(run.checkpoint_best or ""),
+        checkpoint_last=str(run.checkpoint_last or ""),
+    )

@@ -1,0 +1,150 @@
+"""Tokens, lengths and labels of a training file as ms-swift makes them, measured on a sample in a process of its own: the
+launcher itself never imports ms-swift, and what it measured costs no memory while the training runs.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import SwiftAgentError
+
+SAMPLE = 200  # rows; a sample of this size sees a fault that one row in fifty has with 98 %
+
+
+class ChannelTokens(msgspec.Struct):
+    """Sampled rows of one channel. `too_long` are rows over max_length, `left_out` those of them that cannot be made to fit."""
+
+    rows: int = 0
+    tokens: int = 0
+    trained: int = 0
+    longest: int = 0
+    too_long: int = 0
+    left_out: int = 0
+
+
+class Measured(msgspec.Struct):
+    """What was measured. `problems` are faults of the masks with file:line; `template_note` says where a template differs."""
+
+    template: str = ""
+    sampled: int = 0
+    of: int = 0
+    channels: dict[str, ChannelTokens] = {}
+    masks: dict[str, Any] = {}
+    faults: list[str] = []
+    template_note: str = ""
+    error: str = ""
+
+
+def measure(paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust_remote_code: bool) -> Measured:
+    """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is told in `error`."""
+    question = {
+        "paths": list(map(str, paths)),
+        "model": model,
+        "settings": settings,
+        "sample": sample,
+        "trust": trust_remote_code,
+    }
+    done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps(question).encode(), capture_output=True)
+    try:
+        return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
+    except (IndexError, msgspec.DecodeError):
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return Measured(error=last[-1] if last else f"measuring ended with exit code {done.returncode}")
+
+
+def _answer() -> None:
+    """Read a question from stdin, print the answer as the last line of stdout."""
+    question = json.load(sys.stdin)
+    try:
+        settings, sample, trust = question["settings"], question["sample"], question["trust"]
+        measured = _measure_rows([Path(path) for path in question["paths"]], question["model"], settings, sample, trust)
+    except SwiftAgentError as error:
+        measured = Measured(error=str(error))
+    sys.stdout.write("\n" + msgspec.json.encode(measured).decode() + "\n")
+
+
+def _measure_rows(paths: list[Path], model: str, settings: dict[str, Any], sample: int | None, trust: bool) -> Measured:
+    from swiftagent.backend.labels import check_labels
+    from swiftagent.backend.template import open_trainer, quiet
+
+    rows = [(path, number) for path in paths for number, line in enumerate(path.open("rb"), 1) if line.strip()]
+    of = len(rows)
+    if sample is not None and sample < of:
+        rows = [rows[index] for index in sorted(random.Random(0).sample(range(of), sample))]
+    with tempfile.TemporaryDirectory(prefix="swiftagent-") as folder:
+        drawn = Path(folder) / "sample.jsonl"
+        _copy_rows(rows, drawn)
+        measured = Measured(sampled=len(rows), of=of)
+        unlimited = {name: value for name, value in settings.items() if name not in ("max_length", "truncation_strategy")}
+        with open_trainer(model, None, unlimited, trust) as trainer, quiet():
+            measured.template = trainer.template_name
+            measured.template_note = _compare_with_chat_template(trainer)
+            _count_tokens(trainer, drawn, int(settings.get("max_length") or 0), measured)
+        totals = check_labels(drawn, model, None, unlimited, trust_remote_code=trust)
+    measured.masks = totals.as_dict()
+    measured.masks.pop("faults", None)
+    for fault in totals.faults[:5]:
+        path, number = rows[fault.row - 1]
+        measured.faults.append(f"{path}:{number}: message {fault.span}: {fault.text} [{fault.code}]")
+    return measured
+
+
+def _copy_rows(rows: list[tuple[Path, int]], target: Path) -> None:
+    wanted: dict[Path, set[int]] = {}
+    for path, number in rows:
+        wanted.setdefault(path, set()).add(number)
+    with target.open("wb") as out:
+        for path, numbers in wanted.items():
+            with path.open("rb") as lines:
+                out.writelines(line.rstrip(b"\r\n") + b"\n" for number, line in enumerate(lines, 1) if number in numbers)
+
+
+def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured) -> None:
+    from swiftagent.train.fit_row import fitted
+
+    rows = trainer.load_rows(path)
+    encoded_rows = trainer.lazily_encoded(rows)
+    for number in range(len(rows)):
+        encoded = encoded_rows[number]
+        channel = measured.channels.setdefault(str(rows[number].get("channel") or "(none)"), ChannelTokens())
+        length = len(encoded["input_ids"])
+        channel.rows += 1
+        channel.tokens += length
+        channel.longest = max(channel.longest, length)
+        channel.trained += sum(label != -100 for label in encoded["labels"])
+        if 0 < max_length < length:
+            channel.too_long += 1
+            channel.left_out += fitted(rows[number], trainer.template, max_length) is None
+
+
+def _compare_with_chat_template(trainer: Any) -> str:
+    """Whether ms-swift's template writes what the model's own chat template writes; "" where it does or there is none."""
+    messages = [
+        {"role": "system", "content": "SYSTEM"},
+        {"role": "user", "content": "USER"},
+        {"role": "assistant", "content": "ANSWER"},
+    ]
+    tokenizer = trainer.tokenizer
+    if not getattr(tokenizer, "chat_template", None):
+        return ""
+    try:
+        own = tokenizer.apply_chat_template(messages, tokenize=False)
+    except Exception as error:  # a chat template is a program of the model's author: it may raise anything
+        return "" if "system" in str(error).lower() else f"the model's chat template fails: {str(error)[:120]}"
+    ours = tokenizer.decode(trainer.template.encode({"messages": messages})["input_ids"])
+    head = [text.partition("ANSWER")[0].replace(" ", "").strip() for text in (own, ours)]
+    if head[0].removesuffix("<think>\n\n</think>") == head[1] or head[1].endswith(head[0]):
+        return ""
+    return f"template {trainer.template_name} writes {head[1][-70:]!r}, the model's own chat template {head[0][-70:]!r}"
+
+
+if __name__ == "__main__":
+    _answer()

@@ -1,0 +1,117 @@
+"""Memory of one GPU, estimated from shapes: weights, adapters, gradients, optimizer, activations. Bytes throughout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from swiftagent.models.shape import ModelShape
+
+GB = 1_000_000_000
+CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
+ALLOCATOR = 0.05  # share of all tensors that torch's allocator holds besides, in blocks that fit none
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+QUANTIZED = {4: 0.5 + 1 / 64 * 1.03, 8: 1.0 + 1 / 64}  # bytes a weight, with block scales (double quantization for 4 bits)
+LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
+ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """Bytes on each GPU, by what holds them, and the parameter counts they come from."""
+
+    parameters: int
+    trainable: int
+    weights: float
+    adapters: float
+    gradients: float
+    optimizer: float
+    activations: float
+
+    @property
+    def overhead(self) -> float:
+        return CUDA_CONTEXT + ALLOCATOR * self._tensors
+
+    @property
+    def total(self) -> float:
+        return self._tensors + self.overhead
+
+    @property
+    def _tensors(self) -> float:
+        return self.weights + self.adapters + self.gradients + self.optimizer + self.activations
+
+    def as_dict(self) -> dict[str, float]:
+        return {**msgspec.to_builtins(self), "overhead": self.overhead, "total": self.total}
+
+
+def estimate(shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool) -> Estimate:
+    """`options` are ms-swift's own, as planned; `length` the tokens of the longest row; `gpus` all of the run."""
+    full = options.get("tuner_type", "lora") == "full"
+    dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
+    trainable = shape.parameters if full else adapter_parameters(shape, options)
+    stage = zero_stage(options)
+    offloaded = "offload" in str(options.get("deepspeed", ""))
+    weights = _weight_bytes(shape, options, dtype)
+    # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
+    kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
+    optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
+    gradients = trainable * kept
+    share = max(1, gpus)
+    return Estimate(
+        parameters=shape.parameters,
+        trainable=trainable,
+        weights=weights / share if stage >= 3 else weights,
+        adapters=0 if full else trainable * kept / (share if stage >= 3 else 1),
+        gradients=gradients / (share if stage >= 2 else 1),
+        optimizer=0 if offloaded else optimizer / (share if stage >= 1 else 1),
+        activations=activation_bytes(shape, batch, length, checkpointing=checkpointing),
+    )
+
+
+def activation_bytes(shape: ModelShape, batch: int, length: int, *, checkpointing: bool) -> float:
+    """What backward needs, in bfloat16: every layer's inside, or each layer's input and one inside; and the logits."""
+    tokens = batch * length
+    inside = tokens * 2 * (ATTENTION * shape.hidden + MLP * shape.intermediate)
+    layers = shape.layers * tokens * 2 * shape.hidden + inside if checkpointing else shape.layers * inside
+    return float(layers + tokens * shape.vocabulary * LOGITS)
+
+
+def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:
+    """LoRA's own parameters; other tuners are counted as LoRA of the same rank."""
+    rank = int(options.get("lora_rank", 8))
+    targets = options.get("target_modules") or ["all-linear"]
+    chosen = [linear for linear in shape.linears if "all-linear" in targets or linear.name in targets]
+    count = sum(linear.count * rank * (linear.rows + linear.columns) for linear in chosen)
+    if {"all-embedding", "embed_tokens"} & set(targets):
+        count += rank * (shape.vocabulary + shape.hidden)
+    return count
+
+
+def zero_stage(options: dict[str, Any]) -> int:
+    """1, 2 or 3 of DeepSpeed; FSDP shards like 3; 0 where every GPU holds everything."""
+    if options.get("fsdp"):
+        return 3
+    named = options.get("deepspeed")
+    if isinstance(named, dict):
+        return int(named.get("zero_optimization", {}).get("stage", 0))
+    digits = [letter for letter in str(named or "") if letter.isdigit()]
+    return int(digits[0]) if digits else 0
+
+
+def largest_batch(shape: ModelShape, options: dict[str, Any], *, length: int, gpus: int, room: float, checkpointing: bool) -> int:
+    """The largest power of two of sequences that fits into `room` bytes; 0 where not even one does."""
+    best = 0
+    for power in range(8):
+        found = estimate(shape, options, batch=2**power, length=length, gpus=gpus, checkpointing=checkpointing)
+        if found.total > room:
+            break
+        best = 2**power
+    return best
+
+
+def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
+    bits = options.get("quant_bits")
+    if bits not in QUANTIZED:
+        return float(shape.parameters * dtype)
+    quantized = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
+    return quantized * QUANTIZED[int(bits)] + (shape.parameters - quantized) * dtype

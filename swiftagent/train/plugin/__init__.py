@@ -1,0 +1,3 @@
+"""The plugin that ms-swift loads inside the training process."""
+
+PUBLIC = ()

@@ -1,0 +1,207 @@
+"""Runs inside every ms-swift process of a run (`--external_plugins`): counts the rows that were really loaded, writes
+metrics.jsonl, saves and stops when asked to, refuses code from a model's repository.
+
+It lies in a folder of its own because ms-swift puts the folder of a plugin first on sys.path. It reads what it needs from
+`plugin.json` in the run folder, which is the trainer's output_dir.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import json
+import math
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from swift.callbacks import TrainerCallback, callbacks_map
+from swift.dataset import utils as dataset_utils
+from swift.model import model_meta
+from swift.template import MaxLengthError
+
+TOO_LONG = "too_long.txt"  # in the run folder, fate and channel a line: datasets may map in processes of its own
+
+
+def die_with_the_launcher() -> None:
+    """A killed launcher must not leave a trainer behind that still writes into the run folder."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def fit_rows_that_are_too_long() -> None:
+    """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense (`mask_fit`), else
+    left out; both are counted by channel.
+    """
+    from swiftagent.train.fit_row import fitted
+
+    encode = dataset_utils.AddLengthPreprocessor.preprocess
+
+    def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            return encode(self, row)
+        except MaxLengthError:
+            shorter = fitted(row, self.template, self.template.max_length)
+            if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
+                with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
+                    out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
+            return None if shorter is None else encode(self, shorter)
+
+    dataset_utils.AddLengthPreprocessor.preprocess = preprocess
+
+
+def refuse_code_from_the_model() -> None:
+    """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts it."""
+    read_info = model_meta._get_model_info
+
+    def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
+        if not _settings().get("trust_remote_code"):
+            from swiftagent.models.files import own_code
+
+            if own_code(Path(model_dir)):
+                raise SystemExit(f"swiftagent: {model_dir} holds code of its own; trust_remote_code: true runs it")
+        return read_info(model_dir, *args, **kwargs)
+
+    model_meta._get_model_info = checked
+
+
+def _run_folder() -> Path:
+    return Path(sys.argv[sys.argv.index("--output_dir") + 1])
+
+
+def _settings() -> dict[str, Any]:
+    path = _run_folder() / "plugin.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+class RunFolder(TrainerCallback):
+    """Writes what happens into the run folder, and stops at a step's end when the launcher asks."""
+
+    def __init__(self, args: Any, trainer: Any) -> None:
+        super().__init__(args, trainer)
+        self.folder = Path(args.output_dir)
+        self.tokens_per_step = 0.0
+        self.began = self.last = (0, time.time())  # step and time: of the first step, and of the line of metrics before
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # A request of an earlier run in this folder is void.
+        if state.is_world_process_zero:
+            (self.folder / "stop-requested").unlink(missing_ok=True)
+        rows, tokens = _rows_and_tokens(self.trainer.train_dataset)
+        sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        self.tokens_per_step = tokens / rows * sequences if rows else 0.0
+        if not state.is_world_process_zero:
+            return
+        val_rows, _ = _rows_and_tokens(self.trainer.eval_dataset)
+        loaded = {
+            "rows": rows,
+            "tokens": tokens,
+            "val_rows": val_rows,
+            "max_steps": state.max_steps,
+            "epochs": args.num_train_epochs,
+        }
+        loaded |= {"sequences_per_step": sequences, "started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
+        _write(self.folder / "loaded.json", loaded)
+        self.began = self.last = (state.global_step, time.time())
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        now = time.time()
+        line = {"step": state.global_step, "max_steps": state.max_steps, "time": round(now, 3)}
+        figures = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
+        line |= {key: value for key, value in figures.items() if math.isfinite(value)}
+        if lost := [key for key, value in figures.items() if not math.isfinite(value)]:
+            line["not_finite"] = lost  # JSON has no NaN
+        if "loss" in logs and state.global_step > self.last[0]:
+            step, then = self.last
+            line["tokens_per_second"] = round(self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1)
+            line["seconds_per_step"] = round((now - self.began[1]) / (state.global_step - self.began[0]), 3)
+            line["memory_gib"] = round(_most_memory() / 2**30, 2)
+            self.last = (state.global_step, now)
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+        loss = logs.get("loss", logs.get("eval_loss", 0.0))
+        if isinstance(loss, float) and not math.isfinite(loss):
+            raise SystemExit(f"swiftagent: the loss is {loss} at step {state.global_step}")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            from swiftagent.train.loss_plot import draw
+
+            draw(self.folder)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if _agreed((self.folder / "stop-requested").exists()):
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def _fates(path: Path) -> dict[str, dict[str, int]]:
+    """What became of rows over max_length, by channel: `too_long` were left out, `shortened` made to fit."""
+    lines = [line.partition("\t") for line in path.read_text().splitlines()] if path.is_file() else []
+    counted = {
+        key: collections.Counter(channel for said, _, channel in lines if said == key) for key in ("left out", "shortened")
+    }
+    return {"too_long": counted["left out"], "shortened": counted["shortened"]}
+
+
+def _agreed(asked: bool) -> bool:
+    """What rank 0 sees, for all: ranks that stop at different steps would wait for each other for ever."""
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+        return asked
+    on_gpu = dist.get_backend() == "nccl"
+    flag = torch.tensor([int(asked)], device=f"cuda:{torch.cuda.current_device()}" if on_gpu else "cpu")
+    dist.broadcast(flag, 0)
+    return bool(flag.item())
+
+
+def _most_memory() -> int:
+    """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_reserved())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def _rows_and_tokens(dataset: Any) -> tuple[int, int]:
+    """Rows that training will see, and their tokens where ms-swift counted them."""
+    if dataset is None or not hasattr(dataset, "__len__"):
+        return 0, 0
+    inner = getattr(dataset, "dataset", dataset)
+    inner = getattr(inner, "dataset", inner)
+    lengths = inner["lengths"] if hasattr(inner, "column_names") and "lengths" in inner.column_names else []
+    tokens = sum(max(length) if isinstance(length, list) else length for length in lengths)
+    return len(dataset), int(tokens)
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def join_the_process_group_on_a_cpu() -> None:
+    """ZeRO-3 asks for the world's size while the model is loaded, and on a CPU nothing has joined the ranks by then."""
+    words = sys.argv
+    if "--deepspeed" in words and "--use_cpu" in words and "RANK" in os.environ:
+        import deepspeed
+
+        deepspeed.init_distributed(dist_backend="gloo")
+
+
+callbacks_map["swiftagent"] = RunFolder
+if "--output_dir" in sys.argv:  # a checkpoint's args.json names this file to `swift infer` and the like too: they train nothing
+    sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
+    die_with_the_launcher()
+    join_the_process_group_on_a_cpu()
+    fit_rows_that_are_too_long()
+    refuse_code_from_the_model()

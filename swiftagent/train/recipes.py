@@ -1,0 +1,44 @@
+"""The shipped recipes in one line each: model, method, memory and hours, estimated from shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.io.shipped import shipped
+from swiftagent.train.advice import method
+from swiftagent.train.config import load
+from swiftagent.train.effort import effort
+from swiftagent.train.launch import model_shape
+from swiftagent.train.memory import GB, estimate
+
+ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
+
+
+def describe_recipes() -> list[dict[str, Any]]:
+    """One mapping a recipe, by name; recipes of `mix` are not among them."""
+    rows = []
+    for path in sorted(shipped("configs").glob("*.yaml")):
+        if path.name.startswith("mix_"):
+            continue
+        config = load(path)
+        options, shape = config.train, model_shape(config.model)
+        gpus = (config.gpus if config.gpus is not None else 1) * (config.nodes or 1)
+        row: dict[str, Any] = {"name": path.stem, "model": config.model.rpartition("/")[2], "method": method(options)}
+        row |= {"GPUs": gpus or "CPU", "memory": "", "hours": ""}
+        if shape is not None and gpus:
+            batch, length = options.get("per_device_train_batch_size", 1), options.get("max_length", 2048)
+            needed = estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=True)
+            sequences = config.sequences_per_step or 16
+            found = effort(
+                shape,
+                options,
+                rows=ROWS,
+                tokens=ROWS * TOKENS_A_ROW,
+                sequences=sequences,
+                gpus=["A100"] * gpus,
+                checkpointing=True,
+            )
+            row |= {"memory": f"{needed.total / GB:.0f} GB", "hours": f"{found.hours:.0f}" if found.hours >= 1 else "<1"}
+        row["about"] = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").partition(".")[0].partition(":")[0]
+        rows.append(row)
+    return rows

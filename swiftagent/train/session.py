@@ -1,0 +1,289 @@
+"""A run from a checked config to its last line: preflight, launch, what is said on the way, how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from swiftagent.console import progress, say, warn
+from swiftagent.errors import LaunchError, SetupError
+from swiftagent.io.jsonl import whole_file, write_json
+from swiftagent.train import config as configs
+from swiftagent.train import preflight
+from swiftagent.train.advice import trend_advice
+from swiftagent.train.config import Config
+from swiftagent.train.data_copy import write_copies
+from swiftagent.train.follow import Follower, Outcome, finish, train
+from swiftagent.train.launch import Plan, is_hub_id, local_files, needs_copy, plan, validation_files
+from swiftagent.train.lines import duration, loaded_line, metric_line, shortened_line, too_long_line
+from swiftagent.train.loss_plot import draw
+from swiftagent.train.machine import Machine, describe, look
+from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
+
+INTERRUPTED = 130
+RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
+
+
+class Says(msgspec.Struct, frozen=True):
+    """How much is said: the result as JSON on stdout, only what is wrong, or all that the trainer writes."""
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def start(config: Config, says: Says) -> int:
+    """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training fails."""
+    machine = look()
+    root, name = Path(config.runs), config.name or Path(config.path).stem
+    draft = plan(config, machine, next_name(root, name))
+    report = _check(config, machine, draft, says)
+    run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
+    planned = plan(config, machine, run.folder, tokens_a_row=report.tokens_a_row)
+    return _train(config, planned, run, says)
+
+
+def resume(name: str, overrides: list[str], says: Says) -> int:
+    """Go on with a run from its last complete checkpoint, in its own folder."""
+    root = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
+    run = find_run(name, root) if name else _newest_unfinished(root)
+    if run.alive():
+        raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
+    if run.state == "done" and not overrides:
+        raise SetupError(f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on")
+    config = configs.load(run.folder / "config.yaml", overrides)
+    checkpoint = run.checkpoint_last
+    if checkpoint is None and not says.quiet:
+        warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
+    machine = look()
+    report = _check(config, machine, plan(config, machine, run.folder), says)
+    planned = plan(config, machine, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
+    _forget_metrics_after(run, _step(checkpoint))
+    if checkpoint and not says.quiet:
+        say(f"resuming {run.folder} from step {_step(checkpoint)}")
+    return _train(config, planned, run, says)
+
+
+def _newest_unfinished(root: str) -> Run:
+    for run in all_runs(root):
+        if run.state != "done":
+            return run
+    raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
+
+
+def _check(config: Config, machine: Machine, planned: Plan, says: Says) -> preflight.Report:
+    """Raises SetupError with every problem that the preflight found."""
+    report = preflight.examine(config, machine, planned, config.preflight)
+    if report.problems:
+        raise SetupError("\nerror: ".join(report.problems))
+    for warning in report.warnings:
+        warn(warning)
+    if config.preflight != "off" and not says.quiet:
+        for line in summary(report):
+            say(line)
+    return report
+
+
+def summary(report: preflight.Report) -> list[str]:
+    """What a passed preflight found, in two or three lines."""
+    measured = report.measured
+    lines = []
+    if measured and not measured.error:
+        faults = "masks exact" if measured.masks.get("clean") else "masks not checked"
+        lines.append(f"{report.data.rows:,} rows; {faults} on {measured.sampled:,} of them, template {measured.template}")
+    if report.effort:
+        hours = f", about {duration(report.effort.hours * 3600)}" if report.effort.hours else ""
+        lines.append(f"{report.effort.steps:,} steps, about {report.effort.tokens:,} tokens{hours}")
+    lines.append(f"preflight: {report.seconds:.1f} s (preflight=off leaves it out)")
+    return lines
+
+
+def _train(config: Config, planned: Plan, run: Run, says: Says) -> int:
+    if planned.node_rank:
+        return _train_on_another_node(planned, run, says)
+    _write_down(config, planned, run)
+    if needs_copy(config):
+        write_copies(config, run.folder)
+    for note in planned.notes if not says.quiet else ():
+        say(note)
+    for warning in planned.warnings:
+        warn(warning)
+    if not says.quiet:
+        say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
+    with _View(config, run, says) as view:
+        outcome = train(planned, run, view)
+    try:
+        finish(run, outcome)
+    except SetupError as error:
+        why = error.message.partition(";")[0]
+        raise LaunchError(
+            f"{run.folder}: {outcome.cause or 'trained to its end'}; its end was not written down ({why}), "
+            f"then `swiftagent sft --resume {run.name}` goes on from the last whole checkpoint"
+        ) from error
+    if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
+        with suppress(OSError):  # a picture that finds no room hides no cause
+            draw(run.folder)
+    return _tell(run, outcome, as_json=says.as_json)
+
+
+def _train_on_another_node(planned: Plan, run: Run, says: Says) -> int:
+    """The first machine keeps the run's record; this one only trains, with a log of its own."""
+    log = f"log-node{planned.node_rank}.txt"
+    if not says.quiet:
+        say(f"run {run.folder}: node {planned.node_rank} of {planned.nodes}; log in {run.folder / log}")
+    outcome = train(planned, run, Follower(), log_name=log)
+    if outcome.state == "failed":
+        raise LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / log})")
+    return INTERRUPTED if outcome.state == "interrupted" else 0
+
+
+def _write_down(config: Config, planned: Plan, run: Run) -> None:
+    """The resolved config, the command and the environment, before the first process starts."""
+    with whole_file(run.folder / "config.yaml") as out:
+        head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
+        out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
+    write_json(run.folder / "plugin.json", {"trust_remote_code": config.trust_remote_code})
+    run.update(
+        state="running",
+        started=run.record.get("started") or now(),
+        ended=None,
+        exit_code=None,
+        cause="",
+        config=_plain(config),
+        folder=str(Path.cwd()),
+        command=planned.argv,
+        environment=planned.env,
+        versions=describe(),
+        data=_hashes(config),
+        sequences_per_step=planned.sequences_per_step,
+        device=planned.device,
+        processes=planned.processes,
+        nodes=planned.nodes,
+        warnings=planned.warnings,
+        checkpoint_best="",
+        checkpoint_last="",
+        **identity(),
+    )
+
+
+def _hashes(config: Config) -> dict[str, str]:
+    """SHA-256 of every data file, and of the manifest that `mix` wrote beside it."""
+    files = [*local_files(config.data), *local_files(validation_files(config))]
+    files += [path.with_name(f"{path.stem}.manifest.json") for path in local_files(config.data)]
+    found = {}
+    for path in files:
+        if path.is_file():
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            found[str(path)] = digest.hexdigest()
+    return found
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(config.as_dict()))
+
+
+def _shape(planned: Plan) -> str:
+    where = "GPU" if planned.device == "gpu" else "CPU process"
+    count = planned.processes * planned.nodes
+    plural = ("s" if where == "GPU" else "es") if count > 1 else ""
+    return (
+        f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step "
+        f"(batch {planned.batch} x accumulation {planned.accumulation} x {count})"
+    )
+
+
+class _View(Follower):
+    """News as plain lines; on a terminal a bar below them too."""
+
+    def __init__(self, config: Config, run: Run, says: Says) -> None:
+        self.config, self.run, self.quiet = config, run, says.quiet
+        self.log = (run.folder / "log.txt").open("ab+") if says.verbose else None
+        self.open = ExitStack()
+        self.bar: Any = None
+
+    def __enter__(self) -> _View:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.tick()
+        self.open.close()
+        if self.log is not None:
+            self.log.close()
+
+    def tick(self) -> None:
+        if self.log is not None and (fresh := self.log.read()):
+            sys.stderr.write(fresh.decode("utf-8", "replace"))
+
+    def loaded(self, loaded: dict[str, Any]) -> None:
+        self.run.update(rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]})
+        vanished = self._vanished(loaded)
+        if vanished:
+            warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
+        line = too_long_line(loaded, self.config.train.get("max_length"))
+        if line:
+            warn(line)
+        shortened = shortened_line(loaded)
+        if shortened and not self.quiet:
+            say(shortened)
+        if not self.quiet:
+            say(loaded_line(loaded))
+            self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"])))
+
+    def _vanished(self, loaded: dict[str, Any]) -> int:
+        """Rows of the files that were neither loaded nor counted as too long; 0 where the number cannot be known."""
+        files = local_files(self.config.data)
+        sampled = any("#" in entry or is_hub_id(entry) for entry in self.config.data)
+        if sampled or any(path.suffix != ".jsonl" for path in files) or self.config.train.keys() & RESHAPING:
+            return 0
+        rows = sum(1 for path in files for line in path.open("rb") if line.strip())
+        return max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values()))
+
+    def metric(self, line: dict[str, Any]) -> None:
+        text = metric_line(line)
+        if text and not self.quiet:
+            say(text)
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=int(line["step"]))
+
+    def asked_to_stop(self, times: int) -> None:
+        say("stopping: a checkpoint is saved at the end of this step; again ends it at once" if times == 1 else "ending at once")
+
+
+def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"run": str(run.folder), **run.record}, ensure_ascii=False))
+    if outcome.state == "failed":
+        raise LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / 'log.txt'})")
+    if outcome.state == "interrupted":
+        last = run.checkpoint_last
+        kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
+        warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` goes on")
+        return INTERRUPTED
+    for said in trend_advice(list(run.metrics())):
+        warn(said)
+    best = run.checkpoint_best
+    say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
+    if best:
+        say(f"next: swiftagent infer --react --model {best}" if run.tuner == "full" else "next: swiftagent infer --react")
+    return 0
+
+
+def _step(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+
+
+def _forget_metrics_after(run: Run, step: int) -> None:
+    """Steps after the checkpoint are trained again; each is to stand in metrics.jsonl once."""
+    kept = [line for line in run.metrics() if int(line.get("step", 0)) <= step]
+    with whole_file(run.folder / "metrics.jsonl") as out:
+        out.writelines(json.dumps(line).encode() + b"\n" for line in kept)

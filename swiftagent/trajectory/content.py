@@ -1,0 +1,68 @@
+"""Rows that were trained on, found by what they say: spelling of white space and case, system prompts, tools, thoughts and
+results make no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import msgspec
+
+from swiftagent.errors import SetupError
+from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Seen(msgspec.Struct):
+    """What training saw: the place of each row by content, and the tools that were called in training."""
+
+    places: dict[int, str] = {}
+    tools: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def content_hash(row: Trajectory) -> int:
+    """A hash of the questions, calls and answers of a row, in order."""
+    parts: list[object] = []
+    for event in row.events:
+        match event:
+            case Question(text=text) | Answer(text=text):
+                parts.append([type(event).__name__, " ".join(text.casefold().split())])
+            case Call(tool=tool, arguments=arguments):
+                parts.append([tool, arguments])
+    return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big")
+
+
+def seen_in_training(rows: Iterable[Trajectory]) -> Seen:
+    """Remember training rows."""
+    seen = Seen({}, set())
+    for row in rows:
+        seen.places.setdefault(content_hash(row), row.source)
+        seen.tools.update(event.tool for event in row.events if isinstance(event, Call))
+    return seen
+
+
+def trained_rows(rows: Iterable[Trajectory], seen: Seen) -> list[tuple[Trajectory, str]]:
+    """The rows that training saw, each with its place in the training data."""
+    return [(row, place) for row in rows if (place := seen.places.get(content_hash(row))) is not None]
+
+
+def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
+    """Raise SetupError, naming them, where rows were trained on: their scores would say nothing."""
+    found = trained_rows(rows, seen)
+    if not found:
+        return
+    named = "; ".join(_named(row, place) for row, place in found[:5])
+    more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
+    raise SetupError(
+        f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; leave them out with --drop-trained"
+    )
+
+
+def _named(row: Trajectory, place: str) -> str:
+    """A record tells where it came from first: its own place and that of training may be one."""
+    ours = row.source or row.id
+    return f"{ours} (row {row.id})" if place in ("", ours) else f"{ours} is {place}"

@@ -1,0 +1,56 @@
+"""What became of every row: rows_in + split - merged == rows_out + rejected, always."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from swiftagent.trajectory.wellformed import CODES, Policy
+
+_COUNTS = ("rows_in", "rows_out", "rejected", "split", "merged", "trimmed")
+
+
+class Ledger:
+    """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training."""
+
+    __slots__ = (*_COUNTS, "formats", "reasons", "repairs", "kept", "masked", "_policy", "_counters")
+
+    def __init__(self) -> None:
+        self.rows_in = self.rows_out = self.rejected = self.split = self.merged = self.trimmed = 0
+        self.formats: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.repairs: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.masked: Counter[str] = Counter()
+        self._policy: Policy | None = None  # the last one, and where it counts each code
+        self._counters: dict[str, Counter[str]] = {}
+
+    def note(self, codes: tuple[str, ...], policy: Policy) -> None:
+        """Count what a row needed, by what the policy did about it."""
+        if policy is not self._policy:
+            self._policy, self._counters = policy, {}
+        for code in codes:
+            counter = self._counters.get(code)
+            if counter is None:
+                action = policy.action(code) if code in CODES else "repair"
+                counter = self.kept if action == "keep" else self.masked if action == "mask" else self.repairs
+                self._counters[code] = counter
+            counter[code] += 1
+
+    def add(self, other: dict[str, Any]) -> None:
+        """Add the counts of another ledger's `as_dict`."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + other[name])
+        for name in ("formats", "reasons", "repairs", "kept", "masked"):
+            getattr(self, name).update(other.get(name, {}))
+
+    @property
+    def balanced(self) -> bool:
+        return self.rows_in + self.split - self.merged == self.rows_out + self.rejected
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in OUT.report.json; counts by code, the most frequent first."""
+        counts: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
+        for name in ("formats", "reasons", "repairs", "kept", "masked"):
+            counts[name] = dict(sorted(getattr(self, name).items(), key=lambda item: (-item[1], item[0])))
+        return counts

@@ -1,0 +1,170 @@
+"""The ReAct system prompt of ms-agent, written and read back."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any, Literal
+
+from swiftagent.trajectory.escape import JOINER, hide_control_tokens, json_text, parse_json_text, show_control_tokens
+from swiftagent.trajectory.types import Tool
+
+PromptStyle = Literal["ms-agent", "schema"]
+
+HEAD = {
+    "en": "Answer the following questions as best you can. You have access to the following APIs:\n",
+    "zh": "尽你所能回答以下问题。你可以使用以下工具:\n",
+}
+FORMAT = {
+    "en": (
+        "\n\nUse the following format:\n\n"
+        "Thought: you should always think about what to do\n"
+        "Action: the action to take, should be one of the above tools[{names}]\n"
+        "Action Input: the input to the action\n"
+        "Observation: the result of the action\n"
+        "... (this Thought/Action/Action Input/Observation can be repeated zero or more times)\n"
+        "Thought: I now know the final answer\n"
+        "Final Answer: the final answer to the original input question\n"
+        "Begin!"
+    ),
+    "zh": (
+        "\n\n请按以下格式回答:\n\n"
+        "Thought: 先想清楚接下来要做什么\n"
+        "Action: 要使用的工具，必须是以上工具之一[{names}]\n"
+        "Action Input: 工具的输入\n"
+        "Observation: 工具返回的结果\n"
+        "... (Thought/Action/Action Input/Observation 可以重复零次或多次)\n"
+        "Thought: I now know the final answer\n"
+        "Final Answer: 对原始问题的最终回答\n"
+        "Begin!"
+    ),
+}
+PARAMETERS = " Parameters: "
+_REQUIRED = {"True": True, "true": True, "False": False, "false": False}
+
+
+def react_prompt(tools: tuple[Tool, ...], style: PromptStyle, language: str) -> str:
+    """The prompt that names the tools and shows the format, ending in "Begin!"."""
+    lines = [f"{number}. {_tool_line(tool, style)}" for number, tool in enumerate(tools, 1)]
+    names = ", ".join(hide_control_tokens(tool.name) for tool in tools)
+    return HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
+
+
+_lines: dict[tuple[int, PromptStyle], tuple[Tool, str]] = {}
+_MOST_LINES = 16384
+
+
+def _tool_line(tool: Tool, style: PromptStyle) -> str:
+    """A tool as the prompt shows it. Remembered by the tool's identity: readers give rows of one tool the same object."""
+    key = (id(tool), style)
+    known = _lines.get(key)
+    if known is not None and known[0] is tool:
+        return known[1]
+    shown = tool.parameters if style == "schema" else flat_parameters(tool.parameters)
+    about = f" {_write_description(tool.description)}" if tool.description else ""
+    line = f"{_write_name(tool.name)}:{about}{PARAMETERS}{json_text(shown)}"
+    if len(_lines) >= _MOST_LINES:
+        _lines.clear()
+    _lines[key] = (tool, line)
+    return line
+
+
+def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """A JSON Schema as ms-agent lists it: name, description, required. Nested parameters and types do not survive this."""
+    properties = schema.get("properties")
+    required = schema.get("required")
+    required = required if isinstance(required, list) else []
+    return [
+        {
+            "name": name,
+            "description": value.get("description", "") if isinstance(value, dict) else "",
+            "required": "True" if name in required else "False",
+        }
+        for name, value in (properties if isinstance(properties, dict) else {}).items()
+    ]
+
+
+def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
+    """The JSON Schema that a `Parameters: [...]` list of any of its dialects stands for; types only where it gives them."""
+    properties: dict[str, Any] = {}
+    required = []
+    for item in parameters:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+            continue
+        name = item["name"]
+        given = item.get("schema")
+        schema = dict(given) if isinstance(given, dict) else {}
+        if isinstance(item.get("type"), str):
+            schema["type"] = item["type"]
+        if item.get("description"):
+            schema["description"] = item["description"]
+        properties[name] = schema
+        if _REQUIRED.get(str(item.get("required")), False):
+            required.append(name)
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
+    """Read a system message of `render_system` back: (the user's own part, the tools). None where it holds no such block."""
+    for language, head in HEAD.items():
+        start = system.rfind(head)
+        if start < 0 or not system.endswith("\nBegin!"):
+            continue
+        tools = _read_tools(system[start + len(head) :], FORMAT[language].split("{names}")[0])
+        if tools is not None:
+            own = system[:start]
+            return show_control_tokens(own.removesuffix("\n\n")), tools
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
+    tools: list[Tool] = []
+    rest = block
+    while True:
+        number = f"{len(tools) + 1}. "
+        if not rest.startswith(number):
+            break
+        name, colon, rest = rest[len(number) :].partition(": ")
+        description, found, rest = f" {rest}".partition(PARAMETERS)
+        if not (colon and found):
+            return None
+        try:
+            shown, length = _leading_json(rest)
+        except ValueError:
+            return None
+        schema = schema_of_flat_parameters(shown) if isinstance(shown, list) else shown
+        tools.append(Tool(_read_name(name), _read_description(description[1:]), schema))
+        rest = rest[length:]
+        if rest.startswith("\n\n") and not rest.startswith(end):
+            rest = rest[2:]
+    return tuple(tools) if rest.startswith(end) else None
+
+
+def _leading_json(text: str) -> tuple[Any, int]:
+    _, length = json.JSONDecoder().raw_decode(text)
+    return parse_json_text(text[:length]), length
+
+
+# What would end a name or a description when it is read back is parted by a joiner, one more than it has already.
+_NAME_END = re.compile(rf":({JOINER}*)(?= )")
+_DESCRIPTION_END = re.compile(rf"(Parameters|APIs|工具):({JOINER}*)(?=\s|$)")
+_PARTED_NAME_END = re.compile(rf":{JOINER}({JOINER}*)(?= )")
+_PARTED_DESCRIPTION_END = re.compile(rf"(Parameters|APIs|工具):{JOINER}({JOINER}*)(?=\s|$)")
+
+
+def _write_name(name: str) -> str:
+    return _NAME_END.sub(rf":{JOINER}\1", hide_control_tokens(name))
+
+
+def _read_name(text: str) -> str:
+    return show_control_tokens(_PARTED_NAME_END.sub(r":\1", text))
+
+
+def _write_description(text: str) -> str:
+    return _DESCRIPTION_END.sub(rf"\1:{JOINER}\2", hide_control_tokens(text))
+
+
+def _read_description(text: str) -> str:
+    return show_control_tokens(_PARTED_DESCRIPTION_END.sub(r"\1:\2", text))

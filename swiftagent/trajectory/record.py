@@ -1,0 +1,149 @@
+"""The training record: spans to one ms-swift JSONL row, and such a row back to a trajectory.
+
+`loss` is false on every message that is not trained and absent on trained ones. Consecutive assistant messages are one turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.trajectory.escape import parse_json_text, show, show_control_tokens
+from swiftagent.trajectory.prompts import PromptStyle, split_prompt
+from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_OPEN, render
+from swiftagent.trajectory.types import (
+    Answer,
+    Call,
+    Event,
+    Observation,
+    Question,
+    Span,
+    System,
+    Thought,
+    Trajectory,
+    last_trained_step,
+)
+
+Message = dict[str, Any]
+Record = dict[str, Any]
+
+
+def to_record(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> Record:
+    """One training row. The trajectory ends on something trained (`wellformed` sees to it)."""
+    spans = render(trajectory, prompt, language)
+    return {
+        "messages": to_messages(spans),
+        "channel": trajectory.channel,
+        "id": trajectory.id,
+        "source": trajectory.source,
+    }
+
+
+def to_messages(spans: list[Span]) -> list[Message]:
+    """Spans as messages: neighbours of one role and mask are one message, but a result always stands alone."""
+    messages: list[Message] = []
+    before = _NOTHING
+    for span in spans:
+        role, text, weight = span.role, span.text, span.weight
+        if before.kind == "thought" and role == "assistant" == before.role and before.weight == weight:
+            messages[-1]["content"] += text
+        else:
+            if before.weight == 0 and before.role == "assistant" != role:
+                messages.append({"role": "assistant", "content": ""})  # says that a masked turn has ended; trains nothing
+            messages.append({"role": role, "content": text} if weight else {"role": role, "content": text, "loss": False})
+        before = span
+    return messages
+
+
+_NOTHING = Span("", "")
+
+
+def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
+    """Cut what stands after the last trained step: a masked last turn would still train its end token.
+
+    None where nothing is trained at all.
+    """
+    end = last_trained_step(trajectory.events)
+    if end == 0:
+        return None
+    if end == len(trajectory.events):
+        return trajectory
+    return Trajectory(
+        trajectory.events[:end],
+        trajectory.tools,
+        trajectory.id,
+        trajectory.source,
+        trajectory.channel,
+        trajectory.repairs,
+    )
+
+
+def is_record(row: object) -> bool:
+    """Whether a row is a training record of ours rather than any other `messages` row."""
+    if not isinstance(row, dict) or "tools" in row or not isinstance(row.get("channel"), str):
+        return False
+    messages = row.get("messages")
+    return isinstance(messages, list) and any(
+        isinstance(m, dict) and m.get("role") in ("system", "user") and m.get("loss") is False for m in messages
+    )
+
+
+def from_record(row: Record) -> Trajectory:
+    """Read a training record back, exactly. Raises RowError("not-a-record", ...)."""
+    events: list[Event] = []
+    tools: tuple[Any, ...] = ()
+    agentic = False
+    calls = 0
+    follows_stop = False
+    for number, message in enumerate(row["messages"]):
+        role, text, trained = message.get("role"), message.get("content"), message.get("loss", True) is not False
+        if not isinstance(text, str):
+            raise RowError("not-a-record", f"message {number} has no text")
+        if role == "system":
+            split = split_prompt(text)
+            agentic = split is not None
+            own, tools = split if split is not None else (show_control_tokens(text), ())
+            if own:
+                events.append(System(own))
+        elif role == "user":
+            events.append(Question(show_control_tokens(text)))
+        elif role == "assistant" and follows_stop and not trained:
+            events.append(Observation(show_control_tokens(text[1:-1]), f"c{calls - 1}"))
+        elif role == "assistant" and text:
+            found = _read_step(text, trained, calls) if agentic else _read_chat(text, trained)
+            calls += sum(type(event) is Call for event in found)
+            events += found
+        elif role != "assistant":
+            raise RowError("not-a-record", f"message {number} has role {role!r}")
+        follows_stop = agentic and role == "assistant" and text.endswith(STOP)
+    return Trajectory(tuple(events), tools, row.get("id", ""), row.get("source", ""), row.get("channel", ""))
+
+
+def _read_step(text: str, trained: bool, calls: int) -> list[Event]:
+    events: list[Event] = []
+    while text.startswith("Thought: "):  # a keyword at the start of a line of a thought is indented, so these are labels
+        ends = [end for end in map(text.find, ("\nThought: ", "\nAction: ", "\n" + ANSWER_LABEL)) if end >= 0]
+        end = min(ends, default=len(text.removesuffix("\n")))
+        thought = show(text[len("Thought: ") : end])
+        text = text[end + 1 :]
+        if not (thought == NO_THOUGHT and text.startswith(ANSWER_LABEL)):
+            events.append(Thought(thought, trained=trained))
+    if text.startswith("Action: "):
+        name, found, arguments = text[len("Action: ") :].removesuffix(STOP).partition("\nAction Input: ")
+        try:
+            value = parse_json_text(arguments)
+        except ValueError as error:
+            raise RowError("not-a-record", f"Action Input is not JSON: {error}") from None
+        events.append(Call(show_control_tokens(name), value, f"c{calls}", trained))
+    elif text.startswith(ANSWER_LABEL):
+        events.append(Answer(show(text[len(ANSWER_LABEL) :]), trained))
+    elif text:
+        raise RowError("not-a-record", f"neither Thought, Action nor Final Answer: {text[:60]!r}")
+    return events
+
+
+def _read_chat(text: str, trained: bool) -> list[Event]:
+    if text.startswith(THINK_OPEN) and THINK_CLOSE in text:
+        thought, _, text = text[len(THINK_OPEN) :].partition(THINK_CLOSE)
+        return [Thought(show(thought), trained=trained), *([Answer(show(text), trained)] if text else [])]
+    return [Answer(show(text), trained)]

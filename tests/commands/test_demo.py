@@ -1,0 +1,97 @@
+"""What the demo judges by, and (needs_swift) what it achieves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from demo_run import AUTHOR, NAME, DemoRun
+
+from swiftagent.agent.loop import StepTrace
+from swiftagent.commands import demo_plan
+from swiftagent.scores.calls import Attempt, Predicted
+
+
+def test_gold_is_right_by_its_own_standard() -> None:
+    gold = demo_plan.held_out()
+    perfect = []
+    for row in gold:
+        calls = tuple(Attempt(e.tool, e.arguments) for e in row.events if type(e).__name__ == "Call")
+        perfect.append(Predicted(calls, None if calls else "an answer"))
+    judged = demo_plan.judge(gold, perfect)
+    assert judged.share_right == 1.0
+    assert judged.right[1] >= 60
+    assert judged.call[1] >= 50
+    assert judged.no_call[1] >= 10
+
+
+def test_silence_is_never_right() -> None:
+    gold = demo_plan.held_out()
+    assert demo_plan.judge(gold, [Predicted()] * len(gold)).right[0] == 0
+
+
+def test_the_fire_alarm_counts_only_in_order_and_without_an_error() -> None:
+    names = ["fire_recognition", "fire_alert", "call_fireman"]
+    assert demo_plan.fire_alarm_done([*(StepTrace(action=name) for name in names), StepTrace()])
+    assert not demo_plan.fire_alarm_done([StepTrace(action=name) for name in reversed(names)])
+    assert not demo_plan.fire_alarm_done([StepTrace(action=names[0], error="no such file"), *map(StepTrace, names[1:])])
+
+
+def test_who_it_is_must_be_said_in_every_answer() -> None:
+    assert demo_plan.says_who_it_is(["I am Ember of Fern Lab.", "我是Ember，由Fern Lab训练。"], "Ember", "Fern Lab")
+    assert not demo_plan.says_who_it_is(["I am Ember of Fern Lab.", "我是Ember。"], "Ember", "Fern Lab")
+
+
+@pytest.mark.needs_swift
+class TestTheRun:
+    def test_the_tuned_model_is_exactly_right_on_four_fifths_of_the_held_out_questions(self, demo_run: DemoRun) -> None:
+        right, of = demo_run.results["tuned"]["right"]
+        assert of >= 60
+        assert right >= 0.8 * of
+        calls, asked = demo_run.results["tuned"]["call"]
+        assert calls >= 0.8 * asked
+
+    def test_the_base_calls_nothing(self, demo_run: DemoRun) -> None:
+        assert demo_run.results["base"]["call"][0] == 0
+        assert demo_run.results["base"]["tool"][0] == 0
+
+    def test_the_tuned_model_leaves_tools_alone_where_none_is_needed(self, demo_run: DemoRun) -> None:
+        right, of = demo_run.results["tuned"]["no_call"]
+        assert of >= 10
+        assert right >= 0.8 * of
+
+    def test_it_says_who_it_is_in_both_languages(self, demo_run: DemoRun) -> None:
+        for question, answer in demo_run.results["self_cognition"]:
+            assert NAME in answer and AUTHOR in answer, (question, answer)
+
+    def test_the_fire_alarm_in_every_wording_ends_with_the_firemen_called(self, demo_run: DemoRun) -> None:
+        runs = demo_run.results["fire_alarm"]
+        assert len(runs) >= 4
+        for run in runs:
+            assert run["done"], run
+            assert run["stopped_by"] == "answer"
+            assert [step["action_input"] for step in run["steps"][:3]] == [
+                {"image": "yard_17.png"},
+                {"place": "hall 4"},
+                {"place": "hall 4"},
+            ]
+
+    def test_it_ends_with_an_evaluation_of_the_run(self, demo_run: DemoRun) -> None:
+        told = json.loads(Path(demo_run.results["evaluation"]["metrics.json"]).read_text())
+        for model in ("base", "tuned"):
+            right, asked = demo_run.results[model]["call"]
+            assert (told[model]["call_exact"]["n"], told[model]["call_exact"]["value"]) == (asked, right / asked)
+        assert told["tuned"]["self_cognition"] == {"value": 1.0, "n": 8, "low": pytest.approx(0.631, abs=0.001), "high": 1.0}
+        assert told["tuned"]["bits_per_byte"]["n"] == told["base"]["bits_per_byte"]["n"] == 40
+        assert told["difference"]["call_exact"]["test"] == "McNemar exact"
+        assert set(told["groups"]["tuned"]["language"]) == {"en", "zh"}
+        assert set(told["groups"]["tuned"]["tool in training"]) == {"seen"}
+        assert told["gate"]["rules"] and told["gate"]["passed"]
+        page = Path(demo_run.results["evaluation"]["report.html"])
+        assert "<h2>Loss</h2>" in page.read_text()
+        assert str(page) in demo_run.stderr
+
+    def test_it_says_where_everything_lies_and_what_comes_next(self, demo_run: DemoRun) -> None:
+        for said in (str(demo_run.checkpoint), "mix.jsonl", "swiftagent sft configs/qwen7b_agent.yaml"):
+            assert said in demo_run.stderr

@@ -1,0 +1,100 @@
+"""Faults of a model folder are named before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from swiftagent.models.files import MAY_NAME_CODE, adapter_problems, model_problems, safetensors_fault
+
+
+def tensors(path: Path, cut: int = 0) -> None:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    body = struct.pack("<Q", len(header)) + header + bytes(16)
+    path.write_bytes(body[: len(body) - cut])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    (folder / "tokenizer.json").write_text('{"a": 1}')
+    tensors(folder / "model.safetensors")
+    return folder
+
+
+def said(model: Path, **settings: bool) -> list[str]:
+    return [
+        line.partition(f"model: {model}: ")[2]
+        for line in model_problems(str(model), "a.yaml:1", **{"trust_remote_code": False, **settings})
+    ]
+
+
+def test_a_whole_model_has_no_problems(model: Path):
+    assert said(model) == []
+
+
+def test_a_missing_tokenizer_is_named(model: Path):
+    (model / "tokenizer.json").unlink()
+    assert said(model) == ["no tokenizer in it (tokenizer.json or tokenizer.model); copy it from the base model"]
+
+
+def test_cut_weights_are_named(model: Path):
+    tensors(model / "model.safetensors", cut=5)
+    assert said(model)[0].startswith("model.safetensors is truncated (")
+
+
+def test_a_missing_shard_is_named(model: Path):
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert said(model) == ["1 of 2 weight files are missing (model-00002-of-00002.safetensors); download them again"]
+
+
+@pytest.mark.parametrize("name", MAY_NAME_CODE)
+def test_code_of_its_own_is_refused_unless_trusted(model: Path, name: str):
+    (model / name).write_text('{"auto_map": {"AutoModel": "other/repository--modeling.X"}}')
+    assert said(model) == [
+        f"holds code of its own (auto_map in {name}), which loading would run; trust_remote_code: true allows it"
+    ]
+    assert said(model, trust_remote_code=True) == []
+
+
+def test_every_problem_is_told(tmp_path: Path):
+    assert len(said(tmp_path)) == 3
+
+
+def test_a_hub_id_is_believed_and_a_missing_folder_is_not():
+    assert model_problems("Qwen/Qwen3-8B", "x", trust_remote_code=False) == []
+    assert model_problems("./nowhere", "a.yaml:1", trust_remote_code=False) == [
+        "a.yaml:1: model: ./nowhere: no such folder, and no hub id (owner/name) either"
+    ]
+
+
+def test_an_adapter_of_another_base_is_refused(tmp_path: Path):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "Qwen/Qwen2.5-7B-Instruct"}')
+    assert adapter_problems(str(tmp_path), "Qwen/Qwen3-8B", "a.yaml:2") == [
+        f"a.yaml:2: adapters: {tmp_path}: trained on Qwen/Qwen2.5-7B-Instruct, not on Qwen/Qwen3-8B; "
+        "give model: Qwen/Qwen2.5-7B-Instruct"
+    ]
+    assert adapter_problems(str(tmp_path), "/cache/Qwen2___5-7B-Instruct", "x") == []
+
+
+def test_an_adapter_of_another_base_of_the_same_name_is_refused(tmp_path: Path):
+    for place, layers in (("mine", 4), ("moved", 4), ("other", 9)):
+        (tmp_path / place / "model").mkdir(parents=True)
+        (tmp_path / place / "model" / "config.json").write_text(json.dumps({"model_type": "qwen2", "num_hidden_layers": layers}))
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path / "mine" / "model")}))
+    assert adapter_problems(str(adapter), str(tmp_path / "moved" / "model"), "a.yaml:1") == []
+    (problem,) = adapter_problems(str(adapter), str(tmp_path / "other" / "model"), "a.yaml:1")
+    assert "trained on" in problem
+
+
+def test_a_file_that_is_no_safetensors_is_unreadable(tmp_path: Path):
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", 4) + b"{no}" + bytes(8))
+    assert safetensors_fault(tmp_path / "x.safetensors") == "unreadable"

@@ -1,0 +1,77 @@
+"""Estimates against published figures: parameter counts of known models, and the table of memory by method."""
+
+from __future__ import annotations
+
+import pytest
+
+from swiftagent.models.shape import KNOWN_CONFIGS, ModelShape, known_shape, shape_of
+from swiftagent.train.memory import GB, adapter_parameters, estimate, largest_batch, zero_stage
+
+
+def shape(name: str) -> ModelShape:
+    found = known_shape(name)
+    assert found
+    return found
+
+
+# Parameters as the models' own cards and safetensors indexes give them.
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("Qwen2.5-0.5B-Instruct", 494_032_768),
+        ("Qwen2.5-3B-Instruct", 3_085_938_688),
+        ("Qwen2.5-7B-Instruct", 7_615_616_512),
+        ("Qwen2.5-14B-Instruct", 14_770_033_664),
+        ("Qwen3-8B", 8_190_735_360),
+    ],
+)
+def test_parameters_are_counted_exactly(name: str, parameters: int):
+    assert shape(name).parameters == parameters
+
+
+def test_lora_parameters_of_the_published_recipe():
+    assert adapter_parameters(shape("Qwen2.5-7B-Instruct"), {"lora_rank": 8, "target_modules": ["all-linear"]}) == 20_185_088
+
+
+# The published table, at batch 1 and 2,048 tokens with gradient checkpointing; within a quarter of its middle.
+@pytest.mark.parametrize(
+    ("name", "options", "low", "high"),
+    [
+        ("Qwen2.5-7B-Instruct", {"tuner_type": "lora"}, 16, 20),
+        ("Qwen2.5-7B-Instruct", {"tuner_type": "lora", "quant_bits": 4}, 10, 14),
+        ("Qwen2.5-14B-Instruct", {"tuner_type": "lora", "quant_bits": 4}, 18, 24),
+        ("Qwen2.5-3B-Instruct", {"tuner_type": "lora"}, 8, 12),
+        ("Qwen2.5-0.5B-Instruct", {"tuner_type": "lora"}, 4, 6),
+    ],
+)
+def test_estimate_is_within_a_quarter_of_the_published_table(name: str, options: dict, low: int, high: int):
+    total = estimate(shape(name), options, batch=1, length=2048, gpus=1, checkpointing=True).total / GB
+    middle = (low + high) / 2
+    assert 0.75 * middle <= total <= 1.25 * middle
+
+
+def test_zero_stages_share_what_they_shard():
+    full = {"tuner_type": "full"}
+    by_stage = [
+        estimate(shape("Qwen2.5-7B-Instruct"), {**full, **more}, batch=1, length=512, gpus=8, checkpointing=True).total
+        for more in ({"deepspeed": "zero1"}, {"deepspeed": "zero2"}, {"deepspeed": "zero3"}, {"deepspeed": "zero3_offload"})
+    ]
+    assert by_stage == sorted(by_stage, reverse=True)
+
+
+@pytest.mark.parametrize(("options", "stage"), [({}, 0), ({"deepspeed": "zero2_offload"}, 2), ({"fsdp": "fsdp2"}, 3)])
+def test_stage_is_read_from_the_name(options: dict, stage: int):
+    assert zero_stage(options) == stage
+
+
+def test_suggested_batch_fits_the_card():
+    qwen = shape("Qwen2.5-7B-Instruct")
+    for room in (24 * GB, 80 * GB):
+        batch = largest_batch(qwen, {}, length=2048, gpus=1, room=room, checkpointing=True)
+        assert batch >= 1
+        assert estimate(qwen, {}, batch=batch, length=2048, gpus=1, checkpointing=True).total <= room
+        assert estimate(qwen, {}, batch=batch * 2, length=2048, gpus=1, checkpointing=True).total > room
+
+
+def test_every_known_config_is_understood():
+    assert all(shape_of(config) for config in KNOWN_CONFIGS.values())

@@ -1,0 +1,29 @@
+"""What the preflight says of memory, for cards that a test makes up: without ms-swift, a model or a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swiftagent.train.config import load
+from swiftagent.train.launch import plan
+from swiftagent.train.machine import GIB, Gpu, Machine
+from swiftagent.train.preflight import examine
+
+
+@pytest.mark.parametrize(
+    ("gib", "count", "said"),
+    [
+        (80, 8, "per_device_train_batch_size=8 (accumulation 1) would fit"),
+        (80, 1, "per_device_train_batch_size=8 (accumulation 8) would fit"),
+        (24, 8, "memory: about 25 GB a GPU, 24 GB usable; try per_device_train_batch_size=1 (accumulation 8)"),
+        (16, 8, "memory: about 25 GB a GPU, 16 GB usable; try quant_bits=4, deepspeed=zero3, or a shorter max_length"),
+    ],
+)
+def test_batch_and_accumulation_are_suggested_for_the_card(gib: int, count: int, said: str, tmp_path: Path):
+    gpus = tuple(Gpu(index, "A100", gib * GIB, gib * GIB, (8, 0)) for index in range(count))
+    machine = Machine(gpus, packages={"ms-swift": "4.6.0"})
+    config = load("configs/qwen7b_agent.yaml", [f"runs={tmp_path}"])
+    report = examine(config, machine, plan(config, machine, tmp_path), "off")
+    assert [*(line for line in report.warnings if line.startswith("memory")), report.suggestion or ""][0] == said
