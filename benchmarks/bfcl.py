@@ -1,7 +1,8 @@
 """Our BFCL AST match against the real `bfcl-eval`, on perfect and corrupted answers to every item.
 
 python -m venv bfcl && bfcl/bin/pip install --no-deps bfcl-eval
-python benchmarks/bfcl.py --python bfcl/bin/python --data FOLDER      (bfcl_{simple_python,multiple,parallel}.jsonl + _answer)
+python benchmarks/bfcl.py --python bfcl/bin/python --data FOLDER      (bfcl_{simple_python,multiple,parallel}.jsonl +
+_answer)
 
 Each prediction is written as ReAct text and read back by the reader that `infer` uses, then given to both.
 """
@@ -28,7 +29,10 @@ CATEGORIES = ("simple_python", "multiple", "parallel")
 def perfect(item: Item, choose: random.Random) -> list[Call]:
     """One of the accepted answers: each parameter with an accepted value, or left out where that is accepted."""
     return [
-        Call(name, {p: pick for p, values in accepted.items() if (pick := choose.choice([*values])) != "" or "" not in values})
+        Call(
+            name,
+            {p: pick for p, values in accepted.items() if (pick := choose.choice([*values])) != "" or "" not in values},
+        )
         for answer in item.answers
         for name, accepted in answer.items()
     ]
@@ -102,24 +106,36 @@ def main() -> None:
         answers = read_lines(args.data / f"bfcl_{category}_answer.jsonl")
         for question, answer in zip(questions, answers, strict=True):
             item = read_item(question.value, answer.value)
-            good = [Call(call.tool, {k: accepted_value(v) for k, v in call.arguments.items()}) for call in perfect(item, choose)]
-            for kind, calls in [("perfect", good), *(("corrupted", corrupted(good, item, choose)) for _ in range(args.rounds))]:
+            good = [
+                Call(call.tool, {k: accepted_value(v) for k, v in call.arguments.items()})
+                for call in perfect(item, choose)
+            ]
+            for kind, calls in [
+                ("perfect", good),
+                *(("corrupted", corrupted(good, item, choose)) for _ in range(args.rounds)),
+            ]:
                 attempts = predicted_from_text(as_text(calls)).calls
                 ours.append((kind, not bfcl_problem(item, attempts), bfcl_problem(item, attempts)))
                 pairs.append((item, attempts))
     report(ours, ask_bfcl_eval(args.python, pairs), pairs)
 
 
-def report(ours: list[tuple[str, bool, str]], theirs: list[Verdict], pairs: list[tuple[Item, tuple[Attempt, ...]]]) -> None:
+def report(
+    ours: list[tuple[str, bool, str]], theirs: list[Verdict], pairs: list[tuple[Item, tuple[Attempt, ...]]]
+) -> None:
     counts: Counter[tuple[str, bool, bool]] = Counter()
     for (kind, valid, reason), verdict, (item, attempts) in zip(ours, theirs, pairs, strict=True):
         counts[kind, valid, bool(verdict.valid)] += 1
         if valid != bool(verdict.valid):
-            print(f"{item.id}: ours {valid} ({reason}), bfcl-eval {verdict.valid} ({verdict.error_type}): {as_bfcl(attempts)}")
+            print(
+                f"{item.id}: ours {valid} ({reason}), bfcl-eval {verdict.valid} ({verdict.error_type}): {as_bfcl(attempts)}"
+            )
     for kind in ("perfect", "corrupted"):
         agree = counts[kind, True, True] + counts[kind, False, False]
         total = sum(n for (k, *_), n in counts.items() if k == kind)
-        print(f"{kind}: {agree} of {total} agree; both right {counts[kind, True, True]}, both wrong {counts[kind, False, False]}")
+        print(
+            f"{kind}: {agree} of {total} agree; both right {counts[kind, True, True]}, both wrong {counts[kind, False, False]}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 python benchmarks/convert.py                       rows made here: ms-agent rows of 4.8 KB, general chat
 python benchmarks/convert.py FILE [FILE ...]       rows of files instead
 
-One core, no I/O: lines in memory in, lines out; the best of several rounds. `--memory` measures the peak of a whole `convert`
-on a file of a given number of megabytes. Prints one JSON object.
+One core, no I/O: lines in memory in, lines out; the best of several rounds. `--memory` measures the peak of a whole
+`convert` on a file of a given number of megabytes. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _PROMPT = (
 def ms_agent_row(number: int) -> dict[str, Any]:
     """A row of iic/ms_agent's shape and size: five tools, two calls with Python-literal arguments, 4.8 KB."""
     names = [f"tool_{number % 50}_{place}" for place in range(5)]
-    flat = [{"name": key, "description": f"the {key} that is asked for, in full", "required": "True"} for key in ("city", "date")]
+    flat = [
+        {"name": key, "description": f"the {key} that is asked for, in full", "required": "True"}
+        for key in ("city", "date")
+    ]
     tools = "\n\n".join(
         f"{place}. {name}: tells what is known of a place on a day. Parameters: {json.dumps(flat)}"
         for place, name in enumerate(names, 1)
@@ -54,7 +57,8 @@ def ms_agent_row(number: int) -> dict[str, Any]:
         for step in range(2)
     )
     answer += (
-        f"Thought: I now know the final answer\nFinal Answer: In City {number} all is well. " + "Here is what was found. " * 20
+        f"Thought: I now know the final answer\nFinal Answer: In City {number} all is well. "
+        + "Here is what was found. " * 20
     )
     return {
         "id": f"row_{number}",
@@ -119,7 +123,9 @@ def peak_memory(megabytes: int, suffix: str) -> float:
             count = megabytes * 1_000_000 // len(line)
             out.write(b"[" if suffix == ".json" else b"")
             for number in range(count):
-                out.write(encode(ms_agent_row(number)) + (b",\n" if suffix == ".json" and number < count - 1 else b"\n"))
+                out.write(
+                    encode(ms_agent_row(number)) + (b",\n" if suffix == ".json" and number < count - 1 else b"\n")
+                )
             out.write(b"]" if suffix == ".json" else b"")
         argv = [sys.executable, "-m", "swiftagent", "convert", str(path), "-o", str(Path(folder) / "out.jsonl"), "-q"]
         subprocess.run(argv, check=True)

@@ -3,7 +3,8 @@
   python benchmarks/engines.py                  132,000 rows of benchmarks/mix.py (386 MB)
   python benchmarks/engines.py --ways 1 2       without Ray
 
-Prints one JSON object; `same` says whether every way wrote the same bytes. Ray's start is part of its seconds and is told apart.
+Prints one JSON object; `same` says whether every way wrote the same bytes. Ray's start is part of its seconds and is
+told apart.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ SWIFTAGENT = [sys.executable, "-m", "swiftagent"]
 
 def ray_start() -> float:
     """Seconds until a Ray of two cores has run one empty task."""
-    code = "from swiftagent.mix_ray import RayWorkers\nwith RayWorkers(None) as cluster:\n    list(cluster.map(str, '12'))"
+    code = (
+        "from swiftagent.mix_ray import RayWorkers\nwith RayWorkers(None) as cluster:\n    list(cluster.map(str, '12'))"
+    )
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     return time.perf_counter() - started
@@ -55,7 +58,11 @@ def main() -> None:
         found["inspect --check"][way] = {**figures, "rows_a_second": round(rows / figures["seconds"])}
     same = all(subprocess.run(["cmp", "-s", written[0], other]).returncode == 0 for other in written[1:])
     start = round(ray_start(), 2) if "ray" in args.ways else None
-    print(json.dumps({"rows": rows, "cores": len(os.sched_getaffinity(0)), "same": same, "ray_start": start, **found}, indent=2))
+    print(
+        json.dumps(
+            {"rows": rows, "cores": len(os.sched_getaffinity(0)), "same": same, "ray_start": start, **found}, indent=2
+        )
+    )
 
 
 if __name__ == "__main__":

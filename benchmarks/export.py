@@ -1,10 +1,12 @@
 """The demo's tuned model, merged and in llama.cpp: the same tokens, answers and tool calls?
 
     python benchmarks/export.py RUN                        a finished demo run, as runs/demo
-    python benchmarks/export.py RUN --server-python P      P: a Python with llama-cpp-python[server], where this one has none
+    python benchmarks/export.py RUN --server-python P      P: a Python with llama-cpp-python[server], where this one has
+    none
 
-Merges the run, writes it as GGUF in each type, starts llama.cpp's server with OpenAI's interface on each, and asks the shipped
-held-out questions and the fire alarm twice: through the server, and of the adapter in transformers. Prints Markdown tables.
+Merges the run, writes it as GGUF in each type, starts llama.cpp's server with OpenAI's interface on each, and asks the
+shipped held-out questions and the fire alarm twice: through the server, and of the adapter in transformers. Prints
+Markdown tables.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ Traces = list[dict[str, Any]]
 
 def swiftagent(*words: object) -> dict[str, Any]:
     """Run one command with --json and read what it prints."""
-    done = subprocess.run([sys.executable, "-m", "swiftagent", *map(str, words), "--json"], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "swiftagent", *map(str, words), "--json"], stdout=subprocess.PIPE, text=True
+    )
     if done.returncode:
         raise SystemExit(f"`swiftagent {words[0]}` ended with exit code {done.returncode}")
     value: dict[str, Any] = json.loads(done.stdout)
@@ -94,8 +98,12 @@ def alarm_runs(name: str, folder: Path, model: list[str]) -> Traces:
         "".join(json.dumps({"question": text}) + "\n" for text in demo_plan.fire_alarm_questions()), encoding="utf-8"
     )
     limits = ["--max-steps", 6, "--step-tokens", demo_plan.LONGEST_STEP]
-    swiftagent("infer", "--react", *model, "--tools", demo_plan.tools_file(), "--input", source, "--output", out, *limits)
-    return sorted((json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()), key=lambda row: row["row"])
+    swiftagent(
+        "infer", "--react", *model, "--tools", demo_plan.tools_file(), "--input", source, "--output", out, *limits
+    )
+    return sorted(
+        (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()), key=lambda row: row["row"]
+    )
 
 
 def calls(trace: dict[str, Any]) -> list[tuple[str, str]]:
@@ -103,7 +111,8 @@ def calls(trace: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def by_template(url: str, gold: list[Trajectory]) -> list[Predicted]:
-    """First steps of a client that knows nothing of ReAct: OpenAI's `tools`, rendered by the template inside the GGUF."""
+    """First steps of a client that knows nothing of ReAct: OpenAI's `tools`, rendered by the template inside the
+    GGUF."""
     from swiftagent.export.check import chat_of
 
     found = []
@@ -140,7 +149,9 @@ def alarms(ours: Traces, theirs: Traces) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="a finished demo run: its folder")
-    parser.add_argument("--server-python", default=sys.executable, metavar="P", help="a Python with llama-cpp-python[server]")
+    parser.add_argument(
+        "--server-python", default=sys.executable, metavar="P", help="a Python with llama-cpp-python[server]"
+    )
     parser.add_argument("--types", nargs="+", default=list(TYPES), metavar="TYPE", help="of GGUF")
     parser.add_argument("--rows", type=int, metavar="N", help="ask the first N held-out questions only")
     args = parser.parse_args()
@@ -168,7 +179,9 @@ def main() -> None:
                 runs = alarm_runs(kind, folder, [*trained["words"], *words])
             lines.append(row_of(title, gold, base, steps, alarms(our_alarms, runs)))
             with llama_server(args.server_python, gguf, context) as url:
-                lines.append(row_of(f"{title}, `tools` through the GGUF's own template", gold, base, by_template(url, gold), ""))
+                lines.append(
+                    row_of(f"{title}, `tools` through the GGUF's own template", gold, base, by_template(url, gold), "")
+                )
             show(merged, files, lines)
 
 
@@ -186,12 +199,16 @@ def show(merged: dict[str, Any], files: list[dict[str, Any]], lines: list[str]) 
     """All that is known so far, after each type of GGUF."""
     print(f"Machine: {platform.machine()}, {_cpus()} CPU cores, no GPU. Merged logits differ by at most", end=" ")
     print(f"{merged['max_difference']:.2g} on a scale of {merged['logit_scale']:.3g}.\n")
-    print("| GGUF | bytes | texts tokenised alike | greedy answers equal | parted at a near tie | perplexity, GGUF over merged |")
+    print(
+        "| GGUF | bytes | texts tokenised alike | greedy answers equal | parted at a near tie | perplexity, GGUF over merged |"
+    )
     print("| --- | --- | --- | --- | --- | --- |")
     for one in files:
         alike = f"{one['strings'] - one['tokenized_otherwise']:,} of {one['strings']:,}"
         same = f"{one['same_greedy_text']} of {one['prompts']}"
-        print(f"| {one['quantize']} | {one['bytes']:,} | {alike} | {same} | {one['near_ties']} | {one['perplexity_ratio']:.4f} |")
+        print(
+            f"| {one['quantize']} | {one['bytes']:,} | {alike} | {same} | {one['near_ties']} | {one['perplexity_ratio']:.4f} |"
+        )
     print("\n| model | first calls alike | call exact | no call where none is due | all right | fire alarm alike |")
     print("| --- | --- | --- | --- | --- | --- |")
     print("\n".join(lines), flush=True)

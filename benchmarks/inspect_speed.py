@@ -2,9 +2,9 @@
 
     python benchmarks/inspect_speed.py mix.jsonl --model Qwen/Qwen2.5-7B-Instruct [--rows 2000] [--json]
 
-wall: rows a second by the clock, at steady state: models, rows and processes are loaded before it starts. cpu: the same by the
-processor time that was used, so that other work on the machine does not count; for all cores it is one core's rate times their
-number. Goals: check 1.8 times encode, with parity 1.0; without a model at most 4 times `orjson.loads`.
+wall: rows a second by the clock, at steady state: models, rows and processes are loaded before it starts. cpu: the same
+by the processor time that was used, so that other work on the machine does not count; for all cores it is one core's
+rate times their number. Goals: check 1.8 times encode, with parity 1.0; without a model at most 4 times `orjson.loads`.
 """
 
 from __future__ import annotations

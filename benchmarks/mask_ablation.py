@@ -1,8 +1,9 @@
-"""What do masks buy? The same tiny model, data and seeds, trained on three kinds of labels, all made by ms-swift itself:
+"""What do masks buy? The same tiny model, data and seeds, trained on three kinds of labels, all made by ms-swift
+itself:
 
     exact   the records as they are: results are not trained
-    none    the same turns without marks, as agent data comes: everything in the assistant's turn is trained, results too
-    react   as none, with ms-swift's `--loss_scale react`, which looks for keywords in the text
+    none    the same turns without marks, as agent data comes: everything in the assistant's turn is trained, results
+    too react   as none, with ms-swift's `--loss_scale react`, which looks for keywords in the text
 
 swiftagent mix ... -o mix.jsonl
 python benchmarks/mask_ablation.py --mix mix.jsonl --seeds 3 -o ablation.jsonl
@@ -48,13 +49,18 @@ from swiftagent.trajectory.react import STOP, render
 from swiftagent.trajectory.record import to_messages, to_record
 from swiftagent.trajectory.types import Trajectory
 
-ARMS: dict[str, dict[str, Any]] = {"exact": {}, "none": {}, "react": {"loss_scale": "react", "is_binary_loss_scale": False}}
+ARMS: dict[str, dict[str, Any]] = {
+    "exact": {},
+    "none": {},
+    "react": {"loss_scale": "react", "is_binary_loss_scale": False},
+}
 MEASURES = ("call_exact", "answer_exact", "goes_on", "bits_per_byte", "result_bits")
 Encoded = tuple[list[int], list[int], list[float]]
 
 
 def without_marks(record: dict[str, Any]) -> dict[str, Any]:
-    """The record as agent data comes without us: no marks, and an assistant's turn is one message that holds its results."""
+    """The record as agent data comes without us: no marks, and an assistant's turn is one message that holds its
+    results."""
     messages: list[dict[str, Any]] = []
     for message in record["messages"]:
         if messages and messages[-1]["role"] == message["role"] == "assistant":
@@ -89,7 +95,9 @@ def encode(rows: list[dict[str, Any]], arm: str, model: str, template: str, long
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in written), encoding="utf-8")
         encoded = trainer.lazily_encoded(trainer.load_rows(path))
         found = [encoded[index] for index in range(len(written))]
-    rows_of_arm = [(row["input_ids"], row["labels"], row.get("loss_scale") or [1.0] * len(row["labels"])) for row in found]
+    rows_of_arm = [
+        (row["input_ids"], row["labels"], row.get("loss_scale") or [1.0] * len(row["labels"])) for row in found
+    ]
     return [row for row in rows_of_arm if len(row[0]) <= longest]
 
 
@@ -119,7 +127,9 @@ def train(model: Any, rows: list[Encoded], seed: int, steps: int, batch: int, ra
         mask = torch.tensor([[1] * len(row[0]) + [0] * (width - len(row[0])) for row in picked])
         hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, :-1]
         trained = labels != -100
-        losses = torch.nn.functional.cross_entropy(model.lm_head(hidden[trained]).float(), labels[trained], reduction="none")
+        losses = torch.nn.functional.cross_entropy(
+            model.lm_head(hidden[trained]).float(), labels[trained], reduction="none"
+        )
         loss = (losses * weights[trained]).sum() / trained.sum()
         optimizer.zero_grad()
         loss.backward()
@@ -159,7 +169,8 @@ def _agentic(gold: Gold) -> set[str]:
 
 @torch.inference_mode()
 def bits(engine: Any, records: list[dict[str, Any]], what: str) -> float | None:
-    """Bits for a byte of the answers of chat, or of the results of tool calls, on gold context; None where there are none."""
+    """Bits for a byte of the answers of chat, or of the results of tool calls, on gold context; None where there are
+    none."""
     total = size = 0.0
     for record in records:
         messages = record["messages"]
@@ -185,7 +196,9 @@ def run(args: argparse.Namespace, arm: str, seed: int, rows: list[Encoded], gold
     trained = time.monotonic() - started
     found = measure(engine, gold, args.goes_on)
     labelled = sum(
-        label != -100 and weight > 0 for _, labels, weights in rows for label, weight in zip(labels, weights, strict=True)
+        label != -100 and weight > 0
+        for _, labels, weights in rows
+        for label, weight in zip(labels, weights, strict=True)
     )
     seconds = {"train": round(trained, 1), "all": round(time.monotonic() - started, 1)}
     return {
@@ -206,10 +219,15 @@ def show_labels(encoded: dict[str, list[Encoded]]) -> None:
     print("| --- | ---: | ---: | ---: | ---: |")
     for arm, rows in encoded.items():
         weights = [
-            weight for _, labels, row in rows for label, weight in zip(labels, row, strict=True) if label != -100 and weight > 0
+            weight
+            for _, labels, row in rows
+            for label, weight in zip(labels, row, strict=True)
+            if label != -100 and weight > 0
         ]
         exact = exact or len(weights)
-        print(f"| {arm} | {len(rows)} | {len(weights):,} | {len(weights) / exact - 1:+.1%} | {sum(w > 1 for w in weights):,} |")
+        print(
+            f"| {arm} | {len(rows)} | {len(weights):,} | {len(weights) / exact - 1:+.1%} | {sum(w > 1 for w in weights):,} |"
+        )
 
 
 def show(path: Path) -> None:
@@ -231,7 +249,9 @@ def show(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mix", type=Path, help="training records")
-    parser.add_argument("--data", action="append", help="held-out rows (default: the shipped ones and MIX's own .val.jsonl)")
+    parser.add_argument(
+        "--data", action="append", help="held-out rows (default: the shipped ones and MIX's own .val.jsonl)"
+    )
     parser.add_argument("--model", default=str(shipped("datasets") / "tiny-base"))
     parser.add_argument("--template", default="chatml")
     parser.add_argument("--seeds", type=int, default=3)
@@ -239,7 +259,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--goes-on", type=int, default=40, help="questions that are also answered without the stop word")
+    parser.add_argument(
+        "--goes-on", type=int, default=40, help="questions that are also answered without the stop word"
+    )
     parser.add_argument("--longest", type=int, default=400, help="tokens of the longest row that is trained on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, default=Path("ablation.jsonl"))

@@ -1,15 +1,16 @@
-"""What is trained of the same rows under four rules, counted on ms-swift's own labels; and which prompts a chat template changes.
+"""What is trained of the same rows under four rules, counted on ms-swift's own labels; and which prompts a chat
+template changes.
 
     python benchmarks/masks.py mix.jsonl --model Qwen/Qwen2.5-7B-Instruct --model Qwen/Qwen3-8B [--write docs/masks.md]
 
 ms-swift as it comes    rows as they are usually published: the whole turn, with its results, is one assistant message
 --loss_scale react      the same rows with ms-swift's rule for them, which looks for keywords
-LLaMA-Factory's rule    assistant turns are trained and nothing else; in text rows the results stand inside an assistant turn
-swiftagent              the records of `swiftagent convert`
+LLaMA-Factory's rule    assistant turns are trained and nothing else; in text rows the results stand inside an assistant
+turn swiftagent              the records of `swiftagent convert`
 
-The rows of FILE that hold a tool result, and as many hard rows as tests/strategies.py makes from seeds: results, arguments and
-answers with keywords and control tokens in them. A token belongs to the text that it stands for, found by bytes. LLaMA-Factory
-itself is not run: its rule, the whole assistant turn, is applied by ms-swift.
+The rows of FILE that hold a tool result, and as many hard rows as tests/strategies.py makes from seeds: results,
+arguments and answers with keywords and control tokens in them. A token belongs to the text that it stands for, found by
+bytes. LLaMA-Factory itself is not run: its rule, the whole assistant turn, is applied by ms-swift.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def measure(rows: list[list[Message]], model: str, name: str, form: str, loss_sc
         "results_share": results / max(1, sum(trained.values())),
         "results_trained": results / max(1, total["observation"]),
         "calls_lost": (calls - trained["call"]) / max(1, calls),
-        "thoughts_and_answers_lost": 1 - (trained["thought"] + trained["answer"]) / max(1, total["thought"] + total["answer"]),
+        "thoughts_and_answers_lost": 1
+        - (trained["thought"] + trained["answer"]) / max(1, total["thought"] + total["answer"]),
     }
 
 
@@ -111,12 +113,15 @@ def as_whole_turns(messages: list[Message], found: list[Piece]) -> tuple[list[Me
         whole[-1]["content"] += message["content"]
         for piece in found:
             if piece.message == number:
-                moved.append(Piece(len(whole) - 1, piece.start + offset, piece.end + offset, piece.kind, piece.trained, True))
+                moved.append(
+                    Piece(len(whole) - 1, piece.start + offset, piece.end + offset, piece.kind, piece.trained, True)
+                )
     return whole, moved
 
 
 def chat_template_changes(rows: list[list[Message]], model: str) -> dict[str, Any]:
-    """Steps whose prompt is another one when a server's chat template writes it rather than the template of training."""
+    """Steps whose prompt is another one when a server's chat template writes it rather than the template of
+    training."""
     steps: Counter[str] = Counter()
     differ: Counter[str] = Counter()
     with open_trainer(model) as trainer, quiet():
@@ -152,7 +157,9 @@ def rules_as_markdown(table: list[dict[str, Any]], about: str) -> str:
     ]
     for row in table:
         shares = [row[key] for key in ("results_share", "results_trained", "calls_lost", "thoughts_and_answers_lost")]
-        lines.append(f"| {row['rule']} | {row['trained']:,} | " + " | ".join(f"{100 * share:.2f} %" for share in shares) + " |")
+        lines.append(
+            f"| {row['rule']} | {row['trained']:,} | " + " | ".join(f"{100 * share:.2f} %" for share in shares) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +170,8 @@ def changes_as_markdown(changed: list[dict[str, Any]]) -> str:
     ]
     for row in changed:
         cells = [
-            f"{row['differ'].get(kind, 0):,} of {row['steps'].get(kind, 0):,}" for kind in ("after a question", "after a result")
+            f"{row['differ'].get(kind, 0):,} of {row['steps'].get(kind, 0):,}"
+            for kind in ("after a question", "after a result")
         ]
         lines.append(f"| {row['template']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

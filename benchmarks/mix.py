@@ -1,11 +1,11 @@
 """Mixing side by side: swiftagent, ms-swift and LLaMA-Factory on the same generated rows, whole processes, peak memory.
 
-  python benchmarks/mix.py                         32,000 agent + 100,000 chat rows (about 386 MB), 30,000 + 60,000 sampled
-  python benchmarks/mix.py --times 10              ten times the rows and the sample
+  python benchmarks/mix.py                         32,000 agent + 100,000 chat rows (about 386 MB), 30,000 + 60,000
+  sampled python benchmarks/mix.py --times 10              ten times the rows and the sample
   python benchmarks/mix.py --llamafactory VENV/bin/python
 
-ms-swift and LLaMA-Factory load and sample with their own loaders and write what they loaded as JSONL; a tool that is not
-installed is left out. Nothing is counted as a tool's time but the process that the command line starts.
+ms-swift and LLaMA-Factory load and sample with their own loaders and write what they loaded as JSONL; a tool that is
+not installed is left out. Nothing is counted as a tool's time but the process that the command line starts.
 """
 
 from __future__ import annotations
@@ -59,7 +59,11 @@ def tool_pool() -> list[tuple[str, str]]:
     for number in range(1500):
         name = "_".join(rng.choices(WORDS, k=2)) + str(number)
         parameters = [
-            {"name": f"{rng.choice(WORDS)}_{key}", "description": english(rng, 8), "required": rng.choice(["True", "False"])}
+            {
+                "name": f"{rng.choice(WORDS)}_{key}",
+                "description": english(rng, 8),
+                "required": rng.choice(["True", "False"]),
+            }
             for key in ("id", "text", "list")
         ]
         about = f"Call this tool to interact with the {name} API. What is the {name} API useful for? {english(rng, 12)}"
@@ -71,14 +75,19 @@ TOOLS = tool_pool()
 
 
 def agent_row(rng: random.Random, number: int) -> dict:
-    """An ms-agent row of about 4.8 KB: four tools in the system prompt, two calls with Python-literal arguments, an answer."""
+    """An ms-agent row of about 4.8 KB: four tools in the system prompt, two calls with Python-literal arguments, an
+    answer."""
     chosen = rng.sample(TOOLS, 4)
     names = [name for name, _ in chosen]
     tools = [f"{place}. {text}" for place, (_, text) in enumerate(chosen, 1)]
     system = REACT.format(tools="\n\n".join(tools), names=", ".join(names))
     steps = []
     for _ in range(2):
-        arguments = {"text_id": said(rng, 40), "list": [rng.randrange(10**6) for _ in range(4)], "flag": rng.random() < 0.5}
+        arguments = {
+            "text_id": said(rng, 40),
+            "list": [rng.randrange(10**6) for _ in range(4)],
+            "flag": rng.random() < 0.5,
+        }
         result = [{"code": str(rng.randrange(10**9)), "name": said(rng, 60), "price": rng.random()} for _ in range(3)]
         thought = f"Thought: {english(rng, 12)}\n" if rng.random() < 0.6 else ""
         steps.append(f"{thought}Action: {rng.choice(names)}\nAction Input: {arguments}\nObservation: {result}\n")
@@ -144,7 +153,9 @@ def measure(argv: list[str], env: dict[str, str] | None = None) -> tuple[float, 
     """(seconds, seconds of CPU, peak MB of the process and its children together)."""
     started = time.perf_counter()
     before = os.times()
-    process = subprocess.Popen(argv, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        argv, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     peak = [0.0]
     watch = threading.Thread(target=_watch, args=(process.pid, peak), daemon=True)
     watch.start()
@@ -213,8 +224,24 @@ def main() -> None:
     out.mkdir(exist_ok=True)
     swift_files = [str(agent), str(chat), str(out / "swift.jsonl"), *counts]
     factory_files = [str(agent), str(chat), str(out / "factory.jsonl"), *counts, str(out)]
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(out / "hf"), "MODELSCOPE_CACHE": str(out / "ms"), "CUDA_VISIBLE_DEVICES": ""}
-    ours = [sys.executable, "-m", "swiftagent", "mix", "--agent", counts[0], "--general", counts[1], "-o", str(out / "mix.jsonl")]
+    offline = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(out / "hf"),
+        "MODELSCOPE_CACHE": str(out / "ms"),
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    ours = [
+        sys.executable,
+        "-m",
+        "swiftagent",
+        "mix",
+        "--agent",
+        counts[0],
+        "--general",
+        counts[1],
+        "-o",
+        str(out / "mix.jsonl"),
+    ]
     ours += ["--agent-source", str(agent), "--general-source", str(chat), "--drop-leaks", "-q"]
     runs = sorted(measure(ours) for _ in range(args.repeat))
     results = {"swiftagent": runs[len(runs) // 2]}

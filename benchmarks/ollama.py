@@ -2,9 +2,9 @@
 
     python benchmarks/ollama.py OLLAMA --tokenizer Qwen2.5_FOLDER --template qwen2_5 data.jsonl more.jsonl
 
-OLLAMA is a checkout of Ollama; Go, as new as its go.mod asks for, is found by --go. Each data file holds ReAct records or native
-rows (`swiftagent convert --to react|native`). Prints per file how many prompts equal the trained text, and how many first calls
-Ollama's parser reads exactly.
+OLLAMA is a checkout of Ollama; Go, as new as its go.mod asks for, is found by --go. Each data file holds ReAct records
+or native rows (`swiftagent convert --to react|native`). Prints per file how many prompts equal the trained text, and
+how many first calls Ollama's parser reads exactly.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def build(ollama: Path, go: str, folder: Path) -> Path:
     """Our program, compiled as if it lay inside Ollama's module."""
     place = ollama.resolve() / "swiftagent_check" / "main.go"
     overlay, program = folder / "overlay.json", folder / "ollama_check"
-    overlay.write_text(json.dumps({"Replace": {str(place): str(Path(__file__).with_name("ollama_check.go").resolve())}}))
+    overlay.write_text(
+        json.dumps({"Replace": {str(place): str(Path(__file__).with_name("ollama_check.go").resolve())}})
+    )
     words = [go, "build", "-overlay", str(overlay), "-o", str(program), "./swiftagent_check"]
     subprocess.run(words, cwd=ollama, check=True)
     return program
@@ -95,7 +97,9 @@ def main() -> None:
     parser.add_argument("--go", default="go", help="the Go command")
     parser.add_argument("--rows", type=int, default=150, help="of each file")
     args = parser.parse_args()
-    print("| data | prompts equal to the trained text | first calls read exactly | left out |\n| --- | --- | --- | --- |")
+    print(
+        "| data | prompts equal to the trained text | first calls read exactly | left out |\n| --- | --- | --- | --- |"
+    )
     settings = {"model_type": args.model_type} if args.model_type else {}
     with tempfile.TemporaryDirectory() as scratch, open_trainer(args.tokenizer, args.template, settings) as trainer:
         program = build(args.ollama, args.go, Path(scratch))
@@ -108,9 +112,14 @@ def main() -> None:
             done = subprocess.run(words, input=lines, capture_output=True, text=True, check=True)
             told = [json.loads(line) for line in done.stdout.splitlines()]
             same = sum(one["Prompt"] == text for one, (text, _) in zip(told, found, strict=True))
-            called = [(one["Calls"] or [], call) for one, (_, row) in zip(told, found, strict=True) if (call := first_call(row))]
+            called = [
+                (one["Calls"] or [], call)
+                for one, (_, row) in zip(told, found, strict=True)
+                if (call := first_call(row))
+            ]
             read = sum(
-                [(one["function"]["name"], one["function"]["arguments"]) for one in calls] == [(call.tool, call.arguments)]
+                [(one["function"]["name"], one["function"]["arguments"]) for one in calls]
+                == [(call.tool, call.arguments)]
                 for calls, call in called
             )
             reasons = ", ".join(f"{count} with {reason}" for reason, count in left_out.items())

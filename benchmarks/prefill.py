@@ -28,7 +28,8 @@ PARAMETERS = {
     "required": ["query"],
 }
 TOOLS = tuple(
-    Tool(f"search_{number}", "Searches a collection of pages and returns the best ones.", PARAMETERS) for number in range(6)
+    Tool(f"search_{number}", "Searches a collection of pages and returns the best ones.", PARAMETERS)
+    for number in range(6)
 )
 RESULT = json.dumps(
     [{"title": f"Page {number}", "text": "snow falls on the town and the river freezes " * 4} for number in range(3)]
@@ -75,9 +76,19 @@ def run(engine: Any, steps: int, keep: bool) -> dict[str, Any]:
         seconds.append(round(time.perf_counter() - started, 3))
         prefilled += engine.usage.prefilled
         prompt = engine.usage.prompt_tokens
-        events += [Thought("I look on"), Call(f"search_{number % 6}", {"query": f"river {number}"}), Observation(RESULT)]
+        events += [
+            Thought("I look on"),
+            Call(f"search_{number % 6}", {"query": f"river {number}"}),
+            Observation(RESULT),
+        ]
     ratio = round(prefilled / prompt, 3)
-    return {"prefilled": prefilled, "last_prompt": prompt, "ratio": ratio, "seconds": round(sum(seconds), 2), "per_step": seconds}
+    return {
+        "prefilled": prefilled,
+        "last_prompt": prompt,
+        "ratio": ratio,
+        "seconds": round(sum(seconds), 2),
+        "per_step": seconds,
+    }
 
 
 def main() -> None:

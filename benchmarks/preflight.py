@@ -35,7 +35,9 @@ def main() -> int:
         done = subprocess.run(command, cwd=work, capture_output=True, text=True)
         seconds = time.monotonic() - began
     found = json.loads(done.stdout)
-    print(f"{found['data']['rows']:,} rows, {found['measured']['sampled']} measured: {seconds:.1f} s (limit {LIMIT:.0f} s)")
+    print(
+        f"{found['data']['rows']:,} rows, {found['measured']['sampled']} measured: {seconds:.1f} s (limit {LIMIT:.0f} s)"
+    )
     return int(seconds > LIMIT or not found["ok"])
 
 

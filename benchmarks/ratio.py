@@ -4,7 +4,8 @@ chat rows, trained for the same number of steps, against the untuned model.
 python benchmarks/ratio.py --mix mix.jsonl --seeds 3 -o ratio.jsonl
 python benchmarks/ratio.py --show ratio.jsonl --plot docs/img/ratio.svg
 
-Measures are those of benchmarks/mask_ablation.py. Each run is one line of the output; one that is there is not done again.
+Measures are those of benchmarks/mask_ablation.py. Each run is one line of the output; one that is there is not done
+again.
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ def plot(path: Path, rows: list[dict[str, Any]]) -> str:
     xs = [row["bits_per_byte"] for row in rows]
     low, high = min(xs), max(xs)
     span = (high - low) or 1.0
-    colours = dict(zip(["untuned", *ARMS], ["#888", "#b42318", "#d9822b", "#c9a400", "#11734b", "#1f6feb"], strict=True))
+    colours = dict(
+        zip(["untuned", *ARMS], ["#888", "#b42318", "#d9822b", "#c9a400", "#11734b", "#1f6feb"], strict=True)
+    )
     marks = ""
     for row in rows:
         x, y = 60 + 460 * (row["bits_per_byte"] - low) / span, 250 - 220 * row["call_exact"]
-        marks += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colours[row["arm"]]}"><title>{row["arm"]}</title></circle>'
+        marks += (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colours[row["arm"]]}"><title>{row["arm"]}</title></circle>'
+        )
     legend = "".join(
         f'<circle cx="560" cy="{40 + 22 * n}" r="5" fill="{colour}"/><text x="572" y="{44 + 22 * n}">{arm}</text>'
         for n, (arm, colour) in enumerate(colours.items())

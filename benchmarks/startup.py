@@ -33,7 +33,13 @@ BARE = {
     "dataloader_num_workers": 0,
     "save_steps": 100,
 }
-ON_A_CPU = {"gradient_accumulation_steps": 2, "use_cpu": "true", "torch_dtype": "float32", "fp16": "false", "bf16": "false"}
+ON_A_CPU = {
+    "gradient_accumulation_steps": 2,
+    "use_cpu": "true",
+    "torch_dtype": "float32",
+    "fp16": "false",
+    "bf16": "false",
+}
 
 
 def main() -> int:
@@ -54,7 +60,8 @@ def main() -> int:
         options = {"model": "tiny", "dataset": "data.jsonl", "output_dir": "bare", **BARE, **ON_A_CPU}
         bare_words = ["sft", *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
         bare = [
-            _time([str(Path(sys.executable).parent / "swift"), *bare_words], work, args.processes) for _ in range(args.repeat)
+            _time([str(Path(sys.executable).parent / "swift"), *bare_words], work, args.processes)
+            for _ in range(args.repeat)
         ]
         ours = [_time([sys.executable, "-m", "swiftagent", "sft", "tiny.yaml"], work, 0) for _ in range(args.repeat)]
     ratio = min(ours) / min(bare)

@@ -2,8 +2,8 @@
 
     python benchmarks/throughput.py [--rows 2000] [--steps 30]
 
-Trains a Qwen2.5-0.5B of random weights with a byte-level tokenizer, LoRA on all linear layers, 64 sequences a step, rows of about
-450 tokens. Tokens are counted without padding, seconds from the trainer's own `train_runtime`.
+Trains a Qwen2.5-0.5B of random weights with a byte-level tokenizer, LoRA on all linear layers, 64 sequences a step,
+rows of about 450 tokens. Tokens are counted without padding, seconds from the trainer's own `train_runtime`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def main() -> None:
             num_attention_heads=14, num_key_value_heads=2, tie_word_embeddings=True,
         )  # fmt: skip
         draw = random.Random(0)
-        made.write_rows(work / "data.jsonl", 0, [made.record(n, result="x" * draw.randint(50, 600)) for n in range(args.rows)])
+        made.write_rows(
+            work / "data.jsonl", 0, [made.record(n, result="x" * draw.randint(50, 600)) for n in range(args.rows)]
+        )
         options = {**PUBLISHED, "max_steps": args.steps}
         bare = _bare(work, {**options, "gradient_accumulation_steps": SEQUENCES // 2})
         text = "".join(f"  {name}: {value}\n" for name, value in options.items())
@@ -65,14 +67,28 @@ def main() -> None:
         loaded = json.loads((work / "runs" / "ours" / "loaded.json").read_text())
         tokens = loaded["tokens"] / loaded["rows"] * SEQUENCES * args.steps
         ours = _seconds(work / "runs" / "ours")
-    print(f"{torch.cuda.get_device_name()}: bare {tokens / bare:,.0f} tokens/s, swiftagent sft {tokens / ours:,.0f} tokens/s")
+    print(
+        f"{torch.cuda.get_device_name()}: bare {tokens / bare:,.0f} tokens/s, swiftagent sft {tokens / ours:,.0f} tokens/s"
+    )
 
 
 def _bare(work: Path, options: dict[str, Any]) -> float:
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     swift = str(Path(sys.executable).parent / "swift")
     _run(
-        [swift, "sft", "--model", "model", "--dataset", "data.jsonl", "--output_dir", "bare", "--add_version", "false", *words],
+        [
+            swift,
+            "sft",
+            "--model",
+            "model",
+            "--dataset",
+            "data.jsonl",
+            "--output_dir",
+            "bare",
+            "--add_version",
+            "false",
+            *words,
+        ],
         work,
     )
     return _seconds(work / "bare")
@@ -84,7 +100,9 @@ def _seconds(folder: Path) -> float:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "CUDA_VISIBLE_DEVICES": "0"}, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "CUDA_VISIBLE_DEVICES": "0"}, capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} failed:\n{(done.stdout + done.stderr)[-3000:]}")
 

@@ -1,4 +1,5 @@
-"""The command line: a table of commands, of which only the one asked for is imported; an error is one line and an exit code."""
+"""The command line: a table of commands, of which only the one asked for is imported; an error is one line and an exit
+code."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ class _Parser(argparse.ArgumentParser):
         wrong = re.match(r"argument ([^:]+): invalid (\w+) value: (.*)", message)
         if wrong:
             option, kind, value = wrong.groups()
-            return [f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` tells which"]
+            return [
+                f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` tells which"
+            ]
         return [f"{message.removeprefix('argument ')}; `{self.prog} --help` tells more"]
 
     def _unknown(self, word: str) -> str:
@@ -67,10 +70,17 @@ class _Parser(argparse.ArgumentParser):
         import difflib
 
         near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
-        return f"{word}: no such option" + (f", did you mean {near[0]}?" if near else f"; `{self.prog} --help` lists them")
+        return f"{word}: no such option" + (
+            f", did you mean {near[0]}?" if near else f"; `{self.prog} --help` lists them"
+        )
 
 
-KINDS = {"int": "a whole number", "_count": "a whole number", "float": "a number", "_amount": "a number or a share such as 40%"}
+KINDS = {
+    "int": "a whole number",
+    "_count": "a whole number",
+    "float": "a number",
+    "_amount": "a number or a share such as 40%",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,7 +151,8 @@ def _run(name: str, words: list[str]) -> int:
 
 
 def _flush() -> None:
-    """Hand on what is held back; else the interpreter finds out at its very end that nobody reads it, and exits with 120."""
+    """Hand on what is held back; else the interpreter finds out at its very end that nobody reads it, and exits with
+    120."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -14,7 +14,8 @@ from hypothesis import settings
 from made import make_tiny_model, write_rows
 
 ROOT = Path(__file__).parent.parent
-# The same examples in every run, so that a run says something of the change that it tests; --hypothesis-seed=N draws others.
+# The same examples in every run, so that a run says something of the change that it tests; --hypothesis-seed=N draws
+# others.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 SHARED = ROOT.parent / "shared"
@@ -49,7 +50,9 @@ def check_record(shared: Path) -> Callable[[Path], None]:
 def swiftagent(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real command line in an empty folder: `swiftagent("convert", "x.json", "-o", "y.jsonl")`."""
 
-    def run(*words: object, cwd: Path = tmp_path, env: dict[str, str] | None = None, timeout: float = 300, stdin: str = ""):
+    def run(
+        *words: object, cwd: Path = tmp_path, env: dict[str, str] | None = None, timeout: float = 300, stdin: str = ""
+    ):
         return subprocess.run(
             [sys.executable, "-m", "swiftagent", *map(str, words)],
             cwd=cwd,

@@ -15,7 +15,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A package imports only from itself and from what stands before it.
 ORDER = [
-    *("errors", "console", "io", "models", "trajectory", "formats", "convert", "masks", "tools", "mix", "agent", "backend"),
+    *(
+        "errors",
+        "console",
+        "io",
+        "models",
+        "trajectory",
+        "formats",
+        "convert",
+        "masks",
+        "tools",
+        "mix",
+        "agent",
+        "backend",
+    ),
     *("scores", "train", "evaluate", "export", "clean", "improve", "ui", "commands", "cli", "__main__"),
 ]
 HEAVY = {"torch", "transformers", "peft", "deepspeed", "modelscope", "swift", "datasets", "accelerate"}
@@ -38,7 +51,9 @@ class Import(NamedTuple):
 def modules(root: Path) -> dict[str, Path]:
     """Dotted name below the package ("io.jsonl", "io" for its `__init__`) to file."""
     package = root / "swiftagent"
-    dotted = {path: path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")}
+    dotted = {
+        path: path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")
+    }
     return {name.removesuffix(".__init__"): path for path, name in dotted.items()}
 
 
@@ -56,7 +71,12 @@ def imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import
             for alias in node.names:
                 below = f"{module}.{alias.name}".removeprefix("swiftagent.")
                 is_module = module.startswith("swiftagent") and below in known
-                yield Import(name, f"{module}.{alias.name}" if is_module else module, "" if is_module else alias.name, node.lineno)
+                yield Import(
+                    name,
+                    f"{module}.{alias.name}" if is_module else module,
+                    "" if is_module else alias.name,
+                    node.lineno,
+                )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("swiftagent."):
             if node.value.removeprefix("swiftagent.") in known:
                 yield Import(name, node.value, "", node.lineno)
@@ -75,7 +95,11 @@ def own_imports(root: Path) -> list[Import]:
 
 def downward_imports(root: Path) -> list[str]:
     rank = {name: number for number, name in enumerate(ORDER)}
-    wrong = [f"{name}: stands in no place of ORDER" for name in modules(root) if name.split(".")[0] not in {*rank, "__init__"}]
+    wrong = [
+        f"{name}: stands in no place of ORDER"
+        for name in modules(root)
+        if name.split(".")[0] not in {*rank, "__init__"}
+    ]
     for each in own_imports(root):
         importer, module = each.importer.split(".")[0], each.module.split(".")[0]
         if importer in rank and rank.get(module, 0) > rank[importer]:
@@ -84,7 +108,8 @@ def downward_imports(root: Path) -> list[str]:
 
 
 def circles(root: Path) -> list[str]:
-    """Files of one package that import each other, each circle once. A table of strings is a table, not an import here."""
+    """Files of one package that import each other, each circle once. A table of strings is a table, not an import
+    here."""
     known = modules(root)
     strings = {"formats.table", "formats.writers.table", "tools.toolbox"}
     targets: dict[str, set[str]] = {name: set() for name in known}
@@ -115,7 +140,8 @@ def package_of(name: str, known: dict[str, Path]) -> str:
 
 
 def wrong_faces(root: Path) -> list[str]:
-    """`__init__` files that hold more than a docstring and PUBLIC, and imports from outside of what is not in PUBLIC."""
+    """`__init__` files that hold more than a docstring and PUBLIC, and imports from outside of what is not in
+    PUBLIC."""
     known = modules(root)
     wrong, public = [], {}
     for name, path in known.items():
@@ -126,7 +152,9 @@ def wrong_faces(root: Path) -> list[str]:
             wrong.append(f"{name}/__init__.py is not a docstring and PUBLIC")
             continue
         public[name] = ast.literal_eval(body[1].value)
-        wrong += [f"{name}: PUBLIC names {each}, which is not there" for each in public[name] if f"{name}.{each}" not in known]
+        wrong += [
+            f"{name}: PUBLIC names {each}, which is not there" for each in public[name] if f"{name}.{each}" not in known
+        ]
     for each in own_imports(root):
         home = package_of(each.module, known)
         inside = each.importer == home or each.importer.startswith(f"{home}.")
@@ -159,7 +187,9 @@ def classes_named_twice(root: Path) -> list[str]:
 def private_imports(root: Path) -> list[str]:
     """`_name` taken from another file of ours, tests, scripts and benchmarks included."""
     known = modules(root)
-    files = list(known.items()) + [(path.name, path) for folder in ("tests", "benchmarks") for path in (root / folder).rglob("*.py")]
+    files = list(known.items()) + [
+        (path.name, path) for folder in ("tests", "benchmarks") for path in (root / folder).rglob("*.py")
+    ]
     return [
         f"{each.importer}:{each.line} imports {each.name} from {each.module}"
         for name, path in files
@@ -173,7 +203,9 @@ def imports_of_tests(root: Path) -> list[str]:
     support = {path.stem for path in (root / "tests").rglob("*.py")}
     wrong = []
     for path in [*(root / "benchmarks").glob("*"), *(root / "scripts").glob("*")]:
-        if not path.is_file() or (path.suffix != ".py" and "python" not in path.read_text(encoding="utf-8").split("\n")[0]):
+        if not path.is_file() or (
+            path.suffix != ".py" and "python" not in path.read_text(encoding="utf-8").split("\n")[0]
+        ):
             continue
         names = {each.module.split(".")[0] for each in imports_of(path.name, path, {})}
         wrong += [f"{path.name} imports {name}" for name in sorted(names & (support | {"tests"}))]
@@ -193,7 +225,9 @@ def oversized_files(root: Path) -> list[str]:
     for name, path in modules(root).items():
         lines = path.read_text(encoding="utf-8").split("\n")
         wrong += [f"{name}: {len(lines)} lines"] if len(lines) > LONGEST_FILE + 1 else []
-        wrong += [f"{name}:{number} is {len(line)} wide" for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE]
+        wrong += [
+            f"{name}:{number} is {len(line)} wide" for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE
+        ]
     return wrong
 
 
@@ -212,7 +246,10 @@ FACE = '"""A package."""\n\nPUBLIC = ("a", "b")\n'
 PLANTED = {
     "downward_imports": ({"io/a.py": "def f():\n    from ..mix import a\n"}, "io.a:2 imports mix.a"),
     "circles": ({"io/a.py": "from . import b\n", "io/b.py": "from swiftagent.io.a import X\n"}, "io.a -> io.b -> io.a"),
-    "wrong_faces": ({"mix/a.py": 'TABLE = {"x": "swiftagent.io.c"}\n', "io/c.py": ""}, "mix.a:1 imports io.c, which is not PUBLIC"),
+    "wrong_faces": (
+        {"mix/a.py": 'TABLE = {"x": "swiftagent.io.c"}\n', "io/c.py": ""},
+        "mix.a:1 imports io.c, which is not PUBLIC",
+    ),
     "heavy_imports": ({"mix/a.py": "def f():\n    import torch.nn\n"}, "mix.a:2 imports torch.nn"),
     "classes_named_twice": ({"mix/a.py": "class X: ...\n", "io/a.py": "class X: ...\n"}, "X: io.a, mix.a"),
     "private_imports": ({"mix/a.py": "from swiftagent.io.b import _x\n"}, "mix.a:1 imports _x from swiftagent.io.b"),
@@ -227,7 +264,12 @@ def test_a_planted_violation_is_found(rule, tmp_path: Path):
     files, expected = PLANTED[rule.__name__]
     for name in ("benchmarks", "scripts", "tests"):
         (tmp_path / name).mkdir()
-    whole = {"io/__init__.py": FACE, "mix/__init__.py": FACE, **{f"{p}/{m}.py": "" for p in ("io", "mix") for m in "ab"}, **files}
+    whole = {
+        "io/__init__.py": FACE,
+        "mix/__init__.py": FACE,
+        **{f"{p}/{m}.py": "" for p in ("io", "mix") for m in "ab"},
+        **files,
+    }
     for name, text in whole.items():
         path = tmp_path / "swiftagent" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +280,12 @@ def test_a_planted_violation_is_found(rule, tmp_path: Path):
 
 def test_rich_is_imported_by_console_only():
     known = modules(ROOT)
-    importers = {name for name, path in known.items() for each in imports_of(name, path, known) if each.module.split(".")[0] == "rich"}
+    importers = {
+        name
+        for name, path in known.items()
+        for each in imports_of(name, path, known)
+        if each.module.split(".")[0] == "rich"
+    }
     assert importers == {"console"}
 
 

@@ -39,7 +39,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def read_asked(row: int, value: Any) -> Asked:
-    """A row as text, {"question"}, {"questions"} or {"messages"} with user turns. Raises RowError("bad-question", ...)."""
+    """A row as text, {"question"}, {"questions"} or {"messages"} with user turns. Raises RowError("bad-question",
+    ...)."""
     if isinstance(value, str):
         return Asked(row, str(row), (value,))
     if not isinstance(value, dict):
@@ -51,8 +52,14 @@ def read_asked(row: int, value: Any) -> Asked:
         found = [message.get("content") for message in messages if message.get("role") == "user"]
         system = next((message.get("content") for message in messages if message.get("role") == "system"), system)
     questions = [found] if isinstance(found, str) else found
-    if not isinstance(questions, list) or not questions or not all(isinstance(text, str) and text.strip() for text in questions):
-        raise RowError("bad-question", "a row must hold question, questions or messages with user turns, all of them texts")
+    if (
+        not isinstance(questions, list)
+        or not questions
+        or not all(isinstance(text, str) and text.strip() for text in questions)
+    ):
+        raise RowError(
+            "bad-question", "a row must hold question, questions or messages with user turns, all of them texts"
+        )
     return Asked(row, str(value.get("id", row)), tuple(questions), system if isinstance(system, str) else None)
 
 

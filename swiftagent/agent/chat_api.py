@@ -1,7 +1,7 @@
 """OpenAI's chat requests as conversations, and what the loop does as its replies.
 
-A client that knows nothing of ReAct sends `messages` and `tools` and gets `tool_calls`. The thought of a call goes out as
-reasoning_content; clients that send it back, or the call's id, get the very prompt that the model was trained on.
+A client that knows nothing of ReAct sends `messages` and `tools` and gets `tool_calls`. The thought of a call goes out
+as reasoning_content; clients that send it back, or the call's id, get the very prompt that the model was trained on.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
         raise Refusal("the request must be a JSON object")
     if body.get("n") not in (None, 1):
         raise Refusal("n must be 1")
-    kind = (body.get("response_format") or {}).get("type", "text") if isinstance(body.get("response_format"), dict) else "text"
+    kind = (
+        (body.get("response_format") or {}).get("type", "text")
+        if isinstance(body.get("response_format"), dict)
+        else "text"
+    )
     if kind != "text":
         raise Refusal(f"response_format {kind} is not supported")
     messages = body.get("messages")

@@ -65,7 +65,8 @@ class Noted(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """When a turn is cut short; the model is then asked once for its final answer. seconds: generation and tools together."""
+    """When a turn is cut short; the model is then asked once for its final answer. seconds: generation and tools
+    together."""
 
     steps: int = 10
     tokens: int = 8192
@@ -129,7 +130,8 @@ class ReAct:
         self.language = language
 
     def final_prefix(self, conversation: Trajectory) -> str:
-        """What the model is made to go on from when it is asked to end: as training writes an answer after these events."""
+        """What the model is made to go on from when it is asked to end: as training writes an answer after these
+        events."""
         thought = conversation.events and isinstance(conversation.events[-1], Thought)
         return "Final Answer:" if thought else f"Thought: {NO_THOUGHT}\nFinal Answer:"
 
@@ -152,8 +154,8 @@ REACT = ReAct()
 def run_turn(
     before: Trajectory, question: str | None, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
 ) -> Generator[Request, Reply, Turn]:
-    """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come after
-    those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
+    """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come
+    after those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
     question = without_surrogates(question) if question is not None else None
     turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
@@ -209,7 +211,8 @@ def _generate(
 
 
 def _read(text: str, conversation: Trajectory, protocol: Grammar) -> Step:
-    """Plain chat, where nothing is declared, is all answer but for reasoning before it; a tuned model may still call."""
+    """Plain chat, where nothing is declared, is all answer but for reasoning before it; a tuned model may still
+    call."""
     if conversation.is_agentic or _REACT_START.match(text):
         return protocol.read(text)
     head, found, rest = text.partition("</think>")
@@ -222,7 +225,9 @@ def _run_calls(
     before: Trajectory, turn: Turn, step: Step, written: Generated, seen: Counter[str]
 ) -> Generator[Request, Reply, None]:
     for number, call in enumerate(step.calls):
-        call = Call(call.tool, call.arguments, f"c{sum(type(event) is Call for event in (*before.events, *turn.events))}")
+        call = Call(
+            call.tool, call.arguments, f"c{sum(type(event) is Call for event in (*before.events, *turn.events))}"
+        )
         last = number == len(step.calls) - 1
         cut = last and written.ended_by in ("length", "seconds")
         turn.events.append(call)
@@ -275,7 +280,9 @@ def _ask_for_the_answer(
 ) -> Generator[Request, Reply, Turn]:
     """Ask once: in ReAct by writing the start of the final answer for the model."""
     turn.stopped_by = reason
-    room = msgspec.structs.replace(limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS)
+    room = msgspec.structs.replace(
+        limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS
+    )
     conversation = conversation_after(before, turn)
     written = yield from _generate(before, turn, room, protocol, protocol.final_messages(conversation))
     prefix = "" if _REACT_START.match(written.text) else protocol.final_prefix(conversation)

@@ -1,7 +1,7 @@
 """Native tool calls in place of ReAct text: messages with ms-swift's tool_call and tool_response roles.
 
-How a call looks as text is the agent template's business (hermes, qwen3, ...): `read_calls` is given by the engine, which
-knows it; without one the hermes form is read.
+How a call looks as text is the agent template's business (hermes, qwen3, ...): `read_calls` is given by the engine,
+which knows it; without one the hermes form is read.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Native:
 
 
 def native_messages(events: tuple[Event, ...]) -> Iterator[Message]:
-    """Events as ms-swift's messages. Text beside a call ends in a newline, which its templates do not add themselves."""
+    """Events as ms-swift's messages. Text beside a call ends in a newline, which its templates do not add
+    themselves."""
     for number, event in enumerate(events):
         match event:
             case System(text=text):
@@ -89,7 +90,8 @@ def native_messages(events: tuple[Event, ...]) -> Iterator[Message]:
 
 
 def hermes_calls(text: str) -> list[tuple[str, str]]:
-    """The calls of `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` blocks; one that is no JSON keeps its text."""
+    """The calls of `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` blocks; one that is no JSON keeps its
+    text."""
     calls = []
     for block in _CALL.findall(text):
         value, _, problem = read_action_input(block)

@@ -29,8 +29,8 @@ from swiftagent.trajectory.types import Call, Thought
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """name: what the model is called. key: "" lets everybody in. hosts: where there is no key, the names by which a request may
-    address the server; () takes any. largest: bytes of a request. temperature: the default."""
+    """name: what the model is called. key: "" lets everybody in. hosts: where there is no key, the names by which a
+    request may address the server; () takes any. largest: bytes of a request. temperature: the default."""
 
     name: str
     key: str = ""
@@ -122,7 +122,9 @@ class _Server:
         """A web page may have its own name resolved to this machine, and then talk to it as to its own server."""
         hosts = self.settings.hosts
         if hosts and request.url.hostname not in hosts:
-            raise Refusal(f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403)
+            raise Refusal(
+                f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
+            )
 
     async def _body(self, request: Request) -> Any:
         """The JSON of a request. Only application/json is taken, which no web page can send here unasked."""
@@ -142,8 +144,9 @@ class _Server:
 
 
 async def streamed(events: Generator[str, None, None]) -> AsyncIterator[str]:
-    """The events, made in one thread without waiting for who reads them: the generator holds the engine, so neither a client
-    that reads slowly nor others that have taken every thread may keep it from its end. It is closed where the client goes away.
+    """The events, made in one thread without waiting for who reads them: the generator holds the engine, so neither a
+    client that reads slowly nor others that have taken every thread may keep it from its end. It is closed where the
+    client goes away.
     """
     loop = asyncio.get_running_loop()
     made: asyncio.Queue[str | None] = asyncio.Queue()
@@ -267,7 +270,12 @@ class _Reply:
         stops = (*((request.stop,) if request.stop else ()), *self.asked.stop)
         text, ended_by = prefix, ""
         pieces = self.server.engine.generate(
-            messages, stop=stops, max_tokens=request.max_tokens, temperature=temperature, tools=request.tools, usage=usage
+            messages,
+            stop=stops,
+            max_tokens=request.max_tokens,
+            temperature=temperature,
+            tools=request.tools,
+            usage=usage,
         )
         started = time.monotonic()
         try:
@@ -292,7 +300,9 @@ class _Reply:
 
     def _event(self, delta: dict[str, Any], finish: str | None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return f"data: {json.dumps({**self._head('chat.completion.chunk'), 'choices': [choice]}, ensure_ascii=False)}\n\n"
+        return (
+            f"data: {json.dumps({**self._head('chat.completion.chunk'), 'choices': [choice]}, ensure_ascii=False)}\n\n"
+        )
 
     def _usage(self) -> dict[str, int]:
         total = self.prompt_tokens + self.generated

@@ -26,7 +26,9 @@ COMMANDS = {
 class Session:
     """A conversation at the prompt. An interrupted question is forgotten."""
 
-    def __init__(self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar, recorder: Recorder) -> None:
+    def __init__(
+        self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar, recorder: Recorder
+    ) -> None:
         self.runtime = runtime
         self.limits = limits
         self.grammar = grammar
@@ -90,7 +92,8 @@ class Session:
             console.say("set; the conversation begins anew")
             return
         console.say(
-            "\n".join(event.text for event in self.conversation.events if isinstance(event, System)) or "none of your own"
+            "\n".join(event.text for event in self.conversation.events if isinstance(event, System))
+            or "none of your own"
         )
 
     def _undo(self) -> None:

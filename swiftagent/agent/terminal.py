@@ -100,7 +100,9 @@ class Terminal(Listener):
         match event:
             case Observation(text=text):
                 self._end_line()
-                shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... ({len(text):,} characters)"
+                shown = (
+                    text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... ({len(text):,} characters)"
+                )
                 sign, look, style = LOOKS["observation"]
                 console.out.print(f"{sign} Observation: ", style=look, end="", markup=False)
                 console.out.print(printable(shown), style="red" if error else style, markup=False, soft_wrap=True)
@@ -147,7 +149,8 @@ def _line(prompt: str) -> str:
 
 
 def read_questions(history: Path | None) -> Callable[[], str | None]:
-    """A function that reads the next question, with line editing and history on a terminal. It returns None at the end."""
+    """A function that reads the next question, with line editing and history on a terminal. It returns None at the
+    end."""
     if sys.stdin.isatty():
         _load_history(history)
 
@@ -190,10 +193,12 @@ def _load_history(path: Path | None) -> None:
 def show_side_by_side(question: str, turns: dict[str, Turn]) -> None:
     """The steps and answers of several models in columns, one for each."""
     columns = [
-        [*map(_step_text, turn.steps), f"■ {turn.answer if turn.answer is not None else '(none)'}"] for turn in turns.values()
+        [*map(_step_text, turn.steps), f"■ {turn.answer if turn.answer is not None else '(none)'}"]
+        for turn in turns.values()
     ]
     rows = [
-        [printable(column[index]) if index < len(column) else "" for column in columns] for index in range(max(map(len, columns)))
+        [printable(column[index]) if index < len(column) else "" for column in columns]
+        for index in range(max(map(len, columns)))
     ]
     rows.append([f"stopped by: {turn.stopped_by}" for turn in turns.values()])
     console.table(printable(question), list(turns), rows, console=console.out)

@@ -33,7 +33,8 @@ def is_good(turns: Iterable[Turn]) -> bool:
 
 
 def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Trajectory | None:
-    """The conversation as data to train on: steps whose call failed are context and not trained. None: nothing is left."""
+    """The conversation as data to train on: steps whose call failed are context and not trained. None: nothing is
+    left."""
     failed = {
         event.call_id
         for turn in turns
@@ -55,7 +56,8 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
 
 
 class Recorder:
-    """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and tools)."""
+    """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and
+    tools)."""
 
     def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
         if path is not None and path.is_dir():  # told before a model is asked anything
@@ -81,13 +83,15 @@ class Recorder:
             with self.path.open("ab") as out:
                 out.write(encode(value) + b"\n")
         except OSError as error:
-            raise SetupError(f"--record {self.path}: cannot be written: {error.strerror}; choose another place") from None
+            raise SetupError(
+                f"--record {self.path}: cannot be written: {error.strerror}; choose another place"
+            ) from None
         return True
 
 
 def openai_row(row: Trajectory) -> dict[str, Any]:
-    """A trajectory as {"messages", "tools"}: thoughts as reasoning_content, or content where they were said beside a call;
-    a step that is not trained has weight 0."""
+    """A trajectory as {"messages", "tools"}: thoughts as reasoning_content, or content where they were said beside a
+    call; a step that is not trained has weight 0."""
     messages: list[dict[str, Any]] = []
     before: dict[str, Any] = {}  # what belongs to the next message of the assistant
     for event in row.events:
@@ -101,7 +105,9 @@ def openai_row(row: Trajectory) -> dict[str, Any]:
             case Call(tool=tool, arguments=arguments, id=call_id, trained=trained):
                 function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
                 call = {"id": call_id, "type": "function", "function": function}
-                messages.append({"role": "assistant", "content": "", **before, "tool_calls": [call], **_weight(trained)})
+                messages.append(
+                    {"role": "assistant", "content": "", **before, "tool_calls": [call], **_weight(trained)}
+                )
                 before = {}
             case Observation(text=text, call_id=call_id):
                 messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
@@ -109,7 +115,10 @@ def openai_row(row: Trajectory) -> dict[str, Any]:
                 messages.append({"role": "assistant", **before, "content": text, **_weight(trained)})
                 before = {}
     tools = [
-        {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        }
         for tool in row.tools
     ]
     return {"messages": messages, "tools": tools}

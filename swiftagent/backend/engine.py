@@ -27,7 +27,8 @@ def load_engine(
     server: Server | None = None,
     **settings: Any,
 ) -> Any:
-    """An engine over this model. Raises ConfigError for an adapter of another base, SetupError where it cannot be loaded.
+    """An engine over this model. Raises ConfigError for an adapter of another base, SetupError where it cannot be
+    loaded.
 
     server: of the kind "openai", where `model` is the server's own name for it. settings: further fields of Loading.
     """
@@ -71,7 +72,9 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
     if adapter is None:
         if model is None:
             raise ConfigError("no model: give --model M or --adapter A")
-        return Loading(model, template=template or _trained(model).get("template"), **{**_settings(_trained(model)), **given})
+        return Loading(
+            model, template=template or _trained(model).get("template"), **{**_settings(_trained(model)), **given}
+        )
     folder = Path(adapter)
     config = _json(folder / "adapter_config.json")
     if not config:
@@ -81,8 +84,12 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
     if model is None and not base:
         raise ConfigError(f"--adapter {adapter}: it does not say which base it belongs to; give it with --model")
     if model is not None and base and not same_model(model, base):
-        raise ConfigError(f"--adapter {adapter}: it was trained on {base}, not on {model}; leave --model out, or give that base")
-    return Loading(model or base, adapter, template=template or trained.get("template"), **{**_settings(trained), **given})
+        raise ConfigError(
+            f"--adapter {adapter}: it was trained on {base}, not on {model}; leave --model out, or give that base"
+        )
+    return Loading(
+        model or base, adapter, template=template or trained.get("template"), **{**_settings(trained), **given}
+    )
 
 
 def _trained(folder: str) -> dict[str, Any]:

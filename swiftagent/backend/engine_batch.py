@@ -1,7 +1,7 @@
 """Many prompts written on in one batch by a TransformersEngine: what takes an evaluation from hours to minutes.
 
-Prompts are padded on the left and decoded greedily together; a row that is done makes room as soon as half of them are. No
-KV cache is kept for the next step: prompts of many conversations would not fit.
+Prompts are padded on the left and decoded greedily together; a row that is done makes room as soon as half of them are.
+No KV cache is kept for the next step: prompts of many conversations would not fit.
 """
 
 from __future__ import annotations
@@ -54,13 +54,17 @@ class Row:
 
 
 def can_batch(model: Any) -> bool:
-    """Whether padding on the left changes nothing: not for states that see every token, nor for positions in a picture."""
+    """Whether padding on the left changes nothing: not for states that see every token, nor for positions in a
+    picture."""
     return not getattr(model, "_is_stateful", False) and not hasattr(model.config, "vision_config")
 
 
 @torch.inference_mode()
-def write_together(engine: Any, requests: Sequence[Generate], context: int, new_text: Callable[[], Any]) -> list[Generated]:
-    """What the model writes on each request, greedily. Raises SetupError where not even one prompt fits the GPU's memory.
+def write_together(
+    engine: Any, requests: Sequence[Generate], context: int, new_text: Callable[[], Any]
+) -> list[Generated]:
+    """What the model writes on each request, greedily. Raises SetupError where not even one prompt fits the GPU's
+    memory.
 
     context: the longest text that the model takes. new_text: makes what turns token ids into text, piece by piece.
     """

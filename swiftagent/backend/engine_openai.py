@@ -77,8 +77,8 @@ class OpenAIEngine:
     ) -> Iterator[str]:
         """Yield the text as it comes; in `usage` tokens are pieces where the server does not count them.
 
-        Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error; RequestRefused
-        where it is this request that it does not take.
+        Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error;
+        RequestRefused where it is this request that it does not take.
         """
         usage = usage or Usage()
         settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
@@ -104,7 +104,10 @@ class OpenAIEngine:
 
     def _request(self, way: str, messages: list[Message], tools: tuple[Tool, ...]) -> tuple[str, dict[str, Any]]:
         if tools:
-            return "/chat/completions", {"messages": chat_messages(messages), "tools": [function_of(tool) for tool in tools]}
+            return "/chat/completions", {
+                "messages": chat_messages(messages),
+                "tools": [function_of(tool) for tool in tools],
+            }
         if way == "completions-ids":
             return "/completions", {"prompt": self.encoder.encode(messages)}
         if way == "completions-text":
@@ -157,7 +160,8 @@ class OpenAIEngine:
     def _refuse(self, way: str, reply: httpx.Response) -> None:
         told = _told(reply)
         if reply.status_code == 500 and way == "completions-ids" and "valid string" in told:
-            # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils copied names.
+            # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils
+            # copied names.
             self._also = {"repeat_penalty": 1.0}
             raise Refused(told)
         if reply.status_code in (400, 413, 422, 500) and _TOO_LONG.search(told):
@@ -198,7 +202,8 @@ def _message(value: Any) -> str:
 
 
 def _event(line: str) -> dict[str, Any]:
-    """One server-sent event. Raises SetupError for an error, after which no more comes: what came before it is no whole text."""
+    """One server-sent event. Raises SetupError for an error, after which no more comes: what came before it is no whole
+    text."""
     try:
         event = json.loads(line[5:])
     except ValueError:
@@ -254,7 +259,9 @@ def chat_messages(messages: list[Message]) -> list[Message]:
         elif role in ("tool_response", "tool"):
             pending = [call["id"] for row in chat for call in row.get("tool_calls", ())]
             done = sum(row["role"] == "tool" for row in chat)
-            chat.append({"role": "tool", "content": content, "tool_call_id": pending[done] if done < len(pending) else ""})
+            chat.append(
+                {"role": "tool", "content": content, "tool_call_id": pending[done] if done < len(pending) else ""}
+            )
         elif role == "assistant" == last.get("role"):
             last["content"] = (last["content"] or "") + content
         elif role != "assistant" or content:
@@ -273,7 +280,9 @@ def results_as_user(messages: list[Message]) -> list[Message]:
         elif role == "assistant" and content.endswith("Final Answer:"):
             chat.append({"role": "user", "content": f"{END_NOW} Begin with `Final Answer:`."})
         elif role != "assistant" or content:
-            chat.append({"role": role, "content": content.removesuffix(f"\n{OBSERVATION}") if role == "assistant" else content})
+            chat.append(
+                {"role": role, "content": content.removesuffix(f"\n{OBSERVATION}") if role == "assistant" else content}
+            )
     joined: list[Message] = []
     for message in chat:
         if joined and joined[-1]["role"] == message["role"]:

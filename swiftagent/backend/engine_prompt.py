@@ -1,9 +1,9 @@
 """The prompt of a step, id for id what training sees up to that step.
 
-ms-swift tokenises a row in segments: neighbours of the same weight are one text, and text of another weight begins a new
-one. So the messages are encoded by its template in training mode, with their `loss` marks and without the end token, and
-what comes out is a prefix of the ids of the whole record. Inference mode would not do: on thinking templates it treats
-earlier turns differently.
+ms-swift tokenises a row in segments: neighbours of the same weight are one text, and text of another weight begins a
+new one. So the messages are encoded by its template in training mode, with their `loss` marks and without the end
+token, and what comes out is a prefix of the ids of the whole record. Inference mode would not do: on thinking templates
+it treats earlier turns differently.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class PromptEncoder:
         self._tail = self._appended_tokens() if meta.auto_add_bos else []
 
     def encode(self, messages: list[Message], tools: list[dict[str, Any]] | None = None) -> list[int]:
-        """Token ids of the messages; where they end on a user or tool message, with the start of the assistant's turn."""
+        """Token ids of the messages; where they end on a user or tool message, with the start of the assistant's
+        turn."""
         rows = [dict(message) for message in messages]
         if rows[-1]["role"] != "assistant":
             rows.append({"role": "assistant", "content": ""})
@@ -59,7 +60,8 @@ class PromptEncoder:
             return []
         functions = self.template.agent_template.get_toolcall(text)
         return [
-            (call.name, call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)) for call in functions
+            (call.name, call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments))
+            for call in functions
         ]
 
     def _appended_tokens(self) -> list[int]:

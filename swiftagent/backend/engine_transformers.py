@@ -1,8 +1,8 @@
 """Generation with transformers in a loop of our own, since ms-swift's engine discards the KV cache between steps.
 
-The cache of a conversation is kept: of the next prompt only what comes after the longest common prefix is computed. What the
-model sampled is re-encoded as training would write it (engine_prompt.py); where that gives other ids, the cache is cut back
-to where they part.
+The cache of a conversation is kept: of the next prompt only what comes after the longest common prefix is computed.
+What the model sampled is re-encoded as training would write it (engine_prompt.py); where that gives other ids, the
+cache is cut back to where they part.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ class TransformersEngine:
             size = max(1, len(requests)) if can_batch(self.model) else 1
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
             context = _context_length(self.model)
-            return [text for part in parts for text in write_together(self, part, context, lambda: _Text(self.tokenizer))]
+            return [
+                text for part in parts for text in write_together(self, part, context, lambda: _Text(self.tokenizer))
+            ]
 
     def ends(self, *, native: bool) -> set[int]:
         """The ids that end a text; of a native call, special tokens are part."""
@@ -141,9 +143,12 @@ class TransformersEngine:
         return self.prompt.read_calls(text)
 
     def without_adapter(self) -> TransformersEngine:
-        """The base of the same loaded model, with KV caches of its own. Raises ConfigError where no adapter is loaded."""
+        """The base of the same loaded model, with KV caches of its own. Raises ConfigError where no adapter is
+        loaded."""
         if not self.loading.adapter:
-            raise ConfigError("--compare: this model has no adapter, so there is no base to compare with; name an adapter's run")
+            raise ConfigError(
+                "--compare: this model has no adapter, so there is no base to compare with; name an adapter's run"
+            )
         base = copy.copy(self)
         base.name = f"transformers: {self.loading.model}"
         base.usage, base.total, base._held, base._is_base = Usage(), Usage(), [], True
@@ -178,7 +183,9 @@ class TransformersEngine:
         """Cut a cache back to `length`; False where its kind cannot be cut (sliding windows, recurrent states)."""
         if len(held.ids) == length:
             return True
-        if not self._croppable or any(getattr(layer, "is_sliding", False) for layer in getattr(held.cache, "layers", ())):
+        if not self._croppable or any(
+            getattr(layer, "is_sliding", False) for layer in getattr(held.cache, "layers", ())
+        ):
             return False
         try:
             held.cache.crop(length)
@@ -228,7 +235,9 @@ class _Text:
         return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.shown)) :]
 
     def _decode(self, start: int, end: int) -> str:
-        text: str = self.tokenizer.decode(self.ids[start:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text: str = self.tokenizer.decode(
+            self.ids[start:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
         return text
 
 

@@ -68,7 +68,9 @@ class VllmEngine:
         """The texts of all; `usage` tells what the last one cost."""
         from vllm import SamplingParams
 
-        prompts = [self.prompt.encode(request.messages, [function_of(tool) for tool in request.tools]) for request in requests]
+        prompts = [
+            self.prompt.encode(request.messages, [function_of(tool) for tool in request.tools]) for request in requests
+        ]
         samplings = [
             SamplingParams(
                 max_tokens=request.max_tokens,

@@ -1,4 +1,5 @@
-"""Data files of a hub dataset on this disk: ModelScope's and Hugging Face's own clients, data files only, no remote code.
+"""Data files of a hub dataset on this disk: ModelScope's and Hugging Face's own clients, data files only, no remote
+code.
 
 Downloads resume, are checked against the hub's listing (size, SHA-256) and are found again without a network.
 """
@@ -22,7 +23,14 @@ from swiftagent.io.shipped import user_folder
 
 DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")  # the order of choice where one split comes in several
 PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
-NOT_DATA = {"dataset_infos.json", "dataset_info.json", "configuration.json", "config.json", "croissant.json", "package.json"}
+NOT_DATA = {
+    "dataset_infos.json",
+    "dataset_info.json",
+    "configuration.json",
+    "config.json",
+    "croissant.json",
+    "package.json",
+}
 TRAIN = {"train", "training"}
 HELD_OUT = {"validation", "valid", "val", "dev", "eval", "evaluation", "test", "testing"}
 
@@ -37,7 +45,8 @@ class HubFile(msgspec.Struct):
 
 
 class Dataset(msgspec.Struct):
-    """The train split of a hub dataset as local files. `hub`: modelscope or huggingface. `offline`: found without the hub."""
+    """The train split of a hub dataset as local files. `hub`: modelscope or huggingface. `offline`: found without the
+    hub."""
 
     id: str
     hub: str
@@ -86,7 +95,9 @@ def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda l
         return _fetch(hub, dataset, revision, say)
     except SetupError:
         raise
-    except Exception as error:  # the clients raise from four libraries; what is told apart is told apart by `_explained`
+    except (
+        Exception
+    ) as error:  # the clients raise from four libraries; what is told apart is told apart by `_explained`
         known = None if _is_denial(error) else _remembered(hub, dataset, revision)
         if known is not None:
             say(f"{dataset}: {hub.where} cannot be reached, the copy on this disk is used ({known.revision})")
@@ -118,7 +129,9 @@ def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) 
     if splits:
         data = [file for file in data if splits.get(file.name) in TRAIN]
     else:
-        data = [file for file in data if not file.name.startswith(".") and not file.name.lower().endswith("_infos.json")]
+        data = [
+            file for file in data if not file.name.startswith(".") and not file.name.lower().endswith("_infos.json")
+        ]
         named = [file for file in data if _words(file.name) & TRAIN]
         data = named or [file for file in data if not _words(file.name) & HELD_OUT]
     best: dict[str, Listed] = {}
@@ -148,7 +161,9 @@ def _extension(name: str) -> str:
 
 def _rank(file: Listed) -> int:
     extension = _extension(file.name)
-    return next(index for index, kind in enumerate(DATA) if extension.startswith(kind) and not extension.startswith(kind + "l"))
+    return next(
+        index for index, kind in enumerate(DATA) if extension.startswith(kind) and not extension.startswith(kind + "l")
+    )
 
 
 def _words(name: str) -> set[str]:
@@ -226,16 +241,22 @@ class _ModelScope(_Hub):
         try:
             from modelscope_hub import HubApi
         except ImportError as error:
-            raise SetupError("modelscope is missing or too old to fetch data; pip install -U 'modelscope>=1.38'") from error
+            raise SetupError(
+                "modelscope is missing or too old to fetch data; pip install -U 'modelscope>=1.38'"
+            ) from error
         self._api = HubApi()
-        self.where = self._api.endpoint if hasattr(self._api, "endpoint") else os.environ.get(self.switch, "modelscope.cn")
+        self.where = (
+            self._api.endpoint if hasattr(self._api, "endpoint") else os.environ.get(self.switch, "modelscope.cn")
+        )
 
     def cache(self) -> Path:
         return user_folder("MODELSCOPE_CACHE", ".cache/modelscope")
 
     def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
         found = self._api.list_repo_files(dataset, "dataset", revision=revision or None)
-        files = [Listed(file.path, file.size or 0, (file.sha256 or "").lower()) for file in found if file.type != "tree"]
+        files = [
+            Listed(file.path, file.size or 0, (file.sha256 or "").lower()) for file in found if file.type != "tree"
+        ]
         return revision or "master", files
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
@@ -286,7 +307,9 @@ class _HuggingFace(_Hub):
         return path
 
     def _download(self, dataset: str, revision: str, file: Listed, *, again: bool) -> Path:
-        return Path(self._api.hf_hub_download(dataset, file.name, repo_type="dataset", revision=revision, force_download=again))
+        return Path(
+            self._api.hf_hub_download(dataset, file.name, repo_type="dataset", revision=revision, force_download=again)
+        )
 
 
 def _is_denial(error: BaseException) -> bool:
@@ -300,8 +323,15 @@ def _is_denial(error: BaseException) -> bool:
 def _explained(error: BaseException, hub: _Hub, dataset: str) -> str:
     """One line for whatever a client raised: what happened, and what to do."""
     kind = type(error).__name__
-    if isinstance(error, OSError) and error.errno is not None and error.strerror and not isinstance(error, ConnectionError):
-        return f"{dataset}: cannot store it under {hub.cache()}: {error.strerror}; free space or set another cache folder"
+    if (
+        isinstance(error, OSError)
+        and error.errno is not None
+        and error.strerror
+        and not isinstance(error, ConnectionError)
+    ):
+        return (
+            f"{dataset}: cannot store it under {hub.cache()}: {error.strerror}; free space or set another cache folder"
+        )
     if "NotExist" in kind or "NotFound" in kind:
         return f"{dataset}: no such dataset on {hub.where}; check the name, or `hf::` in front for Hugging Face"
     if "Integrity" in kind or "SizeMismatch" in kind:
@@ -326,7 +356,9 @@ def _what(error: BaseException) -> str:
 
 
 def _wrong_hash(dataset: str, name: str) -> str:
-    return f"{dataset}: {name} arrived with another size or hash than the hub lists, and was thrown away; run again later"
+    return (
+        f"{dataset}: {name} arrived with another size or hash than the hub lists, and was thrown away; run again later"
+    )
 
 
 def _short(error: BaseException) -> str:

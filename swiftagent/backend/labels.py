@@ -46,10 +46,10 @@ def check_labels(
 ) -> Totals:
     """Check the rows of a training file against ms-swift's own labels.
 
-    model: folder or hub id. settings: ms-swift's own option names as the run has them (a config's `train:`); `max_length`,
-    `loss_scale`, `truncation_strategy`, `add_non_thinking_prefix` and the like change labels. sample: that many rows drawn with a
-    fixed seed, else all. progress: called with (rows done, rows to do). workers: those of a cluster, of which each loads model
-    and file for itself; else processes forked here.
+    model: folder or hub id. settings: ms-swift's own option names as the run has them (a config's `train:`);
+    `max_length`, `loss_scale`, `truncation_strategy`, `add_non_thinking_prefix` and the like change labels. sample:
+    that many rows drawn with a fixed seed, else all. progress: called with (rows done, rows to do). workers: those of a
+    cluster, of which each loads model and file for itself; else processes forked here.
 
     Raises ConfigError (template or settings), SetupError (model) and CheckError (ms-swift cannot load the file).
     """
@@ -79,7 +79,8 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class RowSource:
-    """The same rows twice: as they stand in the file, and as ms-swift loaded them. Memory does not grow with their number."""
+    """The same rows twice: as they stand in the file, and as ms-swift loaded them. Memory does not grow with their
+    number."""
 
     def __init__(self, path: Path, trainer: Trainer) -> None:
         self.path = path
@@ -165,7 +166,8 @@ class Checker:
         self._memory.clear()
 
     def shown(self, number: int) -> ShownRow:
-        """Row `number` with its tokens; one that ms-swift drops or changes is shown as its record has it, and flagged."""
+        """Row `number` with its tokens; one that ms-swift drops or changes is shown as its record has it, and
+        flagged."""
         record = self._source.record(number)
         line = int(self._source.lines[number])
         totals = Totals()
@@ -192,7 +194,9 @@ class Checker:
                 continue
             tokens = self._texts.readable(row.ids[region.first : region.last])
             trained = [bool(value) for value in row.trained[region.first : region.last]]
-            weights = [float(value) for value in row.weights[region.first : region.last]] if row.weights is not None else []
+            weights = (
+                [float(value) for value in row.weights[region.first : region.last]] if row.weights is not None else []
+            )
             plain = all(value in (0.0, 1.0) for value in weights)
             kind = region.piece.kind if region.piece else "template"
             fault = wrong.get(region.message, "") if region.piece else ""
@@ -238,7 +242,8 @@ class Checker:
 
 
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:
-    """Let templates share the ids of the segments of one row: a prompt's are those of the training row, tokenised already."""
+    """Let templates share the ids of the segments of one row: a prompt's are those of the training row, tokenised
+    already."""
     tokenize = templates[0]._tokenize
 
     def remembered(context: str, **options: Any) -> list[int]:
@@ -251,7 +256,9 @@ def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> Non
         template._tokenize = remembered
 
 
-def _check_all(subject: Subject, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None) -> Totals:
+def _check_all(
+    subject: Subject, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None
+) -> Totals:
     tasks = [(subject, numbers[start : start + _ROWS_A_TASK]) for start in range(0, len(numbers), _ROWS_A_TASK)]
     totals = Totals()
     for part in workers.in_order(_check_task, tasks):

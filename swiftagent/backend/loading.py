@@ -8,9 +8,11 @@ import msgspec
 
 
 class Loading(msgspec.Struct, frozen=True):
-    """What is loaded and how its prompts are written; the template settings are those of the training run where it is known.
+    """What is loaded and how its prompts are written; the template settings are those of the training run where it is
+    known.
 
-    device: "auto" is the first GPU where there is one. trust_remote_code: a model that brings its own code is refused without.
+    device: "auto" is the first GPU where there is one. trust_remote_code: a model that brings its own code is refused
+    without.
     """
 
     model: str
@@ -26,7 +28,8 @@ class Loading(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A server with OpenAI's interface. tokenizer: a folder or hub id whose template writes the prompts as in training."""
+    """A server with OpenAI's interface. tokenizer: a folder or hub id whose template writes the prompts as in
+    training."""
 
     base_url: str
     key: str = ""

@@ -1,7 +1,8 @@
-"""Native rows (`tools`, `tool_call`, `tool_response`) checked: an agent template writes their text, so only ms-swift knows it.
+"""Native rows (`tools`, `tool_call`, `tool_response`) checked: an agent template writes their text, so only ms-swift
+knows it.
 
-ms-swift passes every piece of a row with its type (response, suffix, other) through its loss scale, before it is tokenised. A
-listener there takes the pieces down; the labels that come out in the end are compared with them.
+ms-swift passes every piece of a row with its type (response, suffix, other) through its loss scale, before it is
+tokenised. A listener there takes the pieces down; the labels that come out in the end are compared with them.
 """
 
 from __future__ import annotations
@@ -53,19 +54,24 @@ def _pieces(contexts: list[Any], types: list[str], messages: list[Message]) -> I
 def check_native(
     record: Record, encoded: dict[str, Any], listener: Listener, texts: TokenTexts, line: int, totals: Totals
 ) -> list[int] | None:
-    """Count the tokens of one native row and compare its labels with the pieces; its ids, or None where its text is another."""
+    """Count the tokens of one native row and compare its labels with the pieces; its ids, or None where its text is
+    another."""
     ids: list[int] = encoded["input_ids"]
     name = str(record.get("id", ""))
     written = [texts.join(piece[0]) if isinstance(piece[0], list) else piece[0].encode() for piece in listener.pieces]
     if b"".join(written) != texts.join(ids):
-        totals.fault(Fault(line, 0, "altered", "the tokens are not the text that the agent template wrote", name), "altered")
+        totals.fault(
+            Fault(line, 0, "altered", "the tokens are not the text that the agent template wrote", name), "altered"
+        )
         return None
     trained = np.asarray(encoded["labels"]) != -100
     ends = np.cumsum(texts.lengths[np.asarray(ids)])
     borders = np.searchsorted(ends, np.cumsum([0, *map(len, written)]), side="right").tolist()
     borders[-1] = len(ids)
     follows_trained = False
-    for (_, kind, number, right), text, first, last in zip(listener.pieces, written, borders, borders[1:], strict=False):
+    for (_, kind, number, right), text, first, last in zip(
+        listener.pieces, written, borders, borders[1:], strict=False
+    ):
         part = int(trained[first:last].sum())
         label = _kind(kind, number, listener.rounds, first)
         count = totals.tokens[label]
@@ -77,14 +83,18 @@ def check_native(
         if kind == "response":
             if part != (last - first if right else 0):
                 code, off = ("lost", last - first - part) if right else ("leak", part)
-                totals.fault(Fault(line, number, code, describe(code, label, shown), name), "lost" if right else "leaks", off)
+                totals.fault(
+                    Fault(line, number, code, describe(code, label, shown), name), "lost" if right else "leaks", off
+                )
             follows_trained = right
             continue
         # The template's own text after a turn: its first tokens end the turn and are trained where the turn is.
         if part and not (follows_trained and bool(trained[first])):
             totals.fault(Fault(line, number, "leak", describe("leak", label, shown), name), "leaks", part)
         if kind == "suffix" and bool(trained[first]) != right:
-            totals.fault(Fault(line, number, "ends_open", "its end token has another mask than its turn", name), "ends_open")
+            totals.fault(
+                Fault(line, number, "ends_open", "its end token has another mask than its turn", name), "ends_open"
+            )
         follows_trained = False
     return ids
 

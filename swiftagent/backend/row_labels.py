@@ -1,4 +1,5 @@
-"""One row as ms-swift encoded it, compared with what its record means: kinds, masks, weights, end tokens, control tokens."""
+"""One row as ms-swift encoded it, compared with what its record means: kinds, masks, weights, end tokens, control
+tokens."""
 
 from __future__ import annotations
 
@@ -114,7 +115,8 @@ class RowLabels:
     def _check_template_text(
         self, region: Region, trained: int, ends_trained: bool, line: int, name: str, totals: Totals, texts: TokenTexts
     ) -> None:
-        """What the template wrote: the end of a turn is trained where the turn is; an empty think block by the config's word."""
+        """What the template wrote: the end of a turn is trained where the turn is; an empty think block by the config's
+        word."""
         before, after = region.before, region.message
         is_turn_end = before >= 0 and self.messages[before]["role"] == "assistant" and not self._goes_on(before, after)
         if region.first == region.last:

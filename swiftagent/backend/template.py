@@ -1,4 +1,5 @@
-"""ms-swift's own template and rows, made from a run's settings: the same code that will train, without the model's weights."""
+"""ms-swift's own template and rows, made from a run's settings: the same code that will train, without the model's
+weights."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import find
 from swiftagent.models.files import own_code
 
-# What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a tokenizer.
+# What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
+# tokenizer.
 STUB_CONFIG = {
     "hidden_size": 8,
     "intermediate_size": 8,
@@ -146,7 +148,9 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
         refuse_remote_code(folder)
     names = {path.name for path in folder.iterdir()}
     if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json"}:
-        raise ConfigError(f"{model}: no tokenizer in this folder; give a model folder, a hub id or a folder with a tokenizer")
+        raise ConfigError(
+            f"{model}: no tokenizer in this folder; give a model folder, a hub id or a folder with a tokenizer"
+        )
     if not settings.get("template") and not (folder / "args.json").exists():
         settings["template"] = template_of_config(folder) or template_of_chat_template(folder)
     if "config.json" in names:
@@ -162,7 +166,8 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
 
 
 def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
-    """The folder of a hub's model on this machine, fetched where it must be. option: what gave the name, for the message.
+    """The folder of a hub's model on this machine, fetched where it must be. option: what gave the name, for the
+    message.
 
     Raises ConfigError for a name that is neither folder nor hub id, SetupError where the hub does not give it.
     """
@@ -236,8 +241,18 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
     from swift.arguments import BaseArguments
 
     known = {field.name for field in fields(BaseArguments)}
-    wanted = {name: value for name, value in settings.items() if name in known and name not in _NOT_PASSED and value is not None}
-    wanted |= {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
+    wanted = {
+        name: value
+        for name, value in settings.items()
+        if name in known and name not in _NOT_PASSED and value is not None
+    }
+    wanted |= {
+        "model": model,
+        "dataset": dataset,
+        "strict": False,
+        "dataset_shuffle": False,
+        "split_dataset_ratio": 0.0,
+    }
     try:
         return BaseArguments(**wanted)
     except (ValueError, AssertionError, KeyError) as error:
@@ -291,7 +306,11 @@ def quiet() -> Iterator[None]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     names = ("swift", "transformers", "modelscope", "datasets")
     before = {name: logging.getLogger(name).level for name in names}
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         import swift.utils  # noqa: F401 - it sets its logger's level when it is imported
 

@@ -34,7 +34,8 @@ def counter(model: str) -> Callable[[list[dict[str, Any]]], Counts]:
 
 
 class TokenCounts:
-    """Counts records with one model's tokenizer and template, in all processes; what was counted once is not counted again."""
+    """Counts records with one model's tokenizer and template, in all processes; what was counted once is not counted
+    again."""
 
     def __init__(self, model: str) -> None:
         self._stack = ExitStack()
@@ -80,7 +81,9 @@ def _memory(model: str, trainer: Trainer) -> Path:
     import swift
 
     tokenizer = trainer.tokenizer
-    about = f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
+    about = (
+        f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
+    )
     root = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / "tokens"
     return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.bin"
 

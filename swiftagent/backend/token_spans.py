@@ -1,7 +1,8 @@
 """Which token of an encoded row belongs to which piece of its record: by bytes, exactly, for any ms-swift template.
 
-What a template writes around the messages is learnt from the template itself: a row of the same shape with marks for contents is
-encoded, and what stands between the marks is its own text. So the whole token stream is accounted for, or the row is "altered".
+What a template writes around the messages is learnt from the template itself: a row of the same shape with marks for
+contents is encoded, and what stands between the marks is its own text. So the whole token stream is accounted for, or
+the row is "altered".
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Region(msgspec.Struct):
 
 
 class Alignment(msgspec.Struct):
-    """The regions of a row in order. `problem`: where and how its text differs from the record's, with the message's number.
+    """The regions of a row in order. `problem`: where and how its text differs from the record's, with the message's
+    number.
 
     cut: whether tokens were cut off at the end or the beginning.
     """
@@ -49,7 +51,9 @@ class TokenTexts:
     def __init__(self, tokenizer: Any) -> None:
         vocabulary = tokenizer.get_vocab()
         added = tokenizer.added_tokens_decoder
-        byte_level = "ByteLevel" in str(getattr(tokenizer, "backend_tokenizer", None) and tokenizer.backend_tokenizer.decoder)
+        byte_level = "ByteLevel" in str(
+            getattr(tokenizer, "backend_tokenizer", None) and tokenizer.backend_tokenizer.decoder
+        )
         self.exact = byte_level
         normalizer = tokenizer.backend_tokenizer.normalizer if byte_level else None
         self.normalize = normalizer.normalize_str if normalizer is not None else None  # Qwen's composes accents (NFC)
@@ -83,7 +87,8 @@ def as_array(ids: list[int]) -> Any:
 
 
 def _byte_letters() -> list[str]:
-    """The letter that stands for each byte in a byte-level vocabulary: itself where printable, else one from U+0100 on."""
+    """The letter that stands for each byte in a byte-level vocabulary: itself where printable, else one from U+0100
+    on."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     letters, spare = [], 0x100
     for byte in range(256):
@@ -113,7 +118,9 @@ class Aligner:
         self._texts = texts
         self._around: dict[tuple[Any, ...], tuple[list[int], list[bytes]]] = {}
 
-    def align(self, messages: list[Message], pieces: list[Piece], ids: list[int], max_length: int | None = None) -> Alignment:
+    def align(
+        self, messages: list[Message], pieces: list[Piece], ids: list[int], max_length: int | None = None
+    ) -> Alignment:
         """Regions of one row; pieces as `mask.pieces` cuts its messages. They cover all tokens, or `problem` is set."""
         order, around = self._texts_around(messages)
         of_message: list[list[Piece]] = [[] for _ in messages]
@@ -136,12 +143,15 @@ class Aligner:
         base, cut = 0, False
         if seen != expected and self._texts.normalize is not None:
             parts = [
-                part if marks[n][1] is None else self._texts.normalize(part.decode()).encode() for n, part in enumerate(parts)
+                part if marks[n][1] is None else self._texts.normalize(part.decode()).encode()
+                for n, part in enumerate(parts)
             ]
             expected = b"".join(parts)
         if seen == expected:
             ends = np.cumsum(self._texts.lengths[as_array(ids)])
-        elif max_length is not None and len(ids) == max_length and (expected.startswith(seen) or expected.endswith(seen)):
+        elif (
+            max_length is not None and len(ids) == max_length and (expected.startswith(seen) or expected.endswith(seen))
+        ):
             base, cut = (0 if expected.startswith(seen) else len(expected) - len(seen)), True
             ends = np.cumsum(self._texts.lengths[as_array(ids)]) + base
         else:
@@ -149,7 +159,8 @@ class Aligner:
             if loose is None:
                 return Alignment([], False, _difference(seen, parts, marks))
             ends = loose
-        # A token belongs where its last byte stands: one that a tokenizer begins with a space of its own, to the text after it.
+        # A token belongs where its last byte stands: one that a tokenizer begins with a space of its own, to the text
+        # after it.
         borders = np.cumsum([0, *map(len, parts)])
         firsts = np.searchsorted(ends, borders, side="right").tolist()
         firsts[-1] = len(ids)
@@ -178,7 +189,8 @@ class Aligner:
         return np.asarray(ends) if at == len(expected) else None
 
     def _texts_around(self, messages: list[Message]) -> tuple[list[int], list[bytes]]:
-        """The order in which the template writes the messages, and its own text before each of them and after the last."""
+        """The order in which the template writes the messages, and its own text before each of them and after the
+        last."""
         shape = tuple(_shape(message) for message in messages)
         found = self._around.get(shape)
         if found is None:

@@ -19,22 +19,37 @@ from swiftagent.trajectory.types import Trajectory
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("the model")
-    model.add_argument("--run", metavar="NAME", help="a run under runs/, or its folder; the newest one where nothing is named")
+    model.add_argument(
+        "--run", metavar="NAME", help="a run under runs/, or its folder; the newest one where nothing is named"
+    )
     model.add_argument("--checkpoint", default="best", metavar="best|last|N", help="which checkpoint of the run")
-    model.add_argument("--model", metavar="M", help="a model folder or hub id; with --engine openai, the server's name for it")
+    model.add_argument(
+        "--model", metavar="M", help="a model folder or hub id; with --engine openai, the server's name for it"
+    )
     model.add_argument("--adapter", metavar="A", help="an adapter folder; its base is found by itself")
     model.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
     model.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
     model.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    model.add_argument("--base-url", metavar="URL", help="a server with OpenAI's interface, as http://127.0.0.1:8000/v1")
-    model.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key")
-    model.add_argument("--tokenizer", metavar="M", help="a folder or hub id: prompts for the server are written as in training")
+    model.add_argument(
+        "--base-url", metavar="URL", help="a server with OpenAI's interface, as http://127.0.0.1:8000/v1"
+    )
+    model.add_argument(
+        "--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key"
+    )
+    model.add_argument(
+        "--tokenizer", metavar="M", help="a folder or hub id: prompts for the server are written as in training"
+    )
     model.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
     model.add_argument("--temperature", type=float, default=0.0, help="0 always takes the likeliest token")
     model.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
-    model.add_argument("--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
     model.add_argument(
-        "--prompt", choices=("auto", "ms-agent", "schema"), default="auto", help="how tools are listed; auto: as trained"
+        "--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct"
+    )
+    model.add_argument(
+        "--prompt",
+        choices=("auto", "ms-agent", "schema"),
+        default="auto",
+        help="how tools are listed; auto: as trained",
     )
     model.add_argument("--language", choices=("auto", "en", "zh"), default="auto", help="of the prompt's own words")
 
@@ -42,7 +57,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-steps", type=int, default=10, metavar="N", help="calls of one question")
-    limits.add_argument("--max-tokens", type=int, default=8192, metavar="N", help="tokens that the model writes for one question")
+    limits.add_argument(
+        "--max-tokens", type=int, default=8192, metavar="N", help="tokens that the model writes for one question"
+    )
     limits.add_argument("--step-tokens", type=int, default=1024, metavar="N", help="tokens of one step")
     limits.add_argument("--max-seconds", type=float, default=600, metavar="S", help="of one question")
     limits.add_argument("--max-repeats", type=int, default=3, metavar="N", help="identical calls")
@@ -73,7 +90,9 @@ def load(args: argparse.Namespace) -> Any:
 
     if args.engine == "openai" or args.base_url:
         if not args.base_url or not args.model:
-            raise ConfigError("--engine openai needs --base-url URL and --model NAME, the server's own name for the model")
+            raise ConfigError(
+                "--engine openai needs --base-url URL and --model NAME, the server's own name for the model"
+            )
         server = Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, args.max_seconds, _warn)
         return load_engine(args.model, None, args.template, "openai", server=server, model_type=args.model_type)
     model, adapter, template = args.model, args.adapter, args.template
@@ -110,7 +129,8 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
 
 
 def prompt_of_run(run: Any, rows: int = 500) -> PromptStyle:
-    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained, from any folder."""
+    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained, from any
+    folder."""
     data = run.config.get("data") or [""]
     path = Path(run.placed(str(data[0])))
     if path.suffix != ".jsonl" or not path.is_file():
@@ -146,7 +166,9 @@ def limits_of(args: argparse.Namespace) -> Limits:
     """Raises ConfigError with every limit that is none."""
     names = ("max_steps", "max_tokens", "step_tokens", "max_seconds", "max_repeats")
     problems = [
-        f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0" for name in names if getattr(args, name) <= 0
+        f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0"
+        for name in names
+        if getattr(args, name) <= 0
     ]
     if problems:
         raise ConfigError(problems)

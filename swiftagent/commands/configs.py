@@ -17,7 +17,9 @@ from swiftagent.errors import ConfigError, SetupError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="cp NAME [FILE] | from FILE", help="copy a recipe, or translate a config")
+    parser.add_argument(
+        "words", nargs="*", metavar="cp NAME [FILE] | from FILE", help="copy a recipe, or translate a config"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="where the copy or the translation goes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -3,7 +3,8 @@
 swiftagent convert rows.jsonl more.json -o train.jsonl
 swiftagent convert rows.parquet -o out.jsonl --to openai --on wrong-type=reject --max-rejects 2%
 swiftagent convert rows.jsonl -o out.jsonl --from mypackage.reader:parse
-swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --shard-format parquet --engine ray --ray-address auto
+swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --shard-format parquet --engine ray --ray-address
+auto
 """
 
 from __future__ import annotations
@@ -26,9 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from swiftagent.formats.writers.table import WRITABLE
 
     parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="files, folders, hub ids (ms::owner/name, hf::owner/name), or - for stdin"
+        "inputs",
+        nargs="+",
+        metavar="IN",
+        help="files, folders, hub ids (ms::owner/name, hf::owner/name), or - for stdin",
     )
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the file to write; .jsonl, or .json for one array")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="the file to write; .jsonl, or .json for one array"
+    )
     parser.add_argument(
         "--from",
         dest="format",
@@ -44,18 +50,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--language", default="auto", choices=["auto", "en", "zh"], help="of the ReAct prompt; auto is the question's"
     )
     parser.add_argument("--thinking", default="keep", choices=["keep", "drop"], help="the model's reasoning")
-    parser.add_argument("--channel", default="", help="channel of every row; else agent, and general for rows without tools")
     parser.add_argument(
-        "--on", action="append", default=[], metavar="CODE=ACTION", help="reject, repair, mask or keep; codes in docs/formats.md"
+        "--channel", default="", help="channel of every row; else agent, and general for rows without tools"
     )
-    parser.add_argument("--max-rejects", default="1%", metavar="SHARE", help="exit 3 above it; 2%% or 0.02; 1 never fails")
+    parser.add_argument(
+        "--on",
+        action="append",
+        default=[],
+        metavar="CODE=ACTION",
+        help="reject, repair, mask or keep; codes in docs/formats.md",
+    )
+    parser.add_argument(
+        "--max-rejects", default="1%", metavar="SHARE", help="exit 3 above it; 2%% or 0.02; 1 never fails"
+    )
     parser.add_argument("--test-share", default="0", metavar="SHARE", help="this share of rows goes to OUT.test.jsonl")
-    parser.add_argument("--dataset-name", default="", help="write the entry of LLaMA-Factory's dataset_info.json beside OUT")
+    parser.add_argument(
+        "--dataset-name", default="", help="write the entry of LLaMA-Factory's dataset_info.json beside OUT"
+    )
     parser.add_argument("--report", type=Path, help="default: OUT.report.json")
     parser.add_argument("--rejects", type=Path, help="default: OUT.rejects.jsonl")
-    parser.add_argument("--shards", type=int, default=0, metavar="N", help="write N files into the folder x for -o x.jsonl")
-    parser.add_argument("--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)")
-    parser.add_argument("--upload", metavar="URL", help="put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+    parser.add_argument(
+        "--shards", type=int, default=0, metavar="N", help="write N files into the folder x for -o x.jsonl"
+    )
+    parser.add_argument(
+        "--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)"
+    )
+    parser.add_argument(
+        "--upload", metavar="URL", help="put every file there too: s3://, oss://, hdfs://, any that fsspec knows"
+    )
     add_engine_arguments(parser, "all cores, one for some megabytes")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.add_argument("-q", "--quiet", action="store_true", help="no table")

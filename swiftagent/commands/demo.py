@@ -1,11 +1,12 @@
-"""All of it in minutes, on a CPU: data mixed, a tiny model tuned by ms-swift under torchrun, and real tools called by it.
+"""All of it in minutes, on a CPU: data mixed, a tiny model tuned by ms-swift under torchrun, and real tools called by
+it.
 
 swiftagent demo
 swiftagent demo --name 小鲸 --author "Whale Lab"
 swiftagent demo -o /tmp/demo --json
 
-The base is a model of 2.3 million parameters that has never seen a call (datasets/README.md). Run again, the demo goes on
-where it stopped: a finished training is not repeated.
+The base is a model of 2.3 million parameters that has never seen a call (datasets/README.md). Run again, the demo goes
+on where it stopped: a finished training is not repeated.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", default=NAME, help=f"what the model is to call itself (default {NAME})")
     parser.add_argument("--author", default=AUTHOR, help=f"and who made it (default {AUTHOR})")
-    parser.add_argument("--again", action="store_true", help="train again, though a finished run of the same data is there")
+    parser.add_argument(
+        "--again", action="store_true", help="train again, though a finished run of the same data is there"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
 
 
@@ -61,9 +64,15 @@ def run(args: argparse.Namespace) -> int:
         return done
 
     _make_folder(plan)
-    timed("mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words()))
-    checkpoint = timed("sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again))
-    runs = timed("react", "the tuned model calls real Python functions", lambda: _fire_alarm(checkpoint, show=not args.json))
+    timed(
+        "mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words())
+    )
+    checkpoint = timed(
+        "sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again)
+    )
+    runs = timed(
+        "react", "the tuned model calls real Python functions", lambda: _fire_alarm(checkpoint, show=not args.json)
+    )
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
     gold = demo_plan.held_out()
@@ -98,11 +107,14 @@ def _make_folder(plan: Plan) -> None:
     try:
         plan.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"{plan.data}: cannot be made: {error.strerror or error}; choose another folder with -o") from error
+        raise SetupError(
+            f"{plan.data}: cannot be made: {error.strerror or error}; choose another folder with -o"
+        ) from error
 
 
 def _swiftagent(words: list[str], *, capture: bool = False) -> str:
-    """Run one command of this program as a person would; its stdout comes back, or is shown on stderr. Raises LaunchError."""
+    """Run one command of this program as a person would; its stdout comes back, or is shown on stderr. Raises
+    LaunchError."""
     from swiftagent import console
 
     console.say(f"$ swiftagent {shlex.join(words)}\n")
@@ -116,7 +128,8 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
 
 
 def _train(plan: Plan, *, again: bool) -> Path:
-    """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best checkpoint."""
+    """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best
+    checkpoint."""
     from swiftagent import console
     from swiftagent.train.runs import Run, all_runs
 
@@ -126,7 +139,9 @@ def _train(plan: Plan, *, again: bool) -> Path:
     wanted = {"words": words, **{name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in read.items()}}
     known = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
     if known == wanted and not again:
-        ours = [found for found in all_runs(plan.out) if found.name.startswith(demo_plan.RUN_NAME) and found.checkpoint_best]
+        ours = [
+            found for found in all_runs(plan.out) if found.name.startswith(demo_plan.RUN_NAME) and found.checkpoint_best
+        ]
         if ours and ours[0].state == "done":
             console.say(f"{ours[0].folder}: trained already on this very data; --again trains anew")
             return Path(str(ours[0].checkpoint_best))
@@ -213,7 +228,9 @@ def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outc
     answers = [(question, before, after) for (question, before), (_, after) in asked]
     console.table(f"who are you? (4 of {len(answers)} questions)", ["", "base", "tuned"], answers[:4])
     done = sum(run["done"] for run in results["fire_alarm"])
-    console.say(f"\nfire alarm: {done} of {len(results['fire_alarm'])} wordings led to recognise, alert, call the firemen")
+    console.say(
+        f"\nfire alarm: {done} of {len(results['fire_alarm'])} wordings led to recognise, alert, call the firemen"
+    )
     parts = ", ".join(f"{name} {value:.0f} s" for name, value in results["seconds"].items())
     console.say(f"time: {parts}\n")
     checkpoint = Path(results["checkpoint"])

@@ -61,7 +61,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def who(self) -> Path:
-        """The questions about itself, with an answer that holds both names: made here, since the names are the user's."""
+        """The questions about itself, with an answer that holds both names: made here, since the names are the
+        user's."""
         return self.data / "who_are_you.jsonl"
 
     @property
@@ -71,8 +72,17 @@ class Plan(msgspec.Struct, frozen=True):
     def mix_words(self) -> list[str]:
         folder = shipped("datasets")
         words = ["mix"]
-        for channel, files in (("agent", AGENT_FILES), ("general", GENERAL_FILES), ("self-cognition", ("self_cognition.jsonl",))):
-            words += [f"--{channel}", str(ROWS[channel]), f"--{channel}-source", *(str(folder / name) for name in files)]
+        for channel, files in (
+            ("agent", AGENT_FILES),
+            ("general", GENERAL_FILES),
+            ("self-cognition", ("self_cognition.jsonl",)),
+        ):
+            words += [
+                f"--{channel}",
+                str(ROWS[channel]),
+                f"--{channel}-source",
+                *(str(folder / name) for name in files),
+            ]
         return [*words, "--name", self.name, "--author", self.author, "-o", str(self.mix)]
 
     def sft_words(self) -> list[str]:
@@ -88,7 +98,9 @@ class Plan(msgspec.Struct, frozen=True):
     def write_who(self) -> None:
         """The questions about itself as gold: no training row answers in these words, so none was trained on."""
         rows = [
-            to_record(Trajectory((Question(text), Answer(f"{self.name}, {self.author}.")), (), name, "demo", "self-cognition"))
+            to_record(
+                Trajectory((Question(text), Answer(f"{self.name}, {self.author}.")), (), name, "demo", "self-cognition")
+            )
             for name, text in WHO_ARE_YOU.items()
         ]
         with whole_file(self.who) as out:
@@ -142,7 +154,8 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def judge(gold: Sequence[Trajectory], answers: Sequence[Predicted]) -> Judged:
-    """Compare first steps: the tool's name; tool and arguments exactly; and where gold calls nothing, that nothing is called."""
+    """Compare first steps: the tool's name; tool and arguments exactly; and where gold calls nothing, that nothing is
+    called."""
     scores = [score_step(first_step(row), answer) for row, answer in zip(gold, answers, strict=True)]
     called = [score for score in scores if score.step.calls]
     restful = [score for score in scores if not score.step.calls]
@@ -160,6 +173,7 @@ def says_who_it_is(answers: Sequence[str], name: str, author: str) -> bool:
 
 
 def fire_alarm_done(steps: Sequence[Any]) -> bool:
-    """Whether a run recognised the fire, sounded the alarm and called the firemen, in this order and without an error."""
+    """Whether a run recognised the fire, sounded the alarm and called the firemen, in this order and without an
+    error."""
     called = [step.action for step in steps if step.action and not step.error]
     return called == ["fire_recognition", "fire_alert", "call_fireman"]

@@ -98,5 +98,9 @@ def _show(found: dict[str, Any]) -> None:
 
 def _of_channel(name: str, channel: dict[str, int]) -> tuple[object, ...]:
     rows, tokens = max(1, channel["rows"]), channel["tokens"]
-    counts = (channel["trained"] / max(1, tokens), (channel["too_long"] - channel["left_out"]) / rows, channel["left_out"] / rows)
+    counts = (
+        channel["trained"] / max(1, tokens),
+        (channel["too_long"] - channel["left_out"]) / rows,
+        channel["left_out"] / rows,
+    )
     return (name, channel["rows"], tokens // rows, channel["longest"], *(f"{share:.0%}" for share in counts))

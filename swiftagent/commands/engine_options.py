@@ -1,4 +1,5 @@
-"""The options of commands whose work is divided, and the workers that they ask for: processes here, or tasks on a Ray cluster."""
+"""The options of commands whose work is divided, and the workers that they ask for: processes here, or tasks on a Ray
+cluster."""
 
 from __future__ import annotations
 
@@ -12,12 +13,18 @@ _LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
     add = parser.add_argument
     add("-j", "--processes", type=_count, metavar="N", help=f"default: {default}")
-    add("--engine", choices=("local", "ray"), default="local", help="ray: the same bytes by a Ray cluster (the extra `ray`)")
+    add(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: the same bytes by a Ray cluster (the extra `ray`)",
+    )
     add("--ray-address", metavar="ADDRESS", help="an existing cluster; default: one is started here")
 
 
 def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
-    """What the options name; where they name no number, one process for `size` bytes that are few. Raises SetupError."""
+    """What the options name; where they name no number, one process for `size` bytes that are few. Raises
+    SetupError."""
     if args.engine == "ray":
         from swiftagent.io.ray_workers import RayWorkers
 

@@ -29,7 +29,9 @@ WIDE = 110  # columns of a terminal that holds the intervals of both models too
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="RUN", help="a run (default: the newest), or `compare RUN RUN...`")
     what = parser.add_argument_group("what is evaluated")
-    what.add_argument("--data", action="append", default=[], metavar="FILE", help="gold rows of any format that convert reads")
+    what.add_argument(
+        "--data", action="append", default=[], metavar="FILE", help="gold rows of any format that convert reads"
+    )
     what.add_argument("--model", metavar="M", help="a model folder or hub id, in place of a run")
     what.add_argument("--adapter", metavar="A", help="an adapter folder; it is compared with its base")
     what.add_argument("--against", metavar="RUN_OR_MODEL", help="compare with this, in place of the base model")
@@ -39,18 +41,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--runs", default="runs", metavar="FOLDER", help="where runs are kept (default runs)")
     what.add_argument("-n", type=_positive, metavar="ROWS", help="evaluate this many rows, spread over all")
     trained = parser.add_argument_group("rows that were trained on")
-    trained.add_argument("--training", action="append", metavar="FILE", help="what training saw (default: the run's own data)")
-    trained.add_argument("--drop-trained", action="store_true", help="leave rows out that were trained on, rather than refuse")
+    trained.add_argument(
+        "--training", action="append", metavar="FILE", help="what training saw (default: the run's own data)"
+    )
+    trained.add_argument(
+        "--drop-trained", action="store_true", help="leave rows out that were trained on, rather than refuse"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    how.add_argument("--base-url", metavar="URL", help="a server with OpenAI's interface; --model is its name for the model")
+    how.add_argument(
+        "--base-url", metavar="URL", help="a server with OpenAI's interface; --model is its name for the model"
+    )
     how.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key")
     how.add_argument("--tokenizer", metavar="M", help="writes the server's prompts as in training: a folder or hub id")
     how.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
     how.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
     how.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
     how.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
-    how.add_argument("--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+    how.add_argument(
+        "--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct"
+    )
     how.add_argument("--prompt", choices=("ms-agent", "schema"), help="how tools are listed (default: as in the data)")
     how.add_argument("--step-tokens", type=_positive, default=512, help="the longest step")
     how.add_argument("-j", type=_positive, metavar="N", help="prompts at a time (default 16; 1 for a server)")
@@ -62,10 +72,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--fresh", action="store_true", help="start anew, though an evaluation of the same was begun")
     also = parser.add_argument_group("further scores")
     also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
-    also.add_argument("--name", default="", metavar="NAME", help="what the model is to call itself (default: as its mix says)")
-    also.add_argument("--evalscope", nargs="+", default=[], metavar="SET", help="sets of evalscope too, where it is installed")
-    also.add_argument("--evalscope-args", metavar="JSON", help="its --dataset-args, such as the folder of a set of your own")
-    also.add_argument("--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it")
+    also.add_argument(
+        "--name", default="", metavar="NAME", help="what the model is to call itself (default: as its mix says)"
+    )
+    also.add_argument(
+        "--evalscope", nargs="+", default=[], metavar="SET", help="sets of evalscope too, where it is installed"
+    )
+    also.add_argument(
+        "--evalscope-args", metavar="JSON", help="its --dataset-args, such as the folder of a set of your own"
+    )
+    also.add_argument(
+        "--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--gate", metavar="CONFIG", help="take the gate of this config, in place of the run's own")
     out.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files go (default runs/RUN/eval)")
@@ -134,7 +152,9 @@ def _target(args: argparse.Namespace) -> Any:
         if not args.data:
             raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
         target = (
-            _of_server(args) if args.base_url else target_of_model(args.model, args.adapter, args.template, args.engine, settings)
+            _of_server(args)
+            if args.base_url
+            else target_of_model(args.model, args.adapter, args.template, args.engine, settings)
         )
     else:
         run_ = run_named(args.words[0] if args.words else None, args.runs)
@@ -205,9 +225,13 @@ def show(outcome: Outcome, to: Any) -> None:
         columns = ["", "base", "tuned", "difference", "", "n"]
         console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
     if "fields" in outcome.summary:
-        console.table("JSON answers, field by field", ["field", "base", "tuned", "n"], field_lines(outcome.summary), console=to)
+        console.table(
+            "JSON answers, field by field", ["field", "base", "tuned", "n"], field_lines(outcome.summary), console=to
+        )
     if "evalscope" in outcome.summary:
-        console.table("evalscope's own scores", ["set", "base", "tuned", "n"], evalscope_lines(outcome.summary), console=to)
+        console.table(
+            "evalscope's own scores", ["set", "base", "tuned", "n"], evalscope_lines(outcome.summary), console=to
+        )
     if outcome.summary["gate"]["rules"]:
         console.table("gate", ["rule", "measured", ""], gate_lines(outcome.summary), console=to)
     console.say(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")

@@ -1,7 +1,7 @@
 """Export a tuned model so that it still calls tools where it lands.
 
-swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a chat template for ReAct
-swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
+swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a chat template for
+ReAct swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
 swiftagent export ollama runs/NAME -o folder          Modelfile with tools and stop words, README, the model
 swiftagent export vllm model                          the commands that serve it in vLLM
 swiftagent export adapter runs/NAME -o folder         the adapter alone, ready to upload
@@ -31,15 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("repository", nargs="?", metavar="OWNER/NAME", help="push: where to")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder or file to write")
-    parser.add_argument("--model", help="a model folder instead of a run; with a run or an adapter, its base is in this folder")
+    parser.add_argument(
+        "--model", help="a model folder instead of a run; with a run or an adapter, its base is in this folder"
+    )
     parser.add_argument("--adapter", help="adapter folder, instead of a run")
     parser.add_argument("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step number")
     parser.add_argument("--template", help="ms-swift's template, where neither run nor model tells it")
     parser.add_argument("--model-type", help="ms-swift's model type, where neither run nor model tells it")
-    parser.add_argument("--dtype", default="auto", help="merge: float32, float16 or bfloat16; the base's own by default")
+    parser.add_argument(
+        "--dtype", default="auto", help="merge: float32, float16 or bfloat16; the base's own by default"
+    )
     parser.add_argument("--max-shard-size", default="5GB", metavar="SIZE", help="merge: largest file (default 5GB)")
     parser.add_argument("--quantize", metavar="TYPE", help="gguf, ollama: f16 (default for gguf), q8_0, q4_K_M, ...")
-    parser.add_argument("--llama-cpp", type=Path, metavar="DIR", help="a llama.cpp checkout; else its converter comes from PyPI")
+    parser.add_argument(
+        "--llama-cpp", type=Path, metavar="DIR", help="a llama.cpp checkout; else its converter comes from PyPI"
+    )
     parser.add_argument("--name", default="", help="ollama: the model's name there")
     parser.add_argument("--license", default="", help="the licence named in the model card")
     parser.add_argument("--hub", choices=("modelscope", "hf"), default="modelscope", help="push: which hub")
@@ -47,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", help="push: access token; else the hub client's own login")
     parser.add_argument("--dry-run", action="store_true", help="push: say what would be uploaded, and send nothing")
     parser.add_argument("--force", action="store_true", help="replace an output that is there")
-    parser.add_argument("--allow-differences", action="store_true", help="export although a prompt would not equal training's")
+    parser.add_argument(
+        "--allow-differences", action="store_true", help="export although a prompt would not equal training's"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
@@ -111,7 +119,12 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.targets import export_gguf, export_merged
 
     subject = _subject(args)
-    options = {"quantize": args.quantize or "f16", "llama_cpp": args.llama_cpp, "force": args.force, "data": subject.data}
+    options = {
+        "quantize": args.quantize or "f16",
+        "llama_cpp": args.llama_cpp,
+        "force": args.force,
+        "data": subject.data,
+    }
     facts = {"file": str(args.output), "quantize": options["quantize"]}
     if subject.adapter is None and subject.run is None:
         compared = export_gguf(Path(subject.base), args.output, **options)
@@ -134,7 +147,12 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
     if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
         raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
     subject, prepared = _prepared(args)
-    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force, "license": args.license}
+    options = {
+        "quantize": args.quantize or "",
+        "llama_cpp": args.llama_cpp,
+        "force": args.force,
+        "license": args.license,
+    }
     facts = export_ollama(subject, prepared, args.output, name=name, **options)
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
@@ -184,7 +202,9 @@ def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
     subject = _subject(args)
     prepared = prepare(subject, args.allow_differences)
     if subject.run and not any(one.conversations for one in prepared.compared):
-        left_out = ", ".join(f"{count} with {reason}" for one in prepared.compared[:1] for reason, count in one.left_out.items())
+        left_out = ", ".join(
+            f"{count} with {reason}" for one in prepared.compared[:1] for reason, count in one.left_out.items()
+        )
         console.warn(f"no prompt was compared with training's: {left_out or 'its data is gone, or has no tool calls'}")
     return subject, prepared
 
@@ -209,4 +229,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 def _rows(facts: dict[str, Any]) -> list[list[str]]:
-    return [[name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)] for name, value in facts.items()]
+    return [
+        [name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+        for name, value in facts.items()
+    ]

@@ -60,7 +60,9 @@ def _codes() -> dict[str, Any]:
     for code, (about, default, allowed) in CODES.items():
         shown[code] = {"about": about, "default": default, "on": "|".join(allowed)}
     shown |= {code: {"about": about, "default": "reject", "on": ""} for code, about in REASONS.items()}
-    return shown | {code: {"about": about, "default": "repair", "on": "repair|reject"} for code, about in REPAIRS.items()}
+    return shown | {
+        code: {"about": about, "default": "repair", "on": "repair|reject"} for code, about in REPAIRS.items()
+    }
 
 
 def _of(path: str, rows: int) -> dict[str, Any]:
@@ -71,7 +73,9 @@ def _of(path: str, rows: int) -> dict[str, Any]:
 
     ledger = Ledger()
     rejected: Counter[str] = Counter()
-    kept = read_trajectories(islice(read_rows(path), rows), Policy(), ledger, lambda reject: rejected.update([reject["code"]]))
+    kept = read_trajectories(
+        islice(read_rows(path), rows), Policy(), ledger, lambda reject: rejected.update([reject["code"]])
+    )
     for _ in kept:
         pass
     return {"formats": dict(ledger.formats), "rows": ledger.rows_in, "rejected": dict(rejected)}
@@ -94,5 +98,8 @@ def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
         )
     else:
         table(
-            "formats", ["--from", "--to", "what it is"], [(name, v["to"], v["about"]) for name, v in shown.items()], console=out
+            "formats",
+            ["--from", "--to", "what it is"],
+            [(name, v["to"], v["about"]) for name, v in shown.items()],
+            console=out,
         )

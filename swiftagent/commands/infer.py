@@ -40,24 +40,34 @@ from swiftagent.trajectory.types import Call, Tool, Trajectory
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question", nargs="?", help="ask this and end; without it, a chat prompt")
-    parser.add_argument("--react", action="store_true", help="Thought / Action / Observation (the default where tools are given)")
+    parser.add_argument(
+        "--react", action="store_true", help="Thought / Action / Observation (the default where tools are given)"
+    )
     parser.add_argument("--json", action="store_true", help="print the trace as one JSON object")
     add_tool_arguments(parser)
     add_model_arguments(parser)
     talk = parser.add_argument_group("the conversation")
-    talk.add_argument("--system", metavar="TEXT", help="a system prompt of your own, above the tools; @FILE reads it from a file")
-    talk.add_argument("--think", action=argparse.BooleanOptionalAction, default=True, help="show thoughts, or hide them")
+    talk.add_argument(
+        "--system", metavar="TEXT", help="a system prompt of your own, above the tools; @FILE reads it from a file"
+    )
+    talk.add_argument(
+        "--think", action=argparse.BooleanOptionalAction, default=True, help="show thoughts, or hide them"
+    )
     talk.add_argument("--confirm", action="store_true", help="ask before each call")
     talk.add_argument("--compare", action="store_true", help="ask the base and the tuned model, side by side")
     batch = parser.add_argument_group("many questions, and rows to train on")
-    batch.add_argument("--input", metavar="FILE", type=Path, help="JSONL with question, questions or messages in each row")
+    batch.add_argument(
+        "--input", metavar="FILE", type=Path, help="JSONL with question, questions or messages in each row"
+    )
     batch.add_argument(
         "--output", metavar="FILE", type=Path, help="JSONL of traces; rows that it holds already are not asked again"
     )
     batch.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="questions at a time")
     batch.add_argument("--record", metavar="FILE", type=Path, help="add each run to this file as a training row")
     batch.add_argument("--record-format", choices=("record", "openai"), default="record", help="of those rows")
-    batch.add_argument("--only-good", action="store_true", help="record only where every call succeeded and an answer came")
+    batch.add_argument(
+        "--only-good", action="store_true", help="record only where every call succeeded and an answer came"
+    )
     add_limit_arguments(parser)
 
 
@@ -165,14 +175,18 @@ def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
 
         try:
             grammar = grammar_of(args, engine)
-            counts = run_batch(args.input, args.output, open_runtime, before, limits_of(args), grammar, args.jobs, done_row)
+            counts = run_batch(
+                args.input, args.output, open_runtime, before, limits_of(args), grammar, args.jobs, done_row
+            )
         finally:
             for box in boxes:
                 box.close()
     if args.json:
         print(json.dumps({"answered": counts.answered, "failed": counts.failed, "resumed": counts.resumed}))
     else:
-        console.say(f"{counts.answered} answered, {counts.failed} failed, {counts.resumed} there already: {args.output}")
+        console.say(
+            f"{counts.answered} answered, {counts.failed} failed, {counts.resumed} there already: {args.output}"
+        )
     return 0
 
 

@@ -5,8 +5,9 @@
   swiftagent inspect datasets/mix.jsonl --config configs/qwen7b_agent.yaml --check
   swiftagent inspect datasets/mix.jsonl --html masks.html
 
-With --model or --config the labels are those that ms-swift itself makes. --check looks at every row and exits with 6 where
-anything is wrong: tool results, questions or prompts in the loss, calls or answers that are not, data that is a control token.
+With --model or --config the labels are those that ms-swift itself makes. --check looks at every row and exits with 6
+where anything is wrong: tool results, questions or prompts in the loss, calls or answers that are not, data that is a
+control token.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ from swiftagent.errors import CheckError, ConfigError
 from swiftagent.io.storage import is_url
 from swiftagent.masks.check import check_record
 from swiftagent.masks.pieces import COUNTS, Totals
-from swiftagent.masks.view import FLAGS, ShownRow, as_json, legend, read_records, share, shown_without_model, styled, wanted
+from swiftagent.masks.view import (
+    FLAGS,
+    ShownRow,
+    as_json,
+    legend,
+    read_records,
+    share,
+    shown_without_model,
+    styled,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from swiftagent.backend.labels import RowSource
@@ -34,7 +45,10 @@ SHOWN_ROWS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", type=_place, metavar="FILE", help="training records; with --check and no model also a folder or URL of shards"
+        "file",
+        type=_place,
+        metavar="FILE",
+        help="training records; with --check and no model also a folder or URL of shards",
     )
     parser.add_argument("--model", help="a model folder, a tokenizer folder or a hub id: real tokens and labels")
     parser.add_argument("--template", help="ms-swift's template; else by config.json, else by the chat template")
@@ -44,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-length", type=int, metavar="TOKENS", help="the run's max_length: longer rows are found")
     parser.add_argument("--check", action="store_true", help="check all rows; exit code 6 where anything is wrong")
-    parser.add_argument("--sample", type=int, metavar="N", help="with --check: N rows drawn with a fixed seed rather than all")
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="with --check: N rows drawn with a fixed seed rather than all"
+    )
     parser.add_argument("--no-parity", action="store_true", help="with --check: do not compare with what infer is fed")
     add_engine_arguments(parser, "with --check all cores, one for some megabytes without a model")
     parser.add_argument("--html", type=Path, metavar="OUT", help="one self-contained page to browse the rows in")
@@ -53,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--id", default="", help="the row with this id")
     parser.add_argument("--grep", default="", metavar="TEXT", help="rows with this text in a message")
-    parser.add_argument("--only", choices=FLAGS, help="rows of one sort; rejected: those that `convert` wrote beside the file")
+    parser.add_argument(
+        "--only", choices=FLAGS, help="rows of one sort; rejected: those that `convert` wrote beside the file"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help=f"rows to show (default {SHOWN_ROWS}; 0: all)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--trust-remote-code", action="store_true", help="let a model folder run its own Python code")
@@ -238,7 +256,11 @@ def _show(args: argparse.Namespace) -> int:
 
 def _show_rejected(args: argparse.Namespace) -> int:
     """Rows that `convert` or `mix` rejected, with their reasons."""
-    path = args.file if args.file.name.endswith(".rejects.jsonl") else args.file.with_name(f"{args.file.stem}.rejects.jsonl")
+    path = (
+        args.file
+        if args.file.name.endswith(".rejects.jsonl")
+        else args.file.with_name(f"{args.file.stem}.rejects.jsonl")
+    )
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; `convert` and `mix` write it beside their output")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -18,9 +18,32 @@ import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Rule, Source, checked, from_manifest, from_yaml, percent
+from swiftagent.mix.recipe import (
+    AGENT,
+    GENERAL,
+    SELF_COGNITION,
+    Recipe,
+    Rule,
+    Source,
+    checked,
+    from_manifest,
+    from_yaml,
+    percent,
+)
 
-_VALUES = ("model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool", "no_call")
+_VALUES = (
+    "model",
+    "by",
+    "total",
+    "seed",
+    "val",
+    "prompt",
+    "language",
+    "max_rejects",
+    "duplicates",
+    "max_per_tool",
+    "no_call",
+)
 DEFAULT_OUT = "datasets/mix.jsonl"
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
@@ -30,7 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("recipe", nargs="?", help="a recipe file (configs/mix_ms_agent.yaml is one); options below override it")
     add("--agent", type=_amount, metavar="N", help="rows of tool-calling data, or a share such as 40%% of --total")
     add("--general", type=_amount, metavar="N", help="rows of general chat, or a share")
-    add("--self-cognition", type=_count, metavar="N", help="rows in which the model says its name, repeated as often as needed")
+    add(
+        "--self-cognition",
+        type=_count,
+        metavar="N",
+        help="rows in which the model says its name, repeated as often as needed",
+    )
     add(
         "--name",
         nargs="+",
@@ -38,32 +66,81 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what the model is called: a name, or a Chinese and an English one",
     )
-    add("--author", nargs="+", default=[], metavar="AUTHOR", help="who made it: a name, or a Chinese and an English one")
+    add(
+        "--author", nargs="+", default=[], metavar="AUTHOR", help="who made it: a name, or a Chinese and an English one"
+    )
     add("--agent-source", nargs="+", metavar="SOURCE", help=f"hub id, hf::id, files or folders (default {AGENT})")
     add("--general-source", nargs="+", metavar="SOURCE", help=f"the same for general chat (default {GENERAL})")
-    add("--self-cognition-source", nargs="+", metavar="SOURCE", help=f"the same for self-cognition (default {SELF_COGNITION})")
-    add("--model", metavar="M", help="count tokens exactly, with the tokenizer and template of this model (folder or hub id)")
     add(
-        "--by", choices=("rows", "tokens", "trained-tokens"), help="what shares are shares of (default rows; tokens need --model)"
+        "--self-cognition-source",
+        nargs="+",
+        metavar="SOURCE",
+        help=f"the same for self-cognition (default {SELF_COGNITION})",
+    )
+    add(
+        "--model",
+        metavar="M",
+        help="count tokens exactly, with the tokenizer and template of this model (folder or hub id)",
+    )
+    add(
+        "--by",
+        choices=("rows", "tokens", "trained-tokens"),
+        help="what shares are shares of (default rows; tokens need --model)",
     )
     add("--total", type=_count, metavar="N", help="rows or tokens that shares are shares of")
     add("--seed", type=int, help="of the sample and the order (default 42)")
     add("--val", type=_share, metavar="SHARE", help="what goes to the validation split, as 1%% or 0.01 (default 1%%)")
-    add("--keep-leaks", action="store_true", help="keep ms_bench rows with another assistant's name or leaked role markers")
+    add(
+        "--keep-leaks",
+        action="store_true",
+        help="keep ms_bench rows with another assistant's name or leaked role markers",
+    )
     add("--drop-leaks", action="store_true", help="leave such rows out of any general source")
-    add("--prompt", choices=("ms-agent", "schema"), help="how tools are written in the system prompt (default ms-agent)")
+    add(
+        "--prompt", choices=("ms-agent", "schema"), help="how tools are written in the system prompt (default ms-agent)"
+    )
     add("--language", choices=("auto", "en", "zh"), help="of the system prompt (default auto: that of the question)")
-    add("--duplicates", choices=("keep", "exact", "near"), help="exact: rows that say the same are taken once; near: MinHash too")
+    add(
+        "--duplicates",
+        choices=("keep", "exact", "near"),
+        help="exact: rows that say the same are taken once; near: MinHash too",
+    )
     add("--decontaminate", nargs="+", metavar="FILE", help="leave out rows that overlap these evaluation sets")
     add("--max-per-tool", type=_count, metavar="N", help="at most N rows that call one tool")
-    add("--no-call", type=_share, metavar="SHARE", help="so many rows more that teach restraint, made from rows with calls")
+    add(
+        "--no-call",
+        type=_share,
+        metavar="SHARE",
+        help="so many rows more that teach restraint, made from rows with calls",
+    )
     add("--augment", nargs="+", choices=("names", "order", "descriptions", "prompt"), metavar="WAY", help=AUGMENT)
-    add("--max-rejects", type=_share, metavar="SHARE", help="more faulty rows than this end in exit code 3 (default 1%%)")
+    add(
+        "--max-rejects",
+        type=_share,
+        metavar="SHARE",
+        help="more faulty rows than this end in exit code 3 (default 1%%)",
+    )
     add("--manifest", metavar="FILE", help="make the mix of this manifest again, byte by byte")
-    add("-o", "--out", default=DEFAULT_OUT, metavar="FILE", help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it")
-    add("--shards", type=_count, default=0, metavar="N", help="write the rows to train on as N files in the folder x for x.jsonl")
+    add(
+        "-o",
+        "--out",
+        default=DEFAULT_OUT,
+        metavar="FILE",
+        help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it",
+    )
+    add(
+        "--shards",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="write the rows to train on as N files in the folder x for x.jsonl",
+    )
     add("--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)")
-    add("--upload", metavar="URL", help="put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows")
+    add(
+        "--upload",
+        metavar="URL",
+        help="put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows",
+    )
     add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
     add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
     add_engine_arguments(parser)
@@ -139,7 +216,9 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     base = from_yaml(args.recipe) if args.recipe else Recipe(sources=())
     sources = [*base.sources, *_sources(args)]
     if not sources:
-        raise ConfigError("say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE")
+        raise ConfigError(
+            "say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE"
+        )
     if args.keep_leaks:
         sources = [msgspec.structs.replace(source, leave_out=()) for source in sources]
     if args.drop_leaks:
@@ -227,7 +306,9 @@ def show(manifest: dict[str, Any], out: str) -> None:
 
     about = "" if manifest["tokens_are"].startswith("exact") else "~"
     channels = manifest["channels"]
-    sums = {name: sum(counts[name] for counts in channels.values()) or 1 for name in ("rows", "tokens", "trained_tokens")}
+    sums = {
+        name: sum(counts[name] for counts in channels.values()) or 1 for name in ("rows", "tokens", "trained_tokens")
+    }
     lines = [
         [channel, counts["rows"], f"{counts['rows'] / sums['rows']:.0%}", f"{counts['characters']:,}"]
         + [f"{about}{counts[name]:,} ({counts[name] / sums[name]:.0%})" for name in ("tokens", "trained_tokens")]

@@ -14,7 +14,9 @@ from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="show [NAME]", help="show one run (the newest where no name is given)")
+    parser.add_argument(
+        "words", nargs="*", metavar="show [NAME]", help="show one run (the newest where no name is given)"
+    )
     parser.add_argument("--runs", default="runs", metavar="FOLDER", help="where the runs lie (default: runs)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

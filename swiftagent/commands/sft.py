@@ -1,4 +1,5 @@
-"""Train from one YAML: what would fail is told first, then `swift sft` runs under torchrun, and the run can be read and resumed.
+"""Train from one YAML: what would fail is told first, then `swift sft` runs under torchrun, and the run can be read and
+resumed.
 
 swiftagent sft configs/qwen7b_agent.yaml
 swiftagent sft configs/qwen7b_agent.yaml learning_rate=1e-4 gpus=2
@@ -19,12 +20,18 @@ from swiftagent.train.config import Config, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="CONFIG key=value", help="the config, then settings that override it")
-    parser.add_argument("--dry-run", action="store_true", help="print the exact command and environment, and start nothing")
+    parser.add_argument(
+        "words", nargs="*", metavar="CONFIG key=value", help="the config, then settings that override it"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the exact command and environment, and start nothing"
+    )
     parser.add_argument(
         "--resume", nargs="?", const="", metavar="NAME", help="go on with a run from its last complete checkpoint"
     )
-    parser.add_argument("--json", action="store_true", help="print the result (or the planned command) as one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result (or the planned command) as one JSON object"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show the trainer's log as it is written")
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong and where the result is")
 
@@ -34,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and "=" in args.resume:  # `sft --resume key=value` resumes the newest run
         words, args.resume = [args.resume, *words], ""
     if args.resume is None and (not words or "=" in words[0]):
-        raise ConfigError("which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones")
+        raise ConfigError(
+            "which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones"
+        )
     if args.dry_run:
         return _dry_run(load(words[0], words[1:]), as_json=args.json)
     from swiftagent.train import session

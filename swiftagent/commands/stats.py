@@ -17,10 +17,19 @@ from swiftagent.errors import ConfigError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="training records, or rows of any format that `swiftagent formats` lists")
+    add(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="training records, or rows of any format that `swiftagent formats` lists",
+    )
     add("--from", dest="format", default="auto", metavar="FORMAT", help="the format of the rows (default auto)")
     add("--near", action="store_true", help="count near duplicates too (MinHash; about 1 ms a row)")
-    add("--model", metavar="M", help="count tokens with the tokenizer and template of this model instead of estimating them")
+    add(
+        "--model",
+        metavar="M",
+        help="count tokens with the tokenizer and template of this model instead of estimating them",
+    )
     add("--html", metavar="FILE", help="write a page with plots")
     add("--json", action="store_true", help="print one JSON object")
 
@@ -57,7 +66,9 @@ def _show(stats: dict[str, Any]) -> None:
     rows = []
     for name, counts in stats["channels"].items():
         length = counts["length"]
-        languages = ", ".join(f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items())
+        languages = ", ".join(
+            f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items()
+        )
         rows.append(
             [
                 name,
@@ -71,7 +82,17 @@ def _show(stats: dict[str, Any]) -> None:
                 counts["duplicates"] + counts.get("near_duplicates", 0),
             ]
         )
-    columns = ["channel", "rows", "tokens", "trained", "length p50/p95/max", "turns", "tools", "languages", "duplicates"]
+    columns = [
+        "channel",
+        "rows",
+        "tokens",
+        "trained",
+        "length p50/p95/max",
+        "turns",
+        "tools",
+        "languages",
+        "duplicates",
+    ]
     console.table("", columns, rows, console=console.out)
     if stats["rejected"]:
         console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")

@@ -4,8 +4,9 @@
   swiftagent sweep mix --ratios 1:0 2:1 1:1 1:2 --rows 3000 --seeds 3 --config configs/tiny_cpu.yaml --html sweep.html
   swiftagent sweep mix --dry-run
 
-Every ratio agent:general is a mix of the same number of rows, a training run and an evaluation, each the command that one would
-run by hand. All are evaluated on the same held-out rows, which no mix holds. What is finished is not done again.
+Every ratio agent:general is a mix of the same number of rows, a training run and an evaluation, each the command that
+one would run by hand. All are evaluated on the same held-out rows, which no mix holds. What is finished is not done
+again.
 """
 
 from __future__ import annotations
@@ -24,14 +25,31 @@ from swiftagent.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("what", choices=("mix",), help="what is varied: the ratio of agent rows to general rows")
-    add("--ratios", nargs="+", default=["1:0", "2:1", "1:1", "1:2", "1:4"], metavar="A:G", help="default 1:0 2:1 1:1 1:2 1:4")
+    add(
+        "--ratios",
+        nargs="+",
+        default=["1:0", "2:1", "1:1", "1:2", "1:4"],
+        metavar="A:G",
+        help="default 1:0 2:1 1:1 1:2 1:4",
+    )
     add("--rows", type=int, default=2000, metavar="N", help="rows of every mix (default 2000)")
     add("--agent-source", nargs="+", default=["iic/ms_agent"], metavar="SOURCE")
     add("--general-source", nargs="+", default=["iic/ms_bench"], metavar="SOURCE")
     add("--config", default="configs/tiny_cpu.yaml", help="what is trained, and how (default configs/tiny_cpu.yaml)")
     add("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the config, as `sft` takes them")
-    add("--data", nargs="+", metavar="FILE", help="what is evaluated on (default: rows of the sources, held out of every mix)")
-    add("--seeds", type=int, default=1, metavar="N", help="train each ratio with N seeds; scores are their mean (default 1)")
+    add(
+        "--data",
+        nargs="+",
+        metavar="FILE",
+        help="what is evaluated on (default: rows of the sources, held out of every mix)",
+    )
+    add(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train each ratio with N seeds; scores are their mean (default 1)",
+    )
     add("-o", "--out", default="runs/sweep", metavar="FOLDER", help="default runs/sweep")
     add("--html", metavar="FILE", help="write a page with the plot")
     add("--dry-run", action="store_true", help="print the commands and run none")

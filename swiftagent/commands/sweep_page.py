@@ -20,7 +20,11 @@ text.name{fill:var(--ink);font-weight:600}"""
 def page(result: Mapping[str, Any]) -> str:
     """The page, which stands alone. result: what `sweep mix --json` prints."""
     known = [point for point in result["points"] if _is_measured(point)]
-    drawn = _plot(known, result["base"]) if known else "<p>No ratio has both scores: is there chat among the evaluated rows?</p>"
+    drawn = (
+        _plot(known, result["base"])
+        if known
+        else "<p>No ratio has both scores: is there chat among the evaluated rows?</p>"
+    )
     seeds = result.get("seeds", 1)
     bars = f"the mean of {seeds} seeds; bars span their 95 % intervals" if seeds > 1 else "bars are 95 % intervals"
     about = f"{result['rows']:,} rows in every mix, trained by {escape(str(result['config']))}; {bars}."
@@ -37,7 +41,10 @@ def _is_measured(point: Mapping[str, Any]) -> bool:
 def _plot(points: list[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
     reached = [point[FORGETTING][key] for point in points for key in ("low", "high")]
     zero = base[FORGETTING]["value"]
-    low, high = min([*reached, *([zero] if zero is not None else [])]), max([*reached, *([zero] if zero is not None else [])])
+    low, high = (
+        min([*reached, *([zero] if zero is not None else [])]),
+        max([*reached, *([zero] if zero is not None else [])]),
+    )
     width = (high - low) or 1.0
 
     def x(value: float) -> float:
@@ -54,7 +61,9 @@ def _plot(points: list[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
     ends += f'<text x="{x(high)}" y="{_BOTTOM + 18}" text-anchor="middle">{high:.2f}</text>' if high > low else ""
     mark = ""
     if zero is not None:
-        mark = f'<path class="base" d="M{x(zero)} {_TOP}V{_BOTTOM}"/><text x="{x(zero) + 5}" y="{_TOP + 10}">base</text>'
+        mark = (
+            f'<path class="base" d="M{x(zero)} {_TOP}V{_BOTTOM}"/><text x="{x(zero) + 5}" y="{_TOP + 10}">base</text>'
+        )
     return (
         f'<svg viewBox="0 0 660 380" role="img" aria-label="exact calls against forgetting">{grid}{ends}{mark}'
         f'{"".join(_point(point, x, y) for point in points)}<text x="{_LEFT}" y="12">calls exact</text>'

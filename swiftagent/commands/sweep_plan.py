@@ -1,6 +1,7 @@
 """Mixes of several ratios, each trained and evaluated by the commands that one would run by hand.
 
-Every ratio and seed has a folder. What is finished there is not done again, unless what it was made of is no longer the same.
+Every ratio and seed has a folder. What is finished there is not done again, unless what it was made of is no longer the
+same.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Sweep(msgspec.Struct, frozen=True):
 
 
 class Stage(NamedTuple):
-    """One of our own commands, and the file that is there when it is done. `printed`: what it prints becomes that file."""
+    """One of our own commands, and the file that is there when it is done. `printed`: what it prints becomes that
+    file."""
 
     words: list[str]
     proof: Path
@@ -143,7 +145,8 @@ def _sources(sweep: Sweep, agent: int, general: int) -> list[str]:
 
 
 def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
-    """Run the stages that are not done. What was made of something else is begun anew; a folder that no sweep made is kept.
+    """Run the stages that are not done. What was made of something else is begun anew; a folder that no sweep made is
+    kept.
 
     Raises SetupError for such a folder, and for one that cannot be made.
     """
@@ -180,7 +183,9 @@ def _empty(folder: Path) -> None:
 
 def _made_of(sweep: Sweep, work: Work) -> str:
     """Everything that the folder's files follow from, as text that can be compared."""
-    files = sorted(_files((*sweep.agent, *sweep.general, *(sweep.gold if work.folder != sweep.held_out.parent else ()))))
+    files = sorted(
+        _files((*sweep.agent, *sweep.general, *(sweep.gold if work.folder != sweep.held_out.parent else ())))
+    )
     about = {file: [Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files}
     config = load(sweep.config, list(sweep.changes))
     told = msgspec.json.encode(
@@ -209,7 +214,9 @@ def _run(words: list[str], folder: Path) -> str:
     (folder / f"{words[0]}.log").write_text(done.stderr, encoding="utf-8")
     if done.returncode not in (0, 7):  # 7: the gate of a config, which says nothing about a sweep
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SetupError(f"sweep {folder.name}: `swiftagent {words[0]}` ended with {done.returncode}: {last}; see {folder}")
+        raise SetupError(
+            f"sweep {folder.name}: `swiftagent {words[0]}` ended with {done.returncode}: {last}; see {folder}"
+        )
     return done.stdout
 
 
@@ -227,7 +234,8 @@ def _scores(folder: Path) -> dict[str, Any]:
 
 
 def together(estimates: list[dict[str, Any]]) -> dict[str, Any]:
-    """One estimate for several seeds: the mean of the values, from the lowest to the highest bound of their intervals."""
+    """One estimate for several seeds: the mean of the values, from the lowest to the highest bound of their
+    intervals."""
     if len(estimates) == 1 or any(estimate["value"] is None for estimate in estimates):
         return estimates[0]
     return {

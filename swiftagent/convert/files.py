@@ -1,4 +1,5 @@
-"""`convert` on files: inputs of any format to one output, its report and its rejected rows, each whole or not at all."""
+"""`convert` on files: inputs of any format to one output, its report and its rejected rows, each whole or not at
+all."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def convert_files(
     workers: Workers | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Convert, in parts where there are `workers`; returns the report that is written. `seen` is told how many rows were read.
+    """Convert, in parts where there are `workers`; returns the report that is written. `seen` is told how many rows
+    were read.
 
     Raises ConfigError for wrong arguments, and RejectsError, with everything written, above `max_rejects`.
     """
@@ -71,7 +73,9 @@ def _parts(job: Job, workers: Workers) -> Sequence[Part]:
     return split(files, workers)
 
 
-def _write(job: Job, parts: Sequence[Part], workers: Workers, seen: Callable[[int], None]) -> tuple[Ledger, dict[str, int]]:
+def _write(
+    job: Job, parts: Sequence[Part], workers: Workers, seen: Callable[[int], None]
+) -> tuple[Ledger, dict[str, int]]:
     """All files, whole or not at all."""
     with ExitStack() as stack:
         folder = stack.enter_context(_work_folder(job)) if len(parts) > 1 or job.shards else job.output.parent
@@ -125,7 +129,9 @@ def _check_places(job: Job) -> None:
     if job.output.is_dir():
         problems.append(f"-o {job.output} is a folder; name a file in it")
     if job.dataset_name and job.to not in ("sharegpt", "alpaca", "openai"):
-        problems.append(f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}")
+        problems.append(
+            f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}"
+        )
     problems += problems_of(job)
     if problems:
         raise ConfigError(problems)

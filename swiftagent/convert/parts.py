@@ -1,6 +1,8 @@
-"""Inputs cut into parts that tasks convert, on this machine or on a cluster; joined in order they are what one process writes.
+"""Inputs cut into parts that tasks convert, on this machine or on a cluster; joined in order they are what one process
+writes.
 
-A task writes its rows to files of its own in a work folder beside the output, so no row passes through the process that joins.
+A task writes its rows to files of its own in a work folder beside the output, so no row passes through the process that
+joins.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _PARTS = 64  # so many at least, where they are not too small
 
 
 class RowsBelongTogether(SwiftAgentError):
-    """Rows of different parts may be turns of one conversation, which is never divided: one process has to read all of them."""
+    """Rows of different parts may be turns of one conversation, which is never divided: one process has to read all of
+    them."""
 
 
 class Task(msgspec.Struct):
@@ -47,7 +50,8 @@ class Done(msgspec.Struct):
 
 
 def split(files: Sequence[str], workers: Workers) -> list[Part]:
-    """Files as parts in order, each with its first line. Raises ConfigError for a file that is not there or is broken."""
+    """Files as parts in order, each with its first line. Raises ConfigError for a file that is not there or is
+    broken."""
     size = min(_LARGEST, max(_SMALLEST, sum(map(size_of, files)) // _PARTS))
     found = list(workers.in_order(_parts_of, [(file, size) for file in files]))
     return numbered([part for parts in found for part in parts], workers.in_order)
@@ -60,7 +64,8 @@ def _parts_of(file: tuple[str, int]) -> list[Part]:
 def convert_parts(
     job: Job, parts: Sequence[Part], files: Outputs, folder: Path, workers: Workers, seen: Callable[[int], None]
 ) -> tuple[Ledger, dict[str, int]]:
-    """Convert every part and join them in order. Raises RowsBelongTogether, and SetupError for a file that changes meanwhile."""
+    """Convert every part and join them in order. Raises RowsBelongTogether, and SetupError for a file that changes
+    meanwhile."""
     stamps = {part.path: size_and_stamp(part.path) for part in parts}
     ledger = Ledger()
     losses: dict[str, int] = {}
@@ -84,7 +89,9 @@ def convert_part(task: Task) -> Done:
     """Convert one part to files of its own. What a task that was lost has written is never read."""
     names = [f"{uuid.uuid4().hex}.{ending}" for ending in ("out", "test", "rejects")]
     with ExitStack() as stack:
-        out, test, rejects = (stack.enter_context((Path(task.folder) / name).open("wb", buffering=1 << 20)) for name in names)
+        out, test, rejects = (
+            stack.enter_context((Path(task.folder) / name).open("wb", buffering=1 << 20)) for name in names
+        )
         array = task.job.is_array
         files = Outputs(Output(out, array, part=True), Output(test, array, part=True), Output(rejects))
         ledger, losses = convert_rows(task.job, _whole_conversations(task.part), files)

@@ -1,8 +1,8 @@
-"""The quick way from a raw row to the messages of its training record, for the rows that fill training sets: plain chat,
-alpaca, and ms-agent's ReAct text below a prompt that names the tools.
+"""The quick way from a raw row to the messages of its training record, for the rows that fill training sets: plain
+chat, alpaca, and ms-agent's ReAct text below a prompt that names the tools.
 
-It takes a row only where nothing in it can be read in two ways: exact keywords, no control token in any text, declared tools.
-Everything else goes the long way (recognise, parse, check, render), and a test holds both to the same
+It takes a row only where nothing in it can be read in two ways: exact keywords, no control token in any text, declared
+tools. Everything else goes the long way (recognise, parse, check, render), and a test holds both to the same
 bytes and the same counts.
 """
 
@@ -54,7 +54,8 @@ def quick_messages(row: Any) -> Quick | None:
 
 
 def _turns(turns: Any, role_key: str, text_key: str, form: str) -> Quick | None:
-    """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError, AttributeError."""
+    """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError,
+    AttributeError."""
     messages: list[Message] = []
     given: list[str] = []
     said: list[str] = []
@@ -84,7 +85,8 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> Quick | None:
 
 
 def _pair(row: dict[str, Any]) -> Quick | None:
-    """Alpaca without calls or steps, read as the turns that it stands for. Raises KeyError, TypeError, AttributeError."""
+    """Alpaca without calls or steps, read as the turns that it stands for. Raises KeyError, TypeError,
+    AttributeError."""
     question, more, answer, system = row["instruction"], row.get("input"), row["output"], row.get("system")
     history = row.get("history") or []
     if not question or type(question) is not str or type(more or "") is not str or (system and _names_tools(system)):
@@ -125,7 +127,9 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> Quick | None:
     system = _system_of(turns[0][text_key])
     if system is None:
         return None
-    messages: list[Message] = [{"role": "system", "content": system.text(language_of(turns[1][text_key])), "loss": False}]
+    messages: list[Message] = [
+        {"role": "system", "content": system.text(language_of(turns[1][text_key])), "loss": False}
+    ]
     repairs = list(system.prompt.repairs)
     asked = False
     for turn in turns[1:]:
@@ -144,7 +148,9 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> Quick | None:
     return None if asked else (messages, "ms-agent", tuple(repairs))
 
 
-def _add_steps(messages: list[Message], steps: list[Step], checkers: dict[str, Checker | None], repairs: list[str]) -> bool:
+def _add_steps(
+    messages: list[Message], steps: list[Step], checkers: dict[str, Checker | None], repairs: list[str]
+) -> bool:
     """Write one assistant text step by step; False where a step is not as it should be."""
     for thought, name, text, result in steps:
         lead = f"Thought: {indent_keywords(thought)}\n" if thought and thought != NO_THOUGHT else ""

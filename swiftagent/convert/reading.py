@@ -28,8 +28,9 @@ def read_trajectories(
 ) -> Iterator[Trajectory]:
     """Yield every row as it is trained: recognised, parsed, repaired, checked, trimmed.
 
-    What cannot be used goes to `reject` as {"source", "code", "message", "row"}; `ledger` counts everything. One row is read
-    at a time, but for formats of which several lines make one conversation. Raises ConfigError for an unknown format name.
+    What cannot be used goes to `reject` as {"source", "code", "message", "row"}; `ledger` counts everything. One row is
+    read at a time, but for formats of which several lines make one conversation. Raises ConfigError for an unknown
+    format name.
     """
     reader = _Reader(options, ledger or Ledger(), reject or _forget)
     for row in reader.grouped(rows):
@@ -43,7 +44,8 @@ def read_records(
     reject: Reject | None = None,
     quickly: Callable[[Any], Quick | None] = quick_messages,
 ) -> Iterator[Record | Trajectory]:
-    """As `read_trajectories`, but a row that can go the quick way comes as the finished record of the default prompt."""
+    """As `read_trajectories`, but a row that can go the quick way comes as the finished record of the default
+    prompt."""
     ledger = ledger or Ledger()
     reader = _Reader(options, ledger, reject or _forget)
     groups = Grouping(ledger) if options.merge else None
@@ -113,19 +115,31 @@ def _unknown(row: Any) -> RowError:
     if line_key(row) is not None:
         return RowError("unknown-format", "one line of a transcript; `swiftagent convert` puts its lines together")
     if isinstance(row, dict) and _NO_SPEECH & row.keys():
-        return RowError("not-training-data", f"tools, questions or gold answers ({_keys(row)}), with nothing that a model said")
+        return RowError(
+            "not-training-data", f"tools, questions or gold answers ({_keys(row)}), with nothing that a model said"
+        )
     if not isinstance(row, dict):
         return RowError("unknown-format", f"a row is a {type(row).__name__}, and no reader knows it")
     keys = ", ".join(map(str, list(row)[:8]))
     return RowError(
-        "unknown-format", f"no reader knows a row with the keys {keys}; --from names one, `swiftagent formats` lists them"
+        "unknown-format",
+        f"no reader knows a row with the keys {keys}; --from names one, `swiftagent formats` lists them",
     )
 
 
 # Keys of evaluation sets and of tool catalogues (BFCL, MCP servers): there is nothing to train in them.
 _NO_SPEECH = frozenset(
     (
-        *("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema"),
+        *(
+            "ground_truth",
+            "function",
+            "involved_classes",
+            "tools",
+            "functions",
+            "labels",
+            "inputSchema",
+            "input_schema",
+        ),
         *("ideal", "expected_tool_use"),
     )
 )

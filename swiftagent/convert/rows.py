@@ -18,7 +18,8 @@ from swiftagent.trajectory.types import Trajectory
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What `convert` does. `max_rejects` is a share of rows in, 1 = never fail. `test_share` of rows go to OUT.test.jsonl."""
+    """What `convert` does. `max_rejects` is a share of rows in, 1 = never fail. `test_share` of rows go to
+    OUT.test.jsonl."""
 
     inputs: tuple[str, ...]
     output: Path
@@ -112,7 +113,8 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Outputs) -> tuple[Ledger,
 
 
 def _writes_records(job: Job) -> bool:
-    """Whether rows are written as training records in the default prompt, which some can become without a trajectory."""
+    """Whether rows are written as training records in the default prompt, which some can become without a
+    trajectory."""
     return (job.to, job.prompt, job.language, job.test_share) == ("react", "ms-agent", "auto", 0.0)
 
 

@@ -1,4 +1,5 @@
-"""The rows of a conversion as files of nearly equal numbers in a folder, joined in order the one file that it would be else."""
+"""The rows of a conversion as files of nearly equal numbers in a folder, joined in order the one file that it would be
+else."""
 
 from __future__ import annotations
 

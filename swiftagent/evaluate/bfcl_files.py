@@ -1,4 +1,5 @@
-"""BFCL's files as gold: questions, functions and accepted answers become decision points; results become predictions."""
+"""BFCL's files as gold: questions, functions and accepted answers become decision points; results become
+predictions."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
     """
     rows = [
-        jsonl.encode({"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind, "calls": calls})
+        jsonl.encode(
+            {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind, "calls": calls}
+        )
         for item, attempts in predictions
         for calls in [as_bfcl(attempts)]
     ]
@@ -53,7 +56,9 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-        raise SetupError(f"{python}: bfcl-eval did not run: {last}; make it with `{python} -m pip install --no-deps bfcl-eval`")
+        raise SetupError(
+            f"{python}: bfcl-eval did not run: {last}; make it with `{python} -m pip install --no-deps bfcl-eval`"
+        )
     return [msgspec.json.decode(line, type=Verdict) for line in done.stdout.splitlines()]
 
 
@@ -67,7 +72,9 @@ def answers_beside(path: Path) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise SetupError(f"{path}: BFCL questions, but no accepted answers beside them: neither {places[0]} nor {places[1]}")
+    raise SetupError(
+        f"{path}: BFCL questions, but no accepted answers beside them: neither {places[0]} nor {places[1]}"
+    )
 
 
 def read_bfcl(path: Path) -> tuple[list[Trajectory], dict[str, Item]]:
@@ -105,7 +112,8 @@ def _trajectory(item: Item, row: Row) -> Trajectory:
             "several-turns", "BFCL's multi-turn items need their simulated programs; only single-turn items are scored"
         )
     events: list[Event] = [
-        System(message["content"]) if message["role"] == "system" else Question(message["content"]) for message in turns[0]
+        System(message["content"]) if message["role"] == "system" else Question(message["content"])
+        for message in turns[0]
     ]
     for number, answer in enumerate(item.answers):
         for name, accepted in answer.items():
@@ -118,13 +126,16 @@ def _first(value: Json) -> Json:
     """BFCL writes accepted values inside dicts as lists too."""
     if isinstance(value, dict):
         return {
-            key: _first(values[0]) for key, values in value.items() if isinstance(values, list) and values and values[0] != ""
+            key: _first(values[0])
+            for key, values in value.items()
+            if isinstance(values, list) and values and values[0] != ""
         }
     return [_first(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
 
 
 def predicted_from_result(result: Json) -> Predicted:
-    """A `result` of BFCL: text-ReAct, `<tool_call>` blocks, `[f(a=1)]`, or calls as JSON; a code fence around it is left out."""
+    """A `result` of BFCL: text-ReAct, `<tool_call>` blocks, `[f(a=1)]`, or calls as JSON; a code fence around it is
+    left out."""
     if isinstance(result, str) and _REACT.search(result):
         return predicted_from_text(result)
     if isinstance(result, str) and "<tool_call>" in result:
@@ -148,7 +159,9 @@ def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
 
 def _is_by_name(result: Json) -> bool:
     """[{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write."""
-    return isinstance(result, list) and bool(result) and all(isinstance(item, dict) and len(item) == 1 for item in result)
+    return (
+        isinstance(result, list) and bool(result) and all(isinstance(item, dict) and len(item) == 1 for item in result)
+    )
 
 
 def _by_name(result: list[dict[str, Any]]) -> list[tuple[Any, Any, Any]]:

@@ -1,4 +1,5 @@
-"""Files read for an evaluation: gold of any format that `convert` reads, BFCL's with its answers, and what training saw."""
+"""Files read for an evaluation: gold of any format that `convert` reads, BFCL's with its answers, and what training
+saw."""
 
 from __future__ import annotations
 

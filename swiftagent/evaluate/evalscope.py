@@ -1,8 +1,8 @@
-"""Public benchmarks through evalscope, where it is installed: it is run as a program and asks our own server, with the prompts of
-training; its reports are read back.
+"""Public benchmarks through evalscope, where it is installed: it is run as a program and asks our own server, with the
+prompts of training; its reports are read back.
 
-These are evalscope's own scores of plain chat, each with the number of its questions. They come without an interval: what
-evalscope reports is not scored row by row here.
+These are evalscope's own scores of plain chat, each with the number of its questions. They come without an interval:
+what evalscope reports is not scored row by row here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def serve_words(loading: Loading, name: str) -> list[str]:
     return [sys.executable, "-m", "swiftagent", "serve", "--port", "0", "--name", name, *given, *trust]
 
 
-def evalscope_words(name: str, url: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path) -> list[str]:
+def evalscope_words(
+    name: str, url: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path
+) -> list[str]:
     """The command that lets evalscope ask a server. more: its `--dataset-args`, JSON text."""
     words = [sys.executable, "-m", "evalscope.cli.cli", "eval", "--model", name, "--api-url", url, "--api-key", "EMPTY"]
     words += ["--eval-type", "openai_api", "--work-dir", str(folder), "--datasets", *sets]
@@ -48,8 +50,11 @@ def evalscope_words(name: str, url: str, sets: Sequence[str], limit: int | None,
     return [*words, "--dataset-args", more] if more else words
 
 
-def run_sets(loading: Loading, name: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path) -> Sets:
-    """The scores of one model. Raises LaunchError with the log's place where the server or evalscope ends with an error."""
+def run_sets(
+    loading: Loading, name: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path
+) -> Sets:
+    """The scores of one model. Raises LaunchError with the log's place where the server or evalscope ends with an
+    error."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _served(serve_words(loading, name), folder / "server.txt") as url:
@@ -58,13 +63,16 @@ def run_sets(loading: Loading, name: str, sets: Sequence[str], limit: int | None
             words = evalscope_words(name, url, sets, limit, more, folder)
             done = subprocess.run(words, stdout=out, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if done.returncode:
-        raise LaunchError(f"evalscope on {', '.join(sets)} ended with exit code {done.returncode}: {_last(log)}; see {log}")
+        raise LaunchError(
+            f"evalscope on {', '.join(sets)} ended with exit code {done.returncode}: {_last(log)}; see {log}"
+        )
     return read_reports(folder)
 
 
 @contextlib.contextmanager
 def _served(words: list[str], log: Path) -> Iterator[str]:
-    """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop it."""
+    """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop
+    it."""
     with log.open("wb") as out, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=out) as server:
         try:
             yield _address(server, log)

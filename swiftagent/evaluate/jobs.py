@@ -1,7 +1,7 @@
 """Answers what jobs of an evaluation ask a model for: one at a time, in threads, or many together in one batch.
 
-A job is a generator: it yields `Generate` and is sent what was `Generated`, as often as it wants, and returns its entry. So a
-step, a run of many steps and a batch of them are the same code, and a test is a list of texts.
+A job is a generator: it yields `Generate` and is sent what was `Generated`, as often as it wants, and returns its
+entry. So a step, a run of many steps and a batch of them are the same code, and a test is a list of texts.
 """
 
 from __future__ import annotations

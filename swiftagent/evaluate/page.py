@@ -163,7 +163,9 @@ def _loss(curve: Curve) -> str:
 
 def _points(curve: Curve, key: str) -> list[tuple[float, float]]:
     return [
-        (float(line["step"]), float(line[key])) for line in curve if _is_number(line.get(key)) and _is_number(line.get("step"))
+        (float(line["step"]), float(line[key]))
+        for line in curve
+        if _is_number(line.get(key)) and _is_number(line.get("step"))
     ]
 
 
@@ -179,7 +181,9 @@ def _cases(cases: Sequence[Case]) -> str:
     if not cases:
         return ""
     compared = any(case.base for case in cases)
-    counts = {kind: sum(case.status == kind for case in cases) for kind in ("broke", "improved", "still wrong", "right")}
+    counts = {
+        kind: sum(case.status == kind for case in cases) for kind in ("broke", "improved", "still wrong", "right")
+    }
     buttons = "".join(f'<button data-status="{kind}">{kind} <b>{n}</b></button>' for kind, n in counts.items() if n)
     tools = "".join(f"<option>{escape(tool)}</option>" for tool in sorted({case.tool for case in cases}))
     find = '<input type="search" placeholder="text to find" aria-label="text to find"><output></output>'
@@ -209,5 +213,7 @@ def _about(summary: Summary) -> str:
 
 def _plain(value: Any) -> str:
     return (
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1 if isinstance(value, dict) else None)
+        value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False, indent=1 if isinstance(value, dict) else None)
     )

@@ -53,7 +53,11 @@ def _tile(row: HeadlineRow, title: str) -> str:
 
 def scores(rows: Sequence[HeadlineRow], compared: bool) -> str:
     """Every score, in the parts that metrics.py puts them into."""
-    head = ["score", "base", "tuned", "0 to 100 %", "difference", "", "n"] if compared else ["score", "tuned", "0 to 100 %", "n"]
+    head = (
+        ["score", "base", "tuned", "0 to 100 %", "difference", "", "n"]
+        if compared
+        else ["score", "tuned", "0 to 100 %", "n"]
+    )
     note = "Shares in %, each with its bootstrap 95 % interval (rows resampled); ↓ less is better. "
     if compared:
         note += "Differences are paired; one whose interval holds zero, or with p of 0.05 or more, is noise and is not coloured. "

@@ -1,5 +1,5 @@
-"""Output that exists already, lined up with gold by id: our own log, BFCL results, plain texts, whole conversations; and
-LLaMA-Factory's `generated_predictions.jsonl`, which carries its gold with it."""
+"""Output that exists already, lined up with gold by id: our own log, BFCL results, plain texts, whole conversations;
+and LLaMA-Factory's `generated_predictions.jsonl`, which carries its gold with it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
     entries: dict[str, Entry] = {}
     for number, row in enumerate(rows):
         if not is_llamafactory(row.value):
-            raise RowError("no-label", f"{row.where}: expected `predict` and `label`, as in LLaMA-Factory's predictions")
+            raise RowError(
+                "no-label", f"{row.where}: expected `predict` and `label`, as in LLaMA-Factory's predictions"
+            )
         label, guess = _read(row.value["label"]), _read(row.value["predict"])
         if not label.calls and not label.answer:
             raise RowError("empty-gold", f"{row.where}: the label holds neither a call nor an answer")
@@ -58,7 +60,9 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         steps.append(Step(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
         entries[f"{name}#0"] = _entry(f"{name}#0", guess)
     if any(step.calls for step in steps):  # rows with calls show that tools are there to be left alone too
-        steps = [msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps]
+        steps = [
+            msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
+        ]
     return Gold([], steps, [], [], {step.row: "agent" for step in steps}), entries
 
 
@@ -92,17 +96,23 @@ def _json(value: Any) -> Any:
 def _names_arguments(value: Any) -> bool:
     """Whether JSON says that it is a call: {"name": "Ann", "age": 7} is data, though it has a name."""
     if isinstance(value, list):  # BFCL's handlers write [{function: arguments}]
-        return all(_names_arguments(item) or (isinstance(item, dict) and [*map(type, item.values())] == [dict]) for item in value)
+        return all(
+            _names_arguments(item) or (isinstance(item, dict) and [*map(type, item.values())] == [dict])
+            for item in value
+        )
     if not isinstance(value, dict):
         return False
-    return any(key in value for key in ARGUMENT_KEYS) or any(isinstance(value.get(key), (dict, list)) for key in _CALL_KEYS)
+    return any(key in value for key in ARGUMENT_KEYS) or any(
+        isinstance(value.get(key), (dict, list)) for key in _CALL_KEYS
+    )
 
 
 def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]) -> tuple[Gold, dict[str, Entry]]:
     """Predictions by step, and the gold that they are for.
 
-    rows: the raw rows; conversations: those of them that are whole conversations, by place ("file:line"). Predictions by row id
-    are of each row's first decision point; the gold is cut to those. Raises RowError where ids do not line up.
+    rows: the raw rows; conversations: those of them that are whole conversations, by place ("file:line"). Predictions
+    by row id are of each row's first decision point; the gold is cut to those. Raises RowError where ids do not line
+    up.
     """
     by_step = {step.id: step for step in gold.steps}
     first_of: dict[str, Step] = {}
@@ -121,7 +131,9 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         if name is None:
             continue
         if name in placed:
-            raise RowError("predictions-gold", f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
+            raise RowError(
+                "predictions-gold", f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}"
+            )
         placed[name] = row.where
         if name in by_step:
             steps[name] = _entry(name, found)
@@ -130,20 +142,24 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         else:
             unknown.append(f"{row.where} ({name})")
     if unknown:
-        raise RowError("predictions-gold", f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
+        raise RowError(
+            "predictions-gold", f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}"
+        )
     found_by_id = {**firsts, **steps}
     wanted = [*first_of.values()] if firsts and not steps else gold.steps
     missing = [step.id for step in wanted if step.id not in found_by_id]
     if missing or not found_by_id:
         raise RowError(
-            "predictions-gold", f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}"
+            "predictions-gold",
+            f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}",
         )
     kept = msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[])
     return kept, found_by_id
 
 
 def _prediction(row: Row) -> tuple[str | None, Predicted]:
-    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; no id: a line that is no prediction."""
+    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; no id: a line that is no
+    prediction."""
     if isinstance(row, BadRow):
         raise RowError("not-json", f"{row.where}: {row.error.message}")
     value = row.value
@@ -161,7 +177,9 @@ def _prediction(row: Row) -> tuple[str | None, Predicted]:
     for key in TEXTS:
         if isinstance(value.get(key), str):
             return name, _read(value[key])
-    raise RowError("no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages")
+    raise RowError(
+        "no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages"
+    )
 
 
 def _of_conversation(conversation: Trajectory, by_step: Mapping[str, Step], unknown: list[str]) -> dict[str, Entry]:
@@ -181,7 +199,9 @@ def _answer_events(step: Step) -> Sequence[Event]:
 
 
 def _entry(name: str, found: Predicted) -> Entry:
-    return Entry(MODEL, "step", name, found.text, list(found.calls), found.answer, found.readable, found.invented_observation)
+    return Entry(
+        MODEL, "step", name, found.text, list(found.calls), found.answer, found.readable, found.invented_observation
+    )
 
 
 def _some(names: Sequence[str]) -> str:

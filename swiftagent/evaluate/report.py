@@ -139,7 +139,8 @@ def _plain_score(found: Mapping[str, Any] | None) -> str:
 
 
 def cases(steps: Iterable[StepScore], base: Mapping[str, StepScore] | None, *, longest: int = 300) -> list[Case]:
-    """Decision points side by side: what broke first, then what improved, then what is still wrong; at most `longest` of each."""
+    """Decision points side by side: what broke first, then what improved, then what is still wrong; at most `longest`
+    of each."""
     found: dict[str, list[Case]] = {"broke": [], "improved": [], "still wrong": [], "right": []}
     for score in steps:
         other = base.get(score.step.id) if base is not None else None
@@ -227,12 +228,15 @@ def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]
     rows = []
     for metric, about in METRICS.items():
         found = {name: summary["tuned"].get(metric) for name, summary in runs.items()}
-        values = {name: estimate["value"] for name, estimate in found.items() if estimate and estimate["value"] is not None}
+        values = {
+            name: estimate["value"] for name, estimate in found.items() if estimate and estimate["value"] is not None
+        }
         if not values:
             continue
         best = (min if about.lower_is_better else max)(values.values())
         cells = [
-            with_interval(metric, found[name]) + (" *" if values.get(name) == best and len(values) > 1 else "") for name in runs
+            with_interval(metric, found[name]) + (" *" if values.get(name) == best and len(values) > 1 else "")
+            for name in runs
         ]
         rows.append([metric, *cells])
     return ["", *runs], rows

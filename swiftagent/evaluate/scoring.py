@@ -1,4 +1,5 @@
-"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups and the gate."""
+"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups and the
+gate."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ NOT_SHARES = tuple(name for name, metric in METRICS.items() if not metric.share)
 
 
 class Gold(msgspec.Struct):
-    """What models are asked: decision points, questions to answer freely, and chat answers whose likelihood is measured."""
+    """What models are asked: decision points, questions to answer freely, and chat answers whose likelihood is
+    measured."""
 
     rows: list[Trajectory]
     steps: list[Step]
@@ -70,7 +72,11 @@ def gold_from(
         kept = [kept[index * len(kept) // limit] for index in range(limit)]
     steps = [step for row in kept for step in steps_of(row)]
     if not steps:
-        reason = f"all {total:,} rows were trained on" if left_out == total else "no row holds a call or an answer of the model"
+        reason = (
+            f"all {total:,} rows were trained on"
+            if left_out == total
+            else "no row holds a call or an answer of the model"
+        )
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
     not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}  # a new name is meant to be learnt
     return Gold(
@@ -111,7 +117,8 @@ def score_model(
     own_name: str = "",
     fields: bool = False,
 ) -> Scored:
-    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then judges BFCL's items.
+    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then judges BFCL's
+    items.
 
     Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
     ratios = Ratios(tuple(METRICS))
@@ -168,7 +175,9 @@ def _answer_parts(score: StepScore, channel: str, own_name: str) -> dict[str, tu
 def differences(base: Scored, tuned: Scored) -> dict[str, Difference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
     pairs: dict[str, list[tuple[bool, bool]]] = {}
-    partial: set[str] = set(NOT_SHARES)  # measured at other steps for one model than for the other, or more than right or wrong
+    partial: set[str] = set(
+        NOT_SHARES
+    )  # measured at other steps for one model than for the other, or more than right or wrong
     for name in {**base.parts, **tuned.parts}:
         before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
         partial |= before.keys() ^ after.keys()
@@ -190,7 +199,9 @@ def summary(
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
-    told: dict[str, Any] = {name: {k: v.as_dict() for k, v in scored.metrics.items()} for name, scored in models.items()}
+    told: dict[str, Any] = {
+        name: {k: v.as_dict() for k, v in scored.metrics.items()} for name, scored in models.items()
+    }
     tuned, base = models["tuned"], models.get("base")
     if base is not None:
         told["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}

@@ -1,4 +1,5 @@
-"""An evaluation from its files to its page: gold is read, models write (or predictions are read), all is scored and written."""
+"""An evaluation from its files to its page: gold is read, models write (or predictions are read), all is scored and
+written."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ class Outcome(msgspec.Struct):
 
 
 def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Outcome:
-    """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut short."""
+    """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut
+    short."""
     folder = folder or target.folder
     if ask.evalscope:
         check_installed()
@@ -77,7 +79,8 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
     ask = msgspec.structs.replace(ask, own_name=ask.own_name or name_in(training))
     files = read_gold(data)
     seen = _seen(training, target, ask)
-    # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are left out.
+    # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are
+    # left out.
     gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained or not ask.data)
     _tell(gold, files, ask)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
@@ -124,11 +127,15 @@ def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
         files = read_gold(list(ask.data))
         items = files.bfcl
         held = list(rows)
-        talks = {found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])}
+        talks = {
+            found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])
+        }
         gold, entries = align(gold_from(files.rows, limit=ask.limit), held, talks)
     seen = read_seen(ask.training) if ask.training else None
     scored = {
-        "tuned": score_model(gold, entries, {}, {}, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields)
+        "tuned": score_model(
+            gold, entries, {}, {}, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields
+        )
     }
     _warn_of_silence(scored, gold)
     about = {"name": Path(path).name, "tuned": path, "files": list(ask.data)}
@@ -138,14 +145,18 @@ def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
 
 
 def _is_conversation(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(value.get(key), list) for key in ("messages", "conversations", "traj"))
+    return isinstance(value, dict) and any(
+        isinstance(value.get(key), list) for key in ("messages", "conversations", "traj")
+    )
 
 
 def _seen(training: list[str], target: Target, ask: Ask) -> Seen | None:
     if training:
         return read_seen(training)
     if target.run is not None and not ask.quiet:
-        warn("the run's training data is not here: whether rows were trained on is not checked (--training FILE gives it)")
+        warn(
+            "the run's training data is not here: whether rows were trained on is not checked (--training FILE gives it)"
+        )
     return None
 
 
@@ -157,7 +168,9 @@ def _tell(gold: Gold, files: GoldFiles, ask: Ask) -> None:
         warn(f"{gold.left_out:,} rows were trained on and are left out")
     if files.rejected:
         first = files.rejected[0]
-        warn(f"{len(files.rejected):,} rows cannot be evaluated; the first: {first.get('source')}: {first.get('message')}")
+        warn(
+            f"{len(files.rejected):,} rows cannot be evaluated; the first: {first.get('source')}: {first.get('message')}"
+        )
     if not any(step.calls for step in gold.steps):
         warn("no row calls a tool: call scores cannot be measured on this data")
 
@@ -187,7 +200,9 @@ def _fingerprint(gold: Gold) -> str:
     return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
 
 
-def _write_all(target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
+def _write_all(
+    target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask
+) -> None:
     """An adapter and its own base are one loaded model, with the adapter and without it."""
     todo = {name: model for name, model in models.items() if not _complete(name, gold, log, ask)}
     shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None

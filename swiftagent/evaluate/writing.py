@@ -1,6 +1,8 @@
-"""One model at work on gold: its next step at every decision point, its free runs, and what it makes of held-out answers.
+"""One model at work on gold: its next step at every decision point, its free runs, and what it makes of held-out
+answers.
 
-Everything that it writes goes to a log, line by line, so that an evaluation that was cut short goes on where it stopped.
+Everything that it writes goes to a log, line by line, so that an evaluation that was cut short goes on where it
+stopped.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ class Log:
                     out.write(jsonl.encode(entry) + b"\n")
             self._out = path.open("ab")
         except OSError as error:
-            raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o") from error
+            raise SetupError(
+                f"cannot write {path}: {error.strerror or error}; choose another folder with -o"
+            ) from error
         for entry in kept:
             self.entries[entry.model, entry.kind, entry.id] = entry
 
@@ -103,7 +107,8 @@ def _free_name(path: Path) -> Path:
 
 
 def _hold(folder: Path) -> int:
-    """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none can."""
+    """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none
+    can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = os.open(folder, os.O_RDONLY)
@@ -113,7 +118,9 @@ def _hold(folder: Path) -> int:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(held)
-        raise SetupError(f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o") from None
+        raise SetupError(
+            f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o"
+        ) from None
     except OSError:
         pass  # a file system without locks
     return held
@@ -205,7 +212,9 @@ class Writer:
     def _run(self, task: Task) -> Job[Entry]:
         replay = Replay(task)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
-        turn = yield from _replayed(run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar), replay)
+        turn = yield from _replayed(
+            run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar), replay
+        )
         made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
         text = transcript(turn.events)
         return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
@@ -256,6 +265,8 @@ def transcript(events: Iterable[Event]) -> str:
             case Call(tool=tool, arguments=arguments):
                 lines.append(f"Action: {tool} {json.dumps(arguments, ensure_ascii=False)}")
             case _:
-                label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(type(event).__name__, "")
+                label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(
+                    type(event).__name__, ""
+                )
                 lines.append(f"{label}: {event.text}")
     return "\n".join(lines)

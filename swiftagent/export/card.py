@@ -17,7 +17,9 @@ SETTINGS = ("tuner_type", "quant_bits", "learning_rate", "num_train_epochs", "lo
 def model_card(subject: Subject, name: str, facts: dict[str, Any], license: str = "") -> str:
     """`facts` are shown as they are, empty ones left out; settings, data and scores come from the subject's run."""
     base = base_name(subject)
-    form = "ReAct text (Thought, Action, Action Input, Observation, Final Answer)" if subject.react else "its native form"
+    form = (
+        "ReAct text (Thought, Action, Action Input, Observation, Final Answer)" if subject.react else "its native form"
+    )
     tags = ["tool-calling", *(["react"] if subject.react else []), "swiftagent"]
     head = {"base_model": base} if "/" in base else {}  # hubs take no other name there
     head |= {"license": license or "other", "library_name": "transformers", "tags": f"[{', '.join(tags)}]"}
@@ -58,9 +60,7 @@ def _measured(subject: Subject) -> str:
         f"| {name} | {_shown(base.get(name))} | {_shown(m)} | {m['low']:.3f} to {m['high']:.3f} | {m['n']} |\n"
         for name, m in tuned.items()
     ]
-    head = (
-        "\n## Measured by `swiftagent eval`\n\n| metric | base | tuned | 95 % interval | n |\n| --- | --- | --- | --- | --- |\n"
-    )
+    head = "\n## Measured by `swiftagent eval`\n\n| metric | base | tuned | 95 % interval | n |\n| --- | --- | --- | --- | --- |\n"
     return head + "".join(lines) if lines else ""
 
 
@@ -68,7 +68,9 @@ def _scores(metrics: Any) -> dict[str, dict[str, Any]]:
     """The metrics that were measured on at least one row."""
     wanted = {"value", "n", "low", "high"}
     found = metrics.items() if isinstance(metrics, dict) else ()
-    return {name: m for name, m in found if isinstance(m, dict) and wanted <= m.keys() and m["n"] and m["value"] is not None}
+    return {
+        name: m for name, m in found if isinstance(m, dict) and wanted <= m.keys() and m["n"] and m["value"] is not None
+    }
 
 
 def _shown(metric: dict[str, Any] | None) -> str:

@@ -1,6 +1,7 @@
 """The same prompt everywhere: what a target's template renders, token by token against what the model was trained on.
 
-Conversations come from the run's own data. What a target cannot avoid is left out by name; anything else refuses the export.
+Conversations come from the run's own data. What a target cannot avoid is left out by name; anything else refuses the
+export.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
 
 
 class Compared(msgspec.Struct):
-    """How many conversations were rendered alike; `left_out` counts by reason those that a template cannot render alike."""
+    """How many conversations were rendered alike; `left_out` counts by reason those that a template cannot render
+    alike."""
 
     target: str
     conversations: int = 0
@@ -99,7 +101,9 @@ def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> l
     return trained[: len(rendered)] if end == turns_of(trainer).end else trained
 
 
-def check_go_template(turns: Turns, template: str, records: list[Record], style: PromptStyle, language: str) -> Compared | None:
+def check_go_template(
+    turns: Turns, template: str, records: list[Record], style: PromptStyle, language: str
+) -> Compared | None:
     """Execute a Modelfile's template with Go itself and compare the texts; None where there is no Go here."""
     if not shutil.which("go"):
         return None
@@ -119,7 +123,8 @@ def check_go_template(turns: Turns, template: str, records: list[Record], style:
 
 
 def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out: Counter[str]) -> Compared | None:
-    """Execute a template on conversations (name, trajectory, the text that is expected of it); None where Go does not work."""
+    """Execute a template on conversations (name, trajectory, the text that is expected of it); None where Go does not
+    work."""
     compared = Compared("Modelfile template", left_out=dict(left_out))
     rendered = _run_go(template, [trajectory for _, trajectory, _ in kept])
     if rendered is None:
@@ -127,7 +132,10 @@ def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out:
     for (name, _, expected), text in zip(kept, rendered, strict=True):
         compared.conversations += 1
         if text != expected:
-            at = next((i for i, (a, b) in enumerate(zip(expected, text, strict=False)) if a != b), min(len(expected), len(text)))
+            at = next(
+                (i for i, (a, b) in enumerate(zip(expected, text, strict=False)) if a != b),
+                min(len(expected), len(text)),
+            )
             around = slice(max(0, at - 20), at + 40)
             compared.differences.append(Difference(name, at, expected[around], text[around]))
     return compared
@@ -189,7 +197,9 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
         built = subprocess.run(["go", "build", "-o", str(program), str(RENDER_GO)], capture_output=True)
         if built.returncode:  # a Go that is too old, or has no room to build
             return None
-        done = subprocess.run([str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True
+        )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -198,7 +208,9 @@ def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:
     for tool in trajectory.tools:
         properties = tool.parameters.get("properties")
         if isinstance(properties, dict):
-            tool = Tool(tool.name, tool.description, {**tool.parameters, "properties": dict(sorted(properties.items()))})
+            tool = Tool(
+                tool.name, tool.description, {**tool.parameters, "properties": dict(sorted(properties.items()))}
+            )
         tools.append(tool)
     return Trajectory(trajectory.events, tuple(tools), trajectory.id, trajectory.source, trajectory.channel)
 

@@ -1,4 +1,5 @@
-"""The same prompt everywhere, for models trained on native calls: rows with `tools`, `tool_call` and `tool_response`."""
+"""The same prompt everywhere, for models trained on native calls: rows with `tools`, `tool_call` and
+`tool_response`."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def check_go_hermes(turns: Turns, template: str, rows: list[Record], before: str
 
 
 def hermes_text(chat: dict[str, Any], turns: Turns, before: str, after: str) -> str:
-    """What ms-swift trains on for hermes calls, up to the last end token, with tools and arguments as Ollama writes them."""
+    """What ms-swift trains on for hermes calls, up to the last end token, with tools and arguments as Ollama writes
+    them."""
     own = "\n\n".join(message["content"] for message in chat["messages"] if message["role"] == "system")
     tools = "\n".join(go_json(_ollama_tool(tool), sort=False) for tool in chat["tools"])
     system = (own or turns.default_system) + (before + tools + after if chat["tools"] else "")
@@ -82,7 +84,8 @@ def hermes_text(chat: dict[str, Any], turns: Turns, before: str, after: str) -> 
 
 
 def _native_chat(row: Record, left_out: Counter[str]) -> dict[str, Any] | None:
-    """The row as a chat client sends it; None, and a reason counted, where a template cannot write it as training did."""
+    """The row as a chat client sends it; None, and a reason counted, where a template cannot write it as training
+    did."""
     chat = chat_of(parse_turns(row))
     calls = [call["function"] for message in chat["messages"] for call in message.get("tool_calls") or []]
     _rename_calls(chat["messages"])
@@ -107,7 +110,9 @@ def _rename_calls(messages: list[dict[str, Any]]) -> None:
 
 def native_ids(trainer: Trainer, row: Record) -> list[int]:
     """The token ids of a whole native row, as training sees them."""
-    return list(trainer.template.encode({"messages": [dict(m) for m in row["messages"]], "tools": row["tools"]})["input_ids"])
+    return list(
+        trainer.template.encode({"messages": [dict(m) for m in row["messages"]], "tools": row["tools"]})["input_ids"]
+    )
 
 
 def _name(row: Record, number: int) -> str:

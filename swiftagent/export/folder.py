@@ -16,7 +16,8 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     """A hidden name beside `out`, for a folder or a file, which takes its name when the block ends well.
 
     keep: what is read while it is written, and so must not be replaced by it.
-    Raises SetupError where `out` is there and not empty (unless `force`), is one of `keep` or around it, or cannot be written.
+    Raises SetupError where `out` is there and not empty (unless `force`), is one of `keep` or around it, or cannot be
+    written.
     """
     out = Path(os.path.abspath(out))
     require_free(out, force)
@@ -61,7 +62,11 @@ def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(
-    out: Path, *, force: bool, keep: Iterable[Path | str | None] = (), go_on: Callable[[Path], bool] = lambda left: False
+    out: Path,
+    *,
+    force: bool,
+    keep: Iterable[Path | str | None] = (),
+    go_on: Callable[[Path], bool] = lambda left: False,
 ) -> Iterator[Path]:
     """`whole` with the folder made, or one that a killed export left here and that `go_on` can use."""
     require_free(Path(os.path.abspath(out)), force)
@@ -156,10 +161,14 @@ def require_room(needed: int, out: Path) -> None:
     """Raises SetupError where the disk does not hold `needed` bytes and a tenth more."""
     parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
     # What a killed export left is gone on with, or makes room.
-    left = [file for part in _abandoned(out) for file in (part.rglob("*") if part.is_dir() else [part]) if file.is_file()]
+    left = [
+        file for part in _abandoned(out) for file in (part.rglob("*") if part.is_dir() else [part]) if file.is_file()
+    ]
     free = shutil.disk_usage(parent).free + sum(file.stat().st_size for file in left)
     if free < needed * 1.1:
-        raise SetupError(f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o")
+        raise SetupError(
+            f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o"
+        )
 
 
 def require_memory(needed: int) -> None:

@@ -1,4 +1,5 @@
-"""A model folder as GGUF: written and quantised by llama.cpp's own code, loaded again and compared with what it came from."""
+"""A model folder as GGUF: written and quantised by llama.cpp's own code, loaded again and compared with what it came
+from."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class Comparison(msgspec.Struct):
 
 
 def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = None, *, force: bool = False) -> None:
-    """Convert and quantise. Raises SetupError where a tool is missing or the output exists, ConfigError for an unknown type."""
+    """Convert and quantise. Raises SetupError where a tool is missing or the output exists, ConfigError for an unknown
+    type."""
     kind = quantize.lower()
     require_known(quantize)
     if out.exists() and not force:
@@ -67,7 +69,8 @@ def require_known(quantize: str) -> None:
 
 
 def find_converter(llama_cpp: Path | None) -> Path:
-    """The folder of convert_hf_to_gguf.py: the one given, else the cached source of llama-cpp-python, else fetched by pip."""
+    """The folder of convert_hf_to_gguf.py: the one given, else the cached source of llama-cpp-python, else fetched by
+    pip."""
     if llama_cpp is not None:
         if not (llama_cpp / "convert_hf_to_gguf.py").exists():
             raise SetupError(
@@ -93,7 +96,9 @@ def _fetch_converter(cache: Path) -> None:
             )
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.10.12, 3.11.4 and later have it
+            safe = (
+                {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            )  # Python 3.10.12, 3.11.4 and later have it
             archive.extractall(scratch, members=_converter_files(archive), **safe)
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +106,11 @@ def _fetch_converter(cache: Path) -> None:
 
 
 def _converter_files(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    wanted = ("vendor/llama.cpp/convert_hf_to_gguf.py", "vendor/llama.cpp/conversion/", "vendor/llama.cpp/gguf-py/gguf/")
+    wanted = (
+        "vendor/llama.cpp/convert_hf_to_gguf.py",
+        "vendor/llama.cpp/conversion/",
+        "vendor/llama.cpp/gguf-py/gguf/",
+    )
     return [
         member
         for member in archive
@@ -116,7 +125,8 @@ def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
     if done.returncode or not out.exists():
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = next(
-            (line for line in reversed(lines) if "Error" in line), lines[-1] if lines else f"exit code {done.returncode}"
+            (line for line in reversed(lines) if "Error" in line),
+            lines[-1] if lines else f"exit code {done.returncode}",
         )
         if reason.startswith("OSError"):
             raise SetupError(f"the GGUF cannot be written: {reason}; choose another place with -o")
@@ -184,7 +194,9 @@ def compare(
                 str(gguf), n_ctx=2 * PROMPT_TOKENS, type_k=F32, type_v=F32, logits_all=True, verbose=False, seed=0
             )
     except ValueError as error:
-        raise CheckError(f"llama.cpp cannot load the GGUF of {folder.name}, of type {_arch(folder)}; not written") from error
+        raise CheckError(
+            f"llama.cpp cannot load the GGUF of {folder.name}, of type {_arch(folder)}; not written"
+        ) from error
     otherwise = 0
     for text in strings:
         ours = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -209,7 +221,9 @@ def compare(
 
 
 def _arch(folder: Path) -> str:
-    return str((json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["unknown"])[0])
+    return str(
+        (json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["unknown"])[0]
+    )
 
 
 def require_equal(comparison: Comparison, quantize: str) -> None:

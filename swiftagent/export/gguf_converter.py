@@ -1,7 +1,7 @@
 """Runs llama.cpp's convert_hf_to_gguf.py as a program of its own: `gguf_converter.py CONVERTER_FOLDER [its arguments]`.
 
-The converter knows a tokenizer by the hash of some tokens, so one with Qwen's pre-tokenizer and another vocabulary (a small
-model's) is unknown to it. Such a one is named by its pre-tokenizer's own pattern instead.
+The converter knows a tokenizer by the hash of some tokens, so one with Qwen's pre-tokenizer and another vocabulary (a
+small model's) is unknown to it. Such a one is named by its pre-tokenizer's own pattern instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 # What llama.cpp implements under a name, by the split pattern that tokenizer.json gives.
-_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 PATTERNS = {_PATTERN.replace("%s", ""): "qwen2", _PATTERN.replace("%s", "{1,3}"): "llama-bpe"}
 
 

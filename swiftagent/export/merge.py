@@ -1,7 +1,9 @@
-"""An adapter merged into its base, written whole and proved: the merged logits equal those of base and adapter together.
+"""An adapter merged into its base, written whole and proved: the merged logits equal those of base and adapter
+together.
 
-Where the adapter holds a LoRA on a tied embedding, base and adapter together change the input embedding only, while a merged
-tied weight would change the output head too (measured: logits off by 245 on a scale of 0.3). So such a head is untied first.
+Where the adapter holds a LoRA on a tied embedding, base and adapter together change the input embedding only, while a
+merged tied weight would change the output head too (measured: logits off by 245 on a scale of 0.3). So such a head is
+untied first.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}  # relative t
 
 
 class Merged(msgspec.Struct):
-    """What a merge did. `max_difference`: largest absolute difference of a logit, merged and reloaded against base + adapter.
+    """What a merge did. `max_difference`: largest absolute difference of a logit, merged and reloaded against base +
+    adapter.
 
     `resumed`: the weights are those that a merge wrote which was then killed.
     """
@@ -54,11 +57,12 @@ def merge(
     force: bool = False,
     finish: Callable[[Path, Merged], None] = lambda folder, merged: None,
 ) -> Merged:
-    """Merge `adapter` into `base` (a folder) and write a complete model folder; None copies a full model through the same door.
+    """Merge `adapter` into `base` (a folder) and write a complete model folder; None copies a full model through the
+    same door.
 
     dtype: auto keeps the base's own. finish: writes what else belongs into the folder before it appears.
-    Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where the merged model does not answer
-    as base and adapter did.
+    Raises SetupError (base or adapter gone, no disk, folder in use) and CheckError where the merged model does not
+    answer as base and adapter did.
     """
     model_folder = require_model(base)
     if adapter is not None:
@@ -91,7 +95,9 @@ def merge(
     return merged
 
 
-def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> Written:
+def _write_weights(
+    base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str
+) -> Written:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
     tokenizer = _tokenizer(adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base)
     model = _load(base, dtype)
@@ -116,7 +122,8 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _load(folder: Path, dtype: str) -> Any:
-    """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without loss."""
+    """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without
+    loss."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -171,7 +178,9 @@ def require_model(base: str) -> Path:
             f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
         )
     if own_code(folder):
-        raise SetupError(f"the model folder {base} brings its own code, which is not run; use a model that transformers knows")
+        raise SetupError(
+            f"the model folder {base} brings its own code, which is not run; use a model that transformers knows"
+        )
     return folder
 
 
@@ -182,11 +191,14 @@ def require_adapter(adapter: Path) -> None:
         )
     fault = next((fault for file in adapter.glob("*.safetensors") if (fault := safetensors_fault(file))), "")
     if fault:
-        raise SetupError(f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint")
+        raise SetupError(
+            f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint"
+        )
 
 
 def require_words(dtype: str, max_shard_size: str) -> None:
-    """Raises ConfigError for a type or a size that is none: a caller may ask before it does anything that takes long."""
+    """Raises ConfigError for a type or a size that is none: a caller may ask before it does anything that takes
+    long."""
     if dtype not in ("auto", *TOLERANCE):
         raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
     if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]?i?B", max_shard_size, re.IGNORECASE) or not float(
@@ -253,7 +265,9 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     config = model.generation_config
     known = tokenizer.get_vocab()
     ends = [known[token] for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>") if token in known]
-    config.eos_token_id = list(dict.fromkeys([*ends, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])]))
+    config.eos_token_id = list(
+        dict.fromkeys([*ends, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])])
+    )
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config

@@ -1,4 +1,5 @@
-"""What a merge leaves beside its weights once they are written, so that one that was killed is gone on with, not begun again."""
+"""What a merge leaves beside its weights once they are written, so that one that was killed is gone on with, not begun
+again."""
 
 from __future__ import annotations
 

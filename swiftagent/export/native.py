@@ -1,5 +1,5 @@
-"""The prompt of a model that was trained on native calls of the hermes kind (`<tool_call>{...}</tool_call>`: Qwen and others),
-written for other engines as a Jinja chat template and as Ollama's Go template.
+"""The prompt of a model that was trained on native calls of the hermes kind (`<tool_call>{...}</tool_call>`: Qwen and
+others), written for other engines as a Jinja chat template and as Ollama's Go template.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ GO_LIMITS = (
 
 
 def jinja_hermes(turns: Turns, before_tools: str, after_tools: str) -> str:
-    """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)`; `before_tools` follows the system text."""
+    """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)`; `before_tools` follows the system
+    text."""
     quoted = {name: json.dumps(getattr(turns, name), ensure_ascii=False) for name in Turns.__struct_fields__}
-    quoted |= {"before": json.dumps(before_tools, ensure_ascii=False), "after": json.dumps(after_tools, ensure_ascii=False)}
+    quoted |= {
+        "before": json.dumps(before_tools, ensure_ascii=False),
+        "after": json.dumps(after_tools, ensure_ascii=False),
+    }
     return "".join(line.strip() for line in _JINJA.format(**quoted).splitlines())
 
 
@@ -58,7 +62,8 @@ _JINJA = """
 
 
 def go_hermes(turns: Turns, before_tools: str, after_tools: str) -> str:
-    """The TEMPLATE of an Ollama Modelfile. Ollama finds calls in an answer by the first text in the first `if .ToolCalls`."""
+    """The TEMPLATE of an Ollama Modelfile. Ollama finds calls in an answer by the first text in the first `if
+    .ToolCalls`."""
     default = turns.default_system
     return _GO.format(
         **{name: getattr(turns, name) for name in Turns.__struct_fields__},

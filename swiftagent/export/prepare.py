@@ -28,8 +28,8 @@ MARK = {"type": "function", "function": {"name": "MARK"}}
 class Prepared(msgspec.Struct):
     """What a target needs to write the trained prompt, and how its prompts compared.
 
-    chat_template: None where the base's own is kept. go_template: None where none could be written. system: the system prompt
-    that most of the training data has, "" where there is no such one. limits: what the templates cannot do.
+    chat_template: None where the base's own is kept. go_template: None where none could be written. system: the system
+    prompt that most of the training data has, "" where there is no such one. limits: what the templates cannot do.
     """
 
     chat_template: str | None
@@ -69,9 +69,7 @@ def _of_react(subject: Subject, trainer: Trainer) -> Prepared:
     go = go_template(turns, style, language)
     compared = [check_chat_template(trainer, chat, records, language)] if records else []
     by_go = check_go_template(turns, go, records, style, language) if records else None
-    fixed = (
-        f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, whatever the question is in"
-    )
+    fixed = f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, whatever the question is in"
     return Prepared(
         chat_template=chat,
         go_template=go,
@@ -91,7 +89,8 @@ _LANGUAGES = {"en": "English", "zh": "Chinese (中文)"}
 
 
 def _of_native(subject: Subject, trainer: Trainer) -> Prepared:
-    """Hermes calls get templates of our own; of any other kind the base's chat template is kept, if it writes the same."""
+    """Hermes calls get templates of our own; of any other kind the base's chat template is kept, if it writes the
+    same."""
     rows = _native_rows(Path(subject.data)) if subject.data else []
     agent = trainer.template._agent_template
     chat = go = None

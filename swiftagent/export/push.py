@@ -115,7 +115,9 @@ def _first_line(error: Exception, token: str | None) -> str:
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
     if token:
         text = text.replace(token, "***")
-    advice = "; check the name, and the token with --token or the client's own login" if re.search(r"40[134]", text) else ""
+    advice = (
+        "; check the name, and the token with --token or the client's own login" if re.search(r"40[134]", text) else ""
+    )
     return f"{text.rstrip('.')}{advice}"
 
 

@@ -24,9 +24,9 @@ _OF_TEMPLATE = ("model_type", "agent_template", "system", "enable_thinking", "ad
 class Subject(msgspec.Struct, frozen=True):
     """What is exported: a base, an adapter on it or none, and what is known of its training.
 
-    name: the base as its trainer knew it, a hub id where it has one. settings: ms-swift's own option names. data: a file of the
-    training data, "" where it is unknown or gone. react: text ReAct, or native tool calls. prompt: (style, language) of the tool
-    prompt, where an earlier export wrote it down.
+    name: the base as its trainer knew it, a hub id where it has one. settings: ms-swift's own option names. data: a
+    file of the training data, "" where it is unknown or gone. react: text ReAct, or native tool calls. prompt: (style,
+    language) of the tool prompt, where an earlier export wrote it down.
     """
 
     base: str
@@ -49,10 +49,11 @@ def subject_of(
     template: str | None = None,
     model_type: str | None = None,
 ) -> Subject:
-    """A run by name or folder (the newest where nothing is given), a model folder, or an adapter; `model` names another base.
+    """A run by name or folder (the newest where nothing is given), a model folder, or an adapter; `model` names another
+    base.
 
-    template, model_type: ms-swift's, where they are not known. Raises ConfigError or SetupError where there is no such thing,
-    or only half of it.
+    template, model_type: ms-swift's, where they are not known. Raises ConfigError or SetupError where there is no such
+    thing, or only half of it.
     """
     subject = _found(run, model, adapter, checkpoint)
     settings = {**subject.settings, **({"model_type": model_type} if model_type else {})}
@@ -109,7 +110,9 @@ def _of_adapter(adapter: Path, model: str | None) -> Subject:
 
 def _of_run(run: Run, checkpoint: str, model: str | None) -> Subject:
     if run.state != "done" and checkpoint == "best":
-        finish = "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
+        finish = (
+            "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
+        )
         raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
     chosen = _checkpoint(run, checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()
@@ -132,7 +135,8 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> Subject:
 
 
 def base_folder(model: str, trained: dict[str, Any]) -> str:
-    """A base as a folder here: as named, where its trainer had it, or from the hub's cache (fetched where it is not there)."""
+    """A base as a folder here: as named, where its trainer had it, or from the hub's cache (fetched where it is not
+    there)."""
     given = find(model)
     if given.is_dir():
         return str(given)

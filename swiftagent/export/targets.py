@@ -23,7 +23,14 @@ from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import shipped
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "additional_config.json")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+)
 # Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
 HARD_TEXTS = (
     "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",
@@ -57,11 +64,14 @@ def export_merged(
         (part / "README.md").write_text(model_card(subject, name or out.name, facts, license), encoding="utf-8")
         write_json(part / RECORD, provenance(subject, prepared, merged))
 
-    return merge(subject.base, subject.adapter, out, dtype=dtype, max_shard_size=max_shard_size, force=force, finish=finish)
+    return merge(
+        subject.base, subject.adapter, out, dtype=dtype, max_shard_size=max_shard_size, force=force, finish=finish
+    )
 
 
 def provenance(subject: Subject, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
-    """What an export was made of, and what was compared; no folder of this machine is named, since it is uploaded as it is."""
+    """What an export was made of, and what was compared; no folder of this machine is named, since it is uploaded as it
+    is."""
     kept = ("model_type", "system", "enable_thinking", "add_non_thinking_prefix")
     return {
         "swiftagent": __version__,
@@ -75,7 +85,9 @@ def provenance(subject: Subject, prepared: Prepared, merged: Merged | None = Non
         "react": subject.react,
         "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
         "stop_words": prepared.stops,
-        "merged": {key: value for key, value in msgspec.to_builtins(merged).items() if key != "folder"} if merged else None,
+        "merged": {key: value for key, value in msgspec.to_builtins(merged).items() if key != "folder"}
+        if merged
+        else None,
         "prompts": msgspec.to_builtins(prepared.compared),
         "limits": prepared.limits,
     }
@@ -120,13 +132,18 @@ def export_ollama(
     name: str = "",
     license: str = "",
 ) -> dict[str, Any]:
-    """A complete folder for Ollama: the merged model or a GGUF, Modelfile, README; `ollama create` where it is installed.
+    """A complete folder for Ollama: the merged model or a GGUF, Modelfile, README; `ollama create` where it is
+    installed.
 
     Raises SetupError for a model whose calls have no template in Ollama's language.
     """
     if prepared.go_template is None:
-        kind = f"agent template {prepared.agent_template}" if prepared.agent_template else f"template {prepared.template}"
-        raise SetupError(f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`")
+        kind = (
+            f"agent template {prepared.agent_template}" if prepared.agent_template else f"template {prepared.template}"
+        )
+        raise SetupError(
+            f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
+        )
     facts: dict[str, Any] = {}
     name = name or out.name
     with whole_folder(out, force=force, keep=(subject.base, subject.adapter, subject.run)) as part:
@@ -134,7 +151,9 @@ def export_ollama(
         merged = export_merged(subject, prepared, model, license=license, name=name)
         source = "./model"
         if quantize:
-            comparison = export_gguf(model, part / f"model.{quantize}.gguf", quantize, llama_cpp, force=True, data=subject.data)
+            comparison = export_gguf(
+                model, part / f"model.{quantize}.gguf", quantize, llama_cpp, force=True, data=subject.data
+            )
             facts["gguf"] = msgspec.to_builtins(comparison)
             shutil.rmtree(model)
             source = f"./model.{quantize}.gguf"
@@ -176,10 +195,14 @@ def _ollama_readme(name: str, subject: Subject, prepared: Prepared) -> str:
 
 
 def export_adapter(subject: Subject, prepared: Prepared, out: Path, *, force: bool = False, license: str = "") -> None:
-    """The adapter alone with tokenizer, chat template and card. Raises SetupError for a full fine-tuning, which has none."""
+    """The adapter alone with tokenizer, chat template and card. Raises SetupError for a full fine-tuning, which has
+    none."""
     adapter = adapter_of(subject)
     with whole_folder(out, force=force, keep=(adapter, subject.base, subject.run)) as part:
-        for folder, names in ((adapter, ADAPTER_FILES), (Path(subject.base), (*TOKENIZER_FILES, "chat_template.jinja"))):
+        for folder, names in (
+            (adapter, ADAPTER_FILES),
+            (Path(subject.base), (*TOKENIZER_FILES, "chat_template.jinja")),
+        ):
             for name in names:
                 if (folder / name).exists():
                     shutil.copy2(folder / name, part / name)
@@ -196,6 +219,8 @@ def export_adapter(subject: Subject, prepared: Prepared, out: Path, *, force: bo
 def adapter_of(subject: Subject) -> Path:
     """The adapter of a subject. Raises SetupError where it is a full model, or the adapter is not whole."""
     if subject.adapter is None:
-        raise SetupError(f"{subject.run or subject.base}: a full model, there is no adapter; use `swiftagent export merge`")
+        raise SetupError(
+            f"{subject.run or subject.base}: a full model, there is no adapter; use `swiftagent export merge`"
+        )
     require_adapter(subject.adapter)
     return subject.adapter

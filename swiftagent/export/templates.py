@@ -1,8 +1,9 @@
-"""The prompt that a model was trained on, written for other engines: a Jinja chat template (vLLM, transformers, llama.cpp) and a
-Go template (Ollama).
+"""The prompt that a model was trained on, written for other engines: a Jinja chat template (vLLM, transformers,
+llama.cpp) and a Go template (Ollama).
 
-Both are generated from `prompts.py` and `react.py`, so that a client that knows nothing of ReAct sends `tools` and `tool_calls`
-and the model reads what it was trained on. What the two languages cannot do is named in `JINJA_LIMITS` and `GO_LIMITS`.
+Both are generated from `prompts.py` and `react.py`, so that a client that knows nothing of ReAct sends `tools` and
+`tool_calls` and the model reads what it was trained on. What the two languages cannot do is named in `JINJA_LIMITS` and
+`GO_LIMITS`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ GO_LIMITS = (
 class Turns(msgspec.Struct, frozen=True):
     """The texts around the parts of a conversation, as the training template writes them.
 
-    `user_close` opens the assistant's turn; `between` ends an answer that is followed by a question, `end` the last one.
+    `user_close` opens the assistant's turn; `between` ends an answer that is followed by a question, `end` the last
+    one.
     """
 
     system_open: str = "<|im_start|>system\n"
@@ -132,7 +134,8 @@ _JINJA = """
 
 
 def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
-    """The TEMPLATE of an Ollama Modelfile for a text-ReAct model, with `.System`, `.Messages`, `.Tools` and `.ToolCalls`."""
+    """The TEMPLATE of an Ollama Modelfile for a text-ReAct model, with `.System`, `.Messages`, `.Tools` and
+    `.ToolCalls`."""
     before_names, after_names = FORMAT[language].split("{names}")
     default = turns.default_system
     return _GO.format(
@@ -150,7 +153,8 @@ def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "
     )
 
 
-# Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has to be
+# Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has to
+# be
 # `Action:`; so nothing before it may ask `if .ToolCalls`.
 # Go templates cannot add: `len (printf "%*s_" $i "")` is $i + 1.
 _GO_FLAT = (
@@ -197,7 +201,8 @@ def modelfile(
     top_p: float = 1.0,
     top_k: int = 1,
 ) -> str:
-    """An Ollama Modelfile. Defaults are greedy, and repetition costs nothing: a call copies names from its question and tools."""
+    """An Ollama Modelfile. Defaults are greedy, and repetition costs nothing: a call copies names from its question and
+    tools."""
     lines = [f"FROM {source}", f'TEMPLATE """{template}"""']
     if system:
         lines.append(f'SYSTEM """{system}"""')

@@ -1,4 +1,5 @@
-"""What a tuned model needs to land elsewhere: the texts around its turns, its stop words, and how prompts are compared."""
+"""What a tuned model needs to land elsewhere: the texts around its turns, its stop words, and how prompts are
+compared."""
 
 from __future__ import annotations
 
@@ -25,13 +26,16 @@ class Difference(msgspec.Struct):
 
 
 def turns_of(trainer: Trainer) -> Turns:
-    """The texts around the parts of a conversation in ms-swift's template. Raises SetupError where they are not plain text."""
+    """The texts around the parts of a conversation in ms-swift's template. Raises SetupError where they are not plain
+    text."""
     meta = trainer.template.template_meta
     system_prefix = meta.system_prefix or meta.prefix
     system_open, found, system_close = _text(trainer, system_prefix).partition("{{SYSTEM}}")
     user_open, asked, user_close = _text(trainer, meta.prompt).partition("{{QUERY}}")
     if not found or not asked or meta.chat_sep is None:
-        raise SetupError(f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`")
+        raise SetupError(
+            f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`"
+        )
     written = Turns(
         system_open=system_open,
         system_close=system_close,
@@ -43,7 +47,9 @@ def turns_of(trainer: Trainer) -> Turns:
         default_system=meta.default_system or "",
     )
     if any("{{" in getattr(written, name) for name in Turns.__struct_fields__):
-        raise SetupError(f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`")
+        raise SetupError(
+            f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`"
+        )
     return written
 
 

@@ -21,14 +21,24 @@ PARSERS = {
 
 
 def vllm_commands(folder: str, subject: Subject, agent_template: str | None, template: str) -> dict[str, str]:
-    """Serve a merged model: with native calls by vLLM's own parser, with ReAct text by `swiftagent serve` above vLLM."""
+    """Serve a merged model: with native calls by vLLM's own parser, with ReAct text by `swiftagent serve` above
+    vLLM."""
     words = ["vllm", "serve", folder, "--max-model-len", str(subject.max_length), "--enable-prefix-caching"]
     chat_template = Path(folder) / "chat_template.jinja"
     if chat_template.is_file():
         words += ["--chat-template", str(chat_template)]
     if subject.react:
         kind = subject.settings.get("model_type")
-        serve = ["swiftagent", "serve", "--port", "8001", "--engine", "openai", "--base-url", "http://localhost:8000/v1"]
+        serve = [
+            "swiftagent",
+            "serve",
+            "--port",
+            "8001",
+            "--engine",
+            "openai",
+            "--base-url",
+            "http://localhost:8000/v1",
+        ]
         serve += ["--model", folder, "--template", template, *(["--model-type", str(kind)] if kind else [])]
         return {"engine": _line(words), "openai_server": _line(serve)}
     parser = PARSERS.get(agent_template or "")

@@ -1,7 +1,7 @@
 """Lines that are turns of one conversation, put together before they are read.
 
-Two kinds: transcripts, whose lines of one key stand together in a file (`line_key` of a format module); and rows that carry
-an id and a turn number, which may lie anywhere in any of the inputs and are put in order at the end.
+Two kinds: transcripts, whose lines of one key stand together in a file (`line_key` of a format module); and rows that
+carry an id and a turn number, which may lie anywhere in any of the inputs and are put in order at the end.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ _IDS = (
 
 
 class TurnsOfOne(list[Any]):
-    """Raw rows of one conversation in the order of their turns; each is read by its own format, then they are joined."""
+    """Raw rows of one conversation in the order of their turns; each is read by its own format, then they are
+    joined."""
 
 
 class Grouping:
-    """Rows in the order in which they come; several lines that are one conversation become one row, counted as merged."""
+    """Rows in the order in which they come; several lines that are one conversation become one row, counted as
+    merged."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -79,7 +81,9 @@ class Grouping:
     def _joined_lines(self) -> Row:
         lines, self.lines, self._key = self.lines, [], None
         self._ledger.merged += len(lines) - 1
-        return Row([line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs))
+        return Row(
+            [line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs)
+        )
 
 
 def line_key(value: Any) -> Hashable | None:
@@ -144,5 +148,7 @@ class _Scattered:
                     continue
                 ledger.merged += len(rows) - 1
                 yield Row(
-                    TurnsOfOne(row.value for row in rows), rows[0].where, tuple(code for row in rows for code in row.repairs)
+                    TurnsOfOne(row.value for row in rows),
+                    rows[0].where,
+                    tuple(code for row in rows for code in row.repairs),
                 )

@@ -5,11 +5,12 @@ A format module has
     ABOUT: str                                   one line for `swiftagent formats`
     SAMPLE: a raw row (JSON value)
     looks_like(row: Json) -> bool                cheap and exact; used by `auto`, in the order of this table
-    KEYS: frozenset[str]                         a dict without any of these is not asked about; left out by formats told by turns
-    parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
+    KEYS: frozenset[str]                         a dict without any of these is not asked about; left out by formats
+    told by turns parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
     render(trajectory) -> row                    only where the format can be written
     line_key(row) -> Hashable | None             only where several lines make one conversation: lines of one key stand
-                                                 together; `parse` then gets the list of them. True: belongs to its neighbours
+                                                 together; `parse` then gets the list of them. True: belongs to its
+                                                 neighbours
 
 `parse` builds its trajectory with `formats.build.Builder`, which holds what all formats share: arguments in every
 spelling, call ids, parallel results, empty content, repairs counted by code.

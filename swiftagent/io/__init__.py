@@ -1,3 +1,14 @@
 """Files in and out, whole or not at all, and the tasks that read them on several cores or machines."""
 
-PUBLIC = ("json_rows", "jsonl", "outputs", "parts", "ray_workers", "rows", "shipped", "storage", "table_rows", "workers")
+PUBLIC = (
+    "json_rows",
+    "jsonl",
+    "outputs",
+    "parts",
+    "ray_workers",
+    "rows",
+    "shipped",
+    "storage",
+    "table_rows",
+    "workers",
+)

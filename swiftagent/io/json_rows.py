@@ -20,8 +20,12 @@ _LONGEST_LITERAL = 1 << 20  # characters; Python's parser needs some hundred byt
 _FAR = 8 << 20  # characters in which the end of a broken row is looked for
 _SPACE = re.compile(r"[\s,]*")
 # An object that holds its rows in a list: {"data": [{...}, ...]}
-_WRAPPED = re.compile(r'\s*\{\s*"(?:data|rows|train|examples|instances|items|records|samples|dataset)"\s*:\s*\[\s*(?=\{)')
-_ROW_KEYS = frozenset(("messages", "conversations", "conversation", "instruction", "question", "query", "prompt", "problem"))
+_WRAPPED = re.compile(
+    r'\s*\{\s*"(?:data|rows|train|examples|instances|items|records|samples|dataset)"\s*:\s*\[\s*(?=\{)'
+)
+_ROW_KEYS = frozenset(
+    ("messages", "conversations", "conversation", "instruction", "question", "query", "prompt", "problem")
+)
 _NEXT_ROW = re.compile(r"\n[ \t]*(?=\{)|(?<=\}),\s*(?=\{)")
 # A string, or what stands behind a quote that is never closed: so each of these scans a text once.
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
@@ -273,7 +277,9 @@ _ESCAPED_SURROGATE = re.compile(r"\\ud[89a-f]", re.I)
 
 
 def _has_surrogates(raw: str) -> bool:
-    return ("\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None) or not (raw.isascii() or _BAD_BYTE.search(raw) is None)
+    return ("\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None) or not (
+        raw.isascii() or _BAD_BYTE.search(raw) is None
+    )
 
 
 def _refuse(name: str) -> None:

@@ -30,7 +30,8 @@ class Row(msgspec.Struct):
 
 
 class BadRow(Row):
-    """A row that could not be read: `value` is its raw text, `error` says why. It is counted as rejected, never lost."""
+    """A row that could not be read: `value` is its raw text, `error` says why. It is counted as rejected, never
+    lost."""
 
     error: RowError = msgspec.field(default_factory=lambda: RowError("not-json", "not JSON"))
 
@@ -77,7 +78,8 @@ def read_lines(path: Path) -> Iterator[Row]:
 
 
 def require_regular(path: Path) -> None:
-    """Raises SetupError for a device, a pipe or the like: who puts a file in its place takes it from every other program."""
+    """Raises SetupError for a device, a pipe or the like: who puts a file in its place takes it from every other
+    program."""
     if (path.exists() and not path.is_file() and not path.is_dir()) or path.absolute().parent == Path("/dev"):
         raise SetupError(f"cannot write {path}: it is no regular file; choose another place with -o")
 

@@ -1,4 +1,5 @@
-"""The files of a mix: written under other names beside their places, synced, and put in place together, the mix last."""
+"""The files of a mix: written under other names beside their places, synced, and put in place together, the mix
+last."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ class Outputs(msgspec.Struct, frozen=True):
         return f"train-{number:05d}-of-{self.shards:05d}.{self.kind}"
 
     def earlier(self) -> list[Path]:
-        """The rows of an earlier mix under this output's name, in one file or in shards, and what says that they are whole."""
+        """The rows of an earlier mix under this output's name, in one file or in shards, and what says that they are
+        whole."""
         shards = [path for path in self.folder.glob("train-*-of-*.*") if _SHARD.fullmatch(path.name)]
         return [path for path in (self.manifest, self.mix, *shards) if path.exists()]
 
@@ -65,7 +67,11 @@ class Outputs(msgspec.Struct, frozen=True):
 
 
 def outputs(
-    mix: str, report: str | None = None, rejects: str | None = None, shards: int = 0, kind: Literal["jsonl", "parquet"] = "jsonl"
+    mix: str,
+    report: str | None = None,
+    rejects: str | None = None,
+    shards: int = 0,
+    kind: Literal["jsonl", "parquet"] = "jsonl",
 ) -> Outputs:
     path = Path(mix)
     stem = path.name.removesuffix(".jsonl")
@@ -232,7 +238,8 @@ def to_parquet(path: str) -> None:
 
 
 def put_in_place(parts: Sequence[tuple[Path, Path]], earlier: Iterable[Path] = ()) -> None:
-    """Sync every part, then rename them in this order; the last is the mix itself, so a whole mix has all its companions.
+    """Sync every part, then rename them in this order; the last is the mix itself, so a whole mix has all its
+    companions.
 
     What lies there of an earlier mix goes first: killed in between, there is no mix rather than parts of two.
     """

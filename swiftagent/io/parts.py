@@ -1,4 +1,5 @@
-"""A file as parts that are read each on its own, so that processes or machines share it: the same rows with the same places."""
+"""A file as parts that are read each on its own, so that processes or machines share it: the same rows with the same
+places."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Part(msgspec.Struct):
-    """All rows of a file, or those of its lines that begin in [start, end), or of row groups [start, end) of a Parquet file.
+    """All rows of a file, or those of its lines that begin in [start, end), or of row groups [start, end) of a Parquet
+    file.
 
     `first` is the line, or the number, of the first of them; `header` stands above the rows of a CSV.
     """
@@ -79,7 +81,8 @@ def lines_in(part: Part) -> int:
 
 
 def numbered(parts: list[Part], each: Callable[[Callable[[Part], int], list[Part]], Iterator[int]]) -> list[Part]:
-    """The same parts, those of lines told which line is their first; `each` calls a function with each of some parts."""
+    """The same parts, those of lines told which line is their first; `each` calls a function with each of some
+    parts."""
     lines = [part for part in parts if part.kind == "lines"]
     counts = each(lines_in, [one for one, following in pairwise(lines) if following.start])
     for one, following in pairwise(lines):

@@ -1,7 +1,7 @@
 """Tasks on a Ray cluster instead of processes of this machine: the same functions, so the same bytes.
 
-Tasks read the inputs and write to files in the output's work folder, so both lie on storage that every node sees. A task whose
-worker dies is run again elsewhere; what the dead one left is never read.
+Tasks read the inputs and write to files in the output's work folder, so both lie on storage that every node sees. A
+task whose worker dies is run again elsewhere; what the dead one left is never read.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class RayWorkers(Workers):
         self._stdout.__exit__(None, None, None)
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Yield (index of the task, result) as results arrive. Raises what a task raises, or SetupError where nodes are lost."""
+        """Yield (index of the task, result) as results arrive. Raises what a task raises, or SetupError where nodes are
+        lost."""
         ray = self._ray
         window = max(8, _WAITING * int(ray.cluster_resources().get("CPU", 1)))
         waiting = iter(enumerate(tasks))
@@ -88,7 +89,9 @@ class RayWorkers(Workers):
             print(error, file=sys.stderr)
             raise SetupError(f"a task failed on the Ray cluster: {str(error).strip().splitlines()[-1]}") from error
         except self._ray.exceptions.RayError as error:
-            raise SetupError(f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it goes on") from error
+            raise SetupError(
+                f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it goes on"
+            ) from error
         if not fine:
             raise result
         return result

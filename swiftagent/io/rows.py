@@ -1,7 +1,8 @@
-"""Rows out of files of any kind: JSONL, JSON, CSV, Parquet, Arrow, compressed or zipped, a folder of them, stdin, or URLs.
+"""Rows out of files of any kind: JSONL, JSON, CSV, Parquet, Arrow, compressed or zipped, a folder of them, stdin, or
+URLs.
 
-Every row knows its place. What cannot be read as a row is a `BadRow`, which a caller counts as rejected; only a file that
-is missing or damaged as a whole is an error. Memory does not grow with the size of the input.
+Every row knows its place. What cannot be read as a row is a `BadRow`, which a caller counts as rejected; only a file
+that is missing or damaged as a whole is an error. Memory does not grow with the size of the input.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ _TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
 _BINARY = {".parquet", ".arrow", ".feather"}
 _COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
 NOT_TEXT = _BINARY | _COMPRESSED | {".zip", ".tar"}
-_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip", b"PAR1": ".parquet", b"ARROW1": ".arrow"}
+_MAGIC = {
+    b"\x1f\x8b": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"PK\x03\x04": ".zip",
+    b"PAR1": ".parquet",
+    b"ARROW1": ".arrow",
+}
 # Files that describe data, or that our own commands write beside it.
 _NOT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "package.json"}
 _NOT_DATA_ENDS = (".report.json", ".rejects.jsonl", ".manifest.json")
@@ -47,10 +54,13 @@ def read_rows(path: str) -> Iterator[Row]:
 
 
 def files_of(path: str) -> list[str]:
-    """The file itself, or those of a folder or a URL with wildcards that hold rows. Raises ConfigError where there are none."""
+    """The file itself, or those of a folder or a URL with wildcards that hold rows. Raises ConfigError where there are
+    none."""
     if is_url(path):
         with damage(path):
-            found = [name for name in matching(path) if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))]
+            found = [
+                name for name in matching(path) if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))
+            ]
     elif Path(path).is_dir():
         found = [str(file) for file in data_files(Path(path))]
     else:
@@ -143,7 +153,8 @@ def _read_zip(stream: BinaryIO, place: str) -> Iterator[Row]:
 
 
 def _seekable(stream: BinaryIO) -> BinaryIO:
-    """The stream itself, or its bytes where it comes through a pipe or is compressed: these kinds start at their end."""
+    """The stream itself, or its bytes where it comes through a pipe or is compressed: these kinds start at their
+    end."""
     if stream.seekable() and not isinstance(getattr(stream, "raw", stream), gzip.GzipFile):
         return stream
     return io.BytesIO(stream.read())

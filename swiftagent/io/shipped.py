@@ -1,5 +1,5 @@
-"""Where things lie: the shipped configs and sample data, inside an installed package or beside it in a checkout, and what is
-kept for the user."""
+"""Where things lie: the shipped configs and sample data, inside an installed package or beside it in a checkout, and
+what is kept for the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def shipped(folder: str) -> Path:
 
 
 def find(path: str) -> Path:
-    """A file as given where it exists, else the shipped one of that name: `configs/tiny_cpu.yaml` works from any folder."""
+    """A file as given where it exists, else the shipped one of that name: `configs/tiny_cpu.yaml` works from any
+    folder."""
     given = Path(path)
     parts = given.parts
     if given.exists() or not parts or parts[0] not in ("configs", "datasets"):
@@ -34,4 +35,6 @@ def user_folder(variable: str, below_home: str) -> Path:
     try:
         return Path.home() / below_home
     except RuntimeError:  # a user without an entry in passwd, as in containers, and no HOME
-        raise SetupError(f"this user has no home folder; set HOME, or {variable} to a folder that can be written") from None
+        raise SetupError(
+            f"this user has no home folder; set HOME, or {variable} to a folder that can be written"
+        ) from None

@@ -1,4 +1,5 @@
-"""Files by path or by URL: a path is opened as it is, `s3://`, `oss://`, `hdfs://`, `memory://` and others through fsspec."""
+"""Files by path or by URL: a path is opened as it is, `s3://`, `oss://`, `hdfs://`, `memory://` and others through
+fsspec."""
 
 from __future__ import annotations
 
@@ -41,7 +42,12 @@ def size_and_stamp(path: str) -> tuple[int, int]:
         filesystem, name = _filesystem(path)
         told = filesystem.info(name)
     mark = next(
-        (str(told[key]) for key in ("ETag", "etag", "LastModified", "mtime", "created", "modificationTime") if key in told), ""
+        (
+            str(told[key])
+            for key in ("ETag", "etag", "LastModified", "mtime", "created", "modificationTime")
+            if key in told
+        ),
+        "",
     )
     return int(told["size"]), zlib.crc32(mark.encode())
 
@@ -65,7 +71,9 @@ def upload(files: Sequence[Path], url: str) -> None:
                 filesystem.put_file(str(file), f"{name.rstrip('/')}/{file.name}")
     except OSError as error:
         where = files[-1].parent
-        raise SetupError(f"{url}: cannot be written ({error}); all is whole in {where}, run again with --upload") from error
+        raise SetupError(
+            f"{url}: cannot be written ({error}); all is whole in {where}, run again with --upload"
+        ) from error
 
 
 @contextmanager

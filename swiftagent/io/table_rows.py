@@ -107,7 +107,8 @@ def _arrow_batches(stream: io.BufferedReader) -> Iterator[Any]:
 
 
 def _plain(value: Any, inside: bool = False) -> Any:
-    """A cell as a JSON value. Arrow gives every struct the keys of all of them, so an empty key inside one was never there."""
+    """A cell as a JSON value. Arrow gives every struct the keys of all of them, so an empty key inside one was never
+    there."""
     match value:
         case None | bool() | int() | str():
             return value

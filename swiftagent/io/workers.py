@@ -82,7 +82,10 @@ class Workers:
                         pipe.send((function, following[1]))
                         busy[pipe] = following[0]
                     yield index, result
-        except (SwiftAgentError, OSError):  # a task's: the other processes end theirs before anybody clears up behind them
+        except (
+            SwiftAgentError,
+            OSError,
+        ):  # a task's: the other processes end theirs before anybody clears up behind them
             for pipe in busy:
                 with contextlib.suppress(EOFError, OSError):
                     pipe.recv()
@@ -108,7 +111,9 @@ def _receive(pipe: Any) -> Any:
     try:
         fine, result = pipe.recv()
     except EOFError:
-        raise SetupError("a worker process was killed, perhaps for want of memory; run again, or with --processes 1") from None
+        raise SetupError(
+            "a worker process was killed, perhaps for want of memory; run again, or with --processes 1"
+        ) from None
     if not fine:
         raise result
     return result

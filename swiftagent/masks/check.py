@@ -67,14 +67,17 @@ def _check_pieces(messages: list[Message], number: int, name: str, totals: Total
         if piece.trained != piece.marked:
             text = messages[piece.message]["content"][piece.start : piece.end]
             code = "lost" if piece.trained else "leak"
-            totals.fault(Fault(number, piece.message, code, describe(code, piece.kind, text), name), _COUNT_OF[code], length)
+            totals.fault(
+                Fault(number, piece.message, code, describe(code, piece.kind, text), name), _COUNT_OF[code], length
+            )
 
 
 def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
-    """Count a row in which every message has just the form that we write, as nearly every row has; False leaves it to the rest.
+    """Count a row in which every message has just the form that we write, as nearly every row has; False leaves it to
+    the rest.
 
-    Each message then holds whole events of one mask, so nothing in it can leak or be lost. One pass, for speed: it is made of
-    every row of every file.
+    Each message then holds whole events of one mask, so nothing in it can leak or be lost. One pass, for speed: it is
+    made of every row of every file.
     """
     try:
         messages = row["messages"]
@@ -159,7 +162,9 @@ def _parts(content: str, agentic: bool) -> tuple[int, str]:
     if content.startswith("Action: ", thought):
         arguments = content.find(_INPUT, thought)
         newline = content.find("\n", arguments + _INPUT_SIZE)
-        return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(STOP) else ""
+        return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(
+            STOP
+        ) else ""
     return thought, "answer" if not content or content.startswith(ANSWER_LABEL, thought) else ""
 
 

@@ -18,8 +18,8 @@ _PART = 8 << 20  # bytes
 def check_file(place: str, workers: Workers) -> Totals:
     """What a check of every record finds in a file, or a folder or URL of shards, JSONL or Parquet; counts characters.
 
-    Rows of shards are numbered as in the one file that they are when joined in order. Raises ConfigError where there is something
-    else than training records.
+    Rows of shards are numbered as in the one file that they are when joined in order. Raises ConfigError where there is
+    something else than training records.
     """
     parts = numbered([part for file in files_of(place) for part in _parts(file, workers.alone)], workers.in_order)
     totals = Totals(unit="character")

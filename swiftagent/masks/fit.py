@@ -1,7 +1,9 @@
-"""Rows that are longer than a run's `max_length` made to fit without losing their sense, so that the trainer deletes none.
+"""Rows that are longer than a run's `max_length` made to fit without losing their sense, so that the trainer deletes
+none.
 
-In this order, each only as far as it must: whole oldest exchanges go; results are shortened in the middle, with a mark; the last
-steps go. The tools and the last question stay, a call is never cut, and what is left ends on something trained.
+In this order, each only as far as it must: whole oldest exchanges go; results are shortened in the middle, with a mark;
+the last steps go. The tools and the last question stay, a call is never cut, and what is left ends on something
+trained.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ SHORTEST_RESULT = 200  # characters that a shortened result keeps at least
 
 
 class Fit(msgspec.Struct):
-    """What was done to a row: exchanges and steps that went, results that were shortened, with the characters left out."""
+    """What was done to a row: exchanges and steps that went, results that were shortened, with the characters left
+    out."""
 
     exchanges: int = 0
     results: int = 0
@@ -64,7 +67,9 @@ def _fits(messages: list[Message], max_length: int, measure: Measure) -> bool:
 def _exchange_starts(messages: list[Message]) -> list[int]:
     """Where each exchange begins: at a question that follows no question."""
     return [
-        n for n, message in enumerate(messages) if message["role"] == "user" and (n == 0 or messages[n - 1]["role"] != "user")
+        n
+        for n, message in enumerate(messages)
+        if message["role"] == "user" and (n == 0 or messages[n - 1]["role"] != "user")
     ]
 
 

@@ -1,7 +1,7 @@
 """One self-contained page to browse the rows of a training file in: no network, 10,000 rows and more.
 
-A small index of all rows is read when the page opens; the rows themselves lie in gzip'ed chunks that the browser unpacks when
-one of their rows is looked at.
+A small index of all rows is read when the page opens; the rows themselves lie in gzip'ed chunks that the browser
+unpacks when one of their rows is looked at.
 """
 
 from __future__ import annotations

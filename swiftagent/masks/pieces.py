@@ -1,7 +1,8 @@
 """Which text of a training record is of which kind, whether it is trained, and what is wrong with that.
 
-The kinds are read from the record's own grammar and its message boundaries, never from its `loss` marks: so a record whose marks
-are wrong is caught. `backend/labels.py` compares what is found here with the labels that ms-swift really makes.
+The kinds are read from the record's own grammar and its message boundaries, never from its `loss` marks: so a record
+whose marks are wrong is caught. `backend/labels.py` compares what is found here with the labels that ms-swift really
+makes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _INPUT = "\nAction Input: "
 class Piece(msgspec.Struct, frozen=True):
     """A part of one message that is of one kind. `start` and `end` count characters of the message's content.
 
-    `trained` is what is right for it; `marked` what the record's `loss` says. Where they differ the record itself is wrong.
+    `trained` is what is right for it; `marked` what the record's `loss` says. Where they differ the record itself is
+    wrong.
     """
 
     message: int
@@ -97,7 +99,9 @@ class Totals(msgspec.Struct):
             "steps": self.steps,
             "clean": self.clean,
             "faults_total": self.faults_total,
-            "faults": [msgspec.to_builtins(fault) for fault in sorted(self.faults, key=lambda fault: (fault.row, fault.span))],
+            "faults": [
+                msgspec.to_builtins(fault) for fault in sorted(self.faults, key=lambda fault: (fault.row, fault.span))
+            ],
         }
 
 
@@ -140,7 +144,9 @@ def pieces(messages: list[Message]) -> list[Piece]:
 def _chat_turn(number: int, turn: list[Message]) -> Iterator[Piece]:
     for offset, message in enumerate(turn):
         text, marked = message["content"], is_trained(message)
-        thought = text.find(THINK_CLOSE) + len(THINK_CLOSE) if text.startswith(THINK_OPEN) and THINK_CLOSE in text else 0
+        thought = (
+            text.find(THINK_CLOSE) + len(THINK_CLOSE) if text.startswith(THINK_OPEN) and THINK_CLOSE in text else 0
+        )
         if thought:
             yield Piece(number + offset, 0, thought, "thought", marked, marked)
         if thought < len(text) or not text:
@@ -282,7 +288,8 @@ def describe(code: str, kind: str, text: str) -> str:
 
 
 def served(messages: list[Message], found: list[Piece], step: int) -> list[Message]:
-    """The messages that `infer` feeds before message `step`: each step that the model wrote is one message, each result another.
+    """The messages that `infer` feeds before message `step`: each step that the model wrote is one message, each result
+    another.
 
     Marks and weights of steps are no part of it: when it serves, a model's own steps are all alike.
     """

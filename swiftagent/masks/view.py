@@ -101,7 +101,9 @@ def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
 def read_records(path: Path) -> Iterator[tuple[int, Record]]:
     """(line, record) of each row of a file. Raises ConfigError where it holds something else than training records."""
     if not path.is_file():
-        fact = "is a folder" if path.is_dir() else "is no file but a pipe or device" if path.exists() else "no such file"
+        fact = (
+            "is a folder" if path.is_dir() else "is no file but a pipe or device" if path.exists() else "no such file"
+        )
         raise ConfigError(f"{path}: {fact}; a training file is needed")
     empty = True
     for found in records_of(Part(str(path), "lines", 0, path.stat().st_size)):
@@ -112,7 +114,8 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def records_of(part: Part) -> Iterator[tuple[int, Record]]:
-    """(line, record) of each row of a part, and (number, record) in Parquet. Raises ConfigError as `read_records` does."""
+    """(line, record) of each row of a part, and (number, record) in Parquet. Raises ConfigError as `read_records`
+    does."""
     first = part.start == 0
     for number, row in _rows_of(part):
         if first and not is_record(row) and not is_native(row):
@@ -163,14 +166,19 @@ def wanted(record: Record, line: int, rows: list[int], identity: str, text: str)
         return False
     if identity and str(record.get("id", "")) != identity:
         return False
-    return not text or any(text.lower() in str(message.get("content", "")).lower() for message in record.get("messages", []))
+    return not text or any(
+        text.lower() in str(message.get("content", "")).lower() for message in record.get("messages", [])
+    )
 
 
 def styled(row: ShownRow) -> Iterator[tuple[str, str]]:
-    """(text, style) parts that show a row; styles are rich's. Without colour the marks in words and `|` carry all of it."""
+    """(text, style) parts that show a row; styles are rich's. Without colour the marks in words and `|` carry all of
+    it."""
     length, trained = row.count()
     unit = "tokens" if row.real_tokens else "characters"
-    head = [f"line {row.line}"] + [f"{name} {value}" for name, value in (("id", row.id), ("channel", row.channel)) if value]
+    head = [f"line {row.line}"] + [
+        f"{name} {value}" for name, value in (("id", row.id), ("channel", row.channel)) if value
+    ]
     yield " · ".join(head), "bold"
     yield f" · {length:,} {unit}, {trained:,} trained ({share(trained, length)})", ""
     yield (f" · from {row.source}" if row.source else "") + "\n", "dim"
@@ -181,7 +189,9 @@ def styled(row: ShownRow) -> Iterator[tuple[str, str]]:
 
 def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]]:
     trained = sum(span.trained)
-    state = "trained" if trained == len(span.trained) and trained else "not trained" if not trained else "PARTLY TRAINED"
+    state = (
+        "trained" if trained == len(span.trained) and trained else "not trained" if not trained else "PARTLY TRAINED"
+    )
     weights = sorted(set(span.weights))
     weight = f", weight {', '.join(f'{value:g}' for value in weights)}" if weights else ""
     number = f", {len(span.tokens)} tokens" if real_tokens else ""
@@ -218,7 +228,8 @@ def legend() -> Iterator[tuple[str, str]]:
 def printable(text: str) -> str:
     """Text that moves no cursor: control characters but newlines as escapes."""
     return "".join(
-        letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+        letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
     )
 
 

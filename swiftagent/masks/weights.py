@@ -19,7 +19,8 @@ _INPUT = "\nAction Input:"
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """How much each kind of trained text counts in the loss; observation 0 is what is right, other values are experiments.
+    """How much each kind of trained text counts in the loss; observation 0 is what is right, other values are
+    experiments.
 
     call: the name, the labels and the stop word of a call; arguments: its JSON.
     """
@@ -37,14 +38,17 @@ class Weights(msgspec.Struct, frozen=True):
 
 
 def train_only(record: Record, train_on: TrainOn) -> Record:
-    """Mask all but the last turn (what follows the last question) or the last step (what follows the last result too)."""
+    """Mask all but the last turn (what follows the last question) or the last step (what follows the last result
+    too)."""
     if train_on == "all":
         return record
     messages = record["messages"]
     first = max((number for number, message in enumerate(messages) if message["role"] == "user"), default=-1) + 1
     if train_on == "last_step":
         results = [
-            piece.message for piece in pieces(messages) if piece.kind == "observation" and piece.message < len(messages) - 1
+            piece.message
+            for piece in pieces(messages)
+            if piece.kind == "observation" and piece.message < len(messages) - 1
         ]
         first = max([first, *(number + 1 for number in results)])
     changed = [message if number >= first else _masked(message) for number, message in enumerate(messages)]
@@ -67,7 +71,8 @@ def _with_turns_closed(messages: list[Message]) -> list[Message]:
 
 
 def weigh(record: Record, weights: Weights) -> Record:
-    """Cut messages where weights change and write `loss_scale` on them; such a file needs `is_binary_loss_scale: false`."""
+    """Cut messages where weights change and write `loss_scale` on them; such a file needs `is_binary_loss_scale:
+    false`."""
     if weights.plain:
         return record
     messages = record["messages"]
@@ -79,7 +84,9 @@ def weigh(record: Record, weights: Weights) -> Record:
             continue
         for piece in found:
             if piece.message == number:
-                _add_weighed(weighed, message["content"][piece.start : piece.end], piece.kind, is_trained(message), weights)
+                _add_weighed(
+                    weighed, message["content"][piece.start : piece.end], piece.kind, is_trained(message), weights
+                )
     return {**record, "messages": _with_turns_closed(weighed)}
 
 
@@ -88,12 +95,19 @@ def _add_weighed(messages: list[Message], text: str, kind: str, trained: bool, w
     if kind == "observation":
         messages.append({"role": "assistant", "content": text} | _mark(weights.observation))
         return
-    after_result = len(messages) > 1 and messages[-2]["content"].endswith(OBSERVATION) and messages[-2]["role"] == "assistant"
+    after_result = (
+        len(messages) > 1 and messages[-2]["content"].endswith(OBSERVATION) and messages[-2]["role"] == "assistant"
+    )
     parts = [(text, getattr(weights, kind))]
     head, label, rest = text.partition(_INPUT)
     if kind == "call" and label and rest.endswith(OBSERVATION):
-        # The newline goes with the JSON before it, the space with the JSON after it: so the tokens are those of the whole text.
-        parts = [(head + label, weights.call), (rest[: -len(OBSERVATION)], weights.arguments), (OBSERVATION, weights.call)]
+        # The newline goes with the JSON before it, the space with the JSON after it: so the tokens are those of the
+        # whole text.
+        parts = [
+            (head + label, weights.call),
+            (rest[: -len(OBSERVATION)], weights.arguments),
+            (OBSERVATION, weights.call),
+        ]
     for part, weight in parts:
         mark = _mark(weight if trained else 0.0)
         before = messages[-1]
@@ -114,7 +128,8 @@ def _marks_of(message: Message) -> dict[str, Any]:
 
 
 def normalised(weights: Weights, records: Iterable[Record]) -> Weights:
-    """The same proportions, with a mean of 1 over the trained text of a file (in UTF-8 bytes): so the losses of runs compare."""
+    """The same proportions, with a mean of 1 over the trained text of a file (in UTF-8 bytes): so the losses of runs
+    compare."""
     if weights.plain:
         return weights
     size = total = 0.0

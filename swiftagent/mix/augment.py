@@ -1,5 +1,5 @@
-"""The same conversation with other tool names, another order of tools, shorter descriptions or another prompt style: a model
-trained on one spelling of tools does not take to another by itself."""
+"""The same conversation with other tool names, another order of tools, shorter descriptions or another prompt style: a
+model trained on one spelling of tools does not take to another by itself."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ def _renamed(row: Trajectory, dice: int) -> Trajectory | None:
 
 def _reordered(row: Trajectory, dice: int) -> Trajectory | None:
     order = sorted(range(len(row.tools)), key=lambda index: place_of(dice, index, _SEED))
-    return None if order == sorted(order) else msgspec.structs.replace(row, tools=tuple(row.tools[index] for index in order))
+    return (
+        None
+        if order == sorted(order)
+        else msgspec.structs.replace(row, tools=tuple(row.tools[index] for index in order))
+    )
 
 
 def _described_shortly(row: Trajectory, dice: int) -> Trajectory | None:

@@ -20,8 +20,8 @@ from swiftagent.trajectory.content import content_hash
 
 def held_out(recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows) -> set[int]:
     """The indexes of the validation split. Rows of one channel and one first question are never on both sides, so no
-    conversation is, and no row has its equal on the other side. With rows made from others or anything held out, rows of one
-    first question stand together whatever their channels.
+    conversation is, and no row has its equal on the other side. With rows made from others or anything held out, rows
+    of one first question stand together whatever their channels.
 
     Rows with a held-out tool or hash are all in it, beside the recipe's share of the others.
     """
@@ -41,7 +41,8 @@ def held_out(recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows) 
 
 
 def _chosen(recipe: Recipe, wanted: int, spans: dict[str, list[int]], rows: Rows) -> set[int]:
-    """`wanted` rows, so many of each channel as its size asks for; first of the conversations that several channels share."""
+    """`wanted` rows, so many of each channel as its size asks for; first of the conversations that several channels
+    share."""
     groups = rows.groups
     strict = bool(recipe.no_call) or recipe.hold_out != HoldOut()
     shared = _in_several(spans, groups, groups if strict else rows.prints)
@@ -65,11 +66,16 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
         own = {marks[index] for index in indexes}
         shared |= seen & own
         seen |= own
-    return {groups[index] for indexes in spans.values() for index in indexes if marks[index] in shared} if shared else set()
+    return (
+        {groups[index] for indexes in spans.values() for index in indexes if marks[index] in shared}
+        if shared
+        else set()
+    )
 
 
 def _with_their_like(held: set[int], rows: Rows, near: _Near | None) -> set[int]:
-    """Rows that a rule holds out, and all that would tell of them in training: of their conversations, their near duplicates."""
+    """Rows that a rule holds out, and all that would tell of them in training: of their conversations, their near
+    duplicates."""
     size = -1
     while held and len(held) != size:
         size = len(held)
@@ -82,7 +88,9 @@ def _with_their_like(held: set[int], rows: Rows, near: _Near | None) -> set[int]
 
 def _each_copy(source: Taken) -> list[Note]:
     whole, more = source.rounds
-    return [note for index, note in enumerate(source.notes or [Note()] * len(source)) for _ in range(whole + (index < more))]
+    return [
+        note for index, note in enumerate(source.notes or [Note()] * len(source)) for _ in range(whole + (index < more))
+    ]
 
 
 def _by_rule(recipe: Recipe, notes: list[Note]) -> set[int]:
@@ -118,7 +126,8 @@ class _Near:
         return {other for index in held for other in self._of(index)}
 
     def without(self, chosen: set[int], ruled: set[int]) -> set[int]:
-        """Of the rows chosen those that no row of the training split is like; the others stay there with their twins."""
+        """Of the rows chosen those that no row of the training split is like; the others stay there with their
+        twins."""
         alike = {index: set(self._of(index)) for index in chosen}
         size = -1
         while len(chosen) != size:  # what stays in training may have a twin here that has to stay there too

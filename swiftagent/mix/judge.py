@@ -13,7 +13,8 @@ OF_RECORDS = (SEEN, "duplicate", "near-duplicate", "enough-of-tool")
 
 
 class Judge:
-    """Sees rows in the order of the recipe's sources and of their keys, so that its word does not depend on processes."""
+    """Sees rows in the order of the recipe's sources and of their keys, so that its word does not depend on
+    processes."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

@@ -63,8 +63,8 @@ def channels(plans: list[Plan], taken: list[Taken]) -> dict[str, dict[str, int]]
 def report_of(plans: list[Plan], taken: list[Taken]) -> dict[str, Any]:
     """The ledger of all sources and of each: rows_in + split - merged == rows_out + rejected.
 
-    rows_in are the rows that were looked at; rows that the sample did not take are counted apart as `not_sampled`, and rows
-    that are written more than once as `repeated`.
+    rows_in are the rows that were looked at; rows that the sample did not take are counted apart as `not_sampled`, and
+    rows that are written more than once as `repeated`.
     """
     total: dict[str, Any] = {}
     each = []
@@ -87,9 +87,12 @@ def _sorted(ledger: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(plan: Plan, source: Taken, recipe: Recipe) -> dict[str, Any]:
-    budget = {} if source.budget is None else {"unit": recipe.by, "wanted": source.budget, "taken": _of_unit(source, recipe)}
+    budget = (
+        {} if source.budget is None else {"unit": recipe.by, "wanted": source.budget, "taken": _of_unit(source, recipe)}
+    )
     files = [
-        {"name": file.shown, "sha256": file.sha256, "rows": rows} for file, rows in zip(plan.files, plan.file_rows, strict=True)
+        {"name": file.shown, "sha256": file.sha256, "rows": rows}
+        for file, rows in zip(plan.files, plan.file_rows, strict=True)
     ]
     return {
         "source": plan.name,

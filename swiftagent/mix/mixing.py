@@ -38,8 +38,8 @@ def mix(
     """Write the mix and everything beside it, and return its manifest. `repeated`: the manifest that is
     run again. `count`: exact tokens of records, in place of estimates.
 
-    Raises ConfigError (a source is not there), SetupError (an output in use, a source that changes), and RejectsError where
-    more rows are faulty than the recipe allows: the output is whole then all the same.
+    Raises ConfigError (a source is not there), SetupError (an output in use, a source that changes), and RejectsError
+    where more rows are faulty than the recipe allows: the output is whole then all the same.
     """
     try:
         with claimed(out):
@@ -54,7 +54,9 @@ def mix(
                     refuse_changed(file)
             made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if source.made]
             everything = [*zip(plans, taken, strict=True), *made]
-            manifest = _write(recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell)
+            manifest = _write(
+                recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell
+            )
             shutil.rmtree(out.work)
     except OSError as error:  # a full disk, wherever it is met
         place = error.filename or out.mix.parent
@@ -65,7 +67,9 @@ def mix(
     return manifest
 
 
-def _write(recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, workers: Workers, tell: Tell) -> dict[str, Any]:
+def _write(
+    recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, workers: Workers, tell: Tell
+) -> dict[str, Any]:
     rows = _placed(recipe, plans, taken)
     held = held_out(recipe, plans, taken, rows)
     everything = range(len(rows))
@@ -114,7 +118,9 @@ def _placed(recipe: Recipe, plans: list[Plan], taken: list[Taken]) -> Rows:
         columns = [source.columns[name] for name in ("keys", "prints", "groups", "spools", "offsets", "lengths")]
         spool_of = spools.__getitem__
         for copy in range(whole + bool(more)):
-            keys, prints, groups, numbers, offsets, lengths = columns if copy < whole else [column[:more] for column in columns]
+            keys, prints, groups, numbers, offsets, lengths = (
+                columns if copy < whole else [column[:more] for column in columns]
+            )
             places = (place_of(key, copy, seed) for key in keys)
             rows.add_all(places, prints, groups, map(spool_of, numbers), offsets, lengths)
     return rows

@@ -1,4 +1,5 @@
-"""What the parent must know of a row to judge it against all others: a hash of what it says, a MinHash signature, its tools.
+"""What the parent must know of a row to judge it against all others: a hash of what it says, a MinHash signature, its
+tools.
 
 Only a recipe that asks for it (duplicates, hold-outs, decontamination, a limit by tool) has notes made.
 """
@@ -134,13 +135,15 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
             for at in range(len(found) - _GRAM + 1):
                 known.setdefault(_hash(found[at : at + _GRAM]), where)
         if not asked:
-            raise ConfigError(f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is")
+            raise ConfigError(
+                f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
+            )
     return known
 
 
 def _asked(file: str) -> Iterator[tuple[str, str]]:
-    """(place, text) of what persons say in an evaluation set: by the keys of its rows, since many hold no answer, and as readers
-    of its format take it."""
+    """(place, text) of what persons say in an evaluation set: by the keys of its rows, since many hold no answer, and
+    as readers of its format take it."""
     for row in rows_of_any_file(file, file):
         for text in _questions(row.value):
             yield row.where, text

@@ -1,4 +1,5 @@
-"""From a recipe to rows that can be taken: sources become files, files are scanned, and each source knows how many are wanted."""
+"""From a recipe to rows that can be taken: sources become files, files are scanned, and each source knows how many are
+wanted."""
 
 from __future__ import annotations
 
@@ -210,13 +211,21 @@ def _wanted(recipe: Recipe, plans: list[Plan]) -> list[int | None]:
             total = round(given / max(1e-9, 1 - sum(weights)))
         else:  # as much as the scarcest source allows
             total = int(
-                min(plan.rows * plan.source.repeat / weight for plan, weight in zip(plans, weights, strict=True) if weight)
+                min(
+                    plan.rows * plan.source.repeat / weight
+                    for plan, weight in zip(plans, weights, strict=True)
+                    if weight
+                )
             )
     shared = shares(round((total or 0) * min(1.0, sum(weights))), weights) if sum(weights) else [0] * len(plans)
-    return [share if plan.source.share is not None else plan.source.count for plan, share in zip(plans, shared, strict=True)]
+    return [
+        share if plan.source.share is not None else plan.source.count for plan, share in zip(plans, shared, strict=True)
+    ]
 
 
-def _files(source: Source, fetched: Mapping[str, Fetched], work: Path, number: int) -> tuple[list[SourceFile], str, str]:
+def _files(
+    source: Source, fetched: Mapping[str, Fetched], work: Path, number: int
+) -> tuple[list[SourceFile], str, str]:
     files: list[SourceFile] = []
     hub = revision = ""
     for text in source.source:
@@ -229,7 +238,9 @@ def _files(source: Source, fetched: Mapping[str, Fetched], work: Path, number: i
                 file.sha256 = item.sha256
                 files.append(file)
         else:
-            files += [_file(path, path, work, f"{number}-{len(files) + more}") for more, path in enumerate(_paths(text))]
+            files += [
+                _file(path, path, work, f"{number}-{len(files) + more}") for more, path in enumerate(_paths(text))
+            ]
     if sum(file.size for file in files) == 0:
         raise ConfigError(f"{', '.join(source.source)}: no rows, the file is empty")
     return files, hub, revision
@@ -252,7 +263,9 @@ def _paths(text: str) -> list[str]:
         return [text if os.path.exists(text) else str(place)]
     found = sorted(path for path in glob.glob(text, recursive=True) if os.path.isfile(path)) if is_pattern(text) else []
     if not found:
-        raise ConfigError(f"{text}: no such file" + ("" if is_pattern(text) else "; a hub id is owner/name or hf::owner/name"))
+        raise ConfigError(
+            f"{text}: no such file" + ("" if is_pattern(text) else "; a hub id is owner/name or hf::owner/name")
+        )
     return found
 
 
@@ -265,12 +278,15 @@ def _file(path: str, shown: str, work: Path, name: str) -> SourceFile:
 
 
 def refuse_own_outputs(plans: list[Plan], files: Iterable[Path], folder: Path) -> None:
-    """Raise ConfigError with every source that the mix would write over: one of its files, or a shard in their folder."""
+    """Raise ConfigError with every source that the mix would write over: one of its files, or a shard in their
+    folder."""
     written = {os.path.realpath(file) for file in files}
     shards = f"{glob.escape(os.path.realpath(folder))}/train-*-of-*.*"
     read = [(file.shown, os.path.realpath(file.original or file.path)) for plan in plans for file in plan.files]
     if problems := [shown for shown, path in read if path in written or fnmatch.fnmatchcase(path, shards)]:
-        raise ConfigError([f"{shown} is a source and would be written over by the mix; choose another -o" for shown in problems])
+        raise ConfigError(
+            [f"{shown} is a source and would be written over by the mix; choose another -o" for shown in problems]
+        )
 
 
 def refuse_other_files(plans: list[Plan], manifest: Mapping[str, Any]) -> None:

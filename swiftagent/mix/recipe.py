@@ -1,4 +1,5 @@
-"""A mix as data: which sources, how much of each, what is left out. Read from YAML, from options, or from a manifest."""
+"""A mix as data: which sources, how much of each, what is left out. Read from YAML, from options, or from a
+manifest."""
 
 from __future__ import annotations
 
@@ -151,7 +152,12 @@ def _misfits(recipe: Recipe) -> list[str]:
     if recipe.by != "rows" and recipe.model and recipe.total is not None and recipe.sources and not shared:
         found.append(f"by: {recipe.by} shares nothing: no source has a share, and a count is of rows")
     free = [source for source in recipe.sources if source.share is None and source.count is None]
-    if recipe.total is None and free and len(free) < len(recipe.sources) and any(s.share is not None for s in recipe.sources):
+    if (
+        recipe.total is None
+        and free
+        and len(free) < len(recipe.sources)
+        and any(s.share is not None for s in recipe.sources)
+    ):
         found.append("share needs total, or a count of every source without a share")
     if sum(source.share or 0 for source in recipe.sources) > 1 + 1e-9:
         found.append("the shares add up to more than 100%")
@@ -207,7 +213,9 @@ def _mapping(node: yaml.MappingNode, kind: type[msgspec.Struct], path: str, prob
 def _value(key: str, node: yaml.Node, hint: Any, path: str, place: str, problems: list[str]) -> Any:
     if key == "sources" and isinstance(node, yaml.SequenceNode):
         return [
-            _mapping(item, Source, path, problems) if isinstance(item, yaml.MappingNode) else {"source": [str(item.value)]}
+            _mapping(item, Source, path, problems)
+            if isinstance(item, yaml.MappingNode)
+            else {"source": [str(item.value)]}
             for item in node.value
         ]
     if key in ("filter", "hold_out") and isinstance(node, yaml.MappingNode):
@@ -233,4 +241,6 @@ def _described(key: str, hint: Any) -> str:
     nested = [choice for argument in choices if get_origin(argument) is Literal for choice in get_args(argument)]
     if nested:
         return f"list of {', '.join(map(str, nested))}"
-    return {int: "whole number", float: "number", str: "text"}.get(hint, "whole number" if int in choices else "list of texts")
+    return {int: "whole number", float: "number", str: "text"}.get(
+        hint, "whole number" if int in choices else "list of texts"
+    )

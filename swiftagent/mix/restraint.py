@@ -1,5 +1,5 @@
-"""Rows that teach restraint, made from a person's own rows: the right tool is gone, another stands in its place, or what the
-tool needs was never said. The answer declines or asks. They are synthetic, and the manifest says so."""
+"""Rows that teach restraint, made from a person's own rows: the right tool is gone, another stands in its place, or
+what the tool needs was never said. The answer declines or asks. They are synthetic, and the manifest says so."""
 
 from __future__ import annotations
 
@@ -42,11 +42,17 @@ _ASK = {
     ),
 }
 _REQUEST = {
-    "en": ("Please help me with this: {task}.", "Can you do the following for me? {task}.", "I need this done: {task}."),
+    "en": (
+        "Please help me with this: {task}.",
+        "Can you do the following for me? {task}.",
+        "I need this done: {task}.",
+    ),
     "zh": ("请帮我做这件事：{task}。", "能帮我处理一下吗？{task}。", "我需要：{task}。"),
 }
 _OTHER_TOOLS = tuple(
-    Tool(name, about, {"type": "object", "properties": {key: {"type": "string", "description": told}}, "required": [key]})
+    Tool(
+        name, about, {"type": "object", "properties": {key: {"type": "string", "description": told}}, "required": [key]}
+    )
     for name, about, key, told in (
         ("convert_length", "Convert a length from one unit into another", "length", "the length with its unit"),
         ("count_words", "Count the words of a text", "text", "the text"),
@@ -59,7 +65,8 @@ _OTHER_TOOLS = tuple(
 
 
 def restraint_rows(row: Trajectory, share: float) -> Iterator[tuple[str, Trajectory]]:
-    """(kind, row) for about a share of the rows that call a tool in their first turn; the same row is always chosen or never."""
+    """(kind, row) for about a share of the rows that call a tool in their first turn; the same row is always chosen or
+    never."""
     if not share or not row.tools:
         return
     first, calls = _first_turn(row.events)
@@ -101,7 +108,9 @@ def _tool_swapped(row: Trajectory, first: Question, calls: set[str], dice: int) 
     others = [tool for tool in _OTHER_TOOLS if tool.name not in names]
     if not others:
         return None
-    tools = tuple(others[(dice + index) % len(others)] if tool.name in calls else tool for index, tool in enumerate(row.tools))
+    tools = tuple(
+        others[(dice + index) % len(others)] if tool.name in calls else tool for index, tool in enumerate(row.tools)
+    )
     tools = tuple({tool.name: tool for tool in tools}.values())
     return "tool-swapped", tools, first, _declined(first, tools, dice)
 
@@ -147,7 +156,9 @@ def _needed(tool: Tool) -> list[str]:
     for name in required[:3]:
         about = properties.get(name)
         text = about.get("description") if isinstance(about, dict) else None
-        told.append(_sentence(text) if isinstance(text, str) and 0 < len(_sentence(text)) <= 60 else str(name).replace("_", " "))
+        told.append(
+            _sentence(text) if isinstance(text, str) and 0 < len(_sentence(text)) <= 60 else str(name).replace("_", " ")
+        )
     return told
 
 

@@ -109,7 +109,10 @@ def _said(events: tuple[Event, ...]) -> list[str]:
 def _filtered(trajectory: Trajectory, rule: Filter) -> str:
     events = trajectory.events
     calls = [event.tool for event in events if isinstance(event, Call)]
-    if rule.language and language_of(next((e.text for e in events if isinstance(e, Question)), "")) not in rule.language:
+    if (
+        rule.language
+        and language_of(next((e.text for e in events if isinstance(e, Question)), "")) not in rule.language
+    ):
         return "filtered-language"
     if not _within(sum(isinstance(event, Question) for event in events), rule.turns):
         return "filtered-turns"

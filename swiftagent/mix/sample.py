@@ -1,6 +1,7 @@
 """Which rows are taken: a key from (seed, channel, content), and the rows with the smallest keys.
 
-The same rows are chosen whatever the order of the files, the size of the pieces and the number of processes or machines.
+The same rows are chosen whatever the order of the files, the size of the pieces and the number of processes or
+machines.
 """
 
 from __future__ import annotations

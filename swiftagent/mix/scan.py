@@ -1,7 +1,7 @@
 """One pass over a source: a key for every raw row, and where the rows with the smallest keys begin.
 
-A row is never parsed here. JSONL is read by line and CSV by record where they lie; every other kind of file is first written
-as lines into the work folder.
+A row is never parsed here. JSONL is read by line and CSV by record where they lie; every other kind of file is first
+written as lines into the work folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Kind = Literal["jsonl", "csv", "rows"]
 
 
 class SourceFile(msgspec.Struct):
-    """A file of rows. `shown` stands in the `source` of its rows; `kind` "rows" is a file of ours, written by `as_lines`."""
+    """A file of rows. `shown` stands in the `source` of its rows; `kind` "rows" is a file of ours, written by
+    `as_lines`."""
 
     path: str
     shown: str
@@ -132,7 +133,9 @@ def _kind(name: str, head: bytes) -> Kind | None:
         value, _ = parse_json(lines[0])
     except RowError:
         long_first_line = len(lines[0]) >= len(head) - len(_BOM) and name.endswith(("l", ".ndjson"))
-        return "jsonl" if long_first_line or (lines[0][:1] == b"{" and len(lines[0]) > 2 and name.endswith("l")) else None
+        return (
+            "jsonl" if long_first_line or (lines[0][:1] == b"{" and len(lines[0]) > 2 and name.endswith("l")) else None
+        )
     wraps_rows = isinstance(value, dict) and len(lines) == 1 and not name.endswith(("l", ".ndjson"))
     return "jsonl" if isinstance(value, dict) and not wraps_rows else None
 

@@ -1,4 +1,5 @@
-"""What is in a file of rows: sizes, turns, tools, languages and duplicates of each channel. One pass, a few bytes a row."""
+"""What is in a file of rows: sizes, turns, tools, languages and duplicates of each channel. One pass, a few bytes a
+row."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ class Channel:
         self.duplicates = self.near_duplicates = 0
 
 
-def stats_of(files: Iterable[str], form: str = "auto", near: bool = False, count: Count | None = None) -> dict[str, Any]:
+def stats_of(
+    files: Iterable[str], form: str = "auto", near: bool = False, count: Count | None = None
+) -> dict[str, Any]:
     """The stats of all files together, by channel. Raises ConfigError where a file is not there or holds no row.
 
     near: find near duplicates too (0.8 of MinHash similarity). count: exact tokens in place of estimates.
@@ -101,7 +104,9 @@ def spread(values: Iterable[int]) -> dict[str, float]:
     ordered = sorted(values)
     if not ordered:
         return {}
-    at: dict[str, float] = {name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for name, share in _QUANTILES.items()}
+    at: dict[str, float] = {
+        name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for name, share in _QUANTILES.items()
+    }
     return {"min": ordered[0], **at, "max": ordered[-1], "mean": round(sum(ordered) / len(ordered), 1)}
 
 

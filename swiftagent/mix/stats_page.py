@@ -1,4 +1,5 @@
-"""The page of `swiftagent stats --html`: the numbers of each channel with bars, one file, no script and nothing from outside."""
+"""The page of `swiftagent stats --html`: the numbers of each channel with bars, one file, no script and nothing from
+outside."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ grid-template-columns:repeat(auto-fit,minmax(260px,1fr))}
 def page(name: str, stats: Mapping[str, Any]) -> str:
     """A whole HTML page."""
     about = "" if stats["tokens_are"] == "exact" else "~"
-    head = "".join(f"<th>{title}" for title in ("channel", "rows", "tokens", "trained tokens", "median length", "duplicates"))
+    head = "".join(
+        f"<th>{title}" for title in ("channel", "rows", "tokens", "trained tokens", "median length", "duplicates")
+    )
     rows = "".join(
         f"<tr><td>{escape(channel)}<td>{counts['rows']:,}<td>{about}{counts['tokens']:,}<td>{about}{counts['trained_tokens']:,}"
         f"<td>{about}{counts['length'].get('p50', 0):,}<td>{counts['duplicates']:,}"
@@ -41,9 +44,12 @@ def page(name: str, stats: Mapping[str, Any]) -> str:
 def _channel(name: str, counts: Mapping[str, Any]) -> str:
     length, trained = counts["length"], counts["trained_length"]
     parts = [
-        _bars("tokens a row", {key: length[key] for key in ("min", "p25", "p50", "p75", "p95", "max") if key in length}),
         _bars(
-            "trained tokens a row", {key: trained[key] for key in ("min", "p25", "p50", "p75", "p95", "max") if key in trained}
+            "tokens a row", {key: length[key] for key in ("min", "p25", "p50", "p75", "p95", "max") if key in length}
+        ),
+        _bars(
+            "trained tokens a row",
+            {key: trained[key] for key in ("min", "p25", "p50", "p75", "p95", "max") if key in trained},
         ),
         _bars("questions a row", counts["turns"]),
         _bars("calls a row", counts["calls"]),

@@ -1,4 +1,5 @@
-"""Which of a source's candidates are taken: they are converted in the order of their keys until the source has what it wants."""
+"""Which of a source's candidates are taken: they are converted in the order of their keys until the source has what it
+wants."""
 
 from __future__ import annotations
 
@@ -122,7 +123,9 @@ class Taken:
         made = [slot for slot, card in enumerate(cards) if card]
         if not made:
             return True
-        _, offsets, lengths, characters, tokens, trained, prints, groups = zip(*CARD.iter_unpack(b"".join(cards)), strict=True)
+        _, offsets, lengths, characters, tokens, trained, prints, groups = zip(
+            *CARD.iter_unpack(b"".join(cards)), strict=True
+        )
         columns = (map(keys.__getitem__, made), prints, groups, map(spools.__getitem__, made), offsets, lengths)
         for column, values in zip(self.columns.values(), (*columns, characters, tokens, trained), strict=True):
             column.extend(values)
@@ -221,7 +224,9 @@ class Taker:
         budget = self._budget(plan)
         if budget is not None:
             used = taken.used[self._unit]
-            return min(_ROUND_ROWS, math.ceil((budget - used) * len(taken) / used) if used else max(1, int(budget / 400)))
+            return min(
+                _ROUND_ROWS, math.ceil((budget - used) * len(taken) / used) if used else max(1, int(budget / 400))
+            )
         if plan.wanted is None:
             return _ROUND_ROWS
         return min(_ROUND_ROWS, plan.wanted - len(taken))
@@ -237,7 +242,8 @@ class Taker:
         return "trained" if self.recipe.by == "trained-tokens" else "tokens"
 
     def _fits(self, plan: Plan, taken: Taken, record: Record) -> bool:
-        """Whether the budget of tokens is met better with the record than without it; the source is full where it is not."""
+        """Whether the budget of tokens is met better with the record than without it; the source is full where it is
+        not."""
         budget = self._budget(plan)
         if budget is not None and taken.used[self._unit] + getattr(record, self._unit) / 2 > budget:
             plan.full = True
@@ -253,7 +259,10 @@ class Taker:
         for file in files:
             file.close()
         exact = count(lines)
-        return [record._replace(tokens=tokens, trained=trained) for record, (tokens, trained) in zip(records, exact, strict=True)]
+        return [
+            record._replace(tokens=tokens, trained=trained)
+            for record, (tokens, trained) in zip(records, exact, strict=True)
+        ]
 
     def _convert(self, plan: Plan, taken: Taken, first: int, last: int) -> tuple[list[Result], list[Refused]]:
         tasks, ranks_of = [], []
@@ -269,7 +278,11 @@ class Taker:
             results.append((ranks_of[number], spool, result))
             refused += [_refused(ranks_of[number], spool, left) for left in result.left]
             add_up(taken.ledger, result.ledger)
-            self.tell(f"convert {plan.source.channel}", min(plan.wanted or last, first + done * _TASK_ROWS), plan.wanted or last)
+            self.tell(
+                f"convert {plan.source.channel}",
+                min(plan.wanted or last, first + done * _TASK_ROWS),
+                plan.wanted or last,
+            )
         return results, refused
 
     def _records(self, plan: Plan, taken: Taken, results: list[Result]) -> list[Record]:
@@ -311,13 +324,16 @@ class Taker:
         taken.short = wanted - taken.total
 
     def _rounds(self, plan: Plan, taken: Taken, budget: float) -> tuple[int, int]:
-        """How often all rows are written, and how many of them once more, to meet a budget that they do not fill once."""
+        """How often all rows are written, and how many of them once more, to meet a budget that they do not fill
+        once."""
         whole = min(plan.source.repeat, int(budget / taken.used[self._unit]))
         if whole == plan.source.repeat:
             return whole, 0
         left = budget - whole * taken.used[self._unit]
         sums = itertools.accumulate(taken.columns[self._unit])
-        return whole, sum(1 for end, size in zip(sums, taken.columns[self._unit], strict=True) if end - size / 2 <= left)
+        return whole, sum(
+            1 for end, size in zip(sums, taken.columns[self._unit], strict=True) if end - size / 2 <= left
+        )
 
     def _fingerprint(self, plan: Plan) -> str:
         """Everything that this source's records follow from: the recipe, its files and all sources before it."""

@@ -1,6 +1,7 @@
 """The work of one process: raw rows of one file become training records in a spool file, each with its size.
 
-What a row became is told in a few bytes a record, so that the parent can decide what is taken without seeing a row again.
+What a row became is told in a few bytes a record, so that the parent can decide what is taken without seeing a row
+again.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Left(msgspec.Struct):
 
 
 class Done(msgspec.Struct):
-    """What a task made: its spool file, a CARD for each record and where the recipe needs them a note, rows left out, its ledger.
+    """What a task made: its spool file, a CARD for each record and where the recipe needs them a note, rows left out,
+    its ledger.
 
     The print of a record is a hash of its messages, its group a hash of its first question: what is one conversation.
     """
@@ -121,7 +123,9 @@ class _Conversion:
         return self._done()
 
     def _done(self) -> Done:
-        return Done(self.spool, bytes(self.cards), self.notes, self.left, {**self.ledger.as_dict(), "made": dict(self.made)})
+        return Done(
+            self.spool, bytes(self.cards), self.notes, self.left, {**self.ledger.as_dict(), "made": dict(self.made)}
+        )
 
     def _quickly(self, value: Any) -> Quick | None:
         """The messages of a row that the recipe can have nothing against."""
@@ -161,7 +165,9 @@ class _Conversion:
     def _write(self, record: dict[str, Any], row: int) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode_texts(record["messages"])
-        line = b'{"messages":' + messages + b',"channel":' + encode(record["channel"]) + b',"id":' + encode(record["id"])
+        line = (
+            b'{"messages":' + messages + b',"channel":' + encode(record["channel"]) + b',"id":' + encode(record["id"])
+        )
         line += b',"source":' + encode(record["source"]) + b"}\n"
         size = size_of(record["messages"])
         if (code := too_long_or_short(size, self.task.source.filter)) != "":

@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken", "tokenizer_config.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "tekken.json",
+    "qwen.tiktoken",
+    "tokenizer_config.json",
+)
 # Their `auto_map` may name code of another repository, too.
 MAY_NAME_CODE = (
     "config.json",
@@ -28,10 +35,15 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[str]:
-    """What is wrong with a local model folder; nothing is said of a hub id, which is only known once it is downloaded."""
+    """What is wrong with a local model folder; nothing is said of a hub id, which is only known once it is
+    downloaded."""
     folder = Path(model)
     if not folder.exists():
-        return [] if looks_like_hub_id(model) else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
+        return (
+            []
+            if looks_like_hub_id(model)
+            else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
+        )
     if not folder.is_dir():
         return [f"{place}: model: {model}: a file; a folder with config.json, weights and tokenizer is wanted"]
     if (folder / "adapter_config.json").is_file():

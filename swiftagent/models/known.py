@@ -1,4 +1,5 @@
-"""Which models and templates ms-swift knows, from a shipped table: so that a launch need not import it to decide on flags."""
+"""Which models and templates ms-swift knows, from a shipped table: so that a launch need not import it to decide on
+flags."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def _table() -> dict[str, Any]:
 
 
 def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] | None = None) -> KnownModel:
-    """Recognise a model as ms-swift does: by `model_type` where given, by its name, by the architecture in config.json."""
+    """Recognise a model as ms-swift does: by `model_type` where given, by its name, by the architecture in
+    config.json."""
     table = _table()
     model_type, template = str(train.get("model_type", "")), str(train.get("template", ""))
     candidates: tuple[str, ...] = ()
@@ -44,7 +46,9 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
         model_type = candidates[0] if len(candidates) == 1 else named_by_config if named_by_config in candidates else ""
     known = table["types"].get(model_type, {})
     template = template or known.get("template") or ""
-    return KnownModel(model_type, template, template in table["thinking_templates"], bool(known.get("multimodal")), candidates)
+    return KnownModel(
+        model_type, template, template in table["thinking_templates"], bool(known.get("multimodal")), candidates
+    )
 
 
 def _bare_name(model: str) -> str:

@@ -1,4 +1,5 @@
-"""The tensors of a model from its config.json alone: enough to count parameters and to estimate memory before it is loaded."""
+"""The tensors of a model from its config.json alone: enough to count parameters and to estimate memory before it is
+loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-# Shapes of hub models that the shipped recipes name, so that an estimate needs no download; as in their own config.json.
+# Shapes of hub models that the shipped recipes name, so that an estimate needs no download; as in their own
+# config.json.
 _KEYS = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
          "head_dim", "vocab_size", "tie_word_embeddings", "num_local_experts")  # fmt: skip
 _KNOWN = {
@@ -28,7 +30,8 @@ FOUR_NORMS = {"gemma2", "gemma3_text", "gemma3"}
 
 
 class Linear(msgspec.Struct, frozen=True):
-    """One kind of linear layer: `count` of them in the model, each `rows` x `columns` (out x in), with or without a bias."""
+    """One kind of linear layer: `count` of them in the model, each `rows` x `columns` (out x in), with or without a
+    bias."""
 
     name: str
     rows: int

@@ -1,8 +1,9 @@
 """BFCL's AST match for Python functions: whether calls are among the answers that BFCL accepts.
 
-Follows the verdicts of `bfcl-eval` 2026.3 (benchmarks/bfcl.py compares the two on real items). An answer is written there as
-`{function: {parameter: [accepted value, ...]}}`, where "" among the accepted values means that the parameter may be left out.
-A value of another type than declared passes only if it is, to the letter, an accepted one (BFCL: "a variable").
+Follows the verdicts of `bfcl-eval` 2026.3 (benchmarks/bfcl.py compares the two on real items). An answer is written
+there as `{function: {parameter: [accepted value, ...]}}`, where "" among the accepted values means that the parameter
+may be left out. A value of another type than declared passes only if it is, to the letter, an accepted one (BFCL: "a
+variable").
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _IGNORED = re.compile(r"[ ,./\-_*^]")
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One BFCL question: its functions and, for each call expected, the accepted values. kind: simple, multiple, parallel."""
+    """One BFCL question: its functions and, for each call expected, the accepted values. kind: simple, multiple,
+    parallel."""
 
     id: str
     functions: list[dict[str, Any]]
@@ -40,12 +42,17 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def read_item(question: Mapping[str, Any], answer: Mapping[str, Any]) -> Item:
-    """Join a row of a BFCL question file with its row of `possible_answer`. Raises RowError where they do not belong together."""
+    """Join a row of a BFCL question file with its row of `possible_answer`. Raises RowError where they do not belong
+    together."""
     name = question.get("id")
     if name != answer.get("id"):
         raise RowError("id-mismatch", f"question {name!r} stands beside the answer to {answer.get('id')!r}")
     answers, functions = answer.get("ground_truth"), question.get("function")
-    if not isinstance(answers, list) or not answers or not all(isinstance(call, dict) and len(call) == 1 for call in answers):
+    if (
+        not isinstance(answers, list)
+        or not answers
+        or not all(isinstance(call, dict) and len(call) == 1 for call in answers)
+    ):
         raise RowError("no-gold-call", f"{name}: `ground_truth` holds no call with accepted values")
     if not isinstance(functions, list):
         raise RowError("no-tools", f"{name}: `function` is no list")
@@ -67,7 +74,9 @@ def bfcl_problem(item: Item, attempts: Sequence[Attempt]) -> str:
     left = list(attempts)
     for answer in item.answers:
         function = _function_of(item, answer)
-        fitting = next((index for index, attempt in enumerate(left) if not _call_problem(function, attempt, answer)), None)
+        fitting = next(
+            (index for index, attempt in enumerate(left) if not _call_problem(function, attempt, answer)), None
+        )
         if fitting is None:
             return "no match"
         del left[fitting]
@@ -138,7 +147,9 @@ def _dict_accepted(value: Mapping[str, Any], answers: Iterable[Any]) -> bool:
     for answer in answers:
         if answer == "":
             continue
-        known = all(name in answer and _plain(item) in [_plain(a) for a in answer[name]] for name, item in value.items())
+        known = all(
+            name in answer and _plain(item) in [_plain(a) for a in answer[name]] for name, item in value.items()
+        )
         if known and all(name in value or "" in accepted for name, accepted in answer.items()):
             return True
     return False

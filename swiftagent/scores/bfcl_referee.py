@@ -5,8 +5,8 @@ JSON lines in, verdicts out:
     in   {"id", "functions", "answers", "category", "calls": [{name: arguments}, ...]}
     out  {"id", "valid", "error_type"}
 
-`pip install --no-deps bfcl-eval` is enough: its table of models, which imports every vendor's client, is not needed to match
-calls, so it is replaced by a table that says of one model that its function names are left as they are.
+`pip install --no-deps bfcl-eval` is enough: its table of models, which imports every vendor's client, is not needed to
+match calls, so it is replaced by a table that says of one model that its function names are left as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ def stand_in(name: str, **content: Any) -> None:
 
 
 def main() -> None:
-    stand_in("bfcl_eval.constants.model_config", MODEL_CONFIG_MAPPING={"react": types.SimpleNamespace(underscore_to_dot=False)})
+    stand_in(
+        "bfcl_eval.constants.model_config",
+        MODEL_CONFIG_MAPPING={"react": types.SimpleNamespace(underscore_to_dot=False)},
+    )
     for name in ("java_type_converter", "js_type_converter"):  # for languages that the Python categories do not use
         stand_in(f"bfcl_eval.eval_checker.ast_eval.type_convertor.{name}", **{name: None})
     language = importlib.import_module("bfcl_eval.constants.enums").Language.PYTHON

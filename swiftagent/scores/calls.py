@@ -1,8 +1,8 @@
 """Tool calls scored against gold: pure functions, from decision points of gold trajectories to metrics.
 
-A decision point (`Step`) is a place where the model has to act: it calls one or more tools, or it answers. What it did there
-is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 % interval. What each
-metric says stands in metrics.py.
+A decision point (`Step`) is a place where the model has to act: it calls one or more tools, or it answers. What it did
+there is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 %
+interval. What each metric says stands in metrics.py.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Predicted(msgspec.Struct, frozen=True):
-    """What a model did at one step. `readable`: its text was a call or an answer in the grammar that it was asked for."""
+    """What a model did at one step. `readable`: its text was a call or an answer in the grammar that it was asked
+    for."""
 
     calls: tuple[Attempt, ...] = ()
     answer: str | None = None
@@ -80,7 +81,8 @@ class CallScore(msgspec.Struct, frozen=True):
 
 
 def steps_of(trajectory: Trajectory) -> Iterator[Step]:
-    """The decision points of a gold trajectory, in order. Parallel calls are one step. Untrained (bad) steps are no gold."""
+    """The decision points of a gold trajectory, in order. Parallel calls are one step. Untrained (bad) steps are no
+    gold."""
     events = trajectory.events
     somewhere = any(type(event) is Call for event in events)
     start = number = 0

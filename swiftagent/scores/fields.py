@@ -19,7 +19,8 @@ ABSENT = "(absent)"
 
 
 class Confusion(msgspec.Struct, frozen=True):
-    """A field whose gold value came out as another one, and how often. Values are JSON text; (absent) where there is none."""
+    """A field whose gold value came out as another one, and how often. Values are JSON text; (absent) where there is
+    none."""
 
     field: str
     gold: str
@@ -28,7 +29,8 @@ class Confusion(msgspec.Struct, frozen=True):
 
 
 class FieldScores(msgspec.Struct, frozen=True):
-    """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no JSON."""
+    """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no
+    JSON."""
 
     fields: dict[str, Estimate]
     confusions: list[Confusion]
@@ -36,7 +38,8 @@ class FieldScores(msgspec.Struct, frozen=True):
 
 
 def json_answer(text: str | None) -> Json:
-    """The JSON object or list in an answer: all of it, a fenced block, or from first to last brace. None: there is none."""
+    """The JSON object or list in an answer: all of it, a fenced block, or from first to last brace. None: there is
+    none."""
     if not text:
         return None
     fenced = _FENCED.search(text)
@@ -79,7 +82,9 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
             continue
         predicted = json_answer(predicted_text)
         unreadable += predicted is None
-        parts: dict[str, tuple[float, float]] = {"": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
+        parts: dict[str, tuple[float, float]] = {
+            "": (float(predicted is not None and same_value(gold, predicted)), 1.0)
+        }
         wanted, given = _grouped(gold), _grouped(predicted)
         for field, values in wanted.items():
             got = given.get(field, [])

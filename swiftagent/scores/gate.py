@@ -86,7 +86,9 @@ def read_gate(gate: Any) -> tuple[tuple[Rule, ...], list[str]]:
 def _read_rules(metric: str, wanted: Mapping[Any, Any], rules: list[Rule], problems: list[str]) -> None:
     for kind, limit in wanted.items():
         if kind not in RULES:
-            problems.append(f"gate.{metric}.{kind}: unknown rule{_nearest(str(kind), list(RULES))}; there are {', '.join(RULES)}")
+            problems.append(
+                f"gate.{metric}.{kind}: unknown rule{_nearest(str(kind), list(RULES))}; there are {', '.join(RULES)}"
+            )
             continue
         number = _number(limit)
         if number is None:
@@ -113,10 +115,14 @@ def _nearest(word: str, known: list[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def judge(rules: tuple[Rule, ...], tuned: Mapping[str, float | None], base: Mapping[str, float | None] | None) -> list[Verdict]:
-    """Each rule against the values measured. A rule that could not be measured has failed: a gate is no place for luck."""
+def judge(
+    rules: tuple[Rule, ...], tuned: Mapping[str, float | None], base: Mapping[str, float | None] | None
+) -> list[Verdict]:
+    """Each rule against the values measured. A rule that could not be measured has failed: a gate is no place for
+    luck."""
     return [
-        _judge(rule, tuned.get(rule.metric), None if base is None else base.get(rule.metric), base is not None) for rule in rules
+        _judge(rule, tuned.get(rule.metric), None if base is None else base.get(rule.metric), base is not None)
+        for rule in rules
     ]
 
 
@@ -127,7 +133,9 @@ def _judge(rule: Rule, tuned: float | None, base: float | None, has_base: bool) 
         passed = tuned >= rule.limit if rule.kind == "min" else tuned <= rule.limit
         return Verdict(rule, tuned, passed)
     if base is None:
-        return Verdict(rule, None, False, "no base model was measured" if not has_base else "not measured for the base model")
+        return Verdict(
+            rule, None, False, "no base model was measured" if not has_base else "not measured for the base model"
+        )
     change = tuned - base
     # 0.62 - 0.57 is 0.05000000000000004 and 0.58 - 0.53 is 0.04999999999999993: neither may decide
     close = math.isclose(abs(change), rule.limit, rel_tol=1e-9, abs_tol=1e-12)

@@ -1,4 +1,5 @@
-"""The same scores apart by argument, by tool, by what training has seen, by language, and by the number of tools and turns."""
+"""The same scores apart by argument, by tool, by what training has seen, by language, and by the number of tools and
+turns."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics
     return _by(ratios, names, largest)
 
 
-def _right_arguments(call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]) -> Collection[str]:
+def _right_arguments(
+    call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]
+) -> Collection[str]:
     if found.argument_values in (0.0, 1.0):
         return wanted if found.argument_values else ()
     given = next((a.arguments for a in attempts if score_call(call, a) == found and isinstance(a.arguments, dict)), {})

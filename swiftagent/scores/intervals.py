@@ -104,8 +104,11 @@ class Ratios:
     def clusters(self) -> tuple[str, ...]:
         return tuple(self._cluster)
 
-    def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()) -> dict[str, Estimate]:
-        """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have it."""
+    def estimates(
+        self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
+    ) -> dict[str, Estimate]:
+        """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
+        it."""
         reached, out_of = self.sums()
         values, low, high = _ratio_intervals(reached, out_of, seed, resamples)
         clusters = np.count_nonzero(out_of, axis=0)
@@ -135,7 +138,8 @@ def paired_differences(
 ) -> dict[str, Difference]:
     """tuned - base for every metric, resampling the same rows for both.
 
-    pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's test.
+    pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's
+    test.
     """
     clusters = {name: index for index, name in enumerate(dict.fromkeys([*base.clusters, *tuned.clusters]))}
     sums = np.concatenate([*base.sums(clusters), *tuned.sums(clusters)], axis=1)
@@ -153,7 +157,9 @@ def paired_differences(
         p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
         clusters_of_both = int(np.count_nonzero(parts, axis=0).min()) if len(parts) else 0
         if p is not None and clusters_of_both:
-            p = max(p, 2.0 ** (1 - clusters_of_both))  # a sign test of so few rows could say no more, however alike they are
+            p = max(
+                p, 2.0 ** (1 - clusters_of_both)
+            )  # a sign test of so few rows could say no more, however alike they are
         test = "McNemar exact" if by_step else "paired bootstrap"
         result[name] = Difference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
     return result
@@ -162,7 +168,9 @@ def paired_differences(
 def _gain(sums: Array, width: int) -> Array:
     """Rows of [base reached | base out of | tuned reached | tuned out of] as tuned ratio - base ratio."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        gain: Array = sums[:, 2 * width : 3 * width] / sums[:, 3 * width :] - sums[:, :width] / sums[:, width : 2 * width]
+        gain: Array = (
+            sums[:, 2 * width : 3 * width] / sums[:, 3 * width :] - sums[:, :width] / sums[:, width : 2 * width]
+        )
     return gain
 
 
@@ -211,7 +219,8 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
 
 
 def _kinds(sums: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The different rows and how often each comes. Sorting rows is slow, so they are first told apart by one number each."""
+    """The different rows and how often each comes. Sorting rows is slow, so they are first told apart by one number
+    each."""
     marks = sums @ np.random.default_rng(0).random(sums.shape[1])
     _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
     if not np.array_equal(sums[first][mark_of.ravel()], sums):  # two kinds that have one number

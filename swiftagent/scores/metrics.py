@@ -6,7 +6,8 @@ import msgspec
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """`lower_is_better`; `share`: a value from 0 to 1, shown in percent; `part`: the part of the table that it stands in."""
+    """`lower_is_better`; `share`: a value from 0 to 1, shown in percent; `part`: the part of the table that it stands
+    in."""
 
     about: str
     lower_is_better: bool = False
@@ -16,7 +17,9 @@ class Metric(msgspec.Struct, frozen=True):
 
 _PARTS = {
     "next step, on gold context": {
-        "parsable": Metric("of all steps: reads as a call with JSON arguments, or as an answer, in the format asked for"),
+        "parsable": Metric(
+            "of all steps: reads as a call with JSON arguments, or as an answer, in the format asked for"
+        ),
         "tool_name": Metric("of all gold calls: called by name, also where the arguments do not parse"),
         "argument_names": Metric("of all gold calls: right tool, and exactly gold's argument names"),
         "argument_values": Metric("of all gold calls: the share of gold's arguments with the right value"),
@@ -34,7 +37,9 @@ _PARTS = {
     "free running, results replayed from gold": {
         "free_calls": Metric("of all gold calls: made somewhere in the run, exactly"),
         "free_finished": Metric("of all questions: ended with an answer within the limits"),
-        "steps_to_finish": Metric("tool calls until the answer, of the questions whose gold calls were all made", True, False),
+        "steps_to_finish": Metric(
+            "tool calls until the answer, of the questions whose gold calls were all made", True, False
+        ),
     },
     "answers and chat": {
         "answer_rouge_l": Metric("ROUGE-L F1 of answers against gold's"),
@@ -55,7 +60,9 @@ _PARTS = {
 }
 
 METRICS: dict[str, Metric] = {
-    name: msgspec.structs.replace(metric, part=part) for part, metrics in _PARTS.items() for name, metric in metrics.items()
+    name: msgspec.structs.replace(metric, part=part)
+    for part, metrics in _PARTS.items()
+    for name, metric in metrics.items()
 }
 
 

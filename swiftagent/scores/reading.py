@@ -1,4 +1,5 @@
-"""A model's text as a `Predicted`: read by the reader that `infer` uses, so that what is scored is what would have run."""
+"""A model's text as a `Predicted`: read by the reader that `infer` uses, so that what is scored is what would have
+run."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def predicted_from_native(text: str) -> Predicted:
 
 
 def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
-    """Read one step of ReAct text, or of plain chat where the row has no tools: there all is the answer, but for ReAct's words.
+    """Read one step of ReAct text, or of plain chat where the row has no tools: there all is the answer, but for
+    ReAct's words.
 
     Text outside the grammar counts as an answer, since `infer` would show it as one, but not as readable.
     """

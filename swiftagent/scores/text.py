@@ -1,4 +1,5 @@
-"""ROUGE-L, twice: our own for answers in any language, and the `rouge` package's reading of it, which ToolBench scores use."""
+"""ROUGE-L, twice: our own for answers in any language, and the `rouge` package's reading of it, which ToolBench scores
+use."""
 
 from __future__ import annotations
 
@@ -45,8 +46,9 @@ def _lcs_length(left: Sequence[str], right: Sequence[str]) -> int:
 def rouge_l_by_sentence(candidate: str, reference: str) -> float:
     """ROUGE-L F1 as the `rouge` package 1.0.1 computes it: summary level, over sets of words.
 
-    Sentences end at each ".", words at each space, so a Chinese sentence is one word. The union of the common words grows
-    over the reference's sentences; only what a sentence adds counts. 0.0 where one side has no sentence (the package raises).
+    Sentences end at each ".", words at each space, so a Chinese sentence is one word. The union of the common words
+    grows over the reference's sentences; only what a sentence adds counts. 0.0 where one side has no sentence (the
+    package raises).
     """
     hypothesis, gold = _sentences(candidate), _sentences(reference)
     if not hypothesis or not gold:

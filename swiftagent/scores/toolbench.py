@@ -1,10 +1,12 @@
-"""Plan.EM, Act.EM, HalluRate, Avg.F1 and Rouge-L: the scores of ToolBench and of MSAgent-Bench, by their own definition.
+"""Plan.EM, Act.EM, HalluRate, Avg.F1 and Rouge-L: the scores of ToolBench and of MSAgent-Bench, by their own
+definition.
 
-The definition is that of ModelScope's evaluator (modelscope/evalscope, `toolbench_static` and `tool_bench`), which comes from
-"Small LLMs Are Weak Tool Learners" (Shen et al. 2024). Its peculiarities are kept:
+The definition is that of ModelScope's evaluator (modelscope/evalscope, `toolbench_static` and `tool_bench`), which
+comes from "Small LLMs Are Weak Tool Learners" (Shen et al. 2024). Its peculiarities are kept:
 
 - a text without `Action: Finish` is a call; without any `Action:` it is a call of the tool "none";
-- rows whose gold tool is not declared, or is "invalid_hallucination_function_name", are left out of all but HalluRate's n;
+- rows whose gold tool is not declared, or is "invalid_hallucination_function_name", are left out of all but HalluRate's
+n;
 - an argument with the right name and a wrong value is half a point, for precision and for recall;
 - gold arguments that are not JSON are left out of F1.
 """

@@ -1,4 +1,5 @@
-"""Whether two values mean the same: numbers, dates and strings are compared by what they say, not by how they are spelt.
+"""Whether two values mean the same: numbers, dates and strings are compared by what they say, not by how they are
+spelt.
 
 5 = 5.0 = "5" and "5,000" = 5000, but "05" is a code and equals only itself
 "2024-03-05" = "March 5, 2024" = "5 Mar 2024" = "2024年3月5日"; "03/05/2024" is read by nobody safely, so it stays text
@@ -88,7 +89,8 @@ def plain_text(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def as_date(text: str) -> tuple[int, ...] | None:
-    """(year, month, day, hour, minute, second) of a text in `plain_text` form; None where it is no date that all read alike."""
+    """(year, month, day, hour, minute, second) of a text in `plain_text` form; None where it is no date that all read
+    alike."""
     if not any(letter.isdigit() for letter in text):
         return None
     for pattern in _DATES:

@@ -1,4 +1,5 @@
-"""Small tools that are always there: calculator, clock, units, memory, http:HOST, human. None evaluates what it is given."""
+"""Small tools that are always there: calculator, clock, units, memory, http:HOST, human. None evaluates what it is
+given."""
 
 from __future__ import annotations
 
@@ -34,28 +35,42 @@ CALCULATOR = Tool(
     "Compute an arithmetic expression: + - * / // % **, brackets, sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
     _schema(("expression",), expression=_text("for example (3 + 4) * 2")),
 )
-CLOCK = Tool("clock", "The date and time now.", _schema((), timezone=_text("for example Europe/Oslo; UTC where it is left out")))
+CLOCK = Tool(
+    "clock", "The date and time now.", _schema((), timezone=_text("for example Europe/Oslo; UTC where it is left out"))
+)
 UNITS = Tool(
     "convert_units",
     "Convert a quantity to another unit.",
     _schema(
         ("value", "from", "to"),
-        **{"value": {"type": "number"}, "from": _text("for example km, lb, C, l, kWh, MB"), "to": _text("the unit wanted")},
+        **{
+            "value": {"type": "number"},
+            "from": _text("for example km, lb, C, l, kWh, MB"),
+            "to": _text("the unit wanted"),
+        },
     ),
 )
 MEMORY = (
-    Tool("memory_set", "Remember a text under a key.", _schema(("key", "value"), key=_text("its key"), value=_text("the text"))),
+    Tool(
+        "memory_set",
+        "Remember a text under a key.",
+        _schema(("key", "value"), key=_text("its key"), value=_text("the text")),
+    ),
     Tool("memory_get", "What is remembered under a key.", _schema(("key",), key=_text("its key"))),
     Tool("memory_list", "The keys under which something is remembered.", _schema(())),
 )
-HUMAN = Tool("ask_human", "Ask the user something that only they know.", _schema(("question",), question=_text("what to ask")))
+HUMAN = Tool(
+    "ask_human", "Ask the user something that only they know.", _schema(("question",), question=_text("what to ask"))
+)
 HTTP = "http_get"
 
 
 class Functions:
     """Tools that are functions of this process."""
 
-    def __init__(self, name: str, functions: dict[Tool, Callable[..., Json]] | list[tuple[Tool, Callable[..., Json]]]) -> None:
+    def __init__(
+        self, name: str, functions: dict[Tool, Callable[..., Json]] | list[tuple[Tool, Callable[..., Json]]]
+    ) -> None:
         pairs = list(functions.items()) if isinstance(functions, dict) else functions
         self.name = name
         self.tools = tuple(tool for tool, _ in pairs)
@@ -217,7 +232,16 @@ _KINDS: dict[str, dict[str, float]] = {
         "nmi": 1852,
     },
     "mass": {"mg": 1e-6, "g": 1e-3, "kg": 1, "t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
-    "volume": {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1, "m3": 1e3, "gal": 3.785411784, "qt": 0.946352946, "cup": 0.2365882365},
+    "volume": {
+        "ml": 1e-3,
+        "cl": 1e-2,
+        "dl": 0.1,
+        "l": 1,
+        "m3": 1e3,
+        "gal": 3.785411784,
+        "qt": 0.946352946,
+        "cup": 0.2365882365,
+    },
     "time": {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800},
     "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "kn": 1852 / 3600},
     "data": {"b": 0.125, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
@@ -225,9 +249,35 @@ _KINDS: dict[str, dict[str, float]] = {
     "area": {"m2": 1, "km2": 1e6, "ha": 1e4, "acre": 4046.8564224, "亩": 2000 / 3},
 }
 _UNITS = {unit: (kind, factor) for kind, units in _KINDS.items() for unit, factor in units.items()}
-_ALIASES = {"in": "inch", "inches": "inch", "feet": "ft", "foot": "ft", "miles": "mi", "mile": "mi", "°C": "C", "°F": "F"}
-_ALIASES |= {"celsius": "C", "fahrenheit": "F", "kelvin": "K", "kph": "km/h", "kmh": "km/h", "lbs": "lb", "L": "l", "hour": "h"}
-_ALIASES |= {"meters": "m", "metres": "m", "meter": "m", "kilometers": "km", "pounds": "lb", "kilograms": "kg", "grams": "g"}
+_ALIASES = {
+    "in": "inch",
+    "inches": "inch",
+    "feet": "ft",
+    "foot": "ft",
+    "miles": "mi",
+    "mile": "mi",
+    "°C": "C",
+    "°F": "F",
+}
+_ALIASES |= {
+    "celsius": "C",
+    "fahrenheit": "F",
+    "kelvin": "K",
+    "kph": "km/h",
+    "kmh": "km/h",
+    "lbs": "lb",
+    "L": "l",
+    "hour": "h",
+}
+_ALIASES |= {
+    "meters": "m",
+    "metres": "m",
+    "meter": "m",
+    "kilometers": "km",
+    "pounds": "lb",
+    "kilograms": "kg",
+    "grams": "g",
+}
 
 
 def convert(value: float, unit: str, wanted: str) -> Json:
@@ -258,7 +308,9 @@ def _unit(name: str) -> str:
 def _http(hosts: str, options: Options) -> Source:
     allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
     if not allowed:
-        raise ConfigError("--tools http: name the hosts that may be read, as in --tools http:example.com,127.0.0.1:8000")
+        raise ConfigError(
+            "--tools http: name the hosts that may be read, as in --tools http:example.com,127.0.0.1:8000"
+        )
     about = f"Read a page of {', '.join(allowed)}."
     tool = Tool(HTTP, about, _schema(("url",), url=_text("its full address")))
     return Functions("http", [(tool, lambda given: _get(given["url"], allowed, options.seconds))])

@@ -18,7 +18,8 @@ MOST = 5  # faults told at once
 
 
 def problems(schema: dict[str, Json], arguments: Any) -> list[str]:
-    """The faults of the arguments, at most five. An object with properties takes no others unless its schema says so."""
+    """The faults of the arguments, at most five. An object with properties takes no others unless its schema says
+    so."""
     if not isinstance(arguments, dict):
         return [f"the Action Input must be one JSON object, not {_kind(arguments)}"]
     faults = [*_faults(schema, arguments), *_unknown_names(schema, arguments)]
@@ -26,7 +27,8 @@ def problems(schema: dict[str, Json], arguments: Any) -> list[str]:
 
 
 def _faults(schema: dict[str, Json], arguments: dict[str, Json]) -> list[str]:
-    """What the schema says of them; nothing where it cannot be applied: a `$ref` to nowhere, a value too deep or too large."""
+    """What the schema says of them; nothing where it cannot be applied: a `$ref` to nowhere, a value too deep or too
+    large."""
     validator = _validator(json.dumps(schema, sort_keys=True))
     try:
         return [] if validator is None else [_sentence(error) for error in validator.iter_errors(arguments)]
@@ -53,7 +55,12 @@ def _validator(schema: str) -> Any:
 
 def _unknown_names(schema: dict[str, Json], arguments: dict[str, Json]) -> Iterator[str]:
     properties = schema.get("properties")
-    if not isinstance(properties, dict) or not properties or "additionalProperties" in schema or "patternProperties" in schema:
+    if (
+        not isinstance(properties, dict)
+        or not properties
+        or "additionalProperties" in schema
+        or "patternProperties" in schema
+    ):
         return
     if any(key in schema for key in ("allOf", "anyOf", "oneOf", "$ref")):
         return

@@ -1,4 +1,5 @@
-"""Tools that are only declared: a tools JSON of any dialect. A person types their results, or a file of canned ones does."""
+"""Tools that are only declared: a tools JSON of any dialect. A person types their results, or a file of canned ones
+does."""
 
 from __future__ import annotations
 
@@ -61,7 +62,9 @@ _ABSENT = object()
 
 
 def _canned(path: str, tool: str, given: Any) -> list[Canned]:
-    entries = isinstance(given, list) and all(isinstance(item, dict) and item.keys() & {"result", "error"} for item in given)
+    entries = isinstance(given, list) and all(
+        isinstance(item, dict) and item.keys() & {"result", "error"} for item in given
+    )
     if not entries:
         return [Canned(given)]
     try:

@@ -1,4 +1,5 @@
-"""A Python function as a declared tool: JSON Schema from its signature and docstring, and JSON arguments as Python values.
+"""A Python function as a declared tool: JSON Schema from its signature and docstring, and JSON arguments as Python
+values.
 
 It runs in the worker process and imports the standard library alone.
 """
@@ -31,7 +32,9 @@ _SPHINX_OTHER = re.compile(r"^\s*:(?:type|keyword|var|meta)\b")
 _NUMPY = re.compile(r"^\s*(?:(Other )?Parameters|Arguments)\s*$")
 _NUMPY_ITEM = re.compile(r"^\*{0,2}(\w+(?:\s*,\s*\w+)*)\s*(?::.*)?$")
 _UNDERLINE = re.compile(r"^\s*-{3,}\s*$")
-_SECTION = re.compile(r"^\s*(?:Returns?|Raises|Yields?|Examples?|Notes?|返回)\s*[:：]\s*$|^\s*:(?:returns?|raises|rtype)\b")
+_SECTION = re.compile(
+    r"^\s*(?:Returns?|Raises|Yields?|Examples?|Notes?|返回)\s*[:：]\s*$|^\s*:(?:returns?|raises|rtype)\b"
+)
 
 
 def describe(function: Callable[..., Any], name: str) -> dict[str, Any]:
@@ -88,7 +91,11 @@ def schema_of(hint: Any, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
     if origin is tuple and arguments and Ellipsis not in arguments:
         items = [schema_of(argument, seen) for argument in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-    if origin in (list, set, frozenset, tuple) or getattr(origin, "__name__", "") in ("Sequence", "Iterable", "Collection"):
+    if origin in (list, set, frozenset, tuple) or getattr(origin, "__name__", "") in (
+        "Sequence",
+        "Iterable",
+        "Collection",
+    ):
         item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
         return {"type": "array", **({"items": item} if item else {})}
     if origin is dict or getattr(origin, "__name__", "") in ("Mapping", "MutableMapping"):
@@ -200,12 +207,15 @@ def split_docstring(text: str) -> tuple[str, dict[str, str]]:
                 names, said, indent = item
                 parameters.update(dict.fromkeys(names, said))
             else:
-                parameters.update({name: f"{parameters[name]} {line.strip()}".strip() for name in names if name in parameters})
+                parameters.update(
+                    {name: f"{parameters[name]} {line.strip()}".strip() for name in names if name in parameters}
+                )
     return " ".join(" ".join(about).split()), parameters
 
 
 def _item(part: str, line: str, indent: int) -> tuple[list[str], str, int] | None:
-    """The names that a line explains, what it says of them and how far it is indented; None where it goes on with the last."""
+    """The names that a line explains, what it says of them and how far it is indented; None where it goes on with the
+    last."""
     if part == "google":
         item = _GOOGLE_ITEM.match(line)
         if item and (not indent or len(item.group(1)) <= indent):

@@ -1,4 +1,5 @@
-"""MCP servers as tools, through the official SDK: a command (stdio), a URL (streamable HTTP), or an mcp.json with several.
+"""MCP servers as tools, through the official SDK: a command (stdio), a URL (streamable HTTP), or an mcp.json with
+several.
 
 The SDK is asynchronous, so each server lives in a thread with an event loop of its own; a call waits for its answer.
 """
@@ -26,7 +27,14 @@ from swiftagent.tools.source import Options, Source
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
-_GONE = ("ClosedResourceError", "BrokenResourceError", "EndOfStream", "ConnectError", "ReadError", "RemoteProtocolError")
+_GONE = (
+    "ClosedResourceError",
+    "BrokenResourceError",
+    "EndOfStream",
+    "ConnectError",
+    "ReadError",
+    "RemoteProtocolError",
+)
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -42,7 +50,8 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class McpSource:
-    """The tools of one running server. When it dies it is started again once; after that each call says that it is gone."""
+    """The tools of one running server. When it dies it is started again once; after that each call says that it is
+    gone."""
 
     def __init__(self, server: Server, options: Options) -> None:
         self.name = server.name
@@ -170,7 +179,9 @@ class _Connection:
             while page.next_cursor:
                 page = await client.list_tools(cursor=page.next_cursor)
                 listed += page.tools
-            self._ready.set_result(tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed))
+            self._ready.set_result(
+                tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed)
+            )
             await self._stop.wait()
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
@@ -265,7 +276,9 @@ def _from_file(path: Path) -> list[Server]:
         if not isinstance(given, dict) or not (given.get("command") or given.get("url")):
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
-            fields = {key: _with_variables(given[key]) for key in Server.__struct_fields__ if key in given and key != "name"}
+            fields = {
+                key: _with_variables(given[key]) for key in Server.__struct_fields__ if key in given and key != "name"
+            }
             try:
                 servers.append(msgspec.convert({**fields, "name": name}, Server))
             except msgspec.ValidationError as error:

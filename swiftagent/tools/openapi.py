@@ -1,4 +1,5 @@
-"""An OpenAPI specification as tools: each operation is one, its path, query, header and body parameters in one schema."""
+"""An OpenAPI specification as tools: each operation is one, its path, query, header and body parameters in one
+schema."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ class Operation(msgspec.Struct, frozen=True):
 class OpenApi:
     """The operations of one service. Nothing outside its base address is ever called."""
 
-    def __init__(self, name: str, base: str, tools: tuple[Tool, ...], operations: dict[str, Operation], options: Options) -> None:
+    def __init__(
+        self, name: str, base: str, tools: tuple[Tool, ...], operations: dict[str, Operation], options: Options
+    ) -> None:
         import httpx
 
         self.name = name
@@ -110,7 +113,8 @@ def _query(value: Json) -> Any:
 
 
 def open_source(word: str, options: Options) -> list[Source]:
-    """`openapi:SPEC@URL`, `openapi:SPEC` or a file. Raises ConfigError where the spec cannot be read or names no server."""
+    """`openapi:SPEC@URL`, `openapi:SPEC` or a file. Raises ConfigError where the spec cannot be read or names no
+    server."""
     target = word.removeprefix("openapi:")
     spec, base = _split(target)
     document = _document(spec)
@@ -152,7 +156,9 @@ def _document(spec: str) -> dict[str, Any]:
             text = Path(spec).read_text(encoding="utf-8-sig")
     except Exception as error:
         if isinstance(error, OSError) or type(error).__module__.startswith("httpx"):
-            raise ConfigError(f"--tools openapi:{spec}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            raise ConfigError(
+                f"--tools openapi:{spec}: cannot be read: {getattr(error, 'strerror', None) or error}"
+            ) from None
         raise
     try:
         value = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
@@ -165,7 +171,9 @@ def _document(spec: str) -> dict[str, Any]:
 
 def _server(document: dict[str, Any], spec: str) -> str:
     servers = document.get("servers")
-    url = str(servers[0].get("url", "")) if isinstance(servers, list) and servers and isinstance(servers[0], dict) else ""
+    url = (
+        str(servers[0].get("url", "")) if isinstance(servers, list) and servers and isinstance(servers[0], dict) else ""
+    )
     if document.get("host"):  # swagger 2
         url = f"{(document.get('schemes') or ['https'])[0]}://{document['host']}{document.get('basePath', '')}"
     if spec.startswith(("http://", "https://")):
@@ -174,7 +182,12 @@ def _server(document: dict[str, Any], spec: str) -> str:
 
 
 def _operation(
-    document: dict[str, Any], path: str, method: str, item: dict[str, Any], spec: dict[str, Any], taken: dict[str, Operation]
+    document: dict[str, Any],
+    path: str,
+    method: str,
+    item: dict[str, Any],
+    spec: dict[str, Any],
+    taken: dict[str, Operation],
 ) -> tuple[Tool, Operation]:
     given_name = spec.get("operationId") or re.sub(r"[\W_]+", "_", f"{method}_{path}")
     name = re.sub(r"[^\w-]+", "_", str(given_name)).strip("_")
@@ -223,7 +236,8 @@ def _add_body(
     places: dict[str, str],
     inner: dict[str, str],
 ) -> bool:
-    """Put the fields of the body among the parameters, or the whole body as `body` where it is no object of known fields."""
+    """Put the fields of the body among the parameters, or the whole body as `body` where it is no object of known
+    fields."""
     if body is None:
         return False
     schema, must, form = _plain_schema(document, body[0]), body[1], body[2]
@@ -244,7 +258,9 @@ def _add_body(
 
 def _swagger_schema(parameter: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: parameter[key] for key in ("type", "format", "enum", "items", "default", "minimum", "maximum") if key in parameter
+        key: parameter[key]
+        for key in ("type", "format", "enum", "items", "default", "minimum", "maximum")
+        if key in parameter
     }
 
 

@@ -19,15 +19,14 @@ from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools.source import Options, Source, scrubbed_environment
 from swiftagent.trajectory.types import Json, Tool
 
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[3]); from swiftagent.tools_worker import main; main(sys.argv[1], int(sys.argv[2]))"
-)
+_START = "import sys; sys.path.insert(0, sys.argv[3]); from swiftagent.tools_worker import main; main(sys.argv[1], int(sys.argv[2]))"
 _LONGEST_ANSWER = 64 << 20
 _IMPORT_SECONDS = 60.0
 
 
 class PythonFile:
-    """The public functions of one file. A worker that hangs or dies is ended, and a fresh one is started for the next call."""
+    """The public functions of one file. A worker that hangs or dies is ended, and a fresh one is started for the next
+    call."""
 
     def __init__(self, path: Path, options: Options) -> None:
         self.path = path

@@ -30,8 +30,9 @@ _NEEDED = {
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How tools are run. seconds: the time of one call. memory: bytes a worker may hold. environment: names of variables
-    that tools may see; all others stay hidden. longest_result: characters of a result that the model is shown."""
+    """How tools are run. seconds: the time of one call. memory: bytes a worker may hold. environment: names of
+    variables that tools may see; all others stay hidden. longest_result: characters of a result that the model is
+    shown."""
 
     seconds: float = 30.0
     memory: int = 4 << 30
@@ -58,7 +59,8 @@ class NoCode(ToolError):
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: a person stopped the call."""
+    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: a person stopped the
+    call."""
 
     text: str
     error: str = ""
@@ -75,7 +77,11 @@ def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
 
 def scrubbed_environment(allowed: Sequence[str]) -> dict[str, str]:
     """What a tool's process sees: what a program needs to run, and the variables that were named for it."""
-    kept = {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith("LC_") or name in allowed}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _NEEDED or name.startswith("LC_") or name in allowed
+    }
     return {**kept, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 

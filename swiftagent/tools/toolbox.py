@@ -1,7 +1,7 @@
 """The tools that a run may call: where they come from, what they are called, and their results as the model sees them.
 
-A source is opened by one word of `--tools`: `F.py`, `mcp.json`, `mcp:COMMAND`, `openapi:SPEC@URL`, `tools.json`, `human`,
-`calculator`, ... `load_tools` opens them all; a Toolbox calls them by name.
+A source is opened by one word of `--tools`: `F.py`, `mcp.json`, `mcp:COMMAND`, `openapi:SPEC@URL`, `tools.json`,
+`human`, `calculator`, ... `load_tools` opens them all; a Toolbox calls them by name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ SOURCES = {
     "builtin": "swiftagent.tools.builtin",
 }
 BUILTIN = ("calculator", "clock", "units", "memory", "http", "human", "builtin")
-_SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth(?!or)|cookie|session|private|dsn|database_url|conn", re.I)
+_SECRET_NAME = re.compile(
+    r"key|token|secret|passw|credential|auth(?!or)|cookie|session|private|dsn|database_url|conn", re.I
+)
 
 
 class LoadedTool(msgspec.Struct, frozen=True):
@@ -46,7 +48,8 @@ class LoadedTool(msgspec.Struct, frozen=True):
 
 
 class Toolbox:
-    """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it started."""
+    """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it
+    started."""
 
     def __init__(self, sources: Sequence[Source], options: Options = DEFAULTS) -> None:
         self.sources = list(sources)
@@ -73,7 +76,9 @@ class Toolbox:
         except ToolError as failure:
             error = str(failure) or type(failure).__name__
             text = f"Error: {error}"
-        except Exception as failure:  # the boundary of a tool call: whatever a source raises ends the call and not the run
+        except (
+            Exception
+        ) as failure:  # the boundary of a tool call: whatever a source raises ends the call and not the run
             error = f"{type(failure).__name__}: {failure}"
             text = f"Error: {error}"
         seconds = time.monotonic() - started
@@ -116,7 +121,8 @@ def _canned_results(path: str) -> Any:
 
 
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
-    """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the others."""
+    """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the
+    others."""
     sources: list[Source] = []
     problems: list[str] = []
     for word in words:
@@ -205,7 +211,8 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with each secret's value replaced by its variable's name; the longest first, since one may begin another."""
+    """The text with each secret's value replaced by its variable's name; the longest first, since one may begin
+    another."""
     for value, name in sorted(secrets.items(), key=lambda item: -len(item[0])):
         if value in text:
             text = text.replace(value, f"[{name}]")

@@ -1,7 +1,7 @@
 """The process that runs a person's tool file: functions are listed, then called, one JSON line each way.
 
-It is a process of its own so that an endless loop, a crash or a memory leak ends a call and not the run. Its pipes are put
-aside before the file is imported, so nothing that the file prints can be taken for an answer.
+It is a process of its own so that an endless loop, a crash or a memory leak ends a call and not the run. Its pipes are
+put aside before the file is imported, so nothing that the file prints can be taken for an answer.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
 
 
 def _told(error: BaseException, path: str) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(path).name)]
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(path).name)
+    ]
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
     return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
 
@@ -103,7 +105,8 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
 
 
 def _as_json(value: Any) -> Any:
-    """The value where it is JSON, else as Python shows it: the tool has done its work, and the model sees what came of it."""
+    """The value where it is JSON, else as Python shows it: the tool has done its work, and the model sees what came of
+    it."""
     try:
         json.dumps(value, default=str, allow_nan=True)
     except TypeError:  # a key that is none

@@ -44,7 +44,11 @@ def thinking_advice(options: dict[str, Any], rows_with_reasoning: int) -> str:
 def tied_advice(options: dict[str, Any], tied: bool) -> str:
     """LoRA on an embedding that is also the output head: merging it changes the head in silence."""
     targets = {*options.get("target_modules", []), *options.get("modules_to_save", [])}
-    if not tied or options.get("tuner_type", "lora") == "full" or not targets & {"all-embedding", "embed_tokens", "lm_head"}:
+    if (
+        not tied
+        or options.get("tuner_type", "lora") == "full"
+        or not targets & {"all-embedding", "embed_tokens", "lm_head"}
+    ):
         return ""
     return (
         "this model's embedding is also its output head (tie_word_embeddings): an adapter on it does not merge exactly by "

@@ -97,7 +97,11 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         r"To avoid errors, you can pass `strict=False`",
         "a row cannot be encoded by this template: `swiftagent doctor CONFIG` names it",
     ),
-    ("missing-package", r"ModuleNotFoundError: No module named '([^']+)'", "the package {0} is missing: pip install {0}"),
+    (
+        "missing-package",
+        r"ModuleNotFoundError: No module named '([^']+)'",
+        "the package {0} is missing: pip install {0}",
+    ),
     (
         "option",
         r"(?:ValueError|error): (?:remaining_argv|argument --|unrecognized arguments)(.*)",
@@ -126,7 +130,9 @@ def find_cause(exit_code: int, log: str) -> Cause:
     if exit_code < 0 or exit_code > 128:
         number = -exit_code if exit_code < 0 else exit_code - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-        return Cause("signal", f"the trainer was stopped by {name}; `swiftagent sft --resume` goes on from the last checkpoint")
+        return Cause(
+            "signal", f"the trainer was stopped by {name}; `swiftagent sft --resume` goes on from the last checkpoint"
+        )
     last = _last_error_line(log)
     return Cause("unknown", last or f"the trainer ended with exit code {exit_code} and without a message")
 

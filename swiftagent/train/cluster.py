@@ -31,7 +31,9 @@ def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient:
     `lenient`, for a dry run: what is missing is named MASTER_HOST, and the rank is 0.
     """
     if env is None:
-        env = os.environ  # as it is now: `datasets` puts another object there, so that a default argument would be out of date
+        env = (
+            os.environ
+        )  # as it is now: `datasets` puts another object there, so that a default argument would be out of date
     nodes = config.nodes or _number(env, "PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
     if nodes == 1:
         return Place()
@@ -41,11 +43,15 @@ def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient:
     master = config.master or env.get("PET_MASTER_ADDR") or env.get("MASTER_ADDR") or _first_slurm_node(env)
     problems = []
     if rank is None:
-        problems.append(f"{config.place('nodes')}: nodes: {nodes}, and which this one is is not said: node_rank=0 on the first")
+        problems.append(
+            f"{config.place('nodes')}: nodes: {nodes}, and which this one is is not said: node_rank=0 on the first"
+        )
     elif rank >= nodes:
         problems.append(f"{config.place('node_rank')}: node_rank: {rank} of {nodes} nodes; it counts from 0")
     if not master:
-        problems.append(f"{config.place('nodes')}: nodes: {nodes} need master=HOST:PORT, the first node as the others reach it")
+        problems.append(
+            f"{config.place('nodes')}: nodes: {nodes} need master=HOST:PORT, the first node as the others reach it"
+        )
     if lenient:
         rank, master = rank or 0, master or "MASTER_HOST"
     elif problems:

@@ -1,4 +1,5 @@
-"""YAML to a typed config. An unknown key names its nearest, every problem has its file:line, and all of them are told at once."""
+"""YAML to a typed config. An unknown key names its nearest, every problem has its file:line, and all of them are told
+at once."""
 
 from __future__ import annotations
 
@@ -119,7 +120,8 @@ def find_config(path: str) -> Path:
     raise ConfigError(f"{path}: {fact}; {hint}")
 
 
-# reading ---------------------------------------------------------------------------------------------------------------
+# reading
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entry]:
@@ -141,7 +143,9 @@ def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entr
     if not base.place:
         return _unread()
     if not isinstance(base.value, str) or not base.value:
-        problems.append(f"{base.place}: extends: {base.value!r} is not the name of a config; give one or remove the line")
+        problems.append(
+            f"{base.place}: extends: {base.value!r} is not the name of a config; give one or remove the line"
+        )
         return {**entries, "extends": base}
     beside = path.parent / base.value
     try:
@@ -153,7 +157,8 @@ def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entr
 
 
 def _unread() -> dict[str, _Entry]:
-    """For a file that could not be read and is told of: `extends` stays among the entries, so that nothing is called missing."""
+    """For a file that could not be read and is told of: `extends` stays among the entries, so that nothing is called
+    missing."""
     return {"extends": _Entry("", "")}
 
 
@@ -205,7 +210,9 @@ def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> Non
         problems.append(f"command line: {word!r} is not key=value")
         return
     if key == "extends":
-        problems.append(f"command line: {word}: extends: stands in a file; write a config with it, or name that one instead")
+        problems.append(
+            f"command line: {word}: extends: stands in a file; write a config with it, or name that one instead"
+        )
         return
     try:
         value = yaml.safe_load(text)
@@ -216,7 +223,8 @@ def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> Non
     entries[key] = _Entry(value, f"command line: {word}")
 
 
-# checking --------------------------------------------------------------------------------------------------------------
+# checking
+# --------------------------------------------------------------------------------------------------------------
 
 
 def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config | None:
@@ -260,7 +268,9 @@ def _unknown(key: str) -> str:
             return ""
         misplaced = key in options() and key not in OURS
         return (
-            f"{key}: an option of ms-swift; it stands under `train:`" if misplaced else unknown_key(key, (*TOP_KEYS, *options()))
+            f"{key}: an option of ms-swift; it stands under `train:`"
+            if misplaced
+            else unknown_key(key, (*TOP_KEYS, *options()))
         )
     if name in OURS:
         return f"{name}: set by {OURS[name]}, not under train:"
@@ -341,7 +351,9 @@ def _one_of(*choices: str) -> Any:
         text = "off" if value is False else value  # YAML reads a bare `off` as false
         if text not in choices:
             near = difflib.get_close_matches(str(text), choices, 1)
-            raise ValueError(f"{value!r} is not one of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise ValueError(
+                f"{value!r} is not one of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
+            )
         return str(text)
 
     return read
@@ -357,7 +369,9 @@ def _weights(value: Any) -> dict[str, float]:
     for kind, weight in _mapping(value).items():
         if kind not in WEIGHED:
             near = difflib.get_close_matches(str(kind), WEIGHED, 1)
-            raise ValueError(f"{kind!r} is none of {', '.join(WEIGHED)}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise ValueError(
+                f"{kind!r} is none of {', '.join(WEIGHED)}" + (f"; did you mean {near[0]}?" if near else "")
+            )
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 100:
             raise ValueError(f"{kind}: {weight!r} is not a weight from 0 to 100")
     return {kind: float(weight) for kind, weight in value.items()}

@@ -1,4 +1,5 @@
-"""The changed copy of its data that a run trains: weights other than 0 and 1, or only the last step or turn of each row."""
+"""The changed copy of its data that a run trains: weights other than 0 and 1, or only the last step or turn of each
+row."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def write_copies(config: Config, folder: Path) -> None:
     key = "weights" if config.weights else "train_on"
     files = [*local_files(config.data), *local_files(validation_files(config))]
     if len(files) != len(config.data) + len(validation_files(config)):
-        raise ConfigError(f"{config.place(key)}: {key}: needs the data as files, not from a hub; `swiftagent mix` fetches it")
+        raise ConfigError(
+            f"{config.place(key)}: {key}: needs the data as files, not from a hub; `swiftagent mix` fetches it"
+        )
     weights = Weights(**config.weights)
     if config.weights:
         weights = normalised(weights, (row for path in local_files(config.data) for row in _records(path, config, key)))

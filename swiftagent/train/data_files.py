@@ -41,7 +41,9 @@ def missing_files(paths: list[Path], key: str, place: str) -> list[str]:
         elif path.suffix.lower() not in TRAINED_ON:
             problems.append(f"{place}: {key}: {path}: no kind of file that ms-swift reads; {_MAKES_ONE}")
         elif path.suffix.lower() == ".jsonl" and _starts_with_mark(path):
-            problems.append(f"{place}: {key}: {path}: begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}")
+            problems.append(
+                f"{place}: {key}: {path}: begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}"
+            )
     return problems
 
 
@@ -54,7 +56,8 @@ def _starts_with_mark(path: Path) -> bool:
 
 
 def read_file(path: Path, *, every_row: bool = True) -> tuple[FileFacts, list[str]]:
-    """Read a JSONL file; problems are one line each with file:line. Only the first 1,000 rows where `every_row` is false."""
+    """Read a JSONL file; problems are one line each with file:line. Only the first 1,000 rows where `every_row` is
+    false."""
     facts = FileFacts()
     problems: list[str] = []
     seen: set[bytes] = set()
@@ -101,7 +104,9 @@ def _count(row: dict[str, Any], facts: FileFacts, seen: set[bytes]) -> None:
     messages = row.get("messages") or row.get("conversations") or []
     facts.channels[str(row.get("channel") or "(none)")] += 1
     facts.native += "tools" in row
-    texts = [str(message.get("content") or message.get("value") or "") for message in messages if isinstance(message, dict)]
+    texts = [
+        str(message.get("content") or message.get("value") or "") for message in messages if isinstance(message, dict)
+    ]
     facts.thinking += any(text.lstrip().startswith("<think>") for text in texts)
     facts.characters += sum(map(len, texts))
     digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=12).digest()

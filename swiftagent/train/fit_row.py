@@ -1,4 +1,5 @@
-"""A row within max_length as a template counts tokens: what training does with long rows, and what the preflight foretells."""
+"""A row within max_length as a template counts tokens: what training does with long rows, and what the preflight
+foretells."""
 
 from __future__ import annotations
 

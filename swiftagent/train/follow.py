@@ -39,7 +39,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Called while a run goes: `metric` for each new line of metrics.jsonl, `loaded` once, `asked_to_stop` on Ctrl-C."""
+    """Called while a run goes: `metric` for each new line of metrics.jsonl, `loaded` once, `asked_to_stop` on
+    Ctrl-C."""
 
     def loaded(self, loaded: dict[str, Any]) -> None: ...
 
@@ -51,13 +52,16 @@ class Follower:
 
 
 def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -> Outcome:
-    """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at once."""
+    """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at
+    once."""
     for leftover in () if plan.node_rank else ("loaded.json", "too_long.txt", "stop-requested"):
         (run.folder / leftover).unlink(missing_ok=True)
     try:
         log = (run.folder / log_name).open("ab")
     except OSError as error:
-        raise SetupError(f"{run.folder}: cannot be written: {error.strerror}; choose another place with runs=FOLDER") from None
+        raise SetupError(
+            f"{run.folder}: cannot be written: {error.strerror}; choose another place with runs=FOLDER"
+        ) from None
     with log:
         start = log.tell()
         process = _start(plan, log)
@@ -89,7 +93,16 @@ def _start(plan: Plan, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 # A launcher that was itself started by torchrun or SLURM must not hand its own rank to a single process.
-STALE_RANKS = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "NPROC_PER_NODE", "NNODES", "NODE_RANK"}
+STALE_RANKS = {
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_PORT",
+    "NPROC_PER_NODE",
+    "NNODES",
+    "NODE_RANK",
+}
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -13,7 +13,14 @@ from swiftagent.errors import ConfigError
 from swiftagent.train.foreign_names import TODAY, VALUES
 from swiftagent.train.options import check_value, options
 
-TOP = {"model": "model", "dataset": "data", "val_dataset": "val", "eval_dataset": "val", "gpus": "gpus", "nodes": "nodes"}
+TOP = {
+    "model": "model",
+    "dataset": "data",
+    "val_dataset": "val",
+    "eval_dataset": "val",
+    "gpus": "gpus",
+    "nodes": "nodes",
+}
 # Settings that say what we do anyway, or that belong to the other program's own files.
 NEEDLESS = {
     "stage", "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
@@ -46,13 +53,16 @@ def translate(text: str, name: str) -> Translated:
 
 
 def _command_settings(text: str, name: str) -> dict[str, Any] | None:
-    """The options of the first `swift sft` in a shell script, with NPROC_PER_NODE and the like; None where there is none.
+    """The options of the first `swift sft` in a shell script, with NPROC_PER_NODE and the like; None where there is
+    none.
 
     Raises ConfigError for a command that no shell could read.
     """
     joined = re.sub(r"\\\s*\n", " ", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
     joined = _with_variables(joined)
-    line = next((line for line in joined.splitlines() if re.search(r"\bswift\s+(sft|pt)\b|llm_sft\.py|cli/sft\.py", line)), None)
+    line = next(
+        (line for line in joined.splitlines() if re.search(r"\bswift\s+(sft|pt)\b|llm_sft\.py|cli/sft\.py", line)), None
+    )
     if line is None:
         return None
     settings: dict[str, Any] = {}
@@ -278,8 +288,14 @@ def _finish(top: dict[str, Any], train: dict[str, Any], settings: dict[str, Any]
             f"data: {data}: a name in LLaMA-Factory's dataset_info.json; `swiftagent convert FILE -o x.jsonl`, then data: x.jsonl"
         )
     named = data if isinstance(data, list) else [data]
-    published = [name for name in named if isinstance(name, str) and re.fullmatch(r"(damo-|iic/)?ms[-_](agent|bench).*", name)]
-    if "finetuning_type" not in settings and published and not any(str(name).endswith((".jsonl", ".json")) for name in published):
+    published = [
+        name for name in named if isinstance(name, str) and re.fullmatch(r"(damo-|iic/)?ms[-_](agent|bench).*", name)
+    ]
+    if (
+        "finetuning_type" not in settings
+        and published
+        and not any(str(name).endswith((".jsonl", ".json")) for name in published)
+    ):
         notes.append(
             f"data: {', '.join(published)}: `swiftagent mix` pulls, converts and mixes it; then data: datasets/mix.jsonl"
         )

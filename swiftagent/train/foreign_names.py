@@ -1,8 +1,10 @@
-"""Names that LLaMA-Factory and older ms-swift use, with today's name: a config that holds one is answered, not just refused."""
+"""Names that LLaMA-Factory and older ms-swift use, with today's name: a config that holds one is answered, not just
+refused."""
 
 from __future__ import annotations
 
-# What a LLaMA-Factory YAML or an ms-swift 2.x/3.x command calls it: what ms-swift 4.6 calls it (or our own top-level key).
+# What a LLaMA-Factory YAML or an ms-swift 2.x/3.x command calls it: what ms-swift 4.6 calls it (or our own top-level
+# key).
 TODAY = {
     # LLaMA-Factory
     "model_name_or_path": "model",

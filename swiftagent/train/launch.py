@@ -31,7 +31,8 @@ FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What will be started. `env` is what is added to the environment; `notes` say what was decided, `warnings` what is off."""
+    """What will be started. `env` is what is added to the environment; `notes` say what was decided, `warnings` what is
+    off."""
 
     argv: list[str]
     env: dict[str, str]
@@ -54,7 +55,13 @@ class _Draft(msgspec.Struct):
 
 
 def plan(
-    config: Config, machine: Machine, folder: Path, *, as_configured: bool = False, resume: str = "", tokens_a_row: float = 0.0
+    config: Config,
+    machine: Machine,
+    folder: Path,
+    *,
+    as_configured: bool = False,
+    resume: str = "",
+    tokens_a_row: float = 0.0,
 ) -> Plan:
     """Plan the launch on this machine; `as_configured` plans for the GPUs the config names although they are not here.
     `tokens_a_row`, where it was measured, keeps the sequences of a step when rows are packed.
@@ -67,11 +74,17 @@ def plan(
     model = recognise(config)
     draft = _Draft(_own_options(config, folder, model))
     if place.address == "MASTER_HOST":
-        draft.warnings.append("which machine is the first is not said: master=HOST:PORT node_rank=N (or SLURM's variables)")
+        draft.warnings.append(
+            "which machine is the first is not said: master=HOST:PORT node_rank=N (or SLURM's variables)"
+        )
     _choose_precision(config, draft, on_gpu=gpus > 0)
     _choose_kernels(machine, draft, model, on_gpu=gpus > 0)
     if gpus < (config.gpus or 0):
-        here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({processes} process{'es' if processes > 1 else ''})"
+        here = (
+            f"{gpus} GPU{'s' if gpus > 1 else ''}"
+            if gpus
+            else f"the CPU ({processes} process{'es' if processes > 1 else ''})"
+        )
         draft.warnings.append(f"gpus: {config.gpus} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
         draft.warnings.append("no GPU here; training on the CPU")
@@ -117,7 +130,11 @@ def is_hub_id(entry: str) -> bool:
     if name.startswith(("ms::", "hf::", "ms:", "hf:")):
         return True
     suffix = Path(name).suffix.lower()
-    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and suffix not in (".jsonl", ".json", ".csv", ".txt")
+    return (
+        name.count("/") == 1
+        and not name.startswith((".", "/", "~"))
+        and suffix not in (".jsonl", ".json", ".csv", ".txt")
+    )
 
 
 def validation_files(config: Config) -> tuple[str, ...]:
@@ -126,7 +143,11 @@ def validation_files(config: Config) -> tuple[str, ...]:
         return config.val
     files = [path for path in local_files(config.data) if path.name]
     beside = (path.with_name(f"{path.stem}.val{path.suffix}") for path in files)
-    above = (path.parent.with_name(f"{path.parent.name}.val.jsonl") for path in files if "-of-" in path.name and path.parent.name)
+    above = (
+        path.parent.with_name(f"{path.parent.name}.val.jsonl")
+        for path in files
+        if "-of-" in path.name and path.parent.name
+    )
     return tuple(dict.fromkeys(str(path) for path in (*beside, *above) if path.is_file()))
 
 
@@ -142,8 +163,8 @@ def first_row(path: Path) -> dict[str, Any]:
 
 
 def recognise(config: Config) -> KnownModel:
-    """What kind of model it is and its template: as the config says, as its trainer wrote down beside it, by its name, by its
-    config.json, by the text of its chat template.
+    """What kind of model it is and its template: as the config says, as its trainer wrote down beside it, by its name,
+    by its config.json, by the text of its chat template.
     """
     folder = Path(config.model)
     written = read_object(folder / "args.json") if folder.is_dir() else {}
@@ -204,7 +225,11 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
     }
     if "channel" in first:
         options["enable_channel_loss"] = True
-    if model.thinking and "tools" not in first and not {"enable_thinking", "add_non_thinking_prefix"} & set(config.train):
+    if (
+        model.thinking
+        and "tools" not in first
+        and not {"enable_thinking", "add_non_thinking_prefix"} & set(config.train)
+    ):
         # With the defaults, training puts an empty think block into every turn and inference only into the last.
         options |= {"add_non_thinking_prefix": False, "enable_thinking": True}
     if any(weight not in (0, 1) for weight in config.weights.values()):
@@ -217,7 +242,9 @@ def _own_options(config: Config, folder: Path, model: KnownModel) -> dict[str, A
 
 def _datasets(entries: tuple[str, ...]) -> list[str]:
     """Each entry as ms-swift is given it: a hub id or a path as it stands, a shipped file by its full path."""
-    return [entry if is_hub_id(entry) or Path(entry).exists() or "#" in entry else str(find(entry)) for entry in entries]
+    return [
+        entry if is_hub_id(entry) or Path(entry).exists() or "#" in entry else str(find(entry)) for entry in entries
+    ]
 
 
 def needs_copy(config: Config) -> bool:
@@ -280,7 +307,8 @@ def _choose_kernels(machine: Machine, draft: _Draft, model: KnownModel, *, on_gp
 
 
 def _choose_checkpointing(config: Config, machine: Machine, draft: _Draft, batch: int, gpus: int) -> None:
-    """Recomputing activations costs a third of the time: it is switched off where the estimate leaves ample room without."""
+    """Recomputing activations costs a third of the time: it is switched off where the estimate leaves ample room
+    without."""
     shape, length = model_shape(config.model), draft.options.get("max_length")
     if "gradient_checkpointing" in draft.options or shape is None or not length or not machine.gpus:
         return
@@ -288,7 +316,9 @@ def _choose_checkpointing(config: Config, machine: Machine, draft: _Draft, batch
     needed = estimate(shape, draft.options, batch=batch, length=int(length), gpus=gpus, checkpointing=False).total
     if needed < AMPLE * room:
         draft.options["gradient_checkpointing"] = False
-        draft.notes.append(f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without")
+        draft.notes.append(
+            f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without"
+        )
 
 
 def _rows_a_pack(draft: _Draft, tokens_a_row: float) -> int:
@@ -297,7 +327,9 @@ def _rows_a_pack(draft: _Draft, tokens_a_row: float) -> int:
     if not draft.options.get("packing"):
         return 1
     if not tokens_a_row or not length:
-        draft.warnings.append("train.packing: a step counts packs, not sequences; the preflight measures how many a pack holds")
+        draft.warnings.append(
+            "train.packing: a step counts packs, not sequences; the preflight measures how many a pack holds"
+        )
         return 1
     rows = max(1, round(int(length) / tokens_a_row))
     draft.notes.append(f"packing: about {rows} sequences of {tokens_a_row:.0f} tokens in each pack of {length}")
@@ -319,7 +351,9 @@ def _batch(config: Config, draft: _Draft, processes: int, packed: int) -> tuple[
     wanted = max(1, round(asked / packed))
     if batch * replicas > wanted:
         smaller = max(1, wanted // replicas)
-        draft.notes.append(f"batch {smaller} instead of {batch} a process: {wanted} sequences a step on {replicas} processes")
+        draft.notes.append(
+            f"batch {smaller} instead of {batch} a process: {wanted} sequences a step on {replicas} processes"
+        )
         batch = smaller
     accumulation = max(1, round(wanted / (batch * replicas)))
     sequences = batch * accumulation * replicas * packed
@@ -353,5 +387,7 @@ def _environment(machine: Machine, gpus: int, processes: int) -> dict[str, str]:
     if "OMP_NUM_THREADS" not in os.environ:
         env["OMP_NUM_THREADS"] = str(max(1, machine.cpus // processes)) if not gpus else "1"
     if not gpus:
-        env["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin while they wait take the cores from each other on a busy machine
+        env["OMP_WAIT_POLICY"] = (
+            "PASSIVE"  # threads that spin while they wait take the cores from each other on a busy machine
+        )
     return env

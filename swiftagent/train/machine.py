@@ -60,7 +60,8 @@ def packages() -> dict[str, str]:
 
 
 def trainer_entry() -> str:
-    """The file that `swift sft` itself runs under torchrun; found without importing ms-swift. "" where it is not installed."""
+    """The file that `swift sft` itself runs under torchrun; found without importing ms-swift. "" where it is not
+    installed."""
     spec = importlib.util.find_spec("swift")
     if spec is None or not spec.submodule_search_locations:
         return ""

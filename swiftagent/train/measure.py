@@ -1,5 +1,5 @@
-"""Tokens, lengths and labels of a training file as ms-swift makes them, measured on a sample in a process of its own: the
-launcher itself never imports ms-swift, and what it measured costs no memory while the training runs.
+"""Tokens, lengths and labels of a training file as ms-swift makes them, measured on a sample in a process of its own:
+the launcher itself never imports ms-swift, and what it measured costs no memory while the training runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SAMPLE = 200  # rows; a sample of this size sees a fault that one row in fifty h
 
 
 class ChannelTokens(msgspec.Struct):
-    """Sampled rows of one channel. `too_long` are rows over max_length, `left_out` those of them that cannot be made to fit."""
+    """Sampled rows of one channel. `too_long` are rows over max_length, `left_out` those of them that cannot be made to
+    fit."""
 
     rows: int = 0
     tokens: int = 0
@@ -31,7 +32,8 @@ class ChannelTokens(msgspec.Struct):
 
 
 class Measured(msgspec.Struct):
-    """What was measured. `problems` are faults of the masks with file:line; `template_note` says where a template differs."""
+    """What was measured. `problems` are faults of the masks with file:line; `template_note` says where a template
+    differs."""
 
     template: str = ""
     sampled: int = 0
@@ -43,8 +45,11 @@ class Measured(msgspec.Struct):
     error: str = ""
 
 
-def measure(paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust_remote_code: bool) -> Measured:
-    """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is told in `error`."""
+def measure(
+    paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust_remote_code: bool
+) -> Measured:
+    """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is told in
+    `error`."""
     question = {
         "paths": list(map(str, paths)),
         "model": model,
@@ -83,7 +88,9 @@ def _measure_rows(paths: list[Path], model: str, settings: dict[str, Any], sampl
         drawn = Path(folder) / "sample.jsonl"
         _copy_rows(rows, drawn)
         measured = Measured(sampled=len(rows), of=of)
-        unlimited = {name: value for name, value in settings.items() if name not in ("max_length", "truncation_strategy")}
+        unlimited = {
+            name: value for name, value in settings.items() if name not in ("max_length", "truncation_strategy")
+        }
         with open_trainer(model, None, unlimited, trust) as trainer, quiet():
             measured.template = trainer.template_name
             measured.template_note = _compare_with_chat_template(trainer)
@@ -104,7 +111,9 @@ def _copy_rows(rows: list[tuple[Path, int]], target: Path) -> None:
     with target.open("wb") as out:
         for path, numbers in wanted.items():
             with path.open("rb") as lines:
-                out.writelines(line.rstrip(b"\r\n") + b"\n" for number, line in enumerate(lines, 1) if number in numbers)
+                out.writelines(
+                    line.rstrip(b"\r\n") + b"\n" for number, line in enumerate(lines, 1) if number in numbers
+                )
 
 
 def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured) -> None:
@@ -126,7 +135,8 @@ def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured)
 
 
 def _compare_with_chat_template(trainer: Any) -> str:
-    """Whether ms-swift's template writes what the model's own chat template writes; "" where it does or there is none."""
+    """Whether ms-swift's template writes what the model's own chat template writes; "" where it does or there is
+    none."""
     messages = [
         {"role": "system", "content": "SYSTEM"},
         {"role": "user", "content": "USER"},

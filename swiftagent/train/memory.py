@@ -12,7 +12,10 @@ GB = 1_000_000_000
 CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
 ALLOCATOR = 0.05  # share of all tensors that torch's allocator holds besides, in blocks that fit none
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-QUANTIZED = {4: 0.5 + 1 / 64 * 1.03, 8: 1.0 + 1 / 64}  # bytes a weight, with block scales (double quantization for 4 bits)
+QUANTIZED = {
+    4: 0.5 + 1 / 64 * 1.03,
+    8: 1.0 + 1 / 64,
+}  # bytes a weight, with block scales (double quantization for 4 bits)
 LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
 
@@ -44,7 +47,9 @@ class Estimate(msgspec.Struct, frozen=True):
         return {**msgspec.to_builtins(self), "overhead": self.overhead, "total": self.total}
 
 
-def estimate(shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool) -> Estimate:
+def estimate(
+    shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool
+) -> Estimate:
     """`options` are ms-swift's own, as planned; `length` the tokens of the longest row; `gpus` all of the run."""
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
@@ -98,7 +103,9 @@ def zero_stage(options: dict[str, Any]) -> int:
     return int(digits[0]) if digits else 0
 
 
-def largest_batch(shape: ModelShape, options: dict[str, Any], *, length: int, gpus: int, room: float, checkpointing: bool) -> int:
+def largest_batch(
+    shape: ModelShape, options: dict[str, Any], *, length: int, gpus: int, room: float, checkpointing: bool
+) -> int:
     """The largest power of two of sequences that fits into `room` bytes; 0 where not even one does."""
     best = 0
     for power in range(8):

@@ -60,7 +60,8 @@ def _choices_known_elsewhere() -> dict[str, list[str]]:
 
 
 def _kinds(hint: Any) -> tuple[list[str], list[Any]]:
-    """The kinds a YAML value may have (bool int float str list[...] dict), and its choices where it is a Literal or an Enum."""
+    """The kinds a YAML value may have (bool int float str list[...] dict), and its choices where it is a Literal or an
+    Enum."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         kinds: list[str] = []

@@ -1,4 +1,5 @@
-"""ms-swift's own options, checked against the shipped table of its 4.6.0 class: names exactly, kinds, choices and ranges."""
+"""ms-swift's own options, checked against the shipped table of its 4.6.0 class: names exactly, kinds, choices and
+ranges."""
 
 from __future__ import annotations
 
@@ -21,7 +22,13 @@ from swiftagent.train.foreign_names import TODAY
 
 HERE = Path(__file__).parent
 OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type"}  # external_plugins may register more
-KIND_NAMES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "dict": "a mapping"}
+KIND_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "dict": "a mapping",
+}
 # name: (lowest, highest, whether the lowest itself is refused)
 RANGES = {
     "learning_rate": (0, 1, True),
@@ -42,7 +49,8 @@ RANGES = {
     "save_total_limit": (1, math.inf, False),
     "sequence_parallel_size": (1, math.inf, False),
 }
-# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would be told late or never.
+# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would be told late
+# or never.
 WORDS = {
     "deepspeed": ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"),
     "fsdp": ("fsdp2",),
@@ -59,7 +67,8 @@ REACT_REFUSED = (
 
 
 class Option(msgspec.Struct, frozen=True):
-    """One option: the kinds a value may have ("bool", "int", "float", "str", "dict", "list[str]", ...) and its choices."""
+    """One option: the kinds a value may have ("bool", "int", "float", "str", "dict", "list[str]", ...) and its
+    choices."""
 
     kinds: tuple[str, ...]
     choices: tuple[Any, ...] = ()
@@ -67,7 +76,8 @@ class Option(msgspec.Struct, frozen=True):
 
 @lru_cache
 def options() -> dict[str, Option]:
-    """Every option of the class: from the shipped table, or read live (10 s, once) where another ms-swift is installed."""
+    """Every option of the class: from the shipped table, or read live (10 s, once) where another ms-swift is
+    installed."""
     table = _shipped()
     if _another_version():
         table = _read_live(_installed_version()) or table
@@ -138,7 +148,9 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
         low, high, above = RANGES[name]
         if not (low < converted if above else low <= converted) or converted > high:
             limit = f"above {low}" if above else f"at least {low}"
-            return value, f"{name}: {_shown(value)} is out of range: {limit}" + ("" if high == math.inf else f", at most {high}")
+            return value, f"{name}: {_shown(value)} is out of range: {limit}" + (
+                "" if high == math.inf else f", at most {high}"
+            )
     return converted, _unknown_word(name, converted, plugins)
 
 

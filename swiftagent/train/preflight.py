@@ -67,7 +67,8 @@ def examine(config: Config, machine: Machine, planned: Plan, level: str) -> Repo
 
 
 def quick_problems(config: Config, machine: Machine) -> list[str]:
-    """What costs nothing to find, so that it is looked for even with `preflight: off`: files, packages, a bad model folder."""
+    """What costs nothing to find, so that it is looked for even with `preflight: off`: files, packages, a bad model
+    folder."""
     problems = []
     if not trainer_entry():
         problems.append("ms-swift is not installed: pip install 'ms-swift>=4.6.0,<4.7'")
@@ -92,7 +93,8 @@ def data_problems(config: Config) -> list[str]:
 
 
 def recognition_problems(config: Config) -> list[str]:
-    """A model folder of which ms-swift could not tell the kind or the chat template: it would say so only once it has started."""
+    """A model folder of which ms-swift could not tell the kind or the chat template: it would say so only once it has
+    started."""
     if not Path(config.model).is_dir():
         return []
     known, problems = recognise(config), []
@@ -139,8 +141,12 @@ def what_is_missing(config: Config, machine: Machine) -> list[str]:
     """What a dry run warns of: the same problems, and what this machine has not got."""
     missing = quick_problems(config, machine)
     if looks_like_hub_id(config.model) and not Path(config.model).exists() and hub_folder(config.model) is None:
-        missing.append(f"{config.place('model')}: model: {config.model} is not on this machine; the run downloads it first")
-    missing += [f"{config.place('data')}: data: {entry} is read from the hub" for entry in config.data if is_hub_id(entry)]
+        missing.append(
+            f"{config.place('model')}: model: {config.model} is not on this machine; the run downloads it first"
+        )
+    missing += [
+        f"{config.place('data')}: data: {entry} is read from the hub" for entry in config.data if is_hub_id(entry)
+    ]
     return missing
 
 
@@ -230,7 +236,9 @@ def _advise_on_length(config: Config, limit: Any, channels: dict[str, ChannelTok
     place = f"{config.place('train.max_length')}: max_length: {limit}"
     if channels and all(channel.left_out == channel.rows for channel in channels.values()):
         longest = max(channel.longest for channel in channels.values())
-        report.problems.append(f"{place}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens")
+        report.problems.append(
+            f"{place}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens"
+        )
         return
     for name in ("shortened", "left out"):
         shares = ", ".join(
@@ -251,7 +259,9 @@ def _estimate(config: Config, machine: Machine, planned: Plan, report: Report) -
     longest = max((channel.longest for channel in measured), default=DEFAULT_LENGTH)
     length = min(longest, int(options.get("max_length") or longest))
     if report.data.rows and sampled:
-        names = [gpu.name for gpu in machine.gpus[: planned.processes]] * planned.nodes if planned.device == "gpu" else []
+        names = (
+            [gpu.name for gpu in machine.gpus[: planned.processes]] * planned.nodes if planned.device == "gpu" else []
+        )
         report.effort = effort(
             shape,
             options,
@@ -264,7 +274,9 @@ def _estimate(config: Config, machine: Machine, planned: Plan, report: Report) -
     if shape is None:
         return
     gpus = planned.processes * planned.nodes
-    report.memory = estimate(shape, options, batch=planned.batch, length=length, gpus=gpus, checkpointing=checkpointing(options))
+    report.memory = estimate(
+        shape, options, batch=planned.batch, length=length, gpus=gpus, checkpointing=checkpointing(options)
+    )
     _compare_with_gpus(config, machine, planned, report, length)
     _compare_with_disk(config, options, report)
 
@@ -280,7 +292,9 @@ def _compare_with_gpus(config: Config, machine: Machine, planned: Plan, report: 
     )
     if memory.total > room:
         remedy = _with_accumulation(planned, best) if best else "quant_bits=4, deepspeed=zero3, or a shorter max_length"
-        report.warnings.append(f"memory: about {memory.total / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; try {remedy}")
+        report.warnings.append(
+            f"memory: about {memory.total / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; try {remedy}"
+        )
         return
     best = min(best, planned.sequences_per_step // gpus)
     if best > planned.batch:

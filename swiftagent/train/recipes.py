@@ -38,7 +38,12 @@ def describe_recipes() -> list[dict[str, Any]]:
                 gpus=["A100"] * gpus,
                 checkpointing=True,
             )
-            row |= {"memory": f"{needed.total / GB:.0f} GB", "hours": f"{found.hours:.0f}" if found.hours >= 1 else "<1"}
-        row["about"] = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").partition(".")[0].partition(":")[0]
+            row |= {
+                "memory": f"{needed.total / GB:.0f} GB",
+                "hours": f"{found.hours:.0f}" if found.hours >= 1 else "<1",
+            }
+        row["about"] = (
+            path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").partition(".")[0].partition(":")[0]
+        )
         rows.append(row)
     return rows

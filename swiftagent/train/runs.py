@@ -1,4 +1,5 @@
-"""Run folders: `runs/NAME/` with the resolved config, the command, the log, metrics, checkpoints, and run.json with the state.
+"""Run folders: `runs/NAME/` with the resolved config, the command, the log, metrics, checkpoints, and run.json with the
+state.
 
 Imports nothing heavy, so that `runs`, `infer` and `eval` find a run at once.
 """
@@ -23,7 +24,8 @@ from swiftagent.models.files import read_object, safetensors_fault, shards
 
 
 class Run:
-    """One run folder. `state` is what is true now: a run whose launcher is gone is interrupted, whatever its file says."""
+    """One run folder. `state` is what is true now: a run whose launcher is gone is interrupted, whatever its file
+    says."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +51,9 @@ class Run:
     @property
     def template(self) -> str | None:
         """The ms-swift template the run trained with, as its trainer wrote it down."""
-        return read_object(self.folder / "args.json").get("template") or (self.config.get("train") or {}).get("template")
+        return read_object(self.folder / "args.json").get("template") or (self.config.get("train") or {}).get(
+            "template"
+        )
 
     @property
     def tuner(self) -> str:
@@ -89,8 +93,8 @@ class Run:
         return best if is_complete(best) else last
 
     def placed(self, path: str) -> str:
-        """A path of the config, from whatever folder is ours now: as given, from where `sft` was started, or from where the
-        folder of runs lies now, if all was moved together."""
+        """A path of the config, from whatever folder is ours now: as given, from where `sft` was started, or from where
+        the folder of runs lies now, if all was moved together."""
         if Path(path).is_absolute() or find(path).exists():
             return path
         above = self.folder.resolve().parents
@@ -131,13 +135,15 @@ def new_run(root: Path, name: str) -> Run:
             if root.exists() and not root.is_dir():
                 break
         except OSError as error:
-            raise SetupError(f"{folder}: cannot be made: {error.strerror}; choose another place with runs=FOLDER") from None
+            raise SetupError(
+                f"{folder}: cannot be made: {error.strerror}; choose another place with runs=FOLDER"
+            ) from None
     raise SetupError(f"{root}: cannot hold runs; choose another place with runs=FOLDER")
 
 
 def shared_run(root: Path, name: str, node_rank: int) -> Run:
-    """The one folder of a run on several machines. Only the first machine may make it, and it is not numbered: the machines
-    could not agree on a number. Raises SetupError where an earlier run lies there.
+    """The one folder of a run on several machines. Only the first machine may make it, and it is not numbered: the
+    machines could not agree on a number. Raises SetupError where an earlier run lies there.
     """
     folder = root / name
     if node_rank == 0 and (folder / "run.json").exists():
@@ -181,10 +187,14 @@ def find_run(name: str, root: Path | str = "runs") -> Run:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint was written to its end: the trainer's state comes last and parses, and no tensor file is cut short."""
+    """Whether a checkpoint was written to its end: the trainer's state comes last and parses, and no tensor file is cut
+    short."""
     if not read_object(checkpoint / "trainer_state.json"):
         return False
-    weights = [*checkpoint.glob("*.safetensors"), *(path for path in checkpoint.glob("*.bin") if path.stem != "training_args")]
+    weights = [
+        *checkpoint.glob("*.safetensors"),
+        *(path for path in checkpoint.glob("*.bin") if path.stem != "training_args"),
+    ]
     if not weights and not list(checkpoint.glob("global_step*")):
         return False
     if not all(zipfile.is_zipfile(path) for path in checkpoint.glob("*.pt*")):
@@ -209,7 +219,8 @@ def now() -> str:
 
 
 def _started(pid: int) -> int:
-    """When a process started, in clock ticks since boot: a pid alone may be another process by now. 0 where there is none."""
+    """When a process started, in clock ticks since boot: a pid alone may be another process by now. 0 where there is
+    none."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):

@@ -40,7 +40,8 @@ class Says(msgspec.Struct, frozen=True):
 
 
 def start(config: Config, says: Says) -> int:
-    """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training fails."""
+    """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training
+    fails."""
     machine = look()
     root, name = Path(config.runs), config.name or Path(config.path).stem
     draft = plan(config, machine, next_name(root, name))
@@ -57,7 +58,9 @@ def resume(name: str, overrides: list[str], says: Says) -> int:
     if run.alive():
         raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
     if run.state == "done" and not overrides:
-        raise SetupError(f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on")
+        raise SetupError(
+            f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on"
+        )
     config = configs.load(run.folder / "config.yaml", overrides)
     checkpoint = run.checkpoint_last
     if checkpoint is None and not says.quiet:
@@ -97,7 +100,9 @@ def summary(report: preflight.Report) -> list[str]:
     lines = []
     if measured and not measured.error:
         faults = "masks exact" if measured.masks.get("clean") else "masks not checked"
-        lines.append(f"{report.data.rows:,} rows; {faults} on {measured.sampled:,} of them, template {measured.template}")
+        lines.append(
+            f"{report.data.rows:,} rows; {faults} on {measured.sampled:,} of them, template {measured.template}"
+        )
     if report.effort:
         hours = f", about {duration(report.effort.hours * 3600)}" if report.effort.hours else ""
         lines.append(f"{report.effort.steps:,} steps, about {report.effort.tokens:,} tokens{hours}")
@@ -225,7 +230,9 @@ class _View(Follower):
             sys.stderr.write(fresh.decode("utf-8", "replace"))
 
     def loaded(self, loaded: dict[str, Any]) -> None:
-        self.run.update(rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]})
+        self.run.update(
+            rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]}
+        )
         vanished = self._vanished(loaded)
         if vanished:
             warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
@@ -256,14 +263,20 @@ class _View(Follower):
             self.bar.update(self.bar.task_ids[0], completed=int(line["step"]))
 
     def asked_to_stop(self, times: int) -> None:
-        say("stopping: a checkpoint is saved at the end of this step; again ends it at once" if times == 1 else "ending at once")
+        say(
+            "stopping: a checkpoint is saved at the end of this step; again ends it at once"
+            if times == 1
+            else "ending at once"
+        )
 
 
 def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"run": str(run.folder), **run.record}, ensure_ascii=False))
     if outcome.state == "failed":
-        raise LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / 'log.txt'})")
+        raise LaunchError(
+            f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / 'log.txt'})"
+        )
     if outcome.state == "interrupted":
         last = run.checkpoint_last
         kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
@@ -274,7 +287,11 @@ def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:
-        say(f"next: swiftagent infer --react --model {best}" if run.tuner == "full" else "next: swiftagent infer --react")
+        say(
+            f"next: swiftagent infer --react --model {best}"
+            if run.tuner == "full"
+            else "next: swiftagent infer --react"
+        )
     return 0
 
 

@@ -1,5 +1,5 @@
-"""Rows that were trained on, found by what they say: spelling of white space and case, system prompts, tools, thoughts and
-results make no difference."""
+"""Rows that were trained on, found by what they say: spelling of white space and case, system prompts, tools, thoughts
+and results make no difference."""
 
 from __future__ import annotations
 

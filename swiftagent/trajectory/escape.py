@@ -1,8 +1,8 @@
 """Text that comes from data made harmless for a tokenizer and for the ReAct grammar, and read back exactly.
 
-Control tokens (`<|im_end|>`, `[INST]`, `</think>`, ...) get a WORD JOINER (U+2060) after their first character, one more
-than they have already; a ReAct keyword at the start of a line is indented by one more space than it has. Both are undone by
-taking one away, so every text comes back as it was. One table for all models, since `convert` knows none.
+Control tokens (`<|im_end|>`, `[INST]`, `</think>`, ...) get a WORD JOINER (U+2060) after their first character, one
+more than they have already; a ReAct keyword at the start of a line is indented by one more space than it has. Both are
+undone by taking one away, so every text comes back as it was. One table for all models, since `convert` knows none.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def show_control_tokens(text: str) -> str:
 
 
 def hide_value(value: Any) -> Any:
-    """A JSON value with `hide_control_tokens` on every text in it, keys too; the same object where nothing is hidden."""
+    """A JSON value with `hide_control_tokens` on every text in it, keys too; the same object where nothing is
+    hidden."""
     return _each_text(value, hide_control_tokens)
 
 
@@ -109,7 +110,8 @@ def has_control_token(text: str) -> bool:
 
 
 def indent_keywords(text: str) -> str:
-    """Indent each line that starts with a ReAct keyword, so that it is no keyword; `dedent_keywords` undoes it exactly."""
+    """Indent each line that starts with a ReAct keyword, so that it is no keyword; `dedent_keywords` undoes it
+    exactly."""
     if _KEYWORD_FIRST.match(text) or _KEYWORD_BELOW.search(text):
         return _KEYWORD_LINE.sub(r"\1 ", text)
     return text
@@ -133,8 +135,8 @@ def show(text: str) -> str:
 def json_text(value: Any) -> str:
     """JSON as `json.dumps(ensure_ascii=False)` writes it, with no control token in it and the same value.
 
-    `<` of a control token is written `\\u003c`; one in square or curly brackets has no such spelling that readers of plain
-    `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
+    `<` of a control token is written `\\u003c`; one in square or curly brackets has no such spelling that readers of
+    plain `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
     text = _json(value)
     return _CONTROL.sub(_escaped_in_json, text) if may_hold_control_token(text) else text

@@ -1,4 +1,5 @@
-"""The order that every trajectory has: one system text, then turns of a question and steps; and how a broken order is settled.
+"""The order that every trajectory has: one system text, then turns of a question and steps; and how a broken order is
+settled.
 
 A step is thoughts, then calls, then one result for each call; or thoughts, then the answer, which ends the turn.
 """
@@ -75,7 +76,8 @@ def _system_first(events: list[Event], notes: list[str]) -> list[Event]:
 
 
 def _without_orphans(events: list[Event], notes: list[str], lenient: bool) -> list[Event]:
-    """Every result answers one call that stands before it; a result that does not is refused, or left out where lenient."""
+    """Every result answers one call that stands before it; a result that does not is refused, or left out where
+    lenient."""
     known: set[str] = set()
     kept: list[Event] = []
     for event in events:
@@ -93,7 +95,8 @@ def _without_orphans(events: list[Event], notes: list[str], lenient: bool) -> li
 
 
 def _results_after_calls(events: list[Event], notes: list[str]) -> list[Event]:
-    """Each step's results directly behind its calls; a call that another step follows without a result gets an empty one."""
+    """Each step's results directly behind its calls; a call that another step follows without a result gets an empty
+    one."""
     steps = _Steps(events, notes)
     for event in events:
         steps.take(event)
@@ -167,7 +170,9 @@ def _one_event_a_turn(events: list[Event], notes: list[str]) -> list[Event]:
         if isinstance(before, Answer) and isinstance(event, (Call, Thought)):
             settled[-1] = before = Thought(before.text, True, before.trained)
         if isinstance(before, Thought) and isinstance(event, Thought) and (before.said or not event.said):
-            settled[-1] = Thought(f"{before.text}\n\n{event.text}", before.said and event.said, before.trained and event.trained)
+            settled[-1] = Thought(
+                f"{before.text}\n\n{event.text}", before.said and event.said, before.trained and event.trained
+            )
             _join_with_earlier(settled)
             continue
         if isinstance(before, Thought) and not isinstance(event, (Thought, Call, Answer)):

@@ -56,7 +56,8 @@ _MOST_LINES = 16384
 
 
 def _tool_line(tool: Tool, style: PromptStyle) -> str:
-    """A tool as the prompt shows it. Remembered by the tool's identity: readers give rows of one tool the same object."""
+    """A tool as the prompt shows it. Remembered by the tool's identity: readers give rows of one tool the same
+    object."""
     key = (id(tool), style)
     known = _lines.get(key)
     if known is not None and known[0] is tool:
@@ -71,7 +72,8 @@ def _tool_line(tool: Tool, style: PromptStyle) -> str:
 
 
 def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """A JSON Schema as ms-agent lists it: name, description, required. Nested parameters and types do not survive this."""
+    """A JSON Schema as ms-agent lists it: name, description, required. Nested parameters and types do not survive
+    this."""
     properties = schema.get("properties")
     required = schema.get("required")
     required = required if isinstance(required, list) else []
@@ -86,7 +88,8 @@ def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
-    """The JSON Schema that a `Parameters: [...]` list of any of its dialects stands for; types only where it gives them."""
+    """The JSON Schema that a `Parameters: [...]` list of any of its dialects stands for; types only where it gives
+    them."""
     properties: dict[str, Any] = {}
     required = []
     for item in parameters:
@@ -106,7 +109,8 @@ def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
 
 
 def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
-    """Read a system message of `render_system` back: (the user's own part, the tools). None where it holds no such block."""
+    """Read a system message of `render_system` back: (the user's own part, the tools). None where it holds no such
+    block."""
     for language, head in HEAD.items():
         start = system.rfind(head)
         if start < 0 or not system.endswith("\nBegin!"):

@@ -7,8 +7,8 @@
     Thought: I now know the final answer
     Final Answer: It is 3C.
 
-The word `Observation:` is trained (it is the stop word at inference); the result, its leading space and its newline never
-are. Rows without tools are plain chat.
+The word `Observation:` is trained (it is the stop word at inference); the result, its leading space and its newline
+never are. Rows without tools are plain chat.
 """
 
 from __future__ import annotations
@@ -20,7 +20,18 @@ from typing import cast
 
 from swiftagent.trajectory.escape import hide, hide_control_tokens, json_text
 from swiftagent.trajectory.prompts import PromptStyle, react_prompt
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Span, System, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import (
+    Answer,
+    Call,
+    Event,
+    Observation,
+    Question,
+    Span,
+    System,
+    Thought,
+    Tool,
+    Trajectory,
+)
 
 OBSERVATION = "Observation:"
 STOP = "\nObservation:"  # what an engine is given: JSON holds no raw newline, so it never cuts an argument
@@ -32,7 +43,8 @@ ANSWER_LABEL = "Final Answer: "
 def render(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> list[Span]:
     """Write a well-formed trajectory as spans: ReAct where it has tools or calls, plain chat where it has none.
 
-    prompt: "ms-agent" (a flat parameter list) or "schema" (the whole JSON Schema). language: en, zh or auto (the question's).
+    prompt: "ms-agent" (a flat parameter list) or "schema" (the whole JSON Schema). language: en, zh or auto (the
+    question's).
     """
     if not trajectory.is_agentic:
         return list(_chat(trajectory.events))
@@ -46,7 +58,8 @@ def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, langua
 
 
 def render_step(events: Iterable[Event]) -> Iterator[Span]:
-    """Write thoughts, one call or the answer, and results, in the order given. `infer` feeds its steps through this too."""
+    """Write thoughts, one call or the answer, and results, in the order given. `infer` feeds its steps through this
+    too."""
     thought: Thought | None = None
     for event in events:  # by exact type: a match statement over classes takes three times as long
         kind = type(event)
@@ -79,7 +92,8 @@ def call_text(call: Call) -> str:
 
 
 def observation_text(text: str) -> str:
-    """A result as it stands after `Observation:`; the space and the newline keep token boundaries where joint text has them."""
+    """A result as it stands after `Observation:`; the space and the newline keep token boundaries where joint text has
+    them."""
     return f" {hide_control_tokens(text)}\n"
 
 

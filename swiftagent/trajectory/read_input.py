@@ -128,7 +128,8 @@ def _parse(literal: str) -> tuple[Any, list[str], str]:
 
 
 def _python_literal(text: str) -> Any:
-    """A Python literal with true, false and null among its names. Raises ValueError or SyntaxError for anything else."""
+    """A Python literal with true, false and null among its names. Raises ValueError or SyntaxError for anything
+    else."""
     tree = _parsed(text.strip())
 
     class Names(ast.NodeTransformer):
@@ -147,6 +148,7 @@ def _parsed(text: str) -> ast.Expression:
 
 
 def _json_value(value: Any) -> Any:
-    """The value if it is JSON: tuples become lists, lone surrogates U+FFFD. Raises ValueError or TypeError for any other."""
+    """The value if it is JSON: tuples become lists, lone surrogates U+FFFD. Raises ValueError or TypeError for any
+    other."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return without_surrogates(json.loads(text))

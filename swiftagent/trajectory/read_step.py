@@ -15,7 +15,8 @@ from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.read_input import closing_index, keyword_arguments, read_action_input
 from swiftagent.trajectory.types import Call, Json
 
-# A label stands at the start of a line, in bold or as a heading too; one that is indented by a space is text (escape.py).
+# A label stands at the start of a line, in bold or as a heading too; one that is indented by a space is text
+# (escape.py).
 _BEFORE, _COLON = r"(?:\*\*|__|#{1,4} ?|> ?)?", r"(?:\*\*|__)? *[:：](?:\*\*|__)?"
 _LABEL = re.compile(rf"^{_BEFORE}(thought|action input|action|observation|final answer){_COLON}", re.I | re.M)
 _INPUT_INLINE = re.compile(rf"[,;，；]? *\baction input{_COLON}", re.I)
@@ -149,7 +150,8 @@ def _input_of(text: str, sections: list[_Section], number: int) -> str | None:
 
 
 def _read_action(line: str, given: str | None) -> tuple[Call | None, str | None, list[str], str]:
-    """The call (or the answer, for `finish[...]`) of an Action label, what strayed, and what is wrong with its input."""
+    """The call (or the answer, for `finish[...]`) of an Action label, what strayed, and what is wrong with its
+    input."""
     if given is None and (inline := _INPUT_INLINE.search(line)):
         line, given = line[: inline.start()], line[inline.end() :]
     name = _clean_name(line)

@@ -1,6 +1,7 @@
 """The training record: spans to one ms-swift JSONL row, and such a row back to a trajectory.
 
-`loss` is false on every message that is not trained and absent on trained ones. Consecutive assistant messages are one turn.
+`loss` is false on every message that is not trained and absent on trained ones. Consecutive assistant messages are one
+turn.
 """
 
 from __future__ import annotations
@@ -49,8 +50,12 @@ def to_messages(spans: list[Span]) -> list[Message]:
             messages[-1]["content"] += text
         else:
             if before.weight == 0 and before.role == "assistant" != role:
-                messages.append({"role": "assistant", "content": ""})  # says that a masked turn has ended; trains nothing
-            messages.append({"role": role, "content": text} if weight else {"role": role, "content": text, "loss": False})
+                messages.append(
+                    {"role": "assistant", "content": ""}
+                )  # says that a masked turn has ended; trains nothing
+            messages.append(
+                {"role": role, "content": text} if weight else {"role": role, "content": text, "loss": False}
+            )
         before = span
     return messages
 
@@ -121,7 +126,9 @@ def from_record(row: Record) -> Trajectory:
 
 def _read_step(text: str, trained: bool, calls: int) -> list[Event]:
     events: list[Event] = []
-    while text.startswith("Thought: "):  # a keyword at the start of a line of a thought is indented, so these are labels
+    while text.startswith(
+        "Thought: "
+    ):  # a keyword at the start of a line of a thought is indented, so these are labels
         ends = [end for end in map(text.find, ("\nThought: ", "\nAction: ", "\n" + ANSWER_LABEL)) if end >= 0]
         end = min(ends, default=len(text.removesuffix("\n")))
         thought = show(text[len("Thought: ") : end])

@@ -1,4 +1,5 @@
-"""What is wrong with a call's arguments, by code, against its tool's JSON Schema; validators are compiled once per schema."""
+"""What is wrong with a call's arguments, by code, against its tool's JSON Schema; validators are compiled once per
+schema."""
 
 from __future__ import annotations
 
@@ -52,7 +53,12 @@ def faults_of(call: Call, tools: tuple[Tool, ...]) -> tuple[Fault, ...] | list[F
     tool = next((tool for tool in tools if tool.name == call.tool), None)
     if tool is None:
         names = ", ".join(tool.name for tool in tools[:8])
-        return [("undeclared-tool", f"the call names {call.tool!r}; declared are {names}{', ...' if len(tools) > 8 else ''}")]
+        return [
+            (
+                "undeclared-tool",
+                f"the call names {call.tool!r}; declared are {names}{', ...' if len(tools) > 8 else ''}",
+            )
+        ]
     checker = checker_of(tool)
     return _NO_FAULTS if checker is None else faults_of_arguments(call.tool, call.arguments, checker)
 
@@ -72,7 +78,9 @@ def _faults(tool: str, arguments: dict[str, Any], checker: Checker) -> tuple[Fau
         if name not in arguments:
             faults.append(("missing-argument", f"{tool}: required argument {name!r} is missing"))
     if checker.known is not None and not checker.known.issuperset(arguments):
-        faults += [("unknown-argument", f"{tool}: no argument {name!r}") for name in arguments if name not in checker.known]
+        faults += [
+            ("unknown-argument", f"{tool}: no argument {name!r}") for name in arguments if name not in checker.known
+        ]
     if checker.validator is not None and not _is_valid(checker.validator, arguments):
         faults += _validator_faults(tool, arguments, checker, {code for code, _ in faults})
     return faults or _NO_FAULTS
@@ -81,7 +89,11 @@ def _faults(tool: str, arguments: dict[str, Any], checker: Checker) -> tuple[Fau
 def _is_valid(validator: Any, arguments: dict[str, Any]) -> bool:
     try:
         return bool(validator.is_valid(arguments))
-    except (ValueError, OverflowError, RecursionError):  # a value deeper or larger than the validator takes is not judged
+    except (
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ):  # a value deeper or larger than the validator takes is not judged
         return True
 
 
@@ -135,7 +147,11 @@ def _compile(schema: dict[str, Any]) -> Checker:
     required = schema.get("required")
     names = tuple(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
     closed = not any(key in schema for key in _OPEN) or schema.get("additionalProperties") is False
-    known = frozenset(properties) if closed and ("properties" in schema or schema.get("additionalProperties") is False) else None
+    known = (
+        frozenset(properties)
+        if closed and ("properties" in schema or schema.get("additionalProperties") is False)
+        else None
+    )
     if not any(_says_more(value) for value in properties.values()) and not any(key in schema for key in _OPEN):
         return Checker(names, known, None, "")
     build = _validator()

@@ -29,14 +29,18 @@ class Code(NamedTuple):
 _FAULT = ("keep", "reject", "mask")
 _MEND = ("repair", "reject")
 CODES: dict[str, Code] = {
-    "undeclared-tool": Code("a call names a tool that the row does not declare (only where it declares any)", "reject", _FAULT),
+    "undeclared-tool": Code(
+        "a call names a tool that the row does not declare (only where it declares any)", "reject", _FAULT
+    ),
     "missing-argument": Code("a required argument is missing", "keep", _FAULT),
     "unknown-argument": Code("an argument that the schema does not know", "keep", _FAULT),
     "wrong-type": Code("an argument of another type than the schema says", "keep", _FAULT),
     "bad-enum": Code("an argument that is none of the values the schema lists", "keep", _FAULT),
     "schema-fault": Code("arguments break the schema in another way (anyOf, pattern, bounds, ...)", "keep", _FAULT),
     "bad-schema": Code("a tool's schema is itself wrong, so its calls are not checked", "keep", ("keep", "reject")),
-    "orphan-observation": Code("a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")),
+    "orphan-observation": Code(
+        "a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")
+    ),
     "call-without-result": Code(
         "a call without a result: trimmed at the end of a row that holds results; before another step it gets an empty one",
         "repair",
@@ -46,9 +50,13 @@ CODES: dict[str, Code] = {
     "reused-call-id": Code("a call id that an earlier call of the row has too", "repair", _MEND),
     "starts-with-assistant": Code("an answer before the first question was left out", "repair", _MEND),
     "text-after-call": Code("text between a call and its result was put before the call", "repair", _MEND),
-    "thought-without-step": Code("a thought with no call or answer after it became the answer of its turn", "repair", _MEND),
+    "thought-without-step": Code(
+        "a thought with no call or answer after it became the answer of its turn", "repair", _MEND
+    ),
     "merged-turns": Code("neighbouring turns of one role became one", "repair", _MEND),
-    "moved-system": Code("a system message that does not come first was moved there; several became one", "repair", _MEND),
+    "moved-system": Code(
+        "a system message that does not come first was moved there; several became one", "repair", _MEND
+    ),
     "empty-turn": Code("a turn without any text was left out", "repair", _MEND),
     "failed-row": Code(
         "a row marked as a failure (reward or weight 0, label or success false): masked; rejected where nothing else is left",
@@ -110,8 +118,9 @@ REPAIRS: dict[str, str] = {
 class Policy(msgspec.Struct, frozen=True):
     """How rows are read and checked. `format` is a name of the formats table, "auto", or "package.module:parse".
 
-    `on` maps a code to reject, repair, mask or keep; what it does not name has the default of CODES. thinking: keep or drop.
-    merge: whether several lines or rows of one conversation become one; without it every row is read for itself, at once.
+    `on` maps a code to reject, repair, mask or keep; what it does not name has the default of CODES. thinking: keep or
+    drop. merge: whether several lines or rows of one conversation become one; without it every row is read for itself,
+    at once.
     """
 
     format: str = "auto"
@@ -171,10 +180,17 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
             notes.append("inferred-tools")
     if notes:
         _refuse(notes, policy)
-    elif events is trajectory.events and tools is trajectory.tools and type(events[-1]) is Answer and events[-1].trained:
+    elif (
+        events is trajectory.events and tools is trajectory.tools and type(events[-1]) is Answer and events[-1].trained
+    ):
         return trajectory
     checked = Trajectory(
-        events, tools, trajectory.id, trajectory.source, trajectory.channel, tuple(notes) if notes else trajectory.repairs
+        events,
+        tools,
+        trajectory.id,
+        trajectory.source,
+        trajectory.channel,
+        tuple(notes) if notes else trajectory.repairs,
     )
     return trim(checked)
 
@@ -182,7 +198,8 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
 def trim(trajectory: Trajectory) -> Trajectory:
     """Cut what stands after the last trained step, and a call at the end that has no result while others have one.
 
-    A row that holds no result at all, or in which nothing else is trained, keeps its last calls: they are what it teaches.
+    A row that holds no result at all, or in which nothing else is trained, keeps its last calls: they are what it
+    teaches.
     """
     events = trajectory.events
     if type(events[-1]) is Call and any(type(event) is Observation for event in events):
@@ -196,7 +213,9 @@ def trim(trajectory: Trajectory) -> Trajectory:
     if trimmed is None:
         masked = any(isinstance(event, (Call, Answer)) for event in trajectory.events)
         if masked:
-            raise RowError("failed-row", "every step is marked as failed or not to be trained, so nothing is left to train")
+            raise RowError(
+                "failed-row", "every step is marked as failed or not to be trained, so nothing is left to train"
+            )
         raise RowError("nothing-trained", "no call and no answer to train")
     if trimmed is not trajectory and "trimmed-tail" not in trimmed.repairs:
         return msgspec.structs.replace(trimmed, repairs=(*trimmed.repairs, "trimmed-tail"))
@@ -215,7 +234,9 @@ def _inferred(events: tuple[Event, ...]) -> tuple[Tool, ...]:
     return tuple(Tool(name) for name in names)
 
 
-def _check_calls(events: tuple[Event, ...], tools: tuple[Tool, ...], policy: Policy, notes: list[str]) -> tuple[Event, ...]:
+def _check_calls(
+    events: tuple[Event, ...], tools: tuple[Tool, ...], policy: Policy, notes: list[str]
+) -> tuple[Event, ...]:
     """Check every call against its tool; returns the events, with calls masked where the policy says mask."""
     masked: set[int] = set()
     for place, event in enumerate(events):

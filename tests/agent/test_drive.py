@@ -178,14 +178,18 @@ def test_an_interrupt_while_the_model_writes_or_a_tool_runs(box: Toolbox):
 
 
 def test_recorded_runs_are_training_rows(box: Toolbox, tmp_path: Path, check_record: Callable[[Path], None]):
-    turn, _ = ask(box, step("alert", "go", place="hall", level=9), step("alert", place="hall", level=2), "Final Answer: ok")
+    turn, _ = ask(
+        box, step("alert", "go", place="hall", level=9), step("alert", place="hall", level=2), "Final Answer: ok"
+    )
     path = tmp_path / "rows.jsonl"
     conversation = conversation_after(start(box.specs), turn)
     assert Recorder(path, "record", False, "ms-agent", "auto").add(conversation, [turn])
     assert not Recorder(path, "record", True, "ms-agent", "auto").add(conversation, [turn])
     check_record(path)
     read = from_record(json.loads(path.read_text()))
-    assert [(type(event).__name__, event.trained) for event in read.events if isinstance(event, (Thought, Call, Answer))] == [
+    assert [
+        (type(event).__name__, event.trained) for event in read.events if isinstance(event, (Thought, Call, Answer))
+    ] == [
         ("Thought", False),
         ("Call", False),
         ("Call", True),
@@ -200,7 +204,10 @@ def test_openai_rows_hold_the_same_run(box: Toolbox, tmp_path: Path):
     row = json.loads(path.read_text())
     assert [message["role"] for message in row["messages"]] == ["user", *["assistant", "tool"] * 3, "assistant"]
     assert row["messages"][1]["reasoning_content"] == "look first"
-    assert row["messages"][1]["tool_calls"][0]["function"] == {"name": "recognise", "arguments": '{"image": "hall.png"}'}
+    assert row["messages"][1]["tool_calls"][0]["function"] == {
+        "name": "recognise",
+        "arguments": '{"image": "hall.png"}',
+    }
 
 
 def test_a_batch_resumes_and_one_bad_row_harms_no_other(tmp_path: Path, box: Toolbox):

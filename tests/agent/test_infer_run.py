@@ -14,7 +14,9 @@ FEW = {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.mark.needs_swift
-def test_the_newest_run_is_asked_and_compared_with_its_base(tiny_run: Path, swiftagent: Callable[..., Any], tmp_path: Path):
+def test_the_newest_run_is_asked_and_compared_with_its_base(
+    tiny_run: Path, swiftagent: Callable[..., Any], tmp_path: Path
+):
     (tmp_path / "town.py").write_text(TOOLS)
     words = ("infer", "--react", "--tools", "town.py", "--max-steps", 2, "--step-tokens", 8, "--json")
     done = swiftagent(*words, "--compare", "Oslo?", env=FEW)
@@ -42,5 +44,7 @@ def tiny_run(tmp_path: Path, tiny_model: Path) -> Path:
     (checkpoint / "trainer_state.json").write_text('{"global_step": 4}')
     trained = {"model": str(tiny_model), "model_type": "qwen2", "template": "qwen2_5"}
     (checkpoint / "args.json").write_text(json.dumps(trained))
-    (folder / "run.json").write_text(json.dumps({"state": "done", "started": "2026-01-01", "config": {"model": str(tiny_model)}}))
+    (folder / "run.json").write_text(
+        json.dumps({"state": "done", "started": "2026-01-01", "config": {"model": str(tiny_model)}})
+    )
     return folder

@@ -94,7 +94,10 @@ def test_several_actions_run_in_order_each_with_its_result():
 def test_at_the_limit_of_steps_the_model_is_asked_once():
     turn, prompts, ran = play([LOOK, LOOK.replace("Oslo", "Rome"), " it is cold"], limits=Limits(steps=2))
     assert len(ran) == 2
-    assert prompts[-1].messages[-1] == {"role": "assistant", "content": "Thought: I now know the final answer\nFinal Answer:"}
+    assert prompts[-1].messages[-1] == {
+        "role": "assistant",
+        "content": "Thought: I now know the final answer\nFinal Answer:",
+    }
     assert (turn.answer, turn.stopped_by) == ("it is cold", "steps")
 
 
@@ -135,7 +138,14 @@ def test_an_interrupt_ends_the_turn():
 def test_the_next_question_keeps_the_conversation():
     before = conversation_after(start(TOOLS), play([LOOK, DONE])[0])
     generate = next(run_turn(before, "And Rome?"))
-    assert [message["role"] for message in generate.messages] == ["system", "user", "assistant", "assistant", "assistant", "user"]
+    assert [message["role"] for message in generate.messages] == [
+        "system",
+        "user",
+        "assistant",
+        "assistant",
+        "assistant",
+        "user",
+    ]
 
 
 def test_control_tokens_of_a_result_reach_no_prompt():

@@ -1,4 +1,5 @@
-"""Rows of `--to native`, through ms-swift's own loading: the hermes agent template with qwen2.5, and what qwen3 brings."""
+"""Rows of `--to native`, through ms-swift's own loading: the hermes agent template with qwen2.5, and what qwen3
+brings."""
 
 from __future__ import annotations
 

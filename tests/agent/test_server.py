@@ -26,7 +26,10 @@ openai = pytest.importorskip("openai", reason="the openai client is not installe
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "of a city", "parameters": CITY}}]
 ASKED = [{"role": "user", "content": "?"}]
-DEEP_CALL = {"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "weather", "arguments": "[" * 100_000}}]}
+DEEP_CALL = {
+    "role": "assistant",
+    "tool_calls": [{"id": "x", "function": {"name": "weather", "arguments": "[" * 100_000}}],
+}
 RESULT = {"role": "tool", "tool_call_id": "x", "content": "3C"}
 LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservation:'
 DONE = "Thought: I now know the final answer\nFinal Answer: It is 3C,\n <b> cold[1]."
@@ -84,14 +87,22 @@ def test_a_call_its_result_and_the_answer(serve: Callable[..., Served]):
     second = served.ask([*messages, back, {"role": "tool", "tool_call_id": call.id, "content": "3C"}], tools=TOOLS)
     assert (second.choices[0].finish_reason, second.choices[0].message.content) == ("stop", "It is 3C,\n <b> cold[1].")
     assert second.usage.completion_tokens > 0
-    events = (System("Be short."), Question("Oslo?"), Thought("look"), Call("weather", {"city": "Oslo"}), Observation("3C"))
+    events = (
+        System("Be short."),
+        Question("Oslo?"),
+        Thought("look"),
+        Call("weather", {"city": "Oslo"}),
+        Observation("3C"),
+    )
     trained = Trajectory(events, (Tool("weather", "of a city", CITY),))
     assert served.engine.prompts[1] == to_messages(render(trained))
 
 
 @pytest.mark.parametrize("text, wanted", [(DONE, "It is 3C,\n <b> cold[1]."), ("just text", "just text")])
 def test_streamed_answers_are_the_answer_alone(serve: Callable[..., Served], text: str, wanted: str):
-    stream = serve(text).ask([{"role": "user", "content": "?"}], tools=TOOLS, stream=True, stream_options={"include_usage": True})
+    stream = serve(text).ask(
+        [{"role": "user", "content": "?"}], tools=TOOLS, stream=True, stream_options={"include_usage": True}
+    )
     chunks = list(stream)
     pieces = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
     assert "".join(pieces) == wanted
@@ -123,11 +134,16 @@ def test_a_wrong_call_is_mended_before_the_client_sees_it(serve: Callable[..., S
 def test_a_call_may_be_forced_or_forbidden(serve: Callable[..., Served]):
     served = serve(' {"city": "Rome"}\nObservation:', "hello")
     reply = served.ask(
-        [{"role": "user", "content": "?"}], tools=TOOLS, tool_choice={"type": "function", "function": {"name": "weather"}}
+        [{"role": "user", "content": "?"}],
+        tools=TOOLS,
+        tool_choice={"type": "function", "function": {"name": "weather"}},
     )
     assert reply.choices[0].message.tool_calls[0].function.arguments == '{"city": "Rome"}'
     assert served.engine.prompts[0][-1]["content"] == "Action: weather\nAction Input:"
-    assert served.ask([{"role": "user", "content": "?"}], tools=TOOLS, tool_choice="none").choices[0].message.content == "hello"
+    assert (
+        served.ask([{"role": "user", "content": "?"}], tools=TOOLS, tool_choice="none").choices[0].message.content
+        == "hello"
+    )
     assert len(served.engine.prompts[1]) == 1
 
 
@@ -165,14 +181,20 @@ def test_the_key_is_asked_for(serve: Callable[..., Served]):
         ({"messages": []}, "messages must be a list that is not empty"),
         ({"messages": [{"role": "boss", "content": ""}]}, "messages[0]: role must be system, user, assistant or tool"),
         ({"messages": [{"role": "assistant", "content": ""}]}, "messages must end on a user or tool message"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "content must be a text or a list of text parts"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "content must be a text or a list of text parts",
+        ),
         ({"messages": ASKED, "n": 2}, "n must be 1"),
         (
             {"messages": [{"role": "user", "content": "?"}], "tool_choice": "required"},
             'tool_choice "required" names no declared tool',
         ),
         ({"messages": [{"role": "user", "content": "?"}], "tools": "x{"}, "tools must be a list"),
-        ({"messages": [{"role": "user", "content": "?"}], "max_tokens": 0}, "max_tokens must be a whole number above 0"),
+        (
+            {"messages": [{"role": "user", "content": "?"}], "max_tokens": 0},
+            "max_tokens must be a whole number above 0",
+        ),
         ({"messages": ASKED, "max_tokens": True}, "max_tokens must be a whole number above 0"),
         ({"messages": ASKED, "stop": 5}, "stop must be a text or a list of texts"),
         ({"messages": ASKED, "stream_options": "usage"}, "stream_options must be an object"),
@@ -196,7 +218,11 @@ def test_large_and_foreign_requests_are_refused(serve: Callable[..., Served]):
 
 def test_an_answer_after_an_earlier_one(serve: Callable[..., Served]):
     served = serve("Final Answer: two")
-    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "one"}, {"role": "user", "content": "b"}]
+    history = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "one"},
+        {"role": "user", "content": "b"},
+    ]
     assert served.ask(history, tools=TOOLS).choices[0].message.content == "two"
     events = (Question("a"), Answer("one"), Question("b"))
     assert served.engine.prompts[0] == to_messages(render(Trajectory(events, (Tool("weather", "of a city", CITY),))))

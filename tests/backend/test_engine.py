@@ -57,7 +57,8 @@ def encoder(tokenizer_folder: Path, template: str, scratch: Path) -> tuple[Any, 
     (scratch / "config.json").write_text(json.dumps({**stub, "num_hidden_layers": 1, "vocab_size": 256}))
     _, processor = get_model_processor(str(scratch), load_model=False, model_type="qwen2")
     made = [
-        get_template(processor, template_type=template, enable_thinking=True, add_non_thinking_prefix=False) for _ in range(2)
+        get_template(processor, template_type=template, enable_thinking=True, add_non_thinking_prefix=False)
+        for _ in range(2)
     ]
     made[1].set_mode("train")
     return PromptEncoder(made[0]), made[1]
@@ -131,7 +132,11 @@ def test_a_kept_cache_changes_no_text(engine: Any):
 
 def test_a_real_model_runs_a_whole_turn(engine: Any):
     turn = answer(
-        Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", Limits(steps=2, step_tokens=12), ReAct()
+        Runtime(engine, Toolbox([]), lambda call, tool: "3C"),
+        start(TOOLS),
+        "Oslo?",
+        Limits(steps=2, step_tokens=12),
+        ReAct(),
     )
     assert turn.stopped_by in ("answer", "length", "empty", "steps")
     assert turn.tokens <= 24 + 12

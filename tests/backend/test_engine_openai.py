@@ -46,7 +46,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append((self.path, body))
         chat = self.path.endswith("/chat/completions")
         continued = chat and body["messages"][-1]["role"] == "assistant"
-        told = {"any": True, "/completions": not chat, "ids": isinstance(body.get("prompt"), list), "partial": continued}
+        told = {
+            "any": True,
+            "/completions": not chat,
+            "ids": isinstance(body.get("prompt"), list),
+            "partial": continued,
+        }
         refused = next((name for name in self.server.refuses if told.get(name)), None)
         if refused:
             if self.server.together is not None and len(self.server.seen) <= self.server.together.parties:
@@ -61,7 +66,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         lines = (
             [self.event({"tool_calls": written} if chat else {}, None)]
             if isinstance(written, list)
-            else [self.event({"content": piece} if chat else {}, None if chat else piece) for piece in (written[:5], written[5:])]
+            else [
+                self.event({"content": piece} if chat else {}, None if chat else piece)
+                for piece in (written[:5], written[5:])
+            ]
         )
         self.reply(200, b"".join([*lines, b"data: [DONE]\n\n"]))
 
@@ -126,7 +134,9 @@ def test_with_a_tokenizer_the_prompt_is_that_of_training(
 ):
     server.refuses, server.refusal = refuses, (status, "no {}: Input should be a valid string")  # 500: llama-cpp-python
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    engine = load_engine("m", None, "qwen2_5", "openai", server=Server(url, tokenizer=str(tiny_model)), model_type="qwen2")
+    engine = load_engine(
+        "m", None, "qwen2_5", "openai", server=Server(url, tokenizer=str(tiny_model)), model_type="qwen2"
+    )
     turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?")
     engine.close()
     assert turn.answer == "3C"
@@ -143,7 +153,9 @@ def test_native_calls_come_from_the_server(server: OneServer):
     server.script = [[{"index": 0, "id": "x", "function": function}], "It is 3C."]
     url = f"http://127.0.0.1:{server.server_port}/v1"
     engine = load_engine("m", kind="openai", server=Server(url))
-    turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native(engine.read_calls))
+    turn = answer(
+        Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native(engine.read_calls)
+    )
     engine.close()
     assert (turn.steps[0].action_input, turn.answer) == ({"city": "Oslo"}, "It is 3C.")
     assert server.seen[1][1]["messages"][1:] == [

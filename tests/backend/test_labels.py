@@ -39,7 +39,9 @@ AGENT = Trajectory(
     "agent-1",
 )
 CHAT = Trajectory(
-    (Question("hi"), Thought("well"), Answer("Hello."), Question("more"), Answer("No.\n")), id="chat-1", channel="general"
+    (Question("hi"), Thought("well"), Answer("Hello."), Question("more"), Answer("No.\n")),
+    id="chat-1",
+    channel="general",
 )
 MASKED = Trajectory(
     (
@@ -61,7 +63,9 @@ MASKED = Trajectory(
 def check(tmp_path: Path, shared: Path) -> Check:
     """The totals of a check of some records with a real tokenizer."""
 
-    def run(records: list[Record], tokenizer: str = "qwen2_5", template: str | None = None, **options: Any) -> dict[str, Any]:
+    def run(
+        records: list[Record], tokenizer: str = "qwen2_5", template: str | None = None, **options: Any
+    ) -> dict[str, Any]:
         from swiftagent.backend.labels import check_labels
 
         path = tmp_path / "rows.jsonl"
@@ -84,7 +88,9 @@ def records() -> list[Record]:
 @pytest.mark.parametrize(
     ("tokenizer", "template"), [("qwen2_5", None), ("qwen3", None), ("qwen2_5", "chatml"), ("qwen3", "qwen3_thinking")]
 )
-def test_records_are_trained_as_they_say_and_served_as_they_are_trained(check: Check, tokenizer: str, template: str | None):
+def test_records_are_trained_as_they_say_and_served_as_they_are_trained(
+    check: Check, tokenizer: str, template: str | None
+):
     found = check(records(), tokenizer, template)
     assert counts(found) == {}
     assert found["steps"] == 10
@@ -131,7 +137,10 @@ def test_masks_taken_away_are_named_by_row_and_span(check: Check):
         message.pop("loss", None)
     found = check(planted)
     assert counts(found) == {"leaks": 13}
-    assert [(fault["row"], fault["span"], fault["code"]) for fault in found["faults"]] == [(1, 3, "leak"), (1, 7, "leak")]
+    assert [(fault["row"], fault["span"], fault["code"]) for fault in found["faults"]] == [
+        (1, 3, "leak"),
+        (1, 7, "leak"),
+    ]
 
 
 def test_a_shifted_span_is_named_by_row_and_span(check: Check):
@@ -146,7 +155,10 @@ def test_a_shifted_span_is_named_by_row_and_span(check: Check):
 
 def test_loss_scale_react_is_found(check: Check):
     found = check(records()[:1], settings={"loss_scale": "react"}, parity=False)
-    assert {(fault["row"], fault["span"], fault["code"]) for fault in found["faults"]} >= {(1, 2, "lost"), (1, 6, "weight")}
+    assert {(fault["row"], fault["span"], fault["code"]) for fault in found["faults"]} >= {
+        (1, 2, "lost"),
+        (1, 6, "weight"),
+    }
     assert found["lost"] > 0
 
 
@@ -188,7 +200,10 @@ def test_an_empty_think_block_is_trained_or_not_by_the_config(check: Check):
     shown = {"add_non_thinking_prefix": True, "enable_thinking": False}
     plain = check(records()[:1], "qwen3")["tokens"]["template"]
     block = check(records()[:1], "qwen3", settings=shown, parity=False)
-    assert (block["tokens"]["template"]["total"] - plain["total"], block["tokens"]["template"]["trained"] - plain["trained"]) == (
+    assert (
+        block["tokens"]["template"]["total"] - plain["total"],
+        block["tokens"]["template"]["trained"] - plain["trained"],
+    ) == (
         8,
         0,
     )

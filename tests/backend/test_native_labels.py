@@ -14,7 +14,12 @@ from swiftagent.masks.pieces import COUNTS
 pytestmark = pytest.mark.needs_swift
 
 TOOLS = json.dumps(
-    [{"type": "function", "function": {"name": "weather", "description": "", "parameters": {"type": "object", "properties": {}}}}]
+    [
+        {
+            "type": "function",
+            "function": {"name": "weather", "description": "", "parameters": {"type": "object", "properties": {}}},
+        }
+    ]
 )
 ROW: dict[str, Any] = {
     "messages": [

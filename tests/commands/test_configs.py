@@ -25,7 +25,9 @@ def test_cp_copies_and_never_overwrites(swiftagent: Run, tmp_path: Path):
 
 
 def test_from_writes_yaml_that_sft_takes(swiftagent: Run, tmp_path: Path):
-    (tmp_path / "lf.yaml").write_text("model_name_or_path: a/b\ndataset: x.jsonl\nfinetuning_type: lora\ncutoff_len: 512\n")
+    (tmp_path / "lf.yaml").write_text(
+        "model_name_or_path: a/b\ndataset: x.jsonl\nfinetuning_type: lora\ncutoff_len: 512\n"
+    )
     assert swiftagent("configs", "from", "lf.yaml", "-o", "ours.yaml").returncode == 0
     done = swiftagent("sft", "ours.yaml", "--dry-run")
     assert (done.returncode, "--max_length 512" in done.stdout) == (0, True), done.stderr

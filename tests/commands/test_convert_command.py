@@ -10,7 +10,13 @@ from typing import Any
 Run = Callable[..., Any]
 GOOD = {"messages": [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "3C."}]}
 ALPACA = {"instruction": "Rome?", "output": "9C."}
-ORPHAN = {"messages": [{"role": "user", "content": "x"}, {"role": "tool", "content": "y"}, {"role": "assistant", "content": "z"}]}
+ORPHAN = {
+    "messages": [
+        {"role": "user", "content": "x"},
+        {"role": "tool", "content": "y"},
+        {"role": "assistant", "content": "z"},
+    ]
+}
 
 
 def write(path: Path, *rows: Any) -> Path:

@@ -82,7 +82,12 @@ class TestTheRun:
         for model in ("base", "tuned"):
             right, asked = demo_run.results[model]["call"]
             assert (told[model]["call_exact"]["n"], told[model]["call_exact"]["value"]) == (asked, right / asked)
-        assert told["tuned"]["self_cognition"] == {"value": 1.0, "n": 8, "low": pytest.approx(0.631, abs=0.001), "high": 1.0}
+        assert told["tuned"]["self_cognition"] == {
+            "value": 1.0,
+            "n": 8,
+            "low": pytest.approx(0.631, abs=0.001),
+            "high": 1.0,
+        }
         assert told["tuned"]["bits_per_byte"]["n"] == told["base"]["bits_per_byte"]["n"] == 40
         assert told["difference"]["call_exact"]["test"] == "McNemar exact"
         assert set(told["groups"]["tuned"]["language"]) == {"en", "zh"}

@@ -44,7 +44,9 @@ def gold(tmp_path: Path) -> Path:
 @pytest.fixture
 def predictions(tmp_path: Path) -> Path:
     texts = {"a": "Oslo", "b": "Bern"}
-    rows = [{"id": name, "text": f'Action: weather\nAction Input: {{"city": "{city}"}}'} for name, city in texts.items()]
+    rows = [
+        {"id": name, "text": f'Action: weather\nAction Input: {{"city": "{city}"}}'} for name, city in texts.items()
+    ]
     return written(tmp_path / "p.jsonl", rows)
 
 

@@ -1,4 +1,5 @@
-"""The whole of `swiftagent eval` with a model behind a server: gold in, metrics and page out, resumed, refused, gated."""
+"""The whole of `swiftagent eval` with a model behind a server: gold in, metrics and page out, resumed, refused,
+gated."""
 
 from __future__ import annotations
 
@@ -82,7 +83,9 @@ def test_from_gold_to_metrics_and_on_again(swiftagent: Run, tmp_path: Path, gold
     done = swiftagent(*words)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)["tuned"]
-    values = {name: told[name]["value"] for name in ("call_exact", "tool_name", "parsable", "free_calls", "answer_exact")}
+    values = {
+        name: told[name]["value"] for name in ("call_exact", "tool_name", "parsable", "free_calls", "answer_exact")
+    }
     assert values == {"call_exact": 0.75, "tool_name": 1.0, "parsable": 1.0, "free_calls": 0.75, "answer_exact": 1.0}
     assert told["free_finished"] == {"value": 1.0, "n": 4, "low": pytest.approx(0.398, abs=0.001), "high": 1.0}
     assert told["bits_per_byte"]["n"] == 0
@@ -98,7 +101,20 @@ def test_rows_that_were_trained_on(swiftagent: Run, tmp_path: Path, gold: Path, 
     url, asked = model
     trained = tmp_path / "train.jsonl"
     trained.write_text(json.dumps({**row("Rome"), "id": "t7"}) + "\n")
-    words = ["eval", "--base-url", url, "--model", "m", "--data", gold, "--training", trained, "-o", tmp_path / "out", "-q"]
+    words = [
+        "eval",
+        "--base-url",
+        url,
+        "--model",
+        "m",
+        "--data",
+        gold,
+        "--training",
+        trained,
+        "-o",
+        tmp_path / "out",
+        "-q",
+    ]
     done = swiftagent(*words)
     assert done.returncode == 4
     assert "1 of 4 rows to evaluate were trained on: " in done.stderr
@@ -110,7 +126,9 @@ def test_rows_that_were_trained_on(swiftagent: Run, tmp_path: Path, gold: Path, 
     assert told["groups"]["tuned"]["tool in training"].keys() == {"seen"}
 
 
-def test_a_gate_over_what_was_not_measured_fails(swiftagent: Run, tmp_path: Path, gold: Path, model: tuple[str, list[str]]):
+def test_a_gate_over_what_was_not_measured_fails(
+    swiftagent: Run, tmp_path: Path, gold: Path, model: tuple[str, list[str]]
+):
     config = tmp_path / "c.yaml"
     config.write_text("model: m/m\ndata: x.jsonl\ngate: {call_exact: {min: 0.7, gain: 0.1}}\n")
     words = ["--model", "m", "--data", gold, "--gate", config, "-o", tmp_path / "out", "--no-free"]

@@ -20,7 +20,11 @@ from swiftagent.trajectory.types import Answer, Call, Observation, Question, Too
         (("--react", "--native", "x"), 2, "--react and --native exclude each other"),
         (("--input", "a.jsonl"), 2, "--input and --output belong together"),
         (("--compare",), 2, "--compare needs a question"),
-        (("--compare", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "x"), 2, "--compare needs the engine transformers"),
+        (
+            ("--compare", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "x"),
+            2,
+            "--compare needs the engine transformers",
+        ),
         (("--max-steps", "0", "x"), 2, "--max-steps 0: must be above 0"),
         (("--tools", "none.py", "x"), 2, "--tools none.py: no such file"),
         (("--mock", "none.json", "x"), 2, "--mock none.json: cannot be read: No such file or directory"),

@@ -1,4 +1,5 @@
-"""`swiftagent inspect` as a program: what it prints, its exit codes, and what it says of files that are something else."""
+"""`swiftagent inspect` as a program: what it prints, its exit codes, and what it says of files that are something
+else."""
 
 from __future__ import annotations
 
@@ -76,7 +77,10 @@ def test_a_fault_is_exit_code_6_and_one_line(swiftagent: Run, file: Path):
     spoil(file)
     done = swiftagent("inspect", file, "--check", "--json")
     assert done.returncode == 6
-    assert done.stderr.strip() == f"error: {file}:1: message 3: observation in the loss: ' 3C\\n' [leak] (faults in all: 1)"
+    assert (
+        done.stderr.strip()
+        == f"error: {file}:1: message 3: observation in the loss: ' 3C\\n' [leak] (faults in all: 1)"
+    )
     assert json.loads(done.stdout)["faults"][0] == {
         "row": 1,
         "span": 3,

@@ -46,7 +46,9 @@ def test_the_printed_command_can_be_pasted(swiftagent: Run):
         (["configs/tiny_cpu.yaml", "data=."], 4, "data: .: a folder; name the files in it"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(words: list[str], code: int, said: str, swiftagent: Run, tmp_path: Path):
+def test_bad_input_is_one_line_and_leaves_nothing(
+    words: list[str], code: int, said: str, swiftagent: Run, tmp_path: Path
+):
     done = swiftagent("sft", *words)
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr

@@ -54,7 +54,13 @@ def test_what_is_made_of_something_else_is_known(tmp_path: Path, root: Path):
     source.write_text("{}\n")
 
     def made(**changes: Any) -> str:
-        facts: dict[str, Any] = {"ratios": ((1.0, 1.0),), "rows": 10, "agent": (str(source),), "general": (), "data": ()}
+        facts: dict[str, Any] = {
+            "ratios": ((1.0, 1.0),),
+            "rows": 10,
+            "agent": (str(source),),
+            "general": (),
+            "data": (),
+        }
         facts |= {"config": str(root / "configs/tiny_cpu.yaml"), "changes": (), "out": tmp_path / "out", **changes}
         sweep = Sweep(**facts)
         point: Work = plan(sweep)[1]
@@ -71,14 +77,18 @@ def test_a_folder_that_no_sweep_made_is_kept(swiftagent: Run, sources: list[str]
     (tmp_path / "runs/held-out").mkdir(parents=True)
     (tmp_path / "runs/held-out/mine.txt").write_text("mine")
     done = swiftagent("sweep", "mix", *sources, "-o", "runs")
-    assert (done.returncode, done.stderr.count("no sweep made it"), len(done.stderr.splitlines())) == (4, 1, 1), done.stderr
+    assert (done.returncode, done.stderr.count("no sweep made it"), len(done.stderr.splitlines())) == (4, 1, 1), (
+        done.stderr
+    )
     assert [path.name for path in (tmp_path / "runs").rglob("*.*")] == ["mine.txt"]
     done = swiftagent("sweep", "mix", *sources, "-o", "runs/held-out/mine.txt")
     assert (done.returncode, len(done.stderr.splitlines())) == (4, 1), done.stderr
 
 
 def test_seeds_are_told_together():
-    found = together([{"value": 0.5, "n": 10, "low": 0.4, "high": 0.6}, {"value": 0.7, "n": 10, "low": 0.5, "high": 0.8}])
+    found = together(
+        [{"value": 0.5, "n": 10, "low": 0.4, "high": 0.6}, {"value": 0.7, "n": 10, "low": 0.5, "high": 0.8}]
+    )
     assert found == {"value": pytest.approx(0.6), "n": 20, "low": 0.4, "high": 0.8}
     nothing = {"value": None, "n": 0, "low": None, "high": None}
     assert together([nothing, nothing]) == nothing
@@ -101,7 +111,15 @@ def test_a_sweep_trains_and_scores_each_ratio_once(swiftagent: Run, sources: lis
         f"model={root / 'datasets/tiny-base'}",
         "max_steps=2",
     ]
-    words += ["preflight=off", "eval_strategy=no", "-o", str(tmp_path / "s"), "--html", str(tmp_path / "s.html"), "--json"]
+    words += [
+        "preflight=off",
+        "eval_strategy=no",
+        "-o",
+        str(tmp_path / "s"),
+        "--html",
+        str(tmp_path / "s.html"),
+        "--json",
+    ]
     done = swiftagent(*words)
     assert done.returncode == 0, done.stderr
     (point,) = (result := json.loads(done.stdout))["points"]

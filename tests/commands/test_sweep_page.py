@@ -14,7 +14,9 @@ def estimate(value: float | None, spread: float = 0.1) -> dict[str, Any]:
 
 
 def sweep(*points: tuple[str, float, float | None]) -> dict[str, Any]:
-    rows = [{"ratio": name, "call_exact": estimate(calls), "bits_per_byte": estimate(bits)} for name, calls, bits in points]
+    rows = [
+        {"ratio": name, "call_exact": estimate(calls), "bits_per_byte": estimate(bits)} for name, calls, bits in points
+    ]
     return {
         "rows": 100,
         "config": "<c>.yaml",

@@ -1,4 +1,5 @@
-"""Conversion in parts: the bytes of one process, conversations never divided, shards, and nothing left by a killed run."""
+"""Conversion in parts: the bytes of one process, conversations never divided, shards, and nothing left by a killed
+run."""
 
 from __future__ import annotations
 
@@ -48,7 +49,11 @@ def test_two_processes_write_the_bytes_of_one(swiftagent: Run, tmp_path: Path, o
 
 def test_turns_that_lie_apart_are_put_together_by_one_process(swiftagent: Run, tmp_path: Path):
     turn = {"messages": [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "3C."}], "id": "x"}
-    rows = [{**turn, "turn": 1}, *({**chat_row(number), "source": "s" * 500} for number in range(6000)), {**turn, "turn": 2}]
+    rows = [
+        {**turn, "turn": 1},
+        *({**chat_row(number), "source": "s" * 500} for number in range(6000)),
+        {**turn, "turn": 2},
+    ]
     (tmp_path / "a.jsonl").write_bytes(jsonl(rows))
     found = same_by_one_and_two(swiftagent, tmp_path, "a.jsonl")
     assert found["merged"] == 1

@@ -21,7 +21,8 @@ from swiftagent.trajectory.prompts import FORMAT, HEAD
 from swiftagent.trajectory.record import to_record
 
 PROMPT = (
-    HEAD["en"] + '1. weather: tells the weather. Parameters: [{"name": "city", "description": "a city", "required": "True"}]\n\n'
+    HEAD["en"]
+    + '1. weather: tells the weather. Parameters: [{"name": "city", "description": "a city", "required": "True"}]\n\n'
     '2. clock: the time. Parameters: {"type": "object", "properties": {"zone": {"type": "string", "enum": ["utc"]}}}'
     + FORMAT["en"].format(names="weather, clock")
 )
@@ -103,7 +104,13 @@ ODD = [
     {"conversations": [{"from": "user", "value": ["a"]}, {"from": "assistant", "value": "b"}]},
     {"conversations": [{"from": ["user"], "value": "a"}, {"from": "assistant", "value": "b"}]},
     {"conversations": [{"from": "nobody", "value": "a"}, {"from": "assistant", "value": "b"}]},
-    {"conversations": [{"from": "system", "value": ["a"]}, {"from": "user", "value": "a"}, {"from": "assistant", "value": "b"}]},
+    {
+        "conversations": [
+            {"from": "system", "value": ["a"]},
+            {"from": "user", "value": "a"},
+            {"from": "assistant", "value": "b"},
+        ]
+    },
     {"conversations": [["from", "value"], "ab"]},
     {"conversations": [{"from": "system", "value": "<tools>[]</tools>"}, {"from": "user", "value": "a"}]},
     {"conversations": [], "messages": chat("a", "b", style="role")["messages"]},

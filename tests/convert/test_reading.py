@@ -37,7 +37,9 @@ def test_a_rejected_row_is_told_whole_with_place_code_and_sentence() -> None:
 
 
 def test_a_row_that_is_no_json_is_a_rejected_row() -> None:
-    _, ledger, rejects = read(BadRow("{", "in.jsonl:1", (), RowError("not-json", "not JSON")), {"messages": [ASK, DONE]})
+    _, ledger, rejects = read(
+        BadRow("{", "in.jsonl:1", (), RowError("not-json", "not JSON")), {"messages": [ASK, DONE]}
+    )
     assert rejects[0]["code"] == "not-json" and (ledger.rows_in, ledger.rows_out) == (2, 1)
 
 
@@ -81,7 +83,10 @@ def test_results_find_their_calls_by_id_whatever_their_order() -> None:
     calls = {**CALL, "tool_calls": [{"id": id, "function": {"name": "w", "arguments": {}}} for id in ("x", "y")]}
     seen = [{"role": "tool", "tool_call_id": id, "content": id} for id in ("y", "x")]
     found, _, _ = read({"messages": [ASK, calls, *seen, DONE]})
-    assert {event.text: event.call_id for event in found[0].events if isinstance(event, Observation)} == {"x": "c0", "y": "c1"}
+    assert {event.text: event.call_id for event in found[0].events if isinstance(event, Observation)} == {
+        "x": "c0",
+        "y": "c1",
+    }
 
 
 def test_single_turns_of_one_conversation_become_one_row_by_id_and_turn() -> None:
@@ -175,12 +180,18 @@ def test_mutated_rows_never_end_the_program(shared: Path) -> None:
 
 def _mutated(value: Any, rng: random.Random) -> Any:
     if rng.random() < 0.04:
-        return rng.choice([None, 0, "", [], {}, "\ud800", True, [[]], {"role": 1}, "Observation:", "<tool_call>", 1e400])
+        return rng.choice(
+            [None, 0, "", [], {}, "\ud800", True, [[]], {"role": 1}, "Observation:", "<tool_call>", 1e400]
+        )
     if isinstance(value, dict):
         return {key: _mutated(item, rng) for key, item in value.items() if rng.random() > 0.02}
     if isinstance(value, list):
         return [_mutated(item, rng) for item in value if rng.random() > 0.03]
     if isinstance(value, str) and rng.random() < 0.1:
         cut = rng.randint(0, len(value))
-        return value[:cut] + rng.choice(["", "\x00", "}", "'", "<think>", "\nAction:", "\nAction Input: {"]) + value[cut + 1 :]
+        return (
+            value[:cut]
+            + rng.choice(["", "\x00", "}", "'", "<think>", "\nAction:", "\nAction Input: {"])
+            + value[cut + 1 :]
+        )
     return value

@@ -15,7 +15,11 @@ from swiftagent.scores.calls import Attempt
 AREA = {
     "name": "area",
     "description": "",
-    "parameters": {"type": "dict", "properties": {"base": {"type": "float"}, "unit": {"type": "string"}}, "required": ["base"]},
+    "parameters": {
+        "type": "dict",
+        "properties": {"base": {"type": "float"}, "unit": {"type": "string"}},
+        "required": ["base"],
+    },
 }
 QUESTION = {"id": "simple_python_0", "question": [[{"role": "user", "content": "Area?"}]], "function": [AREA]}
 ANSWER = {"id": "simple_python_0", "ground_truth": [{"area": {"base": [2.5], "unit": ["", "m"]}}]}

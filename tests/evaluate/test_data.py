@@ -14,9 +14,13 @@ from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
-WEATHER = Tool("weather", "of a city", {"type": "object", "properties": {"city": {"type": "object", "properties": {"zip": {}}}}})
+WEATHER = Tool(
+    "weather", "of a city", {"type": "object", "properties": {"city": {"type": "object", "properties": {"zip": {}}}}}
+)
 ROW = Trajectory(
-    (Question("Oslo?"), Call("weather", {"city": {"zip": 1}}, "c0"), Observation("3C", "c0"), Answer("3C")), (WEATHER,), "r"
+    (Question("Oslo?"), Call("weather", {"city": {"zip": 1}}, "c0"), Observation("3C", "c0"), Answer("3C")),
+    (WEATHER,),
+    "r",
 )
 CHAT = Trajectory((Question("hello"), Answer("hi")), (), "c", channel="general")
 
@@ -35,7 +39,9 @@ def test_prompts_are_written_as_in_the_data(tmp_path: Path, style: PromptStyle):
 
 
 def test_plain_conversations_say_nothing_of_prompts(tmp_path: Path):
-    path = file_of(tmp_path / "v.jsonl", {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
+    path = file_of(
+        tmp_path / "v.jsonl", {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    )
     assert read_gold([path]).prompt is None
 
 

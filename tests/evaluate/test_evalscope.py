@@ -17,7 +17,9 @@ from swiftagent.evaluate.evalscope import _served, check_installed, evalscope_wo
 
 @pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")
 def test_without_evalscope_it_says_what_to_install():
-    with pytest.raises(SetupError, match="^--evalscope: evalscope is not installed; .*python.* -m pip install evalscope$"):
+    with pytest.raises(
+        SetupError, match="^--evalscope: evalscope is not installed; .*python.* -m pip install evalscope$"
+    ):
         check_installed()
 
 
@@ -67,7 +69,14 @@ def test_reports_are_read_back(tmp_path: Path):
         {"name": "bleu", "dimensions": {"ngram": 1}},
         {"name": "rouge", "dimensions": {"statistic": "recall", "variant": "l"}},
     ]
-    metrics = [{"identity": found, "num": 2, "score": score} for found, score in zip(identities, (0.1, 0.4), strict=True)]
-    newer = {"schema_version": 2, "dataset_name": "general_qa", "metrics": metrics, "primary_metric_identity": identities[1]}
+    metrics = [
+        {"identity": found, "num": 2, "score": score} for found, score in zip(identities, (0.1, 0.4), strict=True)
+    ]
+    newer = {
+        "schema_version": 2,
+        "dataset_name": "general_qa",
+        "metrics": metrics,
+        "primary_metric_identity": identities[1],
+    }
     (folder / "general_qa.json").write_text(json.dumps(newer))
     assert read_reports(tmp_path)["general_qa"] == {"value": 0.4, "n": 2, "score": "rouge recall l"}

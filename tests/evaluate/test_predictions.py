@@ -45,7 +45,11 @@ def test_texts_by_row_id_are_of_the_first_step():
 
 def test_texts_by_step_id():
     rows = raw(
-        *({"id": f"{name}#{n}", "text": text} for name in "ab" for n, text in enumerate([call("Oslo"), "Final Answer: 3C"]))
+        *(
+            {"id": f"{name}#{n}", "text": text}
+            for name in "ab"
+            for n, text in enumerate([call("Oslo"), "Final Answer: 3C"])
+        )
     )
     kept, entries = align(gold(), rows, {})
     assert len(kept.steps) == 4
@@ -65,7 +69,10 @@ def test_our_own_log():
 
 
 def test_whole_conversations_predict_steps_in_order():
-    done = {"p.jsonl:1": row("a", "Oslo"), "p.jsonl:2": Trajectory((Question("Rome?"), Answer("20C")), (), "b", "p.jsonl:2")}
+    done = {
+        "p.jsonl:1": row("a", "Oslo"),
+        "p.jsonl:2": Trajectory((Question("Rome?"), Answer("20C")), (), "b", "p.jsonl:2"),
+    }
     kept, entries = align(gold(), raw({"id": "a"}, {"id": "b"}), done)
     assert exact(kept, entries) == (0.5, 2)
     assert entries["b#0"].answer == "20C"
@@ -99,7 +106,11 @@ def test_llamafactory_brings_its_gold():
     prompt = "You have access to the following tools: weather"
     rows = raw(
         {"prompt": prompt, "label": call("Oslo"), "predict": call("Oslo")},
-        {"prompt": prompt, "label": json.dumps({"name": "weather", "arguments": {"city": "Rome"}}), "predict": call("Rome")},
+        {
+            "prompt": prompt,
+            "label": json.dumps({"name": "weather", "arguments": {"city": "Rome"}}),
+            "predict": call("Rome"),
+        },
         {"prompt": prompt, "label": "I cannot do that.", "predict": call("Rome")},
         {"prompt": prompt, "label": call("Bern"), "predict": ""},
     )
@@ -121,7 +132,8 @@ def test_llamafactory_rows_without_gold_are_refused():
 
 
 @pytest.mark.parametrize(
-    "text", ['{"name": "Ann", "age": 7}', '```json\n{"name": "Ann", "age": 7}\n```', '[{"name": "Ann"}, {"name": "Bo"}]']
+    "text",
+    ['{"name": "Ann", "age": 7}', '```json\n{"name": "Ann", "age": 7}\n```', '[{"name": "Ann"}, {"name": "Bo"}]'],
 )
 def test_json_with_a_name_is_an_answer_not_a_call(text: str):
     rows = [Row({"prompt": "Read: Ann, 7", "label": '{"name": "Ann", "age": 7}', "predict": text}, "p:1")]
@@ -141,7 +153,9 @@ def test_a_line_cut_short_is_named():
         align(gold(), [BadRow('{"id', "p:1", error=RowError("bad", "not JSON: cut"))], {})
 
 
-@pytest.mark.parametrize("text", ['[f(a={"k": 1})]', '{"name": "f", "arguments": {"a": {"k": 1}}}', '[{"f": {"a": {"k": 1}}}]'])
+@pytest.mark.parametrize(
+    "text", ['[f(a={"k": 1})]', '{"name": "f", "arguments": {"a": {"k": 1}}}', '[{"f": {"a": {"k": 1}}}]']
+)
 def test_calls_are_calls(text: str):
     _, entries = llamafactory_gold([Row({"prompt": "tools: f", "label": "x", "predict": text}, "p:1")])
     assert [(made.tool, made.arguments) for made in entries["row0#0"].calls] == [("f", {"a": {"k": 1}})]

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from swiftagent.evaluate.page import page
-from swiftagent.evaluate.report import cases, comparison, evalscope_lines, gate_lines, headline, markdown, sentence, shown
+from swiftagent.evaluate.report import (
+    cases,
+    comparison,
+    evalscope_lines,
+    gate_lines,
+    headline,
+    markdown,
+    sentence,
+    shown,
+)
 from swiftagent.evaluate.scoring import Scored, gold_from, score_model, summary
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.calls import Attempt
@@ -24,7 +33,8 @@ EVIL = "</script><img src=x onerror=alert(1)>"
 
 def rows() -> list[Trajectory]:
     called = [
-        Trajectory((Question(f"q{n} {EVIL}"), Call("weather", {"n": n}, "c0")), (Tool("weather"),), f"r{n}") for n in range(20)
+        Trajectory((Question(f"q{n} {EVIL}"), Call("weather", {"n": n}, "c0")), (Tool("weather"),), f"r{n}")
+        for n in range(20)
     ]
     return [*called, Trajectory((Question("hello"), Answer("hi")), (Tool("weather"),), "chat")]
 
@@ -34,7 +44,9 @@ def scored(right: int) -> Scored:
     entries = {}
     for number, step in enumerate(gold.steps):
         if step.calls:
-            entries[step.id] = Entry("m", "step", step.id, EVIL, [Attempt("weather", {"n": number if number < right else -1})])
+            entries[step.id] = Entry(
+                "m", "step", step.id, EVIL, [Attempt("weather", {"n": number if number < right else -1})]
+            )
         else:
             entries[step.id] = Entry("m", "step", step.id, "hi", [], "hi")
     return score_model(gold, entries, {}, {})
@@ -59,7 +71,10 @@ def test_evalscope_stands_beside_our_scores():
     found, _ = told()
     found["evalscope"] = {
         "base": {"gsm8k": {"value": 0.3, "n": 20, "score": "mean_acc"}},
-        "tuned": {"gsm8k": {"value": 0.35, "n": 20, "score": "mean_acc"}, "arc": {"value": None, "n": None, "score": None}},
+        "tuned": {
+            "gsm8k": {"value": 0.35, "n": 20, "score": "mean_acc"},
+            "arc": {"value": None, "n": None, "score": None},
+        },
     }
     assert evalscope_lines(found) == [("gsm8k mean_acc", "0.3", "0.35", 20), ("arc", "–", "–", 0)]
     assert "| gsm8k mean_acc | 0.3 | 0.35 | 20 |" in markdown(found)
@@ -77,17 +92,26 @@ def test_cases_side_by_side():
 
 def test_markdown():
     text = markdown(told()[0])
-    assert re.search(r"\| call_exact \| 25\.0 \(\S+\) \| 75\.0 \(\S+\) \| \+50\.0 \(\+\S+ to \+\S+\) \| 20 \| better \|", text)
+    assert re.search(
+        r"\| call_exact \| 25\.0 \(\S+\) \| 75\.0 \(\S+\) \| \+50\.0 \(\+\S+ to \+\S+\) \| 20 \| better \|", text
+    )
     assert "Gate: **FAILED**" in text
     assert "| call_exact: min 0.5 | 0.75 | passed |" in text
 
 
 def test_the_gate_is_told_rule_by_rule():
-    assert gate_lines(told()[0]) == [("call_exact: min 0.5", "0.75", "passed"), ("call_exact: gain 0.9", "0.5", "FAILED")]
+    assert gate_lines(told()[0]) == [
+        ("call_exact: min 0.5", "0.75", "passed"),
+        ("call_exact: gain 0.9", "0.5", "FAILED"),
+    ]
 
 
 def test_values_are_written_for_people():
-    assert [shown("call_exact", 0.875), shown("bits_per_byte", 1.25), shown("call_exact", None)] == ["87.5", "1.250", "–"]
+    assert [shown("call_exact", 0.875), shown("bits_per_byte", 1.25), shown("call_exact", None)] == [
+        "87.5",
+        "1.250",
+        "–",
+    ]
     assert [shown("call_exact", -0.02, signed=True), shown("bits_per_byte", 0.1, signed=True)] == ["−2.0", "+0.100"]
 
 

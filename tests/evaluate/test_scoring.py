@@ -86,10 +86,19 @@ def test_a_perfect_model_and_one_that_only_hums(log: Log):
     written(Scripted(clever=False), log, "base")
     gold = gold_from(ROWS)
     scored = {
-        name: score_model(gold, log.of(name, "step"), log.of(name, "run"), {}, own_name="Ember") for name in ("base", "tuned")
+        name: score_model(gold, log.of(name, "step"), log.of(name, "run"), {}, own_name="Ember")
+        for name in ("base", "tuned")
     }
     values = {name: {k: v.value for k, v in found.metrics.items() if v.n} for name, found in scored.items()}
-    perfect = {"parsable", "call_exact", "parallel_match", "schema_valid", "no_call_recall", "no_call_precision", "answer_exact"}
+    perfect = {
+        "parsable",
+        "call_exact",
+        "parallel_match",
+        "schema_valid",
+        "no_call_recall",
+        "no_call_precision",
+        "answer_exact",
+    }
     perfect |= {"free_calls", "free_finished", "self_cognition", "Plan.EM", "Act.EM", "Avg.F1"}
     assert {name for name in perfect if values["tuned"][name] != 1.0} == set()
     assert values["tuned"]["steps_to_finish"] == 1.0
@@ -160,7 +169,9 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path):
 
 def test_two_evaluations_do_not_write_into_one_folder(tmp_path: Path):
     first = Log(tmp_path / "eval" / "predictions.jsonl", {"of": "test"})
-    with pytest.raises(SetupError, match="another evaluation is writing there; wait for it or choose another folder with -o"):
+    with pytest.raises(
+        SetupError, match="another evaluation is writing there; wait for it or choose another folder with -o"
+    ):
         Log(tmp_path / "eval" / "predictions.jsonl", {"of": "test"})
     first.close()
     Log(tmp_path / "eval" / "predictions.jsonl", {"of": "test"}).close()

@@ -1,4 +1,5 @@
-"""The model card shows what `swiftagent eval` wrote; the vLLM command names the parser of the template that wrote the calls."""
+"""The model card shows what `swiftagent eval` wrote; the vLLM command names the parser of the template that wrote the
+calls."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from swiftagent.export.card import model_card
 from swiftagent.export.subject import Subject
 from swiftagent.export.vllm import vllm_commands
 
-TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {}}}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {}}}},
+}
 
 
 def gold_row(name: str, city: str) -> str:
@@ -46,7 +50,13 @@ def test_a_card_without_numbers_says_none_and_a_table_holds_any_stop_word():
 
 @pytest.mark.parametrize(
     ("agent_template", "parser"),
-    [("hermes", "hermes"), ("llama3", "llama3_json"), ("qwen3_coder", "qwen3_xml"), ("glm4_5", "glm45"), ("mistral", "mistral")],
+    [
+        ("hermes", "hermes"),
+        ("llama3", "llama3_json"),
+        ("qwen3_coder", "qwen3_xml"),
+        ("glm4_5", "glm45"),
+        ("mistral", "mistral"),
+    ],
 )
 def test_native_calls_get_the_parser_of_their_template(agent_template: str, parser: str):
     told = vllm_commands("model", Subject("model", react=False, max_length=4096), agent_template, "qwen3")
@@ -59,4 +69,7 @@ def test_native_calls_get_the_parser_of_their_template(agent_template: str, pars
 def test_calls_that_no_parser_reads_are_not_promised():
     told = vllm_commands("model", Subject("model", react=False), "toolbench", "qwen")
     assert "--tool-call-parser" not in told["engine"]
-    assert told["tool_calls"] == "vLLM has no parser for calls of the agent template toolbench; use `swiftagent serve --native`"
+    assert (
+        told["tool_calls"]
+        == "vLLM has no parser for calls of the agent template toolbench; use `swiftagent serve --native`"
+    )

@@ -1,4 +1,5 @@
-"""The demo's model, exported: the prompts that its clients get are those of its training, in both languages of templates."""
+"""The demo's model, exported: the prompts that its clients get are those of its training, in both languages of
+templates."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def test_the_demo_lands_in_ollama(swiftagent: Callable[..., CompletedProcess[str
     told = json.loads(done.stdout)
     assert told["merged"]["max_difference"] < 1e-4 * told["merged"]["logit_scale"]
     targets = ["chat template", *(["Modelfile template"] if shutil.which("go") else [])]
-    assert [(one["target"], one["equal"], one["of"]) for one in told["prompts"]] == [(target, 50, 50) for target in targets]
+    assert [(one["target"], one["equal"], one["of"]) for one in told["prompts"]] == [
+        (target, 50, 50) for target in targets
+    ]
     assert "the tool prompt is always English" in (tmp_path / "folder" / "README.md").read_text()
     card = (tmp_path / "folder" / "model" / "README.md").read_text()
     assert "- self_cognition.jsonl, 330 rows taken\n" in card

@@ -29,7 +29,9 @@ def tied(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     model = Qwen2ForCausalLM(config)
     model.save_pretrained(folder / "base")
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder / "base")
-    lora = LoraConfig(r=4, target_modules=["q_proj", "down_proj", "embed_tokens"], init_lora_weights=False, task_type="CAUSAL_LM")
+    lora = LoraConfig(
+        r=4, target_modules=["q_proj", "down_proj", "embed_tokens"], init_lora_weights=False, task_type="CAUSAL_LM"
+    )
     with warnings.catch_warnings():  # peft warns of the very trap that is tested here
         warnings.simplefilter("ignore")
         adapted = get_peft_model(model, lora)
@@ -47,7 +49,9 @@ def test_a_lora_on_a_tied_embedding_is_untied_before_it_is_merged(tied: tuple[Pa
     assert {path.name for path in tmp_path.iterdir()} == {"merged"}
 
 
-def test_a_merge_that_was_killed_is_gone_on_with(tied: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_merge_that_was_killed_is_gone_on_with(
+    tied: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     from swiftagent.export import merge as module
 
     out, base, adapter = tmp_path / "merged", tmp_path / "base", tied[1]
@@ -114,7 +118,9 @@ def test_a_model_that_brings_code_is_not_loaded(tied: tuple[Path, Path], tmp_pat
         merge(str(base), tied[1], tmp_path / "out")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes, which quantises, is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes, which quantises, is not installed"
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_base_in_four_bits_is_dequantised_before_its_adapter_is_added(tiny_model: Path, tmp_path: Path):
     import torch

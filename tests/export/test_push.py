@@ -36,7 +36,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["hf", "modelscope"])
-def test_a_folder_is_uploaded_whole_with_its_card(swiftagent: Run, tmp_path: Path, hub: UploadHub, folder: Path, name: str):
+def test_a_folder_is_uploaded_whole_with_its_card(
+    swiftagent: Run, tmp_path: Path, hub: UploadHub, folder: Path, name: str
+):
     words = ["export", "push", folder, "fern/agent", "--hub", name, "--private", "--token", TOKEN, "--json"]
     done = swiftagent(*words, env=hub.env(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -58,7 +60,9 @@ def test_a_folder_is_uploaded_whole_with_its_card(swiftagent: Run, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["hf", "modelscope"])
 @pytest.mark.parametrize("broken", ["create", "commit", "nobody"])
-def test_a_hub_that_fails_is_one_line(swiftagent: Run, tmp_path: Path, hub: UploadHub, folder: Path, name: str, broken: str):
+def test_a_hub_that_fails_is_one_line(
+    swiftagent: Run, tmp_path: Path, hub: UploadHub, folder: Path, name: str, broken: str
+):
     env = hub.env(tmp_path)
     if broken == "nobody":
         with socket.socket() as free:

@@ -95,12 +95,21 @@ def test_merge_writes_a_complete_model_that_says_what_it_is(export: Export, run:
     assert told["max_difference"] < 1e-4 < told["logit_scale"]
     assert [(one["target"], one["equal"]) for one in told["prompts"]][0] == ("chat template", 8)
     names = {path.name for path in (tmp_path / "model").iterdir()}
-    assert names >= {"README.md", "chat_template.jinja", "config.json", "export.json", "generation_config.json", "tokenizer.json"}
+    assert names >= {
+        "README.md",
+        "chat_template.jinja",
+        "config.json",
+        "export.json",
+        "generation_config.json",
+        "tokenizer.json",
+    }
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     ends = json.loads((tmp_path / "model" / "generation_config.json").read_text())["eos_token_id"]
     assert {tokenizer.decode([end]) for end in ends} == {"<|im_end|>", "<|endoftext|>"}
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
-    assert (tmp_path / "model" / "model.safetensors").stat().st_mode == (tmp_path / "model" / "config.json").stat().st_mode
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mode == (
+        tmp_path / "model" / "config.json"
+    ).stat().st_mode
 
 
 def test_nothing_that_is_uploaded_names_a_folder_of_this_machine(export: Export, run: Path, tmp_path: Path):
@@ -139,7 +148,9 @@ def test_vllm_is_never_told_to_serve_the_base_in_place_of_the_tuned_model(export
     assert str(tiny_model) not in json.dumps(told)
 
 
-def test_an_adapter_is_exported_with_all_that_it_needs_but_its_base(export: Export, run: Path, tiny_model: Path, tmp_path: Path):
+def test_an_adapter_is_exported_with_all_that_it_needs_but_its_base(
+    export: Export, run: Path, tiny_model: Path, tmp_path: Path
+):
     assert export("adapter", run, "-o", tmp_path / "adapter").code == 0
     names = {path.name for path in (tmp_path / "adapter").iterdir()}
     assert names == {
@@ -151,7 +162,9 @@ def test_an_adapter_is_exported_with_all_that_it_needs_but_its_base(export: Expo
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(tiny_model)
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(
+        tiny_model
+    )
     told = export("merge", tmp_path / "adapter", "-o", tmp_path / "again", "--json").told
     assert told["max_difference"] < 1e-4
 
@@ -242,7 +255,11 @@ def broken(run: Path, tiny_model: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "code", "sentence"),
     [
-        ("interrupted", 4, "is interrupted: finish it with `swiftagent sft --resume interrupted`, or export what it has with"),
+        (
+            "interrupted",
+            4,
+            "is interrupted: finish it with `swiftagent sft --resume interrupted`, or export what it has with",
+        ),
         ("baseless", 4, "gone/model is not a folder here; download it or give its folder with --model"),
         ("cut", 4, "no complete checkpoint 'best' (there is none)"),
         ("nothing", 4, "nothing: no such run in runs"),
@@ -303,7 +320,9 @@ def test_what_an_export_is_made_of_is_never_replaced(export: Export, run: Path, 
         done = export("merge", tmp_path / "runs" / "tuned", "-o", out, "--force")
         assert done.code == 4
         assert "of which the export is made; choose another place with -o" in done.err
-    assert export("merge", run, "-o", "/", "--force").err == "error: / cannot be replaced; name a folder in it with -o\n"
+    assert (
+        export("merge", run, "-o", "/", "--force").err == "error: / cannot be replaced; name a folder in it with -o\n"
+    )
 
 
 def test_words_that_are_none(export: Export, run: Path, tmp_path: Path):
@@ -354,7 +373,10 @@ def test_a_prompt_that_would_differ_refuses_the_export(export: Export, tiny_mode
     run = make_run(tmp_path / "tuned", tiny_model, write_rows(tmp_path / "data.jsonl", 0, made))
     done = export("merge", run, "-o", tmp_path / "model")
     assert done.code == 6
-    assert "prompts differ from training, first in" in done.err and "--allow-differences exports it all the same" in done.err
+    assert (
+        "prompts differ from training, first in" in done.err
+        and "--allow-differences exports it all the same" in done.err
+    )
     assert not (tmp_path / "model").exists()
 
 
@@ -386,14 +408,18 @@ def test_a_disk_that_fills_up_leaves_nothing(run: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_without_room_is_told_before_anything_is_loaded(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_disk_without_room_is_told_before_anything_is_loaded(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     from swiftagent.errors import SetupError
     from swiftagent.export.folder import require_memory, require_room, size
 
     assert [size(count) for count in (900, 3_000_000, 15_200_000_000)] == ["0.9 kB", "3.0 MB", "15.2 GB"]
     with pytest.raises(SetupError, match=r"GB free and the export takes 9000000.0 GB; choose another disk with -o"):
         require_room(9 * 10**15, tmp_path / "new" / "out")
-    with pytest.raises(SetupError, match=r"of memory are free and the model takes 9000000.0 GB; use a machine with more"):
+    with pytest.raises(
+        SetupError, match=r"of memory are free and the model takes 9000000.0 GB; use a machine with more"
+    ):
         require_memory(9 * 10**15)
 
 

@@ -21,7 +21,11 @@ TURNS = Turns(default_system="You are Qwen.")
 WEATHER = Tool(
     "weather",
     "tells the weather",
-    {"type": "object", "properties": {"city": {"description": 'a "city"'}, "unit": {"description": "度"}}, "required": ["city"]},
+    {
+        "type": "object",
+        "properties": {"city": {"description": 'a "city"'}, "unit": {"description": "度"}},
+        "required": ["city"],
+    },
 )
 CLOCK = Tool("clock", "", {"type": "object", "properties": {}})
 TWO_TURNS = Trajectory(
@@ -79,7 +83,10 @@ def openai(trajectory: Trajectory) -> dict[str, Any]:
             case Answer(text):
                 messages.append({"role": "assistant", "content": text})
     tools = [
-        {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        }
         for tool in trajectory.tools
     ]
     return {"messages": messages, "tools": tools}
@@ -128,7 +135,11 @@ def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
         capture_output=True,
         text=True,
         check=True,
-        env={"PATH": "/usr/bin:/bin:/usr/local/bin:/usr/local/go/bin", "HOME": str(tmp_path), "GOCACHE": str(tmp_path / "go")},
+        env={
+            "PATH": "/usr/bin:/bin:/usr/local/bin:/usr/local/go/bin",
+            "HOME": str(tmp_path),
+            "GOCACHE": str(tmp_path / "go"),
+        },
     )
     react, chat = (json.loads(line) for line in done.stdout.splitlines())
     # Ollama writes the arguments itself: keys sorted and no spaces. Nothing else differs.

@@ -70,7 +70,10 @@ def speaking(trajectory: Trajectory) -> Trajectory:
 
 def silent(trajectory: Trajectory) -> Trajectory:
     """ReAct has one kind of thought."""
-    events = [msgspec.structs.replace(event, said=False) if isinstance(event, Thought) else event for event in trajectory.events]
+    events = [
+        msgspec.structs.replace(event, said=False) if isinstance(event, Thought) else event
+        for event in trajectory.events
+    ]
     return msgspec.structs.replace(trajectory, events=tuple(events))
 
 
@@ -105,7 +108,14 @@ def check_round_trip(trajectory: Trajectory, to: str) -> tuple[str, ...]:
         trajectory = all_trained(trajectory)
     if to in ("react", "alpaca"):
         trajectory = silent(one_call_a_step(trajectory))
-    if not set(losses) - {"mask-lost", "results-trained", "react-words", "text-as-thought", "calls-in-turn", "result-inserted"}:
+    if not set(losses) - {
+        "mask-lost",
+        "results-trained",
+        "react-words",
+        "text-as-thought",
+        "calls-in-turn",
+        "result-inserted",
+    }:
         assert back.events == trajectory.events
         assert back.tools == trajectory.tools
     return losses

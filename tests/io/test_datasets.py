@@ -19,7 +19,16 @@ from swiftagent.io.shipped import shipped
 DATA = shipped("datasets")
 AGENT_FILES = ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")
 GENERAL_FILES = ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")
-REACT_WORDS = ("Thought:", "Action", "Observation", "Final Answer", "tool_call", "function_call", "Begin!", "Parameters")
+REACT_WORDS = (
+    "Thought:",
+    "Action",
+    "Observation",
+    "Final Answer",
+    "tool_call",
+    "function_call",
+    "Begin!",
+    "Parameters",
+)
 Calls = list[tuple[str, dict[str, Any]]]
 
 
@@ -61,7 +70,9 @@ def held_out() -> list[tuple[str, Calls]]:
     return [question_and_calls("heldout.jsonl", row) for row in rows("heldout.jsonl")]
 
 
-def test_there_are_enough_rows_tools_and_questions(training: list[tuple[str, Calls]], held_out: list[tuple[str, Calls]]) -> None:
+def test_there_are_enough_rows_tools_and_questions(
+    training: list[tuple[str, Calls]], held_out: list[tuple[str, Calls]]
+) -> None:
     tools = {tool for _, calls in training for tool, _ in calls}
     without = [question for question, calls in training if not calls]
     assert len(training) >= 400
@@ -131,7 +142,9 @@ def test_every_file_is_described_and_no_package_hides_there() -> None:
 
 
 def test_the_sample_data_is_written_the_same_every_time(root: Path, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, root / "scripts" / "make_sample_data", "-o", tmp_path], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, root / "scripts" / "make_sample_data", "-o", tmp_path], check=True, capture_output=True
+    )
     for path in sorted(tmp_path.rglob("*.*")):
         assert path.read_bytes() == (DATA / path.relative_to(tmp_path)).read_bytes(), path.name
 
@@ -148,7 +161,8 @@ def test_the_fire_alarm_looks_at_pixels() -> None:
 
 
 def test_the_tiny_base_has_read_no_call_and_no_react_word(root: Path, held_out: list[tuple[str, Calls]]) -> None:
-    """Draws the whole pretraining text again, searches it, and compares its hash with the one recorded beside the weights."""
+    """Draws the whole pretraining text again, searches it, and compares its hash with the one recorded beside the
+    weights."""
     sys.path.insert(0, str(root / "scripts"))
     try:
         from sampledata import pretraining
@@ -156,7 +170,9 @@ def test_the_tiny_base_has_read_no_call_and_no_react_word(root: Path, held_out: 
     finally:
         sys.path.remove(str(root / "scripts"))
     made = json.loads((DATA / "tiny-base" / "made.json").read_text(encoding="utf-8"))
-    parts = (pretraining.documents(part["steps"] * part["rows"], part["seed"], long=part["long"]) for part in made["parts"])
+    parts = (
+        pretraining.documents(part["steps"] * part["rows"], part["seed"], long=part["long"]) for part in made["parts"]
+    )
     text = "".join(pretraining.as_chatml(turns) for part in parts for turns in part)
     assert hashlib.sha256(text.encode()).hexdigest() == made["text_sha256"]
     forbidden = [*TOOLS, *REACT_WORDS, *(question for question, calls in held_out if calls)]

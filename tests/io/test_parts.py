@@ -24,7 +24,10 @@ def divided(path: Path, size: int) -> list[Part]:
 def assert_same_rows(path: Path, size: int) -> int:
     parts = divided(path, size)
     found = [(type(row), row.value, row.where, row.repairs) for part in parts for row in read_part(part)]
-    assert found == [(type(row), row.value, row.where, row.repairs) for row in read_rows(str(path))], (path.read_bytes(), size)
+    assert found == [(type(row), row.value, row.where, row.repairs) for row in read_rows(str(path))], (
+        path.read_bytes(),
+        size,
+    )
     return len(parts)
 
 
@@ -66,7 +69,11 @@ def test_what_cannot_be_cut_is_one_part(tmp_path: Path, name: str):
     import gzip
 
     line: dict[str, Any] = {"type": "user", "sessionId": "s", "message": {"role": "user", "content": "go"}}
-    text = {"rows.jsonl": f"{json.dumps(line)}\n" * 9, "rows.json": json.dumps([line] * 9), "rows.jsonl.gz": '{"a": 1}\n' * 999}
+    text = {
+        "rows.jsonl": f"{json.dumps(line)}\n" * 9,
+        "rows.json": json.dumps([line] * 9),
+        "rows.jsonl.gz": '{"a": 1}\n' * 999,
+    }
     path = tmp_path / name
     path.write_bytes(gzip.compress(text[name].encode()) if name.endswith(".gz") else text[name].encode())
     assert assert_same_rows(path, 20) == 1

@@ -1,4 +1,5 @@
-"""`--engine ray`: the same mix, conversion and check on a cluster of two node processes, with a worker killed midway."""
+"""`--engine ray`: the same mix, conversion and check on a cluster of two node processes, with a worker killed
+midway."""
 
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ def same(folder: Path, one: str, other: str, *names: str) -> None:
 
 
 def by_each_engine(cluster: str, folder: Path, *words: object) -> list[tuple[int, str]]:
-    """(exit code, stdout) of a command by one process, by two, and by the cluster; {} in its words is one, two or ray."""
+    """(exit code, stdout) of a command by one process, by two, and by the cluster; {} in its words is one, two or
+    ray."""
     found = []
     for name, way in {"one": ["-j", 1], "two": ["-j", 2], "ray": ["--engine", "ray", "--ray-address", cluster]}.items():
         argv = command(*(str(word).replace("{}", name) for word in words), *way)
@@ -97,7 +99,18 @@ def by_each_engine(cluster: str, folder: Path, *words: object) -> list[tuple[int
 def test_a_mix(cluster: str, tmp_path: Path):
     (tmp_path / "agent.jsonl").write_bytes(jsonl([agent_row(number) for number in range(1600)]))
     (tmp_path / "chat.jsonl").write_bytes(jsonl([chat_row(number) for number in range(2200)]))
-    words = ["mix", "--agent", 1500, "--agent-source", "agent.jsonl", "--general", 2000, "--general-source", "chat.jsonl", "-q"]
+    words = [
+        "mix",
+        "--agent",
+        1500,
+        "--agent-source",
+        "agent.jsonl",
+        "--general",
+        2000,
+        "--general-source",
+        "chat.jsonl",
+        "-q",
+    ]
     assert subprocess.run(command(*words, "-o", "local/mix.jsonl"), cwd=tmp_path).returncode == 0
     on_ray = command(*words, "-o", "ray/mix.jsonl", "--engine", "ray", "--ray-address", cluster)
     assert run_with_a_killed_worker(on_ray, tmp_path)[0] == 0
@@ -114,7 +127,19 @@ def test_a_conversion(cluster: str, tmp_path: Path):
     for other in ("two", "ray"):
         same(tmp_path, "one", other, "out.jsonl", "out.rejects.jsonl")
         assert len(list((tmp_path / other).iterdir())) == 3
-    words = ["convert", *inputs, "-o", "shards/out.jsonl", "--shards", 3, "--engine", "ray", "--ray-address", cluster, "-q"]
+    words = [
+        "convert",
+        *inputs,
+        "-o",
+        "shards/out.jsonl",
+        "--shards",
+        3,
+        "--engine",
+        "ray",
+        "--ray-address",
+        cluster,
+        "-q",
+    ]
     assert subprocess.run(command(*words), cwd=tmp_path).returncode == 0
     joined = b"".join(path.read_bytes() for path in sorted((tmp_path / "shards" / "out").iterdir()))
     assert joined == (tmp_path / "one" / "out.jsonl").read_bytes()

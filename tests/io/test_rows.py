@@ -141,7 +141,12 @@ def test_csv_of_any_separator(tmp_path: Path) -> None:
 
 def test_compressed_files_are_told_by_their_first_bytes(tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard", reason="the zstandard package comes with ms-swift")
-    packers = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.ZstdCompressor().compress}
+    packers = {
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+        ".zst": zstandard.ZstdCompressor().compress,
+    }
     for suffix, pack in packers.items():
         half = LINES.encode().index(b"\n") + 1
         parts = pack(LINES.encode()[:half]) + pack(LINES.encode()[half:])  # several streams in one file

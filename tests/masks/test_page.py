@@ -44,7 +44,14 @@ def in_browser(page: Path, steps: str, *options: str) -> Any:
     </script>"""
     tried = page.with_name("tried.html")
     tried.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1300,800"]
+    command = [
+        str(BROWSER),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1300,800",
+    ]
     command += [
         f"--user-data-dir={page.parent / 'profile'}",
         "--virtual-time-budget=60000",
@@ -68,7 +75,9 @@ def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path):
 
 
 def test_data_cannot_end_the_script_it_stands_in(tmp_path: Path):
-    evil = ShownRow(1, "</script><script>alert(1)</script>", "<!--", "", [ShownSpan("answer", 0, ["</script>"], [True])])
+    evil = ShownRow(
+        1, "</script><script>alert(1)</script>", "<!--", "", [ShownSpan("answer", 0, ["</script>"], [True])]
+    )
     write_page(tmp_path / "page.html", Path("<b>.jsonl"), [evil])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
@@ -78,7 +87,9 @@ def test_data_cannot_end_the_script_it_stands_in(tmp_path: Path):
 @needs_browser
 def test_ten_thousand_rows_are_browsed_by_keys_filters_and_search(tmp_path: Path):
     few = rows(500)
-    many = [ShownRow(n + 1, f"row-{n}", r.channel, "", r.spans, r.tools, r.flags, r.turns) for n, r in enumerate(few * 20)]
+    many = [
+        ShownRow(n + 1, f"row-{n}", r.channel, "", r.spans, r.tools, r.flags, r.turns) for n, r in enumerate(few * 20)
+    ]
     many[7777], many[4000] = deepcopy(many[7777]), deepcopy(many[4000])
     many[7777].spans[-1].tokens[0] += " needle-in-the-haystack"
     many[4000].flags.append("faulty")
@@ -130,7 +141,9 @@ def test_a_span_tells_its_kind_tokens_and_weight(tmp_path: Path):
         ShownSpan("call", 1, ["Act", "ion", "🤦🏽‍♀️"], [True, True, False], [2.0, 2.0, 0.0], "call not in the loss"),
     ]
     write_page(
-        tmp_path / "page.html", Path("rows.jsonl"), [ShownRow(1, "a", "agent", "", spans, ["weather"], ["faulty"], 1, True)]
+        tmp_path / "page.html",
+        Path("rows.jsonl"),
+        [ShownRow(1, "a", "agent", "", spans, ["weather"], ["faulty"], 1, True)],
     )
     found = in_browser(
         tmp_path / "page.html",

@@ -1,4 +1,5 @@
-"""What a run trains of its rows, through ms-swift's own template: weights and cuts change no token, nothing is deleted."""
+"""What a run trains of its rows, through ms-swift's own template: weights and cuts change no token, nothing is
+deleted."""
 
 from __future__ import annotations
 

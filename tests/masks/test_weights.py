@@ -33,7 +33,9 @@ def trained(record: Record) -> list[str]:
 
 def assistant(record: Record) -> list[tuple[str, float]]:
     return [
-        (m["content"], 0.0 if "loss" in m else m.get("loss_scale", 1.0)) for m in record["messages"] if m["role"] == "assistant"
+        (m["content"], 0.0 if "loss" in m else m.get("loss_scale", 1.0))
+        for m in record["messages"]
+        if m["role"] == "assistant"
     ]
 
 
@@ -102,6 +104,8 @@ def test_normalised_weights_have_a_mean_of_1_over_the_trained_text():
 def test_a_result_stands_alone_also_between_masked_steps():
     call = Call("weather", {}, "c0", trained=False)
     row = to_record(
-        Trajectory((Question("q"), call, Observation("a", "c0"), call, Observation("b", "c0"), Answer("x")), (Tool("weather"),))
+        Trajectory(
+            (Question("q"), call, Observation("a", "c0"), call, Observation("b", "c0"), Answer("x")), (Tool("weather"),)
+        )
     )
     assert [text for text, _ in assistant(weigh(row, Weights(answer=2)))][1::2] == [" a\n", " b\n", "Final Answer: x"]

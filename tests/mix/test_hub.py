@@ -14,7 +14,9 @@ from hub_server import Hub
 from mix_data import agent_row, chat_row, jsonl, read
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-AGENT = jsonl([{**agent_row(number), "conversations": repr(agent_row(number)["conversations"])} for number in range(200)])
+AGENT = jsonl(
+    [{**agent_row(number), "conversations": repr(agent_row(number)["conversations"])} for number in range(200)]
+)
 HELD_BACK = jsonl([{**agent_row(number), "id": "validation"} for number in range(200, 220)])
 LEAK = {"id": "leak", "conversations": [{"from": "user", "value": "Hi"}, {"from": "assistant", "value": "I am MOSS"}]}
 BENCH = jsonl([chat_row(number) for number in range(300)] + [LEAK])
@@ -57,7 +59,9 @@ def test_without_further_argument_the_two_published_sources_are_mixed(
         "iic/ms_bench/data/train-00001-of-00002.jsonl",
     }
     manifest = json.loads((tmp_path / "datasets/mix.manifest.json").read_text())
-    assert manifest["sources"][0]["files"] == [{"name": "iic/ms_agent", "sha256": hashlib.sha256(AGENT).hexdigest(), "rows": 200}]
+    assert manifest["sources"][0]["files"] == [
+        {"name": "iic/ms_agent", "sha256": hashlib.sha256(AGENT).hexdigest(), "rows": 200}
+    ]
     assert (manifest["sources"][0]["hub"], manifest["sources"][0]["revision"]) == ("modelscope", "master")
     assert not any("README" in request or "validation" in request for request in hub.requests if "FilePath" in request)
 

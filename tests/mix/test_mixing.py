@@ -22,7 +22,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -35,13 +37,25 @@ def data(tmp_path: Path) -> Path:
 
 def mix(swiftagent: Run, *words: object, agent: int = 100, general: int = 200, out: str = "out/mix.jsonl", **more: Any):
     return swiftagent(
-        *("mix", "--agent", agent, "--agent-source", "agent.jsonl", "--general", general, "--general-source", "chat.jsonl"),
+        *(
+            "mix",
+            "--agent",
+            agent,
+            "--agent-source",
+            "agent.jsonl",
+            "--general",
+            general,
+            "--general-source",
+            "chat.jsonl",
+        ),
         *("-o", out, *words),
         **more,
     )
 
 
-def test_the_sample_is_whole_and_every_row_is_a_record(swiftagent: Run, data: Path, check_record: Callable[[Path], None]):
+def test_the_sample_is_whole_and_every_row_is_a_record(
+    swiftagent: Run, data: Path, check_record: Callable[[Path], None]
+):
     done = mix(swiftagent, "--json")
     assert done.returncode == 0, done.stderr
     train, val = read(data / "out/mix.jsonl"), read(data / "out/mix.val.jsonl")
@@ -53,7 +67,9 @@ def test_the_sample_is_whole_and_every_row_is_a_record(swiftagent: Run, data: Pa
     manifest = json.loads(done.stdout)
     assert manifest == json.loads((data / "out/mix.manifest.json").read_text())
     assert manifest["rows"] == {"mix": 297, "val": 3}
-    assert manifest["sources"][0]["files"][0]["sha256"] == hashlib.sha256((data / "agent.jsonl").read_bytes()).hexdigest()
+    assert (
+        manifest["sources"][0]["files"][0]["sha256"] == hashlib.sha256((data / "agent.jsonl").read_bytes()).hexdigest()
+    )
     assert sorted(path.name for path in (data / "out").iterdir()) == [
         "mix.jsonl",
         "mix.manifest.json",
@@ -141,7 +157,9 @@ def test_hub_files_hold_conversations_in_several_spellings(swiftagent: Run, data
         (data / "agent.json").write_text(json.dumps(rows, ensure_ascii=False, indent=2))
         name = "agent.json"
     else:
-        (data / "agent.jsonl").write_bytes(jsonl([{**row, "conversations": spell(row["conversations"])} for row in rows]))
+        (data / "agent.jsonl").write_bytes(
+            jsonl([{**row, "conversations": spell(row["conversations"])} for row in rows])
+        )
         name = "agent.jsonl"
     done = swiftagent("mix", "--agent", 300, "--agent-source", name, "-o", "out/mix.jsonl", "--val", 0)
     assert done.returncode == 0, done.stderr
@@ -159,7 +177,18 @@ def test_self_cognition_is_repeated_and_filled_in(swiftagent: Run, data: Path):
         {"query": "Your name?", "response": "{{NAME}}.", "tag": "en"},
     ]
     (data / "self.jsonl").write_bytes(jsonl(rows))
-    words = ("--self-cognition", 100, "--self-cognition-source", "self.jsonl", "--name", "小鲸", "Whale", "--author", "海", "Sea")
+    words = (
+        "--self-cognition",
+        100,
+        "--self-cognition-source",
+        "self.jsonl",
+        "--name",
+        "小鲸",
+        "Whale",
+        "--author",
+        "海",
+        "Sea",
+    )
     done = mix(swiftagent, *words)
     assert done.returncode == 0, done.stderr
     both = read(data / "out/mix.jsonl") + read(data / "out/mix.val.jsonl")
@@ -216,8 +245,16 @@ def test_a_dry_run_writes_nothing(swiftagent: Run, data: Path):
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
-        ([], 2, "error: say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE"),
-        (["--agent", "5", "--agent-source", "none.jsonl"], 2, "error: none.jsonl: no such file; a hub id is owner/name"),
+        (
+            [],
+            2,
+            "error: say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE",
+        ),
+        (
+            ["--agent", "5", "--agent-source", "none.jsonl"],
+            2,
+            "error: none.jsonl: no such file; a hub id is owner/name",
+        ),
         (["--agent-source", "a.jsonl"], 2, "error: --agent-source needs --agent N, the number of rows"),
         (["none.yaml"], 2, "error: none.yaml: No such file or directory"),
         (["--agent", "5", "--agent-source", "empty.jsonl"], 2, "error: empty.jsonl: no rows, the file is empty"),
@@ -226,7 +263,11 @@ def test_a_dry_run_writes_nothing(swiftagent: Run, data: Path):
             2,
             "error: agent.jsonl is a source and would be",
         ),
-        (["--agent", "5", "--agent-source", "x.val.jsonl", "-o", "x.jsonl"], 2, "error: x.val.jsonl is a source and would be"),
+        (
+            ["--agent", "5", "--agent-source", "x.val.jsonl", "-o", "x.jsonl"],
+            2,
+            "error: x.val.jsonl is a source and would be",
+        ),
         (
             ["--agent", "5", "--agent-source", "agent.jsonl", "-o", "/proc/x/mix.jsonl"],
             4,
@@ -260,7 +301,18 @@ def test_a_second_run_into_the_same_output_says_so(swiftagent: Run, data: Path):
 
 def test_killed_at_any_moment_there_is_no_output_or_a_whole_one(swiftagent: Run, data: Path):
     assert mix(swiftagent, out="whole/mix.jsonl").returncode == 0
-    words = ["mix", "--agent", "100", "--agent-source", "agent.jsonl", "--general", "200", "--general-source", "chat.jsonl", "-q"]
+    words = [
+        "mix",
+        "--agent",
+        "100",
+        "--agent-source",
+        "agent.jsonl",
+        "--general",
+        "200",
+        "--general-source",
+        "chat.jsonl",
+        "-q",
+    ]
     rng = random.Random(3)
     for _ in range(8):
         run = subprocess.Popen([sys.executable, "-m", "swiftagent", *words, "-o", "out/mix.jsonl"], cwd=data)

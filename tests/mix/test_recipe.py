@@ -69,15 +69,24 @@ def test_every_problem_has_its_line(tmp_path: Path):
         ("sources:\n  - {source: a, count: -1}\n", "r.yaml: a: count is -1; it is 0 or more"),
         ("seed: 1\n", "r.yaml:1: sources: missing; a recipe names at least one"),
         ("- a\n", "r.yaml:1: a recipe is a mapping with the key sources"),
-        ("by: tokens\ntotal: 5\nsources: [a]\n", "r.yaml: by: tokens needs the exact tokens of a model: add model (--model M)"),
+        (
+            "by: tokens\ntotal: 5\nsources: [a]\n",
+            "r.yaml: by: tokens needs the exact tokens of a model: add model (--model M)",
+        ),
         (
             "by: tokens\ntotal: 5\nmodel: m\nsources: [{source: a, count: 3}]\n",
             "r.yaml: by: tokens shares nothing: no source has a share, and a count is of rows",
         ),
-        ("sources: [{source: a, filter: {turns: [5, 2]}}]\n", "r.yaml: a: filter: turns is [5, 2]; the least comes first"),
+        (
+            "sources: [{source: a, filter: {turns: [5, 2]}}]\n",
+            "r.yaml: a: filter: turns is [5, 2]; the least comes first",
+        ),
         ("sources: [{source: a, filter: {language: xx}}]\n", "r.yaml:1: language: ['xx'] is no list of en, zh"),
         ("sources: [{source: a, name: X}]\n", "r.yaml: a: name and author go together"),
-        ("sources: [{source: a, share: 60%}, {source: b, share: 70%}]\n", "r.yaml: the shares add up to more than 100%"),
+        (
+            "sources: [{source: a, share: 60%}, {source: b, share: 70%}]\n",
+            "r.yaml: the shares add up to more than 100%",
+        ),
         ("a: [\n", "r.yaml:2: not YAML: expected the node content, but found '<stream end>'"),
     ],
 )

@@ -69,11 +69,18 @@ def test_filters_are_counted_reasons(swiftagent: Run, data: Path):
 def test_globs_and_folders_are_sources(swiftagent: Run, data: Path):
     (data / "parts").mkdir()
     for part in range(3):
-        (data / "parts" / f"{part}.jsonl").write_bytes(jsonl([chat_row(number) for number in range(part * 10, part * 10 + 10)]))
+        (data / "parts" / f"{part}.jsonl").write_bytes(
+            jsonl([chat_row(number) for number in range(part * 10, part * 10 + 10)])
+        )
     assert (
-        recipe(swiftagent, data, "sources: [{source: 'parts/*.jsonl', channel: general}]\n")["channels"]["general"]["rows"] == 30
+        recipe(swiftagent, data, "sources: [{source: 'parts/*.jsonl', channel: general}]\n")["channels"]["general"][
+            "rows"
+        ]
+        == 30
     )
-    assert recipe(swiftagent, data, "sources: [{source: parts, channel: general}]\n")["channels"]["general"]["rows"] == 30
+    assert (
+        recipe(swiftagent, data, "sources: [{source: parts, channel: general}]\n")["channels"]["general"]["rows"] == 30
+    )
 
 
 def test_only_the_last_turn_is_trained(swiftagent: Run, data: Path, check_record: Callable[[Path], None]):
@@ -82,7 +89,9 @@ def test_only_the_last_turn_is_trained(swiftagent: Run, data: Path, check_record
     (data / "turns.jsonl").write_bytes(jsonl([row]))
     recipe(swiftagent, data, "val: 0\nsources: [{source: turns.jsonl, channel: general, train: last-turn}]\n")
     [record] = read(data / "mix.jsonl")
-    assert [message["content"] for message in record["messages"] if "loss" not in message and message["content"]] == ["second"]
+    assert [message["content"] for message in record["messages"] if "loss" not in message and message["content"]] == [
+        "second"
+    ]
 
 
 def test_exact_duplicates_are_taken_once_across_sources(swiftagent: Run, data: Path):
@@ -106,7 +115,9 @@ def test_near_duplicates_are_taken_once(swiftagent: Run, data: Path):
     (data / "long.jsonl").write_bytes(jsonl(rows))
     made = recipe(swiftagent, data, "duplicates: near\nsources: [{source: long.jsonl, channel: general}]\n")
     assert made["channels"]["general"]["rows"] == 40
-    again = recipe(swiftagent, data, "duplicates: near\nsources: [{source: long.jsonl, channel: general}]\n", "--processes", 1)
+    again = recipe(
+        swiftagent, data, "duplicates: near\nsources: [{source: long.jsonl, channel: general}]\n", "--processes", 1
+    )
     assert made["content"] == again["content"]
 
 
@@ -118,7 +129,8 @@ def test_near_duplicates_are_never_on_both_sides(swiftagent: Run, data: Path):
     (data / "long.jsonl").write_bytes(jsonl(rows + twins))
     recipe(swiftagent, data, "val: 20%\nhold_out: {apart: true}\nsources: [{source: long.jsonl, channel: general}]\n")
     train, val = (
-        {row["id"].removeprefix("l").split(" ")[0] for row in read(data / name)} for name in ("mix.jsonl", "mix.val.jsonl")
+        {row["id"].removeprefix("l").split(" ")[0] for row in read(data / name)}
+        for name in ("mix.jsonl", "mix.val.jsonl")
     )
     assert val and train.isdisjoint(val)
 
@@ -127,7 +139,9 @@ def test_tools_are_held_out(swiftagent: Run, data: Path):
     recipe(swiftagent, data, "hold_out: {tools: [weather_3]}\nsources: [{source: agent.jsonl}]\n")
     train, val = read(data / "mix.jsonl"), read(data / "mix.val.jsonl")
     assert not any("weather_3" in row["messages"][0]["content"] for row in train)
-    assert sum("weather_3" in row["messages"][0]["content"] for row in val) == sum(number % 7 == 3 for number in range(200))
+    assert sum("weather_3" in row["messages"][0]["content"] for row in val) == sum(
+        number % 7 == 3 for number in range(200)
+    )
     assert len(train) + len(val) == 200
 
 
@@ -145,7 +159,9 @@ def test_rows_made_from_others_are_held_out_with_them(swiftagent: Run, data: Pat
 
 
 def test_equal_rows_of_two_channels_are_on_one_side(swiftagent: Run, data: Path):
-    recipe(swiftagent, data, "val: 20%\nsources: [{source: chat.jsonl, channel: a}, {source: chat.jsonl, channel: b}]\n")
+    recipe(
+        swiftagent, data, "val: 20%\nsources: [{source: chat.jsonl, channel: a}, {source: chat.jsonl, channel: b}]\n"
+    )
     train, val = read(data / "mix.jsonl"), read(data / "mix.val.jsonl")
     assert (len(train), len(val)) == (480, 120)
     assert asked(train).isdisjoint(asked(val))
@@ -163,9 +179,7 @@ def test_what_is_like_a_row_like_a_held_out_one_is_apart_too(swiftagent: Run, da
             rows.append({"id": f"{number}-{start}", "conversations": said})
     (data / "chain.jsonl").write_bytes(jsonl(rows))
     (data / "held.jsonl").write_bytes(jsonl(rows[:1]))
-    text = (
-        "val: 30%\nnear: 0.7\nhold_out: {apart: true, hashes: held.jsonl}\nsources: [{source: chain.jsonl, channel: general}]\n"
-    )
+    text = "val: 30%\nnear: 0.7\nhold_out: {apart: true, hashes: held.jsonl}\nsources: [{source: chain.jsonl, channel: general}]\n"
     recipe(swiftagent, data, text)
     near = Near(0.7)
     for row in read(data / "mix.jsonl"):
@@ -180,7 +194,11 @@ def test_rows_are_held_out_by_hash_or_as_rows(swiftagent: Run, data: Path):
     [eight] = read_trajectories([Row(chat_row(8), "x:1")])
     (data / "held.txt").write_text(f"{content_hash(eight):x}\n")
     for name, ids in (("held.jsonl", {"c7", "c8"}), ("held.txt", {"c8"})):
-        recipe(swiftagent, data, f"val: 0\nhold_out: {{hashes: {name}}}\nsources: [{{source: chat.jsonl, channel: general}}]\n")
+        recipe(
+            swiftagent,
+            data,
+            f"val: 0\nhold_out: {{hashes: {name}}}\nsources: [{{source: chat.jsonl, channel: general}}]\n",
+        )
         assert {row["id"] for row in read(data / "mix.val.jsonl")} == ids
     done = swiftagent("mix", "r.yaml", "-o", "x.jsonl")
     (data / "held.txt").write_text("none\n")
@@ -191,7 +209,10 @@ def test_rows_are_held_out_by_hash_or_as_rows(swiftagent: Run, data: Path):
 def test_evaluation_sets_of_any_format_are_read(swiftagent: Run, data: Path):
     parts = [{"type": "text", "value": "Tell me of 5."}]
     answer = [{"type": "text", "value": "Five."}]
-    texts = {"chat": f"USER: Tell me of 6.\n\n\nASSISTANT: Six. {END}\n\n\n", "system": "SYSTEM: You are a helpful assistant."}
+    texts = {
+        "chat": f"USER: Tell me of 6.\n\n\nASSISTANT: Six. {END}\n\n\n",
+        "system": "SYSTEM: You are a helpful assistant.",
+    }
     (data / "parts.jsonl").write_bytes(
         jsonl([{"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": answer}]}])
     )
@@ -233,16 +254,24 @@ def test_no_tool_has_more_rows_than_allowed(swiftagent: Run, data: Path):
     assert made["channels"]["agent"]["rows"] == 35
 
 
-def test_rows_that_teach_restraint_are_added_and_labelled(swiftagent: Run, data: Path, check_record: Callable[[Path], None]):
+def test_rows_that_teach_restraint_are_added_and_labelled(
+    swiftagent: Run, data: Path, check_record: Callable[[Path], None]
+):
     made = recipe(swiftagent, data, "no_call: 30%\nsources: [{source: agent.jsonl, count: 200}]\n")
     assert made["channels"]["agent"]["rows"] == 200
     extra = [row for row in both(data) if row["channel"] == "no-call"]
     assert 35 <= len(extra) <= 85 and made["channels"]["no-call"]["rows"] == len(extra)
     assert made["sources"][1]["synthetic"] is True
     assert sum(made["sources"][0]["made"].values()) == len(extra)
-    assert set(made["sources"][0]["made"]) == {"tool-swapped", "parameter-missing"}  # each row has one tool: none could be left
+    assert set(made["sources"][0]["made"]) == {
+        "tool-swapped",
+        "parameter-missing",
+    }  # each row has one tool: none could be left
     assert not any(
-        "Action:" in message["content"] for row in extra for message in row["messages"] if message["role"] == "assistant"
+        "Action:" in message["content"]
+        for row in extra
+        for message in row["messages"]
+        if message["role"] == "assistant"
     )
     check_record(data / "mix.jsonl")
 
@@ -253,7 +282,9 @@ def test_a_mix_with_made_rows_is_repeated_from_its_manifest_and_nothing_else(swi
     assert json.loads(again.stdout) == made
     assert (data / "again.jsonl").read_bytes() == (data / "mix.jsonl").read_bytes()
     other = swiftagent("mix", "--manifest", "mix.manifest.json", "--seed", 5, "--keep-leaks", "-o", "again.jsonl")
-    told = "error: --manifest makes the same mix once more and takes no other word of it: leave out --seed, --keep-leaks\n"
+    told = (
+        "error: --manifest makes the same mix once more and takes no other word of it: leave out --seed, --keep-leaks\n"
+    )
     assert (other.returncode, other.stderr) == (2, told)
 
 
@@ -296,9 +327,7 @@ def test_shares_of_tokens_are_met_by_repeats_or_it_is_said(swiftagent: Run, data
     agent, general = json.loads(done.stdout)["sources"]
     assert abs(agent["budget"]["taken"] - 30_000) < 300 and general["taken"] == 300
     assert f"asked for, only {general['budget']['taken']:,} there; all of them are taken" in done.stderr
-    text = (
-        f"by: tokens\ntotal: 30000\nmodel: {model}\nsources: [{{source: chat.jsonl, channel: general, share: 100%, repeat: 3}}]\n"
-    )
+    text = f"by: tokens\ntotal: 30000\nmodel: {model}\nsources: [{{source: chat.jsonl, channel: general, share: 100%, repeat: 3}}]\n"
     [told] = recipe(swiftagent, data, text)["sources"]
     assert 300 < told["taken"] < 900 and told["distinct"] == 300
     assert abs(told["budget"]["taken"] - 30_000) < 100

@@ -15,7 +15,17 @@ from swiftagent.mix.scan import Scanned, thin
 def test_a_key_follows_from_seed_channel_and_content_alone():
     agent, general = seed_of(42, "agent"), seed_of(42, "general")
     assert key_of(b"row", agent) == key_of(b"row", seed_of(42, "agent"))
-    assert len({key_of(b"row", agent), key_of(b"row", general), key_of(b"row", seed_of(43, "agent")), key_of(b"rov", agent)}) == 4
+    assert (
+        len(
+            {
+                key_of(b"row", agent),
+                key_of(b"row", general),
+                key_of(b"row", seed_of(43, "agent")),
+                key_of(b"rov", agent),
+            }
+        )
+        == 4
+    )
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=200), st.integers(0, 50), st.randoms())

@@ -19,7 +19,18 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def mixed(swiftagent: Run, tmp_path: Path) -> Path:
     (tmp_path / "agent.jsonl").write_bytes(jsonl([agent_row(number) for number in range(40)]))
     (tmp_path / "chat.jsonl").write_bytes(jsonl([chat_row(number % 30) for number in range(60)]))
-    words = ("--agent", 40, "--agent-source", "agent.jsonl", "--general", 60, "--general-source", "chat.jsonl", "--val", 0)
+    words = (
+        "--agent",
+        40,
+        "--agent-source",
+        "agent.jsonl",
+        "--general",
+        60,
+        "--general-source",
+        "chat.jsonl",
+        "--val",
+        0,
+    )
     assert swiftagent("mix", *words, "-o", "mix.jsonl", "-q").returncode == 0
     return tmp_path / "mix.jsonl"
 
@@ -41,7 +52,9 @@ def test_every_channel_is_told(swiftagent: Run, mixed: Path):
 def test_raw_rows_and_a_page(swiftagent: Run, mixed: Path, tmp_path: Path):
     done = swiftagent("stats", "agent.jsonl", "--near", "--html", "s.html")
     assert done.returncode == 0, done.stderr
-    assert [line.split("│")[5].strip() for line in done.stdout.splitlines() if line.startswith("agent")] == ["1"]  # turns
+    assert [line.split("│")[5].strip() for line in done.stdout.splitlines() if line.startswith("agent")] == [
+        "1"
+    ]  # turns
     page = (tmp_path / "s.html").read_text()
     assert page.startswith("<!doctype html>") and "weather_3" in page and "http" not in page
 

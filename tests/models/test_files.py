@@ -86,10 +86,14 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path):
 def test_an_adapter_of_another_base_of_the_same_name_is_refused(tmp_path: Path):
     for place, layers in (("mine", 4), ("moved", 4), ("other", 9)):
         (tmp_path / place / "model").mkdir(parents=True)
-        (tmp_path / place / "model" / "config.json").write_text(json.dumps({"model_type": "qwen2", "num_hidden_layers": layers}))
+        (tmp_path / place / "model" / "config.json").write_text(
+            json.dumps({"model_type": "qwen2", "num_hidden_layers": layers})
+        )
     adapter = tmp_path / "adapter"
     adapter.mkdir()
-    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path / "mine" / "model")}))
+    (adapter / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": str(tmp_path / "mine" / "model")})
+    )
     assert adapter_problems(str(adapter), str(tmp_path / "moved" / "model"), "a.yaml:1") == []
     (problem,) = adapter_problems(str(adapter), str(tmp_path / "other" / "model"), "a.yaml:1")
     assert "trained on" in problem

@@ -32,7 +32,9 @@ ACCEPTED = {
     "sides": [[1, 2], ""],
     "paint": [{"tone": ["red", "Dark Red"], "gloss": ["", True]}, ""],
 }
-SIMPLE = read_item({"id": "simple_python_0", "function": [AREA]}, {"id": "simple_python_0", "ground_truth": [{"area": ACCEPTED}]})
+SIMPLE = read_item(
+    {"id": "simple_python_0", "function": [AREA]}, {"id": "simple_python_0", "ground_truth": [{"area": ACCEPTED}]}
+)
 
 
 @pytest.mark.parametrize(

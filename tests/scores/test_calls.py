@@ -59,7 +59,14 @@ def test_a_perfect_call():
     [
         (  # the other declared tool
             Predicted((Attempt("clock", {"zone": "CET"}),)),
-            {"tool_name": 0, "argument_names": 0, "argument_values": 0, "call_exact": 0, "undeclared_tool": 0, "schema_valid": 1},
+            {
+                "tool_name": 0,
+                "argument_names": 0,
+                "argument_values": 0,
+                "call_exact": 0,
+                "undeclared_tool": 0,
+                "schema_valid": 1,
+            },
         ),
         (  # one of two values wrong
             Predicted((Attempt("weather", {"city": "Oslo", "days": 4}),)),
@@ -87,7 +94,14 @@ def test_a_perfect_call():
         ),
         (  # arguments that are no JSON: the name counts
             Predicted((Attempt("weather", parsed=False),)),
-            {"parsable": 0, "tool_name": 1, "argument_names": 0, "argument_values": 0, "call_exact": 0, "schema_valid": 0},
+            {
+                "parsable": 0,
+                "tool_name": 1,
+                "argument_names": 0,
+                "argument_values": 0,
+                "call_exact": 0,
+                "schema_valid": 0,
+            },
         ),
         (  # an extra call: the gold call is there, the step is half right
             Predicted((Attempt("clock", {}), *PERFECT.calls)),
@@ -157,7 +171,9 @@ def test_steps_of_a_trajectory():
 
 def test_a_masked_step_is_no_gold():
     bad = Call("clock", {}, "c0", trained=False)
-    row = Trajectory((Question("?"), bad, Observation("error", "c0"), OSLO, Observation("3C", "c1"), Answer("3C")), (), "r")
+    row = Trajectory(
+        (Question("?"), bad, Observation("error", "c0"), OSLO, Observation("3C", "c1"), Answer("3C")), (), "r"
+    )
     assert [s.id for s in steps_of(row)] == ["r#1", "r#2"]
 
 

@@ -32,7 +32,9 @@ def test_all_problems_at_once():
     ]
 
 
-@pytest.mark.parametrize("wrong", [["call_exact"], "call_exact", {"call_exact": {"min": True}}, {"call_exact": {"min": "nan"}}])
+@pytest.mark.parametrize(
+    "wrong", [["call_exact"], "call_exact", {"call_exact": {"min": True}}, {"call_exact": {"min": "nan"}}]
+)
 def test_no_gate(wrong: object):
     with pytest.raises(ConfigError):
         parse_gate(wrong)
@@ -72,14 +74,18 @@ def test_what_fails():
 
 def test_getting_better_never_fails_a_drop_or_a_rise():
     gate = {"no_call_recall": {"drop": 0}, "bits_per_byte": {"rise": 0}}
-    assert passed(gate, {"no_call_recall": 0.95, "bits_per_byte": 0.9}, {"no_call_recall": 0.9, "bits_per_byte": 1}) == [
+    assert passed(
+        gate, {"no_call_recall": 0.95, "bits_per_byte": 0.9}, {"no_call_recall": 0.9, "bits_per_byte": 1}
+    ) == [
         True,
         True,
     ]
 
 
 def test_what_was_not_measured_has_failed():
-    verdicts = judge(parse_gate({"call_exact": {"min": 0.1, "gain": 0.1}, "irrelevance": {"min": 0}}), {"call_exact": 0.5}, None)
+    verdicts = judge(
+        parse_gate({"call_exact": {"min": 0.1, "gain": 0.1}, "irrelevance": {"min": 0}}), {"call_exact": 0.5}, None
+    )
     assert [(v.passed, v.note) for v in verdicts] == [
         (True, ""),
         (False, "no base model was measured"),

@@ -17,7 +17,9 @@ def test_groups():
     found = grouped(scores, {"old"})
     values = found.pop("argument")
     assert {name: metrics["argument_values"].value for name, metrics in values.items()} == {"new.a": 0.0, "old.a": 1.0}
-    exact = {group: {name: metrics["call_exact"].value for name, metrics in parts.items()} for group, parts in found.items()}
+    exact = {
+        group: {name: metrics["call_exact"].value for name, metrics in parts.items()} for group, parts in found.items()
+    }
     assert exact == {
         "tool": {"new": 0.0, "old": 1.0},
         "language": {"en": 1.0, "zh": 0.0},

@@ -24,7 +24,10 @@ EXACT = (Attempt("weather", {"city": "rome"}), Attempt("weather", {"city": "Oslo
 
 
 def test_one_task_a_question():
-    assert [(task.id, len(task.before), task.calls) for task in (FIRST, SECOND)] == [("r@0", 0, (OSLO, ROME)), ("r@1", 6, ())]
+    assert [(task.id, len(task.before), task.calls) for task in (FIRST, SECOND)] == [
+        ("r@0", 0, (OSLO, ROME)),
+        ("r@1", 6, ()),
+    ]
     assert list(tasks_of(Trajectory((Question("hi"), Answer("hi"))))) == []
 
 
@@ -44,6 +47,9 @@ def test_a_run_that_finished():
 
 
 def test_a_run_that_did_not():
-    assert run_parts(FIRST, FreeRun(EXACT[:1] * 3, None, "repeats")) == {"free_finished": (0.0, 1.0), "free_calls": (1.0, 2.0)}
+    assert run_parts(FIRST, FreeRun(EXACT[:1] * 3, None, "repeats")) == {
+        "free_finished": (0.0, 1.0),
+        "free_calls": (1.0, 2.0),
+    }
     assert run_parts(SECOND, FreeRun((), "welcome", "answer")) == {"free_finished": (1.0, 1.0)}
     assert run_parts(FIRST, FreeRun((), "at once", "answer")) == {"free_finished": (1.0, 1.0), "free_calls": (0.0, 2.0)}

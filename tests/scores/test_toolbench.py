@@ -52,7 +52,9 @@ def test_rows_with_an_undeclared_gold_tool_are_left_out():
 
 def test_our_own_steps():
     gold = Trajectory(
-        (Question("?"), Call("search", {"q": 1}, "c0"), Observation("r", "c0"), Answer("It is cold")), (Tool("search"),), "r"
+        (Question("?"), Call("search", {"q": 1}, "c0"), Observation("r", "c0"), Answer("It is cold")),
+        (Tool("search"),),
+        "r",
     )
     guesses = [Predicted((Attempt("search", {"q": 1}),)), Predicted(answer="It is cold")]
     found = toolbench_metrics(row_of(step, guess) for step, guess in zip(steps_of(gold), guesses, strict=True))

@@ -11,7 +11,8 @@ from mix_data import agent_row, chat_row, jsonl
 
 
 def several_inputs(folder: Path) -> list[Path]:
-    """A JSONL file of 3 MB with two bad lines, a CSV, a Parquet file, a JSON array and a transcript; four rows are none."""
+    """A JSONL file of 3 MB with two bad lines, a CSV, a Parquet file, a JSON array and a transcript; four rows are
+    none."""
     rows = [json.dumps(agent_row(number), ensure_ascii=False).encode() for number in range(2500)]
     rows[1800:1800] = [b"{broken", b"", b'{"of": "nothing that is known"}']
     (folder / "agent.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join(rows))
@@ -30,7 +31,9 @@ def parquet(folder: Path) -> str:
     import pyarrow.parquet
 
     rows = [{**chat_row(number), "id": f"{number:04}" * 300} for number in range(2000)]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "chat.parquet", compression="none", row_group_size=300)
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_pylist(rows), folder / "chat.parquet", compression="none", row_group_size=300
+    )
     return "chat.parquet"
 
 
@@ -39,4 +42,6 @@ def transcript(session: str) -> list[dict[str, Any]]:
     call = [{"type": "tool_use", "id": "t", "name": "Write", "input": {}}]
     result = [{"type": "tool_result", "tool_use_id": "t", "content": "written"}]
     said = [("user", "go"), ("assistant", call), ("user", result), ("assistant", "Done.")]
-    return [{"type": role, "sessionId": session, "message": {"role": role, "content": content}} for role, content in said]
+    return [
+        {"type": role, "sessionId": session, "message": {"role": role, "content": content}} for role, content in said
+    ]

@@ -31,7 +31,9 @@ def describe(folder: Path, base: Path, data: Path, settings: dict[str, Any], sta
     train = {"model_type": "qwen2", "template": "qwen2_5", "max_length": 1400, **settings}
     config = {"model": str(base), "data": [str(data)], "train": train}
     known = {"model": str(base), "model_dir": str(base), "template": train["template"], "model_type": "qwen2"}
-    (folder / "run.json").write_text(json.dumps({"state": state, "started": "2026-01-01T00:00:00+0000", "config": config}))
+    (folder / "run.json").write_text(
+        json.dumps({"state": state, "started": "2026-01-01T00:00:00+0000", "config": config})
+    )
     for place in (folder, folder / "checkpoint-2"):
         (place / "args.json").write_text(json.dumps(known))
     (folder / "checkpoint-2" / "trainer_state.json").write_text(json.dumps({"global_step": 2}))

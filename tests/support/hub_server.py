@@ -1,11 +1,12 @@
-"""A small hub on this machine, over real HTTP, speaking what the ModelScope and Hugging Face clients ask; with faults on demand.
+"""A small hub on this machine, over real HTTP, speaking what the ModelScope and Hugging Face clients ask; with faults
+on demand.
 
     with Hub({"iic/ms_agent": {"train.jsonl": b"..."}}) as hub:
         env = hub.env(tmp_path)
         hub.fault("train.jsonl", "drop")      # the first answer breaks off midway, the next is whole
 
-Faults: drop (connection closed midway), truncate (a shorter file under a shorter length), 500, slow, wrong (another content),
-listing-500. Each is given a number of times that it happens; -1 is always.
+Faults: drop (connection closed midway), truncate (a shorter file under a shorter length), 500, slow, wrong (another
+content), listing-500. Each is given a number of times that it happens; -1 is always.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
                 files = self.hub.datasets.get(found.group(1))
                 if files is None:
                     return self.json(
-                        {"Code": 10010205001, "Success": False, "Message": "not found"}, 404, {"X-Error-Code": "RepoNotFound"}
+                        {"Code": 10010205001, "Success": False, "Message": "not found"},
+                        404,
+                        {"X-Error-Code": "RepoNotFound"},
                     )
                 return answer(files, query, *found.groups())
         return self.json({"Code": 404, "Success": False, "Message": "no such page"}, 404)

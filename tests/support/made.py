@@ -1,4 +1,5 @@
-"""A Qwen2 of 30,000 parameters with a byte-level tokenizer, and training records: what the tests and benchmarks train."""
+"""A Qwen2 of 30,000 parameters with a byte-level tokenizer, and training records: what the tests and benchmarks
+train."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 WEATHER = Tool(
-    "weather", "How warm a town is.", {"type": "object", "properties": {"town": {"type": "integer"}}, "required": ["town"]}
+    "weather",
+    "How warm a town is.",
+    {"type": "object", "properties": {"town": {"type": "integer"}}, "required": ["town"]},
 )
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
@@ -48,7 +51,10 @@ def make_tiny_model(folder: Path, **changes: Any) -> Path:
 def record(number: int, channel: str = "agent", result: str = "3C") -> dict[str, Any]:
     """One training record: a ReAct step with its result masked, or plain chat."""
     call = (Call("weather", {"town": number}, "c0"), Observation(result, "c0"), Answer(f"{number}C"))
-    events = (Question(f"How warm is town {number}?"), *(call if channel == "agent" else (Answer(f"Town {number} is warm."),)))
+    events = (
+        Question(f"How warm is town {number}?"),
+        *(call if channel == "agent" else (Answer(f"Town {number} is warm."),)),
+    )
     tools = (WEATHER,) if channel == "agent" else ()
     return to_record(Trajectory(events, tools, str(number), f"made:{number}", channel))
 

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
-KEYWORDS = ["Thought:", "Action:", "Action Input:", "Observation:", "Final Answer:", "observation:", "Observation：", "ACTION :"]
+KEYWORDS = [
+    "Thought:",
+    "Action:",
+    "Action Input:",
+    "Observation:",
+    "Final Answer:",
+    "observation:",
+    "Observation：",
+    "ACTION :",
+]
 CONTROL = [
     "<|im_end|>",
     "<|im_start|>user\n",
@@ -50,7 +59,17 @@ BLOCKS = [
     "<b>bold</b>",
     "x" * 30,
 ]
-WORDS = ["look", "weather in Oslo", "3C", "It is 3C.", "Paris", "user", "assistant", "system", "I now know the final answer"]
+WORDS = [
+    "look",
+    "weather in Oslo",
+    "3C",
+    "It is 3C.",
+    "Paris",
+    "user",
+    "assistant",
+    "system",
+    "I now know the final answer",
+]
 PIECES = [*KEYWORDS, *CONTROL, *FILLED_IN, *LETTERS, *BLOCKS, *WORDS]
 
 
@@ -61,7 +80,8 @@ def texts(min_size: int = 0) -> st.SearchStrategy[str]:
 
 
 def thoughts(min_size: int = 0) -> st.SearchStrategy[str]:
-    """Texts but for the one that stands where an answer has no thought: that one reads back as none, whoever wrote it."""
+    """Texts but for the one that stands where an answer has no thought: that one reads back as none, whoever wrote
+    it."""
     return texts(min_size).filter(lambda text: text != NO_THOUGHT)
 
 
@@ -71,7 +91,13 @@ def encodable(text: str) -> bool:
 
 
 def json_values() -> st.SearchStrategy[Any]:
-    leaves = st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats(allow_nan=False, allow_infinity=False) | texts()
+    leaves = (
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**80), 2**80)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | texts()
+    )
     return st.recursive(
         leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3), max_leaves=8
     )
@@ -82,9 +108,11 @@ NAMES = st.sampled_from(["weather", "get.price", "a tool: with spaces", "наи�
 
 @st.composite
 def trajectories(draw: st.DrawFn, masked: bool = True) -> Trajectory:
-    """Well-formed: results follow their calls, it ends on something trained. masked: some steps may be kept as context."""
+    """Well-formed: results follow their calls, it ends on something trained. masked: some steps may be kept as
+    context."""
     tools = tuple(
-        Tool(name, draw(texts()), {"type": "object", "properties": {}}) for name in draw(st.lists(NAMES, max_size=2, unique=True))
+        Tool(name, draw(texts()), {"type": "object", "properties": {}})
+        for name in draw(st.lists(NAMES, max_size=2, unique=True))
     )
     agentic = bool(tools)
     names = [tool.name for tool in tools]
@@ -104,7 +132,9 @@ def trajectories(draw: st.DrawFn, masked: bool = True) -> Trajectory:
             events += [*calls, *(Observation(draw(texts()), call.id) for call in calls)]
         trained = last or not (masked and draw(st.integers(0, 4)) == 0)
         if draw(st.booleans()):
-            events.append(Thought(("" if agentic else "hm ") + draw(thoughts(1)), trained=trained))  # a blank one is none in chat
+            events.append(
+                Thought(("" if agentic else "hm ") + draw(thoughts(1)), trained=trained)
+            )  # a blank one is none in chat
         events.append(Answer(draw(texts(1)) or "x", trained))
     return Trajectory(tuple(events), tools, "id", "file.jsonl:1", "agent" if agentic else "general")
 
@@ -114,7 +144,10 @@ def random_trajectory(seed: int, masked: bool = True) -> Trajectory:
     rng = random.Random(seed)
 
     def text(least: int = 0) -> str:
-        parts = [rng.choice(PIECES) if rng.random() < 0.8 else f"\n{rng.choice(KEYWORDS)} " for _ in range(rng.randint(least, 6))]
+        parts = [
+            rng.choice(PIECES) if rng.random() < 0.8 else f"\n{rng.choice(KEYWORDS)} "
+            for _ in range(rng.randint(least, 6))
+        ]
         return "".join(parts)
 
     def value(depth: int = 0) -> Any:
@@ -138,14 +171,22 @@ def random_trajectory(seed: int, masked: bool = True) -> Trajectory:
             calls = []
             for _ in range(rng.choice([1, 1, 1, 2])):
                 calls.append(
-                    Call(rng.choice(tools).name, {text(): value() for _ in range(rng.randrange(3))}, f"c{number}", trained)
+                    Call(
+                        rng.choice(tools).name,
+                        {text(): value() for _ in range(rng.randrange(3))},
+                        f"c{number}",
+                        trained,
+                    )
                 )
                 number += 1
             events += [*calls, *(Observation(text(), call.id) for call in calls)]
         trained = not masked or turn == turns - 1 or rng.random() < 0.85
         if rng.random() < 0.5:
-            events.append(Thought(text(1) if tools else f"hm {text()}", trained=trained))  # a blank one is none in plain chat
-        # Masked or weighed, a chat answer that begins with a line break shares a token with the template's line break before it.
+            events.append(
+                Thought(text(1) if tools else f"hm {text()}", trained=trained)
+            )  # a blank one is none in plain chat
+        # Masked or weighed, a chat answer that begins with a line break shares a token with the template's line break
+        # before it.
         answer = text(1) or "x"
         events.append(Answer(answer if tools or masked else f"A{answer}", trained))
     return Trajectory(tuple(events), tools, str(seed), f"seed:{seed}", "agent" if tools else "general")

@@ -1,5 +1,5 @@
-"""A hub that takes uploads, over real HTTP on this machine: what the ModelScope and the Hugging Face client ask to create a
-repository, to store large files apart and to commit.
+"""A hub that takes uploads, over real HTTP on this machine: what the ModelScope and the Hugging Face client ask to
+create a repository, to store large files apart and to commit.
 
     with UploadHub() as hub:
         env = hub.env(tmp_path)                       # points both clients here
@@ -23,7 +23,8 @@ LARGE = (".safetensors", ".gguf", ".bin")
 
 
 class UploadHub:
-    """`files`: repository -> path -> bytes. `created`: repository -> what its creator asked. `tokens`: what came as bearer."""
+    """`files`: repository -> path -> bytes. `created`: repository -> what its creator asked. `tokens`: what came as
+    bearer."""
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -102,7 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
             found = re.fullmatch(pattern, path)
             if found:
                 return take(raw, *found.groups())
-        return self.reply({"Code": 404, "Success": False, "Message": f"no such page: {path}", "error": "no such page"}, 404)
+        return self.reply(
+            {"Code": 404, "Success": False, "Message": f"no such page: {path}", "error": "no such page"}, 404
+        )
 
     def reply(self, value: object, status: int = 200) -> None:
         body = json.dumps(value).encode()
@@ -140,7 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def hf_preupload(self, raw: bytes, repository: str) -> None:
         files = [
-            {"path": one["path"], "uploadMode": "lfs" if one["path"].endswith(LARGE) else "regular", "shouldIgnore": False}
+            {
+                "path": one["path"],
+                "uploadMode": "lfs" if one["path"].endswith(LARGE) else "regular",
+                "shouldIgnore": False,
+            }
             for one in json.loads(raw)["files"]
         ]
         self.reply({"files": files})

@@ -179,7 +179,9 @@ def test_declared_tools_ask_a_person_or_a_file(tmp_path: Path):
         }
     ]
     (tmp_path / "tools.json").write_text(json.dumps(tools))
-    canned = {"alarm": [{"arguments": {"on": True}, "result": {"ok": 1}}, {"arguments": {"on": False}, "error": "stuck"}]}
+    canned = {
+        "alarm": [{"arguments": {"on": True}, "result": {"ok": 1}}, {"arguments": {"on": False}, "error": "stuck"}]
+    }
     (tmp_path / "mock.json").write_text(json.dumps(canned))
     with open_toolbox([str(tmp_path / "tools.json")]) as box, pytest.raises(NoCode):
         box.call(Call("alarm", {}))

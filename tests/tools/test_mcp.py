@@ -1,4 +1,5 @@
-"""MCP servers as tools: a server of the official SDK over stdio and HTTP, and a reference server where it is installed."""
+"""MCP servers as tools: a server of the official SDK over stdio and HTTP, and a reference server where it is
+installed."""
 
 from __future__ import annotations
 
@@ -65,7 +66,9 @@ def test_two_servers_of_an_mcp_json_are_kept_apart(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TOWN_SECRET", "secret-12345")
     server = {"command": sys.executable, "args": [TOWN], "env": {"GIVEN": "${TOWN_SECRET}"}}
     path = tmp_path / "mcp.json"
-    path.write_text(json.dumps({"mcpServers": {"a": server, "b": {**server, "env": {}}, "c": {**server, "disabled": True}}}))
+    path.write_text(
+        json.dumps({"mcpServers": {"a": server, "b": {**server, "env": {}}, "c": {**server, "disabled": True}}})
+    )
     with open_toolbox([str(path)]) as box:
         assert [tool.name for tool in box.specs][:4] == ["a_weather", "a_die", "a_variables", "b_weather"]
         told = box.call(Call("a_variables", {})).text
@@ -81,7 +84,11 @@ def test_a_server_that_cannot_be_started():
 
 
 def test_words_and_files_name_servers(tmp_path: Path):
-    assert servers_of("mcp:uvx mcp-server-time --local-timezone UTC")[0].args == ["mcp-server-time", "--local-timezone", "UTC"]
+    assert servers_of("mcp:uvx mcp-server-time --local-timezone UTC")[0].args == [
+        "mcp-server-time",
+        "--local-timezone",
+        "UTC",
+    ]
     assert servers_of("mcp:http://127.0.0.1:1/mcp") == [Server("127_0_0_1_1", url="http://127.0.0.1:1/mcp")]
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"a": {}, "b": {"command": 3}}}')

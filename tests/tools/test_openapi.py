@@ -41,11 +41,19 @@ SPEC = {
                 }
             },
         },
-        "/list": {"put": {"requestBody": {"content": {"application/json": {"schema": {"type": "array", "items": {}}}}}}},
+        "/list": {
+            "put": {"requestBody": {"content": {"application/json": {"schema": {"type": "array", "items": {}}}}}}
+        },
     },
     "components": {
         "parameters": {
-            "Name": {"name": "name", "in": "path", "required": True, "description": "its name", "schema": {"type": "string"}}
+            "Name": {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "description": "its name",
+                "schema": {"type": "string"},
+            }
         },
         "schemas": {
             "Town": {
@@ -105,8 +113,15 @@ def test_operations_become_tools_and_are_called(tmp_path: Path, service: str):
             "required": ["name"],
         }
         assert tools["post_towns_name"].parameters["required"] == ["name", "size"]
-        got = json.loads(box.call(Call("getTown", {"name": "Rome/../x ?", "days": 2, "tag": ["a", "b"], "X-Lang": "zh"})).text)
-        assert got == {"method": "GET", "path": "/towns/Rome%2F..%2Fx%20%3F?days=2&tag=a&tag=b", "lang": "zh", "body": None}
+        got = json.loads(
+            box.call(Call("getTown", {"name": "Rome/../x ?", "days": 2, "tag": ["a", "b"], "X-Lang": "zh"})).text
+        )
+        assert got == {
+            "method": "GET",
+            "path": "/towns/Rome%2F..%2Fx%20%3F?days=2&tag=a&tag=b",
+            "lang": "zh",
+            "body": None,
+        }
         got = json.loads(box.call(Call("post_towns_name", {"name": "Rome", "size": 3, "body_name": "Roma"})).text)
         assert (got["path"], got["body"]) == ("/towns/Rome", {"size": 3, "name": "Roma"})
         assert json.loads(box.call(Call("put_list", {"body": [1, 2]})).text)["body"] == [1, 2]
@@ -117,7 +132,9 @@ def test_operations_become_tools_and_are_called(tmp_path: Path, service: str):
 def test_a_spec_by_its_address_and_by_its_file(tmp_path: Path, service: str):
     with open_toolbox([f"openapi:{service}/openapi.json"]) as box:
         assert json.loads(box.call(Call("getTown", {"name": "Rome"})).text)["path"] == "/towns/Rome"
-    (tmp_path / "spec.yaml").write_text(f"openapi: 3.1.0\nservers: [{{url: {service}}}]\npaths: {{/x: {{get: {{}}}}}}\n")
+    (tmp_path / "spec.yaml").write_text(
+        f"openapi: 3.1.0\nservers: [{{url: {service}}}]\npaths: {{/x: {{get: {{}}}}}}\n"
+    )
     with open_toolbox([str(tmp_path / "spec.yaml")]) as box:
         assert json.loads(box.call(Call("get_x", {})).text)["path"] == "/x"
 
@@ -136,11 +153,15 @@ def test_specs_that_cannot_be_used(tmp_path: Path):
     (tmp_path / "b.json").write_text('{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:9"}]}')
     with pytest.raises(ConfigError) as error:
         open_toolbox([str(tmp_path / "a.json"), str(tmp_path / "b.json"), "openapi:none.json@http://127.0.0.1:9"])
-    assert ["names no server" in p or "no operations" in p or "cannot be read" in p for p in error.value.problems] == [True] * 3
+    assert ["names no server" in p or "no operations" in p or "cannot be read" in p for p in error.value.problems] == [
+        True
+    ] * 3
 
 
 def test_a_model_uses_the_service(service: str):
-    engine = ScriptedEngine('Action: getTown\nAction Input: {"name": "Rome", "days": 2}\nObservation:', "Final Answer: found")
+    engine = ScriptedEngine(
+        'Action: getTown\nAction Input: {"name": "Rome", "days": 2}\nObservation:', "Final Answer: found"
+    )
     with open_toolbox([f"openapi:{service}/openapi.json"]) as box:
         turn = answer(Runtime(engine, box, lambda call, tool: ""), start(box.specs), "Rome?")
     assert json.loads(turn.steps[0].observation)["path"] == "/towns/Rome?days=2"

@@ -111,7 +111,10 @@ def test_signatures_become_schemas(box: Toolbox):
 
 def test_results(call: Callable[..., tuple[str, str]]):
     assert call("weather", city="Oslo") == ('{"city": "Oslo", "t": 3, "unit": "C"}', "")
-    assert call("move", to={"city": "Rome"}, via=[{"city": "Bern", "zone": 2}], color="red") == ("Place Rome [2] Color.RED", "")
+    assert call("move", to={"city": "Rome"}, via=[{"city": "Bern", "zone": 2}], color="red") == (
+        "Place Rome [2] Color.RED",
+        "",
+    )
     assert call("later", seconds=0.01) == ("done", "")
     assert call("say", text="what is printed is the result of a function that returns nothing") == (
         "what is printed is the result of a function that returns nothing\n",
@@ -153,7 +156,10 @@ def test_leaving_ends_the_worker(tmp_path: Path):
     "text, told",
     [
         ("def f(:\n", "cannot be imported: SyntaxError: invalid syntax (town.py, line 1) (line 1)"),
-        ("x = 1\nimport nothing_here\n", "cannot be imported: ModuleNotFoundError: No module named 'nothing_here' (line 2)"),
+        (
+            "x = 1\nimport nothing_here\n",
+            "cannot be imported: ModuleNotFoundError: No module named 'nothing_here' (line 2)",
+        ),
         ("x = 1\n", "holds no public function; define one with type hints and a docstring"),
     ],
 )
@@ -278,7 +284,11 @@ def test_a_tuple_of_several_types_is_one(odd: Toolbox):
 
 
 def test_what_is_no_json_is_shown_as_python_shows_it(odd: Toolbox):
-    assert [odd.call(Call(name, {})).text for name in ("count", "count_later", "table")] == ["[1, 2]", "[3]", "{(1, 2): {3}}"]
+    assert [odd.call(Call(name, {})).text for name in ("count", "count_later", "table")] == [
+        "[1, 2]",
+        "[3]",
+        "{(1, 2): {3}}",
+    ]
 
 
 def test_a_fork_of_a_tool_does_not_answer_for_it(odd: Toolbox):

@@ -13,7 +13,11 @@ from swiftagent.train.effort import effort
     ("options", "parameters", "said"),
     [
         ({"learning_rate": 5e-5}, 7_000_000_000, ""),
-        ({"learning_rate": 1e-3}, 7_000_000_000, "learning_rate 0.001 is above what LoRA usually takes: 5e-05 to 0.0001"),
+        (
+            {"learning_rate": 1e-3},
+            7_000_000_000,
+            "learning_rate 0.001 is above what LoRA usually takes: 5e-05 to 0.0001",
+        ),
         (
             {"learning_rate": 5e-5, "quant_bits": 4},
             None,
@@ -33,7 +37,9 @@ def test_learning_rates(options: dict, parameters: int | None, said: str):
 
 
 def test_reasoning_while_thinking_is_off():
-    assert thinking_advice({"enable_thinking": False}, 3).startswith("3 rows hold <think> blocks while enable_thinking is false")
+    assert thinking_advice({"enable_thinking": False}, 3).startswith(
+        "3 rows hold <think> blocks while enable_thinking is false"
+    )
     assert thinking_advice({}, 3) == ""
 
 

@@ -26,11 +26,23 @@ Root Cause (first observed failure):
     ("exit_code", "log", "code"),
     [
         (1, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.32 GiB. GPU 0 has ...", "gpu-memory"),
-        (1, "RuntimeError: [enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried", "host-memory"),
+        (
+            1,
+            "RuntimeError: [enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried",
+            "host-memory",
+        ),
         (1, "OSError: [Errno 28] No space left on device: 'runs/x/checkpoint-100'", "disk-full"),
         (1, "RuntimeError: [enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", "disk-full"),
-        (1, "[Rank 2] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=12, OpType=ALLREDUCE)", "nccl-timeout"),
-        (1, "RuntimeError: [../gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:12", "nccl-timeout"),
+        (
+            1,
+            "[Rank 2] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=12, OpType=ALLREDUCE)",
+            "nccl-timeout",
+        ),
+        (
+            1,
+            "RuntimeError: [../gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:12",
+            "nccl-timeout",
+        ),
         (1, "swiftagent: the loss is nan at step 40", "nan"),
         (1, TORCHRUN_KILLED, "killed"),
         (-9, "", "killed"),
@@ -50,11 +62,16 @@ def test_cause_is_recognised(exit_code: int, log: str, code: str):
 
 
 def test_what_killed_a_run_comes_before_what_followed():
-    log = "torch.OutOfMemoryError: CUDA out of memory.\n[Rank 1] Watchdog caught collective operation timeout" + TORCHRUN_KILLED
+    log = (
+        "torch.OutOfMemoryError: CUDA out of memory.\n[Rank 1] Watchdog caught collective operation timeout"
+        + TORCHRUN_KILLED
+    )
     assert find_cause(1, log).code == "gpu-memory"
 
 
 def test_the_line_names_rank_and_remedy():
-    assert find_cause(1, TORCHRUN_KILLED).text.startswith("rank 3 was killed from outside (SIGKILL), most often because")
+    assert find_cause(1, TORCHRUN_KILLED).text.startswith(
+        "rank 3 was killed from outside (SIGKILL), most often because"
+    )
     assert find_cause(1, "x\n[rank0]: ValueError: a thing\nmore").text == "ValueError: a thing"
     assert find_cause(3, "").text == "the trainer ended with exit code 3 and without a message"

@@ -73,7 +73,9 @@ def test_a_misspelt_key_without_a_value_is_misspelt_first():
 
 
 def test_an_option_of_ms_swift_belongs_under_train():
-    assert problems_of(GOOD + "lora_rank: 8\n") == ["a.yaml:3: lora_rank: an option of ms-swift; it stands under `train:`"]
+    assert problems_of(GOOD + "lora_rank: 8\n") == [
+        "a.yaml:3: lora_rank: an option of ms-swift; it stands under `train:`"
+    ]
 
 
 def test_what_is_ours_does_not_belong_under_train():
@@ -154,12 +156,17 @@ def test_extends_in_a_circle_is_told(tmp_path: Path):
             "a.yaml: cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; save it as UTF-8",
         ),
         (b"", "a.yaml:1: a config is a mapping with at least `model:` and `data:`"),
-        (b"extends: nowhere\n", "a.yaml:1: extends: nowhere: no such config; `swiftagent configs` lists the shipped ones"),
+        (
+            b"extends: nowhere\n",
+            "a.yaml:1: extends: nowhere: no such config; `swiftagent configs` lists the shipped ones",
+        ),
         (b"extends:\n", "a.yaml:1: extends: None is not the name of a config; give one or remove the line"),
         (b"extends: b.yaml\n", "b.yaml:1: a config is a mapping with at least `model:` and `data:`"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_line(text: bytes, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_cannot_be_read_is_one_line(
+    text: bytes, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_bytes(text)
     Path("b.yaml").write_text("- 1\n")
@@ -173,11 +180,15 @@ def test_extends_is_of_files_alone(tmp_path: Path):
     path.write_text(GOOD)
     with pytest.raises(ConfigError, match="command line: extends=qwen7b_agent: extends: stands in a file"):
         load(path, ["extends=qwen7b_agent"])
-    assert problems_of(GOOD + "extends: qwen7b_agent\n") == ["a.yaml:3: extends: only a config in a file can extend another"]
+    assert problems_of(GOOD + "extends: qwen7b_agent\n") == [
+        "a.yaml:3: extends: only a config in a file can extend another"
+    ]
 
 
 def test_a_missing_config_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"qwen7b_agnet.yaml: no such config; did you mean configs/qwen7b_agent.yaml\?"):
+    with pytest.raises(
+        ConfigError, match=r"qwen7b_agnet.yaml: no such config; did you mean configs/qwen7b_agent.yaml\?"
+    ):
         load("configs/qwen7b_agnet.yaml")
 
 
@@ -188,7 +199,9 @@ def test_accumulation_becomes_sequences_a_step():
 
 def test_sequences_said_twice_is_told():
     (problem,) = problems_of(GOOD + "sequences_per_step: 8\ntrain:\n  gradient_accumulation_steps: 3\n")
-    assert problem.startswith("a.yaml:3: sequences_per_step and train.gradient_accumulation_steps (a.yaml:5) say the same thing")
+    assert problem.startswith(
+        "a.yaml:3: sequences_per_step and train.gradient_accumulation_steps (a.yaml:5) say the same thing"
+    )
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)

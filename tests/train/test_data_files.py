@@ -9,7 +9,10 @@ import pytest
 
 from swiftagent.train.data_files import missing_files, read_file
 
-GOOD = {"messages": [{"role": "user", "content": "a", "loss": False}, {"role": "assistant", "content": "b"}], "channel": "agent"}
+GOOD = {
+    "messages": [{"role": "user", "content": "a", "loss": False}, {"role": "assistant", "content": "b"}],
+    "channel": "agent",
+}
 
 
 def problems_of(tmp_path: Path, *lines: str) -> list[str]:
@@ -71,7 +74,11 @@ def test_missing_and_empty_files_are_told(tmp_path: Path):
         ("a.json", b"[]", ""),
     ],
 )
-def test_files_that_no_trainer_reads_are_told_before_they_are_read(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+def test_files_that_no_trainer_reads_are_told_before_they_are_read(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     problems = missing_files([tmp_path / name], "data", "x.yaml:2")
-    assert len(problems) == bool(told) and (not told or (told in problems[0] and problems[0].startswith("x.yaml:2: data: ")))
+    assert len(problems) == bool(told) and (
+        not told or (told in problems[0] and problems[0].startswith("x.yaml:2: data: "))
+    )

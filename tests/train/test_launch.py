@@ -56,7 +56,9 @@ def test_published_recipe_on_eight_gpus():
     assert option(planned.argv, "check_model") == ["false"]
 
 
-@pytest.mark.parametrize(("gpus", "processes", "accumulation"), [(8, 8, 4), (4, 4, 8), (2, 2, 16), (1, 1, 32), (0, 1, 32)])
+@pytest.mark.parametrize(
+    ("gpus", "processes", "accumulation"), [(8, 8, 4), (4, 4, 8), (2, 2, 16), (1, 1, 32), (0, 1, 32)]
+)
 def test_the_same_config_keeps_its_step_on_any_machine(gpus: int, processes: int, accumulation: int):
     planned = plan(load("configs/qwen7b_agent.yaml"), machine(gpus), Path("runs/x"))
     assert (planned.processes, planned.accumulation, planned.sequences_per_step) == (processes, accumulation, 64)
@@ -110,7 +112,10 @@ def test_flash_attention_and_padding_free_where_they_are_installed():
 def test_thinking_templates_train_without_empty_think_blocks():
     thinking = from_text("model: Qwen/Qwen3-8B\ndata: a.jsonl\n")
     planned = plan(thinking, CPU, Path("r"))
-    assert (option(planned.argv, "enable_thinking"), option(planned.argv, "add_non_thinking_prefix")) == (["true"], ["false"])
+    assert (option(planned.argv, "enable_thinking"), option(planned.argv, "add_non_thinking_prefix")) == (
+        ["true"],
+        ["false"],
+    )
     assert "--enable_thinking" not in plan(config(), CPU, Path("r")).argv
 
 
@@ -122,7 +127,9 @@ def test_several_nodes():
 
 
 def test_several_nodes_from_slurm(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(os, "environ", copy.deepcopy(os.environ))  # as `datasets` does when it maps with several processes
+    monkeypatch.setattr(
+        os, "environ", copy.deepcopy(os.environ)
+    )  # as `datasets` does when it maps with several processes
     for name, value in {"SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "gpu[07-08]"}.items():
         monkeypatch.setenv(name, value)
     words = " ".join(plan(config("gpus: 8\n"), machine(8), Path("r")).argv)
@@ -147,7 +154,9 @@ def test_fsdp_and_trackers_are_passed_by_name():
 
 
 def test_packing_keeps_the_sequences_of_a_step():
-    packed = config("gpus: 2\ntrain: {packing: true, attn_impl: flash_attn, max_length: 2048, per_device_train_batch_size: 1}\n")
+    packed = config(
+        "gpus: 2\ntrain: {packing: true, attn_impl: flash_attn, max_length: 2048, per_device_train_batch_size: 1}\n"
+    )
     planned = plan(packed, machine(2, "flash-attn"), Path("r"), tokens_a_row=512.0)
     assert (planned.batch, planned.accumulation, planned.sequences_per_step) == (1, 8, 64)
     assert "packing: about 4 sequences of 512 tokens in each pack of 2048" in planned.notes

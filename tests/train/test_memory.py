@@ -30,7 +30,10 @@ def test_parameters_are_counted_exactly(name: str, parameters: int):
 
 
 def test_lora_parameters_of_the_published_recipe():
-    assert adapter_parameters(shape("Qwen2.5-7B-Instruct"), {"lora_rank": 8, "target_modules": ["all-linear"]}) == 20_185_088
+    assert (
+        adapter_parameters(shape("Qwen2.5-7B-Instruct"), {"lora_rank": 8, "target_modules": ["all-linear"]})
+        == 20_185_088
+    )
 
 
 # The published table, at batch 1 and 2,048 tokens with gradient checkpointing; within a quarter of its middle.
@@ -54,7 +57,12 @@ def test_zero_stages_share_what_they_shard():
     full = {"tuner_type": "full"}
     by_stage = [
         estimate(shape("Qwen2.5-7B-Instruct"), {**full, **more}, batch=1, length=512, gpus=8, checkpointing=True).total
-        for more in ({"deepspeed": "zero1"}, {"deepspeed": "zero2"}, {"deepspeed": "zero3"}, {"deepspeed": "zero3_offload"})
+        for more in (
+            {"deepspeed": "zero1"},
+            {"deepspeed": "zero2"},
+            {"deepspeed": "zero3"},
+            {"deepspeed": "zero3_offload"},
+        )
     ]
     assert by_stage == sorted(by_stage, reverse=True)
 

@@ -1,4 +1,5 @@
-"""The estimate's parameter, gradient and optimizer bytes are torch's own, counted on a model that is small enough to make."""
+"""The estimate's parameter, gradient and optimizer bytes are torch's own, counted on a model that is small enough to
+make."""
 
 from __future__ import annotations
 
@@ -10,14 +11,22 @@ from swiftagent.models.shape import shape_of
 from swiftagent.train.memory import estimate
 
 pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
-SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 
 
 def torch_model(family: str, tied: bool) -> Any:
     import transformers
 
     text = "Text" if family == "Gemma3" else ""
-    config = getattr(transformers, f"{family}{text}Config")(vocab_size=300, tie_word_embeddings=tied, head_dim=8, **SIZES)
+    config = getattr(transformers, f"{family}{text}Config")(
+        vocab_size=300, tie_word_embeddings=tied, head_dim=8, **SIZES
+    )
     return getattr(transformers, f"{family}ForCausalLM")(config)
 
 

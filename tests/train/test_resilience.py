@@ -1,4 +1,5 @@
-"""Runs that are killed, stopped, or fail: nothing but the time since the last checkpoint is lost, and the cause is told."""
+"""Runs that are killed, stopped, or fail: nothing but the time since the last checkpoint is lost, and the cause is
+told."""
 
 from __future__ import annotations
 
@@ -185,7 +186,9 @@ def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: P
     assert "holds code of its own; trust_remote_code: true runs it" in bare.stderr
     assert not (tiny_config.parent / "ran").exists()
     (hostile / "modeling.py").unlink()
-    (hostile / "preprocessor_config.json").write_text('{"auto_map": {"AutoProcessor": "other/repository--processing.X"}}')
+    (hostile / "preprocessor_config.json").write_text(
+        '{"auto_map": {"AutoProcessor": "other/repository--processing.X"}}'
+    )
     bare = subprocess.run(planned.argv, cwd=tiny_config.parent, capture_output=True, text=True)
     assert "holds code of its own; trust_remote_code: true runs it" in bare.stderr
 

@@ -39,7 +39,9 @@ def test_last_and_best_checkpoint(tmp_path: Path):
     assert (run.checkpoint_last.name, run.checkpoint_best.name) == ("checkpoint-100", "checkpoint-10")
 
 
-@pytest.mark.parametrize("fault", ["no state", "half a state", "no weights", "cut weights", "cut optimizer", "a rank is missing"])
+@pytest.mark.parametrize(
+    "fault", ["no state", "half a state", "no weights", "cut weights", "cut optimizer", "a rank is missing"]
+)
 def test_a_half_written_checkpoint_is_skipped(fault: str, tmp_path: Path):
     run = new_run(tmp_path, "a")
     checkpoint(run.folder, 5)

@@ -59,7 +59,9 @@ def test_two_machines_train_into_one_run_folder(tiny_config: Path):
     assert (run.folder / "log-node1.txt").is_file()
 
 
-def test_a_preflight_fault_stops_the_run_before_anything_is_written(tiny_config: Path, swiftagent: Callable[..., object]):
+def test_a_preflight_fault_stops_the_run_before_anything_is_written(
+    tiny_config: Path, swiftagent: Callable[..., object]
+):
     hostile = record(1, "agent")
     hostile["messages"][3].pop("loss")  # the result would be trained
     write_rows(tiny_config.parent / "data.jsonl", 0, [record(0), hostile])

@@ -13,7 +13,13 @@ def row(question: str, source: str = "", city: str = "Oslo") -> Trajectory:
 
 
 def test_prompts_thoughts_and_results_make_no_difference():
-    other = (System("be brief"), Question(" OSLO? "), Thought("look"), Call("weather", {"city": "Oslo"}, "x"), Answer("3c"))
+    other = (
+        System("be brief"),
+        Question(" OSLO? "),
+        Thought("look"),
+        Call("weather", {"city": "Oslo"}, "x"),
+        Answer("3c"),
+    )
     assert content_hash(row("Oslo?")) == content_hash(Trajectory(other))
     assert content_hash(row("Oslo?")) != content_hash(row("Rome?"))
     assert content_hash(row("Oslo?")) != content_hash(row("Oslo?", city="Rome"))
@@ -22,7 +28,9 @@ def test_prompts_thoughts_and_results_make_no_difference():
 def test_trained_rows_are_named():
     seen = seen_in_training([row("a", "train.jsonl:1"), row("b", "train.jsonl:2")])
     held_out = [row("c", "val.jsonl:1"), row("b", "val.jsonl:2")]
-    assert [(found.source, place) for found, place in trained_rows(held_out, seen)] == [("val.jsonl:2", "train.jsonl:2")]
+    assert [(found.source, place) for found, place in trained_rows(held_out, seen)] == [
+        ("val.jsonl:2", "train.jsonl:2")
+    ]
     with pytest.raises(SetupError, match=r"1 of 2 rows to evaluate were trained on: val.jsonl:2 is train.jsonl:2"):
         refuse_overlap(held_out, seen)
     refuse_overlap(held_out[:1], seen)

@@ -17,7 +17,13 @@ ROW = Trajectory(
         Observation("3C", "c0"),
         Answer("It is 3C."),
     ),
-    (Tool("weather", "tells the weather", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),),
+    (
+        Tool(
+            "weather",
+            "tells the weather",
+            {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        ),
+    ),
 )
 
 

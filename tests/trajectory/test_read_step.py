@@ -27,7 +27,10 @@ CALL = Call("weather", {"city": "Oslo"})
         ("Action: search[Oslo]", (Call("search", {"input": "Oslo"}),)),
         ("Action: search\nAction Input: Oslo now", (Call("search", {"input": "Oslo now"}),)),
         ("Action: list_all\nAction Input:\nObservation:", (Call("list_all", {}),)),
-        ("Action: a\nAction Input: {'t': True, 'n': None, 'q': \"it's\"}", (Call("a", {"t": True, "n": None, "q": "it's"}),)),
+        (
+            "Action: a\nAction Input: {'t': True, 'n': None, 'q': \"it's\"}",
+            (Call("a", {"t": True, "n": None, "q": "it's"}),),
+        ),
         ('Action: a\nAction Input: {"n": 12345678901234567890123}', (Call("a", {"n": 12345678901234567890123}),)),
         ('Action: a\nAction Input: {"s": "\\ud800"}', (Call("a", {"s": "\ufffd"}),)),
     ],
@@ -51,7 +54,9 @@ def test_a_raw_newline_before_observation_ends_even_an_open_string():
 
 
 def test_an_invented_result_is_cut_and_noted():
-    step = read_step('Action: weather\nAction Input: {"city": "Oslo"}\nObservation: 30C\nThought: hot\nFinal Answer: 30C')
+    step = read_step(
+        'Action: weather\nAction Input: {"city": "Oslo"}\nObservation: 30C\nThought: hot\nFinal Answer: 30C'
+    )
     assert step == Step(calls=(CALL,), notes=("invented-observation",))
 
 
@@ -93,7 +98,9 @@ def test_answers_and_bare_thoughts(text: str, thought: str, answer: str | None):
 
 
 def test_reasoning_is_apart():
-    assert read_step("<think>\nAction: erase\n</think>\n\nFinal Answer: 3C") == Step(answer="3C", reasoning="Action: erase")
+    assert read_step("<think>\nAction: erase\n</think>\n\nFinal Answer: 3C") == Step(
+        answer="3C", reasoning="Action: erase"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,5 +132,9 @@ def test_a_backslash_that_python_does_not_know_is_text():
 def test_what_training_writes_reads_back_exactly(events: tuple):
     text = "".join(span.text for span in render_step(events))
     step = read_step(text)
-    read = (*([Thought(step.thought)] if step.thought else []), *step.calls, *([Answer(step.answer)] if step.answer else []))
+    read = (
+        *([Thought(step.thought)] if step.thought else []),
+        *step.calls,
+        *([Answer(step.answer)] if step.answer else []),
+    )
     assert (read, step.notes, step.problem) == (events, (), "")

@@ -16,7 +16,13 @@ from swiftagent.trajectory.record import from_record, is_record, to_record, trim
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Tool, Trajectory
 
 ROW = Trajectory(
-    (Question("Oslo?"), Thought("look"), Call("weather", {"city": "Oslo"}, "c0"), Observation("3C", "c0"), Answer("It is 3C.")),
+    (
+        Question("Oslo?"),
+        Thought("look"),
+        Call("weather", {"city": "Oslo"}, "c0"),
+        Observation("3C", "c0"),
+        Answer("It is 3C."),
+    ),
     (Tool("weather"),),
     "7",
     "rows.jsonl:1",
@@ -27,15 +33,24 @@ def test_the_record_of_a_row() -> None:
     record = to_record(ROW)
     assert record["messages"][1:] == [
         {"role": "user", "content": "Oslo?", "loss": False},
-        {"role": "assistant", "content": 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservation:'},
+        {
+            "role": "assistant",
+            "content": 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservation:',
+        },
         {"role": "assistant", "content": " 3C\n", "loss": False},
         {"role": "assistant", "content": "Thought: I now know the final answer\nFinal Answer: It is 3C."},
     ]
-    assert {key: record[key] for key in ("channel", "id", "source")} == {"channel": "agent", "id": "7", "source": "rows.jsonl:1"}
+    assert {key: record[key] for key in ("channel", "id", "source")} == {
+        "channel": "agent",
+        "id": "7",
+        "source": "rows.jsonl:1",
+    }
     assert is_record(record)
 
 
-@pytest.mark.parametrize("row", [{"messages": []}, {"messages": [{"role": "user", "content": "x"}], "channel": "a"}, [], None])
+@pytest.mark.parametrize(
+    "row", [{"messages": []}, {"messages": [{"role": "user", "content": "x"}], "channel": "a"}, [], None]
+)
 def test_other_rows_are_no_records(row: object) -> None:
     assert not is_record(row)
 
@@ -67,7 +82,11 @@ def test_two_thoughts_of_a_step_read_back_as_two() -> None:
 
 
 def test_the_schema_prompt_keeps_the_whole_schema() -> None:
-    nested = {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/b"}]}}, "$defs": {"b": {}}}
+    nested = {
+        "type": "object",
+        "properties": {"a": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/b"}]}},
+        "$defs": {"b": {}},
+    }
     row = msgspec.structs.replace(ROW, tools=(Tool("weather", "Parameters: x\n\n2. y: z", nested),))
     assert from_record(to_record(row, "schema")) == row
 

@@ -18,7 +18,12 @@ WEATHER = Tool(
         "$defs": {"at": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
     },
 )
-ASK, CALL, SEEN, DONE = Question("Oslo?"), Call("weather", {"city": "Oslo"}, "c0"), Observation("3C", "c0"), Answer("3C.")
+ASK, CALL, SEEN, DONE = (
+    Question("Oslo?"),
+    Call("weather", {"city": "Oslo"}, "c0"),
+    Observation("3C", "c0"),
+    Answer("3C."),
+)
 
 
 def checked(*events: Event, on: dict[str, str] | None = None, tools: tuple[Tool, ...] = (WEATHER,)) -> Trajectory:
@@ -65,16 +70,30 @@ def test_a_result_without_a_call_is_refused_or_left_out() -> None:
 
 
 def test_text_between_a_call_and_its_result_was_said_beside_the_call() -> None:
-    assert checked(ASK, CALL, Answer("I look"), SEEN, DONE).events == (ASK, Thought("I look", said=True), CALL, SEEN, DONE)
+    assert checked(ASK, CALL, Answer("I look"), SEEN, DONE).events == (
+        ASK,
+        Thought("I look", said=True),
+        CALL,
+        SEEN,
+        DONE,
+    )
 
 
 def test_an_answer_before_a_call_was_said_beside_it() -> None:
-    assert checked(ASK, Answer("I look"), CALL, SEEN, DONE).events == (ASK, Thought("I look", said=True), CALL, SEEN, DONE)
+    assert checked(ASK, Answer("I look"), CALL, SEEN, DONE).events == (
+        ASK,
+        Thought("I look", said=True),
+        CALL,
+        SEEN,
+        DONE,
+    )
 
 
 def test_turns_of_one_role_become_one() -> None:
     found = checked(ASK, Question("Now?"), DONE, Answer("Cold."))
-    assert found.events == (Question("Oslo?\n\nNow?"), Answer("3C.\n\nCold.")) and found.repairs == ("merged-turns",) * 2
+    assert (
+        found.events == (Question("Oslo?\n\nNow?"), Answer("3C.\n\nCold.")) and found.repairs == ("merged-turns",) * 2
+    )
 
 
 def test_a_system_text_comes_first() -> None:
@@ -115,7 +134,10 @@ def test_a_failed_row_is_masked_and_then_nothing_is_left() -> None:
     with pytest.raises(RowError) as told:
         check(Trajectory((ASK, DONE), (), repairs=("failed-row",)))
     assert told.value.code == "failed-row"
-    assert check(Trajectory((ASK, DONE), (), repairs=("failed-row",)), Policy(on={"failed-row": "keep"})).events == (ASK, DONE)
+    assert check(Trajectory((ASK, DONE), (), repairs=("failed-row",)), Policy(on={"failed-row": "keep"})).events == (
+        ASK,
+        DONE,
+    )
 
 
 def test_reasoning_can_be_left_out() -> None:

@@ -1,4 +1,5 @@
-"""Google ADK: sessions, whose events are Gemini contents, and evaluation cases, whose turns name question, calls and answer."""
+"""Google ADK: sessions, whose events are Gemini contents, and evaluation cases, whose turns name question, calls and
+answer."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ SAMPLE = {
         },
         {
             "author": "a",
-            "content": {"role": "user", "parts": [{"function_response": {"name": "weather", "response": {"result": "3C"}}}]},
+            "content": {
+                "role": "user",
+                "parts": [{"function_response": {"name": "weather", "response": {"result": "3C"}}}],
+            },
         },
         {"author": "a", "content": {"role": "model", "parts": [{"text": "It is 3C."}]}},
     ],
@@ -45,7 +49,11 @@ def _events(row: dict[str, Any]) -> list[Any] | None:
 
 def _turns(row: dict[str, Any]) -> list[Any] | None:
     turns = row.get("conversation")
-    if isinstance(turns, list) and turns and all(isinstance(turn, dict) and _parts(turn.get("user_content")) for turn in turns):
+    if (
+        isinstance(turns, list)
+        and turns
+        and all(isinstance(turn, dict) and _parts(turn.get("user_content")) for turn in turns)
+    ):
         return turns
     return None
 
@@ -56,7 +64,9 @@ def _parts(content: Any) -> list[dict[str, Any]]:
     return [part for part in parts if isinstance(part, dict) and _SAID & part.keys()] if isinstance(parts, list) else []
 
 
-_SAID = frozenset(("text", "functionCall", "function_call", "functionResponse", "function_response", "inline_data", "inlineData"))
+_SAID = frozenset(
+    ("text", "functionCall", "function_call", "functionResponse", "function_response", "inline_data", "inlineData")
+)
 
 
 def parse(row: Any) -> Trajectory:

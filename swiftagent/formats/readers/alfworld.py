@@ -1,4 +1,5 @@
-"""ALFWorld text: `> think: ...` and `> go to desk 1`, each followed by what the room answers; `OK.` answers a thought."""
+"""ALFWorld text: `> think: ...` and `> go to desk 1`, each followed by what the room answers; `OK.` answers a
+thought."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ def _texts_of(row: Any) -> tuple[str, str] | None:
     found = [(key, row[key]) for key in _KEYS if isinstance(row.get(key), str) and ">" in row[key]]
     for key, text in found:
         if text.startswith(_THINKS):
-            asked = next((row[other] for other in _ASKING if isinstance(row.get(other), str) and row[other] and other != key), "")
+            asked = next(
+                (row[other] for other in _ASKING if isinstance(row.get(other), str) and row[other] and other != key), ""
+            )
             return asked, text
     text = next((text for _, text in found if "\n> " in text and any(think in text for think in _THINKS)), None)
     return None if text is None else ("", text)

@@ -1,4 +1,5 @@
-"""One question and its answer, with or without earlier turns: alpaca, query/response, prompt/completion, question/answer."""
+"""One question and its answer, with or without earlier turns: alpaca, query/response, prompt/completion,
+question/answer."""
 
 from __future__ import annotations
 
@@ -15,7 +16,18 @@ from swiftagent.trajectory.types import Trajectory
 ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
 SAMPLE = {"instruction": "Say hello", "input": "to Ann", "output": "Hello, Ann!"}
 
-_QUESTIONS = ("instruction", "query", "prompt", "question", "input", "user", "human", "problem", "userprompt", "user_prompt")
+_QUESTIONS = (
+    "instruction",
+    "query",
+    "prompt",
+    "question",
+    "input",
+    "user",
+    "human",
+    "problem",
+    "userprompt",
+    "user_prompt",
+)
 _ANSWERS = (
     *("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "solution", "text_output"),
     "assistantresponse",  # Trelis

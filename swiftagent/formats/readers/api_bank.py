@@ -13,7 +13,12 @@ ABOUT = "API-Bank dialogues: a line is a turn of User, AI or API, a file is one 
 KEYS = frozenset[str]()
 SAMPLE = [
     {"role": "User", "text": "Oslo?"},
-    {"role": "API", "api_name": "Weather", "param_dict": {"city": "Oslo"}, "result": {"output": "3C", "exception": None}},
+    {
+        "role": "API",
+        "api_name": "Weather",
+        "param_dict": {"city": "Oslo"},
+        "result": {"output": "3C", "exception": None},
+    },
     {"role": "AI", "text": "It is 3C."},
 ]
 _ROLES = ("User", "AI", "API")

@@ -22,12 +22,24 @@ SAMPLE = {
             "source": "a",
             "content": [{"id": "1", "name": "weather", "arguments": '{"city": "Oslo"}'}],
         },
-        {"type": "ToolCallExecutionEvent", "source": "a", "content": [{"call_id": "1", "content": "3C", "is_error": False}]},
+        {
+            "type": "ToolCallExecutionEvent",
+            "source": "a",
+            "content": [{"call_id": "1", "content": "3C", "is_error": False}],
+        },
         {"type": "TextMessage", "source": "a", "content": "It is 3C."},
     ]
 }
 _SAID = frozenset(
-    ("TextMessage", "MultiModalMessage", "StopMessage", "HandoffMessage", "UserMessage", "AssistantMessage", "SystemMessage")
+    (
+        "TextMessage",
+        "MultiModalMessage",
+        "StopMessage",
+        "HandoffMessage",
+        "UserMessage",
+        "AssistantMessage",
+        "SystemMessage",
+    )
 )
 _TYPES = _SAID | {
     *("ToolCallRequestEvent", "ToolCallExecutionEvent", "FunctionExecutionResultMessage", "ThoughtEvent"),

@@ -13,7 +13,10 @@ SAMPLE = {
     "schemaVersion": "bedrock-conversation-2024",
     "messages": [
         {"role": "user", "content": [{"text": "Oslo?"}]},
-        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Oslo"}}}]},
+        {
+            "role": "assistant",
+            "content": [{"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Oslo"}}}],
+        },
         {"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "3C"}]}}]},
         {"role": "assistant", "content": [{"text": "It is 3C."}]},
     ],

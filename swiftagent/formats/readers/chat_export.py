@@ -14,7 +14,10 @@ SAMPLE = {
     "title": "Oslo",
     "current_node": "b",
     "mapping": {
-        "a": {"parent": None, "message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Oslo?"]}}},
+        "a": {
+            "parent": None,
+            "message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["Oslo?"]}},
+        },
         "b": {
             "parent": "a",
             "message": {
@@ -84,7 +87,9 @@ def _read_node(builder: Builder, message: dict[str, Any]) -> None:
     role, kind = author.get("role"), content.get("content_type")
     text = _text(content)
     if kind == "user_editable_context":  # what the person told about themselves, in all chats
-        builder.system("\n\n".join(filter(None, (as_text(content.get(key)) for key in ("user_profile", "user_instructions")))))
+        builder.system(
+            "\n\n".join(filter(None, (as_text(content.get(key)) for key in ("user_profile", "user_instructions"))))
+        )
     elif kind in ("thoughts", "reasoning_recap"):
         if kind == "thoughts":
             builder.thought(text)

@@ -1,4 +1,5 @@
-"""A conversation as one text with a chat template's marks: ChatML, Llama 2 and 3, Gemma, Zephyr, `### Human:`, `Human:`."""
+"""A conversation as one text with a chat template's marks: ChatML, Llama 2 and 3, Gemma, Zephyr, `### Human:`,
+`Human:`."""
 
 from __future__ import annotations
 
@@ -60,12 +61,18 @@ def looks_like(row: Any) -> bool:
 
 
 def _text_of(row: Any) -> str | None:
-    if type(row) is not dict or ("instruction" in row and "output" in row):  # Alpaca tells the same once more under `text`
+    if type(row) is not dict or (
+        "instruction" in row and "output" in row
+    ):  # Alpaca tells the same once more under `text`
         return None
     for key in _KEYS:
         text = row.get(key)
         if isinstance(text, str) and _template_of(text) is not None:
-            rest = next((row[ending] for ending in _ENDINGS if isinstance(row.get(ending), str)), "") if key == "prompt" else ""
+            rest = (
+                next((row[ending] for ending in _ENDINGS if isinstance(row.get(ending), str)), "")
+                if key == "prompt"
+                else ""
+            )
             return text + rest
     return None
 
@@ -110,7 +117,9 @@ def _harmony_turns(text: str) -> list[dict[str, str]]:
         elif said is not None:
             name, _, function = role.partition(".")
             turns.append(
-                {"role": "tool", "name": function, "content": said[1]} if function else {"role": name, "content": said[1]}
+                {"role": "tool", "name": function, "content": said[1]}
+                if function
+                else {"role": name, "content": said[1]}
             )
     return turns
 

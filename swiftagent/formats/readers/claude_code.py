@@ -27,9 +27,15 @@ SAMPLE = [
         "sessionId": "s",
         "message": {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "written"}]},
     },
-    {"type": "assistant", "sessionId": "s", "message": {"role": "assistant", "content": [{"type": "text", "text": "Done."}]}},
+    {
+        "type": "assistant",
+        "sessionId": "s",
+        "message": {"role": "assistant", "content": [{"type": "text", "text": "Done."}]},
+    },
 ]
-_NEWS = frozenset(("summary", "system", "file-history-snapshot", "progress", "queue-operation", "custom-title", "last-prompt"))
+_NEWS = frozenset(
+    ("summary", "system", "file-history-snapshot", "progress", "queue-operation", "custom-title", "last-prompt")
+)
 
 
 def line_key(row: Any) -> Hashable | None:
@@ -38,7 +44,11 @@ def line_key(row: Any) -> Hashable | None:
         return None
     if isinstance(row.get("message"), dict) and row.get("type") in ("user", "assistant"):
         return ("session", str(row.get("sessionId", "")), bool(row.get("isSidechain")))
-    return True if str(row.get("type")) in _NEWS and ("leafUuid" in row or "sessionId" in row or "summary" in row) else None
+    return (
+        True
+        if str(row.get("type")) in _NEWS and ("leafUuid" in row or "sessionId" in row or "summary" in row)
+        else None
+    )
 
 
 def looks_like(row: Any) -> bool:

@@ -1,4 +1,5 @@
-"""Codex transcripts (rollout-*.jsonl): a line is one item of OpenAI's Responses under `payload`; a session is one row."""
+"""Codex transcripts (rollout-*.jsonl): a line is one item of OpenAI's Responses under `payload`; a session is one
+row."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def _pairs(row: dict[str, Any]) -> list[Any] | None:
             continue
         items = value if isinstance(value, list) else [value]
         if all(
-            isinstance(item, dict) and _first(item, _ASKED) is not None and _first(item, _ANSWERED) is not None for item in items
+            isinstance(item, dict) and _first(item, _ASKED) is not None and _first(item, _ANSWERED) is not None
+            for item in items
         ):
             return items
         if key == "data" and len(items) % 2 == 0 and all(isinstance(item, str) for item in items):

@@ -1,4 +1,5 @@
-"""One request to a chat API and its response, as logs and trainers keep them: the turns apart from the answer to them."""
+"""One request to a chat API and its response, as logs and trainers keep them: the turns apart from the answer to
+them."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def _inner(value: Any) -> Any:
 
 
 def _turns(value: Any) -> list[Any] | None:
-    """Turns with roles, of any dialect, and the items of Responses that stand between them; those of LangChain are told so."""
+    """Turns with roles, of any dialect, and the items of Responses that stand between them; those of LangChain are told
+    so."""
     if isinstance(value, list) and langchain.looks_like(value):
         inner = value[0] if isinstance(value[0], list) else value
         return [langchain.turn_of(message) for message in inner]
@@ -76,9 +78,13 @@ def _answered(row: dict[str, Any]) -> list[Any] | None:
     for key in ("choices", "candidates", "generations", "messages", "output"):
         if isinstance(value, dict) and (isinstance(value.get(key), list) or (key == "output" and key in value)):
             value = value[key]
-    while isinstance(value, list) and len(value) >= 1 and isinstance(value[0], (list, str)):  # of several answers the first
+    while (
+        isinstance(value, list) and len(value) >= 1 and isinstance(value[0], (list, str))
+    ):  # of several answers the first
         value = value[0]
-    if isinstance(value, list) and all(isinstance(item, dict) and "toolCallId" in item for item in value):  # Vercel's spans
+    if isinstance(value, list) and all(
+        isinstance(item, dict) and "toolCallId" in item for item in value
+    ):  # Vercel's spans
         value = {"role": "assistant", "content": [{"type": "tool-call", **item} for item in value]}
     for key in ("message", "content"):
         if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get(key), dict):
@@ -92,7 +98,8 @@ def _answered(row: dict[str, Any]) -> list[Any] | None:
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:
-    """A response of OpenAI's Responses, which repeats the tools and instructions of its request; {} for any other answer."""
+    """A response of OpenAI's Responses, which repeats the tools and instructions of its request; {} for any other
+    answer."""
     given = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
     return given if isinstance(given, dict) and given.get("object") == "response" else {}
 
@@ -107,9 +114,16 @@ def parse(row: Any) -> Trajectory:
     turns = [*turns, *answered]
     told = _repeated(row)
     tools = tools_field(asked) or tools_field(row) or tools_field(told)
-    inner = {"instructions": told.get("instructions"), **asked, "id": row.get("id") or "", **({"tools": tools} if tools else {})}
+    inner = {
+        "instructions": told.get("instructions"),
+        **asked,
+        "id": row.get("id") or "",
+        **({"tools": tools} if tools else {}),
+    }
     if any(responses.is_item(turn) for turn in turns):
-        return responses.parse({"input": turns, **{key: inner[key] for key in ("tools", "instructions", "id") if key in inner}})
+        return responses.parse(
+            {"input": turns, **{key: inner[key] for key in ("tools", "instructions", "id") if key in inner}}
+        )
     kept = {**{key: value for key, value in inner.items() if key not in ("contents", "history")}, "messages": turns}
     if typed_parts.looks_like(turns):
         return typed_parts.parse(kept)

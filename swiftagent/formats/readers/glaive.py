@@ -23,7 +23,9 @@ SAMPLE = {
     "chat": 'USER: Oslo\n\n\nASSISTANT: <functioncall> {"name": "weather", "arguments": \'{"city": "Oslo"}\'} <|endoftext|>\n\n\n'
     "FUNCTION RESPONSE: 3C\n\n\nASSISTANT: It is 3C. <|endoftext|>\n\n\n",
 }
-_SPEAKER = re.compile(r"(?:^|\n)[ \t]*(SYSTEM|USER|HUMAN|ASSISTANT|FUNCTION RESPONSE|FUNCTION CALL|TOOL RESPONSE|TOOL)\s*:[ \t]*")
+_SPEAKER = re.compile(
+    r"(?:^|\n)[ \t]*(SYSTEM|USER|HUMAN|ASSISTANT|FUNCTION RESPONSE|FUNCTION CALL|TOOL RESPONSE|TOOL)\s*:[ \t]*"
+)
 # A chat whose turns stand on one line: the next one begins behind the end mark, or anywhere where there is none.
 _INLINE = re.compile(r"(?:^|<\|endoftext\|>|\s)\s*(USER|ASSISTANT|FUNCTION RESPONSE)\s*:[ \t]*")
 _MARKS = re.compile(r"\s*<\|endoftext\|>\s*")

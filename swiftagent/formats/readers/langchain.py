@@ -12,7 +12,10 @@ ABOUT = "LangChain messages: type human/ai/system/tool, with their content flat,
 SAMPLE = {
     "messages": [
         {"type": "human", "data": {"content": "Oslo?"}},
-        {"type": "ai", "data": {"content": "", "tool_calls": [{"name": "weather", "args": {"city": "Oslo"}, "id": "1"}]}},
+        {
+            "type": "ai",
+            "data": {"content": "", "tool_calls": [{"name": "weather", "args": {"city": "Oslo"}, "id": "1"}]},
+        },
         {"type": "tool", "data": {"content": "3C", "tool_call_id": "1"}},
         {"type": "ai", "data": {"content": "It is 3C."}},
     ]
@@ -53,7 +56,9 @@ def turn_of(message: Any) -> Any:
     """A message as OpenAI spells it."""
     if not isinstance(message, dict):
         return message
-    inner: dict[str, Any] = next((message[key] for key in ("data", "kwargs") if isinstance(message.get(key), dict)), message)
+    inner: dict[str, Any] = next(
+        (message[key] for key in ("data", "kwargs") if isinstance(message.get(key), dict)), message
+    )
     given = inner.get("additional_kwargs")
     extra: dict[str, Any] = given if isinstance(given, dict) else {}
     turn = {"role": _ROLES.get(_role(message), _role(message)), "content": inner.get("content")}

@@ -1,4 +1,5 @@
-"""Langfuse traces: observations, each with the input and the output of a call of a model, in the dialect of its framework."""
+"""Langfuse traces: observations, each with the input and the output of a call of a model, in the dialect of its
+framework."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def parse(row: Any) -> list[Trajectory]:
 
 
 def _said(trajectory: Trajectory) -> list[Any]:
-    """What was said, without ids and without how the model was instructed: some observations tell these and some do not."""
+    """What was said, without ids and without how the model was instructed: some observations tell these and some do
+    not."""
     told: list[Any] = []
     for event in trajectory.events:
         if isinstance(event, Call):

@@ -1,4 +1,5 @@
-"""MOSS with plugins: turns of Human, Inner Thoughts, Commands, Tool Responses and MOSS, each text with its own marks."""
+"""MOSS with plugins: turns of Human, Inner Thoughts, Commands, Tool Responses and MOSS, each text with its own
+marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""ms-agent: ReAct text inside from/value or role/content turns, the tools in the prompt (iic/ms_agent, Qwen's examples)."""
+"""ms-agent: ReAct text inside from/value or role/content turns, the tools in the prompt (iic/ms_agent, Qwen's
+examples)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "ms-agent: turns of ReAct text with a prompt that names the tools (English or Chinese); also as a stringified list"
+ABOUT = (
+    "ms-agent: turns of ReAct text with a prompt that names the tools (English or Chinese); also as a stringified list"
+)
 SAMPLE = {
     "conversations": [
         {

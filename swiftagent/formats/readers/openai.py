@@ -12,9 +12,7 @@ from swiftagent.formats.reading.view import system_field, tools_field, view_of
 from swiftagent.trajectory.escape import JOINER, show_control_tokens
 from swiftagent.trajectory.types import Answer, Event, Question, System, Trajectory
 
-ABOUT = (
-    "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under conversations or traj"
-)
+ABOUT = "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under conversations or traj"
 SAMPLE = {
     "messages": [
         {"role": "user", "content": "Oslo?"},
@@ -75,7 +73,9 @@ def _plain_chat(turns: list[tuple[str, str]], repairs: tuple[str, ...], row: Any
     """What the builder makes of plain turns, without its ways for calls."""
     events = tuple([_PLAIN[kind](text if JOINER not in text else show_control_tokens(text)) for kind, text in turns])
     name = row.get("id", "") if type(row) is dict else ""
-    return Trajectory(events, (), name if type(name) is str else "" if name is None else str(name), "", "agent", repairs)
+    return Trajectory(
+        events, (), name if type(name) is str else "" if name is None else str(name), "", "agent", repairs
+    )
 
 
 _PLAIN: dict[str, Callable[[str], Event]] = {"user": Question, "assistant": Answer, "system": System}

@@ -1,4 +1,5 @@
-"""OpenHands event streams: each event is an action of the user or the agent, or an observation that one of them caused."""
+"""OpenHands event streams: each event is an action of the user or the agent, or an observation that one of them
+caused."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ _LISTS = ("history", "trajectory", "events")
 _KINDS = frozenset(("action", "observation"))
 _BESIDE = frozenset(("args", "content", "source", "message", "extras", "thought"))
 # What the machinery says to itself.
-_SILENT = frozenset(("recall", "change_agent_state", "condensation", "condensation_request", "null", "agent_state_changed"))
+_SILENT = frozenset(
+    ("recall", "change_agent_state", "condensation", "condensation_request", "null", "agent_state_changed")
+)
 _TOOLS = {"run": ("bash", "command"), "run_ipython": ("python", "code"), "browse": ("browse", "url")}
 _NOT_ARGUMENTS = frozenset(
     (
@@ -109,7 +112,9 @@ def _read_tool_call(builder: Builder, told: dict[str, Any], thought: str, answer
     """The call as the model made it; what it said stands beside the first of the calls of a response."""
     response = told.get("model_response")
     choices = response.get("choices") if isinstance(response, dict) else None
-    message = choices[0].get("message") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+    message = (
+        choices[0].get("message") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+    )
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     wanted = told.get("tool_call_id")
     made = next((item for item in calls or () if isinstance(item, dict) and item.get("id") == wanted), None)
@@ -126,7 +131,12 @@ def _read_plain_action(builder: Builder, kind: str, args: dict[str, Any], messag
         outputs = args.get("outputs")
         last = outputs.get("content") if isinstance(outputs, dict) else None
         text = next(
-            (value for value in (args.get("final_thought"), last, thought, message) if isinstance(value, str) and value), ""
+            (
+                value
+                for value in (args.get("final_thought"), last, thought, message)
+                if isinstance(value, str) and value
+            ),
+            "",
         )
         if text:
             builder.answer(text)

@@ -1,4 +1,5 @@
-"""Two answers to one question, of which one is preferred (DPO, RLHF): the preferred one is trained, the other left out."""
+"""Two answers to one question, of which one is preferred (DPO, RLHF): the preferred one is trained, the other left
+out."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ def looks_like(row: Any) -> bool:
 
 
 def _pairs(row: Any) -> list[tuple[str, str]] | None:
-    """(question, answer) of every turn. Where the steps stand below the question in the prompt itself, beside the gold answer
-    (runs of ReAct and KnowAgent), they are the answer."""
+    """(question, answer) of every turn. Where the steps stand below the question in the prompt itself, beside the gold
+    answer (runs of ReAct and KnowAgent), they are the answer."""
     pairs = alpaca.pairs_of(row)
     if pairs is None:
         return None
@@ -44,8 +44,8 @@ def _pairs(row: Any) -> list[tuple[str, str]] | None:
 def parse(row: Any) -> Trajectory:
     if view_of(row).style:
         return ms_agent.parse(row)
-    if alpaca.is_written(row):
-        return alpaca.parse(row)
+    if write_alpaca.is_written(row):
+        return write_alpaca.parse(row)
     pairs = _pairs(row) or []
     builder = Builder(*read_tools(tools_field(row)))
     system = alpaca.system_of(row)

@@ -1,5 +1,5 @@
-"""Seal-Tools: {query, calling: [{api, parameters, responses}]}, also as [id, {query, calling}, meta], as [calling, query] and as
-chat whose question lists the tools (`api_list = [...]`)."""
+"""Seal-Tools: {query, calling: [{api, parameters, responses}]}, also as [id, {query, calling}, meta], as [calling,
+query] and as chat whose question lists the tools (`api_list = [...]`)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ from swiftagent.formats.readers.openai import parse_turns
 from swiftagent.formats.reading.view import view_of
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "ShareGPT conversations (from/value: human, gpt, function_call, observation) with tools, or plain chat (ms_bench)"
+ABOUT = (
+    "ShareGPT conversations (from/value: human, gpt, function_call, observation) with tools, or plain chat (ms_bench)"
+)
 SAMPLE = {
     "conversations": [
         {"from": "human", "value": "Oslo?"},

@@ -41,7 +41,9 @@ def looks_like(row: Any) -> bool:
 def _is_trace(row: dict[str, Any]) -> bool:
     """What `infer --json` and `infer --output` write: a run, or the runs of one conversation under `turns`."""
     turns = row.get("turns", [row])
-    return isinstance(turns, list) and bool(turns) and all(type(turn) is dict and turn.keys() >= _TRACE for turn in turns)
+    return (
+        isinstance(turns, list) and bool(turns) and all(type(turn) is dict and turn.keys() >= _TRACE for turn in turns)
+    )
 
 
 def _steps(row: dict[str, Any]) -> list[Any] | None:

@@ -1,4 +1,5 @@
-"""ms-swift's own agent rows: roles tool_call and tool_response beside system, user and assistant; tools as a JSON string."""
+"""ms-swift's own agent rows: roles tool_call and tool_response beside system, user and assistant; tools as a JSON
+string."""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ ABOUT = "ToolAlpaca: an API with Instances (intermediate_steps) or Instructions 
 KEYS = frozenset(("Function_Description",))
 SAMPLE = {
     "Name": "Weather",
-    "Function_Description": {"weather": 'tells the weather\nParameters: {"city": "Required. string. A city."}\nOutput: text'},
+    "Function_Description": {
+        "weather": 'tells the weather\nParameters: {"city": "Required. string. A city."}\nOutput: text'
+    },
     "Instances": [
         {
             "input": "Oslo?",
@@ -51,7 +53,9 @@ _ASK = Tool(
 
 
 def _with_question_to_user(tools: tuple[Tool, ...], row: dict[str, Any]) -> tuple[Tool, ...]:
-    if any(tool.name == _ASK.name for tool in tools) or _ASK.name not in str(row.get("Instances") or row.get("Golden_Answers")):
+    if any(tool.name == _ASK.name for tool in tools) or _ASK.name not in str(
+        row.get("Instances") or row.get("Golden_Answers")
+    ):
         return tools
     return (*tools, _ASK)
 

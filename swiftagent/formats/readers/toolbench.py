@@ -27,7 +27,10 @@ SAMPLE = {
                 {
                     "role": "assistant",
                     "content": None,
-                    "function_call": {"name": "Finish", "arguments": '{"return_type": "give_answer", "final_answer": "3C"}'},
+                    "function_call": {
+                        "name": "Finish",
+                        "arguments": '{"return_type": "give_answer", "final_answer": "3C"}',
+                    },
                 },
             ]
         ],

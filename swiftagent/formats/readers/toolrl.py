@@ -1,4 +1,5 @@
-"""ToolRL: an instruction that lists tools, an input that is a tagged dialogue, an output with think and tool_call tags."""
+"""ToolRL: an instruction that lists tools, an input that is a tagged dialogue, an output with think and tool_call
+tags."""
 
 from __future__ import annotations
 
@@ -14,9 +15,7 @@ from swiftagent.formats.reading.schemas import as_schema
 from swiftagent.formats.reading.tags import read_tag_text
 from swiftagent.trajectory.types import Tool, Trajectory
 
-ABOUT = (
-    "ToolRL: instruction with **Available Tools**, input with <user>/<obs> history, output with <think>/<tool_call>/<response>"
-)
+ABOUT = "ToolRL: instruction with **Available Tools**, input with <user>/<obs> history, output with <think>/<tool_call>/<response>"
 KEYS = frozenset(("instruction", "system", "extra_info"))
 SAMPLE = {
     "instruction": "You are helpful.\n\n**Available Tools**\nUse these tools:\n1. Name: weather\n"
@@ -40,7 +39,12 @@ def _parts(row: dict[str, Any]) -> tuple[str, str, Any] | None:
     inner = row["extra_info"] if isinstance(row.get("extra_info"), dict) else row
     for asked, given, said in (("instruction", "input", "output"), ("system", "user", "answer")):
         system, history = inner.get(asked), inner.get(given)
-        if isinstance(system, str) and isinstance(history, str) and "**Available Tools**" in system and "<user>" in history:
+        if (
+            isinstance(system, str)
+            and isinstance(history, str)
+            and "**Available Tools**" in system
+            and "<user>" in history
+        ):
             return system, history, inner.get(said)
     return None
 
@@ -57,7 +61,9 @@ def parse(row: Any) -> Trajectory:
     for found in _HISTORY.finditer(history):
         before = history[place : found.start()]
         if place and before.strip():
-            read_tag_text(builder, before, trained=False)  # what was said before is context, the output alone is trained
+            read_tag_text(
+                builder, before, trained=False
+            )  # what was said before is context, the output alone is trained
         builder.question(found.group(1))
         place = found.end()
     if history[place:].strip():

@@ -20,7 +20,11 @@ SAMPLE = {
             "role": "assistant",
             "text": "It is 3C.",
             "apis": [
-                {"request": {"api_name": "Weather", "parameters": {"city": "Oslo"}}, "response": {"c": 3}, "exception": None}
+                {
+                    "request": {"api_name": "Weather", "parameters": {"city": "Oslo"}},
+                    "response": {"c": 3},
+                    "exception": None,
+                }
             ],
         },
     ],

@@ -14,7 +14,9 @@ _MORE = frozenset(
 )
 _SESSIONS = ("session_id", "sessionId", "conversation_id", "thread_id", "chat_id", "trace_id", "group_id")
 _LANGCHAIN = frozenset(("human", "ai", "system", "tool"))
-_ITEMS = frozenset(("function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning"))
+_ITEMS = frozenset(
+    ("function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning")
+)
 
 
 def line_key(row: Any) -> Hashable | None:

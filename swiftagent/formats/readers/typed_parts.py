@@ -39,8 +39,12 @@ _SIDES = {"request": "user", "response": "assistant"}  # Pydantic AI
 _TEXTS = frozenset(("text", "user-prompt"))
 _THOUGHTS = frozenset(("reasoning", "thinking"))
 _CALLS = frozenset(("tool-call", "builtin-tool-call", "server-tool-call"))
-_RESULTS = frozenset(("tool-return", "builtin-tool-return", "tool-call-response", "tool-result", "server-tool-call-response"))
-_MEDIA = frozenset(("file", "image", "audio", "video", "document", "uri", "blob", "binary", "image-url", "document-url"))
+_RESULTS = frozenset(
+    ("tool-return", "builtin-tool-return", "tool-call-response", "tool-result", "server-tool-call-response")
+)
+_MEDIA = frozenset(
+    ("file", "image", "audio", "video", "document", "uri", "blob", "binary", "image-url", "document-url")
+)
 _MEDIA_KEYS = ("type", "kind", "part_kind", "mediaType", "media_type", "modality")
 _SILENT = frozenset(("step-start", "source-url", "source-document", "step-finish", "snapshot", "patch"))
 

@@ -10,14 +10,27 @@ from swiftagent.formats.reading.delegate import reader_of
 from swiftagent.formats.reading.view import system_field, tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = (
-    "an object around one conversation or a list of them: LangGraph {values: {messages}}, Inspect {samples: [...]}, {body: {...}}"
-)
+ABOUT = "an object around one conversation or a list of them: LangGraph {values: {messages}}, Inspect {samples: [...]}, {body: {...}}"
 SAMPLE = {
-    "values": {"messages": [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "The capital of Norway."}]}
+    "values": {
+        "messages": [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "The capital of Norway."}]
+    }
 }
 _ONE = (
-    *("conversation", "values", "state", "chat", "body", "data", "log", "trace", "sample", "example", "trajectory", "thread"),
+    *(
+        "conversation",
+        "values",
+        "state",
+        "chat",
+        "body",
+        "data",
+        "log",
+        "trace",
+        "sample",
+        "example",
+        "trajectory",
+        "thread",
+    ),
     *("input", "inputs", "output", "outputs", "result", "response", "info", "attributes", "payload", "content"),
 )
 _MANY = ("samples", "conversations", "sessions", "chats", "threads", "eval_cases", "runs", "trajectories")

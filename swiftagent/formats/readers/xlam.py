@@ -1,4 +1,5 @@
-"""xLAM and APIGen: {query, tools, answers}, as JSON strings or objects; Hammer's bare parameter maps and chats as query."""
+"""xLAM and APIGen: {query, tools, answers}, as JSON strings or objects; Hammer's bare parameter maps and chats as
+query."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def parse(row: Any) -> Trajectory:
     _read_query(builder, row["query"])
     answers = next(row[key] for key in _ANSWERS if key in row)
     if not answers or answers in ("[]", "{}"):
-        raise RowError("nothing-trained", "no call among the answers: the row asks for none and says nothing in its place")
+        raise RowError(
+            "nothing-trained", "no call among the answers: the row asks for none and says nothing in its place"
+        )
     calls, repairs = calls_of(answers)
     builder.repairs += repairs
     for name, arguments, id in calls:

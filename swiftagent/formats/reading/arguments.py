@@ -40,7 +40,9 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
         fenced = _FENCE.match(text)
         if fenced:
             text = fenced.group(1).strip()
-    if text[1:2] == "'" and '"' not in text and "\\" not in text:  # a Python literal, far quicker so than by its own parser
+    if (
+        text[1:2] == "'" and '"' not in text and "\\" not in text
+    ):  # a Python literal, far quicker so than by its own parser
         try:
             return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
         except (ValueError, UnicodeError):
@@ -55,7 +57,8 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
 
 
 def read_literal(text: str) -> tuple[Any, Repairs]:
-    """JSON, or a Python literal (`{'q': 'x', 'b': True}`), or JSON with small faults. Raises RowError("not-json", ...)."""
+    """JSON, or a Python literal (`{'q': 'x', 'b': True}`), or JSON with small faults. Raises RowError("not-json",
+    ...)."""
     if text[:2] not in ("{'", "['"):  # Python's spelling, which no JSON starts with
         try:
             return parse_json(text)
@@ -78,7 +81,8 @@ def read_literal(text: str) -> tuple[Any, Repairs]:
 
 
 def _with_json_words(text: str) -> str:
-    """A Python literal in which texts stand in single quotes, with true, false and null for Python's words outside of them."""
+    """A Python literal in which texts stand in single quotes, with true, false and null for Python's words outside of
+    them."""
     return _PYTHON_WORD.sub(_json_word, text) if "True" in text or "False" in text or "None" in text else text
 
 
@@ -123,7 +127,8 @@ def _literal(text: str) -> Any:
 
 
 def _plain_json(value: Any) -> Any:
-    """A Python literal as a JSON value: tuples and sets are lists, keys are text. Raises ValueError for bytes and the like."""
+    """A Python literal as a JSON value: tuples and sets are lists, keys are text. Raises ValueError for bytes and the
+    like."""
     if value is None or isinstance(value, (bool, int, str)):
         return without_surrogates(value)
     if isinstance(value, float):
@@ -160,7 +165,8 @@ def _opens_more_than_it_closes(text: str) -> bool:
 
 
 def _in_double_quotes(text: str) -> str:
-    """Texts in single quotes, which may hold apostrophes, in double ones: a text ends only before `,`, `:` or a bracket."""
+    """Texts in single quotes, which may hold apostrophes, in double ones: a text ends only before `,`, `:` or a
+    bracket."""
 
     def requoted(found: re.Match[str]) -> str:
         inner = found.group(1).replace("\\'", "'").replace('\\"', '"').replace('"', '\\"')
@@ -174,7 +180,14 @@ def _mend_by_library(text: str) -> tuple[Any, Repairs]:
 
     try:
         value = repair_json(text, return_objects=True, skip_json_loads=True)
-    except (ValueError, RecursionError, IndexError, KeyError, TypeError, AssertionError) as error:  # its own asserts too
+    except (
+        ValueError,
+        RecursionError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AssertionError,
+    ) as error:  # its own asserts too
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
     wanted = dict if text.lstrip()[:1] == "{" else list
     if not isinstance(value, wanted) or (not value and len(text.strip()) > 2):

@@ -1,4 +1,5 @@
-"""What all readers share: a trajectory is built event by event, and every spelling of calls, ids and results is met here."""
+"""What all readers share: a trajectory is built event by event, and every spelling of calls, ids and results is met
+here."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
 class Builder:
     """Collects the events of one conversation in the order of the row.
 
-    Call ids are renumbered c0, c1, ...; a result finds its call by id, else by name, else in order; texts that are empty
-    are left out. `repairs` holds a code for each thing that was mended.
+    Call ids are renumbered c0, c1, ...; a result finds its call by id, else by name, else in order; texts that are
+    empty are left out. `repairs` holds a code for each thing that was mended.
     """
 
     __slots__ = ("events", "tools", "repairs", "_calls", "_open", "_ids")
@@ -153,7 +154,8 @@ class Builder:
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
 
     def _end_with_answer(self) -> None:
-        """A run that ends on `finish(message=...)`, which no tool answers, ends on that message (OpenHands, smolagents)."""
+        """A run that ends on `finish(message=...)`, which no tool answers, ends on that message (OpenHands,
+        smolagents)."""
         last = self.events[-1] if self.events else None
         if type(last) is not Call or not self._open or not any(type(event) is Observation for event in self.events):
             return
@@ -186,7 +188,8 @@ class Builder:
         return True
 
     def _find_calls_in_last_answer(self) -> None:
-        """A result with no open call, and an answer before it that is nothing but calls as text: that answer is the call."""
+        """A result with no open call, and an answer before it that is nothing but calls as text: that answer is the
+        call."""
         last = self.events[-1] if self.events else None
         if type(last) is not Answer:
             return
@@ -201,7 +204,8 @@ class Builder:
         return next((place for place, (_, given, _) in enumerate(self._open) if given == name), 0)
 
     def _end_step(self) -> None:
-        """What comes next is no result: one result that answers several parallel calls as a JSON list is taken apart."""
+        """What comes next is no result: one result that answers several parallel calls as a JSON list is taken
+        apart."""
         if not self._open:
             return
         waiting, self._open = self._open, []
@@ -223,7 +227,8 @@ def _shown(text: str) -> str:
 
 
 def calls_in_text(text: str) -> list[RawCall]:
-    """The calls of a text that is nothing else: JSON with name and arguments, fenced or not, or `[f(a=1)]`; [] for other text."""
+    """The calls of a text that is nothing else: JSON with name and arguments, fenced or not, or `[f(a=1)]`; [] for
+    other text."""
     named = _NAME_AND_JSON.fullmatch(text)
     if named:  # GLM-4
         return [(named[1], named[2], None)]

@@ -38,7 +38,8 @@ ARGUMENT_KEYS = (
 
 
 def call_of(item: Any) -> RawCall:
-    """One call object: {name, arguments}, {function: {...}, id}, {tool, parameters}, ... Raises RowError("broken-call")."""
+    """One call object: {name, arguments}, {function: {...}, id}, {tool, parameters}, ... Raises
+    RowError("broken-call")."""
     if isinstance(item, dict):
         function = item.get("function")
         if isinstance(function, dict):
@@ -48,7 +49,11 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                return item[name], next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {}), _id_of(item)
+                return (
+                    item[name],
+                    next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {}),
+                    _id_of(item),
+                )
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
             if isinstance(arguments, dict):
@@ -57,7 +62,8 @@ def call_of(item: Any) -> RawCall:
 
 
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
-    """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises RowError("broken-call")."""
+    """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises
+    RowError("broken-call")."""
     if isinstance(value, str):
         value, repairs = _parse(value)
     else:

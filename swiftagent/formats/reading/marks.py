@@ -1,6 +1,8 @@
-"""Calls in the marks of single models: Kimi, InternLM, Cohere, Claude's and MiniMax's <invoke>, Harmony, Gemma, CodeAct.
+"""Calls in the marks of single models: Kimi, InternLM, Cohere, Claude's and MiniMax's <invoke>, Harmony, Gemma,
+CodeAct.
 
-Each is told as the `<tool_call>` JSON and `<think>` that most models write, so that one reader (tag_text) knows them all.
+Each is told as the `<tool_call>` JSON and `<think>` that most models write, so that one reader (tag_text) knows them
+all.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from swiftagent.formats.reading.python_calls import python_calls
 Found = re.Match[str]
 _HARMONY = "<|channel|>"
 _SPACE_OF = r"(?:antml:|minimax:|｜DSML｜)?"
-_PARAMETER = re.compile(rf'<{_SPACE_OF}parameter name="([^"]+)"(?: string="(true|false)")?>(.*?)</{_SPACE_OF}parameter>', re.S)
+_PARAMETER = re.compile(
+    rf'<{_SPACE_OF}parameter name="([^"]+)"(?: string="(true|false)")?>(.*?)</{_SPACE_OF}parameter>', re.S
+)
 _PRINTED = re.compile(r"print\((.*)\)\s*\Z", re.S)
 _A_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)\s*\Z", re.S)
 # The one command that mini-swe-agent runs of a turn, and how the turn that answers it begins.
@@ -179,8 +183,8 @@ def command_in_tags(text: str) -> str:
 def result_in_user_turn(text: str, marked: bool) -> str | None:
     """What a tool gave, where a user turn tells it in one of the known ways; else None.
 
-    `marked` says that it did so before in this conversation: then the environment speaks there, and what has no mark is its
-    word too ("Your command ran successfully and did not produce any output." of SWE-agent).
+    `marked` says that it did so before in this conversation: then the environment speaks there, and what has no mark is
+    its word too ("Your command ran successfully and did not produce any output." of SWE-agent).
     """
     found = _RESULT.match(text)
     if found is None:

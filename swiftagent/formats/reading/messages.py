@@ -1,4 +1,5 @@
-"""Conversations as a list of turns with a role, in every dialect: OpenAI, ShareGPT, ms-swift, Anthropic and LLaMA-Factory blocks.
+"""Conversations as a list of turns with a role, in every dialect: OpenAI, ShareGPT, ms-swift, Anthropic and
+LLaMA-Factory blocks.
 
 The format modules say which rows are theirs; reading is shared here, so that a row of two dialects at once is read too.
 """
@@ -44,7 +45,18 @@ _RESULT_BLOCKS = frozenset(
     ("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result", "tool-result")
 )
 _RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
-_MARKS = ("loss", "weight", "loss_weight", "train", "trainable", "label", "loss_mask", "learn", "is_trained", "loss_scale")
+_MARKS = (
+    "loss",
+    "weight",
+    "loss_weight",
+    "train",
+    "trainable",
+    "label",
+    "loss_mask",
+    "learn",
+    "is_trained",
+    "loss_scale",
+)
 
 
 def say_plainly(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
@@ -78,7 +90,8 @@ def as_messages(messages: list[Any]) -> list[dict[str, Any]]:
 
 
 def stand_beside_call(builder: Builder) -> None:
-    """What was read as an answer is text beside the call that follows it (ms-swift roles); its last newline is the form's."""
+    """What was read as an answer is text beside the call that follows it (ms-swift roles); its last newline is the
+    form's."""
     last = builder.events[-1] if builder.events else None
     if type(last) is Answer:
         builder.events[-1] = Thought(last.text.removesuffix("\n"), True, last.trained)
@@ -143,7 +156,9 @@ def _declare(builder: Builder, tool: dict[str, Any]) -> None:
 
 
 def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
-    if kind == "result" and not text and "observation" in message and "parameters" in message:  # ChatGLM3: call and result
+    if (
+        kind == "result" and not text and "observation" in message and "parameters" in message
+    ):  # ChatGLM3: call and result
         builder.call(message.get("name"), message["parameters"], trained=is_trained(message))
         builder.result(as_text(message["observation"]))
     elif kind == "result":
@@ -185,7 +200,9 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         return
     for key in _REASONING:
         if isinstance(message.get(key), str) and message[key].strip():
-            told_again = "action" in message and text.startswith(message[key].strip())  # SWE-agent: the content begins with it
+            told_again = "action" in message and text.startswith(
+                message[key].strip()
+            )  # SWE-agent: the content begins with it
             if not told_again:
                 builder.thought(message[key], trained=trained)
             break
@@ -223,7 +240,8 @@ def _is_mcp(item: Any) -> bool:
 
 
 def is_trained(message: dict[str, Any]) -> bool:
-    """False where a turn carries a mark that it should not be trained: `loss: false`, `weight: 0`, `label: false`, ..."""
+    """False where a turn carries a mark that it should not be trained: `loss: false`, `weight: 0`, `label: false`,
+    ..."""
     if len(message) == 2:
         return True
     for mark in _MARKS:
@@ -272,7 +290,11 @@ def _type(block: Any) -> str:
 
 
 def _plain_block(block: Any) -> Any:
-    return {"type": "text", "text": block["value"]} if isinstance(block, dict) and isinstance(block.get("value"), str) else block
+    return (
+        {"type": "text", "text": block["value"]}
+        if isinstance(block, dict) and isinstance(block.get("value"), str)
+        else block
+    )
 
 
 def _read_block(
@@ -281,7 +303,9 @@ def _read_block(
     type_ = _type(block)
     if type_ in _THOUGHT_BLOCKS:
         say_pieces(builder, said, kind, speak, calls_follow, trained)
-        text = next((block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), "")
+        text = next(
+            (block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), ""
+        )
         builder.thought(text, trained=trained)
     elif type_ in _CALL_BLOCKS:
         say_pieces(builder, said, kind, speak, True, trained)

@@ -1,4 +1,5 @@
-"""Calls written like Python: `[Market Trends(kind="index", top=3), get.time()]`, names with spaces and dots included."""
+"""Calls written like Python: `[Market Trends(kind="index", top=3), get.time()]`, names with spaces and dots
+included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The quick way through ReAct text as ms-agent writes it: exact keywords, one result behind every call, an answer at the end.
+"""The quick way through ReAct text as ms-agent writes it: exact keywords, one result behind every call, an answer at
+the end.
 
 What departs from that in any way is left to `react_text`, which reads every spelling; both give the same events.
 """
@@ -7,7 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-THOUGHT, ACTION, INPUT, OBSERVATION, ANSWER = "Thought:", "Action:", "\nAction Input:", "\nObservation:", "Final Answer:"
+THOUGHT, ACTION, INPUT, OBSERVATION, ANSWER = (
+    "Thought:",
+    "Action:",
+    "\nAction Input:",
+    "\nObservation:",
+    "Final Answer:",
+)
 
 
 class Step(NamedTuple):
@@ -42,7 +49,8 @@ def canonical_steps(text: str) -> list[Step] | None:
 
 
 def _call_at(text: str, place: int, thought: str) -> tuple[Step, int] | None:
-    """The call that starts here and where its result ends. Line by line: one letter is looked for far quicker than a word."""
+    """The call that starts here and where its result ends. Line by line: one letter is looked for far quicker than a
+    word."""
     given = text.find("\n", place)
     if given < 0 or not text.startswith(ACTION, place) or not text.startswith(INPUT, given):
         return None

@@ -1,4 +1,5 @@
-"""ReAct text as other programs write it: prompts that name the tools, and Thought / Action / Action Input / Observation."""
+"""ReAct text as other programs write it: prompts that name the tools, and Thought / Action / Action Input /
+Observation."""
 
 from __future__ import annotations
 
@@ -60,11 +61,14 @@ class Prompt(NamedTuple):
 
 
 def is_react(text: str) -> bool:
-    """Whether an assistant text holds a ReAct action: a line `Action:` with an input, an argument in brackets or a thought."""
+    """Whether an assistant text holds a ReAct action: a line `Action:` with an input, an argument in brackets or a
+    thought."""
     if "\nAct" not in text and "\nact" not in text and "\nACT" not in text and text[:3].lower() != "act":
         return False
     labels = {label.lower() for label in _LABEL.findall("\n" + text)}
-    return "action" in labels and bool(labels & {"action input", "thought", "observation", "final answer", "action_input"})
+    return "action" in labels and bool(
+        labels & {"action input", "thought", "observation", "final answer", "action_input"}
+    )
 
 
 def may_be_prompt(text: str) -> bool:
@@ -277,7 +281,8 @@ def _text_action(builder: Builder, action: str, answer_follows: bool, trained: b
 
 
 def _observation(builder: Builder, body: str, last: bool) -> None:
-    """A result; the bare label at the end of a turn is the stop word, whose result stands in the next turn or nowhere."""
+    """A result; the bare label at the end of a turn is the stop word, whose result stands in the next turn or
+    nowhere."""
     text = body.removeprefix(" ").rstrip("\r\n")
     if last and not text.strip():
         return
@@ -295,7 +300,9 @@ def read_user_text(builder: Builder, text: str) -> None:
     """A user turn of a ReAct row: a question, or a result where it starts with `Observation:`."""
     found = _LABEL.match("\n" + text)
     acted = "finish-action" in builder.repairs or any(type(event) is Call for event in builder.events)
-    if found is not None and found.group(1).lower() == "observation" and acted:  # before the first action it is the task
+    if (
+        found is not None and found.group(1).lower() == "observation" and acted
+    ):  # before the first action it is the task
         _observation(builder, text[found.end() - 1 :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
         builder.result(text)

@@ -77,7 +77,9 @@ def _object(given: Schema, repairs: list[str]) -> Schema:
 
 def is_bare_map(given: Schema) -> bool:
     """Whether it maps parameter names to their descriptions rather than being a schema itself."""
-    if isinstance(given.get("properties"), dict) or any(isinstance(given.get(key), list) for key in ("anyOf", "oneOf", "allOf")):
+    if isinstance(given.get("properties"), dict) or any(
+        isinstance(given.get(key), list) for key in ("anyOf", "oneOf", "allOf")
+    ):
         return False
     if isinstance(given.get("$ref"), str) or isinstance(given.get("type"), (str, list)):
         # {"type": "a text about a parameter named type", "city": ...} is a map, {"type": "object"} is a schema
@@ -89,7 +91,9 @@ def is_bare_map(given: Schema) -> bool:
             and not _KEYWORDS.issuperset(given)
         )
     return (
-        all(isinstance(value, (dict, str)) for value in given.values()) and not _KEYWORDS.issuperset(given) or _maps_only(given)
+        all(isinstance(value, (dict, str)) for value in given.values())
+        and not _KEYWORDS.issuperset(given)
+        or _maps_only(given)
     )
 
 
@@ -135,7 +139,9 @@ def normalised(schema: Any, repairs: list[str], depth: int = 0) -> Any:
 
 def _hoist_required(done: Schema, properties: Schema, repairs: list[str]) -> None:
     marked = [
-        name for name, value in properties.items() if isinstance(value, dict) and isinstance(value.get("required"), (bool, str))
+        name
+        for name, value in properties.items()
+        if isinstance(value, dict) and isinstance(value.get("required"), (bool, str))
     ]
     if not marked:
         return

@@ -1,5 +1,6 @@
-"""Assistant text with calls in tags: <tool_call>, <functioncall>, <function=...>, <|startofthink|>, <think>, <response>; and
-text in which the model's code or search stands directly before what it gave (ToRA, ReTool, Search-R1)."""
+"""Assistant text with calls in tags: <tool_call>, <functioncall>, <function=...>, <|startofthink|>, <think>,
+<response>; and text in which the model's code or search stands directly before what it gave (ToRA, ReTool,
+Search-R1)."""
 
 from __future__ import annotations
 
@@ -157,7 +158,8 @@ def _unfenced(text: str) -> str:
 
 
 def tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
-    """A system text that lists tools as JSON, anywhere: (the text without them, tools, repairs); None where it lists none."""
+    """A system text that lists tools as JSON, anywhere: (the text without them, tools, repairs); None where it lists
+    none."""
     return _tools_in_text(text) if len(text) < 65536 else _tools_in_text.__wrapped__(text)
 
 

@@ -89,7 +89,9 @@ def _parse_sequence(text: str, strict: bool = True) -> list[Any]:
         except (ValueError, RecursionError):
             if not strict:
                 return []
-            raise RowError("bad-tools", f"tools are neither JSON nor a Python literal: {text[place : place + 60]!r}") from None
+            raise RowError(
+                "bad-tools", f"tools are neither JSON nor a Python literal: {text[place : place + 60]!r}"
+            ) from None
         values += value if isinstance(value, list) else [value]
     return values
 
@@ -104,7 +106,9 @@ def _items(raw: Any) -> list[Any]:
             if isinstance(raw.get(key), list):
                 return list(raw[key])
         return [
-            {"name": name, **value} if isinstance(value, dict) and _spec(value) else {"name": name, "description": _about(value)}
+            {"name": name, **value}
+            if isinstance(value, dict) and _spec(value)
+            else {"name": name, "description": _about(value)}
             for name, value in raw.items()
         ]
     raise RowError("bad-tools", f"tools are a {type(raw).__name__}")
@@ -164,14 +168,28 @@ def _tool(item: dict[str, Any], repairs: list[str]) -> Tool:
             return Tool(_SERVER_TOOLS.get(item["type"], item["type"]))
         raise RowError("bad-tools", f"a tool has no name: {str(item)[:80]}")
     about = next(
-        (item[key] for key in ("description", "desc", "api_description", "Description") if isinstance(item.get(key), str)), ""
+        (
+            item[key]
+            for key in ("description", "desc", "api_description", "Description")
+            if isinstance(item.get(key), str)
+        ),
+        "",
     )
     tool = Tool(name.strip(), about, _parameters(item, repairs))
     return Tool(show_control_tokens(tool.name), show_control_tokens(tool.description), show_value(tool.parameters))
 
 
 def _parameters(item: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
-    for key in ("parameters", "input_schema", "inputSchema", "parameters_schema", "arguments", "params", "args", "Parameters"):
+    for key in (
+        "parameters",
+        "input_schema",
+        "inputSchema",
+        "parameters_schema",
+        "arguments",
+        "params",
+        "args",
+        "Parameters",
+    ):
         if key in item:
             given = item[key]
             if isinstance(given, str) and given.strip():

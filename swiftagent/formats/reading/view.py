@@ -39,7 +39,9 @@ TOOL_KEYS = (
     "available_functions",
     "tool_definitions",
 )
-_ANTHROPIC = frozenset(("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result"))
+_ANTHROPIC = frozenset(
+    ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
+)
 _TAGS = (
     "<tool_call>",
     "<functioncall>",
@@ -59,8 +61,8 @@ _TAGS = (
 class View:
     """What a row of turns looks like: `style` is the key of the role (role or from), `key` where the turns stand.
 
-    `format` is the name in the formats table, "" where the row holds no turns. `plain` are the turns as (kind, text) where
-    they are nothing but text with a known role and no sign of calls or reasoning; else None.
+    `format` is the name in the formats table, "" where the row holds no turns. `plain` are the turns as (kind, text)
+    where they are nothing but text with a known role and no sign of calls or reasoning; else None.
     """
 
     __slots__ = (
@@ -147,7 +149,9 @@ class View:
         if ("role" in first or "from" in first) and not _SAID_UNDER.isdisjoint(first) and _TEXT_KEYS.isdisjoint(first):
             messages = [_with_content(message) for message in messages]
             first = messages[0]
-        if "role" in first and ("content" in first or "tool_calls" in first or "value" in first or "function_call" in first):
+        if "role" in first and (
+            "content" in first or "tool_calls" in first or "value" in first or "function_call" in first
+        ):
             self.style = "role"
         elif "from" in first and ("value" in first or "content" in first):
             self.style = "from"
@@ -163,7 +167,8 @@ class View:
                     self._look_at(message)
 
     def _look_plainly(self, messages: list[Any]) -> list[tuple[str, str]] | None:
-        """The turns of plain chat in one pass; None at the first sign of anything else, even where it proves to be nothing."""
+        """The turns of plain chat in one pass; None at the first sign of anything else, even where it proves to be
+        nothing."""
         role_key = self.style
         text_key = "content" if role_key == "role" else "value"
         turns = []
@@ -213,7 +218,9 @@ class View:
             self.react = True
         if text[:1] == "[" and not self.brackets:
             self.brackets = looks_like_calls(text)
-        if not self.tag and ("<" in text or "[T" in text or "```tool_code" in text or ":```json" in text or ": ```json" in text):
+        if not self.tag and (
+            "<" in text or "[T" in text or "```tool_code" in text or ":```json" in text or ": ```json" in text
+        ):
             self.tag = tag_in(text)
         elif not self.tag and holds_results(text):
             self.tag = "result"
@@ -242,7 +249,11 @@ def _may_call(text: str) -> bool:
 
 def _newest_first(messages: list[Any]) -> bool:
     """Whether turns with a time stand in the order in which OpenAI's threads are listed."""
-    times = [message["created_at"] for message in messages if type(message) is dict and type(message.get("created_at")) is int]
+    times = [
+        message["created_at"]
+        for message in messages
+        if type(message) is dict and type(message.get("created_at")) is int
+    ]
     return len(times) == len(messages) > 1 and times[0] > times[-1] and times == sorted(times, reverse=True)
 
 
@@ -251,13 +262,17 @@ _SAID_UNDER = frozenset(("text", "message"))
 
 
 def _with_content(message: Any) -> Any:
-    """A turn whose text stands under `text` or `message` (SWE-agent's published runs, Cohere), spelled as others spell it."""
+    """A turn whose text stands under `text` or `message` (SWE-agent's published runs, Cohere), spelled as others spell
+    it."""
     if type(message) is not dict or "content" in message:
         return message
     text = message.get("text", message.get("message"))
     if text is None and message.get("role") == "system":
         text = message.get("system_prompt")
-    return {"content": text, **{key: value for key, value in message.items() if key not in ("text", "message", "system_prompt")}}
+    return {
+        "content": text,
+        **{key: value for key, value in message.items() if key not in ("text", "message", "system_prompt")},
+    }
 
 
 _last: list[View] = []
@@ -273,7 +288,8 @@ def view_of(row: Any) -> View:
 
 
 def lists_in(row: Any, keys: tuple[str, ...]) -> list[list[Any]]:
-    """What may hold the turns of a row: the row itself where it is a list, else the lists under these keys, none empty."""
+    """What may hold the turns of a row: the row itself where it is a list, else the lists under these keys, none
+    empty."""
     found = [row] if isinstance(row, list) else [row.get(key) for key in keys] if type(row) is dict else []
     return [turns for turns in found if isinstance(turns, list) and turns]
 
@@ -300,7 +316,11 @@ def _tools_inside(row: dict[str, Any]) -> Any:
                 continue
         for name in ("tools", "xml_tools", "python_tools") if isinstance(inner, dict) else ():
             tools = inner.get(name)
-            if isinstance(tools, list) and tools and all(isinstance(tool, (dict, str)) and "name" in tool for tool in tools):
+            if (
+                isinstance(tools, list)
+                and tools
+                and all(isinstance(tool, (dict, str)) and "name" in tool for tool in tools)
+            ):
                 return tools
     return None
 

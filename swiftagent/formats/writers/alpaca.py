@@ -8,7 +8,13 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.writers.losses import react_losses
 from swiftagent.formats.writers.turns import Step, turns_of, with_thinking
-from swiftagent.trajectory.escape import hide_control_tokens, indent_keywords, parse_json_text, show, show_control_tokens
+from swiftagent.trajectory.escape import (
+    hide_control_tokens,
+    indent_keywords,
+    parse_json_text,
+    show,
+    show_control_tokens,
+)
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
 from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.react import render as render_spans

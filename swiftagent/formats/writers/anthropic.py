@@ -1,4 +1,5 @@
-"""Anthropic messages: blocks `thinking`, `text`, `tool_use` and `tool_result`, tools with `input_schema`, one system text."""
+"""Anthropic messages: blocks `thinking`, `text`, `tool_use` and `tool_result`, tools with `input_schema`, one system
+text."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def _blocks(step: Step) -> list[Block]:
         blocks.append({"type": "text", "text": hide_control_tokens(step.text)})
     for call in step.calls:
         given = call.arguments if isinstance(call.arguments, dict) else {"input": call.arguments}
-        blocks.append({"type": "tool_use", "id": call.id, "name": hide_control_tokens(call.tool), "input": hide_value(given)})
+        blocks.append(
+            {"type": "tool_use", "id": call.id, "name": hide_control_tokens(call.tool), "input": hide_value(given)}
+        )
     return blocks
 
 

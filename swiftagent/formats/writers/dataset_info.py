@@ -10,10 +10,19 @@ from swiftagent.errors import ConfigError
 from swiftagent.io.jsonl import write_json
 
 _ENTRIES: dict[str, dict[str, Any]] = {
-    "sharegpt": {"formatting": "sharegpt", "columns": {"messages": "conversations", "system": "system", "tools": "tools"}},
+    "sharegpt": {
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
+    },
     "alpaca": {
         "formatting": "alpaca",
-        "columns": {"prompt": "instruction", "query": "input", "response": "output", "system": "system", "history": "history"},
+        "columns": {
+            "prompt": "instruction",
+            "query": "input",
+            "response": "output",
+            "system": "system",
+            "history": "history",
+        },
     },
     "openai": {
         "formatting": "openai",

@@ -1,4 +1,5 @@
-"""Hermes: calls in `<tool_call>`, results in `<tool_response>`, tools in the system prompt that Qwen's own template writes."""
+"""Hermes: calls in `<tool_call>`, results in `<tool_response>`, tools in the system prompt that Qwen's own template
+writes."""
 
 from __future__ import annotations
 
@@ -83,7 +84,9 @@ def is_written(row: Any) -> bool:
 
 def _is_turn(turn: Any) -> bool:
     return (
-        isinstance(turn, dict) and isinstance(turn.get("value"), str) and turn.get("from") in ("system", "human", "gpt", "tool")
+        isinstance(turn, dict)
+        and isinstance(turn.get("value"), str)
+        and turn.get("from") in ("system", "human", "gpt", "tool")
     )
 
 

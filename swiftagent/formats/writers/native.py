@@ -1,4 +1,5 @@
-"""The roles of ms-swift's agent templates (hermes, qwen3, ...): `tool_call`, `tool_response`, tools as JSON text in every row."""
+"""The roles of ms-swift's agent templates (hermes, qwen3, ...): `tool_call`, `tool_response`, tools as JSON text in
+every row."""
 
 from __future__ import annotations
 
@@ -30,7 +31,13 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
             case _:
                 messages += [_untrained("tool_response", seen.text) for seen in turn.observations]
     tools = json.dumps([function_tool(tool) for tool in trajectory.tools], ensure_ascii=False)
-    row = {"messages": messages, "tools": tools, "channel": trajectory.channel, "id": trajectory.id, "source": trajectory.source}
+    row = {
+        "messages": messages,
+        "tools": tools,
+        "channel": trajectory.channel,
+        "id": trajectory.id,
+        "source": trajectory.source,
+    }
     return row, tuple(losses)
 
 

@@ -1,4 +1,5 @@
-"""OpenAI messages: `tool_calls` with arguments as JSON text, reasoning as `reasoning_content`, masked turns `weight: 0`."""
+"""OpenAI messages: `tool_calls` with arguments as JSON text, reasoning as `reasoning_content`, masked turns `weight:
+0`."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 losses += ["mask-widened"] if turn.mixed else []
             case _:
                 for seen in turn.observations:
-                    messages.append({"role": "tool", "tool_call_id": seen.call_id, "content": hide_control_tokens(seen.text)})
+                    messages.append(
+                        {"role": "tool", "tool_call_id": seen.call_id, "content": hide_control_tokens(seen.text)}
+                    )
     row: dict[str, Any] = {"messages": messages}
     if trajectory.tools:
         row["tools"] = [function_tool(tool) for tool in trajectory.tools]

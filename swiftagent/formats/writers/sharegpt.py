@@ -31,7 +31,12 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
             case Step():
                 losses += ["mask-lost"] if not turn.trained else []
                 _add(turns, "function_call" if turn.calls else "gpt", _value(turn), losses)
-    row = {"conversations": turns, "system": "\n\n".join(system), "tools": tools_text(trajectory.tools), "id": trajectory.id}
+    row = {
+        "conversations": turns,
+        "system": "\n\n".join(system),
+        "tools": tools_text(trajectory.tools),
+        "id": trajectory.id,
+    }
     return row, tuple(losses)
 
 
@@ -57,7 +62,8 @@ def _add(turns: list[dict[str, str]], role: str, value: str, losses: list[str]) 
 
 
 def _value(step: Step) -> str:
-    """A call is JSON, after its reasoning; where text stands beside it, the JSON is in the tags that LLaMA-Factory looks for."""
+    """A call is JSON, after its reasoning; where text stands beside it, the JSON is in the tags that LLaMA-Factory
+    looks for."""
     text = hide_control_tokens(step.text)
     if step.calls:
         calls = [call_json(call) for call in step.calls]

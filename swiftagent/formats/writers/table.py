@@ -1,4 +1,5 @@
-"""The formats that can be written (`--to`): each a function from a trajectory to (row, codes of what the format cannot hold)."""
+"""The formats that can be written (`--to`): each a function from a trajectory to (row, codes of what the format cannot
+hold)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
 Write = Callable[[Trajectory], tuple[Any, tuple[str, ...]]]
-WRITABLE: dict[str, str] = {  # name: module with render(trajectory) -> (row, codes); react is the training record itself
+WRITABLE: dict[
+    str, str
+] = {  # name: module with render(trajectory) -> (row, codes); react is the training record itself
     "react": "",
     "native": "swiftagent.formats.writers.native",
     "openai": "swiftagent.formats.writers.openai",

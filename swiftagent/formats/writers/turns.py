@@ -1,4 +1,5 @@
-"""A trajectory as the turns that message formats are made of: what each holds is the same, how it is spelled differs."""
+"""A trajectory as the turns that message formats are made of: what each holds is the same, how it is spelled
+differs."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What the model writes in one go: reasoning, then text and calls, or the answer. `mixed`: parts of it are not trained."""
+    """What the model writes in one go: reasoning, then text and calls, or the answer. `mixed`: parts of it are not
+    trained."""
 
     thought: str = ""
     said: str = ""

@@ -1,8 +1,8 @@
 """Runs inside every ms-swift process of a run (`--external_plugins`): counts the rows that were really loaded, writes
 metrics.jsonl, saves and stops when asked to, refuses code from a model's repository.
 
-It lies in a folder of its own because ms-swift puts the folder of a plugin first on sys.path. It reads what it needs from
-`plugin.json` in the run folder, which is the trainer's output_dir.
+It lies in a folder of its own because ms-swift puts the folder of a plugin first on sys.path. It reads what it needs
+from `plugin.json` in the run folder, which is the trainer's output_dir.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def die_with_the_launcher() -> None:
 
 
 def fit_rows_that_are_too_long() -> None:
-    """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense (`mask_fit`), else
-    left out; both are counted by channel.
+    """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense
+    (`mask_fit`), else left out; both are counted by channel.
     """
     from swiftagent.train.fit_row import fitted
 
@@ -55,7 +55,8 @@ def fit_rows_that_are_too_long() -> None:
 
 
 def refuse_code_from_the_model() -> None:
-    """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts it."""
+    """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts
+    it."""
     read_info = model_meta._get_model_info
 
     def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
@@ -104,7 +105,11 @@ class RunFolder(TrainerCallback):
             "max_steps": state.max_steps,
             "epochs": args.num_train_epochs,
         }
-        loaded |= {"sequences_per_step": sequences, "started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
+        loaded |= {
+            "sequences_per_step": sequences,
+            "started_at_step": state.global_step,
+            **_fates(self.folder / TOO_LONG),
+        }
         _write(self.folder / "loaded.json", loaded)
         self.began = self.last = (state.global_step, time.time())
 
@@ -119,7 +124,9 @@ class RunFolder(TrainerCallback):
             line["not_finite"] = lost  # JSON has no NaN
         if "loss" in logs and state.global_step > self.last[0]:
             step, then = self.last
-            line["tokens_per_second"] = round(self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1)
+            line["tokens_per_second"] = round(
+                self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1
+            )
             line["seconds_per_step"] = round((now - self.began[1]) / (state.global_step - self.began[0]), 3)
             line["memory_gib"] = round(_most_memory() / 2**30, 2)
             self.last = (state.global_step, now)
@@ -145,7 +152,8 @@ def _fates(path: Path) -> dict[str, dict[str, int]]:
     """What became of rows over max_length, by channel: `too_long` were left out, `shortened` made to fit."""
     lines = [line.partition("\t") for line in path.read_text().splitlines()] if path.is_file() else []
     counted = {
-        key: collections.Counter(channel for said, _, channel in lines if said == key) for key in ("left out", "shortened")
+        key: collections.Counter(channel for said, _, channel in lines if said == key)
+        for key in ("left out", "shortened")
     }
     return {"too_long": counted["left out"], "shortened": counted["shortened"]}
 
@@ -199,7 +207,9 @@ def join_the_process_group_on_a_cpu() -> None:
 
 
 callbacks_map["swiftagent"] = RunFolder
-if "--output_dir" in sys.argv:  # a checkpoint's args.json names this file to `swift infer` and the like too: they train nothing
+if (
+    "--output_dir" in sys.argv
+):  # a checkpoint's args.json names this file to `swift infer` and the like too: they train nothing
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
     die_with_the_launcher()
     join_the_process_group_on_a_cpu()

@@ -37,7 +37,13 @@ def asked(**parts: Any) -> dict[str, Any]:
 UI = {
     "tool-NAME": [
         {"type": "step-start"},
-        {"type": "tool-weather", "toolCallId": "t", "state": "output-available", "input": {"city": "Oslo"}, "output": "3C"},
+        {
+            "type": "tool-weather",
+            "toolCallId": "t",
+            "state": "output-available",
+            "input": {"city": "Oslo"},
+            "output": "3C",
+        },
         {"type": "text", "text": "It is 3C."},
     ],
     "tool-invocation": [{"type": "tool-invocation", "toolInvocation": INVOKED}, {"type": "text", "text": "It is 3C."}],
@@ -167,7 +173,11 @@ def test_a_chat_exported_from_chatgpt_is_the_branch_that_was_kept() -> None:
             "parent": "root",
             "message": {
                 "author": {"role": "user"},
-                "content": {"content_type": "user_editable_context", "user_profile": "", "user_instructions": "Be brief."},
+                "content": {
+                    "content_type": "user_editable_context",
+                    "user_profile": "",
+                    "user_instructions": "Be brief.",
+                },
             },
         },
         "a": node("ctx", "user", "Oslo?"),
@@ -194,7 +204,11 @@ def test_a_chat_of_claude_with_branches_is_the_one_that_was_shown() -> None:
     def said(name: str, before: str, sender: str, text: str) -> dict[str, Any]:
         return {"uuid": name, "parent_message_uuid": before, "sender": sender, "text": text, "content": []}
 
-    told = [said("a", "0", "human", "Oslo?"), said("b", "a", "assistant", "No idea."), said("c", "a", "assistant", "It is 3C.")]
+    told = [
+        said("a", "0", "human", "Oslo?"),
+        said("b", "a", "assistant", "No idea."),
+        said("c", "a", "assistant", "It is 3C."),
+    ]
     row = {"uuid": "u", "current_leaf_message_uuid": "c", "chat_messages": told}
     assert read([row], "chat-export") == [(EVENTS[0], EVENTS[-1])]
 
@@ -219,7 +233,10 @@ def test_turns_of_two_sessions_are_two_conversations() -> None:
 
 @pytest.mark.parametrize("kind", [{"a": 1}, ["TextMessage"], 5, None])
 def test_a_row_whose_type_is_no_word_is_rejected_and_not_crashed_on(kind: Any) -> None:
-    rows = [{"type": kind, "source": kind, "content": "Oslo?"}, {"role": kind, "kind": kind, "parts": [], "content": ""}]
+    rows = [
+        {"type": kind, "source": kind, "content": "Oslo?"},
+        {"role": kind, "kind": kind, "parts": [], "content": ""},
+    ]
     assert read(rows) == []
     assert read([{"messages": [{"kind": kind, "parts": [{"part_kind": kind}]}, {"type": kind, "content": kind}]}]) == []
 
@@ -279,7 +296,11 @@ def test_what_was_sent_may_stand_as_json_text() -> None:
 
 def test_a_thread_told_newest_first_is_read_oldest_first() -> None:
     def said(role: str, text: str, at: int) -> dict[str, Any]:
-        return {"role": role, "created_at": at, "content": [{"type": "text", "text": {"value": text, "annotations": []}}]}
+        return {
+            "role": role,
+            "created_at": at,
+            "content": [{"type": "text", "text": {"value": text, "annotations": []}}],
+        }
 
     thread = [said("assistant", "It is 3C.", 2), said("user", "Oslo?", 1)]
     assert read([{"messages": thread}]) == [(Question("Oslo?"), Answer("It is 3C."))]
@@ -297,7 +318,10 @@ def test_a_trace_of_langfuse_tells_every_conversation_once() -> None:
         observation("GENERATION", TURNS[2:3], SAID),
         observation("GENERATION", [{"role": "user", "content": "Bye"}], "Bye."),
     ]
-    assert read([{"trace": {"id": "t"}, "observations": told}], "langfuse") == [EVENTS, (Question("Bye"), Answer("Bye."))]
+    assert read([{"trace": {"id": "t"}, "observations": told}], "langfuse") == [
+        EVENTS,
+        (Question("Bye"), Answer("Bye.")),
+    ]
 
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
@@ -383,7 +407,9 @@ def test_a_run_of_autogen() -> None:
         autogen("TextMessage", "user", "Oslo?"),
         autogen("ThoughtEvent", "a", "I look."),
         autogen("ToolCallRequestEvent", "a", called),
-        autogen("ToolCallExecutionEvent", "a", [{"call_id": "t", "name": "weather", "content": "3C", "is_error": False}]),
+        autogen(
+            "ToolCallExecutionEvent", "a", [{"call_id": "t", "name": "weather", "content": "3C", "is_error": False}]
+        ),
         autogen("ToolCallSummaryMessage", "a", "3C"),
         autogen("TextMessage", "a", "It is 3C."),
     ]

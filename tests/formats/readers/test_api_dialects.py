@@ -22,7 +22,10 @@ GEMINI = {
         {"role": "user", "parts": [{"text": "Oslo?"}]},
         {
             "role": "model",
-            "parts": [{"text": "I look.", "thought": True}, {"functionCall": {"name": "weather", "args": {"city": "Oslo"}}}],
+            "parts": [
+                {"text": "I look.", "thought": True},
+                {"functionCall": {"name": "weather", "args": {"city": "Oslo"}}},
+            ],
         },
         {"role": "function", "parts": [{"functionResponse": {"name": "weather", "response": {"result": "3C"}}}]},
         {"role": "model", "parts": [{"text": "It is 3C."}]},
@@ -51,7 +54,10 @@ BEDROCK = {
                 {"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Oslo"}}},
             ],
         },
-        {"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "3C"}], "status": "success"}}]},
+        {
+            "role": "user",
+            "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "3C"}], "status": "success"}}],
+        },
         {"role": "assistant", "content": [{"text": "It is 3C."}]},
     ],
     "toolConfig": {"tools": [{"toolSpec": {"name": "weather", "description": "d", "inputSchema": {"json": SCHEMA}}}]},
@@ -99,7 +105,12 @@ def test_each_says_the_same(format: str, row: dict[str, Any]) -> None:
     [
         {"messages": [{"role": "User", "content": "Hi"}, {"role": "Chatbot", "content": "Hello."}]},
         {"chat_history": [{"role": "USER", "message": "Hi"}, {"role": "CHATBOT", "message": "Hello."}]},
-        {"trajectory": [{"role": "user", "text": "Hi", "mask": False}, {"role": "ai", "text": "Hello.", "mask": False}]},
+        {
+            "trajectory": [
+                {"role": "user", "text": "Hi", "mask": False},
+                {"role": "ai", "text": "Hello.", "mask": False},
+            ]
+        },
     ],
 )
 def test_turns_whose_roles_and_texts_are_spelled_otherwise(row: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@ from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.io.jsonl import Row
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
 
-CITY = "{'name': 'get_w', 'description': 'd', 'parameters': {'type': 'object', 'properties': {'c': {'type': 'string'}}}}"
+CITY = (
+    "{'name': 'get_w', 'description': 'd', 'parameters': {'type': 'object', 'properties': {'c': {'type': 'string'}}}}"
+)
 
 
 def read(row: Any, format: str) -> tuple[Event, ...]:
@@ -27,11 +29,17 @@ def turns(*pairs: tuple[str, str]) -> dict[str, Any]:
 
 def test_toolllama() -> None:
     row = turns(
-        ("system", f"You are AutoGPT. You have access to the following APIs: [{CITY}, {{'name': 'Finish', 'description': ''}}]"),
+        (
+            "system",
+            f"You are AutoGPT. You have access to the following APIs: [{CITY}, {{'name': 'Finish', 'description': ''}}]",
+        ),
         ("user", "Oslo?"),
         ("assistant", '\nThought: I look\nAction: get_w\nAction Input: {\n  "c": "Oslo"\n}'),
         ("function", '{"t": 3}'),
-        ("assistant", 'Thought: done\nAction: Finish\nAction Input: {"return_type": "give_answer", "final_answer": "3C"}'),
+        (
+            "assistant",
+            'Thought: done\nAction: Finish\nAction Input: {"return_type": "give_answer", "final_answer": "3C"}',
+        ),
     )
     assert read(row, "react")[1:] == (
         *(Question("Oslo?"), Thought("I look"), Call("get_w", {"c": "Oslo"}, "c0"), Observation('{"t": 3}', "c0")),
@@ -76,7 +84,8 @@ def test_xml_calls_of_qwen_coder() -> None:
 
 def test_reasoning_that_speaks_of_tags_is_reasoning() -> None:
     row = turns(
-        ("user", "x"), ("gpt", '<think>a <tool_call> would do</think><tool_call>{"name": "f", "arguments": {}}</tool_call>')
+        ("user", "x"),
+        ("gpt", '<think>a <tool_call> would do</think><tool_call>{"name": "f", "arguments": {}}</tool_call>'),
     )
     assert read(row, "hermes") == (Question("x"), Thought("a <tool_call> would do"), Call("f", {}, "c0"))
 
@@ -121,7 +130,12 @@ def test_a_room_answers_in_user_turns_without_a_label() -> None:
         ("gpt", "THOUGHT: done"),
     )
     assert read(row, "agent-instruct") == (
-        *(Question("task"), Thought("go"), Call("act", {"input": "go to desk 1"}, "c0"), Observation("You are at desk 1.", "c0")),
+        *(
+            Question("task"),
+            Thought("go"),
+            Call("act", {"input": "go to desk 1"}, "c0"),
+            Observation("You are at desk 1.", "c0"),
+        ),
         Answer("done"),
     )
 
@@ -136,7 +150,8 @@ def test_a_stringified_python_list_of_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["In Action: we trust", "Thought: experiments are fun", "Use <b>bold</b> [TODO]", "[1] a source", '{"a": 1}']
+    "text",
+    ["In Action: we trust", "Thought: experiments are fun", "Use <b>bold</b> [TODO]", "[1] a source", '{"a": 1}'],
 )
 def test_chat_that_looks_a_little_like_calls_is_chat(text: str) -> None:
     assert read(turns(("user", "x"), ("gpt", text)), "sharegpt") == (Question("x"), Answer(text))

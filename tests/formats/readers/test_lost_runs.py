@@ -19,7 +19,11 @@ def read(row: Any) -> tuple[Event, ...]:
 STEPS = "> Think: I look.\n> ActionPath: Start\n> go to desk 1\nA pen.\n"
 STEPS += "> Think: I have it.\n> ActionPath: Start->Goto\n> take pen 1\nOK."
 WALK = (
-    *(Thought("I look.\n\nActionPath: Start"), Call("act", {"input": "go to desk 1"}, "c0"), Observation("A pen.", "c0")),
+    *(
+        Thought("I look.\n\nActionPath: Start"),
+        Call("act", {"input": "go to desk 1"}, "c0"),
+        Observation("A pen.", "c0"),
+    ),
     *(Thought("I have it.\n\nActionPath: Start->Goto"), Call("act", {"input": "take pen 1"}, "c1")),
 )
 
@@ -50,14 +54,23 @@ RUN = (
     "row",
     [
         {"input": "Solve.\nQuestion: What is Oslo?\n", "output": RUN},
-        {"question": "What is Oslo?", "answer": "city", "reward": 1, "prompt": f"Solve.\nQuestion: What is Oslo?\n{RUN}"},
+        {
+            "question": "What is Oslo?",
+            "answer": "city",
+            "reward": 1,
+            "prompt": f"Solve.\nQuestion: What is Oslo?\n{RUN}",
+        },
     ],
 )
 def test_the_way_so_far_is_thought_and_no_result(row: dict[str, Any]) -> None:
     asked, *rest = read(row)
     assert isinstance(asked, Question) and asked.text.strip() == "Solve.\nQuestion: What is Oslo?"
     assert rest == [
-        *(Thought("ActionPath 1: Start\n\nI search."), Call("Search", {"input": "Oslo"}, "c0"), Observation("A city.", "c0")),
+        *(
+            Thought("ActionPath 1: Start\n\nI search."),
+            Call("Search", {"input": "Oslo"}, "c0"),
+            Observation("A city.", "c0"),
+        ),
         *(Thought("ActionPath 2: Start->Search[Oslo]\n\nFound."), Answer("a city")),
     ]
 
@@ -73,7 +86,12 @@ def test_a_thought_that_the_content_tells_again_stands_once() -> None:
         ]
     }
     assert read(row) == (
-        *(Question("Fix it"), Thought("I look.", said=True), Call("bash", {"command": "ls"}, "c0"), Observation("a.py", "c0")),
+        *(
+            Question("Fix it"),
+            Thought("I look.", said=True),
+            Call("bash", {"command": "ls"}, "c0"),
+            Observation("a.py", "c0"),
+        ),
         Answer("Done.\n```\nsubmit\n```"),
     )
 
@@ -115,7 +133,11 @@ def test_a_log_of_steps() -> None:
         "question": "Where is Oslo?",
         "steps": [
             {"thought": "I search.", "action": "search[Oslo]", "observation": "A city."},
-            {"thought": "And then?", "action": {"name": "get_map", "arguments": {"of": "Oslo"}}, "observation": {"in": "Norway"}},
+            {
+                "thought": "And then?",
+                "action": {"name": "get_map", "arguments": {"of": "Oslo"}},
+                "observation": {"in": "Norway"},
+            },
             {"thought": "Found.", "action": "finish[Norway]", "observation": ""},
         ],
         "answer": "Norway",

@@ -12,7 +12,9 @@ META = (
     "You are MOSS.\nCapabilities and tools that MOSS can possess.\n- Inner thoughts: enabled.\n"
     "- Web search: enabled. API: Search(query)\n- Calculator: disabled.\n"
 )
-SEARCH = Tool("Search", "Web search", {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]})
+SEARCH = Tool(
+    "Search", "Web search", {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+)
 
 
 def turn(asked: str, thought: str, commands: str, results: str, answer: str) -> dict[str, str]:
@@ -48,4 +50,8 @@ def test_several_commands_and_a_turn_without() -> None:
 
 def test_a_result_that_does_not_name_its_command() -> None:
     found = read(turn_1=turn("q", "None", 'Search("a")', "Nothing found.", "Sorry."))
-    assert found.events[2:] == (Call("Search", {"query": "a"}, "c0"), Observation("Nothing found.", "c0"), Answer("Sorry."))
+    assert found.events[2:] == (
+        Call("Search", {"query": "a"}, "c0"),
+        Observation("Nothing found.", "c0"),
+        Answer("Sorry."),
+    )

@@ -32,7 +32,9 @@ def test_a_sample_reads_the_same_by_name_and_by_auto(name: str) -> None:
 
 
 WEATHER = [
-    name for name in FORMATS if name in ("ms-agent", "openai", "sharegpt", "anthropic", "hermes", "glaive", "adp", "seal-tools")
+    name
+    for name in FORMATS
+    if name in ("ms-agent", "openai", "sharegpt", "anthropic", "hermes", "glaive", "adp", "seal-tools")
 ]
 
 

@@ -40,10 +40,14 @@ def test_seal_tools_as_calls_and_question(row: Any) -> None:
 
 
 def test_seal_tools_as_chat() -> None:
-    tools = "[{'api_name': 'get_w', 'api_description': 'd', 'parameters': {'city': {'type': 'str', 'description': ''}}}]"
+    tools = (
+        "[{'api_name': 'get_w', 'api_description': 'd', 'parameters': {'city': {'type': 'str', 'description': ''}}}]"
+    )
     asked = f'Choose apis.\n\nInput:\napi_list = {tools}\ntask_instruction = "Oslo?"\nOutput:\n'
     called = "[{'api': 'get_w', 'parameters': {'city': 'Oslo'}, 'responses': ['API_call_0']}]"
-    found = trajectory({"conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": called}]}, "seal-tools")
+    found = trajectory(
+        {"conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": called}]}, "seal-tools"
+    )
     assert found.events == (Question("Oslo?"), CALL) and [tool.name for tool in found.tools] == ["get_w"]
 
 
@@ -54,7 +58,11 @@ SHORT = LISTED.replace("Name: get_w\nDescription: d", "get_w: d")
 
 @pytest.mark.parametrize("system", [LISTED, SHORT])
 def test_toolrl_with_its_gold_calls(system: str) -> None:
-    row = {"system": system, "user": "<user>Oslo?</user>", "answer": [{"name": "get_w", "parameters": {"city": "Oslo"}}]}
+    row = {
+        "system": system,
+        "user": "<user>Oslo?</user>",
+        "answer": [{"name": "get_w", "parameters": {"city": "Oslo"}}],
+    }
     found = trajectory(row, "toolrl")
     assert found.events == (System("You help."), Question("Oslo?"), CALL)
     assert [(tool.name, tool.description, list(tool.parameters["properties"])) for tool in found.tools] == [
@@ -97,7 +105,10 @@ def test_toolalpaca_may_ask_the_user() -> None:
 @pytest.mark.parametrize(
     ("row", "events"),
     [
-        ({"instruction": "Sum up", "context": "A text.", "response": "Text."}, (Question("Sum up\nA text."), Answer("Text."))),
+        (
+            {"instruction": "Sum up", "context": "A text.", "response": "Text."},
+            (Question("Sum up\nA text."), Answer("Text.")),
+        ),
         ({"Question": "a", "Complex_CoT": "b", "Response": "c"}, (Question("a"), Thought("b"), Answer("c"))),
         (
             {"question": "a", "solution": "gold", "thinking_trajectories": ["b"], "attempt": "c"},
@@ -135,20 +146,30 @@ def test_a_system_text_beside_react_turns() -> None:
 
 @pytest.mark.parametrize(
     "beside",
-    [{"metadata": f'{{"tools": [{TOOL}]}}'}, {"metadata": {"tools": [TOOL]}}, {"chat_template_kwargs": {"xml_tools": [TOOL]}}],
+    [
+        {"metadata": f'{{"tools": [{TOOL}]}}'},
+        {"metadata": {"tools": [TOOL]}},
+        {"chat_template_kwargs": {"xml_tools": [TOOL]}},
+    ],
 )
 def test_tools_told_beside_the_row(beside: dict[str, Any]) -> None:
     called = '<tool_call>{"name": "get_w", "arguments": {"city": "Oslo"}}</tool_call>'
     row = {"messages": [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": called}], **beside}
     found = trajectory(row, "hermes")
-    assert found.events == (Question("Oslo?"), CALL) and found.tools[0].parameters["properties"] == {"city": {"type": "string"}}
+    assert found.events == (Question("Oslo?"), CALL) and found.tools[0].parameters["properties"] == {
+        "city": {"type": "string"}
+    }
 
 
 def test_a_call_that_names_an_endpoint() -> None:
     row = {
         "messages": [
             {"role": "user", "content": "Oslo?"},
-            {"role": "assistant", "content": None, "tool_calls": [{"endpoint": "get_w", "arguments": {"city": "Oslo"}}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"endpoint": "get_w", "arguments": {"city": "Oslo"}}],
+            },
             {"role": "tool", "content": {"c": 3}},
             {"role": "assistant", "content": "It is 3C."},
         ]

@@ -1,4 +1,5 @@
-"""Conversations inside a wrapping: preference pairs, requests with their responses, one text with a template's marks."""
+"""Conversations inside a wrapping: preference pairs, requests with their responses, one text with a template's
+marks."""
 
 from __future__ import annotations
 
@@ -30,7 +31,11 @@ def read(row: Any, format: str) -> tuple[Event, ...]:
         {"prompt": [HI], "chosen": [HELLO], "rejected": [GO]},
         {"chosen": [HI, HELLO], "rejected": [HI, GO]},
         {"messages": [HI], "chosen": HELLO, "rejected": GO},
-        {"conversations": [{"from": "human", "value": "Hi"}], "chosen": {"from": "gpt", "value": "Hello."}, "rejected": {}},
+        {
+            "conversations": [{"from": "human", "value": "Hi"}],
+            "chosen": {"from": "gpt", "value": "Hello."},
+            "rejected": {},
+        },
         {"chosen_messages": [HI, HELLO], "rejected_messages": [HI, GO]},
         {"input": {"messages": [HI], "tools": []}, "preferred_output": [HELLO], "non_preferred_output": [GO]},
         {"chosen": "\n\nHuman: Hi\n\nAssistant: Hello.", "rejected": "\n\nHuman: Hi\n\nAssistant: Go away."},
@@ -41,7 +46,13 @@ def test_the_preferred_answer_is_trained(row: dict[str, Any]) -> None:
 
 
 def test_earlier_turns_of_a_preference_pair_are_kept() -> None:
-    row = {"instruction": "Bye", "history": [["Hi", "Hello."]], "system": "Be brief.", "chosen": "Bye.", "rejected": "No."}
+    row = {
+        "instruction": "Bye",
+        "history": [["Hi", "Hello."]],
+        "system": "Be brief.",
+        "chosen": "Bye.",
+        "rejected": "No.",
+    }
     assert read(row, "preference") == (System("Be brief."), *GREETING, Question("Bye"), Answer("Bye."))
 
 
@@ -92,7 +103,13 @@ def test_calls_and_reasoning_inside_such_a_text() -> None:
         "<|im_start|>user\n<tool_response>\n3C\n</tool_response><|im_end|>\n<|im_start|>assistant\n3C.<|im_end|>\n"
     )
     assert read({"text": text}, "chat-text") == (
-        *(Question("Oslo?"), Thought("I look."), Call("get_w", {"city": "Oslo"}, "c0"), Observation("3C", "c0"), Answer("3C.")),
+        *(
+            Question("Oslo?"),
+            Thought("I look."),
+            Call("get_w", {"city": "Oslo"}, "c0"),
+            Observation("3C", "c0"),
+            Answer("3C."),
+        ),
     )
 
 

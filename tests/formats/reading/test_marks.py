@@ -101,7 +101,9 @@ def test_reasoning_in_the_marks_of_a_model() -> None:
     assert events(said, user("Sure?"))[:2] == (Thought("hm"), Answer("Yes."))
 
 
-@pytest.mark.parametrize("text", ["Use <execute> and </execute> here.", "`<invoke>` calls", "The action:\n```json\n[1]\n```"])
+@pytest.mark.parametrize(
+    "text", ["Use <execute> and </execute> here.", "`<invoke>` calls", "The action:\n```json\n[1]\n```"]
+)
 def test_words_about_marks_stay_words(text: str) -> None:
     assert events(text, user("And?"))[0] == Answer(text)
 
@@ -110,7 +112,13 @@ def test_a_user_turn_that_speaks_of_an_observation_stays_a_question() -> None:
     assert events("Hm.", user("Observation: it rains"))[1] == Question("Observation: it rains")
 
 
-TOOLS = [{"name": "weather", "description": "d", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]
+TOOLS = [
+    {
+        "name": "weather",
+        "description": "d",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    }
+]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +170,9 @@ def test_tools_in_the_system_text_of_a_question_and_its_answer() -> None:
         "assistantResponse": '{"function": "weather", "arguments": {"city": "Oslo"}}',
     }
     (found,) = read_trajectories([Row(row, "x:1")], Policy())
-    assert [tool.name for tool in found.tools] == ["weather"] and list(found.tools[0].parameters["properties"]) == ["city"]
+    assert [tool.name for tool in found.tools] == ["weather"] and list(found.tools[0].parameters["properties"]) == [
+        "city"
+    ]
     assert found.events[-1] == Call("weather", {"city": "Oslo"}, "c0")
 
 

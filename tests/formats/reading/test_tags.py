@@ -11,7 +11,9 @@ from swiftagent.convert.reading import Policy, read_trajectories, recognise
 from swiftagent.io.jsonl import Row
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought
 
-TOOLS = [{"name": "get_w", "description": "d", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]
+TOOLS = [
+    {"name": "get_w", "description": "d", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+]
 
 
 def row_of(text: str) -> dict[str, Any]:
@@ -39,11 +41,15 @@ def test_what_code_printed_is_a_result_in_alpaca_too() -> None:
 
 
 def test_what_a_search_found_is_a_result() -> None:
-    text = (
-        "<think>a</think>\n<search>capital</search>\n<information>Oslo is</information>\n<think>b</think>\n<answer>Oslo</answer>"
-    )
+    text = "<think>a</think>\n<search>capital</search>\n<information>Oslo is</information>\n<think>b</think>\n<answer>Oslo</answer>"
     assert said(row_of(text)) == (
-        *(Thought("a"), Call("search", {"query": "capital"}, "c0"), Observation("Oslo is", "c0"), Thought("b"), Answer("Oslo")),
+        *(
+            Thought("a"),
+            Call("search", {"query": "capital"}, "c0"),
+            Observation("Oslo is", "c0"),
+            Thought("b"),
+            Answer("Oslo"),
+        ),
     )
 
 

@@ -39,7 +39,10 @@ def test_a_spelling_of_one_tool(raw: object) -> None:
 
 def test_objects_one_after_another_are_several_tools() -> None:
     two = {**BARE, "name": "two"}
-    assert [tool.name for tool in read_tools(json.dumps(BARE, indent=1) + "\n\n" + json.dumps(two))[0]] == ["weather", "two"]
+    assert [tool.name for tool in read_tools(json.dumps(BARE, indent=1) + "\n\n" + json.dumps(two))[0]] == [
+        "weather",
+        "two",
+    ]
 
 
 def test_names_alone_are_tools_of_which_nothing_is_known() -> None:
@@ -47,7 +50,10 @@ def test_names_alone_are_tools_of_which_nothing_is_known() -> None:
 
 
 def test_dialect_types_are_normalised_and_counted() -> None:
-    given = {"type": "dict", "properties": {"a": {"type": "str, optional"}, "b": {"type": "list(str)"}, "c": {"type": "STRING"}}}
+    given = {
+        "type": "dict",
+        "properties": {"a": {"type": "str, optional"}, "b": {"type": "list(str)"}, "c": {"type": "STRING"}},
+    }
     tools, repairs = read_tools([{"name": "t", "parameters": given}])
     assert tools[0].parameters["properties"] == {
         "a": {"type": "string"},

@@ -124,7 +124,12 @@ def test_anthropic() -> None:
     row, losses = written("anthropic", *EVENTS)
     assert losses == ()
     assert row["system"] == "Be brief."
-    assert row["messages"][1]["content"][2] == {"type": "tool_use", "id": "c0", "name": "weather", "input": {"city": "Oslo"}}
+    assert row["messages"][1]["content"][2] == {
+        "type": "tool_use",
+        "id": "c0",
+        "name": "weather",
+        "input": {"city": "Oslo"},
+    }
     assert row["messages"][2]["content"][1] == {"type": "tool_result", "tool_use_id": "c1", "content": "9C"}
     assert row["tools"] == [{"name": "weather", "description": "tells the weather", "input_schema": SCHEMA}]
 
