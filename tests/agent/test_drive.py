@@ -189,12 +189,7 @@ def test_recorded_runs_are_training_rows(box: Toolbox, tmp_path: Path, check_rec
     read = from_record(json.loads(path.read_text()))
     assert [
         (type(event).__name__, event.trained) for event in read.events if isinstance(event, (Thought, Call, Answer))
-    ] == [
-        ("Thought", False),
-        ("Call", False),
-        ("Call", True),
-        ("Answer", True),
-    ]
+    ] == [("Thought", False), ("Call", False), ("Call", True), ("Answer", True)]
 
 
 def test_openai_rows_hold_the_same_run(box: Toolbox, tmp_path: Path):

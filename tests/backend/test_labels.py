@@ -203,10 +203,7 @@ def test_an_empty_think_block_is_trained_or_not_by_the_config(check: Check):
     assert (
         block["tokens"]["template"]["total"] - plain["total"],
         block["tokens"]["template"]["trained"] - plain["trained"],
-    ) == (
-        8,
-        0,
-    )
+    ) == (8, 0)
     trained = check(records()[:1], "qwen3", settings={**shown, "disable_ignore_empty_think": True}, parity=False)
     assert trained["tokens"]["template"]["trained"] - plain["trained"] == 8
     assert counts(trained) == {}

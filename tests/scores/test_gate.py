@@ -76,10 +76,7 @@ def test_getting_better_never_fails_a_drop_or_a_rise():
     gate = {"no_call_recall": {"drop": 0}, "bits_per_byte": {"rise": 0}}
     assert passed(
         gate, {"no_call_recall": 0.95, "bits_per_byte": 0.9}, {"no_call_recall": 0.9, "bits_per_byte": 1}
-    ) == [
-        True,
-        True,
-    ]
+    ) == [True, True]
 
 
 def test_what_was_not_measured_has_failed():

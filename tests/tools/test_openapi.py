@@ -59,11 +59,7 @@ SPEC = {
             "Town": {
                 "type": "object",
                 "required": ["size"],
-                "properties": {
-                    "size": {"type": "integer"},
-                    "name": {"type": "string"},
-                    "part": {"$ref": TOWN},
-                },
+                "properties": {"size": {"type": "integer"}, "name": {"type": "string"}, "part": {"$ref": TOWN}},
             }
         },
     },

@@ -12,9 +12,7 @@ from swiftagent.formats.reading.messages import ROLES
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "a text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### Instruction, Human:)"
-SAMPLE = {
-    "text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n",
-}
+SAMPLE = {"text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n"}
 _KEYS = ("text", "prompt", "content", "conversation", "input", "plain_text", "formatted_text", "chat_template_text")
 _ENDINGS = ("completion", "response", "output")
 

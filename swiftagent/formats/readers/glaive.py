@@ -11,12 +11,7 @@ from swiftagent.formats.reading.tags import read_system, read_tag_text
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "glaive v2 raw: {system, chat} with USER:, ASSISTANT:, FUNCTION RESPONSE: and <functioncall>; also such text in `example`"
-KEYS = frozenset(
-    (
-        "chat",
-        "example",
-    )
-)
+KEYS = frozenset(("chat", "example"))
 SAMPLE = {
     "system": 'SYSTEM: You are helpful with access to functions. Use them if required -\n{"name": "weather", "description": "", '
     '"parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}\n',

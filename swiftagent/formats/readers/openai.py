@@ -20,7 +20,7 @@ SAMPLE = {
             "role": "assistant",
             "content": "look",
             "tool_calls": [
-                {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}},
+                {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
             ],
         },
         {"role": "tool", "tool_call_id": "1", "content": "3C"},

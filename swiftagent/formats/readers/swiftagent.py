@@ -10,10 +10,7 @@ from swiftagent.trajectory.types import Trajectory
 ABOUT = "the training record that `mix` and `convert` write"
 KEYS = frozenset(("channel",))
 SAMPLE = {
-    "messages": [
-        {"role": "user", "content": "Hello", "loss": False},
-        {"role": "assistant", "content": "Hi!"},
-    ],
+    "messages": [{"role": "user", "content": "Hello", "loss": False}, {"role": "assistant", "content": "Hi!"}],
     "channel": "general",
     "id": "1",
     "source": "rows.jsonl:1",

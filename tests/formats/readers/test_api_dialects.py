@@ -91,8 +91,7 @@ LANGCHAIN = {
 
 
 @pytest.mark.parametrize(
-    ("format", "row"),
-    [("gemini", GEMINI), ("bedrock", BEDROCK), ("responses", RESPONSES), ("langchain", LANGCHAIN)],
+    ("format", "row"), [("gemini", GEMINI), ("bedrock", BEDROCK), ("responses", RESPONSES), ("langchain", LANGCHAIN)]
 )
 def test_each_says_the_same(format: str, row: dict[str, Any]) -> None:
     ledger = Ledger()
