@@ -31,7 +31,7 @@ from swiftagent.io.shipped import find
 from swiftagent.scores.calls import Predicted
 
 if TYPE_CHECKING:
-    from swiftagent.evaluate.session import Outcome
+    from swiftagent.evaluate.session import Evaluation
 
 NAME, AUTHOR = "Ember", "Fern Lab"
 
@@ -155,7 +155,7 @@ def _train(plan: Plan, *, again: bool) -> Path:
     return checkpoint
 
 
-def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
+def _evaluate(plan: Plan, checkpoint: Path) -> Evaluation:
     """`swiftagent eval` on the run, in this process, which has ms-swift loaded already."""
     from swiftagent import console
     from swiftagent.commands import eval as command
@@ -170,7 +170,7 @@ def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
     return outcome
 
 
-def _first_steps(outcome: Outcome) -> dict[str, dict[str, Predicted]]:
+def _first_steps(outcome: Evaluation) -> dict[str, dict[str, Predicted]]:
     """What each model did first, by row: of the held-out questions, and of those about itself."""
     from swiftagent.evaluate.writing import read_entries
 
@@ -207,7 +207,7 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outcome: Outcome) -> None:
+def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outcome: Evaluation) -> None:
     from swiftagent import console
     from swiftagent.commands.eval import show
 

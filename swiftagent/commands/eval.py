@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from swiftagent.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
-    from swiftagent.evaluate.session import Outcome
+    from swiftagent.evaluate.session import Evaluation
 
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def raise_where_the_gate_failed(outcome: Outcome) -> None:
+def raise_where_the_gate_failed(outcome: Evaluation) -> None:
     """Raise GateError with the metrics that failed."""
     failed = [rule["metric"] for rule in outcome.summary["gate"]["rules"] if not rule["passed"]]
     if failed:
@@ -112,11 +112,11 @@ def raise_where_the_gate_failed(outcome: Outcome) -> None:
         raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {page} shows the cases")
 
 
-def evaluate(args: argparse.Namespace) -> Outcome:
+def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
-    from swiftagent.evaluate.session import Ask, evaluate_models, evaluate_predictions
+    from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
 
-    ask = Ask(
+    options = EvaluationOptions(
         data=tuple(args.data),
         limit=args.n,
         at_a_time=args.j,
@@ -138,8 +138,8 @@ def evaluate(args: argparse.Namespace) -> Outcome:
         quiet=args.quiet,
     )
     if args.predictions:
-        return evaluate_predictions(args.predictions, ask, args.output or Path("eval"))
-    return evaluate_models(_target(args), ask, args.output)
+        return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
+    return evaluate_models(_target(args), options, args.output)
 
 
 def _target(args: argparse.Namespace) -> Any:
@@ -185,7 +185,7 @@ def _rules(config: str | None) -> Any:
     return parse_gate(load(config).gate)
 
 
-def _print(args: argparse.Namespace, outcome: Outcome) -> None:
+def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
     from swiftagent import console
     from swiftagent.evaluate.report import markdown
 
@@ -197,7 +197,7 @@ def _print(args: argparse.Namespace, outcome: Outcome) -> None:
         show(outcome, console.err if args.json or args.markdown else console.out)
 
 
-def show(outcome: Outcome, to: Any) -> None:
+def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     from swiftagent import console
     from swiftagent.evaluate.report import (

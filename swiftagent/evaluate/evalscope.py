@@ -57,7 +57,7 @@ def run_sets(
     error."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with _served(serve_words(loading, name), folder / "server.txt") as url:
+    with served(serve_words(loading, name), folder / "server.txt") as url:
         log = folder / "log.txt"
         with log.open("wb") as out:
             words = evalscope_words(name, url, sets, limit, more, folder)
@@ -70,7 +70,7 @@ def run_sets(
 
 
 @contextlib.contextmanager
-def _served(words: list[str], log: Path) -> Iterator[str]:
+def served(words: list[str], log: Path) -> Iterator[str]:
     """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop
     it."""
     with log.open("wb") as out, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=out) as server:

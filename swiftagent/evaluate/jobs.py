@@ -27,7 +27,7 @@ BATCH = 16
 _key = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Pen:
+class CachedEngine:
     """An engine, and what it wrote already: greedy text is the same each time, and free runs begin as next steps do."""
 
     def __init__(self, engine: Any) -> None:
@@ -95,22 +95,24 @@ def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
         return result
 
 
-def finish_all(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int | None = None) -> Iterator[Entry]:
+def finish_all(
+    jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int | None = None
+) -> Iterator[Entry]:
     """Finish every job, `at_a_time` of them at once (None: a batch where the engine takes one, else one by one).
 
     Entries come as they are finished.
     """
-    batches = hasattr(pen.engine, "write_together")
+    batches = hasattr(cached.engine, "write_together")
     at_a_time = at_a_time or (BATCH if batches else 1)
     if at_a_time > 1 and batches:
-        yield from _in_waves(jobs, pen, at_a_time)
+        yield from _in_waves(jobs, cached, at_a_time)
     elif at_a_time > 1:
-        yield from _in_threads(jobs, pen, at_a_time)
+        yield from _in_threads(jobs, cached, at_a_time)
     else:
-        yield from (finish(job(), pen.write) for job in jobs)
+        yield from (finish(job(), cached.write) for job in jobs)
 
 
-def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int) -> Iterator[Entry]:
+def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int) -> Iterator[Entry]:
     """Each wave writes the next text of every open job; where a job ends, the next takes its place."""
     waiting = iter(jobs)
     open_jobs: list[tuple[Job[Entry], Generate]] = []
@@ -123,7 +125,7 @@ def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int
             open_jobs.append((job, next(job)))
         if not open_jobs:
             return
-        texts = pen.write_together([request for _, request in open_jobs])
+        texts = cached.write_together([request for _, request in open_jobs])
         going_on = []
         for (job, _), text in zip(open_jobs, texts, strict=True):
             try:
@@ -133,12 +135,12 @@ def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int
         open_jobs = going_on
 
 
-def _in_threads(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int) -> Iterator[Entry]:
+def _in_threads(jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int) -> Iterator[Entry]:
     """Ctrl-C lets go of what has not begun."""
     stopped = threading.Event()
 
     def one(job: Callable[[], Job[Entry]]) -> Entry | None:
-        return None if stopped.is_set() else finish(job(), pen.write)
+        return None if stopped.is_set() else finish(job(), cached.write)
 
     with ThreadPoolExecutor(at_a_time) as pool:
         try:

@@ -16,7 +16,7 @@ from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.scores.calls import Predicted, Step, predicted_from, steps_of
+from swiftagent.scores.calls import Predicted, DecisionPoint, predicted_from, steps_of
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.trajectory.types import Answer, Call, Event, Question, Trajectory
 
@@ -44,7 +44,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
 
     Raises RowError for a row without the three, or with a label that is neither a call nor an answer.
     """
-    steps: list[Step] = []
+    steps: list[DecisionPoint] = []
     entries: dict[str, Entry] = {}
     for number, row in enumerate(rows):
         if not is_llamafactory(row.value):
@@ -57,7 +57,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         name = f"row{number}"
         calls = tuple(Call(call.tool, call.arguments, f"c{index}") for index, call in enumerate(label.calls))
         context = (Question(str(row.value.get("prompt", ""))),)
-        steps.append(Step(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
+        steps.append(DecisionPoint(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
         entries[f"{name}#0"] = _entry(f"{name}#0", guess)
     if any(step.calls for step in steps):  # rows with calls show that tools are there to be left alone too
         steps = [
@@ -66,7 +66,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
     return Gold([], steps, [], [], {step.row: "agent" for step in steps}), entries
 
 
-def _names_tools(step: Step) -> bool:
+def _names_tools(step: DecisionPoint) -> bool:
     prompt = " ".join(event.text for event in step.context if isinstance(event, Question)).lower()
     return "tool" in prompt or "function" in prompt or "api" in prompt
 
@@ -115,7 +115,7 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
     up.
     """
     by_step = {step.id: step for step in gold.steps}
-    first_of: dict[str, Step] = {}
+    first_of: dict[str, DecisionPoint] = {}
     for step in gold.steps:
         first_of.setdefault(step.row, step)
     steps: dict[str, Entry] = {}
@@ -182,7 +182,9 @@ def _prediction(row: Row) -> tuple[str | None, Predicted]:
     )
 
 
-def _of_conversation(conversation: Trajectory, by_step: Mapping[str, Step], unknown: list[str]) -> dict[str, Entry]:
+def _of_conversation(
+    conversation: Trajectory, by_step: Mapping[str, DecisionPoint], unknown: list[str]
+) -> dict[str, Entry]:
     """A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
     prefix = f"{conversation.id}#"
     wanted = [step for name, step in by_step.items() if name.startswith(prefix)]
@@ -194,7 +196,7 @@ def _of_conversation(conversation: Trajectory, by_step: Mapping[str, Step], unkn
     return {step.id: _entry(step.id, guess) for step, guess in zip(wanted, made, strict=False)}
 
 
-def _answer_events(step: Step) -> Sequence[Event]:
+def _answer_events(step: DecisionPoint) -> Sequence[Event]:
     return [Answer(step.answer)] if step.answer else []
 
 

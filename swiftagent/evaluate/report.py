@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.scores.calls import Attempt, Step, StepScore
+from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
 from swiftagent.scores.metrics import METRICS
 from swiftagent.trajectory.types import Observation, Question
 
@@ -172,7 +172,7 @@ def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
     )
 
 
-def _gold_text(step: Step) -> str:
+def _gold_text(step: DecisionPoint) -> str:
     if step.calls:
         return _calls_text(Attempt(call.tool, call.arguments) for call in step.calls)
     return step.answer or ""

@@ -12,13 +12,13 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import Metrics, Step, StepScore, score_step, steps_of
+from swiftagent.scores.calls import Metrics, DecisionPoint, StepScore, score_step, steps_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, judge
 from swiftagent.scores.groups import grouped
-from swiftagent.scores.intervals import Difference, Ratios, paired_differences
+from swiftagent.scores.intervals import MetricDifference, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS
-from swiftagent.scores.runs import FreeRun, Task, run_parts, tasks_of
+from swiftagent.scores.runs import FreeRun, FreeTask, run_parts, tasks_of
 from swiftagent.scores.text import rouge_l, same_text
 from swiftagent.scores.toolbench import row_of, toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
@@ -34,9 +34,9 @@ class Gold(msgspec.Struct):
     measured."""
 
     rows: list[Trajectory]
-    steps: list[Step]
-    tasks: list[Task]
-    chats: list[Step]
+    steps: list[DecisionPoint]
+    tasks: list[FreeTask]
+    chats: list[DecisionPoint]
     channels: dict[str, str]  # row id: channel
     left_out: int = 0  # rows that were trained on
 
@@ -172,7 +172,7 @@ def _answer_parts(score: StepScore, channel: str, own_name: str) -> dict[str, tu
     return parts
 
 
-def differences(base: Scored, tuned: Scored) -> dict[str, Difference]:
+def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
     pairs: dict[str, list[tuple[bool, bool]]] = {}
     partial: set[str] = set(

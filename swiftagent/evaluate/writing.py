@@ -21,11 +21,11 @@ import msgspec
 from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.jobs import Job, Pen, finish_all
+from swiftagent.evaluate.jobs import Job, CachedEngine, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, Predicted, Step
+from swiftagent.scores.calls import Attempt, Predicted, DecisionPoint
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.scores.runs import Replay, Task
+from swiftagent.scores.runs import Replay, FreeTask
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
@@ -33,7 +33,7 @@ Done = Callable[[], None]
 
 
 class Entry(msgspec.Struct):
-    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; `id` is that of the Step, Task or answer."""
+    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; `id`: of the decision point, task or answer."""
 
     model: str
     kind: str
@@ -152,22 +152,22 @@ class Writer:
     ) -> None:
         self.name = name
         self.engine = engine
-        self.pen = Pen(engine)
+        self.cached = CachedEngine(engine)
         self.log = log
         self.grammar = grammar
         self.step_tokens = step_tokens
         self.at_a_time = at_a_time
         self.stop = stop
 
-    def steps(self, steps: Sequence[Step], done: Done) -> None:
+    def steps(self, steps: Sequence[DecisionPoint], done: Done) -> None:
         """The next step at every decision point, on gold context."""
         self._all("step", [(step.id, partial(self._step, step)) for step in steps], done)
 
-    def runs(self, tasks: Sequence[Task], done: Done) -> None:
+    def runs(self, tasks: Sequence[FreeTask], done: Done) -> None:
         """Every question answered freely."""
         self._all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
 
-    def likelihoods(self, answers: Sequence[Step], done: Done) -> None:
+    def likelihoods(self, answers: Sequence[DecisionPoint], done: Done) -> None:
         """The bits of held-out answers, where the engine holds the model itself."""
         before = self.log.of(self.name, "likelihood")
         for step in answers:
@@ -180,11 +180,11 @@ class Writer:
         for name, _ in work:
             if name in before:
                 done()
-        for entry in finish_all([job for name, job in work if name not in before], self.pen, self.at_a_time):
+        for entry in finish_all([job for name, job in work if name not in before], self.cached, self.at_a_time):
             self.log.add(entry)
             done()
 
-    def _step(self, step: Step) -> Job[Entry]:
+    def _step(self, step: DecisionPoint) -> Job[Entry]:
         texts: list[str] = []
         attempts: list[Attempt] = []
         readable, invented = True, False
@@ -209,7 +209,7 @@ class Writer:
             return predicted_from_step(self.grammar.read(written.text), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic)
 
-    def _run(self, task: Task) -> Job[Entry]:
+    def _run(self, task: FreeTask) -> Job[Entry]:
         replay = Replay(task)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
         turn = yield from _replayed(
@@ -219,7 +219,7 @@ class Writer:
         text = transcript(turn.events)
         return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
 
-    def _likelihood(self, step: Step) -> Entry:
+    def _likelihood(self, step: DecisionPoint) -> Entry:
         from swiftagent.backend.likelihood import answer_bits
 
         text = step.answer or ""
@@ -244,14 +244,14 @@ def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn
         return result
 
 
-def _with_result(context: tuple[Event, ...], step: Step, attempts: list[Attempt]) -> tuple[Event, ...]:
+def _with_result(context: tuple[Event, ...], step: DecisionPoint, attempts: list[Attempt]) -> tuple[Event, ...]:
     """The context with the last attempt and a result, so that the model can go on to the next of parallel calls."""
     last, number = attempts[-1], f"p{len(attempts)}"
     return (*context, Call(last.tool, last.arguments, number), Observation(_result(step, last), number))
 
 
-def _result(step: Step, attempt: Attempt) -> str:
-    replay = Replay(Task(step.id, step.row, (), "", step.tools, step.calls, step.results, None))
+def _result(step: DecisionPoint, attempt: Attempt) -> str:
+    replay = Replay(FreeTask(step.id, step.row, (), "", step.tools, step.calls, step.results, None))
     return replay.result(attempt)
 
 

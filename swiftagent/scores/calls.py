@@ -1,6 +1,6 @@
 """Tool calls scored against gold: pure functions, from decision points of gold trajectories to metrics.
 
-A decision point (`Step`) is a place where the model has to act: it calls one or more tools, or it answers. What it did
+A decision point (`DecisionPoint`) is a place where the model has to act: it calls one or more tools, or it answers. What it did
 there is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 %
 interval. What each metric says stands in metrics.py.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.intervals import MetricEstimate, Ratios
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
@@ -30,10 +30,10 @@ CALL_METRICS = (
     "irrelevance",
     "invented_observation",
 )
-Metrics = dict[str, Estimate]
+Metrics = dict[str, MetricEstimate]
 
 
-class Step(msgspec.Struct, frozen=True):
+class DecisionPoint(msgspec.Struct, frozen=True):
     """A place where the model has to act: what stands before, and what gold does there (calls, or an answer)."""
 
     id: str  # "ROW#0", "ROW#1", ...
@@ -80,7 +80,7 @@ class CallScore(msgspec.Struct, frozen=True):
     exact: float = 0.0
 
 
-def steps_of(trajectory: Trajectory) -> Iterator[Step]:
+def steps_of(trajectory: Trajectory) -> Iterator[DecisionPoint]:
     """The decision points of a gold trajectory, in order. Parallel calls are one step. Untrained (bad) steps are no
     gold."""
     events = trajectory.events
@@ -102,7 +102,7 @@ def steps_of(trajectory: Trajectory) -> Iterator[Step]:
         if (calls or answer is not None) and gold_is_good:
             text = None if answer is None or calls else answer.text
             name, results = f"{trajectory.id}#{number}", _results_after(events, end)
-            yield Step(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
+            yield DecisionPoint(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
         number += 1
         start = end
 
@@ -173,7 +173,7 @@ def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallS
 class StepScore(msgspec.Struct):
     """The parts of every metric at one step: {metric: (reached, out of)}."""
 
-    step: Step
+    step: DecisionPoint
     predicted: Predicted
     calls: list[CallScore]
     parts: dict[str, tuple[float, float]]
@@ -186,7 +186,7 @@ class StepScore(msgspec.Struct):
         return self.predicted.parsable and not self.predicted.calls
 
 
-def score_step(step: Step, predicted: Predicted) -> StepScore:
+def score_step(step: DecisionPoint, predicted: Predicted) -> StepScore:
     """Score one prediction at one decision point."""
     calls = match_calls(step.calls, predicted.calls) if step.calls else []
     parts = {
@@ -206,7 +206,7 @@ def score_step(step: Step, predicted: Predicted) -> StepScore:
     return StepScore(step, predicted, calls, parts)
 
 
-def _restraint(step: Step, predicted: Predicted) -> dict[str, tuple[float, float]]:
+def _restraint(step: DecisionPoint, predicted: Predicted) -> dict[str, tuple[float, float]]:
     if not step.tools and not step.calls_somewhere:
         return {}  # plain chat: there is no tool to leave alone
     parts = {}
@@ -248,7 +248,7 @@ def score_next_calls(gold: Sequence[Trajectory], predicted: Sequence[Predicted])
     return metrics([score_step(first_step(row), guess) for row, guess in zip(gold, predicted, strict=True)])
 
 
-def first_step(trajectory: Trajectory) -> Step:
+def first_step(trajectory: Trajectory) -> DecisionPoint:
     """Where a gold trajectory first acts. Raises ValueError where it never does."""
     for step in steps_of(trajectory):
         return step

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.intervals import MetricEstimate, Ratios
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.types import Json
 
@@ -32,7 +32,7 @@ class FieldScores(msgspec.Struct, frozen=True):
     """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no
     JSON."""
 
-    fields: dict[str, Estimate]
+    fields: dict[str, MetricEstimate]
     confusions: list[Confusion]
     unreadable: int
 

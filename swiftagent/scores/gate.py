@@ -37,7 +37,7 @@ class Rule(msgspec.Struct, frozen=True):
         return f"{self.metric}: {RULES[self.kind]} {self.limit:g}"
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class RuleResult(msgspec.Struct, frozen=True):
     """How one rule came out. `measured` is None where there was nothing to measure: such a rule has failed."""
 
     rule: Rule
@@ -117,7 +117,7 @@ def _nearest(word: str, known: list[str]) -> str:
 
 def judge(
     rules: tuple[Rule, ...], tuned: Mapping[str, float | None], base: Mapping[str, float | None] | None
-) -> list[Verdict]:
+) -> list[RuleResult]:
     """Each rule against the values measured. A rule that could not be measured has failed: a gate is no place for
     luck."""
     return [
@@ -126,14 +126,14 @@ def judge(
     ]
 
 
-def _judge(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> Verdict:
+def _judge(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> RuleResult:
     if tuned is None:
-        return Verdict(rule, None, False, "not measured on this data")
+        return RuleResult(rule, None, False, "not measured on this data")
     if rule.kind not in AGAINST_BASE:
         passed = tuned >= rule.limit if rule.kind == "min" else tuned <= rule.limit
-        return Verdict(rule, tuned, passed)
+        return RuleResult(rule, tuned, passed)
     if base is None:
-        return Verdict(
+        return RuleResult(
             rule, None, False, "no base model was measured" if not has_base else "not measured for the base model"
         )
     change = tuned - base
@@ -141,8 +141,8 @@ def _judge(rule: Rule, tuned: float | None, base: float | None, has_base: bool) 
     close = math.isclose(abs(change), rule.limit, rel_tol=1e-9, abs_tol=1e-12)
     match rule.kind:
         case "gain":
-            return Verdict(rule, change, change >= rule.limit or (close and change > 0))
+            return RuleResult(rule, change, change >= rule.limit or (close and change > 0))
         case "drop":
-            return Verdict(rule, -change, -change <= rule.limit or close)
+            return RuleResult(rule, -change, -change <= rule.limit or close)
         case _:
-            return Verdict(rule, change, change <= rule.limit or close)
+            return RuleResult(rule, change, change <= rule.limit or close)

@@ -22,9 +22,15 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     keys: dict[str, Callable[[StepScore], str | None]] = {
         "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
         "language": lambda score: _language(score),
-        "number of tools": lambda score: _range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None,
-        "number of turns": lambda score: _range(sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)),
-        "call of the row": lambda score: _range(1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)),
+        "number of tools": lambda score: (
+            number_range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None
+        ),
+        "number of turns": lambda score: number_range(
+            sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)
+        ),
+        "call of the row": lambda score: number_range(
+            1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)
+        ),
     }
     if seen_tools is not None:
         keys["tool in training"] = lambda score: _seen(score, seen_tools)
@@ -84,7 +90,7 @@ def _seen(score: StepScore, seen: set[str]) -> str | None:
     return "seen" if all(call.tool in seen for call in score.step.calls) else "unseen"
 
 
-def _range(number: int, edges: tuple[int, ...]) -> str:
+def number_range(number: int, edges: tuple[int, ...]) -> str:
     """The range that a number falls into: "1", "2-3", "21+"; padded so that text sorts as numbers do."""
     low = 0
     for edge in edges:

@@ -16,7 +16,7 @@ CHUNK = 4_000_000  # drawn counts at a time: 32 MB
 Array = NDArray[np.float64]
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class MetricEstimate(msgspec.Struct, frozen=True):
     """A value with its n and its bootstrap 95 % interval; all None where there was nothing to measure (n = 0)."""
 
     value: float | None
@@ -28,7 +28,7 @@ class Estimate(msgspec.Struct, frozen=True):
         return {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
 
 
-class Difference(msgspec.Struct, frozen=True):
+class MetricDifference(msgspec.Struct, frozen=True):
     """tuned - base on the same rows, with its paired bootstrap 95 % interval.
 
     `p`: McNemar's exact test where every step is right or wrong, else the paired bootstrap's two-sided p.
@@ -106,7 +106,7 @@ class Ratios:
 
     def estimates(
         self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
-    ) -> dict[str, Estimate]:
+    ) -> dict[str, MetricEstimate]:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
         it."""
         reached, out_of = self.sums()
@@ -116,7 +116,7 @@ class Ratios:
         _widen_where_all_agree(values, low, high, np.where(shares, clusters, 0))
         n = [clusters[i] if name in not_shares else out_of[:, i].sum() for i, name in enumerate(self.names)]
         return {
-            name: Estimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
+            name: MetricEstimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
             for i, name in enumerate(self.names)
         }
 
@@ -135,7 +135,7 @@ def paired_differences(
     seed: int = 0,
     resamples: int = RESAMPLES,
     not_shares: Collection[str] = (),
-) -> dict[str, Difference]:
+) -> dict[str, MetricDifference]:
     """tuned - base for every metric, resampling the same rows for both.
 
     pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's
@@ -161,7 +161,7 @@ def paired_differences(
                 p, 2.0 ** (1 - clusters_of_both)
             )  # a sign test of so few rows could say no more, however alike they are
         test = "McNemar exact" if by_step else "paired bootstrap"
-        result[name] = Difference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
+        result[name] = MetricDifference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
     return result
 
 
@@ -192,7 +192,7 @@ def _normal_p(lost: int, gained: int) -> float:
     return math.erfc(z / math.sqrt(2))
 
 
-def mean_estimate(values: Sequence[float], *, seed: int = 0) -> Estimate:
+def mean_estimate(values: Sequence[float], *, seed: int = 0) -> MetricEstimate:
     """The mean of independent values with its interval."""
     ratios = Ratios(("mean",))
     for index, value in enumerate(values):
@@ -208,7 +208,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     n = len(sums)
     if n == 0:
         return np.full((resamples, sums.shape[1]), np.nan)
-    kinds, counts = _kinds(sums)
+    kinds, counts = distinct_rows(sums)
     generator = np.random.default_rng(seed)
     drawn = np.empty((resamples, sums.shape[1]))
     step = max(1, CHUNK // len(kinds))
@@ -218,7 +218,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     return drawn
 
 
-def _kinds(sums: Array) -> tuple[Array, NDArray[np.int64]]:
+def distinct_rows(sums: Array) -> tuple[Array, NDArray[np.int64]]:
     """The different rows and how often each comes. Sorting rows is slow, so they are first told apart by one number
     each."""
     marks = sums @ np.random.default_rng(0).random(sums.shape[1])

@@ -12,7 +12,7 @@ from swiftagent.trajectory.types import Answer, Call, Event, Observation, Questi
 NO_RESULT = "Error: no result is recorded for these arguments"
 
 
-class Task(msgspec.Struct, frozen=True):
+class FreeTask(msgspec.Struct, frozen=True):
     """One question of a gold row: what stands before it, and what gold does until its answer."""
 
     id: str
@@ -33,7 +33,7 @@ class FreeRun(msgspec.Struct, frozen=True):
     stopped_by: str
 
 
-def tasks_of(row: Trajectory) -> Iterator[Task]:
+def tasks_of(row: Trajectory) -> Iterator[FreeTask]:
     """Each question of a gold row that tools can help with."""
     if not row.tools:
         return
@@ -47,13 +47,15 @@ def tasks_of(row: Trajectory) -> Iterator[Task]:
         if not isinstance(question, Question) or (not calls and answer is None):
             continue
         results = {event.call_id: event.text for event in own if isinstance(event, Observation)}
-        yield Task(f"{row.id}@{number}", row.id, row.events[:start], question.text, row.tools, calls, results, answer)
+        yield FreeTask(
+            f"{row.id}@{number}", row.id, row.events[:start], question.text, row.tools, calls, results, answer
+        )
 
 
 class Replay:
     """Answers a model's calls with the results that gold recorded: of the same call, each once before any twice."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: FreeTask) -> None:
         self._left = list(task.calls)
         self._used: list[Call] = []
         self._results = task.results
@@ -69,7 +71,7 @@ class Replay:
         return NO_RESULT
 
 
-def run_parts(task: Task, run: FreeRun) -> dict[str, tuple[float, float]]:
+def run_parts(task: FreeTask, run: FreeRun) -> dict[str, tuple[float, float]]:
     """The parts of the free-running metrics, as score.StepScore has them."""
     finished = run.stopped_by == "answer" and bool(run.answer)
     parts = {"free_finished": (float(finished), 1.0)}

@@ -19,15 +19,15 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.scores.calls import Predicted, Step
-from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.calls import Predicted, DecisionPoint
+from swiftagent.scores.intervals import MetricEstimate, Ratios
 from swiftagent.scores.text import rouge_l_by_sentence
 
 NAMES = ("Plan.EM", "Act.EM", "HalluRate", "Avg.F1", "Rouge-L")
 _NOT_JSON = object()
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Action(msgspec.Struct, frozen=True):
     """What one text does: "call" a tool, "finish" with an answer, or "give up". `arguments` is JSON text."""
 
     kind: str
@@ -36,48 +36,48 @@ class Plan(msgspec.Struct, frozen=True):
     answer: str | None = None
 
 
-class Row(msgspec.Struct, frozen=True):
+class ActionPair(msgspec.Struct, frozen=True):
     id: str
-    gold: Plan
-    predicted: Plan
+    gold: Action
+    predicted: Action
     tools: Collection[str]
 
 
-def read_plan(text: str) -> Plan:
+def read_plan(text: str) -> Action:
     """Read a ToolBench text: the last `Action:` and the last `Action Input:` in it."""
     _, found, arguments = text.rpartition("Action Input:")
     arguments = arguments.strip() if found else "{}"
     _, found, tool = text.rpartition("Action:")
     tool = tool.partition("Action Input:")[0].strip() if found else "none"
     if tool != "Finish":
-        return Plan("call", tool, arguments)
+        return Action("call", tool, arguments)
     try:
         given = json.loads(arguments)
         if given["return_type"] != "give_answer":
-            return Plan("give up")
+            return Action("give up")
         answer = str(given["final_answer"]) if "final_answer" in given else "None"
     except (ValueError, TypeError, KeyError):
-        return Plan("give up")
-    return Plan("finish", tool, json.dumps(given), "None" if answer.strip() in ("", ".", ",") else answer)
+        return Action("give up")
+    return Action("finish", tool, json.dumps(given), "None" if answer.strip() in ("", ".", ",") else answer)
 
 
-def plan_of_step(step: Step) -> Plan:
+def plan_of_step(step: DecisionPoint) -> Action:
     """Gold's first call, or its answer, as a plan: the metrics know one action a step."""
     if step.calls:
-        return Plan("call", step.calls[0].tool, json.dumps(step.calls[0].arguments, ensure_ascii=False))
-    return Plan("finish", "Finish", "{}", step.answer or "None")
+        return Action("call", step.calls[0].tool, json.dumps(step.calls[0].arguments, ensure_ascii=False))
+    return Action("finish", "Finish", "{}", step.answer or "None")
 
 
-def plan_of_prediction(predicted: Predicted) -> Plan:
+def plan_of_prediction(predicted: Predicted) -> Action:
     if predicted.calls:
         first = predicted.calls[0]
-        return Plan("call", first.tool, json.dumps(first.arguments, ensure_ascii=False) if first.parsed else "")
+        return Action("call", first.tool, json.dumps(first.arguments, ensure_ascii=False) if first.parsed else "")
     if predicted.answer:
-        return Plan("finish", "Finish", "{}", predicted.answer)
-    return Plan("call", "none", "{}")
+        return Action("finish", "Finish", "{}", predicted.answer)
+    return Action("call", "none", "{}")
 
 
-def toolbench_metrics(rows: Iterable[Row], *, seed: int = 0) -> dict[str, Estimate]:
+def toolbench_metrics(rows: Iterable[ActionPair], *, seed: int = 0) -> dict[str, MetricEstimate]:
     """The five scores, each with n and interval."""
     ratios = Ratios(NAMES)
     for row in rows:
@@ -85,16 +85,16 @@ def toolbench_metrics(rows: Iterable[Row], *, seed: int = 0) -> dict[str, Estima
     return ratios.estimates(seed=seed)
 
 
-def row_of(step: Step, predicted: Predicted) -> Row:
+def row_of(step: DecisionPoint, predicted: Predicted) -> ActionPair:
     """A decision point as a row of these metrics; the answer counts as the declared tool Finish.
 
     Where no tool is declared, gold's own are.
     """
     declared = {tool.name for tool in step.tools} or {call.tool for call in step.calls}
-    return Row(step.row, plan_of_step(step), plan_of_prediction(predicted), declared | {"Finish"})
+    return ActionPair(step.row, plan_of_step(step), plan_of_prediction(predicted), declared | {"Finish"})
 
 
-def toolbench_parts(row: Row) -> dict[str, tuple[float, float]]:
+def toolbench_parts(row: ActionPair) -> dict[str, tuple[float, float]]:
     """(reached, out of) of each score on one row."""
     gold, predicted = row.gold, row.predicted
     invented = predicted.tool not in (None, "none") and predicted.tool not in row.tools

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.scores.calls import Attempt, Predicted, steps_of
-from swiftagent.scores.toolbench import Row, argument_f1, read_plan, row_of, toolbench_metrics
+from swiftagent.scores.toolbench import ActionPair, argument_f1, read_plan, row_of, toolbench_metrics
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 TOOLS = ("search", "weather", "Finish")
@@ -15,7 +15,7 @@ GIVE_UP = 'Action: Finish\nAction Input: {"return_type": "give_up_and_restart"}'
 
 
 def scores(*pairs: tuple[str, str]) -> dict[str, float | None]:
-    rows = [Row(str(n), read_plan(gold), read_plan(guess), TOOLS) for n, (gold, guess) in enumerate(pairs)]
+    rows = [ActionPair(str(n), read_plan(gold), read_plan(guess), TOOLS) for n, (gold, guess) in enumerate(pairs)]
     return {name: found.value for name, found in toolbench_metrics(rows).items()}
 
 
