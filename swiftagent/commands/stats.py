@@ -48,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
     if args.html:
         from swiftagent.io.jsonl import whole_file
-        from swiftagent.mix.stats_page import page
+        from swiftagent.io.pages import render
 
         with whole_file(Path(args.html)) as out:
-            out.write(page(", ".join(args.files), stats).encode())
+            out.write(render("commands/stats.html.j2", name=", ".join(args.files), stats=stats).encode())
     if args.json:
         print(json.dumps(stats, ensure_ascii=False))
     else:

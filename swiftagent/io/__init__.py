@@ -4,6 +4,7 @@ PUBLIC = (
     "json_rows",
     "jsonl",
     "outputs",
+    "pages",
     "parts",
     "ray_workers",
     "rows",

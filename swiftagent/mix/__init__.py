@@ -1,3 +1,3 @@
 """Records of several sources sampled, compared and mixed into one training file."""
 
-PUBLIC = ("mixing", "plan", "recipe", "sample", "stats", "stats_page")
+PUBLIC = ("mixing", "plan", "recipe", "sample", "stats")
