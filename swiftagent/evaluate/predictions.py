@@ -16,7 +16,7 @@ from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.scores.calls import Predicted, DecisionPoint, predicted_from, steps_of
+from swiftagent.scores.calls import DecisionPoint, Predicted, predicted_from, steps_of
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.trajectory.types import Answer, Call, Event, Question, Trajectory
 

@@ -12,7 +12,7 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import Metrics, DecisionPoint, StepScore, score_step, steps_of
+from swiftagent.scores.calls import DecisionPoint, Metrics, StepScore, score_step, steps_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, judge
 from swiftagent.scores.groups import grouped

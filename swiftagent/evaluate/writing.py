@@ -21,11 +21,11 @@ import msgspec
 from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.jobs import Job, CachedEngine, finish_all
+from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, Predicted, DecisionPoint
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.scores.runs import Replay, FreeTask
+from swiftagent.scores.runs import FreeTask, Replay
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 

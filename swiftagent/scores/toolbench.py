@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.scores.calls import Predicted, DecisionPoint
+from swiftagent.scores.calls import DecisionPoint, Predicted
 from swiftagent.scores.intervals import MetricEstimate, Ratios
 from swiftagent.scores.text import rouge_l_by_sentence
 

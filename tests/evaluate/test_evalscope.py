@@ -12,7 +12,7 @@ import pytest
 
 from swiftagent.backend.loading import Loading
 from swiftagent.errors import ConfigError, LaunchError, SetupError
-from swiftagent.evaluate.evalscope import served, check_installed, evalscope_words, read_reports, run_sets, serve_words
+from swiftagent.evaluate.evalscope import check_installed, evalscope_words, read_reports, run_sets, serve_words, served
 
 
 @pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")

@@ -10,7 +10,7 @@ import pytest
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
-from swiftagent.evaluate.jobs import Job, CachedEngine, finish_all
+from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 
 
 def says(messages: list[Any]) -> str:

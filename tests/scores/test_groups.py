@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from swiftagent.scores.calls import Attempt, Predicted, score_step, steps_of
-from swiftagent.scores.groups import number_range, grouped
+from swiftagent.scores.groups import grouped, number_range
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 
