@@ -19,7 +19,8 @@ import msgspec
 from swiftagent.errors import ConfigError
 from swiftagent.io.jsonl import encode, whole_file
 from swiftagent.io.shipped import shipped
-from swiftagent.scores.calls import Predicted, first_step, score_step
+from swiftagent.scores.calls import Predicted, first_step
+from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Event, Question, Tool, Trajectory
 

@@ -12,21 +12,19 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import DecisionPoint, Metrics, StepScore, score_step, steps_of
+from swiftagent.scores.calls import DecisionPoint, StepScore, steps_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, judge
 from swiftagent.scores.groups import grouped
-from swiftagent.scores.intervals import MetricDifference, Ratios, paired_differences
-from swiftagent.scores.metrics import METRICS
+from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
+from swiftagent.scores.metrics import METRICS, not_shares, score_step
 from swiftagent.scores.runs import FreeRun, FreeTask, run_parts, tasks_of
-from swiftagent.scores.text import rouge_l, same_text
 from swiftagent.scores.toolbench import row_of, toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
 from swiftagent.trajectory.types import Trajectory
 
 SELF = "self-cognition"
 RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
-NOT_SHARES = tuple(name for name, metric in METRICS.items() if not metric.share)
 
 
 class Gold(msgspec.Struct):
@@ -126,8 +124,10 @@ def score_model(
     scores = []
     for step in gold.steps:
         score = score_step(step, steps[step.id].predicted())
-        score.parts.update(_answer_parts(score, gold.channels.get(step.row, ""), own_name))
-        if step.tools or step.calls_somewhere:
+        if _asks_for_name(step, gold, own_name):
+            named = own_name.casefold() in (score.predicted.answer or "").casefold()
+            score.parts["self_cognition"] = (float(named), 1.0)
+        if step.could_call:
             score.parts.update(toolbench_parts(row_of(step, score.predicted)))
         scores.append(score)
         all_parts[step.id] = score.parts
@@ -142,7 +142,7 @@ def score_model(
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
     for name, parts in all_parts.items():
         ratios.add(_row_of_part(name), parts)
-    found = ratios.estimates(not_shares=NOT_SHARES)
+    found = ratios.estimates(not_shares=not_shares())
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
     return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
 
@@ -162,21 +162,16 @@ def _row_of_part(name: str) -> str:
     return name[: max(name.rfind("#"), name.rfind("@"))]
 
 
-def _answer_parts(score: StepScore, channel: str, own_name: str) -> dict[str, tuple[float, float]]:
-    wanted, given = score.step.answer, score.predicted.answer or ""
-    if wanted is None:
-        return {}
-    parts = {"answer_rouge_l": (rouge_l(given, wanted), 1.0), "answer_exact": (float(same_text(given, wanted)), 1.0)}
-    if channel == SELF and own_name and own_name.casefold() in wanted.casefold():
-        parts["self_cognition"] = (float(own_name.casefold() in given.casefold()), 1.0)
-    return parts
+def _asks_for_name(step: DecisionPoint, gold: Gold, own_name: str) -> bool:
+    is_about_itself = gold.channels.get(step.row) == SELF
+    return bool(is_about_itself and own_name and own_name.casefold() in (step.answer or "").casefold())
 
 
 def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
     pairs: dict[str, list[tuple[bool, bool]]] = {}
     partial: set[str] = set(
-        NOT_SHARES
+        not_shares()
     )  # measured at other steps for one model than for the other, or more than right or wrong
     for name in {**base.parts, **tuned.parts}:
         before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
@@ -187,7 +182,7 @@ def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
             else:
                 partial.add(metric)
     whole = {metric: found for metric, found in pairs.items() if metric not in partial}
-    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=NOT_SHARES)
+    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=not_shares())
 
 
 def summary(

@@ -1,8 +1,7 @@
-"""Tool calls scored against gold: pure functions, from decision points of gold trajectories to metrics.
+"""Tool calls scored against gold: decision points of gold trajectories, what was predicted there, and how calls match.
 
-A decision point (`DecisionPoint`) is a place where the model has to act: it calls one or more tools, or it answers. What it did
-there is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 %
-interval. What each metric says stands in metrics.py.
+Where gold acts is a `DecisionPoint`: it calls one or more tools, or it answers. What a model did there is a
+`Predicted`. metrics.py makes scores of the two.
 """
 
 from __future__ import annotations
@@ -11,26 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from swiftagent.scores.intervals import MetricEstimate, Ratios
 from swiftagent.scores.values import same_value
-from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
-
-CALL_METRICS = (
-    "parsable",
-    "tool_name",
-    "argument_names",
-    "argument_values",
-    "call_exact",
-    "parallel_match",
-    "undeclared_tool",
-    "schema_valid",
-    "no_call_precision",
-    "no_call_recall",
-    "irrelevance",
-    "invented_observation",
-)
-Metrics = dict[str, MetricEstimate]
 
 
 class DecisionPoint(msgspec.Struct, frozen=True):
@@ -44,6 +25,11 @@ class DecisionPoint(msgspec.Struct, frozen=True):
     answer: str | None = None
     calls_somewhere: bool = True  # whether gold calls a tool anywhere in this row
     results: dict[str, str] = {}  # what gold's calls here answered, by call id
+
+    @property
+    def could_call(self) -> bool:
+        """Whether there is a tool to leave alone; plain chat has none."""
+        return bool(self.tools) or self.calls_somewhere
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -176,7 +162,7 @@ class StepScore(msgspec.Struct):
     step: DecisionPoint
     predicted: Predicted
     calls: list[CallScore]
-    parts: dict[str, tuple[float, float]]
+    parts: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
 
     @property
     def right(self) -> bool:
@@ -184,68 +170,6 @@ class StepScore(msgspec.Struct):
         if self.step.calls:
             return self.parts["parallel_match"][0] == 1.0
         return self.predicted.parsable and not self.predicted.calls
-
-
-def score_step(step: DecisionPoint, predicted: Predicted) -> StepScore:
-    """Score one prediction at one decision point."""
-    calls = match_calls(step.calls, predicted.calls) if step.calls else []
-    parts = {
-        "parsable": (float(predicted.parsable), 1.0),
-        "invented_observation": (float(predicted.invented_observation), 1.0),
-    }
-    if calls:
-        n = float(len(calls))
-        exact = sum(call.exact for call in calls)
-        parts["tool_name"] = (sum(call.name for call in calls), n)
-        parts["argument_names"] = (sum(call.argument_names for call in calls), n)
-        parts["argument_values"] = (sum(call.argument_values for call in calls), n)
-        parts["call_exact"] = (exact, n)
-        parts["parallel_match"] = (exact / max(len(calls), len(predicted.calls)), 1.0)
-    parts.update(_restraint(step, predicted))
-    parts.update(_tool_use(step.tools, predicted.calls))
-    return StepScore(step, predicted, calls, parts)
-
-
-def _restraint(step: DecisionPoint, predicted: Predicted) -> dict[str, tuple[float, float]]:
-    if not step.tools and not step.calls_somewhere:
-        return {}  # plain chat: there is no tool to leave alone
-    parts = {}
-    answered = not predicted.calls and bool(predicted.answer)
-    if not step.calls:
-        parts["no_call_recall"] = (float(answered), 1.0)
-        if not step.calls_somewhere:
-            parts["irrelevance"] = parts["no_call_recall"]
-    if answered:
-        parts["no_call_precision"] = (float(not step.calls), 1.0)
-    return parts
-
-
-def _tool_use(tools: tuple[Tool, ...], attempts: tuple[Attempt, ...]) -> dict[str, tuple[float, float]]:
-    if not tools or not attempts:
-        return {}
-    declared = {tool.name for tool in tools}
-    known = [attempt for attempt in attempts if attempt.tool in declared]
-    parts = {"undeclared_tool": (float(len(attempts) - len(known)), float(len(attempts)))}
-    if known:
-        valid = sum(attempt.parsed and not faults_of(Call(attempt.tool, attempt.arguments), tools) for attempt in known)
-        parts["schema_valid"] = (float(valid), float(len(known)))
-    return parts
-
-
-def metrics(scores: Sequence[StepScore], *, seed: int = 0) -> Metrics:
-    """Sum up step scores; rows, not steps, are resampled for the intervals, since steps of one row are alike."""
-    ratios = Ratios(CALL_METRICS)
-    for score in scores:
-        ratios.add(score.step.row, score.parts)
-    return ratios.estimates(seed=seed)
-
-
-def score_next_calls(gold: Sequence[Trajectory], predicted: Sequence[Predicted]) -> Metrics:
-    """Score one prediction a trajectory, made at its first decision point (gold context: system, tools and question).
-
-    Raises ValueError where the two differ in length or a gold trajectory has no decision point.
-    """
-    return metrics([score_step(first_step(row), guess) for row, guess in zip(gold, predicted, strict=True)])
 
 
 def first_step(trajectory: Trajectory) -> DecisionPoint:

@@ -3,11 +3,12 @@ turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from swiftagent.scores.calls import CALL_METRICS, Attempt, CallScore, Metrics, StepScore, score_call
-from swiftagent.scores.intervals import Ratios
+from swiftagent.scores.calls import Attempt, CallScore, StepScore, score_call
+from swiftagent.scores.intervals import Metrics, Ratios
+from swiftagent.scores.metrics import next_step_metrics
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.react import language_of
 from swiftagent.trajectory.types import Call, Question
@@ -34,11 +35,18 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     }
     if seen_tools is not None:
         keys["tool in training"] = lambda score: _seen(score, seen_tools)
-    ratios = Ratios(CALL_METRICS)
-    for score in scores:
-        ratios.add(score.step.row, {name: score.parts[name] for name in CALL_METRICS if name in score.parts})
+    ratios = next_step_ratios(scores)
     found = {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
     return {"argument": _by_argument(scores, largest), **found}
+
+
+def next_step_ratios(scores: Iterable[StepScore]) -> Ratios:
+    """The metrics of next steps. Rows, not steps, are resampled, since the steps of one row are alike."""
+    names = next_step_metrics()
+    ratios = Ratios(names)
+    for score in scores:
+        ratios.add(score.step.row, {name: score.parts[name] for name in names if name in score.parts})
+    return ratios
 
 
 def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics]:

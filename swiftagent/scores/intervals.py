@@ -28,6 +28,9 @@ class MetricEstimate(msgspec.Struct, frozen=True):
         return {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
 
 
+Metrics = dict[str, MetricEstimate]
+
+
 class MetricDifference(msgspec.Struct, frozen=True):
     """tuned - base on the same rows, with its paired bootstrap 95 % interval.
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from swiftagent.scores.calls import Attempt, Predicted, score_step, steps_of
+from swiftagent.scores.calls import Attempt, Predicted, steps_of
 from swiftagent.scores.groups import grouped, number_range
+from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 
