@@ -19,7 +19,7 @@ from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
 from swiftagent.scores.runs import FreeRun, FreeTask, run_parts, tasks_of
-from swiftagent.scores.toolbench import row_of, toolbench_parts
+from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
 from swiftagent.trajectory.types import Trajectory
 
@@ -96,12 +96,8 @@ def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
         taken[name] = taken.get(name, 0) + 1
         if taken[name] > 1:
             name = f"{name}~{taken[name]}"
-        named.append(row if row.id == name else with_id(row, name))
+        named.append(row if row.id == name else msgspec.structs.replace(row, id=name))
     return named
-
-
-def with_id(row: Trajectory, name: str) -> Trajectory:
-    return Trajectory(row.events, row.tools, name, row.source, row.channel, row.repairs)
 
 
 def score_model(
@@ -128,7 +124,7 @@ def score_model(
             named = own_name.casefold() in (score.predicted.answer or "").casefold()
             score.parts["self_cognition"] = (float(named), 1.0)
         if step.could_call:
-            score.parts.update(toolbench_parts(row_of(step, score.predicted)))
+            score.parts.update(toolbench_parts(step, score.predicted))
         scores.append(score)
         all_parts[step.id] = score.parts
     if bfcl:

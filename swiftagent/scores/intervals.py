@@ -24,8 +24,8 @@ class MetricEstimate(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
 
-    def as_dict(self) -> dict[str, float | int | None]:
-        return {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.structs.asdict(self)
 
 
 Metrics = dict[str, MetricEstimate]
@@ -179,20 +179,11 @@ def _gain(sums: Array, width: int) -> Array:
 
 def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> float:
     """The two-sided exact p of McNemar's test over (right before, right after) pairs; 1.0 where none differ."""
-    lost = gained = 0
-    for before, after in pairs:
-        lost += before and not after
-        gained += after and not before
-    n = lost + gained
-    if n == 0:
-        return 1.0
-    tail = sum(math.comb(n, k) for k in range(min(lost, gained) + 1))
-    return min(1.0, float(2 * tail / 2**n)) if n < 1000 else _normal_p(lost, gained)
+    # Imported here: it takes longer than all the rest, and only a comparison with a base needs it.
+    from scipy.stats import binomtest
 
-
-def _normal_p(lost: int, gained: int) -> float:
-    z = (abs(lost - gained) - 1) / math.sqrt(lost + gained)
-    return math.erfc(z / math.sqrt(2))
+    gained = [after for before, after in pairs if before != after]
+    return float(binomtest(sum(gained), len(gained)).pvalue) if gained else 1.0
 
 
 def mean_estimate(values: Sequence[float], *, seed: int = 0) -> MetricEstimate:
