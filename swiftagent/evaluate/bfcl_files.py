@@ -31,7 +31,7 @@ _REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """bfcl-eval's own word on one prediction; `valid` is None where it crashed on it."""
+    """bfcl-eval's verdict on one prediction; `valid` is None where it crashed on it."""
 
     id: str
     valid: bool | None
@@ -39,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attempt]]]) -> list[Verdict]:
-    """Let the real bfcl-eval judge, in the environment of this Python. Raises SetupError where it cannot.
+    """Verdicts of the real bfcl-eval, run in the environment of this Python. Raises SetupError where it cannot.
 
     Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
     """
@@ -55,7 +55,7 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     except OSError as error:
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
         raise SetupError(
             f"{python}: bfcl-eval did not run: {last}; make it with `{python} -m pip install --no-deps bfcl-eval`"
         )

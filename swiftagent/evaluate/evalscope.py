@@ -22,7 +22,7 @@ from swiftagent.errors import ConfigError, LaunchError, SetupError
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
 _POLL = 0.1  # seconds between two looks at the server's log
-_AT = " at http://"  # in the line by which the server says that it listens
+_AT = " at http://"  # in the line that the server writes once it listens
 
 
 def check_installed() -> None:
@@ -81,7 +81,7 @@ def served(words: list[str], log: Path) -> Iterator[str]:
 
 
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the server listens, once it says so. Raises LaunchError where it ends before."""
+    """Where the server listens, once it does. Raises LaunchError where it ends before."""
     while True:
         ended = server.poll() is not None
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
@@ -94,7 +94,7 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _last(log: Path) -> str:
-    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
+    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it wrote nothing"])[-1][:300]
 
 
 def read_reports(folder: Path) -> Sets:

@@ -12,10 +12,10 @@ from swiftagent.evaluate.report import (
     Case,
     Summary,
     evalscope_lines,
+    format_value,
     gate_lines,
     headline,
     sentence,
-    shown,
     with_difference,
     with_interval,
 )
@@ -61,7 +61,7 @@ def page(summary: Summary, cases: Sequence[Case], curve: Curve = ()) -> str:
         cases=cases,
         about={key: _plain(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
-        value=shown,
+        value=format_value,
         interval=with_interval,
         difference=with_difference,
     )

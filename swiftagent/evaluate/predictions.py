@@ -16,9 +16,9 @@ from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.scores.calls import DecisionPoint, Predicted, predicted_from, steps_of
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, steps_of
 from swiftagent.scores.reading import predicted_from_text
-from swiftagent.trajectory.types import Answer, Call, Event, Question, Trajectory
+from swiftagent.trajectory.types import Call, Question, Trajectory
 
 MODEL = "tuned"
 _CALL_KEYS = ("function", "tool_calls")
@@ -31,7 +31,7 @@ def is_llamafactory(value: Any) -> bool:
 
 
 def has_gold(rows: Iterable[Row]) -> tuple[bool, Iterable[Row]]:
-    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError where there is none."""
+    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError for an empty file."""
     rows = iter(rows)
     first = next(rows, None)
     if first is None:
@@ -58,7 +58,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         calls = tuple(Call(call.tool, call.arguments, f"c{index}") for index, call in enumerate(label.calls))
         context = (Question(str(row.value.get("prompt", ""))),)
         steps.append(DecisionPoint(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
-        entries[f"{name}#0"] = _entry(f"{name}#0", guess)
+        entries[f"{name}#0"] = Entry.of_step(MODEL, f"{name}#0", guess)
     if any(step.calls for step in steps):  # rows with calls show that tools are there to be left alone too
         steps = [
             msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
@@ -94,7 +94,7 @@ def _json(value: Any) -> Any:
 
 
 def _names_arguments(value: Any) -> bool:
-    """Whether JSON says that it is a call: {"name": "Ann", "age": 7} is data, though it has a name."""
+    """Whether JSON is marked as a call: {"name": "Ann", "age": 7} is data, though it has a name."""
     if isinstance(value, list):  # BFCL's handlers write [{function: arguments}]
         return all(
             _names_arguments(item) or (isinstance(item, dict) and [*map(type, item.values())] == [dict])
@@ -136,9 +136,9 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
             )
         placed[name] = row.where
         if name in by_step:
-            steps[name] = _entry(name, found)
+            steps[name] = Entry.of_step(MODEL, name, found)
         elif name in first_of:
-            firsts[first_of[name].id] = _entry(first_of[name].id, found)
+            firsts[first_of[name].id] = Entry.of_step(MODEL, first_of[name].id, found)
         else:
             unknown.append(f"{row.where} ({name})")
     if unknown:
@@ -191,19 +191,12 @@ def _of_conversation(
     if not wanted:
         unknown.append(f"{conversation.source} ({conversation.id})")
         return {}
-    made = [predicted_from([*step.calls, *_answer_events(step)]) for step in steps_of(conversation)]
+    made = [
+        Predicted(tuple(Attempt(call.tool, call.arguments) for call in step.calls), step.answer or None)
+        for step in steps_of(conversation)
+    ]
     made += [Predicted()] * (len(wanted) - len(made))
-    return {step.id: _entry(step.id, guess) for step, guess in zip(wanted, made, strict=False)}
-
-
-def _answer_events(step: DecisionPoint) -> Sequence[Event]:
-    return [Answer(step.answer)] if step.answer else []
-
-
-def _entry(name: str, found: Predicted) -> Entry:
-    return Entry(
-        MODEL, "step", name, found.text, list(found.calls), found.answer, found.readable, found.invented_observation
-    )
+    return {step.id: Entry.of_step(MODEL, step.id, guess) for step, guess in zip(wanted, made, strict=False)}
 
 
 def _some(names: Sequence[str]) -> str:

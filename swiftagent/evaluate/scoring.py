@@ -14,7 +14,7 @@ from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
 from swiftagent.scores.calls import DecisionPoint, StepScore, steps_of
 from swiftagent.scores.fields import FieldScores, score_fields
-from swiftagent.scores.gate import Rule, judge
+from swiftagent.scores.gate import Rule, check_gate
 from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
@@ -53,7 +53,7 @@ class Scored(msgspec.Struct):
 def gold_from(
     rows: Iterable[Trajectory], *, limit: int | None = None, seen: Seen | None = None, drop_trained: bool = False
 ) -> Gold:
-    """The gold of an evaluation. Rows of one id are told apart; `limit` takes that many rows spread over all.
+    """The gold of an evaluation. Rows of one id are numbered; `limit` takes that many rows spread over all.
 
     Raises SetupError where nothing is left to evaluate, or where rows were trained on and are not to be dropped.
     """
@@ -111,7 +111,7 @@ def score_model(
     own_name: str = "",
     fields: bool = False,
 ) -> Scored:
-    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then judges BFCL's
+    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then scores BFCL's
     items.
 
     Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
@@ -128,7 +128,7 @@ def score_model(
         scores.append(score)
         all_parts[step.id] = score.parts
     if bfcl:
-        _judge_bfcl([score for score in scores if score.step.row in bfcl], bfcl, referee)
+        _score_bfcl([score for score in scores if score.step.row in bfcl], bfcl, referee)
     for task in gold.tasks:
         if task.id in runs:
             run = runs[task.id]
@@ -143,7 +143,7 @@ def score_model(
     return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
 
 
-def _judge_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
+def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
     pairs = [(items[score.step.row], score.predicted.calls) for score in scores]
     if referee:
         right = [bool(verdict.valid) for verdict in ask_bfcl_eval(referee, pairs)]
@@ -190,20 +190,20 @@ def summary(
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         name: {k: v.as_dict() for k, v in scored.metrics.items()} for name, scored in models.items()
     }
     tuned, base = models["tuned"], models.get("base")
     if base is not None:
-        told["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
+        report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
     values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
-    verdicts = judge(tuple(rules), values["tuned"], values.get("base"))
-    told["gate"] = {"passed": all(v.passed for v in verdicts), "rules": [v.as_dict() for v in verdicts]}
-    told["groups"] = {name: _groups(scored, seen) for name, scored in models.items()}
+    results = check_gate(tuple(rules), values["tuned"], values.get("base"))
+    report["gate"] = {"passed": all(v.passed for v in results), "rules": [v.as_dict() for v in results]}
+    report["groups"] = {name: _groups(scored, seen) for name, scored in models.items()}
     for name, scored in models.items():
         if scored.fields is not None:
-            told.setdefault("fields", {})[name] = _fields(scored.fields)
-    told["data"] = {
+            report.setdefault("fields", {})[name] = _fields(scored.fields)
+    report["data"] = {
         "rows": len(gold.rows),
         "steps": len(gold.steps),
         "calls": sum(len(step.calls) for step in gold.steps),
@@ -212,8 +212,8 @@ def summary(
         "left_out": gold.left_out,
         "training_rows": len(seen) if seen is not None else None,
     }
-    told["about"] = dict(about or {})
-    return told
+    report["about"] = dict(about or {})
+    return report
 
 
 def _groups(scored: Scored, seen: Seen | None) -> dict[str, Any]:

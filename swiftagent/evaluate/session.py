@@ -101,12 +101,12 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         "config": target.run.config if target.run else None,
     }
     rules = _rules(options, target)
-    told = summary(gold, scored, rules=rules, seen=seen, about=about)
-    told["data"]["content"] = _fingerprint(gold)
+    report = summary(gold, scored, rules=rules, seen=seen, about=about)
+    report["data"]["content"] = _fingerprint(gold)
     if options.evalscope:
-        told["evalscope"] = {name: _evalscope(name, model, options, folder) for name, model in models.items()}
+        report["evalscope"] = {name: _evalscope(name, model, options, folder) for name, model in models.items()}
     curve = [] if target.run is None else list(target.run.metrics())
-    return Evaluation(told, _cases(scored), curve, folder)
+    return Evaluation(report, _cases(scored), curve, folder)
 
 
 def _evalscope(name: str, model: Model, options: EvaluationOptions, folder: Path) -> Sets:
@@ -148,9 +148,9 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
     }
     _warn_of_silence(scored, gold)
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
-    told = summary(gold, scored, rules=options.rules or (), seen=seen, about=about)
-    told["data"]["content"] = _fingerprint(gold)
-    return Evaluation(told, _cases(scored), [], folder)
+    report = summary(gold, scored, rules=options.rules or (), seen=seen, about=about)
+    report["data"]["content"] = _fingerprint(gold)
+    return Evaluation(report, _cases(scored), [], folder)
 
 
 def _is_conversation(value: Any) -> bool:
@@ -164,7 +164,7 @@ def _seen(training: list[str], target: Target, options: EvaluationOptions) -> Se
         return read_seen(training)
     if target.run is not None and not options.quiet:
         warn(
-            "the run's training data is not here: whether rows were trained on is not checked (--training FILE gives it)"
+            "the run's training data is not here, so rows that were trained on are not found (--training FILE gives it)"
         )
     return None
 
@@ -178,7 +178,8 @@ def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:
     if files.rejected:
         first = files.rejected[0]
         warn(
-            f"{len(files.rejected):,} rows cannot be evaluated; the first: {first.get('source')}: {first.get('message')}"
+            f"{len(files.rejected):,} rows cannot be evaluated; "
+            f"the first: {first.get('source')}: {first.get('message')}"
         )
     if not any(step.calls for step in gold.steps):
         warn("no row calls a tool: call scores cannot be measured on this data")
@@ -198,7 +199,7 @@ def _open_log(
     }
     log = Log(folder / "predictions.jsonl", settings, fresh=options.fresh)
     if log.resumed and not options.quiet:
-        say(f"{log.path}: going on after {log.resumed:,} predictions (--fresh starts anew)")
+        say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
     if log.aside and not options.quiet:
         say(f"{log.aside}: what another evaluation wrote here before")
     return log

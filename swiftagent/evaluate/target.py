@@ -114,7 +114,7 @@ def checkpoint_of(run: Run, which: str) -> Path:
     """best, last or a step. Raises ConfigError, SetupError where the run has none."""
     named = {path.name.rpartition("-")[2]: path for path in run.checkpoints}
     if not named:
-        raise SetupError(f"{run.folder}: no checkpoint yet; its log.txt says how far training came")
+        raise SetupError(f"{run.folder}: no checkpoint yet; its log.txt says how far training got")
     best, last = run.checkpoint_best, run.checkpoint_last
     chosen = {"best": best, "last": last}.get(which) or named.get(which)
     if chosen is None:
@@ -132,7 +132,7 @@ def _base_folder(model: str) -> str:
 
 
 def config_of(run: Run | None) -> Config | None:
-    """The resolved config of a run, its files found from here; None where it does not say."""
+    """The resolved config of a run, its files found from here; None where it is not recorded."""
     if run is None or not run.config:
         return None
     known = {key: value for key, value in run.config.items() if key in Config.__struct_fields__ and key != "gpus"}
@@ -162,7 +162,7 @@ def training_files(run: Run | None) -> list[str]:
 
 
 def name_in(training: list[str]) -> str:
-    """What a mix taught the model to call itself, as its manifest says; "" where it says nothing."""
+    """What a mix taught the model to call itself, by its manifest; "" where that names none."""
     for path in map(Path, training):
         manifest = path.with_name(f"{path.stem}.manifest.json")
         try:

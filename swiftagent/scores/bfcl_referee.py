@@ -6,7 +6,7 @@ JSON lines in, verdicts out:
     out  {"id", "valid", "error_type"}
 
 `pip install --no-deps bfcl-eval` is enough: its table of models, which imports every vendor's client, is not needed to
-match calls, so it is replaced by a table that says of one model that its function names are left as they are.
+match calls, so it is replaced by a table of one model whose function names are left as they are.
 """
 
 from __future__ import annotations

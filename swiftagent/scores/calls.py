@@ -6,7 +6,7 @@ Where gold acts is a `DecisionPoint`: it calls one or more tools, or it answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, 
 
 
 class DecisionPoint(msgspec.Struct, frozen=True):
-    """A place where the model has to act: what stands before, and what gold does there (calls, or an answer)."""
+    """A place where the model has to act: what precedes it, and what gold does there (calls, or an answer)."""
 
     id: str  # "ROW#0", "ROW#1", ...
     row: str  # the trajectory's id: steps of one row are resampled together
@@ -104,17 +104,6 @@ def _results_after(events: tuple[Event, ...], start: int) -> dict[str, str]:
 
 def _model_writes(event: Event) -> bool:
     return not isinstance(event, (Question, Observation)) and type(event).__name__ != "System"
-
-
-def predicted_from(events: Iterable[Event], *, text: str = "") -> Predicted:
-    """A prediction that is there as events already (a trajectory's next step, another program's trace)."""
-    calls, answer = [], None
-    for event in events:
-        if isinstance(event, Call):
-            calls.append(Attempt(event.tool, event.arguments))
-        elif isinstance(event, Answer):
-            answer = event.text
-    return Predicted(tuple(calls), answer, text=text)
 
 
 def score_call(gold: Call, attempt: Attempt) -> CallScore:

@@ -115,18 +115,17 @@ def _nearest(word: str, known: list[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def judge(
+def check_gate(
     rules: tuple[Rule, ...], tuned: Mapping[str, float | None], base: Mapping[str, float | None] | None
 ) -> list[RuleResult]:
-    """Each rule against the values measured. A rule that could not be measured has failed: a gate is no place for
-    luck."""
+    """Each rule against the values measured. A rule that could not be measured has failed."""
     return [
-        _judge(rule, tuned.get(rule.metric), None if base is None else base.get(rule.metric), base is not None)
+        _check_rule(rule, tuned.get(rule.metric), None if base is None else base.get(rule.metric), base is not None)
         for rule in rules
     ]
 
 
-def _judge(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> RuleResult:
+def _check_rule(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> RuleResult:
     if tuned is None:
         return RuleResult(rule, None, False, "not measured on this data")
     if rule.kind not in AGAINST_BASE:

@@ -73,7 +73,7 @@ def _right_arguments(
 
 
 def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:
-    """The metrics of each group; `names` says which group each score belongs to."""
+    """The metrics of each group; `names`: the group of each score."""
     groups: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         if name is not None:

@@ -46,7 +46,7 @@ class MetricDifference(msgspec.Struct, frozen=True):
 
     @property
     def is_noise(self) -> bool:
-        """Whether the interval holds zero or p is not small: no one should call this a gain or a loss."""
+        """Whether the interval holds zero or p is not small: neither a gain nor a loss."""
         return self.low is None or self.high is None or self.low <= 0 <= self.high or self.p is None or self.p >= 0.05
 
     def as_dict(self) -> dict[str, Any]:
@@ -160,9 +160,8 @@ def paired_differences(
         p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
         clusters_of_both = int(np.count_nonzero(parts, axis=0).min()) if len(parts) else 0
         if p is not None and clusters_of_both:
-            p = max(
-                p, 2.0 ** (1 - clusters_of_both)
-            )  # a sign test of so few rows could say no more, however alike they are
+            # A sign test of so few rows could not go lower, however alike they are.
+            p = max(p, 2.0 ** (1 - clusters_of_both))
         test = "McNemar exact" if by_step else "paired bootstrap"
         result[name] = MetricDifference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
     return result
@@ -213,7 +212,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
 
 
 def distinct_rows(sums: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The different rows and how often each comes. Sorting rows is slow, so they are first told apart by one number
+    """The different rows and how often each comes. Sorting rows is slow, so they are first distinguished by one number
     each."""
     marks = sums @ np.random.default_rng(0).random(sums.shape[1])
     _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
@@ -233,7 +232,7 @@ def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -
 
 
 def _widen_where_all_agree(values: Array, low: Array, high: Array, clusters: NDArray[np.int64]) -> None:
-    """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) says what is known."""
+    """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) is what the data supports."""
     for column in np.flatnonzero((clusters > 0) & (low == high)):
         bound = 0.025 ** (1 / clusters[column])
         if values[column] == 1.0:

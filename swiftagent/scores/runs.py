@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -13,7 +13,7 @@ NO_RESULT = "Error: no result is recorded for these arguments"
 
 
 class FreeTask(msgspec.Struct, frozen=True):
-    """One question of a gold row: what stands before it, and what gold does until its answer."""
+    """One question of a gold row: what precedes it, and what gold does until its answer."""
 
     id: str
     row: str
@@ -26,7 +26,7 @@ class FreeTask(msgspec.Struct, frozen=True):
 
 
 class FreeRun(msgspec.Struct, frozen=True):
-    """What a model did with one question. stopped_by: as the loop says it; "answer" where it finished."""
+    """What a model did with one question. stopped_by: the loop's reason; "answer" where it finished."""
 
     calls: tuple[Attempt, ...]
     answer: str | None
@@ -55,10 +55,10 @@ def tasks_of(row: Trajectory) -> Iterator[FreeTask]:
 class Replay:
     """Answers a model's calls with the results that gold recorded: of the same call, each once before any twice."""
 
-    def __init__(self, task: FreeTask) -> None:
-        self._left = list(task.calls)
+    def __init__(self, calls: Iterable[Call], results: Mapping[str, str]) -> None:
+        self._left = list(calls)
         self._used: list[Call] = []
-        self._results = task.results
+        self._results = results
 
     def result(self, call: Attempt) -> str:
         for calls in (self._left, self._used):
@@ -72,12 +72,13 @@ class Replay:
 
 
 def run_parts(task: FreeTask, run: FreeRun) -> dict[str, tuple[float, float]]:
-    """The parts of the free-running metrics, as score.StepScore has them."""
+    """The parts of the free-running metrics, as StepScore has them."""
     finished = run.stopped_by == "answer" and bool(run.answer)
     parts = {"free_finished": (float(finished), 1.0)}
     if task.calls:
         made = sum(score.exact for score in match_calls(task.calls, run.calls))
         parts["free_calls"] = (made, float(len(task.calls)))
-        if finished and made == len(task.calls):  # who answers at once without a call was not quick
+        # A run that answers at once without a call is short, but not efficient.
+        if finished and made == len(task.calls):
             parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
     return parts

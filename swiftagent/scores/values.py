@@ -1,4 +1,4 @@
-"""Whether two values mean the same: numbers, dates and strings are compared by what they say, not by how they are
+"""Whether two values mean the same: numbers, dates and strings are compared by meaning, not by how they are
 spelt.
 
 5 = 5.0 = "5" and "5,000" = 5000, but "05" is a code and equals only itself
@@ -59,7 +59,7 @@ def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | 
 
 
 def as_number(value: str | int | float) -> int | float | Decimal | None:
-    """The number that a value or its text is; None where it is none. "007" is a code, not a number."""
+    """The number that a value or its text is; None where it is not one. "007" is a code, not a number."""
     if not isinstance(value, str):
         return value
     text = value.strip()

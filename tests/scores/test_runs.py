@@ -32,7 +32,7 @@ def test_one_task_a_question():
 
 
 def test_results_are_replayed_by_what_was_asked():
-    replay = Replay(FIRST)
+    replay = Replay(FIRST.calls, FIRST.results)
     assert [replay.result(call) for call in EXACT] == ["20C", "3C"]
     assert replay.result(EXACT[0]) == "20C"
     assert replay.result(Attempt("weather", {"city": "Paris"})) == NO_RESULT
