@@ -69,8 +69,8 @@ class Evaluation(msgspec.Struct):
 
 
 def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | None = None) -> Evaluation:
-    """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut
-    short."""
+    """Let the models of a target write, and score them. An earlier evaluation of the same that was cut short is
+    resumed."""
     folder = folder or target.folder
     if options.evalscope:
         check_installed()
@@ -79,8 +79,8 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     options = msgspec.structs.replace(options, own_name=options.own_name or name_in(training))
     files = read_gold(data)
     seen = _seen(training, target, options)
-    # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are
-    # left out.
+    # A split of a mix may share short rows with it (self-cognition is repeated there), which the user did not choose:
+    # they are left out rather than refused.
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
@@ -90,8 +90,8 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         _write_all(target, models, gold, log, prompt, options)
     finally:
         log.close()
-    scored = {name: _score(gold, log, name, files.bfcl, options) for name in models}
-    _warn_of_silence(scored, gold)
+    kinds = ("step", "run", "likelihood")
+    scored = {name: _score(gold, [log.of(name, kind) for kind in kinds], files.bfcl, options) for name in models}
     about = {
         "name": target.name,
         "tuned": target.tuned.name,
@@ -100,9 +100,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         "trained on": training,
         "config": target.run.config if target.run else None,
     }
-    rules = _rules(options, target)
-    report = summary(gold, scored, rules=rules, seen=seen, about=about)
-    report["data"]["content"] = _fingerprint(gold)
+    report = _report(gold, scored, _rules(options, target), seen, about)
     if options.evalscope:
         report["evalscope"] = {name: _evalscope(name, model, options, folder) for name, model in models.items()}
     curve = [] if target.run is None else list(target.run.metrics())
@@ -129,27 +127,13 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
         files = read_gold(list(options.data))
         items = files.bfcl
         held = list(rows)
-        talks = {
-            found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])
-        }
+        whole = conversations([row for row in held if _is_conversation(row.value)], [])
+        talks = {found.source: found for found in whole}
         gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
     seen = read_seen(options.training) if options.training else None
-    scored = {
-        "tuned": score_model(
-            gold,
-            entries,
-            {},
-            {},
-            bfcl=items,
-            referee=options.bfcl_eval,
-            own_name=options.own_name,
-            fields=options.fields,
-        )
-    }
-    _warn_of_silence(scored, gold)
+    scored = {"tuned": _score(gold, [entries, {}, {}], items, options)}
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
-    report = summary(gold, scored, rules=options.rules or (), seen=seen, about=about)
-    report["data"]["content"] = _fingerprint(gold)
+    report = _report(gold, scored, options.rules or (), seen, about)
     return Evaluation(report, _cases(scored), [], folder)
 
 
@@ -252,17 +236,23 @@ def _complete(name: str, gold: Gold, log: Log, options: EvaluationOptions) -> bo
     return steps_done and runs_done and (not options.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
 
 
-def _score(gold: Gold, log: Log, name: str, items: Mapping[str, Item], options: EvaluationOptions) -> Scored:
-    parts: list[dict[str, Entry]] = [log.of(name, kind) for kind in ("step", "run", "likelihood")]
-    return score_model(
-        gold, *parts, bfcl=items, referee=options.bfcl_eval, own_name=options.own_name, fields=options.fields
-    )
+def _score(
+    gold: Gold, entries: list[dict[str, Entry]], items: Mapping[str, Item], options: EvaluationOptions
+) -> Scored:
+    """entries: a model's steps, runs and likelihoods."""
+    given = {"referee": options.bfcl_eval, "own_name": options.own_name, "fields": options.fields}
+    return score_model(gold, *entries, bfcl=items, **given)
 
 
-def _warn_of_silence(scored: Mapping[str, Scored], gold: Gold) -> None:
+def _report(
+    gold: Gold, scored: Mapping[str, Scored], rules: tuple[Rule, ...], seen: Seen | None, about: dict[str, Any]
+) -> dict[str, Any]:
     for name, found in scored.items():
         if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
             warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
+    report = summary(gold, scored, rules=rules, seen=seen, about=about)
+    report["data"]["content"] = _fingerprint(gold)
+    return report
 
 
 def _cases(scored: Mapping[str, Scored]) -> list[Case]:

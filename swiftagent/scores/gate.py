@@ -47,14 +47,8 @@ class RuleResult(msgspec.Struct, frozen=True):
 
     def as_dict(self) -> dict[str, Any]:
         rule = self.rule
-        return {
-            "metric": rule.metric,
-            "rule": rule.kind,
-            "limit": rule.limit,
-            "measured": self.measured,
-            "passed": self.passed,
-            "note": self.note,
-        }
+        named = {"metric": rule.metric, "rule": rule.kind, "limit": rule.limit}
+        return {**named, "measured": self.measured, "passed": self.passed, "note": self.note}
 
 
 def parse_gate(gate: Any) -> tuple[Rule, ...]:
@@ -132,16 +126,12 @@ def _check_rule(rule: Rule, tuned: float | None, base: float | None, has_base: b
         passed = tuned >= rule.limit if rule.kind == "min" else tuned <= rule.limit
         return RuleResult(rule, tuned, passed)
     if base is None:
-        return RuleResult(
-            rule, None, False, "no base model was measured" if not has_base else "not measured for the base model"
-        )
+        note = "not measured for the base model" if has_base else "no base model was measured"
+        return RuleResult(rule, None, False, note)
     change = tuned - base
-    # 0.62 - 0.57 is 0.05000000000000004 and 0.58 - 0.53 is 0.04999999999999993: neither may decide
+    # 0.62 - 0.57 is 0.05000000000000004 and 0.58 - 0.53 is 0.04999999999999993: neither may decide.
     close = math.isclose(abs(change), rule.limit, rel_tol=1e-9, abs_tol=1e-12)
-    match rule.kind:
-        case "gain":
-            return RuleResult(rule, change, change >= rule.limit or (close and change > 0))
-        case "drop":
-            return RuleResult(rule, -change, -change <= rule.limit or close)
-        case _:
-            return RuleResult(rule, change, change <= rule.limit or close)
+    if rule.kind == "gain":
+        return RuleResult(rule, change, change >= rule.limit or (close and change > 0))
+    measured = -change if rule.kind == "drop" else change
+    return RuleResult(rule, measured, measured <= rule.limit or close)
