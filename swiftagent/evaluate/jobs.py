@@ -28,30 +28,27 @@ _key = msgspec.json.Encoder(order="deterministic").encode
 
 
 class CachedEngine:
-    """An engine, and what it wrote already: greedy text is the same each time, and free runs begin as next steps do."""
+    """An engine with a cache: greedy text is the same each time, and free runs begin as next steps do."""
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
         self._known: dict[bytes, Generated] = {}
 
-    def known(self, request: Generate) -> Generated | None:
-        return self._known.get(self._name(request))
-
-    def remember(self, request: Generate, written: Generated) -> Generated:
-        self._known[self._name(request)] = written
-        return written
-
     def write(self, request: Generate) -> Generated:
         """The text of one request, read no further than its stop word."""
-        return self.known(request) or self.remember(request, self._write(request))
+        name = _name(request)
+        if name not in self._known:
+            self._known[name] = self._write(request)
+        return self._known[name]
 
     def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
         """The texts of many; those that are known, or asked for twice, are not written again."""
-        new = {self._name(request): request for request in requests if self.known(request) is None}
+        names = [_name(request) for request in requests]
+        new = {name: request for name, request in zip(names, requests, strict=True) if name not in self._known}
         if new:
-            written = self.engine.write_together(list(new.values()))
-            self._known.update(zip(new, map(_without_surrogates, written), strict=True))
-        return [self._known[self._name(request)] for request in requests]
+            for name, written in zip(new, self.engine.write_together(list(new.values())), strict=True):
+                self._known[name] = msgspec.structs.replace(written, text=without_surrogates(written.text))
+        return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
         started, usage = time.monotonic(), Usage()
@@ -75,13 +72,9 @@ class CachedEngine:
         seconds = time.monotonic() - started
         return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
 
-    @staticmethod
-    def _name(request: Generate) -> bytes:
-        return _key([request.messages, request.stop, request.max_tokens, request.tools])
 
-
-def _without_surrogates(written: Generated) -> Generated:
-    return msgspec.structs.replace(written, text=without_surrogates(written.text))
+def _name(request: Generate) -> bytes:
+    return _key([request.messages, request.stop, request.max_tokens, request.tools])
 
 
 def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
@@ -136,7 +129,7 @@ def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at
 
 
 def _in_threads(jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int) -> Iterator[Entry]:
-    """Ctrl-C lets go of what has not begun."""
+    """On Ctrl-C, jobs that have not begun are dropped."""
     stopped = threading.Event()
 
     def one(job: Callable[[], Job[Entry]]) -> Entry | None:

@@ -18,7 +18,7 @@ from swiftagent.scores.gate import Rule, check_gate
 from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
-from swiftagent.scores.runs import FreeRun, FreeTask, run_parts, tasks_of
+from swiftagent.scores.runs import FreeTask, run_parts, tasks_of
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
 from swiftagent.trajectory.types import Trajectory
@@ -114,7 +114,7 @@ def score_model(
     """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then scores BFCL's
     items.
 
-    Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
+    Raises KeyError where a decision point has no entry: see `predictions.align`."""
     ratios = Ratios(tuple(METRICS))
     all_parts: dict[str, dict[str, tuple[float, float]]] = {}
     scores = []
@@ -132,7 +132,7 @@ def score_model(
     for task in gold.tasks:
         if task.id in runs:
             run = runs[task.id]
-            all_parts[task.id] = run_parts(task, FreeRun(tuple(run.calls), run.answer, run.stopped_by))
+            all_parts[task.id] = run_parts(task, run.calls, run.answer, run.stopped_by)
     for name, entry in likelihoods.items():
         if entry.bits is not None and entry.bytes:
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
@@ -166,9 +166,8 @@ def _asks_for_name(step: DecisionPoint, gold: Gold, own_name: str) -> bool:
 def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
     pairs: dict[str, list[tuple[bool, bool]]] = {}
-    partial: set[str] = set(
-        not_shares()
-    )  # measured at other steps for one model than for the other, or more than right or wrong
+    # Measured at other steps for one model than for the other, or more than right or wrong.
+    partial = set(not_shares())
     for name in {**base.parts, **tuned.parts}:
         before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
         partial |= before.keys() ^ after.keys()
@@ -190,16 +189,19 @@ def summary(
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
-    report: dict[str, Any] = {
-        name: {k: v.as_dict() for k, v in scored.metrics.items()} for name, scored in models.items()
-    }
+    report: dict[str, Any] = {name: msgspec.to_builtins(scored.metrics) for name, scored in models.items()}
     tuned, base = models["tuned"], models.get("base")
     if base is not None:
         report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
     values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
     results = check_gate(tuple(rules), values["tuned"], values.get("base"))
     report["gate"] = {"passed": all(v.passed for v in results), "rules": [v.as_dict() for v in results]}
-    report["groups"] = {name: _groups(scored, seen) for name, scored in models.items()}
+    seen_tools = None if seen is None else seen.tools
+    groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
+    report["groups"] = {
+        name: {kind: msgspec.to_builtins(parts) for kind, parts in found.items() if parts}
+        for name, found in groups.items()
+    }
     for name, scored in models.items():
         if scored.fields is not None:
             report.setdefault("fields", {})[name] = _fields(scored.fields)
@@ -216,18 +218,9 @@ def summary(
     return report
 
 
-def _groups(scored: Scored, seen: Seen | None) -> dict[str, Any]:
-    found = grouped(scored.steps, seen.tools if seen is not None else None)
-    return {
-        kind: {name: {k: v.as_dict() for k, v in metrics.items()} for name, metrics in parts.items()}
-        for kind, parts in found.items()
-        if parts
-    }
-
-
 def _fields(found: FieldScores) -> dict[str, Any]:
     return {
-        "accuracy": {name or "(all)": estimate.as_dict() for name, estimate in found.fields.items()},
-        "confusions": [msgspec.structs.asdict(confusion) for confusion in found.confusions],
+        "accuracy": {name or "(all)": msgspec.to_builtins(value) for name, value in found.fields.items()},
+        "confusions": msgspec.to_builtins(found.confusions),
         "unreadable": found.unreadable,
     }

@@ -24,9 +24,6 @@ class MetricEstimate(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
 
-    def as_dict(self) -> dict[str, Any]:
-        return msgspec.structs.asdict(self)
-
 
 Metrics = dict[str, MetricEstimate]
 

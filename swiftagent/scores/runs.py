@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -23,14 +23,6 @@ class FreeTask(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...]
     results: dict[str, str]  # of the gold calls, by call id
     answer: str | None
-
-
-class FreeRun(msgspec.Struct, frozen=True):
-    """What a model did with one question. stopped_by: the loop's reason; "answer" where it finished."""
-
-    calls: tuple[Attempt, ...]
-    answer: str | None
-    stopped_by: str
 
 
 def tasks_of(row: Trajectory) -> Iterator[FreeTask]:
@@ -71,14 +63,16 @@ class Replay:
         return NO_RESULT
 
 
-def run_parts(task: FreeTask, run: FreeRun) -> dict[str, tuple[float, float]]:
-    """The parts of the free-running metrics, as StepScore has them."""
-    finished = run.stopped_by == "answer" and bool(run.answer)
+def run_parts(
+    task: FreeTask, calls: Sequence[Attempt], answer: str | None, stopped_by: str
+) -> dict[str, tuple[float, float]]:
+    """The parts of the free-running metrics, as StepScore has them. stopped_by: "answer" where the run finished."""
+    finished = stopped_by == "answer" and bool(answer)
     parts = {"free_finished": (float(finished), 1.0)}
     if task.calls:
-        made = sum(score.exact for score in match_calls(task.calls, run.calls))
+        made = sum(score.exact for score in match_calls(task.calls, calls))
         parts["free_calls"] = (made, float(len(task.calls)))
         # A run that answers at once without a call is short, but not efficient.
         if finished and made == len(task.calls):
-            parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
+            parts["steps_to_finish"] = (float(len(calls)), 1.0)
     return parts

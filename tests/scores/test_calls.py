@@ -6,7 +6,7 @@ import pytest
 
 from swiftagent.scores.calls import Attempt, Predicted, first_step, steps_of
 from swiftagent.scores.groups import next_step_ratios
-from swiftagent.scores.intervals import Metrics
+from swiftagent.scores.intervals import MetricEstimate, Metrics
 from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
@@ -188,9 +188,4 @@ def test_a_masked_step_is_no_gold():
 def test_n_is_told_and_nothing_measured_is_none():
     found = next_step_ratios([score_step(step, PERFECT) for step in steps_of(GOLD)]).estimates()
     assert (found["call_exact"].n, found["parsable"].n, found["irrelevance"].value) == (1, 2, None)
-    assert next_step_ratios([]).estimates()["call_exact"].as_dict() == {
-        "value": None,
-        "n": 0,
-        "low": None,
-        "high": None,
-    }
+    assert next_step_ratios([]).estimates()["call_exact"] == MetricEstimate(None, 0, None, None)
