@@ -45,10 +45,10 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     """
     rows = [
         jsonl.encode(
-            {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind, "calls": calls}
+            {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
+            | {"calls": as_bfcl(attempts)}
         )
         for item, attempts in predictions
-        for calls in [as_bfcl(attempts)]
     ]
     try:
         done = subprocess.run([python, bfcl_referee.__file__], input=b"\n".join(rows), capture_output=True, check=False)
@@ -154,18 +154,10 @@ def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
         if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
             return [(name, arguments, None) for name, arguments in python_calls(text)]
         result = read_literal(text)[0] if text[:1] in ("[", "{") else text
-    return _by_name(result) if _is_by_name(result) else calls_of(result)[0]
-
-
-def _is_by_name(result: Json) -> bool:
-    """[{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write."""
-    return (
-        isinstance(result, list) and bool(result) and all(isinstance(item, dict) and len(item) == 1 for item in result)
-    )
-
-
-def _by_name(result: list[dict[str, Any]]) -> list[tuple[Any, Any, Any]]:
-    return [(name, arguments, None) for item in result for name, arguments in item.items()]
+    # [{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write.
+    if isinstance(result, list) and result and all(isinstance(item, dict) and len(item) == 1 for item in result):
+        return [(name, arguments, None) for item in result for name, arguments in item.items()]
+    return calls_of(result)[0]
 
 
 def _attempts(calls: Iterable[tuple[Any, Any, Any]]) -> Iterable[Attempt]:

@@ -81,8 +81,8 @@ def prompt_of(row: Row) -> PromptStyle | None:
         found = next(iter(conversations([row], [])), None)
     except RowError:
         return None
+    if found is None or not found.tools:
+        return None
     styles: tuple[PromptStyle, ...] = ("ms-agent", "schema")
-    for style in styles:
-        if found is not None and found.tools and to_record(found, style)["messages"][:1] == row.value["messages"][:1]:
-            return style
-    return None
+    first = row.value["messages"][:1]
+    return next((style for style in styles if to_record(found, style)["messages"][:1] == first), None)

@@ -131,9 +131,7 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         if name is None:
             continue
         if name in placed:
-            raise RowError(
-                "predictions-gold", f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}"
-            )
+            raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
         placed[name] = row.where
         if name in by_step:
             steps[name] = Entry.of_step(MODEL, name, found)
@@ -142,19 +140,18 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         else:
             unknown.append(f"{row.where} ({name})")
     if unknown:
-        raise RowError(
-            "predictions-gold", f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}"
-        )
+        raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
     found_by_id = {**firsts, **steps}
     wanted = [*first_of.values()] if firsts and not steps else gold.steps
     missing = [step.id for step in wanted if step.id not in found_by_id]
     if missing or not found_by_id:
-        raise RowError(
-            "predictions-gold",
-            f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}",
-        )
-    kept = msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[])
-    return kept, found_by_id
+        # A score over what happens to match would flatter.
+        raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
+    return msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[]), found_by_id
+
+
+def _misaligned(problem: str) -> RowError:
+    return RowError("predictions-gold", problem)
 
 
 def _prediction(row: Row) -> tuple[str | None, Predicted]:

@@ -240,7 +240,7 @@ def _score(
     gold: Gold, entries: list[dict[str, Entry]], items: Mapping[str, Item], options: EvaluationOptions
 ) -> Scored:
     """entries: a model's steps, runs and likelihoods."""
-    given = {"referee": options.bfcl_eval, "own_name": options.own_name, "fields": options.fields}
+    given: dict[str, Any] = {"referee": options.bfcl_eval, "own_name": options.own_name, "fields": options.fields}
     return score_model(gold, *entries, bfcl=items, **given)
 
 

@@ -32,19 +32,17 @@ class Model(msgspec.Struct, frozen=True):
     def mark(self) -> str:
         place = Path(self.loading.adapter or self.loading.model)
         weights = sorted(place.glob("*.safetensors")) + sorted(place.glob("*.bin")) if place.is_dir() else []
-        return " ".join(
-            [self.name, *(f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in weights)]
-        )
+        states = (f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in weights)
+        return " ".join([self.name, *states])
 
     def load(self) -> Any:
+        fields: dict[str, Any] = {**msgspec.structs.asdict(self.loading), "kind": self.engine}
         if self.server is not None:
-            named = self.loading
-            return load_engine(
-                named.model, None, named.template, "openai", server=self.server, model_type=named.model_type
-            )
-        fields = msgspec.structs.asdict(self.loading)
-        model, adapter, template = fields.pop("model"), fields.pop("adapter"), fields.pop("template")
-        return load_engine(None if adapter else model, adapter, template, self.engine, **fields)  # type: ignore[arg-type]
+            kept = {name: fields[name] for name in ("model", "template", "model_type")}
+            return load_engine(**kept, kind="openai", server=self.server)
+        if self.loading.adapter:  # which names its own base
+            fields["model"] = None
+        return load_engine(**fields)
 
 
 class Target(msgspec.Struct):
@@ -90,9 +88,8 @@ def target_of_model(
 def target_of_server(model: str, server: Server, template: str | None, model_type: str | None) -> Target:
     """A model behind a server with OpenAI's interface, by the server's own name for it."""
     loading = Loading(model, template=template, model_type=model_type)
-    return Target(
-        model.replace("/", "_"), Path("eval"), Model(f"{model} at {server.base_url}", loading, "openai", server), None
-    )
+    served = Model(f"{model} at {server.base_url}", loading, "openai", server)
+    return Target(model.replace("/", "_"), Path("eval"), served, None)
 
 
 def against(other: str, root: str, engine: str, settings: dict[str, Any]) -> Model:
