@@ -38,6 +38,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
     rejected: list[dict[str, Any]] = []
     prompt: PromptStyle | None = None
     for path in paths:
+        # The head is read first to see the format, then the whole.
         if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
             raise ConfigError(f"{path}: a pipe or device, but gold rows are read more than once; save them as a file")
         head = list(islice(read_rows(path), 1))

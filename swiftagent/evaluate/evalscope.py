@@ -73,6 +73,7 @@ def run_sets(
 def served(words: list[str], log: Path) -> Iterator[str]:
     """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop
     it."""
+    # A file and not a pipe: a pipe that is not read would block the server.
     with log.open("wb") as out, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=out) as server:
         try:
             yield _address(server, log)

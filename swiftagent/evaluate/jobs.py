@@ -64,6 +64,7 @@ class CachedEngine:
         try:
             for piece in pieces:
                 text += piece
+                # The label that ends a step has a colon: a piece without one needs no look at the whole text.
                 if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
                     ended_by = "stop"
                     break

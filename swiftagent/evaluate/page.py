@@ -43,7 +43,7 @@ def page(summary: Summary, cases: Sequence[Case], curve: Curve = ()) -> str:
         summary=summary,
         sentence=sentence(summary),
         compared="base" in summary,
-        # of a path, what tells it from others
+        # The last two parts of a path distinguish models well enough for a heading.
         models=["/".join(PurePath(str(about[key])).parts[-2:]) for key in ("tuned", "base") if about.get("base")],
         counts={
             "rows": data["rows"] or data["steps"],

@@ -59,7 +59,8 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         context = (Question(str(row.value.get("prompt", ""))),)
         steps.append(DecisionPoint(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
         entries[f"{name}#0"] = Entry.of_step(MODEL, f"{name}#0", guess)
-    if any(step.calls for step in steps):  # rows with calls show that tools are there to be left alone too
+    # Rows with calls show that there are tools to leave alone in the others too.
+    if any(step.calls for step in steps):
         steps = [
             msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
         ]

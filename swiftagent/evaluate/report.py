@@ -149,6 +149,7 @@ def cases(steps: Iterable[StepScore], base: Mapping[str, StepScore] | None, *, l
             status = "right" if score.right else "still wrong"
         else:
             status = "improved" if score.right else "broke"
+        # A page of many thousand cases is slow to open; each status keeps its first.
         if len(found[status]) < longest:
             found[status].append(_case(score, other, status))
     return [case for kind in found.values() for case in kind]

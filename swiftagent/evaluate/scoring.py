@@ -76,7 +76,8 @@ def gold_from(
             else "no row holds a call or an answer of the model"
         )
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
-    not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}  # a new name is meant to be learnt
+    # A new name is meant to be learnt: its likelihood is no measure of forgetting.
+    not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}
     return Gold(
         kept,
         steps,

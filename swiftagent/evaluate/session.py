@@ -201,6 +201,7 @@ def _write_all(
 ) -> None:
     """An adapter and its own base are one loaded model, with the adapter and without it."""
     todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
+    # Loading twice would take twice the memory for the same weights.
     shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None
     for name, model in todo.items():
         engine = model.load() if shared is None else shared.without_adapter() if name == "base" else shared
@@ -226,7 +227,8 @@ def _write(
         writer.steps(gold.steps, done)
         if options.free:
             writer.runs(gold.tasks, done)
-        if options.likelihood and callable(getattr(engine, "model", None)):  # of a server, `model` is a name
+        # Of a server `model` is a name: it gives no likelihoods.
+        if options.likelihood and callable(getattr(engine, "model", None)):
             writer.likelihoods(gold.chats, done)
 
 

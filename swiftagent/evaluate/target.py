@@ -40,7 +40,8 @@ class Model(msgspec.Struct, frozen=True):
         if self.server is not None:
             kept = {name: fields[name] for name in ("model", "template", "model_type")}
             return load_engine(**kept, kind="openai", server=self.server)
-        if self.loading.adapter:  # which names its own base
+        # An adapter names its own base.
+        if self.loading.adapter:
             fields["model"] = None
         return load_engine(**fields)
 

@@ -72,7 +72,8 @@ class Log:
         try:
             if found is None:
                 self.aside = path.rename(_free_name(path))
-            with jsonl.whole_file(path) as out:  # without the half line that an interruption leaves
+            # Rewritten, so that the half line which an interruption leaves is gone before more is appended.
+            with jsonl.whole_file(path) as out:
                 out.writelines([head.encode() + b"\n", *(jsonl.encode(entry) + b"\n" for entry in found or [])])
             self._out = path.open("ab")
         except OSError as error:

@@ -108,6 +108,7 @@ def _model_writes(event: Event) -> bool:
 
 def score_call(gold: Call, attempt: Attempt) -> CallScore:
     """One gold call against one attempt."""
+    # Another tool's arguments are not compared: an equal name in another tool has another meaning.
     if attempt.tool.strip() != gold.tool.strip():
         return CallScore(gold.tool)
     if not attempt.parsed:
@@ -135,6 +136,7 @@ def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallS
             score = score_call(call, attempt)
             if score.name:
                 pairs.append((-score.exact, -score.argument_values, -score.argument_names, index, position, score))
+    # Best pairs first, so that a half-right call never takes the place of an exact one.
     pairs.sort(key=lambda pair: pair[:5])
     found: dict[int, CallScore] = {}
     used: set[int] = set()

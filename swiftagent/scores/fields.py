@@ -95,6 +95,7 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
                 else:
                     confused[field, _short_json(value), _short_json(got[index]) if index < len(got) else ABSENT] += 1
             parts[field] = (float(right), float(len(values)))
+        # Fields that gold does not have are no accuracy of any field, but they show among the confusions.
         for field in given.keys() - wanted.keys():
             confused[field, ABSENT, _short_json(given[field][0])] += 1
         rows.append((row, parts))

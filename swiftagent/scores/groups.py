@@ -14,7 +14,8 @@ from swiftagent.trajectory.react import language_of
 from swiftagent.trajectory.types import Call, Question
 
 Groups = dict[str, dict[str, Metrics]]  # "tool" -> "weather" -> metrics
-RESAMPLES = 400  # of a group: there are many of them
+# Fewer than for the whole: there are many groups, and theirs are shown as bars.
+RESAMPLES = 400
 
 
 def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 12) -> Groups:

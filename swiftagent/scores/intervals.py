@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1000
-CHUNK = 4_000_000  # drawn counts at a time: 32 MB
+# Counts drawn at a time: 32 MB, however many rows there are.
+CHUNK = 4_000_000
 
 Array = NDArray[np.float64]
 
@@ -213,7 +214,8 @@ def distinct_rows(sums: Array) -> tuple[Array, NDArray[np.int64]]:
     each."""
     marks = sums @ np.random.default_rng(0).random(sums.shape[1])
     _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
-    if not np.array_equal(sums[first][mark_of.ravel()], sums):  # two kinds that have one number
+    # Two kinds of rows may share a number by chance; then all are sorted.
+    if not np.array_equal(sums[first][mark_of.ravel()], sums):
         first, counts = np.arange(len(sums)), np.ones(len(sums), dtype=np.int64)
     kinds, kind_of = np.unique(sums[first], axis=0, return_inverse=True)
     return kinds, np.bincount(kind_of.ravel(), counts).astype(np.int64)
@@ -231,6 +233,7 @@ def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -
 def _widen_where_all_agree(values: Array, low: Array, high: Array, clusters: NDArray[np.int64]) -> None:
     """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) is what the data supports."""
     for column in np.flatnonzero((clusters > 0) & (low == high)):
+        # Clopper-Pearson in closed form, where all clusters succeed or all fail.
         bound = 0.025 ** (1 / clusters[column])
         if values[column] == 1.0:
             low[column] = bound

@@ -56,6 +56,7 @@ class Replay:
         for calls in (self._left, self._used):
             for gold in calls:
                 if score_call(gold, call).exact and gold.id in self._results:
+                    # A call repeated by gold (a poll, say) gets each recorded result once, in order.
                     if calls is self._left:
                         self._left.remove(gold)
                         self._used.append(gold)
