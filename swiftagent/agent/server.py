@@ -216,7 +216,8 @@ class _Reply:
             yield f"data: {json.dumps({'error': {'message': str(error), 'type': 'server_error'}})}\n\n"
             return
         if self.asked.counts_usage:
-            yield f"data: {json.dumps({**self._head('chat.completion.chunk'), 'choices': [], 'usage': self._usage()})}\n\n"
+            counted = {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+            yield f"data: {json.dumps(counted)}\n\n"
         yield "data: [DONE]\n\n"
 
     def _deltas(self) -> Iterator[Delta]:

@@ -32,7 +32,7 @@ _TOO_LONG = re.compile(r"context (?:length|size|window)|maximum context|too long
 BUSY, BUSY_WAITS = (429, 502, 503, 504), (1.0, 2.0, 4.0, 8.0)
 
 
-class Refused(Exception):
+class UnsupportedRequest(Exception):
     """The server does not take a request of this kind."""
 
 
@@ -91,7 +91,7 @@ class OpenAIEngine:
                 yield from self._stream(way, path, {**settings, **body, **self._also}, usage)
                 self._worked = way
                 return
-            except Refused as refusal:
+            except UnsupportedRequest as refusal:
                 self._next_way(way, str(refusal), bool(tools))
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
@@ -128,8 +128,8 @@ class OpenAIEngine:
             self.way = ways[ways.index(refused) + 1]
         if self.way == "user":
             self._tell(
-                "this server does not go on from an unfinished turn, so results are sent as user messages, which is not what "
-                "was trained; --tokenizer M with a server that has /v1/completions is exact"
+                "this server does not continue an unfinished turn, so results are sent as user messages, which is not "
+                "what was trained; --tokenizer M with a server that has /v1/completions is exact"
             )
 
     def _given_up(self, told: str) -> SetupError:
@@ -163,7 +163,7 @@ class OpenAIEngine:
             # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils
             # copied names.
             self._also = {"repeat_penalty": 1.0}
-            raise Refused(told)
+            raise UnsupportedRequest(told)
         if reply.status_code in (400, 413, 422, 500) and _TOO_LONG.search(told):
             raise RequestRefused(f"{self.base_url}: HTTP {reply.status_code}: {told}")
         if (
@@ -171,9 +171,9 @@ class OpenAIEngine:
             and "does not exist" not in told
             and "not found" not in told.lower()
         ):
-            raise Refused(told)
+            raise UnsupportedRequest(told)
         if reply.status_code == 404 and way.startswith("completions") and "model" not in told.lower():
-            raise Refused(told)
+            raise UnsupportedRequest(told)
         problem = f"{self.base_url}: HTTP {reply.status_code}: {told}"
         raise self._given_up(problem) if reply.status_code in (400, 413, 422, 500) else SetupError(problem)
 
@@ -239,7 +239,8 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
                 usage.ended_by = "length"
         usage.generated = counted.get("completion_tokens") or usage.generated
     for _, call in sorted(calls.items()):
-        yield f'\n<tool_call>\n{{"name": {json.dumps(call["name"])}, "arguments": {call["arguments"] or "{}"}}}\n</tool_call>'
+        name, arguments = json.dumps(call["name"]), call["arguments"] or "{}"
+        yield f'\n<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>'
 
 
 def chat_messages(messages: list[Message]) -> list[Message]:

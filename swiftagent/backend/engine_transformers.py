@@ -94,7 +94,7 @@ class TransformersEngine:
             return
         held, logits = self._prefill(ids, usage)
         ends = self.ends(native=native)
-        text = _Text(self.tokenizer)
+        text = TextDecoder(self.tokenizer)
         try:
             for _ in range(min(max_tokens, room)):
                 token = self._pick(logits, temperature)
@@ -125,7 +125,9 @@ class TransformersEngine:
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
             context = _context_length(self.model)
             return [
-                text for part in parts for text in write_together(self, part, context, lambda: _Text(self.tokenizer))
+                text
+                for part in parts
+                for text in write_together(self, part, context, lambda: TextDecoder(self.tokenizer))
             ]
 
     def ends(self, *, native: bool) -> set[int]:
@@ -210,7 +212,7 @@ class TransformersEngine:
         return int(torch.multinomial(chances, 1, generator=self._random))
 
 
-class _Text:
+class TextDecoder:
     """Token ids to text, piece by piece: a character is held back until all its bytes are there."""
 
     def __init__(self, tokenizer: Any) -> None:

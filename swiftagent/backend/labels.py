@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from swiftagent.backend.native_labels import Listener, check_native, native_steps
+from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
 from swiftagent.backend.row_labels import RowLabels
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, TokenTexts
@@ -53,7 +53,7 @@ def check_labels(
 
     Raises ConfigError (template or settings), SetupError (model) and CheckError (ms-swift cannot load the file).
     """
-    subject = Subject(str(path), model, template, settings or {}, parity, trust_remote_code)
+    subject = LabelJob(str(path), model, template, settings or {}, parity, trust_remote_code)
     numbers = list(range(len(_line_offsets(path)[0])))
     if sample is not None and sample < len(numbers):
         numbers = sorted(random.Random(0).sample(numbers, sample))
@@ -67,7 +67,7 @@ def check_labels(
             return _check_all(subject, numbers, forked, progress)
 
 
-class Subject(msgspec.Struct, frozen=True):
+class LabelJob(msgspec.Struct, frozen=True):
     """What is checked: the arguments of `check_labels` from which any process makes the same checker."""
 
     path: str
@@ -127,7 +127,7 @@ def _line_offsets(path: Path) -> tuple[Any, Any]:
     return np.asarray(offsets, dtype=np.int64), np.asarray(lines, dtype=np.int64)
 
 
-class Checker:
+class LabelChecker:
     """Checks rows of one source with one template; each process has its own."""
 
     def __init__(self, source: RowSource, trainer: Trainer, parity: bool) -> None:
@@ -138,7 +138,7 @@ class Checker:
         self._texts = TokenTexts(trainer.tokenizer)
         self._aligner = Aligner(trainer.template, self._texts)
         self._memory: dict[str, list[int]] = {}
-        self._listener: Listener | None = None
+        self._listener: PieceRecorder | None = None
         if parity:
             remember_segments([trainer.template, trainer.serving.template], self._memory)
 
@@ -219,7 +219,7 @@ class Checker:
 
     def _check_native(self, number: int, record: Record, line: int, name: str, totals: Totals) -> None:
         if self._listener is None:
-            self._listener = Listener(self._trainer.template)
+            self._listener = PieceRecorder(self._trainer.template)
         encoded = self._encoded(number, line, name, totals)
         ids = check_native(record, encoded, self._listener, self._texts, line, totals) if encoded is not None else None
         for step in native_steps(record["messages"]) if self._parity and ids is not None else ():
@@ -257,7 +257,7 @@ def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> Non
 
 
 def _check_all(
-    subject: Subject, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None
+    subject: LabelJob, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None
 ) -> Totals:
     tasks = [(subject, numbers[start : start + _ROWS_A_TASK]) for start in range(0, len(numbers), _ROWS_A_TASK)]
     totals = Totals()
@@ -268,21 +268,23 @@ def _check_all(
     return totals
 
 
-_checkers: list[tuple[Subject, Checker]] = []  # the one in use: a forked process finds it here, another one makes it
+_checkers: list[
+    tuple[LabelJob, LabelChecker]
+] = []  # the one in use: a forked process finds it here, another one makes it
 
 
 @contextlib.contextmanager
-def _opened(subject: Subject) -> Iterator[None]:
+def _opened(subject: LabelJob) -> Iterator[None]:
     """The checker of a subject for as long as the block lasts."""
     with open_trainer(subject.model, subject.template, subject.settings, subject.trust_remote_code) as trainer:
-        _checkers[:] = [(subject, Checker(RowSource(Path(subject.path), trainer), trainer, subject.parity))]
+        _checkers[:] = [(subject, LabelChecker(RowSource(Path(subject.path), trainer), trainer, subject.parity))]
         try:
             yield
         finally:
             _checkers.clear()
 
 
-def _check_task(task: tuple[Subject, list[int]]) -> Totals:
+def _check_task(task: tuple[LabelJob, list[int]]) -> Totals:
     subject, numbers = task
     if not _checkers or _checkers[0][0] != subject:
         _stay.enter_context(_opened(subject))
@@ -298,7 +300,7 @@ _stay = contextlib.ExitStack()  # of a worker of a cluster: what it has opened s
 
 def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> Iterator[ShownRow]:
     """Rows with their real tokens, labels and weights, and with what is wrong with them."""
-    checker = Checker(source, trainer, parity=False)
+    checker = LabelChecker(source, trainer, parity=False)
     for number in numbers:
         with quiet():
             row = checker.shown(number)

@@ -17,7 +17,7 @@ from swiftagent.masks.pieces import Fault, Totals, describe
 from swiftagent.trajectory.record import Message, Record
 
 
-class Listener:
+class PieceRecorder:
     """Stands in for a template's loss scale, does what it does, and remembers the pieces of the last row."""
 
     def __init__(self, template: Any) -> None:
@@ -52,7 +52,7 @@ def _pieces(contexts: list[Any], types: list[str], messages: list[Message]) -> I
 
 
 def check_native(
-    record: Record, encoded: dict[str, Any], listener: Listener, texts: TokenTexts, line: int, totals: Totals
+    record: Record, encoded: dict[str, Any], listener: PieceRecorder, texts: TokenTexts, line: int, totals: Totals
 ) -> list[int] | None:
     """Count the tokens of one native row and compare its labels with the pieces; its ids, or None where its text is
     another."""

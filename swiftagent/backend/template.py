@@ -214,7 +214,7 @@ def template_of_config(folder: Path) -> str | None:
 
         try:
             _, meta = get_model_info_meta(str(folder))
-        except Exception:  # noqa: BLE001 - ms-swift raises ValueError, KeyError and OSError for a config that it does not know
+        except Exception:  # ms-swift raises ValueError, KeyError and OSError for a config that it does not know
             return None
     return meta.template or None
 

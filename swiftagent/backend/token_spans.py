@@ -229,7 +229,7 @@ def _difference(seen: bytes, parts: list[bytes], marks: list[tuple[int, Piece | 
         if not seen.startswith(part, at):
             common = next((n for n in range(len(part)) if seen[at : at + n + 1] != part[: n + 1]), len(part))
             there, here = seen[at + common : at + common + 40], part[common : common + 40]
-            text = f"the trainer sees {there.decode(errors='replace')!r} where the record has {here.decode(errors='replace')!r}"
-            return message, text
+            seen_text, own_text = there.decode(errors="replace"), here.decode(errors="replace")
+            return message, f"the trainer sees {seen_text!r} where the record has {own_text!r}"
         at += len(part)
     return marks[-1][0], f"the trainer sees more text: {seen[at : at + 40].decode(errors='replace')!r}"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import NoCode, Options, Source
+from swiftagent.tools.source import NoCode, Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
 _LARGEST = 10**400  # a power tower must not eat the machine
@@ -32,7 +32,8 @@ def _text(about: str) -> dict[str, Json]:
 
 CALCULATOR = Tool(
     "calculator",
-    "Compute an arithmetic expression: + - * / // % **, brackets, sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
+    "Compute an arithmetic expression: + - * / // % **, brackets, "
+    "sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
     _schema(("expression",), expression=_text("for example (3 + 4) * 2")),
 )
 CLOCK = Tool(
@@ -83,7 +84,7 @@ class Functions:
         """Nothing was started."""
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """Raises ConfigError for `http` without a host."""
     name, _, hosts = word.partition(":")
     match name:
@@ -106,7 +107,7 @@ def _a_person(given: dict[str, Json]) -> Json:
     raise NoCode("a person answers this")
 
 
-def _memory() -> Source:
+def _memory() -> ToolSource:
     kept: dict[str, str] = {}
 
     def put(given: dict[str, Json]) -> Json:
@@ -305,7 +306,7 @@ def _unit(name: str) -> str:
     raise ToolError(f"unknown unit {name!r}")
 
 
-def _http(hosts: str, options: Options) -> Source:
+def _http(hosts: str, options: Options) -> ToolSource:
     allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
     if not allowed:
         raise ConfigError(

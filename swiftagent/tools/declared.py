@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError, ToolError
-from swiftagent.tools.source import NoCode, Options, Source
+from swiftagent.tools.source import NoCode, Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
 
@@ -73,7 +73,7 @@ def _canned(path: str, tool: str, given: Any) -> list[Canned]:
         raise ConfigError(f"--mock {path}: {tool}: {error}") from None
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """A tools JSON in any dialect that `convert` reads. Raises ConfigError."""
     from swiftagent.formats.reading.tools import read_tools
 

@@ -133,7 +133,7 @@ def _schema_of_class(hint: Any, seen: tuple[Any, ...]) -> dict[str, Any]:
     if typing.is_typeddict(hint):
         hints = _hints(hint)
         properties = {name: schema_of(inner, (*seen, hint)) for name, inner in hints.items()}
-        return {"type": "object", "properties": properties, "required": sorted(hint.__required_keys__)}  # type: ignore[attr-defined]
+        return {"type": "object", "properties": properties, "required": sorted(hint.__required_keys__)}  # type: ignore
     for kind, name in _PLAIN.items():  # bool stands before int, whose subclass it is
         if issubclass(hint, kind):
             return {"type": name}

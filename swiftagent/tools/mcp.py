@@ -23,7 +23,7 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import Options, Source
+from swiftagent.tools.source import Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
@@ -37,7 +37,7 @@ _GONE = (
 )
 
 
-class Server(msgspec.Struct, frozen=True):
+class McpServer(msgspec.Struct, frozen=True):
     """How a server is reached: a command with its arguments, or a URL."""
 
     name: str
@@ -53,7 +53,7 @@ class McpSource:
     """The tools of one running server. When it dies it is started again once; after that each call says that it is
     gone."""
 
-    def __init__(self, server: Server, options: Options) -> None:
+    def __init__(self, server: McpServer, options: Options) -> None:
         self.name = server.name
         self.server = server
         self.options = options
@@ -87,7 +87,7 @@ class McpSource:
 class _Connection:
     """One session with a server, in a thread of its own. Raises ConfigError where it cannot be made."""
 
-    def __init__(self, server: Server, options: Options) -> None:
+    def __init__(self, server: McpServer, options: Options) -> None:
         self.server = server
         self.options = options
         self.tools: tuple[Tool, ...] = ()
@@ -186,11 +186,11 @@ class _Connection:
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
         from mcp import StdioServerParameters, stdio_client
-        from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client  # type: ignore[attr-defined]
+        from mcp.client import streamable_http as http
 
         if self.server.url:
-            client = await stack.enter_async_context(create_mcp_http_client(headers=self.server.headers))
-            return streamable_http_client(self.server.url, http_client=client)
+            client = await stack.enter_async_context(http.create_mcp_http_client(headers=self.server.headers))
+            return http.streamable_http_client(self.server.url, http_client=client)
         named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         parameters = StdioServerParameters(
             command=self.server.command, args=self.server.args, env={**named, **self.server.env}, cwd=self.server.cwd
@@ -229,9 +229,9 @@ def _innermost(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """Start every server that the word names. Raises ConfigError with all that do not start."""
-    started: list[Source] = []
+    started: list[ToolSource] = []
     problems: list[str] = []
     for server in servers_of(word):
         try:
@@ -245,11 +245,11 @@ def open_source(word: str, options: Options) -> list[Source]:
     return started
 
 
-def servers_of(word: str) -> list[Server]:
+def servers_of(word: str) -> list[McpServer]:
     """The servers of `mcp:COMMAND ARGS`, `mcp:URL`, a URL, or an mcp.json. Raises ConfigError."""
     target = word.removeprefix("mcp:")
     if target.startswith(("http://", "https://")):
-        return [Server(re.sub(r"\W+", "_", target.split("://")[1].split("/")[0]), url=target)]
+        return [McpServer(re.sub(r"\W+", "_", target.split("://")[1].split("/")[0]), url=target)]
     if word.startswith("mcp:"):
         try:
             command = shlex.split(target)
@@ -258,11 +258,11 @@ def servers_of(word: str) -> list[Server]:
         if not command:
             raise ConfigError("--tools mcp: name a command or a URL, as in --tools 'mcp:uvx mcp-server-time'")
         named = next((part for part in reversed(command) if not part.startswith("-")), command[0])
-        return [Server(re.sub(r"\W+", "_", Path(named).stem), command[0], command[1:])]
+        return [McpServer(re.sub(r"\W+", "_", Path(named).stem), command[0], command[1:])]
     return _from_file(Path(word))
 
 
-def _from_file(path: Path) -> list[Server]:
+def _from_file(path: Path) -> list[McpServer]:
     try:
         value = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -277,10 +277,12 @@ def _from_file(path: Path) -> list[Server]:
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
             fields = {
-                key: _with_variables(given[key]) for key in Server.__struct_fields__ if key in given and key != "name"
+                key: _with_variables(given[key])
+                for key in McpServer.__struct_fields__
+                if key in given and key != "name"
             }
             try:
-                servers.append(msgspec.convert({**fields, "name": name}, Server))
+                servers.append(msgspec.convert({**fields, "name": name}, McpServer))
             except msgspec.ValidationError as error:
                 problems.append(f"--tools {path}: server {name}: {error}")
     if problems:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import Options, Source
+from swiftagent.tools.source import Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
 METHODS = ("get", "post", "put", "patch", "delete", "head")
@@ -112,7 +112,7 @@ def _query(value: Json) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else _plain(value)
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """`openapi:SPEC@URL`, `openapi:SPEC` or a file. Raises ConfigError where the spec cannot be read or names no
     server."""
     target = word.removeprefix("openapi:")

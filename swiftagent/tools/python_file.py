@@ -16,10 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import Options, Source, scrubbed_environment
+from swiftagent.tools.source import Options, ToolSource, scrubbed_environment
 from swiftagent.trajectory.types import Json, Tool
 
-_START = "import sys; sys.path.insert(0, sys.argv[3]); from swiftagent.tools_worker import main; main(sys.argv[1], int(sys.argv[2]))"
+_START = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from swiftagent.tools.worker import main
+main(sys.argv[1], int(sys.argv[2]))
+"""
 _LONGEST_ANSWER = 64 << 20
 _IMPORT_SECONDS = 60.0
 
@@ -141,5 +146,5 @@ def _ending(code: int) -> str:
     return f"exit code {code}"
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     return [PythonFile(Path(word), options)]

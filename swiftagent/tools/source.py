@@ -10,7 +10,10 @@ from typing import Any, Protocol
 import msgspec
 
 from swiftagent.errors import ToolError
+from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
+
+_MOST_FAULTS = 5  # shown at once
 
 _NEEDED = {
     "PATH",
@@ -44,7 +47,7 @@ class Options(msgspec.Struct, frozen=True):
 DEFAULTS = Options()
 
 
-class Source(Protocol):
+class ToolSource(Protocol):
     """Where tools come from. `call` returns a JSON value or raises ToolError, whose text the model is shown."""
 
     name: str
@@ -86,10 +89,7 @@ def scrubbed_environment(allowed: Sequence[str]) -> dict[str, str]:
 
 
 def argument_problem(tool: Tool, arguments: Any) -> str:
-    """What is wrong with these arguments, for the model to mend, or ""."""
-    from swiftagent.tools.check import problems
-
-    found = problems(tool.parameters, arguments)
-    if not found:
-        return ""
-    return f"wrong arguments for {tool.name}: {'; '.join(found)}"
+    """What is wrong with these arguments, as a sentence that the model can act on, or ""."""
+    # Of a schema that is itself wrong nothing is known, so the tool decides.
+    found = [fault.sentence for fault in faults(tool.parameters, arguments) if fault.code != "bad-schema"]
+    return f"wrong arguments for {tool.name}: {'; '.join(found[:_MOST_FAULTS])}" if found else ""

@@ -19,10 +19,10 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
-from swiftagent.tools.source import DEFAULTS, NoCode, Options, Source, ToolResult
+from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource
 from swiftagent.trajectory.types import Call, Json, Tool
 
-# the kind of a source: its module, which has open_source(word, options) -> Source
+# the kind of a source: its module, which has open_source(word, options) -> ToolSource
 SOURCES = {
     "python": "swiftagent.tools.python_file",
     "mcp": "swiftagent.tools.mcp",
@@ -40,7 +40,7 @@ class LoadedTool(msgspec.Struct, frozen=True):
     """A declared tool and where it runs. `inner` is its name there, where the name had to be changed."""
 
     spec: Tool
-    source: Source
+    source: ToolSource
     inner: str
 
     def __call__(self, **arguments: Json) -> Json:
@@ -51,7 +51,7 @@ class Toolbox:
     """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it
     started."""
 
-    def __init__(self, sources: Sequence[Source], options: Options = DEFAULTS) -> None:
+    def __init__(self, sources: Sequence[ToolSource], options: Options = DEFAULTS) -> None:
         self.sources = list(sources)
         self.options = options
         self.tools = _named_apart(self.sources)
@@ -123,7 +123,7 @@ def _canned_results(path: str) -> Any:
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
     """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the
     others."""
-    sources: list[Source] = []
+    sources: list[ToolSource] = []
     problems: list[str] = []
     for word in words:
         try:
@@ -184,7 +184,7 @@ def _kind_of_file(path: Path) -> str:
     return "openapi" if keys & {"openapi", "swagger"} else "declared"
 
 
-def _named_apart(sources: Sequence[Source]) -> list[LoadedTool]:
+def _named_apart(sources: Sequence[ToolSource]) -> list[LoadedTool]:
     """Give each tool a name of its own: where two sources have the same, both get their source's name before it."""
     names = [tool.name for source in sources for tool in source.tools]
     taken: set[str] = set()

@@ -18,7 +18,7 @@ from scripted_engine import ScriptedEngine
 from swiftagent.agent.drive import Runtime, answer
 from swiftagent.agent.loop import start
 from swiftagent.errors import ConfigError
-from swiftagent.tools.mcp import Server, servers_of
+from swiftagent.tools.mcp import McpServer, servers_of
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import open_toolbox
 from swiftagent.trajectory.types import Call
@@ -89,7 +89,7 @@ def test_words_and_files_name_servers(tmp_path: Path):
         "--local-timezone",
         "UTC",
     ]
-    assert servers_of("mcp:http://127.0.0.1:1/mcp") == [Server("127_0_0_1_1", url="http://127.0.0.1:1/mcp")]
+    assert servers_of("mcp:http://127.0.0.1:1/mcp") == [McpServer("127_0_0_1_1", url="http://127.0.0.1:1/mcp")]
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"a": {}, "b": {"command": 3}}}')
     with pytest.raises(ConfigError) as error:
