@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools.http_client import request
 from swiftagent.tools.source import NoCode, Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
@@ -320,26 +321,13 @@ def _http(hosts: str, options: Options) -> ToolSource:
 def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
     import httpx
 
-    with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client:
-        for _ in range(5):
-            try:
-                _check_address(httpx.URL(url), allowed)
-                with client.stream("GET", url) as reply:
-                    if reply.has_redirect_location:
-                        url = str(httpx.URL(url).join(reply.headers["location"]))
-                        continue
-                    body = b""
-                    for piece in reply.iter_bytes():
-                        body += piece
-                        if len(body) > _LARGEST_PAGE:
-                            raise ToolError(f"the page is larger than {_LARGEST_PAGE >> 20} MB")
-                    text = body.decode(reply.encoding or "utf-8", errors="replace")
-                    if reply.is_error:
-                        raise ToolError(f"HTTP {reply.status_code}: {text[:300]}")
-                    return text
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # of idna too, which are UnicodeErrors
-                raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
-    raise ToolError("too many redirects")
+    try:
+        page = request("GET", url, seconds, _LARGEST_PAGE, lambda address: _check_address(address, allowed))
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # of idna too, which are UnicodeErrors
+        raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
+    if page.status >= 400:
+        raise ToolError(f"HTTP {page.status}: {page.text[:300]}")
+    return page.text
 
 
 def _check_address(url: Any, allowed: tuple[str, ...]) -> None:

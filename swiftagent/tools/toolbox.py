@@ -1,7 +1,7 @@
 """The tools that a run may call: where they come from, what they are called, and their results as the model sees them.
 
 A source is opened by one word of `--tools`: `F.py`, `mcp.json`, `mcp:COMMAND`, `openapi:SPEC@URL`, `tools.json`,
-`human`, `calculator`, ... `load_tools` opens them all; a Toolbox calls them by name.
+`human`, `calculator`, ... `open_toolbox` opens them all; a Toolbox calls them by name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
+from swiftagent.tools.secrets import Redactor, secrets_of
 from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource
 from swiftagent.trajectory.types import Call, Json, Tool
 
@@ -31,9 +32,6 @@ SOURCES = {
     "builtin": "swiftagent.tools.builtin",
 }
 BUILTIN = ("calculator", "clock", "units", "memory", "http", "human", "builtin")
-_SECRET_NAME = re.compile(
-    r"key|token|secret|passw|credential|auth(?!or)|cookie|session|private|dsn|database_url|conn", re.I
-)
 
 
 class LoadedTool(msgspec.Struct, frozen=True):
@@ -42,9 +40,6 @@ class LoadedTool(msgspec.Struct, frozen=True):
     spec: Tool
     source: ToolSource
     inner: str
-
-    def __call__(self, **arguments: Json) -> Json:
-        return self.source.call(self.inner, arguments)
 
 
 class Toolbox:
@@ -56,9 +51,10 @@ class Toolbox:
         self.options = options
         self.tools = _named_apart(self.sources)
         self._by_name = {tool.spec.name: tool for tool in self.tools}
-        self._secrets = secrets_of(os.environ)
+        secrets = secrets_of(os.environ)
         for source in self.sources:
-            self._secrets |= getattr(source, "secrets", {})
+            secrets |= getattr(source, "secrets", {})
+        self._redactor = Redactor(secrets)
         self._canned = _canned_results(options.mock)
 
     @property
@@ -69,7 +65,7 @@ class Toolbox:
         """Run one call. Raises NoCode where a person has to answer; every other failure is a result."""
         started = time.monotonic()
         try:
-            text = result_text(self._run(call))
+            text = result_text(self._redactor.value(self._run(call)))
             error = ""
         except NoCode:
             raise
@@ -97,7 +93,7 @@ class Toolbox:
             raise
 
     def _shown(self, text: str) -> str:
-        text = without_secrets(without_surrogates(text), self._secrets)
+        text = self._redactor.text(without_surrogates(text))
         longest = self.options.longest_result
         return text if len(text) <= longest else f"{text[:longest]}... (cut: {len(text):,} characters in all)"
 
@@ -141,11 +137,6 @@ def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
         for source in sources:
             source.close()
         raise
-
-
-def load_tools(words: Sequence[str]) -> list[LoadedTool]:
-    """The tools of these sources, each callable with keyword arguments (raises ToolError). Raises ConfigError."""
-    return open_toolbox(words).tools
 
 
 def kind_of(word: str) -> str:
@@ -203,17 +194,3 @@ def _named_apart(sources: Sequence[ToolSource]) -> list[LoadedTool]:
 def result_text(value: Json) -> str:
     """A string as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """value: name, of the variables whose names say that they hold a secret."""
-    return {value: name for name, value in environment.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
-
-
-def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with each secret's value replaced by its variable's name; the longest first, since one may begin
-    another."""
-    for value, name in sorted(secrets.items(), key=lambda item: -len(item[0])):
-        if value in text:
-            text = text.replace(value, f"[{name}]")
-    return text

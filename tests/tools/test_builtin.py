@@ -125,7 +125,7 @@ def test_http_reads_allowed_hosts_only(pages: str):
         "/": "hello",
         "/none": "HTTP 404: hello",
         "/away": f"only {pages} may be read, not http://example.com",
-        "/big": "the page is larger than 1 MB",
+        "/big": "the answer is larger than 1 MB",
         "file:///etc/passwd": f"only {pages} may be read, not file://",
     }
     with pytest.raises(ConfigError, match="name the hosts that may be read"):
