@@ -14,7 +14,7 @@ import re
 import shlex
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -23,7 +23,9 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools.secrets import secrets_of
 from swiftagent.tools.source import Options, ToolSource
+from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
@@ -50,33 +52,57 @@ class McpServer(msgspec.Struct, frozen=True):
 
 
 class McpSource:
-    """The tools of one running server. When it dies it is started again once; after that each call says that it is
-    gone."""
+    """The tools of one running server. When it dies it is started again once, for the calls that follow."""
 
     def __init__(self, server: McpServer, options: Options) -> None:
         self.name = server.name
         self.server = server
         self.options = options
-        self.secrets = {value: name for name, value in {**server.env, **server.headers}.items() if len(value) >= 8}
+        self.secrets = secrets_of({**server.env, **server.headers})
         self._restarts_left = 1
         self._connection: _Connection | None = _Connection(server, options)
-        self.tools = self._connection.tools
+        self._listed = {tool.name: tool for tool in self._connection.listed}
+        self.tools = tuple(
+            Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in self._listed.values()
+        )
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Raises ToolError with the server's own words, or that it is gone."""
-        while self._connection is not None:
+        while (connection := self._running()) is not None:
             try:
-                return self._connection.call(tool, arguments)
+                return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
-                self._restart()
+                self.close()
+                hints = self._listed[tool].annotations
+                # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
+                if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
+                    raise ToolError(
+                        f"the MCP server {self.name} ended before it answered; whether the call took effect is unknown"
+                    ) from None
         raise ToolError(f"the MCP server {self.name} has ended and does not come back")
 
-    def _restart(self) -> None:
-        self.close()
-        if self._restarts_left:
+    def _running(self) -> _Connection | None:
+        """The connection, made again once where it has ended."""
+        if self._connection is not None and not self._connection.is_alive:
+            self.close()
+        if self._connection is None and self._restarts_left:
             self._restarts_left -= 1
             with contextlib.suppress(ConfigError):
                 self._connection = _Connection(self.server, self.options)
+        return self._connection
+
+    def _result(self, tool: str, found: Any) -> Json:
+        text = "\n".join(_part(part) for part in found.content)
+        if found.is_error:
+            raise ToolError(text or "the tool failed and said nothing")
+        schema, content = self._listed[tool].output_schema, found.structured_content
+        if schema is not None:
+            # More fields than were declared do no harm, and of a wrong schema nothing is known.
+            wrong = [each for each in faults(schema, content) if each.code not in ("unknown-argument", "bad-schema")]
+            if wrong:
+                reason = "there is none" if content is None else wrong[0].sentence
+                raise ToolError(f"the structured result does not fit the tool's output schema: {reason}")
+        return text if text or content is None else content
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -90,30 +116,32 @@ class _Connection:
     def __init__(self, server: McpServer, options: Options) -> None:
         self.server = server
         self.options = options
-        self.tools: tuple[Tool, ...] = ()
+        self.listed: list[Any] = []
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._ready: Future[tuple[Tool, ...]] = Future()
+        self._ready: Future[list[Any]] = Future()
         self._client: Any = None
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
         self._errors = cast(TextIO, errors)
         self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
         self._thread.start()
         try:
-            self.tools = self._ready.result(_START_SECONDS)
+            self.listed = self._ready.result(_START_SECONDS)
         except (Exception, FutureTimeout) as error:  # whatever the SDK, the network or the command raises
-            told = self._last_error_line() or _innermost(error)
+            reason = self._last_error_line() or _innermost(error)
             self.close()
-            raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {told}") from None
+            raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
 
-    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Any:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""
         from mcp import MCPError
 
-        if not self._thread.is_alive():
-            raise ConnectionError
         try:
-            found = self._do(self._client.call_tool(tool, arguments), self.options.seconds)
+            return self._do(self._client.call_tool(tool, arguments), self.options.seconds)
         except (FutureTimeout, TimeoutError):
             raise ToolError(f"the tool did not answer within {self.options.seconds:g} seconds") from None
         except MCPError as error:
@@ -126,10 +154,6 @@ class _Connection:
             if type(_first(error)).__name__ in _GONE:
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
-        text = "\n".join(_part(part) for part in found.content)
-        if found.is_error:
-            raise ToolError(text or "the tool failed and said nothing")
-        return text if text or found.structured_content is None else found.structured_content
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
@@ -171,17 +195,15 @@ class _Connection:
 
         async with contextlib.AsyncExitStack() as stack:
             transport = await self._transport(stack)
-            client = await stack.enter_async_context(Client(transport, read_timeout_seconds=self.options.seconds))
-            self._client = client
-            listed = []
+            client: Any = Client(_without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
+            self._client = await stack.enter_async_context(client)
+            client.session.validate_tool_result = _leave_to_caller
             page = await client.list_tools()
-            listed += page.tools
+            listed = list(page.tools)
             while page.next_cursor:
                 page = await client.list_tools(cursor=page.next_cursor)
                 listed += page.tools
-            self._ready.set_result(
-                tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed)
-            )
+            self._ready.set_result(listed)
             await self._stop.wait()
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
@@ -201,6 +223,65 @@ class _Connection:
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
+
+
+async def _leave_to_caller(name: str, result: Any) -> None:
+    """In place of the SDK's own check, which can hang on a pattern and fails as if the server had ended."""
+
+
+@contextlib.asynccontextmanager
+async def _without_odd_tools(transport: Any) -> AsyncIterator[Any]:
+    """The transport, its lists of tools mended: one odd tool would have the SDK refuse all of the server's."""
+    async with transport as (read, write):
+        yield _Mended(read), write
+
+
+class _Mended:
+    """A stream of the SDK's messages."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> _Mended:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._stream.__aexit__(*error)
+
+    def __aiter__(self) -> _Mended:
+        return self
+
+    async def __anext__(self) -> Any:
+        found = await self._stream.__anext__()
+        result = getattr(getattr(found, "message", None), "result", None)
+        if isinstance(result, dict) and isinstance(result.get("tools"), list):
+            result["tools"] = [tool for tool in result["tools"] if _is_usable(tool)]
+        return found
+
+
+def _is_usable(tool: Any) -> bool:
+    """Whether the SDK takes a listed tool, a schema that forgets its type mended."""
+    from mcp.types import Tool as ListedTool
+    from pydantic import ValidationError
+
+    from swiftagent.console import warn
+
+    name = tool.get("name") if isinstance(tool, dict) else None
+    try:
+        for key in ("inputSchema", "outputSchema") if isinstance(tool, dict) else ():
+            if isinstance(tool.get(key), dict):
+                tool[key].setdefault("type", "object")
+        ListedTool.model_validate(tool)
+        if tool["inputSchema"]["type"] == "object" and (tool.get("outputSchema") or {}).get("type") in (None, "object"):
+            return True
+    except ValidationError:
+        pass
+    warn(f"the MCP tool {str(name)[:80]!r} is left out: its schema is not one of an object")
+    return False
 
 
 def _part(part: Any) -> str:

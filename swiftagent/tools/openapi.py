@@ -20,7 +20,7 @@ METHODS = ("get", "post", "put", "patch", "delete", "head")
 _LARGEST_RESULT, _LARGEST_SPEC = 4 << 20, 64 << 20
 _SPEC_SECONDS = 30.0
 _DEEPEST = 24
-_MOST_SCHEMAS = 2_000  # of one operation
+_MOST_SCHEMAS = 1_000  # of one parameter
 _OWN_HEADERS = {"host", "authorization", "proxy-authorization", "cookie", "content-length", "transfer-encoding"}
 _SWAGGER_KEYS = ("type", "format", "enum", "items", "default", "minimum", "maximum")
 
@@ -188,7 +188,6 @@ class _Reader:
         self.required: list[str] = []
         self.places: dict[str, str] = {}
         self.inner: dict[str, str] = {}
-        self._left = _MOST_SCHEMAS
 
     def operation(self, taken: dict[str, Operation]) -> tuple[Tool, Operation]:
         spec = self.item[self.method]
@@ -266,7 +265,11 @@ class _Reader:
             value = target
         return {}
 
-    def _written_out(self, schema: Any, path: tuple[int, ...] = ()) -> dict[str, Any]:
+    def _written_out(self, schema: Any) -> dict[str, Any]:
+        self._left = _MOST_SCHEMAS
+        return self._expanded(schema, ())
+
+    def _expanded(self, schema: Any, path: tuple[int, ...]) -> dict[str, Any]:
         """A schema with its references written out, and OpenAPI's `nullable` as JSON Schema has it.
 
         {} for one that stands within itself, and for all beyond a limit: two references each would double every level.
@@ -278,13 +281,13 @@ class _Reader:
         path, found = (*path, id(source)), dict(source)
         for key in ("properties", "patternProperties"):
             if isinstance(found.get(key), dict):
-                found[key] = {name: self._written_out(value, path) for name, value in found[key].items()}
+                found[key] = {name: self._expanded(value, path) for name, value in found[key].items()}
         for key in ("items", "additionalProperties", "not"):
             if isinstance(found.get(key), dict):
-                found[key] = self._written_out(found[key], path)
+                found[key] = self._expanded(found[key], path)
         for key in ("allOf", "anyOf", "oneOf"):
             if isinstance(found.get(key), list):
-                found[key] = [self._written_out(value, path) for value in found[key]]
+                found[key] = [self._expanded(value, path) for value in found[key]]
         if found.pop("nullable", False) and isinstance(found.get("type"), str):
             found["type"] = [found["type"], "null"]
         for key in ("example", "examples", "xml", "externalDocs", "discriminator", "readOnly", "writeOnly"):

@@ -13,7 +13,9 @@ _NAME = re.compile(
     r"|COOKIE|PRIVATE|PAT|DSN|DATABASE_URL|CONN(?:ECTION)?_STR\w*)(?:_|\d|$)"
 )
 # Such a variable holds a place, a kind or a number, and the directory that a shell is in.
-_HARMLESS_NAME = re.compile(r"_(?:SOCK|FILE|PATH|DIR|TYPE|NAME|KIND|LIMIT|TTL)$|^(?:OLD)?PWD$|^XAUTHORITY$|AUTHOR")
+_HARMLESS_NAME = re.compile(
+    r"_(?:SOCK|FILE|PATH|DIR|TYPE|NAME|KIND|LIMIT|TTL)$|^(?:OLD)?PWD$|^XAUTHORITY$|(?:^|_)AUTHORS?(?:_|$)"
+)
 _HARMLESS_VALUES = {"true", "false", "none", "null"}
 _SHORTEST = 4
 _FORM = re.compile(
