@@ -75,7 +75,7 @@ def run_batch(
 ) -> Counts:
     """Answer every row of `source` into `target`, one JSON line each with its row number.
 
-    open_runtime: makes what one thread works with. done_row: told of each row, one at a time.
+    open_runtime: makes what one thread works with. done_row: called with each row, one at a time.
     Raises ConfigError where the input cannot be read, SetupError where the engine is gone for good.
     """
     counts = Counts()

@@ -57,8 +57,8 @@ class RunTool(msgspec.Struct, frozen=True):
     call: Call
 
 
-class Noted(msgspec.Struct, frozen=True):
-    """Tells whoever watches about an event of this turn; the answer to it is ignored."""
+class Progress(msgspec.Struct, frozen=True):
+    """An event of this turn, for whoever watches; the reply to it is ignored."""
 
     event: Event
     error: str = ""
@@ -104,7 +104,7 @@ class Turn(msgspec.Struct):
 _LAST_SECONDS = 60.0  # for the final answer, once the time of a turn is over
 _REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
 
-Request = Union[Generate, RunTool, Noted]  # noqa: UP007 (read at run time)
+Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
 
 
@@ -130,7 +130,7 @@ class ReAct:
         self.language = language
 
     def final_prefix(self, conversation: Trajectory) -> str:
-        """What the model is made to go on from when it is asked to end: as training writes an answer after these
+        """The text that the model continues when it is asked to end: as training writes an answer after these
         events."""
         thought = conversation.events and isinstance(conversation.events[-1], Thought)
         return "Final Answer:" if thought else f"Thought: {NO_THOUGHT}\nFinal Answer:"
@@ -155,11 +155,11 @@ def run_turn(
     before: Trajectory, question: str | None, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
 ) -> Generator[Request, Reply, Turn]:
     """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come
-    after those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
+    after those of `before`. question: None where `before` ends on a question or a result that is to be continued."""
     question = without_surrogates(question) if question is not None else None
     turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
-    thoughts = 0  # steps in a row that only thought; one is let go on
+    thoughts = 0  # steps in a row that only thought; one is allowed
     while True:
         written = yield from _generate(before, turn, limits, protocol)
         step = _read(written.text, conversation_after(before, turn), protocol)
@@ -168,7 +168,7 @@ def run_turn(
             turn.stopped_by = "interrupt"
             return turn
         if step.thought:
-            yield Noted(_add_thought(turn, Thought(step.thought, said=step.said)))
+            yield Progress(_add_thought(turn, Thought(step.thought, said=step.said)))
         thoughts = thoughts + 1 if not step.calls and step.answer is None else 0
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
@@ -231,7 +231,7 @@ def _run_calls(
         last = number == len(step.calls) - 1
         cut = last and written.ended_by in ("length", "seconds")
         turn.events.append(call)
-        yield Noted(call)
+        yield Progress(call)
         error = _what_is_wrong(call, before.tools, step.problem if last else "", cut)
         if error:
             result = ToolResult(f"Error: {error}", error)
@@ -244,7 +244,7 @@ def _run_calls(
         turn.steps.append(
             StepTrace(step.thought if number == 0 else "", call.tool, call.arguments, result.text, result.error or None)
         )
-        yield Noted(turn.events[-1], result.error)
+        yield Progress(turn.events[-1], result.error)
         if result.interrupted:
             turn.stopped_by = "interrupt"
             return
@@ -298,7 +298,7 @@ def _answered(turn: Turn, thought: str, answer: str, stopped_by: str) -> Generat
     turn.events.append(Answer(answer))
     if thought:
         turn.steps.append(StepTrace(thought))
-    yield Noted(turn.events[-1])
+    yield Progress(turn.events[-1])
     return turn
 
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from swiftagent.agent.chat_api import AnswerStream, ChatRequest, Refusal, Thoughts, read_request
 from swiftagent.agent.drive import Usage
-from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, run_turn
+from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, run_turn
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.read_step import step_end
@@ -236,7 +236,7 @@ class _Reply:
                 if isinstance(request, Generate):
                     written = yield from self._write(request, stream, self._prefix() if first else "")
                     reply, first = written, False
-                elif isinstance(request, Noted) and isinstance(request.event, Thought):
+                elif isinstance(request, Progress) and isinstance(request.event, Thought):
                     thought = request.event.text
                     yield Delta(reasoning=thought)
                 elif isinstance(request, RunTool):

@@ -60,7 +60,7 @@ class Recorder:
     tools)."""
 
     def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
-        if path is not None and path.is_dir():  # told before a model is asked anything
+        if path is not None and path.is_dir():  # reported before a model is asked anything
             raise SetupError(f"--record {path}: cannot be written: Is a directory; choose another place")
         self.path = path
         self.format = format

@@ -27,9 +27,9 @@ class BatchRow:
         self.stop = stop
         self.ends = ends
         self._new_text = new_text
-        self.start_anew()
+        self.restart()
 
-    def start_anew(self) -> None:
+    def restart(self) -> None:
         self._text = self._new_text()
         self.text = ""
         self.tokens = 0
@@ -90,7 +90,7 @@ def _decode_what_fits(engine: Any, rows: list[BatchRow]) -> None:
             raise SetupError(f"the GPU's memory does not hold a prompt of {tokens:,} tokens beside the model") from None
     torch.cuda.empty_cache()
     for row in rows:
-        row.start_anew()
+        row.restart()
     middle = len(rows) // 2
     _decode_what_fits(engine, rows[:middle])
     _decode_what_fits(engine, rows[middle:])

@@ -66,7 +66,8 @@ class PromptEncoder:
 
     def _appended_tokens(self) -> list[int]:
         """What the tokenizer puts after every text, which ms-swift puts at the end of a row."""
-        whole, bare = self.tokenizer.encode("a"), self.tokenizer.encode("a", add_special_tokens=False)
+        whole: list[int] = self.tokenizer.encode("a")
+        bare: list[int] = self.tokenizer.encode("a", add_special_tokens=False)
         return whole[whole.index(bare[0]) + len(bare) :]
 
     def end_tokens(self, model: Any = None) -> set[int]:
@@ -97,6 +98,11 @@ def open_template(folder: str, template_type: str | None, loading: Loading, proc
         enable_thinking=loading.enable_thinking,
         add_non_thinking_prefix=loading.add_non_thinking_prefix,
     )
+
+
+def common_prefix(one: list[int], other: list[int]) -> int:
+    """How many ids two lists begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _no_labels(*_: Any) -> None:

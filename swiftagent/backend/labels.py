@@ -165,8 +165,8 @@ class LabelChecker:
             self._check_parity(row, line, name, totals)
         self._memory.clear()
 
-    def shown(self, number: int) -> ShownRow:
-        """Row `number` with its tokens; one that ms-swift drops or changes is shown as its record has it, and
+    def tokens_of(self, number: int) -> ShownRow:
+        """Row `number` with its tokens; one that ms-swift drops or changes is displayed as its record has it, and
         flagged."""
         record = self._source.record(number)
         line = int(self._source.lines[number])
@@ -201,9 +201,9 @@ class LabelChecker:
             kind = region.piece.kind if region.piece else "template"
             fault = wrong.get(region.message, "") if region.piece else ""
             spans.append(ShownSpan(kind, region.message, tokens, trained, [] if plain else weights, fault))
-        shown = describe_row(line, record, spans)
-        shown.real_tokens = True
-        return shown
+        found = describe_row(line, record, spans)
+        found.real_tokens = True
+        return found
 
     def _encoded(self, number: int, line: int, name: str, totals: Totals) -> dict[str, Any] | None:
         place = self._source.place[number]
@@ -222,12 +222,13 @@ class LabelChecker:
             self._listener = PieceRecorder(self._trainer.template)
         encoded = self._encoded(number, line, name, totals)
         ids = check_native(record, encoded, self._listener, self._texts, line, totals) if encoded is not None else None
-        for step in native_steps(record["messages"]) if self._parity and ids is not None else ():
-            totals.steps += 1
-            fed = self._trainer.serving.encode(record["messages"][:step], record.get("tools"))
-            if fed != ids[: len(fed)]:
-                text = "this step is fed other ids than it was trained on"
-                totals.fault(Fault(line, step, "parity", text, name), "parity")
+        if self._parity and ids is not None:
+            for step in native_steps(record["messages"]):
+                totals.steps += 1
+                fed = self._trainer.serving.encode(record["messages"][:step], record.get("tools"))
+                if fed != ids[: len(fed)]:
+                    text = "this step is fed other ids than it was trained on"
+                    totals.fault(Fault(line, step, "parity", text, name), "parity")
         self._memory.clear()
 
     def _check_parity(self, row: RowLabels, line: int, name: str, totals: Totals) -> None:
@@ -303,5 +304,5 @@ def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> It
     checker = LabelChecker(source, trainer, parity=False)
     for number in numbers:
         with quiet():
-            row = checker.shown(number)
+            row = checker.tokens_of(number)
         yield row  # outside: what the caller prints is not to be swallowed

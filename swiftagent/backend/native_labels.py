@@ -79,18 +79,18 @@ def check_native(
         count[1] += part
         if first == last:
             continue
-        shown = text.decode(errors="replace")
+        readable = text.decode(errors="replace")
         if kind == "response":
             if part != (last - first if right else 0):
                 code, off = ("lost", last - first - part) if right else ("leak", part)
                 totals.fault(
-                    Fault(line, number, code, describe(code, label, shown), name), "lost" if right else "leaks", off
+                    Fault(line, number, code, describe(code, label, readable), name), "lost" if right else "leaks", off
                 )
             follows_trained = right
             continue
         # The template's own text after a turn: its first tokens end the turn and are trained where the turn is.
         if part and not (follows_trained and bool(trained[first])):
-            totals.fault(Fault(line, number, "leak", describe("leak", label, shown), name), "leaks", part)
+            totals.fault(Fault(line, number, "leak", describe("leak", label, readable), name), "leaks", part)
         if kind == "suffix" and bool(trained[first]) != right:
             totals.fault(
                 Fault(line, number, "ends_open", "its end token has another mask than its turn", name), "ends_open"

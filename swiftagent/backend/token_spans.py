@@ -164,10 +164,10 @@ class Aligner:
         borders = np.cumsum([0, *map(len, parts)])
         firsts = np.searchsorted(ends, borders, side="right").tolist()
         firsts[-1] = len(ids)
-        regions, before = [], -1
-        for n, (message, piece) in enumerate(marks):
-            regions.append(Region(firsts[n], firsts[n + 1], message, piece, before))
-            before = before if piece is None else message
+        regions, last_written = [], -1
+        for n, (message, of) in enumerate(marks):
+            regions.append(Region(firsts[n], firsts[n + 1], message, of, last_written))
+            last_written = last_written if of is None else message
         return Alignment(regions, cut)
 
     def _ends_with_spaces_added(self, ids: list[int], expected: bytes) -> Any:

@@ -98,14 +98,14 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
         case "memory":
             return [_memory()]
         case "human":
-            return [Functions(name, [(HUMAN, _a_person)])]
+            return [Functions(name, [(HUMAN, _ask_user)])]
         case "http":
             return [_http(hosts, options)]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
 
 
-def _a_person(given: dict[str, Json]) -> Json:
-    raise NoCode("a person answers this")
+def _ask_user(given: dict[str, Json]) -> Json:
+    raise NoCode("the user answers this")
 
 
 def _memory() -> ToolSource:
@@ -220,66 +220,44 @@ def now(timezone: str) -> Json:
     return datetime.datetime.now(zone).strftime("%A %Y-%m-%dT%H:%M:%S%z")
 
 
+_SI = {"m": 1e-3, "c": 1e-2, "d": 0.1, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def _metric(unit: str, factor: float, *prefixes: str) -> dict[str, float]:
+    return {prefix + unit: factor * _SI[prefix] for prefix in prefixes}
+
+
 # kind: the factor of each unit to the kind's base
 _KINDS: dict[str, dict[str, float]] = {
-    "length": {
-        "mm": 1e-3,
-        "cm": 1e-2,
-        "m": 1,
-        "km": 1e3,
-        "inch": 0.0254,
-        "ft": 0.3048,
-        "yd": 0.9144,
-        "mi": 1609.344,
-        "nmi": 1852,
-    },
-    "mass": {"mg": 1e-6, "g": 1e-3, "kg": 1, "t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
-    "volume": {
-        "ml": 1e-3,
-        "cl": 1e-2,
-        "dl": 0.1,
-        "l": 1,
-        "m3": 1e3,
-        "gal": 3.785411784,
-        "qt": 0.946352946,
-        "cup": 0.2365882365,
-    },
+    "length": _metric("m", 1, "m", "c", "", "k")
+    | {"inch": 0.0254, "ft": 0.3048, "yd": 0.9144, "mi": 1609.344, "nmi": 1852},
+    "mass": _metric("g", 1e-3, "m", "", "k") | {"t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
+    "volume": _metric("l", 1, "m", "c", "d", "")
+    | {"m3": 1e3, "gal": 3.785411784, "qt": 0.946352946, "cup": 0.2365882365},
     "time": {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800},
     "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "kn": 1852 / 3600},
-    "data": {"b": 0.125, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
-    "energy": {"J": 1, "kJ": 1e3, "cal": 4.184, "kcal": 4184, "Wh": 3600, "kWh": 3.6e6},
+    "data": {"b": 0.125} | _metric("B", 1, "", "k", "M", "G", "T") | {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+    "energy": _metric("J", 1, "", "k") | _metric("cal", 4.184, "", "k") | _metric("Wh", 3600, "", "k"),
     "area": {"m2": 1, "km2": 1e6, "ha": 1e4, "acre": 4046.8564224, "亩": 2000 / 3},
 }
 _UNITS = {unit: (kind, factor) for kind, units in _KINDS.items() for unit, factor in units.items()}
-_ALIASES = {
-    "in": "inch",
-    "inches": "inch",
-    "feet": "ft",
-    "foot": "ft",
-    "miles": "mi",
-    "mile": "mi",
-    "°C": "C",
-    "°F": "F",
+_NAMES = {
+    "inch": ("in", "inches"),
+    "ft": ("feet", "foot"),
+    "mi": ("mile",),
+    "m": ("meter", "metre"),
+    "km": ("kilometer", "kilometre"),
+    "lb": ("pound", "lbs"),
+    "kg": ("kilogram",),
+    "g": ("gram",),
+    "C": ("°c", "celsius", "c"),
+    "F": ("°f", "fahrenheit", "f"),
+    "K": ("kelvin", "k"),
+    "km/h": ("kph", "kmh"),
+    "h": ("hour",),
 }
-_ALIASES |= {
-    "celsius": "C",
-    "fahrenheit": "F",
-    "kelvin": "K",
-    "kph": "km/h",
-    "kmh": "km/h",
-    "lbs": "lb",
-    "L": "l",
-    "hour": "h",
-}
-_ALIASES |= {
-    "meters": "m",
-    "metres": "m",
-    "meter": "m",
-    "kilometers": "km",
-    "pounds": "lb",
-    "kilograms": "kg",
-    "grams": "g",
-}
+_ALIASES = {name: unit for unit, names in _NAMES.items() for name in names}
+_BY_CASE = {unit.lower(): unit for unit in _UNITS if unit not in ("b", "B")}
 
 
 def convert(value: float, unit: str, wanted: str) -> Json:
@@ -297,14 +275,15 @@ def convert(value: float, unit: str, wanted: str) -> Json:
 
 
 def _unit(name: str) -> str:
+    """A unit by its sign, else by its name, singular or plural, else in any case; a bit is not a byte."""
     name = name.strip()
-    found = _ALIASES.get(name) or _ALIASES.get(name.lower()) or name
-    if found in _UNITS or found in ("C", "F", "K"):
-        return found
-    low = {unit.lower(): unit for unit in _UNITS}
-    if found.lower() in low and found.lower() != "b":
-        return low[found.lower()]
-    raise ToolError(f"unknown unit {name!r}")
+    if name in _UNITS:
+        return name
+    low = name.lower()
+    found = _ALIASES.get(low) or _ALIASES.get(low.removesuffix("s")) or _BY_CASE.get(low)
+    if found is None:
+        raise ToolError(f"unknown unit {name!r}")
+    return found
 
 
 def _http(hosts: str, options: Options) -> ToolSource:

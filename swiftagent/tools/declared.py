@@ -1,5 +1,5 @@
-"""Tools that are only declared: a tools JSON of any dialect. A person types their results, or a file of canned ones
-does."""
+"""Tools that are only declared: a tools JSON of any dialect. The user types their results, or a file of canned ones
+gives them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swiftagent.trajectory.types import Json, Tool
 
 
 class Declared:
-    """Declarations without code: every call is a person's to answer."""
+    """Declarations without code: every call is the user's to answer."""
 
     def __init__(self, name: str, tools: tuple[Tool, ...]) -> None:
         self.name = name

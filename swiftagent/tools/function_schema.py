@@ -214,7 +214,7 @@ def split_docstring(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _item(part: str, line: str, indent: int) -> tuple[list[str], str, int] | None:
-    """The names that a line explains, what it says of them and how far it is indented; None where it goes on with the
+    """The names that a line explains, what it says about them and how far it is indented; None where it continues the
     last."""
     if part == "google":
         item = _GOOGLE_ITEM.match(line)

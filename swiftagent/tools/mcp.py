@@ -208,11 +208,11 @@ class _Connection:
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
         from mcp import StdioServerParameters, stdio_client
-        from mcp.client import streamable_http as http
+        from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client  # type: ignore
 
         if self.server.url:
-            client = await stack.enter_async_context(http.create_mcp_http_client(headers=self.server.headers))
-            return http.streamable_http_client(self.server.url, http_client=client)
+            client = await stack.enter_async_context(create_mcp_http_client(headers=self.server.headers))
+            return streamable_http_client(self.server.url, http_client=client)
         named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         parameters = StdioServerParameters(
             command=self.server.command, args=self.server.args, env={**named, **self.server.env}, cwd=self.server.cwd

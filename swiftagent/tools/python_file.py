@@ -42,13 +42,13 @@ class PythonFile:
         if not path.is_file():
             raise ConfigError(f"--tools {path}: no such file")
         try:
-            told = self._start()
+            listed = self._start()
         except ToolError as error:
             raise ConfigError(f"--tools {path}: cannot be imported: {error}") from None
-        if told["problem"]:
+        if listed["problem"]:
             self.close()
-            raise ConfigError(f"--tools {path}: cannot be imported: {told['problem']}")
-        self.tools = tuple(Tool(tool["name"], tool["description"], tool["parameters"]) for tool in told["tools"])
+            raise ConfigError(f"--tools {path}: cannot be imported: {listed['problem']}")
+        self.tools = tuple(Tool(tool["name"], tool["description"], tool["parameters"]) for tool in listed["tools"])
         if not self.tools:
             self.close()
             raise ConfigError(f"--tools {path}: holds no public function; define one with type hints and a docstring")

@@ -29,7 +29,7 @@ _FORM = re.compile(
 
 def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
     """value: name, of the variables (or headers) whose names say that they hold a secret."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in variables.items():
         plain = name.upper().replace("-", "_")
         if _NAME.search(plain) and not _HARMLESS_NAME.search(plain):

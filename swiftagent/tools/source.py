@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -13,29 +14,16 @@ from swiftagent.errors import ToolError
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
-_MOST_FAULTS = 5  # shown at once
+_MOST_FAULTS = 5  # that the model sees at once
 
-_NEEDED = {
-    "PATH",
-    "HOME",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "TMPDIR",
-    "TEMP",
-    "TMP",
-    "SYSTEMROOT",
-    "VIRTUAL_ENV",
-    "USER",
-    "SHELL",
-    "TERM",
-}
+# What a program needs to run and to write in the user's language.
+_NEEDED = re.compile(r"PATH|HOME|LANG(UAGE)?|LC_\w*|TZ|TMPDIR|TE?MP|SYSTEMROOT|VIRTUAL_ENV|USER|SHELL|TERM")
 
 
 class Options(msgspec.Struct, frozen=True):
     """How tools are run. seconds: the time of one call. memory: bytes a worker may hold. environment: names of
-    variables that tools may see; all others stay hidden. longest_result: characters of a result that the model is
-    shown."""
+    variables that tools may see; all others stay hidden. longest_result: characters of a result that the model
+    sees."""
 
     seconds: float = 30.0
     memory: int = 4 << 30
@@ -48,7 +36,7 @@ DEFAULTS = Options()
 
 
 class ToolSource(Protocol):
-    """Where tools come from. `call` returns a JSON value or raises ToolError, whose text the model is shown."""
+    """Where tools come from. `call` returns a JSON value or raises ToolError, whose text the model sees."""
 
     name: str
     tools: tuple[Tool, ...]
@@ -58,11 +46,11 @@ class ToolSource(Protocol):
 
 
 class NoCode(ToolError):
-    """The tool is declared, but nothing runs behind it: a person has to say what it answers."""
+    """The tool is declared, but nothing runs behind it: the user has to say what it answers."""
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: a person stopped the
+    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: the user stopped the
     call."""
 
     text: str
@@ -72,7 +60,7 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
-    """What the model is told of a tool that is not declared."""
+    """The error for a tool that is not declared."""
     near = difflib.get_close_matches(name, [tool.name for tool in tools], 1, 0.6)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"there is no tool {name[:80]!r}; {hint}the tools are {', '.join(tool.name for tool in tools)}"
@@ -80,11 +68,7 @@ def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
 
 def scrubbed_environment(allowed: Sequence[str]) -> dict[str, str]:
     """What a tool's process sees: what a program needs to run, and the variables that were named for it."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _NEEDED or name.startswith("LC_") or name in allowed
-    }
+    kept = {name: value for name, value in os.environ.items() if _NEEDED.fullmatch(name) or name in allowed}
     return {**kept, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 

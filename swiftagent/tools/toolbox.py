@@ -62,7 +62,7 @@ class Toolbox:
         return tuple(tool.spec for tool in self.tools)
 
     def call(self, call: Call) -> ToolResult:
-        """Run one call. Raises NoCode where a person has to answer; every other failure is a result."""
+        """Run one call. Raises NoCode where the user has to answer; every other failure is a result."""
         started = time.monotonic()
         try:
             text = result_text(self._redactor.value(self._run(call)))
@@ -78,7 +78,7 @@ class Toolbox:
             error = f"{type(failure).__name__}: {failure}"
             text = f"Error: {error}"
         seconds = time.monotonic() - started
-        return ToolResult(self._shown(text), self._shown(error), seconds)
+        return ToolResult(self._for_model(text), self._for_model(error), seconds)
 
     def _run(self, call: Call) -> Json:
         arguments = call.arguments if isinstance(call.arguments, dict) else {}
@@ -92,7 +92,7 @@ class Toolbox:
                 return self._canned.call(call.tool, arguments)
             raise
 
-    def _shown(self, text: str) -> str:
+    def _for_model(self, text: str) -> str:
         text = self._redactor.text(without_surrogates(text))
         longest = self.options.longest_result
         return text if len(text) <= longest else f"{text[:longest]}... (cut: {len(text):,} characters in all)"

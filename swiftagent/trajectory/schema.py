@@ -194,7 +194,8 @@ def _expanded(schema: dict[str, Any]) -> int:
                 if isinstance(value.get(key), str):
                     named[value[key] if key == "$id" else f"#{value[key]}"] = value
         if isinstance(value, (dict, list)):
-            for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            children: Any = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, inner in children:
                 name(inner, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
 
     def size(value: Any) -> int:
