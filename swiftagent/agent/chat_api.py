@@ -66,11 +66,8 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
         raise Refusal("the request must be a JSON object")
     if body.get("n") not in (None, 1):
         raise Refusal("n must be 1")
-    kind = (
-        (body.get("response_format") or {}).get("type", "text")
-        if isinstance(body.get("response_format"), dict)
-        else "text"
-    )
+    wanted = body.get("response_format")
+    kind = wanted.get("type", "text") if isinstance(wanted, dict) else "text"
     if kind != "text":
         raise Refusal(f"response_format {kind} is not supported")
     messages = body.get("messages")

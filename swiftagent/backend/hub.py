@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 import msgspec
 
@@ -53,22 +54,16 @@ class Listed(msgspec.Struct):
     sha256: str = ""
 
 
-class _Hub:
-    """One hub's client. `names` are the exceptions that its client raises, by what they mean."""
+class _Hub(Protocol):
+    """One hub's client."""
 
     name: str
     where: str
     switch: str
 
-    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
-        """The revision that is meant and its files."""
-        raise NotImplementedError
-
-    def download(self, dataset: str, revision: str, file: Listed) -> Path:
-        raise NotImplementedError
-
-    def cache(self) -> Path:
-        raise NotImplementedError
+    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]: ...
+    def download(self, dataset: str, revision: str, file: Listed) -> Path: ...
+    def cache(self) -> Path: ...
 
 
 def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda line: None) -> Dataset:
@@ -216,7 +211,7 @@ def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], No
     return Dataset(dataset, hub.name, revision, [HubFile(path.name, str(path), path.stat().st_size, sha256_of(path))])
 
 
-class _ModelScope(_Hub):
+class _ModelScope:
     name = "modelscope"
     switch = "MODELSCOPE_ENDPOINT"
 
@@ -259,7 +254,7 @@ class _ModelScope(_Hub):
         )
 
 
-class _HuggingFace(_Hub):
+class _HuggingFace:
     name = "huggingface"
     switch = "HF_ENDPOINT"
 

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
-from swiftagent.backend.row_labels import RowLabels
+from swiftagent.backend.row_labels import RowLabels, RowReport
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, TokenTexts
 from swiftagent.errors import CheckError
@@ -145,24 +145,23 @@ class LabelChecker:
     def check(self, number: int, totals: Totals) -> None:
         """Add row `number` (0 is the first of the file) to `totals`."""
         record = self._source.record(number)
-        line = int(self._source.lines[number])
-        name = str(record.get("id", ""))
+        report = RowReport(totals, int(self._source.lines[number]), str(record.get("id", "")))
         totals.rows += 1
         if is_native(record):
-            self._check_native(number, record, line, name, totals)
+            self._check_native(number, record, report)
             return
         problem = malformed(record)
         if problem:
-            totals.fault(Fault(line, 0, "malformed", problem, name), "malformed")
+            report.fault(0, "malformed", problem, "malformed")
             return
-        encoded = self._encoded(number, line, name, totals)
+        encoded = self._encoded(number, report)
         if encoded is None:
             return
         messages = record["messages"]
         row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
-        row.check(line, name, totals, self._texts)
+        row.check(report, self._texts)
         if self._parity and not row.alignment.problem and not row.alignment.cut:
-            self._check_parity(row, line, name, totals)
+            self._check_parity(row, report)
         self._memory.clear()
 
     def tokens_of(self, number: int) -> ShownRow:
@@ -180,7 +179,7 @@ class LabelChecker:
         return row
 
     def _shown_tokens(self, number: int, line: int, record: Record, faults: list[Fault]) -> ShownRow | None:
-        encoded = self._encoded(number, line, "", Totals())
+        encoded = self._encoded(number, RowReport(Totals(), line, ""))
         if encoded is None:
             return None
         messages = record["messages"]
@@ -205,41 +204,41 @@ class LabelChecker:
         found.real_tokens = True
         return found
 
-    def _encoded(self, number: int, line: int, name: str, totals: Totals) -> dict[str, Any] | None:
+    def _encoded(self, number: int, report: RowReport) -> dict[str, Any] | None:
         place = self._source.place[number]
         if place is None:
-            totals.fault(Fault(line, 0, "dropped", "ms-swift deletes this row when it loads the file", name), "dropped")
+            report.fault(0, "dropped", "ms-swift deletes this row when it loads the file", "dropped")
             return None
         try:
             encoded: dict[str, Any] = self._rows[place]
         except Exception as error:  # whatever its encode raises is a row that training would lose without a word
-            totals.fault(Fault(line, 0, "dropped", f"ms-swift deletes this row: {error}", name), "dropped")
+            report.fault(0, "dropped", f"ms-swift deletes this row: {error}", "dropped")
             return None
         return encoded
 
-    def _check_native(self, number: int, record: Record, line: int, name: str, totals: Totals) -> None:
+    def _check_native(self, number: int, record: Record, report: RowReport) -> None:
         if self._listener is None:
             self._listener = PieceRecorder(self._trainer.template)
-        encoded = self._encoded(number, line, name, totals)
-        ids = check_native(record, encoded, self._listener, self._texts, line, totals) if encoded is not None else None
+        encoded = self._encoded(number, report)
+        ids = check_native(encoded, self._listener, self._texts, report) if encoded is not None else None
         if self._parity and ids is not None:
             for step in native_steps(record["messages"]):
-                totals.steps += 1
+                report.totals.steps += 1
                 fed = self._trainer.serving.encode(record["messages"][:step], record.get("tools"))
                 if fed != ids[: len(fed)]:
                     text = "this step is fed other ids than it was trained on"
-                    totals.fault(Fault(line, step, "parity", text, name), "parity")
+                    report.fault(step, "parity", text, "parity")
         self._memory.clear()
 
-    def _check_parity(self, row: RowLabels, line: int, name: str, totals: Totals) -> None:
+    def _check_parity(self, row: RowLabels, report: RowReport) -> None:
         for message, token in row.steps():
-            totals.steps += 1
+            report.totals.steps += 1
             fed = self._trainer.serving.encode(served(row.messages, row.pieces, message))
             if fed != row.ids[:token]:
                 pairs = enumerate(zip(fed, row.ids[:token], strict=False))
                 same = next((n for n, (one, other) in pairs if one != other), min(len(fed), token))
                 text = f"this step is fed other ids than it was trained on, from token {same} on"
-                totals.fault(Fault(line, message, "parity", text, name), "parity")
+                report.fault(message, "parity", text, "parity")
 
 
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:

@@ -49,17 +49,7 @@ _TEMPLATE_SIGNS = [
 # On thinking templates ReAct and chat records stand without an empty think block, in training and serving alike.
 RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
 # These say where the run goes or what it loads; they change no label.
-_NOT_PASSED = {
-    "dataset",
-    "val_dataset",
-    "split_dataset_ratio",
-    "dataset_shuffle",
-    "streaming",
-    "cached_dataset",
-    "cached_val_dataset",
-    "adapters",
-    "external_plugins",
-}
+_NOT_PASSED = {"val_dataset", "streaming", "cached_dataset", "cached_val_dataset", "adapters", "external_plugins"}
 
 
 class Trainer:
@@ -248,15 +238,9 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
         for name, value in settings.items()
         if name in known and name not in _NOT_PASSED and value is not None
     }
-    wanted |= {
-        "model": model,
-        "dataset": dataset,
-        "strict": False,
-        "dataset_shuffle": False,
-        "split_dataset_ratio": 0.0,
-    }
+    own = {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
     try:
-        return BaseArguments(**wanted)
+        return BaseArguments(**{**wanted, **own})
     except (ValueError, AssertionError, KeyError) as error:
         text = _first_line(error)
         if "template_type" in text:

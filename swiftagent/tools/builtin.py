@@ -70,13 +70,10 @@ HTTP = "http_get"
 class Functions:
     """Tools that are functions of this process."""
 
-    def __init__(
-        self, name: str, functions: dict[Tool, Callable[..., Json]] | list[tuple[Tool, Callable[..., Json]]]
-    ) -> None:
-        pairs = list(functions.items()) if isinstance(functions, dict) else functions
+    def __init__(self, name: str, *functions: tuple[Tool, Callable[[dict[str, Json]], Json]]) -> None:
         self.name = name
-        self.tools = tuple(tool for tool, _ in pairs)
-        self._functions = {tool.name: function for tool, function in pairs}
+        self.tools = tuple(tool for tool, _ in functions)
+        self._functions = {tool.name: function for tool, function in functions}
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         return self._functions[tool](arguments)
@@ -90,15 +87,15 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     name, _, hosts = word.partition(":")
     match name:
         case "calculator":
-            return [Functions(name, [(CALCULATOR, lambda given: calculate(given["expression"]))])]
+            return [Functions(name, (CALCULATOR, lambda given: calculate(given["expression"])))]
         case "clock":
-            return [Functions(name, [(CLOCK, lambda given: now(given.get("timezone", "UTC")))])]
+            return [Functions(name, (CLOCK, lambda given: now(given.get("timezone", "UTC"))))]
         case "units":
-            return [Functions(name, [(UNITS, lambda given: convert(given["value"], given["from"], given["to"]))])]
+            return [Functions(name, (UNITS, lambda given: convert(given["value"], given["from"], given["to"])))]
         case "memory":
             return [_memory()]
         case "human":
-            return [Functions(name, [(HUMAN, _ask_user)])]
+            return [Functions(name, (HUMAN, _ask_user))]
         case "http":
             return [_http(hosts, options)]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
@@ -120,7 +117,7 @@ def _memory() -> ToolSource:
             raise ToolError(f"nothing is kept under {given['key']!r}; there is {', '.join(kept) or 'nothing yet'}")
         return kept[given["key"]]
 
-    return Functions("memory", list(zip(MEMORY, (put, get, lambda given: list(kept)), strict=True)))
+    return Functions("memory", *zip(MEMORY, (put, get, lambda given: list(kept)), strict=True))
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -132,23 +129,8 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_OF_MATH = [
-    "sqrt",
-    "log",
-    "log2",
-    "log10",
-    "exp",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "floor",
-    "ceil",
-    "degrees",
-    "radians",
-]
+_NUMBERS = ("sqrt", "log", "log2", "log10", "exp", "floor", "ceil")
+_ANGLES = ("sin", "cos", "tan", "asin", "acos", "atan", "degrees", "radians")
 
 
 def _rounded(value: Any, digits: int = 0) -> Any:
@@ -158,7 +140,7 @@ def _rounded(value: Any, digits: int = 0) -> Any:
     return round(value, digits) if digits else round(value)
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in _OF_MATH}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in (*_NUMBERS, *_ANGLES)}
 _FUNCTIONS |= {"abs": abs, "round": _rounded, "min": min, "max": max, "ln": math.log}
 _CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau}
 
@@ -294,7 +276,7 @@ def _http(hosts: str, options: Options) -> ToolSource:
         )
     about = f"Read a page of {', '.join(allowed)}."
     tool = Tool(HTTP, about, _schema(("url",), url=_text("its full address")))
-    return Functions("http", [(tool, lambda given: _get(given["url"], allowed, options.seconds))])
+    return Functions("http", (tool, lambda given: _get(given["url"], allowed, options.seconds)))
 
 
 def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:

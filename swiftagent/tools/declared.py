@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError, ToolError
-from swiftagent.tools.source import NoCode, Options, ToolSource
+from swiftagent.tools.source import NoCode, Options, ToolSource, read_text
 from swiftagent.trajectory.types import Json, Tool
 
 
@@ -91,10 +91,7 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
 
 def _read(path: Path, option: str, several: bool = False) -> Any:
     """The JSON of a file; several: one value a line is taken too, as its text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{option} {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    text = read_text(path, option)
     try:
         return json.loads(text)
     except ValueError as error:

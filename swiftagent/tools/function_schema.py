@@ -12,7 +12,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 _PLAIN: dict[type, str] = {
@@ -83,24 +83,21 @@ def schema_of(hint: Any, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
         about = next((extra for extra in arguments[1:] if isinstance(extra, str)), "")
         return {**schema_of(arguments[0], seen), **({"description": about} if about else {})}
     if origin is Literal:
-        kinds = {_PLAIN.get(type(value)) for value in arguments}
-        kind = kinds.pop() if len(kinds) == 1 else None
-        return {**({"type": kind} if kind else {}), "enum": list(arguments)}
+        names = {_PLAIN.get(type(value)) for value in arguments}
+        name = names.pop() if len(names) == 1 else None
+        return {**({"type": name} if name else {}), "enum": list(arguments)}
     if origin in (Union, types.UnionType):
         return _schema_of_union(arguments, seen)
     if origin is tuple and arguments and Ellipsis not in arguments:
         items = [schema_of(argument, seen) for argument in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-    if origin in (list, set, frozenset, tuple) or getattr(origin, "__name__", "") in (
-        "Sequence",
-        "Iterable",
-        "Collection",
-    ):
-        item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
-        return {"type": "array", **({"items": item} if item else {})}
-    if origin is dict or getattr(origin, "__name__", "") in ("Mapping", "MutableMapping"):
+    kind = origin if isinstance(origin, type) else object
+    if issubclass(kind, Mapping):
         item = schema_of(arguments[1], seen) if len(arguments) == 2 else {}
         return {"type": "object", **({"additionalProperties": item} if item else {})}
+    if issubclass(kind, Iterable):
+        item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
+        return {"type": "array", **({"items": item} if item else {})}
     if hint is None or hint is type(None):
         return {"type": "null"}
     return _schema_of_class(hint, seen)

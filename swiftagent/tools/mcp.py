@@ -14,8 +14,9 @@ import re
 import shlex
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -24,7 +25,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools.secrets import secrets_of
-from swiftagent.tools.source import Options, ToolSource
+from swiftagent.tools.source import Options, ToolSource, read_text
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
@@ -163,18 +164,14 @@ class _Connection:
 
     def _do(self, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        deadline = time.monotonic() + seconds
         try:
-            while True:
-                try:
-                    return future.result(min(0.5, seconds))
-                except FutureTimeout:
-                    seconds -= 0.5
-                    if future.done():
-                        raise
-                    if not self._thread.is_alive():
-                        raise ConnectionError from None
-                    if seconds <= 0:
-                        raise
+            # A loop that has ended leaves its futures open, so its thread is looked after as well.
+            while self.is_alive and (left := deadline - time.monotonic()) > 0:
+                wait([future], min(0.5, left))
+                if future.done():
+                    return future.result()
+            raise FutureTimeout if self.is_alive else ConnectionError
         finally:
             future.cancel()
 
@@ -345,9 +342,9 @@ def servers_of(word: str) -> list[McpServer]:
 
 def _from_file(path: Path) -> list[McpServer]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--tools {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        value = json.loads(read_text(path, "--tools"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"--tools {path}: not JSON: {error}") from None
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")

@@ -13,7 +13,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools.http_client import request
-from swiftagent.tools.source import Options, ToolSource
+from swiftagent.tools.source import Options, ToolSource, read_text
 from swiftagent.trajectory.types import Json, Tool
 
 METHODS = ("get", "post", "put", "patch", "delete", "head")
@@ -151,10 +151,9 @@ def _document(spec: str) -> dict[str, Any]:
                 raise ToolError(f"HTTP {answer.status} {answer.reason}")
             text = answer.text
         else:
-            text = Path(spec).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError, ToolError, httpx.HTTPError, httpx.InvalidURL) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"--tools openapi:{spec}: cannot be read: {reason}") from None
+            text = read_text(Path(spec), "--tools openapi:")
+    except (UnicodeError, ToolError, httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ConfigError(f"--tools openapi:{spec}: cannot be read: {error}") from None
     try:
         value = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -6,11 +6,12 @@ import difflib
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from swiftagent.errors import ToolError
+from swiftagent.errors import ConfigError, ToolError
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
@@ -57,6 +58,15 @@ class ToolResult(msgspec.Struct, frozen=True):
     error: str = ""
     seconds: float = 0.0
     interrupted: bool = False
+
+
+def read_text(path: Path, option: str) -> str:
+    """The text of a file that an option names. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{option} {path}: cannot be read: {reason}") from None
 
 
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:

@@ -20,7 +20,7 @@ import msgspec
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.secrets import Redactor, secrets_of
-from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource
+from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, read_text
 from swiftagent.trajectory.types import Call, Json, Tool
 
 # the kind of a source: its module, which has open_source(word, options) -> ToolSource
@@ -69,14 +69,10 @@ class Toolbox:
             error = ""
         except NoCode:
             raise
-        except ToolError as failure:
-            error = str(failure) or type(failure).__name__
-            text = f"Error: {error}"
-        except (
-            Exception
-        ) as failure:  # the boundary of a tool call: whatever a source raises ends the call and not the run
-            error = f"{type(failure).__name__}: {failure}"
-            text = f"Error: {error}"
+        # The boundary of a tool call: whatever a source raises ends the call and not the run.
+        except Exception as failure:
+            error = str(failure) if isinstance(failure, ToolError) else f"{type(failure).__name__}: {failure}"
+            text = f"Error: {error or type(failure).__name__}"
         seconds = time.monotonic() - started
         return ToolResult(self._for_model(text), self._for_model(error), seconds)
 
@@ -160,11 +156,7 @@ def kind_of(word: str) -> str:
 
 
 def _kind_of_file(path: Path) -> str:
-    try:
-        head = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"--tools {path}: cannot be read: {reason}") from None
+    head = read_text(path, "--tools")
     try:
         value = json.loads(head)
         keys = set(value) if isinstance(value, dict) else set()
