@@ -78,6 +78,7 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
     events = tuple(_events(messages, thoughts))
     if not events or not isinstance(events[-1], (Question, Observation)):
         raise Refusal("messages must end on a user or tool message")
+    # Without tools and calls it is plain chat; after calls the prompt must stay the one of those steps.
     has_calls = any(isinstance(event, Call) for event in events)
     if forced == "none" and not has_calls:
         tools, forced = (), ""
@@ -203,6 +204,7 @@ class AnswerStream:
             return ""
         lines = answer.split("\n")
         last = lines[-1]
+        # A last line may yet become a control token, an escape or the label of a result.
         if last[:1] == " " or "<" in last or "[" in last or "observation".startswith(last.strip("*_#> ").lower()[:11]):
             lines.pop()
         sure = show("\n".join(lines)).rstrip()

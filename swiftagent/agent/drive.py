@@ -114,7 +114,8 @@ def answer(
                     runtime.listener.event(event, error)
                     reply = None
     except StopIteration as done:
-        runtime.listener.step_begins()  # a turn without an answer may end within a line
+        # A turn without an answer may end within a line.
+        runtime.listener.step_begins()
         result: Turn = done.value
         return result
 
@@ -135,6 +136,7 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
     try:
         for piece in map(without_surrogates, pieces):
             text += piece
+            # Every label holds a colon: the text is searched at those pieces alone.
             end = step_end(text) if request.stop and (":" in piece or "：" in piece) else None
             upto = _sure_length(text) if end is None and request.stop else len(text) if end is None else end
             if upto > sent:

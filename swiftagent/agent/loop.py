@@ -101,7 +101,8 @@ class Turn(msgspec.Struct):
     seconds: float = 0.0
 
 
-_LAST_SECONDS = 60.0  # for the final answer, once the time of a turn is over
+# For the final answer, once the time of a turn is over.
+_LAST_SECONDS = 60.0
 _REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
 
 Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
@@ -145,7 +146,8 @@ class ReAct:
         return read_step(text)
 
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
-        return ()  # they stand in the system message
+        # They stand in the system message.
+        return ()
 
 
 REACT = ReAct()
@@ -159,7 +161,8 @@ def run_turn(
     question = without_surrogates(question) if question is not None else None
     turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
-    thoughts = 0  # steps in a row that only thought; one is allowed
+    # Steps in a row that only thought; one is allowed.
+    thoughts = 0
     while True:
         written = yield from _generate(before, turn, limits, protocol)
         step = _read(written.text, conversation_after(before, turn), protocol)
@@ -233,6 +236,7 @@ def _run_calls(
         turn.events.append(call)
         yield Progress(call)
         error = _what_is_wrong(call, before.tools, step.problem if last else "", cut)
+        # A call that cannot run is a result too: the model reads what was wrong and writes it again.
         if error:
             result = ToolResult(f"Error: {error}", error)
         else:
@@ -280,6 +284,7 @@ def _ask_for_the_answer(
 ) -> Generator[Request, Reply, Turn]:
     """Ask once: in ReAct by writing the start of the final answer for the model."""
     turn.stopped_by = reason
+    # The limit that was reached must not cut the answer that is asked for because of it.
     room = msgspec.structs.replace(
         limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS
     )

@@ -115,6 +115,7 @@ class _Server:
             self._refuse_foreign_names(request)
             return
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        # In constant time: how long a comparison takes would tell how much of a guess is right.
         if not hmac.compare_digest(given.encode(), self.settings.key.encode()):
             raise Refusal("the API key is missing or wrong", 401)
 
@@ -223,6 +224,7 @@ class _Reply:
     def _deltas(self) -> Iterator[Delta]:
         asked = self.asked
         limits = self.server.limits
+        # A client counts the tokens of one reply, which is one step of the loop.
         if asked.max_tokens is not None:
             limits = msgspec.structs.replace(limits, step_tokens=asked.max_tokens)
         turn = run_turn(asked.conversation, None, limits, self.server.grammar)
@@ -239,6 +241,7 @@ class _Reply:
                 elif isinstance(request, Progress) and isinstance(request.event, Thought):
                     thought = request.event.text
                     yield Delta(reasoning=thought)
+                # The client runs its tools itself, so the loop ends at the first call that may run.
                 elif isinstance(request, RunTool):
                     turn.close()
                     call = request.call

@@ -98,6 +98,7 @@ class Session:
 
     def _undo(self) -> None:
         console.say(f"forgotten: {self.turns[-1].question}" if self.turns else "nothing to undo")
+        # The conversation is rebuilt from its turns, which the system prompt is no part of.
         kept = self.turns[:-1]
         self.conversation, self.turns = self.empty, []
         for turn in kept:

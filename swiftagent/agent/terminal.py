@@ -23,8 +23,10 @@ LOOKS = {
 }
 _LABEL = re.compile(r"(thought|action input|action|observation|final answer) *[:：] ?", re.I)
 _THINK_BEGINS = re.compile(r"\s*<think>")
-_THINK_ENDS = "</think>"  # wherever it stands, what follows begins a line
-_COULD_BE_LABEL = 16  # characters of a line's start that are held back until it is clear whether it is a label
+# Wherever it stands, what follows begins a line.
+_THINK_ENDS = "</think>"
+# Characters of a line's start that are held back until it is clear whether it is a label.
+_COULD_BE_LABEL = 16
 _LONGEST_SHOWN = 2_000
 
 
@@ -35,7 +37,8 @@ class Terminal(Listener):
         self.think = think
         self.raw = raw
         self._line = ""
-        self._held = ""  # what may yet become the end of the thinking
+        # What may yet become the end of the thinking.
+        self._held = ""
         self._at_line_start = True
         self._style = ""
         self._silent = False

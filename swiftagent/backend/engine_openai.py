@@ -60,10 +60,13 @@ class OpenAIEngine:
         self.encoder = encoder
         self.way = "completions-ids" if encoder is not None else "partial"
         self._tell = tell
-        self._extra: dict[str, Any] = {}  # further fields that this server needs
-        self._worked = ""  # the way in which the last answer came
+        # Further fields that this server needs.
+        self._extra: dict[str, Any] = {}
+        # The way in which the last answer came.
+        self._worked = ""
         self._lock = threading.Lock()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # A proxy of the environment would not reach a server on this machine.
         self._client = httpx.Client(
             headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=not _is_local(base_url)
         )

@@ -24,8 +24,10 @@ class PromptEncoder:
         self.template = template
         self.tokenizer = template.tokenizer
         template.set_mode("train")
-        template.max_length = None  # whether a prompt fits the model is for the engine to see
-        template._add_dynamic_eos = _no_labels  # only labels come of it
+        # Whether a prompt fits the model is for the engine to see.
+        template.max_length = None
+        # Only labels come of it.
+        template._add_dynamic_eos = _no_labels
         meta = template.template_meta
         self._tail = self._appended_tokens() if meta.auto_add_bos else []
 

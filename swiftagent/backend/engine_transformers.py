@@ -27,7 +27,8 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
-CONVERSATIONS = 4  # KV caches held at once
+# KV caches held at once.
+CONVERSATIONS = 4
 
 
 class _Held:
@@ -54,6 +55,7 @@ class TransformersEngine:
         self._specials = set(self.tokenizer.all_special_ids)
         self._held: list[_Held] = []
         self._lock = threading.Lock()
+        # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
         self._croppable = True
         self._is_base = False
@@ -168,6 +170,7 @@ class TransformersEngine:
     def _find(self, ids: list[int]) -> tuple[_Held, int]:
         """The cache that shares most with these ids, cut back to what it shares; at least one id is left to compute."""
         best, common = None, 0
+        # A cache that shares less than half of itself belongs to another conversation, which may come again.
         for held in self._held:
             shared = min(common_prefix(held.ids, ids), len(ids) - 1)
             if shared > common and 2 * shared >= len(held.ids):
@@ -218,7 +221,8 @@ class TextDecoder:
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self.ids: list[int] = []
-        self.start = 0  # the ids whose text is decoded again, so that a space between tokens is not lost
+        # The ids whose text is decoded again, so that a space between tokens is not lost.
+        self.start = 0
         self.decoded = 0
         self.recent = ""
 

@@ -21,7 +21,8 @@ from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import user_folder
 
-DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")  # the order of choice where one split comes in several
+# The order of choice where one split comes in several.
+DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
 NOT_DATA = re.compile(r"(dataset_infos?|configuration|config|croissant|package)\.json")
 TRAIN = {"train", "training"}
@@ -80,7 +81,8 @@ def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda l
         return _fetch(hub, dataset, revision, say)
     except SetupError:
         raise
-    except Exception as error:  # the clients raise errors of four libraries, which `_explained` tells apart
+    # The clients raise errors of four libraries, which `_explained` tells apart.
+    except Exception as error:
         known = None if _is_denial(error) else _remembered(hub, dataset, revision)
         if known is not None:
             say(f"{dataset}: {hub.where} cannot be reached, the copy on this disk is used ({known.revision})")
@@ -173,7 +175,8 @@ def _splits(hub: _Hub, dataset: str, revision: str, listed: list[Listed]) -> dic
             if isinstance(files.get("meta"), str)
         }
     except (ValueError, AttributeError, TypeError, KeyError):
-        return {}  # a data file that bears the name of its dataset
+        # A data file that bears the name of its dataset.
+        return {}
 
 
 def _memory(hub: _Hub, dataset: str, revision: str) -> Path:

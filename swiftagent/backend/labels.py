@@ -211,7 +211,8 @@ class LabelChecker:
             return None
         try:
             encoded: dict[str, Any] = self._rows[place]
-        except Exception as error:  # whatever its encode raises is a row that training would lose without a word
+        # Whatever its encode raises is a row that training would lose without a word.
+        except Exception as error:
             report.fault(0, "dropped", f"ms-swift deletes this row: {error}", "dropped")
             return None
         return encoded
@@ -244,6 +245,7 @@ class LabelChecker:
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:
     """Let templates share the ids of the segments of one row: a prompt's are those of the training row, tokenised
     already."""
+    # Most of the time of a check is spent in the tokenizer, on the same segments again.
     tokenize = templates[0]._tokenize
 
     def remembered(context: str, **options: Any) -> list[int]:
@@ -295,7 +297,8 @@ def _check_task(task: tuple[LabelJob, list[int]]) -> Totals:
     return totals
 
 
-_stay = contextlib.ExitStack()  # of a worker of a cluster: what it has opened serves its next tasks too
+# Of a worker of a cluster: what it has opened serves its next tasks too.
+_stay = contextlib.ExitStack()
 
 
 def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> Iterator[ShownRow]:
@@ -304,4 +307,5 @@ def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> It
     for number in numbers:
         with quiet():
             row = checker.tokens_of(number)
-        yield row  # outside: what the caller prints is not to be swallowed
+        # Outside: what the caller prints is not to be swallowed.
+        yield row

@@ -23,7 +23,8 @@ class PieceRecorder:
 
     def __init__(self, template: Any) -> None:
         self._inner = template.loss_scale
-        self.pieces: list[tuple[Any, str, int, bool]] = []  # context, type, round, trained
+        # Context, type, round, trained.
+        self.pieces: list[tuple[Any, str, int, bool]] = []
         self.rounds: list[str] = []
         template._loss_scale_cache[template._loss_scale] = self
 

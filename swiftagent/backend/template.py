@@ -98,7 +98,8 @@ class Trainer:
             arguments = _arguments(self.model, self.settings, [str(path)])
             try:
                 rows, _ = arguments.load_dataset()
-            except Exception as error:  # any of pyarrow's, datasets' and ms-swift's own
+            # Any of pyarrow's, datasets' and ms-swift's own.
+            except Exception as error:
                 raise CheckError(f"{path}: ms-swift cannot load it: {_first_line(error)}") from error
         return rows
 
@@ -133,7 +134,8 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
         fetched = from_hub(model, weights=False)
         if not trust_remote_code:
             refuse_remote_code(fetched)
-        return model  # by whose name ms-swift knows it
+        # By whose name ms-swift knows it.
+        return model
     if not trust_remote_code:
         refuse_remote_code(folder)
     names = {path.name for path in folder.iterdir()}
@@ -170,7 +172,8 @@ def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
 
         try:
             return Path(safe_snapshot_download(model, download_model=weights))
-        except Exception as error:  # the hubs' clients raise requests', urllib3's and their own errors
+        # The hubs' clients raise requests', urllib3's and their own errors.
+        except Exception as error:
             raise SetupError(f"{model}: cannot be fetched from the hub: {_first_line(error)}") from error
 
 
@@ -206,7 +209,8 @@ def template_of_config(folder: Path) -> str | None:
 
         try:
             _, meta = get_model_info_meta(str(folder))
-        except Exception:  # ms-swift raises ValueError, KeyError and OSError for a config that it does not know
+        # ms-swift raises ValueError, KeyError and OSError for a config that it does not know.
+        except Exception:
             return None
     return meta.template or None
 

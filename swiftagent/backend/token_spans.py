@@ -56,7 +56,8 @@ class TokenTexts:
         )
         self.exact = byte_level
         normalizer = tokenizer.backend_tokenizer.normalizer if byte_level else None
-        self.normalize = normalizer.normalize_str if normalizer is not None else None  # Qwen's composes accents (NFC)
+        # Qwen's composes accents (NFC).
+        self.normalize = normalizer.normalize_str if normalizer is not None else None
         self.texts = [b""] * (1 + max([*vocabulary.values(), *added]))
         letters = {letter: byte for byte, letter in enumerate(_byte_letters())}
         for text, number in vocabulary.items():

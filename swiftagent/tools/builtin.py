@@ -16,9 +16,11 @@ from swiftagent.tools.http_client import request
 from swiftagent.tools.source import NoCode, Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
-_LARGEST = 10**400  # a power tower must not eat the machine
+# A power tower must not eat the machine.
+_LARGEST = 10**400
 _MOST_DIGITS = 400
-_LARGEST_QUANTITY = 1e280  # no factor between two units makes it infinite
+# No factor between two units makes it infinite.
+_LARGEST_QUANTITY = 1e280
 _LONGEST_EXPRESSION = 1000
 _LARGEST_PAGE = 1 << 20
 
@@ -284,7 +286,8 @@ def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
 
     try:
         page = request("GET", url, seconds, _LARGEST_PAGE, lambda address: _check_address(address, allowed))
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # of idna too, which are UnicodeErrors
+    # Of idna too, which are UnicodeErrors.
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
     if page.status >= 400:
         raise ToolError(f"HTTP {page.status}: {page.text[:300]}")

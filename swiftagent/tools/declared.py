@@ -14,12 +14,11 @@ from swiftagent.tools.source import NoCode, Options, ToolSource, read_text
 from swiftagent.trajectory.types import Json, Tool
 
 
-class Declared:
+class Declared(msgspec.Struct):
     """Declarations without code: every call is the user's to answer."""
 
-    def __init__(self, name: str, tools: tuple[Tool, ...]) -> None:
-        self.name = name
-        self.tools = tools
+    name: str
+    tools: tuple[Tool, ...]
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         raise NoCode(f"{tool} has no code behind it")

@@ -77,7 +77,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def schema_of(hint: Any, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
     """JSON Schema of a type hint; {} where nothing is known of it."""
     if hint in seen:
-        return {"type": "object"}  # a type that holds itself
+        # A type that holds itself.
+        return {"type": "object"}
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is typing.Annotated:
         about = next((extra for extra in arguments[1:] if isinstance(extra, str)), "")
@@ -131,7 +132,8 @@ def _schema_of_class(hint: Any, seen: tuple[Any, ...]) -> dict[str, Any]:
         hints = _hints(hint)
         properties = {name: schema_of(inner, (*seen, hint)) for name, inner in hints.items()}
         return {"type": "object", "properties": properties, "required": sorted(hint.__required_keys__)}  # type: ignore
-    for kind, name in _PLAIN.items():  # bool stands before int, whose subclass it is
+    # bool stands before int, whose subclass it is.
+    for kind, name in _PLAIN.items():
         if issubclass(hint, kind):
             return {"type": name}
     return {}

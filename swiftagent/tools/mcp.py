@@ -128,7 +128,8 @@ class _Connection:
         self._thread.start()
         try:
             self.listed = self._ready.result(_START_SECONDS)
-        except (Exception, FutureTimeout) as error:  # whatever the SDK, the network or the command raises
+        # Whatever the SDK, the network or the command raises.
+        except (Exception, FutureTimeout) as error:
             reason = self._last_error_line() or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
@@ -151,7 +152,8 @@ class _Connection:
             raise ToolError(str(error)) from None
         except (ConnectionError, EOFError, RuntimeError, asyncio.CancelledError):
             raise ConnectionError from None
-        except Exception as error:  # anyio's and httpx's own, alone or in groups
+        # Anyio's and httpx's own, alone or in groups.
+        except Exception as error:
             if type(_first(error)).__name__ in _GONE:
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
@@ -179,7 +181,8 @@ class _Connection:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except BaseException as error:  # handed to the thread that waits
+        # Handed to the thread that waits.
+        except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
         finally:
@@ -210,6 +213,7 @@ class _Connection:
         if self.server.url:
             client = await stack.enter_async_context(create_mcp_http_client(headers=self.server.headers))
             return streamable_http_client(self.server.url, http_client=client)
+        # The SDK adds what a program needs to run; everything else must be named.
         named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         parameters = StdioServerParameters(
             command=self.server.command, args=self.server.args, env={**named, **self.server.env}, cwd=self.server.cwd

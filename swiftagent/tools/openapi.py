@@ -20,7 +20,8 @@ METHODS = ("get", "post", "put", "patch", "delete", "head")
 _LARGEST_RESULT, _LARGEST_SPEC = 4 << 20, 64 << 20
 _SPEC_SECONDS = 30.0
 _DEEPEST = 24
-_MOST_SCHEMAS = 1_000  # of one parameter
+# Schemas that the references of one parameter may expand to.
+_MOST_SCHEMAS = 1_000
 _OWN_HEADERS = {"host", "authorization", "proxy-authorization", "cookie", "content-length", "transfer-encoding"}
 _SWAGGER_KEYS = ("type", "format", "enum", "items", "default", "minimum", "maximum")
 
@@ -36,17 +37,14 @@ class Operation(msgspec.Struct, frozen=True):
     form: bool = False
 
 
-class OpenApi:
+class OpenApi(msgspec.Struct):
     """The operations of one service. Nothing outside its base address is ever called."""
 
-    def __init__(
-        self, name: str, base: str, tools: tuple[Tool, ...], operations: dict[str, Operation], options: Options
-    ) -> None:
-        self.name = name
-        self.base = base.rstrip("/")
-        self.tools = tools
-        self.operations = operations
-        self.options = options
+    name: str
+    base: str
+    tools: tuple[Tool, ...]
+    operations: dict[str, Operation]
+    options: Options
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """The service's answer, JSON where it is. Raises ToolError with its status and words."""
@@ -92,7 +90,8 @@ def _path(pattern: str, values: dict[str, Json]) -> str:
     if any(_plain(value) in ("", ".", "..") for value in values.values()):
         raise ToolError("a path parameter must not be empty, '.' or '..'")
     path = re.sub(r"\{([^}]*)\}", lambda found: quote(_plain(values.get(found.group(1), "")), safe=""), pattern)
-    return path if path.startswith("/") else f"/{path}"  # else "@host/x" would go on from the host of the base address
+    # Else "@host/x" would continue the host of the base address.
+    return path if path.startswith("/") else f"/{path}"
 
 
 def _plain(value: Json) -> str:
@@ -131,7 +130,7 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     if not tools:
         raise ConfigError(f"--tools {word}: the spec has no operations")
     title = str((document.get("info") or {}).get("title") or "api")
-    return [OpenApi(re.sub(r"\W+", "_", title).strip("_").lower(), base, tuple(tools), operations, options)]
+    return [OpenApi(re.sub(r"\W+", "_", title).strip("_").lower(), base.rstrip("/"), tuple(tools), operations, options)]
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -168,25 +167,26 @@ def _server(document: dict[str, Any], spec: str) -> str:
     url = (
         str(servers[0].get("url", "")) if isinstance(servers, list) and servers and isinstance(servers[0], dict) else ""
     )
-    if document.get("host"):  # swagger 2
+    # Swagger 2.
+    if document.get("host"):
         url = f"{(document.get('schemes') or ['https'])[0]}://{document['host']}{document.get('basePath', '')}"
     if spec.startswith(("http://", "https://")):
         return urljoin(spec, url) if url else "{0.scheme}://{0.netloc}".format(urlsplit(spec))
     return url
 
 
-class _Reader:
+class _Reader(msgspec.Struct):
     """Reads one operation of a document: its parameters and the fields of its body become one schema."""
 
-    def __init__(self, document: dict[str, Any], path: str, method: str, item: dict[str, Any]) -> None:
-        self.document = document
-        self.path = path
-        self.method = method
-        self.item = item
-        self.properties: dict[str, Json] = {}
-        self.required: list[str] = []
-        self.places: dict[str, str] = {}
-        self.inner: dict[str, str] = {}
+    document: dict[str, Any]
+    path: str
+    method: str
+    item: dict[str, Any]
+    properties: dict[str, Json] = {}
+    required: list[str] = []
+    places: dict[str, str] = {}
+    inner: dict[str, str] = {}
+    left: int = 0
 
     def operation(self, taken: dict[str, Operation]) -> tuple[Tool, Operation]:
         spec = self.item[self.method]
@@ -197,7 +197,8 @@ class _Reader:
         body = self._body(spec)
         for given in [*(self.item.get("parameters") or []), *(spec.get("parameters") or [])]:
             parameter = self._followed(given)
-            if parameter.get("in") == "body":  # swagger 2
+            # Swagger 2.
+            if parameter.get("in") == "body":
                 body = (parameter.get("schema") or {}, bool(parameter.get("required")), False)
             else:
                 self._add_parameter(parameter)
@@ -265,7 +266,7 @@ class _Reader:
         return {}
 
     def _written_out(self, schema: Any) -> dict[str, Any]:
-        self._left = _MOST_SCHEMAS
+        self.left = _MOST_SCHEMAS
         return self._expanded(schema, ())
 
     def _expanded(self, schema: Any, path: tuple[int, ...]) -> dict[str, Any]:
@@ -274,8 +275,8 @@ class _Reader:
         {} for one that stands within itself, and for all beyond a limit: two references each would double every level.
         """
         source = self._followed(schema)
-        self._left -= 1
-        if id(source) in path or len(path) > _DEEPEST or self._left < 0:
+        self.left -= 1
+        if id(source) in path or len(path) > _DEEPEST or self.left < 0:
             return {}
         path, found = (*path, id(source)), dict(source)
         for key in ("properties", "patternProperties"):

@@ -56,6 +56,7 @@ class PythonFile:
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Raises ToolError with what the function raised, or with the limit that it broke."""
         with self._lock:
+            # The last call hung or broke a limit, and its worker was ended with it.
             if self._worker is None:
                 self._start()
             request = json.dumps({"tool": tool, "arguments": arguments}).encode() + b"\n"
@@ -78,9 +79,11 @@ class PythonFile:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=scrubbed_environment(self.options.environment),
-            start_new_session=True,  # Ctrl-C stops the step, not the worker; and its children end with it
+            # Ctrl-C stops the step, not the worker; and its children end with it.
+            start_new_session=True,
         )
-        weakref.finalize(self, _end, self._worker)  # no worker outlives its file, whoever forgets to close it
+        # No worker outlives its file, whoever forgets to close it.
+        weakref.finalize(self, _end, self._worker)
         return self._ask(b"", _IMPORT_SECONDS)
 
     def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
@@ -102,7 +105,8 @@ class PythonFile:
         except OverflowError:
             self.close()
             raise ToolError(f"the result is larger than {_LONGEST_ANSWER >> 20} MB") from None
-        except BaseException:  # an interrupt in the middle of a call: its answer must not be taken for the next one's
+        # An interrupt in the middle of a call: its answer must not be taken for the next one's.
+        except BaseException:
             self.close()
             raise
         found: dict[str, Any] = json.loads(line)

@@ -15,7 +15,8 @@ from swiftagent.errors import ConfigError, ToolError
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
-_MOST_FAULTS = 5  # that the model sees at once
+# Faults that the model sees at once.
+_MOST_FAULTS = 5
 
 # What a program needs to run and to write in the user's language.
 _NEEDED = re.compile(r"PATH|HOME|LANG(UAGE)?|LC_\w*|TZ|TMPDIR|TE?MP|SYSTEMROOT|VIRTUAL_ENV|USER|SHELL|TERM")

@@ -13,12 +13,12 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
+from swiftagent.tools.declared import CannedResults
 from swiftagent.tools.secrets import Redactor, secrets_of
 from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, read_text
 from swiftagent.trajectory.types import Call, Json, Tool
@@ -55,7 +55,7 @@ class Toolbox:
         for source in self.sources:
             secrets |= getattr(source, "secrets", {})
         self._redactor = Redactor(secrets)
-        self._canned = _canned_results(options.mock)
+        self._canned = CannedResults(options.mock) if options.mock else None
 
     @property
     def specs(self) -> tuple[Tool, ...]:
@@ -65,7 +65,8 @@ class Toolbox:
         """Run one call. Raises NoCode where the user has to answer; every other failure is a result."""
         started = time.monotonic()
         try:
-            text = result_text(self._redactor.value(self._run(call)))
+            value = self._redactor.value(self._run(call))
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             error = ""
         except NoCode:
             raise
@@ -102,14 +103,6 @@ class Toolbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _canned_results(path: str) -> Any:
-    if not path:
-        return None
-    from swiftagent.tools.declared import CannedResults
-
-    return CannedResults(path)
 
 
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
@@ -161,7 +154,8 @@ def _kind_of_file(path: Path) -> str:
         value = json.loads(head)
         keys = set(value) if isinstance(value, dict) else set()
     except ValueError:
-        keys = set(re.findall(r"^[\"']?(\w+)[\"']?\s*:", head, re.M))  # YAML's keys at the top
+        # YAML's keys at the top.
+        keys = set(re.findall(r"^[\"']?(\w+)[\"']?\s*:", head, re.M))
     if "mcpServers" in keys:
         return "mcp"
     return "openapi" if keys & {"openapi", "swagger"} else "declared"
@@ -181,8 +175,3 @@ def _named_apart(sources: Sequence[ToolSource]) -> list[LoadedTool]:
             taken.add(name)
             loaded.append(LoadedTool(Tool(name, tool.description, tool.parameters), source, tool.name))
     return loaded
-
-
-def result_text(value: Json) -> str:
-    """A string as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
