@@ -124,7 +124,7 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     for path, item in (document.get("paths") or {}).items():
         for method in METHODS if isinstance(item, dict) else ():
             if isinstance(item.get(method), dict):
-                tool, operation = _Reader(document, path, method, item).operation(operations)
+                tool, operation = OperationReader(document, path, method, item).operation(operations)
                 tools.append(tool)
                 operations[tool.name] = operation
     if not tools:
@@ -175,7 +175,7 @@ def _server(document: dict[str, Any], spec: str) -> str:
     return url
 
 
-class _Reader(msgspec.Struct):
+class OperationReader(msgspec.Struct):
     """Reads one operation of a document: its parameters and the fields of its body become one schema."""
 
     document: dict[str, Any]

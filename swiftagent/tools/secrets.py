@@ -66,11 +66,18 @@ class Redactor:
 
     def value(self, value: Json) -> Json:
         """A structured value with its texts redacted, before it is encoded: escapes would hide a secret."""
+        try:
+            return self._redacted(value)
+        # Deeper than the stack: its encoded text is redacted all the same.
+        except RecursionError:
+            return value
+
+    def _redacted(self, value: Json) -> Json:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.value(key): self.value(inner) for key, inner in value.items()}
-        return [self.value(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+            return {self._redacted(key): self._redacted(inner) for key, inner in value.items()}
+        return [self._redacted(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _bounded(value: str) -> str:

@@ -72,8 +72,9 @@ class Toolbox:
             raise
         # The boundary of a tool call: whatever a source raises ends the call and not the run.
         except Exception as failure:
-            error = str(failure) if isinstance(failure, ToolError) else f"{type(failure).__name__}: {failure}"
-            text = f"Error: {error or type(failure).__name__}"
+            kind = type(failure).__name__
+            error = str(failure) or kind if isinstance(failure, ToolError) else f"{kind}: {failure}"
+            text = f"Error: {error}"
         seconds = time.monotonic() - started
         return ToolResult(self._for_model(text), self._for_model(error), seconds)
 

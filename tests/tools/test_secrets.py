@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from swiftagent.errors import ToolError
 from swiftagent.tools.secrets import Redactor, secrets_of
 from swiftagent.tools.toolbox import Toolbox
 from swiftagent.trajectory.types import Call, Json, Tool
@@ -64,3 +65,14 @@ def test_a_secret_with_quotes_is_redacted_in_structures_and_in_json_as_text(monk
     for value in ({"a": [secret], secret: 1, "pem": PEM}, json.dumps({"a": secret, "pem": PEM}), repr([secret])):
         text = Toolbox([Leak(value)]).call(Call("leak", {})).text
         assert "[MY_SECRET]" in text and "wo" not in text and "MIIE" not in text
+
+
+def test_a_deep_value_and_an_error_without_words(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MY_SECRET", "hidden-1234")
+    deep: Json = "hidden-1234"
+    for _ in range(600):
+        deep = [deep]
+    result = Toolbox([Leak(deep)]).call(Call("leak", {}))
+    assert "hidden" not in result.text and (result.error or "[MY_SECRET]" in result.text)
+    monkeypatch.setattr(Leak, "call", lambda *_: (_ for _ in ()).throw(ToolError("")))
+    assert Toolbox([Leak(1)]).call(Call("leak", {})).error == "ToolError"
