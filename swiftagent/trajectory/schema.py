@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from swiftagent.io.jsonl import encode
@@ -94,11 +93,12 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
             for name in arguments
             if name not in checker.known
         ]
-    if checker.validator is not None:
-        # A value deeper or larger than the validator takes is not judged.
-        with suppress(ValueError, OverflowError, RecursionError):
-            if not checker.validator.is_valid(arguments):
-                found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})
+    try:
+        if checker.validator is not None and not checker.validator.is_valid(arguments):
+            found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})
+    # A value deeper or larger than the validator takes is not judged.
+    except (ValueError, OverflowError, RecursionError):
+        return found
     return found
 
 
