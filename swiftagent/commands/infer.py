@@ -105,11 +105,11 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _runtime(args: argparse.Namespace, engine: Any, toolbox: Toolbox, silent: bool = False) -> Runtime:
-    from swiftagent.agent.terminal import Terminal, ask_person, confirm
+    from swiftagent.agent.terminal import Terminal, ask_user, confirm
 
     def ask(call: Call, tool: Tool | None) -> str:
         try:
-            return ask_person(call, tool)
+            return ask_user(call, tool)
         except EOFError:
             return "Error: nobody is there to answer for this tool"
 

@@ -23,7 +23,7 @@ from swiftagent.formats.reading.view import tag_in
 from swiftagent.trajectory.escape import JOINER, has_control_token, indent_keywords, json_text, may_hold_control_token
 from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, language_of, render_system
 from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.schema import Checker, checker_of, faults_of_arguments
+from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Tool
 
 # Beside its turns a row may hold these, which no reader looks at.
@@ -143,13 +143,13 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> Quick | None:
             messages.append({"role": "user", "content": text, "loss": False})
             continue
         steps = canonical_steps(text)
-        if steps is None or not _add_steps(messages, steps, system.checkers, repairs):
+        if steps is None or not _add_steps(messages, steps, system.schemas, repairs):
             return None
     return None if asked else (messages, "ms-agent", tuple(repairs))
 
 
 def _add_steps(
-    messages: list[Message], steps: list[Step], checkers: dict[str, Checker | None], repairs: list[str]
+    messages: list[Message], steps: list[Step], schemas: dict[str, dict[str, Any]], repairs: list[str]
 ) -> bool:
     """Write one assistant text step by step; False where a step is not as it should be."""
     for thought, name, text, result in steps:
@@ -160,7 +160,7 @@ def _add_steps(
             lead = lead or f"Thought: {NO_THOUGHT}\n"
             messages.append({"role": "assistant", "content": f"{lead}{ANSWER_LABEL}{indent_keywords(text)}"})
             continue
-        if name not in checkers:
+        if name not in schemas:
             return False
         try:
             arguments, mended = read_arguments(text)
@@ -169,9 +169,7 @@ def _add_steps(
         if type(arguments) is not dict:
             return False
         repairs += mended
-        checker = checkers[name]
-        if checker is not None:
-            repairs += [code for code, _ in faults_of_arguments(name, arguments, checker)]
+        repairs += [fault.code for fault in faults(schemas[name], arguments)]
         called = f"{lead}Action: {name}\nAction Input: {json_text(arguments)}{STOP}"
         messages.append({"role": "assistant", "content": called})
         messages.append({"role": "assistant", "content": f" {result}\n", "loss": False})
@@ -185,11 +183,11 @@ _FORM = "\n\nUse the following format:\n"
 class _System:
     """A prompt that names tools, read once: rows of one data set share theirs."""
 
-    __slots__ = ("prompt", "checkers", "written")
+    __slots__ = ("prompt", "schemas", "written")
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
-        self.checkers = {tool.name: checker_of(tool) for tool in prompt.tools if tool.name.lower() not in FINISH}
+        self.schemas = {tool.name: tool.parameters for tool in prompt.tools if tool.name.lower() not in FINISH}
         self.written: dict[str, str] = {}  # by language
 
     def text(self, language: str) -> str:

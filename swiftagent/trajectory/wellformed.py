@@ -242,10 +242,10 @@ def _check_calls(
     for place, event in enumerate(events):
         if type(event) is not Call:
             continue
-        for code, sentence in faults_of(event, tools):
+        for code, _, sentence in faults_of(event, tools):
             action = policy.action(code)
             if action == "reject":
-                raise RowError(code, sentence)
+                raise RowError(code, sentence if code == "undeclared-tool" else f"{event.tool}: {sentence}")
             notes.append(code)
             if action == "mask" and event.trained:
                 masked.add(place)
