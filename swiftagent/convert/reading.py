@@ -11,6 +11,7 @@ from swiftagent.convert.quick import Quick, quick_messages
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
+from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.table import FORMATS
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.trajectory.ledger import Ledger
@@ -272,20 +273,6 @@ def _renumber(event: Event, calls: int) -> Event:
 
 
 _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
-_FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")
-_FAILED_IF_FALSE = ("label", "success", "win", "is_success", "is_correct", "correct", "passed", "resolved", "reward")
-_FAILED_KEYS = frozenset(_FAILED_IF_ZERO + _FAILED_IF_FALSE)
-
-
-def is_marked_failed(row: dict[str, Any]) -> bool:
-    """Whether a whole row is marked as a failed run: reward or weight 0, label or success false."""
-    if _FAILED_KEYS.isdisjoint(row):
-        return False
-    for key in _FAILED_IF_ZERO:
-        value = row.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
-            return True
-    return any(row.get(key) is False for key in _FAILED_IF_FALSE)
 
 
 def _named(name: str) -> Any:

@@ -42,9 +42,10 @@ CODES: dict[str, Code] = {
         "a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")
     ),
     "call-without-result": Code(
-        "a call without a result: trimmed at the end of a row that holds results; before another step it gets an empty one",
-        "repair",
-        _MEND,
+        "a call without a result: the last call of a row is what it teaches and is kept (trim cuts it where the row holds "
+        "results); before another step it gets an empty one",
+        "keep",
+        ("keep", "trim", "repair", "reject"),
     ),
     "unknown-result-id": Code("a result whose call id matches no call; matched by name or order", "repair", _MEND),
     "reused-call-id": Code("a call id that an earlier call of the row has too", "repair", _MEND),
@@ -192,17 +193,20 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         trajectory.channel,
         tuple(notes) if notes else trajectory.repairs,
     )
-    return trim(checked)
+    return trim(checked, policy)
 
 
-def trim(trajectory: Trajectory) -> Trajectory:
-    """Cut what stands after the last trained step, and a call at the end that has no result while others have one.
+def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
+    """Cut what stands after the last trained step; by policy, also calls at the end of a row whose earlier calls have
+    results.
 
-    A row that holds no result at all, or in which nothing else is trained, keeps its last calls: they are what it
-    teaches.
+    A row that holds no result at all, or in which nothing else is trained, always keeps its last calls.
     """
     events = trajectory.events
-    if type(events[-1]) is Call and any(type(event) is Observation for event in events):
+    ends_open = type(events[-1]) is Call and any(type(event) is Observation for event in events)
+    if ends_open and policy.action("call-without-result") == "reject":
+        raise RowError("call-without-result", CODES["call-without-result"].about)
+    if ends_open and policy.action("call-without-result") in ("trim", "repair"):
         end = len(events)
         while end and type(events[end - 1]) in (Call, Thought):
             end -= 1
