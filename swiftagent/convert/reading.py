@@ -11,6 +11,7 @@ from swiftagent.convert.quick import Quick, quick_messages
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
+from swiftagent.formats.reading.accounting import unread
 from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.table import FORMATS
 from swiftagent.io.jsonl import BadRow, Row
@@ -194,11 +195,25 @@ class _Reader:
             self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
             return
         self.ledger.split += len(pieces) - 1
+        if not self._is_accounted_for(row, pieces):
+            return
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
             trained = self._check(row, piece, number if len(pieces) > 1 else None, failed)
             if trained is not None:
                 yield trained
+
+    def _is_accounted_for(self, row: Row, pieces: list[Trajectory]) -> bool:
+        """Count the texts of the row that were not read; whether the row may be trained without them."""
+        left = unread(row.value, pieces)
+        self.ledger.unread.update(left.counts)
+        if not left.steps:
+            return True
+        if self.policy.action("unread-turns") == "keep":
+            self.ledger.kept["unread-turns"] += 1
+            return True
+        self._reject(row, RowError("unread-turns", f"what stands under {left.steps!r} was not read"))
+        return False
 
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _recognised(value)

@@ -15,6 +15,7 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.trajectory.order import in_order, settle, with_trained
 from swiftagent.trajectory.record import trim_untrained_tail
 from swiftagent.trajectory.schema import faults_of
+from swiftagent.trajectory.suspicion import suspicion
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory, last_trained_step
 
 
@@ -64,6 +65,11 @@ CODES: dict[str, Code] = {
         "mask",
         ("mask", "reject", "keep"),
     ),
+    "unread-turns": Code(
+        "turns, steps, calls or results stand under a key that no reader reads", "reject", ("reject", "keep")
+    ),
+    "unread-call": Code("a trained text holds a call that was not read", "reject", ("reject", "keep")),
+    "unread-result": Code("a trained text holds what a tool answered", "reject", ("reject", "keep")),
     "lone-surrogate": Code("half of a surrogate pair, written as U+FFFD", "repair", _MEND),
 }
 # Reasons that no policy can change: there is nothing to train, or nothing that can be read.
@@ -88,6 +94,12 @@ REASONS: dict[str, str] = {
 REPAIRS: dict[str, str] = {
     "python-repr": "a Python literal where JSON belongs",
     "encoded-twice": "JSON inside a JSON string",
+    "raw-backslash": "backslashes that JSON does not know as escapes were kept as backslashes",
+    "null-arguments": "arguments that are null though the tool's schema knows no null, as Arrow fills them in, were left out",
+    "user-call": "calls of tools that the user has, and their results, were left out",
+    "aside-turn": "a progress report or a proposed question beside the answer was left out",
+    "masked-part": "a turn of which a part is marked as not trained is not trained",
+    "cut-thought": "a thought that breaks off at the end of a run was left out",
     "trailing-comma": "a comma before a closing bracket",
     "raw-newline": "a raw newline inside a JSON string",
     "mended-json": "JSON with other faults (single quotes with an apostrophe, missing quotes), mended by json-repair",
@@ -173,6 +185,11 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         events = tuple(with_trained(event, False) for event in events)
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
+    suspected = suspicion(events, tools)
+    if suspected is not None:
+        if policy.action(suspected[0]) == "reject":
+            raise RowError(*suspected)
+        notes.append(suspected[0])
     if tools:
         events = _check_calls(events, tools, policy, notes)
     else:

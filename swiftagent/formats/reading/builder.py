@@ -132,6 +132,10 @@ class Builder:
             index = self._by_name(name)
         self.events.append(Observation(text, waiting.pop(index)[2]))
 
+    def close_step(self) -> None:
+        """What comes next is another step, even where calls have no results yet (ReAct text has them one by one)."""
+        self._end_step()
+
     def _results_to_come(self) -> bool:
         """Whether the last event is a call: what is said behind it does not take its result away."""
         return bool(self._open) and type(self.events[-1]) is not Observation

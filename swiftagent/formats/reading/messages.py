@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.builder import THINK_CLOSE, Builder, as_text, json_like, split_thinking
+from swiftagent.formats.reading.builder import MEDIA_BLOCKS, THINK_CLOSE, Builder, as_text, json_like, split_thinking
 from swiftagent.formats.reading.calls import RawCall, call_of, call_values, calls_of
 from swiftagent.formats.reading.python_calls import are_calls, python_calls
-from swiftagent.formats.reading.tags import read_system, read_tag_text
+from swiftagent.formats.reading.tags import TAGS, read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.training_marks import has_masked_part, is_trained
 from swiftagent.trajectory.types import Answer, Thought
@@ -55,6 +55,12 @@ _RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
 
 def say_plainly(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
     builder.say(text, calls_follow, trained)
+
+
+def read_marked_text(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
+    """What a turn says, with the calls that stand in it in the marks of some model."""
+    marked = any(mark in text for mark in TAGS)
+    (read_tag_text if marked else Builder.say)(builder, text, calls_follow, trained)
 
 
 def kind_of(role: Any) -> str:
@@ -289,6 +295,8 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
     if not all(isinstance(block, (dict, str)) for block in blocks):
         return json_like(content)
     kinds = {_type_of(block) for block in blocks}
+    if kinds & MEDIA_BLOCKS:
+        builder.repairs.append("media-left-out")
     if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
         if isinstance(content, dict) and "text" not in content and "parts" not in content or kinds == {None}:
             return json_like(content) if kind in ("result", "call") else as_text(content)

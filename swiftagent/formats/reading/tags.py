@@ -51,6 +51,21 @@ _END = re.compile(
     r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id|end)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>))+\s*\Z"
 )
 _TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
+# What marks a call in an assistant text.
+TAGS = (
+    "<tool_call>",
+    "<functioncall>",
+    "<|startofthink|>",
+    "<tool_response>",
+    "<function=",
+    "<function_call>",
+    "[TOOL_CALLS]",
+    "<|python_tag|>",
+    "<|tool_call|>",
+    "<TOOLCALL>",
+    "<｜tool▁call",
+    *CALL_MARKS,
+)
 
 
 def holds_results(text: str) -> bool:
