@@ -42,7 +42,8 @@ _CALL_MARK = re.compile(
     re.I,
 )
 _MAY_BE = re.compile(
-    r"<[/|｜]|</|\[TOOL|\[/|✿|functools|(?:result|output|response|observation|return|返回|结果|观察|输出)\w*[ *]*[:：]", re.I
+    r"<[/|｜]|</|\[TOOL|\[/|✿|functools|(?:result|output|response|observation|return|返回|结果|观察|输出)\w*[ *]*[:：]",
+    re.I,
 )
 
 

@@ -47,7 +47,9 @@ def _read(builder: Builder, item: dict[str, Any]) -> None:
         _read_observation(builder, item, text)
     elif kind == "web_observation":
         page = as_text(item.get("axtree") or item.get("html") or text)
-        (builder.result if builder.waits_for_result else builder.question)(page)  # the first page is what was asked about
+        (builder.result if builder.waits_for_result else builder.question)(
+            page
+        )  # the first page is what was asked about
     elif kind == "message_action":
         _describe(builder, item)
         finished = _FINISH.search(text)

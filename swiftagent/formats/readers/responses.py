@@ -42,7 +42,9 @@ def _is_asked(row: dict[str, Any]) -> bool:
 def _is_message(item: Any) -> bool:
     """A message whose parts are of this interface alone."""
     parts = item.get("content") if isinstance(item, dict) and item.get("type") == "message" else None
-    return isinstance(parts, list) and any(isinstance(part, dict) and part.get("type") == "output_text" for part in parts)
+    return isinstance(parts, list) and any(
+        isinstance(part, dict) and part.get("type") == "output_text" for part in parts
+    )
 
 
 def is_item(item: Any) -> bool:

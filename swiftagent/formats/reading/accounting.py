@@ -19,7 +19,18 @@ from swiftagent.trajectory.types import Call, Trajectory
 READ_KEYS = frozenset(
     plain_key(key)
     for key in (
-        *("messages", "conversations", "conversation", "tools", "functions", "system", "history", "role", "from", "value"),
+        *(
+            "messages",
+            "conversations",
+            "conversation",
+            "tools",
+            "functions",
+            "system",
+            "history",
+            "role",
+            "from",
+            "value",
+        ),
         *("content", "instruction", "input", "output", "query", "question", "answer", "answers", "response", "prompt"),
         *("completion", "chosen", "rejected", "text", "system_prompt", "tool_calls", "function_call", "tool_call_id"),
         *("reasoning", "reasoning_content", "thinking", "thought", "chat", "choices", "target", "context", "name"),
@@ -31,13 +42,81 @@ METADATA_KEYS = frozenset(
     plain_key(key)
     for key in (
         *("id", "uuid", "uid", "source", "source_id", "dataset", "category", "categories", "tags", "tag", "domain"),
-        *("language", "lang", "locale", "split", "index", "idx", "license", "url", "link", "author", "model", "model_id"),
-        *("model_name", "engine", "provider", "created", "created_at", "updated_at", "timestamp", "time", "date", "type"),
-        *("title", "topic", "subject", "difficulty", "score", "scores", "rating", "quality", "reward", "rewards", "label"),
-        *("success", "resolved", "correct", "passed", "weight", "loss", "train", "training", "channel", "version", "hash"),
+        *(
+            "language",
+            "lang",
+            "locale",
+            "split",
+            "index",
+            "idx",
+            "license",
+            "url",
+            "link",
+            "author",
+            "model",
+            "model_id",
+        ),
+        *(
+            "model_name",
+            "engine",
+            "provider",
+            "created",
+            "created_at",
+            "updated_at",
+            "timestamp",
+            "time",
+            "date",
+            "type",
+        ),
+        *(
+            "title",
+            "topic",
+            "subject",
+            "difficulty",
+            "score",
+            "scores",
+            "rating",
+            "quality",
+            "reward",
+            "rewards",
+            "label",
+        ),
+        *(
+            "success",
+            "resolved",
+            "correct",
+            "passed",
+            "weight",
+            "loss",
+            "train",
+            "training",
+            "channel",
+            "version",
+            "hash",
+        ),
         *("usage", "tokens", "num_tokens", "token_count", "num_turns", "turns", "metadata", "meta", "info", "extra"),
-        *("extra_info", "stats", "config", "settings", "temperature", "seed", "user_id", "session_id", "conversation_id"),
-        *("finish_reason", "stop_reason", "annotations", "notes", "comment", "description", "keywords", "class", "task"),
+        *(
+            "extra_info",
+            "stats",
+            "config",
+            "settings",
+            "temperature",
+            "seed",
+            "user_id",
+            "session_id",
+            "conversation_id",
+        ),
+        *(
+            "finish_reason",
+            "stop_reason",
+            "annotations",
+            "notes",
+            "comment",
+            "description",
+            "keywords",
+            "class",
+            "task",
+        ),
         *("task_id", "environment", "status", "duration", "cost", "latency", "level", "skill", "data_source", "path"),
     )
 )
@@ -47,10 +126,20 @@ _STEP_KEYS = frozenset(
     plain_key(key)
     for key in (
         *("function_call", "function_calls", "tool_call", "tool_calls", "observation", "observations", "tool_response"),
-        *("tool_responses", "tool_result", "tool_results", "tool_output", "tool_outputs", "function_response", "result"),
+        *(
+            "tool_responses",
+            "tool_result",
+            "tool_results",
+            "tool_output",
+            "tool_outputs",
+            "function_response",
+            "result",
+        ),
         *("results", "steps", "intermediate_steps", "actions", "agent_thoughts", "trajectory", "trace", "execution"),
     )
 )
+# Inside a value, these name a speaker, a kind or an id, and say nothing.
+_LABELS = METADATA_KEYS | frozenset(("role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function"))
 _TEXT_KEYS = frozenset(("content", "value", "text", "message", "output", "thought", "observation", "parts"))
 _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", "tool", "class_"))
 
@@ -123,8 +212,9 @@ def _texts(value: Any) -> Iterable[str]:
         if value.strip():
             yield value
     elif type(value) is dict:
-        for item in value.values():
-            yield from _texts(item)
+        for key, item in value.items():
+            if _plain_of(str(key)) not in _LABELS:
+                yield from _texts(item)
     elif type(value) is list:
         for item in value:
             yield from _texts(item)

@@ -176,8 +176,30 @@ class Builder:
         """The trajectory as read; `wellformed.check` settles its order. `id` becomes text."""
         self._end_with_answer()
         self._end_step()
+        self._leave_out_nulls()
         name = id if isinstance(id, str) else "" if id is None else str(id)
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
+
+    def _leave_out_nulls(self) -> None:
+        """Arguments that are null where the tool's schema knows no null for them: Arrow fills them in for calls of other
+        tools."""
+        schemas: dict[str, Any] = {}
+        for place, event in enumerate(self.events):
+            if type(event) is not Call or type(event.arguments) is not dict or None not in event.arguments.values():
+                continue
+            schemas = schemas or {tool.name: tool.parameters for tool in self.tools}
+            schema = schemas.get(event.tool)
+            properties = schema.get("properties") if isinstance(schema, dict) else None
+            if not isinstance(properties, dict) or not properties:
+                continue
+            kept = {
+                key: value
+                for key, value in event.arguments.items()
+                if value is not None or _may_be_null(properties.get(key)) or key in (schema.get("required") or ())
+            }
+            if len(kept) < len(event.arguments):
+                self.events[place] = Call(event.tool, kept, event.id, event.trained)
+                self.repairs.append("null-arguments")
 
     def _end_with_answer(self) -> None:
         """A run that ends on `finish(message=...)`, which no tool answers, ends on that message (OpenHands,
@@ -254,6 +276,19 @@ def _checked_arguments(name: str, value: Any) -> dict[str, Any]:
     if _has_no_json(value):
         raise RowError("broken-call", f"an argument of {name} is infinite or not a number, which JSON cannot hold")
     return value
+
+
+def _may_be_null(schema: Any) -> bool:
+    """Whether a parameter's schema allows null: by its type, an alternative, an enum, a default, or by naming no type."""
+    if not isinstance(schema, dict):
+        return False
+    kind = schema.get("type")
+    if "null" in (kind if isinstance(kind, list) else [kind]) or schema.get("nullable"):
+        return True
+    if None in (schema.get("enum") or ()) or ("default" in schema and schema["default"] is None):
+        return True
+    others = [*(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
+    return any(map(_may_be_null, others)) if others else kind is None
 
 
 def _has_no_json(value: Any) -> bool:

@@ -46,10 +46,13 @@ _TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
 _CALL_BLOCKS = frozenset(
     ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")
+    + ("toolRequest",)
 )
 _RESULT_BLOCKS = frozenset(
     ("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result", "tool-result")
+    + ("toolResponse",)
 )
+_GOOSE = {"toolRequest": "toolCall", "toolResponse": "toolResult"}
 _RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
 
 
@@ -338,6 +341,13 @@ def _read_block(
     builder: Builder, block: Any, kind: str, said: list[str], speak: Speak, calls_follow: bool, trained: bool
 ) -> None:
     type_ = _type(block)
+    held = block.get(_GOOSE[type_]) if type_ in _GOOSE else None
+    if isinstance(held, dict):
+        value = held.get("value", held)
+        block = {
+            "id": block.get("id"),
+            **(value if type_ == "toolRequest" and isinstance(value, dict) else {"content": value}),
+        }
     if type_ in _THOUGHT_BLOCKS:
         say_pieces(builder, said, kind, speak, calls_follow, trained)
         text = next(

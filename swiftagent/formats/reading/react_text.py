@@ -38,7 +38,9 @@ _LABELS = {
 }
 _LABELS |= {"思考": "thought", "行动": "action", "动作": "action", "行动输入": "input", "动作输入": "input"}
 _LABELS |= {"观察": "observation", "观察结果": "observation", "最终答案": "answer", "最终回答": "answer"}
-_ANSWER_OF_THOUGHT = re.compile(r"\nAnswer[:：]\s*")  # LlamaIndex; a result may hold such a line too, a thought does not
+_ANSWER_OF_THOUGHT = re.compile(
+    r"\nAnswer[:：]\s*"
+)  # LlamaIndex; a result may hold such a line too, a thought does not
 _BLOB = re.compile(r"(?:```\w*\s*)?(?=\{)")
 _BLOB_END = re.compile(r"\s*(?:```)?\s*\Z")
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
