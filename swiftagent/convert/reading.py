@@ -163,6 +163,7 @@ class _Reader:
         self.ledger = ledger
         self.reject = reject
         self.fixed: tuple[str, Any] | None = None
+        self._keys: frozenset[str] = frozenset()  # that the reader of the last row takes texts from
         if policy.format != "auto":
             self.fixed = (policy.format, _named(policy.format))
 
@@ -194,9 +195,9 @@ class _Reader:
         if not pieces:
             self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
             return
-        self.ledger.split += len(pieces) - 1
         if not self._is_accounted_for(row, pieces):
             return
+        self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
             trained = self._check(row, piece, number if len(pieces) > 1 else None, failed)
@@ -205,7 +206,7 @@ class _Reader:
 
     def _is_accounted_for(self, row: Row, pieces: list[Trajectory]) -> bool:
         """Count the texts of the row that were not read; whether the row may be trained without them."""
-        left = unread(row.value, pieces)
+        left = unread(row.value, pieces, self._keys)
         self.ledger.unread.update(left.counts)
         if not left.steps:
             return True
@@ -218,6 +219,7 @@ class _Reader:
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _recognised(value)
         self.ledger.formats[name] += 1
+        self._keys = getattr(module, "KEYS", frozenset())
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

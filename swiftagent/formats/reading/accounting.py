@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS, is_call_value, plain_key
 from swiftagent.formats.reading.messages import ROLES
+from swiftagent.formats.reading.view import MESSAGE_KEYS, TOOL_KEYS
 from swiftagent.trajectory.types import Call, Trajectory
 
 # Keys that readers read, at the top of a row or in a turn, without case and separators.
@@ -34,6 +35,10 @@ READ_KEYS = frozenset(
         *("content", "instruction", "input", "output", "query", "question", "answer", "answers", "response", "prompt"),
         *("completion", "chosen", "rejected", "text", "system_prompt", "tool_calls", "function_call", "tool_call_id"),
         *("reasoning", "reasoning_content", "thinking", "thought", "chat", "choices", "target", "context", "name"),
+        *("rejected_messages", "chosen_messages", "non_preferred_output", "preferred_output", "rejected_response"),
+        *("parts", "tool_invocations", "chat_messages", "mapping", "meta_instruction", "schema_version"),
+        *MESSAGE_KEYS,
+        *TOOL_KEYS,
         *("chat_template_kwargs", "image", "images", "video", "videos", "audio", "audios", "objects"),
     )
 )
@@ -158,11 +163,14 @@ NOTHING = Unread(Counter(), "")
 _plain: dict[str, str] = {}
 
 
-def unread(row: Any, pieces: Iterable[Trajectory]) -> Unread:
-    """What of a row was not read. A row whose keys are all known costs a look at its keys."""
+def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -> Unread:
+    """What of a row was not read. A row whose keys are all known costs a look at its keys.
+
+    read: the keys that the row's reader takes texts from, besides those that all readers know.
+    """
     if type(row) is not dict:
         return NOTHING
-    odd = [key for key in row if type(key) is not str or _plain_of(key) not in _KNOWN]
+    odd = [key for key in row if key not in read and (type(key) is not str or _plain_of(key) not in _KNOWN)]
     turns = [turn for key in ("messages", "conversations") for turn in _turns(row.get(key))]
     odd_turns = [
         (turn, key)
@@ -171,7 +179,11 @@ def unread(row: Any, pieces: Iterable[Trajectory]) -> Unread:
         for key in turn
         if type(key) is str and _plain_of(key) not in _KNOWN and turn[key]
     ]
-    steps = [key for key in row if type(key) is str and row[key] and _plain_of(key) in _STEP_KEYS and key not in odd]
+    steps = [
+        key
+        for key in row
+        if type(key) is str and row[key] and _plain_of(key) in _STEP_KEYS and key not in odd and key not in read
+    ]
     if not odd and not odd_turns and not steps:
         return NOTHING
     said = _Said(pieces)

@@ -48,7 +48,7 @@ _BARE_NAME = re.compile(r"\s*[A-Za-z_][\w.\-]*\s*")
 _FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
 _GLAIVE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\'(.*)', re.S)
 _END = re.compile(
-    r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id|end)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>))+\s*\Z"
+    r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>))+\s*\Z"
 )
 _TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
 # What marks a call in an assistant text.
