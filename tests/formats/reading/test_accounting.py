@@ -58,7 +58,7 @@ def test_an_answer_that_stands_under_another_key_too_is_read() -> None:
 def samples() -> Iterator[dict[str, Any]]:
     for path in FORMATS.values():
         sample = importlib.import_module(path).SAMPLE
-        if isinstance(sample, dict):
+        if isinstance(sample, dict) and "chat" not in sample:  # MOSS labels its texts in the texts themselves
             yield sample
 
 
