@@ -24,6 +24,7 @@ from swiftagent.trajectory.escape import JOINER, has_control_token, indent_keywo
 from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, language_of, render_system
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.schema import faults
+from swiftagent.trajectory.suspicion import may_be_suspicious
 from swiftagent.trajectory.types import Tool
 
 # Beside its turns a row may hold these, which no reader looks at.
@@ -112,6 +113,8 @@ def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     if "<" in whole and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
         return True
     if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
+        return True
+    if any(may_be_suspicious(text) for text in said) or "动" in whole:
         return True
     if _KEYWORD.search(whole) or _is_loud(whole) or holds_results(whole):
         return True

@@ -11,6 +11,8 @@ from swiftagent.convert.quick import Quick, quick_messages
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
+from swiftagent.formats.reading.accounting import unread
+from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.table import FORMATS
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.trajectory.ledger import Ledger
@@ -161,6 +163,7 @@ class _Reader:
         self.ledger = ledger
         self.reject = reject
         self.fixed: tuple[str, Any] | None = None
+        self._keys: frozenset[str] = frozenset()  # that the reader of the last row takes texts from
         if policy.format != "auto":
             self.fixed = (policy.format, _named(policy.format))
 
@@ -192,6 +195,8 @@ class _Reader:
         if not pieces:
             self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
             return
+        if not self._is_accounted_for(row, pieces):
+            return
         self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
@@ -199,9 +204,22 @@ class _Reader:
             if trained is not None:
                 yield trained
 
+    def _is_accounted_for(self, row: Row, pieces: list[Trajectory]) -> bool:
+        """Count the texts of the row that were not read; whether the row may be trained without them."""
+        left = unread(row.value, pieces, self._keys)
+        self.ledger.unread.update(left.counts)
+        if not left.steps:
+            return True
+        if self.policy.action("unread-turns") == "keep":
+            self.ledger.kept["unread-turns"] += 1
+            return True
+        self._reject(row, RowError("unread-turns", f"what stands under {left.steps!r} was not read"))
+        return False
+
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _recognised(value)
         self.ledger.formats[name] += 1
+        self._keys = getattr(module, "KEYS", frozenset())
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -272,20 +290,6 @@ def _renumber(event: Event, calls: int) -> Event:
 
 
 _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
-_FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")
-_FAILED_IF_FALSE = ("label", "success", "win", "is_success", "is_correct", "correct", "passed", "resolved", "reward")
-_FAILED_KEYS = frozenset(_FAILED_IF_ZERO + _FAILED_IF_FALSE)
-
-
-def is_marked_failed(row: dict[str, Any]) -> bool:
-    """Whether a whole row is marked as a failed run: reward or weight 0, label or success false."""
-    if _FAILED_KEYS.isdisjoint(row):
-        return False
-    for key in _FAILED_IF_ZERO:
-        value = row.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
-            return True
-    return any(row.get(key) is False for key in _FAILED_IF_FALSE)
 
 
 def _named(name: str) -> Any:

@@ -13,7 +13,7 @@ _COUNTS = ("rows_in", "rows_out", "rejected", "split", "merged", "trimmed")
 class Ledger:
     """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training."""
 
-    __slots__ = (*_COUNTS, "formats", "reasons", "repairs", "kept", "masked", "_policy", "_counters")
+    __slots__ = (*_COUNTS, "formats", "reasons", "repairs", "kept", "masked", "unread", "_policy", "_counters")
 
     def __init__(self) -> None:
         self.rows_in = self.rows_out = self.rejected = self.split = self.merged = self.trimmed = 0
@@ -22,6 +22,7 @@ class Ledger:
         self.repairs: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.masked: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()  # texts that stand in no trajectory, by key path
         self._policy: Policy | None = None  # the last one, and where it counts each code
         self._counters: dict[str, Counter[str]] = {}
 
@@ -41,7 +42,7 @@ class Ledger:
         """Add the counts of another ledger's `as_dict`."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + other[name])
-        for name in ("formats", "reasons", "repairs", "kept", "masked"):
+        for name in ("formats", "reasons", "repairs", "kept", "masked", "unread"):
             getattr(self, name).update(other.get(name, {}))
 
     @property
@@ -51,6 +52,6 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """As it stands in OUT.report.json; counts by code, the most frequent first."""
         counts: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
-        for name in ("formats", "reasons", "repairs", "kept", "masked"):
+        for name in ("formats", "reasons", "repairs", "kept", "masked", "unread"):
             counts[name] = dict(sorted(getattr(self, name).items(), key=lambda item: (-item[1], item[0])))
         return counts

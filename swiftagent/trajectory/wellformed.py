@@ -15,6 +15,7 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.trajectory.order import in_order, settle, with_trained
 from swiftagent.trajectory.record import trim_untrained_tail
 from swiftagent.trajectory.schema import faults_of
+from swiftagent.trajectory.suspicion import suspicion
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory, last_trained_step
 
 
@@ -42,9 +43,10 @@ CODES: dict[str, Code] = {
         "a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")
     ),
     "call-without-result": Code(
-        "a call without a result: trimmed at the end of a row that holds results; before another step it gets an empty one",
-        "repair",
-        _MEND,
+        "a call without a result: the last call of a row is what it teaches and is kept (trim cuts it where the row holds "
+        "results); before another step it gets an empty one",
+        "keep",
+        ("keep", "trim", "repair", "reject"),
     ),
     "unknown-result-id": Code("a result whose call id matches no call; matched by name or order", "repair", _MEND),
     "reused-call-id": Code("a call id that an earlier call of the row has too", "repair", _MEND),
@@ -63,6 +65,11 @@ CODES: dict[str, Code] = {
         "mask",
         ("mask", "reject", "keep"),
     ),
+    "unread-turns": Code(
+        "turns, steps, calls or results stand under a key that no reader reads", "reject", ("reject", "keep")
+    ),
+    "unread-call": Code("a trained text holds a call that was not read", "reject", ("reject", "keep")),
+    "unread-result": Code("a trained text holds what a tool answered", "reject", ("reject", "keep")),
     "lone-surrogate": Code("half of a surrogate pair, written as U+FFFD", "repair", _MEND),
 }
 # Reasons that no policy can change: there is nothing to train, or nothing that can be read.
@@ -87,6 +94,12 @@ REASONS: dict[str, str] = {
 REPAIRS: dict[str, str] = {
     "python-repr": "a Python literal where JSON belongs",
     "encoded-twice": "JSON inside a JSON string",
+    "raw-backslash": "backslashes that JSON does not know as escapes were kept as backslashes",
+    "null-arguments": "arguments that are null though the tool's schema knows no null, as Arrow fills them in, were left out",
+    "user-call": "calls of tools that the user has, and their results, were left out",
+    "aside-turn": "a progress report or a proposed question beside the answer was left out",
+    "masked-part": "a turn of which a part is marked as not trained is not trained",
+    "cut-thought": "a thought that breaks off at the end of a run was left out",
     "trailing-comma": "a comma before a closing bracket",
     "raw-newline": "a raw newline inside a JSON string",
     "mended-json": "JSON with other faults (single quotes with an apostrophe, missing quotes), mended by json-repair",
@@ -172,6 +185,11 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         events = tuple(with_trained(event, False) for event in events)
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
+    suspected = suspicion(events, tools)
+    if suspected is not None:
+        if policy.action(suspected[0]) == "reject":
+            raise RowError(*suspected)
+        notes.append(suspected[0])
     if tools:
         events = _check_calls(events, tools, policy, notes)
     else:
@@ -192,17 +210,20 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         trajectory.channel,
         tuple(notes) if notes else trajectory.repairs,
     )
-    return trim(checked)
+    return trim(checked, policy)
 
 
-def trim(trajectory: Trajectory) -> Trajectory:
-    """Cut what stands after the last trained step, and a call at the end that has no result while others have one.
+def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
+    """Cut what stands after the last trained step; by policy, also calls at the end of a row whose earlier calls have
+    results.
 
-    A row that holds no result at all, or in which nothing else is trained, keeps its last calls: they are what it
-    teaches.
+    A row that holds no result at all, or in which nothing else is trained, always keeps its last calls.
     """
     events = trajectory.events
-    if type(events[-1]) is Call and any(type(event) is Observation for event in events):
+    ends_open = type(events[-1]) is Call and any(type(event) is Observation for event in events)
+    if ends_open and policy.action("call-without-result") == "reject":
+        raise RowError("call-without-result", CODES["call-without-result"].about)
+    if ends_open and policy.action("call-without-result") in ("trim", "repair"):
         end = len(events)
         while end and type(events[end - 1]) in (Call, Thought):
             end -= 1

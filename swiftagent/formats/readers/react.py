@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from swiftagent.formats.readers import alpaca, ms_agent
+from swiftagent.formats.writers import alpaca as write_alpaca
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_text import is_react, read_react_text
 from swiftagent.formats.reading.tools import read_tools
@@ -35,9 +37,9 @@ def _pairs(row: Any) -> list[tuple[str, str]] | None:
         return None
     prompt, question = row.get("prompt"), row.get("question")
     if isinstance(prompt, str) and isinstance(question, str) and question.strip():
-        before, asked, steps = prompt.rpartition(f"Question: {question.strip()}")
-        if asked and is_react(steps):
-            return [(before + asked.rstrip(), steps.strip())]
+        found = list(re.finditer(rf"Question:\s*{re.escape(question.strip())}", prompt))
+        if found and is_react(prompt[found[-1].end() :]):
+            return [(prompt[: found[-1].end()], prompt[found[-1].end() :].strip())]
     return pairs
 
 

@@ -62,7 +62,9 @@ def _step(step: Step) -> list[Message]:
     text = with_thinking(hide_control_tokens(step.thought), text)
     messages: list[Message] = [{"role": "assistant", "content": text}] if text else []
     messages += [{"role": "tool_call", "content": call_json(call)} for call in step.calls]
-    if not step.trained:  # ms-swift masks all parallel calls where one is masked
+    if not step.trained:
+        # ms-swift masks each message by its own mark, but all parallel calls where one is masked.
         for message in messages:
-            message["loss"] = False
+            if message["role"] == "assistant" or not step.calls_trained:
+                message["loss"] = False
     return messages

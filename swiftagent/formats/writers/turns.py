@@ -23,6 +23,7 @@ class Step(msgspec.Struct, frozen=True):
     answer: str = ""
     trained: bool = True
     mixed: bool = False
+    calls_trained: bool = True
 
     @property
     def text(self) -> str:
@@ -82,6 +83,7 @@ def _step(parts: list[Thought | Call | Answer]) -> Step:
         next((part.text for part in parts if type(part) is Answer), ""),
         trained,
         not trained and any(part.trained for part in parts),
+        all(part.trained for part in parts if type(part) is Call),
     )
 
 
