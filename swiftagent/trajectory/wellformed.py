@@ -173,7 +173,7 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
     if tools:
-        events = _check_calls(events, tools, policy, notes)
+        events = check_calls(events, tools, policy, notes)
     else:
         tools = _inferred(events)
         if tools:
@@ -234,7 +234,7 @@ def _inferred(events: tuple[Event, ...]) -> tuple[Tool, ...]:
     return tuple(Tool(name) for name in names)
 
 
-def _check_calls(
+def check_calls(
     events: tuple[Event, ...], tools: tuple[Tool, ...], policy: Policy, notes: list[str]
 ) -> tuple[Event, ...]:
     """Check every call against its tool; returns the events, with calls masked where the policy says mask."""

@@ -18,6 +18,8 @@ SAMPLE = {
     "output": "Thought: I search.\nAction: search[who won]\nObservation: Ann won.\nThought: Found.\nAction: finish[Ann]",
 }
 
+KEYS = alpaca.KEYS
+
 
 def looks_like(row: Any) -> bool:
     view = view_of(row)
