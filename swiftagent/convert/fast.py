@@ -19,7 +19,7 @@ from swiftagent.formats.reading.react_steps import Step, canonical_steps
 from swiftagent.formats.reading.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
 from swiftagent.formats.reading.tags import holds_results
 from swiftagent.formats.reading.view import tag_in
-from swiftagent.trajectory.escape import JOINER
+from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_control_token
 from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check_calls
@@ -135,9 +135,14 @@ def _may_be_more(texts: list[str], has_system: bool) -> bool:
         return True
     if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
         return True
-    if JOINER in whole or _KEYWORD.search(whole) or holds_results(whole):
+    if _is_loud(whole) or _KEYWORD.search(whole) or holds_results(whole):
         return True
     return may_be_prompt(whole) and any(read_prompt(text) is not None for text in texts)
+
+
+def _is_loud(text: str) -> bool:
+    """Whether a control token stands in the text, which may mark reasoning or calls, or was escaped by our writers."""
+    return JOINER in text or (may_hold_control_token(text) and has_control_token(text))
 
 
 def _agent(turns: list[Any], role_key: str, text_key: str) -> _Turns | None:
@@ -150,7 +155,7 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> _Turns | None:
     calls = 0
     for turn in turns[1:]:
         role, text = ROLES[turn[role_key]], turn[text_key]
-        if not text or len(turn) != 2 or role != ("assistant" if asked else "user") or JOINER in text:
+        if not text or len(turn) != 2 or role != ("assistant" if asked else "user") or _is_loud(text):
             return None
         asked = not asked
         if asked:
@@ -190,7 +195,7 @@ _FORM = "\n\nUse the following format:\n"
 
 @lru_cache(maxsize=1024)
 def _system_of(text: str) -> _System | None:
-    if JOINER in text:
+    if _is_loud(text):
         return None
     prompt = _canonical_prompt(text) or read_prompt(text)
     return None if prompt is None or prompt.question or not prompt.tools else _System(prompt)

@@ -9,6 +9,7 @@ from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_text import is_react, read_react_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field, view_of
+from swiftagent.formats.writers import alpaca as write_alpaca
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "ReAct text in chat turns or alpaca: `Action: search[x]`, numbered keywords, results in user turns (FireAct, KnowAgent)"
