@@ -15,7 +15,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_arguments
 from swiftagent.formats.reading.marks import QUIET_MARKS
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.react_steps import Step, canonical_steps
+from swiftagent.formats.reading.react_steps import CanonicalStep, canonical_steps
 from swiftagent.formats.reading.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
 from swiftagent.formats.reading.tags import holds_results
 from swiftagent.formats.reading.view import tag_in
@@ -170,7 +170,9 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> _Turns | None:
     return None if asked else (tuple(events), "ms-agent", system, tuple(repairs))
 
 
-def _add_steps(events: list[Event], steps: list[Step], names: set[str], repairs: list[str], calls: int) -> bool:
+def _add_steps(
+    events: list[Event], steps: list[CanonicalStep], names: set[str], repairs: list[str], calls: int
+) -> bool:
     """Add one assistant text step by step; False where a step may be read otherwise. Raises RowError."""
     for number, (thought, name, text, result) in enumerate(steps, calls):
         if thought and thought != NO_THOUGHT:
