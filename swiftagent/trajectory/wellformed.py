@@ -42,7 +42,8 @@ CODES: dict[str, Code] = {
         "a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")
     ),
     "call-without-result": Code(
-        "a call without a result: trimmed at the end of a row that holds results; before another step it gets an empty one",
+        "a call without a result: trimmed at the end of a row that holds results; "
+        "before another step it gets an empty one",
         "repair",
         _MEND,
     ),
@@ -59,7 +60,8 @@ CODES: dict[str, Code] = {
     ),
     "empty-turn": Code("a turn without any text was left out", "repair", _MEND),
     "failed-row": Code(
-        "a row marked as a failure (reward or weight 0, label or success false): masked; rejected where nothing else is left",
+        "a row marked as a failure (reward or weight 0, label or success false): masked; "
+        "rejected where nothing else is left",
         "mask",
         ("mask", "reject", "keep"),
     ),
@@ -104,7 +106,8 @@ REPAIRS: dict[str, str] = {
     "result-of-thought": "what a room answered to a thought (ALFWorld) was left out",
     "input-without-action": "an Action Input with no Action was left out",
     "preferred-answer": "of two answers the preferred one was taken, the rejected one left out",
-    "media-left-out": "the row's images, audio or video were left out; its text is trained with a placeholder where they stood",
+    "media-left-out": "the row's images, audio or video were left out; "
+    "its text is trained with a placeholder where they stood",
     "inferred-tools": "the row declares no tools; they were taken from its calls",
     "type-normalised": "a type name of another dialect (str, dict, list(str), STRING)",
     "required-normalised": "`required` on a property, or as text, was moved to where JSON Schema has it",
