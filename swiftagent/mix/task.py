@@ -17,22 +17,13 @@ from typing import IO, Any
 import msgspec
 import xxhash
 
-from swiftagent.convert.quick import Quick, quick_messages
-from swiftagent.convert.reading import Ledger, Policy, read_records, read_trajectories
+from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.io.jsonl import Row, encode, encode_texts
 from swiftagent.mix.augment import augmented
 from swiftagent.mix.notes import Note, needs_notes, note_of
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.restraint import restraint_rows
-from swiftagent.mix.rules import (
-    DEFAULT_SYSTEM,
-    fill_in,
-    left_out,
-    may_name_another,
-    rules_need_trajectory,
-    too_long_or_short,
-    train_only,
-)
+from swiftagent.mix.rules import fill_in, left_out, too_long_or_short, train_only
 from swiftagent.mix.scan import Places, SourceFile, read_places
 from swiftagent.mix.sizes import size_of
 from swiftagent.trajectory.record import to_record
@@ -110,30 +101,14 @@ class _Conversion:
 
     def run(self) -> Done:
         options = Policy(format=self.task.source.format, merge=False)
-        if self.noting or rules_need_trajectory(self.task.recipe, self.task.source):
-            for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
-                self._take(trajectory)
-            return self._done()
-        for found in read_records(self._rows(), options, self.ledger, self._rejected, self._quickly):
-            if isinstance(found, dict):
-                found["channel"] = self.task.source.channel
-                self._write(found, self.row)
-            else:
-                self._take(found)
+        for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
+            self._take(trajectory)
         return self._done()
 
     def _done(self) -> Done:
         return Done(
             self.spool, bytes(self.cards), self.notes, self.left, {**self.ledger.as_dict(), "made": dict(self.made)}
         )
-
-    def _quickly(self, value: Any) -> Quick | None:
-        """The messages of a row that the recipe can have nothing against."""
-        leaves_out = "other-assistant" in self.task.source.leave_out
-        if leaves_out and may_name_another(self.raw):
-            return None
-        found = quick_messages(value)
-        return None if found is None or (leaves_out and found[0][0]["content"] == DEFAULT_SYSTEM) else found
 
     def _rows(self) -> Iterator[Row]:
         for number, (raw, row) in enumerate(read_places(self.task.file, self.task.places)):

@@ -53,14 +53,18 @@ def to_messages(spans: list[Span]) -> list[Message]:
                 messages.append(
                     {"role": "assistant", "content": ""}
                 )  # says that a masked turn has ended; trains nothing
-            messages.append(
-                {"role": role, "content": text} if weight else {"role": role, "content": text, "loss": False}
-            )
+            messages.append({"role": role, "content": text} if weight else untrained({"role": role, "content": text}))
         before = span
     return messages
 
 
 _NOTHING = Span("", "")
+
+
+def untrained(message: Message) -> Message:
+    """The message marked as not trained: the one place where `loss` is set."""
+    message["loss"] = False
+    return message
 
 
 def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:

@@ -61,7 +61,8 @@ CODES: dict[str, Code] = {
     ),
     "empty-turn": Code("a turn without any text was left out", "repair", _MEND),
     "failed-row": Code(
-        "a row marked as a failure (reward or weight 0, label or success false): masked; rejected where nothing else is left",
+        "a row marked as a failure (reward or weight 0, label or success false): masked; "
+        "rejected where nothing else is left",
         "mask",
         ("mask", "reject", "keep"),
     ),
@@ -117,7 +118,8 @@ REPAIRS: dict[str, str] = {
     "result-of-thought": "what a room answered to a thought (ALFWorld) was left out",
     "input-without-action": "an Action Input with no Action was left out",
     "preferred-answer": "of two answers the preferred one was taken, the rejected one left out",
-    "media-left-out": "the row's images, audio or video were left out; its text is trained with a placeholder where they stood",
+    "media-left-out": "the row's images, audio or video were left out; "
+    "its text is trained with a placeholder where they stood",
     "inferred-tools": "the row declares no tools; they were taken from its calls",
     "type-normalised": "a type name of another dialect (str, dict, list(str), STRING)",
     "required-normalised": "`required` on a property, or as text, was moved to where JSON Schema has it",
@@ -191,7 +193,7 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
             raise RowError(*suspected)
         notes.append(suspected[0])
     if tools:
-        events = _check_calls(events, tools, policy, notes)
+        events = check_calls(events, tools, policy, notes)
     else:
         tools = _inferred(events)
         if tools:
@@ -255,7 +257,7 @@ def _inferred(events: tuple[Event, ...]) -> tuple[Tool, ...]:
     return tuple(Tool(name) for name in names)
 
 
-def _check_calls(
+def check_calls(
     events: tuple[Event, ...], tools: tuple[Tool, ...], policy: Policy, notes: list[str]
 ) -> tuple[Event, ...]:
     """Check every call against its tool; returns the events, with calls masked where the policy says mask."""

@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from swiftagent.formats.readers import alpaca, ms_agent
-from swiftagent.formats.writers import alpaca as write_alpaca
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_text import is_react, read_react_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field, view_of
+from swiftagent.formats.writers import alpaca as write_alpaca
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "ReAct text in chat turns or alpaca: `Action: search[x]`, numbered keywords, results in user turns (FireAct, KnowAgent)"
@@ -19,6 +19,8 @@ SAMPLE = {
     "input": "",
     "output": "Thought: I search.\nAction: search[who won]\nObservation: Ann won.\nThought: Found.\nAction: finish[Ann]",
 }
+
+KEYS = alpaca.KEYS
 
 
 def looks_like(row: Any) -> bool:

@@ -17,8 +17,8 @@ from swiftagent.trajectory.types import Answer, Call, Observation, Tool
 
 # A literal first character keeps this regex fast: a newline is set before the text.
 _LABEL = re.compile(
-    r"\n(?:(Thought|Action Input|ActionPath|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
-    r"|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION"
+    r"\n(?:(Thought|Action Input|ActionPath|Action|Observation|Final Answer|thought|action input|action|observation"
+    r"|final answer|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION"
     r"|思考|行动输入|动作输入|行动|动作|观察结果|观察|最终答案|最终回答)(?: ?\d{1,3})?[:：])"
 )
 _LONGEST_KEPT = 65536  # characters of a prompt that is remembered
@@ -51,8 +51,8 @@ _HEAD = re.compile(
     r"|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
 )
 _FORMAT_START = re.compile(
-    r"\n\s*(?:Use the following format|Use this format|Please use the following format|The format is|请按以下格式|请使用以下格式"
-    r"|使用以下格式|按照以下格式|请按照以下格式|请遵循以下格式|回答格式)[^\n]*"
+    r"\n\s*(?:Use the following format|Use this format|Please use the following format|The format is|请按以下格式"
+    r"|请使用以下格式|使用以下格式|按照以下格式|请按照以下格式|请遵循以下格式|回答格式)[^\n]*"
 )
 _NAMES = re.compile(r"(?:one of|之一)[^\n\[]{0,40}[\[［]([^\n\]]*)[\]］]")
 _NUMBER = re.compile(r"\s*\d{1,3}\s*[.、)]\s*")

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.formats.writers.turns import Step, turns_of, with_thinking
+from swiftagent.formats.writers.turns import StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
+from swiftagent.trajectory.record import untrained
 from swiftagent.trajectory.types import Call, Question, System, Trajectory
 
 Message = dict[str, Any]
@@ -24,7 +25,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 messages.append(_untrained("system", text))
             case Question(text=text):
                 messages.append(_untrained("user", text))
-            case Step():
+            case StepTurn():
                 messages += _step(turn)
                 losses += ["mask-widened"] if turn.mixed else []
                 losses += ["react-words" for call in turn.calls if _looks_like_react(call_json(call))]
@@ -52,10 +53,10 @@ def _looks_like_react(text: str) -> bool:
 
 
 def _untrained(role: str, text: str) -> Message:
-    return {"role": role, "content": hide_control_tokens(text), "loss": False}
+    return untrained({"role": role, "content": hide_control_tokens(text)})
 
 
-def _step(step: Step) -> list[Message]:
+def _step(step: StepTurn) -> list[Message]:
     text = hide_control_tokens(step.text)
     if text and step.calls:
         text += "\n"  # ms-swift sets nothing between text and `<tool_call>`, the models' own templates a newline
@@ -66,5 +67,5 @@ def _step(step: Step) -> list[Message]:
         # ms-swift masks each message by its own mark, but all parallel calls where one is masked.
         for message in messages:
             if message["role"] == "assistant" or not step.calls_trained:
-                message["loss"] = False
+                untrained(message)
     return messages

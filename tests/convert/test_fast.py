@@ -1,7 +1,8 @@
-"""The quick way gives what the long way gives: the same records in the same order, and the same counts."""
+"""The fast path gives the trajectories that the readers give, in the same order, with the same counts."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import texts
 
+from swiftagent.convert.fast import BESIDE, read_fast
 from swiftagent.convert.files import Job, convert_files
-from swiftagent.convert.quick import BESIDE, quick_messages
-from swiftagent.convert.reading import Ledger, _candidates, read_records, read_trajectories
+from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.io.jsonl import Row, decode, encode, encode_texts
+from swiftagent.formats.table import FORMATS
+from swiftagent.io.jsonl import BadRow, Row, decode, encode, encode_texts
 from swiftagent.io.rows import read_rows
 from swiftagent.trajectory.prompts import FORMAT, HEAD
 from swiftagent.trajectory.record import to_record
@@ -30,17 +32,22 @@ ANSWER = "Thought: look\nAction: weather\nAction Input: {arguments}\nObservation
 
 
 def both(rows: Iterable[Row]) -> tuple[list[bytes], int]:
-    """The records, written by both ways and compared; and how many rows went the quick way."""
+    """The trajectories, read by both ways and compared; and how many rows took the fast path."""
     rows = list(rows)
-    long, quick = Ledger(), Ledger()
-    long_rejects: list[Any] = []
-    quick_rejects: list[Any] = []
-    expected = [encode(to_record(row)) for row in read_trajectories(rows, ledger=long, reject=long_rejects.append)]
-    found = list(read_records(rows, ledger=quick, reject=quick_rejects.append))
-    assert [encode_texts(row) if isinstance(row, dict) else encode(to_record(row)) for row in found] == expected
-    assert quick.as_dict() == long.as_dict()
-    assert quick_rejects == long_rejects
-    return expected, sum(isinstance(row, dict) for row in found)
+    # A policy that names a default is the default, but keeps the readers from the fast path.
+    slow = Policy(on={"lone-surrogate": "repair"})
+    ledgers = Ledger(), Ledger()
+    rejects: tuple[list[Any], list[Any]] = [], []
+    expected = list(read_trajectories(rows, slow, ledgers[0], rejects[0].append))
+    found = list(read_trajectories(rows, ledger=ledgers[1], reject=rejects[1].append))
+    assert [encode(row) for row in found] == [encode(row) for row in expected]
+    assert ledgers[0].as_dict() == ledgers[1].as_dict()
+    assert rejects[0] == rejects[1]
+    return [encode_texts(to_record(row)) for row in found], sum(_is_fast(row) for row in rows)
+
+
+def _is_fast(row: Row) -> bool:
+    return not isinstance(row, BadRow) and read_fast(row.value, row.where) is not None
 
 
 def as_rows(values: Iterable[Any]) -> list[Row]:
@@ -63,7 +70,7 @@ def pair(question: Any, more: Any, answer: Any, **beside: Any) -> dict[str, Any]
     return {"instruction": question, "input": more, "output": answer, **beside}
 
 
-def test_plain_rows_go_the_quick_way():
+def test_plain_rows_go_the_fast_way():
     react = ANSWER.format(arguments="{'city': 'Oslo', 'now': True}", result="[1, 2]", answer="3C")
     rows = [
         chat("a", "b", "c", "d", id=7),
@@ -77,8 +84,8 @@ def test_plain_rows_go_the_quick_way():
         pair("你好", None, "以下是回答", system="You are kind."),
     ]
     rows += [pair("a", "b", "c", history=[["d", "e"], ["f", "g"]])]
-    records, quick = both(as_rows(rows))
-    assert quick == len(records) == 8
+    records, fast = both(as_rows(rows))
+    assert fast == len(records) == 8
 
 
 ODD = [
@@ -179,10 +186,10 @@ def test_hostile_agent_rows_become_the_same(question: str, arguments: str, resul
 
 
 def test_real_rows_become_the_same(shared: Path):
-    quick = 0
+    fast = 0
     for name in ("medgpt_sharegpt_zh.jsonl", "medgpt_medical_sft.jsonl", "ms_agent_doc_row.json", "lf_glaive_zh.json"):
-        quick += both(read_rows(str(shared / "data" / name)))[1]
-    assert quick > 1500, "most of the plain chat goes the quick way"
+        fast += both(read_rows(str(shared / "data" / name)))[1]
+    assert fast > 1500, "most of the plain chat takes the fast path"
 
 
 def test_shipped_rows_become_the_same(root: Path):
@@ -191,12 +198,11 @@ def test_shipped_rows_become_the_same(root: Path):
 
 
 def test_no_reader_looks_at_what_may_stand_beside_the_turns():
-    row = dict.fromkeys(BESIDE)
-    for _, module in _candidates(row):
-        assert not hasattr(module, "KEYS") or module.KEYS.isdisjoint(row), module
+    for path in FORMATS.values():
+        assert getattr(importlib.import_module(path), "KEYS", frozenset()).isdisjoint(BESIDE), path
 
 
-def test_a_transcript_before_a_quick_row_keeps_its_place(tmp_path: Path):
+def test_a_transcript_before_a_fast_row_keeps_its_place(tmp_path: Path):
     rows = [{"role": "User", "text": "hi"}, {"role": "AI", "text": "ho"}, chat("a", "b"), chat("c", "d")]
     both(as_rows(rows))
 
@@ -211,4 +217,4 @@ def test_convert_gives_the_channel_that_is_asked_for(tmp_path: Path):
 def test_only_known_roles_are_taken():
     for role in (*ROLES, "nobody"):
         row = {"messages": [{"role": role, "content": "a"}, {"role": "assistant", "content": "b"}]}
-        assert (quick_messages(row) is not None) == (ROLES.get(role) == "user")
+        assert (read_fast(row, "") is not None) == (ROLES.get(role) == "user")

@@ -1,9 +1,8 @@
-"""The quick way from a raw row to the messages of its training record, for the rows that fill training sets: plain
-chat, alpaca, and ms-agent's ReAct text below a prompt that names the tools.
+"""Fast path from a raw row to its checked trajectory, for the rows that fill training sets: plain chat, alpaca, and
+ms-agent's ReAct text below a prompt that names the tools.
 
-It takes a row only where nothing in it can be read in two ways: exact keywords, no control token in any text, declared
-tools. Everything else goes the long way (recognise, parse, check, render), and a test holds both to the same
-bytes and the same counts.
+It takes a row only where nothing in it can be read in two ways: exact keywords, declared tools, one result behind every
+call. Everything else is recognised, parsed and checked by its format, and a test holds both to the same trajectories.
 """
 
 from __future__ import annotations
@@ -16,18 +15,17 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_arguments
 from swiftagent.formats.reading.marks import QUIET_MARKS
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.react_steps import Step, canonical_steps
+from swiftagent.formats.reading.react_steps import CanonicalStep, canonical_steps
 from swiftagent.formats.reading.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
 from swiftagent.formats.reading.tags import holds_results
 from swiftagent.formats.reading.view import tag_in
-from swiftagent.trajectory.escape import JOINER, has_control_token, indent_keywords, json_text, may_hold_control_token
-from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, language_of, render_system
-from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.schema import faults
+from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_control_token
+from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.suspicion import may_be_suspicious
-from swiftagent.trajectory.types import Tool
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+from swiftagent.trajectory.wellformed import DEFAULT, check_calls
 
-# Beside its turns a row may hold these, which no reader looks at.
+# Keys that may stand beside the turns of a row, since no reader looks at them.
 BESIDE = ("id", "source", "category", "lang", "language", "dataset", "title", "domain")
 _KEYS_FROM, _KEYS_ROLE = frozenset(("conversations", *BESIDE)), frozenset(("messages", *BESIDE))
 _KEYS_PAIR = frozenset(("instruction", "input", "output", "system", "history", *BESIDE))
@@ -35,31 +33,56 @@ _KEYWORD = re.compile(r"\n *(?:thought|think|action|observation|final answer)", 
 _ODD_STARTS = frozenset("[{`")  # of an answer that may be calls
 _RESULT = re.compile(r"observation", re.I)
 
-
-# What became of a row: its messages, the name of its format, the codes of what was mended.
-Quick = tuple[list[Message], str, tuple[str, ...]]
+Found = tuple[Trajectory, str]  # a trajectory and the name of its format
 
 
-def quick_messages(row: Any) -> Quick | None:
-    """The messages of the row's record in the default prompt; None where the row has to go the long way."""
+def read_fast(row: Any, where: str) -> Found | None:
+    """The checked trajectory of a row under the default policy; None where its format has to read it."""
     if type(row) is not dict:
         return None
     try:
         if "conversations" in row:
-            return _turns(row["conversations"], "from", "value", "sharegpt") if _KEYS_FROM.issuperset(row) else None
-        if "messages" in row:
-            return _turns(row["messages"], "role", "content", "openai") if _KEYS_ROLE.issuperset(row) else None
-        return _pair(row) if _KEYS_PAIR.issuperset(row) else None
-    except (KeyError, TypeError, AttributeError):  # a turn that is none, a role that nobody knows, a text that is none
+            found = _turns(row["conversations"], "from", "value", "sharegpt") if _KEYS_FROM.issuperset(row) else None
+        elif "messages" in row:
+            found = _turns(row["messages"], "role", "content", "openai") if _KEYS_ROLE.issuperset(row) else None
+        else:
+            found = _pair(row) if _KEYS_PAIR.issuperset(row) else None
+    except (KeyError, TypeError, AttributeError, RowError):  # a turn, role, text or call that only its format can read
         return None
+    if found is None:
+        return None
+    events, form, system, repairs = found
+    name = row.get("id", "")
+    name = name if type(name) is str else "" if name is None else str(name)
+    # The order of the events is right by construction; what calls hold is checked as everywhere.
+    if system is None:
+        return Trajectory(events, (), name, where, "general"), form
+    notes = list(repairs)
+    try:
+        events = check_calls(events, system.prompt.tools, DEFAULT, notes)
+    except RowError:
+        return None
+    return Trajectory(events, system.prompt.tools, name, where, "agent", tuple(notes)), form
 
 
-def _turns(turns: Any, role_key: str, text_key: str, form: str) -> Quick | None:
+class _System:
+    """A prompt that names tools, read once: rows of one data set share theirs."""
+
+    __slots__ = ("prompt", "names")
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.prompt = prompt
+        self.names = {tool.name for tool in prompt.tools if tool.name.lower() not in FINISH}
+
+
+_Turns = tuple[tuple[Event, ...], str, "_System | None", tuple[str, ...]]
+
+
+def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None:
     """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError,
     AttributeError."""
-    messages: list[Message] = []
-    given: list[str] = []
-    said: list[str] = []
+    events: list[Event] = []
+    texts: list[str] = []
     asked = False
     for turn in turns if type(turns) is list else ():
         role, text = ROLES[turn[role_key]], turn[text_key]
@@ -69,23 +92,23 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> Quick | None:
             if role != "assistant" or text[0] in _ODD_STARTS:
                 return None
             asked = False
-            said.append(text)
-            messages.append({"role": role, "content": text})
-            continue
-        if role == "user":
+            events.append(Answer(text))
+        elif role == "user":
             asked = True
-        elif role != "system" or messages:
+            events.append(Question(text))
+        elif role != "system" or events:
             return None
         elif may_be_prompt(text):
             return _agent(turns, role_key, text_key)
-        given.append(text)
-        messages.append({"role": role, "content": text, "loss": False})
-    if asked or len(messages) < 2 or _may_be_more(given, said, messages[0]["role"] == "system"):
+        else:
+            events.append(System(text))
+        texts.append(text)
+    if asked or len(events) < 2 or _may_be_more(texts, type(events[0]) is System):
         return None
-    return messages, form, ()
+    return tuple(events), form, None, ()
 
 
-def _pair(row: dict[str, Any]) -> Quick | None:
+def _pair(row: dict[str, Any]) -> _Turns | None:
     """Alpaca without calls or steps, read as the turns that it stands for. Raises KeyError, TypeError,
     AttributeError."""
     question, more, answer, system = row["instruction"], row.get("input"), row["output"], row.get("system")
@@ -106,35 +129,33 @@ def _names_tools(system: str) -> bool:
     return may_be_prompt(system) or '"parameters"' in system or '"arguments"' in system
 
 
-def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
-    """Whether turns may be more than plain chat: calls, reasoning, tools or control tokens in some spelling."""
-    read = "\n".join(given)  # all texts of a side at once: looking is quick, calling is not
-    whole = f"\n{read}\n" + "\n".join(said)
+def _may_be_more(texts: list[str], has_system: bool) -> bool:
+    """Whether turns may be more than plain chat: calls, reasoning, tools or hidden control tokens in some spelling."""
+    whole = "\n" + "\n".join(texts)  # searching all texts at once is cheaper than a call for each
     if "<" in whole and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
         return True
     if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
         return True
-    if any(may_be_suspicious(text) for text in said) or "动" in whole:
+    if may_be_suspicious(whole) or "动" in whole:
         return True
-    if _KEYWORD.search(whole) or _is_loud(whole) or holds_results(whole):
+    if _is_loud(whole) or _KEYWORD.search(whole) or holds_results(whole):
         return True
-    return may_be_prompt(read) and any(read_prompt(text) is not None for text in given)
+    return may_be_prompt(whole) and any(read_prompt(text) is not None for text in texts)
 
 
 def _is_loud(text: str) -> bool:
-    """Whether anything in the text has to be hidden, or was hidden by us."""
+    """Whether a control token stands in the text, which may mark reasoning or calls, or was escaped by our writers."""
     return JOINER in text or (may_hold_control_token(text) and has_control_token(text))
 
 
-def _agent(turns: list[Any], role_key: str, text_key: str) -> Quick | None:
+def _agent(turns: list[Any], role_key: str, text_key: str) -> _Turns | None:
     system = _system_of(turns[0][text_key])
     if system is None:
         return None
-    messages: list[Message] = [
-        {"role": "system", "content": system.text(language_of(turns[1][text_key])), "loss": False}
-    ]
+    events: list[Event] = [System(system.prompt.own)] if system.prompt.own else []
     repairs = list(system.prompt.repairs)
     asked = False
+    calls = 0
     for turn in turns[1:]:
         role, text = ROLES[turn[role_key]], turn[text_key]
         if not text or len(turn) != 2 or role != ("assistant" if asked else "user") or _is_loud(text):
@@ -143,39 +164,33 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> Quick | None:
         if asked:
             if may_be_prompt(text) or _RESULT.match(text):
                 return None
-            messages.append({"role": "user", "content": text, "loss": False})
+            events.append(Question(text))
             continue
         steps = canonical_steps(text)
-        if steps is None or not _add_steps(messages, steps, system.schemas, repairs):
+        if steps is None or not _add_steps(events, steps, system.names, repairs, calls):
             return None
-    return None if asked else (messages, "ms-agent", tuple(repairs))
+        calls += len(steps) - 1  # the last one is the answer
+    return None if asked else (tuple(events), "ms-agent", system, tuple(repairs))
 
 
 def _add_steps(
-    messages: list[Message], steps: list[Step], schemas: dict[str, dict[str, Any]], repairs: list[str]
+    events: list[Event], steps: list[CanonicalStep], names: set[str], repairs: list[str], calls: int
 ) -> bool:
-    """Write one assistant text step by step; False where a step is not as it should be."""
-    for thought, name, text, result in steps:
-        lead = f"Thought: {indent_keywords(thought)}\n" if thought and thought != NO_THOUGHT else ""
+    """Add one assistant text step by step; False where a step may be read otherwise. Raises RowError."""
+    for number, (thought, name, text, result) in enumerate(steps, calls):
+        if thought and thought != NO_THOUGHT:
+            events.append(Thought(thought))
         if name is None:
             if not text or text[0] in _ODD_STARTS:
                 return False
-            lead = lead or f"Thought: {NO_THOUGHT}\n"
-            messages.append({"role": "assistant", "content": f"{lead}{ANSWER_LABEL}{indent_keywords(text)}"})
+            events.append(Answer(text))
             continue
-        if name not in schemas:
-            return False
-        try:
-            arguments, mended = read_arguments(text)
-        except RowError:
-            return False
-        if type(arguments) is not dict:
+        arguments, mended = read_arguments(text)
+        if name not in names or type(arguments) is not dict:
             return False
         repairs += mended
-        repairs += [fault.code for fault in faults(schemas[name], arguments)]
-        called = f"{lead}Action: {name}\nAction Input: {json_text(arguments)}{STOP}"
-        messages.append({"role": "assistant", "content": called})
-        messages.append({"role": "assistant", "content": f" {result}\n", "loss": False})
+        events.append(Call(name, arguments, f"c{number}"))
+        events.append(Observation(result, f"c{number}"))
     return True
 
 
@@ -183,24 +198,10 @@ _HEAD = "have access to the following APIs:\n"
 _FORM = "\n\nUse the following format:\n"
 
 
-class _System:
-    """A prompt that names tools, read once: rows of one data set share theirs."""
-
-    __slots__ = ("prompt", "schemas", "written")
-
-    def __init__(self, prompt: Prompt) -> None:
-        self.prompt = prompt
-        self.schemas = {tool.name: tool.parameters for tool in prompt.tools if tool.name.lower() not in FINISH}
-        self.written: dict[str, str] = {}  # by language
-
-    def text(self, language: str) -> str:
-        if language not in self.written:
-            self.written[language] = render_system(self.prompt.tools, self.prompt.own, "ms-agent", language)
-        return self.written[language]
-
-
 @lru_cache(maxsize=1024)
 def _system_of(text: str) -> _System | None:
+    if _is_loud(text):
+        return None
     prompt = _canonical_prompt(text) or read_prompt(text)
     return None if prompt is None or prompt.question or not prompt.tools else _System(prompt)
 
