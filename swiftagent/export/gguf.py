@@ -4,6 +4,7 @@ from."""
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -96,10 +97,9 @@ def _fetch_converter(cache: Path) -> None:
             )
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            safe = (
-                {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            )  # Python 3.10.12, 3.11.4 and later have it
-            archive.extractall(scratch, members=_converter_files(archive), **safe)
+            if hasattr(tarfile, "data_filter"):  # Python 3.10.12, 3.11.4 and later
+                archive.extraction_filter = tarfile.data_filter
+            archive.extractall(scratch, members=_converter_files(archive))
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(part, cache)
@@ -157,7 +157,7 @@ def _built(llama_cpp: Path | None, program: str) -> str | None:
 
 def _llama_cpp(purpose: str) -> Any:
     try:
-        import llama_cpp
+        llama_cpp = importlib.import_module("llama_cpp")
     except ImportError:
         raise SetupError(
             f"llama.cpp is needed to {purpose}: pip install llama-cpp-python (built from source in about 8 minutes), "
@@ -168,8 +168,6 @@ def _llama_cpp(purpose: str) -> Any:
 
 def can_compare() -> bool:
     """Whether llama.cpp can be loaded here, so that a GGUF can be compared with its model."""
-    import importlib.util
-
     return importlib.util.find_spec("llama_cpp") is not None
 
 
@@ -185,8 +183,10 @@ def compare(
 
     llama = _llama_cpp("compare")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    if rounded:  # a GGUF in half precision holds rounded weights; rounding ours as well leaves only what llama.cpp does otherwise
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
+    if rounded:
+        # A GGUF in half precision holds rounded weights; rounding ours as well leaves only llama.cpp's own differences.
         model = model.to(getattr(torch, rounded)).to(torch.float32)
     try:
         with quiet_native():
@@ -230,7 +230,8 @@ def require_equal(comparison: Comparison, quantize: str) -> None:
     """Raises CheckError where a GGUF does not equal its model; of quantised ones only the tokens must."""
     if comparison.tokenized_otherwise:
         raise CheckError(
-            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; not written"
+            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; "
+            "not written"
         )
     answered = comparison.same_greedy_text + comparison.near_ties
     if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:

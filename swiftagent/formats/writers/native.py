@@ -9,6 +9,8 @@ from typing import Any
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.formats.writers.turns import Step, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
+from swiftagent.trajectory.react import ACTION_LABEL, INPUT_LABEL
+from swiftagent.trajectory.record import set_loss
 from swiftagent.trajectory.types import Call, Question, System, Trajectory
 
 Message = dict[str, Any]
@@ -48,11 +50,11 @@ def call_json(call: Call) -> str:
 
 
 def _looks_like_react(text: str) -> bool:
-    return "Action:" in text and "Action Input:" in text
+    return ACTION_LABEL.strip() in text and INPUT_LABEL.strip() in text
 
 
 def _untrained(role: str, text: str) -> Message:
-    return {"role": role, "content": hide_control_tokens(text), "loss": False}
+    return set_loss({"role": role, "content": hide_control_tokens(text)}, 0)
 
 
 def _step(step: Step) -> list[Message]:
@@ -62,7 +64,5 @@ def _step(step: Step) -> list[Message]:
     text = with_thinking(hide_control_tokens(step.thought), text)
     messages: list[Message] = [{"role": "assistant", "content": text}] if text else []
     messages += [{"role": "tool_call", "content": call_json(call)} for call in step.calls]
-    if not step.trained:  # ms-swift masks all parallel calls where one is masked
-        for message in messages:
-            message["loss"] = False
-    return messages
+    # ms-swift masks all parallel calls where one is masked.
+    return [set_loss(message, int(step.trained)) for message in messages]
