@@ -183,7 +183,9 @@ def compare(
 
     llama = _llama_cpp("compare")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
     model.eval()
     if rounded:
         # A GGUF in half precision holds rounded weights; rounding ours as well leaves only llama.cpp's own differences.

@@ -129,7 +129,9 @@ def _load(folder: Path, dtype: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+        )
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
         raise SetupError(f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
     if getattr(model.config, "quantization_config", None) is None:
@@ -178,15 +180,16 @@ def require_model(base: str) -> Path:
         raise SetupError(
             f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
         )
-    if own_code(folder):
+    if code := own_code(folder):
         raise SetupError(
-            f"the model folder {base} brings its own code, which is not run; use a model that transformers knows"
+            f"the model folder {base} brings its own code ({code}), which is not run; "
+            "use a model that transformers knows, with weights in safetensors"
         )
     return folder
 
 
 def require_adapter(adapter: Path) -> None:
-    if not (adapter / "adapter_config.json").exists() or not list(adapter.glob("adapter_model.*")):
+    if not (adapter / "adapter_config.json").exists() or not (adapter / "adapter_model.safetensors").exists():
         raise SetupError(
             f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); "
             "name a finished run"

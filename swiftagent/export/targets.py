@@ -23,7 +23,7 @@ from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.react import ACTION_LABEL
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "additional_config.json")
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
