@@ -3,7 +3,6 @@ from."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import math
@@ -286,16 +285,3 @@ class quiet_native:
     def __exit__(self, *_: object) -> None:
         os.dup2(self._saved, 2)
         os.close(self._saved)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_of(data)
-
-
-def _sha256_of(data: Any) -> str:
-    digest = hashlib.sha256()
-    while block := data.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

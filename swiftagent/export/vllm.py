@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from swiftagent.export.subject import TunedModel
@@ -29,16 +30,7 @@ def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, 
         words += ["--chat-template", str(chat_template)]
     if subject.react:
         kind = subject.settings.get("model_type")
-        serve = [
-            "swiftagent",
-            "serve",
-            "--port",
-            "8001",
-            "--engine",
-            "openai",
-            "--base-url",
-            "http://localhost:8000/v1",
-        ]
+        serve = "swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1".split()
         serve += ["--model", folder, "--template", template, *(["--model-type", str(kind)] if kind else [])]
         return {"engine": _line(words), "openai_server": _line(serve)}
     parser = PARSERS.get(agent_template or "")
@@ -49,6 +41,4 @@ def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, 
 
 
 def _line(words: list[str]) -> str:
-    import shlex
-
     return shlex.join(words)
