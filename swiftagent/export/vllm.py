@@ -30,7 +30,16 @@ def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, 
         words += ["--chat-template", str(chat_template)]
     if subject.react:
         kind = subject.settings.get("model_type")
-        serve = "swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1".split()
+        serve = [
+            "swiftagent",
+            "serve",
+            "--port",
+            "8001",
+            "--engine",
+            "openai",
+            "--base-url",
+            "http://localhost:8000/v1",
+        ]
         serve += ["--model", folder, "--template", template, *(["--model-type", str(kind)] if kind else [])]
         return {"engine": _line(words), "openai_server": _line(serve)}
     parser = PARSERS.get(agent_template or "")
