@@ -32,11 +32,12 @@ from swiftagent.trajectory.types import (
     Trajectory,
 )
 
+# The labels as they are written. Prompts, exported templates and masks import them; readers may look for others too.
+THOUGHT_LABEL, ACTION_LABEL, INPUT_LABEL, ANSWER_LABEL = "Thought: ", "Action: ", "\nAction Input: ", "Final Answer: "
 OBSERVATION = "Observation:"
-STOP = "\nObservation:"  # what an engine is given: JSON holds no raw newline, so it never cuts an argument
+STOP = f"\n{OBSERVATION}"  # what an engine is given: JSON holds no raw newline, so it never cuts an argument
 NO_THOUGHT = "I now know the final answer"  # written where an answer has no thought of its own, and read back as none
 THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
-ANSWER_LABEL = "Final Answer: "
 
 
 def render(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> list[Span]:
@@ -93,7 +94,7 @@ def _given(event: Event) -> Span:
 
 
 def call_text(call: Call) -> str:
-    return f"Action: {hide_control_tokens(call.tool)}\nAction Input: {json_text(call.arguments)}{STOP}"
+    return f"{ACTION_LABEL}{hide_control_tokens(call.tool)}{INPUT_LABEL}{json_text(call.arguments)}{STOP}"
 
 
 def observation_text(text: str) -> str:
@@ -103,7 +104,7 @@ def observation_text(text: str) -> str:
 
 
 def _thought(thought: Thought) -> Span:
-    return Span("assistant", f"Thought: {hide(thought.text)}\n", float(thought.trained), "thought")
+    return Span("assistant", f"{THOUGHT_LABEL}{hide(thought.text)}\n", float(thought.trained), "thought")
 
 
 _NOW_KNOWN = {trained: _thought(Thought(NO_THOUGHT, trained=trained)) for trained in (False, True)}

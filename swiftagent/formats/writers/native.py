@@ -9,7 +9,8 @@ from typing import Any
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.formats.writers.turns import StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
-from swiftagent.trajectory.record import untrained
+from swiftagent.trajectory.react import ACTION_LABEL, INPUT_LABEL
+from swiftagent.trajectory.record import set_loss
 from swiftagent.trajectory.types import Call, Question, System, Trajectory
 
 Message = dict[str, Any]
@@ -49,11 +50,11 @@ def call_json(call: Call) -> str:
 
 
 def _looks_like_react(text: str) -> bool:
-    return "Action:" in text and "Action Input:" in text
+    return ACTION_LABEL.strip() in text and INPUT_LABEL.strip() in text
 
 
 def _untrained(role: str, text: str) -> Message:
-    return untrained({"role": role, "content": hide_control_tokens(text)})
+    return set_loss({"role": role, "content": hide_control_tokens(text)}, 0)
 
 
 def _step(step: StepTurn) -> list[Message]:
@@ -63,9 +64,6 @@ def _step(step: StepTurn) -> list[Message]:
     text = with_thinking(hide_control_tokens(step.thought), text)
     messages: list[Message] = [{"role": "assistant", "content": text}] if text else []
     messages += [{"role": "tool_call", "content": call_json(call)} for call in step.calls]
-    if not step.trained:
-        # ms-swift masks each message by its own mark, but all parallel calls where one is masked.
-        for message in messages:
-            if message["role"] == "assistant" or not step.calls_trained:
-                untrained(message)
-    return messages
+    # ms-swift masks each message by its own mark, but all parallel calls where one is masked.
+    text_weight, call_weight = int(step.trained), int(step.calls_trained)
+    return [set_loss(message, text_weight if message["role"] == "assistant" else call_weight) for message in messages]
