@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from swiftagent.errors import RowError
-from swiftagent.io.jsonl import BadRow, Row, parse_json, without_surrogates
+from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, without_surrogates
 
 HEAD = 1 << 20  # bytes that tell whether each line is a row
 _CHUNK = 1 << 20
@@ -188,7 +188,7 @@ class _Text:
         self._stream = stream
         self._ended = False
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._decode = json.JSONDecoder(parse_constant=_refuse).raw_decode
+        self._decode = json.JSONDecoder(parse_constant=refuse_constant).raw_decode
 
     def more(self) -> bool:
         """Read on, at least as much as the window holds, so that a long row costs linear time. False at the end."""
@@ -280,7 +280,3 @@ def _has_surrogates(raw: str) -> bool:
     return ("\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None) or not (
         raw.isascii() or _BAD_BYTE.search(raw) is None
     )
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")

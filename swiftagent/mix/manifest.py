@@ -18,7 +18,7 @@ from swiftagent.io.outputs import Rows
 from swiftagent.mix.plan import Plan
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.take import Taken
-from swiftagent.trajectory.counts import add_up
+from swiftagent.trajectory.ledger import add_up
 
 
 def manifest_of(

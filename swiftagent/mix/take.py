@@ -25,7 +25,7 @@ from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.restraint import CHANNEL
 from swiftagent.mix.sample import copies
 from swiftagent.mix.task import CARD, SYNTHETIC, Done, Left, Task, convert
-from swiftagent.trajectory.counts import add_up
+from swiftagent.trajectory.ledger import add_up
 
 CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 _TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
