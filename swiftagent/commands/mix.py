@@ -178,7 +178,6 @@ def _refuse_changes(args: argparse.Namespace) -> None:
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
     from swiftagent.io.outputs import outputs
-    from swiftagent.mix.mixing import mix
 
     out = outputs(
         Path(args.out),
@@ -187,8 +186,9 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         args.shards,
         args.shard_format,
     )
-    with open_workers(args) as workers:
+    with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent import console
+        from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
         recipe, fetched = _fetch(recipe, say)

@@ -14,7 +14,7 @@ from swiftagent.convert.parts import RowsBelongTogether, convert_parts, split
 from swiftagent.convert.reading import Ledger
 from swiftagent.convert.rows import Job, Spool, Spools, convert_rows
 from swiftagent.errors import ConfigError, RejectsError
-from swiftagent.io.jsonl import Row, put_in_place, unfinished
+from swiftagent.io.jsonl import Row, indented, put_in_place, unfinished, writing
 from swiftagent.io.outputs import claimed, clear, write_shards
 from swiftagent.io.parts import Part
 from swiftagent.io.rows import damage, data_files, files_of, read_rows
@@ -83,7 +83,7 @@ def _write(
     places = job.places
     finals = [job.output, *([job.test_path] if job.test_share else []), places.rejects, places.report]
     stamps = {file: _stamp(file) for path in job.inputs if path != "-" for file in files_of(path)}
-    with unfinished(*finals) as names, ExitStack() as stack:
+    with unfinished(*finals) as names, writing(job.output), ExitStack() as stack:
         files = [stack.enter_context(name.open("wb", buffering=1 << 20)) for name in names]
         out = (Pieces if job.shards else Spool)(files[0], job.is_array)
         spools = Spools(out, Spool(files[1], job.is_array) if job.test_share else out, Spool(files[-2]))
@@ -98,7 +98,7 @@ def _write(
         for spool in dict.fromkeys(spools):
             spool.end()
         report = _report(job, ledger, losses)
-        files[-1].write(json.dumps(report, ensure_ascii=False, indent=2).encode() + b"\n")
+        files[-1].write(indented(report))
         files[-1].flush()
         rows = [(names[0], job.output)]
         if isinstance(out, Pieces):

@@ -100,8 +100,7 @@ def unfinished(*finals: Path) -> Iterator[list[Path]]:
                 if _is_left_over(left.name.split(".")[-2]):
                     left.unlink(missing_ok=True)
     try:
-        with writing(finals[0]):
-            yield parts
+        yield parts
     finally:
         for part in parts:
             with suppress(OSError):  # where nothing could be made, nothing can be removed
@@ -153,7 +152,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
     Raises SetupError where the place cannot be written.
     """
-    with unfinished(path) as [part]:
+    with unfinished(path) as [part], writing(path):
         with part.open("wb", buffering=1 << 20) as out:
             yield out
         put_in_place([(part, path)])
@@ -169,7 +168,12 @@ def write_lines(path: Path, rows: Iterable[Any]) -> int:
     return count
 
 
+def indented(value: Any) -> bytes:
+    """A JSON value as the text of a file that people read."""
+    return json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented, whole or not at all."""
     with whole_file(path) as out:
-        out.write(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
+        out.write(indented(value))
