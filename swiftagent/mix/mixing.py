@@ -25,9 +25,9 @@ from swiftagent.mix.plan import Fetched, SourcePlan, Tell, plan_of, refuse_other
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.sample import place_of, seed_of
 from swiftagent.mix.selection import CountLines, Selection, Selector, synthetic
-from swiftagent.mix.spool import RECORD, Table, write_records
+from swiftagent.mix.spool import FIELDS, Table, write_records
 
-_PLACED = np.dtype([("place", "<u8"), *((name, RECORD.fields[name][0]) for name in RECORD.names)])
+_PLACED = np.dtype([("place", "<u8"), *FIELDS])
 
 
 def mix(
@@ -114,7 +114,7 @@ def _placed(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], nam
         for copy in range(whole + bool(more)):
             records = source.records if copy < whole else source.records[:more]
             table = np.empty(len(records), _PLACED)
-            table[[*RECORD.names]] = records
+            table[[name for name, _ in FIELDS]] = records
             table["place"] = [place_of(key, copy, seed) for key in records["key"].tolist()]
             table["spool"] = spools[records["spool"]]
             tables.append(table)

@@ -189,8 +189,8 @@ class Selector:
             verdicts.append(not code)
             if code:
                 about = row.seen_in if code == SEEN else ""
-                place = (int(record[name]) for name in ("spool", "offset", "length"))
-                found.not_taken.append(NotTaken(int(record["rank"]), code, *place, False, about))
+                rank, spool, offset, length = record[["rank", "spool", "offset", "length"]].item()
+                found.not_taken.append(NotTaken(rank, code, spool, offset, length, False, about))
             else:
                 rows, used = rows + 1, used + size
         return verdicts

@@ -18,11 +18,10 @@ Table: TypeAlias = NDArray[np.void]
 _SEGMENT = 8 << 20  # bytes that one task writes
 # Where a record lies, how large it is, and two hashes: `print` of its messages, `group` of its first question, which
 # stands for the conversation. `row` is its row in the task; `rank` and `key` are those of its candidate.
-PLACE = [("spool", "<u2"), ("offset", "<u8"), ("length", "<u4")]
-RECORD = np.dtype(
-    [("rank", "<u4"), ("key", "<u8"), ("row", "<u4"), ("synthetic", "?"), *PLACE]
-    + [("characters", "<u4"), ("tokens", "<u4"), ("trained", "<u4"), ("print", "<u8"), ("group", "<u8")]
-)
+FIELDS = [("rank", "<u4"), ("key", "<u8"), ("row", "<u4"), ("synthetic", "?")]
+FIELDS += [("spool", "<u2"), ("offset", "<u8"), ("length", "<u4")]
+FIELDS += [("characters", "<u4"), ("tokens", "<u4"), ("trained", "<u4"), ("print", "<u8"), ("group", "<u8")]
+RECORD = np.dtype(FIELDS)
 
 
 class _Segment(msgspec.Struct):
