@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)
-    report = json.loads(job.report_path.read_text(encoding="utf-8"))
+    report = json.loads(job.places.report.read_text(encoding="utf-8"))
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif not args.quiet:
@@ -124,12 +124,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _upload(job: Job, url: str) -> None:
     """Put all files under a URL, the report last: where it stands, all of them stand."""
-    from swiftagent.convert.shards import places_of
     from swiftagent.io.storage import upload
 
-    places = places_of(job)
-    rows = [places.folder / places.shard(number) for number in range(job.shards)] or [job.output]
-    upload([*rows, *([job.test_path] if job.test_share else []), job.rejects_path, job.report_path], url)
+    places = job.places
+    upload([*places.rows(), *([job.test_path] if job.test_share else []), places.rejects, places.report], url)
 
 
 def show(report: dict[str, object]) -> None:

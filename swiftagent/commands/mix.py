@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -177,11 +178,17 @@ def _refuse_changes(args: argparse.Namespace) -> None:
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
     from swiftagent.io.outputs import outputs
-    from swiftagent.mix.mixing import mix
 
-    out = outputs(args.out, args.report, args.rejects, args.shards, args.shard_format)
-    with open_workers(args) as workers:
+    out = outputs(
+        Path(args.out),
+        args.report and Path(args.report),
+        args.rejects and Path(args.rejects),
+        args.shards,
+        args.shard_format,
+    )
+    with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent import console
+        from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
         recipe, fetched = _fetch(recipe, say)
@@ -191,7 +198,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         _upload(out, args.upload)
     _warn_of_shortage(manifest)
     if not args.quiet:
-        show(manifest, str(out.mix))
+        show(manifest, str(out.path))
     return manifest
 
 
@@ -199,8 +206,7 @@ def _upload(out: Any, url: str) -> None:
     """Put the files of a mix under a URL, the manifest last: where it stands, all of it stands."""
     from swiftagent.io.storage import upload
 
-    rows = [out.folder / out.shard(number) for number in range(out.shards)] if out.shards else [out.mix]
-    upload([*rows, out.val, out.report, out.rejects, out.manifest], url)
+    upload([*out.rows(), out.val, out.report, out.rejects, out.manifest], url)
 
 
 def _counter(model: str) -> Any:

@@ -2,7 +2,6 @@
 
 PUBLIC = (
     "content",
-    "counts",
     "escape",
     "ledger",
     "prompts",

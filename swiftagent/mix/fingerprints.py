@@ -1,7 +1,7 @@
-"""What the parent must know of a row to judge it against all others: a hash of what it says, a MinHash signature, its
-tools.
+"""Fingerprints of rows, by which each is compared with all others: a hash of its content, a MinHash signature,
+its tools.
 
-Only a recipe that asks for it (duplicates, hold-outs, decontamination, a limit by tool) has notes made.
+They are made only for a recipe that needs them (duplicates, hold-outs, decontamination, a limit by tool).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
-class Note(msgspec.Struct, array_like=True):
+class Fingerprint(msgspec.Struct, array_like=True):
     """`content`: a hash of questions, calls and answers. `offered` holds called and declared tools."""
 
     content: int = 0
@@ -39,7 +39,7 @@ class Note(msgspec.Struct, array_like=True):
     seen_in: str = ""  # the evaluation row that it overlaps
 
 
-def needs_notes(recipe: Recipe) -> bool:
+def needs_fingerprints(recipe: Recipe) -> bool:
     hold_out = recipe.hold_out
     return bool(
         recipe.duplicates != "keep"
@@ -51,21 +51,21 @@ def needs_notes(recipe: Recipe) -> bool:
     )
 
 
-def note_of(row: Trajectory, recipe: Recipe) -> Note:
-    """The note of one row, as far as the recipe needs it."""
+def fingerprint_of(row: Trajectory, recipe: Recipe) -> Fingerprint:
+    """The fingerprint of one row, as far as the recipe needs it."""
     called = tuple(dict.fromkeys(event.tool for event in row.events if isinstance(event, Call)))
     near = recipe.duplicates == "near" or recipe.hold_out.apart
-    return Note(
+    return Fingerprint(
         content_hash(row),
-        signature(shingles(said(row))) if near else b"",
+        signature(shingles(text_of(row))) if near else b"",
         called,
         tuple(dict.fromkeys((*called, *(tool.name for tool in row.tools)))),
         overlap(row, recipe.decontaminate) if recipe.decontaminate else "",
     )
 
 
-def said(row: Trajectory) -> str:
-    """What questions, calls and answers say."""
+def text_of(row: Trajectory) -> str:
+    """The text of questions, calls and answers."""
     parts = []
     for event in row.events:
         if isinstance(event, (Question, Answer)):
@@ -142,8 +142,8 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
 
 
 def _asked(file: str) -> Iterator[tuple[str, str]]:
-    """(place, text) of what persons say in an evaluation set: by the keys of its rows, since many hold no answer, and
-    as readers of its format take it."""
+    """(place, text) of the questions of an evaluation set: by the keys of its rows, since many hold no answer, and as
+    readers of its format take it."""
     for row in rows_of_any_file(file, file):
         for text in _questions(row.value):
             yield row.where, text
@@ -154,7 +154,7 @@ def _asked(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _questions(value: object) -> list[str]:
-    """The texts of an evaluation row that a person wrote, in any format: long texts that are no system prompt."""
+    """The texts of an evaluation row that the user wrote, in any format: long texts that are no system prompt."""
     match value:
         case {"role": "system"} | {"from": "system"}:
             return []

@@ -1,51 +1,51 @@
-"""What a row may be refused for because of other rows: duplicates, a tool that has enough rows, an evaluation set."""
+"""Rows that are refused because of other rows: duplicates, a tool that has enough rows, an evaluation set."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from swiftagent.mix.notes import PERMUTATIONS, SCHEME, Note
+from swiftagent.mix.fingerprints import PERMUTATIONS, SCHEME, Fingerprint
 from swiftagent.mix.recipe import Recipe
 
 SEEN = "in-evaluation-set"
 OF_RECORDS = (SEEN, "duplicate", "near-duplicate", "enough-of-tool")
 
 
-class Judge:
-    """Sees rows in the order of the recipe's sources and of their keys, so that its word does not depend on
-    processes."""
+class SeenRows:
+    """The rows that are taken so far. They come in the order of the recipe's sources and of their keys, so that what is
+    refused does not depend on processes."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.contents: set[int] = set()
         self.per_tool: Counter[str] = Counter()
-        self.near = Near(recipe.near) if recipe.duplicates == "near" else None
+        self.near = NearDuplicates(recipe.near) if recipe.duplicates == "near" else None
 
-    def refuses(self, note: Note) -> str:
+    def refuses(self, row: Fingerprint) -> str:
         """The reason why a row is not taken, or "", with which it is remembered."""
         recipe = self.recipe
-        if note.seen_in:
+        if row.seen_in:
             return SEEN
-        if recipe.duplicates != "keep" and note.content in self.contents:
+        if recipe.duplicates != "keep" and row.content in self.contents:
             return "duplicate"
-        if self.near is not None and self.near.like(note.signature):
+        if self.near is not None and self.near.like(row.signature):
             return "near-duplicate"
-        if recipe.max_per_tool is not None and any(self.per_tool[tool] >= recipe.max_per_tool for tool in note.called):
+        if recipe.max_per_tool is not None and any(self.per_tool[tool] >= recipe.max_per_tool for tool in row.called):
             return "enough-of-tool"
-        self.learn(note)
+        self.learn(row)
         return ""
 
-    def learn(self, note: Note) -> None:
+    def learn(self, row: Fingerprint) -> None:
         """Remember a row that is taken."""
         if self.recipe.duplicates != "keep":
-            self.contents.add(note.content)
+            self.contents.add(row.content)
         if self.near is not None:
-            self.near.add(note.signature)
-        self.per_tool.update(note.called)
+            self.near.add(row.signature)
+        self.per_tool.update(row.called)
 
 
-class Near:
+class NearDuplicates:
     """Signatures of rows, and whether one is like any of them (datasketch's MinHashLSH, then the estimate itself)."""
 
     def __init__(self, threshold: float) -> None:
