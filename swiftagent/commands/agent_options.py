@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ from swiftagent.agent.loop import Grammar, Limits, ReAct, start
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
-from swiftagent.trajectory.prompts import PromptStyle, split_prompt
+from swiftagent.trajectory.prompts import split_prompt
+from swiftagent.trajectory.style import prompt_style
 from swiftagent.trajectory.types import Trajectory
 
 
@@ -120,42 +120,12 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
 
     found = find_run(args.run) if args.run else newest_run()
     if args.prompt == "auto":
-        args.prompt = prompt_of_run(found)
-    checkpoint = _checkpoint(found, args.checkpoint)
+        args.prompt = prompt_style(found.data_files()) or "ms-agent"
+    checkpoint = found.checkpoint(args.checkpoint)
     print(f"model: {checkpoint}", file=sys.stderr)
     if (checkpoint / "adapter_config.json").is_file():
         return args.model, str(checkpoint), args.template or found.template
     return str(checkpoint), None, args.template or found.template
-
-
-def prompt_of_run(run: Any, rows: int = 500) -> PromptStyle:
-    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained, from any
-    folder."""
-    data = run.config.get("data") or [""]
-    path = Path(run.placed(str(data[0])))
-    if path.suffix != ".jsonl" or not path.is_file():
-        return "ms-agent"
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for _, line in zip(range(rows), lines, strict=False):
-            try:
-                system = json.loads(line)["messages"][0]["content"]
-            except (ValueError, LookupError, TypeError):
-                continue
-            if isinstance(system, str) and system.endswith("Begin!") and " Parameters: " in system:
-                return "schema" if " Parameters: {" in system else "ms-agent"
-    return "ms-agent"
-
-
-def _checkpoint(found: Any, which: str) -> Path:
-    if which == "best" and found.checkpoint_best:
-        return Path(found.checkpoint_best)
-    if which == "last" and found.checkpoint_last:
-        return Path(found.checkpoint_last)
-    named = [path for path in found.checkpoints if path.name == f"checkpoint-{which}"]
-    if not named:
-        there = ", ".join(path.name.rpartition("-")[2] for path in found.checkpoints) or "none"
-        raise ConfigError(f"--checkpoint {which}: {found.name} has no such checkpoint; there are {there}")
-    return Path(named[0])
 
 
 def tool_options(args: argparse.Namespace) -> Options:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import CheckError, ConfigError
 from swiftagent.io.storage import is_url
+from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks.check import check_record
 from swiftagent.masks.pieces import COUNTS, Totals
 from swiftagent.masks.view import (
@@ -162,11 +163,12 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
     model, trusted = args.model, args.trust_remote_code
     if args.config:
         from swiftagent.train.config import load
+        from swiftagent.train.inputs import resolve
         from swiftagent.train.launch import plan
         from swiftagent.train.machine import look
 
         config = load(args.config)
-        settings = dict(plan(config, look(), Path(config.runs) / "inspect", as_configured=True).options)
+        settings = dict(plan(resolve(config, look()), Path(config.runs) / "inspect", as_configured=True).options)
         model, trusted = model or config.model, trusted or config.trust_remote_code
     for word in args.option:
         name, equals, value = word.partition("=")
@@ -180,13 +182,11 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
 
 def _value(name: str, text: str) -> Any:
     """The option's value as ms-swift types it. Raises ConfigError for a name or value that it does not know."""
-    import yaml
-
     from swiftagent.train.options import check_value, options, unknown_key
 
     if name not in options():
         raise ConfigError(f"--option {name}: {unknown_key(name, options())}")
-    value, problem = check_value(name, yaml.safe_load(text))
+    value, problem = check_value(name, plain_value(text))
     if problem and name != "loss_scale":  # what `sft` refuses can still be looked at
         raise ConfigError(f"--option {name}: {problem}")
     return value

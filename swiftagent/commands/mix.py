@@ -18,6 +18,7 @@ import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.io.words import share
 from swiftagent.mix.recipe import (
     AGENT,
     GENERAL,
@@ -28,7 +29,6 @@ from swiftagent.mix.recipe import (
     checked,
     from_manifest,
     from_yaml,
-    percent,
 )
 
 _VALUES = (
@@ -275,7 +275,8 @@ def _source(names: tuple[str, ...], channel: str, amount: int | float, leave_out
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
     """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
     from swiftagent.io.shipped import find
-    from swiftagent.mix.plan import Fetched, FetchedFile, is_hub_id
+    from swiftagent.mix.plan import Fetched, FetchedFile
+    from swiftagent.models.identity import is_hub_id
 
     found: dict[str, Any] = {}
     sources = []
@@ -356,6 +357,6 @@ def _amount(text: str) -> int | float:
 
 def _share(text: str) -> float:
     try:
-        return percent(text)
+        return share(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no share such as 1% or 0.01") from None

@@ -13,6 +13,7 @@ from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
 from swiftagent.formats.table import FORMATS
 from swiftagent.io.jsonl import BadRow, Row
+from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.ledger import Ledger
 from swiftagent.trajectory.record import Record
 from swiftagent.trajectory.types import Call, Event, Observation, System, Tool, Trajectory
@@ -292,9 +293,6 @@ def _named(name: str) -> Any:
     if ":" in name:
         return outside_reader(name)
     if name not in FORMATS:
-        import difflib
-
-        near = difflib.get_close_matches(name, FORMATS, 1)
-        hint = f"did you mean {near[0]}?" if near else "`swiftagent formats` lists them"
+        hint = did_you_mean(name, FORMATS, otherwise="`swiftagent formats` lists them")
         raise ConfigError(f"--from {name}: no such format; {hint}")
     return importlib.import_module(FORMATS[name])

@@ -10,5 +10,7 @@ PUBLIC = (
     "shipped",
     "storage",
     "table_rows",
+    "words",
     "workers",
+    "yaml_file",
 )

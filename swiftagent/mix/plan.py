@@ -6,7 +6,6 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -36,7 +35,6 @@ from swiftagent.mix.scan import (
     thin,
 )
 
-_DATA_END = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow|feather|zip)(\.(gz|zst|bz2|xz))?$", re.I)
 Tell = Callable[[str, int, int], None]  # (stage, done, of)
 _RESERVE = 1.25  # candidates beyond those wanted, for rows that are rejected
 
@@ -110,13 +108,6 @@ class Plan(msgspec.Struct):
     @property
     def name(self) -> str:
         return ", ".join(self.source.source)
-
-
-def is_hub_id(text: str) -> bool:
-    """Whether a source is fetched from a hub: `hf::owner/name`, or `owner/name` where no such file exists."""
-    if text.startswith(("hf::", "ms::")) or is_url(text):
-        return not is_url(text)
-    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", text)) and not _DATA_END.search(text) and not find(text).exists()
 
 
 def plan_of(recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers: Workers, tell: Tell) -> list[Plan]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
@@ -12,6 +11,7 @@ import jsonschema
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
+from swiftagent.io.words import nearest
 from swiftagent.trajectory.types import Json
 
 MOST = 5  # faults told at once
@@ -66,8 +66,8 @@ def _unknown_names(schema: dict[str, Json], arguments: dict[str, Json]) -> Itera
         return
     for name in arguments:
         if name not in properties:
-            near = difflib.get_close_matches(name, properties, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(map(repr, properties))}"
+            near = nearest(name, properties)
+            hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(map(repr, properties))}"
             yield f"unknown parameter {name!r}, {hint}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from swiftagent.errors import ToolError
+from swiftagent.io.words import nearest
 from swiftagent.trajectory.types import Json, Tool
 
 _NEEDED = {
@@ -70,8 +70,8 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
     """What the model is told of a tool that is not declared."""
-    near = difflib.get_close_matches(name, [tool.name for tool in tools], 1, 0.6)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, [tool.name for tool in tools])
+    hint = f"did you mean {near}? " if near else ""
     return f"there is no tool {name[:80]!r}; {hint}the tools are {', '.join(tool.name for tool in tools)}"
 
 

@@ -5,6 +5,7 @@ PUBLIC = (
     "config",
     "fit_row",
     "foreign",
+    "inputs",
     "launch",
     "lines",
     "loss_plot",

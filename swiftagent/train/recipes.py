@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.io.shipped import shipped
+from swiftagent.models.shape import known_shape
 from swiftagent.train.advice import method
 from swiftagent.train.config import load
 from swiftagent.train.effort import effort
-from swiftagent.train.launch import model_shape
 from swiftagent.train.memory import GB, estimate
 
 ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
@@ -21,7 +21,7 @@ def describe_recipes() -> list[dict[str, Any]]:
         if path.name.startswith("mix_"):
             continue
         config = load(path)
-        options, shape = config.train, model_shape(config.model)
+        options, shape = config.train, known_shape(config.model)
         gpus = (config.gpus if config.gpus is not None else 1) * (config.nodes or 1)
         row: dict[str, Any] = {"name": path.stem, "model": config.model.rpartition("/")[2], "method": method(options)}
         row |= {"GPUs": gpus or "CPU", "memory": "", "hours": ""}

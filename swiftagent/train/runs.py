@@ -21,6 +21,8 @@ from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
+from swiftagent.models.identity import choose_checkpoint
+from swiftagent.train.data_files import local_files
 
 
 class Run:
@@ -91,6 +93,16 @@ class Run:
         named = read_object(last / "trainer_state.json").get("best_model_checkpoint")
         best = self.folder / Path(str(named)).name if named else last
         return best if is_complete(best) else last
+
+    def checkpoint(self, which: str) -> Path:
+        """`best`, `last` or a step. Raises SetupError where there are none, ConfigError where it is not among them."""
+        return choose_checkpoint(self.folder, which, self.checkpoints, self.checkpoint_best)
+
+    def data_files(self) -> list[str]:
+        """The training data that can still be found, from any folder."""
+        named = self.config.get("data") or []
+        entries = [named] if isinstance(named, str) else map(str, named)
+        return [str(path) for path in local_files(tuple(map(self.placed, entries))) if path.is_file()]
 
     def placed(self, path: str) -> str:
         """A path of the config, from whatever folder is ours now: as given, from where `sft` was started, or from where

@@ -11,6 +11,7 @@ PUBLIC = (
     "read_step",
     "record",
     "schema",
+    "style",
     "types",
     "wellformed",
 )
