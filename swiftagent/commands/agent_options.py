@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.agent.loop import Grammar, Limits, ReAct, start
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
@@ -18,69 +19,47 @@ from swiftagent.trajectory.types import Trajectory
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--run", metavar="NAME", help="a run under runs/, or its folder; the newest one where nothing is named"
-    )
-    model.add_argument("--checkpoint", default="best", metavar="best|last|N", help="which checkpoint of the run")
-    model.add_argument(
-        "--model", metavar="M", help="a model folder or hub id; with --engine openai, the server's name for it"
-    )
-    model.add_argument("--adapter", metavar="A", help="an adapter folder; its base is found by itself")
-    model.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
-    model.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
-    model.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    model.add_argument(
-        "--base-url", metavar="URL", help="a server with OpenAI's interface, as http://127.0.0.1:8000/v1"
-    )
-    model.add_argument(
-        "--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key"
-    )
-    model.add_argument(
-        "--tokenizer", metavar="M", help="a folder or hub id: prompts for the server are written as in training"
-    )
-    model.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
-    model.add_argument("--temperature", type=float, default=0.0, help="0 always takes the likeliest token")
-    model.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
-    model.add_argument(
-        "--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct"
-    )
-    model.add_argument(
-        "--prompt",
-        choices=("auto", "ms-agent", "schema"),
-        default="auto",
-        help="how tools are listed; auto: as trained",
-    )
-    model.add_argument("--language", choices=("auto", "en", "zh"), default="auto", help="of the prompt's own words")
+    model = options(parser, "the model")
+    model("--run NAME", "a run under runs/, or its folder; the newest one where nothing is named")
+    model("--checkpoint best|last|N", "which checkpoint of the run", default="best")
+    model("--model M", "a model folder or hub id; with --engine openai, the server's name for it")
+    model("--adapter A", "an adapter folder; its base is found by itself")
+    model("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
+    model("--model-type MODEL_TYPE", "ms-swift's model type, where the config names none it knows")
+    model("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    model("--base-url URL", "a server with OpenAI's interface, as http://127.0.0.1:8000/v1")
+    model("--api-key-env NAME", "the variable that holds its key", default="OPENAI_API_KEY")
+    model("--tokenizer M", "a folder or hub id: prompts for the server are written as in training")
+    model("--device", "auto, cpu or cuda:N", default="auto")
+    model("--temperature", "0 always takes the likeliest token", type=float, default=0.0)
+    model("--trust-remote-code", "let a model run code that it brings")
+    model("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+    model("--prompt", "how tools are listed; auto: as trained", choices=("auto", "ms-agent", "schema"), default="auto")
+    model("--language", "of the prompt's own words", choices=("auto", "en", "zh"), default="auto")
 
 
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
-    limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-steps", type=int, default=10, metavar="N", help="calls of one question")
-    limits.add_argument(
-        "--max-tokens", type=int, default=8192, metavar="N", help="tokens that the model writes for one question"
-    )
-    limits.add_argument("--step-tokens", type=int, default=1024, metavar="N", help="tokens of one step")
-    limits.add_argument("--max-seconds", type=float, default=600, metavar="S", help="of one question")
-    limits.add_argument("--max-repeats", type=int, default=3, metavar="N", help="identical calls")
+    limits = options(parser, "limits")
+    limits("--max-steps N", "calls of one question", type=int, default=10)
+    limits("--max-tokens N", "tokens that the model writes for one question", type=int, default=8192)
+    limits("--step-tokens N", "tokens of one step", type=int, default=1024)
+    limits("--max-seconds S", "of one question", type=float, default=600)
+    limits("--max-repeats N", "identical calls", type=int, default=3)
 
 
 def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
-    tools = parser.add_argument_group("tools")
-    tools.add_argument(
-        "--tools",
+    tools = options(parser, "tools")
+    tools(
+        "--tools WHAT",
+        "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of calculator, "
+        "clock, units, memory, http:HOST, human; repeatable",
         action="append",
         default=[],
-        metavar="WHAT",
-        help="a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of calculator, "
-        "clock, units, memory, http:HOST, human; repeatable",
     )
-    tools.add_argument("--mock", default="", metavar="FILE", help="canned results for tools without code")
-    tools.add_argument("--tool-seconds", type=float, default=30, metavar="S", help="of one call")
-    tools.add_argument("--tool-memory", type=float, default=4, metavar="GB", help="of a tool file's process")
-    tools.add_argument(
-        "--tool-env", action="append", default=[], metavar="NAME", help="a variable that tools may see; repeatable"
-    )
+    tools("--mock FILE", "canned results for tools without code", default="")
+    tools("--tool-seconds S", "of one call", type=float, default=30)
+    tools("--tool-memory GB", "of a tool file's process", type=float, default=4)
+    tools("--tool-env NAME", "a variable that tools may see; repeatable", action="append", default=[])
 
 
 def load(args: argparse.Namespace) -> Any:

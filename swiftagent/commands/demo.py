@@ -26,6 +26,7 @@ import msgspec
 
 from swiftagent.commands import demo_plan
 from swiftagent.commands.demo_plan import Judged, Plan
+from swiftagent.commands.options import options
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.shipped import find
 from swiftagent.scores.calls import Predicted
@@ -37,15 +38,12 @@ NAME, AUTHOR = "Ember", "Fern Lab"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("runs"), metavar="FOLDER", help="where all is written (default runs)"
-    )
-    parser.add_argument("--name", default=NAME, help=f"what the model is to call itself (default {NAME})")
-    parser.add_argument("--author", default=AUTHOR, help=f"and who made it (default {AUTHOR})")
-    parser.add_argument(
-        "--again", action="store_true", help="train again, though a finished run of the same data is there"
-    )
-    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    add = options(parser)
+    add("-o --output FOLDER", "where all is written (default runs)", type=Path, default=Path("runs"))
+    add("--name", f"what the model is to call itself (default {NAME})", default=NAME)
+    add("--author", f"and who made it (default {AUTHOR})", default=AUTHOR)
+    add("--again", "train again, though a finished run of the same data is there")
+    add("--json", "print the results as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

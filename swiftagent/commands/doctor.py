@@ -11,15 +11,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import SetupError
 from swiftagent.train.config import Config, load
 from swiftagent.train.machine import Machine, look
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="CONFIG key=value", help="a config, then settings that override it")
-    parser.add_argument("--full", action="store_true", help="tokenize and check every row, not a sample")
-    parser.add_argument("--json", action="store_true", help="print what was found as one JSON object")
+    add = options(parser)
+    add("words CONFIG key=value", "a config, then settings that override it", nargs="*")
+    add("--full", "tokenize and check every row, not a sample")
+    add("--json", "print what was found as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

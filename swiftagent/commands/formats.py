@@ -14,15 +14,17 @@ import sys
 from collections import Counter
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", help="show this format's sample row whole")
-    parser.add_argument("--of", metavar="FILE", help="count the formats of a file's first rows")
-    parser.add_argument("--rows", type=int, default=1000, help="how many rows --of looks at (default 1000)")
-    parser.add_argument("--codes", action="store_true", help="list the codes of checks, repairs and reasons")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("name", "show this format's sample row whole", nargs="?")
+    add("--of FILE", "count the formats of a file's first rows")
+    add("--rows", "how many rows --of looks at (default 1000)", type=int, default=1000)
+    add("--codes", "list the codes of checks, repairs and reasons")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

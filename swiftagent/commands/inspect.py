@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
+from swiftagent.commands.options import options
 from swiftagent.errors import CheckError, ConfigError
 from swiftagent.io.storage import is_url
 from swiftagent.io.yaml_file import plain_value
@@ -45,37 +46,25 @@ SHOWN_ROWS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        type=_place,
-        metavar="FILE",
-        help="training records; with --check and no model also a folder or URL of shards",
-    )
-    parser.add_argument("--model", help="a model folder, a tokenizer folder or a hub id: real tokens and labels")
-    parser.add_argument("--template", help="ms-swift's template; else by config.json, else by the chat template")
-    parser.add_argument("--config", help="a run's YAML: its model and its settings")
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of ms-swift that changes labels"
-    )
-    parser.add_argument("--max-length", type=int, metavar="TOKENS", help="the run's max_length: longer rows are found")
-    parser.add_argument("--check", action="store_true", help="check all rows; exit code 6 where anything is wrong")
-    parser.add_argument(
-        "--sample", type=int, metavar="N", help="with --check: N rows drawn with a fixed seed rather than all"
-    )
-    parser.add_argument("--no-parity", action="store_true", help="with --check: do not compare with what infer is fed")
+    add = options(parser)
+    add("file FILE", "training records; with --check and no model also a folder or URL of shards", type=_place)
+    add("--model MODEL", "a model folder, a tokenizer folder or a hub id: real tokens and labels")
+    add("--template TEMPLATE", "ms-swift's template; else by config.json, else by the chat template")
+    add("--config CONFIG", "a run's YAML: its model and its settings")
+    add("--option NAME=VALUE", "an option of ms-swift that changes labels", action="append", default=[])
+    add("--max-length TOKENS", "the run's max_length: longer rows are found", type=int)
+    add("--check", "check all rows; exit code 6 where anything is wrong")
+    add("--sample N", "with --check: N rows drawn with a fixed seed rather than all", type=int)
+    add("--no-parity", "with --check: do not compare with what infer is fed")
     add_engine_arguments(parser, "with --check all cores, one for some megabytes without a model")
-    parser.add_argument("--html", type=Path, metavar="OUT", help="one self-contained page to browse the rows in")
-    parser.add_argument(
-        "--row", type=int, action="append", default=[], metavar="LINE", help="this line of the file (may be repeated)"
-    )
-    parser.add_argument("--id", default="", help="the row with this id")
-    parser.add_argument("--grep", default="", metavar="TEXT", help="rows with this text in a message")
-    parser.add_argument(
-        "--only", choices=FLAGS, help="rows of one sort; rejected: those that `convert` wrote beside the file"
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help=f"rows to show (default {SHOWN_ROWS}; 0: all)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument("--trust-remote-code", action="store_true", help="let a model folder run its own Python code")
+    add("--html OUT", "one self-contained page to browse the rows in", type=Path)
+    add("--row LINE", "this line of the file (may be repeated)", type=int, action="append", default=[])
+    add("--id", "the row with this id", default="")
+    add("--grep TEXT", "rows with this text in a message", default="")
+    add("--only", "rows of one sort; rejected: those that `convert` wrote beside the file", choices=FLAGS)
+    add("--limit N", f"rows to show (default {SHOWN_ROWS}; 0: all)", type=int)
+    add("--json", "one JSON object on stdout")
+    add("--trust-remote-code", "let a model folder run its own Python code")
 
 
 def _place(word: str) -> Path | str:

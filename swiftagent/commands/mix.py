@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.words import share
 from swiftagent.mix.recipe import (
@@ -49,104 +50,50 @@ AUGMENT = "vary names, order and descriptions of tools and the prompt style, eac
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("recipe", nargs="?", help="a recipe file (configs/mix_ms_agent.yaml is one); options below override it")
-    add("--agent", type=_amount, metavar="N", help="rows of tool-calling data, or a share such as 40%% of --total")
-    add("--general", type=_amount, metavar="N", help="rows of general chat, or a share")
-    add(
-        "--self-cognition",
-        type=_count,
-        metavar="N",
-        help="rows in which the model says its name, repeated as often as needed",
-    )
-    add(
-        "--name",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="what the model is called: a name, or a Chinese and an English one",
-    )
-    add(
-        "--author", nargs="+", default=[], metavar="AUTHOR", help="who made it: a name, or a Chinese and an English one"
-    )
-    add("--agent-source", nargs="+", metavar="SOURCE", help=f"hub id, hf::id, files or folders (default {AGENT})")
-    add("--general-source", nargs="+", metavar="SOURCE", help=f"the same for general chat (default {GENERAL})")
-    add(
-        "--self-cognition-source",
-        nargs="+",
-        metavar="SOURCE",
-        help=f"the same for self-cognition (default {SELF_COGNITION})",
-    )
-    add(
-        "--model",
-        metavar="M",
-        help="count tokens exactly, with the tokenizer and template of this model (folder or hub id)",
-    )
+    add = options(parser)
+    add("recipe", "a recipe file (configs/mix_ms_agent.yaml is one); options below override it", nargs="?")
+    add("--agent N", "rows of tool-calling data, or a share such as 40%% of --total", type=_amount)
+    add("--general N", "rows of general chat, or a share", type=_amount)
+    add("--self-cognition N", "rows in which the model says its name, repeated as often as needed", type=_count)
+    add("--name NAME", "what the model is called: a name, or a Chinese and an English one", nargs="+", default=[])
+    add("--author AUTHOR", "who made it: a name, or a Chinese and an English one", nargs="+", default=[])
+    add("--agent-source SOURCE", f"hub id, hf::id, files or folders (default {AGENT})", nargs="+")
+    add("--general-source SOURCE", f"the same for general chat (default {GENERAL})", nargs="+")
+    add("--self-cognition-source SOURCE", f"the same for self-cognition (default {SELF_COGNITION})", nargs="+")
+    add("--model M", "count tokens exactly, with the tokenizer and template of this model (folder or hub id)")
     add(
         "--by",
+        "what shares are shares of (default rows; tokens need --model)",
         choices=("rows", "tokens", "trained-tokens"),
-        help="what shares are shares of (default rows; tokens need --model)",
     )
-    add("--total", type=_count, metavar="N", help="rows or tokens that shares are shares of")
-    add("--seed", type=int, help="of the sample and the order (default 42)")
-    add("--val", type=_share, metavar="SHARE", help="what goes to the validation split, as 1%% or 0.01 (default 1%%)")
-    add(
-        "--keep-leaks",
-        action="store_true",
-        help="keep ms_bench rows with another assistant's name or leaked role markers",
-    )
-    add("--drop-leaks", action="store_true", help="leave such rows out of any general source")
-    add(
-        "--prompt", choices=("ms-agent", "schema"), help="how tools are written in the system prompt (default ms-agent)"
-    )
-    add("--language", choices=("auto", "en", "zh"), help="of the system prompt (default auto: that of the question)")
+    add("--total N", "rows or tokens that shares are shares of", type=_count)
+    add("--seed", "of the sample and the order (default 42)", type=int)
+    add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=_share)
+    add("--keep-leaks", "keep ms_bench rows with another assistant's name or leaked role markers")
+    add("--drop-leaks", "leave such rows out of any general source")
+    add("--prompt", "how tools are written in the system prompt (default ms-agent)", choices=("ms-agent", "schema"))
+    add("--language", "of the system prompt (default auto: that of the question)", choices=("auto", "en", "zh"))
     add(
         "--duplicates",
+        "exact: rows that say the same are taken once; near: MinHash too",
         choices=("keep", "exact", "near"),
-        help="exact: rows that say the same are taken once; near: MinHash too",
     )
-    add("--decontaminate", nargs="+", metavar="FILE", help="leave out rows that overlap these evaluation sets")
-    add("--max-per-tool", type=_count, metavar="N", help="at most N rows that call one tool")
-    add(
-        "--no-call",
-        type=_share,
-        metavar="SHARE",
-        help="so many rows more that teach restraint, made from rows with calls",
-    )
-    add("--augment", nargs="+", choices=("names", "order", "descriptions", "prompt"), metavar="WAY", help=AUGMENT)
-    add(
-        "--max-rejects",
-        type=_share,
-        metavar="SHARE",
-        help="more faulty rows than this end in exit code 3 (default 1%%)",
-    )
-    add("--manifest", metavar="FILE", help="make the mix of this manifest again, byte by byte")
-    add(
-        "-o",
-        "--out",
-        default=DEFAULT_OUT,
-        metavar="FILE",
-        help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it",
-    )
-    add(
-        "--shards",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="write the rows to train on as N files in the folder x for x.jsonl",
-    )
-    add("--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)")
-    add(
-        "--upload",
-        metavar="URL",
-        help="put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows",
-    )
-    add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
-    add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
+    add("--decontaminate FILE", "leave out rows that overlap these evaluation sets", nargs="+")
+    add("--max-per-tool N", "at most N rows that call one tool", type=_count)
+    add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=_share)
+    add("--augment WAY", AUGMENT, nargs="+", choices=("names", "order", "descriptions", "prompt"))
+    add("--max-rejects SHARE", "more faulty rows than this end in exit code 3 (default 1%%)", type=_share)
+    add("--manifest FILE", "make the mix of this manifest again, byte by byte")
+    add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
+    add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=_count, default=0)
+    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
+    add("--upload URL", "put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows")
+    add("--report FILE", "default x.report.json beside x.jsonl")
+    add("--rejects FILE", "default x.rejects.jsonl beside x.jsonl")
     add_engine_arguments(parser)
-    add("--dry-run", action="store_true", help="show the recipe that would be run; nothing is fetched or written")
-    add("--json", action="store_true", help="print the manifest as one JSON object")
-    add("-q", "--quiet", action="store_true", help="no table, no news")
+    add("--dry-run", "show the recipe that would be run; nothing is fetched or written")
+    add("--json", "print the manifest as one JSON object")
+    add("-q --quiet", "no table, no news")
 
 
 def run(args: argparse.Namespace) -> int:

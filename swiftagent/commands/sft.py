@@ -15,25 +15,19 @@ import shlex
 import sys
 from pathlib import Path
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.train.config import Config, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", nargs="*", metavar="CONFIG key=value", help="the config, then settings that override it"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the exact command and environment, and start nothing"
-    )
-    parser.add_argument(
-        "--resume", nargs="?", const="", metavar="NAME", help="go on with a run from its last complete checkpoint"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print the result (or the planned command) as one JSON object"
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the trainer's log as it is written")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong and where the result is")
+    add = options(parser)
+    add("words CONFIG key=value", "the config, then settings that override it", nargs="*")
+    add("--dry-run", "print the exact command and environment, and start nothing")
+    add("--resume NAME", "go on with a run from its last complete checkpoint", nargs="?", const="")
+    add("--json", "print the result (or the planned command) as one JSON object")
+    add("-v --verbose", "show the trainer's log as it is written")
+    add("-q --quiet", "say only what is wrong and where the result is")
 
 
 def run(args: argparse.Namespace) -> int:

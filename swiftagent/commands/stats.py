@@ -12,26 +12,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="training records, or rows of any format that `swiftagent formats` lists",
-    )
-    add("--from", dest="format", default="auto", metavar="FORMAT", help="the format of the rows (default auto)")
-    add("--near", action="store_true", help="count near duplicates too (MinHash; about 1 ms a row)")
-    add(
-        "--model",
-        metavar="M",
-        help="count tokens with the tokenizer and template of this model instead of estimating them",
-    )
-    add("--html", metavar="FILE", help="write a page with plots")
-    add("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("files FILE", "training records, or rows of any format that `swiftagent formats` lists", nargs="+")
+    add("--from FORMAT", "the format of the rows (default auto)", dest="format", default="auto")
+    add("--near", "count near duplicates too (MinHash; about 1 ms a row)")
+    add("--model M", "count tokens with the tokenizer and template of this model instead of estimating them")
+    add("--html FILE", "write a page with plots")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
