@@ -51,8 +51,8 @@ def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
     tools = options(parser, "tools")
     tools(
         "--tools WHAT",
-        "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of calculator, "
-        "clock, units, memory, http:HOST, human; repeatable",
+        "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of "
+        "calculator, clock, units, memory, http:HOST, human; repeatable",
         action="append",
         default=[],
     )

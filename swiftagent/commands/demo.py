@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent.commands import demo_plan
-from swiftagent.commands.demo_plan import Judged, Plan
+from swiftagent.commands.demo_plan import HeldOutScore, DemoPlan
 from swiftagent.commands.options import options
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.shipped import find
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent.commands.eval import raise_where_the_gate_failed
 
     began = time.monotonic()
-    plan = Plan(args.output, args.name, args.author)
+    plan = DemoPlan(args.output, args.name, args.author)
     seconds: dict[str, float] = {}
 
     def timed(title: str, what: str, step: Callable[[], Any]) -> Any:
@@ -74,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
     gold = demo_plan.held_out()
-    base, tuned = (demo_plan.judge(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned"))
+    base, tuned = (
+        demo_plan.score_held_out(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned")
+    )
     names = {
         model: [(question, found[name].answer or "") for name, question in demo_plan.WHO_ARE_YOU.items()]
         for model, found in steps.items()
@@ -101,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make_folder(plan: Plan) -> None:
+def _make_folder(plan: DemoPlan) -> None:
     try:
         plan.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -125,7 +127,7 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
     return done.stdout or ""
 
 
-def _train(plan: Plan, *, again: bool) -> Path:
+def _train(plan: DemoPlan, *, again: bool) -> Path:
     """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best
     checkpoint."""
     from swiftagent import console
@@ -153,7 +155,7 @@ def _train(plan: Plan, *, again: bool) -> Path:
     return checkpoint
 
 
-def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
+def _evaluate(plan: DemoPlan, checkpoint: Path) -> Outcome:
     """`swiftagent eval` on the run, in this process, which has ms-swift loaded already."""
     from swiftagent import console
     from swiftagent.commands import eval as command
@@ -205,7 +207,7 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outcome: Outcome) -> None:
+def _show(plan: DemoPlan, results: dict[str, Any], base: HeldOutScore, tuned: HeldOutScore, outcome: Outcome) -> None:
     from swiftagent import console
     from swiftagent.commands.eval import show
 

@@ -51,11 +51,12 @@ def _examine(config: Config, machine: Machine, *, full: bool) -> dict[str, Any]:
     inputs = resolve(config, machine)
     planned = plan(inputs, next_name(Path(config.runs), config.run_name))
     found = preflight.as_dict(preflight.examine(inputs, planned, "full" if full else "sample"))
-    named = ("device", "batch", "accumulation", "sequences_per_step")
+    processes = planned.processes * planned.nodes
+    named = ("batch", "accumulation", "sequences_per_step")
     return found | {
         "warnings": [*planned.warnings, *found["warnings"]],
         "notes": planned.notes,
-        "plan": {name: getattr(planned, name) for name in named} | {"processes": planned.processes * planned.nodes},
+        "plan": {"device": planned.device, "processes": processes, **{name: getattr(planned, name) for name in named}},
     }
 
 

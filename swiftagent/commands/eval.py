@@ -240,7 +240,8 @@ def _compare(args: argparse.Namespace) -> int:
     summaries = read_summaries(folders)
     if differ_in_rows(summaries):
         console.warn(
-            "these evaluations are of different rows: their scores cannot be set side by side; evaluate all with one --data"
+            "these evaluations are of different rows: their scores cannot be set side by side; "
+            "evaluate all with one --data"
         )
     if args.json:
         print(json.dumps({name: found["tuned"] for name, found in summaries.items()}, ensure_ascii=False))

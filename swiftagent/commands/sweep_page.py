@@ -11,7 +11,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 620, 24, 330
 _STYLE = """:root{--ink:#1b1f24;--soft:#5b6570;--line:#dfe3e8;--page:#fff;--point:#1f6feb;color-scheme:light dark}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--line:#31373f;--page:#14171b;--point:#6ea8fe}}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:760px;margin:0 auto;padding:32px 24px}h1{font-size:26px;margin:0 0 4px}p{color:var(--soft);margin:0 0 20px}
+main{max-width:760px;margin:0 auto;padding:32px 24px}h1{font-size:26px;margin:0 0 4px}
+p{color:var(--soft);margin:0 0 20px}
 svg{width:100%;height:auto}path{stroke:var(--line);fill:none}.reach{stroke:var(--point);opacity:.45;stroke-width:1.5}
 .base{stroke:var(--soft);stroke-dasharray:4 4}circle{fill:var(--point)}text{font-size:12px;fill:var(--soft)}
 text.name{fill:var(--ink);font-weight:600}"""
@@ -54,7 +55,8 @@ def _plot(points: list[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
         return float(round(_BOTTOM - (_BOTTOM - _TOP) * value, 1))
 
     grid = "".join(
-        f'<path d="M{_LEFT} {y(share)}H{_RIGHT}"/><text x="{_LEFT - 8}" y="{y(share) + 4}" text-anchor="end">{share:.0%}</text>'
+        f'<path d="M{_LEFT} {y(share)}H{_RIGHT}"/>'
+        f'<text x="{_LEFT - 8}" y="{y(share) + 4}" text-anchor="end">{share:.0%}</text>'
         for share in (0, 0.25, 0.5, 0.75, 1)
     )
     ends = f'<text x="{x(low)}" y="{_BOTTOM + 18}" text-anchor="middle">{low:.2f}</text>'
@@ -67,8 +69,8 @@ def _plot(points: list[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
     return (
         f'<svg viewBox="0 0 660 380" role="img" aria-label="exact calls against forgetting">{grid}{ends}{mark}'
         f'{"".join(_point(point, x, y) for point in points)}<text x="{_LEFT}" y="12">calls exact</text>'
-        f'<text x="{(_LEFT + _RIGHT) / 2}" y="370" text-anchor="middle">bits per byte of held-out chat: less is remembered better'
-        "</text></svg>"
+        f'<text x="{(_LEFT + _RIGHT) / 2}" y="370" text-anchor="middle">'
+        "bits per byte of held-out chat: less is remembered better</text></svg>"
     )
 
 

@@ -150,7 +150,7 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
 
     Raises SetupError for such a folder, and for one that cannot be made.
     """
-    made_of = _made_of(sweep, work)
+    parts = made_of(sweep, work)
     mark = work.folder / _MADE_OF
     try:
         work.folder.mkdir(parents=True, exist_ok=True)
@@ -158,9 +158,9 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         raise SetupError(f"cannot write {work.folder}: {error.strerror}; choose another place with -o") from error
     if not mark.exists() and any(work.folder.iterdir()):
         raise SetupError(f"{work.folder}: is there already, and no sweep made it; choose another place with -o")
-    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != made_of:
+    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != parts:
         _empty(work.folder)
-        write_json(mark, made_of)
+        write_json(mark, parts)
     for stage in work.stages:
         if _is_done(stage.proof):
             continue
@@ -181,7 +181,7 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _made_of(sweep: Sweep, work: Work) -> str:
+def made_of(sweep: Sweep, work: Work) -> str:
     """Everything that the folder's files follow from, as text that can be compared."""
     files = sorted(
         _files((*sweep.agent, *sweep.general, *(sweep.gold if work.folder != sweep.held_out.parent else ())))

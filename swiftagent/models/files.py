@@ -42,9 +42,7 @@ def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[s
     folder = Path(model)
     if not folder.exists():
         return (
-            []
-            if is_hub_id(model)
-            else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
+            [] if is_hub_id(model) else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
         )
     if not folder.is_dir():
         return [f"{place}: model: {model}: a file; a folder with config.json, weights and tokenizer is wanted"]

@@ -68,21 +68,3 @@ TODAY = {
     "master_port": "master",
     "global_batch_size": "sequences_per_step",
 }
-# Values that changed with their names.
-VALUES = {
-    ("flash_attn", "fa2"): "flash_attn",
-    ("flash_attn", "sdpa"): "sdpa",
-    ("flash_attn", "disabled"): "eager",
-    ("finetuning_type", "freeze"): "full",
-    ("sft_type", "longlora"): "longlora",
-    ("lora_target", "all"): "all-linear",
-    ("lora_target_modules", "ALL"): "all-linear all-embedding",
-    ("lora_target_modules", "DEFAULT"): "q_proj k_proj v_proj",
-    ("lora_target_modules", "EMBEDDING"): "all-embedding",
-    ("dtype", "bf16"): "bfloat16",
-    ("dtype", "fp16"): "float16",
-    ("dtype", "fp32"): "float32",
-    ("use_flash_attn", "true"): "flash_attn",
-    ("quantization_method", "bitsandbytes"): "bnb",
-    ("quantization_method", "bnb"): "bnb",
-}

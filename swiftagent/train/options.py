@@ -54,10 +54,10 @@ RANGES = {
 WORDS = {
     "deepspeed": ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"),
     "fsdp": ("fsdp2",),
-    "report_to": ("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon", "comet_ml",
-                  "dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
-    "loss_scale": ("default", "last_round", "all", "base", "hermes", "qwen", "agentflan", "alpha_umi", "ignore_empty_think",
-                   "ignore_think_prefix"),
+    "report_to": ("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon",
+                  "comet_ml", "dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
+    "loss_scale": ("default", "last_round", "all", "base", "hermes", "qwen", "agentflan", "alpha_umi",
+                   "ignore_empty_think", "ignore_think_prefix"),
 }  # fmt: skip
 OR_A_FILE = ("deepspeed", "fsdp")
 REACT_REFUSED = (
