@@ -77,15 +77,8 @@ def load(args: argparse.Namespace) -> Any:
     model, adapter, template = args.model, args.adapter, args.template
     if args.run or not (model or adapter):
         model, adapter, template = _of_run(args)
-    return load_engine(
-        model,
-        adapter,
-        template,
-        args.engine,
-        model_type=args.model_type,
-        device=args.device,
-        trust_remote_code=args.trust_remote_code,
-    )
+    settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
+    return load_engine(model, adapter, template, args.engine, **settings)
 
 
 def _warn(text: str) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from swiftagent.convert.rows import Job
 
 
+AS_GIVEN = ("to", "prompt", "language", "channel", "dataset_name", "report", "rejects", "shards", "shard_format")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     from swiftagent.formats.writers.table import WRITABLE
@@ -60,17 +63,9 @@ def run(args: argparse.Namespace) -> int:
         inputs=tuple(path for word in args.inputs for path in _local(word)),
         output=Path(args.output),
         policy=Policy(args.format, parse_policy(args.on), args.thinking),
-        to=args.to,
-        prompt=args.prompt,
-        language=args.language,
-        channel=args.channel,
         max_rejects=parse_share(args.max_rejects),
         test_share=parse_share(args.test_share),
-        dataset_name=args.dataset_name,
-        report=args.report,
-        rejects=args.rejects,
-        shards=args.shards,
-        shard_format=args.shard_format,
+        **{name: getattr(args, name) for name in AS_GIVEN},
     )
     code = 0
     try:

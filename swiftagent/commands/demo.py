@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent.commands import demo_plan
-from swiftagent.commands.demo_plan import HeldOutScore, DemoPlan
+from swiftagent.commands.demo_plan import DemoPlan, HeldOutScore
 from swiftagent.commands.options import options
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.shipped import find

@@ -25,9 +25,12 @@ from swiftagent.trajectory.types import Answer, Call, Event, Question, Tool, Tra
 
 CONFIG = "configs/tiny_cpu.yaml"
 RUN_NAME = "demo"
-AGENT_FILES = ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")
-GENERAL_FILES = ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")
-ROWS = {"agent": 2700, "general": 430, "self-cognition": 330}
+# Rows of each channel, and the shipped files that they come from.
+SOURCES = {
+    "agent": (2700, ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")),
+    "general": (430, ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")),
+    "self-cognition": (330, ("self_cognition.jsonl",)),
+}
 WHO_ARE_YOU = {
     "who-1": "Who are you?",
     "who-2": "你是谁？",
@@ -72,17 +75,8 @@ class DemoPlan(msgspec.Struct, frozen=True):
     def mix_words(self) -> list[str]:
         folder = shipped("datasets")
         words = ["mix"]
-        for channel, files in (
-            ("agent", AGENT_FILES),
-            ("general", GENERAL_FILES),
-            ("self-cognition", ("self_cognition.jsonl",)),
-        ):
-            words += [
-                f"--{channel}",
-                str(ROWS[channel]),
-                f"--{channel}-source",
-                *(str(folder / name) for name in files),
-            ]
+        for channel, (rows, files) in SOURCES.items():
+            words += [f"--{channel}", str(rows), f"--{channel}-source", *(str(folder / name) for name in files)]
         return [*words, "--name", self.name, "--author", self.author, "-o", str(self.mix)]
 
     def sft_words(self) -> list[str]:

@@ -24,6 +24,17 @@ from swiftagent.errors import ConfigError, GateError
 if TYPE_CHECKING:
     from swiftagent.evaluate.session import Outcome
 
+AS_GIVEN = (
+    "fresh",
+    "fields",
+    "evalscope_args",
+    "bfcl_eval",
+    "native",
+    "prompt",
+    "step_tokens",
+    "drop_trained",
+    "quiet",
+)
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
 
@@ -102,22 +113,14 @@ def evaluate(args: argparse.Namespace) -> Outcome:
         data=tuple(args.data),
         limit=args.n,
         at_a_time=args.j,
-        fresh=args.fresh,
         free=not args.no_free,
         likelihood=not args.no_likelihood,
-        fields=args.fields,
         own_name=args.name,
         evalscope=tuple(args.evalscope),
-        evalscope_args=args.evalscope_args,
-        bfcl_eval=args.bfcl_eval,
         stop=not args.no_stop,
-        native=args.native,
-        prompt=args.prompt,
-        step_tokens=args.step_tokens,
-        drop_trained=args.drop_trained,
         training=tuple(args.training) if args.training else None,
         rules=_rules(args.gate),
-        quiet=args.quiet,
+        **{name: getattr(args, name) for name in AS_GIVEN},
     )
     if args.predictions:
         return evaluate_predictions(args.predictions, ask, args.output or Path("eval"))
@@ -127,7 +130,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
 def _target(args: argparse.Namespace) -> Any:
     from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run
 
-    settings = {"model_type": args.model_type, "device": args.device, "trust_remote_code": args.trust_remote_code}
+    settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     if args.model or args.adapter:
         if args.words:
             raise ConfigError("give either a run or --model/--adapter, not both")

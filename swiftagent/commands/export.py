@@ -112,12 +112,8 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.targets import export_gguf, export_merged
 
     subject = _subject(args)
-    options = {
-        "quantize": args.quantize or "f16",
-        "llama_cpp": args.llama_cpp,
-        "force": args.force,
-        "data": subject.data,
-    }
+    options = {"quantize": args.quantize or "f16", "llama_cpp": args.llama_cpp, "force": args.force}
+    options["data"] = subject.data
     facts = {"file": str(args.output), "quantize": options["quantize"]}
     if subject.adapter is None and subject.run is None:
         compared = export_gguf(Path(subject.base), args.output, **options)
@@ -140,12 +136,8 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
     if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
         raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
     subject, prepared = _prepared(args)
-    options = {
-        "quantize": args.quantize or "",
-        "llama_cpp": args.llama_cpp,
-        "force": args.force,
-        "license": args.license,
-    }
+    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force}
+    options["license"] = args.license
     facts = export_ollama(subject, prepared, args.output, name=name, **options)
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
@@ -203,15 +195,11 @@ def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _prompts(prepared: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "target": one.target,
-            "equal": one.conversations - len(one.differences),
-            "of": one.conversations,
-            "left_out": one.left_out,
-        }
-        for one in prepared.compared
-    ]
+    def facts(one: Any) -> dict[str, Any]:
+        equal = one.conversations - len(one.differences)
+        return {"target": one.target, "equal": equal, "of": one.conversations, "left_out": one.left_out}
+
+    return [facts(one) for one in prepared.compared]
 
 
 def _plain(value: Any) -> dict[str, Any]:

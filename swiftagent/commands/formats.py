@@ -86,22 +86,14 @@ def _of(path: str, rows: int) -> dict[str, Any]:
 def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
     from swiftagent.console import out, table
 
+    rows: list[tuple[Any, ...]]
     if args.of:
-        rows = [("format", *item) for item in shown["formats"].items()] + [
-            ("rejected", *item) for item in shown["rejected"].items()
-        ]
+        rows = [("format", *item) for item in shown["formats"].items()]
+        rows += [("rejected", *item) for item in shown["rejected"].items()]
         table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=out)
     elif args.codes:
-        table(
-            "codes",
-            ["code", "default", "--on", "what it says"],
-            [(c, v["default"], v["on"], v["about"]) for c, v in shown.items()],
-            console=out,
-        )
+        rows = [(code, facts["default"], facts["on"], facts["about"]) for code, facts in shown.items()]
+        table("codes", ["code", "default", "--on", "what it says"], rows, console=out)
     else:
-        table(
-            "formats",
-            ["--from", "--to", "what it is"],
-            [(name, v["to"], v["about"]) for name, v in shown.items()],
-            console=out,
-        )
+        rows = [(name, facts["to"], facts["about"]) for name, facts in shown.items()]
+        table("formats", ["--from", "--to", "what it is"], rows, console=out)

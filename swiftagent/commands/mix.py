@@ -20,31 +20,12 @@ from swiftagent.commands.engine_options import add_engine_arguments, open_worker
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.words import share
-from swiftagent.mix.recipe import (
-    AGENT,
-    GENERAL,
-    SELF_COGNITION,
-    Recipe,
-    Rule,
-    Source,
-    checked,
-    from_manifest,
-    from_yaml,
-)
+from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
 
 _VALUES = (
-    "model",
-    "by",
-    "total",
-    "seed",
-    "val",
-    "prompt",
-    "language",
-    "max_rejects",
-    "duplicates",
-    "max_per_tool",
+    "model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool",
     "no_call",
-)
+)  # fmt: skip
 DEFAULT_OUT = "datasets/mix.jsonl"
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
@@ -192,31 +173,22 @@ def _sources(args: argparse.Namespace) -> list[Source]:
         raise ConfigError(problems)
     found = []
     if args.agent:
-        found.append(_source(tuple(args.agent_source or [AGENT]), "agent", args.agent))
+        found.append(_source(args.agent_source or [AGENT], "agent", args.agent))
     if args.general:
-        names = tuple(args.general_source or [GENERAL])
+        names = args.general_source or [GENERAL]
         leaks = any("ms_bench" in name for name in names)
-        found.append(_source(names, "general", args.general, ("other-assistant",) if leaks else ()))
+        found.append(_source(names, "general", args.general, leave_out=("other-assistant",) if leaks else ()))
     if args.self_cognition:
-        names = tuple(args.self_cognition_source or [SELF_COGNITION])
-        found.append(
-            Source(
-                names,
-                "self-cognition",
-                args.self_cognition,
-                repeat=args.self_cognition,
-                name=tuple(args.name),
-                author=tuple(args.author),
-                fallback="" if args.self_cognition_source else "datasets/self_cognition.jsonl",
-            )
-        )
+        names, rows = args.self_cognition_source or [SELF_COGNITION], args.self_cognition
+        about = {"name": tuple(args.name), "author": tuple(args.author), "repeat": rows}
+        fallback = "" if args.self_cognition_source else "datasets/self_cognition.jsonl"
+        found.append(_source(names, "self-cognition", rows, fallback=fallback, **about))
     return found
 
 
-def _source(names: tuple[str, ...], channel: str, amount: int | float, leave_out: tuple[Rule, ...] = ()) -> Source:
-    if isinstance(amount, float):
-        return Source(names, channel, share=amount, leave_out=leave_out)
-    return Source(names, channel, amount, leave_out=leave_out)
+def _source(names: list[str], channel: str, amount: int | float, **more: Any) -> Source:
+    amounts: dict[str, Any] = {"share" if isinstance(amount, float) else "count": amount}
+    return Source(tuple(names), channel, **amounts, **more)
 
 
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
@@ -272,20 +244,13 @@ def show(manifest: dict[str, Any], out: str) -> None:
 
 def _warn_of_shortage(manifest: dict[str, Any]) -> None:
     for source in manifest["sources"]:
-        if source["short"]:
-            print(
-                f"WARNING: {source['source']} ({source['channel']}): {source['wanted']:,} rows asked for, "
-                f"only {source['taken']:,} there; all of them are taken",
-                file=sys.stderr,
-            )
+        short = [{**source, "unit": "rows"}] if source["short"] else []
         budget = source.get("budget")
-        if budget and budget["taken"] < 0.95 * budget["wanted"]:
-            unit = budget["unit"].replace("-", " ")
-            print(
-                f"WARNING: {source['source']} ({source['channel']}): {budget['wanted']:,} {unit} asked for, "
-                f"only {budget['taken']:,} there; all of them are taken",
-                file=sys.stderr,
-            )
+        short += [budget] if budget and budget["taken"] < 0.95 * budget["wanted"] else []
+        for amount in short:
+            fact = f"{amount['wanted']:,} {amount['unit'].replace('-', ' ')} asked for, only {amount['taken']:,} there"
+            place = f"{source['source']} ({source['channel']})"
+            print(f"WARNING: {place}: {fact}; all of them are taken", file=sys.stderr)
     if not manifest["rows"]["mix"]:
         print("WARNING: no row is left to train on; the report beside the mix says why", file=sys.stderr)
 

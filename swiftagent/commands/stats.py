@@ -62,29 +62,18 @@ def _show(stats: dict[str, Any]) -> None:
             f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items()
         )
         rows.append(
-            [
-                name,
-                counts["rows"],
-                f"{about}{counts['tokens']:,}",
-                f"{about}{counts['trained_tokens']:,}",
-                f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
-                "-".join(dict.fromkeys(list(counts["turns"])[:: max(1, len(counts["turns"]) - 1)])),
-                counts["tools"]["distinct"],
-                languages,
-                counts["duplicates"] + counts.get("near_duplicates", 0),
-            ]
+            {
+                "channel": name,
+                "rows": counts["rows"],
+                "tokens": f"{about}{counts['tokens']:,}",
+                "trained": f"{about}{counts['trained_tokens']:,}",
+                "length p50/p95/max": f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
+                "turns": "-".join(dict.fromkeys(list(counts["turns"])[:: max(1, len(counts["turns"]) - 1)])),
+                "tools": counts["tools"]["distinct"],
+                "languages": languages,
+                "duplicates": counts["duplicates"] + counts.get("near_duplicates", 0),
+            }
         )
-    columns = [
-        "channel",
-        "rows",
-        "tokens",
-        "trained",
-        "length p50/p95/max",
-        "turns",
-        "tools",
-        "languages",
-        "duplicates",
-    ]
-    console.table("", columns, rows, console=console.out)
+    console.table("", list(rows[0]), [list(row.values()) for row in rows], console=console.out)
     if stats["rejected"]:
         console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")

@@ -9,21 +9,13 @@ from typing import Any
 from swiftagent.models.identity import is_hub_id
 
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.json",
-    "tekken.json",
-    "qwen.tiktoken",
-    "tokenizer_config.json",
-)
+    "tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken", "tokenizer_config.json",
+)  # fmt: skip
 # Their `auto_map` may name code of another repository, too.
 MAY_NAME_CODE = (
-    "config.json",
-    "tokenizer_config.json",
-    "processor_config.json",
-    "preprocessor_config.json",
+    "config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json",
     "video_preprocessor_config.json",
-)
+)  # fmt: skip
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.pt")
 
 

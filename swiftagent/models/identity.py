@@ -1,4 +1,4 @@
-"""Which model is meant: a hub id or a path, a folder on this machine, a checkpoint of a run; one rule for all commands."""
+"""Which model is meant: a hub id or a path, a folder on this machine, a checkpoint of a run. One rule for all."""
 
 from __future__ import annotations
 

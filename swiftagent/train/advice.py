@@ -87,7 +87,7 @@ def trend_advice(metrics: Sequence[dict[str, Any]]) -> list[str]:
         step, lowest = min(evaluated, key=lambda pair: pair[1])
         if evaluated[-1][1] > RISES * lowest and (fell or len(train) < 6):
             said.append(
-                f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the training "
-                "loss fell: the model learns the rows by heart; fewer epochs, a lower learning_rate or more data"
+                f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the "
+                "training loss fell: the model learns the rows by heart; fewer epochs, a lower learning_rate or more data"
             )
     return said

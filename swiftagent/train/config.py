@@ -305,12 +305,6 @@ def _gpus(value: Any) -> int | None:
     return value
 
 
-def _bool(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not true or false")
-    return value
-
-
 def _one_of(*choices: str) -> Any:
     def read(value: Any) -> str:
         text = "off" if value is False else value  # YAML reads a bare `off` as false
@@ -321,14 +315,17 @@ def _one_of(*choices: str) -> Any:
     return read
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r} is not a mapping")
-    return value
+def _kind(kind: type, shown: str) -> Any:
+    def read(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise ValueError(f"{value!r} is not {shown}")
+        return value
+
+    return read
 
 
 def _weights(value: Any) -> dict[str, float]:
-    for kind, weight in _mapping(value).items():
+    for kind, weight in _kind(dict, "a mapping")(value).items():
         if kind not in WEIGHED:
             raise ValueError(f"{kind!r} is not one of {', '.join(WEIGHED)}{did_you_mean(str(kind), WEIGHED, '; ')}")
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 100:
@@ -360,6 +357,6 @@ READERS: dict[str, Any] = {
     "preflight": _one_of("off", "sample", "full"),
     "train_on": _one_of("all", "last_step", "last_turn"),
     "weights": _weights,
-    "trust_remote_code": _bool,
+    "trust_remote_code": _kind(bool, "true or false"),
     "gate": _gate,
 }

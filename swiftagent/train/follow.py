@@ -94,15 +94,8 @@ def _start(plan: LaunchPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 # A launcher that was itself started by torchrun or SLURM must not hand its own rank to a single process.
 STALE_RANKS = {
-    "RANK",
-    "LOCAL_RANK",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_PORT",
-    "NPROC_PER_NODE",
-    "NNODES",
-    "NODE_RANK",
-}
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "NPROC_PER_NODE", "NNODES", "NODE_RANK",
+}  # fmt: skip
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -206,9 +206,9 @@ def _deepspeed(value: Any, train: dict[str, Any]) -> str:
 
 
 def _tuner(value: Any, train: dict[str, Any]) -> str:
-    train["tuner_type"] = {"freeze": "full", "qlora": "lora"}.get(str(value), str(value))
     if value == "qlora":
         train |= {"quant_bits": 4, "quant_method": "bnb"}
+    train["tuner_type"] = {"freeze": "full", "qlora": "lora"}.get(str(value), str(value))
     return "translated as full; name what is trained in train.trainable_parameters" if value == "freeze" else ""
 
 

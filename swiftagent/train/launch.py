@@ -27,8 +27,8 @@ FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
 
 
 class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What will be started. `env` is what is added to the environment; `notes` hold what was decided, `warnings` what is
-    off."""
+    """What will be started. `env` is what is added to the environment; `notes` hold what was decided, `warnings` what
+    is off."""
 
     argv: list[str]
     env: dict[str, str]

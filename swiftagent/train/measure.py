@@ -50,13 +50,8 @@ def measure(
 ) -> Measured:
     """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is told in
     `error`."""
-    question = {
-        "paths": list(map(str, paths)),
-        "model": model,
-        "settings": settings,
-        "sample": sample,
-        "trust": trust_remote_code,
-    }
+    question = {"paths": list(map(str, paths)), "model": model, "settings": settings, "sample": sample}
+    question["trust"] = trust_remote_code
     done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps(question).encode(), capture_output=True)
     try:
         return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)

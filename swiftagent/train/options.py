@@ -30,24 +30,14 @@ KIND_NAMES = {
     "dict": "a mapping",
 }
 # name: (lowest, highest, whether the lowest itself is refused)
-RANGES = {
+RANGES: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0, 1, True),
-    "num_train_epochs": (0, math.inf, True),
-    "per_device_train_batch_size": (1, math.inf, False),
-    "per_device_eval_batch_size": (1, math.inf, False),
-    "gradient_accumulation_steps": (1, math.inf, False),
-    "max_length": (1, math.inf, False),
-    "lora_rank": (1, math.inf, False),
-    "lora_alpha": (0, math.inf, True),
-    "lora_dropout": (0, 1, False),
-    "weight_decay": (0, math.inf, False),
-    "warmup_ratio": (0, 1, False),
-    "warmup_steps": (0, math.inf, False),
-    "max_grad_norm": (0, math.inf, False),
-    "split_dataset_ratio": (0, 1, False),
-    "logging_steps": (1, math.inf, False),
-    "save_total_limit": (1, math.inf, False),
-    "sequence_parallel_size": (1, math.inf, False),
+    **dict.fromkeys(("num_train_epochs", "lora_alpha"), (0, math.inf, True)),
+    **dict.fromkeys(("lora_dropout", "warmup_ratio", "split_dataset_ratio"), (0, 1, False)),
+    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm"), (0, math.inf, False)),
+    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), (1, math.inf, False)),
+    **dict.fromkeys(("gradient_accumulation_steps", "max_length", "lora_rank", "logging_steps"), (1, math.inf, False)),
+    **dict.fromkeys(("save_total_limit", "sequence_parallel_size"), (1, math.inf, False)),
 }
 # Options whose type is any text, while only these words (or a file) mean something: a misspelt one would be told late
 # or never.

@@ -29,21 +29,12 @@ def describe_recipes() -> list[dict[str, Any]]:
             batch, length = options.get("per_device_train_batch_size", 1), options.get("max_length", 2048)
             needed = estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=True)
             sequences = config.sequences_per_step or 16
-            found = effort(
-                shape,
-                options,
-                rows=ROWS,
-                tokens=ROWS * TOKENS_A_ROW,
-                sequences=sequences,
-                gpus=["A100"] * gpus,
-                checkpointing=True,
-            )
-            row |= {
-                "memory": f"{needed.total / GB:.0f} GB",
-                "hours": f"{found.hours:.0f}" if found.hours >= 1 else "<1",
-            }
-        row["about"] = (
-            path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").partition(".")[0].partition(":")[0]
-        )
+            a100s, tokens = ["A100"] * gpus, ROWS * TOKENS_A_ROW
+            hours = effort(
+                shape, options, rows=ROWS, tokens=tokens, sequences=sequences, gpus=a100s, checkpointing=True
+            ).hours
+            row |= {"memory": f"{needed.total / GB:.0f} GB", "hours": f"{hours:.0f}" if hours >= 1 else "<1"}
+        head = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        row["about"] = head.partition(".")[0].partition(":")[0]
         rows.append(row)
     return rows

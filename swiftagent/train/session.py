@@ -31,6 +31,9 @@ INTERRUPTED = 130
 RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
 
 
+PLANNED = ("sequences_per_step", "device", "processes", "nodes", "warnings")  # of the plan, kept in run.json
+
+
 class Verbosity(msgspec.Struct, frozen=True):
     """How much is said: the result as JSON on stdout, only what is wrong, or all that the trainer writes."""
 
@@ -167,11 +170,7 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
         environment=planned.env,
         versions=describe(),
         data=_hashes(inputs),
-        sequences_per_step=planned.sequences_per_step,
-        device=planned.device,
-        processes=planned.processes,
-        nodes=planned.nodes,
-        warnings=planned.warnings,
+        **{name: getattr(planned, name) for name in PLANNED},
         checkpoint_best="",
         checkpoint_last="",
         **identity(),
@@ -194,7 +193,8 @@ def _sha256(path: Path) -> str:
 
 
 def _plain(config: Config) -> dict[str, Any]:
-    return json.loads(json.dumps(config.as_dict()))
+    plain: dict[str, Any] = json.loads(json.dumps(config.as_dict()))
+    return plain
 
 
 def _shape(planned: LaunchPlan) -> str:
@@ -253,7 +253,7 @@ class _View(Follower):
         if sampled or any(path.suffix != ".jsonl" for path in files) or config.train.keys() & RESHAPING:
             return 0
         rows = sum(1 for path in files for line in path.open("rb") if line.strip())
-        return max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values()))
+        return int(max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values())))
 
     def metric(self, line: dict[str, Any]) -> None:
         text = metric_line(line)

@@ -98,18 +98,9 @@ class RunFolder(TrainerCallback):
         if not state.is_world_process_zero:
             return
         val_rows, _ = _rows_and_tokens(self.trainer.eval_dataset)
-        loaded = {
-            "rows": rows,
-            "tokens": tokens,
-            "val_rows": val_rows,
-            "max_steps": state.max_steps,
-            "epochs": args.num_train_epochs,
-        }
-        loaded |= {
-            "sequences_per_step": sequences,
-            "started_at_step": state.global_step,
-            **_fates(self.folder / TOO_LONG),
-        }
+        loaded = {"rows": rows, "tokens": tokens, "val_rows": val_rows, "max_steps": state.max_steps}
+        loaded |= {"epochs": args.num_train_epochs, "sequences_per_step": sequences}
+        loaded |= {"started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
         _write(self.folder / "loaded.json", loaded)
         self.began = self.last = (state.global_step, time.time())
 
@@ -207,9 +198,8 @@ def join_the_process_group_on_a_cpu() -> None:
 
 
 callbacks_map["swiftagent"] = RunFolder
-if (
-    "--output_dir" in sys.argv
-):  # a checkpoint's args.json names this file to `swift infer` and the like too: they train nothing
+# A checkpoint's args.json names this file to `swift infer` and the like too: they train nothing.
+if "--output_dir" in sys.argv:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
     die_with_the_launcher()
     join_the_process_group_on_a_cpu()
