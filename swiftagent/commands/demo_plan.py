@@ -1,4 +1,4 @@
-"""What the demo does, without doing it: which commands it runs, what it asks, and how the answers are judged.
+"""What the demo does, without doing it: which commands it runs, what it asks, and how the answers are scored.
 
 plan = DemoPlan(out=Path("runs"), name="Ember", author="Fern Lab")
 plan.mix_words()          # the words of `swiftagent mix ...`

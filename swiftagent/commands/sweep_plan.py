@@ -167,9 +167,9 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         tell(f"{name}: {stage.words[0]}")
         if stage.words[0] == "sft":
             shutil.rmtree(stage.proof.parent, ignore_errors=True)
-        told = _run(stage.words, work.folder)
+        printed = _run(stage.words, work.folder)
         if stage.printed:
-            write_json(stage.proof, json.loads(told))
+            write_json(stage.proof, json.loads(printed))
 
 
 def _empty(folder: Path) -> None:
@@ -188,10 +188,10 @@ def made_of(sweep: Sweep, work: Work) -> str:
     )
     about = {file: [Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files}
     config = load(sweep.config, list(sweep.changes))
-    told = msgspec.json.encode(
+    parts = msgspec.json.encode(
         [__version__, [stage.words for stage in work.stages], about, config.model, config.train], order="sorted"
     )
-    return hashlib.sha256(told).hexdigest()
+    return hashlib.sha256(parts).hexdigest()
 
 
 def _files(sources: Iterable[str]) -> list[str]:
@@ -229,8 +229,8 @@ def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:
 
 
 def _scores(folder: Path) -> dict[str, Any]:
-    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["tuned"]
-    return {name: told[name] for name in (TOOL, FORGETTING)}
+    scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["tuned"]
+    return {name: scores[name] for name in (TOOL, FORGETTING)}
 
 
 def together(estimates: list[dict[str, Any]]) -> dict[str, Any]:

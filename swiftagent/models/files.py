@@ -29,7 +29,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[str]:
-    """What is wrong with a local model folder; nothing is said of a hub id, which is only known once it is
+    """What is wrong with a local model folder; a hub id has none before it is
     downloaded."""
     folder = Path(model)
     if not folder.exists():

@@ -1,4 +1,4 @@
-"""What is not wrong but seldom meant: learning rates, thinking, templates; and what the losses of a run say."""
+"""What is not wrong but seldom meant: learning rates, thinking, templates; and what the losses of a run mean."""
 
 from __future__ import annotations
 
@@ -72,22 +72,23 @@ def trend_advice(metrics: Sequence[dict[str, Any]]) -> list[str]:
     """What the curve of a finished run says: a loss that does not fall, an evaluation loss that rises while it does."""
     train = [float(line["loss"]) for line in metrics if "loss" in line]
     evaluated = [(int(line["step"]), float(line["eval_loss"])) for line in metrics if "eval_loss" in line]
-    said = []
+    found: list[str] = []
     fell = False
     if len(train) >= 6:
         part = max(2, len(train) // 5)
         first, last = sum(train[:part]) / part, sum(train[-part:]) / part
         fell = last < FALLS * first
         if not fell:
-            said.append(
+            found.append(
                 f"the loss did not fall ({first:.3f} to {last:.3f}): raise learning_rate, train longer, and look at "
                 "the labels with `swiftagent inspect`"
             )
     if len(evaluated) >= 3:
         step, lowest = min(evaluated, key=lambda pair: pair[1])
         if evaluated[-1][1] > RISES * lowest and (fell or len(train) < 6):
-            said.append(
+            found.append(
                 f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the "
-                "training loss fell: the model learns the rows by heart; fewer epochs, a lower learning_rate or more data"
+                "training loss fell: the model learns the rows by heart; fewer epochs, a lower learning_rate "
+                "or more data"
             )
-    return said
+    return found

@@ -1,4 +1,4 @@
-"""A run from a checked config to its last line: preflight, launch, what is said on the way, how it ended."""
+"""A training run from a checked config to its last line: preflight, launch, progress, end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLANNED = ("sequences_per_step", "device", "processes", "nodes", "warnings")  # 
 
 
 class Verbosity(msgspec.Struct, frozen=True):
-    """How much is said: the result as JSON on stdout, only what is wrong, or all that the trainer writes."""
+    """Output of a run: the result as JSON on stdout, problems alone, or all that the trainer writes."""
 
     as_json: bool = False
     quiet: bool = False
@@ -55,7 +55,7 @@ def start(config: Config, verbosity: Verbosity) -> int:
 
 
 def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
-    """Go on with a run from its last complete checkpoint, in its own folder."""
+    """Resume a run from its last complete checkpoint, in its own folder."""
     root = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
     run = find_run(name, root) if name else _newest_unfinished(root)
     if run.alive():
@@ -137,7 +137,7 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
             draw(run.folder)
-    return _tell(run, outcome, as_json=verbosity.as_json)
+    return _report_end(run, outcome, as_json=verbosity.as_json)
 
 
 def _train_on_another_node(planned: LaunchPlan, run: Run, verbosity: Verbosity) -> int:
@@ -270,7 +270,7 @@ class _View(Follower):
         )
 
 
-def _tell(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
+def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"run": str(run.folder), **run.record}, ensure_ascii=False))
     if outcome.state == "failed":
@@ -282,8 +282,8 @@ def _tell(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
         kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
         warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` goes on")
         return INTERRUPTED
-    for said in trend_advice(list(run.metrics())):
-        warn(said)
+    for advice in trend_advice(list(run.metrics())):
+        warn(advice)
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:

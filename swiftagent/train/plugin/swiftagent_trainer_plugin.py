@@ -35,7 +35,7 @@ def die_with_the_launcher() -> None:
 
 def fit_rows_that_are_too_long() -> None:
     """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense
-    (`mask_fit`), else left out; both are counted by channel.
+    (`masks.fit`), else left out; both are counted by channel.
     """
     from swiftagent.train.fit_row import fitted
 
@@ -43,13 +43,15 @@ def fit_rows_that_are_too_long() -> None:
 
     def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            return encode(self, row)
+            encoded: dict[str, Any] | None = encode(self, row)
+            return encoded
         except MaxLengthError:
             shorter = fitted(row, self.template, self.template.max_length)
             if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
                 with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
                     out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
-            return None if shorter is None else encode(self, shorter)
+            fitting: dict[str, Any] | None = None if shorter is None else encode(self, shorter)
+            return fitting
 
     dataset_utils.AddLengthPreprocessor.preprocess = preprocess
 
@@ -79,7 +81,7 @@ def _settings() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-class RunFolder(TrainerCallback):
+class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
     """Writes what happens into the run folder, and stops at a step's end when the launcher asks."""
 
     def __init__(self, args: Any, trainer: Any) -> None:
