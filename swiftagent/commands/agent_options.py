@@ -105,7 +105,7 @@ def tool_options(args: argparse.Namespace) -> Options:
 
 
 def limits_of(args: argparse.Namespace) -> Limits:
-    """Raises ConfigError with every limit that is none."""
+    """The limits of a run. Raises ConfigError with every one that is not above 0."""
     names = ("max_steps", "max_tokens", "step_tokens", "max_seconds", "max_repeats")
     problems = [
         f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0"
@@ -136,7 +136,7 @@ def system_of(given: str | None) -> str:
 
 
 def empty_conversation(toolbox: Toolbox, system: str) -> Trajectory:
-    """A system prompt that is a whole ReAct prompt declares its tools, which a person then answers for."""
+    """A system prompt that is a whole ReAct prompt declares its tools, which the user then answers for."""
     split = split_prompt(system)
     if split is None:
         return start(toolbox.specs, system)

@@ -113,7 +113,7 @@ def _make_folder(plan: DemoPlan) -> None:
 
 
 def _swiftagent(words: list[str], *, capture: bool = False) -> str:
-    """Run one command of this program as a person would; its stdout comes back, or is shown on stderr. Raises
+    """Run one command of this program as the user would; its stdout comes back, or is shown on stderr. Raises
     LaunchError."""
     from swiftagent import console
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_words(args: argparse.Namespace) -> None:
-    """What can be told of the words alone is told before the seconds that templates and weights take."""
+    """Problems of the words alone, reported before the seconds that templates and weights take."""
     from swiftagent.export.folder import require_free
     from swiftagent.export.gguf import require_known
     from swiftagent.export.merge import require_words

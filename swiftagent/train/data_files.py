@@ -73,7 +73,7 @@ def _starts_with_mark(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(3).startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
-    except OSError:  # who may not read it is told where it is read
+    except OSError:  # an unreadable file is reported where it is read
         return False
 
 

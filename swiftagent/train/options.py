@@ -39,7 +39,7 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     **dict.fromkeys(("gradient_accumulation_steps", "max_length", "lora_rank", "logging_steps"), (1, math.inf, False)),
     **dict.fromkeys(("save_total_limit", "sequence_parallel_size"), (1, math.inf, False)),
 }
-# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would be told late
+# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would fail late
 # or never.
 WORDS = {
     "deepspeed": ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"),
