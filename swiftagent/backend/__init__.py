@@ -5,4 +5,5 @@ In reading order: loading (what is loaded), engine (chooses one), engine_files, 
 tokens are trained), token_counts, likelihood, hub (data sets).
 """
 
-PUBLIC = ("engine", "engine_files", "hub", "labels", "likelihood", "loading", "template", "token_counts", "token_spans")
+PUBLIC = ("engine", "engine_files", "hub", "labels", "likelihood", "loading", "option_table", "template", "token_counts",
+          "token_spans")  # fmt: skip

@@ -19,6 +19,7 @@ from typing import Any
 from swiftagent.backend.engine_prompt import PromptEncoder
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import find
+from swiftagent.io.words import did_you_mean
 from swiftagent.models.files import own_code, read_object
 
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
@@ -253,14 +254,11 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
 
 
 def _about_template(text: str, settings: dict[str, Any]) -> str:
-    import difflib
-
     from swift.template import TEMPLATE_MAPPING
 
     asked = settings.get("template")
     if asked and asked not in TEMPLATE_MAPPING:
-        near = difflib.get_close_matches(str(asked), list(TEMPLATE_MAPPING), 1)
-        return f"unknown template {asked!r}" + (f", did you mean {near[0]}?" if near else "")
+        return f"unknown template {asked!r}{did_you_mean(str(asked), TEMPLATE_MAPPING, ', ')}"
     return f"no template is known for this model ({text.split('.')[0]}); name one with --template"
 
 

@@ -19,18 +19,16 @@ from swiftagent.io.outputs import claimed, clear, write_shards
 from swiftagent.io.parts import Part
 from swiftagent.io.rows import damage, data_files, files_of, read_rows
 from swiftagent.io.storage import refuse_changed, size_and_stamp
+from swiftagent.io.words import share
 from swiftagent.io.workers import Workers
 
 
 def parse_share(word: str) -> float:
     """`2%` or a share from 0 to 1. Raises ConfigError."""
     try:
-        share = float(word[:-1]) / 100 if word.endswith("%") else float(word)
+        return share(word)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigError(f"{word!r} is no share: write 2% or a number from 0 to 1")
-    return share
+        raise ConfigError(f"{word!r} is no share: write 2% or a number from 0 to 1") from None
 
 
 def convert_files(

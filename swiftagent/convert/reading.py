@@ -16,6 +16,7 @@ from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.reading.view import MESSAGE_KEYS, view_of
 from swiftagent.formats.table import BY_STRUCTURE, FORMATS, TURN_FORMATS
 from swiftagent.io.jsonl import BadRow, Row
+from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.ledger import Ledger
 from swiftagent.trajectory.types import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
@@ -310,9 +311,6 @@ def _named(name: str) -> Any:
     if ":" in name:
         return outside_reader(name)
     if name not in FORMATS:
-        import difflib
-
-        near = difflib.get_close_matches(name, FORMATS, 1)
-        hint = f"did you mean {near[0]}?" if near else "`swiftagent formats` lists them"
+        hint = did_you_mean(name, FORMATS, otherwise="`swiftagent formats` lists them")
         raise ConfigError(f"--from {name}: no such format; {hint}")
     return importlib.import_module(FORMATS[name])

@@ -13,7 +13,7 @@ from swiftagent.agent.loop import ReAct
 from swiftagent.agent.native import Native
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.evaluate.data import GoldFiles, conversations, prompt_in, read_gold, read_seen
+from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
@@ -27,6 +27,7 @@ from swiftagent.scores.bfcl import Item
 from swiftagent.scores.gate import Rule, parse_gate
 from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.style import prompt_style
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    prompt = options.prompt or files.prompt or prompt_in(training) or "ms-agent"
+    prompt = options.prompt or prompt_style(training) or files.prompt or "ms-agent"
     log = _open_log(folder, models, gold, prompt, options)
     try:
         _write_all(target, models, gold, log, prompt, options)

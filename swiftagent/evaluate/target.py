@@ -14,7 +14,7 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.shipped import find, shipped
 from swiftagent.models.files import same_model
 from swiftagent.train.config import Config
-from swiftagent.train.launch import local_files, validation_files
+from swiftagent.train.inputs import validation_files
 from swiftagent.train.runs import Run, find_run, newest_run
 
 GENERAL = "general_heldout.jsonl"
@@ -67,7 +67,7 @@ class Target(msgspec.Struct):
 
 def target_of_run(run: Run, which: str, engine: str, settings: dict[str, Any]) -> Target:
     """A run's checkpoint against the model that it was trained from."""
-    checkpoint = checkpoint_of(run, which)
+    checkpoint = run.checkpoint(which)
     tuned = _model(str(checkpoint), None, run.template, engine, settings)
     base = None
     if run.model:
@@ -108,18 +108,6 @@ def run_named(name: str | None, root: str) -> Run:
     return find_run(name, root) if name else newest_run(root)
 
 
-def checkpoint_of(run: Run, which: str) -> Path:
-    """best, last or a step. Raises ConfigError, SetupError where the run has none."""
-    named = {path.name.rpartition("-")[2]: path for path in run.checkpoints}
-    if not named:
-        raise SetupError(f"{run.folder}: no checkpoint yet; its log.txt says how far training got")
-    best, last = run.checkpoint_best, run.checkpoint_last
-    chosen = {"best": best, "last": last}.get(which) or named.get(which)
-    if chosen is None:
-        raise ConfigError(f"--checkpoint {which}: {run.name} has no such checkpoint; there are {', '.join(named)}")
-    return chosen
-
-
 def _model(model: str, adapter: str | None, template: str | None, engine: str, settings: dict[str, Any]) -> Model:
     return Model(model, resolve(model, adapter, template, **settings), engine)
 
@@ -155,8 +143,7 @@ def default_data(run: Run | None) -> list[str]:
 
 def training_files(run: Run | None) -> list[str]:
     """The training data of a run that can still be found."""
-    config = config_of(run)
-    return [str(path) for path in local_files(config.data) if path.exists()] if config else []
+    return run.data_files() if run else []
 
 
 def name_in(training: list[str]) -> str:

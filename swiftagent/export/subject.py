@@ -114,7 +114,7 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
             "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
         )
         raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
-    chosen = _checkpoint(run, checkpoint)
+    chosen = run.checkpoint(checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()
     trained = read_object(chosen / "args.json") or read_object(run.folder / "args.json")
     settings = dict(run.config.get("train") or {})
@@ -148,16 +148,6 @@ def base_folder(model: str, trained: dict[str, Any]) -> str:
     from swiftagent.backend.engine_files import checked_folder
 
     return checked_folder(Loading(model))[0]
-
-
-def _checkpoint(run: Run, which: str) -> Path:
-    chosen = {"best": run.checkpoint_best, "last": run.checkpoint_last}.get(which)
-    if which.isdigit():
-        chosen = next((path for path in run.checkpoints if path.name == f"checkpoint-{which}"), None)
-    if chosen is None:
-        known = ", ".join(path.name for path in run.checkpoints) or "none"
-        raise SetupError(f"{run.folder}: no complete checkpoint {which!r} (there is {known})")
-    return chosen
 
 
 def _data(run: Run) -> str:

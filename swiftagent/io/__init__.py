@@ -11,5 +11,7 @@ PUBLIC = (
     "shipped",
     "storage",
     "table_rows",
+    "words",
     "workers",
+    "yaml_file",
 )

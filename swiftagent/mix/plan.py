@@ -6,7 +6,6 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ from swiftagent.mix.scan import (
     sha256_of,
 )
 
-_DATA_END = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow|feather|zip)(\.(gz|zst|bz2|xz))?$", re.I)
 Tell = Callable[[str, int, int], None]  # (stage, done, of)
 _RESERVE = 1.25  # candidates beyond those wanted, for rows that are rejected
 
@@ -74,13 +72,6 @@ class SourcePlan(msgspec.Struct):
     @property
     def name(self) -> str:
         return ", ".join(self.source.source)
-
-
-def is_hub_id(text: str) -> bool:
-    """Whether a source is fetched from a hub: `hf::owner/name`, or `owner/name` where no such file exists."""
-    if text.startswith(("hf::", "ms::")) or is_url(text):
-        return not is_url(text)
-    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", text)) and not _DATA_END.search(text) and not find(text).exists()
 
 
 def plan_of(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from swiftagent.models.identity import is_hub_id
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -37,14 +39,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[str]:
-    """What is wrong with a local model folder; nothing is said of a hub id, which is only known once it is
+    """What is wrong with a local model folder; a hub id has none before it is
     downloaded."""
     folder = Path(model)
     if not folder.exists():
         return (
-            []
-            if looks_like_hub_id(model)
-            else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
+            [] if is_hub_id(model) else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
         )
     if not folder.is_dir():
         return [f"{place}: model: {model}: a file; a folder with config.json, weights and tokenizer is wanted"]
@@ -55,11 +55,6 @@ def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[s
     if not trust_remote_code and (code := own_code(folder)):
         problems.append(f"holds code of its own ({code}), which loading would run; trust_remote_code: true allows it")
     return [f"{place}: model: {model}: {problem}" for problem in problems]
-
-
-def looks_like_hub_id(model: str) -> bool:
-    """owner/name, and not a path."""
-    return model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/")
 
 
 def own_code(folder: Path) -> str:
@@ -109,7 +104,7 @@ def adapter_problems(adapter: str, model: str, place: str) -> list[str]:
     """An adapter folder that is incomplete or was trained on another base."""
     folder = Path(adapter)
     if not folder.exists():
-        return [] if looks_like_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
+        return [] if is_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
     config = read_object(folder / "adapter_config.json")
     if not config:
         return [f"{place}: adapters: {adapter}: no adapter_config.json in it; it is no adapter"]

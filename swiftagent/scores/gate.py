@@ -8,7 +8,6 @@ gate:
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.words import did_you_mean
 from swiftagent.scores.metrics import METRICS
 
 RULES = {
@@ -69,7 +69,7 @@ def read_gate(gate: Any) -> tuple[tuple[Rule, ...], list[str]]:
     problems: list[str] = []
     for metric, wanted in gate.items():
         if metric not in METRICS:
-            problems.append(f"gate.{metric}: unknown metric{_nearest(str(metric), list(METRICS))}")
+            problems.append(f"gate.{metric}: unknown metric{did_you_mean(str(metric), METRICS, ', ')}")
         elif not isinstance(wanted, Mapping) or not wanted:
             problems.append(f"gate.{metric}: expected rules such as {{min: 0.6}}; there are {', '.join(RULES)}")
         else:
@@ -81,7 +81,7 @@ def _read_rules(metric: str, wanted: Mapping[Any, Any], rules: list[Rule], probl
     for kind, limit in wanted.items():
         if kind not in RULES:
             problems.append(
-                f"gate.{metric}.{kind}: unknown rule{_nearest(str(kind), list(RULES))}; there are {', '.join(RULES)}"
+                f"gate.{metric}.{kind}: unknown rule{did_you_mean(str(kind), RULES, ', ')}; there are {', '.join(RULES)}"
             )
             continue
         number = _number(limit)
@@ -102,11 +102,6 @@ def _number(value: Any) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f", did you mean {near[0]}?" if near else ""
 
 
 def check_gate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.io.words import nearest
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
@@ -71,9 +71,9 @@ def read_text(path: Path, option: str) -> str:
 
 
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
-    """The error for a tool that is not declared."""
-    near = difflib.get_close_matches(name, [tool.name for tool in tools], 1, 0.6)
-    hint = f"did you mean {near[0]}? " if near else ""
+    """What the model is told of a tool that is not declared."""
+    near = nearest(name, [tool.name for tool in tools])
+    hint = f"did you mean {near}? " if near else ""
     return f"there is no tool {name[:80]!r}; {hint}the tools are {', '.join(tool.name for tool in tools)}"
 
 

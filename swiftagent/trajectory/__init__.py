@@ -10,6 +10,7 @@ PUBLIC = (
     "read_step",
     "record",
     "schema",
+    "style",
     "types",
     "wellformed",
 )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError
+from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.order import in_order, settle, with_trained
 from swiftagent.trajectory.record import trim_untrained_tail
 from swiftagent.trajectory.schema import faults_of
@@ -149,16 +150,13 @@ class Policy(msgspec.Struct, frozen=True):
 
 def parse_policy(words: list[str]) -> dict[str, str]:
     """`CODE=ACTION` words as a mapping. Raises ConfigError with every problem at once."""
-    import difflib
-
     problems: list[str] = []
     on: dict[str, str] = {}
     for word in words:
         code, _, action = word.partition("=")
         allowed = CODES[code].allowed if code in CODES else _MEND if code in REPAIRS else ()
         if not allowed:
-            near = difflib.get_close_matches(code, [*CODES, *REPAIRS], 1)
-            hint = f"did you mean {near[0]}?" if near else "`swiftagent formats --codes` lists them"
+            hint = did_you_mean(code, [*CODES, *REPAIRS], otherwise="`swiftagent formats --codes` lists them")
             problems.append(f"--on {word}: no policy for {code!r}; {hint}")
         elif action not in allowed:
             problems.append(f"--on {word}: {code} can be {', '.join(allowed)}, not {action!r}")

@@ -47,7 +47,7 @@ def test_a_declared_tool_with_arguments_is_a_call(text: str) -> None:
     [
         "The tide tool takes a port.",
         "Result: a dict is printed.",
-        'Call it so:\n```html\n<b>x</b>\n<output>3</output>\n```',
+        "Call it so:\n```html\n<b>x</b>\n<output>3</output>\n```",
         "Decision: mend it.\nAction: Ms Orr calls.\nObservation: the budget holds.",
     ],
 )

@@ -12,8 +12,20 @@ from swiftagent.formats.reading.training_marks import is_marked_failed, is_train
 @pytest.mark.parametrize(
     "mark",
     [
-        *({"success": False}, {"success": 0}, {"isSuccess": "False"}, {"resolved": "no"}, {"reward": 0.0}, {"reward": "0"}),
-        *({"reward": [0.0]}, {"reward": -1}, {"info": {"reward_info": {"reward": 0}}}, {"metadata": {"passed": "failed"}}),
+        *(
+            {"success": False},
+            {"success": 0},
+            {"isSuccess": "False"},
+            {"resolved": "no"},
+            {"reward": 0.0},
+            {"reward": "0"},
+        ),
+        *(
+            {"reward": [0.0]},
+            {"reward": -1},
+            {"info": {"reward_info": {"reward": 0}}},
+            {"metadata": {"passed": "failed"}},
+        ),
         *({"correct": "I"}, {"weight": 0}, {"label": False}, {"status": "failed"}, {"is_solved": False}),
     ],
 )
@@ -24,7 +36,15 @@ def test_a_failed_run(mark: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        *({"success": True}, {"reward": 0.4}, {"reward": "1"}, {"errors": 0}, {"note": "0"}, {"label": 0}, {"result": "no"}),
+        *(
+            {"success": True},
+            {"reward": 0.4},
+            {"reward": "1"},
+            {"errors": 0},
+            {"note": "0"},
+            {"label": 0},
+            {"result": "no"},
+        ),
         *({"metadata": {"retries": 0, "success": 1}}, {"messages": [{"weight": 0}]}, {"tools": {"success": False}}),
     ],
 )
@@ -35,7 +55,12 @@ def test_a_run_that_did_not_fail(mark: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        *({"training": False}, {"weight": 0}, {"loss": "false"}, {"content": [{"type": "text", "text": "x", "train": False}]}),
+        *(
+            {"training": False},
+            {"weight": 0},
+            {"loss": "false"},
+            {"content": [{"type": "text", "text": "x", "train": False}]},
+        ),
         *({"content": [{"text": "a", "weight": 1}, {"text": "b", "weight": 0}]}, {"train_detail": [{"train": False}]}),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.train import option_table, options
+from swiftagent.train import options
 
 pytestmark = pytest.mark.needs_swift
 
@@ -15,6 +15,8 @@ pytestmark = pytest.mark.needs_swift
 @pytest.mark.filterwarnings("ignore")
 def test_shipped_tables_equal_the_class():
     import swift
+
+    from swiftagent.backend import option_table
 
     shipped = json.loads(option_table.TABLE.read_text())
     if shipped["ms_swift"] != swift.__version__:

@@ -17,16 +17,22 @@ import typing
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).with_name("options.json")
-MODELS = Path(__file__).parent.parent / "models" / "known.json"
+import swift
+from swift.agent_template import agent_template_map
+from swift.arguments import SftArguments
+from swift.arguments.base_args.base_args import get_supported_tuners
+from swift.model import MODEL_MAPPING
+from swift.template import TEMPLATE_MAPPING
+from swift.utils.utils import _patch_get_type_hints
+from transformers.trainer_utils import SchedulerType
+
+PACKAGE = Path(__file__).parent.parent
+TABLE = PACKAGE / "train" / "options.json"
+MODELS = PACKAGE / "models" / "known.json"
 
 
 def build_table() -> dict[str, Any]:
     """Read the installed ms-swift's class. Imports ms-swift (8 s)."""
-    import swift
-    from swift.arguments import SftArguments
-    from swift.utils.utils import _patch_get_type_hints
-
     with _patch_get_type_hints():
         hints = typing.get_type_hints(SftArguments)
     choices = _choices_known_elsewhere()
@@ -43,12 +49,6 @@ def build_table() -> dict[str, Any]:
 
 def _choices_known_elsewhere() -> dict[str, list[str]]:
     """Options that are typed as plain text but take one of a list."""
-    from swift.agent_template import agent_template_map
-    from swift.arguments.base_args.base_args import get_supported_tuners
-    from swift.model import MODEL_MAPPING
-    from swift.template import TEMPLATE_MAPPING
-    from transformers.trainer_utils import SchedulerType
-
     return {
         "tuner_type": sorted(get_supported_tuners()),
         "template": sorted(TEMPLATE_MAPPING),
@@ -90,9 +90,6 @@ def _kinds(hint: Any) -> tuple[list[str], list[Any]]:
 
 def build_models() -> dict[str, Any]:
     """Model names (lower case, without the owner), architectures and model types, with the template of each."""
-    from swift.model import MODEL_MAPPING
-    from swift.template import TEMPLATE_MAPPING
-
     names: dict[str, str] = {}
     architectures: dict[str, list[str]] = {}
     types_: dict[str, dict[str, Any]] = {}
