@@ -128,13 +128,15 @@ def report(
         counts[kind, valid, bool(verdict.valid)] += 1
         if valid != bool(verdict.valid):
             print(
-                f"{item.id}: ours {valid} ({reason}), bfcl-eval {verdict.valid} ({verdict.error_type}): {as_bfcl(attempts)}"
+                f"{item.id}: ours {valid} ({reason}), bfcl-eval {verdict.valid} ({verdict.error_type}): "
+                f"{as_bfcl(attempts)}"
             )
     for kind in ("perfect", "corrupted"):
         agree = counts[kind, True, True] + counts[kind, False, False]
         total = sum(n for (k, *_), n in counts.items() if k == kind)
         print(
-            f"{kind}: {agree} of {total} agree; both right {counts[kind, True, True]}, both wrong {counts[kind, False, False]}"
+            f"{kind}: {agree} of {total} agree; both right {counts[kind, True, True]}, both wrong "
+            f"{counts[kind, False, False]}"
         )
 
 

@@ -200,14 +200,16 @@ def show(merged: dict[str, Any], files: list[dict[str, Any]], lines: list[str]) 
     print(f"Machine: {platform.machine()}, {_cpus()} CPU cores, no GPU. Merged logits differ by at most", end=" ")
     print(f"{merged['max_difference']:.2g} on a scale of {merged['logit_scale']:.3g}.\n")
     print(
-        "| GGUF | bytes | texts tokenised alike | greedy answers equal | parted at a near tie | perplexity, GGUF over merged |"
+        "| GGUF | bytes | texts tokenised alike | greedy answers equal | parted at a near tie | perplexity, GGUF "
+        "over merged |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for one in files:
         alike = f"{one['strings'] - one['tokenized_otherwise']:,} of {one['strings']:,}"
         same = f"{one['same_greedy_text']} of {one['prompts']}"
         print(
-            f"| {one['quantize']} | {one['bytes']:,} | {alike} | {same} | {one['near_ties']} | {one['perplexity_ratio']:.4f} |"
+            f"| {one['quantize']} | {one['bytes']:,} | {alike} | {same} | {one['near_ties']} | "
+            f"{one['perplexity_ratio']:.4f} |"
         )
     print("\n| model | first calls alike | call exact | no call where none is due | all right | fire alarm alike |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -226,7 +226,8 @@ def show_labels(encoded: dict[str, list[Encoded]]) -> None:
         ]
         exact = exact or len(weights)
         print(
-            f"| {arm} | {len(rows)} | {len(weights):,} | {len(weights) / exact - 1:+.1%} | {sum(w > 1 for w in weights):,} |"
+            f"| {arm} | {len(rows)} | {len(weights):,} | {len(weights) / exact - 1:+.1%} | "
+            f"{sum(w > 1 for w in weights):,} |"
         )
 
 

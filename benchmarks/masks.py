@@ -8,8 +8,9 @@ ms-swift as it comes    rows as they are usually published: the whole turn, with
 LLaMA-Factory's rule    assistant turns are trained and nothing else; in text rows the results stand inside an assistant
 turn swiftagent              the records of `swiftagent convert`
 
-The rows of FILE that hold a tool result, and as many hard rows as benchmarks/support/strategies.py makes from seeds: results,
-arguments and answers with keywords and control tokens in them. A token belongs to the text that it stands for, found by
+The rows of FILE that hold a tool result, and as many hard rows as benchmarks/support/strategies.py makes from seeds:
+results, arguments and answers with keywords and control tokens in them. A token belongs to the text that it stands
+for, found by
 bytes. LLaMA-Factory itself is not run: its rule, the whole assistant turn, is applied by ms-swift.
 """
 
@@ -152,7 +153,8 @@ def by_chat_template(tokenizer: Any, chat: list[Message]) -> list[int]:
 
 def rules_as_markdown(table: list[dict[str, Any]], about: str) -> str:
     lines = [
-        f"| {about} | trained tokens | of them tool results | results trained | call tokens lost | thoughts and answers lost |",
+        f"| {about} | trained tokens | of them tool results | results trained | call tokens lost | thoughts and "
+        f"answers lost |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in table:

@@ -24,17 +24,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 AGENT_ROWS, CHAT_ROWS, AGENT_SAMPLE, CHAT_SAMPLE = 32_000, 100_000, 30_000, 60_000
 _WORDS = (
-    "the a of to and in is it you that he was for on are with as his they be at one have this from or had by word but what "
-    "some we can out other were all there when up use your how said an each she which do their time if will way about many then them "  # noqa: E501
-    "write would like so these her long make thing see him two has look more day could go come did number sound no most people my "  # noqa: E501
+    "the a of to and in is it you that he was for on are with as his they be at one have this from or had by word "
+    "but what "
+    "some we can out other were all there when up use your how said an each she which do their time if will way "
+    "about many then them "  # noqa: E501
+    "write would like so these her long make thing see him two has look more day could go come did number sound no "
+    "most people my "  # noqa: E501
     "over know water than call first who may down side been now find any new work part take get place made live"
 )
 WORDS = _WORDS.split()
 CHINESE = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子"
 REACT = (
-    "Answer the following questions as best you can. You have access to the following APIs:\n{tools}\n\nUse the following format:"
-    "\n\nThought: you should always think about what to do\nAction: the action to take, should be one of the above tools[{names}]"
-    "\nAction Input: the input to the action\nObservation: the result of the action\n... (this Thought/Action/Action Input/"
+    "Answer the following questions as best you can. You have access to the following APIs:\n{tools}\n\nUse the "
+    "following format:"
+    "\n\nThought: you should always think about what to do\nAction: the action to take, should be one of the above "
+    "tools[{names}]"
+    "\nAction Input: the input to the action\nObservation: the result of the action\n... (this "
+    "Thought/Action/Action Input/"
     "Observation can be repeated zero or more times)\nThought: I now know the final answer\nFinal Answer: the final answer to the "  # noqa: E501
     "original input question\nBegin!"
 )
@@ -133,7 +139,8 @@ train.to_json(out, force_ascii=False)
 FACTORY = """
 import json, os, sys
 agent, chat, out, a, b, folder = sys.argv[1:]
-tags = {"role_tag": "from", "content_tag": "value", "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system"}
+tags = {"role_tag": "from", "content_tag": "value", "user_tag": "user", "assistant_tag": "assistant"}
+tags["system_tag"] = "system"
 info = {name: {"file_name": path, "formatting": "sharegpt", "columns": {"messages": "conversations"}, "tags": tags,
                "num_samples": int(n)}
         for name, path, n in (("agent", agent, a), ("chat", chat, b))}
@@ -142,9 +149,11 @@ from datasets import concatenate_datasets
 from llamafactory.data.loader import _get_merged_dataset
 from llamafactory.hparams import DataArguments, ModelArguments
 from transformers import Seq2SeqTrainingArguments
-data = DataArguments(dataset="agent,chat", dataset_dir=folder, preprocessing_num_workers=2, template="qwen", cutoff_len=2048)
+settings = {"preprocessing_num_workers": 2, "template": "qwen", "cutoff_len": 2048}
+data = DataArguments(dataset="agent,chat", dataset_dir=folder, **settings)
 model = ModelArguments(model_name_or_path="none")
-merged = _get_merged_dataset(["agent", "chat"], model, data, Seq2SeqTrainingArguments(output_dir=folder, report_to=[]), "sft")
+training = Seq2SeqTrainingArguments(output_dir=folder, report_to=[])
+merged = _get_merged_dataset(["agent", "chat"], model, data, training, "sft")
 merged.shuffle(seed=42).to_json(out, force_ascii=False)
 """
 

@@ -28,7 +28,8 @@ def main() -> int:
         made.make_tiny_model(work / "tiny")
         made.write_rows(work / "data.jsonl", rows)
         (work / "a.yaml").write_text(
-            "model: tiny\ndata: data.jsonl\ngpus: 0\ntrain:\n  model_type: qwen2\n  template: qwen2_5\n  max_length: 1400\n"
+            "model: tiny\ndata: data.jsonl\ngpus: 0\ntrain:\n  model_type: qwen2\n  template: qwen2_5\n  "
+            "max_length: 1400\n"
         )
         began = time.monotonic()
         command = [sys.executable, "-m", "swiftagent", "doctor", "a.yaml", "--json"]
@@ -36,7 +37,8 @@ def main() -> int:
         seconds = time.monotonic() - began
     found = json.loads(done.stdout)
     print(
-        f"{found['data']['rows']:,} rows, {found['measured']['sampled']} measured: {seconds:.1f} s (limit {LIMIT:.0f} s)"
+        f"{found['data']['rows']:,} rows, {found['measured']['sampled']} measured: {seconds:.1f} s (limit "
+        f"{LIMIT:.0f} s)"
     )
     return int(seconds > LIMIT or not found["ok"])
 

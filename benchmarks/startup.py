@@ -54,7 +54,8 @@ def main() -> int:
         made.make_tiny_model(work / "tiny")
         made.write_rows(work / "data.jsonl", 40)
         (work / "tiny.yaml").write_text(
-            f"model: tiny\ndata: data.jsonl\ngpus: 0\ncpu_processes: {args.processes}\nsequences_per_step: {4 * args.processes}\n"
+            f"model: tiny\ndata: data.jsonl\ngpus: 0\ncpu_processes: {args.processes}\nsequences_per_step: "
+            f"{4 * args.processes}\n"
             "preflight: off\ntrain:\n" + "".join(f"  {name}: {value}\n" for name, value in BARE.items())
         )
         options = {"model": "tiny", "dataset": "data.jsonl", "output_dir": "bare", **BARE, **ON_A_CPU}

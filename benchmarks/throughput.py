@@ -68,7 +68,8 @@ def main() -> None:
         tokens = loaded["tokens"] / loaded["rows"] * SEQUENCES * args.steps
         ours = _seconds(work / "runs" / "ours")
     print(
-        f"{torch.cuda.get_device_name()}: bare {tokens / bare:,.0f} tokens/s, swiftagent sft {tokens / ours:,.0f} tokens/s"
+        f"{torch.cuda.get_device_name()}: bare {tokens / bare:,.0f} tokens/s, swiftagent sft {tokens / ours:,.0f} "
+        f"tokens/s"
     )
 
 

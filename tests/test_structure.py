@@ -77,8 +77,9 @@ def imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import
                     "" if is_module else alias.name,
                     node.lineno,
                 )
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("swiftagent."):
-            if node.value.removeprefix("swiftagent.") in known:
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            is_ours = node.value.startswith("swiftagent.") and node.value.removeprefix("swiftagent.") in known
+            if is_ours:
                 yield Import(name, node.value, "", node.lineno)
 
 

@@ -5,5 +5,15 @@ In reading order: loading (what is loaded), engine (chooses one), engine_files, 
 tokens are trained), token_counts, likelihood, hub (data sets).
 """
 
-PUBLIC = ("engine", "engine_files", "hub", "labels", "likelihood", "loading", "option_table", "template", "token_counts",
-          "token_spans")  # fmt: skip
+PUBLIC = (
+    "engine",
+    "engine_files",
+    "hub",
+    "labels",
+    "likelihood",
+    "loading",
+    "option_table",
+    "template",
+    "token_counts",
+    "token_spans",
+)

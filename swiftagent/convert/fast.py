@@ -29,7 +29,7 @@ from swiftagent.trajectory.wellformed import DEFAULT, check_calls
 BESIDE = ("id", "source", "category", "lang", "language", "dataset", "title", "domain")
 _KEYS_FROM, _KEYS_ROLE = frozenset(("conversations", *BESIDE)), frozenset(("messages", *BESIDE))
 _KEYS_PAIR = frozenset(("instruction", "input", "output", "system", "history", *BESIDE))
-_KEYWORD = re.compile(r"\n *(?:thought|think|action|observation|final answer)", re.I)
+_KEYWORD = re.compile(r"\n *(?:thought|think|action|observation|final answer|思考|行动|动作|观察)", re.I)
 _ODD_STARTS = frozenset("[{`")  # of an answer that may be calls
 _RESULT = re.compile(r"observation", re.I)
 
@@ -136,7 +136,7 @@ def _may_be_more(texts: list[str], has_system: bool) -> bool:
         return True
     if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
         return True
-    if may_be_suspicious(whole) or "动" in whole:
+    if may_be_suspicious(whole):
         return True
     if _is_loud(whole) or _KEYWORD.search(whole) or holds_results(whole):
         return True

@@ -75,7 +75,7 @@ def _to_hugging_face(folder: Path, repository: str, files: list[str], private: b
 
 
 def _to_modelscope(folder: Path, repository: str, files: list[str], private: bool, token: str | None) -> str:
-    from modelscope.hub import api as modelscope_api  # type: ignore[import-untyped]
+    from modelscope.hub import api as modelscope_api
     from modelscope_hub.errors import StorageError
 
     api = modelscope_api.HubApi(token=token)  # not login(), which would write the token to this machine's disk

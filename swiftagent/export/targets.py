@@ -24,8 +24,9 @@ from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.react import ACTION_LABEL
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
-TOKENIZER_FILES += ("vocab.json", "merges.txt", "added_tokens.json")
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json"),
+)
 # Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
 HARD_TEXTS = (
     "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",

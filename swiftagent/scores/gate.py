@@ -81,7 +81,8 @@ def _read_rules(metric: str, wanted: Mapping[Any, Any], rules: list[Rule], probl
     for kind, limit in wanted.items():
         if kind not in RULES:
             problems.append(
-                f"gate.{metric}.{kind}: unknown rule{did_you_mean(str(kind), RULES, ', ')}; there are {', '.join(RULES)}"
+                f"gate.{metric}.{kind}: unknown rule{did_you_mean(str(kind), RULES, ', ')}; there are "
+                f"{', '.join(RULES)}"
             )
             continue
         number = _number(limit)

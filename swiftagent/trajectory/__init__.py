@@ -1,6 +1,7 @@
 """The core type, the ReAct text and the training record that are made of it, and the rules every trajectory obeys."""
 
 PUBLIC = (
+    "suspicion",
     "content",
     "escape",
     "ledger",

@@ -74,7 +74,8 @@ def render_step(events: Iterable[Event]) -> list[Span]:
             spans.append(Span("assistant", text, 1.0 if trained else 0.0, "answer"))
             thought = None
         elif kind is Observation:
-            spans.append(Span("assistant", observation_text(event.text), 0.0, "observation"))  # type: ignore[union-attr]
+            result = observation_text(event.text)  # type: ignore[union-attr]
+            spans.append(Span("assistant", result, 0.0, "observation"))
         elif kind is Call:
             if thought is not None:
                 spans.append(_thought(thought))

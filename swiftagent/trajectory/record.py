@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.trajectory.escape import parse_json_text, show, show_control_tokens
+from swiftagent.trajectory.escape import hide, hide_control_tokens, parse_json_text, show, show_control_tokens
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
 from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_OPEN, render
 from swiftagent.trajectory.types import (
@@ -31,13 +31,29 @@ Record = dict[str, Any]
 
 def to_record(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> Record:
     """One training row. The trajectory ends on something trained (`wellformed` sees to it)."""
-    spans = render(trajectory, prompt, language)
+    messages = None if trajectory.tools else _plain_messages(trajectory.events)
     return {
-        "messages": to_messages(spans),
+        "messages": to_messages(render(trajectory, prompt, language)) if messages is None else messages,
         "channel": trajectory.channel,
         "id": trajectory.id,
         "source": trajectory.source,
     }
+
+
+def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:
+    """The messages of plain chat whose every answer is trained, without spans between; None for anything else."""
+    messages: list[Message] = []
+    for event in events:
+        kind = type(event)
+        if kind is Answer and event.trained:  # type: ignore[union-attr]
+            messages.append({"role": "assistant", "content": hide(event.text)})  # type: ignore[union-attr]
+        elif kind is Question or kind is System:
+            role = "user" if kind is Question else "system"
+            text = hide_control_tokens(event.text)  # type: ignore[union-attr]
+            messages.append(untrained({"role": role, "content": text}))
+        else:
+            return None
+    return messages
 
 
 def set_loss(message: Message, weight: float) -> Message:

@@ -28,7 +28,10 @@ _RESULT_MARK = re.compile(
     r"function_response|documents)\|?>|\[TOOL_RESULTS\]",
     re.I,
 )
-_CALL_LABEL = r"(?:tool|function|api)(?:[ _]?(?:calls?|name|used?))?|工具(?:调用|名称)?|函数(?:调用|名称)?|调用(?:工具|函数)?|action|行动"
+_CALL_LABEL = (
+    r"(?:tool|function|api)(?:[ _]?(?:calls?|name|used?))?|工具(?:调用|名称)?|函数(?:调用|名称)?"
+    r"|调用(?:工具|函数)?|action|行动"
+)
 _LABELLED = re.compile(
     rf"(?:\A|\n)[ \t*#>\-]*(?:{_CALL_LABEL})[ *]*[:：][^\n]*\n(?:[^\n]*\n){{0,12}}?"
     rf"[ \t*#>\-]*(?:{_RESULT_WORD}|返回(?:结果|值)?|结果|观察(?:结果)?|输出)[ *]*[:：]",
@@ -87,7 +90,10 @@ def _is_called(text: str, tools: tuple[Tool, ...]) -> bool:
         if tool.name not in text:
             continue
         name = re.escape(tool.name)
-        called = rf"(?:\A|\n|[<>\[(`:=|/]|\"name\"\s*:\s*\")\s*\"?{name}\"?\s*(?:\(|\{{|>\s*\{{|,\s*\"(?:arguments|parameters)|\n\s*\{{)"
+        called = (
+            rf"(?:\A|\n|[<>\[(`:=|/]|\"name\"\s*:\s*\")\s*\"?{name}\"?\s*(?:\("
+            rf"|\{{|>\s*\{{|,\s*\"(?:arguments|parameters)|\n\s*\{{)"
+        )
         if re.search(called, text) is not None:
             return True
     return False

@@ -44,7 +44,8 @@ CODES: dict[str, Code] = {
         "a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")
     ),
     "call-without-result": Code(
-        "a call without a result: the last call of a row is what it teaches and is kept (trim cuts it where the row holds "
+        "a call without a result: the last call of a row is what it teaches and is kept (trim cuts it where the "
+        "row holds "
         "results); before another step it gets an empty one",
         "keep",
         ("keep", "trim", "repair", "reject"),
@@ -97,7 +98,8 @@ REPAIRS: dict[str, str] = {
     "python-repr": "a Python literal where JSON belongs",
     "encoded-twice": "JSON inside a JSON string",
     "raw-backslash": "backslashes that JSON does not know as escapes were kept as backslashes",
-    "null-arguments": "arguments that are null though the tool's schema knows no null, as Arrow fills them in, were left out",
+    "null-arguments": "arguments that are null though the tool's schema knows no null, as Arrow fills them in, "
+    "were left out",
     "user-call": "calls of tools that the user has, and their results, were left out",
     "aside-turn": "a progress report or a proposed question beside the answer was left out",
     "masked-part": "a turn of which a part is marked as not trained is not trained",

@@ -143,7 +143,8 @@ def test_rows_with_images_are_refused(swiftagent: Run, file: Path):
 def test_rejected_rows_are_shown_with_their_reasons(swiftagent: Run, file: Path):
     rejects = file.with_name("rows.rejects.jsonl")
     rejects.write_text(
-        '{"source": "raw.jsonl:7", "code": "cut-arguments", "message": "arguments end in the middle", "row": {"a": 1}}\n'
+        '{"source": "raw.jsonl:7", "code": "cut-arguments", "message": "arguments end in the middle", "row": {"a": '
+        "1}}\n"
     )
     done = swiftagent("inspect", file, "--only", "rejected")
     assert done.stdout == 'raw.jsonl:7: arguments end in the middle [cut-arguments]\n  {"a": 1}\n'
@@ -155,8 +156,8 @@ def test_real_tokens_and_labels_by_ms_swift(swiftagent: Run, file: Path, shared:
     done = swiftagent("inspect", file, "--model", model, "--row", 1)
     assert done.returncode == 0, done.stderr
     assert (
-        '  [2] call: trained, 17 tokens\nAction|:| weather|\n|Action| Input|:| {"|city|":| "|Os|lo|"}\n|Observ|ation|:\n'
-        in done.stdout
+        '  [2] call: trained, 17 tokens\nAction|:| weather|\n|Action| Input|:| {"|city|":| '
+        '"|Os|lo|"}\n|Observ|ation|:\n' in done.stdout
     )
     assert swiftagent("inspect", file, "--model", model, "--check", "--json").returncode == 0
     spoil(file)

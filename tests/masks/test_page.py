@@ -23,7 +23,8 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this 
 HELPERS = """
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
-const settle = async () => { for (let n = 0; n < 50; n++) { await wait(20); if ($("row").querySelector(".s")) return; } };
+const settle = async () => {
+    for (let n = 0; n < 50; n++) { await wait(20); if ($("row").querySelector(".s")) return; } };
 """
 
 
@@ -110,7 +111,8 @@ def test_ten_thousand_rows_are_browsed_by_keys_filters_and_search(tmp_path: Path
         seen.search = [$("shown").textContent, $("row").querySelector("h2").firstChild.textContent];
         $("clear").click(); await wait(100);
         $("channel").value = "general"; $("channel").dispatchEvent(new Event("change")); await wait(300);
-        seen.general = [...new Set([...document.querySelectorAll("#rows small")].map((one) => one.textContent.split(" · ")[0]))];
+        const names = [...document.querySelectorAll("#rows small")].map((one) => one.textContent.split(" · ")[0]);
+        seen.general = [...new Set(names)];
         $("clear").click(); await wait(100);
         const bar = [...document.querySelectorAll("#charts figure")].pop().querySelector("rect");
         bar.dispatchEvent(new MouseEvent("click")); await wait(300);

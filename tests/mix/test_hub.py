@@ -22,14 +22,25 @@ LEAK = {"id": "leak", "conversations": [{"from": "user", "value": "Hi"}, {"from"
 BENCH = jsonl([chat_row(number) for number in range(300)] + [LEAK])
 SELF = jsonl([{"query": "Who are you?", "response": "I am {{NAME}} of {{AUTHOR}}.", "tag": "en"}])
 FILES = {
-    "iic/ms_agent": {"train.jsonl": AGENT, "validation.jsonl": HELD_BACK, "README.md": b"# no data", "configuration.json": b"{}"},
-    "iic/ms_bench": {"data/train-00000-of-00002.jsonl": BENCH[: BENCH.index(b"\n", 9000) + 1], "dataset_infos.json": b"{}",
-                     "data/train-00001-of-00002.jsonl": BENCH[BENCH.index(b"\n", 9000) + 1 :]},
+    "iic/ms_agent": {
+        "train.jsonl": AGENT,
+        "validation.jsonl": HELD_BACK,
+        "README.md": b"# no data",
+        "configuration.json": b"{}",
+    },
+    "iic/ms_bench": {
+        "data/train-00000-of-00002.jsonl": BENCH[: BENCH.index(b"\n", 9000) + 1],
+        "dataset_infos.json": b"{}",
+        "data/train-00001-of-00002.jsonl": BENCH[BENCH.index(b"\n", 9000) + 1 :],
+    },
     "swift/self-cognition": {"self_cognition.jsonl": SELF},
     "a/outside": {"../../outside.jsonl": AGENT},
-    "a/meta": {"meta.json": json.dumps({"default": {"train": {"meta": "one.jsonl"}, "test": {"meta": "two.jsonl"}}}).encode(),
-               "one.jsonl": AGENT, "two.jsonl": HELD_BACK},
-}  # fmt: skip
+    "a/meta": {
+        "meta.json": json.dumps({"default": {"train": {"meta": "one.jsonl"}, "test": {"meta": "two.jsonl"}}}).encode(),
+        "one.jsonl": AGENT,
+        "two.jsonl": HELD_BACK,
+    },
+}
 
 
 @pytest.fixture

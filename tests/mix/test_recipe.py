@@ -37,7 +37,8 @@ def test_a_recipe_with_everything(tmp_path: Path):
     recipe = read(
         tmp_path,
         "seed: 7\nval: 2%\ntotal: 900\nsources:\n  - source: [a.jsonl, b.jsonl]\n    share: 30%\n"
-        "    filter:\n      language: zh\n      turns: [1, 4]\n      tokens: [null, 2048]\n    train: last-turn\n  - hf::a/b\n",
+        "    filter:\n      language: zh\n      turns: [1, 4]\n      tokens: [null, 2048]\n    train: last-turn\n  "
+        "- hf::a/b\n",
     )
     assert recipe.sources[0] == Source(
         ("a.jsonl", "b.jsonl"),
@@ -51,7 +52,8 @@ def test_a_recipe_with_everything(tmp_path: Path):
 def test_every_problem_has_its_line(tmp_path: Path):
     assert problems(
         tmp_path,
-        "sead: 1\nval: lots\nsources:\n  - source: a\n    chanel: x\n    count: many\n    leave_out: moss\n    repeat:\n",
+        "sead: 1\nval: lots\nsources:\n  - source: a\n    chanel: x\n    count: many\n    leave_out: moss\n    "
+        "repeat:\n",
     ) == [
         "r.yaml:1: sead: unknown key, did you mean seed?",
         "r.yaml:2: val: 'lots' is no share such as 0.01 or 1%",

@@ -41,7 +41,10 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_shares_of_a_total(swiftagent: Run, data: Path):
-    text = "total: 100\nsources:\n  - {source: agent.jsonl, share: 30%}\n  - {source: chat.jsonl, channel: general, share: 70%}\n"
+    text = (
+        "total: 100\nsources:\n  - {source: agent.jsonl, share: 30%}\n  - {source: chat.jsonl, channel: "
+        "general, share: 70%}\n"
+    )
     made = recipe(swiftagent, data, text)
     assert {name: counts["rows"] for name, counts in made["channels"].items()} == {"agent": 30, "general": 70}
 
@@ -97,7 +100,10 @@ def test_only_the_last_turn_is_trained(swiftagent: Run, data: Path, check_record
 def test_exact_duplicates_are_taken_once_across_sources(swiftagent: Run, data: Path):
     same = [{**chat_row(number), "id": f"again{number}"} for number in range(100)]
     (data / "more.jsonl").write_bytes(jsonl(same + [chat_row(number) for number in range(300, 350)]))
-    text = "duplicates: exact\nsources:\n  - {source: chat.jsonl, channel: general}\n  - {source: more.jsonl, channel: more}\n"
+    text = (
+        "duplicates: exact\nsources:\n  - {source: chat.jsonl, channel: general}\n  - {source: more.jsonl, "
+        "channel: more}\n"
+    )
     made = recipe(swiftagent, data, text)
     assert {name: counts["rows"] for name, counts in made["channels"].items()} == {"general": 300, "more": 50}
     assert json.loads((data / "mix.report.json").read_text())["reasons"] == {"duplicate": 100}
@@ -179,7 +185,10 @@ def test_what_is_like_a_row_like_a_held_out_one_is_apart_too(swiftagent: Run, da
             rows.append({"id": f"{number}-{start}", "conversations": said})
     (data / "chain.jsonl").write_bytes(jsonl(rows))
     (data / "held.jsonl").write_bytes(jsonl(rows[:1]))
-    text = "val: 30%\nnear: 0.7\nhold_out: {apart: true, hashes: held.jsonl}\nsources: [{source: chain.jsonl, channel: general}]\n"
+    text = (
+        "val: 30%\nnear: 0.7\nhold_out: {apart: true, hashes: held.jsonl}\nsources: [{source: chain.jsonl, "
+        "channel: general}]\n"
+    )
     recipe(swiftagent, data, text)
     near = NearDuplicates(0.7)
     for row in read(data / "mix.jsonl"):
@@ -327,7 +336,10 @@ def test_shares_of_tokens_are_met_by_repeats_or_it_is_said(swiftagent: Run, data
     agent, general = json.loads(done.stdout)["sources"]
     assert abs(agent["budget"]["taken"] - 30_000) < 300 and general["taken"] == 300
     assert f"asked for, only {general['budget']['taken']:,} there; all of them are taken" in done.stderr
-    text = f"by: tokens\ntotal: 30000\nmodel: {model}\nsources: [{{source: chat.jsonl, channel: general, share: 100%, repeat: 3}}]\n"
+    text = (
+        f"by: tokens\ntotal: 30000\nmodel: {model}\nsources: "
+        f"[{{source: chat.jsonl, channel: general, share: 100%, repeat: 3}}]\n"
+    )
     [told] = recipe(swiftagent, data, text)["sources"]
     assert 300 < told["taken"] < 900 and told["distinct"] == 300
     assert abs(told["budget"]["taken"] - 30_000) < 100

@@ -49,7 +49,10 @@ def test_react_loss_scale_is_refused_with_the_reason():
 
 
 def test_words_that_name_nothing_are_told_with_the_nearest():
-    text = "train:\n  deepspeed: zero4\n  fsdp: fsdp\n  report_to: [tensorboard, wandbb]\n  loss_scale: last_round+hermse\n"
+    text = (
+        "train:\n  deepspeed: zero4\n  fsdp: fsdp\n  report_to: [tensorboard, wandbb]\n  loss_scale: "
+        "last_round+hermse\n"
+    )
     said = [(problem.partition(" is not ")[0], problem.rpartition("; ")[2]) for problem in problems_of(GOOD + text)]
     assert said == [
         ('a.yaml:4: deepspeed: "zero4"', "did you mean zero3?"),
@@ -61,7 +64,10 @@ def test_words_that_name_nothing_are_told_with_the_nearest():
 
 def test_a_file_takes_the_place_of_a_name(tmp_path: Path):
     (tmp_path / "mine.json").write_text("{}")
-    text = f"train:\n  deepspeed: {tmp_path}/mine.json\n  report_to: swanlab\n  loss_scale: last_round+ignore_empty_think\n"
+    text = (
+        f"train:\n  deepspeed: {tmp_path}/mine.json\n  report_to: swanlab\n  loss_scale: "
+        f"last_round+ignore_empty_think\n"
+    )
     assert from_text(GOOD + text).train["report_to"] == ["swanlab"]
 
 
@@ -153,7 +159,8 @@ def test_extends_in_a_circle_is_told(tmp_path: Path):
         (b"model: a\n  b: c\n", "a.yaml:2: not YAML: mapping values are not allowed here"),
         (
             b"\xff\xfe",
-            "a.yaml: cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; save it as UTF-8",
+            "a.yaml: cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; save "
+            "it as UTF-8",
         ),
         (b"", "a.yaml:1: a config is a mapping with at least `model:` and `data:`"),
         (

@@ -185,7 +185,8 @@ def test_a_model_folder_is_recognised_by_its_own_files(tmp_path: Path):
     found = resolve(plain, CPU)
     assert (found.model.model_type, found.model.template) == ("qwen2", "")
     assert recognition_problems(found) == [
-        f"config:1: model: {folder}: ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)"
+        f"config:1: model: {folder}: ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, "
+        f"llama3_2, ...)"
     ]
     (folder / "chat_template.jinja").write_text("<|im_start|>{{ content }}")
     argv = plan(plain, CPU, Path("r")).argv

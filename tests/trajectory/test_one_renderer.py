@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-
 # A reader that marks turns for the shared reader of turns; weights and pieces of records that are written already.
 OTHERS = {"formats/readers/xlam.py", "masks/weights.py", "masks/pieces.py"}
 

@@ -13,7 +13,10 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "Google ADK: sessions {events: [{author, content: {parts}}]} and cases {conversation: [{user_content, final_response}]}"
+ABOUT = (
+    "Google ADK: sessions {events: [{author, content: {parts}}]} and cases {conversation: [{user_content, "
+    "final_response}]}"
+)
 SAMPLE = {
     "app_name": "a",
     "events": [

@@ -6,12 +6,16 @@ import re
 from typing import Any
 
 from swiftagent.formats.reading.builder import Builder
-from swiftagent.formats.reading.messages import ROLES, as_messages, is_trained, read_message, say_plainly
+from swiftagent.formats.reading.messages import ROLES, as_messages, read_message, say_plainly
 from swiftagent.formats.reading.react_text import read_react_text
+from swiftagent.formats.reading.training_marks import is_trained
 from swiftagent.formats.reading.view import view_of
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "AgentInstruct / AgentTuning: Think: and Act: (bash, answer, finish) in turns; its Thought:/Action: parts are `react`"
+ABOUT = (
+    "AgentInstruct / AgentTuning: Think: and Act: (bash, answer, finish) in turns; its Thought:/Action: parts "
+    "are `react`"
+)
 SAMPLE = {
     "id": "os_1",
     "conversations": [

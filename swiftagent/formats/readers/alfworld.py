@@ -11,7 +11,8 @@ from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "ALFWorld text with `> think:` and `> action` lines; an action becomes a call with its words as input"
 SAMPLE = {
-    "text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take it.\nOK.\n> take pen 1\nYou pick it up."
+    "text": "You are in a room.\nYour task is to: put a pen on a desk.\n> think: I take it.\nOK.\n> take pen "
+    "1\nYou pick it up."
 }
 _KEYS = ("text", "trajectory", "traj", "prompt", "content", "output", "input", "example", "instruction")
 _ASKING = ("instruction", "prompt", "input")

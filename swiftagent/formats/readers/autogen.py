@@ -13,7 +13,10 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import lists_in, tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "AutoGen messages and events {type: TextMessage, ToolCallRequestEvent, ToolCallExecutionEvent, ..., source, content}"
+ABOUT = (
+    "AutoGen messages and events {type: TextMessage, ToolCallRequestEvent, ToolCallExecutionEvent, ..., "
+    "source, content}"
+)
 SAMPLE = {
     "messages": [
         {"type": "TextMessage", "source": "user", "content": "Oslo?"},

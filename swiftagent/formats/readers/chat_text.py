@@ -11,7 +11,10 @@ from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "a text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### Instruction, Human:)"
+ABOUT = (
+    "a text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### "
+    "Instruction, Human:)"
+)
 SAMPLE = {"text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n"}
 _KEYS = ("text", "prompt", "content", "conversation", "input", "plain_text", "formatted_text", "chat_template_text")
 _ENDINGS = ("completion", "response", "output")
@@ -26,7 +29,8 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"<\|im_start\|>", r"<\|im_start\|>\s*(\w+)[^\S\n]*\n?(.*?)\s*(?:<\|im_end\|>|(?=<\|im_start\|>)|\Z)"),
         (
             r"<\|start_header_id\|>",
-            r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\s*(.*?)\s*(?:<\|(?:eot_id|eom_id|end_of_text)\|>|(?=<\|start_header_id)|\Z)",
+            r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\s*(.*?)\s*(?:<\|(?:eot_id|eom_id|end_of_text)\|>"
+            r"|(?=<\|start_header_id)|\Z)",
         ),
         (r"<start_of_turn>", r"<start_of_turn>(\w+)\n(.*?)\s*(?:<end_of_turn>|(?=<start_of_turn>)|\Z)"),
         (

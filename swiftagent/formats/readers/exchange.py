@@ -13,7 +13,10 @@ from swiftagent.formats.reading.delegate import are_turns, read_turns
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "a request and its response: {request, response}, {input: {messages}, output}, {prompt: [turns], completion: [turns]}"
+ABOUT = (
+    "a request and its response: {request, response}, {input: {messages}, output}, {prompt: [turns], "
+    "completion: [turns]}"
+)
 SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},

@@ -10,12 +10,17 @@ from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.tags import read_system, read_tag_text
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "glaive v2 raw: {system, chat} with USER:, ASSISTANT:, FUNCTION RESPONSE: and <functioncall>; also such text in `example`"
+ABOUT = (
+    "glaive v2 raw: {system, chat} with USER:, ASSISTANT:, FUNCTION RESPONSE: and <functioncall>; also such "
+    "text in `example`"
+)
 KEYS = frozenset(("chat", "example"))
 SAMPLE = {
-    "system": 'SYSTEM: You are helpful with access to functions. Use them if required -\n{"name": "weather", "description": "", '
+    "system": 'SYSTEM: You are helpful with access to functions. Use them if required -\n{"name": "weather", '
+    '"description": "", '
     '"parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}\n',
-    "chat": 'USER: Oslo\n\n\nASSISTANT: <functioncall> {"name": "weather", "arguments": \'{"city": "Oslo"}\'} <|endoftext|>\n\n\n'
+    "chat": 'USER: Oslo\n\n\nASSISTANT: <functioncall> {"name": "weather", "arguments": \'{"city": "Oslo"}\'} '
+    "<|endoftext|>\n\n\n"
     "FUNCTION RESPONSE: 3C\n\n\nASSISTANT: It is 3C. <|endoftext|>\n\n\n",
 }
 _SPEAKER = re.compile(

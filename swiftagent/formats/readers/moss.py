@@ -9,9 +9,13 @@ from typing import Any
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.trajectory.types import Tool, Trajectory
 
-ABOUT = "MOSS plugin conversations: chat {turn_1: {Human, Inner Thoughts, Commands, Tool Responses, MOSS}}, API: Search(query)"
+ABOUT = (
+    "MOSS plugin conversations: chat {turn_1: {Human, Inner Thoughts, Commands, Tool Responses, MOSS}}, API: "
+    "Search(query)"
+)
 SAMPLE = {
-    "meta_instruction": "You are MOSS.\nCapabilities and tools that MOSS can possess.\n- Web search: enabled. API: Search(query)",
+    "meta_instruction": "You are MOSS.\nCapabilities and tools that MOSS can possess.\n- Web search: enabled. API: "
+    "Search(query)",
     "chat": {
         "turn_1": {
             "Human": "<|Human|>: Oslo?<eoh>\n",

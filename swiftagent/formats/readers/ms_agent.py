@@ -7,10 +7,11 @@ from typing import Any
 
 from swiftagent.formats.readers.openai import starts_with_system
 from swiftagent.formats.reading.builder import Builder
-from swiftagent.formats.reading.messages import ROLES, as_messages, is_trained, read_message
+from swiftagent.formats.reading.messages import ROLES, as_messages, read_message
 from swiftagent.formats.reading.react_text import read_prompt, read_react_text, read_user_text
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.training_marks import is_trained
 from swiftagent.formats.reading.view import system_field, tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
@@ -22,7 +23,8 @@ SAMPLE = {
         {
             "from": "system",
             "value": "Answer the following questions as best you can. You have access to the following APIs:\n"
-            '1. weather: tells the weather. Parameters: [{"name": "city", "description": "a city", "required": "True"}]\n\n'
+            '1. weather: tells the weather. Parameters: [{"name": "city", "description": "a city", "required": '
+            '"True"}]\n\n'
             "Use the following format:\n\nThought: you should always think about what to do\n"
             "Action: the action to take, should be one of the above tools[weather]\nBegin!",
         },

@@ -12,7 +12,10 @@ from swiftagent.formats.reading.view import system_field, tools_field, view_of
 from swiftagent.trajectory.escape import JOINER, show_control_tokens
 from swiftagent.trajectory.types import Answer, Event, Question, System, Trajectory
 
-ABOUT = "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under conversations or traj"
+ABOUT = (
+    "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under "
+    "conversations or traj"
+)
 SAMPLE = {
     "messages": [
         {"role": "user", "content": "Oslo?"},

@@ -13,11 +13,15 @@ from swiftagent.formats.reading.view import tools_field, view_of
 from swiftagent.formats.writers import alpaca as write_alpaca
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "ReAct text in chat turns or alpaca: `Action: search[x]`, numbered keywords, results in user turns (FireAct, KnowAgent)"
+ABOUT = (
+    "ReAct text in chat turns or alpaca: `Action: search[x]`, numbered keywords, results in user turns "
+    "(FireAct, KnowAgent)"
+)
 SAMPLE = {
     "instruction": "Who won?",
     "input": "",
-    "output": "Thought: I search.\nAction: search[who won]\nObservation: Ann won.\nThought: Found.\nAction: finish[Ann]",
+    "output": "Thought: I search.\nAction: search[who won]\nObservation: Ann won.\nThought: Found.\nAction: "
+    "finish[Ann]",
 }
 
 KEYS = alpaca.KEYS

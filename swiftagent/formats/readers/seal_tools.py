@@ -13,7 +13,10 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "Seal-Tools: {query, calling: [{api, parameters, responses}]}; a later call may name an earlier one's result, API_call_0"
+ABOUT = (
+    "Seal-Tools: {query, calling: [{api, parameters, responses}]}; a later call may name an earlier one's "
+    "result, API_call_0"
+)
 KEYS = frozenset(("calling", "conversations"))
 SAMPLE = {
     "id": "1",

@@ -11,7 +11,8 @@ from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "ms-swift messages with roles tool_call and tool_response, tools as a JSON string (`--to native` writes it)"
 SAMPLE = {
-    "tools": '[{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]',
+    "tools": '[{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": '
+    "{}}}}]",
     "messages": [
         {"role": "user", "content": "Oslo?"},
         {"role": "tool_call", "content": '{"name": "weather", "arguments": {}}'},

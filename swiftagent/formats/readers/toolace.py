@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.formats.reading.builder import Builder
-from swiftagent.formats.reading.messages import ROLES, is_trained, read_message
+from swiftagent.formats.reading.messages import ROLES, read_message
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.training_marks import is_trained
 from swiftagent.formats.reading.view import tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = 'ToolACE: calls as [Func Name(arg="value")] in assistant turns, tools as JSON in the system prompt'
 SAMPLE = {
-    "system": 'Here is a list of functions in JSON format that you can invoke:\n[{"name": "Get Weather", "description": "", '
+    "system": 'Here is a list of functions in JSON format that you can invoke:\n[{"name": "Get Weather", '
+    '"description": "", '
     '"parameters": {"type": "dict", "properties": {"city": {"type": "str"}}, "required": ["city"]}}]',
     "conversations": [
         {"from": "user", "value": "Oslo?"},

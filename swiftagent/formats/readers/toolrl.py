@@ -15,16 +15,21 @@ from swiftagent.formats.reading.schemas import as_schema
 from swiftagent.formats.reading.tags import read_tag_text
 from swiftagent.trajectory.types import Tool, Trajectory
 
-ABOUT = "ToolRL: instruction with **Available Tools**, input with <user>/<obs> history, output with <think>/<tool_call>/<response>"
+ABOUT = (
+    "ToolRL: instruction with **Available Tools**, input with <user>/<obs> history, output with "
+    "<think>/<tool_call>/<response>"
+)
 KEYS = frozenset(("instruction", "system", "extra_info"))
 SAMPLE = {
     "instruction": "You are helpful.\n\n**Available Tools**\nUse these tools:\n1. Name: weather\n"
     'Description: tells the weather\nParameters: {"city": {"description": "a city", "type": "string"}}\n\n**Steps**',
     "input": "**Dialogue Records History**\n<user> Oslo? </user>",
-    "output": '<think> I look. </think>\n<tool_call>\n{"name": "weather", "parameters": {"city": "Oslo"}}\n</tool_call>',
+    "output": '<think> I look. </think>\n<tool_call>\n{"name": "weather", "parameters": {"city": '
+    '"Oslo"}}\n</tool_call>',
 }
 _TOOL = re.compile(
-    r"(?:^|\n)\d+\. (?:Name: (.*?)\nDescription: |([\w.-]+): )(.*?)\nParameters: (.*?)(?=\n\d+\. (?:Name: |[\w.-]+: )|\n\n|\Z)",
+    r"(?:^|\n)\d+\. (?:Name: (.*?)\nDescription: |([\w.-]+): )(.*?)\nParameters: (.*?)(?=\n\d+\. (?:Name: |[\w.-]+: "
+    r")|\n\n|\Z)",
     re.S,
 )
 _HISTORY = re.compile(r"<user>\s*(.*?)\s*</user>", re.S)

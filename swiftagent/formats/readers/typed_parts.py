@@ -13,7 +13,10 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "turns of typed parts: Vercel AI SDK (tool-NAME, toolInvocations), Pydantic AI (part_kind), OpenTelemetry gen_ai messages"
+ABOUT = (
+    "turns of typed parts: Vercel AI SDK (tool-NAME, toolInvocations), Pydantic AI (part_kind), OpenTelemetry "
+    "gen_ai messages"
+)
 SAMPLE = {
     "messages": [
         {"role": "user", "parts": [{"type": "text", "text": "Oslo?"}]},

@@ -10,7 +10,10 @@ from swiftagent.formats.reading.delegate import reader_of
 from swiftagent.formats.reading.view import system_field, tools_field
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "an object around one conversation or a list of them: LangGraph {values: {messages}}, Inspect {samples: [...]}, {body: {...}}"
+ABOUT = (
+    "an object around one conversation or a list of them: LangGraph {values: {messages}}, Inspect {samples: "
+    "[...]}, {body: {...}}"
+)
 SAMPLE = {
     "values": {
         "messages": [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "The capital of Norway."}]

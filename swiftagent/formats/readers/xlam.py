@@ -16,7 +16,8 @@ ABOUT = "xLAM / APIGen / Hammer: {query, tools, answers} with JSON strings or ob
 KEYS = frozenset(("query",))
 SAMPLE = {
     "query": "Oslo?",
-    "tools": '[{"name": "weather", "description": "", "parameters": {"city": {"type": "str", "description": "a city"}}}]',
+    "tools": '[{"name": "weather", "description": "", "parameters": {"city": {"type": "str", "description": "a '
+    'city"}}}]',
     "answers": '[{"name": "weather", "arguments": {"city": "Oslo"}}]',
 }
 _ANSWERS = ("answers", "answer", "function_calls", "tool_calls", "calls")

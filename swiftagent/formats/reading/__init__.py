@@ -1,6 +1,8 @@
 """What the readers share: the builder, turns, calls, arguments, tools and the texts that hold them."""
 
 PUBLIC = (
+    "accounting",
+    "training_marks",
     "arguments",
     "builder",
     "calls",

@@ -181,15 +181,14 @@ class Builder:
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
 
     def _leave_out_nulls(self) -> None:
-        """Arguments that are null where the tool's schema knows no null for them: Arrow fills them in for calls of other
-        tools."""
+        """Without the nulls that a tool's schema knows nothing of: Arrow fills in the parameters of other tools."""
         schemas: dict[str, Any] = {}
         for place, event in enumerate(self.events):
             if type(event) is not Call or type(event.arguments) is not dict or None not in event.arguments.values():
                 continue
             schemas = schemas or {tool.name: tool.parameters for tool in self.tools}
-            schema = schemas.get(event.tool)
-            properties = schema.get("properties") if isinstance(schema, dict) else None
+            schema: dict[str, Any] = schemas.get(event.tool) or {}
+            properties = schema.get("properties")
             if not isinstance(properties, dict) or not properties:
                 continue
             kept = {
@@ -279,7 +278,7 @@ def _checked_arguments(name: str, value: Any) -> dict[str, Any]:
 
 
 def _may_be_null(schema: Any) -> bool:
-    """Whether a parameter's schema allows null: by its type, an alternative, an enum, a default, or by naming no type."""
+    """Whether a parameter's schema allows null: by type, alternative, enum or default, or by naming no type."""
     if not isinstance(schema, dict):
         return False
     kind = schema.get("type")

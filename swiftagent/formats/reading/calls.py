@@ -55,15 +55,14 @@ _CALL_KEYS = frozenset(
 
 
 def call_values(message: dict[str, Any]) -> Any:
-    """What stands in an assistant turn where its calls stand, under any spelling of the key; None where nothing does."""
+    """The value that holds the calls of an assistant turn, under any spelling of its key; None where there is none."""
     for key in ("tool_calls", "function_call"):
         if message.get(key):
             return message[key]
     if len(message) > 2:
         for key, value in message.items():
-            if value and type(key) is str and key not in ("role", "content", "from", "value"):
-                if plain_key(key) in _CALL_KEYS and is_call_value(value):
-                    return value
+            if value and type(key) is str and plain_key(key) in _CALL_KEYS and is_call_value(value):
+                return value
     return None
 
 

@@ -221,7 +221,8 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
             (
                 (r"<\|channel\|>analysis<\|message\|>(.*?)<\|(?:end|return)\|>", _thought),
                 (
-                    r"(?:<\|channel\|>commentary to=|(?<=assistant) to=)functions\.(\w+)(?:<\|channel\|>commentary)?\s*"
+                    r"(?:<\|channel\|>commentary to=|(?<=assistant) "
+                    r"to=)functions\.(\w+)(?:<\|channel\|>commentary)?\s*"
                     r"(?:<\|constrain\|>\s*)?(?:json)?<\|message\|>(.*?)(?:<\|call\|>|\Z)",
                     _kimi,
                 ),
@@ -243,7 +244,10 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
             ),
         ),
         ("<|python_start|>", ((r"<\|python_start\|>\s*(\[.*?\])\s*<\|python_end\|>", _listed),)),  # Llama 4
-        ("<tool_calls>", ((r"<tool_calls>\s*(?!<)(.*?)\s*</tool_calls>", _listed), (r"</?tool_calls>", _nothing))),  # Hunyuan
+        (
+            "<tool_calls>",  # Hunyuan
+            ((r"<tool_calls>\s*(?!<)(.*?)\s*</tool_calls>", _listed), (r"</?tool_calls>", _nothing)),
+        ),
         ("<function_calls>", ((r"<function_calls>\s*(?!<)(.*?)\s*</function_calls>", _listed),)),  # OLMo 3
         ("<start_function_call>", ((r"<start_function_call>call:([\w.\-]+)(\{.*?\})<end_function_call>", _gemma),)),
         ("<|tool_call>", ((r"<\|tool_call>call:([\w.\-]+)(\{.*?\})<tool_call\|>", _gemma),)),

@@ -26,12 +26,14 @@ ROLES = {
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant",
     "agent": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "answer": "assistant",
     "response": "assistant", "chatbot": "assistant", "moss": "assistant",
-    "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call", "function_calls": "call",
-    "assistant_toolcall": "call", "toolcall": "call", "toolresult": "result",
-    "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
-    "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
-    "tool_outputs": "result", "function_result": "result", "tool-response": "result", "function-response": "result",
-    "api": "result", "obs": "result", "toolresponse": "result", "tool-call": "call", "function-calls": "call",
+    "function_call": "call", "tool_call": "call", "function-call": "call", "tool_calls": "call",
+    "function_calls": "call", "assistant_toolcall": "call", "toolcall": "call", "tool-call": "call",
+    "function-calls": "call",
+    "tool": "result", "function": "result", "observation": "result", "tool_response": "result",
+    "function_response": "result", "ipython": "result", "tool_result": "result", "function_output": "result",
+    "tool_results": "result", "environment": "result", "tool_outputs": "result", "function_result": "result",
+    "tool-response": "result", "function-response": "result", "toolresult": "result", "toolresponse": "result",
+    "api": "result", "obs": "result",
     "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
@@ -124,23 +126,12 @@ def stand_beside_call(builder: Builder) -> None:
 def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> None:
     """Add the events of one turn."""
     role = message.get("role")
-    if role is None:
-        role = message.get("from")
-    content = message.get("content")
-    if content is None:
-        content = message.get("value")
-        if content is None and "text" in message:
-            content = message["text"]
-    kind = ROLES.get(role) if type(role) is str else None
-    if kind is None:
-        kind = kind_of(role)
-    if len(message) > 2 and "type" in message and (said := _TYPES.get(str(message["type"]))) is not None:
-        if said == "aside":  # Coze's progress reports and proposed questions are no answers
-            builder.repairs.append("aside-turn")
-            return
-        kind = said
-    if len(message) > 2 and kind == "assistant" and has_masked_part(message) and content:
-        builder.repairs.append("masked-part")
+    content = next((message[key] for key in ("content", "value", "text") if message.get(key) is not None), None)
+    kind = kind_of(message.get("from") if role is None else role)
+    if len(message) > 2:
+        kind = _kind_by_type(builder, message, kind)
+        if kind == "assistant" and content and has_masked_part(message):
+            builder.repairs.append("masked-part")
     if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):
         return
     if type(content) is list or type(content) is dict:
@@ -155,8 +146,16 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     elif kind == "system":
         declare_in_system(builder, message)
         (read_system if "<tools>" in text or "tool_declare<" in text else Builder.system)(builder, text)
-    else:
+    elif kind != "aside":
         _read_tool_turn(builder, message, kind, text)
+
+
+def _kind_by_type(builder: Builder, message: dict[str, Any], kind: str) -> str:
+    """The kind that the type of a turn names (Coze), else the one of its role."""
+    named = _TYPES.get(str(message["type"]), kind) if "type" in message else kind
+    if named == "aside":  # progress reports and proposed questions are no answers
+        builder.repairs.append("aside-turn")
+    return named
 
 
 def declare_in_system(builder: Builder, message: dict[str, Any]) -> None:

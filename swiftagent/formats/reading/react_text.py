@@ -61,6 +61,7 @@ _PARAMETERS = re.compile(r"(?:^|(?<=[\s.。]))(?:Parameters|Args|参数)[:：]\s
 _decoder = json.JSONDecoder()
 
 
+_ACTION_WORDS = ("\nAct", "\nact", "\nACT", "行动", "动作")
 _BESIDE_ACTION = frozenset(("input", "thought", "observation", "answer"))
 
 
@@ -76,9 +77,8 @@ def is_react(text: str) -> bool:
     thought."""
     if text.startswith("Thought:") and "\nFinal Answer:" in text:
         return True
-    if "\nAct" not in text and "\nact" not in text and "\nACT" not in text and text[:3].lower() != "act":
-        if "行动" not in text and "动作" not in text:
-            return False
+    if text[:3].lower() != "act" and not any(word in text for word in _ACTION_WORDS):
+        return False
     labels = {_LABELS.get(label, "") for label in _LABEL.findall("\n" + text)}
     return "action" in labels and (len(labels & _BESIDE_ACTION) > 0 or '"action_input"' in text)
 
@@ -232,11 +232,7 @@ def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool)
             _text_action(builder, action, label == "answer", trained)
             action = None
         if label == "thought":
-            thought, answered, said = _split_answer(body) if last else (body, "", "")
-            builder.close_step()
-            builder.thought(thought.strip(), trained=trained)
-            if answered:
-                builder.answer(said.strip(), trained)
+            _read_thought(builder, body, last, trained)
         elif label == "path":  # KnowAgent: the model tells the way so far before it thinks
             builder.thought(found.group().lstrip() + body.rstrip(), trained=trained)
         elif label == "action":
@@ -273,9 +269,13 @@ def _final_answer(body: str) -> str:
     return answer if isinstance(answer, str) else ""
 
 
-def _split_answer(body: str) -> tuple[str, str, str]:
-    found = _ANSWER_OF_THOUGHT.search(body)
-    return (body[: found.start()], "Answer", body[found.end() :]) if found else (body, "", "")
+def _read_thought(builder: Builder, body: str, last: bool, trained: bool) -> None:
+    """A thought, and the answer that LlamaIndex puts below the last one."""
+    found = _ANSWER_OF_THOUGHT.search(body) if last else None
+    builder.close_step()
+    builder.thought((body[: found.start()] if found else body).strip(), trained=trained)
+    if found:
+        builder.answer(body[found.end() :].strip(), trained)
 
 
 def _is_blob(builder: Builder, action: str, trained: bool) -> bool:

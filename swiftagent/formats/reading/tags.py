@@ -28,7 +28,8 @@ _PIECE = re.compile(
     r"|(?P<xml><function=.*?</function>)(?:\s*</tool_call>)?"
     r"|(?:<\|python_tag\|>|<\|tool_call\|>|<TOOLCALL>)\s*(?P<marked>[\[{].*?)\s*"
     r"(?:<\|/tool_call\|>|</TOOLCALL>|<\|eom_id\|>|(?=<\|tool_call\|>)|(?=<\|python_tag\|>)|\Z)"
-    r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
+    r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>"
+    r"|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
     r"|```(?:python|py)\n(?P<code>(?:(?!```).)*?)\n?```\s*\n```output\n(?P<printed>.*?)\n?```"
     r"|<(?P<act>search|code|python|execute)>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
     r"<(?P<gives>information|interpreter|result|output|observation)>\s*(?P<found>.*?)\s*</(?P=gives)>",
@@ -184,7 +185,7 @@ def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
 
 
 def _refuse_unclosed(body: str, pairs: int, *tags: str) -> None:
-    """Raises RowError("broken-call") where an argument's tag is not closed: half of its value would be taken for all."""
+    """Raises RowError("broken-call") where an argument's tag is not closed: its value may go on."""
     for tag in tags:
         if body.count(tag) != pairs:
             raise RowError("broken-call", f"a {tag} of a call is not closed")
@@ -309,7 +310,8 @@ def _is_tool(item: Any) -> bool:
 
 _ITEM_NUMBER = re.compile(r"\s*\b1[.、)]\Z")
 _BOILER = re.compile(
-    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more functions"
+    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more "
+    r"functions"
     r"|You have access to|Here is a list of"
     r"|Here are the available tools|Use the following|with access to the following functions).*\Z",
     re.S,

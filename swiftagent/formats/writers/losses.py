@@ -26,7 +26,8 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
         ("native",),
     ),
     "flat-prompt": (
-        "types, enums, defaults or inner fields of parameters do not stand in the flat list (`--prompt schema` has them)",
+        "types, enums, defaults or inner fields of parameters do not stand in the flat list (`--prompt schema` has "
+        "them)",
         ("react", "alpaca"),
     ),
     "text-as-thought": ("text shown to the user beside a call became a thought", ("react", "alpaca")),

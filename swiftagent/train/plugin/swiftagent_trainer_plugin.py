@@ -168,7 +168,7 @@ def _most_memory() -> int:
     """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
     import torch
 
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
         return int(torch.cuda.max_memory_reserved())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 

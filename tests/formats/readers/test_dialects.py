@@ -31,7 +31,8 @@ def test_toolllama() -> None:
     row = turns(
         (
             "system",
-            f"You are AutoGPT. You have access to the following APIs: [{CITY}, {{'name': 'Finish', 'description': ''}}]",
+            f"You are AutoGPT. You have access to the following APIs: [{CITY}, "
+            f"{{'name': 'Finish', 'description': ''}}]",
         ),
         ("user", "Oslo?"),
         ("assistant", '\nThought: I look\nAction: get_w\nAction Input: {\n  "c": "Oslo"\n}'),
@@ -51,7 +52,8 @@ def test_the_older_ms_agent_form() -> None:
     row = turns(
         (
             "system",
-            '按照<|startofthink|>格式。\n\n1. {"name": "draw", "description": "画图", "parameters": [{"name": "text"}]}\n\n'
+            '按照<|startofthink|>格式。\n\n1. {"name": "draw", "description": "画图", "parameters": [{"name": '
+            '"text"}]}\n\n'
             '2. {"name": "tts", "parameters": []}',
         ),
         ("user", "画一只猫"),

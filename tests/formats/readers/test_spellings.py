@@ -11,7 +11,10 @@ from swiftagent.io.jsonl import Row
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
 
 GREETING = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
-TOOL = '{"name": "get_w", "description": "d", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}'
+TOOL = (
+    '{"name": "get_w", "description": "d", "parameters": {"type": "object", "properties": {"city": {"type": '
+    '"string"}}}}'
+)
 
 
 def trajectory(row: Any, format: str) -> Trajectory:
@@ -51,7 +54,10 @@ def test_seal_tools_as_chat() -> None:
     assert found.events == (Question("Oslo?"), CALL) and [tool.name for tool in found.tools] == ["get_w"]
 
 
-LISTED = "You help.\n\n**Available Tools**\nUse these:\n1. Name: get_w\nDescription: d\nParameters: {'city': {'type': 'str'}}"
+LISTED = (
+    "You help.\n\n**Available Tools**\nUse these:\n1. Name: get_w\nDescription: d\nParameters: {'city': "
+    "{'type': 'str'}}"
+)
 LISTED += "\n\n**Steps**"
 SHORT = LISTED.replace("Name: get_w\nDescription: d", "get_w: d")
 
@@ -84,7 +90,8 @@ def test_toolrl_as_verl_keeps_it() -> None:
 def test_glaive_on_one_line() -> None:
     row = {
         "system": f"You are helpful with access to the following functions. Use them if required -\n{TOOL}",
-        "chat": 'USER: Oslo? ASSISTANT: <functioncall> {"name": "get_w", "arguments": \'{"city": "Oslo"}\'} <|endoftext|> '
+        "chat": 'USER: Oslo? ASSISTANT: <functioncall> {"name": "get_w", "arguments": \'{"city": "Oslo"}\'} '
+        "<|endoftext|> "
         "FUNCTION RESPONSE: 3C ASSISTANT: It is 3C. <|endoftext|>",
     }
     assert read(row, "glaive")[-4:] == (Question("Oslo?"), CALL, Observation("3C", "c0"), Answer("It is 3C."))

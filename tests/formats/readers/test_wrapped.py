@@ -134,7 +134,8 @@ def test_a_text_of_gpt_oss_tells_what_is_thought_called_and_answered() -> None:
     text = (
         "<|start|>system<|message|>Be brief.<|end|><|start|>user<|message|>Oslo?<|end|>"
         "<|start|>assistant<|channel|>analysis<|message|>I look.<|end|>"
-        '<|start|>assistant<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{"city":"Oslo"}<|call|>'
+        "<|start|>assistant<|channel|>commentary to=functions.weather "
+        '<|constrain|>json<|message|>{"city":"Oslo"}<|call|>'
         "<|start|>functions.weather to=assistant<|channel|>commentary<|message|>3C<|end|>"
         "<|start|>assistant<|channel|>final<|message|>It is 3C.<|return|>"
     )

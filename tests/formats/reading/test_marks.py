@@ -163,7 +163,10 @@ def test_a_run_ends_on_what_its_last_call_finishes_with(given: dict[str, str]) -
 
 
 def test_tools_in_the_system_text_of_a_question_and_its_answer() -> None:
-    tool = '{"function": "weather", "description": "d", "arguments": [{"name": "city", "type": "string", "description": "c"}]}'
+    tool = (
+        '{"function": "weather", "description": "d", "arguments": [{"name": "city", "type": "string", '
+        '"description": "c"}]}'
+    )
     row = {
         "systemPrompt": f"You are kind. The following functions are available:\n\n{tool}",
         "userPrompt": "Oslo?",

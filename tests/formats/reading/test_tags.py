@@ -41,7 +41,10 @@ def test_what_code_printed_is_a_result_in_alpaca_too() -> None:
 
 
 def test_what_a_search_found_is_a_result() -> None:
-    text = "<think>a</think>\n<search>capital</search>\n<information>Oslo is</information>\n<think>b</think>\n<answer>Oslo</answer>"
+    text = (
+        "<think>a</think>\n<search>capital</search>\n<information>Oslo "
+        "is</information>\n<think>b</think>\n<answer>Oslo</answer>"
+    )
     assert said(row_of(text)) == (
         *(
             Thought("a"),
@@ -74,7 +77,8 @@ def test_code_without_what_it_gave_is_an_answer(text: str) -> None:
         '<TOOLCALL>[{"name": "get_w", "arguments": {"city": "Oslo"}}]</TOOLCALL>',
         "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_w\n"
         '```json\n{"city": "Oslo"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
-        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_w<｜tool▁sep｜>{"city": "Oslo"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_w<｜tool▁sep｜>{"city": '
+        '"Oslo"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
     ],
 )
 def test_the_call_of_each_model_family(text: str) -> None:

@@ -139,7 +139,8 @@ def test_alpaca_with_tools_is_react_text_whose_results_are_trained() -> None:
     row, losses = written("alpaca", *events)
     assert losses == ("results-trained",)
     assert row["output"] == (
-        "Action: weather\nAction Input: {}\nObservation: 3C\n Thought: x\nThought: I now know the final answer\nFinal Answer: 3C."
+        "Action: weather\nAction Input: {}\nObservation: 3C\n Thought: x\nThought: I now know the final "
+        "answer\nFinal Answer: 3C."
     )
 
 
