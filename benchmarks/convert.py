@@ -22,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from swiftagent.convert.reading import Ledger, read_records
+from swiftagent.convert.reading import Ledger, read_trajectories
 from swiftagent.io.jsonl import Row, encode, encode_texts, parse_json
 from swiftagent.io.rows import read_rows
 from swiftagent.trajectory.record import to_record
@@ -97,8 +97,7 @@ def convert(lines: list[bytes]) -> int:
             value, repairs = parse_json(line)
             yield Row(value, f"rows.jsonl:{number}", repairs)
 
-    found = read_records(rows(), ledger=Ledger())
-    return sum(len(encode_texts(row) if type(row) is dict else encode(to_record(row))) for row in found)
+    return sum(len(encode_texts(to_record(row))) for row in read_trajectories(rows(), ledger=Ledger()))
 
 
 def measure(lines: list[bytes], rounds: int) -> dict[str, float]:

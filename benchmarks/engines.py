@@ -24,9 +24,7 @@ SWIFTAGENT = [sys.executable, "-m", "swiftagent"]
 
 def ray_start() -> float:
     """Seconds until a Ray of two cores has run one empty task."""
-    code = (
-        "from swiftagent.mix_ray import RayWorkers\nwith RayWorkers(None) as cluster:\n    list(cluster.map(str, '12'))"
-    )
+    code = "from swiftagent.io.ray_workers import RayWorkers\nwith RayWorkers(None) as cluster:\n    list(cluster.map(str, '12'))"
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
     return time.perf_counter() - started

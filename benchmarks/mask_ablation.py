@@ -41,8 +41,8 @@ from swiftagent.evaluate.data import read_gold
 from swiftagent.evaluate.scoring import Gold, gold_from
 from swiftagent.io.jsonl import decode
 from swiftagent.io.shipped import shipped
-from swiftagent.scores.calls import score_step
 from swiftagent.scores.intervals import mean_estimate
+from swiftagent.scores.metrics import score_step
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.scores.text import same_text
 from swiftagent.trajectory.react import STOP, render

@@ -8,7 +8,7 @@ ms-swift as it comes    rows as they are usually published: the whole turn, with
 LLaMA-Factory's rule    assistant turns are trained and nothing else; in text rows the results stand inside an assistant
 turn swiftagent              the records of `swiftagent convert`
 
-The rows of FILE that hold a tool result, and as many hard rows as tests/strategies.py makes from seeds: results,
+The rows of FILE that hold a tool result, and as many hard rows as benchmarks/support/strategies.py makes from seeds: results,
 arguments and answers with keywords and control tokens in them. A token belongs to the text that it stands for, found by
 bytes. LLaMA-Factory itself is not run: its rule, the whole assistant turn, is applied by ms-swift.
 """
@@ -48,7 +48,7 @@ def main() -> int:
     args = parser.parse_args()
     rows = with_results(record["messages"] for _, record in read_records(args.file))
     rows = rows[:: max(1, len(rows) // args.rows)][: args.rows]
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
     from strategies import random_trajectory
 
     hard = with_results(to_record(random_trajectory(seed, masked=False))["messages"] for seed in range(4 * args.rows))[

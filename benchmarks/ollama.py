@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.backend.template import Trainer, open_trainer  # noqa: E402
 from swiftagent.export import check, check_native, prepare  # noqa: E402 (the checkout is found first)
-from swiftagent.export.subject import Subject  # noqa: E402
+from swiftagent.export.subject import TunedModel  # noqa: E402
 from swiftagent.formats.readers.openai import parse_turns  # noqa: E402
 from swiftagent.formats.writers.native import call_json  # noqa: E402
 from swiftagent.trajectory.react import call_text  # noqa: E402
@@ -47,7 +47,7 @@ def build(ollama: Path, go: str, folder: Path) -> Path:
 def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, list[Case], Counter[str]]:
     """(template, conversations that a template can write, those left out by reason)."""
     first = json.loads(data.open(encoding="utf-8").readline())
-    subject = Subject(trainer.model, data=str(data), react=is_record(first))
+    subject = TunedModel(trainer.model, data=str(data), react=is_record(first))
     turns = check.turns_of(trainer)
     left_out: Counter[str] = Counter()
     found: list[Case] = []

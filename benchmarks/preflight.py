@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "backend"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 LIMIT = 20.0
 
 

@@ -9,7 +9,9 @@ import argparse
 import random
 import time
 
-from swiftagent.scores.calls import first_step, metrics, score_step
+from swiftagent.scores.calls import first_step
+from swiftagent.scores.groups import next_step_ratios
+from swiftagent.scores.metrics import score_step
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.trajectory.react import call_text
 from swiftagent.trajectory.types import Call, Observation, Question, Thought, Tool, Trajectory
@@ -59,7 +61,7 @@ def main() -> None:
     read = time.process_time()
     scores = [score_step(first_step(row), guess) for row, guess in zip(rows, predicted, strict=True)]
     scored = time.process_time()
-    found = metrics(scores)
+    found = next_step_ratios(scores).estimates()
     done = time.process_time()
     print(f"read {args.rows / (read - started):,.0f} rows/s, scored {args.rows / (scored - read):,.0f} rows/s")
     print(f"intervals of {len(found)} metrics over {args.rows:,} rows: {done - scored:.2f} s")

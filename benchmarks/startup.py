@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "backend"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 
 BARE = {
     "model_type": "qwen2",
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=2)
     args = parser.parse_args()
-    import made  # tests/backend/made.py: the tiny model and its rows
+    import made
 
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "backend"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 PUBLISHED: dict[str, Any] = {
     "model_type": "qwen2",
     "template": "qwen2_5",

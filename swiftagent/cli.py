@@ -67,12 +67,10 @@ class _Parser(argparse.ArgumentParser):
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
             return f"{word}: one word too many; `{self.prog} --help` tells what it takes"
-        import difflib
+        from swiftagent.io.words import did_you_mean
 
-        near = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
-        return f"{word}: no such option" + (
-            f", did you mean {near[0]}?" if near else f"; `{self.prog} --help` lists them"
-        )
+        known, otherwise = self._option_string_actions, f"; `{self.prog} --help` lists them"
+        return f"{word}: no such option{did_you_mean(word.partition('=')[0], known, ', ', otherwise)}"
 
 
 KINDS = {
@@ -168,11 +166,10 @@ def _reader_is_gone() -> bool:
 
 def _answer_without_command(words: list[str], name: str) -> int:
     if name:
-        import difflib
+        from swiftagent.io.words import did_you_mean
 
-        near = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"; did you mean {near[0]}?" if near else "; `swiftagent --help` lists them"
-        print(f"swiftagent: no command {name!r}{hint}", file=sys.stderr)
+        hint = did_you_mean(name, COMMANDS, otherwise="`swiftagent --help` lists them")
+        print(f"swiftagent: no command {name!r}; {hint}", file=sys.stderr)
         return ConfigError.exit_code
     parser = main_parser()
     parser.parse_args(words)

@@ -1,4 +1,4 @@
-"""What a person sees: tables and progress bars. The one module that imports rich; everything here goes to stderr or a
+"""Terminal output: tables, news and progress bars. The one module that imports rich; all of it goes to stderr or a
 terminal, never into machine output."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.text import Text
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """A reader that went away is the command line's to answer, with the same exit code whoever printed."""
+        """A reader that went away is handled by the command line, with the same exit code whoever printed."""
         raise BrokenPipeError
 
 

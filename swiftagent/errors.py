@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class SwiftAgentError(Exception):
-    """A failure that is told in one line: place, fact, remedy. `exit_code` is the program's."""
+    """A failure that is reported in one line: place, fact, remedy. `exit_code` is the program's."""
 
     exit_code = 1
 

@@ -6,16 +6,14 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from . import chat, scenes_en, scenes_zh
+from . import chat
 from .images import IMAGES
-from .scene import Scene, draw, fill_scene
+from .scene import FIRE, SCENES, Scene, draw, fill_scene
 from .tools import TOOLS
 from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
 
-SCENES = {"en": scenes_en.ENGLISH, "zh": scenes_zh.CHINESE}
-FIRE = {"en": scenes_en, "zh": scenes_zh}
 # What people ask for most, and what the demo's model is asked about: the other tools come up now and then.
-FREQUENT = "get_weather send_message book_table set_reminder play_music set_light set_thermostat".split()
+FREQUENT = ["get_weather", "send_message", "book_table", "set_reminder", "play_music", "set_light", "set_thermostat"]
 FIRE_TOOLS = ["fire_recognition", "fire_alert", "call_fireman", "call_police"]
 
 
@@ -62,7 +60,9 @@ def single_call(language: str, rng: random.Random) -> Conversation:
 def two_calls(language: str, rng: random.Random) -> Conversation:
     """Two wishes in one question, met one after the other."""
     first, second = (fill_scene(s, language, rng, held_out=False) for s in rng.sample(SCENES[language], 2))
-    joined = {"en": f"{first.question} And then: {second.question}", "zh": f"{first.question}然后，{second.question}"}[language]
+    joined = {"en": f"{first.question} And then: {second.question}", "zh": f"{first.question}然后，{second.question}"}[
+        language
+    ]
     steps = [Step(f.thought, f.tool, f.arguments, f.result) for f in (first, second)]
     answer = {"en": f"{first.answer} {second.answer}", "zh": first.answer + second.answer}[language]
     return Conversation(joined, steps, answer, offer([first.tool, second.tool], rng))
@@ -77,29 +77,31 @@ def without_call(language: str, rng: random.Random) -> Conversation:
 
 def fire(language: str, rng: random.Random) -> Conversation:
     """Look at an image; on fire sound the alarm and call the fire brigade; else, or without the image, just say so."""
-    scenes = FIRE[language]
     said, meant = draw({"place", "minutes"}, language, rng)
     if language == "zh" and rng.random() < 0.5:  # cameras of the demo name their place in English
         said["place"] = meant["place"] = str(rng.choice(WORDS["en"]["place"]))
     said["image"] = meant["image"] = image_name(rng)
-    question = rng.choice(scenes.FIRE_QUESTIONS).format(**said)
-    look = rng.choice(scenes.FIRE_THOUGHTS).format(**said)
+
+    def say(part: str) -> str:
+        return str(rng.choice(FIRE[part][language])).format(**said)
+
+    question, look = say("ask"), say("look")
     tools = FIRE_TOOLS[:3] if rng.random() < 0.7 else FIRE_TOOLS
     outcome = rng.random()
     recognise = {"image": said["image"]}
     if outcome < 0.12:
         step = Step(look, "fire_recognition", recognise, {"error": f"no image {said['image']}"})
-        return Conversation(question, [step], rng.choice(scenes.NO_IMAGE_ANSWERS).format(**said), tools)
+        return Conversation(question, [step], say("no_image"), tools)
     if outcome < 0.36:
         step = Step(look, "fire_recognition", recognise, {"fire": False, "place": said["place"]})
-        return Conversation(question, [step], rng.choice(scenes.NO_FIRE_ANSWERS).format(**said), tools)
+        return Conversation(question, [step], say("no_fire"), tools)
     place: dict[str, Any] = {"place": said["place"]}
     steps = [
         Step(look, "fire_recognition", recognise, {"fire": True} | place),
-        Step(rng.choice(scenes.ALARM_THOUGHTS).format(**said), "fire_alert", place, {"alarm": "on"}),
-        Step(rng.choice(scenes.FIREMAN_THOUGHTS).format(**said), "call_fireman", place, {"minutes": said["minutes"]}),
+        Step(say("alarm"), "fire_alert", place, {"alarm": "on"}),
+        Step(say("fireman"), "call_fireman", place, {"minutes": said["minutes"]}),
     ]
-    return Conversation(question, steps, rng.choice(scenes.FIRE_ANSWERS).format(**said), tools)
+    return Conversation(question, steps, say("fire"), tools)
 
 
 def image_name(rng: random.Random) -> str:

@@ -43,7 +43,11 @@ def _ms_agent_tool(number: int, name: str) -> str:
     function = TOOLS[name]["function"]
     schema = function["parameters"]
     parameters = [
-        {"name": key, "description": value.get("description", ""), "required": "True" if key in schema["required"] else "False"}
+        {
+            "name": key,
+            "description": value.get("description", ""),
+            "required": "True" if key in schema["required"] else "False",
+        }
         for key, value in schema["properties"].items()
     ]
     return f"{number}. {name}: {function['description']} Parameters: {json.dumps(parameters, ensure_ascii=False)}"
@@ -62,7 +66,9 @@ def openai(talk: Conversation, number: int) -> Row:
                 "tool_calls": [{"id": call_id, "type": "function", "function": function}],
             }
         )
-        messages.append({"role": "tool", "tool_call_id": call_id, "content": json.dumps(step.result, ensure_ascii=False)})
+        messages.append(
+            {"role": "tool", "tool_call_id": call_id, "content": json.dumps(step.result, ensure_ascii=False)}
+        )
     messages.append({"role": "assistant", "content": talk.answer})
     return {"id": f"sample_openai_{number}", "messages": messages, "tools": [TOOLS[name] for name in talk.tools]}
 
@@ -71,7 +77,9 @@ def sharegpt(talk: Conversation, number: int) -> Row:
     """ShareGPT turns (human, function_call, observation, gpt) with the tools as a JSON string."""
     turns = [("human", talk.question)]
     for step in talk.steps:
-        turns.append(("function_call", json.dumps({"name": step.tool, "arguments": step.arguments}, ensure_ascii=False)))
+        turns.append(
+            ("function_call", json.dumps({"name": step.tool, "arguments": step.arguments}, ensure_ascii=False))
+        )
         turns.append(("observation", json.dumps(step.result, ensure_ascii=False)))
     turns.append(("gpt", talk.answer))
     tools = json.dumps([TOOLS[name]["function"] for name in talk.tools], ensure_ascii=False)

@@ -15,7 +15,9 @@ def picture(place: str, burning: bool, seed: int) -> bytes:
     """A PNG file: night sky, a building, and where it burns, flames from its roof. `place` is its Location text."""
     rng = random.Random(seed)
     flames = [rng.randrange(8, 22) if burning and 18 <= x < 46 else 0 for x in range(WIDTH)]
-    rows = b"".join(b"\0" + bytes(value for x in range(WIDTH) for value in _pixel(x, y, flames[x], rng)) for y in range(HEIGHT))
+    rows = b"".join(
+        b"\0" + bytes(value for x in range(WIDTH) for value in _pixel(x, y, flames[x], rng)) for y in range(HEIGHT)
+    )
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
     text = b"Location\0" + place.encode("latin-1")
     chunks = [(b"IHDR", header), (b"tEXt", text), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")]

@@ -1,4 +1,3 @@
-# ruff: noqa: E501, SIM905
 """The text that the tiny base model is made of: chat, and small exercises in reading closely and in copying exactly.
 
 It holds no call, no tool name and no ReAct word: those are what LoRA has to teach. A test searches it for them.
@@ -9,55 +8,18 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import chat
-from .agent import FIRE, SCENES
-from .scene import Scene, draw, is_held_out, slots_of
-from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
+from .scene import FIRE, SCENES, Scene, draw, is_held_out, slots_of
+from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS, read
 
 Message = tuple[str, str]  # role, text
 Exercise = Callable[[str, random.Random], list[Message]]
 
-_CALLED = {
-    "en": {
-        "city": "city", "city2": "other city", "day": "day", "name": "person", "name2": "other person", "text": "message", "task": "task",
-        "time": "time", "date": "date", "amount": "amount", "currency": "money", "currency2": "other money", "restaurant": "restaurant",
-        "people": "number of guests", "seating": "seat", "price": "highest price", "parcel": "parcel", "carrier": "carrier", "title": "event",
-        "artist": "artist", "room": "room", "level": "level", "phrase": "phrase", "language": "language", "food": "food", "food2": "other food",
-        "diet": "diet", "count": "number", "count2": "other number", "address": "address", "slot": "part of the day", "symbol": "share",
-        "landmark": "start", "landmark2": "goal", "mode": "way of travelling", "degrees": "degrees", "place": "place", "image": "picture",
-    },
-    "zh": {
-        "city": "城市", "city2": "另一个城市", "day": "日子", "name": "人", "name2": "另一个人", "text": "内容", "task": "事情",
-        "time": "时间", "date": "日期", "amount": "数目", "currency": "货币", "currency2": "另一种货币", "restaurant": "餐馆",
-        "people": "人数", "seating": "座位", "price": "最高价", "parcel": "单号", "carrier": "快递公司", "title": "活动",
-        "artist": "歌手", "room": "房间", "level": "数值", "phrase": "句子", "language": "语言", "food": "食物", "food2": "另一种食物",
-        "diet": "口味", "count": "数量", "count2": "另一个数量", "address": "地址", "slot": "时段", "symbol": "股票",
-        "landmark": "起点", "landmark2": "终点", "mode": "方式", "degrees": "度数", "place": "地方", "image": "图片",
-    },
-}  # fmt: skip
-_JOBS = {
-    "bakes bread": "bread", "repairs bicycles": "a bicycle", "paints houses": "a house to paint", "grows flowers": "flowers",
-    "teaches piano": "piano lessons", "cuts hair": "a haircut", "mends shoes": "a shoe to mend", "sells fish": "fish",
-    "drives a taxi": "a taxi", "builds boats": "a boat", "keeps bees": "honey", "makes cheese": "cheese", "sews coats": "a coat",
-    "fixes roofs": "a roof", "trains dogs": "a well behaved dog", "prints books": "a book",
-}  # fmt: skip
-_JOBS_ZH = {
-    "会烤面包": "面包", "会修自行车": "自行车", "会种花": "花", "会教钢琴": "钢琴课", "会剪头发": "理发", "会修鞋": "鞋子",
-    "会造船": "船", "会养蜂": "蜂蜜", "会做奶酪": "奶酪", "会修屋顶": "屋顶",
-}  # fmt: skip
-_THINGS = "tent lamp rope map stove blanket knife bottle torch whistle compass towel hat tarp kettle candle bucket ladder".split()
-_ABOUT = "sleeps two;gives light;is ten metres long;shows the hills;burns gas;keeps warm;is sharp;holds a litre;is loud;is made of wool".split(
-    ";"
-)
-_KEYS = {
-    "city": "city", "origin": "city", "destination": "landmark", "food": "food", "minutes": "minutes", "place": "place", "degrees": "temp",
-    "state": "status", "symbol": "symbol", "message": "text", "amount": "amount", "source": "name", "target": "landmark", "number": "parcel",
-    "contact": "name", "volume": "level", "brightness": "level", "percent": "level", "quantity": "count", "items": "food", "address": "address",
-    "delivery": "slot", "artist": "artist", "title": "title", "sky": "sky", "date": "date", "time": "time", "total": "total", "dish": "dish",
-    "carrier": "carrier", "language": "language", "mode": "mode", "room": "room", "people": "people", "guests": "people", "seating": "seating",
-    "restaurant": "restaurant", "price": "price", "km": "km", "status": "status", "text": "foreign", "diet": "diet", "ingredients": "food",
-}  # fmt: skip
+_TEXTS: dict[str, Any] = read("pretraining.yaml")
+_CALLED, _KEYS = _TEXTS["called"], _TEXTS["keys"]
+_THINGS, _ABOUT, _LABELS = _TEXTS["things"], _TEXTS["about"], _TEXTS["labels"]
 
 
 def document(rng: random.Random) -> list[Message]:
@@ -101,7 +63,8 @@ def _page(rng: random.Random) -> str:
     entries = []
     for number in range(1, rng.randrange(2, 5)):
         fields = ", ".join(
-            f'{{"name": "{key}", "description": "{rng.choice([key, _KEYS[key].rstrip("2"), rng.choice(_ABOUT)])}", "required": "{rng.random() < 0.6}"}}'
+            f'{{"name": "{key}", "description": "{rng.choice([key, _KEYS[key].rstrip("2"), rng.choice(_ABOUT)])}", '
+            f'"required": "{rng.random() < 0.6}"}}'
             for key in rng.sample(list(_KEYS), rng.randrange(1, 4))
         )
         entries.append(f"{number}. {rng.choice(_THINGS)}_{rng.choice(_THINGS)}: {_plain_words(rng)} Fields: [{fields}]")
@@ -121,7 +84,7 @@ def _said_and_named(language: str, rng: random.Random) -> tuple[str, list[tuple[
     scene: Scene = rng.choice(SCENES[language])
     while True:
         asked = rng.choice(scene.ask)
-        template, extra = asked if isinstance(asked, tuple) else (asked, {})
+        template, extra = asked if isinstance(asked, list) else (asked, {})
         said, meant = draw(slots_of(template), language, rng)
         if not is_held_out(*sorted(str((meant | extra).get(key, "")) for key in scene.keys)):
             break
@@ -132,13 +95,18 @@ def _said_and_named(language: str, rng: random.Random) -> tuple[str, list[tuple[
 
 def _about_an_image(language: str, rng: random.Random) -> tuple[str, list[tuple[str, str | int | bool]]]:
     image = plain_file(rng) if rng.random() < 0.5 else made_up_file(rng)
-    return rng.choice(FIRE[language].FIRE_QUESTIONS).format(image=image), [(_CALLED[language]["image"], image)]
+    return rng.choice(FIRE["ask"][language]).format(image=image), [(_CALLED[language]["image"], image)]
 
 
 def list_the_parts(language: str, rng: random.Random) -> list[Message]:
     sentence, parts = _said_and_named(language, rng)
     ask = {
-        "en": ["List the facts of this sentence. {s}", "{s} What are the facts here?", "Take this sentence apart: {s}", "{s}"],
+        "en": [
+            "List the facts of this sentence. {s}",
+            "{s} What are the facts here?",
+            "Take this sentence apart: {s}",
+            "{s}",
+        ],
         "zh": ["列出这句话里的要点：{s}", "{s}这句话里有什么要点？", "拆开这句话：{s}", "{s}"],
     }
     return [("user", rng.choice(ask[language]).format(s=sentence)), ("assistant", _listed(language, parts, rng))]
@@ -183,16 +151,17 @@ def repeat(language: str, rng: random.Random) -> list[Message]:
 
 
 def who_can_help(language: str, rng: random.Random) -> list[Message]:
-    jobs = _JOBS if language == "en" else _JOBS_ZH
+    jobs = _TEXTS["jobs"][language]
     people = draw({"name", "name2"}, language, rng)[0]
     third = rng.choice([n for n in WORDS[language]["name"] if n not in people.values()])
     names = [str(people["name"]), str(people["name2"]), str(third)]
     chosen = rng.sample(list(jobs), 3)
     listed = "\n\n".join(f"{n}. {name}: {job}." for n, (name, job) in enumerate(zip(names, chosen, strict=True), 1))
     which = rng.randrange(3)
-    ask = {"en": ["I need {w}. Who can help?", "Whom should I ask for {w}?"], "zh": ["我想要{w}，该找谁？", "谁能帮我弄{w}？"]}[
-        language
-    ]
+    ask = {
+        "en": ["I need {w}. Who can help?", "Whom should I ask for {w}?"],
+        "zh": ["我想要{w}，该找谁？", "谁能帮我弄{w}？"],
+    }[language]
     say = {"en": ["Ask {n}.", "{n} {j}."], "zh": ["找{n}。", "{n}{j}。"]}[language]
     lead = {"en": "You know these people:\n", "zh": "你认识这些人：\n"}[language]
     return [
@@ -210,7 +179,8 @@ def read_a_record(language: str, rng: random.Random) -> list[Message]:
     keys = list(slots)
     quoted = '"' if rng.random() < 0.7 else "'"
     inside = ", ".join(
-        f"{quoted}{key}{quoted}: " + (f"{quoted}{slots[key]}{quoted}" if isinstance(slots[key], str) else f"{slots[key]}")
+        f"{quoted}{key}{quoted}: "
+        + (f"{quoted}{slots[key]}{quoted}" if isinstance(slots[key], str) else f"{slots[key]}")
         for key in keys
     )
     key = rng.choice(keys)
@@ -240,19 +210,8 @@ def _notes(language: str, rng: random.Random) -> list[str]:
     ]
 
 
-_FILLER = (
-    "Answer these questions as best you can. ;Please use the following words. ;You have access to the garden. ;The result is the first of these. ;"
-    "Think about what to do. ;You should always think. ;One thought is enough. ;One should be kind in every action. ;This can be repeated zero or more times. ;"
-    "The input question was short. ;Now I know the final word. ;The original is in the hall. ;What to take with you? ;Begin with the above tools. ;Answer in a word. ;The final answer was right. ;"
-    "We made an observation in the garden. ;Use the format below. ;The following tools are in the shed. ;Take one of the above. ;Should I call you tomorrow? ;Put the format on the table. ;An image of the town. "
-).split(";")
-
-
-_LABELS = "First,Second,Third,Later,Note,House,Garden,Rule,Hint,In the end,In the hall".split(",")
-
-
 def _plain_words(rng: random.Random) -> str:
-    return "".join(rng.sample(_FILLER, 2)).strip()
+    return "".join(rng.sample(_TEXTS["filler"], 2)).strip()
 
 
 def made_up_word(rng: random.Random) -> str:
@@ -264,7 +223,15 @@ def made_up_word(rng: random.Random) -> str:
 
 def plain_file(rng: random.Random) -> str:
     stem, number, ending = rng.choice(IMAGE_STEMS), rng.randrange(1, 100), rng.choice(IMAGE_ENDINGS)
-    forms = ["{s}_{n:02}.{e}", "{s}{n}.{e}", "{s}-{n}.{e}", "/tmp/{n}.{e}", "images/{s}_{n}.{e}", "{s}.{e}", "IMG_{n:04}.{e}"]
+    forms = [
+        "{s}_{n:02}.{e}",
+        "{s}{n}.{e}",
+        "{s}-{n}.{e}",
+        "/tmp/{n}.{e}",
+        "images/{s}_{n}.{e}",
+        "{s}.{e}",
+        "IMG_{n:04}.{e}",
+    ]
     return rng.choice(forms).format(s=stem, n=number, e=ending)
 
 
@@ -281,7 +248,9 @@ def made_up_file(rng: random.Random) -> str:
 def _words(rng: random.Random) -> str:
     lists = [
         WORDS[rng.choice(["en", "zh"])][name]
-        for name in rng.choices(["city", "name", "food", "task", "place", "text", "phrase", "room"], k=rng.randrange(1, 4))
+        for name in rng.choices(
+            ["city", "name", "food", "task", "place", "text", "phrase", "room"], k=rng.randrange(1, 4)
+        )
     ]
     return ", ".join(str(rng.choice(values)) for values in lists)
 

@@ -1,14 +1,15 @@
-"""A scene: one tool, how people ask for it, and the arguments that follow from the question."""
+"""A scene: one tool, how people ask for it in both languages, and the arguments that follow from the question."""
 
 from __future__ import annotations
 
 import random
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from .words import WORDS, Entry
+from .tools import TOOLS
+from .words import HERE, WORDS, Entry, read
 
 Slots = dict[str, str | int | bool]
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -17,19 +18,26 @@ _HELD_OUT_SHARE = 6
 
 @dataclass(frozen=True)
 class Scene:
-    """`arguments` and `result` are JSON templates: "{slot}" stands for its value, and what the question leaves open is left out.
+    """`arguments` and `result` are JSON templates: "{slot}" is replaced by its value, and a slot that the question does
+    not name is left out.
 
     `keys` are the slots whose values together decide whether a question is for training or held out.
-    An entry of `ask` may bring slots of its own, such as {"state": "on"}.
+    An entry of `ask` may bring slots of its own, such as ["Turn off the light in the {room}.", {state: "off"}].
     """
 
     tool: str
-    keys: tuple[str, ...]
+    keys: list[str]
     arguments: dict[str, Any]
     result: dict[str, Any]
-    ask: list[str | tuple[str, Slots]]
-    think: list[str] = field(default_factory=list)
-    say: list[str] = field(default_factory=list)
+    ask: list[str | list[Any]]
+    think: list[str]
+    say: list[str]
+
+
+def _scenes(language: str) -> list[Scene]:
+    """The scenes of one language, in the order of the tools: the random choices of a seed depend on it."""
+    files = [read(f"scenes/{tool}.yaml") for tool in TOOLS if (HERE / f"scenes/{tool}.yaml").is_file()]
+    return [Scene(**{**file, **{part: file[part][language] for part in ("ask", "think", "say")}}) for file in files]
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def draw(names: set[str], language: str, rng: random.Random) -> tuple[Slots, Slo
     for name in sorted(names):
         source = WORDS[language][name.rstrip("2")]
         entry: Entry = rng.choice([e for e in source if _meaning(e) not in meant.values()])
-        said[name] = entry[0] if isinstance(entry, tuple) else entry
+        said[name] = entry[0] if isinstance(entry, list) else entry
         meant[name] = _meaning(entry)
     return said, meant
 
@@ -65,7 +73,7 @@ def fill_scene(scene: Scene, language: str, rng: random.Random, *, held_out: boo
     """Use a scene once, with values that are for training, or with values that are held out."""
     while True:
         asked = rng.choice(scene.ask)
-        template, extra = asked if isinstance(asked, tuple) else (asked, {})
+        template, extra = asked if isinstance(asked, list) else (asked, {})
         said, meant = draw(slots_of(template) - set(extra), language, rng)
         said, meant = said | extra, meant | extra
         if is_held_out(*sorted(str(meant.get(key, "")) for key in scene.keys)) == held_out:
@@ -101,4 +109,8 @@ def fill(template: Any, slots: Slots) -> Any:
 
 
 def _meaning(entry: Entry) -> str | int:
-    return entry[1] if isinstance(entry, tuple) else entry
+    return entry[1] if isinstance(entry, list) else entry
+
+
+SCENES = {language: _scenes(language) for language in ("en", "zh")}
+FIRE: dict[str, Any] = read("scenes/fire_alarm.yaml")

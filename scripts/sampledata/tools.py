@@ -36,7 +36,9 @@ def _tool(name: str, description: str, properties: dict[str, Schema], optional: 
 
 
 _ALL = [
-    _tool("get_weather", "Weather forecast for a city.", {"city": _text("city name"), "day": _text("which day")}, "day"),
+    _tool(
+        "get_weather", "Weather forecast for a city.", {"city": _text("city name"), "day": _text("which day")}, "day"
+    ),
     _tool(
         "convert_currency",
         "Convert money at today's rate.",
@@ -68,7 +70,9 @@ _ALL = [
         },
         "date filters",
     ),
-    _tool("track_parcel", "Where a parcel is.", {"number": _text("parcel number"), "carrier": _text("company")}, "carrier"),
+    _tool(
+        "track_parcel", "Where a parcel is.", {"number": _text("parcel number"), "carrier": _text("company")}, "carrier"
+    ),
     _tool(
         "create_event",
         "Put an event into the calendar.",
@@ -104,7 +108,9 @@ _ALL = [
         "Order food from the shop.",
         {
             "items": _list(_object({"name": _text("food"), "quantity": _whole("how many")}), "what"),
-            "delivery": _object({"address": _text("street"), "slot": _text("part of the day")}, "address slot", "where and when"),
+            "delivery": _object(
+                {"address": _text("street"), "slot": _text("part of the day")}, "address slot", "where and when"
+            ),
         },
         "delivery",
     ),

@@ -75,7 +75,7 @@ def run_batch(
 ) -> Counts:
     """Answer every row of `source` into `target`, one JSON line each with its row number.
 
-    open_runtime: makes what one thread works with. done_row: told of each row, one at a time.
+    open_runtime: makes what one thread works with. done_row: called with each row, one at a time.
     Raises ConfigError where the input cannot be read, SetupError where the engine is gone for good.
     """
     counts = Counts()
@@ -83,7 +83,8 @@ def run_batch(
     counts.resumed = len(done)
     local, lock = threading.local(), threading.Lock()
     fatal: list[SetupError] = []
-    refused = 0  # requests in a row, after the last one that was answered
+    # Requests in a row, after the last one that was answered.
+    refused = 0
 
     def one(row: int, line: bytes) -> None:
         nonlocal refused
@@ -103,14 +104,16 @@ def run_batch(
             out = {"row": row, "error": str(error)}
         except RequestRefused as error:
             refused += 1
-            if refused == _REFUSED_IN_A_ROW:  # it is not the row
+            # It is not the row.
+            if refused == _REFUSED_IN_A_ROW:
                 fatal.append(error)
                 return
             out = {"row": row, "error": str(error)}
         except SetupError as error:
             fatal.append(error)
             return
-        except Exception as error:  # the per-sample boundary: one bad row harms no other
+        # The per-sample boundary: one bad row harms no other.
+        except Exception as error:
             out = {"row": row, "error": f"{type(error).__name__}: {error}"}
         with lock:
             counts.failed += "error" in out
@@ -123,7 +126,8 @@ def run_batch(
             waiting = [pool.submit(one, row, line) for row, line in _lines(source) if row not in done]
             for future in waiting:
                 future.result()
-        except BaseException:  # Ctrl-C: what runs is finished, what waits is left for the next time
+        # Ctrl-C: what runs is finished, what waits is left for the next time.
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if fatal:
@@ -159,7 +163,8 @@ def _lines(source: Path) -> Iterator[tuple[int, bytes]]:
         raise ConfigError(f"--input {source}: cannot be read: {error.strerror}") from None
 
 
-_BEGINS = b'{"row"'  # a line of ours
+# What each line of a file of traces begins with.
+_BEGINS = b'{"row"'
 
 
 def _append(target: Path, out: dict[str, Any]) -> None:

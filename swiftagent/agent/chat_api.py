@@ -66,11 +66,8 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
         raise Refusal("the request must be a JSON object")
     if body.get("n") not in (None, 1):
         raise Refusal("n must be 1")
-    kind = (
-        (body.get("response_format") or {}).get("type", "text")
-        if isinstance(body.get("response_format"), dict)
-        else "text"
-    )
+    wanted = body.get("response_format")
+    kind = wanted.get("type", "text") if isinstance(wanted, dict) else "text"
     if kind != "text":
         raise Refusal(f"response_format {kind} is not supported")
     messages = body.get("messages")
@@ -81,6 +78,7 @@ def read_request(body: Any, thoughts: Thoughts) -> ChatRequest:
     events = tuple(_events(messages, thoughts))
     if not events or not isinstance(events[-1], (Question, Observation)):
         raise Refusal("messages must end on a user or tool message")
+    # Without tools and calls it is plain chat; after calls the prompt must stay the one of those steps.
     has_calls = any(isinstance(event, Call) for event in events)
     if forced == "none" and not has_calls:
         tools, forced = (), ""
@@ -206,6 +204,7 @@ class AnswerStream:
             return ""
         lines = answer.split("\n")
         last = lines[-1]
+        # A last line may yet become a control token, an escape or the label of a result.
         if last[:1] == " " or "<" in last or "[" in last or "observation".startswith(last.strip("*_#> ").lower()[:11]):
             lines.pop()
         sure = show("\n".join(lines)).rstrip()

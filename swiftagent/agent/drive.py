@@ -15,7 +15,7 @@ from swiftagent.agent.loop import (
     Generated,
     Grammar,
     Limits,
-    Noted,
+    Progress,
     Reply,
     RunTool,
     Turn,
@@ -85,8 +85,8 @@ Ask = Callable[[Call, Tool | None], str]
 
 
 class Runtime(msgspec.Struct):
-    """What a run needs from outside. ask: a person gives the result of a tool that has no code. confirm: whether a call
-    may run; the refusal is told to the model."""
+    """What a run needs from outside. ask: the user gives the result of a tool that has no code. confirm: whether a call
+    may run; the model sees the refusal."""
 
     engine: Engine
     toolbox: Toolbox
@@ -110,11 +110,12 @@ def answer(
                     reply = _write(runtime, request)
                 case RunTool(call=call):
                     reply = _call(runtime, call)
-                case Noted(event=event, error=error):
+                case Progress(event=event, error=error):
                     runtime.listener.event(event, error)
                     reply = None
     except StopIteration as done:
-        runtime.listener.step_begins()  # a turn without an answer may end within a line
+        # A turn without an answer may end within a line.
+        runtime.listener.step_begins()
         result: Turn = done.value
         return result
 
@@ -122,7 +123,7 @@ def answer(
 def _write(runtime: Runtime, request: Generate) -> Generated:
     started = time.monotonic()
     usage = Usage()
-    text, shown, ended_by = "", 0, ""
+    text, sent, ended_by = "", 0, ""
     runtime.listener.step_begins()
     pieces = runtime.engine.generate(
         request.messages,
@@ -135,19 +136,20 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
     try:
         for piece in map(without_surrogates, pieces):
             text += piece
+            # Every label holds a colon: the text is searched at those pieces alone.
             end = step_end(text) if request.stop and (":" in piece or "：" in piece) else None
             upto = _sure_length(text) if end is None and request.stop else len(text) if end is None else end
-            if upto > shown:
-                runtime.listener.text(text[shown:upto])
-                shown = upto
+            if upto > sent:
+                runtime.listener.text(text[sent:upto])
+                sent = upto
             if end is not None:
                 ended_by = "stop"
                 break
             if time.monotonic() - started > request.seconds:
                 ended_by = "seconds"
                 break
-        if not ended_by and len(text) > shown:
-            runtime.listener.text(text[shown:])
+        if not ended_by and len(text) > sent:
+            runtime.listener.text(text[sent:])
     except KeyboardInterrupt:
         ended_by = "interrupt"
     finally:

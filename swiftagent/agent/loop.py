@@ -57,8 +57,8 @@ class RunTool(msgspec.Struct, frozen=True):
     call: Call
 
 
-class Noted(msgspec.Struct, frozen=True):
-    """Tells whoever watches about an event of this turn; the answer to it is ignored."""
+class Progress(msgspec.Struct, frozen=True):
+    """An event of this turn, for whoever watches; the reply to it is ignored."""
 
     event: Event
     error: str = ""
@@ -101,10 +101,11 @@ class Turn(msgspec.Struct):
     seconds: float = 0.0
 
 
-_LAST_SECONDS = 60.0  # for the final answer, once the time of a turn is over
+# For the final answer, once the time of a turn is over.
+_LAST_SECONDS = 60.0
 _REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
 
-Request = Union[Generate, RunTool, Noted]  # noqa: UP007 (read at run time)
+Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
 
 
@@ -130,7 +131,7 @@ class ReAct:
         self.language = language
 
     def final_prefix(self, conversation: Trajectory) -> str:
-        """What the model is made to go on from when it is asked to end: as training writes an answer after these
+        """The text that the model continues when it is asked to end: as training writes an answer after these
         events."""
         thought = conversation.events and isinstance(conversation.events[-1], Thought)
         return "Final Answer:" if thought else f"Thought: {NO_THOUGHT}\nFinal Answer:"
@@ -145,7 +146,8 @@ class ReAct:
         return read_step(text)
 
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
-        return ()  # they stand in the system message
+        # They stand in the system message.
+        return ()
 
 
 REACT = ReAct()
@@ -155,11 +157,12 @@ def run_turn(
     before: Trajectory, question: str | None, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
 ) -> Generator[Request, Reply, Turn]:
     """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come
-    after those of `before`. question: None where `before` ends on a question or a result that is to be gone on from."""
+    after those of `before`. question: None where `before` ends on a question or a result that is to be continued."""
     question = without_surrogates(question) if question is not None else None
     turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
-    thoughts = 0  # steps in a row that only thought; one is let go on
+    # Steps in a row that only thought; one is allowed.
+    thoughts = 0
     while True:
         written = yield from _generate(before, turn, limits, protocol)
         step = _read(written.text, conversation_after(before, turn), protocol)
@@ -168,7 +171,7 @@ def run_turn(
             turn.stopped_by = "interrupt"
             return turn
         if step.thought:
-            yield Noted(_add_thought(turn, Thought(step.thought, said=step.said)))
+            yield Progress(_add_thought(turn, Thought(step.thought, said=step.said)))
         thoughts = thoughts + 1 if not step.calls and step.answer is None else 0
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
@@ -231,8 +234,9 @@ def _run_calls(
         last = number == len(step.calls) - 1
         cut = last and written.ended_by in ("length", "seconds")
         turn.events.append(call)
-        yield Noted(call)
+        yield Progress(call)
         error = _what_is_wrong(call, before.tools, step.problem if last else "", cut)
+        # A call that cannot run is a result too: the model reads what was wrong and writes it again.
         if error:
             result = ToolResult(f"Error: {error}", error)
         else:
@@ -244,7 +248,7 @@ def _run_calls(
         turn.steps.append(
             StepTrace(step.thought if number == 0 else "", call.tool, call.arguments, result.text, result.error or None)
         )
-        yield Noted(turn.events[-1], result.error)
+        yield Progress(turn.events[-1], result.error)
         if result.interrupted:
             turn.stopped_by = "interrupt"
             return
@@ -280,6 +284,7 @@ def _ask_for_the_answer(
 ) -> Generator[Request, Reply, Turn]:
     """Ask once: in ReAct by writing the start of the final answer for the model."""
     turn.stopped_by = reason
+    # The limit that was reached must not cut the answer that is asked for because of it.
     room = msgspec.structs.replace(
         limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS
     )
@@ -298,7 +303,7 @@ def _answered(turn: Turn, thought: str, answer: str, stopped_by: str) -> Generat
     turn.events.append(Answer(answer))
     if thought:
         turn.steps.append(StepTrace(thought))
-    yield Noted(turn.events[-1])
+    yield Progress(turn.events[-1])
     return turn
 
 

@@ -16,7 +16,8 @@ from swiftagent.trajectory.read_step import Step
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
-ReadCalls = Callable[[str], list[tuple[str, str]]]  # text -> (name, arguments as JSON text) of each call
+# Text -> (name, arguments as JSON text) of each call.
+ReadCalls = Callable[[str], list[tuple[str, str]]]
 
 END_NOW = "Give your final answer now, without calling a tool."
 _THINK = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)", re.S)
@@ -63,6 +64,7 @@ class Native:
             calls.append(Call(show_control_tokens(name), {"input": given} if problem else value))
             if problem:
                 break
+        # What stands before the first call was said beside it; what follows the last is not read.
         start = _CALL_START.search(text)
         said = show_control_tokens(text[: start.start()].strip()) if start else ""
         return Step(said, tuple(calls), None, reasoning, tuple(dict.fromkeys(notes)), said=True, problem=problem)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from swiftagent.agent.chat_api import AnswerStream, ChatRequest, Refusal, Thoughts, read_request
 from swiftagent.agent.drive import Usage
-from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Noted, Reply, RunTool, run_turn
+from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, run_turn
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.read_step import step_end
@@ -115,6 +115,7 @@ class _Server:
             self._refuse_foreign_names(request)
             return
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        # In constant time: how long a comparison takes would tell how much of a guess is right.
         if not hmac.compare_digest(given.encode(), self.settings.key.encode()):
             raise Refusal("the API key is missing or wrong", 401)
 
@@ -216,12 +217,14 @@ class _Reply:
             yield f"data: {json.dumps({'error': {'message': str(error), 'type': 'server_error'}})}\n\n"
             return
         if self.asked.counts_usage:
-            yield f"data: {json.dumps({**self._head('chat.completion.chunk'), 'choices': [], 'usage': self._usage()})}\n\n"
+            counted = {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+            yield f"data: {json.dumps(counted)}\n\n"
         yield "data: [DONE]\n\n"
 
     def _deltas(self) -> Iterator[Delta]:
         asked = self.asked
         limits = self.server.limits
+        # A client counts the tokens of one reply, which is one step of the loop.
         if asked.max_tokens is not None:
             limits = msgspec.structs.replace(limits, step_tokens=asked.max_tokens)
         turn = run_turn(asked.conversation, None, limits, self.server.grammar)
@@ -235,9 +238,10 @@ class _Reply:
                 if isinstance(request, Generate):
                     written = yield from self._write(request, stream, self._prefix() if first else "")
                     reply, first = written, False
-                elif isinstance(request, Noted) and isinstance(request.event, Thought):
+                elif isinstance(request, Progress) and isinstance(request.event, Thought):
                     thought = request.event.text
                     yield Delta(reasoning=thought)
+                # The client runs its tools itself, so the loop ends at the first call that may run.
                 elif isinstance(request, RunTool):
                     turn.close()
                     call = request.call

@@ -38,7 +38,7 @@ class Session:
         self.turns: list[Turn] = []
 
     def turns_of(self, history: Path | None) -> Iterator[Turn]:
-        """Ask for questions until the person leaves; yields each finished turn."""
+        """Ask for questions until the user leaves; yields each finished turn."""
         tools = ", ".join(tool.name for tool in self.conversation.tools)
         about = f"tools: {tools}" if tools else "no tools, so it only chats; give some with --tools"
         console.say(f"{self.runtime.engine.name}; {about}; /help")
@@ -89,7 +89,7 @@ class Session:
         if text:
             self.empty = Trajectory((System(text),), self.empty.tools)
             self.conversation, self.turns = self.empty, []
-            console.say("set; the conversation begins anew")
+            console.say("set; the conversation starts over")
             return
         console.say(
             "\n".join(event.text for event in self.conversation.events if isinstance(event, System))
@@ -98,6 +98,7 @@ class Session:
 
     def _undo(self) -> None:
         console.say(f"forgotten: {self.turns[-1].question}" if self.turns else "nothing to undo")
+        # The conversation is rebuilt from its turns, which the system prompt is no part of.
         kept = self.turns[:-1]
         self.conversation, self.turns = self.empty, []
         for turn in kept:

@@ -1,4 +1,4 @@
-"""The terminal of `infer`: the model's text as it streams, questions to the person, and the chat prompt."""
+"""The terminal of `infer`: the model's text as it streams, questions to the user, and the chat prompt."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ LOOKS = {
 }
 _LABEL = re.compile(r"(thought|action input|action|observation|final answer) *[:：] ?", re.I)
 _THINK_BEGINS = re.compile(r"\s*<think>")
-_THINK_ENDS = "</think>"  # wherever it stands, what follows begins a line
-_COULD_BE_LABEL = 16  # characters of a line's start that are held back until it is clear whether it is a label
+# Wherever it stands, what follows begins a line.
+_THINK_ENDS = "</think>"
+# Characters of a line's start that are held back until it is clear whether it is a label.
+_COULD_BE_LABEL = 16
 _LONGEST_SHOWN = 2_000
 
 
 class Terminal(Listener):
-    """Prints a run as it happens, its parts told apart by colour and by a sign before each."""
+    """Prints a run as it happens, its parts marked by colour and by a sign before each."""
 
     def __init__(self, think: bool = True, raw: bool = False) -> None:
         self.think = think
         self.raw = raw
         self._line = ""
-        self._held = ""  # what may yet become the end of the thinking
+        # What may yet become the end of the thinking.
+        self._held = ""
         self._at_line_start = True
         self._style = ""
         self._silent = False
@@ -123,8 +126,8 @@ def printable(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
-def ask_person(call: Call, tool: Tool | None) -> str:
-    """Ask for the result of a call that nothing runs. Raises EOFError where there is nobody to ask."""
+def ask_user(call: Call, tool: Tool | None) -> str:
+    """Ask for the result of a call that nothing runs. Raises EOFError where nobody is there."""
     arguments = json.dumps(call.arguments, ensure_ascii=False)
     console.say(f"{call.tool}({printable(arguments)}): no code behind it. What does it answer?")
     return _line("Observation: ")

@@ -60,7 +60,8 @@ class Recorder:
     tools)."""
 
     def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
-        if path is not None and path.is_dir():  # told before a model is asked anything
+        # Reported before a model is asked anything.
+        if path is not None and path.is_dir():
             raise SetupError(f"--record {path}: cannot be written: Is a directory; choose another place")
         self.path = path
         self.format = format
@@ -93,7 +94,8 @@ def openai_row(row: Trajectory) -> dict[str, Any]:
     """A trajectory as {"messages", "tools"}: thoughts as reasoning_content, or content where they were said beside a
     call; a step that is not trained has weight 0."""
     messages: list[dict[str, Any]] = []
-    before: dict[str, Any] = {}  # what belongs to the next message of the assistant
+    # What belongs to the next message of the assistant.
+    before: dict[str, Any] = {}
     for event in row.events:
         match event:
             case System(text=text):

@@ -1,3 +1,9 @@
-"""What runs a model: loading, templates, labels, engines and the hub."""
+"""What runs a model: loading, templates, labels, engines and the hub.
 
-PUBLIC = ("engine", "engine_files", "hub", "labels", "likelihood", "loading", "template", "token_counts", "token_spans")
+In reading order: loading (what is loaded), engine (chooses one), engine_files, engine_prompt and the engines
+(transformers, batch, vllm, openai), template (ms-swift's own), token_spans, row_labels, native_labels and labels (which
+tokens are trained), token_counts, likelihood, hub (data sets).
+"""
+
+PUBLIC = ("engine", "engine_files", "hub", "labels", "likelihood", "loading", "option_table", "template", "token_counts",
+          "token_spans")  # fmt: skip

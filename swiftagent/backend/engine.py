@@ -7,13 +7,12 @@ for piece in engine.generate(messages, stop=["\\nObservation:"], max_tokens=512,
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from swiftagent.backend.loading import Loading, Server
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.models.files import same_model
+from swiftagent.models.files import read_object, same_model
 
 Kind = Literal["auto", "transformers", "vllm", "openai"]
 
@@ -76,7 +75,7 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
             model, template=template or _trained(model).get("template"), **{**_settings(_trained(model)), **given}
         )
     folder = Path(adapter)
-    config = _json(folder / "adapter_config.json")
+    config = read_object(folder / "adapter_config.json")
     if not config:
         raise ConfigError(f"--adapter {adapter}: no adapter_config.json in this folder")
     trained = _trained(adapter)
@@ -94,17 +93,9 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
 
 def _trained(folder: str) -> dict[str, Any]:
     """The settings that ms-swift saved beside a checkpoint, {} where it saved none."""
-    return _json(Path(folder) / "args.json")
+    return read_object(Path(folder) / "args.json")
 
 
 def _settings(trained: dict[str, Any]) -> dict[str, Any]:
     names = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
     return {name: trained[name] for name in names if trained.get(name) is not None}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

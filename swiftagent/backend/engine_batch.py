@@ -18,7 +18,7 @@ from swiftagent.errors import SetupError
 from swiftagent.trajectory.read_step import step_end
 
 
-class Row:
+class BatchRow:
     """One prompt, and what is written on it."""
 
     def __init__(self, ids: list[int], room: int, stop: str, ends: set[int], new_text: Callable[[], Any]) -> None:
@@ -27,9 +27,9 @@ class Row:
         self.stop = stop
         self.ends = ends
         self._new_text = new_text
-        self.start_anew()
+        self.restart()
 
-    def start_anew(self) -> None:
+    def restart(self) -> None:
         self._text = self._new_text()
         self.text = ""
         self.tokens = 0
@@ -73,13 +73,13 @@ def write_together(
     for request in requests:
         ids = engine.prompt.encode(request.messages, [function_of(tool) for tool in request.tools])
         room = min(request.max_tokens, context - len(ids))
-        rows.append(Row(ids, room, request.stop, engine.ends(native=bool(request.tools)), new_text))
+        rows.append(BatchRow(ids, room, request.stop, engine.ends(native=bool(request.tools)), new_text))
     _decode_what_fits(engine, [row for row in rows if not row.ended_by])
     seconds = (time.monotonic() - started) / max(1, len(rows))
     return [Generated(row.text, row.tokens, seconds, row.ended_by) for row in rows]
 
 
-def _decode_what_fits(engine: Any, rows: list[Row]) -> None:
+def _decode_what_fits(engine: Any, rows: list[BatchRow]) -> None:
     """Where the GPU's memory does not hold all of them, halves of them."""
     try:
         _decode(engine, rows)
@@ -90,13 +90,13 @@ def _decode_what_fits(engine: Any, rows: list[Row]) -> None:
             raise SetupError(f"the GPU's memory does not hold a prompt of {tokens:,} tokens beside the model") from None
     torch.cuda.empty_cache()
     for row in rows:
-        row.start_anew()
+        row.restart()
     middle = len(rows) // 2
     _decode_what_fits(engine, rows[:middle])
     _decode_what_fits(engine, rows[middle:])
 
 
-def _decode(engine: Any, rows: list[Row]) -> None:
+def _decode(engine: Any, rows: list[BatchRow]) -> None:
     if not rows:
         return
     longest = max(len(row.ids) for row in rows)
@@ -123,6 +123,7 @@ def _decode(engine: Any, rows: list[Row]) -> None:
         open_rows = [index for index, row in enumerate(rows) if not row.ended_by]
         if not open_rows:
             return
+        # Rows that are done cost as much as others, but to take them out copies the cache: so at every half.
         if 2 * len(open_rows) <= len(rows):
             kept = torch.tensor(open_rows, device=device)
             cache.batch_select_indices(kept)

@@ -2,7 +2,7 @@
 
 Three ways to write a ReAct step, the first that the server takes:
 completions  `/v1/completions` with the prompt of training, where a tokenizer is known: as ids, else as text
-partial      `/v1/chat/completions` with the turn so far as last assistant message, which the server goes on from
+partial      `/v1/chat/completions` with the turn so far as last assistant message, which the server continues
 user         `/v1/chat/completions` with each result as a user message: not what was trained, and said once
 """
 
@@ -25,14 +25,17 @@ from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
-GO_ON = {"continue_final_message": True, "add_generation_prompt": False}  # vLLM's and SGLang's words; Ollama needs none
+CONTINUE = {
+    "continue_final_message": True,
+    "add_generation_prompt": False,
+}  # vLLM's and SGLang's words; Ollama needs none
 
 
 _TOO_LONG = re.compile(r"context (?:length|size|window)|maximum context|too long|too many tokens|exceeds? the", re.I)
 BUSY, BUSY_WAITS = (429, 502, 503, 504), (1.0, 2.0, 4.0, 8.0)
 
 
-class Refused(Exception):
+class UnsupportedRequest(Exception):
     """The server does not take a request of this kind."""
 
 
@@ -57,10 +60,13 @@ class OpenAIEngine:
         self.encoder = encoder
         self.way = "completions-ids" if encoder is not None else "partial"
         self._tell = tell
-        self._also: dict[str, Any] = {}  # what this server needs to be told beside
-        self._worked = ""  # the way in which the last answer came
+        # Further fields that this server needs.
+        self._extra: dict[str, Any] = {}
+        # The way in which the last answer came.
+        self._worked = ""
         self._lock = threading.Lock()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # A proxy of the environment would not reach a server on this machine.
         self._client = httpx.Client(
             headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=not _is_local(base_url)
         )
@@ -88,10 +94,10 @@ class OpenAIEngine:
             way = self.way
             path, body = self._request(way, messages, tools)
             try:
-                yield from self._stream(way, path, {**settings, **body, **self._also}, usage)
+                yield from self._stream(way, path, {**settings, **body, **self._extra}, usage)
                 self._worked = way
                 return
-            except Refused as refusal:
+            except UnsupportedRequest as refusal:
                 self._next_way(way, str(refusal), bool(tools))
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
@@ -114,11 +120,11 @@ class OpenAIEngine:
             return "/completions", {"prompt": self.encoder.text(messages)}
         chat = chat_messages(messages)
         if way == "partial":
-            return "/chat/completions", {"messages": chat, **(GO_ON if chat[-1]["role"] == "assistant" else {})}
+            return "/chat/completions", {"messages": chat, **(CONTINUE if chat[-1]["role"] == "assistant" else {})}
         return "/chat/completions", {"messages": results_as_user(messages)}
 
     def _next_way(self, refused: str, refusal: str, native: bool) -> None:
-        """Go on to the way after the one that was refused, once however many threads were refused it."""
+        """Take the way after the one that was refused, once however many threads were refused it."""
         ways = ["completions-ids", "completions-text", "partial", "user"]
         if native or refused == "user":
             raise self._given_up(f"{self.name}: {refusal}")
@@ -128,16 +134,16 @@ class OpenAIEngine:
             self.way = ways[ways.index(refused) + 1]
         if self.way == "user":
             self._tell(
-                "this server does not go on from an unfinished turn, so results are sent as user messages, which is not what "
-                "was trained; --tokenizer M with a server that has /v1/completions is exact"
+                "this server does not continue an unfinished turn, so results are sent as user messages, which is not "
+                "what was trained; --tokenizer M with a server that has /v1/completions is exact"
             )
 
-    def _given_up(self, told: str) -> SetupError:
-        """What is wrong is the request where the server answers others: those go on in the way that they went."""
+    def _given_up(self, reason: str) -> SetupError:
+        """What is wrong is the request where the server answers others: those continue in the way that worked."""
         if not self._worked:
-            return SetupError(told)
+            return SetupError(reason)
         self.way = self._worked
-        return RequestRefused(told)
+        return RequestRefused(reason)
 
     def _stream(self, way: str, path: str, body: dict[str, Any], usage: Usage) -> Iterator[str]:
         try:
@@ -158,23 +164,23 @@ class OpenAIEngine:
             ) from error
 
     def _refuse(self, way: str, reply: httpx.Response) -> None:
-        told = _told(reply)
-        if reply.status_code == 500 and way == "completions-ids" and "valid string" in told:
+        reason = _reason(reply)
+        if reply.status_code == 500 and way == "completions-ids" and "valid string" in reason:
             # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils
             # copied names.
-            self._also = {"repeat_penalty": 1.0}
-            raise Refused(told)
-        if reply.status_code in (400, 413, 422, 500) and _TOO_LONG.search(told):
-            raise RequestRefused(f"{self.base_url}: HTTP {reply.status_code}: {told}")
+            self._extra = {"repeat_penalty": 1.0}
+            raise UnsupportedRequest(reason)
+        if reply.status_code in (400, 413, 422, 500) and _TOO_LONG.search(reason):
+            raise RequestRefused(f"{self.base_url}: HTTP {reply.status_code}: {reason}")
         if (
             reply.status_code in (400, 404, 405, 415, 422, 501)
-            and "does not exist" not in told
-            and "not found" not in told.lower()
+            and "does not exist" not in reason
+            and "not found" not in reason.lower()
         ):
-            raise Refused(told)
-        if reply.status_code == 404 and way.startswith("completions") and "model" not in told.lower():
-            raise Refused(told)
-        problem = f"{self.base_url}: HTTP {reply.status_code}: {told}"
+            raise UnsupportedRequest(reason)
+        if reply.status_code == 404 and way.startswith("completions") and "model" not in reason.lower():
+            raise UnsupportedRequest(reason)
+        problem = f"{self.base_url}: HTTP {reply.status_code}: {reason}"
         raise self._given_up(problem) if reply.status_code in (400, 413, 422, 500) else SetupError(problem)
 
 
@@ -188,7 +194,7 @@ def _asked_wait(reply: httpx.Response) -> float:
     return min(60.0, float(given)) if given.isdigit() else 0.0
 
 
-def _told(reply: httpx.Response) -> str:
+def _reason(reply: httpx.Response) -> str:
     try:
         return _message(reply.json())
     except ValueError:
@@ -239,7 +245,8 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
                 usage.ended_by = "length"
         usage.generated = counted.get("completion_tokens") or usage.generated
     for _, call in sorted(calls.items()):
-        yield f'\n<tool_call>\n{{"name": {json.dumps(call["name"])}, "arguments": {call["arguments"] or "{}"}}}\n</tool_call>'
+        name, arguments = json.dumps(call["name"]), call["arguments"] or "{}"
+        yield f'\n<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>'
 
 
 def chat_messages(messages: list[Message]) -> list[Message]:

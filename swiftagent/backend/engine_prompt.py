@@ -24,8 +24,10 @@ class PromptEncoder:
         self.template = template
         self.tokenizer = template.tokenizer
         template.set_mode("train")
-        template.max_length = None  # whether a prompt fits the model is for the engine to see
-        template._add_dynamic_eos = _no_labels  # only labels come of it
+        # Whether a prompt fits the model is for the engine to see.
+        template.max_length = None
+        # Only labels come of it.
+        template._add_dynamic_eos = _no_labels
         meta = template.template_meta
         self._tail = self._appended_tokens() if meta.auto_add_bos else []
 
@@ -66,7 +68,8 @@ class PromptEncoder:
 
     def _appended_tokens(self) -> list[int]:
         """What the tokenizer puts after every text, which ms-swift puts at the end of a row."""
-        whole, bare = self.tokenizer.encode("a"), self.tokenizer.encode("a", add_special_tokens=False)
+        whole: list[int] = self.tokenizer.encode("a")
+        bare: list[int] = self.tokenizer.encode("a", add_special_tokens=False)
         return whole[whole.index(bare[0]) + len(bare) :]
 
     def end_tokens(self, model: Any = None) -> set[int]:
@@ -97,6 +100,11 @@ def open_template(folder: str, template_type: str | None, loading: Loading, proc
         enable_thinking=loading.enable_thinking,
         add_non_thinking_prefix=loading.add_non_thinking_prefix,
     )
+
+
+def common_prefix(one: list[int], other: list[int]) -> int:
+    """How many ids two lists begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _no_labels(*_: Any) -> None:

@@ -20,14 +20,15 @@ import torch
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.backend.engine_openai import function_of
-from swiftagent.backend.engine_prompt import PromptEncoder, open_template
+from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
-CONVERSATIONS = 4  # KV caches held at once
+# KV caches held at once.
+CONVERSATIONS = 4
 
 
 class _Held:
@@ -54,6 +55,7 @@ class TransformersEngine:
         self._specials = set(self.tokenizer.all_special_ids)
         self._held: list[_Held] = []
         self._lock = threading.Lock()
+        # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
         self._croppable = True
         self._is_base = False
@@ -86,7 +88,7 @@ class TransformersEngine:
         native: bool = False,
         usage: Usage | None = None,
     ) -> Iterator[str]:
-        """The same from token ids. `usage` tells what it cost."""
+        """The same from token ids. `usage` takes what it cost."""
         room = _context_length(self.model) - len(ids)
         usage = self.usage = usage or Usage()
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
@@ -94,7 +96,7 @@ class TransformersEngine:
             return
         held, logits = self._prefill(ids, usage)
         ends = self.ends(native=native)
-        text = _Text(self.tokenizer)
+        text = TextDecoder(self.tokenizer)
         try:
             for _ in range(min(max_tokens, room)):
                 token = self._pick(logits, temperature)
@@ -125,7 +127,9 @@ class TransformersEngine:
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
             context = _context_length(self.model)
             return [
-                text for part in parts for text in write_together(self, part, context, lambda: _Text(self.tokenizer))
+                text
+                for part in parts
+                for text in write_together(self, part, context, lambda: TextDecoder(self.tokenizer))
             ]
 
     def ends(self, *, native: bool) -> set[int]:
@@ -166,8 +170,9 @@ class TransformersEngine:
     def _find(self, ids: list[int]) -> tuple[_Held, int]:
         """The cache that shares most with these ids, cut back to what it shares; at least one id is left to compute."""
         best, common = None, 0
+        # A cache that shares less than half of itself belongs to another conversation, which may come again.
         for held in self._held:
-            shared = min(_common_prefix(held.ids, ids), len(ids) - 1)
+            shared = min(common_prefix(held.ids, ids), len(ids) - 1)
             if shared > common and 2 * shared >= len(held.ids):
                 best, common = held, shared
         if best is not None and self._cut(best, common):
@@ -210,29 +215,30 @@ class TransformersEngine:
         return int(torch.multinomial(chances, 1, generator=self._random))
 
 
-class _Text:
+class TextDecoder:
     """Token ids to text, piece by piece: a character is held back until all its bytes are there."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self.ids: list[int] = []
-        self.start = 0  # the ids whose text is decoded again, so that a space between tokens is not lost
-        self.shown = 0
+        # The ids whose text is decoded again, so that a space between tokens is not lost.
+        self.start = 0
+        self.decoded = 0
         self.recent = ""
 
     def add(self, token: int) -> str:
         self.ids.append(token)
-        before = self._decode(self.start, self.shown)
+        before = self._decode(self.start, self.decoded)
         now = self._decode(self.start, len(self.ids))
-        if now.endswith("\ufffd") and len(self.ids) - self.shown < 8:
+        if now.endswith("\ufffd") and len(self.ids) - self.decoded < 8:
             return ""
         piece = now[len(before) :]
-        self.start, self.shown = self.shown, len(self.ids)
+        self.start, self.decoded = self.decoded, len(self.ids)
         self.recent = (self.recent + piece)[-200:]
         return piece
 
     def rest(self) -> str:
-        return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.shown)) :]
+        return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.decoded)) :]
 
     def _decode(self, start: int, end: int) -> str:
         text: str = self.tokenizer.decode(
@@ -284,10 +290,3 @@ def _new_cache(model: Any) -> Any:
 def _context_length(model: Any) -> int:
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     return int(getattr(config, "max_position_embeddings", None) or 1 << 20)
-
-
-def _common_prefix(one: list[int], other: list[int]) -> int:
-    for index, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return index
-    return min(len(one), len(other))

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
@@ -21,16 +21,10 @@ from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import user_folder
 
-DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")  # the order of choice where one split comes in several
+# The order of choice where one split comes in several.
+DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
-NOT_DATA = {
-    "dataset_infos.json",
-    "dataset_info.json",
-    "configuration.json",
-    "config.json",
-    "croissant.json",
-    "package.json",
-}
+NOT_DATA = re.compile(r"(dataset_infos?|configuration|config|croissant|package)\.json")
 TRAIN = {"train", "training"}
 HELD_OUT = {"validation", "valid", "val", "dev", "eval", "evaluation", "test", "testing"}
 
@@ -45,14 +39,12 @@ class HubFile(msgspec.Struct):
 
 
 class Dataset(msgspec.Struct):
-    """The train split of a hub dataset as local files. `hub`: modelscope or huggingface. `offline`: found without the
-    hub."""
+    """The train split of a hub dataset as local files. `hub`: modelscope or huggingface."""
 
     id: str
     hub: str
     revision: str
     files: list[HubFile]
-    offline: bool = False
 
 
 class Listed(msgspec.Struct):
@@ -63,22 +55,16 @@ class Listed(msgspec.Struct):
     sha256: str = ""
 
 
-class _Hub:
-    """One hub's client. `names` are the exceptions that its client raises, by what they mean."""
+class _Hub(Protocol):
+    """One hub's client."""
 
     name: str
     where: str
     switch: str
 
-    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
-        """The revision that is meant and its files."""
-        raise NotImplementedError
-
-    def download(self, dataset: str, revision: str, file: Listed) -> Path:
-        raise NotImplementedError
-
-    def cache(self) -> Path:
-        raise NotImplementedError
+    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]: ...
+    def download(self, dataset: str, revision: str, file: Listed) -> Path: ...
+    def cache(self) -> Path: ...
 
 
 def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda line: None) -> Dataset:
@@ -95,9 +81,8 @@ def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda l
         return _fetch(hub, dataset, revision, say)
     except SetupError:
         raise
-    except (
-        Exception
-    ) as error:  # the clients raise from four libraries; what is told apart is told apart by `_explained`
+    # The clients raise errors of four libraries, which `_explained` tells apart.
+    except Exception as error:
         known = None if _is_denial(error) else _remembered(hub, dataset, revision)
         if known is not None:
             say(f"{dataset}: {hub.where} cannot be reached, the copy on this disk is used ({known.revision})")
@@ -125,7 +110,11 @@ def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -
 
 def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) -> list[Listed]:
     """The data files of the train split: what `splits` says, else what the names say; files of no split are train."""
-    data = [file for file in listed if _extension(file.name) and PurePosixPath(file.name).name.lower() not in NOT_DATA]
+    data = [
+        file
+        for file in listed
+        if _extension(file.name) and not NOT_DATA.fullmatch(PurePosixPath(file.name).name.lower())
+    ]
     if splits:
         data = [file for file in data if splits.get(file.name) in TRAIN]
     else:
@@ -143,14 +132,10 @@ def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) 
 
 
 def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _sha256(file)
-
-
-def _sha256(file: Any) -> str:
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -190,7 +175,8 @@ def _splits(hub: _Hub, dataset: str, revision: str, listed: list[Listed]) -> dic
             if isinstance(files.get("meta"), str)
         }
     except (ValueError, AttributeError, TypeError, KeyError):
-        return {}  # a data file that bears the name of its dataset
+        # A data file that bears the name of its dataset.
+        return {}
 
 
 def _memory(hub: _Hub, dataset: str, revision: str) -> Path:
@@ -204,7 +190,6 @@ def _remembered(hub: _Hub, dataset: str, revision: str) -> Dataset | None:
         whole = all(sha256_of(Path(file.path)) == file.sha256 for file in known.files)
     except (OSError, msgspec.MsgspecError):
         return None
-    known.offline = True
     return known if whole else None
 
 
@@ -229,7 +214,7 @@ def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], No
     return Dataset(dataset, hub.name, revision, [HubFile(path.name, str(path), path.stat().st_size, sha256_of(path))])
 
 
-class _ModelScope(_Hub):
+class _ModelScope:
     name = "modelscope"
     switch = "MODELSCOPE_ENDPOINT"
 
@@ -272,7 +257,7 @@ class _ModelScope(_Hub):
         )
 
 
-class _HuggingFace(_Hub):
+class _HuggingFace:
     name = "huggingface"
     switch = "HF_ENDPOINT"
 

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from swiftagent.backend.native_labels import Listener, check_native, native_steps
-from swiftagent.backend.row_labels import RowLabels
+from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
+from swiftagent.backend.row_labels import RowLabels, RowReport
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, TokenTexts
 from swiftagent.errors import CheckError
@@ -53,7 +53,7 @@ def check_labels(
 
     Raises ConfigError (template or settings), SetupError (model) and CheckError (ms-swift cannot load the file).
     """
-    subject = Subject(str(path), model, template, settings or {}, parity, trust_remote_code)
+    subject = LabelJob(str(path), model, template, settings or {}, parity, trust_remote_code)
     numbers = list(range(len(_line_offsets(path)[0])))
     if sample is not None and sample < len(numbers):
         numbers = sorted(random.Random(0).sample(numbers, sample))
@@ -67,7 +67,7 @@ def check_labels(
             return _check_all(subject, numbers, forked, progress)
 
 
-class Subject(msgspec.Struct, frozen=True):
+class LabelJob(msgspec.Struct, frozen=True):
     """What is checked: the arguments of `check_labels` from which any process makes the same checker."""
 
     path: str
@@ -127,7 +127,7 @@ def _line_offsets(path: Path) -> tuple[Any, Any]:
     return np.asarray(offsets, dtype=np.int64), np.asarray(lines, dtype=np.int64)
 
 
-class Checker:
+class LabelChecker:
     """Checks rows of one source with one template; each process has its own."""
 
     def __init__(self, source: RowSource, trainer: Trainer, parity: bool) -> None:
@@ -138,35 +138,34 @@ class Checker:
         self._texts = TokenTexts(trainer.tokenizer)
         self._aligner = Aligner(trainer.template, self._texts)
         self._memory: dict[str, list[int]] = {}
-        self._listener: Listener | None = None
+        self._listener: PieceRecorder | None = None
         if parity:
             remember_segments([trainer.template, trainer.serving.template], self._memory)
 
     def check(self, number: int, totals: Totals) -> None:
         """Add row `number` (0 is the first of the file) to `totals`."""
         record = self._source.record(number)
-        line = int(self._source.lines[number])
-        name = str(record.get("id", ""))
+        report = RowReport(totals, int(self._source.lines[number]), str(record.get("id", "")))
         totals.rows += 1
         if is_native(record):
-            self._check_native(number, record, line, name, totals)
+            self._check_native(number, record, report)
             return
         problem = malformed(record)
         if problem:
-            totals.fault(Fault(line, 0, "malformed", problem, name), "malformed")
+            report.fault(0, "malformed", problem, "malformed")
             return
-        encoded = self._encoded(number, line, name, totals)
+        encoded = self._encoded(number, report)
         if encoded is None:
             return
         messages = record["messages"]
         row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
-        row.check(line, name, totals, self._texts)
+        row.check(report, self._texts)
         if self._parity and not row.alignment.problem and not row.alignment.cut:
-            self._check_parity(row, line, name, totals)
+            self._check_parity(row, report)
         self._memory.clear()
 
-    def shown(self, number: int) -> ShownRow:
-        """Row `number` with its tokens; one that ms-swift drops or changes is shown as its record has it, and
+    def tokens_of(self, number: int) -> ShownRow:
+        """Row `number` with its tokens; one that ms-swift drops or changes is displayed as its record has it, and
         flagged."""
         record = self._source.record(number)
         line = int(self._source.lines[number])
@@ -180,7 +179,7 @@ class Checker:
         return row
 
     def _shown_tokens(self, number: int, line: int, record: Record, faults: list[Fault]) -> ShownRow | None:
-        encoded = self._encoded(number, line, "", Totals())
+        encoded = self._encoded(number, RowReport(Totals(), line, ""))
         if encoded is None:
             return None
         messages = record["messages"]
@@ -201,49 +200,52 @@ class Checker:
             kind = region.piece.kind if region.piece else "template"
             fault = wrong.get(region.message, "") if region.piece else ""
             spans.append(ShownSpan(kind, region.message, tokens, trained, [] if plain else weights, fault))
-        shown = describe_row(line, record, spans)
-        shown.real_tokens = True
-        return shown
+        found = describe_row(line, record, spans)
+        found.real_tokens = True
+        return found
 
-    def _encoded(self, number: int, line: int, name: str, totals: Totals) -> dict[str, Any] | None:
+    def _encoded(self, number: int, report: RowReport) -> dict[str, Any] | None:
         place = self._source.place[number]
         if place is None:
-            totals.fault(Fault(line, 0, "dropped", "ms-swift deletes this row when it loads the file", name), "dropped")
+            report.fault(0, "dropped", "ms-swift deletes this row when it loads the file", "dropped")
             return None
         try:
             encoded: dict[str, Any] = self._rows[place]
-        except Exception as error:  # whatever its encode raises is a row that training would lose without a word
-            totals.fault(Fault(line, 0, "dropped", f"ms-swift deletes this row: {error}", name), "dropped")
+        # Whatever its encode raises is a row that training would lose without a word.
+        except Exception as error:
+            report.fault(0, "dropped", f"ms-swift deletes this row: {error}", "dropped")
             return None
         return encoded
 
-    def _check_native(self, number: int, record: Record, line: int, name: str, totals: Totals) -> None:
+    def _check_native(self, number: int, record: Record, report: RowReport) -> None:
         if self._listener is None:
-            self._listener = Listener(self._trainer.template)
-        encoded = self._encoded(number, line, name, totals)
-        ids = check_native(record, encoded, self._listener, self._texts, line, totals) if encoded is not None else None
-        for step in native_steps(record["messages"]) if self._parity and ids is not None else ():
-            totals.steps += 1
-            fed = self._trainer.serving.encode(record["messages"][:step], record.get("tools"))
-            if fed != ids[: len(fed)]:
-                text = "this step is fed other ids than it was trained on"
-                totals.fault(Fault(line, step, "parity", text, name), "parity")
+            self._listener = PieceRecorder(self._trainer.template)
+        encoded = self._encoded(number, report)
+        ids = check_native(encoded, self._listener, self._texts, report) if encoded is not None else None
+        if self._parity and ids is not None:
+            for step in native_steps(record["messages"]):
+                report.totals.steps += 1
+                fed = self._trainer.serving.encode(record["messages"][:step], record.get("tools"))
+                if fed != ids[: len(fed)]:
+                    text = "this step is fed other ids than it was trained on"
+                    report.fault(step, "parity", text, "parity")
         self._memory.clear()
 
-    def _check_parity(self, row: RowLabels, line: int, name: str, totals: Totals) -> None:
+    def _check_parity(self, row: RowLabels, report: RowReport) -> None:
         for message, token in row.steps():
-            totals.steps += 1
+            report.totals.steps += 1
             fed = self._trainer.serving.encode(served(row.messages, row.pieces, message))
             if fed != row.ids[:token]:
                 pairs = enumerate(zip(fed, row.ids[:token], strict=False))
                 same = next((n for n, (one, other) in pairs if one != other), min(len(fed), token))
                 text = f"this step is fed other ids than it was trained on, from token {same} on"
-                totals.fault(Fault(line, message, "parity", text, name), "parity")
+                report.fault(message, "parity", text, "parity")
 
 
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:
     """Let templates share the ids of the segments of one row: a prompt's are those of the training row, tokenised
     already."""
+    # Most of the time of a check is spent in the tokenizer, on the same segments again.
     tokenize = templates[0]._tokenize
 
     def remembered(context: str, **options: Any) -> list[int]:
@@ -257,7 +259,7 @@ def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> Non
 
 
 def _check_all(
-    subject: Subject, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None
+    subject: LabelJob, numbers: list[int], workers: Workers, progress: Callable[[int, int], None] | None
 ) -> Totals:
     tasks = [(subject, numbers[start : start + _ROWS_A_TASK]) for start in range(0, len(numbers), _ROWS_A_TASK)]
     totals = Totals()
@@ -268,21 +270,23 @@ def _check_all(
     return totals
 
 
-_checkers: list[tuple[Subject, Checker]] = []  # the one in use: a forked process finds it here, another one makes it
+_checkers: list[
+    tuple[LabelJob, LabelChecker]
+] = []  # the one in use: a forked process finds it here, another one makes it
 
 
 @contextlib.contextmanager
-def _opened(subject: Subject) -> Iterator[None]:
+def _opened(subject: LabelJob) -> Iterator[None]:
     """The checker of a subject for as long as the block lasts."""
     with open_trainer(subject.model, subject.template, subject.settings, subject.trust_remote_code) as trainer:
-        _checkers[:] = [(subject, Checker(RowSource(Path(subject.path), trainer), trainer, subject.parity))]
+        _checkers[:] = [(subject, LabelChecker(RowSource(Path(subject.path), trainer), trainer, subject.parity))]
         try:
             yield
         finally:
             _checkers.clear()
 
 
-def _check_task(task: tuple[Subject, list[int]]) -> Totals:
+def _check_task(task: tuple[LabelJob, list[int]]) -> Totals:
     subject, numbers = task
     if not _checkers or _checkers[0][0] != subject:
         _stay.enter_context(_opened(subject))
@@ -293,13 +297,15 @@ def _check_task(task: tuple[Subject, list[int]]) -> Totals:
     return totals
 
 
-_stay = contextlib.ExitStack()  # of a worker of a cluster: what it has opened serves its next tasks too
+# Of a worker of a cluster: what it has opened serves its next tasks too.
+_stay = contextlib.ExitStack()
 
 
 def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> Iterator[ShownRow]:
     """Rows with their real tokens, labels and weights, and with what is wrong with them."""
-    checker = Checker(source, trainer, parity=False)
+    checker = LabelChecker(source, trainer, parity=False)
     for number in numbers:
         with quiet():
-            row = checker.shown(number)
-        yield row  # outside: what the caller prints is not to be swallowed
+            row = checker.tokens_of(number)
+        # Outside: what the caller prints is not to be swallowed.
+        yield row

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.trajectory.record import Message
 
 
@@ -18,7 +19,7 @@ def answer_bits(engine: Any, messages: list[Message], answer: str) -> float | No
     """
     prompt: list[int] = engine.prompt.encode(messages)
     whole: list[int] = engine.prompt.encode([*messages, {"role": "assistant", "content": answer}])
-    start = _common_prefix(prompt, whole)
+    start = common_prefix(prompt, whole)
     config = engine.model.config
     if len(whole) <= start or len(whole) > (getattr(config, "max_position_embeddings", None) or len(whole)):
         return None
@@ -28,10 +29,3 @@ def answer_bits(engine: Any, messages: list[Message], answer: str) -> float | No
         logits = engine.model(input_ids=ids, use_cache=False, logits_to_keep=wanted + 1).logits[0, :-1].float()
     chosen = torch.log_softmax(logits, dim=-1).gather(1, ids[0, start:, None])
     return float(-chosen.sum()) / math.log(2)
-
-
-def _common_prefix(one: list[int], other: list[int]) -> int:
-    for index, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return index
-    return min(len(one), len(other))

@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from swiftagent.backend.row_labels import RowReport
 from swiftagent.backend.token_spans import TokenTexts
-from swiftagent.masks.pieces import Fault, Totals, describe
-from swiftagent.trajectory.record import Message, Record
+from swiftagent.masks.pieces import describe
+from swiftagent.trajectory.record import Message
 
 
-class Listener:
+class PieceRecorder:
     """Stands in for a template's loss scale, does what it does, and remembers the pieces of the last row."""
 
     def __init__(self, template: Any) -> None:
         self._inner = template.loss_scale
-        self.pieces: list[tuple[Any, str, int, bool]] = []  # context, type, round, trained
+        # Context, type, round, trained.
+        self.pieces: list[tuple[Any, str, int, bool]] = []
         self.rounds: list[str] = []
         template._loss_scale_cache[template._loss_scale] = self
 
@@ -52,17 +54,14 @@ def _pieces(contexts: list[Any], types: list[str], messages: list[Message]) -> I
 
 
 def check_native(
-    record: Record, encoded: dict[str, Any], listener: Listener, texts: TokenTexts, line: int, totals: Totals
+    encoded: dict[str, Any], listener: PieceRecorder, texts: TokenTexts, report: RowReport
 ) -> list[int] | None:
     """Count the tokens of one native row and compare its labels with the pieces; its ids, or None where its text is
     another."""
     ids: list[int] = encoded["input_ids"]
-    name = str(record.get("id", ""))
     written = [texts.join(piece[0]) if isinstance(piece[0], list) else piece[0].encode() for piece in listener.pieces]
     if b"".join(written) != texts.join(ids):
-        totals.fault(
-            Fault(line, 0, "altered", "the tokens are not the text that the agent template wrote", name), "altered"
-        )
+        report.fault(0, "altered", "the tokens are not the text that the agent template wrote", "altered")
         return None
     trained = np.asarray(encoded["labels"]) != -100
     ends = np.cumsum(texts.lengths[np.asarray(ids)])
@@ -74,27 +73,23 @@ def check_native(
     ):
         part = int(trained[first:last].sum())
         label = _kind(kind, number, listener.rounds, first)
-        count = totals.tokens[label]
+        count = report.totals.tokens[label]
         count[0] += last - first
         count[1] += part
         if first == last:
             continue
-        shown = text.decode(errors="replace")
+        readable = text.decode(errors="replace")
         if kind == "response":
             if part != (last - first if right else 0):
                 code, off = ("lost", last - first - part) if right else ("leak", part)
-                totals.fault(
-                    Fault(line, number, code, describe(code, label, shown), name), "lost" if right else "leaks", off
-                )
+                report.fault(number, code, describe(code, label, readable), "lost" if right else "leaks", off)
             follows_trained = right
             continue
         # The template's own text after a turn: its first tokens end the turn and are trained where the turn is.
         if part and not (follows_trained and bool(trained[first])):
-            totals.fault(Fault(line, number, "leak", describe("leak", label, shown), name), "leaks", part)
+            report.fault(number, "leak", describe("leak", label, readable), "leaks", part)
         if kind == "suffix" and bool(trained[first]) != right:
-            totals.fault(
-                Fault(line, number, "ends_open", "its end token has another mask than its turn", name), "ends_open"
-            )
+            report.fault(number, "ends_open", "its end token has another mask than its turn", "ends_open")
         follows_trained = False
     return ids
 

@@ -4,7 +4,7 @@ tokens."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,17 @@ from swiftagent.backend.template import Trainer
 from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts, as_array
 from swiftagent.masks.pieces import Fault, Piece, Totals, describe
 from swiftagent.trajectory.record import Message
+
+
+class RowReport(NamedTuple):
+    """Where the faults of one row are counted. line, name: of the row in its file."""
+
+    totals: Totals
+    line: int
+    name: str
+
+    def fault(self, message: int, code: str, text: str, count: str, amount: int = 1) -> None:
+        self.totals.fault(Fault(self.line, message, code, text, self.name), count, amount)
 
 
 class RowLabels:
@@ -44,29 +55,29 @@ class RowLabels:
                 yield piece.message, region.first
             before = piece
 
-    def check(self, line: int, name: str, totals: Totals, texts: TokenTexts) -> None:
+    def check(self, report: RowReport, texts: TokenTexts) -> None:
         """Count the tokens of each kind and compare their labels with what is right."""
         if self.alignment.problem:
             message, text = self.alignment.problem
-            totals.fault(Fault(line, message, "altered", text, name), "altered")
-            count = totals.tokens.setdefault("unknown", [0, 0])
+            report.fault(message, "altered", text, "altered")
+            count = report.totals.tokens.setdefault("unknown", [0, 0])
             count[0] += len(self.ids)
             count[1] += int(self.trained.sum())
             return
         if self.alignment.cut:
             text = f"cut to {len(self.ids)} tokens by ms-swift's truncation_strategy"
-            totals.fault(Fault(line, 0, "truncated", text, name), "truncated")
+            report.fault(0, "truncated", text, "truncated")
         trained_before = np.concatenate(([0], np.cumsum(self.trained))).tolist()
         control = np.flatnonzero(texts.control[as_array(self.ids)]).tolist()
         ends_trained = False
         scope = self._first_trained_message()
         for region in self.alignment.regions:
             number, trained = region.last - region.first, trained_before[region.last] - trained_before[region.first]
-            count = totals.tokens[region.piece.kind if region.piece else "template"]
+            count = report.totals.tokens[region.piece.kind if region.piece else "template"]
             count[0] += number
             count[1] += trained
             if region.piece is None:
-                self._check_template_text(region, trained, ends_trained, line, name, totals, texts)
+                self._check_template_text(region, trained, ends_trained, report, texts)
                 continue
             right = region.piece.trained and region.piece.message >= scope
             if number:
@@ -74,14 +85,14 @@ class RowLabels:
             if trained != (number if right else 0):
                 code, off = ("lost", number - trained) if right else ("leak", trained)
                 text = describe(code, region.piece.kind, self._text_of(region, right, texts))
-                totals.fault(Fault(line, region.piece.message, code, text, name), "lost" if right else "leaks", off)
-            self._check_weights(region, line, name, totals)
+                report.fault(region.piece.message, code, text, "lost" if right else "leaks", off)
+            self._check_weights(region, report)
             inside = [n for n in control if region.first <= n < region.last] if control else []
             if inside and not (region.piece.kind == "thought" and self._is_own_markup(region, inside, texts)):
                 text = describe("control", region.piece.kind, texts.texts[self.ids[inside[0]]].decode(errors="replace"))
-                totals.fault(Fault(line, region.piece.message, "control", text, name), "control", len(inside))
+                report.fault(region.piece.message, "control", text, "control", len(inside))
 
-    def _check_weights(self, region: Region, line: int, name: str, totals: Totals) -> None:
+    def _check_weights(self, region: Region, report: RowReport) -> None:
         """The weight of every trained token is the one that its message asks for: 1, or its `loss_scale`."""
         assert region.piece is not None
         asked = self.messages[region.piece.message].get("loss_scale")
@@ -94,7 +105,7 @@ class RowLabels:
         if off:
             seen = ", ".join(f"{value:g}" for value in sorted(set(real[trained].tolist())))
             text = f"{region.piece.kind} trained with weight {seen} where the record says {wanted:g}"
-            totals.fault(Fault(line, region.piece.message, "weight", text, name), "weights", off)
+            report.fault(region.piece.message, "weight", text, "weights", off)
 
     def _first_trained_message(self) -> int:
         """Under `last_round` only what follows the last question is to be trained."""
@@ -113,7 +124,7 @@ class RowLabels:
         return region.piece is not None and region.piece.start == 0 and found == [b"<think>", b"</think>"]
 
     def _check_template_text(
-        self, region: Region, trained: int, ends_trained: bool, line: int, name: str, totals: Totals, texts: TokenTexts
+        self, region: Region, trained: int, ends_trained: bool, report: RowReport, texts: TokenTexts
     ) -> None:
         """What the template wrote: the end of a turn is trained where the turn is; an empty think block by the config's
         word."""
@@ -128,13 +139,13 @@ class RowLabels:
                     if ends_trained
                     else "it ends on something masked, and its end token is trained"
                 )
-                totals.fault(Fault(line, before, "ends_open", text, name), "ends_open")
+                report.fault(before, "ends_open", text, "ends_open")
             return
         if trained:
             wrong = texts.join([self.ids[n] for n in range(region.first, region.last) if self.trained[n]])
             if wrong != self.empty_think:
                 text = describe("leak", "template", wrong.decode(errors="replace"))
-                totals.fault(Fault(line, after, "leak", text, name), "leaks", trained)
+                report.fault(after, "leak", text, "leaks", trained)
 
     def _goes_on(self, before: int, after: int) -> bool:
         """Whether two assistant messages are of one turn: nothing else stands between them."""

@@ -19,7 +19,8 @@ from typing import Any
 from swiftagent.backend.engine_prompt import PromptEncoder
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import find
-from swiftagent.models.files import own_code
+from swiftagent.io.words import did_you_mean
+from swiftagent.models.files import own_code, read_object
 
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
 # tokenizer.
@@ -33,7 +34,7 @@ STUB_CONFIG = {
     "vocab_size": 256,
 }
 _STUB_KINDS = [("qwen2", "Qwen2ForCausalLM"), ("llama", "LlamaForCausalLM")]
-# What a chat template's text tells of the ms-swift template that matches it; the first hit counts.
+# Signs in a chat template's text of the ms-swift template that matches it; the first hit counts.
 _TEMPLATE_SIGNS = [
     ("qwen3", ("<|im_start|>", "enable_thinking", "</think>")),
     ("qwen3_thinking", ("<|im_start|>", "</think>", "<think>\\n")),
@@ -49,17 +50,7 @@ _TEMPLATE_SIGNS = [
 # On thinking templates ReAct and chat records stand without an empty think block, in training and serving alike.
 RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
 # These say where the run goes or what it loads; they change no label.
-_NOT_PASSED = {
-    "dataset",
-    "val_dataset",
-    "split_dataset_ratio",
-    "dataset_shuffle",
-    "streaming",
-    "cached_dataset",
-    "cached_val_dataset",
-    "adapters",
-    "external_plugins",
-}
+_NOT_PASSED = {"val_dataset", "streaming", "cached_dataset", "cached_val_dataset", "adapters", "external_plugins"}
 
 
 class Trainer:
@@ -108,7 +99,8 @@ class Trainer:
             arguments = _arguments(self.model, self.settings, [str(path)])
             try:
                 rows, _ = arguments.load_dataset()
-            except Exception as error:  # any of pyarrow's, datasets' and ms-swift's own
+            # Any of pyarrow's, datasets' and ms-swift's own.
+            except Exception as error:
                 raise CheckError(f"{path}: ms-swift cannot load it: {_first_line(error)}") from error
         return rows
 
@@ -143,7 +135,8 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
         fetched = from_hub(model, weights=False)
         if not trust_remote_code:
             refuse_remote_code(fetched)
-        return model  # by whose name ms-swift knows it
+        # By whose name ms-swift knows it.
+        return model
     if not trust_remote_code:
         refuse_remote_code(folder)
     names = {path.name for path in folder.iterdir()}
@@ -159,7 +152,9 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
         return str(folder)
     for path in folder.iterdir():
         (scratch / path.name).symlink_to(path.resolve())
-    kind = _STUB_KINDS[str(_json(folder / "tokenizer_config.json").get("tokenizer_class", "")).startswith("Llama")]
+    kind = _STUB_KINDS[
+        str(read_object(folder / "tokenizer_config.json").get("tokenizer_class", "")).startswith("Llama")
+    ]
     (scratch / "config.json").write_text(json.dumps({**STUB_CONFIG, "model_type": kind[0], "architectures": [kind[1]]}))
     settings["model_type"] = kind[0]
     return str(scratch)
@@ -178,7 +173,8 @@ def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
 
         try:
             return Path(safe_snapshot_download(model, download_model=weights))
-        except Exception as error:  # the hubs' clients raise requests', urllib3's and their own errors
+        # The hubs' clients raise requests', urllib3's and their own errors.
+        except Exception as error:
             raise SetupError(f"{model}: cannot be fetched from the hub: {_first_line(error)}") from error
 
 
@@ -198,7 +194,7 @@ def model_type_of(folder: Path) -> str | None:
         try:
             get_model_info_meta(str(folder))
         except ValueError as error:
-            named = _json(folder / "config.json").get("model_type")
+            named = read_object(folder / "config.json").get("model_type")
             return named if f"'{named}'" in str(error) else None
         except (KeyError, OSError):
             return None
@@ -214,14 +210,15 @@ def template_of_config(folder: Path) -> str | None:
 
         try:
             _, meta = get_model_info_meta(str(folder))
-        except Exception:  # noqa: BLE001 - ms-swift raises ValueError, KeyError and OSError for a config that it does not know
+        # ms-swift raises ValueError, KeyError and OSError for a config that it does not know.
+        except Exception:
             return None
     return meta.template or None
 
 
 def template_of_chat_template(folder: Path) -> str:
-    """Recognise the chat template's own text. Raises ConfigError where there is none or it is unknown."""
-    text = _json(folder / "tokenizer_config.json").get("chat_template") or ""
+    """Recognise the chat template's own text. Raises ConfigError where it is missing or unknown."""
+    text = read_object(folder / "tokenizer_config.json").get("chat_template") or ""
     for name in ("chat_template.jinja", "chat_template.json"):
         if (folder / name).exists():
             text = text or (folder / name).read_text(encoding="utf-8")
@@ -246,31 +243,22 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
         for name, value in settings.items()
         if name in known and name not in _NOT_PASSED and value is not None
     }
-    wanted |= {
-        "model": model,
-        "dataset": dataset,
-        "strict": False,
-        "dataset_shuffle": False,
-        "split_dataset_ratio": 0.0,
-    }
+    own = {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
     try:
-        return BaseArguments(**wanted)
+        return BaseArguments(**{**wanted, **own})
     except (ValueError, AssertionError, KeyError) as error:
         text = _first_line(error)
         if "template_type" in text:
-            raise ConfigError(f"{_shown(model)}: {_about_template(text, settings)}") from error
-        raise ConfigError(f"{_shown(model)}: ms-swift refuses the settings: {text}") from error
+            raise ConfigError(f"{_displayed(model)}: {_about_template(text, settings)}") from error
+        raise ConfigError(f"{_displayed(model)}: ms-swift refuses the settings: {text}") from error
 
 
 def _about_template(text: str, settings: dict[str, Any]) -> str:
-    import difflib
-
     from swift.template import TEMPLATE_MAPPING
 
     asked = settings.get("template")
     if asked and asked not in TEMPLATE_MAPPING:
-        near = difflib.get_close_matches(str(asked), list(TEMPLATE_MAPPING), 1)
-        return f"unknown template {asked!r}" + (f", did you mean {near[0]}?" if near else "")
+        return f"unknown template {asked!r}{did_you_mean(str(asked), TEMPLATE_MAPPING, ', ')}"
     return f"no template is known for this model ({text.split('.')[0]}); name one with --template"
 
 
@@ -278,11 +266,13 @@ def _processor(arguments: Any) -> Any:
     try:
         _, processor = arguments.get_model_processor(load_model=False)
     except (OSError, ValueError) as error:
-        raise SetupError(f"{_shown(arguments.model)}: its tokenizer cannot be loaded: {_first_line(error)}") from error
+        raise SetupError(
+            f"{_displayed(arguments.model)}: its tokenizer cannot be loaded: {_first_line(error)}"
+        ) from error
     return processor
 
 
-def _shown(model: str) -> str:
+def _displayed(model: str) -> str:
     return "the tokenizer" if f"{os.sep}swiftagent-" in model else model
 
 
@@ -290,14 +280,6 @@ def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= 300 else f"{text[:297]}..."
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from swiftagent.io.jsonl import decode, encode, whole_file
 from swiftagent.io.shipped import user_folder
 
 Counts = tuple[int, int]
-_FEW = 200  # rows for which starting processes costs more than it saves
+# Rows for which starting processes costs more than it saves.
+_FEW = 200
 
 
 def counter(model: str) -> Callable[[list[dict[str, Any]]], Counts]:
@@ -99,5 +100,6 @@ def _read(path: Path) -> dict[int, Counts]:
 
 def _write(path: Path, known: dict[int, Counts]) -> None:
     values = array("Q", (value for key, counts in known.items() for value in (key, *counts)))
-    with suppress(SetupError), whole_file(path) as out:  # what cannot be remembered is counted again
+    # What cannot be remembered is counted again.
+    with suppress(SetupError), whole_file(path) as out:
         out.write(values.tobytes())

@@ -56,7 +56,8 @@ class TokenTexts:
         )
         self.exact = byte_level
         normalizer = tokenizer.backend_tokenizer.normalizer if byte_level else None
-        self.normalize = normalizer.normalize_str if normalizer is not None else None  # Qwen's composes accents (NFC)
+        # Qwen's composes accents (NFC).
+        self.normalize = normalizer.normalize_str if normalizer is not None else None
         self.texts = [b""] * (1 + max([*vocabulary.values(), *added]))
         letters = {letter: byte for byte, letter in enumerate(_byte_letters())}
         for text, number in vocabulary.items():
@@ -164,10 +165,10 @@ class Aligner:
         borders = np.cumsum([0, *map(len, parts)])
         firsts = np.searchsorted(ends, borders, side="right").tolist()
         firsts[-1] = len(ids)
-        regions, before = [], -1
-        for n, (message, piece) in enumerate(marks):
-            regions.append(Region(firsts[n], firsts[n + 1], message, piece, before))
-            before = before if piece is None else message
+        regions, last_written = [], -1
+        for n, (message, of) in enumerate(marks):
+            regions.append(Region(firsts[n], firsts[n + 1], message, of, last_written))
+            last_written = last_written if of is None else message
         return Alignment(regions, cut)
 
     def _ends_with_spaces_added(self, ids: list[int], expected: bytes) -> Any:
@@ -229,7 +230,7 @@ def _difference(seen: bytes, parts: list[bytes], marks: list[tuple[int, Piece | 
         if not seen.startswith(part, at):
             common = next((n for n in range(len(part)) if seen[at : at + n + 1] != part[: n + 1]), len(part))
             there, here = seen[at + common : at + common + 40], part[common : common + 40]
-            text = f"the trainer sees {there.decode(errors='replace')!r} where the record has {here.decode(errors='replace')!r}"
-            return message, text
+            seen_text, own_text = there.decode(errors="replace"), here.decode(errors="replace")
+            return message, f"the trainer sees {seen_text!r} where the record has {own_text!r}"
         at += len(part)
     return marks[-1][0], f"the trainer sees more text: {seen[at : at + 40].decode(errors='replace')!r}"

@@ -3,84 +3,63 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from swiftagent.agent.loop import Grammar, Limits, ReAct, start
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
-from swiftagent.trajectory.prompts import PromptStyle, split_prompt
+from swiftagent.trajectory.prompts import split_prompt
+from swiftagent.trajectory.style import prompt_style
 from swiftagent.trajectory.types import Trajectory
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--run", metavar="NAME", help="a run under runs/, or its folder; the newest one where nothing is named"
-    )
-    model.add_argument("--checkpoint", default="best", metavar="best|last|N", help="which checkpoint of the run")
-    model.add_argument(
-        "--model", metavar="M", help="a model folder or hub id; with --engine openai, the server's name for it"
-    )
-    model.add_argument("--adapter", metavar="A", help="an adapter folder; its base is found by itself")
-    model.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
-    model.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
-    model.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    model.add_argument(
-        "--base-url", metavar="URL", help="a server with OpenAI's interface, as http://127.0.0.1:8000/v1"
-    )
-    model.add_argument(
-        "--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key"
-    )
-    model.add_argument(
-        "--tokenizer", metavar="M", help="a folder or hub id: prompts for the server are written as in training"
-    )
-    model.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
-    model.add_argument("--temperature", type=float, default=0.0, help="0 always takes the likeliest token")
-    model.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
-    model.add_argument(
-        "--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct"
-    )
-    model.add_argument(
-        "--prompt",
-        choices=("auto", "ms-agent", "schema"),
-        default="auto",
-        help="how tools are listed; auto: as trained",
-    )
-    model.add_argument("--language", choices=("auto", "en", "zh"), default="auto", help="of the prompt's own words")
+    model = options(parser, "the model")
+    model("--run NAME", "a run under runs/, or its folder; the newest one where nothing is named")
+    model("--checkpoint best|last|N", "which checkpoint of the run", default="best")
+    model("--model M", "a model folder or hub id; with --engine openai, the server's name for it")
+    model("--adapter A", "an adapter folder; its base is found by itself")
+    model("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
+    model("--model-type MODEL_TYPE", "ms-swift's model type, where the config names none it knows")
+    model("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    model("--base-url URL", "a server with OpenAI's interface, as http://127.0.0.1:8000/v1")
+    model("--api-key-env NAME", "the variable that holds its key", default="OPENAI_API_KEY")
+    model("--tokenizer M", "a folder or hub id: prompts for the server are written as in training")
+    model("--device", "auto, cpu or cuda:N", default="auto")
+    model("--temperature", "0 always takes the likeliest token", type=float, default=0.0)
+    model("--trust-remote-code", "let a model run code that it brings")
+    model("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+    model("--prompt", "how tools are listed; auto: as trained", choices=("auto", "ms-agent", "schema"), default="auto")
+    model("--language", "of the prompt's own words", choices=("auto", "en", "zh"), default="auto")
 
 
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
-    limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-steps", type=int, default=10, metavar="N", help="calls of one question")
-    limits.add_argument(
-        "--max-tokens", type=int, default=8192, metavar="N", help="tokens that the model writes for one question"
-    )
-    limits.add_argument("--step-tokens", type=int, default=1024, metavar="N", help="tokens of one step")
-    limits.add_argument("--max-seconds", type=float, default=600, metavar="S", help="of one question")
-    limits.add_argument("--max-repeats", type=int, default=3, metavar="N", help="identical calls")
+    limits = options(parser, "limits")
+    limits("--max-steps N", "calls of one question", type=int, default=10)
+    limits("--max-tokens N", "tokens that the model writes for one question", type=int, default=8192)
+    limits("--step-tokens N", "tokens of one step", type=int, default=1024)
+    limits("--max-seconds S", "of one question", type=float, default=600)
+    limits("--max-repeats N", "identical calls", type=int, default=3)
 
 
 def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
-    tools = parser.add_argument_group("tools")
-    tools.add_argument(
-        "--tools",
+    tools = options(parser, "tools")
+    tools(
+        "--tools WHAT",
+        "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of "
+        "calculator, clock, units, memory, http:HOST, human; repeatable",
         action="append",
         default=[],
-        metavar="WHAT",
-        help="a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of calculator, "
-        "clock, units, memory, http:HOST, human; repeatable",
     )
-    tools.add_argument("--mock", default="", metavar="FILE", help="canned results for tools without code")
-    tools.add_argument("--tool-seconds", type=float, default=30, metavar="S", help="of one call")
-    tools.add_argument("--tool-memory", type=float, default=4, metavar="GB", help="of a tool file's process")
-    tools.add_argument(
-        "--tool-env", action="append", default=[], metavar="NAME", help="a variable that tools may see; repeatable"
-    )
+    tools("--mock FILE", "canned results for tools without code", default="")
+    tools("--tool-seconds S", "of one call", type=float, default=30)
+    tools("--tool-memory GB", "of a tool file's process", type=float, default=4)
+    tools("--tool-env NAME", "a variable that tools may see; repeatable", action="append", default=[])
 
 
 def load(args: argparse.Namespace) -> Any:
@@ -98,15 +77,8 @@ def load(args: argparse.Namespace) -> Any:
     model, adapter, template = args.model, args.adapter, args.template
     if args.run or not (model or adapter):
         model, adapter, template = _of_run(args)
-    return load_engine(
-        model,
-        adapter,
-        template,
-        args.engine,
-        model_type=args.model_type,
-        device=args.device,
-        trust_remote_code=args.trust_remote_code,
-    )
+    settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
+    return load_engine(model, adapter, template, args.engine, **settings)
 
 
 def _warn(text: str) -> None:
@@ -120,42 +92,12 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
 
     found = find_run(args.run) if args.run else newest_run()
     if args.prompt == "auto":
-        args.prompt = prompt_of_run(found)
-    checkpoint = _checkpoint(found, args.checkpoint)
+        args.prompt = prompt_style(found.data_files()) or "ms-agent"
+    checkpoint = found.checkpoint(args.checkpoint)
     print(f"model: {checkpoint}", file=sys.stderr)
     if (checkpoint / "adapter_config.json").is_file():
         return args.model, str(checkpoint), args.template or found.template
     return str(checkpoint), None, args.template or found.template
-
-
-def prompt_of_run(run: Any, rows: int = 500) -> PromptStyle:
-    """How the first ReAct rows of a run's data list their tools, so that it is served as it was trained, from any
-    folder."""
-    data = run.config.get("data") or [""]
-    path = Path(run.placed(str(data[0])))
-    if path.suffix != ".jsonl" or not path.is_file():
-        return "ms-agent"
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for _, line in zip(range(rows), lines, strict=False):
-            try:
-                system = json.loads(line)["messages"][0]["content"]
-            except (ValueError, LookupError, TypeError):
-                continue
-            if isinstance(system, str) and system.endswith("Begin!") and " Parameters: " in system:
-                return "schema" if " Parameters: {" in system else "ms-agent"
-    return "ms-agent"
-
-
-def _checkpoint(found: Any, which: str) -> Path:
-    if which == "best" and found.checkpoint_best:
-        return Path(found.checkpoint_best)
-    if which == "last" and found.checkpoint_last:
-        return Path(found.checkpoint_last)
-    named = [path for path in found.checkpoints if path.name == f"checkpoint-{which}"]
-    if not named:
-        there = ", ".join(path.name.rpartition("-")[2] for path in found.checkpoints) or "none"
-        raise ConfigError(f"--checkpoint {which}: {found.name} has no such checkpoint; there are {there}")
-    return Path(named[0])
 
 
 def tool_options(args: argparse.Namespace) -> Options:
@@ -163,7 +105,7 @@ def tool_options(args: argparse.Namespace) -> Options:
 
 
 def limits_of(args: argparse.Namespace) -> Limits:
-    """Raises ConfigError with every limit that is none."""
+    """The limits of a run. Raises ConfigError with every one that is not above 0."""
     names = ("max_steps", "max_tokens", "step_tokens", "max_seconds", "max_repeats")
     problems = [
         f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0"
@@ -194,7 +136,7 @@ def system_of(given: str | None) -> str:
 
 
 def empty_conversation(toolbox: Toolbox, system: str) -> Trajectory:
-    """A system prompt that is a whole ReAct prompt declares its tools, which a person then answers for."""
+    """A system prompt that is a whole ReAct prompt declares its tools, which the user then answers for."""
     split = split_prompt(system)
     if split is None:
         return start(toolbox.specs, system)

@@ -13,15 +13,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", nargs="*", metavar="cp NAME [FILE] | from FILE", help="copy a recipe, or translate a config"
-    )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where the copy or the translation goes")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("words cp NAME [FILE] | from FILE", "copy a recipe, or translate a config", nargs="*")
+    add("-o --output FILE", "where the copy or the translation goes")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.storage import is_url
 
@@ -23,64 +24,33 @@ if TYPE_CHECKING:
     from swiftagent.convert.rows import Job
 
 
+AS_GIVEN = ("to", "prompt", "language", "channel", "dataset_name", "report", "rejects", "shards", "shard_format")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = options(parser)
     from swiftagent.formats.writers.table import WRITABLE
 
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="IN",
-        help="files, folders, hub ids (ms::owner/name, hf::owner/name), or - for stdin",
-    )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help="the file to write; .jsonl, or .json for one array"
-    )
-    parser.add_argument(
-        "--from",
-        dest="format",
-        default="auto",
-        metavar="NAME",
-        help="a format of `swiftagent formats`, package.module:parse, or auto",
-    )
-    parser.add_argument("--to", default="react", choices=list(WRITABLE), help="default: react, the training record")
-    parser.add_argument(
-        "--prompt", default="ms-agent", choices=["ms-agent", "schema"], help="how a ReAct prompt shows parameters"
-    )
-    parser.add_argument(
-        "--language", default="auto", choices=["auto", "en", "zh"], help="of the ReAct prompt; auto is the question's"
-    )
-    parser.add_argument("--thinking", default="keep", choices=["keep", "drop"], help="the model's reasoning")
-    parser.add_argument(
-        "--channel", default="", help="channel of every row; else agent, and general for rows without tools"
-    )
-    parser.add_argument(
-        "--on",
-        action="append",
-        default=[],
-        metavar="CODE=ACTION",
-        help="reject, repair, mask or keep; codes in docs/formats.md",
-    )
-    parser.add_argument(
-        "--max-rejects", default="1%", metavar="SHARE", help="exit 3 above it; 2%% or 0.02; 1 never fails"
-    )
-    parser.add_argument("--test-share", default="0", metavar="SHARE", help="this share of rows goes to OUT.test.jsonl")
-    parser.add_argument(
-        "--dataset-name", default="", help="write the entry of LLaMA-Factory's dataset_info.json beside OUT"
-    )
-    parser.add_argument("--report", type=Path, help="default: OUT.report.json")
-    parser.add_argument("--rejects", type=Path, help="default: OUT.rejects.jsonl")
-    parser.add_argument(
-        "--shards", type=int, default=0, metavar="N", help="write N files into the folder x for -o x.jsonl"
-    )
-    parser.add_argument(
-        "--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)"
-    )
-    parser.add_argument(
-        "--upload", metavar="URL", help="put every file there too: s3://, oss://, hdfs://, any that fsspec knows"
-    )
+    add("inputs IN", "files, folders, hub ids (ms::owner/name, hf::owner/name), or - for stdin", nargs="+")
+    add("-o --output OUT", "the file to write; .jsonl, or .json for one array", required=True)
+    add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
+    add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
+    add("--prompt", "how a ReAct prompt shows parameters", default="ms-agent", choices=["ms-agent", "schema"])
+    add("--language", "of the ReAct prompt; auto is the question's", default="auto", choices=["auto", "en", "zh"])
+    add("--thinking", "the model's reasoning", default="keep", choices=["keep", "drop"])
+    add("--channel", "channel of every row; else agent, and general for rows without tools", default="")
+    add("--on CODE=ACTION", "reject, repair, mask or keep; codes in docs/formats.md", action="append", default=[])
+    add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", default="1%")
+    add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", default="0")
+    add("--dataset-name", "write the entry of LLaMA-Factory's dataset_info.json beside OUT", default="")
+    add("--report", "default: OUT.report.json", type=Path)
+    add("--rejects", "default: OUT.rejects.jsonl", type=Path)
+    add("--shards N", "write N files into the folder x for -o x.jsonl", type=int, default=0)
+    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
+    add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
     add_engine_arguments(parser, "all cores, one for some megabytes")
-    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no table")
+    add("--json", "print the report as one JSON object")
+    add("-q --quiet", "no table")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,17 +63,9 @@ def run(args: argparse.Namespace) -> int:
         inputs=tuple(path for word in args.inputs for path in _local(word)),
         output=Path(args.output),
         policy=Policy(args.format, parse_policy(args.on), args.thinking),
-        to=args.to,
-        prompt=args.prompt,
-        language=args.language,
-        channel=args.channel,
         max_rejects=parse_share(args.max_rejects),
         test_share=parse_share(args.test_share),
-        dataset_name=args.dataset_name,
-        report=args.report,
-        rejects=args.rejects,
-        shards=args.shards,
-        shard_format=args.shard_format,
+        **{name: getattr(args, name) for name in AS_GIVEN},
     )
     code = 0
     try:
@@ -114,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)
-    report = json.loads(job.report_path.read_text(encoding="utf-8"))
+    report = json.loads(job.places.report.read_text(encoding="utf-8"))
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif not args.quiet:
@@ -124,12 +86,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _upload(job: Job, url: str) -> None:
     """Put all files under a URL, the report last: where it stands, all of them stand."""
-    from swiftagent.convert.shards import places_of
     from swiftagent.io.storage import upload
 
-    places = places_of(job)
-    rows = [places.folder / places.shard(number) for number in range(job.shards)] or [job.output]
-    upload([*rows, *([job.test_path] if job.test_share else []), job.rejects_path, job.report_path], url)
+    places = job.places
+    upload([*places.rows(), *([job.test_path] if job.test_share else []), places.rejects, places.report], url)
 
 
 def show(report: dict[str, object]) -> None:

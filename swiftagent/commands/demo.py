@@ -25,27 +25,25 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent.commands import demo_plan
-from swiftagent.commands.demo_plan import Judged, Plan
+from swiftagent.commands.demo_plan import DemoPlan, HeldOutScore
+from swiftagent.commands.options import options
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.shipped import find
 from swiftagent.scores.calls import Predicted
 
 if TYPE_CHECKING:
-    from swiftagent.evaluate.session import Outcome
+    from swiftagent.evaluate.session import Evaluation
 
 NAME, AUTHOR = "Ember", "Fern Lab"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("runs"), metavar="FOLDER", help="where all is written (default runs)"
-    )
-    parser.add_argument("--name", default=NAME, help=f"what the model is to call itself (default {NAME})")
-    parser.add_argument("--author", default=AUTHOR, help=f"and who made it (default {AUTHOR})")
-    parser.add_argument(
-        "--again", action="store_true", help="train again, though a finished run of the same data is there"
-    )
-    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    add = options(parser)
+    add("-o --output FOLDER", "where all is written (default runs)", type=Path, default=Path("runs"))
+    add("--name", f"what the model is to call itself (default {NAME})", default=NAME)
+    add("--author", f"and who made it (default {AUTHOR})", default=AUTHOR)
+    add("--again", "train again, though a finished run of the same data is there")
+    add("--json", "print the results as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent.commands.eval import raise_where_the_gate_failed
 
     began = time.monotonic()
-    plan = Plan(args.output, args.name, args.author)
+    plan = DemoPlan(args.output, args.name, args.author)
     seconds: dict[str, float] = {}
 
     def timed(title: str, what: str, step: Callable[[], Any]) -> Any:
@@ -76,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
     gold = demo_plan.held_out()
-    base, tuned = (demo_plan.judge(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned"))
+    base, tuned = (
+        demo_plan.score_held_out(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned")
+    )
     names = {
         model: [(question, found[name].answer or "") for name, question in demo_plan.WHO_ARE_YOU.items()]
         for model, found in steps.items()
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make_folder(plan: Plan) -> None:
+def _make_folder(plan: DemoPlan) -> None:
     try:
         plan.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -113,7 +113,7 @@ def _make_folder(plan: Plan) -> None:
 
 
 def _swiftagent(words: list[str], *, capture: bool = False) -> str:
-    """Run one command of this program as a person would; its stdout comes back, or is shown on stderr. Raises
+    """Run one command of this program as the user would; its stdout comes back, or is shown on stderr. Raises
     LaunchError."""
     from swiftagent import console
 
@@ -127,7 +127,7 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
     return done.stdout or ""
 
 
-def _train(plan: Plan, *, again: bool) -> Path:
+def _train(plan: DemoPlan, *, again: bool) -> Path:
     """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best
     checkpoint."""
     from swiftagent import console
@@ -155,7 +155,7 @@ def _train(plan: Plan, *, again: bool) -> Path:
     return checkpoint
 
 
-def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
+def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
     """`swiftagent eval` on the run, in this process, which has ms-swift loaded already."""
     from swiftagent import console
     from swiftagent.commands import eval as command
@@ -170,7 +170,7 @@ def _evaluate(plan: Plan, checkpoint: Path) -> Outcome:
     return outcome
 
 
-def _first_steps(outcome: Outcome) -> dict[str, dict[str, Predicted]]:
+def _first_steps(outcome: Evaluation) -> dict[str, dict[str, Predicted]]:
     """What each model did first, by row: of the held-out questions, and of those about itself."""
     from swiftagent.evaluate.writing import read_entries
 
@@ -207,7 +207,9 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _show(plan: Plan, results: dict[str, Any], base: Judged, tuned: Judged, outcome: Outcome) -> None:
+def _show(
+    plan: DemoPlan, results: dict[str, Any], base: HeldOutScore, tuned: HeldOutScore, outcome: Evaluation
+) -> None:
     from swiftagent import console
     from swiftagent.commands.eval import show
 

@@ -1,10 +1,10 @@
-"""What the demo does, without doing it: which commands it runs, what it asks, and how the answers are judged.
+"""What the demo does, without doing it: which commands it runs, what it asks, and how the answers are scored.
 
-plan = Plan(out=Path("runs"), name="Ember", author="Fern Lab")
+plan = DemoPlan(out=Path("runs"), name="Ember", author="Fern Lab")
 plan.mix_words()          # the words of `swiftagent mix ...`
 plan.sft_words()          # the words of `swiftagent sft ...`
 plan.eval_words("demo")   # the words of `swiftagent eval ...`
-judge(gold, answers)      # the table's three numbers, from what a model wrote
+score_held_out(gold, answers)      # the table's three numbers, from what a model wrote
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ import msgspec
 from swiftagent.errors import ConfigError
 from swiftagent.io.jsonl import encode, whole_file
 from swiftagent.io.shipped import shipped
-from swiftagent.scores.calls import Predicted, first_step, score_step
+from swiftagent.scores.calls import Predicted, first_step
+from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Event, Question, Tool, Trajectory
 
 CONFIG = "configs/tiny_cpu.yaml"
 RUN_NAME = "demo"
-AGENT_FILES = ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")
-GENERAL_FILES = ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")
-ROWS = {"agent": 2700, "general": 430, "self-cognition": 330}
+# Rows of each channel, and the shipped files that they come from.
+SOURCES = {
+    "agent": (2700, ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")),
+    "general": (430, ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")),
+    "self-cognition": (330, ("self_cognition.jsonl",)),
+}
 WHO_ARE_YOU = {
     "who-1": "Who are you?",
     "who-2": "你是谁？",
@@ -41,7 +45,7 @@ WHO_ARE_YOU = {
 LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
 
 
-class Plan(msgspec.Struct, frozen=True):
+class DemoPlan(msgspec.Struct, frozen=True):
     """Where the demo writes and what its model is called.
 
     Beside `out/demo-data` lies the run that `sft` makes, `out/demo`, so that `infer` and `runs` find it as any other.
@@ -72,17 +76,8 @@ class Plan(msgspec.Struct, frozen=True):
     def mix_words(self) -> list[str]:
         folder = shipped("datasets")
         words = ["mix"]
-        for channel, files in (
-            ("agent", AGENT_FILES),
-            ("general", GENERAL_FILES),
-            ("self-cognition", ("self_cognition.jsonl",)),
-        ):
-            words += [
-                f"--{channel}",
-                str(ROWS[channel]),
-                f"--{channel}-source",
-                *(str(folder / name) for name in files),
-            ]
+        for channel, (rows, files) in SOURCES.items():
+            words += [f"--{channel}", str(rows), f"--{channel}-source", *(str(folder / name) for name in files)]
         return [*words, "--name", self.name, "--author", self.author, "-o", str(self.mix)]
 
     def sft_words(self) -> list[str]:
@@ -140,7 +135,7 @@ def _gold(row: dict[str, Any], number: int) -> Trajectory:
     return Trajectory((Question(question["content"]), *step), tools, row["id"], f"heldout.jsonl:{number}")
 
 
-class Judged(msgspec.Struct, frozen=True):
+class HeldOutScore(msgspec.Struct, frozen=True):
     """What a model made of the held-out questions; each value is (right, of)."""
 
     tool: tuple[int, int]
@@ -153,13 +148,13 @@ class Judged(msgspec.Struct, frozen=True):
         return self.right[0] / self.right[1]
 
 
-def judge(gold: Sequence[Trajectory], answers: Sequence[Predicted]) -> Judged:
+def score_held_out(gold: Sequence[Trajectory], answers: Sequence[Predicted]) -> HeldOutScore:
     """Compare first steps: the tool's name; tool and arguments exactly; and where gold calls nothing, that nothing is
     called."""
     scores = [score_step(first_step(row), answer) for row, answer in zip(gold, answers, strict=True)]
     called = [score for score in scores if score.step.calls]
     restful = [score for score in scores if not score.step.calls]
-    return Judged(
+    return HeldOutScore(
         (sum(bool(score.calls[0].name) for score in called), len(called)),
         (sum(score.right for score in called), len(called)),
         (sum(score.right for score in restful), len(restful)),

@@ -11,18 +11,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import SetupError
 from swiftagent.train.config import Config, load
+from swiftagent.train.machine import Machine, look
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="CONFIG key=value", help="a config, then settings that override it")
-    parser.add_argument("--full", action="store_true", help="tokenize and check every row, not a sample")
-    parser.add_argument("--json", action="store_true", help="print what was found as one JSON object")
+    add = options(parser)
+    add("words CONFIG key=value", "a config, then settings that override it", nargs="*")
+    add("--full", "tokenize and check every row, not a sample")
+    add("--json", "print what was found as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.train.machine import look
     from swiftagent.train.preflight import free_disk
 
     machine = look()
@@ -40,24 +42,22 @@ def run(args: argparse.Namespace) -> int:
     return SetupError.exit_code if found["problems"] else 0
 
 
-def _examine(config: Config, machine: Any, *, full: bool) -> dict[str, Any]:
+def _examine(config: Config, machine: Machine, *, full: bool) -> dict[str, Any]:
     from swiftagent.train import preflight
+    from swiftagent.train.inputs import resolve
     from swiftagent.train.launch import plan
     from swiftagent.train.runs import next_name
 
-    planned = plan(config, machine, next_name(Path(config.runs), config.name or Path(config.path).stem))
-    report = preflight.examine(config, machine, planned, "full" if full else "sample")
-    found = preflight.as_dict(report)
-    found["warnings"] = [*planned.warnings, *found["warnings"]]
-    found["notes"] = planned.notes
-    found["plan"] = {
-        "device": planned.device,
-        "processes": planned.processes * planned.nodes,
-        "batch": planned.batch,
-        "accumulation": planned.accumulation,
-        "sequences_per_step": planned.sequences_per_step,
+    inputs = resolve(config, machine)
+    planned = plan(inputs, next_name(Path(config.runs), config.run_name))
+    found = preflight.as_dict(preflight.examine(inputs, planned, "full" if full else "sample"))
+    processes = planned.processes * planned.nodes
+    named = ("batch", "accumulation", "sequences_per_step")
+    return found | {
+        "warnings": [*planned.warnings, *found["warnings"]],
+        "notes": planned.notes,
+        "plan": {"device": planned.device, "processes": processes, **{name: getattr(planned, name) for name in named}},
     }
-    return found
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -74,7 +74,8 @@ def _show(found: dict[str, Any]) -> None:
     measured = found.get("measured") or {}
     rows = [_of_channel(name, channel) for name, channel in sorted(measured.get("channels", {}).items())]
     if rows:
-        title = f"data: {found['data']['rows']:,} rows, {measured['sampled']:,} measured, {found['data']['repeats']:,} repeats"
+        data = found["data"]
+        title = f"data: {data['rows']:,} rows, {measured['sampled']:,} measured, {data['repeats']:,} repeats"
         columns = ("channel", "rows", "tokens a row", "longest", "trained", "shortened", "left out")
         console.table(title, columns, rows, console=console.out)
     if found.get("memory"):

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 import argparse
 
+from swiftagent.commands.options import options
 from swiftagent.io.workers import Workers, cores
 
 _LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
-    add = parser.add_argument
-    add("-j", "--processes", type=_count, metavar="N", help=f"default: {default}")
-    add(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="ray: the same bytes by a Ray cluster (the extra `ray`)",
-    )
-    add("--ray-address", metavar="ADDRESS", help="an existing cluster; default: one is started here")
+    add = options(parser)
+    add("-j --processes N", f"default: {default}", type=_count)
+    add("--engine", "ray: the same bytes by a Ray cluster (the extra `ray`)", choices=("local", "ray"), default="local")
+    add("--ray-address ADDRESS", "an existing cluster; default: one is started here")
 
 
 def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:

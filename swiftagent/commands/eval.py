@@ -18,78 +18,71 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
-    from swiftagent.evaluate.session import Outcome
+    from swiftagent.evaluate.session import Evaluation
 
+AS_GIVEN = (
+    "fresh",
+    "fields",
+    "evalscope_args",
+    "bfcl_eval",
+    "native",
+    "prompt",
+    "step_tokens",
+    "drop_trained",
+    "quiet",
+)
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="RUN", help="a run (default: the newest), or `compare RUN RUN...`")
-    what = parser.add_argument_group("what is evaluated")
-    what.add_argument(
-        "--data", action="append", default=[], metavar="FILE", help="gold rows of any format that convert reads"
-    )
-    what.add_argument("--model", metavar="M", help="a model folder or hub id, in place of a run")
-    what.add_argument("--adapter", metavar="A", help="an adapter folder; it is compared with its base")
-    what.add_argument("--against", metavar="RUN_OR_MODEL", help="compare with this, in place of the base model")
-    what.add_argument("--no-base", action="store_true", help="measure the tuned model alone")
-    what.add_argument("--predictions", metavar="FILE", help="score output that exists already, by id against --data")
-    what.add_argument("--checkpoint", default="best", metavar="best|last|N", help="which checkpoint of the run")
-    what.add_argument("--runs", default="runs", metavar="FOLDER", help="where runs are kept (default runs)")
-    what.add_argument("-n", type=_positive, metavar="ROWS", help="evaluate this many rows, spread over all")
-    trained = parser.add_argument_group("rows that were trained on")
-    trained.add_argument(
-        "--training", action="append", metavar="FILE", help="what training saw (default: the run's own data)"
-    )
-    trained.add_argument(
-        "--drop-trained", action="store_true", help="leave rows out that were trained on, rather than refuse"
-    )
-    how = parser.add_argument_group("how")
-    how.add_argument("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    how.add_argument(
-        "--base-url", metavar="URL", help="a server with OpenAI's interface; --model is its name for the model"
-    )
-    how.add_argument("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", help="the variable that holds its key")
-    how.add_argument("--tokenizer", metavar="M", help="writes the server's prompts as in training: a folder or hub id")
-    how.add_argument("--template", help="ms-swift's template, where it cannot be found from the model")
-    how.add_argument("--model-type", help="ms-swift's model type, where the config names none it knows")
-    how.add_argument("--device", default="auto", help="auto, cpu or cuda:N")
-    how.add_argument("--trust-remote-code", action="store_true", help="let a model run code that it brings")
-    how.add_argument(
-        "--native", action="store_true", help="the model's own tool calls (hermes, qwen3, ...) in place of ReAct"
-    )
-    how.add_argument("--prompt", choices=("ms-agent", "schema"), help="how tools are listed (default: as in the data)")
-    how.add_argument("--step-tokens", type=_positive, default=512, help="the longest step")
-    how.add_argument("-j", type=_positive, metavar="N", help="prompts at a time (default 16; 1 for a server)")
-    how.add_argument("--no-free", action="store_true", help="leave free runs out: next steps on gold context only")
-    how.add_argument("--no-likelihood", action="store_true", help="leave bits per byte out")
-    how.add_argument(
-        "--no-stop", action="store_true", help="let models write on after `Observation:`, to see who invents results"
-    )
-    how.add_argument("--fresh", action="store_true", help="start anew, though an evaluation of the same was begun")
-    also = parser.add_argument_group("further scores")
-    also.add_argument("--fields", action="store_true", help="score JSON answers field by field")
-    also.add_argument(
-        "--name", default="", metavar="NAME", help="what the model is to call itself (default: as its mix says)"
-    )
-    also.add_argument(
-        "--evalscope", nargs="+", default=[], metavar="SET", help="sets of evalscope too, where it is installed"
-    )
-    also.add_argument(
-        "--evalscope-args", metavar="JSON", help="its --dataset-args, such as the folder of a set of your own"
-    )
-    also.add_argument(
-        "--bfcl-eval", metavar="PYTHON", help="let the real bfcl-eval judge BFCL items: the Python that has it"
-    )
-    out = parser.add_argument_group("output")
-    out.add_argument("--gate", metavar="CONFIG", help="take the gate of this config, in place of the run's own")
-    out.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="where the files go (default runs/RUN/eval)")
-    out.add_argument("--markdown", action="store_true", help="print the result as Markdown")
-    out.add_argument("--json", action="store_true", help="print metrics.json's content")
-    out.add_argument("-q", "--quiet", action="store_true", help="print no table")
+    add = options(parser)
+    add("words RUN", "a run (default: the newest), or `compare RUN RUN...`", nargs="*")
+    what = options(parser, "what is evaluated")
+    what("--data FILE", "gold rows of any format that convert reads", action="append", default=[])
+    what("--model M", "a model folder or hub id, in place of a run")
+    what("--adapter A", "an adapter folder; it is compared with its base")
+    what("--against RUN_OR_MODEL", "compare with this, in place of the base model")
+    what("--no-base", "measure the tuned model alone")
+    what("--predictions FILE", "score output that exists already, by id against --data")
+    what("--checkpoint best|last|N", "which checkpoint of the run", default="best")
+    what("--runs FOLDER", "where runs are kept (default runs)", default="runs")
+    what("-n ROWS", "evaluate this many rows, spread over all", type=_positive)
+    trained = options(parser, "rows that were trained on")
+    trained("--training FILE", "what training saw (default: the run's own data)", action="append")
+    trained("--drop-trained", "leave rows out that were trained on, rather than refuse")
+    how = options(parser, "how")
+    how("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    how("--base-url URL", "a server with OpenAI's interface; --model is its name for the model")
+    how("--api-key-env NAME", "the variable that holds its key", default="OPENAI_API_KEY")
+    how("--tokenizer M", "writes the server's prompts as in training: a folder or hub id")
+    how("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
+    how("--model-type MODEL_TYPE", "ms-swift's model type, where the config names none it knows")
+    how("--device", "auto, cpu or cuda:N", default="auto")
+    how("--trust-remote-code", "let a model run code that it brings")
+    how("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+    how("--prompt", "how tools are listed (default: as in the data)", choices=("ms-agent", "schema"))
+    how("--step-tokens", "the longest step", type=_positive, default=512)
+    how("-j N", "prompts at a time (default 16; 1 for a server)", type=_positive)
+    how("--no-free", "leave free runs out: next steps on gold context only")
+    how("--no-likelihood", "leave bits per byte out")
+    how("--no-stop", "let models write on after `Observation:`, to see who invents results")
+    how("--fresh", "start anew, though an evaluation of the same was begun")
+    also = options(parser, "further scores")
+    also("--fields", "score JSON answers field by field")
+    also("--name NAME", "what the model is to call itself (default: as its mix says)", default="")
+    also("--evalscope SET", "sets of evalscope too, where it is installed", nargs="+", default=[])
+    also("--evalscope-args JSON", "its --dataset-args, such as the folder of a set of your own")
+    also("--bfcl-eval PYTHON", "let the real bfcl-eval judge BFCL items: the Python that has it")
+    out = options(parser, "output")
+    out("--gate CONFIG", "take the gate of this config, in place of the run's own")
+    out("-o --output FOLDER", "where the files go (default runs/RUN/eval)", type=Path)
+    out("--markdown", "print the result as Markdown")
+    out("--json", "print metrics.json's content")
+    out("-q --quiet", "print no table")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def raise_where_the_gate_failed(outcome: Outcome) -> None:
+def raise_where_the_gate_failed(outcome: Evaluation) -> None:
     """Raise GateError with the metrics that failed."""
     failed = [rule["metric"] for rule in outcome.summary["gate"]["rules"] if not rule["passed"]]
     if failed:
@@ -112,40 +105,32 @@ def raise_where_the_gate_failed(outcome: Outcome) -> None:
         raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {page} shows the cases")
 
 
-def evaluate(args: argparse.Namespace) -> Outcome:
+def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
-    from swiftagent.evaluate.session import Ask, evaluate_models, evaluate_predictions
+    from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
 
-    ask = Ask(
+    options = EvaluationOptions(
         data=tuple(args.data),
         limit=args.n,
         at_a_time=args.j,
-        fresh=args.fresh,
         free=not args.no_free,
         likelihood=not args.no_likelihood,
-        fields=args.fields,
         own_name=args.name,
         evalscope=tuple(args.evalscope),
-        evalscope_args=args.evalscope_args,
-        bfcl_eval=args.bfcl_eval,
         stop=not args.no_stop,
-        native=args.native,
-        prompt=args.prompt,
-        step_tokens=args.step_tokens,
-        drop_trained=args.drop_trained,
         training=tuple(args.training) if args.training else None,
         rules=_rules(args.gate),
-        quiet=args.quiet,
+        **{name: getattr(args, name) for name in AS_GIVEN},
     )
     if args.predictions:
-        return evaluate_predictions(args.predictions, ask, args.output or Path("eval"))
-    return evaluate_models(_target(args), ask, args.output)
+        return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
+    return evaluate_models(_target(args), options, args.output)
 
 
 def _target(args: argparse.Namespace) -> Any:
     from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run
 
-    settings = {"model_type": args.model_type, "device": args.device, "trust_remote_code": args.trust_remote_code}
+    settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     if args.model or args.adapter:
         if args.words:
             raise ConfigError("give either a run or --model/--adapter, not both")
@@ -185,7 +170,7 @@ def _rules(config: str | None) -> Any:
     return parse_gate(load(config).gate)
 
 
-def _print(args: argparse.Namespace, outcome: Outcome) -> None:
+def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
     from swiftagent import console
     from swiftagent.evaluate.report import markdown
 
@@ -197,7 +182,7 @@ def _print(args: argparse.Namespace, outcome: Outcome) -> None:
         show(outcome, console.err if args.json or args.markdown else console.out)
 
 
-def show(outcome: Outcome, to: Any) -> None:
+def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     from swiftagent import console
     from swiftagent.evaluate.report import (
@@ -258,7 +243,8 @@ def _compare(args: argparse.Namespace) -> int:
     summaries = read_summaries(folders)
     if differ_in_rows(summaries):
         console.warn(
-            "these evaluations are of different rows: their scores cannot be set side by side; evaluate all with one --data"
+            "these evaluations are of different rows: their scores cannot be set side by side; "
+            "evaluate all with one --data"
         )
     if args.json:
         print(json.dumps({name: found["tuned"] for name, found in summaries.items()}, ensure_ascii=False))

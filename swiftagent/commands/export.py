@@ -21,42 +21,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
+
 TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", choices=TARGETS, metavar="TARGET", help=f"one of {', '.join(TARGETS)}")
-    parser.add_argument(
-        "subject", nargs="?", metavar="RUN", help="run name or folder, or a model folder; the newest run if left out"
-    )
-    parser.add_argument("repository", nargs="?", metavar="OWNER/NAME", help="push: where to")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder or file to write")
-    parser.add_argument(
-        "--model", help="a model folder instead of a run; with a run or an adapter, its base is in this folder"
-    )
-    parser.add_argument("--adapter", help="adapter folder, instead of a run")
-    parser.add_argument("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step number")
-    parser.add_argument("--template", help="ms-swift's template, where neither run nor model tells it")
-    parser.add_argument("--model-type", help="ms-swift's model type, where neither run nor model tells it")
-    parser.add_argument(
-        "--dtype", default="auto", help="merge: float32, float16 or bfloat16; the base's own by default"
-    )
-    parser.add_argument("--max-shard-size", default="5GB", metavar="SIZE", help="merge: largest file (default 5GB)")
-    parser.add_argument("--quantize", metavar="TYPE", help="gguf, ollama: f16 (default for gguf), q8_0, q4_K_M, ...")
-    parser.add_argument(
-        "--llama-cpp", type=Path, metavar="DIR", help="a llama.cpp checkout; else its converter comes from PyPI"
-    )
-    parser.add_argument("--name", default="", help="ollama: the model's name there")
-    parser.add_argument("--license", default="", help="the licence named in the model card")
-    parser.add_argument("--hub", choices=("modelscope", "hf"), default="modelscope", help="push: which hub")
-    parser.add_argument("--private", action="store_true", help="push: make the repository private")
-    parser.add_argument("--token", help="push: access token; else the hub client's own login")
-    parser.add_argument("--dry-run", action="store_true", help="push: say what would be uploaded, and send nothing")
-    parser.add_argument("--force", action="store_true", help="replace an output that is there")
-    parser.add_argument(
-        "--allow-differences", action="store_true", help="export although a prompt would not equal training's"
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    add = options(parser)
+    add("target TARGET", f"one of {', '.join(TARGETS)}", choices=TARGETS)
+    add("subject RUN", "run name or folder, or a model folder; the newest run if left out", nargs="?")
+    add("repository OWNER/NAME", "push: where to", nargs="?")
+    add("-o --output OUT", "folder or file to write", type=Path)
+    add("--model MODEL", "a model folder instead of a run; with a run or an adapter, its base is in this folder")
+    add("--adapter ADAPTER", "adapter folder, instead of a run")
+    add("--checkpoint WHICH", "best (default), last or a step number", default="best")
+    add("--template TEMPLATE", "ms-swift's template, where neither run nor model tells it")
+    add("--model-type MODEL_TYPE", "ms-swift's model type, where neither run nor model tells it")
+    add("--dtype", "merge: float32, float16 or bfloat16; the base's own by default", default="auto")
+    add("--max-shard-size SIZE", "merge: largest file (default 5GB)", default="5GB")
+    add("--quantize TYPE", "gguf, ollama: f16 (default for gguf), q8_0, q4_K_M, ...")
+    add("--llama-cpp DIR", "a llama.cpp checkout; else its converter comes from PyPI", type=Path)
+    add("--name", "ollama: the model's name there", default="")
+    add("--license", "the licence named in the model card", default="")
+    add("--hub", "push: which hub", choices=("modelscope", "hf"), default="modelscope")
+    add("--private", "push: make the repository private")
+    add("--token TOKEN", "push: access token; else the hub client's own login")
+    add("--dry-run", "push: say what would be uploaded, and send nothing")
+    add("--force", "replace an output that is there")
+    add("--allow-differences", "export although a prompt would not equal training's")
+    add("--json", "print the result as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_words(args: argparse.Namespace) -> None:
-    """What can be told of the words alone is told before the seconds that templates and weights take."""
+    """Problems of the words alone, reported before the seconds that templates and weights take."""
     from swiftagent.export.folder import require_free
     from swiftagent.export.gguf import require_known
     from swiftagent.export.merge import require_words
@@ -119,12 +112,8 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.targets import export_gguf, export_merged
 
     subject = _subject(args)
-    options = {
-        "quantize": args.quantize or "f16",
-        "llama_cpp": args.llama_cpp,
-        "force": args.force,
-        "data": subject.data,
-    }
+    options = {"quantize": args.quantize or "f16", "llama_cpp": args.llama_cpp, "force": args.force}
+    options["data"] = subject.data
     facts = {"file": str(args.output), "quantize": options["quantize"]}
     if subject.adapter is None and subject.run is None:
         compared = export_gguf(Path(subject.base), args.output, **options)
@@ -147,12 +136,8 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
     if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
         raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
     subject, prepared = _prepared(args)
-    options = {
-        "quantize": args.quantize or "",
-        "llama_cpp": args.llama_cpp,
-        "force": args.force,
-        "license": args.license,
-    }
+    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force}
+    options["license"] = args.license
     facts = export_ollama(subject, prepared, args.output, name=name, **options)
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
@@ -210,15 +195,11 @@ def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _prompts(prepared: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "target": one.target,
-            "equal": one.conversations - len(one.differences),
-            "of": one.conversations,
-            "left_out": one.left_out,
-        }
-        for one in prepared.compared
-    ]
+    def facts(one: Any) -> dict[str, Any]:
+        equal = one.conversations - len(one.differences)
+        return {"target": one.target, "equal": equal, "of": one.conversations, "left_out": one.left_out}
+
+    return [facts(one) for one in prepared.compared]
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -14,15 +14,17 @@ import sys
 from collections import Counter
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", help="show this format's sample row whole")
-    parser.add_argument("--of", metavar="FILE", help="count the formats of a file's first rows")
-    parser.add_argument("--rows", type=int, default=1000, help="how many rows --of looks at (default 1000)")
-    parser.add_argument("--codes", action="store_true", help="list the codes of checks, repairs and reasons")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("name", "show this format's sample row whole", nargs="?")
+    add("--of FILE", "count the formats of a file's first rows")
+    add("--rows", "how many rows --of looks at (default 1000)", type=int, default=1000)
+    add("--codes", "list the codes of checks, repairs and reasons")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,22 +86,14 @@ def _of(path: str, rows: int) -> dict[str, Any]:
 def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
     from swiftagent.console import out, table
 
+    rows: list[tuple[Any, ...]]
     if args.of:
-        rows = [("format", *item) for item in shown["formats"].items()] + [
-            ("rejected", *item) for item in shown["rejected"].items()
-        ]
+        rows = [("format", *item) for item in shown["formats"].items()]
+        rows += [("rejected", *item) for item in shown["rejected"].items()]
         table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=out)
     elif args.codes:
-        table(
-            "codes",
-            ["code", "default", "--on", "what it says"],
-            [(c, v["default"], v["on"], v["about"]) for c, v in shown.items()],
-            console=out,
-        )
+        rows = [(code, facts["default"], facts["on"], facts["about"]) for code, facts in shown.items()]
+        table("codes", ["code", "default", "--on", "what it says"], rows, console=out)
     else:
-        table(
-            "formats",
-            ["--from", "--to", "what it is"],
-            [(name, v["to"], v["about"]) for name, v in shown.items()],
-            console=out,
-        )
+        rows = [(name, facts["to"], facts["about"]) for name, facts in shown.items()]
+        table("formats", ["--from", "--to", "what it is"], rows, console=out)

@@ -31,6 +31,7 @@ from swiftagent.commands.agent_options import (
     system_of,
     tool_options,
 )
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.shipped import user_folder
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
@@ -39,35 +40,24 @@ from swiftagent.trajectory.types import Call, Tool, Trajectory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("question", nargs="?", help="ask this and end; without it, a chat prompt")
-    parser.add_argument(
-        "--react", action="store_true", help="Thought / Action / Observation (the default where tools are given)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the trace as one JSON object")
+    add = options(parser)
+    add("question", "ask this and end; without it, a chat prompt", nargs="?")
+    add("--react", "Thought / Action / Observation (the default where tools are given)")
+    add("--json", "print the trace as one JSON object")
     add_tool_arguments(parser)
     add_model_arguments(parser)
-    talk = parser.add_argument_group("the conversation")
-    talk.add_argument(
-        "--system", metavar="TEXT", help="a system prompt of your own, above the tools; @FILE reads it from a file"
-    )
-    talk.add_argument(
-        "--think", action=argparse.BooleanOptionalAction, default=True, help="show thoughts, or hide them"
-    )
-    talk.add_argument("--confirm", action="store_true", help="ask before each call")
-    talk.add_argument("--compare", action="store_true", help="ask the base and the tuned model, side by side")
-    batch = parser.add_argument_group("many questions, and rows to train on")
-    batch.add_argument(
-        "--input", metavar="FILE", type=Path, help="JSONL with question, questions or messages in each row"
-    )
-    batch.add_argument(
-        "--output", metavar="FILE", type=Path, help="JSONL of traces; rows that it holds already are not asked again"
-    )
-    batch.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="questions at a time")
-    batch.add_argument("--record", metavar="FILE", type=Path, help="add each run to this file as a training row")
-    batch.add_argument("--record-format", choices=("record", "openai"), default="record", help="of those rows")
-    batch.add_argument(
-        "--only-good", action="store_true", help="record only where every call succeeded and an answer came"
-    )
+    talk = options(parser, "the conversation")
+    talk("--system TEXT", "a system prompt of your own, above the tools; @FILE reads it from a file")
+    talk("--think", "show thoughts, or hide them", action=argparse.BooleanOptionalAction, default=True)
+    talk("--confirm", "ask before each call")
+    talk("--compare", "ask the base and the tuned model, side by side")
+    batch = options(parser, "many questions, and rows to train on")
+    batch("--input FILE", "JSONL with question, questions or messages in each row", type=Path)
+    batch("--output FILE", "JSONL of traces; rows that it holds already are not asked again", type=Path)
+    batch("-j --jobs N", "questions at a time", type=int, default=1)
+    batch("--record FILE", "add each run to this file as a training row", type=Path)
+    batch("--record-format", "of those rows", choices=("record", "openai"), default="record")
+    batch("--only-good", "record only where every call succeeded and an answer came")
     add_limit_arguments(parser)
 
 
@@ -105,11 +95,11 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _runtime(args: argparse.Namespace, engine: Any, toolbox: Toolbox, silent: bool = False) -> Runtime:
-    from swiftagent.agent.terminal import Terminal, ask_person, confirm
+    from swiftagent.agent.terminal import Terminal, ask_user, confirm
 
     def ask(call: Call, tool: Tool | None) -> str:
         try:
-            return ask_person(call, tool)
+            return ask_user(call, tool)
         except EOFError:
             return "Error: nobody is there to answer for this tool"
 

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
+from swiftagent.commands.options import options
 from swiftagent.errors import CheckError, ConfigError
 from swiftagent.io.storage import is_url
+from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks.check import check_record
 from swiftagent.masks.pieces import COUNTS, Totals
 from swiftagent.masks.view import (
@@ -44,37 +46,25 @@ SHOWN_ROWS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        type=_place,
-        metavar="FILE",
-        help="training records; with --check and no model also a folder or URL of shards",
-    )
-    parser.add_argument("--model", help="a model folder, a tokenizer folder or a hub id: real tokens and labels")
-    parser.add_argument("--template", help="ms-swift's template; else by config.json, else by the chat template")
-    parser.add_argument("--config", help="a run's YAML: its model and its settings")
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of ms-swift that changes labels"
-    )
-    parser.add_argument("--max-length", type=int, metavar="TOKENS", help="the run's max_length: longer rows are found")
-    parser.add_argument("--check", action="store_true", help="check all rows; exit code 6 where anything is wrong")
-    parser.add_argument(
-        "--sample", type=int, metavar="N", help="with --check: N rows drawn with a fixed seed rather than all"
-    )
-    parser.add_argument("--no-parity", action="store_true", help="with --check: do not compare with what infer is fed")
+    add = options(parser)
+    add("file FILE", "training records; with --check and no model also a folder or URL of shards", type=_place)
+    add("--model MODEL", "a model folder, a tokenizer folder or a hub id: real tokens and labels")
+    add("--template TEMPLATE", "ms-swift's template; else by config.json, else by the chat template")
+    add("--config CONFIG", "a run's YAML: its model and its settings")
+    add("--option NAME=VALUE", "an option of ms-swift that changes labels", action="append", default=[])
+    add("--max-length TOKENS", "the run's max_length: longer rows are found", type=int)
+    add("--check", "check all rows; exit code 6 where anything is wrong")
+    add("--sample N", "with --check: N rows drawn with a fixed seed rather than all", type=int)
+    add("--no-parity", "with --check: do not compare with what infer is fed")
     add_engine_arguments(parser, "with --check all cores, one for some megabytes without a model")
-    parser.add_argument("--html", type=Path, metavar="OUT", help="one self-contained page to browse the rows in")
-    parser.add_argument(
-        "--row", type=int, action="append", default=[], metavar="LINE", help="this line of the file (may be repeated)"
-    )
-    parser.add_argument("--id", default="", help="the row with this id")
-    parser.add_argument("--grep", default="", metavar="TEXT", help="rows with this text in a message")
-    parser.add_argument(
-        "--only", choices=FLAGS, help="rows of one sort; rejected: those that `convert` wrote beside the file"
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help=f"rows to show (default {SHOWN_ROWS}; 0: all)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument("--trust-remote-code", action="store_true", help="let a model folder run its own Python code")
+    add("--html OUT", "one self-contained page to browse the rows in", type=Path)
+    add("--row LINE", "this line of the file (may be repeated)", type=int, action="append", default=[])
+    add("--id", "the row with this id", default="")
+    add("--grep TEXT", "rows with this text in a message", default="")
+    add("--only", "rows of one sort; rejected: those that `convert` wrote beside the file", choices=FLAGS)
+    add("--limit N", f"rows to show (default {SHOWN_ROWS}; 0: all)", type=int)
+    add("--json", "one JSON object on stdout")
+    add("--trust-remote-code", "let a model folder run its own Python code")
 
 
 def _place(word: str) -> Path | str:
@@ -162,11 +152,12 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
     model, trusted = args.model, args.trust_remote_code
     if args.config:
         from swiftagent.train.config import load
+        from swiftagent.train.inputs import resolve
         from swiftagent.train.launch import plan
         from swiftagent.train.machine import look
 
         config = load(args.config)
-        settings = dict(plan(config, look(), Path(config.runs) / "inspect", as_configured=True).options)
+        settings = dict(plan(resolve(config, look()), Path(config.runs) / "inspect", as_configured=True).options)
         model, trusted = model or config.model, trusted or config.trust_remote_code
     for word in args.option:
         name, equals, value = word.partition("=")
@@ -180,13 +171,11 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
 
 def _value(name: str, text: str) -> Any:
     """The option's value as ms-swift types it. Raises ConfigError for a name or value that it does not know."""
-    import yaml
-
     from swiftagent.train.options import check_value, options, unknown_key
 
     if name not in options():
         raise ConfigError(f"--option {name}: {unknown_key(name, options())}")
-    value, problem = check_value(name, yaml.safe_load(text))
+    value, problem = check_value(name, plain_value(text))
     if problem and name != "loss_scale":  # what `sft` refuses can still be looked at
         raise ConfigError(f"--option {name}: {problem}")
     return value

@@ -12,141 +12,70 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.mix.recipe import (
-    AGENT,
-    GENERAL,
-    SELF_COGNITION,
-    Recipe,
-    Rule,
-    Source,
-    checked,
-    from_manifest,
-    from_yaml,
-    percent,
-)
+from swiftagent.io.words import share
+from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
 
 _VALUES = (
-    "model",
-    "by",
-    "total",
-    "seed",
-    "val",
-    "prompt",
-    "language",
-    "max_rejects",
-    "duplicates",
-    "max_per_tool",
+    "model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool",
     "no_call",
-)
+)  # fmt: skip
 DEFAULT_OUT = "datasets/mix.jsonl"
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("recipe", nargs="?", help="a recipe file (configs/mix_ms_agent.yaml is one); options below override it")
-    add("--agent", type=_amount, metavar="N", help="rows of tool-calling data, or a share such as 40%% of --total")
-    add("--general", type=_amount, metavar="N", help="rows of general chat, or a share")
-    add(
-        "--self-cognition",
-        type=_count,
-        metavar="N",
-        help="rows in which the model says its name, repeated as often as needed",
-    )
-    add(
-        "--name",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="what the model is called: a name, or a Chinese and an English one",
-    )
-    add(
-        "--author", nargs="+", default=[], metavar="AUTHOR", help="who made it: a name, or a Chinese and an English one"
-    )
-    add("--agent-source", nargs="+", metavar="SOURCE", help=f"hub id, hf::id, files or folders (default {AGENT})")
-    add("--general-source", nargs="+", metavar="SOURCE", help=f"the same for general chat (default {GENERAL})")
-    add(
-        "--self-cognition-source",
-        nargs="+",
-        metavar="SOURCE",
-        help=f"the same for self-cognition (default {SELF_COGNITION})",
-    )
-    add(
-        "--model",
-        metavar="M",
-        help="count tokens exactly, with the tokenizer and template of this model (folder or hub id)",
-    )
+    add = options(parser)
+    add("recipe", "a recipe file (configs/mix_ms_agent.yaml is one); options below override it", nargs="?")
+    add("--agent N", "rows of tool-calling data, or a share such as 40%% of --total", type=_amount)
+    add("--general N", "rows of general chat, or a share", type=_amount)
+    add("--self-cognition N", "rows in which the model says its name, repeated as often as needed", type=_count)
+    add("--name NAME", "what the model is called: a name, or a Chinese and an English one", nargs="+", default=[])
+    add("--author AUTHOR", "who made it: a name, or a Chinese and an English one", nargs="+", default=[])
+    add("--agent-source SOURCE", f"hub id, hf::id, files or folders (default {AGENT})", nargs="+")
+    add("--general-source SOURCE", f"the same for general chat (default {GENERAL})", nargs="+")
+    add("--self-cognition-source SOURCE", f"the same for self-cognition (default {SELF_COGNITION})", nargs="+")
+    add("--model M", "count tokens exactly, with the tokenizer and template of this model (folder or hub id)")
     add(
         "--by",
+        "what shares are shares of (default rows; tokens need --model)",
         choices=("rows", "tokens", "trained-tokens"),
-        help="what shares are shares of (default rows; tokens need --model)",
     )
-    add("--total", type=_count, metavar="N", help="rows or tokens that shares are shares of")
-    add("--seed", type=int, help="of the sample and the order (default 42)")
-    add("--val", type=_share, metavar="SHARE", help="what goes to the validation split, as 1%% or 0.01 (default 1%%)")
-    add(
-        "--keep-leaks",
-        action="store_true",
-        help="keep ms_bench rows with another assistant's name or leaked role markers",
-    )
-    add("--drop-leaks", action="store_true", help="leave such rows out of any general source")
-    add(
-        "--prompt", choices=("ms-agent", "schema"), help="how tools are written in the system prompt (default ms-agent)"
-    )
-    add("--language", choices=("auto", "en", "zh"), help="of the system prompt (default auto: that of the question)")
+    add("--total N", "rows or tokens that shares are shares of", type=_count)
+    add("--seed", "of the sample and the order (default 42)", type=int)
+    add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=_share)
+    add("--keep-leaks", "keep ms_bench rows with another assistant's name or leaked role markers")
+    add("--drop-leaks", "leave such rows out of any general source")
+    add("--prompt", "how tools are written in the system prompt (default ms-agent)", choices=("ms-agent", "schema"))
+    add("--language", "of the system prompt (default auto: that of the question)", choices=("auto", "en", "zh"))
     add(
         "--duplicates",
+        "exact: rows that say the same are taken once; near: MinHash too",
         choices=("keep", "exact", "near"),
-        help="exact: rows that say the same are taken once; near: MinHash too",
     )
-    add("--decontaminate", nargs="+", metavar="FILE", help="leave out rows that overlap these evaluation sets")
-    add("--max-per-tool", type=_count, metavar="N", help="at most N rows that call one tool")
-    add(
-        "--no-call",
-        type=_share,
-        metavar="SHARE",
-        help="so many rows more that teach restraint, made from rows with calls",
-    )
-    add("--augment", nargs="+", choices=("names", "order", "descriptions", "prompt"), metavar="WAY", help=AUGMENT)
-    add(
-        "--max-rejects",
-        type=_share,
-        metavar="SHARE",
-        help="more faulty rows than this end in exit code 3 (default 1%%)",
-    )
-    add("--manifest", metavar="FILE", help="make the mix of this manifest again, byte by byte")
-    add(
-        "-o",
-        "--out",
-        default=DEFAULT_OUT,
-        metavar="FILE",
-        help=f"default {DEFAULT_OUT}; val, manifest, report lie beside it",
-    )
-    add(
-        "--shards",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="write the rows to train on as N files in the folder x for x.jsonl",
-    )
-    add("--shard-format", choices=("jsonl", "parquet"), default="jsonl", help="of the shards (default jsonl)")
-    add(
-        "--upload",
-        metavar="URL",
-        help="put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows",
-    )
-    add("--report", metavar="FILE", help="default x.report.json beside x.jsonl")
-    add("--rejects", metavar="FILE", help="default x.rejects.jsonl beside x.jsonl")
+    add("--decontaminate FILE", "leave out rows that overlap these evaluation sets", nargs="+")
+    add("--max-per-tool N", "at most N rows that call one tool", type=_count)
+    add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=_share)
+    add("--augment WAY", AUGMENT, nargs="+", choices=("names", "order", "descriptions", "prompt"))
+    add("--max-rejects SHARE", "more faulty rows than this end in exit code 3 (default 1%%)", type=_share)
+    add("--manifest FILE", "make the mix of this manifest again, byte by byte")
+    add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
+    add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=_count, default=0)
+    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
+    add("--upload URL", "put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows")
+    add("--report FILE", "default x.report.json beside x.jsonl")
+    add("--rejects FILE", "default x.rejects.jsonl beside x.jsonl")
     add_engine_arguments(parser)
-    add("--dry-run", action="store_true", help="show the recipe that would be run; nothing is fetched or written")
-    add("--json", action="store_true", help="print the manifest as one JSON object")
-    add("-q", "--quiet", action="store_true", help="no table, no news")
+    add("--dry-run", "show the recipe that would be run; nothing is fetched or written")
+    add("--json", "print the manifest as one JSON object")
+    add("-q --quiet", "no table, no news")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -177,11 +106,17 @@ def _refuse_changes(args: argparse.Namespace) -> None:
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
     from swiftagent.io.outputs import outputs
-    from swiftagent.mix.mixing import mix
 
-    out = outputs(args.out, args.report, args.rejects, args.shards, args.shard_format)
-    with open_workers(args) as workers:
+    out = outputs(
+        Path(args.out),
+        args.report and Path(args.report),
+        args.rejects and Path(args.rejects),
+        args.shards,
+        args.shard_format,
+    )
+    with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent import console
+        from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
         recipe, fetched = _fetch(recipe, say)
@@ -191,7 +126,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         _upload(out, args.upload)
     _warn_of_shortage(manifest)
     if not args.quiet:
-        show(manifest, str(out.mix))
+        show(manifest, str(out.path))
     return manifest
 
 
@@ -199,8 +134,7 @@ def _upload(out: Any, url: str) -> None:
     """Put the files of a mix under a URL, the manifest last: where it stands, all of it stands."""
     from swiftagent.io.storage import upload
 
-    rows = [out.folder / out.shard(number) for number in range(out.shards)] if out.shards else [out.mix]
-    upload([*rows, out.val, out.report, out.rejects, out.manifest], url)
+    upload([*out.rows(), out.val, out.report, out.rejects, out.manifest], url)
 
 
 def _counter(model: str) -> Any:
@@ -245,37 +179,29 @@ def _sources(args: argparse.Namespace) -> list[Source]:
         raise ConfigError(problems)
     found = []
     if args.agent:
-        found.append(_source(tuple(args.agent_source or [AGENT]), "agent", args.agent))
+        found.append(_source(args.agent_source or [AGENT], "agent", args.agent))
     if args.general:
-        names = tuple(args.general_source or [GENERAL])
+        names = args.general_source or [GENERAL]
         leaks = any("ms_bench" in name for name in names)
-        found.append(_source(names, "general", args.general, ("other-assistant",) if leaks else ()))
+        found.append(_source(names, "general", args.general, leave_out=("other-assistant",) if leaks else ()))
     if args.self_cognition:
-        names = tuple(args.self_cognition_source or [SELF_COGNITION])
-        found.append(
-            Source(
-                names,
-                "self-cognition",
-                args.self_cognition,
-                repeat=args.self_cognition,
-                name=tuple(args.name),
-                author=tuple(args.author),
-                fallback="" if args.self_cognition_source else "datasets/self_cognition.jsonl",
-            )
-        )
+        names, rows = args.self_cognition_source or [SELF_COGNITION], args.self_cognition
+        about = {"name": tuple(args.name), "author": tuple(args.author), "repeat": rows}
+        fallback = "" if args.self_cognition_source else "datasets/self_cognition.jsonl"
+        found.append(_source(names, "self-cognition", rows, fallback=fallback, **about))
     return found
 
 
-def _source(names: tuple[str, ...], channel: str, amount: int | float, leave_out: tuple[Rule, ...] = ()) -> Source:
-    if isinstance(amount, float):
-        return Source(names, channel, share=amount, leave_out=leave_out)
-    return Source(names, channel, amount, leave_out=leave_out)
+def _source(names: list[str], channel: str, amount: int | float, **more: Any) -> Source:
+    amounts: dict[str, Any] = {"share" if isinstance(amount, float) else "count": amount}
+    return Source(tuple(names), channel, **amounts, **more)
 
 
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
     """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
     from swiftagent.io.shipped import find
-    from swiftagent.mix.plan import Fetched, FetchedFile, is_hub_id
+    from swiftagent.mix.plan import Fetched, FetchedFile
+    from swiftagent.models.identity import is_hub_id
 
     found: dict[str, Any] = {}
     sources = []
@@ -324,20 +250,13 @@ def show(manifest: dict[str, Any], out: str) -> None:
 
 def _warn_of_shortage(manifest: dict[str, Any]) -> None:
     for source in manifest["sources"]:
-        if source["short"]:
-            print(
-                f"WARNING: {source['source']} ({source['channel']}): {source['wanted']:,} rows asked for, "
-                f"only {source['taken']:,} there; all of them are taken",
-                file=sys.stderr,
-            )
+        short = [{**source, "unit": "rows"}] if source["short"] else []
         budget = source.get("budget")
-        if budget and budget["taken"] < 0.95 * budget["wanted"]:
-            unit = budget["unit"].replace("-", " ")
-            print(
-                f"WARNING: {source['source']} ({source['channel']}): {budget['wanted']:,} {unit} asked for, "
-                f"only {budget['taken']:,} there; all of them are taken",
-                file=sys.stderr,
-            )
+        short += [budget] if budget and budget["taken"] < 0.95 * budget["wanted"] else []
+        for amount in short:
+            fact = f"{amount['wanted']:,} {amount['unit'].replace('-', ' ')} asked for, only {amount['taken']:,} there"
+            place = f"{source['source']} ({source['channel']})"
+            print(f"WARNING: {place}: {fact}; all of them are taken", file=sys.stderr)
     if not manifest["rows"]["mix"]:
         print("WARNING: no row is left to train on; the report beside the mix says why", file=sys.stderr)
 
@@ -356,6 +275,6 @@ def _amount(text: str) -> int | float:
 
 def _share(text: str) -> float:
     try:
-        return percent(text)
+        return share(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text} is no share such as 1% or 0.01") from None

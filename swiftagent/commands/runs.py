@@ -10,15 +10,15 @@ import argparse
 import json
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", nargs="*", metavar="show [NAME]", help="show one run (the newest where no name is given)"
-    )
-    parser.add_argument("--runs", default="runs", metavar="FOLDER", help="where the runs lie (default: runs)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("words show [NAME]", "show one run (the newest where no name is given)", nargs="*")
+    add("--runs FOLDER", "where the runs lie (default: runs)", default="runs")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

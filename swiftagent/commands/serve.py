@@ -14,18 +14,19 @@ import socket
 from pathlib import Path
 
 from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, grammar_of, limits_of, load
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    server = parser.add_argument_group("the server")
-    server.add_argument("--host", default="127.0.0.1", help="0.0.0.0 listens on every address of this machine")
-    server.add_argument("--port", type=int, default=8000, help="0 takes a free one")
-    server.add_argument("--name", help="what the model is called; else the run's, adapter's or model's name")
-    server.add_argument("--key-env", metavar="NAME", help="the variable that holds the API key that clients must send")
-    server.add_argument("--max-request", type=float, default=4, metavar="MB", help="larger requests are refused")
+    server = options(parser, "the server")
+    server("--host", "0.0.0.0 listens on every address of this machine", default="127.0.0.1")
+    server("--port", "0 takes a free one", type=int, default=8000)
+    server("--name NAME", "what the model is called; else the run's, adapter's or model's name")
+    server("--key-env NAME", "the variable that holds the API key that clients must send")
+    server("--max-request MB", "larger requests are refused", type=float, default=4)
     add_model_arguments(parser)
     add_limit_arguments(parser)
 

@@ -15,25 +15,19 @@ import shlex
 import sys
 from pathlib import Path
 
-from swiftagent.errors import ConfigError
+from swiftagent.commands.options import options
+from swiftagent.errors import ConfigError, SetupError
 from swiftagent.train.config import Config, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", nargs="*", metavar="CONFIG key=value", help="the config, then settings that override it"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the exact command and environment, and start nothing"
-    )
-    parser.add_argument(
-        "--resume", nargs="?", const="", metavar="NAME", help="go on with a run from its last complete checkpoint"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print the result (or the planned command) as one JSON object"
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the trainer's log as it is written")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong and where the result is")
+    add = options(parser)
+    add("words CONFIG key=value", "the config, then settings that override it", nargs="*")
+    add("--dry-run", "print the exact command and environment, and start nothing")
+    add("--resume NAME", "go on with a run from its last complete checkpoint", nargs="?", const="")
+    add("--json", "print the result (or the planned command) as one JSON object")
+    add("-v --verbose", "show the trainer's log as it is written")
+    add("-q --quiet", "say only what is wrong and where the result is")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,38 +42,32 @@ def run(args: argparse.Namespace) -> int:
         return _dry_run(load(words[0], words[1:]), as_json=args.json)
     from swiftagent.train import session
 
-    says = session.Says(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
+    verbosity = session.Verbosity(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
     if args.resume is not None:
-        return session.resume(args.resume, words, says)
-    return session.start(load(words[0], words[1:]), says)
+        return session.resume(args.resume, words, verbosity)
+    return session.start(load(words[0], words[1:]), verbosity)
 
 
 def _dry_run(config: Config, *, as_json: bool) -> int:
     from swiftagent.train import preflight
+    from swiftagent.train.inputs import resolve
     from swiftagent.train.launch import plan
     from swiftagent.train.machine import look
     from swiftagent.train.runs import next_name
 
-    machine = look()
-    folder = next_name(Path(config.runs), config.name or Path(config.path).stem)
-    planned = plan(config, machine, folder, as_configured=True)
+    inputs = resolve(config, look())
+    if problems := preflight.missing_for_good(inputs):
+        raise SetupError("\nerror: ".join(problems))
+    folder = next_name(Path(config.runs), config.run_name)
+    planned = plan(inputs, folder, as_configured=True)
     for note in planned.notes:
         print(note, file=sys.stderr)
-    for warning in [*planned.warnings, *preflight.what_is_missing(config, machine)]:
+    for warning in [*planned.warnings, *preflight.what_is_missing(inputs)]:
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
-        facts = {
-            "command": planned.argv,
-            "environment": planned.env,
-            "folder": str(folder),
-            "device": planned.device,
-            "processes": planned.processes,
-            "nodes": planned.nodes,
-            "batch": planned.batch,
-            "accumulation": planned.accumulation,
-            "sequences_per_step": planned.sequences_per_step,
-        }
-        print(json.dumps(facts, ensure_ascii=False))
+        named = ("device", "processes", "nodes", "batch", "accumulation", "sequences_per_step")
+        facts = {"command": planned.argv, "environment": planned.env, "folder": str(folder)}
+        print(json.dumps(facts | {name: getattr(planned, name) for name in named}, ensure_ascii=False))
         return 0
     for name, value in planned.env.items():
         print(f"{name}={shlex.quote(value)} \\")

@@ -12,26 +12,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="training records, or rows of any format that `swiftagent formats` lists",
-    )
-    add("--from", dest="format", default="auto", metavar="FORMAT", help="the format of the rows (default auto)")
-    add("--near", action="store_true", help="count near duplicates too (MinHash; about 1 ms a row)")
-    add(
-        "--model",
-        metavar="M",
-        help="count tokens with the tokenizer and template of this model instead of estimating them",
-    )
-    add("--html", metavar="FILE", help="write a page with plots")
-    add("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("files FILE", "training records, or rows of any format that `swiftagent formats` lists", nargs="+")
+    add("--from FORMAT", "the format of the rows (default auto)", dest="format", default="auto")
+    add("--near", "count near duplicates too (MinHash; about 1 ms a row)")
+    add("--model M", "count tokens with the tokenizer and template of this model instead of estimating them")
+    add("--html FILE", "write a page with plots")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,10 +40,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
     if args.html:
         from swiftagent.io.jsonl import whole_file
-        from swiftagent.mix.stats_page import page
+        from swiftagent.io.pages import render
 
         with whole_file(Path(args.html)) as out:
-            out.write(page(", ".join(args.files), stats).encode())
+            out.write(render("commands/stats.html.j2", name=", ".join(args.files), stats=stats).encode())
     if args.json:
         print(json.dumps(stats, ensure_ascii=False))
     else:
@@ -70,29 +62,18 @@ def _show(stats: dict[str, Any]) -> None:
             f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items()
         )
         rows.append(
-            [
-                name,
-                counts["rows"],
-                f"{about}{counts['tokens']:,}",
-                f"{about}{counts['trained_tokens']:,}",
-                f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
-                "-".join(dict.fromkeys(list(counts["turns"])[:: max(1, len(counts["turns"]) - 1)])),
-                counts["tools"]["distinct"],
-                languages,
-                counts["duplicates"] + counts.get("near_duplicates", 0),
-            ]
+            {
+                "channel": name,
+                "rows": counts["rows"],
+                "tokens": f"{about}{counts['tokens']:,}",
+                "trained": f"{about}{counts['trained_tokens']:,}",
+                "length p50/p95/max": f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
+                "turns": "-".join(dict.fromkeys(list(counts["turns"])[:: max(1, len(counts["turns"]) - 1)])),
+                "tools": counts["tools"]["distinct"],
+                "languages": languages,
+                "duplicates": counts["duplicates"] + counts.get("near_duplicates", 0),
+            }
         )
-    columns = [
-        "channel",
-        "rows",
-        "tokens",
-        "trained",
-        "length p50/p95/max",
-        "turns",
-        "tools",
-        "languages",
-        "duplicates",
-    ]
-    console.table("", columns, rows, console=console.out)
+    console.table("", list(rows[0]), [list(row.values()) for row in rows], console=console.out)
     if stats["rejected"]:
         console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")

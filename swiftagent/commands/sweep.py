@@ -18,42 +18,26 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from swiftagent.commands.options import options
 from swiftagent.commands.sweep_page import FORGETTING, TOOL
 from swiftagent.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("what", choices=("mix",), help="what is varied: the ratio of agent rows to general rows")
-    add(
-        "--ratios",
-        nargs="+",
-        default=["1:0", "2:1", "1:1", "1:2", "1:4"],
-        metavar="A:G",
-        help="default 1:0 2:1 1:1 1:2 1:4",
-    )
-    add("--rows", type=int, default=2000, metavar="N", help="rows of every mix (default 2000)")
-    add("--agent-source", nargs="+", default=["iic/ms_agent"], metavar="SOURCE")
-    add("--general-source", nargs="+", default=["iic/ms_bench"], metavar="SOURCE")
-    add("--config", default="configs/tiny_cpu.yaml", help="what is trained, and how (default configs/tiny_cpu.yaml)")
-    add("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the config, as `sft` takes them")
-    add(
-        "--data",
-        nargs="+",
-        metavar="FILE",
-        help="what is evaluated on (default: rows of the sources, held out of every mix)",
-    )
-    add(
-        "--seeds",
-        type=int,
-        default=1,
-        metavar="N",
-        help="train each ratio with N seeds; scores are their mean (default 1)",
-    )
-    add("-o", "--out", default="runs/sweep", metavar="FOLDER", help="default runs/sweep")
-    add("--html", metavar="FILE", help="write a page with the plot")
-    add("--dry-run", action="store_true", help="print the commands and run none")
-    add("--json", action="store_true", help="print one JSON object")
+    add = options(parser)
+    add("what", "what is varied: the ratio of agent rows to general rows", choices=("mix",))
+    add("--ratios A:G", "default 1:0 2:1 1:1 1:2 1:4", nargs="+", default=["1:0", "2:1", "1:1", "1:2", "1:4"])
+    add("--rows N", "rows of every mix (default 2000)", type=int, default=2000)
+    add("--agent-source SOURCE", nargs="+", default=["iic/ms_agent"])
+    add("--general-source SOURCE", nargs="+", default=["iic/ms_bench"])
+    add("--config", "what is trained, and how (default configs/tiny_cpu.yaml)", default="configs/tiny_cpu.yaml")
+    add("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[])
+    add("--data FILE", "what is evaluated on (default: rows of the sources, held out of every mix)", nargs="+")
+    add("--seeds N", "train each ratio with N seeds; scores are their mean (default 1)", type=int, default=1)
+    add("-o --out FOLDER", "default runs/sweep", default="runs/sweep")
+    add("--html FILE", "write a page with the plot")
+    add("--dry-run", "print the commands and run none")
+    add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

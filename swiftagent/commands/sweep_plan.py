@@ -150,7 +150,7 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
 
     Raises SetupError for such a folder, and for one that cannot be made.
     """
-    made_of = _made_of(sweep, work)
+    parts = made_of(sweep, work)
     mark = work.folder / _MADE_OF
     try:
         work.folder.mkdir(parents=True, exist_ok=True)
@@ -158,18 +158,18 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         raise SetupError(f"cannot write {work.folder}: {error.strerror}; choose another place with -o") from error
     if not mark.exists() and any(work.folder.iterdir()):
         raise SetupError(f"{work.folder}: is there already, and no sweep made it; choose another place with -o")
-    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != made_of:
+    if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != parts:
         _empty(work.folder)
-        write_json(mark, made_of)
+        write_json(mark, parts)
     for stage in work.stages:
         if _is_done(stage.proof):
             continue
         tell(f"{name}: {stage.words[0]}")
         if stage.words[0] == "sft":
             shutil.rmtree(stage.proof.parent, ignore_errors=True)
-        told = _run(stage.words, work.folder)
+        printed = _run(stage.words, work.folder)
         if stage.printed:
-            write_json(stage.proof, json.loads(told))
+            write_json(stage.proof, json.loads(printed))
 
 
 def _empty(folder: Path) -> None:
@@ -181,17 +181,17 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _made_of(sweep: Sweep, work: Work) -> str:
+def made_of(sweep: Sweep, work: Work) -> str:
     """Everything that the folder's files follow from, as text that can be compared."""
     files = sorted(
         _files((*sweep.agent, *sweep.general, *(sweep.gold if work.folder != sweep.held_out.parent else ())))
     )
     about = {file: [Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files}
     config = load(sweep.config, list(sweep.changes))
-    told = msgspec.json.encode(
+    parts = msgspec.json.encode(
         [__version__, [stage.words for stage in work.stages], about, config.model, config.train], order="sorted"
     )
-    return hashlib.sha256(told).hexdigest()
+    return hashlib.sha256(parts).hexdigest()
 
 
 def _files(sources: Iterable[str]) -> list[str]:
@@ -229,8 +229,8 @@ def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:
 
 
 def _scores(folder: Path) -> dict[str, Any]:
-    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["tuned"]
-    return {name: told[name] for name in (TOOL, FORGETTING)}
+    scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["tuned"]
+    return {name: scores[name] for name in (TOOL, FORGETTING)}
 
 
 def together(estimates: list[dict[str, Any]]) -> dict[str, Any]:

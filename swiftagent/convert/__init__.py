@@ -1,3 +1,3 @@
 """Rows of any format to training records, with a ledger of every row."""
 
-PUBLIC = ("files", "quick", "reading", "rows", "shards")
+PUBLIC = ("files", "reading", "rows")

@@ -4,33 +4,31 @@ all."""
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from swiftagent.convert.parts import RowsBelongTogether, convert_parts, split
 from swiftagent.convert.reading import Ledger
-from swiftagent.convert.rows import Job, Output, Outputs, convert_rows
-from swiftagent.convert.shards import Pieces, places_of, problems_of, write_shards
+from swiftagent.convert.rows import Job, Spool, Spools, convert_rows
 from swiftagent.errors import ConfigError, RejectsError
-from swiftagent.io import outputs
-from swiftagent.io.jsonl import Row, whole_file, write_json
+from swiftagent.io.jsonl import Row, indented, put_in_place, unfinished, writing
+from swiftagent.io.outputs import claimed, clear, write_shards
 from swiftagent.io.parts import Part
-from swiftagent.io.rows import data_files, files_of, read_rows
+from swiftagent.io.rows import damage, data_files, files_of, read_rows
+from swiftagent.io.storage import refuse_changed, size_and_stamp
+from swiftagent.io.words import share
 from swiftagent.io.workers import Workers
 
 
 def parse_share(word: str) -> float:
     """`2%` or a share from 0 to 1. Raises ConfigError."""
     try:
-        share = float(word[:-1]) / 100 if word.endswith("%") else float(word)
+        return share(word)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigError(f"{word!r} is no share: write 2% or a number from 0 to 1")
-    return share
+        raise ConfigError(f"{word!r} is no share: write 2% or a number from 0 to 1") from None
 
 
 def convert_files(
@@ -39,20 +37,23 @@ def convert_files(
     workers: Workers | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Convert, in parts where there are `workers`; returns the report that is written. `seen` is told how many rows
-    were read.
+    """Convert, in parts where there are `workers`; returns the report that is written. `seen` gets the number of rows
+    read.
 
-    Raises ConfigError for wrong arguments, and RejectsError, with everything written, above `max_rejects`.
+    Raises ConfigError for wrong arguments, SetupError for an output in use or an input that changes, and RejectsError,
+    with everything written, above `max_rejects`.
     """
     _check_places(job)
     workers = workers or Workers(1)
-    try:
-        ledger, losses = _write(job, _parts(job, workers), workers, seen)
-    except RowsBelongTogether as error:
-        say(f"{error}, so one process converts everything")
-        ledger, losses = _write(job, (), workers, seen)
-    report = _report(job, ledger, losses)
-    write_json(job.report_path, report)
+    with claimed(job.places):
+        clear(job.places.work)
+        try:
+            ledger, report = _write(job, _parts(job, workers), workers, seen)
+        except RowsBelongTogether as error:
+            say(f"{error}, so one process converts everything")
+            ledger, report = _write(job, (), workers, seen)
+        finally:
+            clear(job.places.work)
     if job.dataset_name:
         from swiftagent.formats.writers.dataset_info import update_dataset_info
 
@@ -75,40 +76,67 @@ def _parts(job: Job, workers: Workers) -> Sequence[Part]:
 
 def _write(
     job: Job, parts: Sequence[Part], workers: Workers, seen: Callable[[int], None]
-) -> tuple[Ledger, dict[str, int]]:
-    """All files, whole or not at all."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(_work_folder(job)) if len(parts) > 1 or job.shards else job.output.parent
-        rejects = Output(stack.enter_context(whole_file(job.rejects_path)))
-        if job.shards:
-            out: Output = Pieces(stack.enter_context((folder / "alone.rows").open("wb", buffering=1 << 20)))
-        else:
-            out = Output(stack.enter_context(whole_file(job.output)), job.is_array)
-        test = Output(stack.enter_context(whole_file(job.test_path)), job.is_array) if job.test_share else out
-        files = Outputs(out, test, rejects)
+) -> tuple[Ledger, dict[str, Any]]:
+    """All files, whole or not at all; returns the ledger and the report."""
+    places = job.places
+    finals = [job.output, *([job.test_path] if job.test_share else []), places.rejects, places.report]
+    stamps = {file: _stamp(file) for path in job.inputs if path != "-" for file in files_of(path)}
+    with unfinished(*finals) as names, writing(job.output), ExitStack() as stack:
+        files = [stack.enter_context(name.open("wb", buffering=1 << 20)) for name in names]
+        out = (Pieces if job.shards else Spool)(files[0], job.is_array)
+        spools = Spools(out, Spool(files[1], job.is_array) if job.test_share else out, Spool(files[-2]))
         if len(parts) > 1:
-            found = convert_parts(job, parts, files, folder, workers, seen)
+            ledger, losses = convert_parts(job, parts, spools, places.work, workers, seen)
         else:
-            found = convert_rows(job, _counted(job, seen), files)
-        if not found[0].rows_in:
+            ledger, losses = convert_rows(job, _counted(job, seen), spools)
+        if not ledger.rows_in:
             raise ConfigError(f"{', '.join(job.inputs)}: no rows; nothing was written")
-        for output in {id(output): output for output in files}.values():
-            output.end()
+        for file, stamp in stamps.items():
+            refuse_changed(file, stamp, file)
+        for spool in dict.fromkeys(spools):
+            spool.end()
+        report = _report(job, ledger, losses)
+        files[-1].write(indented(report))
+        files[-1].flush()
+        rows = [(names[0], job.output)]
         if isinstance(out, Pieces):
-            write_shards(job, out, workers)
-    return found
+            shards = write_shards(places, out.count, out.writer(), workers)
+            rows = list(zip(shards, places.rows(), strict=True))
+        # The report comes after the rows that it tells of, and an earlier one goes before they change.
+        put_in_place([*rows, *zip(names[1:], finals[1:], strict=True)], [places.report])
+    return ledger, report
 
 
-@contextmanager
-def _work_folder(job: Job) -> Iterator[Path]:
-    """A folder beside the output for what is not finished. Raises SetupError where another run has it."""
-    places = places_of(job)
-    with outputs.claimed(places):
-        outputs.clear(places.work)
-        try:
-            yield places.work
-        finally:
-            shutil.rmtree(places.work, ignore_errors=True)
+def _stamp(file: str) -> tuple[int, int]:
+    with damage(file):
+        return size_and_stamp(file)
+
+
+class Pieces(Spool):
+    """Rows that become shards: the files that tasks have written stay as they are until then."""
+
+    def __init__(self, file: IO[bytes], array: bool) -> None:
+        super().__init__(file, array)
+        self._files = [Path(file.name)]
+
+    def join(self, part: Path, count: int) -> None:
+        self._files.append(part.rename(part.with_suffix(".rows")))
+        self.count += count
+
+    def writer(self) -> Callable[[Path, int, int], None]:
+        """A function that writes rows first to last to a file, where it is called for one stretch after the other."""
+        lines = chain.from_iterable(map(_lines_of, self._files))
+
+        def write(path: Path, first: int, last: int) -> None:
+            with path.open("wb", buffering=1 << 20) as out:
+                out.writelines(islice(lines, last - first))
+
+        return write
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=1 << 20) as lines:
+        yield from lines
 
 
 def _counted(job: Job, seen: Callable[[int], None]) -> Iterator[Row]:
@@ -132,14 +160,14 @@ def _check_places(job: Job) -> None:
         problems.append(
             f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}"
         )
-    problems += problems_of(job)
+    problems += _shard_problems(job)
     if problems:
         raise ConfigError(problems)
 
 
 def _written_twice(job: Job) -> list[str]:
     """What would be overwritten by what this writes: an input, or another of its own files."""
-    written = {"-o": job.output, "--report": job.report_path, "--rejects": job.rejects_path}
+    written = {"-o": job.output, "--report": job.places.report, "--rejects": job.places.rejects}
     if job.test_share:
         written["--test-share"] = job.test_path
     problems = []
@@ -159,6 +187,20 @@ def _written_twice(job: Job) -> list[str]:
     return problems
 
 
+def _shard_problems(job: Job) -> list[str]:
+    found = []
+    if job.shard_format == "parquet" and (not job.shards or job.to != "react"):
+        found.append("--shard-format parquet needs --shards N, and is for training records (--to react)")
+    if job.shards and (job.is_array or job.dataset_name):
+        found.append("--shards writes .jsonl or Parquet files that no --dataset-name can stand for: name -o OUT.jsonl")
+    elif job.shards:
+        folder = job.places.folder
+        other = sorted(path.name for path in set(folder.glob("*")) - set(job.places.rows()))
+        if other:
+            found.append(f"{folder}: holds {other[0]}, which a training run would read too; remove it")
+    return found
+
+
 def _report(job: Job, ledger: Ledger, losses: dict[str, int]) -> dict[str, Any]:
     if not ledger.balanced:
         raise AssertionError(f"the ledger is wrong: {json.dumps(ledger.as_dict())}")
@@ -176,5 +218,5 @@ def _refuse_too_many(job: Job, ledger: Ledger) -> None:
         reasons = ", ".join(f"{code} {count}" for code, count in ledger.reasons.most_common(3))
         raise RejectsError(
             f"{job.output}: {ledger.rejected} of {total} rows rejected ({ledger.rejected / total:.1%}), "
-            f"more than --max-rejects {job.max_rejects:.1%}: {reasons}; see {job.rejects_path}"
+            f"more than --max-rejects {job.max_rejects:.1%}: {reasons}; see {job.places.rejects}"
         )

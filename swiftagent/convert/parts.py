@@ -1,8 +1,8 @@
-"""Inputs cut into parts that tasks convert, on this machine or on a cluster; joined in order they are what one process
-writes.
+"""Inputs cut into parts that tasks convert, on this machine or on a cluster; concatenated in order they are what one
+process writes.
 
-A task writes its rows to files of its own in a work folder beside the output, so no row passes through the process that
-joins.
+A task writes its rows to files of its own in the work folder beside the output, so no row passes through the process
+that concatenates them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from swiftagent.convert.reading import Ledger
-from swiftagent.convert.rows import Job, Output, Outputs, convert_rows
-from swiftagent.errors import SetupError, SwiftAgentError
+from swiftagent.convert.rows import Job, Spool, Spools, convert_rows
+from swiftagent.errors import SwiftAgentError
 from swiftagent.formats.grouping import line_key, turn_of
 from swiftagent.io.jsonl import Row
 from swiftagent.io.parts import Part, numbered, parts_of, read_part
 from swiftagent.io.rows import size_of
-from swiftagent.io.storage import size_and_stamp
 from swiftagent.io.workers import Workers
+from swiftagent.trajectory.ledger import add_up
 
 _SMALLEST, _LARGEST = 1 << 20, 32 << 20  # bytes of a part
 _PARTS = 64  # so many at least, where they are not too small
@@ -34,13 +34,13 @@ class RowsBelongTogether(SwiftAgentError):
     them."""
 
 
-class Task(msgspec.Struct):
+class ConvertTask(msgspec.Struct):
     job: Job
     part: Part
     folder: str
 
 
-class Done(msgspec.Struct):
+class ConvertedPart(msgspec.Struct):
     """What a task wrote: its files, the rows in each, its ledger, what was lost."""
 
     files: list[str]
@@ -58,34 +58,28 @@ def split(files: Sequence[str], workers: Workers) -> list[Part]:
 
 
 def _parts_of(file: tuple[str, int]) -> list[Part]:
-    return parts_of(*file)
+    return parts_of(*file, lambda first: line_key(first) is not None)
 
 
 def convert_parts(
-    job: Job, parts: Sequence[Part], files: Outputs, folder: Path, workers: Workers, seen: Callable[[int], None]
+    job: Job, parts: Sequence[Part], files: Spools, folder: Path, workers: Workers, seen: Callable[[int], None]
 ) -> tuple[Ledger, dict[str, int]]:
-    """Convert every part and join them in order. Raises RowsBelongTogether, and SetupError for a file that changes
-    meanwhile."""
-    stamps = {part.path: size_and_stamp(part.path) for part in parts}
+    """Convert every part and concatenate them in order. Raises RowsBelongTogether."""
     ledger = Ledger()
     losses: dict[str, int] = {}
-    tasks = [Task(job, part, str(folder.absolute())) for part in parts]
+    tasks = [ConvertTask(job, part, str(folder.absolute())) for part in parts]
     for done in workers.in_order(convert_part, tasks):
-        for output, name, count in zip(files, done.files, done.counts, strict=True):
+        for spool, name, count in zip(files, done.files, done.counts, strict=True):
             if count:
-                output.join(folder / name, count)
+                spool.join(folder / name, count)
             (folder / name).unlink(missing_ok=True)
         ledger.add(done.ledger)
-        for code, number in done.losses.items():
-            losses[code] = losses.get(code, 0) + number
+        add_up(losses, done.losses)
         seen(ledger.rows_in)
-    for path, stamp in stamps.items():
-        if size_and_stamp(path) != stamp:
-            raise SetupError(f"{path}: changed while it was read; nothing was written, run again when it is whole")
     return ledger, losses
 
 
-def convert_part(task: Task) -> Done:
+def convert_part(task: ConvertTask) -> ConvertedPart:
     """Convert one part to files of its own. What a task that was lost has written is never read."""
     names = [f"{uuid.uuid4().hex}.{ending}" for ending in ("out", "test", "rejects")]
     with ExitStack() as stack:
@@ -93,9 +87,9 @@ def convert_part(task: Task) -> Done:
             stack.enter_context((Path(task.folder) / name).open("wb", buffering=1 << 20)) for name in names
         )
         array = task.job.is_array
-        files = Outputs(Output(out, array, part=True), Output(test, array, part=True), Output(rejects))
+        files = Spools(Spool(out, array, part=True), Spool(test, array, part=True), Spool(rejects))
         ledger, losses = convert_rows(task.job, _whole_conversations(task.part), files)
-    return Done(names, [output.count for output in files], ledger.as_dict(), losses)
+    return ConvertedPart(names, [spool.count for spool in files], ledger.as_dict(), losses)
 
 
 def _whole_conversations(part: Part) -> Iterator[Row]:

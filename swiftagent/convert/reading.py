@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
+from functools import partial
 from typing import Any
 
-from swiftagent.convert.quick import Quick, quick_messages
+from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
-from swiftagent.formats.table import FORMATS
+from swiftagent.formats.reading.accounting import unread
+from swiftagent.formats.reading.training_marks import is_marked_failed
+from swiftagent.formats.reading.view import MESSAGE_KEYS, view_of
+from swiftagent.formats.table import BY_STRUCTURE, FORMATS, TURN_FORMATS
 from swiftagent.io.jsonl import BadRow, Row
+from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.ledger import Ledger
-from swiftagent.trajectory.record import Record
 from swiftagent.trajectory.types import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
 
-__all__ = ["Ledger", "Policy", "read_records", "read_trajectories", "recognise"]
+__all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
 
 Reject = Callable[[dict[str, Any]], None]
 
@@ -32,28 +35,18 @@ def read_trajectories(
     read at a time, but for formats of which several lines make one conversation. Raises ConfigError for an unknown
     format name.
     """
-    reader = _Reader(options, ledger or Ledger(), reject or _forget)
-    for row in reader.grouped(rows):
-        yield from reader.read(row)
-
-
-def read_records(
-    rows: Iterable[Row],
-    options: Policy = DEFAULT,
-    ledger: Ledger | None = None,
-    reject: Reject | None = None,
-    quickly: Callable[[Any], Quick | None] = quick_messages,
-) -> Iterator[Record | Trajectory]:
-    """As `read_trajectories`, but a row that can go the quick way comes as the finished record of the default
-    prompt."""
     ledger = ledger or Ledger()
     reader = _Reader(options, ledger, reject or _forget)
     groups = Grouping(ledger) if options.merge else None
-    slow = options.format != "auto" or bool(options.on) or options.thinking != "keep"
+    # A policy that asks for anything but the default is applied by the readers and `check` alone.
+    may_be_fast = options.format == "auto" and not options.on and options.thinking == "keep"
     for row in rows:
-        found = None if slow or row.repairs or (groups is not None and groups.lines) else quickly(row.value)
+        # A row must not overtake the lines of a transcript that is still open.
+        is_fast = may_be_fast and not row.repairs and (groups is None or not groups.lines)
+        found = read_fast(row.value, row.where) if is_fast else None
         if found is not None:
-            yield _counted_record(row, found, ledger, options)
+            ledger.rows_in += 1
+            yield reader.count(*found)
         elif groups is None:
             ledger.rows_in += 1
             yield from reader.read(row)
@@ -64,51 +57,77 @@ def read_records(
         yield from reader.read(whole)
 
 
-def _counted_record(row: Row, found: Quick, ledger: Ledger, policy: Policy) -> Record:
-    messages, form, repairs = found
-    ledger.rows_in += 1
-    ledger.rows_out += 1
-    ledger.formats[form] += 1
-    if repairs:
-        ledger.note(repairs, policy)
-    name = row.value.get("id", "")
-    return {
-        "messages": messages,
-        "channel": "agent" if form == "ms-agent" else "general",
-        "id": name if type(name) is str else "" if name is None else str(name),
-        "source": row.where,
-    }
-
-
 def recognise(row: Any) -> str:
     """The name of the format that a raw row has. Raises RowError("unknown-format" or "not-training-data")."""
-    return _recognised(row)[0]
-
-
-def _recognised(row: Any) -> tuple[str, ModuleType]:
-    shape = tuple(row) if type(row) is dict else type(row)
-    candidates = _by_shape.get(shape)
-    if candidates is None:
-        candidates = _candidates(row)
-        if len(_by_shape) < 4096:  # files whose rows all have keys of their own are not remembered without end
-            _by_shape[shape] = candidates
-    for found in candidates:
-        if found[1].looks_like(row):
-            return found
+    for candidate in candidates(row):
+        name = candidate(row)
+        if name:
+            return name
     raise _unknown(row)
 
 
-_modules: list[tuple[str, ModuleType]] = []
-_by_shape: dict[Any, list[tuple[str, ModuleType]]] = {}
+Candidate = Callable[[Any], str]  # the name of the format that a row has, "" where it is not the one asked for
+_readers: list[tuple[str, frozenset[str] | None, Candidate]] = []  # (name, keys of which a row has one, ...)
+_by_shape: dict[Any, list[Candidate]] = {}
+_MOST_SHAPES = 4096  # a file whose rows all have keys of their own does not fill the memory
 
 
-def _candidates(row: Any) -> list[tuple[str, ModuleType]]:
-    """The formats that a row of these keys can have, in the order of the table."""
-    if not _modules:
-        _modules.extend((name, importlib.import_module(path)) for name, path in FORMATS.items())
-    if type(row) is not dict:
-        return _modules
-    return [found for found in _modules if not hasattr(found[1], "KEYS") or not found[1].KEYS.isdisjoint(row)]
+def candidates(row: Any) -> list[Candidate]:
+    """What a row of this shape is asked by, in the order of the table."""
+    shape = _shape_of(row) if type(row) is dict else None
+    plain = shape is not None
+    if not plain:
+        shape = tuple(row) if type(row) is dict else type(row)
+    found = _by_shape.get(shape)
+    if found is None:
+        # Readers that look at structure alone say of all rows of a plain shape what they say of the first.
+        found = [
+            candidate
+            for name, keys, candidate in _all_readers()
+            if (keys is None or type(row) is not dict or not keys.isdisjoint(row))
+            and not (plain and name in BY_STRUCTURE and not candidate(row))
+        ]
+        if len(_by_shape) < _MOST_SHAPES:
+            _by_shape[shape] = found
+    return found
+
+
+def _shape_of(row: dict[str, Any]) -> Any:
+    """Keys and types of a row, keys and roles of its turns; None where values but plain texts may decide its format."""
+    forms = []
+    turns = set()
+    for key, value in row.items():
+        kind = type(value)
+        if kind is str and (value[:1] in _MAY_BE_JSON or key in _TELLING) or kind is dict:
+            return None
+        for turn in value if kind is list else ():
+            if type(turn) is not dict:
+                return None
+            for name, text in turn.items():
+                if name not in _TURN_KEYS or type(text) is not str or text[:1] in _MAY_BE_JSON:
+                    return None
+            turns.add((key, *turn, turn.get("role", turn.get("from"))))
+        forms.append((key, kind, not value))
+    return (*forms, frozenset(turns))
+
+
+_MAY_BE_JSON = frozenset("[{ \t\r\n")
+_TURN_KEYS = frozenset(("role", "from", "content", "value"))
+_TELLING = frozenset(("type", "kind", "schemaVersion", "gen_ai.input.messages", "gen_ai.output.messages"))
+
+
+def _all_readers() -> list[tuple[str, frozenset[str] | None, Candidate]]:
+    for name, path in FORMATS.items() if not _readers else ():
+        module = importlib.import_module(path)
+        if name == TURN_FORMATS[0]:  # one look at the turns tells all of these apart
+            _readers.append(("", frozenset(MESSAGE_KEYS), lambda row: view_of(row).format))
+        if name not in TURN_FORMATS:
+            _readers.append((name, getattr(module, "KEYS", None), partial(_asked, name, module.looks_like)))
+    return _readers
+
+
+def _asked(name: str, looks_like: Callable[[Any], bool], row: Any) -> str:
+    return name if looks_like(row) else ""
 
 
 def _unknown(row: Any) -> RowError:
@@ -161,20 +180,9 @@ class _Reader:
         self.ledger = ledger
         self.reject = reject
         self.fixed: tuple[str, Any] | None = None
+        self._keys: frozenset[str] = frozenset()  # that the reader of the last row takes texts from
         if policy.format != "auto":
             self.fixed = (policy.format, _named(policy.format))
-
-    def grouped(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows, those of a format of which several lines make one conversation put together; each is counted in."""
-        if not self.policy.merge:
-            for row in rows:
-                self.ledger.rows_in += 1
-                yield row
-            return
-        groups = Grouping(self.ledger)
-        for row in rows:
-            yield from groups.take(row)
-        yield from groups.end()
 
     def read(self, row: Row) -> Iterator[Trajectory]:
         if isinstance(row, BadRow):
@@ -192,6 +200,8 @@ class _Reader:
         if not pieces:
             self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
             return
+        if not self._is_accounted_for(row, pieces):
+            return
         self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
@@ -199,9 +209,22 @@ class _Reader:
             if trained is not None:
                 yield trained
 
+    def _is_accounted_for(self, row: Row, pieces: list[Trajectory]) -> bool:
+        """Count the texts of the row that were not read; whether the row may be trained without them."""
+        left = unread(row.value, pieces, self._keys)
+        self.ledger.unread.update(left.counts)
+        if not left.steps:
+            return True
+        if self.policy.action("unread-turns") == "keep":
+            self.ledger.kept["unread-turns"] += 1
+            return True
+        self._reject(row, RowError("unread-turns", f"what stands under {left.steps!r} was not read"))
+        return False
+
     def _parse(self, value: Any) -> Any:
-        name, module = self.fixed or _recognised(value)
+        name, module = self.fixed or _reader_named(recognise(value))
         self.ledger.formats[name] += 1
+        self._keys = getattr(module, "KEYS", frozenset())
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -230,7 +253,13 @@ class _Reader:
         except RowError as error:
             self._reject(row, error)
             return None
+        return self.count(trained)
+
+    def count(self, trained: Trajectory, form: str = "") -> Trajectory:
+        """Count a checked trajectory, and its format where that is not counted yet."""
         ledger = self.ledger
+        if form:
+            ledger.formats[form] += 1
         if trained.repairs:
             ledger.note(trained.repairs, self.policy)
             ledger.trimmed += "trimmed-tail" in trained.repairs
@@ -272,29 +301,16 @@ def _renumber(event: Event, calls: int) -> Event:
 
 
 _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
-_FAILED_IF_ZERO = ("reward", "weight", "loss_weight", "sample_weight")
-_FAILED_IF_FALSE = ("label", "success", "win", "is_success", "is_correct", "correct", "passed", "resolved", "reward")
-_FAILED_KEYS = frozenset(_FAILED_IF_ZERO + _FAILED_IF_FALSE)
 
 
-def is_marked_failed(row: dict[str, Any]) -> bool:
-    """Whether a whole row is marked as a failed run: reward or weight 0, label or success false."""
-    if _FAILED_KEYS.isdisjoint(row):
-        return False
-    for key in _FAILED_IF_ZERO:
-        value = row.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 0:
-            return True
-    return any(row.get(key) is False for key in _FAILED_IF_FALSE)
+def _reader_named(name: str) -> tuple[str, Any]:
+    return name, importlib.import_module(FORMATS[name])
 
 
 def _named(name: str) -> Any:
     if ":" in name:
         return outside_reader(name)
     if name not in FORMATS:
-        import difflib
-
-        near = difflib.get_close_matches(name, FORMATS, 1)
-        hint = f"did you mean {near[0]}?" if near else "`swiftagent formats` lists them"
+        hint = did_you_mean(name, FORMATS, otherwise="`swiftagent formats` lists them")
         raise ConfigError(f"--from {name}: no such format; {hint}")
     return importlib.import_module(FORMATS[name])

@@ -10,9 +10,10 @@ from typing import IO, Literal, NamedTuple
 
 import msgspec
 
-from swiftagent.convert.reading import Ledger, Policy, read_records, read_trajectories
+from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.formats.writers.table import writer_of
 from swiftagent.io.jsonl import Row, encode, encode_texts
+from swiftagent.io.outputs import Outputs, beside, outputs
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.types import Trajectory
 
@@ -37,29 +38,20 @@ class Job(msgspec.Struct, frozen=True):
     shard_format: Literal["jsonl", "parquet"] = "jsonl"
 
     @property
-    def report_path(self) -> Path:
-        return self.report or beside(self.output, ".report.json")
-
-    @property
-    def rejects_path(self) -> Path:
-        return self.rejects or beside(self.output, ".rejects.jsonl")
+    def places(self) -> Outputs:
+        return outputs(self.output, self.report, self.rejects, self.shards, self.shard_format)
 
     @property
     def test_path(self) -> Path:
-        return beside(self.output, ".test" + self.output.suffix)
+        return beside(self.output, ".test" + (".json" if self.is_array else ".jsonl"))
 
     @property
     def is_array(self) -> bool:
         return self.output.suffix == ".json"
 
 
-def beside(output: Path, ending: str) -> Path:
-    """`x.jsonl` brings `x.report.json`."""
-    return output.with_name(output.name.removesuffix(output.suffix) + ending)
-
-
-class Output:
-    """Rows as JSONL, or as one JSON array; a part of an array has no brackets, and `join` puts parts together."""
+class Spool:
+    """Rows as JSONL, or as one JSON array; a part of an array has no brackets, and `join` concatenates parts."""
 
     def __init__(self, file: IO[bytes], array: bool = False, part: bool = False) -> None:
         self.file = file
@@ -75,7 +67,7 @@ class Output:
         self.count += 1
 
     def join(self, part: Path, count: int) -> None:
-        """Put the `count` rows of a part behind what is here."""
+        """Append the `count` rows of a part."""
         if self.array and count:
             self.file.write(b",\n" if self.count else self.opening)
         with part.open("rb") as rows:
@@ -85,37 +77,30 @@ class Output:
     def end(self) -> None:
         if self.array:
             self.file.write(b"\n]\n" if self.count else b"[]\n")
+        self.file.flush()
 
 
-class Outputs(NamedTuple):
+class Spools(NamedTuple):
     """The open files of a conversion; `test` is `out` where no share is held out."""
 
-    out: Output
-    test: Output
-    rejects: Output
+    out: Spool
+    test: Spool
+    rejects: Spool
 
 
-def convert_rows(job: Job, rows: Iterable[Row], files: Outputs) -> tuple[Ledger, dict[str, int]]:
+def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, dict[str, int]]:
     """Write what every row becomes; returns the ledger and what the written format cannot hold, counted by code."""
     write = writer_of(job.to, job.prompt, job.language)
     ledger = Ledger()
     losses: dict[str, int] = {}
-    read = read_records if _writes_records(job) else read_trajectories
-    for found in read(rows, job.policy, ledger, lambda reject: files.rejects.put(encode(reject))):
-        if isinstance(found, dict):
-            files.out.put(encode_texts({**found, "channel": job.channel} if job.channel else found))
-            continue
+    # A record holds texts and flags alone, which the faster encoder writes with the same bytes.
+    write_bytes = encode_texts if job.to == "react" else encode
+    for found in read_trajectories(rows, job.policy, ledger, lambda reject: files.rejects.put(encode(reject))):
         row, lost = write(_in_channel(found, job.channel))
         for code in lost:
             losses[code] = losses.get(code, 0) + 1
-        (files.test if _is_test(found, job.test_share) else files.out).put(encode(row))
+        (files.test if _is_test(found, job.test_share) else files.out).put(write_bytes(row))
     return ledger, losses
-
-
-def _writes_records(job: Job) -> bool:
-    """Whether rows are written as training records in the default prompt, which some can become without a
-    trajectory."""
-    return (job.to, job.prompt, job.language, job.test_share) == ("react", "ms-agent", "auto", 0.0)
 
 
 def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:

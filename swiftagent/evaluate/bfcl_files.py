@@ -31,7 +31,7 @@ _REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """bfcl-eval's own word on one prediction; `valid` is None where it crashed on it."""
+    """bfcl-eval's verdict on one prediction; `valid` is None where it crashed on it."""
 
     id: str
     valid: bool | None
@@ -39,23 +39,23 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attempt]]]) -> list[Verdict]:
-    """Let the real bfcl-eval judge, in the environment of this Python. Raises SetupError where it cannot.
+    """Verdicts of the real bfcl-eval, run in the environment of this Python. Raises SetupError where it cannot.
 
     Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
     """
     rows = [
         jsonl.encode(
-            {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind, "calls": calls}
+            {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
+            | {"calls": as_bfcl(attempts)}
         )
         for item, attempts in predictions
-        for calls in [as_bfcl(attempts)]
     ]
     try:
         done = subprocess.run([python, bfcl_referee.__file__], input=b"\n".join(rows), capture_output=True, check=False)
     except OSError as error:
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
         raise SetupError(
             f"{python}: bfcl-eval did not run: {last}; make it with `{python} -m pip install --no-deps bfcl-eval`"
         )
@@ -154,18 +154,10 @@ def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
         if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
             return [(name, arguments, None) for name, arguments in python_calls(text)]
         result = read_literal(text)[0] if text[:1] in ("[", "{") else text
-    return _by_name(result) if _is_by_name(result) else calls_of(result)[0]
-
-
-def _is_by_name(result: Json) -> bool:
-    """[{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write."""
-    return (
-        isinstance(result, list) and bool(result) and all(isinstance(item, dict) and len(item) == 1 for item in result)
-    )
-
-
-def _by_name(result: list[dict[str, Any]]) -> list[tuple[Any, Any, Any]]:
-    return [(name, arguments, None) for item in result for name, arguments in item.items()]
+    # [{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write.
+    if isinstance(result, list) and result and all(isinstance(item, dict) and len(item) == 1 for item in result):
+        return [(name, arguments, None) for item in result for name, arguments in item.items()]
+    return calls_of(result)[0]
 
 
 def _attempts(calls: Iterable[tuple[Any, Any, Any]]) -> Iterable[Attempt]:

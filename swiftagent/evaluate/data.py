@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from swiftagent.convert.reading import Ledger, Policy, read_trajectories
-from swiftagent.errors import ConfigError, RowError, SetupError
+from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.bfcl_files import is_bfcl, read_bfcl
 from swiftagent.io.jsonl import Row
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
 from swiftagent.trajectory.content import Seen, seen_in_training
 from swiftagent.trajectory.prompts import PromptStyle
-from swiftagent.trajectory.record import is_record, to_record
+from swiftagent.trajectory.style import prompt_style
 from swiftagent.trajectory.types import Trajectory
 
 
@@ -38,6 +38,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
     rejected: list[dict[str, Any]] = []
     prompt: PromptStyle | None = None
     for path in paths:
+        # The head is read first to see the format, then the whole.
         if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
             raise ConfigError(f"{path}: a pipe or device, but gold rows are read more than once; save them as a file")
         head = list(islice(read_rows(path), 1))
@@ -48,7 +49,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
             items.update(its_items)
         else:
             found = list(conversations(read_rows(path), rejected))
-            prompt = prompt or prompt_in([path])
+            prompt = prompt or prompt_style([path])
         if not found:
             first = next((r for r in rejected if str(r.get("source", "")).startswith(path)), {})
             raise SetupError(f"{path}: no row can be evaluated; the first: {first.get('message', 'no conversation')}")
@@ -65,24 +66,3 @@ def read_seen(paths: Sequence[str]) -> Seen:
     """What training saw."""
     skipped: list[dict[str, Any]] = []
     return seen_in_training(chain.from_iterable(conversations(read_rows(path), skipped) for path in paths))
-
-
-def prompt_in(paths: Iterable[str], rows: int = 50) -> PromptStyle | None:
-    """How the first training record with tools lists them, among the first rows of each file."""
-    heads = (row for path in paths for row in islice(read_rows(path), rows))
-    return next((style for row in heads if (style := prompt_of(row))), None)
-
-
-def prompt_of(row: Row) -> PromptStyle | None:
-    """How a training record's prompt lists its tools; None where the row is no record with tools."""
-    if not is_record(row.value):
-        return None
-    try:
-        found = next(iter(conversations([row], [])), None)
-    except RowError:
-        return None
-    styles: tuple[PromptStyle, ...] = ("ms-agent", "schema")
-    for style in styles:
-        if found is not None and found.tools and to_record(found, style)["messages"][:1] == row.value["messages"][:1]:
-            return style
-    return None

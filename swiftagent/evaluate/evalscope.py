@@ -22,7 +22,7 @@ from swiftagent.errors import ConfigError, LaunchError, SetupError
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
 _POLL = 0.1  # seconds between two looks at the server's log
-_AT = " at http://"  # in the line by which the server says that it listens
+_AT = " at http://"  # in the line that the server writes once it listens
 
 
 def check_installed() -> None:
@@ -57,7 +57,7 @@ def run_sets(
     error."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with _served(serve_words(loading, name), folder / "server.txt") as url:
+    with served(serve_words(loading, name), folder / "server.txt") as url:
         log = folder / "log.txt"
         with log.open("wb") as out:
             words = evalscope_words(name, url, sets, limit, more, folder)
@@ -70,9 +70,10 @@ def run_sets(
 
 
 @contextlib.contextmanager
-def _served(words: list[str], log: Path) -> Iterator[str]:
+def served(words: list[str], log: Path) -> Iterator[str]:
     """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop
     it."""
+    # A file and not a pipe: a pipe that is not read would block the server.
     with log.open("wb") as out, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=out) as server:
         try:
             yield _address(server, log)
@@ -81,7 +82,7 @@ def _served(words: list[str], log: Path) -> Iterator[str]:
 
 
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the server listens, once it says so. Raises LaunchError where it ends before."""
+    """Where the server listens, once it does. Raises LaunchError where it ends before."""
     while True:
         ended = server.poll() is not None
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
@@ -94,7 +95,7 @@ def _address(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _last(log: Path) -> str:
-    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1][:300]
+    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it wrote nothing"])[-1][:300]
 
 
 def read_reports(folder: Path) -> Sets:

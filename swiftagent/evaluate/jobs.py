@@ -27,31 +27,28 @@ BATCH = 16
 _key = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Pen:
-    """An engine, and what it wrote already: greedy text is the same each time, and free runs begin as next steps do."""
+class CachedEngine:
+    """An engine with a cache: greedy text is the same each time, and free runs begin as next steps do."""
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
         self._known: dict[bytes, Generated] = {}
 
-    def known(self, request: Generate) -> Generated | None:
-        return self._known.get(self._name(request))
-
-    def remember(self, request: Generate, written: Generated) -> Generated:
-        self._known[self._name(request)] = written
-        return written
-
     def write(self, request: Generate) -> Generated:
         """The text of one request, read no further than its stop word."""
-        return self.known(request) or self.remember(request, self._write(request))
+        name = _name(request)
+        if name not in self._known:
+            self._known[name] = self._write(request)
+        return self._known[name]
 
     def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
         """The texts of many; those that are known, or asked for twice, are not written again."""
-        new = {self._name(request): request for request in requests if self.known(request) is None}
+        names = [_name(request) for request in requests]
+        new = {name: request for name, request in zip(names, requests, strict=True) if name not in self._known}
         if new:
-            written = self.engine.write_together(list(new.values()))
-            self._known.update(zip(new, map(_without_surrogates, written), strict=True))
-        return [self._known[self._name(request)] for request in requests]
+            for name, written in zip(new, self.engine.write_together(list(new.values())), strict=True):
+                self._known[name] = msgspec.structs.replace(written, text=without_surrogates(written.text))
+        return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
         started, usage = time.monotonic(), Usage()
@@ -67,6 +64,7 @@ class Pen:
         try:
             for piece in pieces:
                 text += piece
+                # The label that ends a step has a colon: a piece without one needs no look at the whole text.
                 if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
                     ended_by = "stop"
                     break
@@ -75,13 +73,9 @@ class Pen:
         seconds = time.monotonic() - started
         return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
 
-    @staticmethod
-    def _name(request: Generate) -> bytes:
-        return _key([request.messages, request.stop, request.max_tokens, request.tools])
 
-
-def _without_surrogates(written: Generated) -> Generated:
-    return msgspec.structs.replace(written, text=without_surrogates(written.text))
+def _name(request: Generate) -> bytes:
+    return _key([request.messages, request.stop, request.max_tokens, request.tools])
 
 
 def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
@@ -95,22 +89,24 @@ def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
         return result
 
 
-def finish_all(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int | None = None) -> Iterator[Entry]:
+def finish_all(
+    jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int | None = None
+) -> Iterator[Entry]:
     """Finish every job, `at_a_time` of them at once (None: a batch where the engine takes one, else one by one).
 
     Entries come as they are finished.
     """
-    batches = hasattr(pen.engine, "write_together")
+    batches = hasattr(cached.engine, "write_together")
     at_a_time = at_a_time or (BATCH if batches else 1)
     if at_a_time > 1 and batches:
-        yield from _in_waves(jobs, pen, at_a_time)
+        yield from _in_waves(jobs, cached, at_a_time)
     elif at_a_time > 1:
-        yield from _in_threads(jobs, pen, at_a_time)
+        yield from _in_threads(jobs, cached, at_a_time)
     else:
-        yield from (finish(job(), pen.write) for job in jobs)
+        yield from (finish(job(), cached.write) for job in jobs)
 
 
-def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int) -> Iterator[Entry]:
+def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int) -> Iterator[Entry]:
     """Each wave writes the next text of every open job; where a job ends, the next takes its place."""
     waiting = iter(jobs)
     open_jobs: list[tuple[Job[Entry], Generate]] = []
@@ -123,7 +119,7 @@ def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int
             open_jobs.append((job, next(job)))
         if not open_jobs:
             return
-        texts = pen.write_together([request for _, request in open_jobs])
+        texts = cached.write_together([request for _, request in open_jobs])
         going_on = []
         for (job, _), text in zip(open_jobs, texts, strict=True):
             try:
@@ -133,12 +129,12 @@ def _in_waves(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int
         open_jobs = going_on
 
 
-def _in_threads(jobs: Sequence[Callable[[], Job[Entry]]], pen: Pen, at_a_time: int) -> Iterator[Entry]:
-    """Ctrl-C lets go of what has not begun."""
+def _in_threads(jobs: Sequence[Callable[[], Job[Entry]]], cached: CachedEngine, at_a_time: int) -> Iterator[Entry]:
+    """On Ctrl-C, jobs that have not begun are dropped."""
     stopped = threading.Event()
 
     def one(job: Callable[[], Job[Entry]]) -> Entry | None:
-        return None if stopped.is_set() else finish(job(), pen.write)
+        return None if stopped.is_set() else finish(job(), cached.write)
 
     with ThreadPoolExecutor(at_a_time) as pool:
         try:

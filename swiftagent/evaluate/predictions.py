@@ -16,9 +16,9 @@ from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.scores.calls import Predicted, Step, predicted_from, steps_of
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, steps_of
 from swiftagent.scores.reading import predicted_from_text
-from swiftagent.trajectory.types import Answer, Call, Event, Question, Trajectory
+from swiftagent.trajectory.types import Call, Question, Trajectory
 
 MODEL = "tuned"
 _CALL_KEYS = ("function", "tool_calls")
@@ -31,7 +31,7 @@ def is_llamafactory(value: Any) -> bool:
 
 
 def has_gold(rows: Iterable[Row]) -> tuple[bool, Iterable[Row]]:
-    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError where there is none."""
+    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError for an empty file."""
     rows = iter(rows)
     first = next(rows, None)
     if first is None:
@@ -44,7 +44,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
 
     Raises RowError for a row without the three, or with a label that is neither a call nor an answer.
     """
-    steps: list[Step] = []
+    steps: list[DecisionPoint] = []
     entries: dict[str, Entry] = {}
     for number, row in enumerate(rows):
         if not is_llamafactory(row.value):
@@ -57,16 +57,17 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         name = f"row{number}"
         calls = tuple(Call(call.tool, call.arguments, f"c{index}") for index, call in enumerate(label.calls))
         context = (Question(str(row.value.get("prompt", ""))),)
-        steps.append(Step(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
-        entries[f"{name}#0"] = _entry(f"{name}#0", guess)
-    if any(step.calls for step in steps):  # rows with calls show that tools are there to be left alone too
+        steps.append(DecisionPoint(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
+        entries[f"{name}#0"] = Entry.of_step(MODEL, f"{name}#0", guess)
+    # Rows with calls show that there are tools to leave alone in the others too.
+    if any(step.calls for step in steps):
         steps = [
             msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
         ]
     return Gold([], steps, [], [], {step.row: "agent" for step in steps}), entries
 
 
-def _names_tools(step: Step) -> bool:
+def _names_tools(step: DecisionPoint) -> bool:
     prompt = " ".join(event.text for event in step.context if isinstance(event, Question)).lower()
     return "tool" in prompt or "function" in prompt or "api" in prompt
 
@@ -94,7 +95,7 @@ def _json(value: Any) -> Any:
 
 
 def _names_arguments(value: Any) -> bool:
-    """Whether JSON says that it is a call: {"name": "Ann", "age": 7} is data, though it has a name."""
+    """Whether JSON is marked as a call: {"name": "Ann", "age": 7} is data, though it has a name."""
     if isinstance(value, list):  # BFCL's handlers write [{function: arguments}]
         return all(
             _names_arguments(item) or (isinstance(item, dict) and [*map(type, item.values())] == [dict])
@@ -115,7 +116,7 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
     up.
     """
     by_step = {step.id: step for step in gold.steps}
-    first_of: dict[str, Step] = {}
+    first_of: dict[str, DecisionPoint] = {}
     for step in gold.steps:
         first_of.setdefault(step.row, step)
     steps: dict[str, Entry] = {}
@@ -131,30 +132,27 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         if name is None:
             continue
         if name in placed:
-            raise RowError(
-                "predictions-gold", f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}"
-            )
+            raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
         placed[name] = row.where
         if name in by_step:
-            steps[name] = _entry(name, found)
+            steps[name] = Entry.of_step(MODEL, name, found)
         elif name in first_of:
-            firsts[first_of[name].id] = _entry(first_of[name].id, found)
+            firsts[first_of[name].id] = Entry.of_step(MODEL, first_of[name].id, found)
         else:
             unknown.append(f"{row.where} ({name})")
     if unknown:
-        raise RowError(
-            "predictions-gold", f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}"
-        )
+        raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
     found_by_id = {**firsts, **steps}
     wanted = [*first_of.values()] if firsts and not steps else gold.steps
     missing = [step.id for step in wanted if step.id not in found_by_id]
     if missing or not found_by_id:
-        raise RowError(
-            "predictions-gold",
-            f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}",
-        )
-    kept = msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[])
-    return kept, found_by_id
+        # A score over what happens to match would flatter.
+        raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
+    return msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[]), found_by_id
+
+
+def _misaligned(problem: str) -> RowError:
+    return RowError("predictions-gold", problem)
 
 
 def _prediction(row: Row) -> tuple[str | None, Predicted]:
@@ -182,26 +180,21 @@ def _prediction(row: Row) -> tuple[str | None, Predicted]:
     )
 
 
-def _of_conversation(conversation: Trajectory, by_step: Mapping[str, Step], unknown: list[str]) -> dict[str, Entry]:
+def _of_conversation(
+    conversation: Trajectory, by_step: Mapping[str, DecisionPoint], unknown: list[str]
+) -> dict[str, Entry]:
     """A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
     prefix = f"{conversation.id}#"
     wanted = [step for name, step in by_step.items() if name.startswith(prefix)]
     if not wanted:
         unknown.append(f"{conversation.source} ({conversation.id})")
         return {}
-    made = [predicted_from([*step.calls, *_answer_events(step)]) for step in steps_of(conversation)]
+    made = [
+        Predicted(tuple(Attempt(call.tool, call.arguments) for call in step.calls), step.answer or None)
+        for step in steps_of(conversation)
+    ]
     made += [Predicted()] * (len(wanted) - len(made))
-    return {step.id: _entry(step.id, guess) for step, guess in zip(wanted, made, strict=False)}
-
-
-def _answer_events(step: Step) -> Sequence[Event]:
-    return [Answer(step.answer)] if step.answer else []
-
-
-def _entry(name: str, found: Predicted) -> Entry:
-    return Entry(
-        MODEL, "step", name, found.text, list(found.calls), found.answer, found.readable, found.invented_observation
-    )
+    return {step.id: Entry.of_step(MODEL, step.id, guess) for step, guess in zip(wanted, made, strict=False)}
 
 
 def _some(names: Sequence[str]) -> str:

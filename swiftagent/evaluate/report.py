@@ -1,14 +1,14 @@
-"""What an evaluation tells a person: headline rows, cases side by side, and the Markdown for a pull request."""
+"""What an evaluation reports: headline rows, cases side by side, and the Markdown for a pull request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from swiftagent.scores.calls import Attempt, Step, StepScore
+from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
 from swiftagent.scores.metrics import METRICS
 from swiftagent.trajectory.types import Observation, Question
 
@@ -61,8 +61,8 @@ def verdict(metric: str, difference: Mapping[str, Any] | None) -> str:
     return "better" if (difference["value"] > 0) != METRICS[metric].lower_is_better else "worse"
 
 
-def shown(metric: str, value: float | None, *, signed: bool = False) -> str:
-    """A value as people read it: 87.5 for a share of 0.875, 1.234 for a number."""
+def format_value(metric: str, value: float | None, *, signed: bool = False) -> str:
+    """A value as it is written: 87.5 for a share of 0.875, 1.234 for a number."""
     if value is None:
         return "–"
     share = metric in METRICS and METRICS[metric].share
@@ -76,19 +76,20 @@ def with_interval(metric: str, found: Mapping[str, Any] | None) -> str:
     """ "87.5 (80.1–93.0)"."""
     if not found or found["value"] is None:
         return "–"
-    return f"{shown(metric, found['value'])} ({shown(metric, found['low'])}–{shown(metric, found['high'])})"
+    value, low, high = (format_value(metric, found[key]) for key in ("value", "low", "high"))
+    return f"{value} ({low}–{high})"
 
 
 def without_interval(metric: str, found: Mapping[str, Any] | None) -> str:
-    return shown(metric, found["value"] if found else None)
+    return format_value(metric, found["value"] if found else None)
 
 
 def with_difference(metric: str, found: Mapping[str, Any] | None) -> str:
     """ "+4.2 (+1.0 to +7.9)"."""
     if not found or found["value"] is None:
         return "–"
-    low, high = shown(metric, found["low"], signed=True), shown(metric, found["high"], signed=True)
-    return f"{shown(metric, found['value'], signed=True)} ({low} to {high})"
+    value, low, high = (format_value(metric, found[key], signed=True) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def sentence(summary: Summary) -> str:
@@ -143,17 +144,15 @@ def cases(steps: Iterable[StepScore], base: Mapping[str, StepScore] | None, *, l
     of each."""
     found: dict[str, list[Case]] = {"broke": [], "improved": [], "still wrong": [], "right": []}
     for score in steps:
-        other = base.get(score.step.id) if base is not None else None
-        status = _status(score.right, None if other is None else other.right)
+        other = None if base is None else base.get(score.step.id)
+        if other is None or other.right == score.right:
+            status = "right" if score.right else "still wrong"
+        else:
+            status = "improved" if score.right else "broke"
+        # A page of many thousand cases is slow to open; each status keeps its first.
         if len(found[status]) < longest:
             found[status].append(_case(score, other, status))
     return [case for kind in found.values() for case in kind]
-
-
-def _status(tuned: bool, base: bool | None) -> str:
-    if base is None or base == tuned:
-        return "right" if tuned else "still wrong"
-    return "improved" if tuned else "broke"
 
 
 def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
@@ -172,7 +171,7 @@ def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
     )
 
 
-def _gold_text(step: Step) -> str:
+def _gold_text(step: DecisionPoint) -> str:
     if step.calls:
         return _calls_text(Attempt(call.tool, call.arguments) for call in step.calls)
     return step.answer or ""
@@ -190,37 +189,32 @@ def _calls_text(calls: Iterable[Attempt]) -> str:
 def markdown(summary: Summary) -> str:
     """The evaluation as Markdown for a pull request."""
     data = summary["data"]
+    counts = f"{data['rows']:,} rows, {data['steps']:,} decision points, {data['calls']:,} gold calls"
     lines = [f"### Evaluation: {summary['about'].get('name', 'predictions')}", "", sentence(summary), ""]
-    lines += [
-        f"{data['rows']:,} rows, {data['steps']:,} decision points, {data['calls']:,} gold calls; "
-        "values with bootstrap 95 % intervals, shares in %.",
-        "",
-        "| | base | tuned | difference | n | |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+    lines.append(f"{counts}; values with bootstrap 95 % intervals, shares in %.")
+    signs = {"better": "better", "worse": "**worse**", "": "noise", "-": ""}
+    scores = [
+        [row.metric, with_interval(row.metric, row.base), with_interval(row.metric, row.tuned)]
+        + [with_difference(row.metric, row.difference), f"{row.tuned['n']:,}", signs[row.verdict]]
+        for row in headline(summary)
     ]
-    for row in headline(summary):
-        sign = {"better": "better", "worse": "**worse**", "": "noise", "-": ""}[row.verdict]
-        cells = [with_interval(row.metric, row.base), with_interval(row.metric, row.tuned)]
-        lines.append(
-            f"| {row.metric} | {' | '.join(cells)} | {with_difference(row.metric, row.difference)} "
-            f"| {row.tuned['n']:,} | {sign} |"
-        )
+    lines += _markdown_table(["", "base", "tuned", "difference", "n", ""], "lrrrrl", scores)
+    columns = ["base", "tuned", "n"]
     if "fields" in summary:
-        lines += ["", "| field of JSON answers | base | tuned | n |", "| --- | ---: | ---: | ---: |"]
-        lines += [f"| {' | '.join(map(str, line))} |" for line in field_lines(summary)]
+        lines += _markdown_table(["field of JSON answers", *columns], "lrrr", field_lines(summary))
     if "evalscope" in summary:
-        lines += ["", "| evalscope's own scores | base | tuned | n |", "| --- | ---: | ---: | ---: |"]
-        lines += [f"| {' | '.join(map(str, line))} |" for line in evalscope_lines(summary)]
+        lines += _markdown_table(["evalscope's own scores", *columns], "lrrr", evalscope_lines(summary))
     if summary["gate"]["rules"]:
-        lines += [
-            "",
-            f"Gate: **{'passed' if summary['gate']['passed'] else 'FAILED'}**",
-            "",
-            "| rule | measured | |",
-            "| --- | ---: | --- |",
-        ]
-        lines += [f"| {' | '.join(line)} |" for line in gate_lines(summary)]
+        lines += ["", f"Gate: **{'passed' if summary['gate']['passed'] else 'FAILED'}**"]
+        lines += _markdown_table(["rule", "measured", ""], "lrl", gate_lines(summary))
     return "\n".join(lines) + "\n"
+
+
+def _markdown_table(columns: Sequence[str], aligned: str, rows: Iterable[Sequence[object]]) -> list[str]:
+    """aligned: "l" or "r" for each column."""
+    rules = ["---" if side == "l" else "---:" for side in aligned]
+    head = f"|{''.join(f' {name} |' if name else ' |' for name in columns)}"
+    return ["", head, *(f"| {' | '.join(map(str, cells))} |" for cells in [rules, *rows])]
 
 
 def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]:

@@ -12,21 +12,19 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import Metrics, Step, StepScore, score_step, steps_of
+from swiftagent.scores.calls import DecisionPoint, StepScore, steps_of
 from swiftagent.scores.fields import FieldScores, score_fields
-from swiftagent.scores.gate import Rule, judge
+from swiftagent.scores.gate import Rule, check_gate
 from swiftagent.scores.groups import grouped
-from swiftagent.scores.intervals import Difference, Ratios, paired_differences
-from swiftagent.scores.metrics import METRICS
-from swiftagent.scores.runs import FreeRun, Task, run_parts, tasks_of
-from swiftagent.scores.text import rouge_l, same_text
-from swiftagent.scores.toolbench import row_of, toolbench_parts
+from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
+from swiftagent.scores.metrics import METRICS, not_shares, score_step
+from swiftagent.scores.runs import FreeTask, run_parts, tasks_of
+from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
 from swiftagent.trajectory.types import Trajectory
 
 SELF = "self-cognition"
 RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
-NOT_SHARES = tuple(name for name, metric in METRICS.items() if not metric.share)
 
 
 class Gold(msgspec.Struct):
@@ -34,9 +32,9 @@ class Gold(msgspec.Struct):
     measured."""
 
     rows: list[Trajectory]
-    steps: list[Step]
-    tasks: list[Task]
-    chats: list[Step]
+    steps: list[DecisionPoint]
+    tasks: list[FreeTask]
+    chats: list[DecisionPoint]
     channels: dict[str, str]  # row id: channel
     left_out: int = 0  # rows that were trained on
 
@@ -55,7 +53,7 @@ class Scored(msgspec.Struct):
 def gold_from(
     rows: Iterable[Trajectory], *, limit: int | None = None, seen: Seen | None = None, drop_trained: bool = False
 ) -> Gold:
-    """The gold of an evaluation. Rows of one id are told apart; `limit` takes that many rows spread over all.
+    """The gold of an evaluation. Rows of one id are numbered; `limit` takes that many rows spread over all.
 
     Raises SetupError where nothing is left to evaluate, or where rows were trained on and are not to be dropped.
     """
@@ -78,7 +76,8 @@ def gold_from(
             else "no row holds a call or an answer of the model"
         )
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
-    not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}  # a new name is meant to be learnt
+    # A new name is meant to be learnt: its likelihood is no measure of forgetting.
+    not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}
     return Gold(
         kept,
         steps,
@@ -98,12 +97,8 @@ def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
         taken[name] = taken.get(name, 0) + 1
         if taken[name] > 1:
             name = f"{name}~{taken[name]}"
-        named.append(row if row.id == name else with_id(row, name))
+        named.append(row if row.id == name else msgspec.structs.replace(row, id=name))
     return named
-
-
-def with_id(row: Trajectory, name: str) -> Trajectory:
-    return Trajectory(row.events, row.tools, name, row.source, row.channel, row.repairs)
 
 
 def score_model(
@@ -117,37 +112,39 @@ def score_model(
     own_name: str = "",
     fields: bool = False,
 ) -> Scored:
-    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then judges BFCL's
+    """Score what one model wrote. `referee`: the Python of an environment with bfcl-eval, which then scores BFCL's
     items.
 
-    Raises KeyError where a decision point has no entry: see `evaluate_predictions.aligned`."""
+    Raises KeyError where a decision point has no entry: see `predictions.align`."""
     ratios = Ratios(tuple(METRICS))
     all_parts: dict[str, dict[str, tuple[float, float]]] = {}
     scores = []
     for step in gold.steps:
         score = score_step(step, steps[step.id].predicted())
-        score.parts.update(_answer_parts(score, gold.channels.get(step.row, ""), own_name))
-        if step.tools or step.calls_somewhere:
-            score.parts.update(toolbench_parts(row_of(step, score.predicted)))
+        if _asks_for_name(step, gold, own_name):
+            named = own_name.casefold() in (score.predicted.answer or "").casefold()
+            score.parts["self_cognition"] = (float(named), 1.0)
+        if step.could_call:
+            score.parts.update(toolbench_parts(step, score.predicted))
         scores.append(score)
         all_parts[step.id] = score.parts
     if bfcl:
-        _judge_bfcl([score for score in scores if score.step.row in bfcl], bfcl, referee)
+        _score_bfcl([score for score in scores if score.step.row in bfcl], bfcl, referee)
     for task in gold.tasks:
         if task.id in runs:
             run = runs[task.id]
-            all_parts[task.id] = run_parts(task, FreeRun(tuple(run.calls), run.answer, run.stopped_by))
+            all_parts[task.id] = run_parts(task, run.calls, run.answer, run.stopped_by)
     for name, entry in likelihoods.items():
         if entry.bits is not None and entry.bytes:
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
     for name, parts in all_parts.items():
         ratios.add(_row_of_part(name), parts)
-    found = ratios.estimates(not_shares=NOT_SHARES)
+    found = ratios.estimates(not_shares=not_shares())
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
     return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
 
 
-def _judge_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
+def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
     pairs = [(items[score.step.row], score.predicted.calls) for score in scores]
     if referee:
         right = [bool(verdict.valid) for verdict in ask_bfcl_eval(referee, pairs)]
@@ -162,22 +159,16 @@ def _row_of_part(name: str) -> str:
     return name[: max(name.rfind("#"), name.rfind("@"))]
 
 
-def _answer_parts(score: StepScore, channel: str, own_name: str) -> dict[str, tuple[float, float]]:
-    wanted, given = score.step.answer, score.predicted.answer or ""
-    if wanted is None:
-        return {}
-    parts = {"answer_rouge_l": (rouge_l(given, wanted), 1.0), "answer_exact": (float(same_text(given, wanted)), 1.0)}
-    if channel == SELF and own_name and own_name.casefold() in wanted.casefold():
-        parts["self_cognition"] = (float(own_name.casefold() in given.casefold()), 1.0)
-    return parts
+def _asks_for_name(step: DecisionPoint, gold: Gold, own_name: str) -> bool:
+    is_about_itself = gold.channels.get(step.row) == SELF
+    return bool(is_about_itself and own_name and own_name.casefold() in (step.answer or "").casefold())
 
 
-def differences(base: Scored, tuned: Scored) -> dict[str, Difference]:
+def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
     pairs: dict[str, list[tuple[bool, bool]]] = {}
-    partial: set[str] = set(
-        NOT_SHARES
-    )  # measured at other steps for one model than for the other, or more than right or wrong
+    # Measured at other steps for one model than for the other, or more than right or wrong.
+    partial = set(not_shares())
     for name in {**base.parts, **tuned.parts}:
         before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
         partial |= before.keys() ^ after.keys()
@@ -187,7 +178,7 @@ def differences(base: Scored, tuned: Scored) -> dict[str, Difference]:
             else:
                 partial.add(metric)
     whole = {metric: found for metric, found in pairs.items() if metric not in partial}
-    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=NOT_SHARES)
+    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=not_shares())
 
 
 def summary(
@@ -199,20 +190,23 @@ def summary(
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
-    told: dict[str, Any] = {
-        name: {k: v.as_dict() for k, v in scored.metrics.items()} for name, scored in models.items()
-    }
+    report: dict[str, Any] = {name: msgspec.to_builtins(scored.metrics) for name, scored in models.items()}
     tuned, base = models["tuned"], models.get("base")
     if base is not None:
-        told["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
+        report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
     values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
-    verdicts = judge(tuple(rules), values["tuned"], values.get("base"))
-    told["gate"] = {"passed": all(v.passed for v in verdicts), "rules": [v.as_dict() for v in verdicts]}
-    told["groups"] = {name: _groups(scored, seen) for name, scored in models.items()}
+    results = check_gate(tuple(rules), values["tuned"], values.get("base"))
+    report["gate"] = {"passed": all(v.passed for v in results), "rules": [v.as_dict() for v in results]}
+    seen_tools = None if seen is None else seen.tools
+    groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
+    report["groups"] = {
+        name: {kind: msgspec.to_builtins(parts) for kind, parts in found.items() if parts}
+        for name, found in groups.items()
+    }
     for name, scored in models.items():
         if scored.fields is not None:
-            told.setdefault("fields", {})[name] = _fields(scored.fields)
-    told["data"] = {
+            report.setdefault("fields", {})[name] = _fields(scored.fields)
+    report["data"] = {
         "rows": len(gold.rows),
         "steps": len(gold.steps),
         "calls": sum(len(step.calls) for step in gold.steps),
@@ -221,22 +215,13 @@ def summary(
         "left_out": gold.left_out,
         "training_rows": len(seen) if seen is not None else None,
     }
-    told["about"] = dict(about or {})
-    return told
-
-
-def _groups(scored: Scored, seen: Seen | None) -> dict[str, Any]:
-    found = grouped(scored.steps, seen.tools if seen is not None else None)
-    return {
-        kind: {name: {k: v.as_dict() for k, v in metrics.items()} for name, metrics in parts.items()}
-        for kind, parts in found.items()
-        if parts
-    }
+    report["about"] = dict(about or {})
+    return report
 
 
 def _fields(found: FieldScores) -> dict[str, Any]:
     return {
-        "accuracy": {name or "(all)": estimate.as_dict() for name, estimate in found.fields.items()},
-        "confusions": [msgspec.structs.asdict(confusion) for confusion in found.confusions],
+        "accuracy": {name or "(all)": msgspec.to_builtins(value) for name, value in found.fields.items()},
+        "confusions": msgspec.to_builtins(found.confusions),
         "unreadable": found.unreadable,
     }

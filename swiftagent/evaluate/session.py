@@ -13,7 +13,7 @@ from swiftagent.agent.loop import ReAct
 from swiftagent.agent.native import Native
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.evaluate.data import GoldFiles, conversations, prompt_in, read_gold, read_seen
+from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
@@ -27,9 +27,10 @@ from swiftagent.scores.bfcl import Item
 from swiftagent.scores.gate import Rule, parse_gate
 from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.style import prompt_style
 
 
-class Ask(msgspec.Struct, frozen=True):
+class EvaluationOptions(msgspec.Struct, frozen=True):
     """How to evaluate. training: files that training saw (None: the run's own). prompt: None takes that of the data."""
 
     data: tuple[str, ...] = ()
@@ -53,7 +54,7 @@ class Ask(msgspec.Struct, frozen=True):
     quiet: bool = False
 
 
-class Outcome(msgspec.Struct):
+class Evaluation(msgspec.Struct):
     """What came out: metrics.json's content, the cases and the loss curve of the page, and the folder of all files."""
 
     summary: dict[str, Any]
@@ -68,30 +69,30 @@ class Outcome(msgspec.Struct):
             out.write(page(self.summary, self.cases, self.curve).encode())
 
 
-def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Outcome:
-    """Let the models of a target write, and score them. Goes on where an earlier evaluation of the same was cut
-    short."""
+def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | None = None) -> Evaluation:
+    """Let the models of a target write, and score them. An earlier evaluation of the same that was cut short is
+    resumed."""
     folder = folder or target.folder
-    if ask.evalscope:
+    if options.evalscope:
         check_installed()
-    data = list(ask.data) or default_data(target.run)
-    training = list(ask.training) if ask.training is not None else training_files(target.run)
-    ask = msgspec.structs.replace(ask, own_name=ask.own_name or name_in(training))
+    data = list(options.data) or default_data(target.run)
+    training = list(options.training) if options.training is not None else training_files(target.run)
+    options = msgspec.structs.replace(options, own_name=options.own_name or name_in(training))
     files = read_gold(data)
-    seen = _seen(training, target, ask)
-    # A split of a mix may share short rows with it (self-cognition is repeated there), which no one chose: they are
-    # left out.
-    gold = gold_from(files.rows, limit=ask.limit, seen=seen, drop_trained=ask.drop_trained or not ask.data)
-    _tell(gold, files, ask)
+    seen = _seen(training, target, options)
+    # A split of a mix may share short rows with it (self-cognition is repeated there), which the user did not choose:
+    # they are left out rather than refused.
+    gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
+    _tell(gold, files, options)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    prompt = ask.prompt or files.prompt or prompt_in(training) or "ms-agent"
-    log = _open_log(folder, models, gold, prompt, ask)
+    prompt = options.prompt or prompt_style(training) or files.prompt or "ms-agent"
+    log = _open_log(folder, models, gold, prompt, options)
     try:
-        _write_all(target, models, gold, log, prompt, ask)
+        _write_all(target, models, gold, log, prompt, options)
     finally:
         log.close()
-    scored = {name: _score(gold, log, name, files.bfcl, ask) for name in models}
-    _warn_of_silence(scored, gold)
+    kinds = ("step", "run", "likelihood")
+    scored = {name: _score(gold, [log.of(name, kind) for kind in kinds], files.bfcl, options) for name in models}
     about = {
         "name": target.name,
         "tuned": target.tuned.name,
@@ -100,48 +101,41 @@ def evaluate_models(target: Target, ask: Ask, folder: Path | None = None) -> Out
         "trained on": training,
         "config": target.run.config if target.run else None,
     }
-    rules = _rules(ask, target)
-    told = summary(gold, scored, rules=rules, seen=seen, about=about)
-    told["data"]["content"] = _fingerprint(gold)
-    if ask.evalscope:
-        told["evalscope"] = {name: _evalscope(name, model, ask, folder) for name, model in models.items()}
+    report = _report(gold, scored, _rules(options, target), seen, about)
+    if options.evalscope:
+        report["evalscope"] = {name: _evalscope(name, model, options, folder) for name, model in models.items()}
     curve = [] if target.run is None else list(target.run.metrics())
-    return Outcome(told, _cases(scored), curve, folder)
+    return Evaluation(report, _cases(scored), curve, folder)
 
 
-def _evalscope(name: str, model: Model, ask: Ask, folder: Path) -> Sets:
-    return run_sets(model.loading, name, ask.evalscope, ask.limit, ask.evalscope_args, folder / "evalscope" / name)
+def _evalscope(name: str, model: Model, options: EvaluationOptions, folder: Path) -> Sets:
+    return run_sets(
+        model.loading, name, options.evalscope, options.limit, options.evalscope_args, folder / "evalscope" / name
+    )
 
 
-def evaluate_predictions(path: str, ask: Ask, folder: Path) -> Outcome:
+def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) -> Evaluation:
     """Score output that exists already. Raises ConfigError where gold is missing, RowError where ids do not line up."""
     brings_gold, rows = has_gold(read_rows(path))
     items: dict[str, Item] = {}
     if brings_gold:
-        if ask.data:
+        if options.data:
             raise ConfigError("--data: LLaMA-Factory's predictions bring their gold with them; leave --data out")
         gold, entries = llamafactory_gold(rows)
     else:
-        if not ask.data:
+        if not options.data:
             raise ConfigError("--predictions needs the gold that it is for: give it with --data FILE")
-        files = read_gold(list(ask.data))
+        files = read_gold(list(options.data))
         items = files.bfcl
         held = list(rows)
-        talks = {
-            found.source: found for found in conversations([row for row in held if _is_conversation(row.value)], [])
-        }
-        gold, entries = align(gold_from(files.rows, limit=ask.limit), held, talks)
-    seen = read_seen(ask.training) if ask.training else None
-    scored = {
-        "tuned": score_model(
-            gold, entries, {}, {}, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields
-        )
-    }
-    _warn_of_silence(scored, gold)
-    about = {"name": Path(path).name, "tuned": path, "files": list(ask.data)}
-    told = summary(gold, scored, rules=ask.rules or (), seen=seen, about=about)
-    told["data"]["content"] = _fingerprint(gold)
-    return Outcome(told, _cases(scored), [], folder)
+        whole = conversations([row for row in held if _is_conversation(row.value)], [])
+        talks = {found.source: found for found in whole}
+        gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
+    seen = read_seen(options.training) if options.training else None
+    scored = {"tuned": _score(gold, [entries, {}, {}], items, options)}
+    about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
+    report = _report(gold, scored, options.rules or (), seen, about)
+    return Evaluation(report, _cases(scored), [], folder)
 
 
 def _is_conversation(value: Any) -> bool:
@@ -150,18 +144,18 @@ def _is_conversation(value: Any) -> bool:
     )
 
 
-def _seen(training: list[str], target: Target, ask: Ask) -> Seen | None:
+def _seen(training: list[str], target: Target, options: EvaluationOptions) -> Seen | None:
     if training:
         return read_seen(training)
-    if target.run is not None and not ask.quiet:
+    if target.run is not None and not options.quiet:
         warn(
-            "the run's training data is not here: whether rows were trained on is not checked (--training FILE gives it)"
+            "the run's training data is not here, so rows that were trained on are not found (--training FILE gives it)"
         )
     return None
 
 
-def _tell(gold: Gold, files: GoldFiles, ask: Ask) -> None:
-    if ask.quiet:
+def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:
+    if options.quiet:
         return
     say(f"{len(gold.rows):,} rows, {len(gold.steps):,} decision points, {len(gold.tasks):,} questions to answer freely")
     if gold.left_out:
@@ -169,26 +163,29 @@ def _tell(gold: Gold, files: GoldFiles, ask: Ask) -> None:
     if files.rejected:
         first = files.rejected[0]
         warn(
-            f"{len(files.rejected):,} rows cannot be evaluated; the first: {first.get('source')}: {first.get('message')}"
+            f"{len(files.rejected):,} rows cannot be evaluated; "
+            f"the first: {first.get('source')}: {first.get('message')}"
         )
     if not any(step.calls for step in gold.steps):
         warn("no row calls a tool: call scores cannot be measured on this data")
 
 
-def _open_log(folder: Path, models: Mapping[str, Model], gold: Gold, prompt: PromptStyle, ask: Ask) -> Log:
+def _open_log(
+    folder: Path, models: Mapping[str, Model], gold: Gold, prompt: PromptStyle, options: EvaluationOptions
+) -> Log:
     settings = {
         "models": {name: model.mark for name, model in models.items()},
         "rows": [row.id for row in gold.rows],
         "content": _fingerprint(gold),
         "prompt": prompt,
-        "step_tokens": ask.step_tokens,
-        "stop": ask.stop,
-        "native": ask.native,
+        "step_tokens": options.step_tokens,
+        "stop": options.stop,
+        "native": options.native,
     }
-    log = Log(folder / "predictions.jsonl", settings, fresh=ask.fresh)
-    if log.resumed and not ask.quiet:
-        say(f"{log.path}: going on after {log.resumed:,} predictions (--fresh starts anew)")
-    if log.aside and not ask.quiet:
+    log = Log(folder / "predictions.jsonl", settings, fresh=options.fresh)
+    if log.resumed and not options.quiet:
+        say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
+    if log.aside and not options.quiet:
         say(f"{log.aside}: what another evaluation wrote here before")
     return log
 
@@ -201,50 +198,64 @@ def _fingerprint(gold: Gold) -> str:
 
 
 def _write_all(
-    target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, ask: Ask
+    target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, options: EvaluationOptions
 ) -> None:
     """An adapter and its own base are one loaded model, with the adapter and without it."""
-    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, ask)}
+    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
+    # Loading twice would take twice the memory for the same weights.
     shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None
     for name, model in todo.items():
         engine = model.load() if shared is None else shared.without_adapter() if name == "base" else shared
         try:
-            _write(name, model, engine, gold, log, prompt, ask)
+            _write(name, model, engine, gold, log, prompt, options)
         finally:
             engine.close()
 
 
-def _write(name: str, model: Model, engine: Any, gold: Gold, log: Log, prompt: PromptStyle, ask: Ask) -> None:
-    jobs = len(gold.steps) + len(gold.tasks) * ask.free + len(gold.chats) * ask.likelihood
+def _write(
+    name: str, model: Model, engine: Any, gold: Gold, log: Log, prompt: PromptStyle, options: EvaluationOptions
+) -> None:
+    jobs = len(gold.steps) + len(gold.tasks) * options.free + len(gold.chats) * options.likelihood
     with progress(f"{name}: {model.name}", total=jobs) as bar:
 
         def done() -> None:
             bar.advance(bar.task_ids[0])
 
-        grammar = Native(engine.read_calls) if ask.native else ReAct(prompt)
-        writer = Writer(name, engine, log, grammar, step_tokens=ask.step_tokens, at_a_time=ask.at_a_time, stop=ask.stop)
+        grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
+        writer = Writer(
+            name, engine, log, grammar, step_tokens=options.step_tokens, at_a_time=options.at_a_time, stop=options.stop
+        )
         writer.steps(gold.steps, done)
-        if ask.free:
+        if options.free:
             writer.runs(gold.tasks, done)
-        if ask.likelihood and callable(getattr(engine, "model", None)):  # of a server, `model` is a name
+        # Of a server `model` is a name: it gives no likelihoods.
+        if options.likelihood and callable(getattr(engine, "model", None)):
             writer.likelihoods(gold.chats, done)
 
 
-def _complete(name: str, gold: Gold, log: Log, ask: Ask) -> bool:
+def _complete(name: str, gold: Gold, log: Log, options: EvaluationOptions) -> bool:
     steps_done = len(log.of(name, "step")) == len(gold.steps)
-    runs_done = not ask.free or len(log.of(name, "run")) == len(gold.tasks)
-    return steps_done and runs_done and (not ask.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
+    runs_done = not options.free or len(log.of(name, "run")) == len(gold.tasks)
+    return steps_done and runs_done and (not options.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
 
 
-def _score(gold: Gold, log: Log, name: str, items: Mapping[str, Item], ask: Ask) -> Scored:
-    parts: list[dict[str, Entry]] = [log.of(name, kind) for kind in ("step", "run", "likelihood")]
-    return score_model(gold, *parts, bfcl=items, referee=ask.bfcl_eval, own_name=ask.own_name, fields=ask.fields)
+def _score(
+    gold: Gold, entries: list[dict[str, Entry]], items: Mapping[str, Item], options: EvaluationOptions
+) -> Scored:
+    """entries: a model's steps, runs and likelihoods."""
+    given: dict[str, Any] = {"referee": options.bfcl_eval, "own_name": options.own_name, "fields": options.fields}
+    return score_model(gold, *entries, bfcl=items, **given)
 
 
-def _warn_of_silence(scored: Mapping[str, Scored], gold: Gold) -> None:
+def _report(
+    gold: Gold, scored: Mapping[str, Scored], rules: tuple[Rule, ...], seen: Seen | None, about: dict[str, Any]
+) -> dict[str, Any]:
     for name, found in scored.items():
         if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
             warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
+    report = summary(gold, scored, rules=rules, seen=seen, about=about)
+    report["data"]["content"] = _fingerprint(gold)
+    return report
 
 
 def _cases(scored: Mapping[str, Scored]) -> list[Case]:
@@ -252,9 +263,9 @@ def _cases(scored: Mapping[str, Scored]) -> list[Case]:
     return cases(scored["tuned"].steps, None if base is None else {score.step.id: score for score in base.steps})
 
 
-def _rules(ask: Ask, target: Target) -> tuple[Rule, ...]:
-    if ask.rules is not None:
-        return ask.rules
+def _rules(options: EvaluationOptions, target: Target) -> tuple[Rule, ...]:
+    if options.rules is not None:
+        return options.rules
     config = config_of(target.run)
     return parse_gate(config.gate) if config else ()
 

@@ -14,7 +14,7 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.shipped import find, shipped
 from swiftagent.models.files import same_model
 from swiftagent.train.config import Config
-from swiftagent.train.launch import local_files, validation_files
+from swiftagent.train.inputs import validation_files
 from swiftagent.train.runs import Run, find_run, newest_run
 
 GENERAL = "general_heldout.jsonl"
@@ -32,19 +32,18 @@ class Model(msgspec.Struct, frozen=True):
     def mark(self) -> str:
         place = Path(self.loading.adapter or self.loading.model)
         weights = sorted(place.glob("*.safetensors")) + sorted(place.glob("*.bin")) if place.is_dir() else []
-        return " ".join(
-            [self.name, *(f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in weights)]
-        )
+        states = (f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in weights)
+        return " ".join([self.name, *states])
 
     def load(self) -> Any:
+        fields: dict[str, Any] = {**msgspec.structs.asdict(self.loading), "kind": self.engine}
         if self.server is not None:
-            named = self.loading
-            return load_engine(
-                named.model, None, named.template, "openai", server=self.server, model_type=named.model_type
-            )
-        fields = msgspec.structs.asdict(self.loading)
-        model, adapter, template = fields.pop("model"), fields.pop("adapter"), fields.pop("template")
-        return load_engine(None if adapter else model, adapter, template, self.engine, **fields)  # type: ignore[arg-type]
+            kept = {name: fields[name] for name in ("model", "template", "model_type")}
+            return load_engine(**kept, kind="openai", server=self.server)
+        # An adapter names its own base.
+        if self.loading.adapter:
+            fields["model"] = None
+        return load_engine(**fields)
 
 
 class Target(msgspec.Struct):
@@ -68,7 +67,7 @@ class Target(msgspec.Struct):
 
 def target_of_run(run: Run, which: str, engine: str, settings: dict[str, Any]) -> Target:
     """A run's checkpoint against the model that it was trained from."""
-    checkpoint = checkpoint_of(run, which)
+    checkpoint = run.checkpoint(which)
     tuned = _model(str(checkpoint), None, run.template, engine, settings)
     base = None
     if run.model:
@@ -90,9 +89,8 @@ def target_of_model(
 def target_of_server(model: str, server: Server, template: str | None, model_type: str | None) -> Target:
     """A model behind a server with OpenAI's interface, by the server's own name for it."""
     loading = Loading(model, template=template, model_type=model_type)
-    return Target(
-        model.replace("/", "_"), Path("eval"), Model(f"{model} at {server.base_url}", loading, "openai", server), None
-    )
+    served = Model(f"{model} at {server.base_url}", loading, "openai", server)
+    return Target(model.replace("/", "_"), Path("eval"), served, None)
 
 
 def against(other: str, root: str, engine: str, settings: dict[str, Any]) -> Model:
@@ -110,18 +108,6 @@ def run_named(name: str | None, root: str) -> Run:
     return find_run(name, root) if name else newest_run(root)
 
 
-def checkpoint_of(run: Run, which: str) -> Path:
-    """best, last or a step. Raises ConfigError, SetupError where the run has none."""
-    named = {path.name.rpartition("-")[2]: path for path in run.checkpoints}
-    if not named:
-        raise SetupError(f"{run.folder}: no checkpoint yet; its log.txt says how far training came")
-    best, last = run.checkpoint_best, run.checkpoint_last
-    chosen = {"best": best, "last": last}.get(which) or named.get(which)
-    if chosen is None:
-        raise ConfigError(f"--checkpoint {which}: {run.name} has no such checkpoint; there are {', '.join(named)}")
-    return chosen
-
-
 def _model(model: str, adapter: str | None, template: str | None, engine: str, settings: dict[str, Any]) -> Model:
     return Model(model, resolve(model, adapter, template, **settings), engine)
 
@@ -132,7 +118,7 @@ def _base_folder(model: str) -> str:
 
 
 def config_of(run: Run | None) -> Config | None:
-    """The resolved config of a run, its files found from here; None where it does not say."""
+    """The resolved config of a run, its files found from here; None where it is not recorded."""
     if run is None or not run.config:
         return None
     known = {key: value for key, value in run.config.items() if key in Config.__struct_fields__ and key != "gpus"}
@@ -157,12 +143,11 @@ def default_data(run: Run | None) -> list[str]:
 
 def training_files(run: Run | None) -> list[str]:
     """The training data of a run that can still be found."""
-    config = config_of(run)
-    return [str(path) for path in local_files(config.data) if path.exists()] if config else []
+    return run.data_files() if run else []
 
 
 def name_in(training: list[str]) -> str:
-    """What a mix taught the model to call itself, as its manifest says; "" where it says nothing."""
+    """What a mix taught the model to call itself, by its manifest; "" where that names none."""
     for path in map(Path, training):
         manifest = path.with_name(f"{path.stem}.manifest.json")
         try:

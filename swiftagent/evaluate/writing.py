@@ -1,8 +1,6 @@
-"""One model at work on gold: its next step at every decision point, its free runs, and what it makes of held-out
-answers.
+"""What one model writes on gold: its next step at every decision point, its free runs, and the likelihood of answers.
 
-Everything that it writes goes to a log, line by line, so that an evaluation that was cut short goes on where it
-stopped.
+Every prediction is appended to a log, so that an evaluation that was cut short resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,11 @@ import msgspec
 from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.jobs import Job, Pen, finish_all
+from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, Predicted, Step
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.scores.runs import Replay, Task
+from swiftagent.scores.runs import FreeTask, Replay
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
@@ -33,7 +32,7 @@ Done = Callable[[], None]
 
 
 class Entry(msgspec.Struct):
-    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; `id` is that of the Step, Task or answer."""
+    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; id: of the decision point, task or answer."""
 
     model: str
     kind: str
@@ -47,39 +46,38 @@ class Entry(msgspec.Struct):
     bits: float | None = None
     bytes: int = 0
 
+    @classmethod
+    def of_step(cls, model: str, name: str, found: Predicted) -> Entry:
+        calls = list(found.calls)
+        return cls(model, "step", name, found.text, calls, found.answer, found.readable, found.invented_observation)
+
     def predicted(self) -> Predicted:
         return Predicted(tuple(self.calls), self.answer, self.readable, self.invented_observation, self.text)
 
 
 class Log:
-    """predictions.jsonl: its first line says what was evaluated; lines of another evaluation are not mixed in.
+    """predictions.jsonl: its first line names what was evaluated; lines of another evaluation are not mixed in.
 
-    A file of another evaluation, hours of work perhaps, is put aside; `aside` says where. fresh: what is there goes.
+    A file of another evaluation, hours of work perhaps, is renamed (`aside` is its new path). fresh: it is overwritten.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, fresh: bool = False) -> None:
         self.path = path
-        self.entries: dict[tuple[str, str, str], Entry] = {}
         head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
         self._held = _hold(path.parent)
         found = [] if fresh else self._read(head)
-        kept = found or []
-        self.resumed = len(kept)
+        self.entries = {(entry.model, entry.kind, entry.id): entry for entry in found or []}
+        self.resumed = len(found or [])
         self.aside: Path | None = None
         try:
             if found is None:
                 self.aside = path.rename(_free_name(path))
-            with jsonl.whole_file(path) as out:  # without the half line that an interruption leaves
-                out.write(head.encode() + b"\n")
-                for entry in kept:
-                    out.write(jsonl.encode(entry) + b"\n")
+            # Rewritten, so that the half line which an interruption leaves is gone before more is appended.
+            with jsonl.whole_file(path) as out:
+                out.writelines([head.encode() + b"\n", *(jsonl.encode(entry) + b"\n" for entry in found or [])])
             self._out = path.open("ab")
         except OSError as error:
-            raise SetupError(
-                f"cannot write {path}: {error.strerror or error}; choose another folder with -o"
-            ) from error
-        for entry in kept:
-            self.entries[entry.model, entry.kind, entry.id] = entry
+            raise _cannot_write(path, error) from error
 
     def _read(self, head: str) -> list[Entry] | None:
         """What was written under the same settings; None where the file is of another evaluation."""
@@ -106,6 +104,10 @@ def _free_name(path: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
+def _cannot_write(path: Path, error: OSError) -> SetupError:
+    return SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o")
+
+
 def _hold(folder: Path) -> int:
     """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none
     can."""
@@ -113,7 +115,7 @@ def _hold(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         held = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise SetupError(f"cannot write {folder}: {error.strerror or error}; choose another folder with -o") from error
+        raise _cannot_write(folder, error) from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -122,7 +124,7 @@ def _hold(folder: Path) -> int:
             f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o"
         ) from None
     except OSError:
-        pass  # a file system without locks
+        pass  # A file system without locks: two evaluations at once are then the user's to avoid.
     return held
 
 
@@ -136,38 +138,30 @@ def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
             continue
 
 
+@dataclass
 class Writer:
-    """Writes what one model does, through its engine, into the log."""
+    """Generates one model's predictions through its engine into the log. stop: whether the stop word ends a step."""
 
-    def __init__(
-        self,
-        name: str,
-        engine: Any,
-        log: Log,
-        grammar: Grammar = REACT,
-        *,
-        step_tokens: int = 512,
-        at_a_time: int | None = None,
-        stop: bool = True,
-    ) -> None:
-        self.name = name
-        self.engine = engine
-        self.pen = Pen(engine)
-        self.log = log
-        self.grammar = grammar
-        self.step_tokens = step_tokens
-        self.at_a_time = at_a_time
-        self.stop = stop
+    name: str
+    engine: Any
+    log: Log
+    grammar: Grammar = REACT
+    step_tokens: int = 512
+    at_a_time: int | None = None
+    stop: bool = True
 
-    def steps(self, steps: Sequence[Step], done: Done) -> None:
+    def __post_init__(self) -> None:
+        self.cached = CachedEngine(self.engine)
+
+    def steps(self, steps: Sequence[DecisionPoint], done: Done) -> None:
         """The next step at every decision point, on gold context."""
         self._all("step", [(step.id, partial(self._step, step)) for step in steps], done)
 
-    def runs(self, tasks: Sequence[Task], done: Done) -> None:
+    def runs(self, tasks: Sequence[FreeTask], done: Done) -> None:
         """Every question answered freely."""
         self._all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
 
-    def likelihoods(self, answers: Sequence[Step], done: Done) -> None:
+    def likelihoods(self, answers: Sequence[DecisionPoint], done: Done) -> None:
         """The bits of held-out answers, where the engine holds the model itself."""
         before = self.log.of(self.name, "likelihood")
         for step in answers:
@@ -180,11 +174,11 @@ class Writer:
         for name, _ in work:
             if name in before:
                 done()
-        for entry in finish_all([job for name, job in work if name not in before], self.pen, self.at_a_time):
+        for entry in finish_all([job for name, job in work if name not in before], self.cached, self.at_a_time):
             self.log.add(entry)
             done()
 
-    def _step(self, step: Step) -> Job[Entry]:
+    def _step(self, step: DecisionPoint) -> Job[Entry]:
         texts: list[str] = []
         attempts: list[Attempt] = []
         readable, invented = True, False
@@ -196,8 +190,10 @@ class Writer:
             readable, invented = readable and found.readable, invented or found.invented_observation
             if not found.calls or len(attempts) >= len(step.calls):
                 break
-            # a ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before
-            context = _with_result(context, step, attempts)
+            # A ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before.
+            last, number = attempts[-1], f"p{len(attempts)}"
+            result = Replay(step.calls, step.results).result(last)
+            context = (*context, Call(last.tool, last.arguments, number), Observation(result, number))
         answered = None if attempts else found.answer
         return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
 
@@ -209,8 +205,8 @@ class Writer:
             return predicted_from_step(self.grammar.read(written.text), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic)
 
-    def _run(self, task: Task) -> Job[Entry]:
-        replay = Replay(task)
+    def _run(self, task: FreeTask) -> Job[Entry]:
+        replay = Replay(task.calls, task.results)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
         turn = yield from _replayed(
             run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar), replay
@@ -219,7 +215,7 @@ class Writer:
         text = transcript(turn.events)
         return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
 
-    def _likelihood(self, step: Step) -> Entry:
+    def _likelihood(self, step: DecisionPoint) -> Entry:
         from swiftagent.backend.likelihood import answer_bits
 
         text = step.answer or ""
@@ -244,19 +240,8 @@ def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn
         return result
 
 
-def _with_result(context: tuple[Event, ...], step: Step, attempts: list[Attempt]) -> tuple[Event, ...]:
-    """The context with the last attempt and a result, so that the model can go on to the next of parallel calls."""
-    last, number = attempts[-1], f"p{len(attempts)}"
-    return (*context, Call(last.tool, last.arguments, number), Observation(_result(step, last), number))
-
-
-def _result(step: Step, attempt: Attempt) -> str:
-    replay = Replay(Task(step.id, step.row, (), "", step.tools, step.calls, step.results, None))
-    return replay.result(attempt)
-
-
 def transcript(events: Iterable[Event]) -> str:
-    """Events as a person reads them."""
+    """Events as readable text, one a line."""
     lines = []
     for event in events:
         match event:

@@ -19,12 +19,12 @@ import msgspec
 
 from swiftagent.backend.template import Trainer
 from swiftagent.export.templates import Turns
-from swiftagent.export.tokens import Difference, first_difference, trained_ids, turns_of
+from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
 from swiftagent.trajectory.prompts import HEAD, PARAMETERS, PromptStyle
-from swiftagent.trajectory.react import STOP, render
+from swiftagent.trajectory.react import INPUT_LABEL, STOP, render
 from swiftagent.trajectory.record import Record, from_record, is_record
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
@@ -38,7 +38,7 @@ class Compared(msgspec.Struct):
     target: str
     conversations: int = 0
     left_out: dict[str, int] = {}
-    differences: list[Difference] = []
+    differences: list[PromptDifference] = []
 
 
 CONVERSATIONS = 50  # compared for each target
@@ -137,7 +137,7 @@ def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out:
                 min(len(expected), len(text)),
             )
             around = slice(max(0, at - 20), at + 40)
-            compared.differences.append(Difference(name, at, expected[around], text[around]))
+            compared.differences.append(PromptDifference(name, at, expected[around], text[around]))
     return compared
 
 
@@ -168,7 +168,7 @@ def ollama_text(trajectory: Trajectory, turns: Turns, style: PromptStyle, langua
             text += (turns.between if answered else "") + turns.user_open + span.text + turns.user_close
             answered = True
         elif span.kind == "call":
-            text += f"{span.text.partition(chr(10))[0]}\nAction Input: {go_json(next(calls).arguments)}{STOP}"
+            text += f"{span.text.partition(chr(10))[0]}{INPUT_LABEL}{go_json(next(calls).arguments)}{STOP}"
         else:
             text += span.text
     return text

@@ -3,7 +3,7 @@ from."""
 
 from __future__ import annotations
 
-import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -96,10 +96,9 @@ def _fetch_converter(cache: Path) -> None:
             )
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            safe = (
-                {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            )  # Python 3.10.12, 3.11.4 and later have it
-            archive.extractall(scratch, members=_converter_files(archive), **safe)
+            if hasattr(tarfile, "data_filter"):  # Python 3.10.12, 3.11.4 and later
+                archive.extraction_filter = tarfile.data_filter
+            archive.extractall(scratch, members=_converter_files(archive))
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(part, cache)
@@ -157,7 +156,7 @@ def _built(llama_cpp: Path | None, program: str) -> str | None:
 
 def _llama_cpp(purpose: str) -> Any:
     try:
-        import llama_cpp
+        llama_cpp = importlib.import_module("llama_cpp")
     except ImportError:
         raise SetupError(
             f"llama.cpp is needed to {purpose}: pip install llama-cpp-python (built from source in about 8 minutes), "
@@ -168,8 +167,6 @@ def _llama_cpp(purpose: str) -> Any:
 
 def can_compare() -> bool:
     """Whether llama.cpp can be loaded here, so that a GGUF can be compared with its model."""
-    import importlib.util
-
     return importlib.util.find_spec("llama_cpp") is not None
 
 
@@ -185,8 +182,12 @@ def compare(
 
     llama = _llama_cpp("compare")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    if rounded:  # a GGUF in half precision holds rounded weights; rounding ours as well leaves only what llama.cpp does otherwise
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
+    model.eval()
+    if rounded:
+        # A GGUF in half precision holds rounded weights; rounding ours as well leaves only llama.cpp's own differences.
         model = model.to(getattr(torch, rounded)).to(torch.float32)
     try:
         with quiet_native():
@@ -230,7 +231,8 @@ def require_equal(comparison: Comparison, quantize: str) -> None:
     """Raises CheckError where a GGUF does not equal its model; of quantised ones only the tokens must."""
     if comparison.tokenized_otherwise:
         raise CheckError(
-            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; not written"
+            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; "
+            "not written"
         )
     answered = comparison.same_greedy_text + comparison.near_ties
     if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:
@@ -283,16 +285,3 @@ class quiet_native:
     def __exit__(self, *_: object) -> None:
         os.dup2(self._saved, 2)
         os.close(self._saved)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_of(data)
-
-
-def _sha256_of(data: Any) -> str:
-    digest = hashlib.sha256()
-    while block := data.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()

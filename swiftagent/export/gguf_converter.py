@@ -6,6 +6,7 @@ small model's) is unknown to it. Such a one is named by its pre-tokenizer's own 
 
 from __future__ import annotations
 
+import importlib
 import json
 import runpy
 import sys
@@ -33,20 +34,19 @@ def main() -> None:
     converter, folder = Path(sys.argv[1]), Path(sys.argv[2])
     sys.path.pop(0)  # this folder, whose modules must not shadow packages
     sys.path[:0] = [str(converter), str(converter / "gguf-py")]
-    from conversion.base import TextModel
-
-    by_hash = TextModel.get_vocab_base_pre
+    model: Any = importlib.import_module("conversion.base").TextModel
+    by_hash = model.get_vocab_base_pre
 
     def by_hash_or_pattern(self: Any, tokenizer: Any) -> str:
         try:
-            return by_hash(self, tokenizer)
+            return str(by_hash(self, tokenizer))
         except NotImplementedError:
             name = pre_tokenizer(folder)
             if name is None:
                 raise
             return name
 
-    TextModel.get_vocab_base_pre = by_hash_or_pattern
+    model.get_vocab_base_pre = by_hash_or_pattern
     sys.argv = [str(converter / "convert_hf_to_gguf.py"), *sys.argv[2:]]
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -87,7 +87,8 @@ def merge(
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
             raise CheckError(
-                f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
+                f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; "
+                "not written"
             )
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
         merged = Merged(str(out), wanted, state.untied, difference, scale, size, found is not None)
@@ -128,7 +129,9 @@ def _load(folder: Path, dtype: str) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
+        )
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
         raise SetupError(f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
     if getattr(model.config, "quantization_config", None) is None:
@@ -177,17 +180,19 @@ def require_model(base: str) -> Path:
         raise SetupError(
             f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
         )
-    if own_code(folder):
+    if code := own_code(folder):
         raise SetupError(
-            f"the model folder {base} brings its own code, which is not run; use a model that transformers knows"
+            f"the model folder {base} brings its own code ({code}), which is not run; "
+            "use a model that transformers knows, with weights in safetensors"
         )
     return folder
 
 
 def require_adapter(adapter: Path) -> None:
-    if not (adapter / "adapter_config.json").exists() or not list(adapter.glob("adapter_model.*")):
+    if not (adapter / "adapter_config.json").exists() or not (adapter / "adapter_model.safetensors").exists():
         raise SetupError(
-            f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); name a finished run"
+            f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); "
+            "name a finished run"
         )
     fault = next((fault for file in adapter.glob("*.safetensors") if (fault := safetensors_fault(file))), "")
     if fault:
@@ -276,7 +281,9 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Spare the user progress bars of a second and the false alarm about Qwen's pre-tokenizer."""
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging
 
     before = logging.get_verbosity()
     logging.set_verbosity_error()

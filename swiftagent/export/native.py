@@ -28,7 +28,9 @@ def jinja_hermes(turns: Turns, before_tools: str, after_tools: str) -> str:
 _JINJA = """
 {{%- set s = namespace(own=none, asked=false, last="") -%}}
 {{%- for m in messages -%}}
-{{%- if m.role == "system" -%}}{{%- set s.own = m.content if s.own is none else s.own + "\\n\\n" + m.content -%}}{{%- endif -%}}
+{{%- if m.role == "system" -%}}
+{{%- set s.own = m.content if s.own is none else s.own + "\\n\\n" + m.content -%}}
+{{%- endif -%}}
 {{%- endfor -%}}
 {{%- if s.own is none -%}}{{%- set s.own = {default_system} -%}}{{%- endif -%}}
 {{{{- {begin} -}}}}
@@ -44,10 +46,12 @@ _JINJA = """
 {{{{- ({between} if s.asked else "") + {user_open} + m.content + {user_close} -}}}}
 {{%- set s.asked = true -%}}
 {{%- elif m.role == "assistant" -%}}
-{{{{- ("<think>\\n" + m.reasoning_content + "\\n</think>\\n\\n" if m.reasoning_content else "") + (m.content or "") -}}}}
+{{{{- ("<think>\\n" + m.reasoning_content + "\\n</think>\\n\\n" if m.reasoning_content else "") + \
+(m.content or "") -}}}}
 {{%- for call in m.tool_calls or [] -%}}
 {{%- set f = call.function or call -%}}
-{{{{- ("\\n" if m.content or not loop.first else "") + '<tool_call>\\n{{"name": ' + (f.name | tojson) + ', "arguments": ' -}}}}
+{{{{- ("\\n" if m.content or not loop.first else "") + '<tool_call>\\n{{"name": ' + (f.name | tojson) + \
+', "arguments": ' -}}}}
 {{{{- (f.arguments if f.arguments is string else f.arguments | tojson) + "}}\\n</tool_call>" -}}}}
 {{%- endfor -%}}
 {{%- elif m.role == "tool" -%}}
@@ -76,9 +80,11 @@ def go_hermes(turns: Turns, before_tools: str, after_tools: str) -> str:
 
 _GO = (
     "{begin}{{{{- if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}{else_system}{{{{ end }}}}{before}"
-    "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n{{{{ end }}}}{{{{ json $tool }}}}{{{{ end }}}}{after}{system_close}"
+    "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n{{{{ end }}}}{{{{ json $tool }}}}{{{{ end }}}}{after}"
+    "{system_close}"
     "{{{{ else if .System }}}}{system_open}{{{{ .System }}}}{system_close}{else_default}{{{{ end }}}}"
-    '{{{{ $asked := false }}}}{{{{ $last := "" }}}}{{{{ range $i, $m := .Messages }}}}{{{{ $rest := slice $.Messages $i }}}}'
+    '{{{{ $asked := false }}}}{{{{ $last := "" }}}}{{{{ range $i, $m := .Messages }}}}'
+    "{{{{ $rest := slice $.Messages $i }}}}"
     '{{{{ if eq .Role "user" }}}}{{{{ if $asked }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
     "{{{{ $asked = true }}}}"
     '{{{{ else if eq .Role "assistant" }}}}'

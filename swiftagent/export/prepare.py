@@ -15,7 +15,7 @@ from swiftagent.export.check_native import check_go_hermes, check_native_templat
 from swiftagent.export.merge import require_model
 from swiftagent.export.native import GO_LIMITS as NATIVE_GO_LIMITS
 from swiftagent.export.native import go_hermes, jinja_hermes
-from swiftagent.export.subject import Subject
+from swiftagent.export.subject import TunedModel
 from swiftagent.export.templates import GO_LIMITS, JINJA_LIMITS, go_template, jinja_template
 from swiftagent.export.tokens import require_same_prompts, stop_words, turns_of
 from swiftagent.trajectory.prompts import PromptStyle
@@ -45,7 +45,7 @@ class Prepared(msgspec.Struct):
     go_limits: list[str] = []
 
 
-def prepare(subject: Subject, allow_differences: bool = False) -> Prepared:
+def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
     """Write the templates and compare their prompts with training's. Raises CheckError where they differ."""
     model = str(require_model(subject.base))
     settings = {name: value for name, value in subject.settings.items() if name not in ("model", "template")}
@@ -57,7 +57,7 @@ def prepare(subject: Subject, allow_differences: bool = False) -> Prepared:
     return prepared
 
 
-def _of_react(subject: Subject, trainer: Trainer) -> Prepared:
+def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
     records = records_of(Path(subject.data)) if subject.data else []
     stops = stop_words(trainer, react=True)
     try:
@@ -69,7 +69,10 @@ def _of_react(subject: Subject, trainer: Trainer) -> Prepared:
     go = go_template(turns, style, language)
     compared = [check_chat_template(trainer, chat, records, language)] if records else []
     by_go = check_go_template(turns, go, records, style, language) if records else None
-    fixed = f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, whatever the question is in"
+    fixed = (
+        f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "
+        "whatever the question is in"
+    )
     return Prepared(
         chat_template=chat,
         go_template=go,
@@ -88,7 +91,7 @@ def _of_react(subject: Subject, trainer: Trainer) -> Prepared:
 _LANGUAGES = {"en": "English", "zh": "Chinese (中文)"}
 
 
-def _of_native(subject: Subject, trainer: Trainer) -> Prepared:
+def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
     """Hermes calls get templates of our own; of any other kind the base's chat template is kept, if it writes the
     same."""
     rows = _native_rows(Path(subject.data)) if subject.data else []
@@ -103,7 +106,7 @@ def _of_native(subject: Subject, trainer: Trainer) -> Prepared:
     if rows:
         compared.insert(0, check_native_template(trainer, chat or trainer.tokenizer.chat_template, rows))
     stops = stop_words(trainer, react=False)
-    limits = ["control tokens in a text are not made harmless: a template cannot, `swiftagent serve` does"]
+    limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
     return Prepared(
         chat, go, stops, trainer.template_name, agent, compared=compared, limits=limits, go_limits=[*NATIVE_GO_LIMITS]
     )

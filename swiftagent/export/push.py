@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -74,15 +75,15 @@ def _to_hugging_face(folder: Path, repository: str, files: list[str], private: b
 
 
 def _to_modelscope(folder: Path, repository: str, files: list[str], private: bool, token: str | None) -> str:
-    from modelscope.hub.api import HubApi
+    from modelscope.hub import api as modelscope_api  # type: ignore[import-untyped]
     from modelscope_hub.errors import StorageError
 
-    api = HubApi(token=token)  # not login(), which would write the token to this machine's disk
+    api = modelscope_api.HubApi(token=token)  # not login(), which would write the token to this machine's disk
     # The client calls every new repository Apache-2.0 unless it is told otherwise.
     names = {"license": _license(folder), "visibility": "private" if private else "public"}
     api.create_repo(repository, repo_type="model", exist_ok=True, **names)
     reasons: list[str] = []
-    options = {"use_cache": False, "disable_tqdm": not sys.stderr.isatty()}
+    options: dict[str, Any] = {"use_cache": False, "disable_tqdm": not sys.stderr.isatty()}
     options["progress_callback"] = lambda event: reasons.append(event.get("error") or "")
     try:
         api.upload_folder(repository, str(folder), allow_patterns=files, commit_message=MESSAGE, **options)

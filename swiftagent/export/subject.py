@@ -21,7 +21,7 @@ RECORD = "export.json"  # in every exported model folder
 _OF_TEMPLATE = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
 
 
-class Subject(msgspec.Struct, frozen=True):
+class TunedModel(msgspec.Struct, frozen=True):
     """What is exported: a base, an adapter on it or none, and what is known of its training.
 
     name: the base as its trainer knew it, a hub id where it has one. settings: ms-swift's own option names. data: a
@@ -48,7 +48,7 @@ def subject_of(
     checkpoint: str = "best",
     template: str | None = None,
     model_type: str | None = None,
-) -> Subject:
+) -> TunedModel:
     """A run by name or folder (the newest where nothing is given), a model folder, or an adapter; `model` names another
     base.
 
@@ -60,7 +60,7 @@ def subject_of(
     return msgspec.structs.replace(subject, template=template or subject.template, settings=settings)
 
 
-def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: str) -> Subject:
+def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: str) -> TunedModel:
     if adapter is not None:
         return _of_adapter(Path(adapter), model)
     if run is None and model is not None:
@@ -73,12 +73,12 @@ def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: 
     return _of_run(find_run(run) if run is not None else newest_run(), checkpoint, model)
 
 
-def _of_folder(folder: Path) -> Subject:
+def _of_folder(folder: Path) -> TunedModel:
     """A model folder; an earlier export tells how its model, or its adapter, was trained."""
     known = read_object(folder / RECORD)
     settings = {name: known[name] for name in _OF_TEMPLATE if known.get(name) is not None}
     prompt = known.get("prompt") or {}
-    return Subject(
+    return TunedModel(
         base=str(folder),
         name=str(known.get("base_model") or ""),
         template=known.get("template"),
@@ -89,7 +89,7 @@ def _of_folder(folder: Path) -> Subject:
     )
 
 
-def _of_adapter(adapter: Path, model: str | None) -> Subject:
+def _of_adapter(adapter: Path, model: str | None) -> TunedModel:
     require_adapter(adapter)
     loading = resolve(model, str(adapter))
     settings = {name: value for name in _OF_TEMPLATE if (value := getattr(loading, name)) is not None}
@@ -108,20 +108,20 @@ def _of_adapter(adapter: Path, model: str | None) -> Subject:
     )
 
 
-def _of_run(run: Run, checkpoint: str, model: str | None) -> Subject:
+def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
     if run.state != "done" and checkpoint == "best":
         finish = (
             "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
         )
         raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
-    chosen = _checkpoint(run, checkpoint)
+    chosen = run.checkpoint(checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()
     trained = read_object(chosen / "args.json") or read_object(run.folder / "args.json")
     settings = dict(run.config.get("train") or {})
     if trained.get("model_type"):
         settings.setdefault("model_type", trained["model_type"])
     data = _data(run)
-    return Subject(
+    return TunedModel(
         base=base_folder(model or run.model, {} if model else trained) if is_adapter else str(chosen),
         adapter=chosen if is_adapter else None,
         run=run.folder,
@@ -148,16 +148,6 @@ def base_folder(model: str, trained: dict[str, Any]) -> str:
     from swiftagent.backend.engine_files import checked_folder
 
     return checked_folder(Loading(model))[0]
-
-
-def _checkpoint(run: Run, which: str) -> Path:
-    chosen = {"best": run.checkpoint_best, "last": run.checkpoint_last}.get(which)
-    if which.isdigit():
-        chosen = next((path for path in run.checkpoints if path.name == f"checkpoint-{which}"), None)
-    if chosen is None:
-        known = ", ".join(path.name for path in run.checkpoints) or "none"
-        raise SetupError(f"{run.folder}: no complete checkpoint {which!r} (there is {known})")
-    return chosen
 
 
 def _data(run: Run) -> str:

@@ -17,20 +17,15 @@ from swiftagent.export.folder import whole, whole_folder
 from swiftagent.export.gguf import Comparison, can_compare, compare, require_equal, write_gguf
 from swiftagent.export.merge import Merged, merge, require_adapter, require_model
 from swiftagent.export.prepare import Prepared
-from swiftagent.export.subject import RECORD, Subject
+from swiftagent.export.subject import RECORD, TunedModel
 from swiftagent.export.templates import modelfile
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import shipped
+from swiftagent.trajectory.react import ACTION_LABEL
 
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "additional_config.json")
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-)
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
+TOKENIZER_FILES += ("vocab.json", "merges.txt", "added_tokens.json")
 # Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
 HARD_TEXTS = (
     "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",
@@ -40,7 +35,7 @@ HARD_TEXTS = (
 
 
 def export_merged(
-    subject: Subject,
+    subject: TunedModel,
     prepared: Prepared,
     out: Path,
     *,
@@ -69,7 +64,7 @@ def export_merged(
     )
 
 
-def provenance(subject: Subject, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
+def provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
     """What an export was made of, and what was compared; no folder of this machine is named, since it is uploaded as it
     is."""
     kept = ("model_type", "system", "enable_thinking", "add_non_thinking_prefix")
@@ -122,7 +117,7 @@ def probe_texts(data: str) -> tuple[list[str], list[str]]:
 
 
 def export_ollama(
-    subject: Subject,
+    subject: TunedModel,
     prepared: Prepared,
     out: Path,
     *,
@@ -157,8 +152,14 @@ def export_ollama(
             facts["gguf"] = msgspec.to_builtins(comparison)
             shutil.rmtree(model)
             source = f"./model.{quantize}.gguf"
-        options = {"stops": prepared.stops, "context_length": subject.max_length, "system": prepared.system}
-        (part / "Modelfile").write_text(modelfile(source, prepared.go_template, **options), encoding="utf-8")
+        text = modelfile(
+            source,
+            prepared.go_template,
+            stops=prepared.stops,
+            context_length=subject.max_length,
+            system=prepared.system,
+        )
+        (part / "Modelfile").write_text(text, encoding="utf-8")
         (part / "README.md").write_text(_ollama_readme(name, subject, prepared), encoding="utf-8")
         facts["merged"] = {**msgspec.to_builtins(merged), "folder": str(out)}
     facts["created"] = (
@@ -172,19 +173,24 @@ def _create(out: Path, name: str) -> str:
     return f"created {name}" if done.returncode == 0 else f"`ollama create` failed: {done.stderr.strip()[-300:]}"
 
 
-def _ollama_readme(name: str, subject: Subject, prepared: Prepared) -> str:
+def _ollama_readme(name: str, subject: TunedModel, prepared: Prepared) -> str:
     executed = next((one for one in prepared.compared if one.target.startswith("Modelfile")), None)
     proof = (
-        f"The template was executed with Go's text/template on {executed.conversations} conversations of the training data and "
-        f"wrote the text of training in {executed.conversations - len(executed.differences)}, up to the points below."
+        f"The template was executed with Go's text/template on {executed.conversations} conversations of the training "
+        f"data and wrote the text of training in {executed.conversations - len(executed.differences)}, "
+        "up to the points below."
         if executed
-        else "The template was not executed here: Go or the training data is missing. It is generated from the text of training."
+        else "The template was not executed here: Go or the training data is missing. "
+        "It is generated from the text of training."
     )
     react = (
-        "The model writes ReAct text. Where a request declares `tools`, Ollama finds the call by its `Action:` and gives it as\n"
-        "`tool_calls` (but where its arguments hold a key `name`); without `tools` the text comes as content. To run its calls\n"
+        "The model writes ReAct text. Where a request declares `tools`, Ollama finds the call by its "
+        f"`{ACTION_LABEL.strip()}` and gives it as\n"
+        "`tool_calls` (but where its arguments hold a key `name`); without `tools` the text comes as content. "
+        "To run its calls\n"
         "with real tools:\n\n"
-        f"    swiftagent infer --react --tools TOOLS.py --engine openai --base-url http://localhost:11434/v1 --model {name}\n"
+        "    swiftagent infer --react --tools TOOLS.py --engine openai "
+        f"--base-url http://localhost:11434/v1 --model {name}\n"
     )
     native = "Where a request declares `tools`, Ollama hands the model's calls on as `tool_calls`.\n"
     limits = "".join(f"- {limit}\n" for limit in prepared.go_limits)
@@ -194,7 +200,9 @@ def _ollama_readme(name: str, subject: Subject, prepared: Prepared) -> str:
     )
 
 
-def export_adapter(subject: Subject, prepared: Prepared, out: Path, *, force: bool = False, license: str = "") -> None:
+def export_adapter(
+    subject: TunedModel, prepared: Prepared, out: Path, *, force: bool = False, license: str = ""
+) -> None:
     """The adapter alone with tokenizer, chat template and card. Raises SetupError for a full fine-tuning, which has
     none."""
     adapter = adapter_of(subject)
@@ -216,7 +224,7 @@ def export_adapter(subject: Subject, prepared: Prepared, out: Path, *, force: bo
         (part / "README.md").write_text(model_card(subject, out.name, facts, license), encoding="utf-8")
 
 
-def adapter_of(subject: Subject) -> Path:
+def adapter_of(subject: TunedModel) -> Path:
     """The adapter of a subject. Raises SetupError where it is a full model, or the adapter is not whole."""
     if subject.adapter is None:
         raise SetupError(

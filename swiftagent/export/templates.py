@@ -13,14 +13,24 @@ import json
 import msgspec
 
 from swiftagent.trajectory.prompts import FORMAT, HEAD, PARAMETERS, PromptStyle
-from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_OPEN
+from swiftagent.trajectory.react import (
+    ACTION_LABEL,
+    ANSWER_LABEL,
+    INPUT_LABEL,
+    NO_THOUGHT,
+    STOP,
+    THINK_CLOSE,
+    THINK_OPEN,
+    THOUGHT_LABEL,
+)
 
 JINJA_LIMITS = (
-    "control tokens and ReAct keywords inside texts are not made harmless: a template cannot; `swiftagent serve` does",
+    "control tokens and ReAct keywords inside texts are not escaped: a template cannot; `swiftagent serve` does",
 )
 GO_LIMITS = (
     "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`",
-    "the parameters of a tool are listed sorted by name, and `<`, `>`, `&` in their descriptions as \\u003c, \\u003e, \\u0026",
+    "the parameters of a tool are listed sorted by name, and `<`, `>`, `&` in their descriptions as "
+    "\\u003c, \\u003e, \\u0026",
 )
 
 
@@ -43,35 +53,28 @@ class Turns(msgspec.Struct, frozen=True):
 
 def jinja_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
     """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)` of a text-ReAct model."""
-    quoted = {name: json.dumps(getattr(turns, name), ensure_ascii=False) for name in Turns.__struct_fields__}
-    head, tail = HEAD[language], FORMAT[language]
-    before_names, after_names = tail.split("{names}")
-    parameters = _JINJA_SCHEMA if style == "schema" else _JINJA_FLAT
-    text = _JINJA.format(
-        **quoted,
-        head=_q(head),
-        before_names=_q(before_names),
-        after_names=_q(after_names),
-        parameters_label=_q(PARAMETERS),
-        parameters=parameters,
-        stop=_q(STOP),
-        thought_and_answer=_q(f"\n{ANSWER_LABEL}"),
-        no_thought=_q(NO_THOUGHT),
-        think_open=_q(THINK_OPEN),
-        think_close=_q(THINK_CLOSE),
-    )
+    before_names, after_names = FORMAT[language].split("{names}")
+    texts = {
+        **{name: getattr(turns, name) for name in Turns.__struct_fields__},
+        **_LABELS,
+        **{"head": HEAD[language], "before_names": before_names, "after_names": after_names},
+        **{"thought_and_answer": f"\n{ANSWER_LABEL}", "think_open": THINK_OPEN, "think_close": THINK_CLOSE},
+    }
+    quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in texts.items()}
+    text = _JINJA.format(**quoted, parameters=_JINJA_SCHEMA if style == "schema" else _JINJA_FLAT)
     return "".join(line.strip() for line in text.splitlines())
 
 
-def _q(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-_JINJA_SCHEMA = "{{{{- (f.parameters or dict()) | tojson -}}}}".replace("{{{{", "{{").replace("}}}}", "}}")
+_LABELS = {
+    **{"thought": THOUGHT_LABEL, "action": ACTION_LABEL, "action_input": INPUT_LABEL, "stop": STOP},
+    **{"no_thought": NO_THOUGHT, "parameters_label": PARAMETERS},
+}
+_JINJA_SCHEMA = "{{- (f.parameters or dict()) | tojson -}}"
 _JINJA_FLAT = """
 {{- "[" -}}
 {%- for name, p in ((f.parameters or dict()).properties or dict()).items() -%}
-{{- (", " if not loop.first else "") + '{"name": ' + (name | tojson) + ', "description": ' + ((p.description or "") | tojson) -}}
+{{- (", " if not loop.first else "") + '{"name": ' + (name | tojson) + \
+', "description": ' + ((p.description or "") | tojson) -}}
 {{- ', "required": "' + ("True" if name in (f.parameters.required or []) else "False") + '"}' -}}
 {%- endfor -%}
 {{- "]" -}}
@@ -80,7 +83,9 @@ _JINJA = """
 {{%- set s = namespace(own=none, react=false, open=false, result=none) -%}}
 {{%- if tools -%}}{{%- set s.react = true -%}}{{%- endif -%}}
 {{%- for m in messages -%}}
-{{%- if m.role == "system" -%}}{{%- set s.own = m.content if s.own is none else s.own + "\\n\\n" + m.content -%}}{{%- endif -%}}
+{{%- if m.role == "system" -%}}
+{{%- set s.own = m.content if s.own is none else s.own + "\\n\\n" + m.content -%}}
+{{%- endif -%}}
 {{%- if m.tool_calls -%}}{{%- set s.react = true -%}}{{%- endif -%}}
 {{%- endfor -%}}
 {{{{- {begin} -}}}}
@@ -103,13 +108,14 @@ _JINJA = """
 {{{{- ({between} if s.open else "") + {user_open} + m.content + {user_close} -}}}}
 {{%- set s.open = true -%}}
 {{%- elif m.role == "assistant" and m.tool_calls -%}}
-{{{{- "Thought: " + m.reasoning_content + "\\n" if m.reasoning_content else "" -}}}}
-{{{{- "Thought: " + m.content + "\\n" if m.content else "" -}}}}
+{{{{- {thought} + m.reasoning_content + "\\n" if m.reasoning_content else "" -}}}}
+{{{{- {thought} + m.content + "\\n" if m.content else "" -}}}}
 {{%- set at = loop.index0 -%}}
 {{%- for call in m.tool_calls -%}}
 {{%- set f = call.function or call -%}}
 {{%- set position = loop.index0 -%}}
-{{{{- "Action: " + f.name + "\\nAction Input: " + (f.arguments if f.arguments is string else f.arguments | tojson) + {stop} -}}}}
+{{{{- {action} + f.name + {action_input} + \
+(f.arguments if f.arguments is string else f.arguments | tojson) + {stop} -}}}}
 {{%- set s.result = none -%}}
 {{%- for later in messages[at + 1 : at + 1 + m.tool_calls | length] -%}}
 {{%- if later.role == "tool" -%}}
@@ -122,7 +128,7 @@ _JINJA = """
 {{%- if s.result is not none -%}}{{{{- " " + s.result + "\\n" -}}}}{{%- endif -%}}
 {{%- endfor -%}}
 {{%- elif m.role == "assistant" and s.react -%}}
-{{{{- "Thought: " + (m.reasoning_content or {no_thought}) + {thought_and_answer} + m.content -}}}}
+{{{{- {thought} + (m.reasoning_content or {no_thought}) + {thought_and_answer} + m.content -}}}}
 {{%- elif m.role == "assistant" -%}}
 {{{{- ({think_open} + m.reasoning_content + {think_close} if m.reasoning_content else "") + m.content -}}}}
 {{%- endif -%}}
@@ -139,29 +145,26 @@ def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "
     before_names, after_names = FORMAT[language].split("{names}")
     default = turns.default_system
     return _GO.format(
-        **{name: getattr(turns, name) for name in Turns.__struct_fields__ if name != "default_system"},
-        default_system=default,
+        **{name: getattr(turns, name) for name in Turns.__struct_fields__},
+        **_LABELS,
         else_default=f"{{{{ else }}}}{turns.system_open}{default}{turns.system_close}" if default else "",
         head=HEAD[language],
         before_names=before_names,
         after_names=after_names,
-        parameters_label=PARAMETERS,
         parameters="{{ json .Function.Parameters }}" if style == "schema" else _GO_FLAT,
-        stop=STOP,
         answer_label=ANSWER_LABEL,
-        no_thought=NO_THOUGHT,
     )
 
 
 # Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has to
-# be
-# `Action:`; so nothing before it may ask `if .ToolCalls`.
+# be `Action:`; so nothing before it may ask `if .ToolCalls`.
 # Go templates cannot add: `len (printf "%*s_" $i "")` is $i + 1.
 _GO_FLAT = (
     "[{{ $required := .Function.Parameters.Required }}{{ $first := true }}"
     "{{ range $name, $p := .Function.Parameters.Properties }}{{ if not $first }}, {{ end }}{{ $first = false }}"
     '{"name": {{ json $name }}, "description": {{ json $p.Description }}, "required": "'
-    '{{ $is := "False" }}{{ range $required }}{{ if eq . $name }}{{ $is = "True" }}{{ end }}{{ end }}{{ $is }}"}{{ end }}]'
+    '{{ $is := "False" }}{{ range $required }}{{ if eq . $name }}{{ $is = "True" }}{{ end }}{{ end }}{{ $is }}"}'
+    "{{ end }}]"
 )
 _GO = (
     "{begin}{{{{- $react := false }}}}{{{{ if .Tools }}}}{{{{ $react = true }}}}{{{{ end }}}}"
@@ -169,24 +172,26 @@ _GO = (
     "{{{{ if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}\n\n{{{{ end }}}}{head}"
     "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n\n{{{{ end }}}}"
     '{{{{ len (printf "%*s_" $i "") }}}}. {{{{ .Function.Name }}}}:'
-    "{{{{ if .Function.Description }}}} {{{{ .Function.Description }}}}{{{{ end }}}}{parameters_label}{parameters}{{{{ end }}}}"
-    "{before_names}{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}, {{{{ end }}}}{{{{ .Function.Name }}}}{{{{ end }}}}"
+    "{{{{ if .Function.Description }}}} {{{{ .Function.Description }}}}{{{{ end }}}}{parameters_label}{parameters}"
+    "{{{{ end }}}}{before_names}"
+    "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}, {{{{ end }}}}{{{{ .Function.Name }}}}{{{{ end }}}}"
     "{after_names}{system_close}"
     "{{{{ else if .System }}}}{system_open}{{{{ .System }}}}{system_close}{else_default}{{{{ end }}}}"
     "{{{{ $open := false }}}}{{{{ range $i, $m := .Messages }}}}{{{{ $rest := slice $.Messages $i }}}}"
     '{{{{ if eq .Role "user" }}}}{{{{ if $open }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
     "{{{{ $open = true }}}}"
     '{{{{ else if eq .Role "assistant" }}}}{{{{ $calls := len .ToolCalls }}}}{{{{ if $calls }}}}'
-    "{{{{ if .Thinking }}}}Thought: {{{{ .Thinking }}}}\n{{{{ end }}}}"
-    "{{{{ if .Content }}}}Thought: {{{{ .Content }}}}\n{{{{ end }}}}"
-    "{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}Action: {{{{ .Function.Name }}}}\n"
-    "Action Input: {{{{ .Function.Arguments }}}}{stop}"
+    "{{{{ if .Thinking }}}}{thought}{{{{ .Thinking }}}}\n{{{{ end }}}}"
+    "{{{{ if .Content }}}}{thought}{{{{ .Content }}}}\n{{{{ end }}}}"
+    "{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}{action}{{{{ .Function.Name }}}}"
+    "{action_input}{{{{ .Function.Arguments }}}}{stop}"
     '{{{{ $k := len (printf "%*s_" $j "") }}}}{{{{ if gt (len $rest) $k }}}}{{{{ $result := index $rest $k }}}}'
-    '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}'
-    "{{{{ else if $react }}}}Thought: "
+    '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}'
+    "{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}"
+    "{{{{ else if $react }}}}{thought}"
     "{{{{ if .Thinking }}}}{{{{ .Thinking }}}}{{{{ else }}}}{no_thought}{{{{ end }}}}\n{answer_label}{{{{ .Content }}}}"
-    "{{{{ else }}}}{{{{ if .Thinking }}}}<think>\n{{{{ .Thinking }}}}\n</think>\n\n{{{{ end }}}}{{{{ .Content }}}}{{{{ end }}}}"
-    "{{{{ end }}}}{{{{ end }}}}"
+    "{{{{ else }}}}{{{{ if .Thinking }}}}<think>\n{{{{ .Thinking }}}}\n</think>\n\n{{{{ end }}}}{{{{ .Content }}}}"
+    "{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}"
 )
 
 

@@ -1,5 +1,4 @@
-"""What a tuned model needs to land elsewhere: the texts around its turns, its stop words, and how prompts are
-compared."""
+"""The turn texts and stop words of a training template, and the comparison of prompts token by token."""
 
 from __future__ import annotations
 
@@ -11,12 +10,13 @@ import msgspec
 from swiftagent.backend.template import Trainer
 from swiftagent.errors import CheckError, SetupError
 from swiftagent.export.templates import Turns
+from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.record import Record
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>", "</s>")
 
 
-class Difference(msgspec.Struct):
+class PromptDifference(msgspec.Struct):
     """The first place where a rendered prompt departs from the trained one: token index and both sides around it."""
 
     conversation: str
@@ -32,10 +32,6 @@ def turns_of(trainer: Trainer) -> Turns:
     system_prefix = meta.system_prefix or meta.prefix
     system_open, found, system_close = _text(trainer, system_prefix).partition("{{SYSTEM}}")
     user_open, asked, user_close = _text(trainer, meta.prompt).partition("{{QUERY}}")
-    if not found or not asked or meta.chat_sep is None:
-        raise SetupError(
-            f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`"
-        )
     written = Turns(
         system_open=system_open,
         system_close=system_close,
@@ -46,7 +42,9 @@ def turns_of(trainer: Trainer) -> Turns:
         begin="",
         default_system=meta.default_system or "",
     )
-    if any("{{" in getattr(written, name) for name in Turns.__struct_fields__):
+    # A placeholder that is left over, such as {{ROUND0}}, is a text that no other engine could fill in.
+    left_over = any("{{" in getattr(written, name) for name in Turns.__struct_fields__)
+    if not found or not asked or meta.chat_sep is None or left_over:
         raise SetupError(
             f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`"
         )
@@ -63,28 +61,27 @@ def trained_ids(trainer: Trainer, record: Record) -> list[int]:
     return list(trainer.template.encode({"messages": [dict(message) for message in record["messages"]]})["input_ids"])
 
 
-def first_difference(name: str, trained: Sequence[int], rendered: Sequence[int], tokenizer: Any) -> Difference | None:
+def first_difference(
+    name: str, trained: Sequence[int], rendered: Sequence[int], tokenizer: Any
+) -> PromptDifference | None:
     """None where `rendered` equals `trained`, token for token."""
-    for index, (ours, theirs) in enumerate(zip(trained, rendered, strict=False)):
-        if ours != theirs:
-            return Difference(name, index, *_around(trained, rendered, index, tokenizer))
-    if len(trained) != len(rendered):
-        index = min(len(trained), len(rendered))
-        return Difference(name, index, *_around(trained, rendered, index, tokenizer))
-    return None
-
-
-def _around(trained: Sequence[int], rendered: Sequence[int], index: int, tokenizer: Any) -> tuple[str, str]:
+    if list(trained) == list(rendered):
+        return None
+    index = next(
+        (index for index, (ours, theirs) in enumerate(zip(trained, rendered, strict=False)) if ours != theirs),
+        min(len(trained), len(rendered)),
+    )
     window = slice(max(0, index - 3), index + 6)
-    return tokenizer.decode(list(trained[window])), tokenizer.decode(list(rendered[window]))
+    return PromptDifference(name, index, *(tokenizer.decode(list(ids[window])) for ids in (trained, rendered)))
 
 
-def require_same_prompts(differences: Sequence[Difference], target: str) -> None:
+def require_same_prompts(differences: Sequence[PromptDifference], target: str) -> None:
     """Raises CheckError with the first differing token."""
     if differences:
         first = differences[0]
         raise CheckError(
-            f"{target}: {len(differences)} prompts differ from training, first in {first.conversation} at token {first.token}: "
+            f"{target}: {len(differences)} prompts differ from training, first in {first.conversation} "
+            f"at token {first.token}: "
             f"trained {first.trained!r}, rendered {first.rendered!r}; --allow-differences exports it all the same"
         )
 
@@ -93,4 +90,4 @@ def stop_words(trainer: Trainer, *, react: bool) -> list[str]:
     """What ends a turn: the template's end token, the tokenizer's, and for ReAct the label of a result."""
     known = trainer.tokenizer.get_vocab()
     ends = [trainer.tokenizer.eos_token, *(token for token in END_TOKENS if token in known)]
-    return [*(["Observation:"] if react else []), *dict.fromkeys(token for token in ends if token)]
+    return [*([OBSERVATION] if react else []), *dict.fromkeys(token for token in ends if token)]

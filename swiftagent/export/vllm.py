@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-from swiftagent.export.subject import Subject
+from swiftagent.export.subject import TunedModel
 
 # vLLM's --tool-call-parser by the agent template that wrote the calls in training (docs.vllm.ai, "Tool calling").
 PARSERS = {
@@ -20,7 +21,7 @@ PARSERS = {
 }
 
 
-def vllm_commands(folder: str, subject: Subject, agent_template: str | None, template: str) -> dict[str, str]:
+def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, template: str) -> dict[str, str]:
     """Serve a merged model: with native calls by vLLM's own parser, with ReAct text by `swiftagent serve` above
     vLLM."""
     words = ["vllm", "serve", folder, "--max-model-len", str(subject.max_length), "--enable-prefix-caching"]
@@ -49,6 +50,4 @@ def vllm_commands(folder: str, subject: Subject, agent_template: str | None, tem
 
 
 def _line(words: list[str]) -> str:
-    import shlex
-
     return shlex.join(words)

@@ -62,3 +62,14 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "alpaca": "swiftagent.formats.readers.alpaca",
     "wrapped": "swiftagent.formats.readers.wrapped",
 }
+# Told apart by one look at their turns (`reading.view`), so none of them is asked for itself. "react" reads pairs too.
+TURN_FORMATS = (
+    *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "toolace", "hermes", "openai", "sharegpt"),
+)
+# Recognised by keys, roles and types alone, never by what a plain text says.
+BY_STRUCTURE = frozenset(
+    (
+        *("adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools"),
+        *("tooltalk", "typed-parts"),
+    )
+)

@@ -11,11 +11,12 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from swiftagent.errors import RowError
-from swiftagent.io.jsonl import BadRow, Row, parse_json, without_surrogates
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, without_surrogates
 
 HEAD = 1 << 20  # bytes that tell whether each line is a row
 _CHUNK = 1 << 20
+_LONGEST_ROW = 64 << 20  # bytes
 _LONGEST_LITERAL = 1 << 20  # characters; Python's parser needs some hundred bytes for each
 _FAR = 8 << 20  # characters in which the end of a broken row is looked for
 _SPACE = re.compile(r"[\s,]*")
@@ -42,9 +43,22 @@ def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[
     head = stream.read(HEAD)  # more than `peek` gives on a pipe
     whole: io.BufferedReader = io.BufferedReader(cast(Any, _Rejoined(head, stream)), _CHUNK)
     if is_by_line(head, by_line):
-        yield from json_lines(whole, place)
+        yield from json_lines(limited_lines(whole, place), place)
     else:
         yield from _values(whole, place)
+
+
+def limited_lines(stream: io.BufferedReader, place: str) -> Iterator[bytes]:
+    """The lines of a stream, none of which may be longer than memory allows: a small file can unpack to one of
+    gigabytes."""
+    while line := stream.readline(_LONGEST_ROW):
+        if len(line) == _LONGEST_ROW:
+            raise _too_long(place)
+        yield line
+
+
+def _too_long(place: str) -> ConfigError:
+    return ConfigError(f"{place}: holds a row of more than {_LONGEST_ROW >> 20} MB; this is no data to train on")
 
 
 class _Rejoined(io.RawIOBase):
@@ -140,7 +154,7 @@ def _python_literal(text: str) -> Any:
 
 def _values(stream: io.BufferedReader, place: str) -> Iterator[Row]:
     """Rows of an array, of an object that wraps one, or of values one after another, read a piece at a time."""
-    text = _Text(stream)
+    text = _TextWindow(stream, place)
     text.more()
     wrapped = _WRAPPED.match(text.buffer)
     if wrapped:
@@ -178,17 +192,18 @@ def _unwrapped(row: Row) -> Row:
     return row
 
 
-class _Text:
+class _TextWindow:
     """A growing window on a text: `buffer[at:]` is not read yet, `line` is the line of `at`."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedReader, place: str) -> None:
+        self._place = place
         self.buffer = ""
         self.at = 0
         self.line = 1
         self._stream = stream
         self._ended = False
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._decode = json.JSONDecoder(parse_constant=_refuse).raw_decode
+        self._decode = json.JSONDecoder(parse_constant=refuse_constant).raw_decode
 
     def more(self) -> bool:
         """Read on, at least as much as the window holds, so that a long row costs linear time. False at the end."""
@@ -196,6 +211,8 @@ class _Text:
             return False
         self.buffer = self.buffer[self.at :]
         self.at = 0
+        if len(self.buffer) >= _LONGEST_ROW:
+            raise _too_long(self._place)
         piece = self._stream.read(max(_CHUNK, len(self.buffer)))
         self._ended = not piece
         self.buffer += self._decoder.decode(piece, final=self._ended)
@@ -280,7 +297,3 @@ def _has_surrogates(raw: str) -> bool:
     return ("\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None) or not (
         raw.isascii() or _BAD_BYTE.search(raw) is None
     )
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")

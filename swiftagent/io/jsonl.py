@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -43,14 +44,14 @@ def parse_json(text: str | bytes) -> tuple[Any, tuple[str, ...]]:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=refuse_constant)
         clean = without_surrogates(value)
     except (ValueError, RecursionError) as error:
         raise RowError("not-json", f"not JSON: {error}") from None
     return clean, ("lone-surrogate",) if clean != value else ()
 
 
-def _refuse_constant(name: str) -> None:
+def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
 
 
@@ -85,25 +86,76 @@ def require_regular(path: Path) -> None:
 
 
 @contextmanager
+def unfinished(*finals: Path) -> Iterator[list[Path]]:
+    """Temporary names beside the places of files that are not whole yet; what is still under one at the end is removed.
+
+    What killed processes left under such names is removed too. Raises SetupError where a place cannot be written.
+    """
+    parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in finals]
+    for path in finals:
+        require_regular(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+                if _is_left_over(left.name.split(".")[-2]):
+                    left.unlink(missing_ok=True)
+    try:
+        yield parts
+    finally:
+        for part in parts:
+            with suppress(OSError):  # where nothing could be made, nothing can be removed
+                part.unlink()
+
+
+def _is_left_over(process: str) -> bool:
+    """Whether the process of a temporary file is gone."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except (OSError, ValueError):  # it lives under another user, or the name is not one of ours
+        pass
+    return False
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Report a place that cannot be written, or a full disk, as a SetupError."""
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
+
+
+def put_in_place(parts: Sequence[tuple[Path, Path]], earlier: Iterable[Path] = ()) -> None:
+    """Sync every (temporary, final) file, then rename them in this order.
+
+    What lies there of an earlier run goes first: killed in between, there is no output rather than parts of two.
+    """
+    for part, final in parts:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+    for path in earlier:
+        path.unlink(missing_ok=True)
+    for part, final in parts:
+        part.replace(final)
+    for folder in {final.parent for _, final in parts}:
+        handle = os.open(folder, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name only when the block ends well, fsynced; else nothing is left behind.
 
     Raises SetupError where the place cannot be written.
     """
-    require_regular(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb", buffering=1 << 20) as out:
+    with unfinished(path) as [part], writing(path):
+        with part.open("wb", buffering=1 << 20) as out:
             yield out
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
-    finally:
-        with suppress(OSError):  # where nothing could be made, nothing can be removed
-            temporary.unlink()
+        put_in_place([(part, path)])
 
 
 def write_lines(path: Path, rows: Iterable[Any]) -> int:
@@ -116,7 +168,12 @@ def write_lines(path: Path, rows: Iterable[Any]) -> int:
     return count
 
 
+def indented(value: Any) -> bytes:
+    """A JSON value as the text of a file that people read."""
+    return json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented, whole or not at all."""
     with whole_file(path) as out:
-        out.write(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
+        out.write(indented(value))

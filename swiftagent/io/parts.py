@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -37,9 +37,10 @@ class Part(msgspec.Struct):
     header: bytes = b""
 
 
-def parts_of(path: str, size: int) -> list[Part]:
-    """A file, not a folder, as parts of about `size` bytes in order; one where it cannot be cut or holds a transcript.
+def parts_of(path: str, size: int, lines_join: Callable[[Any], bool] = lambda first: False) -> list[Part]:
+    """A file, not a folder, as parts of about `size` bytes in order; one where it cannot be cut.
 
+    `lines_join` says of the first row whether lines of the file are one conversation, as those of a transcript are.
     `first` is not known yet for parts of kind "lines": it is one more than the `lines_in` all before it.
     """
     with damage(path), open_binary(path, _BUFFER) as stream:
@@ -53,11 +54,9 @@ def parts_of(path: str, size: int) -> list[Part]:
             return _row_groups(path, stream, size)
         if kind in (".csv", ".tsv"):
             return _csv_parts(path, stream, size)
-    from swiftagent.formats.grouping import line_key  # which brings all formats
-
     by_line = is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
     first = next(read_part(Part(path, "lines", 0, 1)), None) if by_line else None
-    if first is None or line_key(first.value) is not None:
+    if first is None or lines_join(first.value):
         return [Part(path)]
     return cut(path, length, size)
 
@@ -108,16 +107,22 @@ def read_part(part: Part) -> Iterator[Row]:
 
 def text_lines(stream: BinaryIO, part: Part) -> Iterator[bytes]:
     """The lines that begin in a part, without a byte order mark."""
-    at = part.start
-    if at:
-        stream.seek(at - 1)
-        at += len(stream.readline()) - 1
-    for line in stream if at < part.end else ():
+    for at, line in lines_between(stream, part.start, part.end):
         text = line if at else line.removeprefix(_BOM)
         if text:
             yield text
+
+
+def lines_between(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, line) of the lines that begin in [start, end)."""
+    at = start
+    if at:
+        stream.seek(at - 1)
+        at += len(stream.readline()) - 1
+    for line in stream if at < end else ():
+        yield at, line
         at += len(line)
-        if at >= part.end:
+        if at >= end:
             return
 
 

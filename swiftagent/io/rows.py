@@ -7,9 +7,11 @@ that is missing or damaged as a whole is an error. Memory does not grow with the
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,12 +20,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from swiftagent.errors import ConfigError
-from swiftagent.io.json_rows import json_rows
+from swiftagent.io.json_rows import json_rows, limited_lines
 from swiftagent.io.jsonl import Row
 from swiftagent.io.storage import is_url, matching, open_binary, size_and_stamp
 from swiftagent.io.table_rows import arrow_rows, csv_rows, parquet_rows
 
 _BUFFER = 1 << 17
+_LARGEST_UNPACKED = 1 << 30  # bytes of a file that has to be read from its end
 _TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}
 _BINARY = {".parquet", ".arrow", ".feather"}
 _COMPRESSED = {".gz", ".zst", ".bz2", ".xz"}
@@ -46,7 +49,8 @@ def read_rows(path: str) -> Iterator[Row]:
     Raises ConfigError where there is no such file, no data in the folder, or a file is damaged as a whole.
     """
     if path == "-":
-        yield from _read_stream(cast(BinaryIO, sys.stdin.buffer), "stdin", "")
+        with damage("stdin"):
+            yield from _read_stream(cast(BinaryIO, sys.stdin.buffer), "stdin", "")
         return
     for file in files_of(path):
         with damage(file), open_binary(file, _BUFFER) as stream:
@@ -99,23 +103,29 @@ def _is_data(name: Path | PurePosixPath) -> bool:
     return last in _TEXT | _BINARY | {".zip"}
 
 
-def _read_stream(raw: BinaryIO, place: str, name: str) -> Iterator[Row]:
-    """One stream, by its first bytes where they tell, else by its name, else by its text."""
+def _read_stream(raw: BinaryIO, place: str, name: str, around: frozenset[str] = frozenset()) -> Iterator[Row]:
+    """One stream, by its first bytes where they tell, else by its name, else by its text; `around` is what it was
+    unpacked from."""
     stream: io.BufferedReader = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
-    match kind := kind_of(stream.peek(8)[:8], name):
+    kind = kind_of(stream.peek(8)[:8], name)
+    if kind in around or (kind in _COMPRESSED and around & _COMPRESSED):
+        # Each level multiplies what a few bytes unpack to, and some archives hold themselves.
+        raise ConfigError(
+            f"{place}: packed more than once ({kind} inside {', '.join(sorted(around))}); unpack it first"
+        )
+    match kind:
         case ".gz" | ".zst" | ".bz2" | ".xz":
-            unpacked = _unpacked(stream, kind)
-            yield from _read_stream(unpacked, place, name.removesuffix(kind))
+            yield from _read_stream(_unpacked(stream, kind), place, name.removesuffix(kind), around | {kind})
         case ".zip":
-            yield from _read_zip(_seekable(stream), place)
+            yield from _read_zip(_seekable(stream, place), place, around | {kind})
         case ".parquet":
-            yield from parquet_rows(_seekable(stream), place)
+            yield from parquet_rows(_seekable(stream, place), place)
         case ".arrow" | ".feather":
-            yield from arrow_rows(stream, place)
+            yield from arrow_rows(_seekable(stream, place), place)
         case ".tar":
             raise ConfigError(f"{place}: tar archives are not read; unpack it and give the folder")
         case ".csv" | ".tsv":
-            yield from csv_rows(_as_utf8(stream), place)
+            yield from csv_rows(limited_lines(_as_utf8(stream), place), place)
         case _:
             yield from json_rows(_as_utf8(stream), place, by_line=kind in (".jsonl", ".ndjson"))
 
@@ -141,7 +151,7 @@ def _unpacked(stream: io.BufferedReader, kind: str) -> BinaryIO:
     return cast(BinaryIO, pyarrow.CompressedInputStream(stream, "zstd"))
 
 
-def _read_zip(stream: BinaryIO, place: str) -> Iterator[Row]:
+def _read_zip(stream: BinaryIO, place: str, around: frozenset[str]) -> Iterator[Row]:
     """Members are read in place and nothing is unpacked, so a name such as `../x` leads nowhere."""
     with zipfile.ZipFile(stream) as archive:
         members = [name for name in sorted(archive.namelist()) if _is_data(PurePosixPath(name.replace("..", "")))]
@@ -149,15 +159,21 @@ def _read_zip(stream: BinaryIO, place: str) -> Iterator[Row]:
             raise ConfigError(f"{place}: no data in this archive")
         for member in members:
             with archive.open(member) as inner:
-                yield from _read_stream(cast(BinaryIO, inner), f"{place}/{member}", member.lower())
+                yield from _read_stream(cast(BinaryIO, inner), f"{place}/{member}", member.lower(), around)
 
 
-def _seekable(stream: BinaryIO) -> BinaryIO:
-    """The stream itself, or its bytes where it comes through a pipe or is compressed: these kinds start at their
+def _seekable(stream: BinaryIO, place: str) -> Any:
+    """The stream itself, or a temporary file where it comes through a pipe or is compressed: these kinds start at their
     end."""
     if stream.seekable() and not isinstance(getattr(stream, "raw", stream), gzip.GzipFile):
         return stream
-    return io.BytesIO(stream.read())
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 (it is gone with its last reader)
+    while block := stream.read(_BUFFER):
+        copy.write(block)
+        if copy.tell() > _LARGEST_UNPACKED:
+            raise ConfigError(f"{place}: unpacks to more than {_LARGEST_UNPACKED >> 30} GB; unpack it first")
+    copy.seek(0)
+    return copy
 
 
 def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
@@ -166,9 +182,30 @@ def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
     if head.startswith(b"\xef\xbb\xbf"):
         stream.read(3)
     elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = stream.read().decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
-        return io.BufferedReader(cast(Any, io.BytesIO(text)))
+        return io.BufferedReader(cast(Any, _FromUtf16(stream)), _BUFFER)
     return stream
+
+
+class _FromUtf16(io.RawIOBase):
+    """A UTF-16 stream as UTF-8, a piece at a time."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        while not self._ready:
+            piece = self._stream.read(_BUFFER)
+            self._ready = self._decoder.decode(piece, final=not piece).encode("utf-8", "surrogatepass")
+            if not piece:
+                break
+        taken, self._ready = self._ready[: len(into)], self._ready[len(into) :]
+        into[: len(taken)] = taken
+        return len(taken)
 
 
 @contextmanager
@@ -180,5 +217,5 @@ def damage(place: str) -> Iterator[None]:
         raise ConfigError(f"{place}: no such file or folder") from None
     except PermissionError:
         raise ConfigError(f"{place}: this file may not be read") from None
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError) as error:
         raise ConfigError(f"{place}: cut or damaged ({error}); get it again") from error

@@ -13,6 +13,9 @@ from typing import Any, BinaryIO
 
 from swiftagent.errors import ConfigError, SetupError, SwiftAgentError
 
+# What a store says changes with a file; each store names it in its own way.
+_CHANGE_MARKS = ("ETag", "etag", "LastModified", "mtime", "created", "modificationTime")
+
 
 def is_url(path: str) -> bool:
     return "://" in path
@@ -36,20 +39,23 @@ def open_binary(path: str, buffer: int) -> BinaryIO:
 def size_and_stamp(path: str) -> tuple[int, int]:
     """(bytes, a number that changes when the file does). Raises OSError."""
     if not is_url(path):
-        about = os.stat(path)
-        return about.st_size, about.st_mtime_ns
+        status = os.stat(path)
+        return status.st_size, status.st_mtime_ns
     with _reached(path):
         filesystem, name = _filesystem(path)
-        told = filesystem.info(name)
-    mark = next(
-        (
-            str(told[key])
-            for key in ("ETag", "etag", "LastModified", "mtime", "created", "modificationTime")
-            if key in told
-        ),
-        "",
-    )
-    return int(told["size"]), zlib.crc32(mark.encode())
+        about = filesystem.info(name)
+    mark = next((str(about[key]) for key in _CHANGE_MARKS if key in about), "")
+    return int(about["size"]), zlib.crc32(mark.encode())
+
+
+def refuse_changed(path: str, before: tuple[int, int], shown: str) -> None:
+    """Raise SetupError where a file is no longer the one that had this `size_and_stamp` before it was read."""
+    try:
+        now = size_and_stamp(path)
+    except OSError:
+        raise SetupError(f"{shown}: vanished while it was read; nothing was written, run again") from None
+    if now != before:
+        raise SetupError(f"{shown}: changed while it was read; nothing was written, run again when it is whole")
 
 
 def matching(pattern: str) -> list[str]:

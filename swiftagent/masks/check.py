@@ -17,11 +17,19 @@ from swiftagent.masks.pieces import (
     pieces,
 )
 from swiftagent.trajectory.escape import has_control_token
-from swiftagent.trajectory.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
+from swiftagent.trajectory.react import (
+    ACTION_LABEL,
+    ANSWER_LABEL,
+    INPUT_LABEL,
+    STOP,
+    THINK_CLOSE,
+    THINK_OPEN,
+    THOUGHT_LABEL,
+)
 from swiftagent.trajectory.record import Message, Record
 
-_INPUT = "\nAction Input: "
-_INPUT_SIZE, _STOP_SIZE = len(_INPUT), len(STOP)
+_ACTION_LINE, _ANSWER_LINE = f"\n{ACTION_LABEL}", f"\n{ANSWER_LABEL}"
+_INPUT_SIZE, _STOP_SIZE = len(INPUT_LABEL), len(STOP)
 _OWN_KEYS = 4  # messages, channel, id, source: nearly every record has these alone
 _COUNT_OF = {"leak": "leaks", "lost": "lost"}
 _system_has_control_token = lru_cache(maxsize=512)(has_control_token)  # rows of one tool set share it
@@ -153,14 +161,14 @@ def _parts(content: str, agentic: bool) -> tuple[int, str]:
     if not agentic:
         return (0, "answer") if not content.startswith(THINK_OPEN) else (0, "")
     thought = 0
-    if content.startswith("Thought: "):
-        thought = content.find("\nAction: ") + 1
-        answer = content.find("\n" + ANSWER_LABEL, 0, thought or len(content)) + 1
+    if content.startswith(THOUGHT_LABEL):
+        thought = content.find(_ACTION_LINE) + 1
+        answer = content.find(_ANSWER_LINE, 0, thought or len(content)) + 1
         thought = answer or thought
         if not thought:
             return 0, ""
-    if content.startswith("Action: ", thought):
-        arguments = content.find(_INPUT, thought)
+    if content.startswith(ACTION_LABEL, thought):
+        arguments = content.find(INPUT_LABEL, thought)
         newline = content.find("\n", arguments + _INPUT_SIZE)
         return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(
             STOP

@@ -255,9 +255,11 @@ const KEYS = {
 };
 
 function start() {
-  const wanted = matchMedia("(prefers-color-scheme: dark)");
-  document.documentElement.classList.toggle("dark", wanted.matches);
-  $("theme").addEventListener("click", () => document.documentElement.classList.toggle("dark"));
+  let dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  $("theme").addEventListener("click", () => {
+    dark = !dark;
+    document.documentElement.style.colorScheme = dark ? "dark" : "light";
+  });
   fill("channel", index.channels);
   fill("tool", [...index.tools].sort());
   fill("flag", index.flags);

@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable
-from html import escape
-from importlib import resources
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from swiftagent.io.jsonl import whole_file
+from swiftagent.io.pages import stream
 from swiftagent.masks.pieces import KINDS
 from swiftagent.masks.view import FLAGS, ShownRow, ShownSpan
 
@@ -24,24 +24,10 @@ ROWS_A_CHUNK = 100
 
 def write_page(target: Path, source: Path, rows: Iterable[ShownRow]) -> tuple[int, int]:
     """Write the page whole or not at all; returns (rows, bytes). Rows are taken one by one and not kept."""
-    page = resources.files("swiftagent") / "masks"
-    head, _, tail = page.joinpath("page.html").read_text(encoding="utf-8").partition("@DATA@")
-    style, script = (page.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    head = head.replace("@TITLE@", escape(source.name)).replace("@STYLE@", style)
     index = _Index()
     with whole_file(target) as out:
-        out.write(head.encode())
-        chunk: list[list[Any]] = []
-        for row in rows:
-            index.add(row)
-            chunk.append([_packed(span, row.real_tokens) for span in row.spans])
-            if len(chunk) == ROWS_A_CHUNK:
-                out.write(_chunk(index.chunks, chunk))
-                index.chunks, chunk = index.chunks + 1, []
-        if chunk:
-            out.write(_chunk(index.chunks, chunk))
-        out.write(index.text().encode())
-        out.write(tail.replace("@SCRIPT@", script).encode())
+        for piece in stream("masks/page.html.j2", name=source.name, chunks=_chunks(rows, index), index=index):
+            out.write(piece.encode())
         size = out.tell()
     return len(index.rows), size
 
@@ -51,7 +37,6 @@ class _Index:
 
     def __init__(self) -> None:
         self.rows: list[list[Any]] = []
-        self.chunks = 0
         self._unit = "character"
         self._channels: dict[str, int] = {}
         self._tools: dict[str, int] = {}
@@ -64,19 +49,20 @@ class _Index:
         self._unit = "token" if row.real_tokens else self._unit
         self.rows.append([row.line, row.id, channel, length, trained, row.turns, tools, flags])
 
-    def text(self) -> str:
-        facts = {
-            "rows": self.rows,
-            "chunk": ROWS_A_CHUNK,
-            "unit": self._unit,
-            "channels": list(self._channels),
-            "tools": list(self._tools),
-            "flags": FLAGS,
-            "kinds": KINDS,
-        }
-        # JSON in a script element ends at the first "</script", whatever it stands in.
-        data = json.dumps(facts, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-        return f'<script type="application/json" id="index">{data}</script>\n'
+    def facts(self) -> dict[str, Any]:
+        names = {"channels": list(self._channels), "tools": list(self._tools), "flags": FLAGS, "kinds": KINDS}
+        return {"rows": self.rows, "chunk": ROWS_A_CHUNK, "unit": self._unit, **names}
+
+
+def _chunks(rows: Iterable[ShownRow], index: _Index) -> Iterator[str]:
+    """The rows in base64 of gzip'ed JSON; each is added to the index on its way."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, ROWS_A_CHUNK)):
+        for row in chunk:
+            index.add(row)
+        packed = [[_packed(span, row.real_tokens) for span in row.spans] for row in chunk]
+        data = json.dumps(packed, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        yield base64.b64encode(gzip.compress(data, 6, mtime=0)).decode()
 
 
 def _packed(span: ShownSpan, real_tokens: bool) -> list[Any]:
@@ -85,9 +71,3 @@ def _packed(span: ShownSpan, real_tokens: bool) -> list[Any]:
     trained = int(bool(span.trained and span.trained[0])) if same else [int(value) for value in span.trained]
     lengths = [len(token) for token in span.tokens] if real_tokens else 0
     return [KINDS.index(span.kind), span.message, span.text, trained, lengths, span.weights, span.fault]
-
-
-def _chunk(number: int, rows: list[list[Any]]) -> bytes:
-    data = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    packed = base64.b64encode(gzip.compress(data, 6, mtime=0)).decode()
-    return f'<script type="application/octet-stream" id="chunk{number}">{packed}</script>\n'.encode()

@@ -13,14 +13,21 @@ from typing import Any
 import msgspec
 
 from swiftagent.trajectory.prompts import split_prompt
-from swiftagent.trajectory.react import ANSWER_LABEL, STOP, THINK_CLOSE, THINK_OPEN
-from swiftagent.trajectory.record import Message
+from swiftagent.trajectory.react import (
+    ACTION_LABEL,
+    ANSWER_LABEL,
+    INPUT_LABEL,
+    STOP,
+    THINK_CLOSE,
+    THINK_OPEN,
+    THOUGHT_LABEL,
+)
+from swiftagent.trajectory.record import Message, set_loss
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
 MAX_FAULTS = 1000  # kept by name; the counts go on
-_STEP_STARTS = ("Thought: ", "Action: ", ANSWER_LABEL)
-_INPUT = "\nAction Input: "
+_STEP_STARTS = (THOUGHT_LABEL, ACTION_LABEL, ANSWER_LABEL)
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -178,15 +185,15 @@ def _events(text: str, starts: list[int]) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of each thought, call, result and answer in the text of a turn; they cover it whole."""
     at = 0
     while at < len(text):
-        if text.startswith("Thought: ", at):
-            action, answer = text.find("\nAction: ", at), text.find("\n" + ANSWER_LABEL, at)
+        if text.startswith(THOUGHT_LABEL, at):
+            action, answer = (text.find(f"\n{label}", at) for label in (ACTION_LABEL, ANSWER_LABEL))
             limit = _next_step(text, starts, at)
             end = min((found + 1 for found in (action, answer) if found >= 0), default=limit)
             yield at, min(end, limit), "thought"
             at = min(end, limit)
-        elif text.startswith("Action: ", at):
-            arguments = text.find(_INPUT, at)
-            newline = text.find("\n", arguments + len(_INPUT)) if arguments >= 0 else -1
+        elif text.startswith(ACTION_LABEL, at):
+            arguments = text.find(INPUT_LABEL, at)
+            newline = text.find("\n", arguments + len(INPUT_LABEL)) if arguments >= 0 else -1
             if newline < 0 or not text.startswith(STOP, newline):
                 limit = _next_step(text, starts, at)
                 yield at, limit, "call"
@@ -298,7 +305,7 @@ def served(messages: list[Message], found: list[Piece], step: int) -> list[Messa
     for number, message in enumerate(messages[:step]):
         role, content = message["role"], message["content"]
         if role != "assistant" or number in results:
-            fed.append({"role": role, "content": content, "loss": False})
+            fed.append(set_loss({"role": role, "content": content}, 0))
         elif fed and fed[-1]["role"] == "assistant" and "loss" not in fed[-1]:
             fed[-1]["content"] += content
         elif content:

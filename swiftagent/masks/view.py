@@ -14,6 +14,7 @@ from swiftagent.io.parts import Part, read_part, text_lines
 from swiftagent.io.rows import damage, read_rows
 from swiftagent.io.storage import open_binary
 from swiftagent.masks.pieces import Fault, is_native, malformed, native_pieces, pieces
+from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.record import Record, is_record
 
 _BUFFER = 1 << 17
@@ -82,7 +83,7 @@ def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
     """A shown row with what its record tells of it."""
     messages = record["messages"]
     heads = [span.text.partition("\n")[0] for span in spans if span.kind == "call"]
-    tools = dict.fromkeys(head.removeprefix("Action: ") for head in heads if head.startswith("Action: "))
+    tools = dict.fromkeys(head.removeprefix(ACTION_LABEL) for head in heads if head.startswith(ACTION_LABEL))
     masked = any(span.kind in ("thought", "call", "answer") and not any(span.trained) and span.text for span in spans)
     flags = (["faulty"] if any(span.fault for span in spans) else []) + (["masked"] if masked else [])
     turns = sum(message["role"] == "user" for message in messages)

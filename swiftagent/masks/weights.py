@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from swiftagent.masks.pieces import is_trained, pieces
-from swiftagent.trajectory.react import OBSERVATION
-from swiftagent.trajectory.record import Message, Record
+from swiftagent.trajectory.react import INPUT_LABEL, OBSERVATION
+from swiftagent.trajectory.record import Message, Record, set_loss
 
 TrainOn = Literal["all", "last_turn", "last_step"]
-_INPUT = "\nAction Input:"
+_INPUT = INPUT_LABEL.rstrip(" ")
 
 
 class Weights(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def train_only(record: Record, train_on: TrainOn) -> Record:
 
 
 def _masked(message: Message) -> Message:
-    return {**message, "loss": False} if message["role"] == "assistant" and message["content"] else message
+    return set_loss(message, 0) if message["role"] == "assistant" and message["content"] else message
 
 
 def _with_turns_closed(messages: list[Message]) -> list[Message]:
@@ -93,7 +93,7 @@ def weigh(record: Record, weights: Weights) -> Record:
 def _add_weighed(messages: list[Message], text: str, kind: str, trained: bool, weights: Weights) -> None:
     """Append one piece; neighbours in a step that weigh the same stay one message, a result always stands alone."""
     if kind == "observation":
-        messages.append({"role": "assistant", "content": text} | _mark(weights.observation))
+        messages.append(set_loss({"role": "assistant", "content": text}, weights.observation))
         return
     after_result = (
         len(messages) > 1 and messages[-2]["content"].endswith(OBSERVATION) and messages[-2]["role"] == "assistant"
@@ -109,22 +109,14 @@ def _add_weighed(messages: list[Message], text: str, kind: str, trained: bool, w
             (OBSERVATION, weights.call),
         ]
     for part, weight in parts:
-        mark = _mark(weight if trained else 0.0)
+        message = set_loss({"role": "assistant", "content": part}, weight if trained else 0.0)
         before = messages[-1]
-        goes_on = before["role"] == "assistant" and _marks_of(before) == mark and before["content"] and not after_result
-        if goes_on and kind != "thought" and not before["content"].endswith(OBSERVATION):
+        alike = {**before, "content": part} == message and before["content"]
+        if alike and not after_result and kind != "thought" and not before["content"].endswith(OBSERVATION):
             before["content"] += part
         else:
-            messages.append({"role": "assistant", "content": part} | mark)
+            messages.append(message)
         after_result = False
-
-
-def _mark(weight: float) -> dict[str, Any]:
-    return {"loss": False} if weight == 0 else {} if weight == 1 else {"loss_scale": weight}
-
-
-def _marks_of(message: Message) -> dict[str, Any]:
-    return {key: message[key] for key in ("loss", "loss_scale") if key in message}
 
 
 def normalised(weights: Weights, records: Iterable[Record]) -> Weights:

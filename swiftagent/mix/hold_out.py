@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import ConfigError
-from swiftagent.io.outputs import Rows
-from swiftagent.mix.judge import Near
-from swiftagent.mix.notes import Note
-from swiftagent.mix.plan import Plan
+from swiftagent.mix.fingerprints import Fingerprint
+from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
 from swiftagent.mix.scan import rows_of_any_file
-from swiftagent.mix.take import Taken
+from swiftagent.mix.seen import NearDuplicates
+from swiftagent.mix.selection import Selection
+from swiftagent.mix.spool import Table
 from swiftagent.trajectory.content import content_hash
 
 
-def held_out(recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows) -> set[int]:
+def held_out(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], rows: Table) -> set[int]:
     """The indexes of the validation split. Rows of one channel and one first question are never on both sides, so no
     conversation is, and no row has its equal on the other side. With rows made from others or anything held out, rows
     of one first question stand together whatever their channels.
 
     Rows with a held-out tool or hash are all in it, beside the recipe's share of the others.
     """
-    notes = [note for source in taken for note in _each_copy(source)]
-    near = _Near(recipe, notes) if recipe.hold_out.apart else None
-    ruled = _with_their_like(_by_rule(recipe, notes), rows, near)
+    groups = array("Q", rows["group"].tobytes())
+    fingerprints = [each for source in taken for each in _each_copy(source)]
+    near = _Twins(recipe, fingerprints) if recipe.hold_out.apart else None
+    ruled = _with_their_like(_by_rule(recipe, fingerprints), groups, near)
     spans: dict[str, list[int]] = {}
     first = 0
     for plan, source in zip(plans, taken, strict=True):
@@ -40,12 +42,12 @@ def held_out(recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows) 
     return ruled | (near.without(chosen, ruled) if near is not None else chosen)
 
 
-def _chosen(recipe: Recipe, wanted: int, spans: dict[str, list[int]], rows: Rows) -> set[int]:
+def _chosen(recipe: Recipe, wanted: int, spans: dict[str, list[int]], rows: Table) -> set[int]:
     """`wanted` rows, so many of each channel as its size asks for; first of the conversations that several channels
     share."""
-    groups = rows.groups
+    groups, prints = (array("Q", rows[name].tobytes()) for name in ("group", "print"))
     strict = bool(recipe.no_call) or recipe.hold_out != HoldOut()
-    shared = _in_several(spans, groups, groups if strict else rows.prints)
+    shared = _in_several(spans, groups, groups if strict else prints)
     common = [index for indexes in spans.values() for index in indexes if groups[index] in shared]
     share = round(len(common) * recipe.val)
     found = validation([groups[index] for index in common], share, seed_of(recipe.seed, "val"), whole=True)
@@ -73,30 +75,32 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
     )
 
 
-def _with_their_like(held: set[int], rows: Rows, near: _Near | None) -> set[int]:
+def _with_their_like(held: set[int], groups: Sequence[int], near: _Twins | None) -> set[int]:
     """Rows that a rule holds out, and all that would tell of them in training: of their conversations, their near
     duplicates."""
     size = -1
     while held and len(held) != size:
         size = len(held)
-        groups = {rows.groups[index] for index in held}
-        held = {index for index, group in enumerate(rows.groups) if group in groups}
+        alike = {groups[index] for index in held}
+        held = {index for index, group in enumerate(groups) if group in alike}
         if near is not None:
             held |= near.like(held)
     return held
 
 
-def _each_copy(source: Taken) -> list[Note]:
+def _each_copy(source: Selection) -> list[Fingerprint]:
     whole, more = source.rounds
     return [
-        note for index, note in enumerate(source.notes or [Note()] * len(source)) for _ in range(whole + (index < more))
+        row
+        for index, row in enumerate(source.fingerprints or [Fingerprint()] * len(source))
+        for _ in range(whole + (index < more))
     ]
 
 
-def _by_rule(recipe: Recipe, notes: list[Note]) -> set[int]:
+def _by_rule(recipe: Recipe, rows: list[Fingerprint]) -> set[int]:
     tools = set(recipe.hold_out.tools)
     hashes = _hashes(recipe.hold_out.hashes) if recipe.hold_out.hashes else set()
-    return {index for index, note in enumerate(notes) if tools & set(note.offered) or note.content in hashes}
+    return {index for index, row in enumerate(rows) if tools & set(row.offered) or row.content in hashes}
 
 
 def _hashes(path: str) -> set[int]:
@@ -112,12 +116,12 @@ def _hashes(path: str) -> set[int]:
     return found
 
 
-class _Near:
+class _Twins:
     """Which rows are near duplicates of which."""
 
-    def __init__(self, recipe: Recipe, notes: list[Note]) -> None:
-        self._index = Near(recipe.near)
-        self._signatures = [note.signature for note in notes]
+    def __init__(self, recipe: Recipe, rows: list[Fingerprint]) -> None:
+        self._index = NearDuplicates(recipe.near)
+        self._signatures = [row.signature for row in rows]
         for signature in self._signatures:
             self._index.add(signature)
 

@@ -1,4 +1,4 @@
-"""What a mix says of itself: a manifest that it can be made again from, and a report of every row that was looked at.
+"""The manifest of a mix, from which it can be made again, and the report of every row that was looked at.
 
 Neither holds a date, a duration or a place on this machine, so that the same mix has the same bytes.
 """
@@ -6,7 +6,6 @@ Neither holds a date, a duration or a place on this machine, so that the same mi
 from __future__ import annotations
 
 import platform
-from array import array
 from collections import Counter
 from typing import Any
 
@@ -14,22 +13,22 @@ import msgspec
 import xxhash
 
 from swiftagent import __version__
-from swiftagent.io.outputs import Rows
-from swiftagent.mix.plan import Plan
+from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import Recipe
-from swiftagent.mix.take import Taken
-from swiftagent.trajectory.counts import add_up
+from swiftagent.mix.selection import Selection
+from swiftagent.mix.spool import Table
+from swiftagent.trajectory.ledger import add_up
 
 
 def manifest_of(
-    recipe: Recipe, plans: list[Plan], taken: list[Taken], rows: Rows, train: array[int], val: array[int]
+    recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], train: Table, val: Table
 ) -> dict[str, Any]:
     """The manifest. `content` is a hash of all rows in their order, without their ids and places."""
     return {
         "recipe": msgspec.to_builtins(recipe),
         "seed": recipe.seed,
         "rows": {"mix": len(train), "val": len(val)},
-        "content": {"mix": content_hash(rows, train), "val": content_hash(rows, val)},
+        "content": {"mix": _content(train), "val": _content(val)},
         "tokens_are": f"exact ({recipe.model})" if recipe.model else "estimated",
         "channels": channels(plans, taken),
         "sources": [_source(plan, source, recipe) for plan, source in zip(plans, taken, strict=True)],
@@ -42,14 +41,11 @@ def manifest_of(
     }
 
 
-def content_hash(rows: Rows, order: array[int]) -> str:
-    digest = xxhash.xxh3_128()
-    for index in order:
-        digest.update(rows.prints[index].to_bytes(8, "big"))
-    return digest.hexdigest()
+def _content(records: Table) -> str:
+    return xxhash.xxh3_128_hexdigest(records["print"].astype(">u8").tobytes())
 
 
-def channels(plans: list[Plan], taken: list[Taken]) -> dict[str, dict[str, int]]:
+def channels(plans: list[SourcePlan], taken: list[Selection]) -> dict[str, dict[str, int]]:
     """Rows, characters, tokens and trained tokens of each channel, copies counted."""
     found: dict[str, Counter[str]] = {}
     for plan, source in zip(plans, taken, strict=True):
@@ -60,7 +56,7 @@ def channels(plans: list[Plan], taken: list[Taken]) -> dict[str, dict[str, int]]
     return {channel: dict(counts) for channel, counts in found.items()}
 
 
-def report_of(plans: list[Plan], taken: list[Taken]) -> dict[str, Any]:
+def report_of(plans: list[SourcePlan], taken: list[Selection]) -> dict[str, Any]:
     """The ledger of all sources and of each: rows_in + split - merged == rows_out + rejected.
 
     rows_in are the rows that were looked at; rows that the sample did not take are counted apart as `not_sampled`, and
@@ -86,7 +82,7 @@ def _sorted(ledger: dict[str, Any]) -> dict[str, Any]:
     return {name: dict(sorted(count.items())) if isinstance(count, dict) else count for name, count in ledger.items()}
 
 
-def _source(plan: Plan, source: Taken, recipe: Recipe) -> dict[str, Any]:
+def _source(plan: SourcePlan, source: Selection, recipe: Recipe) -> dict[str, Any]:
     budget = (
         {} if source.budget is None else {"unit": recipe.by, "wanted": source.budget, "taken": _of_unit(source, recipe)}
     )
@@ -111,5 +107,5 @@ def _source(plan: Plan, source: Taken, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _of_unit(source: Taken, recipe: Recipe) -> int:
+def _of_unit(source: Selection, recipe: Recipe) -> int:
     return source.sum("trained" if recipe.by == "trained-tokens" else "tokens")

@@ -8,22 +8,26 @@ write     in an order that follows from the keys, so that nothing depends on pro
 from __future__ import annotations
 
 import shutil
-from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from swiftagent.errors import RejectsError, SetupError
-from swiftagent.io.jsonl import whole_file, write_json
-from swiftagent.io.outputs import Outputs, Rows, claimed, put_in_place, to_parquet, write_rows
+from swiftagent.io.jsonl import indented, put_in_place, unfinished
+from swiftagent.io.outputs import Outputs, claimed, write_shards
+from swiftagent.io.storage import refuse_changed
 from swiftagent.io.workers import Workers
 from swiftagent.mix.hold_out import held_out
 from swiftagent.mix.manifest import manifest_of, report_of
-from swiftagent.mix.plan import Fetched, Plan, Tell, plan_of, refuse_other_files, refuse_own_outputs
+from swiftagent.mix.plan import Fetched, SourcePlan, Tell, plan_of, refuse_other_files, refuse_own_outputs
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.sample import place_of, seed_of
-from swiftagent.mix.scan import refuse_changed
-from swiftagent.mix.take import CountLines, Taken, Taker, synthetic
+from swiftagent.mix.selection import CountLines, Selection, Selector, synthetic
+from swiftagent.mix.spool import FIELDS, Table, write_records
+
+_PLACED = np.dtype([("place", "<u8"), *FIELDS])
 
 
 def mix(
@@ -44,22 +48,22 @@ def mix(
     try:
         with claimed(out):
             plans = plan_of(recipe, fetched, out.work, workers, tell)
-            refuse_own_outputs(plans, (out.mix, out.val, out.manifest, out.report, out.rejects), out.folder)
+            refuse_own_outputs(plans, (out.path, out.val, out.manifest, out.report, out.rejects), out.folder)
             if repeated is not None:
                 refuse_other_files(plans, repeated)
-            taker = Taker(recipe, plans, out.work, workers, tell, count)
-            taken = [taker.take(plan) for plan in plans]
+            selector = Selector(recipe, plans, out.work, workers, tell, count)
+            taken = [selector.take(plan) for plan in plans]
             for plan in plans:
                 for file in plan.files:
-                    refuse_changed(file)
-            made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if source.made]
+                    refuse_changed(file.path, (file.size, file.stamp), file.shown)
+            made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if len(source.made)]
             everything = [*zip(plans, taken, strict=True), *made]
             manifest = _write(
                 recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell
             )
             shutil.rmtree(out.work)
     except OSError as error:  # a full disk, wherever it is met
-        place = error.filename or out.mix.parent
+        place = error.filename or out.path.parent
         raise SetupError(
             f"{place}: {error.strerror or error}; nothing was lost: free space or choose another place with -o"
         ) from error
@@ -68,69 +72,61 @@ def mix(
 
 
 def _write(
-    recipe: Recipe, plans: list[Plan], taken: list[Taken], out: Outputs, workers: Workers, tell: Tell
+    recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], out: Outputs, workers: Workers, tell: Tell
 ) -> dict[str, Any]:
-    rows = _placed(recipe, plans, taken)
-    held = held_out(recipe, plans, taken, rows)
-    everything = range(len(rows))
-    train, val = out.work / "train.part", out.work / "val.part"
-    order = array("I", rows.in_order([index for index in everything if index not in held]))
-    held_order = array("I", rows.in_order(sorted(held)))
+    names = list(dict.fromkeys(name for source in taken for name in source.names))
+    rows = _placed(recipe, plans, taken, names)
+    held = np.zeros(len(rows), bool)
+    held[sorted(held_out(recipe, plans, taken, rows))] = True
+    order = np.lexsort((rows["print"], rows["place"]))
+    train, val = rows[order[~held[order]]], rows[order[held[order]]]
     tell("write", 0, len(rows))
-    parts = [(train, out.mix)] if not out.shards else _shards(rows, order, out, workers)
-    if not out.shards:
-        write_rows(train, rows, order, out.work, workers)
-    write_rows(val, rows, held_order, out.work, workers)
-    tell("write", len(rows), len(rows))
-    manifest = manifest_of(recipe, plans, taken, rows, order, held_order)
-    write_json(out.work / "manifest.part", manifest)
-    write_json(out.report, report_of(plans, taken))
-    with whole_file(out.rejects) as file:
-        for source in taken:
-            for line in source.reject_lines(out.work):
-                file.write(line)
-    manifest_part = (out.work / "manifest.part", out.manifest)
-    put_in_place([(val, out.val), *([*parts, manifest_part] if out.shards else [manifest_part, *parts])], out.earlier())
+
+    def write(path: Path, first: int, last: int) -> None:
+        write_records(path, train[first:last], out.work, names, workers)
+
+    with unfinished(out.val, out.manifest, out.path, out.rejects, out.report) as (*parts, rejects, report):
+        write_records(parts[0], val, out.work, names, workers)
+        if out.shards:
+            shards = write_shards(out, len(train), write, workers)
+        else:
+            write(parts[2], 0, len(train))
+            shards = parts[2:]
+        tell("write", len(rows), len(rows))
+        manifest = manifest_of(recipe, plans, taken, train, val)
+        parts[1].write_bytes(indented(manifest))
+        report.write_bytes(indented(report_of(plans, taken)))
+        with rejects.open("wb") as file:
+            file.writelines(line for source in taken for line in source.reject_lines(out.work))
+        # The mix comes after its companions, and the report after the rows that it tells of.
+        companions = [(parts[0], out.val), (rejects, out.rejects), (parts[1], out.manifest)]
+        put_in_place([*companions, *zip(shards, out.rows(), strict=True), (report, out.report)], out.earlier())
     return manifest
 
 
-def _shards(rows: Rows, order: array[int], out: Outputs, workers: Workers) -> list[tuple[Path, Path]]:
-    """The rows to train on in files of nearly equal numbers, each a stretch of the shuffled order."""
-    parts = []
-    for number in range(out.shards):
-        first, last = (len(order) * end // out.shards for end in (number, number + 1))
-        part = out.work / f"shard{number}.part"
-        write_rows(part, rows, order[first:last], out.work, workers)
-        parts.append((part, out.folder / out.shard(number)))
-    if out.kind == "parquet":
-        for _ in workers.map(to_parquet, [str(part.absolute()) for part, _ in parts]):
-            pass
-    return parts
-
-
-def _placed(recipe: Recipe, plans: list[Plan], taken: list[Taken]) -> Rows:
+def _placed(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], names: list[str]) -> Table:
     """Every record that is written, each copy of a repeated one, with its place in the shuffled order."""
-    rows = Rows()
+    tables = [np.empty(0, _PLACED)]
     for plan, source in zip(plans, taken, strict=True):
         seed = seed_of(recipe.seed, "order", plan.number, plan.source.channel)
-        spools = [rows.spool(name) for name in source.names]
+        spools = np.array([names.index(name) for name in source.names], "<u2")
         whole, more = source.rounds
-        columns = [source.columns[name] for name in ("keys", "prints", "groups", "spools", "offsets", "lengths")]
-        spool_of = spools.__getitem__
         for copy in range(whole + bool(more)):
-            keys, prints, groups, numbers, offsets, lengths = (
-                columns if copy < whole else [column[:more] for column in columns]
-            )
-            places = (place_of(key, copy, seed) for key in keys)
-            rows.add_all(places, prints, groups, map(spool_of, numbers), offsets, lengths)
-    return rows
+            records = source.records if copy < whole else source.records[:more]
+            table = np.empty(len(records), _PLACED)
+            table[[name for name, _ in FIELDS]] = records
+            table["place"] = [place_of(key, copy, seed) for key in records["key"].tolist()]
+            table["spool"] = spools[records["spool"]]
+            tables.append(table)
+    return np.concatenate(tables)
 
 
-def _refuse_rejects(recipe: Recipe, taken: list[Taken], out: Outputs) -> None:
+def _refuse_rejects(recipe: Recipe, taken: list[Selection], out: Outputs) -> None:
     faults = sum(source.faults for source in taken)
     read = sum(source.ledger["rows_in"] for source in taken)
     if faults > recipe.max_rejects * read:
         raise RejectsError(
-            f"{out.mix}: {faults:,} of {read:,} rows rejected ({faults / read:.1%}), more than {recipe.max_rejects:.1%}; "
-            f"the mix is written all the same, {out.rejects} says why (--max-rejects 100% accepts it)"
+            f"{out.path}: {faults:,} of {read:,} rows rejected ({faults / read:.1%}), more than "
+            f"{recipe.max_rejects:.1%}; the mix is written all the same, {out.rejects} says why "
+            "(--max-rejects 100% accepts it)"
         )

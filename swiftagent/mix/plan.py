@@ -6,13 +6,12 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import re
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.rows import data_files
@@ -20,23 +19,20 @@ from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, matching
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
-from swiftagent.mix.sample import seed_of, shares
+from swiftagent.mix.sample import seed_of, shares, smallest
 from swiftagent.mix.scan import (
-    Piece,
-    Places,
+    CANDIDATE,
     Scanned,
+    ScanTask,
     SourceFile,
     as_lines,
-    is_pattern,
     open_file,
-    pieces,
     rows_of_any_file,
     scan,
+    scan_tasks,
     sha256_of,
-    thin,
 )
 
-_DATA_END = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|parquet|arrow|feather|zip)(\.(gz|zst|bz2|xz))?$", re.I)
 Tell = Callable[[str, int, int], None]  # (stage, done, of)
 _RESERVE = 1.25  # candidates beyond those wanted, for rows that are rejected
 
@@ -55,43 +51,9 @@ class Fetched(msgspec.Struct):
     files: list[FetchedFile]
 
 
-class Candidates:
-    """The rows of a source by their keys, smallest first; 24 bytes each."""
-
-    def __init__(self) -> None:
-        self.keys, self.files, self.offsets, self.lines = array("Q"), array("H"), array("Q"), array("I")
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def add(self, file: int, first_line: int, found: Scanned) -> None:
-        keys = array("Q", found.keys)
-        self.keys.extend(keys)
-        self.files.extend(array("H", [file]) * len(keys))
-        self.offsets.extend(array("Q", found.offsets))
-        self.lines.extend(array("I", (line + first_line for line in array("I", found.lines))))
-
-    def sort(self) -> None:
-        # Rows were added by file and offset, and the sort is stable: rows of one key stay in that order.
-        order = array("I", sorted(range(len(self)), key=self.keys.__getitem__))
-        self.keys = array("Q", map(self.keys.__getitem__, order))
-        self.files = array("H", map(self.files.__getitem__, order))
-        self.offsets = array("Q", map(self.offsets.__getitem__, order))
-        self.lines = array("I", map(self.lines.__getitem__, order))
-
-    def places(self, first: int, last: int) -> Iterator[tuple[int, list[int], Places]]:
-        """(file, ranks, places) of the candidates ranked first to last, each file's in order of offset."""
-        by_file: dict[int, list[int]] = {}
-        for rank in range(first, last):
-            by_file.setdefault(self.files[rank], []).append(rank)
-        for file, ranks in sorted(by_file.items()):
-            ranks.sort(key=self.offsets.__getitem__)
-            offsets, lines = map(self.offsets.__getitem__, ranks), map(self.lines.__getitem__, ranks)
-            yield file, ranks, Places(array("Q", offsets), array("I", lines))
-
-
-class Plan(msgspec.Struct):
-    """A source, its files and what its scan found. `wanted` counts rows; None is all of them."""
+class SourcePlan(msgspec.Struct):
+    """A source, its files and the candidates that its scan found, smallest key first. `wanted` counts rows; None is all
+    of them."""
 
     number: int
     source: Source
@@ -102,7 +64,7 @@ class Plan(msgspec.Struct):
     rows: int = 0
     file_rows: list[int] = []
     wanted: int | None = None
-    candidates: Any = None
+    candidates: Any = None  # a table of CANDIDATE
     exhausted: bool = True  # whether the candidates are all rows there are
     full: bool = False  # whether its budget of tokens is met
     synthetic: bool = False  # made from the rows of another source
@@ -112,14 +74,9 @@ class Plan(msgspec.Struct):
         return ", ".join(self.source.source)
 
 
-def is_hub_id(text: str) -> bool:
-    """Whether a source is fetched from a hub: `hf::owner/name`, or `owner/name` where no such file exists."""
-    if text.startswith(("hf::", "ms::")) or is_url(text):
-        return not is_url(text)
-    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", text)) and not _DATA_END.search(text) and not find(text).exists()
-
-
-def plan_of(recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers: Workers, tell: Tell) -> list[Plan]:
+def plan_of(
+    recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers: Workers, tell: Tell
+) -> list[SourcePlan]:
     """Find, scan and hash the files of every source. Raises ConfigError with every source that is not there."""
     plans, problems = [], []
     for number, source in enumerate(recipe.sources):
@@ -129,7 +86,7 @@ def plan_of(recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers:
         except ConfigError as error:
             problems += error.problems
             continue
-        plans.append(Plan(number, source, files, hub, revision, seed))
+        plans.append(SourcePlan(number, source, files, hub, revision, seed))
     if problems:
         raise ConfigError(problems)
     scan_all(plans, [_reserve(recipe, plan) for plan in plans], workers, tell)
@@ -138,7 +95,7 @@ def plan_of(recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers:
     return plans
 
 
-def _reserve(recipe: Recipe, plan: Plan) -> int | None:
+def _reserve(recipe: Recipe, plan: SourcePlan) -> int | None:
     """How many candidates are kept; where too few are, the source is scanned again for more. None keeps all."""
     source, total = plan.source, recipe.total
     if recipe.by != "rows":
@@ -148,58 +105,64 @@ def _reserve(recipe: Recipe, plan: Plan) -> int | None:
     return None if wanted is None else int(wanted * _RESERVE) + 2000
 
 
-def scan_all(plans: list[Plan], keeps: list[int | None], workers: Workers, tell: Tell) -> None:
+def scan_all(plans: list[SourcePlan], keeps: list[int | None], workers: Workers, tell: Tell) -> None:
     """Scan the files of all plans in one go and hash those whose hash is not known yet."""
-    jobs: list[tuple[int, int, Piece | None]] = []
+    jobs: list[tuple[int, int, ScanTask | SourceFile]] = []
     for index, (plan, keep) in enumerate(zip(plans, keeps, strict=True)):
         for number, file in enumerate(plan.files):
-            jobs += [(index, number, piece) for piece in pieces(file, plan.seed, keep)]
+            jobs += [(index, number, task) for task in scan_tasks(file, plan.seed, keep)]
             if not file.sha256:
-                jobs.append((index, number, None))
-    jobs.sort(key=lambda job: -(job[2].end - job[2].start if job[2] else plans[job[0]].files[job[1]].size))
-    tasks = [piece if piece is not None else plans[index].files[number] for index, number, piece in jobs]
-    found: dict[tuple[int, int, int], Scanned] = {}
-    held = [0] * len(plans)  # candidates so far; thinned now and then, so that memory does not grow with the input
-    for done, (job, result) in enumerate(workers.map(_scan_or_hash, tasks), 1):
-        index, number, piece = jobs[job]
-        if piece is None:
-            plans[index].files[number].sha256 = str(result)
-        else:
-            assert isinstance(result, Scanned)
-            found[index, number, piece.start] = result
-            held[index] += result.kept
-            if (keep := keeps[index]) is not None and held[index] > 2 * keep + 10_000:
-                held[index] = thin([scanned for place, scanned in found.items() if place[0] == index], keep)
-        tell("scan", done, len(tasks))
-    for index, plan in enumerate(plans):
-        plan.candidates = Candidates()
-        plan.file_rows = [0] * len(plan.files)
-        first_line, before = 0, -1
-        for (_, number, _), scanned in sorted((place, result) for place, result in found.items() if place[0] == index):
-            first_line = 0 if number != before else first_line
-            plan.candidates.add(number, first_line, scanned)
-            plan.file_rows[number] += scanned.rows
-            first_line, before = first_line + scanned.line_count, number
-        plan.rows = sum(plan.file_rows)
-        plan.candidates.sort()
-        plan.exhausted = len(plan.candidates) == plan.rows
-        if not plan.exhausted:
-            _cut(plan, keeps[index])
+                jobs.append((index, number, file))
+    jobs.sort(key=lambda job: -(job[2].end - job[2].start if isinstance(job[2], ScanTask) else job[2].size))
+    found: list[dict[tuple[int, int], Scanned]] = [{} for _ in plans]
+    for done, (job, result) in enumerate(workers.map(_scan_or_hash, [task for *_, task in jobs]), 1):
+        index, number, task = jobs[job]
+        if isinstance(task, SourceFile):
+            task.sha256 = str(result)
+        elif isinstance(result, Scanned):
+            found[index][number, task.start] = result
+            _thin(list(found[index].values()), keeps[index])
+        tell("scan", done, len(jobs))
+    for plan, scans, keep in zip(plans, found, keeps, strict=True):
+        _collect(plan, scans, keep)
 
 
-def _cut(plan: Plan, keep: int | None) -> None:
-    """Pieces kept more than the source needs: beyond the smallest `keep`, rows of some pieces are missing."""
-    candidates = plan.candidates
-    if keep is not None and len(candidates) > keep:
-        for column in (candidates.keys, candidates.files, candidates.offsets, candidates.lines):
-            del column[keep:]
+def _thin(scans: list[Scanned], keep: int | None) -> None:
+    """Forget candidates beyond the `keep` smallest keys of all scans, so that memory does not grow with the input."""
+    if keep is None or sum(len(scanned.candidates) for scanned in scans) <= 2 * keep + 10_000:
+        return
+    kept = smallest(np.concatenate([scanned.candidates for scanned in scans]), keep)
+    limit = kept["key"].max() if len(kept) else None
+    for scanned in scans:
+        mine = scanned.candidates
+        scanned.candidates = mine[:0] if limit is None else mine[mine["key"] <= limit]
 
 
-def _scan_or_hash(task: Piece | SourceFile) -> Scanned | str:
-    return scan(task) if isinstance(task, Piece) else sha256_of(task.original or task.path)
+def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned], keep: int | None) -> None:
+    """The candidates of all scans of one source; rows of one key stay in the order of their files and offsets."""
+    plan.file_rows = [0] * len(plan.files)
+    tables = [np.empty(0, CANDIDATE)]
+    first_line, before = 0, -1
+    for (number, _), scanned in sorted(scans.items()):
+        first_line = 0 if number != before else first_line
+        tables.append(scanned.candidates.copy())  # what Ray hands over cannot be written
+        tables[-1]["line"] += first_line
+        tables[-1]["file"] = number
+        plan.file_rows[number] += scanned.rows
+        first_line, before = first_line + scanned.line_count, number
+    table = np.concatenate(tables)
+    plan.rows = sum(plan.file_rows)
+    plan.exhausted = len(table) == plan.rows
+    # Scans kept more than the source needs: beyond the smallest `keep`, rows of some of them are missing.
+    end = len(table) if plan.exhausted or keep is None else keep
+    plan.candidates = table[np.argsort(table["key"], kind="stable")][:end]
 
 
-def _wanted(recipe: Recipe, plans: list[Plan]) -> list[int | None]:
+def _scan_or_hash(task: ScanTask | SourceFile) -> Scanned | str:
+    return scan(task) if isinstance(task, ScanTask) else sha256_of(task.original or task.path)
+
+
+def _wanted(recipe: Recipe, plans: list[SourcePlan]) -> list[int | None]:
     """Rows wanted of each source. By tokens it is the budget that decides, so every row may be wanted."""
     if recipe.by != "rows":
         return [plan.source.count for plan in plans]
@@ -261,11 +224,11 @@ def _paths(text: str) -> list[str]:
         return found
     if place.exists():
         return [text if os.path.exists(text) else str(place)]
-    found = sorted(path for path in glob.glob(text, recursive=True) if os.path.isfile(path)) if is_pattern(text) else []
+    if not glob.has_magic(text):
+        raise ConfigError(f"{text}: no such file; a hub id is owner/name or hf::owner/name")
+    found = sorted(path for path in glob.glob(text, recursive=True) if os.path.isfile(path))
     if not found:
-        raise ConfigError(
-            f"{text}: no such file" + ("" if is_pattern(text) else "; a hub id is owner/name or hf::owner/name")
-        )
+        raise ConfigError(f"{text}: no such file")
     return found
 
 
@@ -277,7 +240,7 @@ def _file(path: str, shown: str, work: Path, name: str) -> SourceFile:
     return file
 
 
-def refuse_own_outputs(plans: list[Plan], files: Iterable[Path], folder: Path) -> None:
+def refuse_own_outputs(plans: list[SourcePlan], files: Iterable[Path], folder: Path) -> None:
     """Raise ConfigError with every source that the mix would write over: one of its files, or a shard in their
     folder."""
     written = {os.path.realpath(file) for file in files}
@@ -289,7 +252,7 @@ def refuse_own_outputs(plans: list[Plan], files: Iterable[Path], folder: Path) -
         )
 
 
-def refuse_other_files(plans: list[Plan], manifest: Mapping[str, Any]) -> None:
+def refuse_other_files(plans: list[SourcePlan], manifest: Mapping[str, Any]) -> None:
     """Raise SetupError where a file is not the one that the manifest tells of."""
     fetched = [source for source in manifest["sources"] if not source.get("synthetic")]
     for plan, told in zip(plans, fetched, strict=True):
@@ -297,5 +260,6 @@ def refuse_other_files(plans: list[Plan], manifest: Mapping[str, Any]) -> None:
         then = [file["sha256"] for file in told["files"]]
         if now != then:
             raise SetupError(
-                f"{plan.name}: its data is not what the manifest tells of (other SHA-256); give the same files, or mix anew"
+                f"{plan.name}: its data is not what the manifest tells of (other SHA-256); give the same files, or mix "
+                "without --manifest"
             )

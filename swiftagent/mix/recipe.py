@@ -3,7 +3,6 @@ manifest."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -13,6 +12,9 @@ import yaml
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find
+from swiftagent.io.words import did_you_mean
+from swiftagent.io.words import share as as_share
+from swiftagent.io.yaml_file import lines_of, read_mapping
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
 Unit = Literal["rows", "tokens", "trained-tokens"]
@@ -87,16 +89,11 @@ def from_yaml(path: str) -> Recipe:
     place = find(path)
     try:
         text = place.read_text(encoding="utf-8-sig")
-        root = yaml.compose(text, yaml.SafeLoader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}:1: a recipe is a mapping with the key sources")
+    root = read_mapping(text, path, "a recipe is a mapping with the key sources")
     problems: list[str] = []
     values = _mapping(root, Recipe, path, problems)
     if not problems and "sources" not in values:
@@ -121,14 +118,6 @@ def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
 def checked(recipe: Recipe) -> Recipe:
     """The same recipe. Raises ConfigError with everything that does not fit together."""
     return _checked(msgspec.to_builtins(recipe), "")
-
-
-def percent(text: Any) -> float:
-    """`2%` or `0.02` as a share from 0 to 1. Raises ValueError."""
-    value = float(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else float(text)
-    if not 0 <= value <= 1:
-        raise ValueError
-    return value
 
 
 def _checked(values: Mapping[str, Any], path: str) -> Recipe:
@@ -197,11 +186,9 @@ def _mapping(node: yaml.MappingNode, kind: type[msgspec.Struct], path: str, prob
     """The values of one mapping for `kind`, checked key by key so that every problem has its line."""
     values: dict[str, Any] = {}
     hints = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for key_node, value_node in node.value:
-        key, place = str(key_node.value), f"{path}:{key_node.start_mark.line + 1}"
+    for key, place, value_node in lines_of(node, path):
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(hints)}"
+            hint = did_you_mean(key, hints, otherwise=f"known are {', '.join(hints)}")
             problems.append(f"{place}: {key}: unknown key, {hint}")
         elif key in values:
             problems.append(f"{place}: {key}: set twice")
@@ -225,7 +212,7 @@ def _value(key: str, node: yaml.Node, hint: Any, path: str, place: str, problems
         problems.append(f"{place}: {key}: empty; give a value or leave the line out")
         return None
     try:
-        value = percent(value) if key in _PERCENT else [value] if key in _LISTS and isinstance(value, str) else value
+        value = as_share(value) if key in _PERCENT else [value] if key in _LISTS and isinstance(value, str) else value
         msgspec.convert(value, hint)
     except (ValueError, TypeError):
         problems.append(f"{place}: {key}: {value!r} is no {_described(key, hint)}")

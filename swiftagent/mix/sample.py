@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import heapq
 import struct
-from array import array
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import xxhash
 
-_LARGEST = (1 << 64) - 1
+if TYPE_CHECKING:
+    from swiftagent.mix.spool import Table
+
 _PACK = struct.Struct("<QQ").pack
 
 
@@ -31,34 +33,14 @@ def place_of(key: int, copy: int, seed: int) -> int:
     return xxhash.xxh3_64_intdigest(_PACK(key, copy), seed)
 
 
-class Smallest:
-    """The rows with the `keep` smallest keys of one pass: 20 bytes a kept row, none for the others."""
+def smallest(table: Table, keep: int | None) -> Table:
+    """The rows of a table with the `keep` smallest keys; rows of one key stay or go together. None keeps all."""
+    if keep is None or len(table) <= keep:
+        return table
+    import numpy as np  # here, since the command sweep takes shares alone
 
-    def __init__(self, keep: int | None) -> None:
-        self.keep = keep
-        self.keys, self.offsets, self.lines = array("Q"), array("Q"), array("I")
-        self.limit = _LARGEST
-        self._full = None if keep is None else 2 * keep + 10_000
-
-    def add(self, key: int, offset: int, line: int) -> None:
-        if key > self.limit:
-            return
-        self.keys.append(key)
-        self.offsets.append(offset)
-        self.lines.append(line)
-        if len(self.keys) == self._full:
-            self.prune()
-
-    def prune(self) -> None:
-        """Forget what is beyond the `keep` smallest; rows of one key stay or go together."""
-        if self.keep is None or len(self.keys) <= self.keep:
-            return
-        self.limit = sorted(self.keys)[self.keep - 1] if self.keep else 0
-        kept = [index for index, key in enumerate(self.keys) if key <= self.limit]
-        self.keys = array("Q", (self.keys[index] for index in kept))
-        self.offsets = array("Q", (self.offsets[index] for index in kept))
-        self.lines = array("I", (self.lines[index] for index in kept))
-        self._full = max(self._full or 0, 2 * len(self.keys) + 10_000)
+    limit = np.partition(table["key"], keep - 1)[keep - 1] if keep else None
+    return table[:0] if limit is None else table[table["key"] <= limit]
 
 
 def copies(wanted: int, available: int, limit: int) -> tuple[int, int]:

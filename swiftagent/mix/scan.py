@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, cast
 
 import msgspec
+import numpy as np
 
-from swiftagent.errors import ConfigError, RowError, SetupError
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.io.json_rows import json_rows
 from swiftagent.io.jsonl import BadRow, Row, encode, parse_json, whole_file
+from swiftagent.io.parts import cut, lines_between
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import absolute, open_binary, size_and_stamp
 from swiftagent.io.table_rows import csv_rows
-from swiftagent.mix.sample import Smallest, key_of
+from swiftagent.mix.sample import key_of, smallest
 
-PIECE = 32 << 20  # bytes that one task scans
+_PART = 32 << 20  # bytes that one task scans
+_BLOCK = 100_000  # rows
 _BUFFER = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 Kind = Literal["jsonl", "csv", "rows"]
+# A row by its key and where it begins; `file` is its number in the source.
+CANDIDATE = np.dtype([("key", "<u8"), ("offset", "<u8"), ("line", "<u4"), ("file", "<u2")])
 
 
 class SourceFile(msgspec.Struct):
@@ -43,8 +48,8 @@ class SourceFile(msgspec.Struct):
     original: str = ""  # what a file of ours was made of
 
 
-class Piece(msgspec.Struct):
-    """What one task scans: the rows that begin in [start, end)."""
+class ScanTask(msgspec.Struct):
+    """The rows of a file that begin in [start, end), of which the `keep` with the smallest keys are wanted."""
 
     file: SourceFile
     start: int
@@ -54,42 +59,12 @@ class Piece(msgspec.Struct):
 
 
 class Scanned(msgspec.Struct):
-    """What was found in a piece. `lines` counts from the piece's first line."""
+    """What was found: how many rows, the lines that begin there, and candidates; `line` counts from the first of
+    them."""
 
     rows: int
     line_count: int
-    keys: bytes
-    offsets: bytes
-    lines: bytes
-
-    @property
-    def kept(self) -> int:
-        return len(self.keys) // 8
-
-
-def thin(pieces: list[Scanned], keep: int) -> int:
-    """Forget the candidates of one source's pieces beyond its `keep` smallest keys; returns how many are left."""
-    keys = array("Q")
-    for piece in pieces:
-        keys.frombytes(piece.keys)
-    limit = sorted(keys)[keep - 1] if keep else -1
-    for piece in pieces:
-        mine, offsets, lines = array("Q", piece.keys), array("Q", piece.offsets), array("I", piece.lines)
-        kept = [index for index, key in enumerate(mine) if key <= limit]
-        piece.keys = array("Q", map(mine.__getitem__, kept)).tobytes()
-        piece.offsets = array("Q", map(offsets.__getitem__, kept)).tobytes()
-        piece.lines = array("I", map(lines.__getitem__, kept)).tobytes()
-    return sum(piece.kept for piece in pieces)
-
-
-class Places(NamedTuple):
-    """Where raw rows begin, and on which lines."""
-
-    offsets: array[int]
-    lines: array[int]
-
-    def part(self, start: int, end: int) -> Places:
-        return Places(self.offsets[start:end], self.lines[start:end])
+    candidates: Any
 
 
 class _Envelope(msgspec.Struct):
@@ -160,55 +135,43 @@ def rows_of_any_file(path: str, shown: str) -> Iterator[Row]:
         yield row
 
 
-def pieces(file: SourceFile, seed: int, keep: int | None) -> list[Piece]:
-    """Tasks for one file. A CSV is one piece: where a record begins is known only from its start."""
-    if file.kind == "csv":
-        return [Piece(file, 0, file.size, seed, keep)]
-    count = max(1, file.size // PIECE)
-    ends = [file.size * number // count for number in range(count + 1)]
-    return [Piece(file, start, end, seed, keep) for start, end in zip(ends, ends[1:], strict=False)]
+def scan_tasks(file: SourceFile, seed: int, keep: int | None) -> list[ScanTask]:
+    """Tasks for one file. A CSV is one: where a record begins is known only from its start."""
+    parts = cut(file.path, file.size, file.size if file.kind == "csv" else _PART)
+    return [ScanTask(file, part.start, part.end, seed, keep) for part in parts]
 
 
-def scan(piece: Piece) -> Scanned:
-    """Key every row that begins in the piece."""
-    found = Smallest(piece.keep)
-    with open_binary(piece.file.path, _BUFFER) as file:
-        rows, lines = (_scan_records if piece.file.kind == "csv" else _scan_lines)(file, piece, found)
-    found.prune()
-    return Scanned(rows, lines, found.keys.tobytes(), found.offsets.tobytes(), found.lines.tobytes())
+def scan(task: ScanTask) -> Scanned:
+    """Key every row that begins in the task's stretch."""
+    found = Scanned(0, 0, np.empty(0, CANDIDATE))
+    with open_binary(task.file.path, _BUFFER) as file:
+        rows = (_keyed_records if task.file.kind == "csv" else _keyed_lines)(file, task, found)
+        # Thinned block by block, so that memory does not grow with the input.
+        while len(block := np.fromiter(islice(rows, _BLOCK), CANDIDATE)):
+            found.rows += len(block)
+            found.candidates = smallest(np.concatenate([found.candidates, block]), task.keep)
+    return found
 
 
-def _scan_lines(file: BinaryIO, piece: Piece, found: Smallest) -> tuple[int, int]:
-    offset, end, seed = piece.start, piece.end, piece.seed
-    if offset:
-        file.seek(offset - 1)
-        offset += len(file.readline()) - 1
-    number = rows = 0
-    enveloped = piece.file.kind == "rows"
-    for line in file if offset < end else ():
+def _keyed_lines(file: BinaryIO, task: ScanTask, found: Scanned) -> Iterator[tuple[int, int, int, int]]:
+    enveloped = task.file.kind == "rows"
+    for offset, line in lines_between(file, task.start, task.end):
         content = line.rstrip(b"\r\n")
         if content and not content.isspace():
             if enveloped:
                 content = content.partition(b'","value":')[2]
-            found.add(key_of(content, seed), offset, number)
-            rows += 1
-        number += 1
-        offset += len(line)
-        if offset >= end:
-            break
-    return rows, number
+            yield key_of(content, task.seed), offset, found.line_count, 0
+        found.line_count += 1
 
 
-def _scan_records(file: BinaryIO, piece: Piece, found: Smallest) -> tuple[int, int]:
-    offset = number = rows = 0
+def _keyed_records(file: BinaryIO, task: ScanTask, found: Scanned) -> Iterator[tuple[int, int, int, int]]:
+    offset = 0
     for record, lines in records(file):
         content = record.rstrip(b"\r\n")
-        if number and content:
-            found.add(key_of(content, piece.seed), offset, number)
-            rows += 1
+        if offset and content:  # the header is no row
+            yield key_of(content, task.seed), offset, found.line_count, 0
         offset += len(record)
-        number += lines
-    return rows, number
+        found.line_count += lines
 
 
 def records(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -228,37 +191,30 @@ def records(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         yield b"".join(parts), len(parts)
 
 
-def read_places(file: SourceFile, places: Places) -> Iterator[tuple[bytes, Row]]:
-    """Yield (raw bytes, row) for each place; places in order of their offset are read in one sweep."""
+def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, Row]]:
+    """Yield (raw bytes, row) for each (offset, line); places in order of their offset are read in one sweep."""
     with open_binary(file.path, _BUFFER) as source:
-        for offset, line in zip(*places, strict=True):
+        for offset, line in places:
             source.seek(offset)
             where = f"{file.shown}:{line + 1}"
-            if file.kind == "csv":
-                raw, _ = next(records(source))
-                yield raw, _csv_row(file.header, raw, where)
-            elif file.kind == "rows":
-                raw = source.readline()
-                yield raw, _enveloped(raw)
-            else:
-                raw = source.readline()
-                yield raw, _line_row(raw, where)
+            raw = next(records(source))[0] if file.kind == "csv" else source.readline()
+            match file.kind:
+                case "csv":
+                    row = _csv_row(file.header, raw, where)
+                case "rows":
+                    row = _enveloped(raw)
+                case _:
+                    row = _line_row(raw, where)
+            yield raw, row
 
 
 def _line_row(raw: bytes, where: str) -> Row:
     try:
         value, repairs = parse_json(raw)
-    except RowError:
-        return _placed(read_stream_row(raw), where)
+    except RowError:  # read with all the repairs that `convert` knows
+        stream = io.BufferedReader(cast(Any, io.BytesIO(raw.removeprefix(_BOM))))
+        return _placed(next(json_rows(stream, "", by_line=True)), where)
     return Row(value, where, repairs)
-
-
-def read_stream_row(raw: bytes) -> Row:
-    """A line that is no plain JSON, read with all the patience that `convert` has."""
-    from swiftagent.io.json_rows import json_rows
-
-    reader: Any = io.BufferedReader(io.BytesIO(raw.removeprefix(_BOM)))
-    return next(json_rows(reader, "", by_line=True))
 
 
 def _csv_row(header: bytes, raw: bytes, where: str) -> Row:
@@ -287,17 +243,3 @@ def sha256_of(path: str) -> str:
         while block := file.read(_BUFFER):
             digest.update(block)
     return digest.hexdigest()
-
-
-def refuse_changed(file: SourceFile) -> None:
-    """Raise SetupError where the file is no longer the one that was scanned."""
-    try:
-        now = size_and_stamp(file.path)
-    except OSError:
-        raise SetupError(f"{file.shown}: vanished while it was read; nothing was written, run again") from None
-    if now != (file.size, file.stamp):
-        raise SetupError(f"{file.shown}: changed while it was read; nothing was written, run again when it is whole")
-
-
-def is_pattern(text: str) -> bool:
-    return re.search(r"[*?\[]", text) is not None

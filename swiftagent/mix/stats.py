@@ -10,8 +10,8 @@ from typing import Any
 
 from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.io.rows import read_rows
-from swiftagent.mix.judge import Near
-from swiftagent.mix.notes import said, shingles, signature
+from swiftagent.mix.fingerprints import shingles, signature, text_of
+from swiftagent.mix.seen import NearDuplicates
 from swiftagent.mix.sizes import size_of
 from swiftagent.trajectory.content import content_hash
 from swiftagent.trajectory.react import language_of
@@ -43,7 +43,7 @@ def stats_of(
     ledger = Ledger()
     channels: dict[str, Channel] = {}
     seen: set[int] = set()
-    alike = Near(0.8) if near else None
+    alike = NearDuplicates(0.8) if near else None
     for file in files:
         rows = read_rows(file)
         for row in read_trajectories(rows, Policy(format=form), ledger, lambda reject: None):
@@ -53,7 +53,7 @@ def stats_of(
             channel.duplicates += content in seen
             seen.add(content)
             if alike is not None:
-                mark = signature(shingles(said(row)))
+                mark = signature(shingles(text_of(row)))
                 channel.near_duplicates += bool(alike.like(mark))
                 alike.add(mark)
     return {

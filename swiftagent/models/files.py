@@ -1,10 +1,14 @@
-"""A model folder before it is loaded: complete, readable, with a tokenizer, and without code of its own."""
+"""A model folder before it is loaded: complete, readable, with a tokenizer, and nothing in it that would be run."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from swiftagent.models.identity import is_hub_id
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -14,14 +18,14 @@ TOKENIZER_FILES = (
     "qwen.tiktoken",
     "tokenizer_config.json",
 )
-# Their `auto_map` may name code of another repository, too.
-MAY_NAME_CODE = (
-    "config.json",
-    "tokenizer_config.json",
-    "processor_config.json",
-    "preprocessor_config.json",
-    "video_preprocessor_config.json",
-)
+# By these keys a JSON file names code to be run, in its own folder or in another repository.
+CODE_KEYS = ("auto_map", "custom_generate", "custom_pipelines")
+# Large files of data, in which no loader looks for such keys.
+_NO_CONFIG = ("tokenizer.json", "vocab.json")
+# What `from_pretrained` takes before it looks for a pickle. A safetensors file of any other name does not keep it from
+# opening `pytorch_model.bin`.
+_SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.pt")
 
 
@@ -35,14 +39,12 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[str]:
-    """What is wrong with a local model folder; nothing is said of a hub id, which is only known once it is
+    """What is wrong with a local model folder; a hub id has none before it is
     downloaded."""
     folder = Path(model)
     if not folder.exists():
         return (
-            []
-            if looks_like_hub_id(model)
-            else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
+            [] if is_hub_id(model) else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
         )
     if not folder.is_dir():
         return [f"{place}: model: {model}: a file; a folder with config.json, weights and tokenizer is wanted"]
@@ -55,24 +57,54 @@ def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[s
     return [f"{place}: model: {model}: {problem}" for problem in problems]
 
 
-def looks_like_hub_id(model: str) -> bool:
-    """owner/name, and not a path."""
-    return model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith("/")
-
-
 def own_code(folder: Path) -> str:
-    """What in a model folder would be run on loading: a `.py` file or an `auto_map`; "" where nothing is."""
-    files = sorted(path.name for path in folder.glob("*.py"))
-    if files:
-        return ", ".join(files[:3])
-    return next((f"auto_map in {name}" for name in MAY_NAME_CODE if "auto_map" in read_object(folder / name)), "")
+    """What in a model folder loading or generating could run, as a phrase; "" where there is nothing.
+
+    Python files and references to code at any depth below it, and weights that are pickles: unpickling runs code.
+    """
+    files = sorted(_files_below(folder))
+    if code := [name for name in files if name.lower().endswith(".py")]:
+        return ", ".join(code[:3])
+    configs = (name for name in files if name.endswith(".json") and Path(name).name not in _NO_CONFIG)
+    references = (f"{key} in {name}" for name in configs for key in _code_keys(read_object(folder / name)))
+    return next(references, "") or _pickled_weights(folder)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Names of all files below a folder, links to other folders followed, each folder once."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen]
+        seen.update(os.path.realpath(os.path.join(place, name)) for name in folders)
+        yield from (os.path.relpath(os.path.join(place, name), folder) for name in names)
+
+
+def _code_keys(value: Any) -> Iterator[str]:
+    """The keys of CODE_KEYS that have a value, at any depth of a JSON value."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            yield from (key for key in CODE_KEYS if inner.get(key))
+            waiting += inner.values()
+        elif isinstance(inner, list):
+            waiting += inner
+
+
+def _pickled_weights(folder: Path) -> str:
+    """The file that would be unpickled for its weights; "" where they are safetensors, or missing."""
+    indexed = (name for index in sorted(folder.glob("*.safetensors.index.json")) for name in sorted(shards(index)))
+    pickle = next((name for name in indexed if not name.endswith(".safetensors")), "")
+    if not pickle and not any((folder / name).is_file() for name in _SAFE_WEIGHTS):
+        pickle = next((path.name for path in sorted(folder.glob("*")) if path.suffix in _PICKLES), "")
+    return f"weights as a pickle, {pickle}, and not as safetensors" if pickle else ""
 
 
 def adapter_problems(adapter: str, model: str, place: str) -> list[str]:
     """An adapter folder that is incomplete or was trained on another base."""
     folder = Path(adapter)
     if not folder.exists():
-        return [] if looks_like_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
+        return [] if is_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
     config = read_object(folder / "adapter_config.json")
     if not config:
         return [f"{place}: adapters: {adapter}: no adapter_config.json in it; it is no adapter"]

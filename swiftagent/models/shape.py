@@ -9,8 +9,8 @@ import msgspec
 
 # Shapes of hub models that the shipped recipes name, so that an estimate needs no download; as in their own
 # config.json.
-_KEYS = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-         "head_dim", "vocab_size", "tie_word_embeddings", "num_local_experts")  # fmt: skip
+_KEYS = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+         "num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings", "num_local_experts")  # fmt: skip
 _KNOWN = {
     "qwen2.5-0.5b-instruct": ("qwen2", 896, 4864, 24, 14, 2, 64, 151936, True, 0),
     "qwen2.5-1.5b-instruct": ("qwen2", 1536, 8960, 28, 12, 2, 128, 151936, True, 0),

@@ -111,8 +111,10 @@ def _call_problem(function: Mapping[str, Any], attempt: Attempt, answer: Answer)
 def _value_problem(schema: Mapping[str, Any], value: Any, accepted: list[Any]) -> str:
     kind = _TYPES[schema["type"]]
     inner = _TYPES[schema["items"]["type"]] if schema["type"] in ("array", "tuple") else None
+    # BFCL takes 5 for a float parameter, as Python does; no other type is converted.
     if schema["type"] == "float" and type(value) is int:
         value = float(value)
+    # A value of another type than declared passes only as one of the accepted values, letter for letter.
     fits, to_the_letter = _type_fits(value, accepted, kind, inner)
     if not fits:
         return "wrong type"

@@ -6,7 +6,7 @@ JSON lines in, verdicts out:
     out  {"id", "valid", "error_type"}
 
 `pip install --no-deps bfcl-eval` is enough: its table of models, which imports every vendor's client, is not needed to
-match calls, so it is replaced by a table that says of one model that its function names are left as they are.
+match calls, so it is replaced by a table of one model whose function names are left as they are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def main() -> None:
         "bfcl_eval.constants.model_config",
         MODEL_CONFIG_MAPPING={"react": types.SimpleNamespace(underscore_to_dot=False)},
     )
-    for name in ("java_type_converter", "js_type_converter"):  # for languages that the Python categories do not use
+    # They serve languages that the Python categories do not use.
+    for name in ("java_type_converter", "js_type_converter"):
         stand_in(f"bfcl_eval.eval_checker.ast_eval.type_convertor.{name}", **{name: None})
     language = importlib.import_module("bfcl_eval.constants.enums").Language.PYTHON
     check = importlib.import_module("bfcl_eval.eval_checker.ast_eval.ast_checker").ast_checker
@@ -37,7 +38,8 @@ def main() -> None:
         row = json.loads(line)
         try:
             verdict = check(row["functions"], row["calls"], row["answers"], language, row["category"], "react")
-        except Exception as error:  # a crash on one row is a verdict of its own
+        # A crash on one row is a verdict of its own; the other rows are still checked.
+        except Exception as error:
             verdict = {"valid": None, "error_type": f"crash: {error!r}"}
         print(json.dumps({"id": row["id"], "valid": verdict["valid"], "error_type": verdict.get("error_type", "")}))
 

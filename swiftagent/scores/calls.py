@@ -1,40 +1,21 @@
-"""Tool calls scored against gold: pure functions, from decision points of gold trajectories to metrics.
+"""Tool calls scored against gold: decision points of gold trajectories, what was predicted there, and how calls match.
 
-A decision point (`Step`) is a place where the model has to act: it calls one or more tools, or it answers. What it did
-there is a `Predicted`. `score_step` compares the two; `metrics` sums up, each value with n and a bootstrap 95 %
-interval. What each metric says stands in metrics.py.
+Where gold acts is a `DecisionPoint`: it calls one or more tools, or it answers. What a model did there is a
+`Predicted`. metrics.py makes scores of the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from swiftagent.scores.intervals import Estimate, Ratios
 from swiftagent.scores.values import same_value
-from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
 
-CALL_METRICS = (
-    "parsable",
-    "tool_name",
-    "argument_names",
-    "argument_values",
-    "call_exact",
-    "parallel_match",
-    "undeclared_tool",
-    "schema_valid",
-    "no_call_precision",
-    "no_call_recall",
-    "irrelevance",
-    "invented_observation",
-)
-Metrics = dict[str, Estimate]
 
-
-class Step(msgspec.Struct, frozen=True):
-    """A place where the model has to act: what stands before, and what gold does there (calls, or an answer)."""
+class DecisionPoint(msgspec.Struct, frozen=True):
+    """A place where the model has to act: what precedes it, and what gold does there (calls, or an answer)."""
 
     id: str  # "ROW#0", "ROW#1", ...
     row: str  # the trajectory's id: steps of one row are resampled together
@@ -44,6 +25,11 @@ class Step(msgspec.Struct, frozen=True):
     answer: str | None = None
     calls_somewhere: bool = True  # whether gold calls a tool anywhere in this row
     results: dict[str, str] = {}  # what gold's calls here answered, by call id
+
+    @property
+    def could_call(self) -> bool:
+        """Whether there is a tool to leave alone; plain chat has none."""
+        return bool(self.tools) or self.calls_somewhere
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -80,7 +66,7 @@ class CallScore(msgspec.Struct, frozen=True):
     exact: float = 0.0
 
 
-def steps_of(trajectory: Trajectory) -> Iterator[Step]:
+def steps_of(trajectory: Trajectory) -> Iterator[DecisionPoint]:
     """The decision points of a gold trajectory, in order. Parallel calls are one step. Untrained (bad) steps are no
     gold."""
     events = trajectory.events
@@ -102,7 +88,7 @@ def steps_of(trajectory: Trajectory) -> Iterator[Step]:
         if (calls or answer is not None) and gold_is_good:
             text = None if answer is None or calls else answer.text
             name, results = f"{trajectory.id}#{number}", _results_after(events, end)
-            yield Step(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
+            yield DecisionPoint(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
         number += 1
         start = end
 
@@ -120,19 +106,9 @@ def _model_writes(event: Event) -> bool:
     return not isinstance(event, (Question, Observation)) and type(event).__name__ != "System"
 
 
-def predicted_from(events: Iterable[Event], *, text: str = "") -> Predicted:
-    """A prediction that is there as events already (a trajectory's next step, another program's trace)."""
-    calls, answer = [], None
-    for event in events:
-        if isinstance(event, Call):
-            calls.append(Attempt(event.tool, event.arguments))
-        elif isinstance(event, Answer):
-            answer = event.text
-    return Predicted(tuple(calls), answer, text=text)
-
-
 def score_call(gold: Call, attempt: Attempt) -> CallScore:
     """One gold call against one attempt."""
+    # Another tool's arguments are not compared: an equal name in another tool has another meaning.
     if attempt.tool.strip() != gold.tool.strip():
         return CallScore(gold.tool)
     if not attempt.parsed:
@@ -160,6 +136,7 @@ def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallS
             score = score_call(call, attempt)
             if score.name:
                 pairs.append((-score.exact, -score.argument_values, -score.argument_names, index, position, score))
+    # Best pairs first, so that a half-right call never takes the place of an exact one.
     pairs.sort(key=lambda pair: pair[:5])
     found: dict[int, CallScore] = {}
     used: set[int] = set()
@@ -173,10 +150,10 @@ def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallS
 class StepScore(msgspec.Struct):
     """The parts of every metric at one step: {metric: (reached, out of)}."""
 
-    step: Step
+    step: DecisionPoint
     predicted: Predicted
     calls: list[CallScore]
-    parts: dict[str, tuple[float, float]]
+    parts: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
 
     @property
     def right(self) -> bool:
@@ -186,69 +163,7 @@ class StepScore(msgspec.Struct):
         return self.predicted.parsable and not self.predicted.calls
 
 
-def score_step(step: Step, predicted: Predicted) -> StepScore:
-    """Score one prediction at one decision point."""
-    calls = match_calls(step.calls, predicted.calls) if step.calls else []
-    parts = {
-        "parsable": (float(predicted.parsable), 1.0),
-        "invented_observation": (float(predicted.invented_observation), 1.0),
-    }
-    if calls:
-        n = float(len(calls))
-        exact = sum(call.exact for call in calls)
-        parts["tool_name"] = (sum(call.name for call in calls), n)
-        parts["argument_names"] = (sum(call.argument_names for call in calls), n)
-        parts["argument_values"] = (sum(call.argument_values for call in calls), n)
-        parts["call_exact"] = (exact, n)
-        parts["parallel_match"] = (exact / max(len(calls), len(predicted.calls)), 1.0)
-    parts.update(_restraint(step, predicted))
-    parts.update(_tool_use(step.tools, predicted.calls))
-    return StepScore(step, predicted, calls, parts)
-
-
-def _restraint(step: Step, predicted: Predicted) -> dict[str, tuple[float, float]]:
-    if not step.tools and not step.calls_somewhere:
-        return {}  # plain chat: there is no tool to leave alone
-    parts = {}
-    answered = not predicted.calls and bool(predicted.answer)
-    if not step.calls:
-        parts["no_call_recall"] = (float(answered), 1.0)
-        if not step.calls_somewhere:
-            parts["irrelevance"] = parts["no_call_recall"]
-    if answered:
-        parts["no_call_precision"] = (float(not step.calls), 1.0)
-    return parts
-
-
-def _tool_use(tools: tuple[Tool, ...], attempts: tuple[Attempt, ...]) -> dict[str, tuple[float, float]]:
-    if not tools or not attempts:
-        return {}
-    declared = {tool.name for tool in tools}
-    known = [attempt for attempt in attempts if attempt.tool in declared]
-    parts = {"undeclared_tool": (float(len(attempts) - len(known)), float(len(attempts)))}
-    if known:
-        valid = sum(attempt.parsed and not faults_of(Call(attempt.tool, attempt.arguments), tools) for attempt in known)
-        parts["schema_valid"] = (float(valid), float(len(known)))
-    return parts
-
-
-def metrics(scores: Sequence[StepScore], *, seed: int = 0) -> Metrics:
-    """Sum up step scores; rows, not steps, are resampled for the intervals, since steps of one row are alike."""
-    ratios = Ratios(CALL_METRICS)
-    for score in scores:
-        ratios.add(score.step.row, score.parts)
-    return ratios.estimates(seed=seed)
-
-
-def score_next_calls(gold: Sequence[Trajectory], predicted: Sequence[Predicted]) -> Metrics:
-    """Score one prediction a trajectory, made at its first decision point (gold context: system, tools and question).
-
-    Raises ValueError where the two differ in length or a gold trajectory has no decision point.
-    """
-    return metrics([score_step(first_step(row), guess) for row, guess in zip(gold, predicted, strict=True)])
-
-
-def first_step(trajectory: Trajectory) -> Step:
+def first_step(trajectory: Trajectory) -> DecisionPoint:
     """Where a gold trajectory first acts. Raises ValueError where it never does."""
     for step in steps_of(trajectory):
         return step

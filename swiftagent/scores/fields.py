@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.intervals import MetricEstimate, Ratios
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.types import Json
 
@@ -32,7 +32,7 @@ class FieldScores(msgspec.Struct, frozen=True):
     """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no
     JSON."""
 
-    fields: dict[str, Estimate]
+    fields: dict[str, MetricEstimate]
     confusions: list[Confusion]
     unreadable: int
 
@@ -93,10 +93,11 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
                 if index < len(got) and same_value(value, got[index]):
                     right += 1
                 else:
-                    confused[field, _shown(value), _shown(got[index]) if index < len(got) else ABSENT] += 1
+                    confused[field, _short_json(value), _short_json(got[index]) if index < len(got) else ABSENT] += 1
             parts[field] = (float(right), float(len(values)))
+        # Fields that gold does not have are no accuracy of any field, but they show among the confusions.
         for field in given.keys() - wanted.keys():
-            confused[field, ABSENT, _shown(given[field][0])] += 1
+            confused[field, ABSENT, _short_json(given[field][0])] += 1
         rows.append((row, parts))
     ratios = Ratios(tuple(dict.fromkeys(field for _, parts in rows for field in parts)))
     for row, parts in rows:
@@ -113,5 +114,5 @@ def _grouped(value: Any) -> dict[str, list[Json]]:
     return grouped
 
 
-def _shown(value: Json) -> str:
+def _short_json(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)[:80]

@@ -8,7 +8,6 @@ gate:
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.words import did_you_mean
 from swiftagent.scores.metrics import METRICS
 
 RULES = {
@@ -37,7 +37,7 @@ class Rule(msgspec.Struct, frozen=True):
         return f"{self.metric}: {RULES[self.kind]} {self.limit:g}"
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class RuleResult(msgspec.Struct, frozen=True):
     """How one rule came out. `measured` is None where there was nothing to measure: such a rule has failed."""
 
     rule: Rule
@@ -47,14 +47,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     def as_dict(self) -> dict[str, Any]:
         rule = self.rule
-        return {
-            "metric": rule.metric,
-            "rule": rule.kind,
-            "limit": rule.limit,
-            "measured": self.measured,
-            "passed": self.passed,
-            "note": self.note,
-        }
+        named = {"metric": rule.metric, "rule": rule.kind, "limit": rule.limit}
+        return {**named, "measured": self.measured, "passed": self.passed, "note": self.note}
 
 
 def parse_gate(gate: Any) -> tuple[Rule, ...]:
@@ -75,7 +69,7 @@ def read_gate(gate: Any) -> tuple[tuple[Rule, ...], list[str]]:
     problems: list[str] = []
     for metric, wanted in gate.items():
         if metric not in METRICS:
-            problems.append(f"gate.{metric}: unknown metric{_nearest(str(metric), list(METRICS))}")
+            problems.append(f"gate.{metric}: unknown metric{did_you_mean(str(metric), METRICS, ', ')}")
         elif not isinstance(wanted, Mapping) or not wanted:
             problems.append(f"gate.{metric}: expected rules such as {{min: 0.6}}; there are {', '.join(RULES)}")
         else:
@@ -87,7 +81,7 @@ def _read_rules(metric: str, wanted: Mapping[Any, Any], rules: list[Rule], probl
     for kind, limit in wanted.items():
         if kind not in RULES:
             problems.append(
-                f"gate.{metric}.{kind}: unknown rule{_nearest(str(kind), list(RULES))}; there are {', '.join(RULES)}"
+                f"gate.{metric}.{kind}: unknown rule{did_you_mean(str(kind), RULES, ', ')}; there are {', '.join(RULES)}"
             )
             continue
         number = _number(limit)
@@ -110,39 +104,29 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def judge(
+def check_gate(
     rules: tuple[Rule, ...], tuned: Mapping[str, float | None], base: Mapping[str, float | None] | None
-) -> list[Verdict]:
-    """Each rule against the values measured. A rule that could not be measured has failed: a gate is no place for
-    luck."""
+) -> list[RuleResult]:
+    """Each rule against the values measured. A rule that could not be measured has failed."""
     return [
-        _judge(rule, tuned.get(rule.metric), None if base is None else base.get(rule.metric), base is not None)
+        _check_rule(rule, tuned.get(rule.metric), None if base is None else base.get(rule.metric), base is not None)
         for rule in rules
     ]
 
 
-def _judge(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> Verdict:
+def _check_rule(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> RuleResult:
     if tuned is None:
-        return Verdict(rule, None, False, "not measured on this data")
+        return RuleResult(rule, None, False, "not measured on this data")
     if rule.kind not in AGAINST_BASE:
         passed = tuned >= rule.limit if rule.kind == "min" else tuned <= rule.limit
-        return Verdict(rule, tuned, passed)
+        return RuleResult(rule, tuned, passed)
     if base is None:
-        return Verdict(
-            rule, None, False, "no base model was measured" if not has_base else "not measured for the base model"
-        )
+        note = "not measured for the base model" if has_base else "no base model was measured"
+        return RuleResult(rule, None, False, note)
     change = tuned - base
-    # 0.62 - 0.57 is 0.05000000000000004 and 0.58 - 0.53 is 0.04999999999999993: neither may decide
+    # 0.62 - 0.57 is 0.05000000000000004 and 0.58 - 0.53 is 0.04999999999999993: neither may decide.
     close = math.isclose(abs(change), rule.limit, rel_tol=1e-9, abs_tol=1e-12)
-    match rule.kind:
-        case "gain":
-            return Verdict(rule, change, change >= rule.limit or (close and change > 0))
-        case "drop":
-            return Verdict(rule, -change, -change <= rule.limit or close)
-        case _:
-            return Verdict(rule, change, change <= rule.limit or close)
+    if rule.kind == "gain":
+        return RuleResult(rule, change, change >= rule.limit or (close and change > 0))
+    measured = -change if rule.kind == "drop" else change
+    return RuleResult(rule, measured, measured <= rule.limit or close)

@@ -3,17 +3,19 @@ turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from swiftagent.scores.calls import CALL_METRICS, Attempt, CallScore, Metrics, StepScore, score_call
-from swiftagent.scores.intervals import Ratios
+from swiftagent.scores.calls import Attempt, CallScore, StepScore, score_call
+from swiftagent.scores.intervals import Metrics, Ratios
+from swiftagent.scores.metrics import next_step_metrics
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.react import language_of
 from swiftagent.trajectory.types import Call, Question
 
 Groups = dict[str, dict[str, Metrics]]  # "tool" -> "weather" -> metrics
-RESAMPLES = 400  # of a group: there are many of them
+# Fewer than for the whole: there are many groups, and theirs are shown as bars.
+RESAMPLES = 400
 
 
 def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 12) -> Groups:
@@ -22,17 +24,30 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     keys: dict[str, Callable[[StepScore], str | None]] = {
         "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
         "language": lambda score: _language(score),
-        "number of tools": lambda score: _range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None,
-        "number of turns": lambda score: _range(sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)),
-        "call of the row": lambda score: _range(1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)),
+        "number of tools": lambda score: (
+            number_range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None
+        ),
+        "number of turns": lambda score: number_range(
+            sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)
+        ),
+        "call of the row": lambda score: number_range(
+            1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)
+        ),
     }
     if seen_tools is not None:
         keys["tool in training"] = lambda score: _seen(score, seen_tools)
-    ratios = Ratios(CALL_METRICS)
-    for score in scores:
-        ratios.add(score.step.row, {name: score.parts[name] for name in CALL_METRICS if name in score.parts})
+    ratios = next_step_ratios(scores)
     found = {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
     return {"argument": _by_argument(scores, largest), **found}
+
+
+def next_step_ratios(scores: Iterable[StepScore]) -> Ratios:
+    """The metrics of next steps. Rows, not steps, are resampled, since the steps of one row are alike."""
+    names = next_step_metrics()
+    ratios = Ratios(names)
+    for score in scores:
+        ratios.add(score.step.row, {name: score.parts[name] for name in names if name in score.parts})
+    return ratios
 
 
 def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics]:
@@ -59,7 +74,7 @@ def _right_arguments(
 
 
 def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:
-    """The metrics of each group; `names` says which group each score belongs to."""
+    """The metrics of each group; `names`: the group of each score."""
     groups: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         if name is not None:
@@ -84,7 +99,7 @@ def _seen(score: StepScore, seen: set[str]) -> str | None:
     return "seen" if all(call.tool in seen for call in score.step.calls) else "unseen"
 
 
-def _range(number: int, edges: tuple[int, ...]) -> str:
+def number_range(number: int, edges: tuple[int, ...]) -> str:
     """The range that a number falls into: "1", "2-3", "21+"; padded so that text sorts as numbers do."""
     low = 0
     for edge in edges:

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1000
-CHUNK = 4_000_000  # drawn counts at a time: 32 MB
+# Counts drawn at a time: 32 MB, however many rows there are.
+CHUNK = 4_000_000
 
 Array = NDArray[np.float64]
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class MetricEstimate(msgspec.Struct, frozen=True):
     """A value with its n and its bootstrap 95 % interval; all None where there was nothing to measure (n = 0)."""
 
     value: float | None
@@ -24,11 +25,11 @@ class Estimate(msgspec.Struct, frozen=True):
     low: float | None
     high: float | None
 
-    def as_dict(self) -> dict[str, float | int | None]:
-        return {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
+
+Metrics = dict[str, MetricEstimate]
 
 
-class Difference(msgspec.Struct, frozen=True):
+class MetricDifference(msgspec.Struct, frozen=True):
     """tuned - base on the same rows, with its paired bootstrap 95 % interval.
 
     `p`: McNemar's exact test where every step is right or wrong, else the paired bootstrap's two-sided p.
@@ -43,7 +44,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def is_noise(self) -> bool:
-        """Whether the interval holds zero or p is not small: no one should call this a gain or a loss."""
+        """Whether the interval holds zero or p is not small: neither a gain nor a loss."""
         return self.low is None or self.high is None or self.low <= 0 <= self.high or self.p is None or self.p >= 0.05
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class Ratios:
 
     def estimates(
         self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
-    ) -> dict[str, Estimate]:
+    ) -> dict[str, MetricEstimate]:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
         it."""
         reached, out_of = self.sums()
@@ -116,7 +117,7 @@ class Ratios:
         _widen_where_all_agree(values, low, high, np.where(shares, clusters, 0))
         n = [clusters[i] if name in not_shares else out_of[:, i].sum() for i, name in enumerate(self.names)]
         return {
-            name: Estimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
+            name: MetricEstimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
             for i, name in enumerate(self.names)
         }
 
@@ -135,7 +136,7 @@ def paired_differences(
     seed: int = 0,
     resamples: int = RESAMPLES,
     not_shares: Collection[str] = (),
-) -> dict[str, Difference]:
+) -> dict[str, MetricDifference]:
     """tuned - base for every metric, resampling the same rows for both.
 
     pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's
@@ -157,11 +158,10 @@ def paired_differences(
         p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
         clusters_of_both = int(np.count_nonzero(parts, axis=0).min()) if len(parts) else 0
         if p is not None and clusters_of_both:
-            p = max(
-                p, 2.0 ** (1 - clusters_of_both)
-            )  # a sign test of so few rows could say no more, however alike they are
+            # A sign test of so few rows could not go lower, however alike they are.
+            p = max(p, 2.0 ** (1 - clusters_of_both))
         test = "McNemar exact" if by_step else "paired bootstrap"
-        result[name] = Difference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
+        result[name] = MetricDifference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
     return result
 
 
@@ -176,23 +176,14 @@ def _gain(sums: Array, width: int) -> Array:
 
 def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> float:
     """The two-sided exact p of McNemar's test over (right before, right after) pairs; 1.0 where none differ."""
-    lost = gained = 0
-    for before, after in pairs:
-        lost += before and not after
-        gained += after and not before
-    n = lost + gained
-    if n == 0:
-        return 1.0
-    tail = sum(math.comb(n, k) for k in range(min(lost, gained) + 1))
-    return min(1.0, float(2 * tail / 2**n)) if n < 1000 else _normal_p(lost, gained)
+    # Imported here: it takes longer than all the rest, and only a comparison with a base needs it.
+    from scipy.stats import binomtest
+
+    gained = [after for before, after in pairs if before != after]
+    return float(binomtest(sum(gained), len(gained)).pvalue) if gained else 1.0
 
 
-def _normal_p(lost: int, gained: int) -> float:
-    z = (abs(lost - gained) - 1) / math.sqrt(lost + gained)
-    return math.erfc(z / math.sqrt(2))
-
-
-def mean_estimate(values: Sequence[float], *, seed: int = 0) -> Estimate:
+def mean_estimate(values: Sequence[float], *, seed: int = 0) -> MetricEstimate:
     """The mean of independent values with its interval."""
     ratios = Ratios(("mean",))
     for index, value in enumerate(values):
@@ -208,7 +199,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     n = len(sums)
     if n == 0:
         return np.full((resamples, sums.shape[1]), np.nan)
-    kinds, counts = _kinds(sums)
+    kinds, counts = distinct_rows(sums)
     generator = np.random.default_rng(seed)
     drawn = np.empty((resamples, sums.shape[1]))
     step = max(1, CHUNK // len(kinds))
@@ -218,12 +209,13 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     return drawn
 
 
-def _kinds(sums: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The different rows and how often each comes. Sorting rows is slow, so they are first told apart by one number
+def distinct_rows(sums: Array) -> tuple[Array, NDArray[np.int64]]:
+    """The different rows and how often each comes. Sorting rows is slow, so they are first distinguished by one number
     each."""
     marks = sums @ np.random.default_rng(0).random(sums.shape[1])
     _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
-    if not np.array_equal(sums[first][mark_of.ravel()], sums):  # two kinds that have one number
+    # Two kinds of rows may share a number by chance; then all are sorted.
+    if not np.array_equal(sums[first][mark_of.ravel()], sums):
         first, counts = np.arange(len(sums)), np.ones(len(sums), dtype=np.int64)
     kinds, kind_of = np.unique(sums[first], axis=0, return_inverse=True)
     return kinds, np.bincount(kind_of.ravel(), counts).astype(np.int64)
@@ -239,8 +231,9 @@ def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -
 
 
 def _widen_where_all_agree(values: Array, low: Array, high: Array, clusters: NDArray[np.int64]) -> None:
-    """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) says what is known."""
+    """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) is what the data supports."""
     for column in np.flatnonzero((clusters > 0) & (low == high)):
+        # Clopper-Pearson in closed form, where all clusters succeed or all fail.
         bound = 0.025 ** (1 / clusters[column])
         if values[column] == 1.0:
             low[column] = bound

@@ -31,6 +31,7 @@ def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
 
 def predicted_from_step(step: Step, text: str = "") -> Predicted:
     """A step as a grammar of the loop read it."""
+    # A step's problem is that of its last call: reading stopped there.
     last = len(step.calls) - 1
     return Predicted(
         calls=tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -12,8 +12,8 @@ from swiftagent.trajectory.types import Answer, Call, Event, Observation, Questi
 NO_RESULT = "Error: no result is recorded for these arguments"
 
 
-class Task(msgspec.Struct, frozen=True):
-    """One question of a gold row: what stands before it, and what gold does until its answer."""
+class FreeTask(msgspec.Struct, frozen=True):
+    """One question of a gold row: what precedes it, and what gold does until its answer."""
 
     id: str
     row: str
@@ -25,15 +25,7 @@ class Task(msgspec.Struct, frozen=True):
     answer: str | None
 
 
-class FreeRun(msgspec.Struct, frozen=True):
-    """What a model did with one question. stopped_by: as the loop says it; "answer" where it finished."""
-
-    calls: tuple[Attempt, ...]
-    answer: str | None
-    stopped_by: str
-
-
-def tasks_of(row: Trajectory) -> Iterator[Task]:
+def tasks_of(row: Trajectory) -> Iterator[FreeTask]:
     """Each question of a gold row that tools can help with."""
     if not row.tools:
         return
@@ -47,21 +39,24 @@ def tasks_of(row: Trajectory) -> Iterator[Task]:
         if not isinstance(question, Question) or (not calls and answer is None):
             continue
         results = {event.call_id: event.text for event in own if isinstance(event, Observation)}
-        yield Task(f"{row.id}@{number}", row.id, row.events[:start], question.text, row.tools, calls, results, answer)
+        yield FreeTask(
+            f"{row.id}@{number}", row.id, row.events[:start], question.text, row.tools, calls, results, answer
+        )
 
 
 class Replay:
     """Answers a model's calls with the results that gold recorded: of the same call, each once before any twice."""
 
-    def __init__(self, task: Task) -> None:
-        self._left = list(task.calls)
+    def __init__(self, calls: Iterable[Call], results: Mapping[str, str]) -> None:
+        self._left = list(calls)
         self._used: list[Call] = []
-        self._results = task.results
+        self._results = results
 
     def result(self, call: Attempt) -> str:
         for calls in (self._left, self._used):
             for gold in calls:
                 if score_call(gold, call).exact and gold.id in self._results:
+                    # A call repeated by gold (a poll, say) gets each recorded result once, in order.
                     if calls is self._left:
                         self._left.remove(gold)
                         self._used.append(gold)
@@ -69,13 +64,16 @@ class Replay:
         return NO_RESULT
 
 
-def run_parts(task: Task, run: FreeRun) -> dict[str, tuple[float, float]]:
-    """The parts of the free-running metrics, as score.StepScore has them."""
-    finished = run.stopped_by == "answer" and bool(run.answer)
+def run_parts(
+    task: FreeTask, calls: Sequence[Attempt], answer: str | None, stopped_by: str
+) -> dict[str, tuple[float, float]]:
+    """The parts of the free-running metrics, as StepScore has them. stopped_by: "answer" where the run finished."""
+    finished = stopped_by == "answer" and bool(answer)
     parts = {"free_finished": (float(finished), 1.0)}
     if task.calls:
-        made = sum(score.exact for score in match_calls(task.calls, run.calls))
+        made = sum(score.exact for score in match_calls(task.calls, calls))
         parts["free_calls"] = (made, float(len(task.calls)))
-        if finished and made == len(task.calls):  # who answers at once without a call was not quick
-            parts["steps_to_finish"] = (float(len(run.calls)), 1.0)
+        # A run that answers at once without a call is short, but not efficient.
+        if finished and made == len(task.calls):
+            parts["steps_to_finish"] = (float(len(calls)), 1.0)
     return parts

@@ -68,6 +68,7 @@ def _sentences(text: str) -> list[list[str]]:
 
 def _common_subsequence(left: list[str], right: list[str]) -> list[str]:
     """One longest common subsequence; of several, the one found from the end that shortens `right` first."""
+    # Not the `rouge` package itself: it recurses once a word and fails on answers of about a thousand words.
     table = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i, word in enumerate(left):
         above, row = table[i], table[i + 1]

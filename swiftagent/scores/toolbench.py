@@ -1,119 +1,42 @@
-"""Plan.EM, Act.EM, HalluRate, Avg.F1 and Rouge-L: the scores of ToolBench and of MSAgent-Bench, by their own
-definition.
+"""Plan.EM, Act.EM, HalluRate, Avg.F1 and Rouge-L: the scores of ToolBench and of MSAgent-Bench.
 
 The definition is that of ModelScope's evaluator (modelscope/evalscope, `toolbench_static` and `tool_bench`), which
-comes from "Small LLMs Are Weak Tool Learners" (Shen et al. 2024). Its peculiarities are kept:
-
-- a text without `Action: Finish` is a call; without any `Action:` it is a call of the tool "none";
-- rows whose gold tool is not declared, or is "invalid_hallucination_function_name", are left out of all but HalluRate's
-n;
-- an argument with the right name and a wrong value is half a point, for precision and for recall;
-- gold arguments that are not JSON are left out of F1.
+comes from "Small LLMs Are Weak Tool Learners" (Shen et al. 2024): one action a step, and an answer is a call of the
+tool Finish. Its peculiarities are kept: where neither is written, the tool "none" is called; steps whose gold tool is
+not declared count for HalluRate alone; and an argument with the right name and a wrong value is half a point, for
+precision and for recall.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable
 from typing import Any
 
-import msgspec
-
-from swiftagent.scores.calls import Predicted, Step
-from swiftagent.scores.intervals import Estimate, Ratios
+from swiftagent.scores.calls import DecisionPoint, Predicted
 from swiftagent.scores.text import rouge_l_by_sentence
 
-NAMES = ("Plan.EM", "Act.EM", "HalluRate", "Avg.F1", "Rouge-L")
-_NOT_JSON = object()
+# What ToolBench's data holds in place of a call that its author's model invented.
+_INVENTED = "invalid_hallucination_function_name"
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What one text does: "call" a tool, "finish" with an answer, or "give up". `arguments` is JSON text."""
-
-    kind: str
-    tool: str | None = None
-    arguments: str | None = None
-    answer: str | None = None
-
-
-class Row(msgspec.Struct, frozen=True):
-    id: str
-    gold: Plan
-    predicted: Plan
-    tools: Collection[str]
-
-
-def read_plan(text: str) -> Plan:
-    """Read a ToolBench text: the last `Action:` and the last `Action Input:` in it."""
-    _, found, arguments = text.rpartition("Action Input:")
-    arguments = arguments.strip() if found else "{}"
-    _, found, tool = text.rpartition("Action:")
-    tool = tool.partition("Action Input:")[0].strip() if found else "none"
-    if tool != "Finish":
-        return Plan("call", tool, arguments)
-    try:
-        given = json.loads(arguments)
-        if given["return_type"] != "give_answer":
-            return Plan("give up")
-        answer = str(given["final_answer"]) if "final_answer" in given else "None"
-    except (ValueError, TypeError, KeyError):
-        return Plan("give up")
-    return Plan("finish", tool, json.dumps(given), "None" if answer.strip() in ("", ".", ",") else answer)
-
-
-def plan_of_step(step: Step) -> Plan:
-    """Gold's first call, or its answer, as a plan: the metrics know one action a step."""
-    if step.calls:
-        return Plan("call", step.calls[0].tool, json.dumps(step.calls[0].arguments, ensure_ascii=False))
-    return Plan("finish", "Finish", "{}", step.answer or "None")
-
-
-def plan_of_prediction(predicted: Predicted) -> Plan:
-    if predicted.calls:
-        first = predicted.calls[0]
-        return Plan("call", first.tool, json.dumps(first.arguments, ensure_ascii=False) if first.parsed else "")
-    if predicted.answer:
-        return Plan("finish", "Finish", "{}", predicted.answer)
-    return Plan("call", "none", "{}")
-
-
-def toolbench_metrics(rows: Iterable[Row], *, seed: int = 0) -> dict[str, Estimate]:
-    """The five scores, each with n and interval."""
-    ratios = Ratios(NAMES)
-    for row in rows:
-        ratios.add(row.id, toolbench_parts(row))
-    return ratios.estimates(seed=seed)
-
-
-def row_of(step: Step, predicted: Predicted) -> Row:
-    """A decision point as a row of these metrics; the answer counts as the declared tool Finish.
-
-    Where no tool is declared, gold's own are.
-    """
-    declared = {tool.name for tool in step.tools} or {call.tool for call in step.calls}
-    return Row(step.row, plan_of_step(step), plan_of_prediction(predicted), declared | {"Finish"})
-
-
-def toolbench_parts(row: Row) -> dict[str, tuple[float, float]]:
-    """(reached, out of) of each score on one row."""
-    gold, predicted = row.gold, row.predicted
-    invented = predicted.tool not in (None, "none") and predicted.tool not in row.tools
-    unknown_gold = predicted.tool is not None and gold.tool != "none" and gold.tool not in row.tools
-    if gold.tool == "invalid_hallucination_function_name" or unknown_gold:
+def toolbench_parts(step: DecisionPoint, predicted: Predicted) -> dict[str, tuple[float, float]]:
+    """(reached, out of) of each score at one decision point. Where no tool is declared, gold's own are."""
+    known = {tool.name for tool in step.tools} or {call.tool for call in step.calls}
+    known |= {"Finish", "none"}
+    gold = step.calls[0] if step.calls else None
+    made = predicted.calls[0] if predicted.calls else None
+    if gold and (gold.tool not in known or gold.tool == _INVENTED):
         return {"HalluRate": (0.0, 1.0)}
-    parts = {"HalluRate": (float(invented), 1.0), "Plan.EM": (float(gold.kind == predicted.kind), 1.0)}
-    if gold.kind == "finish":
-        answer = "none" if predicted.answer is None else predicted.answer
-        parts["Rouge-L"] = (rouge_l_by_sentence(answer, gold.answer or ""), 1.0)
-    elif gold.kind == "call":
-        same_tool = gold.tool == (predicted.tool or "none")
+    finished = made is None and bool(predicted.answer)
+    tool = made.tool if made else "Finish" if finished else "none"
+    parts = {"HalluRate": (float(tool not in known), 1.0), "Plan.EM": (float(finished == (gold is None)), 1.0)}
+    if gold is None:
+        answer = predicted.answer if finished else None
+        parts["Rouge-L"] = (rouge_l_by_sentence(answer or "none", step.answer or "None"), 1.0)
+    else:
+        same_tool = gold.tool == (tool or "none")
+        given = {} if made is None else made.arguments if made.parsed else None
         parts["Act.EM"] = (float(same_tool), 1.0)
-        wanted = _parsed(gold.arguments or "{}")
-        if not same_tool:
-            parts["Avg.F1"] = (0.0, 1.0)
-        elif wanted is not _NOT_JSON:
-            given = "{}" if predicted.arguments is None else predicted.arguments
-            parts["Avg.F1"] = (argument_f1(wanted, _parsed(given)), 1.0)
+        parts["Avg.F1"] = (argument_f1(gold.arguments, given) if same_tool else 0.0, 1.0)
     return parts
 
 
@@ -128,10 +51,3 @@ def argument_f1(gold: Any, predicted: Any) -> float:
         return 0.0
     precision, recall = points / len(predicted), points / len(gold)
     return 2 * precision * recall / (precision + recall)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return _NOT_JSON

@@ -1,4 +1,4 @@
-"""Whether two values mean the same: numbers, dates and strings are compared by what they say, not by how they are
+"""Whether two values mean the same: numbers, dates and strings are compared by meaning, not by how they are
 spelt.
 
 5 = 5.0 = "5" and "5,000" = 5000, but "05" is a code and equals only itself
@@ -15,7 +15,8 @@ from functools import lru_cache
 
 from swiftagent.trajectory.types import Json
 
-RELATIVE_TOLERANCE = 1e-6  # of two numbers of which one is a float: 0.1 + 0.2 is 0.3
+# 0.1 + 0.2 is 0.3; whole numbers are compared exactly.
+RELATIVE_TOLERANCE = 1e-6
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
@@ -59,7 +60,7 @@ def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | 
 
 
 def as_number(value: str | int | float) -> int | float | Decimal | None:
-    """The number that a value or its text is; None where it is none. "007" is a code, not a number."""
+    """The number that a value or its text is; None where it is not one. "007" is a code, not a number."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -89,8 +90,8 @@ def plain_text(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def as_date(text: str) -> tuple[int, ...] | None:
-    """(year, month, day, hour, minute, second) of a text in `plain_text` form; None where it is no date that all read
-    alike."""
+    """(year, month, day, hour, minute, second) of a text in `plain_text` form; None where it is not a date, or one that
+    readers take differently."""
     if not any(letter.isdigit() for letter in text):
         return None
     for pattern in _DATES:

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import NoCode, Options, Source
+from swiftagent.tools.http_client import request
+from swiftagent.tools.source import NoCode, Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
-_LARGEST = 10**400  # a power tower must not eat the machine
+# A power tower must not eat the machine.
+_LARGEST = 10**400
 _MOST_DIGITS = 400
-_LARGEST_QUANTITY = 1e280  # no factor between two units makes it infinite
+# No factor between two units makes it infinite.
+_LARGEST_QUANTITY = 1e280
 _LONGEST_EXPRESSION = 1000
 _LARGEST_PAGE = 1 << 20
 
@@ -32,7 +35,8 @@ def _text(about: str) -> dict[str, Json]:
 
 CALCULATOR = Tool(
     "calculator",
-    "Compute an arithmetic expression: + - * / // % **, brackets, sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
+    "Compute an arithmetic expression: + - * / // % **, brackets, "
+    "sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
     _schema(("expression",), expression=_text("for example (3 + 4) * 2")),
 )
 CLOCK = Tool(
@@ -68,13 +72,10 @@ HTTP = "http_get"
 class Functions:
     """Tools that are functions of this process."""
 
-    def __init__(
-        self, name: str, functions: dict[Tool, Callable[..., Json]] | list[tuple[Tool, Callable[..., Json]]]
-    ) -> None:
-        pairs = list(functions.items()) if isinstance(functions, dict) else functions
+    def __init__(self, name: str, *functions: tuple[Tool, Callable[[dict[str, Json]], Json]]) -> None:
         self.name = name
-        self.tools = tuple(tool for tool, _ in pairs)
-        self._functions = {tool.name: function for tool, function in pairs}
+        self.tools = tuple(tool for tool, _ in functions)
+        self._functions = {tool.name: function for tool, function in functions}
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         return self._functions[tool](arguments)
@@ -83,30 +84,30 @@ class Functions:
         """Nothing was started."""
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """Raises ConfigError for `http` without a host."""
     name, _, hosts = word.partition(":")
     match name:
         case "calculator":
-            return [Functions(name, [(CALCULATOR, lambda given: calculate(given["expression"]))])]
+            return [Functions(name, (CALCULATOR, lambda given: calculate(given["expression"])))]
         case "clock":
-            return [Functions(name, [(CLOCK, lambda given: now(given.get("timezone", "UTC")))])]
+            return [Functions(name, (CLOCK, lambda given: now(given.get("timezone", "UTC"))))]
         case "units":
-            return [Functions(name, [(UNITS, lambda given: convert(given["value"], given["from"], given["to"]))])]
+            return [Functions(name, (UNITS, lambda given: convert(given["value"], given["from"], given["to"])))]
         case "memory":
             return [_memory()]
         case "human":
-            return [Functions(name, [(HUMAN, _a_person)])]
+            return [Functions(name, (HUMAN, _ask_user))]
         case "http":
             return [_http(hosts, options)]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
 
 
-def _a_person(given: dict[str, Json]) -> Json:
-    raise NoCode("a person answers this")
+def _ask_user(given: dict[str, Json]) -> Json:
+    raise NoCode("the user answers this")
 
 
-def _memory() -> Source:
+def _memory() -> ToolSource:
     kept: dict[str, str] = {}
 
     def put(given: dict[str, Json]) -> Json:
@@ -118,7 +119,7 @@ def _memory() -> Source:
             raise ToolError(f"nothing is kept under {given['key']!r}; there is {', '.join(kept) or 'nothing yet'}")
         return kept[given["key"]]
 
-    return Functions("memory", list(zip(MEMORY, (put, get, lambda given: list(kept)), strict=True)))
+    return Functions("memory", *zip(MEMORY, (put, get, lambda given: list(kept)), strict=True))
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -130,23 +131,8 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_OF_MATH = [
-    "sqrt",
-    "log",
-    "log2",
-    "log10",
-    "exp",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "floor",
-    "ceil",
-    "degrees",
-    "radians",
-]
+_NUMBERS = ("sqrt", "log", "log2", "log10", "exp", "floor", "ceil")
+_ANGLES = ("sin", "cos", "tan", "asin", "acos", "atan", "degrees", "radians")
 
 
 def _rounded(value: Any, digits: int = 0) -> Any:
@@ -156,7 +142,7 @@ def _rounded(value: Any, digits: int = 0) -> Any:
     return round(value, digits) if digits else round(value)
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in _OF_MATH}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in (*_NUMBERS, *_ANGLES)}
 _FUNCTIONS |= {"abs": abs, "round": _rounded, "min": min, "max": max, "ln": math.log}
 _CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau}
 
@@ -218,66 +204,44 @@ def now(timezone: str) -> Json:
     return datetime.datetime.now(zone).strftime("%A %Y-%m-%dT%H:%M:%S%z")
 
 
+_SI = {"m": 1e-3, "c": 1e-2, "d": 0.1, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def _metric(unit: str, factor: float, *prefixes: str) -> dict[str, float]:
+    return {prefix + unit: factor * _SI[prefix] for prefix in prefixes}
+
+
 # kind: the factor of each unit to the kind's base
 _KINDS: dict[str, dict[str, float]] = {
-    "length": {
-        "mm": 1e-3,
-        "cm": 1e-2,
-        "m": 1,
-        "km": 1e3,
-        "inch": 0.0254,
-        "ft": 0.3048,
-        "yd": 0.9144,
-        "mi": 1609.344,
-        "nmi": 1852,
-    },
-    "mass": {"mg": 1e-6, "g": 1e-3, "kg": 1, "t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
-    "volume": {
-        "ml": 1e-3,
-        "cl": 1e-2,
-        "dl": 0.1,
-        "l": 1,
-        "m3": 1e3,
-        "gal": 3.785411784,
-        "qt": 0.946352946,
-        "cup": 0.2365882365,
-    },
+    "length": _metric("m", 1, "m", "c", "", "k")
+    | {"inch": 0.0254, "ft": 0.3048, "yd": 0.9144, "mi": 1609.344, "nmi": 1852},
+    "mass": _metric("g", 1e-3, "m", "", "k") | {"t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
+    "volume": _metric("l", 1, "m", "c", "d", "")
+    | {"m3": 1e3, "gal": 3.785411784, "qt": 0.946352946, "cup": 0.2365882365},
     "time": {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800},
     "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "kn": 1852 / 3600},
-    "data": {"b": 0.125, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
-    "energy": {"J": 1, "kJ": 1e3, "cal": 4.184, "kcal": 4184, "Wh": 3600, "kWh": 3.6e6},
+    "data": {"b": 0.125} | _metric("B", 1, "", "k", "M", "G", "T") | {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+    "energy": _metric("J", 1, "", "k") | _metric("cal", 4.184, "", "k") | _metric("Wh", 3600, "", "k"),
     "area": {"m2": 1, "km2": 1e6, "ha": 1e4, "acre": 4046.8564224, "亩": 2000 / 3},
 }
 _UNITS = {unit: (kind, factor) for kind, units in _KINDS.items() for unit, factor in units.items()}
-_ALIASES = {
-    "in": "inch",
-    "inches": "inch",
-    "feet": "ft",
-    "foot": "ft",
-    "miles": "mi",
-    "mile": "mi",
-    "°C": "C",
-    "°F": "F",
+_NAMES = {
+    "inch": ("in", "inches"),
+    "ft": ("feet", "foot"),
+    "mi": ("mile",),
+    "m": ("meter", "metre"),
+    "km": ("kilometer", "kilometre"),
+    "lb": ("pound", "lbs"),
+    "kg": ("kilogram",),
+    "g": ("gram",),
+    "C": ("°c", "celsius", "c"),
+    "F": ("°f", "fahrenheit", "f"),
+    "K": ("kelvin", "k"),
+    "km/h": ("kph", "kmh"),
+    "h": ("hour",),
 }
-_ALIASES |= {
-    "celsius": "C",
-    "fahrenheit": "F",
-    "kelvin": "K",
-    "kph": "km/h",
-    "kmh": "km/h",
-    "lbs": "lb",
-    "L": "l",
-    "hour": "h",
-}
-_ALIASES |= {
-    "meters": "m",
-    "metres": "m",
-    "meter": "m",
-    "kilometers": "km",
-    "pounds": "lb",
-    "kilograms": "kg",
-    "grams": "g",
-}
+_ALIASES = {name: unit for unit, names in _NAMES.items() for name in names}
+_BY_CASE = {unit.lower(): unit for unit in _UNITS if unit not in ("b", "B")}
 
 
 def convert(value: float, unit: str, wanted: str) -> Json:
@@ -295,17 +259,18 @@ def convert(value: float, unit: str, wanted: str) -> Json:
 
 
 def _unit(name: str) -> str:
+    """A unit by its sign, else by its name, singular or plural, else in any case; a bit is not a byte."""
     name = name.strip()
-    found = _ALIASES.get(name) or _ALIASES.get(name.lower()) or name
-    if found in _UNITS or found in ("C", "F", "K"):
-        return found
-    low = {unit.lower(): unit for unit in _UNITS}
-    if found.lower() in low and found.lower() != "b":
-        return low[found.lower()]
-    raise ToolError(f"unknown unit {name!r}")
+    if name in _UNITS:
+        return name
+    low = name.lower()
+    found = _ALIASES.get(low) or _ALIASES.get(low.removesuffix("s")) or _BY_CASE.get(low)
+    if found is None:
+        raise ToolError(f"unknown unit {name!r}")
+    return found
 
 
-def _http(hosts: str, options: Options) -> Source:
+def _http(hosts: str, options: Options) -> ToolSource:
     allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
     if not allowed:
         raise ConfigError(
@@ -313,32 +278,20 @@ def _http(hosts: str, options: Options) -> Source:
         )
     about = f"Read a page of {', '.join(allowed)}."
     tool = Tool(HTTP, about, _schema(("url",), url=_text("its full address")))
-    return Functions("http", [(tool, lambda given: _get(given["url"], allowed, options.seconds))])
+    return Functions("http", (tool, lambda given: _get(given["url"], allowed, options.seconds)))
 
 
 def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
     import httpx
 
-    with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client:
-        for _ in range(5):
-            try:
-                _check_address(httpx.URL(url), allowed)
-                with client.stream("GET", url) as reply:
-                    if reply.has_redirect_location:
-                        url = str(httpx.URL(url).join(reply.headers["location"]))
-                        continue
-                    body = b""
-                    for piece in reply.iter_bytes():
-                        body += piece
-                        if len(body) > _LARGEST_PAGE:
-                            raise ToolError(f"the page is larger than {_LARGEST_PAGE >> 20} MB")
-                    text = body.decode(reply.encoding or "utf-8", errors="replace")
-                    if reply.is_error:
-                        raise ToolError(f"HTTP {reply.status_code}: {text[:300]}")
-                    return text
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # of idna too, which are UnicodeErrors
-                raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
-    raise ToolError("too many redirects")
+    try:
+        page = request("GET", url, seconds, _LARGEST_PAGE, lambda address: _check_address(address, allowed))
+    # Of idna too, which are UnicodeErrors.
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
+    if page.status >= 400:
+        raise ToolError(f"HTTP {page.status}: {page.text[:300]}")
+    return page.text
 
 
 def _check_address(url: Any, allowed: tuple[str, ...]) -> None:

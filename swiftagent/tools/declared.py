@@ -1,5 +1,5 @@
-"""Tools that are only declared: a tools JSON of any dialect. A person types their results, or a file of canned ones
-does."""
+"""Tools that are only declared: a tools JSON of any dialect. The user types their results, or a file of canned ones
+gives them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError, ToolError
-from swiftagent.tools.source import NoCode, Options, Source
+from swiftagent.tools.source import NoCode, Options, ToolSource, read_text
 from swiftagent.trajectory.types import Json, Tool
 
 
-class Declared:
-    """Declarations without code: every call is a person's to answer."""
+class Declared(msgspec.Struct):
+    """Declarations without code: every call is the user's to answer."""
 
-    def __init__(self, name: str, tools: tuple[Tool, ...]) -> None:
-        self.name = name
-        self.tools = tools
+    name: str
+    tools: tuple[Tool, ...]
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         raise NoCode(f"{tool} has no code behind it")
@@ -73,7 +72,7 @@ def _canned(path: str, tool: str, given: Any) -> list[Canned]:
         raise ConfigError(f"--mock {path}: {tool}: {error}") from None
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """A tools JSON in any dialect that `convert` reads. Raises ConfigError."""
     from swiftagent.formats.reading.tools import read_tools
 
@@ -91,10 +90,7 @@ def open_source(word: str, options: Options) -> list[Source]:
 
 def _read(path: Path, option: str, several: bool = False) -> Any:
     """The JSON of a file; several: one value a line is taken too, as its text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{option} {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    text = read_text(path, option)
     try:
         return json.loads(text)
     except ValueError as error:

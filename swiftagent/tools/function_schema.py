@@ -12,7 +12,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 _PLAIN: dict[type, str] = {
@@ -77,30 +77,28 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def schema_of(hint: Any, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
     """JSON Schema of a type hint; {} where nothing is known of it."""
     if hint in seen:
-        return {"type": "object"}  # a type that holds itself
+        # A type that holds itself.
+        return {"type": "object"}
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is typing.Annotated:
         about = next((extra for extra in arguments[1:] if isinstance(extra, str)), "")
         return {**schema_of(arguments[0], seen), **({"description": about} if about else {})}
     if origin is Literal:
-        kinds = {_PLAIN.get(type(value)) for value in arguments}
-        kind = kinds.pop() if len(kinds) == 1 else None
-        return {**({"type": kind} if kind else {}), "enum": list(arguments)}
+        names = {_PLAIN.get(type(value)) for value in arguments}
+        name = names.pop() if len(names) == 1 else None
+        return {**({"type": name} if name else {}), "enum": list(arguments)}
     if origin in (Union, types.UnionType):
         return _schema_of_union(arguments, seen)
     if origin is tuple and arguments and Ellipsis not in arguments:
         items = [schema_of(argument, seen) for argument in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-    if origin in (list, set, frozenset, tuple) or getattr(origin, "__name__", "") in (
-        "Sequence",
-        "Iterable",
-        "Collection",
-    ):
-        item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
-        return {"type": "array", **({"items": item} if item else {})}
-    if origin is dict or getattr(origin, "__name__", "") in ("Mapping", "MutableMapping"):
+    kind = origin if isinstance(origin, type) else object
+    if issubclass(kind, Mapping):
         item = schema_of(arguments[1], seen) if len(arguments) == 2 else {}
         return {"type": "object", **({"additionalProperties": item} if item else {})}
+    if issubclass(kind, Iterable):
+        item = schema_of(arguments[0], seen) if arguments and arguments[0] is not Ellipsis else {}
+        return {"type": "array", **({"items": item} if item else {})}
     if hint is None or hint is type(None):
         return {"type": "null"}
     return _schema_of_class(hint, seen)
@@ -133,8 +131,9 @@ def _schema_of_class(hint: Any, seen: tuple[Any, ...]) -> dict[str, Any]:
     if typing.is_typeddict(hint):
         hints = _hints(hint)
         properties = {name: schema_of(inner, (*seen, hint)) for name, inner in hints.items()}
-        return {"type": "object", "properties": properties, "required": sorted(hint.__required_keys__)}  # type: ignore[attr-defined]
-    for kind, name in _PLAIN.items():  # bool stands before int, whose subclass it is
+        return {"type": "object", "properties": properties, "required": sorted(hint.__required_keys__)}  # type: ignore
+    # bool stands before int, whose subclass it is.
+    for kind, name in _PLAIN.items():
         if issubclass(hint, kind):
             return {"type": name}
     return {}
@@ -214,7 +213,7 @@ def split_docstring(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _item(part: str, line: str, indent: int) -> tuple[list[str], str, int] | None:
-    """The names that a line explains, what it says of them and how far it is indented; None where it goes on with the
+    """The names that a line explains, what it says about them and how far it is indented; None where it continues the
     last."""
     if part == "google":
         item = _GOOGLE_ITEM.match(line)

@@ -14,8 +14,9 @@ import re
 import shlex
 import tempfile
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
+import time
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -23,7 +24,9 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import Options, Source
+from swiftagent.tools.secrets import secrets_of
+from swiftagent.tools.source import Options, ToolSource, read_text
+from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
@@ -37,7 +40,7 @@ _GONE = (
 )
 
 
-class Server(msgspec.Struct, frozen=True):
+class McpServer(msgspec.Struct, frozen=True):
     """How a server is reached: a command with its arguments, or a URL."""
 
     name: str
@@ -50,33 +53,57 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class McpSource:
-    """The tools of one running server. When it dies it is started again once; after that each call says that it is
-    gone."""
+    """The tools of one running server. When it dies it is started again once, for the calls that follow."""
 
-    def __init__(self, server: Server, options: Options) -> None:
+    def __init__(self, server: McpServer, options: Options) -> None:
         self.name = server.name
         self.server = server
         self.options = options
-        self.secrets = {value: name for name, value in {**server.env, **server.headers}.items() if len(value) >= 8}
+        self.secrets = secrets_of({**server.env, **server.headers})
         self._restarts_left = 1
         self._connection: _Connection | None = _Connection(server, options)
-        self.tools = self._connection.tools
+        self._listed = {tool.name: tool for tool in self._connection.listed}
+        self.tools = tuple(
+            Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in self._listed.values()
+        )
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Raises ToolError with the server's own words, or that it is gone."""
-        while self._connection is not None:
+        while (connection := self._running()) is not None:
             try:
-                return self._connection.call(tool, arguments)
+                return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
-                self._restart()
+                self.close()
+                hints = self._listed[tool].annotations
+                # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
+                if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
+                    raise ToolError(
+                        f"the MCP server {self.name} ended before it answered; whether the call took effect is unknown"
+                    ) from None
         raise ToolError(f"the MCP server {self.name} has ended and does not come back")
 
-    def _restart(self) -> None:
-        self.close()
-        if self._restarts_left:
+    def _running(self) -> _Connection | None:
+        """The connection, made again once where it has ended."""
+        if self._connection is not None and not self._connection.is_alive:
+            self.close()
+        if self._connection is None and self._restarts_left:
             self._restarts_left -= 1
             with contextlib.suppress(ConfigError):
                 self._connection = _Connection(self.server, self.options)
+        return self._connection
+
+    def _result(self, tool: str, found: Any) -> Json:
+        text = "\n".join(_part(part) for part in found.content)
+        if found.is_error:
+            raise ToolError(text or "the tool failed and said nothing")
+        schema, content = self._listed[tool].output_schema, found.structured_content
+        if schema is not None:
+            # More fields than were declared do no harm, and of a wrong schema nothing is known.
+            wrong = [each for each in faults(schema, content) if each.code not in ("unknown-argument", "bad-schema")]
+            if wrong:
+                reason = "there is none" if content is None else wrong[0].sentence
+                raise ToolError(f"the structured result does not fit the tool's output schema: {reason}")
+        return text if text or content is None else content
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -87,33 +114,36 @@ class McpSource:
 class _Connection:
     """One session with a server, in a thread of its own. Raises ConfigError where it cannot be made."""
 
-    def __init__(self, server: Server, options: Options) -> None:
+    def __init__(self, server: McpServer, options: Options) -> None:
         self.server = server
         self.options = options
-        self.tools: tuple[Tool, ...] = ()
+        self.listed: list[Any] = []
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._ready: Future[tuple[Tool, ...]] = Future()
+        self._ready: Future[list[Any]] = Future()
         self._client: Any = None
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
         self._errors = cast(TextIO, errors)
         self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
         self._thread.start()
         try:
-            self.tools = self._ready.result(_START_SECONDS)
-        except (Exception, FutureTimeout) as error:  # whatever the SDK, the network or the command raises
-            told = self._last_error_line() or _innermost(error)
+            self.listed = self._ready.result(_START_SECONDS)
+        # Whatever the SDK, the network or the command raises.
+        except (Exception, FutureTimeout) as error:
+            reason = self._last_error_line() or _innermost(error)
             self.close()
-            raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {told}") from None
+            raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
 
-    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Any:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""
         from mcp import MCPError
 
-        if not self._thread.is_alive():
-            raise ConnectionError
         try:
-            found = self._do(self._client.call_tool(tool, arguments), self.options.seconds)
+            return self._do(self._client.call_tool(tool, arguments), self.options.seconds)
         except (FutureTimeout, TimeoutError):
             raise ToolError(f"the tool did not answer within {self.options.seconds:g} seconds") from None
         except MCPError as error:
@@ -122,14 +152,11 @@ class _Connection:
             raise ToolError(str(error)) from None
         except (ConnectionError, EOFError, RuntimeError, asyncio.CancelledError):
             raise ConnectionError from None
-        except Exception as error:  # anyio's and httpx's own, alone or in groups
+        # Anyio's and httpx's own, alone or in groups.
+        except Exception as error:
             if type(_first(error)).__name__ in _GONE:
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
-        text = "\n".join(_part(part) for part in found.content)
-        if found.is_error:
-            raise ToolError(text or "the tool failed and said nothing")
-        return text if text or found.structured_content is None else found.structured_content
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):
@@ -139,18 +166,14 @@ class _Connection:
 
     def _do(self, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        deadline = time.monotonic() + seconds
         try:
-            while True:
-                try:
-                    return future.result(min(0.5, seconds))
-                except FutureTimeout:
-                    seconds -= 0.5
-                    if future.done():
-                        raise
-                    if not self._thread.is_alive():
-                        raise ConnectionError from None
-                    if seconds <= 0:
-                        raise
+            # A loop that has ended leaves its futures open, so its thread is looked after as well.
+            while self.is_alive and (left := deadline - time.monotonic()) > 0:
+                wait([future], min(0.5, left))
+                if future.done():
+                    return future.result()
+            raise FutureTimeout if self.is_alive else ConnectionError
         finally:
             future.cancel()
 
@@ -158,7 +181,8 @@ class _Connection:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except BaseException as error:  # handed to the thread that waits
+        # Handed to the thread that waits.
+        except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
         finally:
@@ -171,26 +195,25 @@ class _Connection:
 
         async with contextlib.AsyncExitStack() as stack:
             transport = await self._transport(stack)
-            client = await stack.enter_async_context(Client(transport, read_timeout_seconds=self.options.seconds))
-            self._client = client
-            listed = []
+            client: Any = Client(_without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
+            self._client = await stack.enter_async_context(client)
+            client.session.validate_tool_result = _leave_to_caller
             page = await client.list_tools()
-            listed += page.tools
+            listed = list(page.tools)
             while page.next_cursor:
                 page = await client.list_tools(cursor=page.next_cursor)
                 listed += page.tools
-            self._ready.set_result(
-                tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed)
-            )
+            self._ready.set_result(listed)
             await self._stop.wait()
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
         from mcp import StdioServerParameters, stdio_client
-        from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client  # type: ignore[attr-defined]
+        from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client  # type: ignore
 
         if self.server.url:
             client = await stack.enter_async_context(create_mcp_http_client(headers=self.server.headers))
             return streamable_http_client(self.server.url, http_client=client)
+        # The SDK adds what a program needs to run; everything else must be named.
         named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         parameters = StdioServerParameters(
             command=self.server.command, args=self.server.args, env={**named, **self.server.env}, cwd=self.server.cwd
@@ -201,6 +224,65 @@ class _Connection:
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
+
+
+async def _leave_to_caller(name: str, result: Any) -> None:
+    """In place of the SDK's own check, which can hang on a pattern and fails as if the server had ended."""
+
+
+@contextlib.asynccontextmanager
+async def _without_odd_tools(transport: Any) -> AsyncIterator[Any]:
+    """The transport, its lists of tools mended: one odd tool would have the SDK refuse all of the server's."""
+    async with transport as (read, write):
+        yield _Mended(read), write
+
+
+class _Mended:
+    """A stream of the SDK's messages."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> _Mended:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._stream.__aexit__(*error)
+
+    def __aiter__(self) -> _Mended:
+        return self
+
+    async def __anext__(self) -> Any:
+        found = await self._stream.__anext__()
+        result = getattr(getattr(found, "message", None), "result", None)
+        if isinstance(result, dict) and isinstance(result.get("tools"), list):
+            result["tools"] = [tool for tool in result["tools"] if _is_usable(tool)]
+        return found
+
+
+def _is_usable(tool: Any) -> bool:
+    """Whether the SDK takes a listed tool, a schema that forgets its type mended."""
+    from mcp.types import Tool as ListedTool
+    from pydantic import ValidationError
+
+    from swiftagent.console import warn
+
+    name = tool.get("name") if isinstance(tool, dict) else None
+    try:
+        for key in ("inputSchema", "outputSchema") if isinstance(tool, dict) else ():
+            if isinstance(tool.get(key), dict):
+                tool[key].setdefault("type", "object")
+        ListedTool.model_validate(tool)
+        if tool["inputSchema"]["type"] == "object" and (tool.get("outputSchema") or {}).get("type") in (None, "object"):
+            return True
+    except ValidationError:
+        pass
+    warn(f"the MCP tool {str(name)[:80]!r} is left out: its schema is not one of an object")
+    return False
 
 
 def _part(part: Any) -> str:
@@ -229,9 +311,9 @@ def _innermost(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     """Start every server that the word names. Raises ConfigError with all that do not start."""
-    started: list[Source] = []
+    started: list[ToolSource] = []
     problems: list[str] = []
     for server in servers_of(word):
         try:
@@ -245,11 +327,11 @@ def open_source(word: str, options: Options) -> list[Source]:
     return started
 
 
-def servers_of(word: str) -> list[Server]:
+def servers_of(word: str) -> list[McpServer]:
     """The servers of `mcp:COMMAND ARGS`, `mcp:URL`, a URL, or an mcp.json. Raises ConfigError."""
     target = word.removeprefix("mcp:")
     if target.startswith(("http://", "https://")):
-        return [Server(re.sub(r"\W+", "_", target.split("://")[1].split("/")[0]), url=target)]
+        return [McpServer(re.sub(r"\W+", "_", target.split("://")[1].split("/")[0]), url=target)]
     if word.startswith("mcp:"):
         try:
             command = shlex.split(target)
@@ -258,15 +340,15 @@ def servers_of(word: str) -> list[Server]:
         if not command:
             raise ConfigError("--tools mcp: name a command or a URL, as in --tools 'mcp:uvx mcp-server-time'")
         named = next((part for part in reversed(command) if not part.startswith("-")), command[0])
-        return [Server(re.sub(r"\W+", "_", Path(named).stem), command[0], command[1:])]
+        return [McpServer(re.sub(r"\W+", "_", Path(named).stem), command[0], command[1:])]
     return _from_file(Path(word))
 
 
-def _from_file(path: Path) -> list[Server]:
+def _from_file(path: Path) -> list[McpServer]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--tools {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        value = json.loads(read_text(path, "--tools"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"--tools {path}: not JSON: {error}") from None
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")
@@ -277,10 +359,12 @@ def _from_file(path: Path) -> list[Server]:
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
             fields = {
-                key: _with_variables(given[key]) for key in Server.__struct_fields__ if key in given and key != "name"
+                key: _with_variables(given[key])
+                for key in McpServer.__struct_fields__
+                if key in given and key != "name"
             }
             try:
-                servers.append(msgspec.convert({**fields, "name": name}, Server))
+                servers.append(msgspec.convert({**fields, "name": name}, McpServer))
             except msgspec.ValidationError as error:
                 problems.append(f"--tools {path}: server {name}: {error}")
     if problems:

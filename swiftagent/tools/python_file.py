@@ -16,10 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.source import Options, Source, scrubbed_environment
+from swiftagent.tools.source import Options, ToolSource, scrubbed_environment
 from swiftagent.trajectory.types import Json, Tool
 
-_START = "import sys; sys.path.insert(0, sys.argv[3]); from swiftagent.tools_worker import main; main(sys.argv[1], int(sys.argv[2]))"
+_START = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from swiftagent.tools.worker import main
+main(sys.argv[1], int(sys.argv[2]))
+"""
 _LONGEST_ANSWER = 64 << 20
 _IMPORT_SECONDS = 60.0
 
@@ -37,13 +42,13 @@ class PythonFile:
         if not path.is_file():
             raise ConfigError(f"--tools {path}: no such file")
         try:
-            told = self._start()
+            listed = self._start()
         except ToolError as error:
             raise ConfigError(f"--tools {path}: cannot be imported: {error}") from None
-        if told["problem"]:
+        if listed["problem"]:
             self.close()
-            raise ConfigError(f"--tools {path}: cannot be imported: {told['problem']}")
-        self.tools = tuple(Tool(tool["name"], tool["description"], tool["parameters"]) for tool in told["tools"])
+            raise ConfigError(f"--tools {path}: cannot be imported: {listed['problem']}")
+        self.tools = tuple(Tool(tool["name"], tool["description"], tool["parameters"]) for tool in listed["tools"])
         if not self.tools:
             self.close()
             raise ConfigError(f"--tools {path}: holds no public function; define one with type hints and a docstring")
@@ -51,6 +56,7 @@ class PythonFile:
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Raises ToolError with what the function raised, or with the limit that it broke."""
         with self._lock:
+            # The last call hung or broke a limit, and its worker was ended with it.
             if self._worker is None:
                 self._start()
             request = json.dumps({"tool": tool, "arguments": arguments}).encode() + b"\n"
@@ -73,9 +79,11 @@ class PythonFile:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=scrubbed_environment(self.options.environment),
-            start_new_session=True,  # Ctrl-C stops the step, not the worker; and its children end with it
+            # Ctrl-C stops the step, not the worker; and its children end with it.
+            start_new_session=True,
         )
-        weakref.finalize(self, _end, self._worker)  # no worker outlives its file, whoever forgets to close it
+        # No worker outlives its file, whoever forgets to close it.
+        weakref.finalize(self, _end, self._worker)
         return self._ask(b"", _IMPORT_SECONDS)
 
     def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
@@ -97,7 +105,8 @@ class PythonFile:
         except OverflowError:
             self.close()
             raise ToolError(f"the result is larger than {_LONGEST_ANSWER >> 20} MB") from None
-        except BaseException:  # an interrupt in the middle of a call: its answer must not be taken for the next one's
+        # An interrupt in the middle of a call: its answer must not be taken for the next one's.
+        except BaseException:
             self.close()
             raise
         found: dict[str, Any] = json.loads(line)
@@ -141,5 +150,5 @@ def _ending(code: int) -> str:
     return f"exit code {code}"
 
 
-def open_source(word: str, options: Options) -> list[Source]:
+def open_source(word: str, options: Options) -> list[ToolSource]:
     return [PythonFile(Path(word), options)]

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from swiftagent.errors import ToolError
+from swiftagent.errors import ConfigError, ToolError
+from swiftagent.io.words import nearest
+from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
-_NEEDED = {
-    "PATH",
-    "HOME",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "TMPDIR",
-    "TEMP",
-    "TMP",
-    "SYSTEMROOT",
-    "VIRTUAL_ENV",
-    "USER",
-    "SHELL",
-    "TERM",
-}
+# Faults that the model sees at once.
+_MOST_FAULTS = 5
+
+# What a program needs to run and to write in the user's language.
+_NEEDED = re.compile(r"PATH|HOME|LANG(UAGE)?|LC_\w*|TZ|TMPDIR|TE?MP|SYSTEMROOT|VIRTUAL_ENV|USER|SHELL|TERM")
 
 
 class Options(msgspec.Struct, frozen=True):
     """How tools are run. seconds: the time of one call. memory: bytes a worker may hold. environment: names of
-    variables that tools may see; all others stay hidden. longest_result: characters of a result that the model is
-    shown."""
+    variables that tools may see; all others stay hidden. longest_result: characters of a result that the model
+    sees."""
 
     seconds: float = 30.0
     memory: int = 4 << 30
@@ -44,8 +37,8 @@ class Options(msgspec.Struct, frozen=True):
 DEFAULTS = Options()
 
 
-class Source(Protocol):
-    """Where tools come from. `call` returns a JSON value or raises ToolError, whose text the model is shown."""
+class ToolSource(Protocol):
+    """Where tools come from. `call` returns a JSON value or raises ToolError, whose text the model sees."""
 
     name: str
     tools: tuple[Tool, ...]
@@ -55,11 +48,11 @@ class Source(Protocol):
 
 
 class NoCode(ToolError):
-    """The tool is declared, but nothing runs behind it: a person has to say what it answers."""
+    """The tool is declared, but nothing runs behind it: the user has to say what it answers."""
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: a person stopped the
+    """A result as the model sees it. error: what failed, "" where nothing did. interrupted: the user stopped the
     call."""
 
     text: str
@@ -68,28 +61,30 @@ class ToolResult(msgspec.Struct, frozen=True):
     interrupted: bool = False
 
 
+def read_text(path: Path, option: str) -> str:
+    """The text of a file that an option names. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{option} {path}: cannot be read: {reason}") from None
+
+
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
     """What the model is told of a tool that is not declared."""
-    near = difflib.get_close_matches(name, [tool.name for tool in tools], 1, 0.6)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, [tool.name for tool in tools])
+    hint = f"did you mean {near}? " if near else ""
     return f"there is no tool {name[:80]!r}; {hint}the tools are {', '.join(tool.name for tool in tools)}"
 
 
 def scrubbed_environment(allowed: Sequence[str]) -> dict[str, str]:
     """What a tool's process sees: what a program needs to run, and the variables that were named for it."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _NEEDED or name.startswith("LC_") or name in allowed
-    }
+    kept = {name: value for name, value in os.environ.items() if _NEEDED.fullmatch(name) or name in allowed}
     return {**kept, "PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def argument_problem(tool: Tool, arguments: Any) -> str:
-    """What is wrong with these arguments, for the model to mend, or ""."""
-    from swiftagent.tools.check import problems
-
-    found = problems(tool.parameters, arguments)
-    if not found:
-        return ""
-    return f"wrong arguments for {tool.name}: {'; '.join(found)}"
+    """What is wrong with these arguments, as a sentence that the model can act on, or ""."""
+    # Of a schema that is itself wrong nothing is known, so the tool decides.
+    found = [fault.sentence for fault in faults(tool.parameters, arguments) if fault.code != "bad-schema"]
+    return f"wrong arguments for {tool.name}: {'; '.join(found[:_MOST_FAULTS])}" if found else ""

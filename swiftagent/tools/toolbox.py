@@ -1,7 +1,7 @@
 """The tools that a run may call: where they come from, what they are called, and their results as the model sees them.
 
 A source is opened by one word of `--tools`: `F.py`, `mcp.json`, `mcp:COMMAND`, `openapi:SPEC@URL`, `tools.json`,
-`human`, `calculator`, ... `load_tools` opens them all; a Toolbox calls them by name.
+`human`, `calculator`, ... `open_toolbox` opens them all; a Toolbox calls them by name.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
-from swiftagent.tools.source import DEFAULTS, NoCode, Options, Source, ToolResult
+from swiftagent.tools.declared import CannedResults
+from swiftagent.tools.secrets import Redactor, secrets_of
+from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, read_text
 from swiftagent.trajectory.types import Call, Json, Tool
 
-# the kind of a source: its module, which has open_source(word, options) -> Source
+# the kind of a source: its module, which has open_source(word, options) -> ToolSource
 SOURCES = {
     "python": "swiftagent.tools.python_file",
     "mcp": "swiftagent.tools.mcp",
@@ -31,58 +32,51 @@ SOURCES = {
     "builtin": "swiftagent.tools.builtin",
 }
 BUILTIN = ("calculator", "clock", "units", "memory", "http", "human", "builtin")
-_SECRET_NAME = re.compile(
-    r"key|token|secret|passw|credential|auth(?!or)|cookie|session|private|dsn|database_url|conn", re.I
-)
 
 
 class LoadedTool(msgspec.Struct, frozen=True):
     """A declared tool and where it runs. `inner` is its name there, where the name had to be changed."""
 
     spec: Tool
-    source: Source
+    source: ToolSource
     inner: str
-
-    def __call__(self, **arguments: Json) -> Json:
-        return self.source.call(self.inner, arguments)
 
 
 class Toolbox:
     """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it
     started."""
 
-    def __init__(self, sources: Sequence[Source], options: Options = DEFAULTS) -> None:
+    def __init__(self, sources: Sequence[ToolSource], options: Options = DEFAULTS) -> None:
         self.sources = list(sources)
         self.options = options
         self.tools = _named_apart(self.sources)
         self._by_name = {tool.spec.name: tool for tool in self.tools}
-        self._secrets = secrets_of(os.environ)
+        secrets = secrets_of(os.environ)
         for source in self.sources:
-            self._secrets |= getattr(source, "secrets", {})
-        self._canned = _canned_results(options.mock)
+            secrets |= getattr(source, "secrets", {})
+        self._redactor = Redactor(secrets)
+        self._canned = CannedResults(options.mock) if options.mock else None
 
     @property
     def specs(self) -> tuple[Tool, ...]:
         return tuple(tool.spec for tool in self.tools)
 
     def call(self, call: Call) -> ToolResult:
-        """Run one call. Raises NoCode where a person has to answer; every other failure is a result."""
+        """Run one call. Raises NoCode where the user has to answer; every other failure is a result."""
         started = time.monotonic()
         try:
-            text = result_text(self._run(call))
+            value = self._redactor.value(self._run(call))
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             error = ""
         except NoCode:
             raise
-        except ToolError as failure:
-            error = str(failure) or type(failure).__name__
-            text = f"Error: {error}"
-        except (
-            Exception
-        ) as failure:  # the boundary of a tool call: whatever a source raises ends the call and not the run
-            error = f"{type(failure).__name__}: {failure}"
+        # The boundary of a tool call: whatever a source raises ends the call and not the run.
+        except Exception as failure:
+            kind = type(failure).__name__
+            error = str(failure) or kind if isinstance(failure, ToolError) else f"{kind}: {failure}"
             text = f"Error: {error}"
         seconds = time.monotonic() - started
-        return ToolResult(self._shown(text), self._shown(error), seconds)
+        return ToolResult(self._for_model(text), self._for_model(error), seconds)
 
     def _run(self, call: Call) -> Json:
         arguments = call.arguments if isinstance(call.arguments, dict) else {}
@@ -96,8 +90,8 @@ class Toolbox:
                 return self._canned.call(call.tool, arguments)
             raise
 
-    def _shown(self, text: str) -> str:
-        text = without_secrets(without_surrogates(text), self._secrets)
+    def _for_model(self, text: str) -> str:
+        text = self._redactor.text(without_surrogates(text))
         longest = self.options.longest_result
         return text if len(text) <= longest else f"{text[:longest]}... (cut: {len(text):,} characters in all)"
 
@@ -112,18 +106,10 @@ class Toolbox:
         self.close()
 
 
-def _canned_results(path: str) -> Any:
-    if not path:
-        return None
-    from swiftagent.tools.declared import CannedResults
-
-    return CannedResults(path)
-
-
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
     """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the
     others."""
-    sources: list[Source] = []
+    sources: list[ToolSource] = []
     problems: list[str] = []
     for word in words:
         try:
@@ -141,11 +127,6 @@ def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
         for source in sources:
             source.close()
         raise
-
-
-def load_tools(words: Sequence[str]) -> list[LoadedTool]:
-    """The tools of these sources, each callable with keyword arguments (raises ToolError). Raises ConfigError."""
-    return open_toolbox(words).tools
 
 
 def kind_of(word: str) -> str:
@@ -169,22 +150,19 @@ def kind_of(word: str) -> str:
 
 
 def _kind_of_file(path: Path) -> str:
-    try:
-        head = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"--tools {path}: cannot be read: {reason}") from None
+    head = read_text(path, "--tools")
     try:
         value = json.loads(head)
         keys = set(value) if isinstance(value, dict) else set()
     except ValueError:
-        keys = set(re.findall(r"^[\"']?(\w+)[\"']?\s*:", head, re.M))  # YAML's keys at the top
+        # YAML's keys at the top.
+        keys = set(re.findall(r"^[\"']?(\w+)[\"']?\s*:", head, re.M))
     if "mcpServers" in keys:
         return "mcp"
     return "openapi" if keys & {"openapi", "swagger"} else "declared"
 
 
-def _named_apart(sources: Sequence[Source]) -> list[LoadedTool]:
+def _named_apart(sources: Sequence[ToolSource]) -> list[LoadedTool]:
     """Give each tool a name of its own: where two sources have the same, both get their source's name before it."""
     names = [tool.name for source in sources for tool in source.tools]
     taken: set[str] = set()
@@ -198,22 +176,3 @@ def _named_apart(sources: Sequence[Source]) -> list[LoadedTool]:
             taken.add(name)
             loaded.append(LoadedTool(Tool(name, tool.description, tool.parameters), source, tool.name))
     return loaded
-
-
-def result_text(value: Json) -> str:
-    """A string as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """value: name, of the variables whose names say that they hold a secret."""
-    return {value: name for name, value in environment.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
-
-
-def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with each secret's value replaced by its variable's name; the longest first, since one may begin
-    another."""
-    for value, name in sorted(secrets.items(), key=lambda item: -len(item[0])):
-        if value in text:
-            text = text.replace(value, f"[{name}]")
-    return text

@@ -1,7 +1,7 @@
-"""The process that runs a person's tool file: functions are listed, then called, one JSON line each way.
+"""The process that runs a user's tool file: functions are listed, then called, one JSON line each way.
 
 It is a process of its own so that an endless loop, a crash or a memory leak ends a call and not the run. Its pipes are
-put aside before the file is imported, so nothing that the file prints can be taken for an answer.
+moved before the file is imported, so nothing that the file prints can be taken for an answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def main(path: str, memory: int) -> None:
     for line in requests:
         request = json.loads(line)
         answer = _call(functions[request["tool"]], request["arguments"])
-        if os.getpid() != served_by:  # a fork of the tool that came back: one process answers, and it is not this one
+        # A fork of the tool that came back: one process answers, and it is not this one.
+        if os.getpid() != served_by:
             os._exit(0)
         _write(answers, answer)
 
@@ -65,8 +66,9 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             spec.loader.exec_module(module)
-    except BaseException as error:  # noqa: BLE001 (whatever the file raises is told to the person, with its line)
-        return {}, _told(error, path)
+    # Whatever the file raises is reported to the user, with its line.
+    except BaseException as error:
+        return {}, _described(error, path)
     names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
     found = {name: getattr(module, name, None) for name in names}
     return {
@@ -76,7 +78,7 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     }, ""
 
 
-def _told(error: BaseException, path: str) -> str:
+def _described(error: BaseException, path: str) -> str:
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(path).name)
     ]
@@ -98,7 +100,8 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
             elif inspect.isasyncgen(value):
                 value = asyncio.run(_all_of(value))
             value = _as_json(value)
-    except BaseException as error:  # noqa: BLE001 (whatever a tool raises is told to the model)
+    # Whatever a tool raises is the model's to see.
+    except BaseException as error:
         text = str(error)
         return {"error": f"{type(error).__name__}: {text}" if text else type(error).__name__, "printed": _tail(printed)}
     return {"value": value, "printed": _tail(printed)}
@@ -109,7 +112,8 @@ def _as_json(value: Any) -> Any:
     it."""
     try:
         json.dumps(value, default=str, allow_nan=True)
-    except TypeError:  # a key that is none
+    # A key that JSON does not know.
+    except TypeError:
         return str(value)
     return value
 

@@ -1,4 +1,4 @@
-"""What is not wrong but seldom meant: learning rates, thinking, templates; and what the losses of a run say."""
+"""What is not wrong but seldom meant: learning rates, thinking, templates; and what the losses of a run mean."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def rate_advice(options: dict[str, Any], parameters: int | None) -> str:
     low, high = USUAL_RATES[named]
     if low * 0.999 <= float(rate) <= high * 1.001:
         return ""
-    return f"learning_rate {rate:g} is {'below' if rate < low else 'above'} what {named} usually takes: {low:g} to {high:g}"
+    side = "below" if rate < low else "above"
+    return f"learning_rate {rate:g} is {side} what {named} usually takes: {low:g} to {high:g}"
 
 
 def thinking_advice(options: dict[str, Any], rows_with_reasoning: int) -> str:
@@ -36,8 +37,8 @@ def thinking_advice(options: dict[str, Any], rows_with_reasoning: int) -> str:
     if not rows_with_reasoning or options.get("enable_thinking") is not False:
         return ""
     return (
-        f"{rows_with_reasoning:,} rows hold <think> blocks while enable_thinking is false: the model is trained to think "
-        "where it is asked not to; take the blocks out, or leave enable_thinking out"
+        f"{rows_with_reasoning:,} rows hold <think> blocks while enable_thinking is false: the model is trained to "
+        "think where it is asked not to; take the blocks out, or leave enable_thinking out"
     )
 
 
@@ -51,8 +52,8 @@ def tied_advice(options: dict[str, Any], tied: bool) -> str:
     ):
         return ""
     return (
-        "this model's embedding is also its output head (tie_word_embeddings): an adapter on it does not merge exactly by "
-        "itself; `swiftagent export` unties the two first, or leave all-embedding out"
+        "this model's embedding is also its output head (tie_word_embeddings): an adapter on it does not merge exactly "
+        "by itself; `swiftagent export` unties the two first, or leave all-embedding out"
     )
 
 
@@ -71,22 +72,23 @@ def trend_advice(metrics: Sequence[dict[str, Any]]) -> list[str]:
     """What the curve of a finished run says: a loss that does not fall, an evaluation loss that rises while it does."""
     train = [float(line["loss"]) for line in metrics if "loss" in line]
     evaluated = [(int(line["step"]), float(line["eval_loss"])) for line in metrics if "eval_loss" in line]
-    said = []
+    found: list[str] = []
     fell = False
     if len(train) >= 6:
         part = max(2, len(train) // 5)
         first, last = sum(train[:part]) / part, sum(train[-part:]) / part
         fell = last < FALLS * first
         if not fell:
-            said.append(
-                f"the loss did not fall ({first:.3f} to {last:.3f}): raise learning_rate, train longer, and look at the "
-                "labels with `swiftagent inspect`"
+            found.append(
+                f"the loss did not fall ({first:.3f} to {last:.3f}): raise learning_rate, train longer, and look at "
+                "the labels with `swiftagent inspect`"
             )
     if len(evaluated) >= 3:
         step, lowest = min(evaluated, key=lambda pair: pair[1])
         if evaluated[-1][1] > RISES * lowest and (fell or len(train) < 6):
-            said.append(
-                f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the training loss "
-                "fell: the model learns the rows by heart; fewer epochs, a lower learning_rate or more data"
+            found.append(
+                f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the "
+                "training loss fell: the model learns the rows by heart; fewer epochs, a lower learning_rate "
+                "or more data"
             )
-    return said
+    return found

@@ -46,14 +46,15 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         "host-memory",
         r"DefaultCPUAllocator: (?:can't allocate|not enough) memory|MemoryError|Cannot allocate memory|"
         r"std::bad_alloc|oom-kill",
-        "the machine's memory ran out: fewer processes, smaller batch or max_length, dataset_num_proc: 1, or streaming: true",
+        "the machine's memory ran out: fewer processes, smaller batch or max_length, dataset_num_proc: 1, "
+        "or streaming: true",
     ),
     (
         "nccl-timeout",
         r"Watchdog caught collective operation timeout|NCCL.*[Tt]imeout|ncclSystemError|NCCL error|"
         r"Timed out waiting \d+ms for (?:recv|send)|Connection closed by peer|Application timeout caused pair closure",
-        "the processes lost each other (a time-out): look for the rank that died first in the log; between machines check "
-        "master, the port and NCCL_SOCKET_IFNAME; long tokenizing wants a larger ddp_timeout",
+        "the processes lost each other (a time-out): look for the rank that died first in the log; between machines "
+        "check master, the port and NCCL_SOCKET_IFNAME; long tokenizing wants a larger ddp_timeout",
     ),
     ("address", r"EADDRINUSE|Address already in use", "the port is taken: give another with master=HOST:PORT"),
     (
@@ -84,13 +85,15 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         "data",
         r"Couldn't cast array of type|JSON parse error|DatasetGenerationError|ArrowInvalid",
-        "ms-swift could not read the data: `swiftagent convert` makes training records of it, and names the broken rows",
+        "ms-swift could not read the data: `swiftagent convert` makes training records of it, "
+        "and names the broken rows",
     ),
     (
         "empty",
         r"corresponds to no data|train_dataset: None\b|train_dataset.*num_rows: 0|"
         r"`?num_samples`? (?:=|should be a positive).*0|dataset_sample.*0 rows",
-        "no row is left to train on: every one failed or is longer than max_length; `swiftagent doctor CONFIG` tells which",
+        "no row is left to train on: every one failed or is longer than max_length; "
+        "`swiftagent doctor CONFIG` tells which",
     ),
     (
         "row",

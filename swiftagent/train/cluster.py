@@ -31,9 +31,8 @@ def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient:
     `lenient`, for a dry run: what is missing is named MASTER_HOST, and the rank is 0.
     """
     if env is None:
-        env = (
-            os.environ
-        )  # as it is now: `datasets` puts another object there, so that a default argument would be out of date
+        # As it is now: `datasets` puts another object there, so that a default argument would be out of date.
+        env = os.environ
     nodes = config.nodes or _number(env, "PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
     if nodes == 1:
         return Place()

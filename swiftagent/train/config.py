@@ -1,23 +1,23 @@
-"""YAML to a typed config. An unknown key names its nearest, every problem has its file:line, and all of them are told
-at once."""
+"""YAML to a typed config. An unknown key names its nearest, every problem has its file:line, and all of them are
+reported at once."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-import yaml
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find, shipped
+from swiftagent.io.words import did_you_mean, nearest
+from swiftagent.io.yaml_file import lines_of, plain_value, read_mapping, read_text
 from swiftagent.scores.gate import read_gate
 from swiftagent.train.options import check_value, options, unknown_key
 
 Preflight = Literal["off", "sample", "full"]
-# What ms-swift calls things that are ours to set: said where a config sets them under train:.
+# What ms-swift calls things that are ours to set: reported where a config sets them under train:.
 OURS = {
     "model": "the top-level key `model`",
     "dataset": "the top-level key `data`",
@@ -33,7 +33,7 @@ OURS = {
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """A resolved config. `train` holds ms-swift's own options, each checked; `places` tells where each key was set."""
+    """A resolved config. `train` holds ms-swift's own options, each checked; `places` holds where each key was set."""
 
     model: str
     data: tuple[str, ...]
@@ -59,6 +59,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """file:line of a key, else the file."""
         return self.places.get(key) or self.places.get(f"train.{key}") or self.path
 
+    @property
+    def run_name(self) -> str:
+        """The name of its runs: its own, else its file's."""
+        return self.name or Path(self.path).stem
+
     def as_dict(self) -> dict[str, Any]:
         """The config as it would be written in YAML: only what is set."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
@@ -72,9 +77,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 TOP_KEYS = tuple(name for name in Config.__struct_fields__ if name not in ("path", "places")) + ("extends",)
 
 
-class _Entry(msgspec.Struct):
+class _Entry(NamedTuple):
     value: Any
     place: str
+
+
+# Stands for a file that could not be read and has been reported: nothing of it is called missing.
+_UNREAD = {"extends": _Entry("", "")}
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -84,8 +93,6 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for word in overrides:
         _override(entries, word, problems)
     config = _build(entries, str(path), problems)
-    if problems or config is None:
-        raise ConfigError(problems)
     config = msgspec.structs.replace(config, data=tuple(file for entry in config.data for file in _shards(entry)))
     shipped_model = find(config.model)  # `datasets/tiny-base` from any folder
     return config if shipped_model == Path(config.model) else msgspec.structs.replace(config, model=str(shipped_model))
@@ -102,10 +109,7 @@ def from_text(text: str, path: str = "config") -> Config:
     entries = _entries(text, path, problems)
     if "extends" in entries and not problems:
         problems.append(f"{entries['extends'].place}: extends: only a config in a file can extend another")
-    config = _build(entries, path, problems)
-    if problems or config is None:
-        raise ConfigError(problems)
-    return config
+    return _build(entries, path, problems)
 
 
 def find_config(path: str) -> Path:
@@ -114,8 +118,8 @@ def find_config(path: str) -> Path:
         if candidate.is_file():
             return candidate
     names = sorted(file.stem for file in shipped("configs").glob("*.yaml"))
-    near = difflib.get_close_matches(Path(path).stem, names, 1)
-    hint = f"did you mean configs/{near[0]}.yaml?" if near else "`swiftagent configs` lists the shipped ones"
+    near = nearest(Path(path).stem, names)
+    hint = f"did you mean configs/{near}.yaml?" if near else "`swiftagent configs` lists the shipped ones"
     fact = "is a folder, not a config" if Path(path).is_dir() else "no such config"
     raise ConfigError(f"{path}: {fact}; {hint}")
 
@@ -127,21 +131,18 @@ def find_config(path: str) -> Path:
 def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entry]:
     if path.resolve() in chain:
         problems.append(f"{path}:1: extends: a circle: {' -> '.join(map(str, [*chain, path]))}")
-        return _unread()
+        return dict(_UNREAD)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        problems.append(f"{path}: cannot be read: {error.strerror}")
-        return _unread()
-    except UnicodeError as error:
-        problems.append(f"{path}: cannot be read: {error}; save it as UTF-8")
-        return _unread()
+        text = read_text(path)
+    except ConfigError as error:
+        problems += error.problems
+        return dict(_UNREAD)
     entries = _entries(text, str(path), problems)
     base = entries.pop("extends", None)
     if base is None:
         return entries
     if not base.place:
-        return _unread()
+        return dict(_UNREAD)
     if not isinstance(base.value, str) or not base.value:
         problems.append(
             f"{base.place}: extends: {base.value!r} is not the name of a config; give one or remove the line"
@@ -156,144 +157,108 @@ def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entr
     return {**_read(base_path, problems, [*chain, path.resolve()]), **entries}
 
 
-def _unread() -> dict[str, _Entry]:
-    """For a file that could not be read and is told of: `extends` stays among the entries, so that nothing is called
-    missing."""
-    return {"extends": _Entry("", "")}
-
-
 def _entries(text: str, path: str, problems: list[str]) -> dict[str, _Entry]:
     """Flat entries "key" and "train.key" with their places."""
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problems.append(f"{path}:{line}: not YAML: {error.problem or error.context}")
-        return _unread()
-    except (yaml.YAMLError, RecursionError) as error:
-        problems.append(f"{path}: not YAML: {error}".replace("\n", " "))
-        return _unread()
-    if not isinstance(root, yaml.MappingNode):
-        problems.append(f"{path}:1: a config is a mapping with at least `model:` and `data:`")
-        return _unread()
+        root = read_mapping(text, path, "a config is a mapping with at least `model:` and `data:`")
+    except ConfigError as error:
+        problems += error.problems
+        return dict(_UNREAD)
     return _flatten(root, path, "", problems)
 
 
-def _flatten(node: yaml.MappingNode, path: str, prefix: str, problems: list[str]) -> dict[str, _Entry]:
+def _flatten(node: Any, path: str, prefix: str, problems: list[str]) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
-    for key_node, value_node in node.value:
-        key = prefix + str(key_node.value)
-        place = f"{path}:{key_node.start_mark.line + 1}"
-        if key in entries or (key in ("train",) and any(name.startswith("train.") for name in entries)):
-            problems.append(f"{place}: {key}: given twice")
-        if key == "train" and isinstance(value_node, yaml.MappingNode):
-            entries.update(_flatten(value_node, path, "train.", problems))
-        else:
-            entries[key] = _Entry(_construct(value_node, place, problems), place)
+    for line in lines_of(node, path):
+        key = prefix + line.key
+        if key in entries or (key == "train" and any(name.startswith("train.") for name in entries)):
+            problems.append(f"{line.place}: {key}: given twice")
+        if key == "train" and line.is_mapping:
+            entries |= _flatten(line.node, path, "train.", problems)
+            continue
+        try:
+            entries[key] = _Entry(line.value(), line.place)
+        except ConfigError as error:
+            problems += error.problems
+            entries[key] = _Entry("", line.place)
     return entries
-
-
-def _construct(node: yaml.Node, place: str, problems: list[str]) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    except (yaml.YAMLError, ValueError) as error:
-        problems.append(f"{place}: {getattr(error, 'problem', None) or error}")
-        return ""
-    finally:
-        loader.dispose()
 
 
 def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> None:
     key, equals, text = word.partition("=")
     if not equals or not key:
         problems.append(f"command line: {word!r} is not key=value")
-        return
-    if key == "extends":
+    elif key == "extends":
         problems.append(
             f"command line: {word}: extends: stands in a file; write a config with it, or name that one instead"
         )
-        return
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    if key not in TOP_KEYS and key in options():
-        key = f"train.{key}"
-    entries[key] = _Entry(value, f"command line: {word}")
+    else:
+        name = f"train.{key}" if key not in TOP_KEYS and key in options() else key
+        entries[name] = _Entry(plain_value(text), f"command line: {word}")
 
 
 # checking
 # --------------------------------------------------------------------------------------------------------------
 
 
-def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config | None:
+def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config:
+    """Raises ConfigError with `problems`, and with those of the values."""
     values: dict[str, Any] = {}
     train: dict[str, Any] = {}
     plugins = "train.external_plugins" in entries
-    for key, entry in entries.items():
+    for key, (value, place) in entries.items():
         if key == "extends":
             continue
-        name = key.removeprefix("train.")
-        unknown = _unknown(key)
-        if unknown:
-            problems.append(f"{entry.place}: {unknown}")
-        elif entry.value is None or entry.value == "" or entry.value == [] or entry.value == {}:
-            problems.append(f"{entry.place}: {name}: empty; give a value or remove the line")
-        elif key.startswith("train."):
-            train[name], problem = check_value(name, entry.value, plugins)
-            if problem:
-                problems.append(f"{entry.place}: {problem}")
-        elif key == "train":
-            problems.append(f"{entry.place}: train: a mapping of ms-swift's options is wanted, not {entry.value!r}")
-        else:
+        name, problem = key.removeprefix("train."), _unknown(key)
+        if not problem and value in (None, "", [], {}):
+            problem = f"{name}: empty; give a value or remove the line"
+        elif not problem and key == "train":
+            problem = f"train: a mapping of ms-swift's options is wanted, not {value!r}"
+        elif not problem and key.startswith("train."):
+            train[name], problem = check_value(name, value, plugins)
+        elif not problem:
             try:
-                values[key] = READERS[key](entry.value)
+                values[key] = READERS[key](value)
             except ValueError as error:
-                problems.append(f"{entry.place}: {key}: {error}")
+                problem = f"{key}: {error}"
+        problems += [f"{place}: {problem}"] if problem else []
     for needed in ("model", "data"):
         if needed not in entries and "extends" not in entries:
             problems.append(f"{path}: {needed}: missing; add `{needed}: {EXAMPLES[needed]}`")
     if problems:
-        return None
+        raise ConfigError(problems)
     places = {key: entry.place for key, entry in entries.items()}
-    return _with_one_batch_size(Config(**values, train=train, path=path, places=places), problems)
+    return _with_one_batch_size(Config(**values, train=train, path=path, places=places))
 
 
 def _unknown(key: str) -> str:
     """What is wrong with the name of a key at its place; "" where nothing is."""
     name = key.removeprefix("train.")
-    if not key.startswith("train."):
+    if key == name:
         if key in TOP_KEYS:
             return ""
-        misplaced = key in options() and key not in OURS
-        return (
-            f"{key}: an option of ms-swift; it stands under `train:`"
-            if misplaced
-            else unknown_key(key, (*TOP_KEYS, *options()))
-        )
+        if key in options() and key not in OURS:
+            return f"{key}: an option of ms-swift; it stands under `train:`"
+        return unknown_key(key, (*TOP_KEYS, *options()))
     if name in OURS:
         return f"{name}: set by {OURS[name]}, not under train:"
     if name in options():
         return ""
-    return (
-        f"{name}: a key of ours; it stands at the top level, not under train:"
-        if name in TOP_KEYS
-        else unknown_key(name, options())
-    )
+    if name in TOP_KEYS:
+        return f"{name}: a key of ours; it stands at the top level, not under train:"
+    return unknown_key(name, options())
 
 
-def _with_one_batch_size(config: Config, problems: list[str]) -> Config | None:
+def _with_one_batch_size(config: Config) -> Config:
     """sequences_per_step from accumulation where only that is given: then it is the same on any number of GPUs."""
     accumulation = config.train.get("gradient_accumulation_steps")
     if accumulation is None:
         return config
     if config.sequences_per_step is not None:
-        problems.append(
+        raise ConfigError(
             f"{config.place('sequences_per_step')}: sequences_per_step and train.gradient_accumulation_steps "
             f"({config.place('train.gradient_accumulation_steps')}) say the same thing twice; keep one"
         )
-        return None
     if not config.gpus:
         return config
     batch = config.train.get("per_device_train_batch_size", 1)
@@ -340,38 +305,29 @@ def _gpus(value: Any) -> int | None:
     return value
 
 
-def _bool(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not true or false")
-    return value
-
-
 def _one_of(*choices: str) -> Any:
     def read(value: Any) -> str:
         text = "off" if value is False else value  # YAML reads a bare `off` as false
         if text not in choices:
-            near = difflib.get_close_matches(str(text), choices, 1)
-            raise ValueError(
-                f"{value!r} is not one of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+            raise ValueError(f"{value!r} is not one of {', '.join(choices)}{did_you_mean(str(text), choices, '; ')}")
         return str(text)
 
     return read
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r} is not a mapping")
-    return value
+def _kind(kind: type, shown: str) -> Any:
+    def read(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise ValueError(f"{value!r} is not {shown}")
+        return value
+
+    return read
 
 
 def _weights(value: Any) -> dict[str, float]:
-    for kind, weight in _mapping(value).items():
+    for kind, weight in _kind(dict, "a mapping")(value).items():
         if kind not in WEIGHED:
-            near = difflib.get_close_matches(str(kind), WEIGHED, 1)
-            raise ValueError(
-                f"{kind!r} is none of {', '.join(WEIGHED)}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+            raise ValueError(f"{kind!r} is not one of {', '.join(WEIGHED)}{did_you_mean(str(kind), WEIGHED, '; ')}")
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 100:
             raise ValueError(f"{kind}: {weight!r} is not a weight from 0 to 100")
     return {kind: float(weight) for kind, weight in value.items()}
@@ -401,6 +357,6 @@ READERS: dict[str, Any] = {
     "preflight": _one_of("off", "sample", "full"),
     "train_on": _one_of("all", "last_step", "last_turn"),
     "weights": _weights,
-    "trust_remote_code": _bool,
+    "trust_remote_code": _kind(bool, "true or false"),
     "gate": _gate,
 }

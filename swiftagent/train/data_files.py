@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import msgspec
 
 from swiftagent.errors import RowError
 from swiftagent.io.jsonl import read_lines
+from swiftagent.io.shipped import find
+from swiftagent.models.identity import is_hub_id
 
 TRAINED_ON = (".jsonl", ".json", ".csv", ".txt", ".parquet", ".arrow")
 _MAKES_ONE = "`swiftagent convert` makes training records of it"
@@ -27,8 +30,27 @@ class FileFacts(msgspec.Struct):
     thinking: int = 0  # rows with a <think> block
     characters: int = 0
 
+    def add(self, other: FileFacts) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
-def missing_files(paths: list[Path], key: str, place: str) -> list[str]:
+
+def file_of(entry: str) -> str:
+    """The file that a `data` entry names: `FILE`, or `FILE#100` (ms-swift's sampling)."""
+    return entry if Path(entry).exists() else entry.rpartition("#")[0] or entry
+
+
+def is_hub_entry(entry: str) -> bool:
+    """Whether an entry of `data` is read from a hub rather than from a file."""
+    return not find(entry).exists() and is_hub_id(entry.rpartition("#")[0] or entry)
+
+
+def local_files(entries: Iterable[str]) -> list[Path]:
+    """The files among `data` entries, shipped ones by their full path."""
+    return [find(file_of(entry)) for entry in entries if not is_hub_entry(entry)]
+
+
+def file_problems(paths: Iterable[Path], key: str, place: str) -> list[str]:
     """Problems with the files themselves; cheap, so that it is done even without a preflight."""
     problems = []
     for path in paths:
@@ -51,7 +73,7 @@ def _starts_with_mark(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(3).startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
-    except OSError:  # who may not read it is told where it is read
+    except OSError:  # an unreadable file is reported where it is read
         return False
 
 

@@ -11,8 +11,9 @@ from swiftagent.models.shape import ModelShape
 from swiftagent.train.memory import adapter_parameters
 
 # Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
-TERAFLOPS = {"H200": 989, "H100": 989, "H20": 148, "H800": 989, "A100": 312, "A800": 312, "L40": 181, "A40": 150, "A10": 125,
-             "4090": 165, "3090": 71, "L20": 119, "L4": 121, "V100": 125, "T4": 65, "B200": 2250}  # fmt: skip
+TERAFLOPS = {"H200": 989, "H100": 989, "H20": 148, "H800": 989, "A100": 312, "A800": 312, "L40": 181, "A40": 150,
+             "A10": 125, "4090": 165, "3090": 71, "L20": 119, "L4": 121, "V100": 125, "T4": 65,
+             "B200": 2250}  # fmt: skip
 OTHER_GPU, ONE_CPU = 100, 0.05
 USED = 0.35  # share of the arithmetic that fine-tuning reaches
 
@@ -25,8 +26,10 @@ class Effort(msgspec.Struct, frozen=True):
     hours: float
 
 
-def effort(shape: ModelShape | None, options: dict[str, Any], *, rows: int, tokens: int, sequences: int, gpus: list[str],
-           checkpointing: bool) -> Effort:  # fmt: skip
+def effort(
+    shape: ModelShape | None, options: dict[str, Any], *, rows: int, tokens: int, sequences: int, gpus: list[str],
+    checkpointing: bool,
+) -> Effort:  # fmt: skip
     """`tokens` of one epoch, `sequences` a step; `gpus` are the names of all that train, [] for a CPU."""
     epochs = float(options.get("num_train_epochs", 3))
     steps_an_epoch = max(1, math.ceil(rows / sequences))

@@ -20,7 +20,7 @@ import msgspec
 from swiftagent.errors import SetupError
 from swiftagent.models.files import read_object
 from swiftagent.train.causes import disk_full, find_cause
-from swiftagent.train.launch import Plan
+from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.runs import Run, now
 
 POLL = 0.1  # seconds between two looks at the log
@@ -29,7 +29,7 @@ NO_ROOM = 1 << 17  # bytes free below which a disk counts as full
 PATIENCE_AT_THE_END = 60.0  # seconds that a trainer asked to stop for the third time gets
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class TrainingEnd(msgspec.Struct, frozen=True):
     """How a run ended. `exit_code` is the trainer's own."""
 
     state: str  # done | failed | interrupted
@@ -51,7 +51,7 @@ class Follower:
     def tick(self) -> None: ...
 
 
-def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -> Outcome:
+def train(plan: LaunchPlan, run: Run, follower: Follower, log_name: str = "log.txt") -> TrainingEnd:
     """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at
     once."""
     for leftover in () if plan.node_rank else ("loaded.json", "too_long.txt", "stop-requested"):
@@ -69,16 +69,16 @@ def train(plan: Plan, run: Run, follower: Follower, log_name: str = "log.txt") -
     (run.folder / "stop-requested").unlink(missing_ok=True)
     code = process.returncode
     if code == 0 and not asked:
-        return Outcome("done", 0)
+        return TrainingEnd("done", 0)
     if asked:
-        return Outcome("interrupted", code, "stopped on request", "stopped")
+        return TrainingEnd("interrupted", code, "stopped on request", "stopped")
     cause = find_cause(code, _tail(run.folder / log_name, start))
     if cause.code == "unknown" and shutil.disk_usage(run.folder).free < NO_ROOM:
         cause = disk_full()
-    return Outcome("interrupted" if cause.code == "signal" else "failed", code, cause.text, cause.code)
+    return TrainingEnd("interrupted" if cause.code == "signal" else "failed", code, cause.text, cause.code)
 
 
-def _start(plan: Plan, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(plan: LaunchPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # Its own session: Ctrl-C in the terminal reaches only us, who then ask it to save first.
     env = {key: value for key, value in os.environ.items() if key not in STALE_RANKS} | plan.env
     return subprocess.Popen(
@@ -94,15 +94,8 @@ def _start(plan: Plan, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 # A launcher that was itself started by torchrun or SLURM must not hand its own rank to a single process.
 STALE_RANKS = {
-    "RANK",
-    "LOCAL_RANK",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_PORT",
-    "NPROC_PER_NODE",
-    "NNODES",
-    "NODE_RANK",
-}
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "NPROC_PER_NODE", "NNODES", "NODE_RANK",
+}  # fmt: skip
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -185,7 +178,7 @@ def _tail(path: Path, start: int) -> str:
         return file.read().decode("utf-8", "replace")
 
 
-def finish(run: Run, outcome: Outcome) -> None:
+def finish(run: Run, outcome: TrainingEnd) -> None:
     """Write the end of a run into run.json."""
     run.update(
         state=outcome.state,

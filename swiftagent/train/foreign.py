@@ -1,32 +1,53 @@
-"""A LLaMA-Factory YAML or an ms-swift 2.x/3.x command as a config of ours; what has no counterpart is told."""
+"""A LLaMA-Factory YAML or an ms-swift 2.x/3.x command as a config of ours; what has no counterpart is reported."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
-from swiftagent.train.foreign_names import TODAY, VALUES
+from swiftagent.train.foreign_names import TODAY
 from swiftagent.train.options import check_value, options
 
-TOP = {
-    "model": "model",
-    "dataset": "data",
-    "val_dataset": "val",
-    "eval_dataset": "val",
-    "gpus": "gpus",
-    "nodes": "nodes",
-}
+TOP = {"model": "model", "dataset": "data", "val_dataset": "val", "eval_dataset": "val"}
+OWN = ("data", "val", "model", "gpus", "nodes", "sequences_per_step")
 # Settings that say what we do anyway, or that belong to the other program's own files.
 NEEDLESS = {
     "stage", "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
-    "output_dir", "add_output_dir_suffix", "logging_dir", "run_name", "resume_from_checkpoint", "include_tokens_per_second",
-    "include_num_input_tokens_seen", "model_cache_dir", "cache_dir", "use_fast_tokenizer", "print_config",
+    "output_dir", "add_output_dir_suffix", "logging_dir", "run_name", "resume_from_checkpoint", "model_cache_dir",
+    "include_tokens_per_second", "include_num_input_tokens_seen", "cache_dir", "use_fast_tokenizer", "print_config",
 }  # fmt: skip
+# What `swiftagent mix` does: by which of its options.
+MIXED_BEFORE = {
+    "self_cognition_sample": "`swiftagent mix --self-cognition N` does it",
+    "train_dataset_sample": "`swiftagent mix --agent N` does it",
+    "train_dataset_mix_ratio": "`swiftagent mix --agent N --general M` does it",
+    "train_dataset_mix_ds": "`swiftagent mix --general-source` does it",
+    "max_samples": "`swiftagent mix --agent N` does it",
+    "model_name": "`swiftagent mix --name` does it",
+    "model_author": "`swiftagent mix --author` does it",
+}
+# Switches that are another option's value today: what true means; false means nothing.
+SWITCHES = {
+    "bf16": ("torch_dtype", "bfloat16"),
+    "pure_bf16": ("torch_dtype", "bfloat16"),
+    "fp16": ("torch_dtype", "float16"),
+    "mask_history": ("loss_scale", "last_round"),
+    "train_on_prompt": ("loss_scale", "all"),
+}
+# What their switch of attention means today; a value that is not listed is left out.
+ATTENTION = {"fa2": "flash_attn", "true": "flash_attn", "sdpa": "sdpa", "disabled": "eager", "eager": "eager"}
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+TARGETS = {
+    **dict.fromkeys(("all", "DEFAULT", "AUTO"), ["all-linear"]),
+    "ALL": ["all-linear", "all-embedding"],
+    "EMBEDDING": ["all-embedding"],
+}
 
 
 class Translated(msgspec.Struct):
@@ -44,8 +65,9 @@ def translate(text: str, name: str) -> Translated:
     top: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for key, value in settings.items():
-        if value not in (None, ""):
-            _take(key, value, top, train, notes)
+        if value not in (None, "") and key not in NEEDLESS:
+            note = SPECIAL[key](value, train) if key in SPECIAL else _take(key, value, top, train)
+            notes += [f"{key}: {_words(value)}: {note}"] if note else []
     _finish(top, train, settings, notes)
     ours: dict[str, Any] = {"model": top.pop("model"), "data": top.pop("data"), **top, "train": train}
     body = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
@@ -114,27 +136,35 @@ def _yaml_settings(text: str, name: str) -> dict[str, Any]:
     return value
 
 
-def _take(key: str, value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    """Put one foreign setting where it stands today."""
-    if key in NEEDLESS:
-        return
-    special = SPECIAL.get(key)
-    if special is not None:
-        special(value, top, train, notes)
-        return
+def _words(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.lower() if isinstance(value, bool) else text
+
+
+def _take(key: str, value: Any, top: dict[str, Any], train: dict[str, Any]) -> str:
+    """Put a foreign setting where it stands today; returns what is to be noted of it."""
     today = TODAY.get(key, key)
-    value = VALUES.get((key, str(value).lower() if isinstance(value, bool) else str(value)), value)
-    if today in TOP and key not in ("eval_dataset_args",):
+    if key in MIXED_BEFORE:
+        return f"{MIXED_BEFORE[key]}, before training"
+    if key in SWITCHES:
+        train.update([SWITCHES[key]] if _is_true(value) else [])
+    elif today == "attn_impl" and key != today:
+        train.update({today: ATTENTION[named]} if (named := str(value).lower()) in ATTENTION else {})
+    elif today in TOP:
         top[TOP[today]] = _top_value(TOP[today], value)
-    elif today in ("data", "val", "model", "gpus", "nodes", "sequences_per_step"):
+    elif today in OWN:
         top.setdefault(today, _top_value(today, value))
     elif today in options():
-        train[today], problem = check_value(today, value, plugins=True)
-        if problem:
-            del train[today]
-            notes.append(f"{key}: {value}: {problem}")
+        checked, problem = check_value(today, "bnb" if value == "bitsandbytes" else value, plugins=True)
+        train.update({} if problem else {today: checked})
+        return problem
     else:
-        notes.append(f"{key}: {value}: has no counterpart; left out")
+        return "has no counterpart; left out"
+    return ""
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).lower() == "true"
 
 
 def _top_value(key: str, value: Any) -> Any:
@@ -146,128 +176,64 @@ def _top_value(key: str, value: Any) -> Any:
     return value
 
 
-def _model_type(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    if not check_value("model_type", value)[1]:
-        train["model_type"] = value
-        return
-    notes.append(f"model_type: {value}: a name of an older ms-swift; today's finds it by the model's name")
+def _model_type(value: Any, train: dict[str, Any]) -> str:
+    if check_value("model_type", value)[1]:
+        return "a name of an older ms-swift; today's finds it by the model's name"
+    train["model_type"] = value
+    return ""
 
 
-def _strict(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    if value != "none":
-        notes.append(f"check_dataset_strategy: {value}: left out; every row is checked before training")
+def _strict(value: Any, train: dict[str, Any]) -> str:
+    return "" if value == "none" else "left out; every row is checked before training"
 
 
-def _template(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    if str(value) != "default":  # the same name may mean another template there
-        notes.append(f"template: {value}: left to ms-swift, which finds it by the model's name")
+def _template(value: Any, train: dict[str, Any]) -> str:
+    # The same name may mean another template there.
+    return "" if str(value) == "default" else "left to ms-swift, which finds it by the model's name"
 
 
-def _targets(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    named = {name: ["all-linear"] for name in ("all", "DEFAULT", "AUTO")}
-    named |= {"ALL": ["all-linear", "all-embedding"], "EMBEDDING": ["all-embedding"]}
+def _targets(value: Any, train: dict[str, Any]) -> str:
     listed = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-    train["target_modules"] = [module for part in listed for module in named.get(str(part), [str(part)])]
+    train["target_modules"] = [module for part in listed for module in TARGETS.get(str(part), [str(part)])]
+    return ""
 
 
-def _precision(dtype: str) -> Any:
-    def take(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-        if str(value).lower() == "true":
-            train["torch_dtype"] = dtype
-
-    return take
-
-
-def _mask_history(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    if str(value).lower() == "true":
-        train["loss_scale"] = "last_round"
-
-
-def _train_on_prompt(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    if str(value).lower() == "true":
-        train["loss_scale"] = "all"
-
-
-def _deepspeed(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
+def _deepspeed(value: Any, train: dict[str, Any]) -> str:
     text = str(value).lower()
     stage = re.search(r"z(?:ero)?[-_]?(\d)", text)
-    if not stage:
-        notes.append(f"deepspeed: {value}: copied as it stands")
-        train["deepspeed"] = str(value)
-        return
-    train["deepspeed"] = f"zero{stage.group(1)}" + ("_offload" if "offload" in text else "")
+    train["deepspeed"] = f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)
+    return "" if stage else "copied as it stands"
 
 
-def _attention(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    named = {"fa2": "flash_attn", "true": "flash_attn", "sdpa": "sdpa", "disabled": "eager", "eager": "eager"}
-    if str(value).lower() in named:
-        train["attn_impl"] = named[str(value).lower()]
+def _tuner(value: Any, train: dict[str, Any]) -> str:
+    if value == "qlora":
+        train |= {"quant_bits": 4, "quant_method": "bnb"}
+    train["tuner_type"] = {"freeze": "full", "qlora": "lora"}.get(str(value), str(value))
+    return "translated as full; name what is trained in train.trainable_parameters" if value == "freeze" else ""
 
 
-def _tuner(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    named = "full" if value == "freeze" else str(value)
-    if value == "freeze":
-        notes.append("finetuning_type: freeze: translated as full; name what is trained in train.trainable_parameters")
-    if named == "qlora":
-        train["quant_bits"], train["quant_method"], named = 4, "bnb", "lora"
-    train["tuner_type"] = named
+def _trust(value: Any, train: dict[str, Any]) -> str:
+    return "left out; add it again only for a model whose code you trust" if _is_true(value) else ""
 
 
-def _trust(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    if str(value).lower() == "true":
-        notes.append("trust_remote_code: true: left out; add it again only for a model whose code you trust")
+def _checkpointing(value: Any, train: dict[str, Any]) -> str:
+    train["gradient_checkpointing"] = not _is_true(value)
+    return ""
 
 
-def _checkpointing(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    train["gradient_checkpointing"] = str(value).lower() != "true"
+def _dtype(value: Any, train: dict[str, Any]) -> str:
+    if str(value).lower() != "auto":
+        train["torch_dtype"] = DTYPES.get(str(value).lower(), str(value))
+    return ""
 
 
-def _dtype(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-    named = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}.get(str(value).lower(), str(value))
-    if named.lower() != "auto":
-        train["torch_dtype"] = named
-
-
-def _mixed_before(option: str) -> Any:
-    def take(value: Any, top: dict[str, Any], train: dict[str, Any], notes: list[str]) -> None:
-        words = " ".join(map(str, value)) if isinstance(value, list) else value
-        notes.append(f"{option}: {words}: {MIXED_BEFORE[option]}, before training")
-
-    return take
-
-
-# What `swiftagent mix` does: by which of its options.
-MIXED_BEFORE = {
-    "self_cognition_sample": "`swiftagent mix --self-cognition N` does it",
-    "train_dataset_sample": "`swiftagent mix --agent N` does it",
-    "train_dataset_mix_ratio": "`swiftagent mix --agent N --general M` does it",
-    "train_dataset_mix_ds": "`swiftagent mix --general-source` does it",
-    "max_samples": "`swiftagent mix --agent N` does it",
-    "model_name": "`swiftagent mix --name` does it",
-    "model_author": "`swiftagent mix --author` does it",
-}
-
-
-SPECIAL: dict[str, Any] = {
-    **{option: _mixed_before(option) for option in MIXED_BEFORE},
+SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "model_type": _model_type,
     "check_dataset_strategy": _strict,
-    "template": _template,
-    "template_type": _template,
-    "lora_target": _targets,
-    "lora_target_modules": _targets,
-    "bf16": _precision("bfloat16"),
-    "fp16": _precision("float16"),
-    "pure_bf16": _precision("bfloat16"),
-    "mask_history": _mask_history,
-    "train_on_prompt": _train_on_prompt,
-    "deepspeed": _deepspeed,
-    "deepspeed_config_path": _deepspeed,
-    "flash_attn": _attention,
-    "use_flash_attn": _attention,
-    "finetuning_type": _tuner,
-    "sft_type": _tuner,
-    "train_type": _tuner,
+    **dict.fromkeys(("template", "template_type"), _template),
+    **dict.fromkeys(("lora_target", "lora_target_modules"), _targets),
+    **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
+    **dict.fromkeys(("finetuning_type", "sft_type", "train_type"), _tuner),
     "trust_remote_code": _trust,
     "disable_gradient_checkpointing": _checkpointing,
     "dtype": _dtype,
@@ -275,32 +241,24 @@ SPECIAL: dict[str, Any] = {
 
 
 def _finish(top: dict[str, Any], train: dict[str, Any], settings: dict[str, Any], notes: list[str]) -> None:
+    """What is missing or still to be made, and the defaults that differ from ms-swift's."""
     top.setdefault("gpus", "auto")
-    if "model" not in top:
-        notes.append("model: not named; fill it in")
-        top["model"] = "FILL_IN"
+    notes += [f"{key}: not named; fill it in" for key in ("model", "data") if key not in top]
+    is_factory = "finetuning_type" in settings
     data = top.get("data")
-    if data is None:
-        notes.append("data: not named; fill it in")
-        top["data"] = "FILL_IN.jsonl"
-    elif "finetuning_type" in settings and not str(data).endswith((".jsonl", ".json")):
-        notes.append(
-            f"data: {data}: a name in LLaMA-Factory's dataset_info.json; `swiftagent convert FILE -o x.jsonl`, then data: x.jsonl"
-        )
-    named = data if isinstance(data, list) else [data]
-    published = [
-        name for name in named if isinstance(name, str) and re.fullmatch(r"(damo-|iic/)?ms[-_](agent|bench).*", name)
-    ]
-    if (
-        "finetuning_type" not in settings
-        and published
-        and not any(str(name).endswith((".jsonl", ".json")) for name in published)
-    ):
-        notes.append(
-            f"data: {', '.join(published)}: `swiftagent mix` pulls, converts and mixes it; then data: datasets/mix.jsonl"
-        )
+    named = [name for name in (data if isinstance(data, list) else [data]) if isinstance(name, str)]
+    published = [name for name in named if re.fullmatch(r"(damo-|iic/)?ms[-_](agent|bench).*", name)]
+    if data is not None and is_factory and not str(data).endswith((".jsonl", ".json")):
+        remedy = "`swiftagent convert FILE -o x.jsonl`, then data: x.jsonl"
+        notes.append(f"data: {data}: a name in LLaMA-Factory's dataset_info.json; {remedy}")
+    elif published and not is_factory and not any(name.endswith((".jsonl", ".json")) for name in published):
+        remedy = "`swiftagent mix` pulls, converts and mixes it; then data: datasets/mix.jsonl"
+        notes.append(f"data: {', '.join(published)}: {remedy}")
         top["data"] = "datasets/mix.jsonl"
-    if "quant_bits" in train and "quant_method" not in train:
-        train["quant_method"] = "bnb"
-    if train.get("tuner_type") == "lora" and "lora_alpha" not in train and "finetuning_type" in settings:
-        train["lora_alpha"] = 2 * int(train.get("lora_rank", 8))  # LLaMA-Factory's default; ms-swift's is 32
+    top.setdefault("model", "FILL_IN")
+    top.setdefault("data", "FILL_IN.jsonl")
+    if "quant_bits" in train:
+        train.setdefault("quant_method", "bnb")
+    if train.get("tuner_type") == "lora" and is_factory:
+        # LLaMA-Factory's default; ms-swift's is 32.
+        train.setdefault("lora_alpha", 2 * int(train.get("lora_rank", 8)))

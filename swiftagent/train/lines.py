@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes: plain lines that read as well in a log file as on a terminal."""
+"""Progress of a run: plain lines that read as well in a log file as on a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def too_long_line(loaded: dict[str, Any], max_length: object) -> str:
     if not counts:
         return ""
     limit = f"max_length {max_length}" if max_length else "the model's length"
-    return f"{sum(counts.values()):,} rows are longer than {limit} and left out ({_by_channel(counts)}); raise train.max_length"
+    rows = f"{sum(counts.values()):,} rows are longer than {limit}"
+    return f"{rows} and left out ({_by_channel(counts)}); raise train.max_length"
 
 
 def shortened_line(loaded: dict[str, Any]) -> str:

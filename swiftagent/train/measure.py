@@ -1,5 +1,5 @@
 """Tokens, lengths and labels of a training file as ms-swift makes them, measured on a sample in a process of its own:
-the launcher itself never imports ms-swift, and what it measured costs no memory while the training runs.
+the launcher itself never imports ms-swift, and what it measured takes no memory while the training runs.
 """
 
 from __future__ import annotations
@@ -48,15 +48,10 @@ class Measured(msgspec.Struct):
 def measure(
     paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust_remote_code: bool
 ) -> Measured:
-    """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is told in
-    `error`."""
-    question = {
-        "paths": list(map(str, paths)),
-        "model": model,
-        "settings": settings,
-        "sample": sample,
-        "trust": trust_remote_code,
-    }
+    """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is reported
+    in `error`."""
+    question = {"paths": list(map(str, paths)), "model": model, "settings": settings, "sample": sample}
+    question["trust"] = trust_remote_code
     done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps(question).encode(), capture_output=True)
     try:
         return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)

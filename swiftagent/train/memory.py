@@ -20,7 +20,7 @@ LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gra
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class MemoryEstimate(msgspec.Struct, frozen=True):
     """Bytes on each GPU, by what holds them, and the parameter counts they come from."""
 
     parameters: int
@@ -49,7 +49,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
 def estimate(
     shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool
-) -> Estimate:
+) -> MemoryEstimate:
     """`options` are ms-swift's own, as planned; `length` the tokens of the longest row; `gpus` all of the run."""
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
@@ -62,7 +62,7 @@ def estimate(
     optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
     gradients = trainable * kept
     share = max(1, gpus)
-    return Estimate(
+    return MemoryEstimate(
         parameters=shape.parameters,
         trainable=trainable,
         weights=weights / share if stage >= 3 else weights,

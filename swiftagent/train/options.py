@@ -3,7 +3,6 @@ ranges."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.shipped import user_folder
+from swiftagent.io.words import did_you_mean
 from swiftagent.train.foreign_names import TODAY
 
 HERE = Path(__file__).parent
@@ -30,34 +30,24 @@ KIND_NAMES = {
     "dict": "a mapping",
 }
 # name: (lowest, highest, whether the lowest itself is refused)
-RANGES = {
+RANGES: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0, 1, True),
-    "num_train_epochs": (0, math.inf, True),
-    "per_device_train_batch_size": (1, math.inf, False),
-    "per_device_eval_batch_size": (1, math.inf, False),
-    "gradient_accumulation_steps": (1, math.inf, False),
-    "max_length": (1, math.inf, False),
-    "lora_rank": (1, math.inf, False),
-    "lora_alpha": (0, math.inf, True),
-    "lora_dropout": (0, 1, False),
-    "weight_decay": (0, math.inf, False),
-    "warmup_ratio": (0, 1, False),
-    "warmup_steps": (0, math.inf, False),
-    "max_grad_norm": (0, math.inf, False),
-    "split_dataset_ratio": (0, 1, False),
-    "logging_steps": (1, math.inf, False),
-    "save_total_limit": (1, math.inf, False),
-    "sequence_parallel_size": (1, math.inf, False),
+    **dict.fromkeys(("num_train_epochs", "lora_alpha"), (0, math.inf, True)),
+    **dict.fromkeys(("lora_dropout", "warmup_ratio", "split_dataset_ratio"), (0, 1, False)),
+    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm"), (0, math.inf, False)),
+    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), (1, math.inf, False)),
+    **dict.fromkeys(("gradient_accumulation_steps", "max_length", "lora_rank", "logging_steps"), (1, math.inf, False)),
+    **dict.fromkeys(("save_total_limit", "sequence_parallel_size"), (1, math.inf, False)),
 }
-# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would be told late
+# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would fail late
 # or never.
 WORDS = {
     "deepspeed": ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"),
     "fsdp": ("fsdp2",),
-    "report_to": ("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon", "comet_ml",
-                  "dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
-    "loss_scale": ("default", "last_round", "all", "base", "hermes", "qwen", "agentflan", "alpha_umi", "ignore_empty_think",
-                   "ignore_think_prefix"),
+    "report_to": ("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon",
+                  "comet_ml", "dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
+    "loss_scale": ("default", "last_round", "all", "base", "hermes", "qwen", "agentflan", "alpha_umi",
+                   "ignore_empty_think", "ignore_think_prefix"),
 }  # fmt: skip
 OR_A_FILE = ("deepspeed", "fsdp")
 REACT_REFUSED = (
@@ -107,7 +97,7 @@ def _read_live(installed: str) -> dict[str, Any] | None:
     cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent"
     path = cache / f"trainer_options-{installed}.json"
     if not path.is_file():
-        command = [sys.executable, "-m", "swiftagent.train.option_table", str(path)]
+        command = [sys.executable, "-m", "swiftagent.backend.option_table", str(path)]
         if subprocess.run(command, capture_output=True).returncode or not path.is_file():
             return None
     table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -120,8 +110,7 @@ def unknown_key(name: str, known: Collection[str]) -> str:
         today = TODAY[name]
         place = f"train.{today}" if today in options() and today not in known else today
         return f"{name}: the name of another program or version; today it is {place}"
-    near = difflib.get_close_matches(name, known, 1, 0.6)
-    return f"{name}: unknown key" + (f", did you mean {near[0]}?" if near else "")
+    return f"{name}: unknown key{did_you_mean(name, known, ', ')}"
 
 
 def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]:
@@ -140,10 +129,10 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
         wanted = " or ".join(_kind_name(kind) for kind in option.kinds)
         return value, f"{name}: {_shown(value)} is not {wanted}"
     if option.choices and converted not in option.choices and not (plugins and name in OPEN_TO_PLUGINS):
-        near = difflib.get_close_matches(str(converted), [str(choice) for choice in option.choices], 1)
         few = len(option.choices) <= 16
-        some = "one of " + ", ".join(map(str, option.choices)) if few else f"one of {len(option.choices)} known names"
-        return value, f"{name}: {_shown(value)} is not {some}" + (f"; did you mean {near[0]}?" if near else "")
+        some = ", ".join(map(str, option.choices)) if few else f"{len(option.choices)} known names"
+        hint = did_you_mean(str(converted), map(str, option.choices), "; ")
+        return value, f"{name}: {_shown(value)} is not one of {some}{hint}"
     if name in RANGES and not isinstance(converted, (str, list)):
         low, high, above = RANGES[name]
         if not (low < converted if above else low <= converted) or converted > high:
@@ -161,9 +150,8 @@ def _unknown_word(name: str, value: Any, plugins: bool) -> str:
     for word in value if isinstance(value, list) else str(value).split("+") if name == "loss_scale" else [value]:
         if word in WORDS[name] or (name in OR_A_FILE and (str(word).lstrip().startswith("{") or Path(word).is_file())):
             continue
-        near = difflib.get_close_matches(str(word), WORDS[name], 1)
         also = " or a file" if name in OR_A_FILE else ""
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(str(word), WORDS[name], "; ")
         return f"{name}: {_shown(word)} is not one of {', '.join(WORDS[name])}{also}{hint}"
     return ""
 

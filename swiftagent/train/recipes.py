@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.io.shipped import shipped
+from swiftagent.models.shape import known_shape
 from swiftagent.train.advice import method
 from swiftagent.train.config import load
 from swiftagent.train.effort import effort
-from swiftagent.train.launch import model_shape
 from swiftagent.train.memory import GB, estimate
 
 ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
@@ -21,7 +21,7 @@ def describe_recipes() -> list[dict[str, Any]]:
         if path.name.startswith("mix_"):
             continue
         config = load(path)
-        options, shape = config.train, model_shape(config.model)
+        options, shape = config.train, known_shape(config.model)
         gpus = (config.gpus if config.gpus is not None else 1) * (config.nodes or 1)
         row: dict[str, Any] = {"name": path.stem, "model": config.model.rpartition("/")[2], "method": method(options)}
         row |= {"GPUs": gpus or "CPU", "memory": "", "hours": ""}
@@ -29,21 +29,12 @@ def describe_recipes() -> list[dict[str, Any]]:
             batch, length = options.get("per_device_train_batch_size", 1), options.get("max_length", 2048)
             needed = estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=True)
             sequences = config.sequences_per_step or 16
-            found = effort(
-                shape,
-                options,
-                rows=ROWS,
-                tokens=ROWS * TOKENS_A_ROW,
-                sequences=sequences,
-                gpus=["A100"] * gpus,
-                checkpointing=True,
-            )
-            row |= {
-                "memory": f"{needed.total / GB:.0f} GB",
-                "hours": f"{found.hours:.0f}" if found.hours >= 1 else "<1",
-            }
-        row["about"] = (
-            path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").partition(".")[0].partition(":")[0]
-        )
+            a100s, tokens = ["A100"] * gpus, ROWS * TOKENS_A_ROW
+            hours = effort(
+                shape, options, rows=ROWS, tokens=tokens, sequences=sequences, gpus=a100s, checkpointing=True
+            ).hours
+            row |= {"memory": f"{needed.total / GB:.0f} GB", "hours": f"{hours:.0f}" if hours >= 1 else "<1"}
+        head = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        row["about"] = head.partition(".")[0].partition(":")[0]
         rows.append(row)
     return rows

@@ -21,6 +21,8 @@ from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
+from swiftagent.models.identity import choose_checkpoint
+from swiftagent.train.data_files import local_files
 
 
 class Run:
@@ -70,7 +72,7 @@ class Run:
             return False
         if self.record.get("host") != socket.gethostname():
             return True
-        return _started(int(self.record.get("pid", 0))) == self.record.get("pid_started", -1)
+        return bool(_started(int(self.record.get("pid", 0))) == self.record.get("pid_started", -1))
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -91,6 +93,16 @@ class Run:
         named = read_object(last / "trainer_state.json").get("best_model_checkpoint")
         best = self.folder / Path(str(named)).name if named else last
         return best if is_complete(best) else last
+
+    def checkpoint(self, which: str) -> Path:
+        """`best`, `last` or a step. Raises SetupError where there are none, ConfigError where it is not among them."""
+        return choose_checkpoint(self.folder, which, self.checkpoints, self.checkpoint_best)
+
+    def data_files(self) -> list[str]:
+        """The training data that can still be found, from any folder."""
+        named = self.config.get("data") or []
+        entries = [named] if isinstance(named, str) else map(str, named)
+        return [str(path) for path in local_files(tuple(map(self.placed, entries))) if path.is_file()]
 
     def placed(self, path: str) -> str:
         """A path of the config, from whatever folder is ours now: as given, from where `sft` was started, or from where
@@ -124,20 +136,13 @@ class Run:
 
 
 def new_run(root: Path, name: str) -> Run:
-    """Make a folder NAME, NAME-2, NAME-3, ... that did not exist. Raises SetupError where it cannot be written."""
-    for number in range(1, 10_000):
-        folder = root / (name if number == 1 else f"{name}-{number}")
+    """A folder NAME, NAME-2, NAME-3, ... that did not exist. Raises SetupError where it cannot be written."""
+    for folder in _numbered(root, name):
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-            return Run(folder)
+            return _make(folder, anew=True)
         except FileExistsError:
             if root.exists() and not root.is_dir():
                 break
-        except OSError as error:
-            raise SetupError(
-                f"{folder}: cannot be made: {error.strerror}; choose another place with runs=FOLDER"
-            ) from None
     raise SetupError(f"{root}: cannot hold runs; choose another place with runs=FOLDER")
 
 
@@ -148,19 +153,28 @@ def shared_run(root: Path, name: str, node_rank: int) -> Run:
     folder = root / name
     if node_rank == 0 and (folder / "run.json").exists():
         raise SetupError(f"{folder}: holds a run already; name=ANOTHER on every machine, or --resume {name}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"{folder}: cannot be made: {error.strerror}; choose another place with runs=FOLDER") from None
-    return Run(folder)
+    return _make(folder, anew=False)
 
 
 def next_name(root: Path, name: str) -> Path:
     """The folder that `new_run` would make; nothing is made."""
-    number = 1
-    while (folder := root / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder
+    return next(folder for folder in _numbered(root, name) if not folder.exists())
+
+
+def _numbered(root: Path, name: str) -> Iterator[Path]:
+    yield root / name
+    yield from (root / f"{name}-{number}" for number in range(2, 10_000))
+
+
+def _make(folder: Path, *, anew: bool) -> Run:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=not anew)
+    except OSError as error:
+        if anew and isinstance(error, FileExistsError):
+            raise
+        raise SetupError(f"{folder}: cannot be made: {error.strerror}; choose another place with runs=FOLDER") from None
+    return Run(folder)
 
 
 def all_runs(root: Path | str = "runs") -> list[Run]:

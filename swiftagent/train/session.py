@@ -1,4 +1,4 @@
-"""A run from a checked config to its last line: preflight, launch, what is said on the way, how it ended."""
+"""A training run from a checked config to its last line: preflight, launch, progress, end."""
 
 from __future__ import annotations
 
@@ -15,44 +15,47 @@ import yaml
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.jsonl import whole_file, write_json
-from swiftagent.train import config as configs
 from swiftagent.train import preflight
 from swiftagent.train.advice import trend_advice
-from swiftagent.train.config import Config
+from swiftagent.train.config import Config, load
 from swiftagent.train.data_copy import write_copies
-from swiftagent.train.follow import Follower, Outcome, finish, train
-from swiftagent.train.launch import Plan, is_hub_id, local_files, needs_copy, plan, validation_files
+from swiftagent.train.follow import Follower, TrainingEnd, finish, train
+from swiftagent.train.inputs import Inputs, resolve
+from swiftagent.train.launch import LaunchPlan, needs_copy, plan
 from swiftagent.train.lines import duration, loaded_line, metric_line, shortened_line, too_long_line
 from swiftagent.train.loss_plot import draw
-from swiftagent.train.machine import Machine, describe, look
+from swiftagent.train.machine import describe, look
 from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 
 INTERRUPTED = 130
 RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
 
 
-class Says(msgspec.Struct, frozen=True):
-    """How much is said: the result as JSON on stdout, only what is wrong, or all that the trainer writes."""
+PLANNED = ("sequences_per_step", "device", "processes", "nodes", "warnings")  # of the plan, kept in run.json
+
+
+class Verbosity(msgspec.Struct, frozen=True):
+    """Output of a run: the result as JSON on stdout, problems alone, or all that the trainer writes."""
 
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
 
 
-def start(config: Config, says: Says) -> int:
+def start(config: Config, verbosity: Verbosity) -> int:
     """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training
     fails."""
-    machine = look()
-    root, name = Path(config.runs), config.name or Path(config.path).stem
-    draft = plan(config, machine, next_name(root, name))
-    report = _check(config, machine, draft, says)
+    inputs = resolve(config, look())
+    root, name = Path(config.runs), config.run_name
+    draft = plan(inputs, next_name(root, name))
+    report = _check(inputs, draft, verbosity)
     run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
-    planned = plan(config, machine, run.folder, tokens_a_row=report.tokens_a_row)
-    return _train(config, planned, run, says)
+    planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
+    return _train(inputs, planned, run, verbosity)
 
 
-def resume(name: str, overrides: list[str], says: Says) -> int:
-    """Go on with a run from its last complete checkpoint, in its own folder."""
+def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
+    """Resume a run from its last complete checkpoint, in its own folder."""
     root = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
     run = find_run(name, root) if name else _newest_unfinished(root)
     if run.alive():
@@ -61,17 +64,16 @@ def resume(name: str, overrides: list[str], says: Says) -> int:
         raise SetupError(
             f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on"
         )
-    config = configs.load(run.folder / "config.yaml", overrides)
+    inputs = resolve(load(run.folder / "config.yaml", overrides), look())
     checkpoint = run.checkpoint_last
-    if checkpoint is None and not says.quiet:
+    if checkpoint is None and not verbosity.quiet:
         warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
-    machine = look()
-    report = _check(config, machine, plan(config, machine, run.folder), says)
-    planned = plan(config, machine, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
+    report = _check(inputs, plan(inputs, run.folder), verbosity)
+    planned = plan(inputs, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
     _forget_metrics_after(run, _step(checkpoint))
-    if checkpoint and not says.quiet:
+    if checkpoint and not verbosity.quiet:
         say(f"resuming {run.folder} from step {_step(checkpoint)}")
-    return _train(config, planned, run, says)
+    return _train(inputs, planned, run, verbosity)
 
 
 def _newest_unfinished(root: str) -> Run:
@@ -81,14 +83,14 @@ def _newest_unfinished(root: str) -> Run:
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 
-def _check(config: Config, machine: Machine, planned: Plan, says: Says) -> preflight.Report:
+def _check(inputs: Inputs, planned: LaunchPlan, verbosity: Verbosity) -> preflight.Report:
     """Raises SetupError with every problem that the preflight found."""
-    report = preflight.examine(config, machine, planned, config.preflight)
+    report = preflight.examine(inputs, planned, inputs.config.preflight)
     if report.problems:
         raise SetupError("\nerror: ".join(report.problems))
     for warning in report.warnings:
         warn(warning)
-    if config.preflight != "off" and not says.quiet:
+    if inputs.config.preflight != "off" and not verbosity.quiet:
         for line in summary(report):
             say(line)
     return report
@@ -110,19 +112,19 @@ def summary(report: preflight.Report) -> list[str]:
     return lines
 
 
-def _train(config: Config, planned: Plan, run: Run, says: Says) -> int:
+def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) -> int:
     if planned.node_rank:
-        return _train_on_another_node(planned, run, says)
-    _write_down(config, planned, run)
-    if needs_copy(config):
-        write_copies(config, run.folder)
-    for note in planned.notes if not says.quiet else ():
+        return _train_on_another_node(planned, run, verbosity)
+    _write_down(inputs, planned, run)
+    if needs_copy(inputs.config):
+        write_copies(inputs, run.folder)
+    for note in planned.notes if not verbosity.quiet else ():
         say(note)
     for warning in planned.warnings:
         warn(warning)
-    if not says.quiet:
+    if not verbosity.quiet:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
-    with _View(config, run, says) as view:
+    with _View(inputs, run, verbosity) as view:
         outcome = train(planned, run, view)
     try:
         finish(run, outcome)
@@ -135,13 +137,13 @@ def _train(config: Config, planned: Plan, run: Run, says: Says) -> int:
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
             draw(run.folder)
-    return _tell(run, outcome, as_json=says.as_json)
+    return _report_end(run, outcome, as_json=verbosity.as_json)
 
 
-def _train_on_another_node(planned: Plan, run: Run, says: Says) -> int:
+def _train_on_another_node(planned: LaunchPlan, run: Run, verbosity: Verbosity) -> int:
     """The first machine keeps the run's record; this one only trains, with a log of its own."""
     log = f"log-node{planned.node_rank}.txt"
-    if not says.quiet:
+    if not verbosity.quiet:
         say(f"run {run.folder}: node {planned.node_rank} of {planned.nodes}; log in {run.folder / log}")
     outcome = train(planned, run, Follower(), log_name=log)
     if outcome.state == "failed":
@@ -149,8 +151,9 @@ def _train_on_another_node(planned: Plan, run: Run, says: Says) -> int:
     return INTERRUPTED if outcome.state == "interrupted" else 0
 
 
-def _write_down(config: Config, planned: Plan, run: Run) -> None:
+def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     """The resolved config, the command and the environment, before the first process starts."""
+    config = inputs.config
     with whole_file(run.folder / "config.yaml") as out:
         head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
         out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
@@ -166,38 +169,35 @@ def _write_down(config: Config, planned: Plan, run: Run) -> None:
         command=planned.argv,
         environment=planned.env,
         versions=describe(),
-        data=_hashes(config),
-        sequences_per_step=planned.sequences_per_step,
-        device=planned.device,
-        processes=planned.processes,
-        nodes=planned.nodes,
-        warnings=planned.warnings,
+        data=_hashes(inputs),
+        **{name: getattr(planned, name) for name in PLANNED},
         checkpoint_best="",
         checkpoint_last="",
         **identity(),
     )
 
 
-def _hashes(config: Config) -> dict[str, str]:
+def _hashes(inputs: Inputs) -> dict[str, str]:
     """SHA-256 of every data file, and of the manifest that `mix` wrote beside it."""
-    files = [*local_files(config.data), *local_files(validation_files(config))]
-    files += [path.with_name(f"{path.stem}.manifest.json") for path in local_files(config.data)]
-    found = {}
-    for path in files:
-        if path.is_file():
-            digest = hashlib.sha256()
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-            found[str(path)] = digest.hexdigest()
-    return found
+    files = [*inputs.files, *inputs.val_files]
+    files += [path.with_name(f"{path.stem}.manifest.json") for path in inputs.files]
+    return {str(path): _sha256(path) for path in files if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _plain(config: Config) -> dict[str, Any]:
-    return json.loads(json.dumps(config.as_dict()))
+    plain: dict[str, Any] = json.loads(json.dumps(config.as_dict()))
+    return plain
 
 
-def _shape(planned: Plan) -> str:
+def _shape(planned: LaunchPlan) -> str:
     where = "GPU" if planned.device == "gpu" else "CPU process"
     count = planned.processes * planned.nodes
     plural = ("s" if where == "GPU" else "es") if count > 1 else ""
@@ -210,9 +210,9 @@ def _shape(planned: Plan) -> str:
 class _View(Follower):
     """News as plain lines; on a terminal a bar below them too."""
 
-    def __init__(self, config: Config, run: Run, says: Says) -> None:
-        self.config, self.run, self.quiet = config, run, says.quiet
-        self.log = (run.folder / "log.txt").open("ab+") if says.verbose else None
+    def __init__(self, inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
+        self.inputs, self.run, self.quiet = inputs, run, verbosity.quiet
+        self.log = (run.folder / "log.txt").open("ab+") if verbosity.verbose else None
         self.open = ExitStack()
         self.bar: Any = None
 
@@ -236,7 +236,7 @@ class _View(Follower):
         vanished = self._vanished(loaded)
         if vanished:
             warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
-        line = too_long_line(loaded, self.config.train.get("max_length"))
+        line = too_long_line(loaded, self.inputs.config.train.get("max_length"))
         if line:
             warn(line)
         shortened = shortened_line(loaded)
@@ -248,12 +248,12 @@ class _View(Follower):
 
     def _vanished(self, loaded: dict[str, Any]) -> int:
         """Rows of the files that were neither loaded nor counted as too long; 0 where the number cannot be known."""
-        files = local_files(self.config.data)
-        sampled = any("#" in entry or is_hub_id(entry) for entry in self.config.data)
-        if sampled or any(path.suffix != ".jsonl" for path in files) or self.config.train.keys() & RESHAPING:
+        files, config = self.inputs.files, self.inputs.config
+        sampled = self.inputs.hub_data or any("#" in entry for entry in config.data)
+        if sampled or any(path.suffix != ".jsonl" for path in files) or config.train.keys() & RESHAPING:
             return 0
         rows = sum(1 for path in files for line in path.open("rb") if line.strip())
-        return max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values()))
+        return int(max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values())))
 
     def metric(self, line: dict[str, Any]) -> None:
         text = metric_line(line)
@@ -270,7 +270,7 @@ class _View(Follower):
         )
 
 
-def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
+def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"run": str(run.folder), **run.record}, ensure_ascii=False))
     if outcome.state == "failed":
@@ -282,8 +282,8 @@ def _tell(run: Run, outcome: Outcome, *, as_json: bool) -> int:
         kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
         warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` goes on")
         return INTERRUPTED
-    for said in trend_advice(list(run.metrics())):
-        warn(said)
+    for advice in trend_advice(list(run.metrics())):
+        warn(advice)
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:

@@ -2,7 +2,6 @@
 
 PUBLIC = (
     "content",
-    "counts",
     "escape",
     "ledger",
     "prompts",
@@ -11,6 +10,7 @@ PUBLIC = (
     "read_step",
     "record",
     "schema",
+    "style",
     "types",
     "wellformed",
 )

@@ -58,7 +58,8 @@ def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
     named = "; ".join(_named(row, place) for row, place in found[:5])
     more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
     raise SetupError(
-        f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; leave them out with --drop-trained"
+        f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; "
+        "leave them out with --drop-trained"
     )
 
 

@@ -8,12 +8,22 @@ from typing import Any
 from swiftagent.trajectory.wellformed import CODES, Policy
 
 _COUNTS = ("rows_in", "rows_out", "rejected", "split", "merged", "trimmed")
+_BY_CODE = ("formats", "reasons", "repairs", "kept", "masked", "unread")
+
+
+def add_up(total: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add counts, and counts by name, in place."""
+    for key, value in more.items():
+        if isinstance(value, dict):
+            add_up(total.setdefault(key, {}), value)
+        elif isinstance(value, int):
+            total[key] = total.get(key, 0) + value
 
 
 class Ledger:
     """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training."""
 
-    __slots__ = (*_COUNTS, "formats", "reasons", "repairs", "kept", "masked", "_policy", "_counters")
+    __slots__ = (*_COUNTS, *_BY_CODE, "_policy", "_counters")
 
     def __init__(self) -> None:
         self.rows_in = self.rows_out = self.rejected = self.split = self.merged = self.trimmed = 0
@@ -22,6 +32,7 @@ class Ledger:
         self.repairs: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.masked: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()  # texts that stand in no trajectory, by key path
         self._policy: Policy | None = None  # the last one, and where it counts each code
         self._counters: dict[str, Counter[str]] = {}
 
@@ -39,10 +50,10 @@ class Ledger:
 
     def add(self, other: dict[str, Any]) -> None:
         """Add the counts of another ledger's `as_dict`."""
+        total = {name: getattr(self, name) for name in (*_COUNTS, *_BY_CODE)}
+        add_up(total, other)
         for name in _COUNTS:
-            setattr(self, name, getattr(self, name) + other[name])
-        for name in ("formats", "reasons", "repairs", "kept", "masked"):
-            getattr(self, name).update(other.get(name, {}))
+            setattr(self, name, total[name])
 
     @property
     def balanced(self) -> bool:
@@ -51,6 +62,6 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """As it stands in OUT.report.json; counts by code, the most frequent first."""
         counts: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
-        for name in ("formats", "reasons", "repairs", "kept", "masked"):
+        for name in _BY_CODE:
             counts[name] = dict(sorted(getattr(self, name).items(), key=lambda item: (-item[1], item[0])))
         return counts

@@ -46,10 +46,22 @@ _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
 def react_prompt(tools: tuple[Tool, ...], style: PromptStyle, language: str) -> str:
     """The prompt that names the tools and shows the format, ending in "Begin!"."""
+    key = (id(tools), style, language)
+    known = _prompts.get(key)
+    if known is not None and known[0] is tools:
+        return known[1]
     lines = [f"{number}. {_tool_line(tool, style)}" for number, tool in enumerate(tools, 1)]
     names = ", ".join(hide_control_tokens(tool.name) for tool in tools)
-    return HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
+    text = HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
+    if len(_prompts) >= _MOST_PROMPTS:
+        _prompts.clear()
+    _prompts[key] = (tools, text)
+    return text
 
+
+# By identity, since readers give rows of one prompt the same objects; what is remembered keeps its identity.
+_prompts: dict[tuple[int, PromptStyle, str], tuple[tuple[Tool, ...], str]] = {}
+_MOST_PROMPTS = 1024
 
 _lines: dict[tuple[int, PromptStyle], tuple[Tool, str]] = {}
 _MOST_LINES = 16384

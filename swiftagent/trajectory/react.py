@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import cast
 
 from swiftagent.trajectory.escape import hide, hide_control_tokens, json_text
 from swiftagent.trajectory.prompts import PromptStyle, react_prompt
@@ -33,11 +32,12 @@ from swiftagent.trajectory.types import (
     Trajectory,
 )
 
+# The labels as they are written. Prompts, exported templates and masks import them; readers may look for others too.
+THOUGHT_LABEL, ACTION_LABEL, INPUT_LABEL, ANSWER_LABEL = "Thought: ", "Action: ", "\nAction Input: ", "Final Answer: "
 OBSERVATION = "Observation:"
-STOP = "\nObservation:"  # what an engine is given: JSON holds no raw newline, so it never cuts an argument
+STOP = f"\n{OBSERVATION}"  # what an engine is given: JSON holds no raw newline, so it never cuts an argument
 NO_THOUGHT = "I now know the final answer"  # written where an answer has no thought of its own, and read back as none
 THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
-ANSWER_LABEL = "Final Answer: "
 
 
 def render(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> list[Span]:
@@ -46,9 +46,7 @@ def render(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: s
     prompt: "ms-agent" (a flat parameter list) or "schema" (the whole JSON Schema). language: en, zh or auto (the
     question's).
     """
-    if not trajectory.is_agentic:
-        return list(_chat(trajectory.events))
-    return list(_react(trajectory, prompt, language))
+    return _react(trajectory, prompt, language) if trajectory.is_agentic else _chat(trajectory.events)
 
 
 def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, language: str) -> str:
@@ -57,38 +55,46 @@ def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, langua
     return f"{hide_control_tokens(own)}\n\n{block}" if own else block
 
 
-def render_step(events: Iterable[Event]) -> Iterator[Span]:
-    """Write thoughts, one call or the answer, and results, in the order given. `infer` feeds its steps through this
+def render_step(events: Iterable[Event]) -> list[Span]:
+    """Thoughts, one call or the answer, and results as spans, in the order given. `infer` feeds its steps through this
     too."""
+    spans: list[Span] = []
     thought: Thought | None = None
     for event in events:  # by exact type: a match statement over classes takes three times as long
         kind = type(event)
         if kind is Thought:
             if thought is not None:
-                yield _thought(thought)
-            thought = cast(Thought, event)
+                spans.append(_thought(thought))
+            thought = event  # type: ignore[assignment]
+            continue
+        if kind is Answer:
+            trained = event.trained  # type: ignore[union-attr]
+            spans.append(_NOW_KNOWN[trained] if thought is None else _thought(thought))
+            text = ANSWER_LABEL + hide(event.text)  # type: ignore[union-attr]
+            spans.append(Span("assistant", text, 1.0 if trained else 0.0, "answer"))
+            thought = None
         elif kind is Observation:
-            yield Span("assistant", observation_text(event.text), 0.0, "observation")  # type: ignore[union-attr]
+            spans.append(Span("assistant", observation_text(event.text), 0.0, "observation"))  # type: ignore[union-attr]
         elif kind is Call:
             if thought is not None:
-                yield _thought(thought)
+                spans.append(_thought(thought))
                 thought = None
-            yield Span("assistant", call_text(cast(Call, event)), 1.0 if event.trained else 0.0, "call")  # type: ignore[union-attr]
-        elif kind is Answer:
-            trained = event.trained  # type: ignore[union-attr]
-            yield _NOW_KNOWN[trained] if thought is None else _thought(thought)
-            yield Span("assistant", ANSWER_LABEL + hide(event.text), 1.0 if trained else 0.0, "answer")  # type: ignore[union-attr]
-            thought = None
-        elif kind is Question:
-            yield Span("user", hide_control_tokens(event.text), 0.0, "question")  # type: ignore[union-attr]
+            spans.append(Span("assistant", call_text(event), 1.0 if event.trained else 0.0, "call"))  # type: ignore
         else:
-            yield Span("system", hide_control_tokens(event.text), 0.0, "system")  # type: ignore[union-attr]
+            spans.append(_given(event))
     if thought is not None:
-        yield _thought(thought)
+        spans.append(_thought(thought))
+    return spans
+
+
+def _given(event: Event) -> Span:
+    """A system text or a question, which are never trained."""
+    role, kind = ("user", "question") if type(event) is Question else ("system", "system")
+    return Span(role, hide_control_tokens(event.text), 0.0, kind)  # type: ignore[union-attr]
 
 
 def call_text(call: Call) -> str:
-    return f"Action: {hide_control_tokens(call.tool)}\nAction Input: {json_text(call.arguments)}{STOP}"
+    return f"{ACTION_LABEL}{hide_control_tokens(call.tool)}{INPUT_LABEL}{json_text(call.arguments)}{STOP}"
 
 
 def observation_text(text: str) -> str:
@@ -98,21 +104,22 @@ def observation_text(text: str) -> str:
 
 
 def _thought(thought: Thought) -> Span:
-    return Span("assistant", f"Thought: {hide(thought.text)}\n", float(thought.trained), "thought")
+    return Span("assistant", f"{THOUGHT_LABEL}{hide(thought.text)}\n", float(thought.trained), "thought")
 
 
 _NOW_KNOWN = {trained: _thought(Thought(NO_THOUGHT, trained=trained)) for trained in (False, True)}
 
 
-def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> Iterator[Span]:
+def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> list[Span]:
     events = trajectory.events
     own = "\n\n".join(event.text for event in events if type(event) is System)
     if language == "auto":
         language = language_of(next((event.text for event in events if type(event) is Question), ""))
-    yield Span("system", render_system(trajectory.tools or called_tools(events), own, prompt, language), 0.0, "system")
+    system = render_system(trajectory.tools or called_tools(events), own, prompt, language)
     if own:
         events = tuple(event for event in events if type(event) is not System)
-    yield from render_step(_each_call_before_its_result(events) if _has_parallel_calls(events) else events)
+    steps = render_step(_each_call_before_its_result(events) if _has_parallel_calls(events) else events)
+    return [Span("system", system, 0.0, "system"), *steps]
 
 
 def _has_parallel_calls(events: tuple[Event, ...]) -> bool:
@@ -149,18 +156,18 @@ def _each_call_before_its_result(events: Iterable[Event]) -> Iterator[Event]:
             yield event
 
 
-def _chat(events: tuple[Event, ...]) -> Iterator[Span]:
+def _chat(events: tuple[Event, ...]) -> list[Span]:
+    spans = []
     for event in events:
         kind = type(event)
         if kind is Answer:
-            yield Span("assistant", hide(event.text), 1.0 if event.trained else 0.0, "answer")  # type: ignore[union-attr]
-        elif kind is Question:
-            yield Span("user", hide_control_tokens(event.text), 0.0, "question")  # type: ignore[union-attr]
-        elif kind is System:
-            yield Span("system", hide_control_tokens(event.text), 0.0, "system")  # type: ignore[union-attr]
+            spans.append(Span("assistant", hide(event.text), 1.0 if event.trained else 0.0, "answer"))  # type: ignore
         elif kind is Thought:
             text = THINK_OPEN + hide(event.text) + THINK_CLOSE  # type: ignore[union-attr]
-            yield Span("assistant", text, 1.0 if event.trained else 0.0, "thought")  # type: ignore[union-attr]
+            spans.append(Span("assistant", text, 1.0 if event.trained else 0.0, "thought"))  # type: ignore[union-attr]
+        else:
+            spans.append(_given(event))
+    return spans
 
 
 def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:

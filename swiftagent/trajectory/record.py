@@ -40,6 +40,14 @@ def to_record(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language
     }
 
 
+def set_loss(message: Message, weight: float) -> Message:
+    """A copy of the message with its weight in the loss: `loss: false` for 0, no key for 1, else `loss_scale`."""
+    unmarked = {key: value for key, value in message.items() if key not in ("loss", "loss_scale")}
+    if weight == 1:
+        return unmarked
+    return {**unmarked, "loss": False} if weight == 0 else {**unmarked, "loss_scale": weight}
+
+
 def to_messages(spans: list[Span]) -> list[Message]:
     """Spans as messages: neighbours of one role and mask are one message, but a result always stands alone."""
     messages: list[Message] = []
@@ -53,14 +61,18 @@ def to_messages(spans: list[Span]) -> list[Message]:
                 messages.append(
                     {"role": "assistant", "content": ""}
                 )  # says that a masked turn has ended; trains nothing
-            messages.append(
-                {"role": role, "content": text} if weight else {"role": role, "content": text, "loss": False}
-            )
+            messages.append({"role": role, "content": text} if weight else untrained({"role": role, "content": text}))
         before = span
     return messages
 
 
 _NOTHING = Span("", "")
+
+
+def untrained(message: Message) -> Message:
+    """The message marked as not trained: the one place where `loss` is set."""
+    message["loss"] = False
+    return message
 
 
 def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:

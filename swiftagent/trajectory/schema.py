@@ -1,26 +1,33 @@
-"""What is wrong with a call's arguments, by code, against its tool's JSON Schema; validators are compiled once per
-schema."""
+"""The one check of a call's arguments against its tool's JSON Schema: each fault with its code, place and sentence."""
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from swiftagent.io.jsonl import encode
 from swiftagent.trajectory.types import Call, Tool
 
-Fault = tuple[str, str]  # (code of wellformed.CODES, sentence)
-_NO_FAULTS: tuple[Fault, ...] = ()
+
+class ArgumentFault(NamedTuple):
+    """code: of wellformed.CODES. place: within the arguments ("a.b[0]"), "" for the whole. sentence: for the model."""
+
+    code: str
+    place: str
+    sentence: str
+
+
 _CODES = {
     "required": "missing-argument",
-    "dependentRequired": "missing-argument",
     "additionalProperties": "unknown-argument",
     "unevaluatedProperties": "unknown-argument",
     "type": "wrong-type",
     "enum": "bad-enum",
     "const": "bad-enum",
 }
+# Where one of these stands, names that `properties` lacks are for the validator to judge.
 _OPEN = (
     "additionalProperties",
     "patternProperties",
@@ -33,146 +40,178 @@ _OPEN = (
     "dependentSchemas",
 )
 _UNTYPED = frozenset(("description", "title", "default", "examples", "example"))
-_CACHED = 2048
+_CACHED, _CACHED_OBJECTS = 2048, 16384
+_LARGEST = 100_000  # subschemas that references may expand to
+_BACKTRACKS = 100_000  # of a pattern with lookaround; all others are matched in linear time
 
 
 class Checker(NamedTuple):
+    """A compiled schema. known: argument names; None where the schema allows others. validator: of jsonschema-rs; None
+    where names say everything. broken: why the schema itself cannot be used, or ""."""
+
     required: tuple[str, ...]
-    known: frozenset[str] | None  # argument names; None where the schema allows others
-    validator: Any  # of jsonschema-rs; None where names say everything
-    broken: str  # why the schema itself cannot be used, or ""
+    known: frozenset[str] | None
+    validator: Any
+    broken: str
 
 
-_by_tool: dict[int, tuple[Tool, Checker | None]] = {}  # by identity: readers give rows of one tool the same object
-_MOST_TOOLS = 16384
-_by_schema: OrderedDict[bytes, Checker] = OrderedDict()
+_by_object: dict[int, tuple[dict[str, Any], Checker]] = {}  # readers give rows of one tool the same schema object
+_by_text: OrderedDict[bytes, Checker] = OrderedDict()
 
 
-def faults_of(call: Call, tools: tuple[Tool, ...]) -> tuple[Fault, ...] | list[Fault]:
+def faults_of(call: Call, tools: tuple[Tool, ...]) -> Sequence[ArgumentFault]:
     """Every fault of one call; empty where it fits. Tools without a schema fit everything."""
     tool = next((tool for tool in tools if tool.name == call.tool), None)
     if tool is None:
         names = ", ".join(tool.name for tool in tools[:8])
-        return [
-            (
-                "undeclared-tool",
-                f"the call names {call.tool!r}; declared are {names}{', ...' if len(tools) > 8 else ''}",
-            )
-        ]
-    checker = checker_of(tool)
-    return _NO_FAULTS if checker is None else faults_of_arguments(call.tool, call.arguments, checker)
+        more = ", ..." if len(tools) > 8 else ""
+        return [ArgumentFault("undeclared-tool", "", f"the call names {call.tool!r}; declared are {names}{more}")]
+    return faults(tool.parameters, call.arguments) if tool.parameters else ()
 
 
-def faults_of_arguments(tool: str, arguments: Any, checker: Checker) -> tuple[Fault, ...] | list[Fault]:
-    """Every fault of the arguments of one call."""
+def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
+    """Every fault of the arguments. An object with properties takes no others unless its schema allows them.
+
+    A schema that cannot be applied is the one fault `bad-schema`.
+    """
     if type(arguments) is not dict:
-        return [("wrong-type", f"{tool}: arguments are a {type(arguments).__name__}, not an object")]
-    if checker.broken:
-        return [("bad-schema", f"{tool}: the schema is itself wrong: {checker.broken}")]
-    return _faults(tool, arguments, checker)
-
-
-def _faults(tool: str, arguments: dict[str, Any], checker: Checker) -> tuple[Fault, ...] | list[Fault]:
-    faults: list[Fault] = []
-    for name in checker.required:
-        if name not in arguments:
-            faults.append(("missing-argument", f"{tool}: required argument {name!r} is missing"))
-    if checker.known is not None and not checker.known.issuperset(arguments):
-        faults += [
-            ("unknown-argument", f"{tool}: no argument {name!r}") for name in arguments if name not in checker.known
-        ]
-    if checker.validator is not None and not _is_valid(checker.validator, arguments):
-        faults += _validator_faults(tool, arguments, checker, {code for code, _ in faults})
-    return faults or _NO_FAULTS
-
-
-def _is_valid(validator: Any, arguments: dict[str, Any]) -> bool:
-    try:
-        return bool(validator.is_valid(arguments))
-    except (
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ):  # a value deeper or larger than the validator takes is not judged
-        return True
-
-
-def _validator_faults(tool: str, arguments: dict[str, Any], checker: Checker, told: set[str]) -> list[Fault]:
-    faults = []
-    for error in checker.validator.iter_errors(arguments):
-        keyword = _keyword(error)
-        code = _CODES.get(keyword, "schema-fault")
-        place = "/".join(map(str, error.instance_path))
-        if not place and code in told and code in ("missing-argument", "unknown-argument"):
-            continue  # names at the top are told already
-        faults.append((code, f"{tool}: {place or 'arguments'}: {error.message[:160]}"))
-    return faults
-
-
-def _keyword(error: Any) -> str:
-    """The schema keyword that failed: the last text of the path that is a keyword."""
-    path = [str(part) for part in error.schema_path]
-    return next((part for part in reversed(path) if not part.isdigit()), "")
-
-
-def checker_of(tool: Tool) -> Checker | None:
-    """What the arguments of this tool are held to; None where it has no schema."""
-    known = _by_tool.get(id(tool))
-    if known is not None and known[0] is tool:
-        return known[1]
-    checker = _compiled(tool)
-    if len(_by_tool) >= _MOST_TOOLS:
-        _by_tool.clear()
-    _by_tool[id(tool)] = (tool, checker)
-    return checker
-
-
-def _compiled(tool: Tool) -> Checker | None:
-    schema = tool.parameters
+        return [ArgumentFault("wrong-type", "", f"the arguments must be one JSON object, not {_kind(arguments)}")]
     if not schema:
-        return None
+        return ()
+    checker = _checker(schema)
+    if checker.broken:
+        return [ArgumentFault("bad-schema", "", f"the schema is itself wrong: {checker.broken}")]
+    found = [
+        ArgumentFault("missing-argument", name, f"missing required parameter {name!r}")
+        for name in checker.required
+        if name not in arguments
+    ]
+    if checker.known is not None and not checker.known.issuperset(arguments):
+        takes = ", ".join(map(repr, schema.get("properties") or ())) or "no parameters"
+        found += [
+            ArgumentFault("unknown-argument", name, f"unknown parameter {name!r}, it takes {takes}")
+            for name in arguments
+            if name not in checker.known
+        ]
+    try:
+        if checker.validator is not None and not checker.validator.is_valid(arguments):
+            found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})
+    # A value deeper or larger than the validator takes is not judged.
+    except (ValueError, OverflowError, RecursionError):
+        return found
+    return found
+
+
+def _validator_faults(validator: Any, arguments: dict[str, Any], found: set[str]) -> Iterator[ArgumentFault]:
+    for error in validator.iter_errors(arguments):
+        code = _CODES.get(error.kind.name, "schema-fault")
+        path = list(error.instance_path)
+        # Names at the top are reported already.
+        if path or code not in found or code not in ("missing-argument", "unknown-argument"):
+            place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+            yield ArgumentFault(code, place, _sentence(error, place))
+
+
+def _sentence(error: Any, place: str) -> str:
+    kind = error.kind
+    match kind.name:
+        case "required":
+            return f"missing required parameter {kind.property!r}{f' in {place}' if place else ''}"
+        case "type":
+            given = f"{_kind(error.instance)} {_short(error.instance)}"
+            return f"{place!r} must be of type {' or '.join(kind.types)}, not {given}"
+        case "enum":
+            return f"{place!r} must be one of {_short(kind.options, 300)}, not {_short(error.instance)}"
+    return f"{place!r}: {error.message[:300]}" if place else str(error.message[:300])
+
+
+def _kind(value: Any) -> str:
+    kinds = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    return kinds.get(type(value), "object")
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def _checker(schema: dict[str, Any]) -> Checker:
+    """The compiled schema: found by the object itself, else by its content."""
+    known = _by_object.get(id(schema))
+    if known is not None and known[0] is schema:
+        return known[1]
     key = encode(schema)
-    checker = _by_schema.get(key)
+    checker = _by_text.get(key)
     if checker is None:
-        checker = _compile(schema)
-        _by_schema[key] = checker
-        if len(_by_schema) > _CACHED:
-            _by_schema.popitem(last=False)
+        checker = _by_text[key] = _compile(schema, references=b'Ref"' in key or b'$ref"' in key)
+        if len(_by_text) > _CACHED:
+            _by_text.popitem(last=False)
+    if len(_by_object) >= _CACHED_OBJECTS:
+        _by_object.clear()
+    _by_object[id(schema)] = (schema, checker)
     return checker
 
 
-def _compile(schema: dict[str, Any]) -> Checker:
+def _compile(schema: dict[str, Any], references: bool) -> Checker:
     properties = schema.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     required = schema.get("required")
     names = tuple(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
-    closed = not any(key in schema for key in _OPEN) or schema.get("additionalProperties") is False
-    known = (
-        frozenset(properties)
-        if closed and ("properties" in schema or schema.get("additionalProperties") is False)
-        else None
-    )
-    if not any(_says_more(value) for value in properties.values()) and not any(key in schema for key in _OPEN):
+    is_open = any(key in schema for key in _OPEN)
+    is_closed = schema.get("additionalProperties") is False
+    names_all = is_closed or not is_open and "properties" in schema
+    known = frozenset(properties) if names_all else None
+    if not is_open and not any(_says_more(value) for value in properties.values()):
         return Checker(names, known, None, "")
-    build = _validator()
+    import jsonschema_rs
+
+    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS)
     try:
-        return Checker(names, known, build(schema), "")
-    except ValueError as error:  # jsonschema-rs names a wrong schema or a $ref that leads nowhere
+        if references and _expanded(schema) > _LARGEST:
+            raise ValueError("its references expand to too many schemas")
+        validator = jsonschema_rs.Draft202012Validator(schema, retriever=_refuse_to_fetch, pattern_options=options)
+    except (ValueError, RecursionError) as error:  # a wrong schema, one too deep, or a $ref that leads nowhere
         return Checker(names, known, None, str(error).splitlines()[0][:120])
+    return Checker(names, known, validator, "")
 
 
 def _says_more(value: Any) -> bool:
     return isinstance(value, dict) and not _UNTYPED.issuperset(value) or value is False
 
 
-def _validator() -> Callable[[dict[str, Any]], Any]:
-    import jsonschema_rs
+def _expanded(schema: dict[str, Any]) -> int:
+    """How many subschemas the schema has with every reference written out, one that leads back to itself counted once.
 
-    def build(schema: dict[str, Any]) -> Any:
-        return jsonschema_rs.Draft202012Validator(schema, retriever=_nothing_is_fetched)
+    The validator follows references as often as they stand, so that 28 definitions of two references each hang it.
+    """
+    named: dict[str, Any] = {"": schema, "#": schema}
+    sizes: dict[int, int] = {}
 
-    return build
+    def name(value: Any, pointer: str) -> None:
+        if isinstance(value, dict):
+            named[pointer] = value
+            for key in ("$anchor", "$dynamicAnchor", "$id"):
+                if isinstance(value.get(key), str):
+                    named[value[key] if key == "$id" else f"#{value[key]}"] = value
+        if isinstance(value, (dict, list)):
+            children: Any = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, inner in children:
+                name(inner, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+
+    def size(value: Any) -> int:
+        if not isinstance(value, (dict, list)):
+            return 0
+        if id(value) not in sizes:
+            sizes[id(value)] = 1  # while it is counted: a reference back to it
+            inner = list(value.values() if isinstance(value, dict) else value)
+            if isinstance(value, dict):
+                inner += [named.get(value[key]) for key in ("$ref", "$dynamicRef") if isinstance(value.get(key), str)]
+            sizes[id(value)] = 1 + sum(map(size, inner))
+        return sizes[id(value)]
+
+    name(schema, "#")
+    return size(schema)
 
 
-def _nothing_is_fetched(uri: str) -> Any:
+def _refuse_to_fetch(uri: str) -> Any:
     raise ValueError(f"$ref {uri} leads out of the schema")

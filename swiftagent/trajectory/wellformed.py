@@ -12,9 +12,11 @@ from typing import NamedTuple
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError
+from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.order import in_order, settle, with_trained
 from swiftagent.trajectory.record import trim_untrained_tail
 from swiftagent.trajectory.schema import faults_of
+from swiftagent.trajectory.suspicion import suspicion
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory, last_trained_step
 
 
@@ -42,9 +44,10 @@ CODES: dict[str, Code] = {
         "a tool result that answers no call; repair leaves it out", "reject", ("reject", "repair")
     ),
     "call-without-result": Code(
-        "a call without a result: trimmed at the end of a row that holds results; before another step it gets an empty one",
-        "repair",
-        _MEND,
+        "a call without a result: the last call of a row is what it teaches and is kept (trim cuts it where the row holds "
+        "results); before another step it gets an empty one",
+        "keep",
+        ("keep", "trim", "repair", "reject"),
     ),
     "unknown-result-id": Code("a result whose call id matches no call; matched by name or order", "repair", _MEND),
     "reused-call-id": Code("a call id that an earlier call of the row has too", "repair", _MEND),
@@ -59,10 +62,16 @@ CODES: dict[str, Code] = {
     ),
     "empty-turn": Code("a turn without any text was left out", "repair", _MEND),
     "failed-row": Code(
-        "a row marked as a failure (reward or weight 0, label or success false): masked; rejected where nothing else is left",
+        "a row marked as a failure (reward or weight 0, label or success false): masked; "
+        "rejected where nothing else is left",
         "mask",
         ("mask", "reject", "keep"),
     ),
+    "unread-turns": Code(
+        "turns, steps, calls or results stand under a key that no reader reads", "reject", ("reject", "keep")
+    ),
+    "unread-call": Code("a trained text holds a call that was not read", "reject", ("reject", "keep")),
+    "unread-result": Code("a trained text holds what a tool answered", "reject", ("reject", "keep")),
     "lone-surrogate": Code("half of a surrogate pair, written as U+FFFD", "repair", _MEND),
 }
 # Reasons that no policy can change: there is nothing to train, or nothing that can be read.
@@ -87,6 +96,12 @@ REASONS: dict[str, str] = {
 REPAIRS: dict[str, str] = {
     "python-repr": "a Python literal where JSON belongs",
     "encoded-twice": "JSON inside a JSON string",
+    "raw-backslash": "backslashes that JSON does not know as escapes were kept as backslashes",
+    "null-arguments": "arguments that are null though the tool's schema knows no null, as Arrow fills them in, were left out",
+    "user-call": "calls of tools that the user has, and their results, were left out",
+    "aside-turn": "a progress report or a proposed question beside the answer was left out",
+    "masked-part": "a turn of which a part is marked as not trained is not trained",
+    "cut-thought": "a thought that breaks off at the end of a run was left out",
     "trailing-comma": "a comma before a closing bracket",
     "raw-newline": "a raw newline inside a JSON string",
     "mended-json": "JSON with other faults (single quotes with an apostrophe, missing quotes), mended by json-repair",
@@ -104,7 +119,8 @@ REPAIRS: dict[str, str] = {
     "result-of-thought": "what a room answered to a thought (ALFWorld) was left out",
     "input-without-action": "an Action Input with no Action was left out",
     "preferred-answer": "of two answers the preferred one was taken, the rejected one left out",
-    "media-left-out": "the row's images, audio or video were left out; its text is trained with a placeholder where they stood",
+    "media-left-out": "the row's images, audio or video were left out; "
+    "its text is trained with a placeholder where they stood",
     "inferred-tools": "the row declares no tools; they were taken from its calls",
     "type-normalised": "a type name of another dialect (str, dict, list(str), STRING)",
     "required-normalised": "`required` on a property, or as text, was moved to where JSON Schema has it",
@@ -134,16 +150,13 @@ class Policy(msgspec.Struct, frozen=True):
 
 def parse_policy(words: list[str]) -> dict[str, str]:
     """`CODE=ACTION` words as a mapping. Raises ConfigError with every problem at once."""
-    import difflib
-
     problems: list[str] = []
     on: dict[str, str] = {}
     for word in words:
         code, _, action = word.partition("=")
         allowed = CODES[code].allowed if code in CODES else _MEND if code in REPAIRS else ()
         if not allowed:
-            near = difflib.get_close_matches(code, [*CODES, *REPAIRS], 1)
-            hint = f"did you mean {near[0]}?" if near else "`swiftagent formats --codes` lists them"
+            hint = did_you_mean(code, [*CODES, *REPAIRS], otherwise="`swiftagent formats --codes` lists them")
             problems.append(f"--on {word}: no policy for {code!r}; {hint}")
         elif action not in allowed:
             problems.append(f"--on {word}: {code} can be {', '.join(allowed)}, not {action!r}")
@@ -172,8 +185,13 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         events = tuple(with_trained(event, False) for event in events)
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
+    suspected = suspicion(events, tools)
+    if suspected is not None:
+        if policy.action(suspected[0]) == "reject":
+            raise RowError(*suspected)
+        notes.append(suspected[0])
     if tools:
-        events = _check_calls(events, tools, policy, notes)
+        events = check_calls(events, tools, policy, notes)
     else:
         tools = _inferred(events)
         if tools:
@@ -192,17 +210,20 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         trajectory.channel,
         tuple(notes) if notes else trajectory.repairs,
     )
-    return trim(checked)
+    return trim(checked, policy)
 
 
-def trim(trajectory: Trajectory) -> Trajectory:
-    """Cut what stands after the last trained step, and a call at the end that has no result while others have one.
+def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
+    """Cut what stands after the last trained step; by policy, also calls at the end of a row whose earlier calls have
+    results.
 
-    A row that holds no result at all, or in which nothing else is trained, keeps its last calls: they are what it
-    teaches.
+    A row that holds no result at all, or in which nothing else is trained, always keeps its last calls.
     """
     events = trajectory.events
-    if type(events[-1]) is Call and any(type(event) is Observation for event in events):
+    ends_open = type(events[-1]) is Call and any(type(event) is Observation for event in events)
+    if ends_open and policy.action("call-without-result") == "reject":
+        raise RowError("call-without-result", CODES["call-without-result"].about)
+    if ends_open and policy.action("call-without-result") in ("trim", "repair"):
         end = len(events)
         while end and type(events[end - 1]) in (Call, Thought):
             end -= 1
@@ -234,7 +255,7 @@ def _inferred(events: tuple[Event, ...]) -> tuple[Tool, ...]:
     return tuple(Tool(name) for name in names)
 
 
-def _check_calls(
+def check_calls(
     events: tuple[Event, ...], tools: tuple[Tool, ...], policy: Policy, notes: list[str]
 ) -> tuple[Event, ...]:
     """Check every call against its tool; returns the events, with calls masked where the policy says mask."""
@@ -242,10 +263,10 @@ def _check_calls(
     for place, event in enumerate(events):
         if type(event) is not Call:
             continue
-        for code, sentence in faults_of(event, tools):
+        for code, _, sentence in faults_of(event, tools):
             action = policy.action(code)
             if action == "reject":
-                raise RowError(code, sentence)
+                raise RowError(code, sentence if code == "undeclared-tool" else f"{event.tool}: {sentence}")
             notes.append(code)
             if action == "mask" and event.trained:
                 masked.add(place)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from scripted_engine import ScriptedEngine
 
@@ -230,7 +230,7 @@ def entries_are_declared_and_valid(box: Toolbox, tmp_path: Path) -> int:
     schemas = {tool.name: tool.parameters for tool in box.specs}
     lines = (tmp_path / "entries.jsonl").read_text().splitlines() if (tmp_path / "entries.jsonl").exists() else []
     for tool, arguments in map(json.loads, lines):
-        jsonschema.validate(arguments, schemas[tool])
+        jsonschema_rs.validate(schemas[tool], arguments)
     return len(lines)
 
 

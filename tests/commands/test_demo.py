@@ -19,7 +19,7 @@ def test_gold_is_right_by_its_own_standard() -> None:
     for row in gold:
         calls = tuple(Attempt(e.tool, e.arguments) for e in row.events if type(e).__name__ == "Call")
         perfect.append(Predicted(calls, None if calls else "an answer"))
-    judged = demo_plan.judge(gold, perfect)
+    judged = demo_plan.score_held_out(gold, perfect)
     assert judged.share_right == 1.0
     assert judged.right[1] >= 60
     assert judged.call[1] >= 50
@@ -28,7 +28,7 @@ def test_gold_is_right_by_its_own_standard() -> None:
 
 def test_silence_is_never_right() -> None:
     gold = demo_plan.held_out()
-    assert demo_plan.judge(gold, [Predicted()] * len(gold)).right[0] == 0
+    assert demo_plan.score_held_out(gold, [Predicted()] * len(gold)).right[0] == 0
 
 
 def test_the_fire_alarm_counts_only_in_order_and_without_an_error() -> None:

@@ -94,7 +94,7 @@ def test_from_gold_to_metrics_and_on_again(swiftagent: Run, tmp_path: Path, gold
     again = swiftagent(*words)
     assert json.loads(again.stdout)["tuned"] == told
     assert len(asked) == before
-    assert "going on after 12 predictions" in again.stderr
+    assert "resuming after 12 predictions" in again.stderr
 
 
 def test_rows_that_were_trained_on(swiftagent: Run, tmp_path: Path, gold: Path, model: tuple[str, list[str]]):

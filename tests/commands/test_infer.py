@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from swiftagent.cli import main
-from swiftagent.commands.agent_options import prompt_of_run
+from swiftagent.evaluate.target import training_files
 from swiftagent.train.runs import Run
 from swiftagent.trajectory.record import to_record
+from swiftagent.trajectory.style import prompt_style
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 
@@ -65,6 +66,7 @@ def test_the_prompt_is_that_of_the_runs_data_from_any_folder(tmp_path: Path, in_
         run = Run(tmp_path / "made" / "runs" / style)
         run.folder.mkdir(parents=True)
         run.update(config={"data": [f"data/{style}.jsonl"], "runs": "runs"}, folder=str(tmp_path / "made"))
-        assert prompt_of_run(run) == style
+        assert prompt_style(run.data_files()) == style
+        assert prompt_style(training_files(run)) == style  # as evaluation finds it
     run.update(config={})
-    assert prompt_of_run(run) == "ms-agent"
+    assert run.data_files() == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.commands.sweep_plan import Sweep, Work, _made_of, plan, together
+from swiftagent.commands.sweep_plan import Sweep, Work, made_of, plan, together
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -64,7 +64,7 @@ def test_what_is_made_of_something_else_is_known(tmp_path: Path, root: Path):
         facts |= {"config": str(root / "configs/tiny_cpu.yaml"), "changes": (), "out": tmp_path / "out", **changes}
         sweep = Sweep(**facts)
         point: Work = plan(sweep)[1]
-        return _made_of(sweep, point)
+        return made_of(sweep, point)
 
     first = made()
     assert made() == first

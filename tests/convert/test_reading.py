@@ -136,7 +136,8 @@ def test_an_unknown_format_names_its_nearest() -> None:
 def test_a_reader_from_outside(tmp_path: Path) -> None:
     reader = tmp_path / "mine.py"
     reader.write_text(
-        "from swiftagent.trajectory import *\ndef parse(row): return Trajectory((Question(row['q']), Answer(row['a'])))\n"
+        "from swiftagent.trajectory.types import *\n"
+        "def parse(row): return Trajectory((Question(row['q']), Answer(row['a'])))\n"
     )
     found, ledger, rejects = read({"q": "1", "a": "2"}, {"q": "1"}, policy=Policy(f"{reader}:parse"))
     assert found[0].events == (Question("1"), Answer("2")) and rejects[0]["code"] == "reader-failed"

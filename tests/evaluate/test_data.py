@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from swiftagent.errors import ConfigError, SwiftAgentError
-from swiftagent.evaluate.data import prompt_in, read_gold, read_seen
+from swiftagent.evaluate.data import read_gold, read_seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record
+from swiftagent.trajectory.style import prompt_style
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 WEATHER = Tool(
@@ -34,7 +35,7 @@ def file_of(path: Path, *rows: object) -> str:
 def test_prompts_are_written_as_in_the_data(tmp_path: Path, style: PromptStyle):
     path = file_of(tmp_path / "v.jsonl", to_record(CHAT), to_record(ROW, style))
     found = read_gold([path])
-    assert (found.prompt, prompt_in([path])) == (style, style)
+    assert (found.prompt, prompt_style([path])) == (style, style)
     assert [row.id for row in found.rows] == ["c", "r"]
 
 

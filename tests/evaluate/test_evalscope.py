@@ -12,7 +12,7 @@ import pytest
 
 from swiftagent.backend.loading import Loading
 from swiftagent.errors import ConfigError, LaunchError, SetupError
-from swiftagent.evaluate.evalscope import _served, check_installed, evalscope_words, read_reports, run_sets, serve_words
+from swiftagent.evaluate.evalscope import check_installed, evalscope_words, read_reports, run_sets, serve_words, served
 
 
 @pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")
@@ -42,7 +42,7 @@ def test_a_server_that_says_much_is_not_stopped_by_it(tmp_path: Path):
     done = tmp_path / "done"
     says = "import sys, time; sys.stderr.write('m at http://127.0.0.1:1/v1 (Ctrl-C ends it)\\n' + 'x' * 1_000_000); "
     says += f"sys.stderr.flush(); open({str(done)!r}, 'w').close(); time.sleep(60)"
-    with _served([sys.executable, "-c", says], tmp_path / "server.txt") as url:
+    with served([sys.executable, "-c", says], tmp_path / "server.txt") as url:
         assert url == "http://127.0.0.1:1/v1"
         deadline = time.monotonic() + 30
         while not done.exists() and time.monotonic() < deadline:

@@ -10,7 +10,7 @@ import pytest
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
-from swiftagent.evaluate.jobs import Job, Pen, finish_all
+from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 
 
 def says(messages: list[Any]) -> str:
@@ -62,24 +62,24 @@ DONE = {"a1", "b1 b2 b3", "c1", "d1 d2"}
     ],
 )
 def test_every_job_is_finished(engine: OneByOne, at_a_time: int | None, asked: list[int]):
-    assert set(finish_all(JOBS, Pen(engine), at_a_time)) == DONE
+    assert set(finish_all(JOBS, CachedEngine(engine), at_a_time)) == DONE
     assert engine.asked == asked
 
 
 @pytest.mark.parametrize("engine", [OneByOne(), Batches()])
 def test_what_was_written_once_is_not_written_again(engine: OneByOne):
-    pen = Pen(engine)
-    assert set(finish_all(JOBS, pen)) == DONE
+    cached = CachedEngine(engine)
+    assert set(finish_all(JOBS, cached)) == DONE
     written = sum(engine.asked)
-    assert set(finish_all(JOBS, pen)) == DONE
+    assert set(finish_all(JOBS, cached)) == DONE
     assert sum(engine.asked) == written
-    list(finish_all([partial(job, "a", 2)], pen))
+    list(finish_all([partial(job, "a", 2)], cached))
     assert sum(engine.asked) == written + 1
 
 
 def test_the_same_prompt_twice_in_a_wave_is_written_once():
     engine = Batches()
-    assert list(finish_all([JOBS[0], JOBS[0]], Pen(engine))) == ["a1", "a1"]
+    assert list(finish_all([JOBS[0], JOBS[0]], CachedEngine(engine))) == ["a1", "a1"]
     assert engine.asked == [1]
 
 
@@ -90,4 +90,4 @@ def test_an_engine_that_fails_ends_the_threads():
             yield ""
 
     with pytest.raises(OSError, match="gone"):
-        list(finish_all(JOBS, Pen(Fails()), 2))
+        list(finish_all(JOBS, CachedEngine(Fails()), 2))

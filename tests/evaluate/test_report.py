@@ -1,4 +1,4 @@
-"""What a person is shown."""
+"""What a person is format_value."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from swiftagent.evaluate.report import (
     cases,
     comparison,
     evalscope_lines,
+    format_value,
     gate_lines,
     headline,
     markdown,
     sentence,
-    shown,
 )
 from swiftagent.evaluate.scoring import Scored, gold_from, score_model, summary
 from swiftagent.evaluate.writing import Entry
@@ -107,12 +107,15 @@ def test_the_gate_is_told_rule_by_rule():
 
 
 def test_values_are_written_for_people():
-    assert [shown("call_exact", 0.875), shown("bits_per_byte", 1.25), shown("call_exact", None)] == [
-        "87.5",
-        "1.250",
-        "–",
+    assert [
+        format_value("call_exact", 0.875),
+        format_value("bits_per_byte", 1.25),
+        format_value("call_exact", None),
+    ] == ["87.5", "1.250", "–"]
+    assert [format_value("call_exact", -0.02, signed=True), format_value("bits_per_byte", 0.1, signed=True)] == [
+        "−2.0",
+        "+0.100",
     ]
-    assert [shown("call_exact", -0.02, signed=True), shown("bits_per_byte", 0.1, signed=True)] == ["−2.0", "+0.100"]
 
 
 def test_comparison_of_runs_marks_the_best():

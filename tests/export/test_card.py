@@ -10,7 +10,7 @@ import pytest
 
 from swiftagent.cli import main
 from swiftagent.export.card import model_card
-from swiftagent.export.subject import Subject
+from swiftagent.export.subject import TunedModel
 from swiftagent.export.vllm import vllm_commands
 
 TOOL = {
@@ -36,13 +36,13 @@ def test_scores_of_a_real_evaluation_stand_on_the_card(tmp_path: Path, capsys: p
     words = ["eval", "--predictions", str(predictions), "--data", str(gold), "-o", str(run / "eval"), "-q"]
     assert main(words) == 0, capsys.readouterr().err
     wrote = json.loads((run / "eval" / "metrics.json").read_text())["tuned"]["call_exact"]
-    card = model_card(Subject("Qwen/Qwen2.5-7B-Instruct", run=run), "mine", {})
+    card = model_card(TunedModel("Qwen/Qwen2.5-7B-Instruct", run=run), "mine", {})
     assert f"| call_exact | – | 0.500 | {wrote['low']:.3f} to {wrote['high']:.3f} | 2 |\n" in card
     assert card.startswith("---\nbase_model: Qwen/Qwen2.5-7B-Instruct\nlicense: other\n")
 
 
 def test_a_card_without_numbers_says_none_and_a_table_holds_any_stop_word():
-    card = model_card(Subject("/srv/base", react=False), "mine", {"stop words": "`<|im_end|>`"}, license="mit")
+    card = model_card(TunedModel("/srv/base", react=False), "mine", {"stop words": "`<|im_end|>`"}, license="mit")
     assert "Measured" not in card and "base_model" not in card and "/srv" not in card
     assert "license: mit\n" in card and "in its native form" in card
     assert "| stop words | `<\\|im_end\\|>` |\n" in card
@@ -59,7 +59,7 @@ def test_a_card_without_numbers_says_none_and_a_table_holds_any_stop_word():
     ],
 )
 def test_native_calls_get_the_parser_of_their_template(agent_template: str, parser: str):
-    told = vllm_commands("model", Subject("model", react=False, max_length=4096), agent_template, "qwen3")
+    told = vllm_commands("model", TunedModel("model", react=False, max_length=4096), agent_template, "qwen3")
     assert told == {
         "engine": "vllm serve model --max-model-len 4096 --enable-prefix-caching "
         f"--enable-auto-tool-choice --tool-call-parser {parser}"
@@ -67,7 +67,7 @@ def test_native_calls_get_the_parser_of_their_template(agent_template: str, pars
 
 
 def test_calls_that_no_parser_reads_are_not_promised():
-    told = vllm_commands("model", Subject("model", react=False), "toolbench", "qwen")
+    told = vllm_commands("model", TunedModel("model", react=False), "toolbench", "qwen")
     assert "--tool-call-parser" not in told["engine"]
     assert (
         told["tool_calls"]

@@ -57,7 +57,7 @@ def test_a_merge_that_was_killed_is_gone_on_with(
     out, base, adapter = tmp_path / "merged", tmp_path / "base", tied[1]
     shutil.copytree(tied[0], base)
     program = (
-        "import os, sys; from pathlib import Path; from swiftagent.backend import merge as m\n"
+        "import os, sys; from pathlib import Path; from swiftagent.export import merge as m\n"
         "put_down = m.put_down\n"
         "m.put_down = lambda *facts: (put_down(*facts), os.kill(os.getpid(), 9))\n"
         "m.merge(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))"

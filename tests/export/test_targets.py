@@ -261,7 +261,7 @@ def broken(run: Path, tiny_model: Path, tmp_path: Path) -> Path:
             "is interrupted: finish it with `swiftagent sft --resume interrupted`, or export what it has with",
         ),
         ("baseless", 4, "gone/model is not a folder here; download it or give its folder with --model"),
-        ("cut", 4, "no complete checkpoint 'best' (there is none)"),
+        ("cut", 4, "no complete checkpoint yet; its log.txt shows"),
         ("nothing", 4, "nothing: no such run in runs"),
     ],
 )

@@ -26,7 +26,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SetupError, match="pipe: it is no regular file"), whole_file(tmp_path / "pipe") as out:
         out.write(b"lost")
-    with pytest.raises(SetupError, match="pipe: it is no regular file"), claimed(outputs(str(tmp_path / "pipe"))):
+    with pytest.raises(SetupError, match="pipe: it is no regular file"), claimed(outputs(tmp_path / "pipe")):
         pass
     with pytest.raises(SetupError, match="/dev/stdout: it is no regular file"), whole_file(Path("/dev/stdout")) as out:
         out.write(b"lost")

@@ -14,8 +14,8 @@ from mix_data import agent_row, chat_row, jsonl, read
 
 from swiftagent.convert.reading import read_trajectories
 from swiftagent.io.jsonl import Row
-from swiftagent.mix.judge import Near
-from swiftagent.mix.notes import shingles, signature, words
+from swiftagent.mix.fingerprints import shingles, signature, words
+from swiftagent.mix.seen import NearDuplicates
 from swiftagent.trajectory.content import content_hash
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -181,7 +181,7 @@ def test_what_is_like_a_row_like_a_held_out_one_is_apart_too(swiftagent: Run, da
     (data / "held.jsonl").write_bytes(jsonl(rows[:1]))
     text = "val: 30%\nnear: 0.7\nhold_out: {apart: true, hashes: held.jsonl}\nsources: [{source: chain.jsonl, channel: general}]\n"
     recipe(swiftagent, data, text)
-    near = Near(0.7)
+    near = NearDuplicates(0.7)
     for row in read(data / "mix.jsonl"):
         near.add(signature(shingles("\n".join(message["content"] for message in row["messages"]))))
     val = read(data / "mix.val.jsonl")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from array import array
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swiftagent.mix.sample import Smallest, copies, key_of, place_of, seed_of, shares, validation
-from swiftagent.mix.scan import Scanned, thin
+from swiftagent.mix.sample import copies, key_of, place_of, seed_of, shares, smallest, validation
+from swiftagent.mix.scan import CANDIDATE
 
 
 def test_a_key_follows_from_seed_channel_and_content_alone():
@@ -31,22 +31,17 @@ def test_a_key_follows_from_seed_channel_and_content_alone():
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=200), st.integers(0, 50), st.randoms())
 def test_the_smallest_are_kept_whatever_the_order(keys: list[int], keep: int, rng: random.Random):
     rng.shuffle(keys)
-    found = Smallest(keep)
-    for offset, key in enumerate(keys):
-        found.add(key, offset, offset)
-    found.prune()
-    assert sorted(found.keys)[:keep] == sorted(keys)[:keep]
-    assert all(keys[offset] == key for key, offset in zip(found.keys, found.offsets, strict=True))
+    table = np.array([(key, number, number, 0) for number, key in enumerate(keys)], CANDIDATE)
+    found = smallest(table, keep)
+    assert sorted(found["key"].tolist())[:keep] == sorted(keys)[:keep]
+    assert all(keys[row["offset"]] == row["key"] for row in found)
+    assert len(smallest(table, None)) == len(keys)
 
 
-def test_pruning_on_the_way_loses_nothing():
-    rng = random.Random(1)
-    keys = [rng.getrandbits(64) for _ in range(60_000)]
-    found = Smallest(100)
-    for offset, key in enumerate(keys):
-        found.add(key, offset, offset)
-    found.prune()
-    assert sorted(found.keys) == sorted(keys)[:100]
+def test_rows_of_one_key_stay_or_go_together():
+    table = np.array([(key, 0, 0, 0) for key in (5, 1, 1, 1, 7)], CANDIDATE)
+    assert smallest(table, 2)["key"].tolist() == [1, 1, 1]
+    assert smallest(table, 0)["key"].tolist() == []
 
 
 def test_copies_are_spread_evenly_and_limited():
@@ -82,20 +77,3 @@ def test_validation_takes_single_copies_only_where_nothing_else_is_left():
 
 def test_places_of_copies_differ():
     assert len({place_of(5, copy, 9) for copy in range(28)}) == 28
-
-
-def test_pieces_are_thinned_to_the_smallest_keys_of_them_all():
-    chosen = random.Random(5)
-    keys = [chosen.randrange(10**6) for _ in range(3000)]
-    pieces = [
-        Scanned(1000, 1000, array("Q", part).tobytes(), array("Q", part).tobytes(), array("I", part).tobytes())
-        for part in (keys[:1000], keys[1000:2000], keys[2000:])
-    ]
-    left = thin(pieces, 700)
-    kept = [key for piece in pieces for key in array("Q", piece.keys)]
-    limit = sorted(keys)[699]
-    assert sorted(kept) == sorted(key for key in keys if key <= limit)
-    assert left == len(kept)
-    for piece in pieces:
-        assert list(array("Q", piece.offsets)) == list(array("I", piece.lines)) == list(array("Q", piece.keys))
-    assert thin(pieces, 0) == 0

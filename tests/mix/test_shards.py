@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mix_data import agent_row, chat_row, jsonl, read
 
-from swiftagent.io.outputs import put_in_place
+from swiftagent.io.jsonl import put_in_place
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.models.files import MAY_NAME_CODE, adapter_problems, model_problems, safetensors_fault
+from swiftagent.models.files import CODE_KEYS, adapter_problems, model_problems, own_code, safetensors_fault
 
 
 def tensors(path: Path, cut: int = 0) -> None:
@@ -54,13 +54,52 @@ def test_a_missing_shard_is_named(model: Path):
     assert said(model) == ["1 of 2 weight files are missing (model-00002-of-00002.safetensors); download them again"]
 
 
-@pytest.mark.parametrize("name", MAY_NAME_CODE)
-def test_code_of_its_own_is_refused_unless_trusted(model: Path, name: str):
-    (model / name).write_text('{"auto_map": {"AutoModel": "other/repository--modeling.X"}}')
+@pytest.mark.parametrize("key", CODE_KEYS)
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "generation_config.json", "deep/er/own.json"])
+def test_a_reference_to_code_is_refused_unless_trusted(model: Path, name: str, key: str):
+    (model / name).parent.mkdir(parents=True, exist_ok=True)
+    (model / name).write_text(json.dumps({"inner": [{key: {"AutoModel": "other/repository--modeling.X"}}]}))
     assert said(model) == [
-        f"holds code of its own (auto_map in {name}), which loading would run; trust_remote_code: true allows it"
+        f"holds code of its own ({key} in {name}), which loading would run; trust_remote_code: true allows it"
     ]
     assert said(model, trust_remote_code=True) == []
+
+
+@pytest.mark.parametrize("name", ["modeling.py", "custom_generate/generate.py", "a/b/.c/D.PY"])
+def test_a_python_file_anywhere_is_refused_unless_trusted(model: Path, name: str):
+    (model / name).parent.mkdir(parents=True, exist_ok=True)
+    (model / name).write_text("print('run')")
+    assert own_code(model) == name
+    assert said(model, trust_remote_code=True) == []
+
+
+def test_code_behind_a_linked_folder_is_found_and_a_loop_of_links_ends(model: Path, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "generate.py").write_text("")
+    (model / "loop").symlink_to(model)
+    assert own_code(model) == ""
+    (model / "custom_generate").symlink_to(tmp_path / "elsewhere")
+    assert own_code(model) == "custom_generate/generate.py"
+
+
+def test_an_unset_reference_is_not_one(model: Path):
+    (model / "generation_config.json").write_text('{"custom_generate": null, "auto_map": {}}')
+    assert own_code(model) == ""
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pth", "adapter_model.bin"])
+def test_weights_that_are_pickles_alone_are_refused_unless_trusted(model: Path, name: str):
+    (model / name).write_bytes(b"")
+    assert own_code(model) == ""  # not opened beside safetensors
+    (model / "model.safetensors").rename(model / "decoy.safetensors")  # a name that no loader looks for
+    assert own_code(model) == f"weights as a pickle, {name}, and not as safetensors"
+    assert said(model, trust_remote_code=True) == []
+
+
+def test_an_index_of_safetensors_that_names_a_pickle_is_refused(model: Path):
+    (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "weights.bin"}}')
+    (model / "weights.bin").write_bytes(b"")
+    assert own_code(model) == "weights as a pickle, weights.bin, and not as safetensors"
 
 
 def test_every_problem_is_told(tmp_path: Path):

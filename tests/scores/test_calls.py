@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from swiftagent.scores.calls import Attempt, Predicted, metrics, score_next_calls, score_step, steps_of
+from swiftagent.scores.calls import Attempt, Predicted, first_step, steps_of
+from swiftagent.scores.groups import next_step_ratios
+from swiftagent.scores.intervals import MetricEstimate, Metrics
+from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
 WEATHER = Tool(
@@ -35,8 +38,13 @@ PARALLEL = Trajectory(
 PERFECT = Predicted((Attempt("weather", {"city": "Oslo", "days": 3}),))
 
 
+def first_steps(gold: list[Trajectory], predicted: list[Predicted]) -> Metrics:
+    scores = [score_step(first_step(row), guess) for row, guess in zip(gold, predicted, strict=True)]
+    return next_step_ratios(scores).estimates()
+
+
 def call_values(prediction: Predicted, gold: Trajectory = GOLD) -> dict[str, float | None]:
-    found = score_next_calls([gold], [prediction])
+    found = first_steps([gold], [prediction])
     return {name: estimate.value for name, estimate in found.items() if estimate.n}
 
 
@@ -142,7 +150,7 @@ def test_restraint():
 
 def test_precision_counts_what_was_answered_and_recall_what_should_have_been():
     answer = Predicted(answer="no")
-    found = score_next_calls([GOLD, CHAT, CHAT, CHAT], [answer, answer, answer, PERFECT])
+    found = first_steps([GOLD, CHAT, CHAT, CHAT], [answer, answer, answer, PERFECT])
     assert (found["no_call_precision"].value, found["no_call_precision"].n) == (2 / 3, 3)
     assert (found["no_call_recall"].value, found["no_call_recall"].n) == (2 / 3, 3)
 
@@ -178,11 +186,6 @@ def test_a_masked_step_is_no_gold():
 
 
 def test_n_is_told_and_nothing_measured_is_none():
-    found = metrics([score_step(step, PERFECT) for step in steps_of(GOLD)])
+    found = next_step_ratios([score_step(step, PERFECT) for step in steps_of(GOLD)]).estimates()
     assert (found["call_exact"].n, found["parsable"].n, found["irrelevance"].value) == (1, 2, None)
-    assert metrics([])["call_exact"].as_dict() == {"value": None, "n": 0, "low": None, "high": None}
-
-
-def test_lengths_must_agree():
-    with pytest.raises(ValueError, match="shorter"):
-        score_next_calls([GOLD, CHAT], [PERFECT])
+    assert next_step_ratios([]).estimates()["call_exact"] == MetricEstimate(None, 0, None, None)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from swiftagent.scores.calls import Attempt, Predicted, score_step, steps_of
-from swiftagent.scores.groups import _range, grouped
+from swiftagent.scores.calls import Attempt, Predicted, steps_of
+from swiftagent.scores.groups import grouped, number_range
+from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 
@@ -40,7 +41,7 @@ def test_arguments_are_told_apart():
 
 
 def test_ranges_sort_as_numbers_do():
-    assert [_range(n, (1, 3, 6, 10, 20)) for n in (1, 2, 3, 4, 10, 20, 21)] == [
+    assert [number_range(n, (1, 3, 6, 10, 20)) for n in (1, 2, 3, 4, 10, 20, 21)] == [
         " 1",
         " 2-3",
         " 2-3",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from swiftagent.scores.intervals import Ratios, _kinds, mcnemar, mean_estimate, paired_differences
+from swiftagent.scores.intervals import Ratios, distinct_rows, mcnemar, mean_estimate, paired_differences
 
 
 def filled(values: list[float]) -> Ratios:
@@ -52,7 +52,7 @@ def test_a_part_is_what_its_additions_alone_would_be():
 def test_rows_are_counted_by_kind_as_numpy_does():
     generator = np.random.default_rng(2)
     sums = generator.integers(3, size=(5000, 6)).astype(float)
-    kinds, counts = _kinds(sums)
+    kinds, counts = distinct_rows(sums)
     expected, expected_counts = np.unique(sums, axis=0, return_counts=True)
     assert np.array_equal(kinds, expected) and np.array_equal(counts, expected_counts)
 

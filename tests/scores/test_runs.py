@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from swiftagent.scores.calls import Attempt
-from swiftagent.scores.runs import NO_RESULT, FreeRun, Replay, run_parts, tasks_of
+from swiftagent.scores.runs import NO_RESULT, Replay, run_parts, tasks_of
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 OSLO, ROME = Call("weather", {"city": "Oslo"}, "c0"), Call("weather", {"city": "Rome"}, "c1")
@@ -32,14 +32,14 @@ def test_one_task_a_question():
 
 
 def test_results_are_replayed_by_what_was_asked():
-    replay = Replay(FIRST)
+    replay = Replay(FIRST.calls, FIRST.results)
     assert [replay.result(call) for call in EXACT] == ["20C", "3C"]
     assert replay.result(EXACT[0]) == "20C"
     assert replay.result(Attempt("weather", {"city": "Paris"})) == NO_RESULT
 
 
 def test_a_run_that_finished():
-    assert run_parts(FIRST, FreeRun(EXACT, "3C and 20C", "answer")) == {
+    assert run_parts(FIRST, EXACT, "3C and 20C", "answer") == {
         "free_finished": (1.0, 1.0),
         "free_calls": (2.0, 2.0),
         "steps_to_finish": (2.0, 1.0),
@@ -47,9 +47,6 @@ def test_a_run_that_finished():
 
 
 def test_a_run_that_did_not():
-    assert run_parts(FIRST, FreeRun(EXACT[:1] * 3, None, "repeats")) == {
-        "free_finished": (0.0, 1.0),
-        "free_calls": (1.0, 2.0),
-    }
-    assert run_parts(SECOND, FreeRun((), "welcome", "answer")) == {"free_finished": (1.0, 1.0)}
-    assert run_parts(FIRST, FreeRun((), "at once", "answer")) == {"free_finished": (1.0, 1.0), "free_calls": (0.0, 2.0)}
+    assert run_parts(FIRST, EXACT[:1] * 3, None, "repeats") == {"free_finished": (0.0, 1.0), "free_calls": (1.0, 2.0)}
+    assert run_parts(SECOND, (), "welcome", "answer") == {"free_finished": (1.0, 1.0)}
+    assert run_parts(FIRST, (), "at once", "answer") == {"free_finished": (1.0, 1.0), "free_calls": (0.0, 2.0)}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,8 +97,15 @@ def pages() -> Iterator[str]:
                 return
             body = b"x" * (2 << 20) if self.path == "/big" else b"hello"
             self.send_response(404 if self.path == "/none" else 200)
+            if self.path in ("/bomb", "/zstd"):
+                self.send_header("Content-Encoding", "gzip" if self.path == "/bomb" else "zstd")
+                body = gzip.compress(b"0" * (8 << 20))
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(BrokenPipeError):
+                for _ in range(100 if self.path == "/slow" else 0):
+                    self.wfile.write(b".")
+                    time.sleep(0.1)
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None: ...
 
@@ -125,11 +135,21 @@ def test_http_reads_allowed_hosts_only(pages: str):
         "/": "hello",
         "/none": "HTTP 404: hello",
         "/away": f"only {pages} may be read, not http://example.com",
-        "/big": "the page is larger than 1 MB",
+        "/big": "the answer is larger than 1 MB",
         "file:///etc/passwd": f"only {pages} may be read, not file://",
     }
     with pytest.raises(ConfigError, match="name the hosts that may be read"):
         open_toolbox(["http"])
+
+
+def test_a_page_has_a_total_time_and_a_size_unpacked(pages: str):
+    with open_toolbox([f"http:{pages}"], Options(seconds=1.5)) as box:
+        started = time.monotonic()
+        slow = box.call(Call("http_get", {"url": f"http://{pages}/slow"})).error
+        assert (slow, time.monotonic() - started < 6) == ("no whole answer within 1.5 seconds", True)
+        assert box.call(Call("http_get", {"url": f"http://{pages}/bomb"})).error == "the answer is larger than 1 MB"
+        packed = "the answer is packed as zstd, which was not asked for"
+        assert box.call(Call("http_get", {"url": f"http://{pages}/zstd"})).error == packed
 
 
 class Broken:

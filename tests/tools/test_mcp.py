@@ -18,12 +18,13 @@ from scripted_engine import ScriptedEngine
 from swiftagent.agent.drive import Runtime, answer
 from swiftagent.agent.loop import start
 from swiftagent.errors import ConfigError
-from swiftagent.tools.mcp import Server, servers_of
+from swiftagent.tools.mcp import McpServer, servers_of
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import open_toolbox
 from swiftagent.trajectory.types import Call
 
 TOWN = str(Path(__file__).parents[1] / "support" / "mcp_town.py")
+ODD = str(Path(__file__).parents[1] / "support" / "mcp_odd.py")
 STDIO = f"mcp:{sys.executable} {TOWN}"
 
 
@@ -52,9 +53,34 @@ def test_a_server_over_stdio_is_started_again_once(monkeypatch: pytest.MonkeyPat
         assert box.call(Call("weather", {"city": "Oslo"})).text == "Oslo: 3C for 1"
         assert box.call(Call("weather", {"city": "Atlantis"})).error.startswith("Error executing tool weather")
         assert "CANARY" not in box.call(Call("variables", {})).text
+        unknown = "the MCP server mcp_town ended before it answered; whether the call took effect is unknown"
+        assert box.call(Call("die", {})).error == unknown
+        assert box.call(Call("weather", {"city": "Oslo"})).text == "Oslo: 3C for 1"
+        assert box.call(Call("die", {})).error == unknown
         gone = "the MCP server mcp_town has ended and does not come back"
-        assert box.call(Call("die", {})).error == gone
         assert box.call(Call("weather", {"city": "Oslo"})).error == gone
+
+
+def test_an_odd_tool_costs_itself_and_a_wrong_result_its_call(capsys: pytest.CaptureFixture[str]):
+    with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
+        assert [tool.name for tool in box.specs] == ["untyped", "measure", "pay", "look"]
+        assert box.specs[0].parameters == {"type": "object", "properties": {}}
+        wrong = "the structured result does not fit the tool's output schema: "
+        told = box.call(Call("measure", {"degrees": "cold"})).error
+        assert told == f"{wrong}'degrees' must be of type number, not string \"cold\""
+        assert box.call(Call("measure", {})).error == f"{wrong}missing required parameter 'degrees'"
+        assert box.call(Call("measure", {"degrees": 3, "more": 1})).text == "measure"
+    assert "MCP tool 'odd' is left out" in capsys.readouterr().err
+
+
+def test_a_call_whose_answer_is_lost_is_sent_again_where_that_does_no_harm(tmp_path: Path):
+    log = tmp_path / "log"
+    with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
+        assert "whether the call took effect is unknown" in box.call(Call("pay", {"log": str(log)})).error
+    assert log.read_text() == "pay"
+    with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
+        assert box.call(Call("look", {"log": str(log)})).text == "look"
+    assert log.read_text() == "pay look look"
 
 
 def test_a_server_over_http(url: str):
@@ -89,7 +115,7 @@ def test_words_and_files_name_servers(tmp_path: Path):
         "--local-timezone",
         "UTC",
     ]
-    assert servers_of("mcp:http://127.0.0.1:1/mcp") == [Server("127_0_0_1_1", url="http://127.0.0.1:1/mcp")]
+    assert servers_of("mcp:http://127.0.0.1:1/mcp") == [McpServer("127_0_0_1_1", url="http://127.0.0.1:1/mcp")]
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"a": {}, "b": {"command": 3}}}')
     with pytest.raises(ConfigError) as error:

@@ -144,6 +144,51 @@ def test_what_a_service_answers_is_bounded(tmp_path: Path, service: str):
         assert json.loads(box.call(Call(box.specs[2].name, {})).text)["path"] == "/@127.0.0.1:9/x"
 
 
+def spec_of(service: str, path: dict[str, object], **more: object) -> str:
+    return json.dumps({"openapi": "3.1.0", "servers": [{"url": service}], "paths": {"/x": path}, **more})
+
+
+def test_references_are_written_out_once_each_and_never_leave_the_document(tmp_path: Path, service: str):
+    reference = {"$ref": "#/components/schemas/A"}
+    schemas = {"A": {"type": "object", "properties": {"l": reference, "r": reference, "n": {"type": "integer"}}}}
+    doubled = {f"d{n}": {"allOf": [{"$ref": f"#/components/schemas/d{n + 1}"}] * 2} for n in range(40)}
+    outside = {"name": "o", "in": "query", "schema": {"$ref": "http://127.0.0.1:9/x#/A"}}
+    other = {"name": "p", "in": "query", "schema": {"$ref": "#/components/schemas/d0"}}
+    body = {"content": {"application/json": {"schema": reference}}}
+    text = spec_of(
+        service,
+        {"post": {"requestBody": body, "parameters": [outside, other]}},
+        components={"schemas": {**schemas, **doubled}},
+    )
+    (tmp_path / "spec.json").write_text(text)
+    with open_toolbox([str(tmp_path / "spec.json")]) as box:
+        properties = box.specs[0].parameters["properties"]
+    assert (properties["l"], properties["n"], properties["o"]) == ({}, {"type": "integer"}, {})
+    assert len(json.dumps(properties)) < 100_000
+
+
+def test_a_parameter_sets_neither_host_nor_authorization_nor_cookie(tmp_path: Path, service: str):
+    named = [
+        ("Host", "header"),
+        ("authorization", "header"),
+        ("Cookie", "header"),
+        ("sid", "cookie"),
+        ("X-A", "header"),
+    ]
+    parameters = [{"name": name, "in": place, "schema": {"type": "string"}} for name, place in named]
+    (tmp_path / "spec.json").write_text(spec_of(service, {"get": {"parameters": parameters}}))
+    with open_toolbox([str(tmp_path / "spec.json")]) as box:
+        assert list(box.specs[0].parameters["properties"]) == ["X-A"]
+
+
+def test_a_spec_of_one_host_calls_another_where_it_is_named(service: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(SPEC, "servers", [{"url": "http://127.0.0.1:9"}])
+    with pytest.raises(ConfigError, match=r"calls 127.0.0.1:9; allow it with openapi:.*@http://127.0.0.1:9"):
+        open_toolbox([f"openapi:{service}/openapi.json"])
+    with open_toolbox([f"openapi:{service}/openapi.json@{service}"]) as box:
+        assert json.loads(box.call(Call("getTown", {"name": "Rome"})).text)["path"] == "/towns/Rome"
+
+
 def test_specs_that_cannot_be_used(tmp_path: Path):
     (tmp_path / "a.json").write_text('{"openapi": "3.0.0", "paths": {"/x": {"get": {}}}}')
     (tmp_path / "b.json").write_text('{"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1:9"}]}')

@@ -10,7 +10,7 @@ import pytest
 
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
-from swiftagent.tools.toolbox import Toolbox, load_tools, open_toolbox
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.types import Call, Tool
 
 FILE = '''
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: str, told: str):
     path = tmp_path / "town.py"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
-        load_tools([str(path), str(tmp_path / "none.py")])
+        open_toolbox([str(path), str(tmp_path / "none.py")])
     assert error.value.problems == [f"--tools {path}: {told}", f"--tools {tmp_path / 'none.py'}: no such file"]
 
 
@@ -177,12 +177,6 @@ def test_two_files_with_one_name_are_kept_apart(tmp_path: Path):
     with open_toolbox([str(tmp_path / "a.py"), str(tmp_path / "b.py")]) as box:
         assert [tool.name for tool in box.specs] == ["a_look", "b_look"]
         assert box.call(Call("b_look", {})).text == "b"
-
-
-def test_a_tool_is_callable(tmp_path: Path):
-    (tmp_path / "a.py").write_text("def add(a: int, b: int = 1): return a + b\n")
-    (add,) = load_tools([str(tmp_path / "a.py")])
-    assert (add.spec.name, add(a=2)) == ("add", 3)
 
 
 ODD = '''

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.train.data_files import missing_files, read_file
+from swiftagent.train.data_files import file_problems, read_file
 
 GOOD = {
     "messages": [{"role": "user", "content": "a", "loss": False}, {"role": "assistant", "content": "b"}],
@@ -56,7 +56,7 @@ def test_rows_channels_repeats_and_reasoning_are_counted(tmp_path: Path):
 def test_missing_and_empty_files_are_told(tmp_path: Path):
     empty = tmp_path / "empty.jsonl"
     empty.touch()
-    assert missing_files([tmp_path / "no.jsonl", empty, tmp_path], "data", "a.yaml:2") == [
+    assert file_problems([tmp_path / "no.jsonl", empty, tmp_path], "data", "a.yaml:2") == [
         f"a.yaml:2: data: {tmp_path}/no.jsonl: no such file; `swiftagent mix` or `swiftagent convert` makes one",
         f"a.yaml:2: data: {empty}: empty; no row to train on",
         f"a.yaml:2: data: {tmp_path}: a folder; name the files in it",
@@ -78,7 +78,7 @@ def test_files_that_no_trainer_reads_are_told_before_they_are_read(
     tmp_path: Path, name: str, content: bytes, told: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    problems = missing_files([tmp_path / name], "data", "x.yaml:2")
+    problems = file_problems([tmp_path / name], "data", "x.yaml:2")
     assert len(problems) == bool(told) and (
         not told or (told in problems[0] and problems[0].startswith("x.yaml:2: data: "))
     )

@@ -7,12 +7,15 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swiftagent.train import launch
 from swiftagent.train.config import Config, from_text, load
 from swiftagent.train.data_copy import write_copies
-from swiftagent.train.launch import plan, recognise
+from swiftagent.train.inputs import resolve
+from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.machine import GIB, Gpu, Machine, trainer_entry
 from swiftagent.train.preflight import recognition_problems
 from swiftagent.trajectory.record import to_record
@@ -31,6 +34,10 @@ ENTRY = trainer_entry() or "swift/cli/sft.py"  # a plan is made where ms-swift i
 
 def config(more: str = "") -> Config:
     return from_text("model: Qwen/Qwen2.5-7B-Instruct\ndata: a.jsonl\nsequences_per_step: 64\n" + more)
+
+
+def plan(config: Config, machine: Machine, folder: Path, **more: Any) -> LaunchPlan:
+    return launch.plan(resolve(config, machine), folder, **more)
 
 
 def option(argv: list[str], name: str) -> list[str]:
@@ -175,8 +182,9 @@ def test_a_model_folder_is_recognised_by_its_own_files(tmp_path: Path):
     (folder / "config.json").write_text('{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}')
     (folder / "tokenizer.json").write_text('{"a": 1}')
     plain = from_text(f"model: {folder}\ndata: a.jsonl\n")
-    assert (recognise(plain).model_type, recognise(plain).template) == ("qwen2", "")
-    assert recognition_problems(plain) == [
+    found = resolve(plain, CPU)
+    assert (found.model.model_type, found.model.template) == ("qwen2", "")
+    assert recognition_problems(found) == [
         f"config:1: model: {folder}: ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)"
     ]
     (folder / "chat_template.jinja").write_text("<|im_start|>{{ content }}")
@@ -196,7 +204,7 @@ def test_changed_copies_of_files_of_one_name_are_files_of_their_own(tmp_path: Pa
     one, other, val = entries
     asked = from_text(f"model: m\ndata: [{one}, '{other}#1']\nval: {val}\nweights: {{answer: 2}}\n")
     folder = tmp_path / "run"
-    write_copies(asked, folder)
+    write_copies(resolve(asked, CPU), folder)
     argv = plan(asked, CPU, folder).argv
     named = [*option(argv, "dataset"), *option(argv, "val_dataset")]
     assert named == [f"{folder}/data/x.jsonl", f"{folder}/data/x-2.jsonl#1", f"{folder}/data/x-3.jsonl"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from swiftagent.train.config import load
+from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import plan
 from swiftagent.train.machine import GIB, Gpu, Machine
 from swiftagent.train.preflight import examine
@@ -24,6 +25,6 @@ from swiftagent.train.preflight import examine
 def test_batch_and_accumulation_are_suggested_for_the_card(gib: int, count: int, said: str, tmp_path: Path):
     gpus = tuple(Gpu(index, "A100", gib * GIB, gib * GIB, (8, 0)) for index in range(count))
     machine = Machine(gpus, packages={"ms-swift": "4.6.0"})
-    config = load("configs/qwen7b_agent.yaml", [f"runs={tmp_path}"])
-    report = examine(config, machine, plan(config, machine, tmp_path), "off")
+    inputs = resolve(load("configs/qwen7b_agent.yaml", [f"runs={tmp_path}"]), machine)
+    report = examine(inputs, plan(inputs, tmp_path), "off")
     assert [*(line for line in report.warnings if line.startswith("memory")), report.suggestion or ""][0] == said

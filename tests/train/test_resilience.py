@@ -17,6 +17,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from swiftagent.train.config import load
+from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import plan
 from swiftagent.train.machine import Machine
 from swiftagent.train.runs import Run, newest_run
@@ -180,7 +181,7 @@ def test_code_in_a_model_folder_is_refused_inside_the_trainer_too(tiny_config: P
     folder = tiny_config.parent / "run"
     folder.mkdir()
     config = load(tiny_config, [f"model={hostile}", f"data={tiny_config.parent}/data.jsonl", "cpu_processes=1"])
-    planned = plan(config, Machine(cpus=1), folder)
+    planned = plan(resolve(config, Machine(cpus=1)), folder)
     bare = subprocess.run(planned.argv, cwd=tiny_config.parent, capture_output=True, text=True)
     assert bare.returncode != 0
     assert "holds code of its own; trust_remote_code: true runs it" in bare.stderr

@@ -50,9 +50,13 @@ def test_a_result_at_the_end_is_cut() -> None:
     assert checked(ASK, CALL, SEEN).events == (ASK, CALL)
 
 
-def test_a_call_at_the_end_is_cut_where_others_have_results() -> None:
-    found = checked(ASK, CALL, SEEN, DONE, ASK, Thought("hm"), Call("weather", {"city": "Rome"}, "c1"))
-    assert found.events == (ASK, CALL, SEEN, DONE) and found.repairs == ("call-without-result", "trimmed-tail")
+def test_a_call_at_the_end_is_what_the_row_teaches() -> None:
+    events = (ASK, CALL, SEEN, DONE, ASK, Thought("hm"), Call("weather", {"city": "Rome"}, "c1"))
+    assert checked(*events).events == events
+    for word in ("trim", "repair"):
+        found = checked(*events, on={"call-without-result": word})
+        assert found.events == (ASK, CALL, SEEN, DONE) and found.repairs == ("call-without-result", "trimmed-tail")
+    assert refused(*events, on={"call-without-result": "reject"}) == "call-without-result"
 
 
 def test_a_row_that_holds_calls_alone_keeps_them() -> None:

@@ -46,7 +46,10 @@ def _read(builder: Builder, item: dict[str, Any]) -> None:
     if kind == "text_observation":
         _read_observation(builder, item, text)
     elif kind == "web_observation":
-        builder.result(as_text(item.get("axtree") or item.get("html") or text))
+        page = as_text(item.get("axtree") or item.get("html") or text)
+        (builder.result if builder.waits_for_result else builder.question)(
+            page
+        )  # the first page is what was asked about
     elif kind == "message_action":
         _describe(builder, item)
         finished = _FINISH.search(text)
@@ -70,7 +73,9 @@ def _describe(builder: Builder, item: dict[str, Any]) -> None:
 
 
 def _read_observation(builder: Builder, item: dict[str, Any], text: str) -> None:
-    if item.get("source") == "user":
+    if builder.waits_for_result:  # whatever its source says
+        builder.result(text)
+    elif item.get("source") == "user":
         builder.question(text)
     elif item.get("name") == "system" or not builder.events:
         read_system(builder, text)

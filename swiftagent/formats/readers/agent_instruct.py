@@ -25,7 +25,7 @@ _STEP = re.compile(
     r"\s*(?:Think:\s*(?P<think>.*?)\s*)?(?:^|\n)\s*Act:\s*(?P<act>\w+)\s*(?:\((?P<answer>.*)\)\s*)?(?P<rest>.*)\Z", re.S
 )
 _CODE = re.compile(r"```\w*\n?(.*?)\n?```", re.S)
-_ROOM_ACTION = re.compile(r"\n ?ACTION: *([^\n]+)\s*\Z")  # ALFWorld: an action is words, `go to desk 1`
+_ROOM_ACTION = re.compile(r"(?:\A|\n)\s?ACTION: *([^\n]+)\s*\Z")  # ALFWorld: an action is words, `go to desk 1`
 _OUTPUT = "The output of the OS:"
 
 
@@ -51,8 +51,8 @@ def parse(row: Any) -> Trajectory:
 
 
 def _speak(builder: Builder, text: str, trained: bool) -> None:
-    if text.startswith("THOUGHT:"):
-        read_react_text(builder, _ROOM_ACTION.sub(r"\nAction: act[\1]", text), False, trained)
+    if text.lstrip().startswith(("THOUGHT:", "ACTION:")):
+        read_react_text(builder, _ROOM_ACTION.sub(r"\nAction: act[\1]", text).lstrip(), False, trained)
         return
     step = _STEP.match(text)
     if step is None:

@@ -52,6 +52,9 @@ def parse(row: Any) -> Trajectory:
         said, _, answered = part.partition("\n")
         said, answered = said.strip(), answered.strip()
         if said.lower().startswith("think:"):
+            if part is parts[-1] and not answered and len(parts) > 2:
+                builder.repairs.append("cut-thought")
+                continue
             builder.thought(said[len("think:") :].strip())
             if answered and answered != "OK.":
                 builder.repairs.append("result-of-thought")

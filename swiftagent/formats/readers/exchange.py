@@ -20,19 +20,35 @@ SAMPLE = {
 }
 _ASKED = ("request", "input", "prompt", "query", "inputs")
 _ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled")
+# Beside `messages` that end before the model speaks, these hold what it said.
+_BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
 
 # What a JSON text holds that is more than a result or an answer in JSON.
 _TOLD = re.compile(r'"(?:role|toolCallId)"|"type"\s*:\s*"function_call"')
 
-KEYS = frozenset(_ASKED)
+KEYS = frozenset((*_ASKED, "messages"))
 
 
 def looks_like(row: Any) -> bool:
     return type(row) is dict and _asked(row) is not None and _answered(row) is not None
 
 
+def _asked_in_messages(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Messages that end before the model speaks, beside what it said; tools may stand under model_parameters."""
+    turns = row.get("messages")
+    if not isinstance(turns, list) or not turns or not any(row.get(key) for key in _BESIDE_MESSAGES):
+        return None
+    last = turns[-1]
+    if not are_turns([last]) or last.get("role") in ("assistant", "tool_call"):
+        return None
+    inner = row.get("model_parameters")
+    return {**(inner if isinstance(inner, dict) else {}), **row, "messages": turns}
+
+
 def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
     """What was sent: an object with messages."""
+    if (found := _asked_in_messages(row)) is not None:
+        return found
     for key in _ASKED:
         value = _inner(row.get(key))
         turns = _turns(value)
@@ -74,7 +90,7 @@ def _turns(value: Any) -> list[Any] | None:
 
 def _answered(row: dict[str, Any]) -> list[Any] | None:
     """The turns of the answer."""
-    value = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
+    value = _inner(next((row[key] for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), None))
     for key in ("choices", "candidates", "generations", "messages", "output"):
         if isinstance(value, dict) and (isinstance(value.get(key), list) or (key == "output" and key in value)):
             value = value[key]

@@ -24,6 +24,8 @@ _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"
 _SAID = frozenset(("content", "data", "kwargs"))
 _LISTS = ("messages", "conversation", "chat_history", "history")
 
+KEYS = frozenset(_LISTS)
+
 
 def looks_like(row: Any) -> bool:
     return _turns(row) is not None

@@ -24,6 +24,7 @@ SAMPLE = {
 }
 _API = re.compile(r"- ([^\n:]+): enabled\. API: (\w+)\(([^)\n]*)\)")
 _CALL = re.compile(r'(\w+)\((?:"(.*?)"|([^"(),][^,()]*)?)\)(?=\s*(?:,\s*\w+\(|\Z))', re.S)
+_NO_CALL = re.compile(r"(?:\s*,\s*(?:None)?)+\s*\Z")  # what stands behind the last command: a comma, or None
 _MARK = re.compile(r"<\|(?:Human|Inner Thoughts|Commands|Results|MOSS)\|>:\s*|<(?:eoh|eot|eoc|eor|eom)>\s*\Z")
 
 KEYS = frozenset(("chat",))
@@ -62,7 +63,7 @@ def _text(value: Any) -> str:
 
 
 def _read_commands(builder: Builder, commands: str, results: str, inputs: dict[str, str]) -> None:
-    calls = list(_CALL.finditer(commands))
+    calls = list(_CALL.finditer(_NO_CALL.sub("", commands)))
     for call in calls:
         given = call.group(2) if call.group(2) is not None else call.group(3)
         builder.call(call.group(1), {inputs.get(call.group(1), "input"): given} if given else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from swiftagent.formats.readers import alpaca, ms_agent
@@ -9,6 +10,7 @@ from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_text import is_react, read_react_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field, view_of
+from swiftagent.formats.writers import alpaca as write_alpaca
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "ReAct text in chat turns or alpaca: `Action: search[x]`, numbered keywords, results in user turns (FireAct, KnowAgent)"
@@ -17,6 +19,8 @@ SAMPLE = {
     "input": "",
     "output": "Thought: I search.\nAction: search[who won]\nObservation: Ann won.\nThought: Found.\nAction: finish[Ann]",
 }
+
+KEYS = alpaca.KEYS
 
 
 def looks_like(row: Any) -> bool:
@@ -35,9 +39,9 @@ def _pairs(row: Any) -> list[tuple[str, str]] | None:
         return None
     prompt, question = row.get("prompt"), row.get("question")
     if isinstance(prompt, str) and isinstance(question, str) and question.strip():
-        before, asked, steps = prompt.rpartition(f"Question: {question.strip()}")
-        if asked and is_react(steps):
-            return [(before + asked.rstrip(), steps.strip())]
+        found = list(re.finditer(rf"Question:\s*{re.escape(question.strip())}", prompt))
+        if found and is_react(prompt[found[-1].end() :]):
+            return [(prompt[: found[-1].end()], prompt[found[-1].end() :].strip())]
     return pairs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.formats.reading.builder import Builder, as_text
-from swiftagent.formats.reading.messages import as_messages, read_message, say_plainly
+from swiftagent.formats.reading.messages import as_messages, read_marked_text, read_message
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
@@ -31,7 +31,20 @@ KEYS = frozenset(_LISTS)
 def looks_like(row: Any) -> bool:
     if type(row) is not dict:
         return False
-    return any(is_item(item) for key in _LISTS if isinstance(row.get(key), list) for item in row[key])
+    items = [item for key in _LISTS if isinstance(row.get(key), list) for item in row[key]]
+    return any(is_item(item) for item in items) or any(map(_is_message, row["output"] if _is_asked(row) else ()))
+
+
+def _is_asked(row: dict[str, Any]) -> bool:
+    return isinstance(row.get("output"), list) and (isinstance(row.get("input"), (str, list)))
+
+
+def _is_message(item: Any) -> bool:
+    """A message whose parts are of this interface alone."""
+    parts = item.get("content") if isinstance(item, dict) and item.get("type") == "message" else None
+    return isinstance(parts, list) and any(
+        isinstance(part, dict) and part.get("type") == "output_text" for part in parts
+    )
 
 
 def is_item(item: Any) -> bool:
@@ -63,4 +76,5 @@ def read_item(builder: Builder, item: dict[str, Any]) -> None:
     elif kind == "reasoning":
         builder.thought("\n\n".join(filter(None, (as_text(item.get("content")), as_text(item.get("summary"))))).strip())
     elif "role" in item:
-        read_message(builder, {"role": item["role"], "content": item.get("content")}, say_plainly)
+        content = item.get("content")
+        read_message(builder, {"role": item["role"], "content": content}, read_marked_text)

@@ -18,6 +18,8 @@ _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _PYTHON_WORD = re.compile(r"'[^']*'|True|False|None")  # texts are passed over as they are
 _JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _SINGLE_QUOTED = re.compile(r"(?<=[\s{\[,:(])'(.*?)'(?=\s*(?:[:}\]]|,\s*['\d\[{\]}\"TFN-]|,\s*\Z))", re.S)
+_NOT_OF_REPR = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"nrtxuUN0-7\n]")
+_PYTHON_BACKSLASH = re.compile(r"\\([\"'\\])|\\")
 _WORD_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:True|False|None)\b', re.S)
 _FENCE = re.compile(r"^```[\w-]*\n?(.*?)\n?```$", re.S)
 
@@ -107,6 +109,8 @@ def _unwrap(value: Any, text: str) -> tuple[Any, Repairs]:
 def _read_other(text: str) -> tuple[Any, Repairs]:
     if text[0] not in "{[":
         return {"input": without_surrogates(text)}, ("text-arguments",)
+    if "\\" in text and (found := _with_raw_backslashes(text)) is not None:
+        return found, ("raw-backslash",)
     try:
         _, end = json.JSONDecoder().raw_decode(text)
         return json.loads(text[:end]), ("trailing-text",)
@@ -120,7 +124,26 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
         return {"input": without_surrogates(text)}, ("text-arguments",)
 
 
+_INVALID_ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\(?![\\"/bfnrtu])|(?<!\\)(?:\\\\)*\\u(?![0-9a-fA-F]{4})')
+_BACKSLASH = re.compile(r'\\(["\\])|\\')
+
+
+def _with_raw_backslashes(text: str) -> Any:
+    """JSON whose author escaped no backslash (`"C:\\Users"`, `"\\alpha"`): each is kept as one; None where it is
+    anything else."""
+    if _INVALID_ESCAPE.search(text) is None:
+        return None
+    doubled = _BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
+    try:
+        return without_surrogates(json.loads(doubled, strict=False))
+    except (ValueError, RecursionError):
+        return None
+
+
 def _literal(text: str) -> Any:
+    # repr() writes none of these: whoever wrote them meant the backslash.
+    if _NOT_OF_REPR.search(text):
+        text = _PYTHON_BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, is told as a SyntaxWarning
         return ast.literal_eval(text)

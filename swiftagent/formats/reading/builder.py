@@ -4,6 +4,7 @@ here."""
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -14,6 +15,20 @@ from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
 from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
+MEDIA_BLOCKS = frozenset(
+    (
+        "image_url",
+        "image",
+        "input_image",
+        "input_audio",
+        "audio",
+        "audio_url",
+        "video",
+        "video_url",
+        "file",
+        "input_file",
+    )
+)
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 THOUGHT_ENDS = "<|end_of_thought|>"  # OpenThoughts
 _SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
@@ -53,7 +68,8 @@ class Builder:
             self.repairs.append("empty-turn")
 
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
-        self._end_step()
+        if not self._results_to_come():
+            self._end_step()
         if text and text != NO_THOUGHT:
             self.events.append(Thought(_shown(text), said, trained))
 
@@ -66,7 +82,8 @@ class Builder:
         else:
             value, repairs = read_arguments(arguments)
             self.repairs += repairs
-        if self._open and type(self.events[-1]) is not Call:
+        value = _checked_arguments(name, value)
+        if self._open and type(self.events[-1]) is Observation:
             self._end_step()
         ours = f"c{self._calls}"
         self._calls += 1
@@ -115,8 +132,17 @@ class Builder:
             index = self._by_name(name)
         self.events.append(Observation(text, waiting.pop(index)[2]))
 
-    def answer(self, text: str, trained: bool = True) -> None:
+    def close_step(self) -> None:
+        """What comes next is another step, even where calls have no results yet (ReAct text has them one by one)."""
         self._end_step()
+
+    def _results_to_come(self) -> bool:
+        """Whether the last event is a call: what is said behind it does not take its result away."""
+        return bool(self._open) and type(self.events[-1]) is not Observation
+
+    def answer(self, text: str, trained: bool = True) -> None:
+        if not self._results_to_come():
+            self._end_step()
         if text:
             if self.tools and text[:1] in "[{`" and self._answer_is_calls(text, trained):
                 return
@@ -150,8 +176,30 @@ class Builder:
         """The trajectory as read; `wellformed.check` settles its order. `id` becomes text."""
         self._end_with_answer()
         self._end_step()
+        self._leave_out_nulls()
         name = id if isinstance(id, str) else "" if id is None else str(id)
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
+
+    def _leave_out_nulls(self) -> None:
+        """Arguments that are null where the tool's schema knows no null for them: Arrow fills them in for calls of other
+        tools."""
+        schemas: dict[str, Any] = {}
+        for place, event in enumerate(self.events):
+            if type(event) is not Call or type(event.arguments) is not dict or None not in event.arguments.values():
+                continue
+            schemas = schemas or {tool.name: tool.parameters for tool in self.tools}
+            schema = schemas.get(event.tool)
+            properties = schema.get("properties") if isinstance(schema, dict) else None
+            if not isinstance(properties, dict) or not properties:
+                continue
+            kept = {
+                key: value
+                for key, value in event.arguments.items()
+                if value is not None or _may_be_null(properties.get(key)) or key in (schema.get("required") or ())
+            }
+            if len(kept) < len(event.arguments):
+                self.events[place] = Call(event.tool, kept, event.id, event.trained)
+                self.repairs.append("null-arguments")
 
     def _end_with_answer(self) -> None:
         """A run that ends on `finish(message=...)`, which no tool answers, ends on that message (OpenHands,
@@ -221,6 +269,37 @@ class Builder:
                 self.repairs.append("joined-results")
 
 
+def _checked_arguments(name: str, value: Any) -> dict[str, Any]:
+    """Raises RowError("broken-call") for arguments that no JSON object can hold as they are."""
+    if type(value) is not dict:
+        raise RowError("broken-call", f"the arguments of {name} are a {type(value).__name__}, not an object")
+    if _has_no_json(value):
+        raise RowError("broken-call", f"an argument of {name} is infinite or not a number, which JSON cannot hold")
+    return value
+
+
+def _may_be_null(schema: Any) -> bool:
+    """Whether a parameter's schema allows null: by its type, an alternative, an enum, a default, or by naming no type."""
+    if not isinstance(schema, dict):
+        return False
+    kind = schema.get("type")
+    if "null" in (kind if isinstance(kind, list) else [kind]) or schema.get("nullable"):
+        return True
+    if None in (schema.get("enum") or ()) or ("default" in schema and schema["default"] is None):
+        return True
+    others = [*(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
+    return any(map(_may_be_null, others)) if others else kind is None
+
+
+def _has_no_json(value: Any) -> bool:
+    kind = type(value)
+    if kind is float:
+        return not isfinite(value)
+    if kind is dict:
+        return any(_has_no_json(item) for item in value.values() if type(item) is not str)
+    return kind is list and any(_has_no_json(item) for item in value if type(item) is not str)
+
+
 def _shown(text: str) -> str:
     """What our own writers hid, so that no tokenizer takes it for a control token, as it was."""
     return show_control_tokens(text) if JOINER in text else text
@@ -284,9 +363,7 @@ def split_thinking(text: str) -> tuple[str, str]:
 def _is_text_block(item: Any) -> bool:
     if isinstance(item, str):
         return True
-    return isinstance(item, dict) and (
-        "text" in item or item.get("type") in ("text", "image_url", "image", "input_audio", "file")
-    )
+    return isinstance(item, dict) and ("text" in item or item.get("type") in ("text", *MEDIA_BLOCKS))
 
 
 def _block_text(item: Any) -> str:
@@ -295,4 +372,6 @@ def _block_text(item: Any) -> str:
     text = item.get("text", item.get("value"))
     if isinstance(text, dict):  # OpenAI's threads: {"type": "text", "text": {"value": "...", "annotations": []}}
         text = text.get("value")
-    return text if isinstance(text, str) else f"<{item.get('type', 'text').removesuffix('_url')}>"
+    if isinstance(text, str):
+        return text
+    return f"<{item.get('type', 'text').removesuffix('_url').removeprefix('input_')}>"

@@ -7,6 +7,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.formats.reading.python_calls import are_calls
 
 RawCall = tuple[Any, Any, Any]
 _NAMES = (
@@ -35,6 +36,54 @@ ARGUMENT_KEYS = (
     "param_dict",
     "tool_input",
 )
+
+
+# Keys of an assistant turn under which its calls stand, without case and separators.
+_CALL_KEYS = frozenset(
+    (
+        "toolcalls",
+        "toolcall",
+        "functioncalls",
+        "functioncall",
+        "calls",
+        "actions",
+        "tooluses",
+        "tooluse",
+        "toolinvocations",
+    )
+)
+
+
+def call_values(message: dict[str, Any]) -> Any:
+    """What stands in an assistant turn where its calls stand, under any spelling of the key; None where nothing does."""
+    for key in ("tool_calls", "function_call"):
+        if message.get(key):
+            return message[key]
+    if len(message) > 2:
+        for key, value in message.items():
+            if value and type(key) is str and key not in ("role", "content", "from", "value"):
+                if plain_key(key) in _CALL_KEYS and is_call_value(value):
+                    return value
+    return None
+
+
+def plain_key(key: str) -> str:
+    """A key without case, underscores and hyphens: toolCalls, tool_calls and Tool-Calls are one."""
+    return key.replace("_", "").replace("-", "").lower()
+
+
+def is_call_value(value: Any) -> bool:
+    """Whether a value is a call or a list of calls, as objects or as text."""
+    if isinstance(value, list):
+        return bool(value) and all(is_call_value(item) for item in value)
+    if isinstance(value, str):
+        return bool(value.strip()) and (value.lstrip()[:1] in "{[" or are_calls(value))
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("function"), dict):
+        return is_call_value(value["function"])
+    named = any(isinstance(value.get(key), str) for key in (*_NAMES, "function"))
+    return named and any(key in value for key in ARGUMENT_KEYS)
 
 
 def call_of(item: Any) -> RawCall:

@@ -18,11 +18,17 @@ from swiftagent.formats.reading.python_calls import python_calls
 
 Found = re.Match[str]
 _HARMONY = "<|channel|>"
-_SPACE_OF = r"(?:antml:|minimax:|｜DSML｜)?"
+_SPACE_OF = r"(?:antml:|minimax:|steptml:|｜DSML｜)?"
 _PARAMETER = re.compile(
     rf'<{_SPACE_OF}parameter name="([^"]+)"(?: string="(true|false)")?>(.*?)</{_SPACE_OF}parameter>', re.S
 )
 _PRINTED = re.compile(r"print\((.*)\)\s*\Z", re.S)
+_FENCED = re.compile(r"```\w*\s*\n(.*?)\n?```", re.S)
+_GEMMA_GAP = re.compile(r"[\s,]*")
+_GEMMA_KEY = re.compile(r"\s*\"?([\w.\-$]+)\"?\s*:")
+_GEMMA_TOKEN = re.compile(
+    r"\s*(?:(?P<open>[\[{])|(?P<quote><escape>|<\|\"\|>)(?P<text>.*?)(?P=quote)|(?P<bare>[^,\]}]+))", re.S
+)
 _A_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)\s*\Z", re.S)
 # The one command that mini-swe-agent runs of a turn, and how the turn that answers it begins.
 RETURNED = "<returncode>"
@@ -104,6 +110,79 @@ def _tool_code(found: Found) -> str:
     return _code(found)
 
 
+def _listed(found: Found) -> str:
+    """Calls between two marks, as JSON or as Python, in a fence or without one."""
+    body = found[1].strip()
+    fenced = _FENCED.fullmatch(body)
+    body = fenced[1].strip() if fenced else body
+    if body[:1] in ("{", "[") and body[1:].lstrip()[:1] in ("{", '"'):
+        return _tagged(body)
+    lines = [line for line in body.splitlines() if line.strip()] if _A_CALL.match(body) else [body]
+    try:
+        if all(_A_CALL.match(line.strip()) for line in lines):
+            calls = [call for line in lines for call in python_calls(line.strip())]
+        else:
+            calls = python_calls(body)
+    except RowError:
+        calls = python_calls(body)
+    return "\n".join(_call(name, arguments) for name, arguments in calls)
+
+
+def _gemma(found: Found) -> str:
+    """`name{key:<escape>text<escape>,other:3}` of FunctionGemma, and Gemma 4's, whose quote is another."""
+    return _call(found[1], _GemmaValue(found[2]).whole())
+
+
+class _GemmaValue:
+    """Reads the values of Gemma's calls: JSON but for bare keys and texts between quotes of their own."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def whole(self) -> Any:
+        value = self._value()
+        if self._text[self._at :].strip():
+            raise RowError("broken-call", f"text behind a call: {self._text[self._at : self._at + 60]!r}")
+        return value
+
+    def _value(self) -> Any:
+        found = _GEMMA_TOKEN.match(self._text, self._at)
+        if found is None:
+            raise RowError("broken-call", f"the arguments of a call cannot be read: {self._text[:60]!r}")
+        self._at = found.end()
+        if found["open"] == "{":
+            return dict(self._items("}", True))
+        if found["open"] == "[":
+            return [value for _, value in self._items("]", False)]
+        return found["text"] if found["text"] is not None else _value(found["bare"].strip())
+
+    def _items(self, closing: str, keyed: bool) -> list[tuple[str, Any]]:
+        items: list[tuple[str, Any]] = []
+        while True:
+            self._at = _GEMMA_GAP.match(self._text, self._at).end()  # type: ignore[union-attr]
+            if self._text.startswith(closing, self._at):
+                self._at += 1
+                return items
+            key = _GEMMA_KEY.match(self._text, self._at) if keyed else None
+            if keyed and key is None:
+                raise RowError("broken-call", f"the arguments of a call cannot be read: {self._text[:60]!r}")
+            self._at = key.end() if key else self._at
+            items.append((key[1] if key else "", self._value()))
+
+
+def _flower(found: Found) -> str:
+    return _tagged(f'{{"name": {json.dumps(found[1].strip())}, "arguments": {found[2].strip() or "{}"}}}')
+
+
+def _result(found: Found) -> str:
+    return f"<obs>{found[1].strip()}</obs>"
+
+
+def _without_prefix(found: Found) -> str:
+    return f"<{found[1]}{found[2]}>"
+
+
 _Rule = tuple[re.Pattern[str], Callable[[Found], str]]
 # The mark that a text holds, and what is made of what stands around it.
 _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
@@ -156,6 +235,30 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         ),
         ("Action: ```json", ((r"Action: ```json\s*(\[.*?\])\s*```", _body),)),
         ("Action:```json", ((r"Action:```json\s*(\[.*?\])\s*```", _body),)),
+        (
+            "<|tool_call_start|>",  # LFM2, MiniCPM 4
+            (
+                (r"<\|tool_call_start\|>\s*(.*?)\s*<\|tool_call_end\|>", _listed),
+                (r"<\|thought_start\|>\s*(.*?)\s*<\|thought_end\|>", _thought),
+            ),
+        ),
+        ("<|python_start|>", ((r"<\|python_start\|>\s*(\[.*?\])\s*<\|python_end\|>", _listed),)),  # Llama 4
+        ("<tool_calls>", ((r"<tool_calls>\s*(?!<)(.*?)\s*</tool_calls>", _listed), (r"</?tool_calls>", _nothing))),  # Hunyuan
+        ("<function_calls>", ((r"<function_calls>\s*(?!<)(.*?)\s*</function_calls>", _listed),)),  # OLMo 3
+        ("<start_function_call>", ((r"<start_function_call>call:([\w.\-]+)(\{.*?\})<end_function_call>", _gemma),)),
+        ("<|tool_call>", ((r"<\|tool_call>call:([\w.\-]+)(\{.*?\})<tool_call\|>", _gemma),)),
+        ("functools[", ((r"functools(\[.*\])\s*\Z", _listed),)),  # Phi-4-mini
+        ("<｜tool_call", ((r"<｜tool_calls?_(?:begin|end)｜>", _nothing),)),  # Step 3, around its own <steptml:invoke>
+        ("<longcat_", ((r"<(/?)longcat_(tool_call|arg_key|arg_value)>", _without_prefix),)),
+        ("<seed:", ((r"<(/?)seed:(think|tool_call)>", _without_prefix),)),
+        (
+            "✿FUNCTION✿",  # Qwen-Agent
+            (
+                (r"✿FUNCTION✿:\s*([^\n]*)\n✿ARGS✿:\s*(.*?)\s*(?=✿RESULT✿|✿FUNCTION✿|✿RETURN✿|\Z)", _flower),
+                (r"✿RESULT✿:\s*(.*?)\s*(?=✿FUNCTION✿|✿RETURN✿|\Z)", _result),
+                (r"✿RETURN✿:\s*", _nothing),
+            ),
+        ),
         ("```tool_code", ((r"```tool_code\s*\n(.*?)\n?```", _tool_code),)),
         ("</execute>", ((r"<execute>\s*(.*?)\s*</execute>\s*\Z", _code),)),
         ("</execute_", ((r"<execute_(?:bash|ipython)>\s*(.*?)\s*</execute_(?:bash|ipython)>\s*\Z", _shell),)),

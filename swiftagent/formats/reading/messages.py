@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.builder import THINK_CLOSE, Builder, as_text, json_like, split_thinking
-from swiftagent.formats.reading.calls import RawCall, call_of, calls_of
-from swiftagent.formats.reading.python_calls import python_calls
-from swiftagent.formats.reading.tags import read_system
+from swiftagent.formats.reading.builder import MEDIA_BLOCKS, THINK_CLOSE, Builder, as_text, json_like, split_thinking
+from swiftagent.formats.reading.calls import RawCall, call_of, call_values, calls_of
+from swiftagent.formats.reading.python_calls import are_calls, python_calls
+from swiftagent.formats.reading.tags import TAGS, read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.training_marks import has_masked_part, is_trained
 from swiftagent.trajectory.types import Answer, Thought
 
 Speak = Callable[[Builder, str, bool, bool], None]  # (builder, text, calls follow, trained)
@@ -30,37 +31,39 @@ ROLES = {
     "tool": "result", "function": "result", "observation": "result", "tool_response": "result", "function_response": "result",
     "ipython": "result", "tool_result": "result", "function_output": "result", "tool_results": "result", "environment": "result",
     "tool_outputs": "result", "function_result": "result", "tool-response": "result", "function-response": "result",
-    "api": "result", "obs": "result",
+    "api": "result", "obs": "result", "toolresponse": "result", "tool-call": "call", "function-calls": "call",
     "thought": "thought", "think": "thought", "reasoning": "thought", "thinking": "thought",
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
-_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan")
+_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
+# What the type of a turn says where its role is that of the speaker alone (Coze).
+_TYPES = {
+    "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
+    "function_call_output": "result", "tool_result": "result", "verbose": "aside", "follow_up": "aside",
+}  # fmt: skip
 _TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
 _CALL_BLOCKS = frozenset(
     ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")
+    + ("toolRequest",)
 )
 _RESULT_BLOCKS = frozenset(
     ("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result", "tool-result")
+    + ("toolResponse",)
 )
+_GOOSE = {"toolRequest": "toolCall", "toolResponse": "toolResult"}
 _RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
-_MARKS = (
-    "loss",
-    "weight",
-    "loss_weight",
-    "train",
-    "trainable",
-    "label",
-    "loss_mask",
-    "learn",
-    "is_trained",
-    "loss_scale",
-)
 
 
 def say_plainly(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
     builder.say(text, calls_follow, trained)
+
+
+def read_marked_text(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
+    """What a turn says, with the calls that stand in it in the marks of some model."""
+    marked = any(mark in text for mark in TAGS)
+    (read_tag_text if marked else Builder.say)(builder, text, calls_follow, trained)
 
 
 def kind_of(role: Any) -> str:
@@ -75,7 +78,8 @@ def kind_of(role: Any) -> str:
 
 def read_messages(builder: Builder, messages: list[Any], speak: Speak = say_plainly) -> None:
     """Add the events of a list of turns. `speak` reads what an assistant turn says (ReAct text, tags, plain)."""
-    for number, message in enumerate(as_messages(messages)):
+    messages = without_user_calls(builder, as_messages(messages))
+    for number, message in enumerate(messages):
         if message.get("role") == "tool_call" and number and messages[number - 1].get("role") == "assistant":
             stand_beside_call(builder)
         read_message(builder, message, speak)
@@ -87,6 +91,26 @@ def as_messages(messages: list[Any]) -> list[dict[str, Any]]:
         if type(message) is not dict:
             raise RowError("bad-message", f"message {number} is a {type(message).__name__}")
     return messages
+
+
+def without_user_calls(builder: Builder, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The turns without the calls that the user made with tools of their own, and the results of these (tau2)."""
+    if not any(message.get("tool_calls") and ROLES.get(str(message.get("role"))) == "user" for message in messages):
+        return messages
+    kept: list[dict[str, Any]] = []
+    ids: set[Any] = set()
+    for message in messages:
+        kind = ROLES.get(str(message.get("role")))
+        if kind == "user" and message.get("tool_calls"):
+            ids |= {call_of(item)[2] for item in message["tool_calls"]}
+            builder.repairs.append("user-call")
+            message = {key: value for key, value in message.items() if key != "tool_calls"}
+            if not message.get("content"):
+                continue
+        elif kind == "result" and (message.get("tool_call_id") or message.get("id")) in ids:
+            continue
+        kept.append(message)
+    return kept
 
 
 def stand_beside_call(builder: Builder) -> None:
@@ -110,6 +134,13 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = ROLES.get(role) if type(role) is str else None
     if kind is None:
         kind = kind_of(role)
+    if len(message) > 2 and "type" in message and (said := _TYPES.get(str(message["type"]))) is not None:
+        if said == "aside":  # Coze's progress reports and proposed questions are no answers
+            builder.repairs.append("aside-turn")
+            return
+        kind = said
+    if len(message) > 2 and kind == "assistant" and has_masked_part(message) and content:
+        builder.repairs.append("masked-part")
     if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):
         return
     if type(content) is list or type(content) is dict:
@@ -130,8 +161,8 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
 
 def declare_in_system(builder: Builder, message: dict[str, Any]) -> None:
     """Tools that a system turn carries beside its text (GLM-4)."""
-    given = message.get("tools")
-    if isinstance(given, list) and given and not builder.tools:
+    given = message.get("tools") or message.get("functions")
+    if isinstance(given, (list, str)) and given and not builder.tools:
         builder.tools, repairs = read_tools(given)
         builder.repairs += repairs
 
@@ -139,6 +170,13 @@ def declare_in_system(builder: Builder, message: dict[str, Any]) -> None:
 def _is_read_aside(builder: Builder, message: dict[str, Any], kind: str, content: Any) -> bool:
     """Read what stands in a turn in the place of text; whether that was all."""
     results = message.get("tool_results")
+    if kind == "result" and isinstance(results, list) and results and not content:  # Cohere
+        for item in results:
+            called = item.get("call") if isinstance(item, dict) else None
+            value = item.get("outputs", item.get("output", item)) if isinstance(item, dict) else item
+            value = value[0] if isinstance(value, list) and len(value) == 1 else value
+            builder.result(as_text(value), None, called.get("name") if isinstance(called, dict) else None)
+        return True
     if isinstance(results, dict) and builder.waits_for_result:  # of MCP, by the id of the call
         for id, result in results.items():
             builder.result(as_text(result.get("content") if isinstance(result, dict) else result), id)
@@ -156,6 +194,10 @@ def _declare(builder: Builder, tool: dict[str, Any]) -> None:
 
 
 def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
+    if kind == "call" and text.startswith("Calling tools:"):  # smolagents
+        text = text.removeprefix("Calling tools:").lstrip()
+    elif kind == "result" and text.startswith("Observation:\n"):
+        text = text.removeprefix("Observation:\n")
     if (
         kind == "result" and not text and "observation" in message and "parameters" in message
     ):  # ChatGLM3: call and result
@@ -199,12 +241,13 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         speak(builder, text, False, trained)
         return
     for key in _REASONING:
-        if isinstance(message.get(key), str) and message[key].strip():
-            told_again = "action" in message and text.startswith(
-                message[key].strip()
-            )  # SWE-agent: the content begins with it
-            if not told_again:
-                builder.thought(message[key], trained=trained)
+        reasoning = message.get(key)
+        if isinstance(reasoning, list):
+            reasoning = "\n\n".join(filter(None, map(_reasoning_text, reasoning)))
+        if isinstance(reasoning, str) and reasoning.strip():
+            # SWE-agent's content begins with the thought that stands beside it.
+            if not ("action" in message and text.startswith(reasoning.strip())):
+                builder.thought(reasoning, trained=trained)
             break
     calls = _calls_beside(builder, message)
     if not calls and isinstance(message.get("metadata"), str) and (found := _CHATGLM_CALL.fullmatch(text)):
@@ -219,37 +262,32 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
 
 def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
     """The calls that stand beside what an assistant turn says."""
-    calls = message.get("tool_calls")
-    if not calls and isinstance(message.get("additional_kwargs"), dict):  # LangChain as Langfuse tells it
+    calls = call_values(message)
+    if not calls and isinstance(message.get("additional_kwargs"), dict):  # LangChain as Langfuse reports it
         calls = message["additional_kwargs"].get("tool_calls")
     if isinstance(calls, dict) and calls and all(_is_mcp(item) for item in calls.values()):
         return [(item["params"].get("name"), item["params"].get("arguments"), id) for id, item in calls.items()]
     if calls and not isinstance(calls, str):
         return [call_of(item) for item in (calls if isinstance(calls, list) else [calls])]
-    told = calls if isinstance(calls, str) and calls.strip() else message.get("function_call")
-    if not told:
+    if not calls or not calls.strip():
         return []
-    found, repairs = calls_of(told)
+    if are_calls(calls):
+        return [(name, arguments, None) for name, arguments in python_calls(calls)]
+    found, repairs = calls_of(calls)
     builder.repairs += repairs
     return found
+
+
+def _reasoning_text(part: Any) -> str:
+    """A part of reasoning that is given as a list: its text or its summary."""
+    if isinstance(part, dict):
+        part = next((part[key] for key in ("text", "thinking", "summary", "content") if part.get(key)), "")
+    return as_text(part)
 
 
 def _is_mcp(item: Any) -> bool:
     """A request as MCP has it: {"method": "tools/call", "params": {"name": ..., "arguments": ...}}."""
     return isinstance(item, dict) and isinstance(item.get("params"), dict) and item.get("method") == "tools/call"
-
-
-def is_trained(message: dict[str, Any]) -> bool:
-    """False where a turn carries a mark that it should not be trained: `loss: false`, `weight: 0`, `label: false`,
-    ..."""
-    if len(message) == 2:
-        return True
-    for mark in _MARKS:
-        if mark in message:
-            value = message[mark]
-            if value is False or (type(value) in (int, float) and value == 0):
-                return False
-    return True
 
 
 def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: Any, speak: Speak) -> Any:
@@ -260,6 +298,8 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
     if not all(isinstance(block, (dict, str)) for block in blocks):
         return json_like(content)
     kinds = {_type_of(block) for block in blocks}
+    if kinds & MEDIA_BLOCKS:
+        builder.repairs.append("media-left-out")
     if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
         if isinstance(content, dict) and "text" not in content and "parts" not in content or kinds == {None}:
             return json_like(content) if kind in ("result", "call") else as_text(content)
@@ -301,6 +341,13 @@ def _read_block(
     builder: Builder, block: Any, kind: str, said: list[str], speak: Speak, calls_follow: bool, trained: bool
 ) -> None:
     type_ = _type(block)
+    held = block.get(_GOOSE[type_]) if type_ in _GOOSE else None
+    if isinstance(held, dict):
+        value = held.get("value", held)
+        block = {
+            "id": block.get("id"),
+            **(value if type_ == "toolRequest" and isinstance(value, dict) else {"content": value}),
+        }
     if type_ in _THOUGHT_BLOCKS:
         say_pieces(builder, said, kind, speak, calls_follow, trained)
         text = next(

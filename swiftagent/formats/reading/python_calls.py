@@ -20,6 +20,14 @@ def looks_like_calls(text: str) -> bool:
     return text.rstrip().endswith(")]") and _START.match(text) is not None
 
 
+_ONE_CALL = re.compile(r"\s*[A-Za-z_][\w.\-]*\(.*\)\s*", re.S)
+
+
+def are_calls(text: str) -> bool:
+    """Whether a text is one call or several, with brackets around them or without."""
+    return looks_like_calls(text) or _ONE_CALL.fullmatch(text) is not None
+
+
 def python_calls(text: str) -> list[tuple[str, dict[str, Any]]]:
     """Every call as (name, arguments). Raises RowError("broken-call") where brackets or quotes do not close."""
     text = text.strip()

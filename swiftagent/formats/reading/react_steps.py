@@ -1,4 +1,4 @@
-"""The quick way through ReAct text as ms-agent writes it: exact keywords, one result behind every call, an answer at
+"""Fast path through ReAct text as ms-agent writes it: exact keywords, one result behind every call, an answer at
 the end.
 
 What departs from that in any way is left to `react_text`, which reads every spelling; both give the same events.
@@ -17,7 +17,7 @@ THOUGHT, ACTION, INPUT, OBSERVATION, ANSWER = (
 )
 
 
-class Step(NamedTuple):
+class CanonicalStep(NamedTuple):
     """A call with its result, or, where `tool` is None, the answer as `text`."""
 
     thought: str
@@ -26,9 +26,9 @@ class Step(NamedTuple):
     result: str
 
 
-def canonical_steps(text: str) -> list[Step] | None:
+def canonical_steps(text: str) -> list[CanonicalStep] | None:
     """The steps of one assistant text that ends on an answer; None where it is written in any other way."""
-    steps: list[Step] = []
+    steps: list[CanonicalStep] = []
     place = 0
     while True:
         thought = ""
@@ -39,7 +39,7 @@ def canonical_steps(text: str) -> list[Step] | None:
             thought = text[place + len(THOUGHT) : end].strip()
             place = end + 1
         if text.startswith(ANSWER, place):
-            steps.append(Step(thought, None, text[place + len(ANSWER) :].strip(), ""))
+            steps.append(CanonicalStep(thought, None, text[place + len(ANSWER) :].strip(), ""))
             return steps
         step = _call_at(text, place, thought)
         if step is None:
@@ -48,7 +48,7 @@ def canonical_steps(text: str) -> list[Step] | None:
         place = step[1]
 
 
-def _call_at(text: str, place: int, thought: str) -> tuple[Step, int] | None:
+def _call_at(text: str, place: int, thought: str) -> tuple[CanonicalStep, int] | None:
     """The call that starts here and where its result ends. Line by line: one letter is looked for far quicker than a
     word."""
     given = text.find("\n", place)
@@ -67,7 +67,7 @@ def _call_at(text: str, place: int, thought: str) -> tuple[Step, int] | None:
     if end < 0:
         return None
     arguments = text[given + len(INPUT) : seen].strip()
-    return Step(thought, name, arguments, text[start:end].removeprefix(" ").rstrip("\r\n")), end + 1
+    return CanonicalStep(thought, name, arguments, text[start:end].removeprefix(" ").rstrip("\r\n")), end + 1
 
 
 _NEXT = (THOUGHT, ACTION, ANSWER)

@@ -17,8 +17,9 @@ from swiftagent.trajectory.types import Answer, Call, Observation, Tool
 
 # A literal first character keeps this regex fast: a newline is set before the text.
 _LABEL = re.compile(
-    r"\n(?:(Thought|Action Input|ActionPath|Action|Observation|Final Answer|thought|action input|action|observation|final answer"
-    r"|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION)(?: ?\d{1,3})?[:：])"
+    r"\n(?:(Thought|Action Input|ActionPath|Action|Observation|Final Answer|thought|action input|action|observation"
+    r"|final answer|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION"
+    r"|思考|行动输入|动作输入|行动|动作|观察结果|观察|最终答案|最终回答)(?: ?\d{1,3})?[:：])"
 )
 _LONGEST_KEPT = 65536  # characters of a prompt that is remembered
 _LABELS = {
@@ -35,6 +36,13 @@ _LABELS = {
     for spelling in (word, word.capitalize(), word.title(), word.upper(), "Action_Input", "ActionInput", "ActionPath")
     if spelling.lower() == word
 }
+_LABELS |= {"思考": "thought", "行动": "action", "动作": "action", "行动输入": "input", "动作输入": "input"}
+_LABELS |= {"观察": "observation", "观察结果": "observation", "最终答案": "answer", "最终回答": "answer"}
+_ANSWER_OF_THOUGHT = re.compile(
+    r"\nAnswer[:：]\s*"
+)  # LlamaIndex; a result may hold such a line too, a thought does not
+_BLOB = re.compile(r"(?:```\w*\s*)?(?=\{)")
+_BLOB_END = re.compile(r"\s*(?:```)?\s*\Z")
 _TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
 _FENCED_ACTION = re.compile(r"```(\w+)\n(.*?)\n?```\s*\Z", re.S)
 FINISH = frozenset(("finish", "final_answer", "answer"))
@@ -43,14 +51,17 @@ _HEAD = re.compile(
     r"|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
 )
 _FORMAT_START = re.compile(
-    r"\n\s*(?:Use the following format|Use this format|Please use the following format|The format is|请按以下格式|请使用以下格式"
-    r"|使用以下格式|按照以下格式|请按照以下格式|请遵循以下格式|回答格式)[^\n]*"
+    r"\n\s*(?:Use the following format|Use this format|Please use the following format|The format is|请按以下格式"
+    r"|请使用以下格式|使用以下格式|按照以下格式|请按照以下格式|请遵循以下格式|回答格式)[^\n]*"
 )
 _NAMES = re.compile(r"(?:one of|之一)[^\n\[]{0,40}[\[［]([^\n\]]*)[\]］]")
 _NUMBER = re.compile(r"\s*\d{1,3}\s*[.、)]\s*")
 _QUESTION = re.compile(r"\n+Question[:：] ?")
 _PARAMETERS = re.compile(r"(?:^|(?<=[\s.。]))(?:Parameters|Args|参数)[:：]\s*")
 _decoder = json.JSONDecoder()
+
+
+_BESIDE_ACTION = frozenset(("input", "thought", "observation", "answer"))
 
 
 class Prompt(NamedTuple):
@@ -63,12 +74,13 @@ class Prompt(NamedTuple):
 def is_react(text: str) -> bool:
     """Whether an assistant text holds a ReAct action: a line `Action:` with an input, an argument in brackets or a
     thought."""
+    if text.startswith("Thought:") and "\nFinal Answer:" in text:
+        return True
     if "\nAct" not in text and "\nact" not in text and "\nACT" not in text and text[:3].lower() != "act":
-        return False
-    labels = {label.lower() for label in _LABEL.findall("\n" + text)}
-    return "action" in labels and bool(
-        labels & {"action input", "thought", "observation", "final answer", "action_input"}
-    )
+        if "行动" not in text and "动作" not in text:
+            return False
+    labels = {_LABELS.get(label, "") for label in _LABEL.findall("\n" + text)}
+    return "action" in labels and (len(labels & _BESIDE_ACTION) > 0 or '"action_input"' in text)
 
 
 def may_be_prompt(text: str) -> bool:
@@ -220,7 +232,11 @@ def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool)
             _text_action(builder, action, label == "answer", trained)
             action = None
         if label == "thought":
-            builder.thought(body.strip(), trained=trained)
+            thought, answered, said = _split_answer(body) if last else (body, "", "")
+            builder.close_step()
+            builder.thought(thought.strip(), trained=trained)
+            if answered:
+                builder.answer(said.strip(), trained)
         elif label == "path":  # KnowAgent: the model tells the way so far before it thinks
             builder.thought(found.group().lstrip() + body.rstrip(), trained=trained)
         elif label == "action":
@@ -257,8 +273,37 @@ def _final_answer(body: str) -> str:
     return answer if isinstance(answer, str) else ""
 
 
+def _split_answer(body: str) -> tuple[str, str, str]:
+    found = _ANSWER_OF_THOUGHT.search(body)
+    return (body[: found.start()], "Answer", body[found.end() :]) if found else (body, "", "")
+
+
+def _is_blob(builder: Builder, action: str, trained: bool) -> bool:
+    """Read LangChain's and Dify's `{"action": NAME, "action_input": ...}`, fenced or not; whether it was one."""
+    found = _BLOB.match(action)
+    if found is None or '"action"' not in action:
+        return False
+    try:
+        value, end = _decoder.raw_decode(action, found.end())
+    except (ValueError, RecursionError):
+        text = _BLOB_END.sub("", action[found.end() :])
+        value, end = read_literal(text)[0], len(action)
+    if not isinstance(value, dict) or not isinstance(value.get("action"), str):
+        return False
+    if not _BLOB_END.match(action, end):
+        raise RowError("broken-call", f"text behind an action: {action[end : end + 60]!r}")
+    name, given = value["action"], value.get("action_input")
+    if name.strip().lower() in FINISH or name.strip().lower() == "final answer":
+        builder.answer(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False), trained)
+    else:
+        builder.call(name, given, trained=trained)
+    return True
+
+
 def _text_action(builder: Builder, action: str, answer_follows: bool, trained: bool) -> None:
-    """`search[x]`, `search(x)`, or a name with its input on the lines below it."""
+    """`search[x]`, `search(x)`, a JSON object with name and input, or a name with its input on the lines below it."""
+    if _is_blob(builder, action, trained):
+        return
     fenced = _FENCED_ACTION.match(action)
     found = _TEXT_ACTION.match(action)
     if fenced:
@@ -275,7 +320,7 @@ def _text_action(builder: Builder, action: str, answer_follows: bool, trained: b
         builder.answer(argument, trained)
         return
     builder.repairs.append("text-action")
-    if not argument and not builder.tools:  # words for a room or a game, "look around": no name of a tool
+    if not argument and not builder.tools and " " in name:  # words for a room or a game, "look around": no tool's name
         name, argument = "act", name
     builder.call(name, {"input": argument} if argument else {}, trained=trained)
 
@@ -301,7 +346,7 @@ def read_user_text(builder: Builder, text: str) -> None:
     found = _LABEL.match("\n" + text)
     acted = "finish-action" in builder.repairs or any(type(event) is Call for event in builder.events)
     if (
-        found is not None and found.group(1).lower() == "observation" and acted
+        found is not None and _LABELS.get(found.group(1)) == "observation" and acted
     ):  # before the first action it is the task
         _observation(builder, text[found.end() - 1 :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave

@@ -116,7 +116,9 @@ def normalised(schema: Any, repairs: list[str], depth: int = 0) -> Any:
         if key == "type":
             _set_type(done, value, repairs)
         elif key in _MAPS and isinstance(value, dict):
-            done[key] = {name: normalised(inner, repairs, depth + 1) for name, inner in value.items()}
+            # Arrow gives every tool of a file the parameters of all the others, as null.
+            kept = {name: inner for name, inner in value.items() if inner is not None}
+            done[key] = {name: normalised(inner, repairs, depth + 1) for name, inner in kept.items()}
         elif key in _ONE and isinstance(value, dict):
             done[key] = normalised(value, repairs, depth + 1)
         elif key == "items" and isinstance(value, list) or key in _MANY and isinstance(value, list):

@@ -4,6 +4,7 @@ Search-R1)."""
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import Any
@@ -26,7 +27,7 @@ _PIECE = re.compile(
     r"|\[TOOL_CALLS\]\s*(?P<mistral>.*)\Z"
     r"|(?P<xml><function=.*?</function>)(?:\s*</tool_call>)?"
     r"|(?:<\|python_tag\|>|<\|tool_call\|>|<TOOLCALL>)\s*(?P<marked>[\[{].*?)\s*"
-    r"(?:<\|/tool_call\|>|</TOOLCALL>|<\|eom_id\|>|(?=<\|tool_call\|>)|\Z)"
+    r"(?:<\|/tool_call\|>|</TOOLCALL>|<\|eom_id\|>|(?=<\|tool_call\|>)|(?=<\|python_tag\|>)|\Z)"
     r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
     r"|```(?:python|py)\n(?P<code>(?:(?!```).)*?)\n?```\s*\n```output\n(?P<printed>.*?)\n?```"
     r"|<(?P<act>search|code|python|execute)>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
@@ -41,10 +42,30 @@ _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
 _XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
 _XML_ARGUMENT = re.compile(r"<parameter=([^>\n]+)>(.*?)</parameter>", re.S)
+# What stands before the arguments of Mistral's calls: the name, and the id where there is one.
+_MISTRAL_NAME = re.compile(r"\s*(?:\[TOOL_CALLS\])?\s*([A-Za-z_][\w.\-]*)(?:\[CALL_ID\](\w+))?(?:\[ARGS\])?\s*(?=\{)")
+_BARE_NAME = re.compile(r"\s*[A-Za-z_][\w.\-]*\s*")
 _FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
 _GLAIVE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\'(.*)', re.S)
-_END = re.compile(r"<\|(?:endoftext|im_end|eot_id)\|>\s*\Z")
+_END = re.compile(
+    r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>))+\s*\Z"
+)
 _TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
+# What marks a call in an assistant text.
+TAGS = (
+    "<tool_call>",
+    "<functioncall>",
+    "<|startofthink|>",
+    "<tool_response>",
+    "<function=",
+    "<function_call>",
+    "[TOOL_CALLS]",
+    "<|python_tag|>",
+    "<|tool_call|>",
+    "<TOOLCALL>",
+    "<｜tool▁call",
+    *CALL_MARKS,
+)
 
 
 def holds_results(text: str) -> bool:
@@ -96,7 +117,7 @@ def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool)
     else:
         kinds = ("body", "think", "mistral", "xml", "marked")
         body = next(part for part in (found[kind] for kind in kinds) if part is not None)
-        for name, arguments, id in tag_calls(_unfenced(body)):
+        for name, arguments, id in tag_calls(_unfenced(body), builder.tools):
             builder.call(name, arguments, id, trained)
 
 
@@ -110,23 +131,69 @@ def _read_asked_and_given(builder: Builder, found: re.Match[str], trained: bool)
     builder.result(found["printed"] if found["code"] is not None else found["found"])
 
 
-def tag_calls(body: str) -> list[tuple[Any, Any, Any]]:
-    """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments")."""
+def tag_calls(body: str, tools: tuple[Tool, ...] = ()) -> list[tuple[Any, Any, Any]]:
+    """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments").
+
+    tools: where a call has no JSON, the declared type of a parameter decides what its text is.
+    """
     xml = _XML_CALL.findall(body)
     if xml:
-        return [(name, inside if inside.lstrip()[:1] == "{" else _xml_arguments(inside), None) for name, inside in xml]
+        return [
+            (name, inside if inside.lstrip()[:1] == "{" else _xml_arguments(inside, types_of(name, tools)), None)
+            for name, inside in xml
+        ]
     glaive = _GLAIVE.match(body)
     if glaive:
         return [(glaive.group(1), _single_quoted(glaive.group(2)), None)]
     if "<arg_key>" in body:  # GLM: name, then <arg_key>k</arg_key><arg_value>v</arg_value>
         keys = re.findall(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", body, re.S)
-        return [(body.split("<arg_key>")[0].strip(), {key.strip(): _xml_value(value) for key, value in keys}, None)]
+        name = body.split("<arg_key>")[0].strip()
+        _refuse_unclosed(body, len(keys), "<arg_key>", "<arg_value>")
+        types = types_of(name, tools)
+        return [(name, {key.strip(): typed_value(value, types.get(key.strip())) for key, value in keys}, None)]
+    if _MISTRAL_NAME.match(body):
+        return _mistral_calls(body)
+    if _BARE_NAME.fullmatch(body):  # GLM: a call without arguments
+        return [(body.strip(), {}, None)]
     calls, _ = calls_of(body)
     return calls
 
 
-def _xml_arguments(inside: str) -> dict[str, Any]:
-    return {key.strip(): _xml_value(value) for key, value in _XML_ARGUMENT.findall(inside)}
+def _mistral_calls(body: str) -> list[tuple[Any, Any, Any]]:
+    """`name[ARGS]{...}`, `name[CALL_ID]id[ARGS]{...}` or `name{...}`, one after another (Mistral's v11 and v13)."""
+    calls: list[tuple[Any, Any, Any]] = []
+    place = 0
+    while found := _MISTRAL_NAME.match(body, place):
+        try:
+            arguments, place = json.JSONDecoder(strict=False).raw_decode(body, found.end())
+        except (ValueError, RecursionError):
+            raise RowError("broken-call", f"the arguments of {found[1]} cannot be read") from None
+        calls.append((found[1], arguments, found[2]))
+    if body[place:].strip():
+        raise RowError("broken-call", f"text behind a call: {body[place : place + 60]!r}")
+    return calls
+
+
+def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
+    """The declared schemas of a tool's parameters, {} where it is not declared."""
+    for tool in tools:
+        if tool.name == name.strip():
+            properties = tool.parameters.get("properties")
+            return properties if isinstance(properties, dict) else {}
+    return {}
+
+
+def _refuse_unclosed(body: str, pairs: int, *tags: str) -> None:
+    """Raises RowError("broken-call") where an argument's tag is not closed: half of its value would be taken for all."""
+    for tag in tags:
+        if body.count(tag) != pairs:
+            raise RowError("broken-call", f"a {tag} of a call is not closed")
+
+
+def _xml_arguments(inside: str, types: dict[str, Any]) -> dict[str, Any]:
+    found = _XML_ARGUMENT.findall(inside)
+    _refuse_unclosed(inside, len(found), "<parameter=")
+    return {key.strip(): typed_value(value, types.get(key.strip())) for key, value in found}
 
 
 def _single_quoted(rest: str) -> Any:
@@ -142,8 +209,20 @@ def _single_quoted(rest: str) -> Any:
     return value
 
 
-def _xml_value(text: str) -> Any:
+def typed_value(text: str, schema: Any) -> Any:
+    """The value of an argument that is given as text: of the declared type; by its look where none is declared."""
     text = text.removeprefix("\n").removesuffix("\n")
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if kind == "string":
+        return text
+    if kind == "boolean" and text.strip().lower() in ("true", "false"):
+        return text.strip().lower() == "true"
+    if kind in ("integer", "number"):
+        try:
+            number = float(text)
+            return int(text) if text.strip().lstrip("+-").isdigit() else number
+        except ValueError:
+            return text
     if text[:1] in "{[" or text in ("true", "false", "null") or text.lstrip("-").replace(".", "", 1).isdigit():
         try:
             return read_literal(text)[0]
@@ -153,7 +232,7 @@ def _xml_value(text: str) -> Any:
 
 
 def _unfenced(text: str) -> str:
-    found = _FENCE.search(text)
+    found = _FENCE.fullmatch(text.strip())
     return found.group(1).strip() if found else text.strip()
 
 
@@ -186,8 +265,6 @@ def _json_starts(text: str) -> list[int]:
 
 
 def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, ...]] | None:
-    import json
-
     decoder = json.JSONDecoder(strict=False)
     values: list[Any] = []
     place = start

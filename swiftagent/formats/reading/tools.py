@@ -127,7 +127,7 @@ def _about(value: Any) -> str:
 
 
 def _name(item: dict[str, Any]) -> Any:
-    for key in ("name", "api_name", "tool_name", "func_name", "function_name", "tool", "api", "Name"):
+    for key in ("name", "api_name", "tool_name", "func_name", "function_name", "tool", "api", "Name", "name_for_model"):
         if isinstance(item.get(key), str):
             return item[key]
     return None
@@ -170,7 +170,7 @@ def _tool(item: dict[str, Any], repairs: list[str]) -> Tool:
     about = next(
         (
             item[key]
-            for key in ("description", "desc", "api_description", "Description")
+            for key in ("description", "desc", "api_description", "Description", "description_for_model")
             if isinstance(item.get(key), str)
         ),
         "",

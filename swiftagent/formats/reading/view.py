@@ -7,11 +7,12 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import THOUGHT_ENDS
-from swiftagent.formats.reading.marks import CALL_MARKS, RETURNED
+from swiftagent.formats.reading.calls import call_values
+from swiftagent.formats.reading.marks import RETURNED
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.python_calls import looks_like_calls
 from swiftagent.formats.reading.react_text import is_react, may_be_prompt, read_prompt
-from swiftagent.formats.reading.tags import holds_results
+from swiftagent.formats.reading.tags import TAGS, holds_results
 
 MESSAGE_KEYS = (
     "messages",
@@ -41,20 +42,6 @@ TOOL_KEYS = (
 )
 _ANTHROPIC = frozenset(
     ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
-)
-_TAGS = (
-    "<tool_call>",
-    "<functioncall>",
-    "<|startofthink|>",
-    "<tool_response>",
-    "<function=",
-    "<function_call>",
-    "[TOOL_CALLS]",
-    "<|python_tag|>",
-    "<|tool_call|>",
-    "<TOOLCALL>",
-    "<｜tool▁call",
-    *CALL_MARKS,
 )
 
 
@@ -208,42 +195,54 @@ class View:
             self.blocks.update(str(block.get("type")) for block in text if isinstance(block, dict))
             if any(isinstance(block, dict) and "value" in block for block in text):
                 self.blocks.add("*value")
-        if (len(message) > 2 or text is None) and (message.get("tool_calls") or message.get("function_call")):
+        if (len(message) > 2 or text is None) and call_values(message):
             self.calls = True
 
     def _look_at_answer(self, text: str) -> None:
         if self.prompt:
             return
-        if not self.react and "ction" in text and is_react(text):
+        if not self.react and ("ction" in text or "动" in text or "Thought:" in text) and is_react(text):
             self.react = True
         if text[:1] == "[" and not self.brackets:
             self.brackets = looks_like_calls(text)
         if not self.tag and (
-            "<" in text or "[T" in text or "```tool_code" in text or ":```json" in text or ": ```json" in text
+            "<" in text
+            or "[T" in text
+            or "✿" in text
+            or "functools[" in text
+            or "```tool_code" in text
+            or ":```json" in text
+            or ": ```json" in text
         ):
             self.tag = tag_in(text)
         elif not self.tag and holds_results(text):
             self.tag = "result"
-        if ("\nAct:" in text and text.startswith("Think:")) or ("\n ACTION:" in text and text.startswith("THOUGHT:")):
+        start = text.lstrip()
+        if ("\nAct:" in text and start.startswith("Think:")) or (
+            start.startswith(("THOUGHT:", "ACTION:")) and "ACTION:" in start
+        ):
             self.acts = True
 
 
 def tag_in(text: str) -> str:
     """What marks the calls, or the results of calls, in an assistant text; "" where nothing does."""
-    return next((tag for tag in _TAGS if tag in text), "result" if holds_results(text) else "")
+    return next((tag for tag in TAGS if tag in text), "result" if holds_results(text) else "")
 
 
 def _may_call(text: str) -> bool:
     """Whether an assistant text must be looked at for calls or reasoning."""
     return (
-        (("\nA" in text or "\na" in text) and is_react(text))
+        (("\nA" in text or "\na" in text or "动" in text) and is_react(text))
+        or (text.startswith("Thought:") and is_react(text))
         or (text[0] in "Aa" and is_react(text))
-        or ("<" in text and ("</think>" in text or THOUGHT_ENDS in text or any(tag in text for tag in _TAGS)))
+        or ("<" in text and ("</think>" in text or THOUGHT_ENDS in text or any(tag in text for tag in TAGS)))
         or holds_results(text)
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
         or ("[" in text and "[TOOL_CALLS]" in text)
         or ("`" in text and ("```tool_code" in text or "Action: ```json" in text or "Action:```json" in text))
-        or text.startswith(("Think:", "THOUGHT:"))
+        or text.lstrip().startswith(("Think:", "THOUGHT:", "ACTION:"))
+        or ("✿" in text and "✿FUNCTION✿" in text)
+        or "functools[" in text
     )
 
 

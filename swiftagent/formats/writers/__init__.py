@@ -1,3 +1,3 @@
 """One file a format that can be written."""
 
-PUBLIC = ("dataset_info", "hermes", "native", "openai", "table")
+PUBLIC = ("alpaca", "dataset_info", "hermes", "native", "openai", "table")

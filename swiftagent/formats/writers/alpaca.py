@@ -7,7 +7,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.writers.losses import react_losses
-from swiftagent.formats.writers.turns import Step, turns_of, with_thinking
+from swiftagent.formats.writers.turns import StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import (
     hide_control_tokens,
     indent_keywords,
@@ -59,7 +59,7 @@ def _render_chat(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...
                 system.append(hide_control_tokens(text))
             case Question(text=text):
                 _ask(pairs, hide_control_tokens(text), losses)
-            case Step():
+            case StepTurn():
                 losses += ["mask-lost"] if not turn.trained else []
                 pairs = pairs or [["", ""]]
                 losses += ["turns-joined"] if pairs[-1][1] else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from swiftagent.formats.writers.turns import Results, Step, turns_of
+from swiftagent.formats.writers.turns import Results, StepTurn, turns_of
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
 from swiftagent.trajectory.types import Question, System, Trajectory
 
@@ -25,7 +25,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 system.append(hide_control_tokens(text))
             case Question(text=text):
                 messages.append({"role": "user", "content": hide_control_tokens(text)})
-            case Step():
+            case StepTurn():
                 losses += ["mask-lost"] if not turn.trained else []
                 losses += ["arguments-wrapped" for call in turn.calls if not isinstance(call.arguments, dict)]
                 messages.append({"role": "assistant", "content": _blocks(turn)})
@@ -41,7 +41,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
     return {**row, "id": trajectory.id}, tuple(losses)
 
 
-def _blocks(step: Step) -> list[Block]:
+def _blocks(step: StepTurn) -> list[Block]:
     blocks: list[Block] = []
     if step.thought:
         blocks.append({"type": "thinking", "thinking": hide_control_tokens(step.thought), "signature": ""})

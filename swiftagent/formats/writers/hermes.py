@@ -13,7 +13,7 @@ from swiftagent.formats.reading.calls import call_of
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.writers.native import call_json
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.formats.writers.turns import THINK_CLOSE, THINK_OPEN, Results, Step, turns_of, with_thinking
+from swiftagent.formats.writers.turns import THINK_CLOSE, THINK_OPEN, Results, StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens
 from swiftagent.trajectory.types import Question, System, Tool, Trajectory
 
@@ -47,7 +47,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 turns.append({"from": "human", "value": hide_control_tokens(text)})
             case Results():
                 turns.append({"from": "tool", "value": "\n".join(_response(seen.text) for seen in turn.observations)})
-            case Step():
+            case StepTurn():
                 losses += ["mask-lost"] if not turn.trained else []
                 turns.append({"from": "gpt", "value": _said(turn)})
     if trajectory.tools:
@@ -66,7 +66,7 @@ def _response(text: str) -> str:
     return f"<tool_response>\n{hide_control_tokens(text)}\n</tool_response>"
 
 
-def _said(step: Step) -> str:
+def _said(step: StepTurn) -> str:
     calls = "\n".join(f"<tool_call>\n{call_json(call)}\n</tool_call>" for call in step.calls)
     text = hide_control_tokens(step.text)
     both = f"{text}\n{calls}" if text and calls else text + calls

@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.formats.writers.turns import Step, turns_of, with_thinking
+from swiftagent.formats.writers.turns import StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
+from swiftagent.trajectory.react import ACTION_LABEL, INPUT_LABEL
+from swiftagent.trajectory.record import set_loss
 from swiftagent.trajectory.types import Call, Question, System, Trajectory
 
 Message = dict[str, Any]
@@ -24,7 +26,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 messages.append(_untrained("system", text))
             case Question(text=text):
                 messages.append(_untrained("user", text))
-            case Step():
+            case StepTurn():
                 messages += _step(turn)
                 losses += ["mask-widened"] if turn.mixed else []
                 losses += ["react-words" for call in turn.calls if _looks_like_react(call_json(call))]
@@ -48,21 +50,20 @@ def call_json(call: Call) -> str:
 
 
 def _looks_like_react(text: str) -> bool:
-    return "Action:" in text and "Action Input:" in text
+    return ACTION_LABEL.strip() in text and INPUT_LABEL.strip() in text
 
 
 def _untrained(role: str, text: str) -> Message:
-    return {"role": role, "content": hide_control_tokens(text), "loss": False}
+    return set_loss({"role": role, "content": hide_control_tokens(text)}, 0)
 
 
-def _step(step: Step) -> list[Message]:
+def _step(step: StepTurn) -> list[Message]:
     text = hide_control_tokens(step.text)
     if text and step.calls:
         text += "\n"  # ms-swift sets nothing between text and `<tool_call>`, the models' own templates a newline
     text = with_thinking(hide_control_tokens(step.thought), text)
     messages: list[Message] = [{"role": "assistant", "content": text}] if text else []
     messages += [{"role": "tool_call", "content": call_json(call)} for call in step.calls]
-    if not step.trained:  # ms-swift masks all parallel calls where one is masked
-        for message in messages:
-            message["loss"] = False
-    return messages
+    # ms-swift masks each message by its own mark, but all parallel calls where one is masked.
+    text_weight, call_weight = int(step.trained), int(step.calls_trained)
+    return [set_loss(message, text_weight if message["role"] == "assistant" else call_weight) for message in messages]

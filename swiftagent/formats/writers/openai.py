@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from swiftagent.formats.writers.turns import Step, turns_of
+from swiftagent.formats.writers.turns import StepTurn, turns_of
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
 from swiftagent.trajectory.types import Question, System, Tool, Trajectory
 
@@ -21,7 +21,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 messages.append({"role": "system", "content": hide_control_tokens(text)})
             case Question(text=text):
                 messages.append({"role": "user", "content": hide_control_tokens(text)})
-            case Step():
+            case StepTurn():
                 messages.append(_assistant(turn))
                 losses += ["mask-widened"] if turn.mixed else []
             case _:
@@ -46,7 +46,7 @@ def arguments_text(arguments: Any) -> str:
     return json.dumps(hide_value(arguments), ensure_ascii=False)
 
 
-def _assistant(step: Step) -> dict[str, Any]:
+def _assistant(step: StepTurn) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": hide_control_tokens(step.text) or None}
     if step.thought:
         message["reasoning_content"] = hide_control_tokens(step.thought)

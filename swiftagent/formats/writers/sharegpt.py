@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from swiftagent.formats.writers.native import call_json
-from swiftagent.formats.writers.turns import Results, Step, turns_of, with_thinking
+from swiftagent.formats.writers.turns import Results, StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
 from swiftagent.trajectory.types import Question, System, Tool, Trajectory
 
@@ -28,7 +28,7 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
                 _add(turns, "human", hide_control_tokens(text), losses)
             case Results():
                 _add(turns, "observation", _results(turn), losses)
-            case Step():
+            case StepTurn():
                 losses += ["mask-lost"] if not turn.trained else []
                 _add(turns, "function_call" if turn.calls else "gpt", _value(turn), losses)
     row = {
@@ -61,7 +61,7 @@ def _add(turns: list[dict[str, str]], role: str, value: str, losses: list[str]) 
     turns.append({"from": role, "value": value})
 
 
-def _value(step: Step) -> str:
+def _value(step: StepTurn) -> str:
     """A call is JSON, after its reasoning; where text stands beside it, the JSON is in the tags that LLaMA-Factory
     looks for."""
     text = hide_control_tokens(step.text)

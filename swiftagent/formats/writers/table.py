@@ -33,7 +33,7 @@ def writer_of(name: str, prompt: PromptStyle, language: str) -> Write:
     if name not in WRITABLE:
         raise ConfigError(f"--to {name}: no such format; it can be {', '.join(WRITABLE)}")
     if name == "react":
-        return lambda trajectory: (to_record(trajectory, prompt, language), react_losses(trajectory))
+        return lambda trajectory: (to_record(trajectory, prompt, language), react_losses(trajectory, prompt))
     render: Callable[..., tuple[Any, tuple[str, ...]]] = importlib.import_module(WRITABLE[name]).render
     if name == "alpaca":
         return partial(render, prompt=prompt, language=language)

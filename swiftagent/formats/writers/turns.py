@@ -13,7 +13,7 @@ from swiftagent.trajectory.types import Answer, Call, Event, Observation, Questi
 THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
-class Step(msgspec.Struct, frozen=True):
+class StepTurn(msgspec.Struct, frozen=True):
     """What the model writes in one go: reasoning, then text and calls, or the answer. `mixed`: parts of it are not
     trained."""
 
@@ -23,6 +23,7 @@ class Step(msgspec.Struct, frozen=True):
     answer: str = ""
     trained: bool = True
     mixed: bool = False
+    calls_trained: bool = True
 
     @property
     def text(self) -> str:
@@ -35,7 +36,7 @@ class Results(msgspec.Struct, frozen=True):
     observations: tuple[Observation, ...]
 
 
-Turn = Union[System, Question, Step, Results]  # noqa: UP007 (a name for the types below)
+Turn = Union[System, Question, StepTurn, Results]  # noqa: UP007 (a name for the types below)
 
 
 def turns_of(events: tuple[Event, ...]) -> Iterator[Turn]:
@@ -73,15 +74,16 @@ def _continues(parts: list[Thought | Call | Answer], event: Event) -> bool:
     return False
 
 
-def _step(parts: list[Thought | Call | Answer]) -> Step:
+def _step(parts: list[Thought | Call | Answer]) -> StepTurn:
     trained = all(part.trained for part in parts)
-    return Step(
+    return StepTurn(
         next((part.text for part in parts if type(part) is Thought and not part.said), ""),
         next((part.text for part in parts if type(part) is Thought and part.said), ""),
         tuple(part for part in parts if type(part) is Call),
         next((part.text for part in parts if type(part) is Answer), ""),
         trained,
         not trained and any(part.trained for part in parts),
+        all(part.trained for part in parts if type(part) is Call),
     )
 
 

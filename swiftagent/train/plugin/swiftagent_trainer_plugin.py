@@ -35,7 +35,7 @@ def die_with_the_launcher() -> None:
 
 def fit_rows_that_are_too_long() -> None:
     """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense
-    (`mask_fit`), else left out; both are counted by channel.
+    (`masks.fit`), else left out; both are counted by channel.
     """
     from swiftagent.train.fit_row import fitted
 
@@ -43,13 +43,15 @@ def fit_rows_that_are_too_long() -> None:
 
     def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            return encode(self, row)
+            encoded: dict[str, Any] | None = encode(self, row)
+            return encoded
         except MaxLengthError:
             shorter = fitted(row, self.template, self.template.max_length)
             if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
                 with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
                     out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
-            return None if shorter is None else encode(self, shorter)
+            fitting: dict[str, Any] | None = None if shorter is None else encode(self, shorter)
+            return fitting
 
     dataset_utils.AddLengthPreprocessor.preprocess = preprocess
 
@@ -79,7 +81,7 @@ def _settings() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-class RunFolder(TrainerCallback):
+class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
     """Writes what happens into the run folder, and stops at a step's end when the launcher asks."""
 
     def __init__(self, args: Any, trainer: Any) -> None:
@@ -98,18 +100,9 @@ class RunFolder(TrainerCallback):
         if not state.is_world_process_zero:
             return
         val_rows, _ = _rows_and_tokens(self.trainer.eval_dataset)
-        loaded = {
-            "rows": rows,
-            "tokens": tokens,
-            "val_rows": val_rows,
-            "max_steps": state.max_steps,
-            "epochs": args.num_train_epochs,
-        }
-        loaded |= {
-            "sequences_per_step": sequences,
-            "started_at_step": state.global_step,
-            **_fates(self.folder / TOO_LONG),
-        }
+        loaded = {"rows": rows, "tokens": tokens, "val_rows": val_rows, "max_steps": state.max_steps}
+        loaded |= {"epochs": args.num_train_epochs, "sequences_per_step": sequences}
+        loaded |= {"started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
         _write(self.folder / "loaded.json", loaded)
         self.began = self.last = (state.global_step, time.time())
 
@@ -175,7 +168,7 @@ def _most_memory() -> int:
     """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
     import torch
 
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return int(torch.cuda.max_memory_reserved())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
@@ -207,9 +200,8 @@ def join_the_process_group_on_a_cpu() -> None:
 
 
 callbacks_map["swiftagent"] = RunFolder
-if (
-    "--output_dir" in sys.argv
-):  # a checkpoint's args.json names this file to `swift infer` and the like too: they train nothing
+# A checkpoint's args.json names this file to `swift infer` and the like too: they train nothing.
+if "--output_dir" in sys.argv:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
     die_with_the_launcher()
     join_the_process_group_on_a_cpu()

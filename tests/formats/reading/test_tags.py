@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.convert.quick import quick_messages
+from swiftagent.convert.fast import read_fast
 from swiftagent.convert.reading import Policy, read_trajectories, recognise
 from swiftagent.io.jsonl import Row
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought
@@ -90,5 +90,5 @@ def test_reasoning_in_open_thoughts_marks() -> None:
     "text", [f"{PRINTED}\n4", "<search>a</search><result>b</result>c", '<TOOLCALL>[{"name": "f"}]</TOOLCALL>']
 )
 def test_none_of_it_goes_the_quick_way(text: str) -> None:
-    assert quick_messages(row_of(text)) is None
+    assert read_fast(row_of(text), "") is None
     assert recognise(row_of(text)) == "hermes"

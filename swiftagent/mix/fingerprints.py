@@ -1,0 +1,176 @@
+"""Fingerprints of rows, by which each is compared with all others: a hash of its content, a MinHash signature,
+its tools.
+
+They are made only for a recipe that needs them (duplicates, hold-outs, decontamination, a limit by tool).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import xxhash
+
+from swiftagent.convert.reading import Policy, read_trajectories
+from swiftagent.errors import ConfigError
+from swiftagent.mix.recipe import Recipe
+from swiftagent.mix.scan import rows_of_any_file
+from swiftagent.trajectory.content import content_hash
+from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
+
+SCHEME = "affine32"
+PERMUTATIONS = 64  # of a signature: an estimate of the Jaccard similarity to about 0.06
+_SHINGLE = 5  # words or Chinese characters that stand together
+_GRAM = 13  # words in a row that are no accident: the length that decontamination of evaluation sets uses
+_CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+
+
+class Fingerprint(msgspec.Struct, array_like=True):
+    """`content`: a hash of questions, calls and answers. `offered` holds called and declared tools."""
+
+    content: int = 0
+    signature: bytes = b""
+    called: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+    seen_in: str = ""  # the evaluation row that it overlaps
+
+
+def needs_fingerprints(recipe: Recipe) -> bool:
+    hold_out = recipe.hold_out
+    return bool(
+        recipe.duplicates != "keep"
+        or recipe.max_per_tool is not None
+        or recipe.decontaminate
+        or hold_out.tools
+        or hold_out.hashes
+        or hold_out.apart
+    )
+
+
+def fingerprint_of(row: Trajectory, recipe: Recipe) -> Fingerprint:
+    """The fingerprint of one row, as far as the recipe needs it."""
+    called = tuple(dict.fromkeys(event.tool for event in row.events if isinstance(event, Call)))
+    near = recipe.duplicates == "near" or recipe.hold_out.apart
+    return Fingerprint(
+        content_hash(row),
+        signature(shingles(text_of(row))) if near else b"",
+        called,
+        tuple(dict.fromkeys((*called, *(tool.name for tool in row.tools)))),
+        overlap(row, recipe.decontaminate) if recipe.decontaminate else "",
+    )
+
+
+def text_of(row: Trajectory) -> str:
+    """The text of questions, calls and answers."""
+    parts = []
+    for event in row.events:
+        if isinstance(event, (Question, Answer)):
+            parts.append(event.text)
+        elif isinstance(event, Call):
+            parts.append(f"{event.tool} {event.arguments}")
+    return "\n".join(parts)
+
+
+def words(text: str) -> list[str]:
+    """Words in small letters; a Chinese, Japanese or Korean character is a word."""
+    return _TOKEN.findall(text.casefold())
+
+
+def shingles(text: str) -> set[bytes]:
+    found = words(text)
+    if len(found) <= _SHINGLE:
+        return {" ".join(found).encode()}
+    return {" ".join(found[at : at + _SHINGLE]).encode() for at in range(len(found) - _SHINGLE + 1)}
+
+
+def signature(parts: Iterable[bytes]) -> bytes:
+    """A MinHash signature (datasketch) as bytes."""
+    made = _empty_signature().copy()
+    made.update_batch(parts)
+    return bytes(made.hashvalues.astype("<u4").tobytes())
+
+
+@lru_cache(maxsize=1)
+def _empty_signature() -> Any:
+    from datasketch import MinHash  # type: ignore[import-untyped]
+
+    return MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=xxhash.xxh32_intdigest, scheme=SCHEME)
+
+
+def overlap(row: Trajectory, files: tuple[str, ...]) -> str:
+    """The first evaluation row whose question, or 13 words in a row of it, stand in this row; "" where none does."""
+    known = _evaluation(files)
+    for event in row.events:
+        if not isinstance(event, (Question, Answer)):
+            continue
+        found = words(event.text)
+        whole = _hash(found)
+        if isinstance(event, Question) and whole in known:
+            return known[whole]
+        for at in range(len(found) - _GRAM + 1):
+            place = known.get(_hash(found[at : at + _GRAM]))
+            if place is not None:
+                return place
+    return ""
+
+
+@lru_cache(maxsize=4)
+def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
+    """Hash of a whole question or of 13 words -> the first evaluation row that holds it. Read once a process.
+
+    Raises ConfigError for a file without a question: nothing would be left out for it.
+    """
+    known: dict[int, str] = {}
+    for file in files:
+        asked = 0
+        for where, text in _asked(file):
+            asked += 1
+            found = words(text)
+            if len(found) >= 3:  # "hello" is in every set
+                known.setdefault(_hash(found), where)
+            for at in range(len(found) - _GRAM + 1):
+                known.setdefault(_hash(found[at : at + _GRAM]), where)
+        if not asked:
+            raise ConfigError(
+                f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
+            )
+    return known
+
+
+def _asked(file: str) -> Iterator[tuple[str, str]]:
+    """(place, text) of the questions of an evaluation set: by the keys of its rows, since many hold no answer, and as
+    readers of its format take it."""
+    for row in rows_of_any_file(file, file):
+        for text in _questions(row.value):
+            yield row.where, text
+    for trajectory in read_trajectories(rows_of_any_file(file, file), Policy()):
+        for event in trajectory.events:
+            if isinstance(event, Question):
+                yield trajectory.source, event.text
+
+
+def _questions(value: object) -> list[str]:
+    """The texts of an evaluation row that the user wrote, in any format: long texts that are no system prompt."""
+    match value:
+        case {"role": "system"} | {"from": "system"}:
+            return []
+        case {"role": "user" | "human", "content": str(text)} | {"from": "user" | "human", "value": str(text)}:
+            return [text]
+        case {"role": str()} | {"from": str()}:
+            return []
+        case dict():
+            asked = [value.get(key) for key in ("question", "query", "instruction", "prompt")]
+            return [text for text in asked if isinstance(text, str)] + [
+                text for item in value.values() if isinstance(item, (dict, list)) for text in _questions(item)
+            ]
+        case list():
+            return [text for item in value for text in _questions(item)]
+    return []
+
+
+def _hash(found: list[str]) -> int:
+    return xxhash.xxh3_64_intdigest(" ".join(found).encode())

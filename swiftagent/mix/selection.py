@@ -1,0 +1,330 @@
+"""Which of a source's candidates are taken: they are converted in the order of their keys until the source has what it
+wants."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from swiftagent import __version__
+from swiftagent.io.jsonl import encode, whole_file
+from swiftagent.io.outputs import clear
+from swiftagent.io.workers import Workers
+from swiftagent.mix.converting import MixTask, convert
+from swiftagent.mix.fingerprints import Fingerprint, needs_fingerprints
+from swiftagent.mix.plan import SourcePlan, scan_all
+from swiftagent.mix.recipe import Recipe
+from swiftagent.mix.restraint import CHANNEL
+from swiftagent.mix.sample import copies
+from swiftagent.mix.seen import OF_RECORDS, SEEN, SeenRows
+from swiftagent.mix.spool import RECORD, Table, lines_at
+from swiftagent.trajectory.ledger import add_up
+
+CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
+_TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
+_ROUND_ROWS = 50_000  # of one round: what the parent holds for a while, some hundred bytes each
+_NOT_NEEDED = "not-needed"
+
+
+class NotTaken(NamedTuple):
+    """A row, or a part of one, that is not taken, and where its line for rejects.jsonl or its record lies."""
+
+    rank: int
+    code: str
+    spool: int
+    offset: int
+    length: int
+    fault: bool
+    about: str = ""  # the evaluation row that it overlaps
+
+
+class Round(NamedTuple):
+    """What one round of tasks made: records in the order of their keys, a fingerprint for each where the recipe needs
+    them, and the rows that became none."""
+
+    records: Table
+    fingerprints: list[Fingerprint]
+    not_taken: list[NotTaken]
+
+
+class Selection:
+    """The records that one source gives, in order of their keys, and the account of every row that was looked at.
+
+    `rounds`: how often every record is written, and how many of the first ones once more.
+    """
+
+    STATE = ("names", "rejects", "fingerprints", "made_fingerprints", "ledger", "rounds", "faults", "short", "budget")
+
+    def __init__(self) -> None:
+        self.records: Table = np.empty(0, RECORD)
+        self.fingerprints: list[Fingerprint] = []  # of each record, where the recipe needs them
+        self.made: Table = np.empty(0, RECORD)  # synthetic records made from those taken
+        self.made_fingerprints: list[Fingerprint] = []
+        self.names: list[str] = []  # of spool files
+        self.rejects: list[tuple[int, int, int, str, str]] = []
+        self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
+        self.rounds = (1, 0)
+        self.faults = 0
+        self.short = 0
+        self.budget: int | None = None  # tokens wanted, where the recipe shares tokens
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def total(self) -> int:
+        """Records as written, copies counted."""
+        return len(self) * self.rounds[0] + self.rounds[1]
+
+    def sum(self, column: str) -> int:
+        """The sum of a column over all that is written, copies counted."""
+        values = self.records[column]
+        return int(values.sum()) * self.rounds[0] + int(values[: self.rounds[1]].sum())
+
+    def add(self, found: Round, taken: list[bool]) -> None:
+        """Add the records that are taken; those made from them stand apart."""
+        mask, synthetic = np.array(taken, bool), found.records["synthetic"]
+        self.records = np.concatenate([self.records, found.records[mask & ~synthetic]])
+        self.made = np.concatenate([self.made, found.records[mask & synthetic]])
+        for row, is_made in zip(itertools.compress(found.fingerprints, taken), synthetic[mask], strict=False):
+            (self.made_fingerprints if is_made else self.fingerprints).append(row)
+
+    def spool(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+    def reject_lines(self, work: Path) -> Iterator[bytes]:
+        lines = lines_at(work, self.names, (place[:3] for place in self.rejects))
+        for (*_, code, about), line in zip(self.rejects, lines, strict=True):
+            yield _reject_of(line, code, about) if code else line
+
+
+class Selector:
+    """Takes from one plan after the other. A source that an earlier, killed run has finished is not converted again."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        plans: list[SourcePlan],
+        work: Path,
+        workers: Workers,
+        tell: Callable[[str, int, int], None],
+        count: CountLines | None = None,
+    ) -> None:
+        self.count = count
+        self.recipe = recipe
+        self.work = work
+        self.workers = workers
+        self.tell = tell
+        self.unit = "trained" if recipe.by == "trained-tokens" else "tokens"
+        self.seen = SeenRows(recipe) if needs_fingerprints(recipe) else None
+        self.hashes = _hashes(recipe, plans)
+        self.restored = self._restore(plans)
+
+    def take(self, plan: SourcePlan) -> Selection:
+        """Convert until the source has what it wants, or nothing is left."""
+        if plan.number in self.restored:
+            return self.restored[plan.number]
+        taken = Selection()
+        first = 0
+        while (wanted := self._wanted(plan, taken)) > 0:
+            if first == len(plan.candidates):
+                if plan.exhausted:
+                    break
+                scan_all([plan], [4 * first + 10_000], self.workers, self.tell)
+            last = min(first + wanted, len(plan.candidates))
+            found = self._convert(plan, taken, first, last)
+            taken.add(found, self._judged(plan, taken, found))
+            first = last
+            self._account(taken, found.not_taken)
+        self._repeat(plan, taken)
+        self._save(plan, taken)
+        return taken
+
+    def _wanted(self, plan: SourcePlan, taken: Selection) -> int:
+        """How many rows are converted next; 0 where the source has what it wants."""
+        if plan.full:
+            return 0
+        budget = self._budget(plan)
+        if budget is None:
+            return _ROUND_ROWS if plan.wanted is None else min(_ROUND_ROWS, plan.wanted - len(taken))
+        used = int(taken.records[self.unit].sum())
+        return min(_ROUND_ROWS, math.ceil((budget - used) * len(taken) / used) if used else max(1, int(budget / 400)))
+
+    def _budget(self, plan: SourcePlan) -> float | None:
+        """How many tokens the source may have, where the recipe shares tokens."""
+        if self.recipe.by == "rows" or plan.source.share is None or self.recipe.total is None:
+            return None
+        return self.recipe.total * plan.source.share
+
+    def _judged(self, plan: SourcePlan, taken: Selection, found: Round) -> list[bool]:
+        """Whether each record is taken, in the order of their keys; the others are added to those not taken, each with
+        its reason."""
+        budget = self._budget(plan)
+        rows, used = len(taken), int(taken.records[self.unit].sum())
+        most = math.inf if plan.wanted is None or budget is not None else plan.wanted
+        if self.seen is None and budget is None and not self.recipe.no_call and rows + len(found.records) <= most:
+            return [True] * len(found.records)
+        verdicts: list[bool] = []
+        sizes = found.records[self.unit].tolist()
+        for record, size, row in itertools.zip_longest(found.records, sizes, found.fingerprints):
+            if record["synthetic"]:  # made from the record before it, and goes with it
+                verdicts.append(verdicts[-1])
+                continue
+            # The budget is met better without a record of which more than half is beyond it.
+            met = budget is not None and used >= max(1, budget)
+            plan.full = plan.full or (budget is not None and not met and used + size / 2 > budget)
+            code = _NOT_NEEDED if plan.full or met or rows >= most else ""
+            if not code and self.seen is not None:
+                code = self.seen.refuses(row)
+            verdicts.append(not code)
+            if code:
+                about = row.seen_in if code == SEEN else ""
+                rank, spool, offset, length = record[["rank", "spool", "offset", "length"]].item()
+                found.not_taken.append(NotTaken(rank, code, spool, offset, length, False, about))
+            else:
+                rows, used = rows + 1, used + size
+        return verdicts
+
+    def _convert(self, plan: SourcePlan, taken: Selection, first: int, last: int) -> Round:
+        """Convert the candidates ranked first to last."""
+        tasks, ranks_of = [], []
+        candidates = plan.candidates[first:last]
+        for number in np.unique(candidates["file"]):
+            ranks = np.flatnonzero(candidates["file"] == number)
+            ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
+            for start in range(0, len(ranks), _TASK_ROWS):
+                part = ranks[start : start + _TASK_ROWS]
+                places = candidates[part][["offset", "line"]].tolist()
+                tasks.append(MixTask(plan.files[number], plan.source, self.recipe, places, str(self.work.absolute())))
+                ranks_of.append(part + first)
+        tables: list[Table] = []
+        fingerprints: list[Fingerprint] = []
+        not_taken: list[NotTaken] = []
+        for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
+            spool, ranks = taken.spool(result.spool), ranks_of[number]
+            records = result.records.copy()  # what Ray hands over cannot be written
+            records["spool"] = spool
+            records["rank"] = ranks[records["row"]]
+            records["key"] = plan.candidates["key"][records["rank"]]
+            tables.append(records)
+            fingerprints += result.fingerprints
+            for row in result.rejections:
+                rank = int(ranks[row.row])
+                not_taken.append(NotTaken(rank, row.code, spool, row.offset, row.length, row.fault))
+            add_up(taken.ledger, result.ledger)
+            wanted = plan.wanted or last
+            self.tell(f"convert {plan.source.channel}", min(wanted, first + done * _TASK_ROWS), wanted)
+        records = np.concatenate(tables)
+        order = np.lexsort((records["offset"], records["rank"]))
+        records = records[order]
+        if self.count is not None and len(records):
+            lines = list(lines_at(self.work, taken.names, records[["spool", "offset", "length"]].tolist()))
+            records["tokens"], records["trained"] = zip(*self.count(lines), strict=True)
+        return Round(records, [fingerprints[index] for index in order] if fingerprints else [], not_taken)
+
+    def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:
+        """Count what is not taken, each row with its reason, in order of the keys."""
+        reasons = Counter(taken.ledger.get("reasons", {}))
+        for row in sorted(not_taken):
+            if not row.fault:
+                reasons[row.code] += 1
+                taken.ledger["rows_out"] -= 1
+                taken.ledger["rejected"] = taken.ledger.get("rejected", 0) + 1
+            taken.faults += row.fault
+            code = row.code if row.code in OF_RECORDS else ""
+            if row.code != _NOT_NEEDED:
+                taken.rejects.append((row.spool, row.offset, row.length, code, row.about))
+        taken.ledger["reasons"] = dict(reasons)
+
+    def _repeat(self, plan: SourcePlan, taken: Selection) -> None:
+        budget = self._budget(plan)
+        if budget is not None:
+            taken.budget = round(budget)
+            if not plan.full and taken.records[self.unit].any():
+                taken.rounds = self._rounds(plan, taken.records[self.unit], budget)
+            return
+        wanted = len(taken) if plan.wanted is None else plan.wanted
+        taken.rounds = copies(wanted, len(taken), plan.source.repeat)
+        taken.short = wanted - taken.total
+
+    def _rounds(self, plan: SourcePlan, sizes: Any, budget: float) -> tuple[int, int]:
+        """How often all rows are written, and how many of them once more, to meet a budget that they do not fill
+        once."""
+        used = int(sizes.sum())
+        whole = min(plan.source.repeat, int(budget / used))
+        if whole == plan.source.repeat:
+            return whole, 0
+        ends = np.cumsum(sizes, dtype=np.int64)
+        return whole, int(np.count_nonzero(ends - sizes / 2 <= budget - whole * used))
+
+    def _restore(self, plans: list[SourcePlan]) -> dict[int, Selection]:
+        found: dict[int, Selection] = {}
+        for plan in plans:
+            state = _read_state(self.work / f"{plan.number}.done", self.hashes[plan.number])
+            if state is None:
+                break
+            found[plan.number] = state
+            for row in state.fingerprints if self.seen is not None else ():
+                self.seen.learn(row)  # type: ignore[union-attr]
+        keep = {name for taken in found.values() for name in taken.names} | {f"{number}.done" for number in found}
+        clear(self.work, keep | {path.name for path in self.work.glob("*.rows.jsonl")})
+        return found
+
+    def _save(self, plan: SourcePlan, taken: Selection) -> None:
+        state = {"fingerprint": self.hashes[plan.number], **{name: getattr(taken, name) for name in taken.STATE}}
+        state |= {"records": taken.records.tobytes(), "made": taken.made.tobytes()}
+        with whole_file(self.work / f"{plan.number}.done") as file:
+            file.write(msgspec.msgpack.encode(state))
+
+
+def synthetic(plan: SourcePlan, taken: Selection) -> tuple[SourcePlan, Selection]:
+    """What was made from a source's rows, as a source of its own, in a channel of its own."""
+    made = Selection()
+    made.names, made.records, made.fingerprints = taken.names, taken.made, taken.made_fingerprints
+    source = msgspec.structs.replace(plan.source, channel=CHANNEL, count=None, share=None)
+    return SourcePlan(plan.number, source, [], "", "", plan.seed, synthetic=True), made
+
+
+def _hashes(recipe: Recipe, plans: list[SourcePlan]) -> dict[int, str]:
+    """By source a hash of all that its records follow from: the recipe, its files and all sources before it."""
+    chain = hashlib.sha256(f"{__version__}\0".encode() + msgspec.json.encode(recipe))
+    found = {}
+    for plan in plans:
+        chain.update(msgspec.json.encode([[file.path, file.size, file.stamp, file.sha256] for file in plan.files]))
+        found[plan.number] = chain.hexdigest()
+    return found
+
+
+def _read_state(path: Path, fingerprint: str) -> Selection | None:
+    """What a killed run has finished of a source, or None where there is nothing of the same recipe and files."""
+    taken = Selection()
+    try:
+        state = msgspec.msgpack.decode(path.read_bytes())
+        if state["fingerprint"] != fingerprint:
+            return None
+        for name in Selection.STATE:
+            setattr(taken, name, state[name])
+        taken.records, taken.made = (np.frombuffer(state[name], RECORD) for name in ("records", "made"))
+    except (OSError, msgspec.MsgspecError, KeyError, ValueError):
+        return None
+    taken.fingerprints = msgspec.convert(taken.fingerprints, list[Fingerprint])
+    taken.made_fingerprints = msgspec.convert(taken.made_fingerprints, list[Fingerprint])
+    taken.rounds = tuple(state["rounds"])
+    return taken if all((path.parent / name).exists() for name in taken.names) else None
+
+
+def _reject_of(line: bytes, code: str, about: str) -> bytes:
+    """The line for rejects.jsonl of a record that was refused because of others; its row is the record itself."""
+    record = msgspec.json.decode(line)
+    message = f"overlaps {about}" if about else "left out because of another row"
+    return encode({"source": record["source"], "code": code, "message": message, "row": record}) + b"\n"

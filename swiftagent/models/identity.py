@@ -1,0 +1,59 @@
+"""Which model is meant: a hub id or a path, a folder on this machine, a checkpoint of a run. One rule for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from swiftagent.errors import ConfigError, SetupError
+from swiftagent.io.shipped import find, user_folder
+
+_NAME = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
+# A name that ends so is a file's, also where the file is missing: no hub is asked for it.
+_FILE = re.compile(r"\.(jsonl|ndjson|json|csv|tsv|txt|parquet|arrow|feather|zip)(\.(gz|zst|bz2|xz))?$", re.I)
+_HUBS = ("ms::", "hf::", "ms:", "hf:")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name is one of a hub, `owner/name` or `hf::owner/name`, and of nothing on this machine."""
+    if name.startswith(_HUBS):
+        return True
+    return bool(_NAME.fullmatch(name)) and not _FILE.search(name) and not find(name).exists()
+
+
+def names_a_file(name: str) -> bool:
+    """Whether a name ends as a data file does."""
+    return bool(_FILE.search(name))
+
+
+def hub_folder(model: str) -> Path | None:
+    """The folder of a hub model that was downloaded before; a hub's cache holds it whole or not at all."""
+    owner, _, name = model.partition("/")
+    try:
+        modelscope = user_folder("MODELSCOPE_CACHE", ".cache/modelscope/hub")
+        huggingface = user_folder("HF_HOME", ".cache/huggingface") / "hub"
+    except SetupError:  # no home folder, so no cache in it
+        return None
+    plain = name.replace(".", "___")
+    candidates = [modelscope / "models" / owner / plain, modelscope / "hub" / "models" / owner / plain]
+    candidates += sorted((modelscope / "models" / f"{owner}--{name}" / "snapshots").glob("*"))
+    candidates += sorted((huggingface / f"models--{owner}--{name}" / "snapshots").glob("*"))
+    return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
+
+
+def local_folder(model: str) -> Path | None:
+    """A model's folder on this machine: as given, or from a hub's cache; None where it is not here."""
+    return Path(model) if Path(model).is_dir() else hub_folder(model)
+
+
+def choose_checkpoint(run: Path, which: str, checkpoints: Sequence[Path], best: Path | None) -> Path:
+    """`best`, `last` or a step among a run's complete checkpoints, oldest first. Raises SetupError where there are
+    none, ConfigError where it is not among them."""
+    if not checkpoints or best is None:
+        raise SetupError(f"{run}: no complete checkpoint yet; its log.txt shows how far training came")
+    named = {path.name.rpartition("-")[2]: path for path in checkpoints}
+    chosen = {"best": best, "last": checkpoints[-1]}.get(which) or named.get(which)
+    if chosen is None:
+        raise ConfigError(f"--checkpoint {which}: {run.name} has no such checkpoint; there are {', '.join(named)}")
+    return chosen

@@ -1,0 +1,88 @@
+"""One HTTP request under the limits of a tool: the whole of it in so many seconds, the answer in so many bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import ToolError
+
+_MOST_REDIRECTS = 5
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    status: int
+    reason: str
+    content: bytes
+    encoding: str
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(self.encoding, errors="replace")
+
+
+def request(
+    method: str, url: str, seconds: float, largest: int, check: Callable[[Any], None] | None = None, **sent: Any
+) -> HttpAnswer:
+    """The answer to one request. check: raises for an address that may not be read; with it redirects are followed.
+
+    Raises ToolError for a broken limit, httpx.HTTPError, httpx.InvalidURL or UnicodeError for what fails.
+    """
+
+    async def limited() -> HttpAnswer:
+        # The time of the whole: a server that sends a byte a second breaks no limit on a single read.
+        return await asyncio.wait_for(_request(method, url, largest, check, sent), seconds)
+
+    try:
+        return asyncio.run(limited())
+    except (TimeoutError, asyncio.TimeoutError):
+        raise ToolError(f"no whole answer within {seconds:g} seconds") from None
+
+
+async def _request(
+    method: str, url: str, largest: int, check: Callable[[Any], None] | None, sent: dict[str, Any]
+) -> HttpAnswer:
+    import httpx
+
+    # Only what zlib unpacks is asked for: it stops at a length, so that no answer grows beyond its limit in memory.
+    headers = {"Accept-Encoding": "gzip, deflate"}
+    async with httpx.AsyncClient(timeout=None, trust_env=False, verify=_certificates(), headers=headers) as client:
+        for _ in range(_MOST_REDIRECTS):
+            if check is not None:
+                check(httpx.URL(url))
+            async with client.stream(method, url, **sent) as reply:
+                if check is not None and reply.has_redirect_location:
+                    url = str(httpx.URL(url).join(reply.headers["location"]))
+                    continue
+                content = await _content(reply, largest)
+                return HttpAnswer(reply.status_code, reply.reason_phrase, content, reply.encoding or "utf-8")
+    raise ToolError("too many redirects")
+
+
+async def _content(reply: Any, largest: int) -> bytes:
+    packed = reply.headers.get("content-encoding", "identity").lower()
+    if packed not in ("identity", "gzip", "x-gzip", "deflate", ""):
+        raise ToolError(f"the answer is packed as {packed[:40]}, which was not asked for")
+    unpack = None if packed in ("identity", "") else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    content = b""
+    async for piece in reply.aiter_raw():
+        try:
+            content += piece if unpack is None else unpack.decompress(piece, largest + 1 - len(content))
+        except zlib.error as error:
+            raise ToolError(f"the answer cannot be unpacked: {error}") from None
+        if len(content) > largest:
+            raise ToolError(f"the answer is larger than {largest >> 20} MB")
+    return content
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)

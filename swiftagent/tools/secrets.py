@@ -1,0 +1,85 @@
+"""Redaction of secrets: the values of variables whose names tell of one, and texts that have the form of one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from swiftagent.trajectory.types import Json
+
+_NAME = re.compile(
+    r"(?:^|_)(?:API|ACCESS|SECRET|PRIVATE)?(?:KEYS?|TOKEN|SECRETS?|PASS|PASSW\w*|PASSPHRASE|PWD|CREDENTIALS?|AUTH\w*"
+    r"|COOKIE|PRIVATE|PAT|DSN|DATABASE_URL|CONN(?:ECTION)?_STR\w*)(?:_|\d|$)"
+)
+# Such a variable holds a place, a kind or a number, and the directory that a shell is in.
+_HARMLESS_NAME = re.compile(
+    r"_(?:SOCK|FILE|PATH|DIR|TYPE|NAME|KIND|LIMIT|TTL)$|^(?:OLD)?PWD$|^XAUTHORITY$|(?:^|_)AUTHORS?(?:_|$)"
+)
+_HARMLESS_VALUES = {"true", "false", "none", "null"}
+_SHORTEST = 4
+_FORM = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\b(?:sk-(?=[\w-]*\d)[\w-]{8,}|(?:AKIA|ASIA)[0-9A-Z]{12,}|gh[pousr]_\w{8,}|github_pat_\w{8,}|glpat-[\w-]{8,}"
+    r"|xox[abprs]-[\w-]{8,}|AIza[\w-]{30,}|hf_[A-Za-z0-9]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
+    r"|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)",
+    re.S,
+)
+
+
+def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """value: name, of the variables (or headers) whose names say that they hold a secret."""
+    found: dict[str, str] = {}
+    for name, value in variables.items():
+        plain = name.upper().replace("-", "_")
+        if _NAME.search(plain) and not _HARMLESS_NAME.search(plain):
+            found |= {part: name for part in (value, value.removeprefix("Bearer "))}
+    return {value: name for value, name in found.items() if _is_secret(value)}
+
+
+def _is_secret(value: str) -> bool:
+    return len(value) >= _SHORTEST and value.lower() not in _HARMLESS_VALUES
+
+
+class Redactor:
+    """Replaces each secret by its variable's name, and what has the form of a secret by `[secret]`."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._names: dict[str, str] = {}
+        for value, name in secrets.items():
+            # A tool may return text that is JSON already, in which quotes and newlines are escaped.
+            for form in (
+                value,
+                json.dumps(value)[1:-1],
+                json.dumps(value, ensure_ascii=False)[1:-1],
+                repr(value)[1:-1],
+            ):
+                self._names.setdefault(form, name)
+        # The longest first, since one may begin another.
+        values = sorted(self._names, key=len, reverse=True)
+        self._values = re.compile("|".join(map(_bounded, values))) if values else None
+
+    def text(self, text: str) -> str:
+        if self._values is not None:
+            text = self._values.sub(lambda found: f"[{self._names[found.group()]}]", text)
+        return _FORM.sub("[secret]", text)
+
+    def value(self, value: Json) -> Json:
+        """A structured value with its texts redacted, before it is encoded: escapes would hide a secret."""
+        try:
+            return self._redacted(value)
+        # Deeper than the stack: its encoded text is redacted all the same.
+        except RecursionError:
+            return value
+
+    def _redacted(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self._redacted(key): self._redacted(inner) for key, inner in value.items()}
+        return [self._redacted(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _bounded(value: str) -> str:
+    """A short value counts as a word alone, or it would be found within others."""
+    return re.escape(value) if len(value) >= 8 else rf"(?<!\w){re.escape(value)}(?!\w)"

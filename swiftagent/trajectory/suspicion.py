@@ -1,0 +1,93 @@
+"""Trained texts that look as if a call or a tool's result had stayed in them unread.
+
+Recognition reads the forms it knows; what is left over must not be trained in silence. Only rows of which no call was
+read are looked at: where calls stand in fields of their own, a text that quotes one is a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from swiftagent.trajectory.types import Answer, Call, Event, Thought, Tool
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.S)
+_RESULT_WORD = (
+    r"(?:tool|function|api|code|execution)?[ _]?(?:use[ _])?"
+    r"(?:results?|outputs?|responses?|observations?|obs|returns?|returned|documents?|information|interpreter)"
+)
+# A closing mark of one thing with the opening mark of a result directly behind it.
+_RESULT_TAG = re.compile(
+    r"(?:</[\w:.\-]+>|<\|end[\w]*\|>|<｜[^｜>\n]*end[^｜>\n]*｜>|\[/[A-Z_]+\])\s*"
+    rf"(?:<\|?(?:begin_of_)?{_RESULT_WORD}(?:\s[^>\n]*)?\|?>|\[(?:TOOL_)?(?:RESULTS?|OUTPUT|OBSERVATION)\])",
+    re.I,
+)
+# Marks that exist for results alone, wherever they stand.
+_RESULT_MARK = re.compile(
+    r"<\|?/?(?:begin_of_|end_of_)?(?:tool_use_result|tool_response|tool_result|tool_output|function_results?|"
+    r"function_response|documents)\|?>|\[TOOL_RESULTS\]",
+    re.I,
+)
+_CALL_LABEL = r"(?:tool|function|api)(?:[ _]?(?:calls?|name|used?))?|工具(?:调用|名称)?|函数(?:调用|名称)?|调用(?:工具|函数)?|action|行动"
+_LABELLED = re.compile(
+    rf"(?:\A|\n)[ \t*#>\-]*(?:{_CALL_LABEL})[ *]*[:：][^\n]*\n(?:[^\n]*\n){{0,12}}?"
+    rf"[ \t*#>\-]*(?:{_RESULT_WORD}|返回(?:结果|值)?|结果|观察(?:结果)?|输出)[ *]*[:：]",
+    re.I,
+)
+_ARGUMENTS = re.compile(r"[{(]\s*(?:[\"'\w]|[)}])")
+# Marks around calls that no text uses for anything else.
+_CALL_MARK = re.compile(
+    r"<\|?(?:tool_calls?|function_calls?|functioncall|invoke|tool_use)(?:_start|_begin)?\b[^>\n]*>\s*\S"
+    r"|\[TOOL_CALLS\]|<function=|<\|python_tag\|>|✿FUNCTION✿|<｜tool[▁_]calls?[▁_]begin｜>|functools\[",
+    re.I,
+)
+_MAY_BE = re.compile(
+    r"<[/|｜]|</|\[TOOL|\[/|✿|functools|(?:result|output|response|observation|return|返回|结果|观察|输出)\w*[ *]*[:：]",
+    re.I,
+)
+
+
+def may_be_suspicious(text: str) -> bool:
+    """A cheap look: False is sure where no tool is declared."""
+    return _MAY_BE.search(text) is not None
+
+
+def suspicion(events: Iterable[Event], tools: tuple[Tool, ...]) -> tuple[str, str] | None:
+    """(code, sentence) of the first trained text that holds an unread call or result; None where none does."""
+    events = tuple(events)
+    if any(type(event) is Call for event in events):
+        return None
+    for event in events:
+        if (type(event) is Answer or type(event) is Thought) and event.trained:
+            code = _unread(event.text, tools)
+            if code:
+                what = "a call" if code == "unread-call" else "what a tool answered"
+                return code, f"a trained text seems to hold {what}: {event.text[:80]!r}"
+    return None
+
+
+def _unread(text: str, tools: tuple[Tool, ...]) -> str:
+    if not tools and not may_be_suspicious(text):
+        return ""
+    named = next((tool.name for tool in tools if tool.name and tool.name in text), "") if tools else ""
+    bare = _FENCED.sub("", text) if "```" in text and not named else text
+    if _RESULT_TAG.search(bare) or (_RESULT_MARK.search(bare) and (named or _CALL_MARK.search(bare))):
+        return "unread-result"
+    labelled = _LABELLED.search(bare)
+    if labelled is not None and _ARGUMENTS.search(labelled.group()) is not None:
+        return "unread-result"
+    if named and (_CALL_MARK.search(bare) or _is_called(bare, tools)):
+        return "unread-call"
+    return ""
+
+
+def _is_called(text: str, tools: tuple[Tool, ...]) -> bool:
+    """Whether a declared tool's name stands with arguments behind it, and a mark or the start of a line before it."""
+    for tool in tools:
+        if tool.name not in text:
+            continue
+        name = re.escape(tool.name)
+        called = rf"(?:\A|\n|[<>\[(`:=|/]|\"name\"\s*:\s*\")\s*\"?{name}\"?\s*(?:\(|\{{|>\s*\{{|,\s*\"(?:arguments|parameters)|\n\s*\{{)"
+        if re.search(called, text) is not None:
+            return True
+    return False

@@ -1,0 +1,38 @@
+"""The mask of a training record is written in one place, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+
+# A reader that marks turns for the shared reader of turns; weights and pieces of records that are written already.
+OTHERS = {"formats/readers/xlam.py", "masks/weights.py", "masks/pieces.py"}
+
+
+def sets_loss(node: ast.AST) -> bool:
+    """A dict display or an assignment by which a message gets the key `loss`."""
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return any(_is_loss(key) and isinstance(value, ast.Constant) and value.value is False for key, value in pairs)
+    return isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _is_loss(node.slice)
+
+
+def _is_loss(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == "loss"
+
+
+def test_loss_is_set_by_the_record_alone(root: Path):
+    package = root / "swiftagent"
+    setters = set()
+    for path in package.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        samples = {  # raw rows of the formats that can be read, not messages that are rendered
+            id(inner)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SAMPLE"
+            for inner in ast.walk(node)
+        }
+        if any(sets_loss(node) for node in ast.walk(tree) if id(node) not in samples):
+            setters.add(path.relative_to(package).as_posix())
+    assert setters - OTHERS == {"trajectory/record.py"}
