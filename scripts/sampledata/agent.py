@@ -13,7 +13,7 @@ from .tools import TOOLS
 from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
 
 # What people ask for most, and what the demo's model is asked about: the other tools come up now and then.
-FREQUENT = "get_weather send_message book_table set_reminder play_music set_light set_thermostat".split()
+FREQUENT = ["get_weather", "send_message", "book_table", "set_reminder", "play_music", "set_light", "set_thermostat"]
 FIRE_TOOLS = ["fire_recognition", "fire_alert", "call_fireman", "call_police"]
 
 

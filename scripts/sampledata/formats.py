@@ -26,7 +26,7 @@ Begin!"""
 
 
 def ms_agent(talk: Conversation, number: int) -> Row:
-    """ReAct in one string, arguments as Python writes them, results inline: the format of the ModelScope dataset ms_agent."""
+    """ReAct in one string, arguments as Python writes them, results inline: the format of ModelScope's ms_agent."""
     prompt = _MS_AGENT_PROMPT.format(
         tools="\n\n".join(_ms_agent_tool(n, name) for n, name in enumerate(talk.tools, 1)), names=", ".join(talk.tools)
     )

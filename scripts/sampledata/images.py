@@ -1,4 +1,4 @@
-"""Small pictures for the fire alarm: a PNG of a building, with or without flames, that says in a text chunk what it shows."""
+"""Small pictures for the fire alarm: a PNG of a building, with or without flames; a text chunk names what it shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Pixel = tuple[int, int, int]
 
 
 def picture(place: str, burning: bool, seed: int) -> bytes:
-    """A PNG file: night sky, a building with windows, and where it burns, flames from its roof. `place` is its Location text."""
+    """A PNG file: night sky, a building, and where it burns, flames from its roof. `place` is its Location text."""
     rng = random.Random(seed)
     flames = [rng.randrange(8, 22) if burning and 18 <= x < 46 else 0 for x in range(WIDTH)]
     rows = b"".join(

@@ -63,7 +63,8 @@ def _page(rng: random.Random) -> str:
     entries = []
     for number in range(1, rng.randrange(2, 5)):
         fields = ", ".join(
-            f'{{"name": "{key}", "description": "{rng.choice([key, _KEYS[key].rstrip("2"), rng.choice(_ABOUT)])}", "required": "{rng.random() < 0.6}"}}'
+            f'{{"name": "{key}", "description": "{rng.choice([key, _KEYS[key].rstrip("2"), rng.choice(_ABOUT)])}", '
+            f'"required": "{rng.random() < 0.6}"}}'
             for key in rng.sample(list(_KEYS), rng.randrange(1, 4))
         )
         entries.append(f"{number}. {rng.choice(_THINGS)}_{rng.choice(_THINGS)}: {_plain_words(rng)} Fields: [{fields}]")

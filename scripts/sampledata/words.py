@@ -17,8 +17,9 @@ def read(name: str) -> Any:
 
 _LISTS: dict[str, dict[str, list[Entry]]] = read("words.yaml")
 WORDS = {language: {name: lists[language] for name, lists in _LISTS.items()} for language in ("en", "zh")}
-IMAGE_STEMS = (
+_STEMS = (
     "cam yard roof gate hall shed attic kitchen tower depot lobby garage barn corridor office bakery cabin shop stairs "
     "basement terrace factory school hotel pier boiler laundry workshop canteen archive"
-).split()
+)
+IMAGE_STEMS = _STEMS.split()
 IMAGE_ENDINGS = ("jpg", "png", "jpeg")
