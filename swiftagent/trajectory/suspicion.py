@@ -44,15 +44,24 @@ _CALL_MARK = re.compile(
     r"|\[TOOL_CALLS\]|<function=|<\|python_tag\|>|✿FUNCTION✿|<｜tool[▁_]calls?[▁_]begin｜>|functools\[",
     re.I,
 )
-_MAY_BE = re.compile(
-    r"<[/|｜]|</|\[TOOL|\[/|✿|functools|(?:result|output|response|observation|return|返回|结果|观察|输出)\w*[ *]*[:：]",
-    re.I,
+# Each begins with a literal letter and has no flag, so that a search costs little.
+_MAY_BE_TAG = re.compile(
+    r"<(?:[|｜]|/?(?:[oO]ut|[rR]es|[oO]bs|[dD]oc|[iI]n[ftv]|[tT]oo|[fF]un|[rR]et|[eE]xe|[cC]od|[aA]pi))"
+)
+_MAY_BE_LABEL = re.compile(
+    r"\n[ \t*#>\-]*(?:(?:[tT]ool|TOOL|[fF]unction|[aA]pi|API|[cC]ode|[eE]xecution)\w*[ _]?)?"
+    r"(?:[rR]es|RES|[oO]utp|OUTP|[oO]bs|OBS"
+    r"|[rR]eturn|[dD]ocument|[iI]nformation|[iI]nterpreter|返回|结果|观察|输出)[^\n:：]{0,24}[:：]"
 )
 
 
 def may_be_suspicious(text: str) -> bool:
     """A cheap look: False is sure where no tool is declared."""
-    return _MAY_BE.search(text) is not None
+    if "<" in text and _MAY_BE_TAG.search(text) is not None:
+        return True
+    if ("[" in text and ("[TOOL" in text or "[/" in text)) or "✿" in text or "functools[" in text:
+        return True
+    return ("{" in text or "(" in text) and _MAY_BE_LABEL.search(text) is not None
 
 
 def suspicion(events: Iterable[Event], tools: tuple[Tool, ...]) -> tuple[str, str] | None:
