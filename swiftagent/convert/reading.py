@@ -224,7 +224,7 @@ class _Reader:
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _reader_named(recognise(value))
         self.ledger.formats[name] += 1
-        self._keys = getattr(module, "KEYS", frozenset())
+        self._keys = getattr(module, "READS", getattr(module, "KEYS", frozenset()))
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ A format module has
     KEYS: frozenset[str]                         a dict without any of these is not asked about; left out by formats
     told by turns parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
     render(trajectory) -> row                    only where the format can be written
+    READS: frozenset[str]                        keys that `parse` takes texts from, where they are more than KEYS
     line_key(row) -> Hashable | None             only where several lines make one conversation: lines of one key stand
                                                  together; `parse` then gets the list of them. True: belongs to its
                                                  neighbours
@@ -58,6 +59,8 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "sharegpt": "swiftagent.formats.readers.sharegpt",
     "xlam": "swiftagent.formats.readers.xlam",
     "steps": "swiftagent.formats.readers.steps",
+    "turns-aside": "swiftagent.formats.readers.turns_aside",
+    "scattered": "swiftagent.formats.readers.scattered",
     "conversation-pair": "swiftagent.formats.readers.conversation_pair",
     "alpaca": "swiftagent.formats.readers.alpaca",
     "wrapped": "swiftagent.formats.readers.wrapped",

@@ -12,13 +12,18 @@ from collections.abc import Iterable
 from swiftagent.trajectory.types import Answer, Call, Event, Thought, Tool
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.S)
+# A page may hold <output> behind any of these.
+_HTML = (
+    "div|p|span|body|head|form|label|ul|ol|li|h[1-6]|table|t[drh]|thead|tbody|script|style|button|fieldset|legend"
+    "|main|section|a|b|i"
+)
 _RESULT_WORD = (
     r"(?:tool|function|api|code|execution)?[ _]?(?:use[ _])?"
     r"(?:results?|outputs?|responses?|observations?|obs|returns?|returned|documents?|information|interpreter)"
 )
 # A closing mark of one thing with the opening mark of a result directly behind it.
 _RESULT_TAG = re.compile(
-    r"(?:</[\w:.\-]+>|<\|end[\w]*\|>|<｜[^｜>\n]*end[^｜>\n]*｜>|\[/[A-Z_]+\])\s*"
+    rf"(?:</(?!(?:{_HTML})>)[\w:.\-]+>|<\|end[\w]*\|>|<｜[^｜>\n]*end[^｜>\n]*｜>|\[/[A-Z_]+\])\s*"
     rf"(?:<\|?(?:begin_of_)?{_RESULT_WORD}(?:\s[^>\n]*)?\|?>|\[(?:TOOL_)?(?:RESULTS?|OUTPUT|OBSERVATION)\])",
     re.I,
 )
@@ -37,6 +42,7 @@ _LABELLED = re.compile(
     rf"[ \t*#>\-]*(?:{_RESULT_WORD}|返回(?:结果|值)?|结果|观察(?:结果)?|输出)[ *]*[:：]",
     re.I,
 )
+_RESULT_LABEL = re.compile(rf"\n[ \t*#>\-]*(?:{_RESULT_WORD}|返回(?:结果|值)?|结果|观察(?:结果)?|输出)[ *]*[:：]", re.I)
 _ARGUMENTS = re.compile(r"[{(]\s*(?:[\"'\w]|[)}])")
 # Marks around calls that no text uses for anything else.
 _CALL_MARK = re.compile(
@@ -88,21 +94,23 @@ def _unread(text: str, tools: tuple[Tool, ...]) -> str:
     labelled = _LABELLED.search(bare)
     if labelled is not None and _ARGUMENTS.search(labelled.group()) is not None:
         return "unread-result"
-    if named and (_CALL_MARK.search(bare) or _is_called(bare, tools)):
+    if named and _is_called(bare, tools, _CALLED_WITH) and _RESULT_LABEL.search(bare):
+        return "unread-result"
+    if named and (_CALL_MARK.search(bare) or _is_called(bare, tools, _CALLED)):
         return "unread-call"
     return ""
 
 
-def _is_called(text: str, tools: tuple[Tool, ...]) -> bool:
-    """Whether a declared tool's name stands with arguments behind it, and a mark or the start of a line before it."""
-    for tool in tools:
-        if tool.name not in text:
-            continue
-        name = re.escape(tool.name)
-        called = (
-            rf"(?:\A|\n|[<>\[(`:=|/]|\"name\"\s*:\s*\")\s*\"?{name}\"?\s*(?:\("
-            rf"|\{{|>\s*\{{|,\s*\"(?:arguments|parameters)|\n\s*\{{)"
-        )
-        if re.search(called, text) is not None:
-            return True
-    return False
+# A declared name as a call: behind the start of a line or a mark, or with named arguments.
+_CALLED = (
+    r"(?:\A|\n|[<>\[(`:=|/]|\"name\"\s*:\s*\")\s*\"?{name}\"?\s*"
+    r"(?:\(|\{{|>\s*\{{|,\s*\"(?:arguments|parameters)|\n\s*\{{)"
+    r"|\b{name}\s*\(\s*(?:\w+\s*=|[{{\"'])"
+)
+_CALLED_WITH = r"\b{name}\b[^\n]{{0,40}}[({{]"
+
+
+def _is_called(text: str, tools: tuple[Tool, ...], form: str) -> bool:
+    """Whether a declared tool's name stands in a text with arguments behind it."""
+    names = [re.escape(tool.name) for tool in tools if tool.name in text]
+    return any(re.search(form.format(name=name), text) is not None for name in names)

@@ -98,8 +98,7 @@ REPAIRS: dict[str, str] = {
     "python-repr": "a Python literal where JSON belongs",
     "encoded-twice": "JSON inside a JSON string",
     "raw-backslash": "backslashes that JSON does not know as escapes were kept as backslashes",
-    "null-arguments": "arguments that are null though the tool's schema knows no null, as Arrow fills them in, "
-    "were left out",
+    "null-arguments": "nulls for parameters that the tool does not have, as Arrow fills them in, were left out",
     "user-call": "calls of tools that the user has, and their results, were left out",
     "aside-turn": "a progress report or a proposed question beside the answer was left out",
     "masked-part": "a turn of which a part is marked as not trained is not trained",

@@ -1,6 +1,8 @@
 """One file a format that can be read."""
 
 PUBLIC = (
+    "scattered",
+    "turns_aside",
     "adk",
     "adp",
     "agent_instruct",

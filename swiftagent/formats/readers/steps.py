@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -19,7 +20,7 @@ SAMPLE = {
     "steps": [{"thought": "I look.", "action": "weather", "action_input": {"city": "Oslo"}, "observation": "3C"}],
     "answer": "It is 3C.",
 }
-_LISTS = ("steps", "trajectory", "intermediate_steps", "trace")
+_LISTS = ("steps", "trajectory", "intermediate_steps", "trace", "agent_thoughts")
 _TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt")
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
@@ -90,9 +91,21 @@ def _read_step(builder: Builder, step: dict[str, Any]) -> None:
         builder.call(name, arguments, id, worked)
     elif isinstance(action, str) and action.strip():
         if given is not None:
+            given = _unwrapped(action, given)
             builder.call(action, given, trained=worked)
         else:
             read_react_text(builder, f"Action: {action.strip()}")
     observed = next((step[key] for key in _RESULTS if step.get(key) is not None), None)
     if observed is not None and builder.waits_for_result:
-        builder.result(as_text(observed))
+        builder.result(as_text(_unwrapped(str(action), observed)))
+
+
+def _unwrapped(name: str, value: Any) -> Any:
+    """What Dify keeps below the tool's name, as an object or as JSON text: `{"weather": {"city": "Oslo"}}`."""
+    inner = value
+    if isinstance(value, str) and value.startswith("{") and f'"{name}"' in value:
+        try:
+            inner = json.loads(value)
+        except ValueError:
+            return value
+    return inner[name] if isinstance(inner, dict) and inner.keys() == {name} else value

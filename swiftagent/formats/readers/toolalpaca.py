@@ -13,6 +13,7 @@ from swiftagent.trajectory.types import Tool, Trajectory
 
 ABOUT = "ToolAlpaca: an API with Instances (intermediate_steps) or Instructions and Golden_Answers; a row becomes many"
 KEYS = frozenset(("Function_Description",))
+READS = KEYS | {"Instances", "Instructions", "Golden_Answers", "Functions", "Documentation", "NLDocumentation"}
 SAMPLE = {
     "Name": "Weather",
     "Function_Description": {

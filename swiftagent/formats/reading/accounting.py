@@ -170,7 +170,7 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -
     """
     if type(row) is not dict:
         return NOTHING
-    odd = [key for key in row if key not in read and (type(key) is not str or _plain_of(key) not in _KNOWN)]
+    odd = [key for key in row if not _is_read(key, read) and (type(key) is not str or _plain_of(key) not in _KNOWN)]
     turns = [turn for key in ("messages", "conversations") for turn in _turns(row.get(key))]
     odd_turns = [
         (turn, key)
@@ -182,7 +182,7 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -
     steps = [
         key
         for key in row
-        if type(key) is str and row[key] and _plain_of(key) in _STEP_KEYS and key not in odd and key not in read
+        if type(key) is str and row[key] and _plain_of(key) in _STEP_KEYS and key not in odd and not _is_read(key, read)
     ]
     if not odd and not odd_turns and not steps:
         return NOTHING
@@ -194,6 +194,10 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -
     for turn, key in odd_turns:
         found = _account(turn[key], f"messages.{key}", said, counts) or found
     return Unread(counts, found)
+
+
+def _is_read(key: Any, read: Collection[str]) -> bool:
+    return key in read or (type(key) is str and _plain_of(key) in read)
 
 
 def _plain_of(key: str) -> str:

@@ -181,7 +181,7 @@ class Builder:
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
 
     def _leave_out_nulls(self) -> None:
-        """Without the nulls that a tool's schema knows nothing of: Arrow fills in the parameters of other tools."""
+        """Without nulls for parameters that the tool does not have: Arrow fills in those of other tools."""
         schemas: dict[str, Any] = {}
         for place, event in enumerate(self.events):
             if type(event) is not Call or type(event.arguments) is not dict or None not in event.arguments.values():
@@ -191,11 +191,7 @@ class Builder:
             properties = schema.get("properties")
             if not isinstance(properties, dict) or not properties:
                 continue
-            kept = {
-                key: value
-                for key, value in event.arguments.items()
-                if value is not None or _may_be_null(properties.get(key)) or key in (schema.get("required") or ())
-            }
+            kept = {key: value for key, value in event.arguments.items() if value is not None or key in properties}
             if len(kept) < len(event.arguments):
                 self.events[place] = Call(event.tool, kept, event.id, event.trained)
                 self.repairs.append("null-arguments")
@@ -275,19 +271,6 @@ def _checked_arguments(name: str, value: Any) -> dict[str, Any]:
     if _has_no_json(value):
         raise RowError("broken-call", f"an argument of {name} is infinite or not a number, which JSON cannot hold")
     return value
-
-
-def _may_be_null(schema: Any) -> bool:
-    """Whether a parameter's schema allows null: by type, alternative, enum or default, or by naming no type."""
-    if not isinstance(schema, dict):
-        return False
-    kind = schema.get("type")
-    if "null" in (kind if isinstance(kind, list) else [kind]) or schema.get("nullable"):
-        return True
-    if None in (schema.get("enum") or ()) or ("default" in schema and schema["default"] is None):
-        return True
-    others = [*(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
-    return any(map(_may_be_null, others)) if others else kind is None
 
 
 def _has_no_json(value: Any) -> bool:

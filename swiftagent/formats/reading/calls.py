@@ -39,7 +39,7 @@ ARGUMENT_KEYS = (
 
 
 # Keys of an assistant turn under which its calls stand, without case and separators.
-_CALL_KEYS = frozenset(
+CALL_KEYS = frozenset(
     (
         "toolcalls",
         "toolcall",
@@ -59,9 +59,9 @@ def call_values(message: dict[str, Any]) -> Any:
     for key in ("tool_calls", "function_call"):
         if message.get(key):
             return message[key]
-    if len(message) > 2:
+    if len(message) > 2 or ("role" not in message and "from" not in message):
         for key, value in message.items():
-            if value and type(key) is str and plain_key(key) in _CALL_KEYS and is_call_value(value):
+            if value and type(key) is str and plain_key(key) in CALL_KEYS and is_call_value(value):
                 return value
     return None
 

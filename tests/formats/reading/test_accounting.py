@@ -33,15 +33,23 @@ def read(row: Any, **on: str) -> tuple[list[Any], Ledger, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("key", ["trace_log", "run", "what_the_agent_did"])
 def test_turns_under_a_key_that_no_reader_reads_reject_the_row(key: str) -> None:
-    row = {"question": "Tide at Nes?", "answer": "low", key: TURNS}
+    row = {"question": "Tide at Nes?", "answer": "low", key: TURNS, "other_try": TURNS[:2]}
     found, ledger, rejects = read(row)
     assert not found and rejects[0]["code"] == "unread-turns" and repr(key) in rejects[0]["message"]
     assert ledger.unread[key] > 0
     assert len(read(row, unread_turns="keep")[0]) == 1
 
 
-def test_the_same_turns_as_text_and_a_result_beside_an_answer_count_too() -> None:
-    assert read({"question": "?", "answer": "low", "log": json.dumps(TURNS)})[2][0]["code"] == "unread-turns"
+def test_turns_under_one_key_are_read_whatever_its_name_also_as_text() -> None:
+    for value in (TURNS, json.dumps(TURNS)):
+        (found,), ledger, _ = read({"question": "Tide at Nes?", "answer": "low", "run_log": value})
+        assert [type(event).__name__ for event in found.events] == ["Question", "Call", "Observation", "Answer"]
+        assert not ledger.unread
+
+
+def test_steps_as_text_and_a_result_beside_an_answer_count_too() -> None:
+    steps = json.dumps([{"tool": "tide", "args": {"port": "Nes"}}])
+    assert read({"question": "?", "answer": "low", "log": steps})[2][0]["code"] == "unread-turns"
     assert read({"instruction": "?", "output": "low", "tool_response": "LOW 4"})[2][0]["code"] == "unread-turns"
 
 

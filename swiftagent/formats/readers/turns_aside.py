@@ -1,0 +1,57 @@
+"""Turns of a run under a key of its own, beside a question and an answer; also as JSON text in a column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.formats.reading.delegate import are_turns, read_turns
+from swiftagent.formats.reading.messages import ROLES
+from swiftagent.formats.reading.view import tools_field
+from swiftagent.trajectory.types import Trajectory
+
+ABOUT = (
+    "turns with roles under a key of any name (intermediate_steps, trace_log, messages_json), as a list or as JSON text"
+)
+SAMPLE = {
+    "question": "Oslo?",
+    "answer": "It is 3C.",
+    "run_log": [
+        {"role": "user", "content": "Oslo?"},
+        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "weather", "arguments": "{}"}}]},
+        {"role": "tool", "content": "3C"},
+        {"role": "assistant", "content": "It is 3C."},
+    ],
+}
+_SPOKEN = frozenset(("assistant", "call"))
+_TOOLS = ("tools_json", "functions_json", "tools_schema")
+
+
+def looks_like(row: Any) -> bool:
+    return type(row) is dict and len(_found(row)) == 1
+
+
+def parse(row: Any) -> Trajectory:
+    found = _found(row)
+    if len(found) != 1:
+        raise RowError("not-a-conversation", "not one list of turns with roles")
+    (turns,) = found.values()
+    tools = tools_field(row) or next((row[key] for key in _TOOLS if row.get(key)), None)
+    return read_turns(turns, row, **({"tools": tools} if tools else {}))
+
+
+def _found(row: dict[str, Any]) -> dict[str, list[Any]]:
+    """Every key under which turns stand of which a model wrote one."""
+    found = {}
+    for key, value in row.items():
+        if type(value) is str and value.lstrip()[:1] == "[" and ('"role"' in value or "'role'" in value):
+            try:
+                value, _ = read_literal(value)
+            except RowError:
+                continue
+        if type(value) is list and len(value) > 1 and are_turns(value):
+            kinds = {ROLES.get(str(turn.get("role", turn.get("from"))).lower()) for turn in value}
+            if None not in kinds and kinds & _SPOKEN:
+                found[key] = value
+    return found
