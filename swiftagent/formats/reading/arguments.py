@@ -121,6 +121,8 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
     except RowError as error:
         if error.code == "cut-json":
             raise RowError("cut-arguments", f"arguments end in the middle: ...{text[-40:]!r}") from None
+        if text[0] == "{" and text.endswith("}"):  # a placeholder, `{...}`, or an object that nothing mends
+            raise RowError("broken-call", f"arguments that are no object: {text[:60]!r}") from None
         return {"input": without_surrogates(text)}, ("text-arguments",)
 
 

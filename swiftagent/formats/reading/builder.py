@@ -11,10 +11,12 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_arguments, read_literal
 from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
+from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
 from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MEDIA_BLOCKS = frozenset(
     (
         "image_url",
@@ -83,6 +85,9 @@ class Builder:
             value, repairs = read_arguments(arguments)
             self.repairs += repairs
         value = _checked_arguments(name, value)
+        if _holds_surrogate(value):  # escaped in JSON text, it passed the check of the row
+            value = without_surrogates(value)
+            self.repairs.append("lone-surrogate")
         if self._open and type(self.events[-1]) is Observation:
             self._end_step()
         ours = f"c{self._calls}"
@@ -271,6 +276,15 @@ def _checked_arguments(name: str, value: Any) -> dict[str, Any]:
     if _has_no_json(value):
         raise RowError("broken-call", f"an argument of {name} is infinite or not a number, which JSON cannot hold")
     return value
+
+
+def _holds_surrogate(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return not value.isascii() and _SURROGATE.search(value) is not None
+    if kind is dict:
+        return any(_holds_surrogate(item) for pair in value.items() for item in pair)
+    return kind is list and any(map(_holds_surrogate, value))
 
 
 def _has_no_json(value: Any) -> bool:

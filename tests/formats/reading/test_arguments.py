@@ -59,12 +59,14 @@ def test_a_name_with_a_line_break_is_no_tool() -> None:
     assert rejected[0]["code"] == "broken-call"
 
 
-def test_what_the_mending_library_fails_on_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_nothing_mends_is_a_broken_call(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*args: object, **options: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr("json_repair.repair_json", fails)
-    assert read_arguments("{a: 1, b}") == ({"input": "{a: 1, b}"}, ("text-arguments",))
+    with pytest.raises(RowError) as raised:
+        read_arguments("{a: 1, b}")
+    assert raised.value.code == "broken-call"
 
 
 def test_text_that_only_looks_like_python_warns_nobody(recwarn: pytest.WarningsRecorder) -> None:
