@@ -82,7 +82,8 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None
     """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError,
     AttributeError."""
     events: list[Event] = []
-    texts: list[str] = []
+    given: list[str] = []
+    said: list[str] = []
     asked = False
     for turn in turns if type(turns) is list else ():
         role, text = ROLES[turn[role_key]], turn[text_key]
@@ -93,7 +94,9 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None
                 return None
             asked = False
             events.append(Answer(text))
-        elif role == "user":
+            said.append(text)
+            continue
+        if role == "user":
             asked = True
             events.append(Question(text))
         elif role != "system" or events:
@@ -102,8 +105,8 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None
             return _agent(turns, role_key, text_key)
         else:
             events.append(System(text))
-        texts.append(text)
-    if asked or len(events) < 2 or _may_be_more(texts, type(events[0]) is System):
+        given.append(text)
+    if asked or len(events) < 2 or _may_be_more(given, said, type(events[0]) is System):
         return None
     return tuple(events), form, None, ()
 
@@ -129,18 +132,18 @@ def _names_tools(system: str) -> bool:
     return may_be_prompt(system) or '"parameters"' in system or '"arguments"' in system
 
 
-def _may_be_more(texts: list[str], has_system: bool) -> bool:
+def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     """Whether turns may be more than plain chat: calls, reasoning, tools or hidden control tokens in some spelling."""
-    whole = "\n" + "\n".join(texts)  # searching all texts at once is cheaper than a call for each
+    asked = "\n".join(given)  # searching all texts at once is cheaper than a call for each
+    answered = "\n" + "\n".join(said)
+    whole = f"\n{asked}{answered}"
     if "<" in whole and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
         return True
     if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
         return True
-    if may_be_suspicious(whole):
+    if _is_loud(whole) or _KEYWORD.search(whole) or holds_results(whole) or may_be_suspicious(answered):
         return True
-    if _is_loud(whole) or _KEYWORD.search(whole) or holds_results(whole):
-        return True
-    return may_be_prompt(whole) and any(read_prompt(text) is not None for text in texts)
+    return may_be_prompt(asked) and any(read_prompt(text) is not None for text in given)
 
 
 def _is_loud(text: str) -> bool:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.trajectory.escape import hide, hide_control_tokens, parse_json_text, show, show_control_tokens
+from swiftagent.trajectory.escape import (
+    hide,
+    hide_control_tokens,
+    indent_keywords,
+    may_hold_control_token,
+    parse_json_text,
+    show,
+    show_control_tokens,
+)
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
 from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_OPEN, render
 from swiftagent.trajectory.types import (
@@ -42,17 +50,21 @@ def to_record(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language
 
 def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:
     """The messages of plain chat whose every answer is trained, without spans between; None for anything else."""
-    messages: list[Message] = []
     for event in events:
         kind = type(event)
-        if kind is Answer and event.trained:  # type: ignore[union-attr]
-            messages.append({"role": "assistant", "content": hide(event.text)})  # type: ignore[union-attr]
-        elif kind is Question or kind is System:
-            role = "user" if kind is Question else "system"
-            text = hide_control_tokens(event.text)  # type: ignore[union-attr]
-            messages.append(untrained({"role": role, "content": text}))
-        else:
+        if kind is not Question and kind is not System and not (kind is Answer and event.trained):  # type: ignore
             return None
+    texts: list[str] = [event.text for event in events]  # type: ignore[union-attr]
+    # One look at all texts is cheaper than one at each, and most hold nothing to escape.
+    whole = "\n".join(texts)
+    is_quiet = not may_hold_control_token(whole) and indent_keywords(whole) == whole
+    messages: list[Message] = []
+    for event, text in zip(events, texts, strict=True):
+        if type(event) is Answer:
+            messages.append({"role": "assistant", "content": text if is_quiet else hide(text)})
+        else:
+            role = "user" if type(event) is Question else "system"
+            messages.append(untrained({"role": role, "content": text if is_quiet else hide_control_tokens(text)}))
     return messages
 
 
