@@ -73,6 +73,6 @@ TURN_FORMATS = (
 BY_STRUCTURE = frozenset(
     (
         *("adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools"),
-        *("tooltalk", "typed-parts"),
+        *("tooltalk", "typed-parts", "turns-aside", "scattered"),
     )
 )

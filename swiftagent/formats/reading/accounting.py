@@ -144,7 +144,10 @@ _STEP_KEYS = frozenset(
     )
 )
 # Inside a value, these name a speaker, a kind or an id, and say nothing.
-_LABELS = METADATA_KEYS | frozenset(("role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function"))
+_LABELS = frozenset(
+    ("role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function", "id", "uuid", "type", "timestamp")
+    + ("createdat", "updatedat", "index", "model", "status")
+)
 _TEXT_KEYS = frozenset(("content", "value", "text", "message", "output", "thought", "observation", "parts"))
 _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", "tool", "class_"))
 
