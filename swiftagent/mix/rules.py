@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.jsonl import Row
-from swiftagent.mix.recipe import Filter, Recipe, Source
+from swiftagent.mix.recipe import Filter, Source
 from swiftagent.mix.sizes import Size
 from swiftagent.trajectory.react import language_of
 from swiftagent.trajectory.types import Answer, Call, Event, Question, System, Thought, Trajectory
@@ -68,17 +68,6 @@ def may_name_another(raw: bytes) -> bool:
     """A quick look: what is not in the bytes of a row is in none of its texts."""
     low = raw.lower()
     return any([word in low for word in _OTHER_ASSISTANT_RAW])
-
-
-def rules_need_trajectory(recipe: Recipe, source: Source) -> bool:
-    """Whether more is asked of a row than what its record and its bytes tell."""
-    return bool(
-        recipe.augment
-        or recipe.no_call
-        or (recipe.prompt, recipe.language) != ("ms-agent", "auto")
-        or source.train != "all"
-        or source.filter != _NO_FILTER
-    )
 
 
 _NO_FILTER = Filter()

@@ -21,7 +21,7 @@ SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
 }
-_ASKED = ("request", "input", "prompt", "query", "inputs")
+_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params")
 _ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled")
 # Beside `messages` that end before the model speaks, these hold what it said.
 _BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
