@@ -13,10 +13,16 @@ from swiftagent.errors import SetupError
 from swiftagent.export.check import Compared, check_chat_template, check_go_template, prompt_style, records_of
 from swiftagent.export.check_native import check_go_hermes, check_native_template
 from swiftagent.export.merge import require_model
-from swiftagent.export.native import GO_LIMITS as NATIVE_GO_LIMITS
-from swiftagent.export.native import go_hermes, jinja_hermes
 from swiftagent.export.subject import TunedModel
-from swiftagent.export.templates import GO_LIMITS, JINJA_LIMITS, go_template, jinja_template
+from swiftagent.export.templates import (
+    GO_LIMITS,
+    HERMES_GO_LIMITS,
+    JINJA_LIMITS,
+    go_hermes,
+    go_template,
+    jinja_hermes,
+    jinja_template,
+)
 from swiftagent.export.tokens import require_same_prompts, stop_words, turns_of
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import Record, from_record
@@ -108,7 +114,7 @@ def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
     stops = stop_words(trainer, react=False)
     limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
     return Prepared(
-        chat, go, stops, trainer.template_name, agent, compared=compared, limits=limits, go_limits=[*NATIVE_GO_LIMITS]
+        chat, go, stops, trainer.template_name, agent, compared=compared, limits=limits, go_limits=[*HERMES_GO_LIMITS]
     )
 
 
