@@ -200,7 +200,6 @@ def _source(names: list[str], channel: str, amount: int | float, **more: Any) ->
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
     """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
     from swiftagent.io.shipped import find
-    from swiftagent.mix.plan import Fetched, FetchedFile
     from swiftagent.models.identity import is_hub_id
 
     found: dict[str, Any] = {}
@@ -212,7 +211,7 @@ def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
             from swiftagent.backend import hub
 
             try:
-                dataset = hub.fetch(text, source.revision, say)
+                found[text] = hub.fetch(text, source.revision, say)
             except SetupError as error:
                 if not source.fallback or not find(source.fallback).exists():
                     raise
@@ -220,8 +219,6 @@ def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
                 say(f"warning: {source.fallback} stands in for {text}")
                 source = msgspec.structs.replace(source, source=(source.fallback,), fallback="")
                 continue
-            files = [FetchedFile(file.name, file.path, file.sha256) for file in dataset.files]
-            found[text] = Fetched(dataset.hub, dataset.revision, files)
         sources.append(source)
     return msgspec.structs.replace(recipe, sources=tuple(sources)), found
 

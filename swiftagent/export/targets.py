@@ -94,7 +94,7 @@ def export_gguf(
 ) -> Comparison | None:
     """A GGUF of a model folder, compared with it where llama.cpp can be loaded; None where it cannot."""
     with whole(out, force=force, keep=(folder,)) as part:
-        write_gguf(require_model(str(folder)), part, quantize, llama_cpp, force=True)
+        write_gguf(require_model(str(folder)), part, quantize, llama_cpp)
         if not can_compare():
             return None
         strings, prompts = probe_texts(data)

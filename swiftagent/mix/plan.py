@@ -16,7 +16,7 @@ import numpy as np
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.rows import data_files
 from swiftagent.io.shipped import find
-from swiftagent.io.storage import is_url, matching
+from swiftagent.io.storage import is_url, matching, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares, smallest
@@ -30,7 +30,6 @@ from swiftagent.mix.scan import (
     rows_of_any_file,
     scan,
     scan_tasks,
-    sha256_of,
 )
 
 Tell = Callable[[str, int, int], None]  # (stage, done, of)
@@ -38,14 +37,18 @@ _RESERVE = 1.25  # candidates beyond those wanted, for rows that are rejected
 
 
 class FetchedFile(msgspec.Struct):
+    """One file of a hub's dataset: its name there, and where it lies here."""
+
     name: str
     path: str
+    size: int
     sha256: str
 
 
 class Fetched(msgspec.Struct):
-    """A hub dataset as the backend brought it here."""
+    """The train split of a hub's dataset as local files. `hub`: modelscope or huggingface."""
 
+    id: str
     hub: str
     revision: str
     files: list[FetchedFile]
