@@ -164,41 +164,31 @@ def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     from swiftagent import console
-    from swiftagent.evaluate.report import (
-        evalscope_lines,
-        field_lines,
-        gate_lines,
-        headline,
-        sentence,
-        with_difference,
-        with_interval,
-        without_interval,
-    )
+    from swiftagent.evaluate import report
 
-    rows = headline(outcome.summary)
+    rows = report.headline(outcome.summary)
     if "base" not in outcome.summary:
-        lines: list[list[object]] = [[row.metric, with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows]
+        lines: list[list[object]] = [
+            [row.metric, report.with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows
+        ]
         console.table("shares in %, with 95 % intervals", ["", "tuned", "n"], lines, console=to)
     else:
-        values = with_interval if to.width >= WIDE else without_interval
+        values = report.with_interval if to.width >= WIDE else report.without_interval
         lines = [
             [row.metric, values(row.metric, row.base), values(row.metric, row.tuned)]
-            + [with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
+            + [report.with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
             for row in rows
         ]
         columns = ["", "base", "tuned", "difference", "", "n"]
         console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
-    if "fields" in outcome.summary:
-        console.table(
-            "JSON answers, field by field", ["field", "base", "tuned", "n"], field_lines(outcome.summary), console=to
-        )
-    if "evalscope" in outcome.summary:
-        console.table(
-            "evalscope's own scores", ["set", "base", "tuned", "n"], evalscope_lines(outcome.summary), console=to
-        )
-    if outcome.summary["gate"]["rules"]:
-        console.table("gate", ["rule", "measured", ""], gate_lines(outcome.summary), console=to)
-    console.say(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")
+    summary, columns = outcome.summary, ["base", "tuned", "n"]
+    if "fields" in summary:
+        console.table("JSON answers, field by field", ["field", *columns], report.field_lines(summary), console=to)
+    if "evalscope" in summary:
+        console.table("evalscope's own scores", ["set", *columns], report.evalscope_lines(summary), console=to)
+    if summary["gate"]["rules"]:
+        console.table("gate", ["rule", "measured", ""], report.gate_lines(summary), console=to)
+    console.say(f"{report.sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")
 
 
 def _compare(args: argparse.Namespace) -> int:

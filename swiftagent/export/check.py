@@ -70,7 +70,7 @@ def prompt_style(records: list[Record]) -> tuple[PromptStyle, str]:
     return found.most_common(1)[0][0] if found else ("ms-agent", "en")
 
 
-class Case(NamedTuple):
+class PromptCase(NamedTuple):
     """A conversation to compare. reason: why a template cannot render it as it was trained; "" where it can."""
 
     name: str
@@ -79,20 +79,20 @@ class Case(NamedTuple):
     reason: str
 
 
-def react_cases(records: list[Record], language: str, *, for_go: bool = False) -> Iterator[Case]:
+def react_cases(records: list[Record], language: str, *, for_go: bool = False) -> Iterator[PromptCase]:
     """Records as they are compared. for_go: as Ollama writes them, whose parameters are sorted by name."""
     for number, record in enumerate(records):
         trajectory = from_record(record)
         trajectory = _with_sorted_parameters(trajectory) if for_go else trajectory
         reason = _unavoidable(trajectory, record, language) or (_unavoidable_in_go(trajectory) if for_go else "")
-        yield Case(case_name(record, number), record, trajectory, reason)
+        yield PromptCase(case_name(record, number), record, trajectory, reason)
 
 
 def case_name(record: Record, number: int) -> str:
     return str(record.get("id") or f"row {number + 1}")
 
 
-def _comparable(cases: Iterable[Case], left_out: Counter[str]) -> Iterator[Case]:
+def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator[PromptCase]:
     for case in cases:
         if case.reason:
             left_out[case.reason] += 1
@@ -101,7 +101,7 @@ def _comparable(cases: Iterable[Case], left_out: Counter[str]) -> Iterator[Case]
 
 
 def check_chat_template(
-    trainer: Trainer, template: str, cases: Iterable[Case], as_chat: Callable[[Trajectory], dict[str, Any]]
+    trainer: Trainer, template: str, cases: Iterable[PromptCase], as_chat: Callable[[Trajectory], dict[str, Any]]
 ) -> Compared:
     """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
     compared = Compared("chat template")
@@ -133,7 +133,9 @@ def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> l
     return trained[: len(rendered)] if end == turns_of(trainer).end else trained
 
 
-def check_go_template(template: str, cases: Iterable[Case], expected: Callable[[Trajectory], str]) -> Compared | None:
+def check_go_template(
+    template: str, cases: Iterable[PromptCase], expected: Callable[[Trajectory], str]
+) -> Compared | None:
     """Execute a Modelfile's template with Go itself and compare with the texts that are expected of it; None where no
     Go works here."""
     if not shutil.which("go"):

@@ -7,18 +7,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.export.check import Case, case_name, chat_of, control_tokens, go_json, odd_arguments
+from swiftagent.export.check import PromptCase, case_name, chat_of, control_tokens, go_json, odd_arguments
 from swiftagent.export.templates import Turns
 from swiftagent.formats.readers.openai import parse_turns
 from swiftagent.trajectory.record import Record
 from swiftagent.trajectory.types import Trajectory
 
 
-def native_cases(rows: list[Record]) -> Iterator[Case]:
+def native_cases(rows: list[Record]) -> Iterator[PromptCase]:
     """Native rows (`tools`, `tool_call`, `tool_response`) as they are compared."""
     for number, row in enumerate(rows):
         trajectory = parse_turns(row)
-        yield Case(case_name(row, number), row, trajectory, control_tokens(row) or odd_arguments(trajectory))
+        yield PromptCase(case_name(row, number), row, trajectory, control_tokens(row) or odd_arguments(trajectory))
 
 
 def native_chat(trajectory: Trajectory) -> dict[str, Any]:

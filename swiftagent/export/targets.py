@@ -36,17 +36,10 @@ HARD_TEXTS = (
 
 
 def export_merged(
-    subject: TunedModel,
-    prepared: Prepared,
-    out: Path,
-    *,
-    dtype: str = "auto",
-    max_shard_size: str = "5GB",
-    force: bool = False,
-    license: str = "",
-    name: str = "",
+    subject: TunedModel, prepared: Prepared, out: Path, *, license: str = "", name: str = "", **options: Any
 ) -> Merged:
-    """The merged model with tokenizer, chat template, generation config, model card and export.json."""
+    """The merged model with tokenizer, chat template, generation config, model card and export.json; options: those of
+    `merge`."""
 
     def finish(part: Path, merged: Merged) -> None:
         if prepared.chat_template:
@@ -60,9 +53,7 @@ def export_merged(
         (part / "README.md").write_text(model_card(subject, name or out.name, facts, license), encoding="utf-8")
         write_json(part / RECORD, provenance(subject, prepared, merged))
 
-    return merge(
-        subject.base, subject.adapter, out, dtype=dtype, max_shard_size=max_shard_size, force=force, finish=finish
-    )
+    return merge(subject.base, subject.adapter, out, finish=finish, **options)
 
 
 def provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:

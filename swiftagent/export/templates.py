@@ -15,17 +15,8 @@ from pathlib import Path
 import msgspec
 from jinja2 import Environment, StrictUndefined
 
+from swiftagent.trajectory import react
 from swiftagent.trajectory.prompts import FORMAT, HEAD, PARAMETERS, PromptStyle
-from swiftagent.trajectory.react import (
-    ACTION_LABEL,
-    ANSWER_LABEL,
-    INPUT_LABEL,
-    NO_THOUGHT,
-    STOP,
-    THINK_CLOSE,
-    THINK_OPEN,
-    THOUGHT_LABEL,
-)
 
 JINJA_LIMITS = (
     "control tokens and ReAct keywords inside texts are not escaped: a template cannot; `swiftagent serve` does",
@@ -39,9 +30,14 @@ GO_LIMITS = (
 HERMES_GO_LIMITS = (_ARGUMENTS, "tools are declared with the fields that Ollama knows, in its own order and spacing")
 PROMPTS = Path(__file__).parent / "prompts"
 _LABELS = {
-    **{"thought": THOUGHT_LABEL, "action": ACTION_LABEL, "action_input": INPUT_LABEL, "stop": STOP},
-    **{"answer": ANSWER_LABEL, "no_thought": NO_THOUGHT, "parameters_label": PARAMETERS},
-    **{"think_open": THINK_OPEN, "think_close": THINK_CLOSE},
+    **{
+        "thought": react.THOUGHT_LABEL,
+        "action": react.ACTION_LABEL,
+        "action_input": react.INPUT_LABEL,
+        "stop": react.STOP,
+    },
+    **{"answer": react.ANSWER_LABEL, "no_thought": react.NO_THOUGHT, "parameters_label": PARAMETERS},
+    **{"think_open": react.THINK_OPEN, "think_close": react.THINK_CLOSE},
 }
 # Signs that neither language knows: what is filled in here is told apart from what the engines fill in.
 _FILLER = Environment(
