@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -205,9 +205,7 @@ class _ModelScope:
                 "modelscope is missing or too old to fetch data; pip install -U 'modelscope>=1.38'"
             ) from error
         self._api = HubApi()
-        self.where = (
-            self._api.endpoint if hasattr(self._api, "endpoint") else os.environ.get(self.switch, "modelscope.cn")
-        )
+        self.where = getattr(self._api, "endpoint", None) or os.environ.get(self.switch, "modelscope.cn")
 
     def cache(self) -> Path:
         return user_folder("MODELSCOPE_CACHE", ".cache/modelscope")
@@ -220,16 +218,8 @@ class _ModelScope:
         return revision or "master", files
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
-        return Path(
-            self._api.download_file(
-                dataset,
-                "dataset",
-                file.name,
-                revision=revision,
-                expected_sha256=file.sha256 or None,
-                file_size=file.size or None,
-            )
-        )
+        wanted: dict[str, Any] = {"expected_sha256": file.sha256 or None, "file_size": file.size or None}
+        return Path(self._api.download_file(dataset, "dataset", file.name, revision=revision, **wanted))
 
 
 class _HuggingFace:
@@ -258,18 +248,13 @@ class _HuggingFace:
         return about.sha or revision or "main", files
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
-        path = self._download(dataset, revision, file, again=False)
-        if file.sha256 and sha256_of(str(path)) != file.sha256:
-            path = self._download(dataset, revision, file, again=True)
-            if sha256_of(str(path)) != file.sha256:
-                path.unlink()
-                raise SetupError(_wrong_hash(dataset, file.name))
-        return path
-
-    def _download(self, dataset: str, revision: str, file: Listed, *, again: bool) -> Path:
-        return Path(
-            self._api.hf_hub_download(dataset, file.name, repo_type="dataset", revision=revision, force_download=again)
-        )
+        given: dict[str, Any] = {"repo_type": "dataset", "revision": revision}
+        for again in (False, True):
+            path = Path(self._api.hf_hub_download(dataset, file.name, force_download=again, **given))
+            if not file.sha256 or sha256_of(str(path)) == file.sha256:
+                return path
+        path.unlink()
+        raise SetupError(_wrong_hash(dataset, file.name))
 
 
 # What a hub answered, by words in the name of its client's error.

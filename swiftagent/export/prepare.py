@@ -83,10 +83,8 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
     chat = jinja_template(turns, style, language)
     go = go_template(turns, style, language)
     as_go = react_cases(records, language, for_go=True)
-    compared = [
-        check_chat_template(trainer, chat, react_cases(records, language), chat_of),
-        check_go_template(go, as_go, lambda one: ollama_text(one, turns, style, language)),
-    ]
+    by_go = check_go_template(go, as_go, lambda one: ollama_text(one, turns, style, language)) if records else None
+    by_jinja = check_chat_template(trainer, chat, react_cases(records, language), chat_of) if records else None
     fixed = (
         f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "
         "whatever the question is in"
@@ -100,7 +98,7 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
         style=style,
         language=language,
         system=_common_system(records),
-        compared=[one for one in compared if one and records],
+        compared=[one for one in (by_jinja, by_go) if one],
         limits=[*JINJA_LIMITS, fixed],
         go_limits=[*JINJA_LIMITS, fixed, *GO_LIMITS],
     )
@@ -115,16 +113,17 @@ def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
     rows = _native_rows(Path(subject.data)) if subject.data else []
     agent = trainer.template._agent_template
     chat = go = None
-    compared = []
+    by_go = None
     if agent == "hermes":
         turns, before, after = turns_of(trainer), *_around_tools(trainer)
         chat, go = jinja_hermes(turns, before, after), go_hermes(turns, before, after)
-        compared.append(check_go_template(go, native_cases(rows), lambda one: hermes_text(one, turns, before, after)))
+        cases = native_cases(rows)
+        by_go = check_go_template(go, cases, lambda one: hermes_text(one, turns, before, after)) if rows else None
     template = chat or trainer.tokenizer.chat_template
-    compared.insert(0, check_chat_template(trainer, template, native_cases(rows), native_chat))
+    by_jinja = check_chat_template(trainer, template, native_cases(rows), native_chat) if rows else None
     stops = stop_words(trainer, react=False)
     limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
-    compared = [one for one in compared if one and rows]
+    compared = [one for one in (by_jinja, by_go) if one]
     return Prepared(
         chat, go, stops, trainer.template_name, agent, "ms-agent", "en", "", compared, limits, list(HERMES_GO_LIMITS)
     )

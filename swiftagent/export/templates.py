@@ -106,23 +106,10 @@ def _filled(name: str, turns: Turns, **values: str) -> str:
     return _FILLER.from_string(text).render(**msgspec.structs.asdict(turns), **_LABELS, **values)
 
 
-def modelfile(
-    source: str,
-    template: str,
-    *,
-    stops: list[str],
-    context_length: int,
-    system: str = "",
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    top_k: int = 1,
-) -> str:
-    """An Ollama Modelfile. Defaults are greedy, and repetition costs nothing: a call copies names from its question and
+def modelfile(source: str, template: str, *, stops: list[str], context_length: int, system: str = "") -> str:
+    """An Ollama Modelfile. It is greedy, and repetition costs nothing: a call copies names from its question and
     tools."""
-    lines = [f"FROM {source}", f'TEMPLATE """{template}"""']
-    if system:
-        lines.append(f'SYSTEM """{system}"""')
+    lines = [f"FROM {source}", f'TEMPLATE """{template}"""', *([f'SYSTEM """{system}"""'] if system else [])]
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
-    lines += [f"PARAMETER temperature {temperature:g}", f"PARAMETER top_p {top_p:g}", f"PARAMETER top_k {top_k}"]
-    lines += ["PARAMETER repeat_penalty 1", f"PARAMETER num_ctx {context_length}"]
-    return "\n".join(lines) + "\n"
+    fixed = {"temperature": 0, "top_p": 1, "top_k": 1, "repeat_penalty": 1, "num_ctx": context_length}
+    return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in fixed.items())]) + "\n"
