@@ -55,22 +55,18 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
 def _count_native(row: Record, totals: Totals) -> None:
     """Its masks are made by an agent template, so only a check with a model can find them wrong."""
     for piece in native_pieces(row["messages"]):
-        totals.tokens[piece.kind][0] += piece.end
-        totals.tokens[piece.kind][1] += piece.end * piece.trained
+        totals.count(piece.kind, piece.end, piece.end * piece.trained)
 
 
 def _check_pieces(messages: list[Message], number: int, name: str, totals: Totals) -> None:
     for piece in pieces(messages):
         length = piece.end - piece.start
-        count = totals.tokens[piece.kind]
-        count[0] += length
-        count[1] += length * piece.marked
+        totals.count(piece.kind, length, length * piece.marked)
         if piece.trained != piece.marked:
             text = messages[piece.message]["content"][piece.start : piece.end]
             code = "lost" if piece.trained else "leak"
-            totals.fault(
-                Fault(number, piece.message, code, describe(code, piece.kind, text), name), _COUNT_OF[code], length
-            )
+            fault = Fault(number, piece.message, code, describe(code, piece.kind, text), name)
+            totals.fault(fault, _COUNT_OF[code], length)
 
 
 def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901

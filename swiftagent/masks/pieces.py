@@ -64,6 +64,12 @@ class Totals(msgspec.Struct):
     faults: list[Fault] = []
     faults_total: int = 0
 
+    def count(self, kind: str, size: int, trained: int) -> None:
+        """Count tokens, or characters, of one kind and those of them that are trained."""
+        found = self.tokens.setdefault(kind, [0, 0])
+        found[0] += size
+        found[1] += trained
+
     def fault(self, fault: Fault, count: str, number: int = 1) -> None:
         """Count one fault; `number` is how many tokens, turns or steps it stands for."""
         self.counts[count] += number
@@ -78,9 +84,7 @@ class Totals(msgspec.Struct):
         self.faults_total += other.faults_total
         self.faults = (self.faults + other.faults)[:MAX_FAULTS]
         for kind, (total, trained) in other.tokens.items():
-            mine = self.tokens.setdefault(kind, [0, 0])
-            mine[0] += total
-            mine[1] += trained
+            self.count(kind, total, trained)
         for name, number in other.counts.items():
             self.counts[name] += number
 
