@@ -233,11 +233,9 @@ def _show(args: argparse.Namespace) -> int:
 
 def _show_rejected(args: argparse.Namespace) -> int:
     """Rows that `convert` or `mix` rejected, with their reasons."""
-    path = (
-        args.file
-        if args.file.name.endswith(".rejects.jsonl")
-        else args.file.with_name(f"{args.file.stem}.rejects.jsonl")
-    )
+    path = args.file
+    if not path.name.endswith(".rejects.jsonl"):
+        path = path.with_name(f"{path.stem}.rejects.jsonl")
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; `convert` and `mix` write it beside their output")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -73,12 +73,9 @@ def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list
 
 def _loss(curve: Curve) -> dict[str, Any] | None:
     """The loss by step, as points of a drawing of 700 by 230; None where there is no line to draw."""
+    steps_of = [line for line in curve if _is_number(line.get("step"))]
     lines = {
-        name: [
-            (float(line["step"]), float(line[key]))
-            for line in curve
-            if _is_number(line.get(key)) and _is_number(line.get("step"))
-        ]
+        name: [(float(line["step"]), float(line[key])) for line in steps_of if _is_number(line.get(key))]
         for name, key in (("trained", "loss"), ("held_out", "eval_loss"))
     }
     if len(lines["trained"]) < 2:

@@ -28,7 +28,7 @@ from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
 from swiftagent.trajectory.prompts import HEAD, PARAMETERS, PromptStyle
 from swiftagent.trajectory.react import INPUT_LABEL, STOP, render
 from swiftagent.trajectory.record import Record, from_record, is_record
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Trajectory
 
 RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
 
@@ -228,15 +228,6 @@ def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:
     return msgspec.structs.replace(trajectory, tools=tuple(tools))
 
 
-def _texts(events: tuple[Event, ...]) -> Iterator[str]:
-    for event in events:
-        match event:
-            case System(text) | Question(text) | Observation(text):
-                yield text
-            case Thought(text) | Answer(text):
-                yield text
-
-
 def control_tokens(value: Any) -> str:
     """The reason to leave a conversation out whose texts hold escaped control tokens, or ""."""
     text = json.dumps(value, ensure_ascii=False)
@@ -251,7 +242,8 @@ def odd_arguments(trajectory: Trajectory) -> str:
 
 def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
     """Why a chat template cannot render this conversation as it was trained; "" where it can."""
-    texts = [*_texts(trajectory.events), *(tool.description for tool in trajectory.tools)]
+    texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
+    texts += [tool.description for tool in trajectory.tools]
     if reason := control_tokens(record["messages"]):
         return reason
     if any(hide(text) != hide_control_tokens(text) for text in texts):

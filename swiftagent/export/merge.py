@@ -265,9 +265,8 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     config = model.generation_config
     known = tokenizer.get_vocab()
     ends = [known[token] for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>") if token in known]
-    config.eos_token_id = list(
-        dict.fromkeys([*ends, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])])
-    )
+    own = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    config.eos_token_id = list(dict.fromkeys([*ends, *own]))
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
