@@ -14,7 +14,7 @@ from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find
 from swiftagent.io.words import did_you_mean
 from swiftagent.io.words import share as as_share
-from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
+from swiftagent.io.yaml_file import Line, lines_of, read_mapping
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
 Unit = Literal["rows", "tokens", "trained-tokens"]
@@ -86,7 +86,13 @@ _LISTS = {"source", "leave_out", "language", "tools", "without_tools", "name", "
 
 def from_yaml(path: str) -> Recipe:
     """Read a recipe file. Raises ConfigError with every problem, each with file:line."""
-    root = read_mapping(read_text(find(path), path), path, "a recipe is a mapping with the key sources")
+    try:
+        text = find(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
+    root = read_mapping(text, path, "a recipe is a mapping with the key sources")
     problems: list[str] = []
     values = _mapping(root, Recipe, path, problems)
     if not problems and "sources" not in values:
