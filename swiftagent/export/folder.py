@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swiftagent.errors import SetupError, SwiftAgentError
@@ -59,7 +59,8 @@ def _hidden(out: Path, kind: str) -> Iterator[Path]:
     except OSError as error:
         raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
     finally:
-        _remove(hidden)
+        with suppress(OSError):  # where nothing could be made, nothing can be removed
+            _remove(hidden)
         for folder in made:
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
