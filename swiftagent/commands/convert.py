@@ -19,6 +19,7 @@ from swiftagent.commands.engine_options import add_engine_arguments, open_worker
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.storage import is_url
+from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
     from swiftagent.convert.rows import Job
@@ -35,7 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o --output OUT", "the file to write; .jsonl, or .json for one array", required=True)
     add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
     add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
-    add("--prompt", "how a ReAct prompt shows parameters", default="ms-agent", choices=["ms-agent", "schema"])
+    add(
+        "--prompt",
+        "how a ReAct prompt shows parameters; auto: as the flat list of ms-agent, or as the schema where types, enums, "
+        "defaults or inner fields would be lost",
+        default="auto",
+        choices=STYLES,
+    )
     add("--language", "of the ReAct prompt; auto is the question's", default="auto", choices=["auto", "en", "zh"])
     add("--thinking", "the model's reasoning", default="keep", choices=["keep", "drop"])
     add("--channel", "channel of every row; else agent, and general for rows without tools", default="")

@@ -23,9 +23,10 @@ from swiftagent.export.tokens import PromptDifference, first_difference, trained
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
-from swiftagent.trajectory.prompts import HEAD, PARAMETERS, PromptStyle
+from swiftagent.trajectory.prompts import HEAD, PromptStyle, style_for
 from swiftagent.trajectory.react import INPUT_LABEL, STOP, render
 from swiftagent.trajectory.record import Record, from_record, is_record
+from swiftagent.trajectory.style import common_style, style_of
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
@@ -58,17 +59,16 @@ def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
 
 
 def prompt_style(records: list[Record]) -> tuple[PromptStyle, str]:
-    """(style, language) of the tool prompts that the data mostly has."""
-    found: Counter[tuple[PromptStyle, str]] = Counter()
-    for record in records:
-        system = record["messages"][0]["content"]
-        for language, head in HEAD.items():
-            if head in system:
-                found[("schema" if f"{PARAMETERS}{{" in system else "ms-agent", language)] += 1
-    return found.most_common(1)[0][0] if found else ("ms-agent", "en")
+    """(style, language) of the tool prompts in the data; the language that most have."""
+    systems = [record["messages"][0]["content"] for record in records]
+    languages = Counter(language for system in systems for language, head in HEAD.items() if head in system)
+    language = languages.most_common(1)[0][0] if languages else "en"
+    return common_style(map(style_of, records)) or "auto", language
 
 
-def check_chat_template(trainer: Trainer, template: str, records: list[Record], language: str) -> Compared:
+def check_chat_template(
+    trainer: Trainer, template: str, records: list[Record], style: PromptStyle, language: str
+) -> Compared:
     """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
     compared = Compared("chat template")
     left_out: Counter[str] = Counter()
@@ -76,7 +76,7 @@ def check_chat_template(trainer: Trainer, template: str, records: list[Record], 
         if compared.conversations == CONVERSATIONS:
             break
         trajectory = from_record(record)
-        reason = _unavoidable(trajectory, record, language)
+        reason = _unavoidable(trajectory, record, style, language)
         if reason:
             left_out[reason] += 1
             continue
@@ -113,7 +113,7 @@ def check_go_template(
         if len(kept) == CONVERSATIONS:
             break
         trajectory = _with_sorted_parameters(from_record(record))
-        reason = _unavoidable(trajectory, record, language) or _unavoidable_in_go(trajectory)
+        reason = _unavoidable(trajectory, record, style, language) or _unavoidable_in_go(trajectory)
         if reason:
             left_out[reason] += 1
         else:
@@ -224,7 +224,7 @@ def _texts(events: tuple[Event, ...]) -> Iterator[str]:
                 yield text
 
 
-def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
+def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> str:
     """Why a chat template cannot render this conversation as it was trained; "" where it can."""
     texts = [*_texts(trajectory.events), *(tool.description for tool in trajectory.tools)]
     if JOINER in json.dumps(record["messages"], ensure_ascii=False) or "\\u003c" in str(record["messages"]):
@@ -233,6 +233,8 @@ def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
         return "a ReAct keyword at the start of a line"
     if trajectory.tools and HEAD[language] not in record["messages"][0]["content"]:
         return "the tool prompt in another language"
+    if trajectory.tools and style_of(record) != style_for(trajectory.tools, style):
+        return "the tool prompt in another style"
     if any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events):
         return "arguments that are no object"
     if any(

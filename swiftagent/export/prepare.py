@@ -37,7 +37,7 @@ class Prepared(msgspec.Struct):
     stops: list[str]
     template: str
     agent_template: str | None
-    style: PromptStyle = "ms-agent"
+    style: PromptStyle = "auto"
     language: str = "en"
     system: str = ""
     compared: list[Compared] = []
@@ -67,7 +67,7 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
     style, language = subject.prompt or prompt_style(records)
     chat = jinja_template(turns, style, language)
     go = go_template(turns, style, language)
-    compared = [check_chat_template(trainer, chat, records, language)] if records else []
+    compared = [check_chat_template(trainer, chat, records, style, language)] if records else []
     by_go = check_go_template(turns, go, records, style, language) if records else None
     fixed = (
         f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "

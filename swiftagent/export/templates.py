@@ -12,7 +12,7 @@ import json
 
 import msgspec
 
-from swiftagent.trajectory.prompts import FORMAT, HEAD, PARAMETERS, PromptStyle
+from swiftagent.trajectory.prompts import FLAT_OBJECT, FLAT_PARAMETER, FORMAT, HEAD, PARAMETERS, PromptStyle
 from swiftagent.trajectory.react import (
     ACTION_LABEL,
     ANSWER_LABEL,
@@ -51,7 +51,7 @@ class Turns(msgspec.Struct, frozen=True):
     default_system: str = ""
 
 
-def jinja_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
+def jinja_template(turns: Turns, style: PromptStyle = "auto", language: str = "en") -> str:
     """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)` of a text-ReAct model."""
     before_names, after_names = FORMAT[language].split("{names}")
     texts = {
@@ -61,8 +61,15 @@ def jinja_template(turns: Turns, style: PromptStyle = "ms-agent", language: str 
         **{"thought_and_answer": f"\n{ANSWER_LABEL}", "think_open": THINK_OPEN, "think_close": THINK_CLOSE},
     }
     quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in texts.items()}
-    text = _JINJA.format(**quoted, parameters=_JINJA_SCHEMA if style == "schema" else _JINJA_FLAT)
+    text = _JINJA.format(**quoted, **_by_style(style, _JINJA_RULE, _JINJA_FLAT, _JINJA_SCHEMA, _JINJA_CHOICE))
     return "".join(line.strip() for line in text.splitlines())
+
+
+def _by_style(style: PromptStyle, rule: str, flat: str, schema: str, choice: str) -> dict[str, str]:
+    """How a template writes the parameters of a tool, below the rule that looks at all tools of a request."""
+    if style == "auto":
+        return {"rule": rule, "parameters": choice.replace("FLAT", flat).replace("SCHEMA", schema)}
+    return {"rule": "", "parameters": schema if style == "schema" else flat}
 
 
 _LABELS = {
@@ -79,8 +86,35 @@ _JINJA_FLAT = """
 {%- endfor -%}
 {{- "]" -}}
 """
+# `is_flat` of prompts.py for all tools.
+_JINJA_RULE = f"""
+{{%- set s.flat = true -%}}
+{{%- for tool in tools -%}}
+{{%- set given = (tool.function or tool).parameters or dict() -%}}
+{{%- for key, value in given.items() -%}}
+{{%- if key not in {list(FLAT_OBJECT)} or (key == "type" and value != "object") \
+or (key == "additionalProperties" and value is mapping) -%}}
+{{%- set s.flat = false -%}}
+{{%- endif -%}}
+{{%- endfor -%}}
+{{%- for name in given.required or [] -%}}
+{{%- if name not in (given.properties or dict()) -%}}{{%- set s.flat = false -%}}{{%- endif -%}}
+{{%- endfor -%}}
+{{%- for name, p in (given.properties or dict()).items() -%}}
+{{%- if p is mapping -%}}
+{{%- for key, value in p.items() -%}}
+{{%- if key not in {list(FLAT_PARAMETER)} or (key == "type" and value != "string") -%}}
+{{%- set s.flat = false -%}}
+{{%- endif -%}}
+{{%- endfor -%}}
+{{%- else -%}}{{%- set s.flat = false -%}}
+{{%- endif -%}}
+{{%- endfor -%}}
+{{%- endfor -%}}
+"""
+_JINJA_CHOICE = "{%- if s.flat -%}FLAT{%- else -%}SCHEMA{%- endif -%}"
 _JINJA = """
-{{%- set s = namespace(own=none, react=false, open=false, result=none) -%}}
+{{%- set s = namespace(own=none, react=false, open=false, result=none, flat=false) -%}}
 {{%- if tools -%}}{{%- set s.react = true -%}}{{%- endif -%}}
 {{%- for m in messages -%}}
 {{%- if m.role == "system" -%}}
@@ -90,6 +124,7 @@ _JINJA = """
 {{%- endfor -%}}
 {{{{- {begin} -}}}}
 {{%- if tools -%}}
+{rule}
 {{{{- {system_open} + (s.own + "\\n\\n" if s.own else "") + {head} -}}}}
 {{%- for tool in tools -%}}
 {{%- set f = tool.function or tool -%}}
@@ -139,7 +174,7 @@ _JINJA = """
 """
 
 
-def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
+def go_template(turns: Turns, style: PromptStyle = "auto", language: str = "en") -> str:
     """The TEMPLATE of an Ollama Modelfile for a text-ReAct model, with `.System`, `.Messages`, `.Tools` and
     `.ToolCalls`."""
     before_names, after_names = FORMAT[language].split("{names}")
@@ -151,7 +186,7 @@ def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "
         head=HEAD[language],
         before_names=before_names,
         after_names=after_names,
-        parameters="{{ json .Function.Parameters }}" if style == "schema" else _GO_FLAT,
+        **_by_style(style, _GO_RULE, _GO_FLAT, _GO_SCHEMA, _GO_CHOICE),
         answer_label=ANSWER_LABEL,
     )
 
@@ -166,10 +201,20 @@ _GO_FLAT = (
     '{{ $is := "False" }}{{ range $required }}{{ if eq . $name }}{{ $is = "True" }}{{ end }}{{ end }}{{ $is }}"}'
     "{{ end }}]"
 )
+_GO_SCHEMA = "{{ json .Function.Parameters }}"
+# A plain string is one whose JSON holds nothing but type and description; so no field is named that an older Ollama has
+# not.
+_GO_RULE = (
+    "{{ $flat := true }}{{ range .Tools }}{{ range .Function.Parameters.Properties }}"
+    '{{ $about := json .Description }}{{ if not (eq (json .) "{}" (printf `{"type":"string","description":%s}` $about) '
+    '`{"type":"string"}` (printf `{"description":%s}` $about)) }}{{ $flat = false }}{{ end }}'
+    "{{ end }}{{ end }}"
+)
+_GO_CHOICE = "{{ if $flat }}FLAT{{ else }}SCHEMA{{ end }}"
 _GO = (
     "{begin}{{{{- $react := false }}}}{{{{ if .Tools }}}}{{{{ $react = true }}}}{{{{ end }}}}"
     "{{{{ range .Messages }}}}{{{{ range .ToolCalls }}}}{{{{ $react = true }}}}{{{{ end }}}}{{{{ end }}}}"
-    "{{{{ if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}\n\n{{{{ end }}}}{head}"
+    "{rule}{{{{ if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}\n\n{{{{ end }}}}{head}"
     "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n\n{{{{ end }}}}"
     '{{{{ len (printf "%*s_" $i "") }}}}. {{{{ .Function.Name }}}}:'
     "{{{{ if .Function.Description }}}} {{{{ .Function.Description }}}}{{{{ end }}}}{parameters_label}{parameters}"
