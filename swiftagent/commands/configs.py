@@ -2,8 +2,8 @@
 
 swiftagent configs
 swiftagent configs cp qwen7b_agent [my.yaml]
-swiftagent configs from llama_factory.yaml [-o my.yaml]     a LLaMA-Factory YAML
-swiftagent configs from train.sh                            an ms-swift 2.x or 3.x command
+swiftagent configs from FILE [-o my.yaml]      a YAML or command of LLaMA-Factory, Axolotl or ms-swift, or an Unsloth
+                                               script: the config, and the commands that go with it
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if words[0] == "cp" and len(words) in (2, 3):
         return _copy(words[1], args.output or (words[2] if len(words) == 3 else ""))
     if words[0] == "from" and len(words) == 2:
-        return _translate(Path(words[1]), args.output)
+        return _translate(Path(words[1]), args.output, as_json=args.json)
     raise ConfigError(f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]` or `configs from FILE`")
 
 
@@ -66,9 +66,8 @@ def _copy(name: str, target: str) -> int:
     return 0
 
 
-def _translate(path: Path, output: str | None) -> int:
-    import sys
-
+def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
+    from swiftagent import console
     from swiftagent.train.foreign import translate
 
     try:
@@ -76,15 +75,19 @@ def _translate(path: Path, output: str | None) -> int:
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     translated = translate(text, str(path))
-    for note in translated.notes:
-        print(note, file=sys.stderr)
+    if output and Path(output).exists():
+        raise SetupError(f"{output}: exists already; name another file with -o")
+    translated.name_config(output)
     if output:
-        if Path(output).exists():
-            raise SetupError(f"{output}: exists already; name another file with -o")
-        _write(Path(output), translated.yaml)
-        print(output)
-    else:
-        print(translated.yaml, end="")
+        _write(Path(output), translated.text)
+    if as_json:
+        print(json.dumps(translated.as_dict(), ensure_ascii=False))
+        return 0
+    if translated.left_out:
+        console.err.print("not carried over:")
+    for note in translated.notes:
+        console.err.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+    print(output or translated.text, end="\n" if output else "")
     return 0
 
 
