@@ -37,6 +37,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "adk": "swiftagent.formats.readers.adk",
     "autogen": "swiftagent.formats.readers.autogen",
     "langfuse": "swiftagent.formats.readers.langfuse",
+    "traces": "swiftagent.formats.readers.traces",
     "chat-export": "swiftagent.formats.readers.chat_export",
     "typed-parts": "swiftagent.formats.readers.typed_parts",
     "gemini": "swiftagent.formats.readers.gemini",

@@ -42,6 +42,7 @@ PUBLIC = (
     "toolbench",
     "toolrl",
     "tooltalk",
+    "traces",
     "turn_lines",
     "typed_parts",
     "wrapped",
