@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from swiftagent.formats.readers import api_bank, autogen, claude_code, codex, openhands, traces, turn_lines
+from swiftagent.formats.readers import api_bank, autogen, claude_code, codex, openhands, pi, traces, turn_lines
 from swiftagent.io.jsonl import BadRow, Row, decode, encode
 from swiftagent.trajectory.ledger import Ledger
 
@@ -21,6 +21,7 @@ _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
     autogen.line_key,
     openhands.line_key,
     traces.line_key,
+    pi.line_key,
     turn_lines.line_key,
 )
 _MARKS = frozenset(("role", "type", "kind", "source", "span_kind", "attributes", "resourceSpans", "resourceLogs"))  # one of which every such line has

@@ -1,11 +1,12 @@
-"""Turns made of parts that say their type: Vercel's AI SDK (UI messages), Pydantic AI, OpenTelemetry's
-GenAI messages."""
+"""Turns made of parts that say their type: Vercel's AI SDK (UI messages), Pydantic AI, OpenTelemetry's GenAI
+messages, and those of frameworks that `reading.framework_turns` tells in the same parts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from swiftagent.formats.reading.builder import Builder, as_text
+from swiftagent.formats.reading.framework_turns import told_in_parts
 from swiftagent.formats.reading.messages import as_messages, kind_of, read_message, say_pieces, say_plainly
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
@@ -13,8 +14,8 @@ from swiftagent.formats.reading.view import system_field, tools_field
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
-    "turns of typed parts: Vercel AI SDK (tool-NAME, toolInvocations), Pydantic AI (part_kind), OpenTelemetry "
-    "gen_ai messages"
+    "turns of typed parts: Vercel AI SDK, Pydantic AI (part_kind), OpenTelemetry messages, LlamaIndex (blocks), "
+    "Haystack, Semantic Kernel (items), FastGPT (obj, value), opencode sessions"
 )
 SAMPLE = {
     "messages": [
@@ -35,7 +36,10 @@ SAMPLE = {
         },
     ]
 }
-_TURNS = ("messages", "history", "ui_messages", "uiMessages", "message_history", "all_messages", "conversation")
+_TURNS = (
+    *("messages", "history", "ui_messages", "uiMessages", "message_history", "all_messages", "conversation"),
+    *("Messages", "histories", "chat_history", "list"),
+)
 _SIDES = {"request": "user", "response": "assistant"}  # Pydantic AI
 _TEXTS = frozenset(("text", "user-prompt"))
 _THOUGHTS = frozenset(("reasoning", "thinking"))
@@ -51,6 +55,8 @@ _SILENT = frozenset(("step-start", "source-url", "source-document", "step-finish
 
 
 KEYS = frozenset(_TURNS)
+# With those in which frameworks keep the parts of a turn.
+READS = KEYS | {"blocks", "items", "info", "obj", "additionalkwargs", "contenttype"}
 
 
 def looks_like(row: Any) -> bool:
@@ -71,6 +77,8 @@ def _is_typed(turn: Any) -> bool:
         return False
     if isinstance(turn.get("toolInvocations"), list):
         return True
+    if told_in_parts(turn) is not None:
+        return True
     parts = turn.get("parts")
     if not isinstance(parts, list) or ("role" not in turn and str(turn.get("kind")) not in _SIDES):
         return False
@@ -84,6 +92,7 @@ def parse(row: Any) -> Trajectory:
     if system:
         read_system(builder, system)
     for turn in as_messages(_turns(row) or []):
+        turn = told_in_parts(turn) or turn
         told = turn.get("instructions")
         if isinstance(told, str) and told and told != system:  # Pydantic AI says them anew with every request
             read_system(builder, told)

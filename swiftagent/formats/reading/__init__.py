@@ -8,6 +8,7 @@ PUBLIC = (
     "builder",
     "calls",
     "delegate",
+    "framework_turns",
     "marks",
     "messages",
     "python_calls",

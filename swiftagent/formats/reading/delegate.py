@@ -26,6 +26,22 @@ def read_turns(turns: list[Any], row: dict[str, Any], repairs: tuple[str, ...] =
     return msgspec.structs.replace(found, repairs=(*found.repairs, *repairs)) if repairs else found
 
 
+def step_turns(text: Any, calls: list[dict[str, Any]], reasoning: str = "") -> list[dict[str, Any]]:
+    """The turns of one step: what the model thought and said beside its calls, then what each of them gave.
+
+    calls: objects with name, arguments, id and result; a result of None is one that never came.
+    """
+    made = [{"id": call.get("id") or f"call-{place}", **call} for place, call in enumerate(calls)]
+    turn = {"role": "assistant", "content": text, **({"reasoning_content": reasoning} if reasoning else {})}
+    asked = [{key: call.get(key) for key in ("name", "arguments", "id")} for call in made]
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": call["result"]}
+        for call in made
+        if call.get("result") is not None
+    ]
+    return [{**turn, "tool_calls": asked}, *results] if made else [turn] if text or reasoning else []
+
+
 def reader_of(row: Any, but: frozenset[str]) -> Any:
     """The module that reads a row, of all formats but some; None where none does."""
     for name, path in FORMATS.items():
