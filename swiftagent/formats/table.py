@@ -41,6 +41,9 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "traces": "swiftagent.formats.readers.traces",
     "gemini-cli": "swiftagent.formats.readers.gemini_cli",
     "copilot-chat": "swiftagent.formats.readers.copilot_chat",
+    "trae": "swiftagent.formats.readers.trae",
+    "continue": "swiftagent.formats.readers.continue_session",
+    "mistral-entries": "swiftagent.formats.readers.mistral_entries",
     "chat-export": "swiftagent.formats.readers.chat_export",
     "typed-parts": "swiftagent.formats.readers.typed_parts",
     "gemini": "swiftagent.formats.readers.gemini",
@@ -77,6 +80,6 @@ TURN_FORMATS = (
 BY_STRUCTURE = frozenset(
     (
         *("adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools"),
-        *("tooltalk", "typed-parts", "turns-aside", "scattered"),
+        *("tooltalk", "continue", "mistral-entries", "typed-parts", "turns-aside", "scattered"),
     )
 )
