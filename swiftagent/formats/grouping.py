@@ -24,7 +24,8 @@ _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
     pi.line_key,
     turn_lines.line_key,
 )
-_MARKS = frozenset(("role", "type", "kind", "source", "span_kind", "attributes", "resourceSpans", "resourceLogs"))  # one of which every such line has
+# One of which every such line has.
+_MARKS = frozenset(("role", "type", "kind", "source", "span_kind", "attributes", "resourceSpans", "resourceLogs"))
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
 _TURN_KEYS = frozenset(_TURNS)
 _IDS = (

@@ -9,6 +9,7 @@ A format module has
     told by turns parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
     render(trajectory) -> row                    only where the format can be written
     READS: frozenset[str]                        keys that `parse` takes texts from, where they are more than KEYS
+    reads(row) -> frozenset[str]                 the same, where the row decides which keys these are
     line_key(row) -> Hashable | None             only where several lines make one conversation: lines of one key stand
                                                  together; `parse` then gets the list of them. True: belongs to its
                                                  neighbours

@@ -1,4 +1,4 @@
-"""Sessions of Continue: a history of messages, each with the context that was put before it and the states of its calls.
+"""Sessions of Continue: a history of messages, each with the context put before it and the states of its calls.
 
 As core/index.d.ts of continuedev/continue declares them (`Session`, `ChatHistoryItem`, `ToolCallState`).
 """

@@ -21,8 +21,8 @@ SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
 }
-_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params")
-_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled")
+_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item")
+_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample")
 # Beside `messages` that end before the model speaks, these hold what it said.
 _BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
 
@@ -94,6 +94,8 @@ def _turns(value: Any) -> list[Any] | None:
 def _answered(row: dict[str, Any]) -> list[Any] | None:
     """The turns of the answer."""
     value = _inner(next((row[key] for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), None))
+    if isinstance(value, dict) and isinstance(value.get("output_text"), str) and not value.get("output"):
+        value = value["output_text"] if not value.get("choices") else value  # of OpenAI's evals
     for key in ("choices", "candidates", "generations", "messages", "output"):
         if isinstance(value, dict) and (isinstance(value.get(key), list) or (key == "output" and key in value)):
             value = value[key]

@@ -13,7 +13,9 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "Pi sessions: lines {type: session}, then {type: message, id, parentId, message}; the branch that was shown last"
+ABOUT = (
+    "Pi sessions: lines {type: session}, then {type: message, id, parentId, message}; the branch that was shown last"
+)
 KEYS = frozenset[str]()
 SAMPLE = [
     {"type": "session", "version": 3, "id": "s", "cwd": "/"},

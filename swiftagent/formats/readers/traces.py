@@ -2,8 +2,8 @@
 Logfire and Vercel's AI SDK.
 
 Attribute names: OpenTelemetry's GenAI conventions and the older messages as events; openinference-semantic-conventions;
-opentelemetry-semantic-conventions-ai (`gen_ai.prompt.N`); `mlflow.spanInputs`. A span of a model tells the turns that it
-was sent and what it answered, so of the spans of a trace those are read that no longer one repeats.
+opentelemetry-semantic-conventions-ai (`gen_ai.prompt.N`); `mlflow.spanInputs`. A span of a model tells the turns that
+it was sent and what it answered, so of the spans of a trace those are read that no longer one repeats.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.readers import exchange
 from swiftagent.formats.reading.branches import each_once
 from swiftagent.formats.reading.delegate import are_turns
-from swiftagent.formats.reading.spans import Span, nested, spans_of, value_of
+from swiftagent.formats.reading.spans import TraceSpan, nested, spans_of, value_of
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
@@ -81,7 +81,9 @@ def _with_trace_id(held: Any) -> list[Any]:
         return [found for item in held for found in _with_trace_id(item)]
     if not isinstance(held, dict):
         return []
-    return [held["traceId"]] if "traceId" in held else [found for item in held.values() for found in _with_trace_id(item)]
+    return (
+        [held["traceId"]] if "traceId" in held else [found for item in held.values() for found in _with_trace_id(item)]
+    )
 
 
 def looks_like(row: Any) -> bool:
@@ -109,13 +111,13 @@ def _id_of(row: Any) -> str:
     return key[1] if isinstance(key, tuple) else ""
 
 
-def _chat_of(span: Span) -> Chat | None:
+def _chat_of(span: TraceSpan) -> Chat | None:
     """What the model was sent and what it answered, in whichever convention the span tells it."""
     found = next(filter(None, (read(span) for read in _CONVENTIONS)), None)
     return found if found is not None and found[0] else None
 
 
-def _gen_ai(span: Span) -> Chat | None:
+def _gen_ai(span: TraceSpan) -> Chat | None:
     """`gen_ai.input.messages` and `gen_ai.output.messages`, in the attributes or in those of an event."""
     for attributes in (span.attributes, *(told for _, told in span.events)):
         told = attributes.get("gen_ai")
@@ -130,7 +132,7 @@ def _gen_ai(span: Span) -> Chat | None:
     return None
 
 
-def _openinference(span: Span) -> Chat | None:
+def _openinference(span: TraceSpan) -> Chat | None:
     told = span.attributes.get("llm")
     if not isinstance(told, dict) or not told.get("input_messages"):
         return None
@@ -151,7 +153,7 @@ def _open_turn(turn: Any) -> dict[str, Any]:
     return {**kept, "tool_calls": [call.get("tool_call", call) for call in calls]} if calls else kept
 
 
-def _openllmetry(span: Span) -> Chat | None:
+def _openllmetry(span: TraceSpan) -> Chat | None:
     told = span.attributes.get("gen_ai")
     asked, answered = _turns_at(told, "prompt"), _turns_at(told, "completion")
     if not asked or not all(isinstance(turn, dict) and ("content" in turn or "role" in turn) for turn in asked):
@@ -161,7 +163,7 @@ def _openllmetry(span: Span) -> Chat | None:
     return [{**turn, "content": value_of(turn.get("content"))} for turn in turns], {"tools": functions}
 
 
-def _mlflow(span: Span) -> Chat | None:
+def _mlflow(span: TraceSpan) -> Chat | None:
     told = span.attributes.get("mlflow")
     if not isinstance(told, dict):
         return None
@@ -173,7 +175,7 @@ def _mlflow(span: Span) -> Chat | None:
     return (turns, {"tools": tools}) if are_turns(turns := _turns_at(told, "chat", "messages")) else None
 
 
-def _vercel(span: Span) -> Chat | None:
+def _vercel(span: TraceSpan) -> Chat | None:
     """`ai.prompt.messages` with `ai.response.text` and `ai.response.toolCalls`."""
     told = span.attributes.get("ai")
     turns = _turns_at(told, "prompt", "messages")
@@ -183,7 +185,7 @@ def _vercel(span: Span) -> Chat | None:
     return ([*turns, {"role": "assistant", "content": [*said, *calls]}], {}) if turns and (said or calls) else None
 
 
-def _events(span: Span) -> Chat | None:
+def _events(span: TraceSpan) -> Chat | None:
     """One event a message, as OpenTelemetry had it before; Logfire keeps them in an attribute."""
     events = list(span.events)
     for item in _turns_at(span.attributes, "events"):

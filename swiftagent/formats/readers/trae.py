@@ -55,7 +55,11 @@ def parse(row: Any) -> Trajectory:
 def _steps_of(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The steps as the requests tell them: what the tools of one gave stands in the messages of the next."""
     given = [
-        [turn["tool_result"] for turn in _objects(one.get("input_messages")) if isinstance(turn.get("tool_result"), dict)]
+        [
+            turn["tool_result"]
+            for turn in _objects(one.get("input_messages"))
+            if isinstance(turn.get("tool_result"), dict)
+        ]
         for one in asked
     ]
     return [

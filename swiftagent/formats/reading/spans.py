@@ -12,18 +12,17 @@ from typing import Any, NamedTuple
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_literal
 
-
 _NAMESPACES = frozenset(("gen_ai", "llm", "mlflow", "ai"))
 
 
-class Span(NamedTuple):
+class TraceSpan(NamedTuple):
     """One span: `attributes` nested as their dotted names say, `events` as (name, attributes)."""
 
     attributes: dict[str, Any]
     events: list[tuple[str, dict[str, Any]]]
 
 
-def spans_of(row: Any) -> Iterator[Span]:
+def spans_of(row: Any) -> Iterator[TraceSpan]:
     """Every span of a row, or of the rows of one trace, in their order."""
     if isinstance(row, list):
         for item in row:
@@ -41,13 +40,13 @@ def spans_of(row: Any) -> Iterator[Span]:
             yield span
 
 
-def span_of(row: dict[str, Any]) -> Span:
+def span_of(row: dict[str, Any]) -> TraceSpan:
     """A span as it stands in an export; one without attributes has none."""
     row = nested(row) if any("." in key for key in row) else row
     given = row.get("attributes", row.get("tags", row if not _NAMESPACES.isdisjoint(row) else None))
     told = value_of(row.get("events"))
     events = [_event(item) for item in told if isinstance(item, dict)] if isinstance(told, list) else []
-    return Span(_attributes(given), events)
+    return TraceSpan(_attributes(given), events)
 
 
 def value_of(value: Any) -> Any:
@@ -114,12 +113,12 @@ def _event(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return str(name), {**attributes, **(body if isinstance(body, dict) else {})}
 
 
-def _of_logs(records: list[dict[str, Any]]) -> list[Span]:
+def _of_logs(records: list[dict[str, Any]]) -> list[TraceSpan]:
     """The log records of each span together, as its events."""
     by_span: dict[Any, list[tuple[str, dict[str, Any]]]] = {}
     for record in records:
         by_span.setdefault(record.get("spanId"), []).append(_event(record))
-    return [Span({}, events) for events in by_span.values()]
+    return [TraceSpan({}, events) for events in by_span.values()]
 
 
 def _held(row: Any, *path: str) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ TOOL_KEYS = (
     "tool_schemas",
     "available_functions",
     "tool_definitions",
+    "tool_defs",
 )
 _ANTHROPIC = frozenset(
     ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
@@ -305,20 +306,21 @@ def tools_field(row: Any) -> Any:
 
 
 def _tools_inside(row: dict[str, Any]) -> Any:
-    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of SmolTalk 2."""
-    for key in ("chat_template_kwargs", "metadata"):
+    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of
+    SmolTalk 2, `info` of verifiers."""
+    for key in ("chat_template_kwargs", "metadata", "info"):
         inner: Any = row.get(key)
-        if isinstance(inner, str) and '"tools"' in inner:
+        if isinstance(inner, str) and 'tools"' in inner:
             try:
                 inner, _ = read_literal(inner)
             except RowError:
                 continue
-        for name in ("tools", "xml_tools", "python_tools") if isinstance(inner, dict) else ():
+        for name in ("tools", "xml_tools", "python_tools", "oai_tools") if isinstance(inner, dict) else ():
             tools = inner.get(name)
             if (
                 isinstance(tools, list)
                 and tools
-                and all(isinstance(tool, (dict, str)) and "name" in tool for tool in tools)
+                and all(isinstance(tool, (dict, str)) and ("name" in tool or "function" in tool) for tool in tools)
             ):
                 return tools
     return None
