@@ -61,6 +61,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "anthropic": "swiftagent.formats.readers.anthropic",
     "llamafactory-v1": "swiftagent.formats.readers.llamafactory_v1",
     "swift": "swiftagent.formats.readers.swift",
+    "cline": "swiftagent.formats.readers.cline",
     "toolace": "swiftagent.formats.readers.toolace",
     "hermes": "swiftagent.formats.readers.hermes",
     "openai": "swiftagent.formats.readers.openai",
@@ -75,7 +76,18 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
 }
 # Told apart by one look at their turns (`reading.view`), so none of them is asked for itself. "react" reads pairs too.
 TURN_FORMATS = (
-    *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "toolace", "hermes", "openai", "sharegpt"),
+    *(
+        "ms-agent",
+        "agent-instruct",
+        "anthropic",
+        "llamafactory-v1",
+        "swift",
+        "cline",
+        "toolace",
+        "hermes",
+        "openai",
+        "sharegpt",
+    ),
 )
 # Recognised by keys, roles and types alone, never by what a plain text says.
 BY_STRUCTURE = frozenset(

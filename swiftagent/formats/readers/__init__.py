@@ -16,6 +16,7 @@ PUBLIC = (
     "chat_export",
     "chat_text",
     "claude_code",
+    "cline",
     "codex",
     "continue_session",
     "conversation_pair",
