@@ -262,7 +262,11 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         (
             TOOLSET,  # ProfSynapse/Toolset-Training; what a call gave stands behind it or in the user's turn
             (
-                (r"^tool_call: *([\w.\-]+)\s*\narguments:\s*(\{.*?\})(?=\s*(?:\n\s*\n|\n[Rr]esult:|\ntool_call:|\Z))", _kimi),
+                (
+                    r"^tool_call: *([\w.\-]+)\s*\narguments:\s*(\{.*?\})"
+                    r"(?=\s*(?:\n\s*\n|\n[Rr]esult:|\ntool_call:|\Z))",
+                    _kimi,
+                ),
                 (r"(?<=</tool_call>)\s*^Result:\s*(.*?)(?=\n\s*\n(?![\s{}\[\]\"])|\n\s*<tool_call>|\Z)", _result),
             ),
         ),
