@@ -33,9 +33,12 @@ _A_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)\s*\Z", re.S)
 # The one command that mini-swe-agent runs of a turn, and how the turn that answers it begins.
 RETURNED = "<returncode>"
 _COMMAND = re.compile(r"```(?:mswea_bash_command|bash|sh)\n((?:(?!```).)*?)\n?```\s*\Z", re.S)
+# What ends a task of Cline, and how the user's turns answer its calls.
+CLINE = "</attempt_completion>"
+CLINE_RESULT = re.compile(r"^\[(\w+)(?: for '.*?')?\] Result:[ \t]*\n?", re.S | re.M)
 # What a user turn says where it is the answer to such a call.
 _RESULT = re.compile(
-    r"\s*(?:(?=<returncode>)|EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?"
+    r"\s*(?:(?=<returncode>)|EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?|Result:\s?"
     r"|```tool_output\n|<function_results>\s*)(.*?)"
     r"(?:\n?```|\s*</function_results>)?\s*\Z",
     re.S,
@@ -183,10 +186,11 @@ def _without_prefix(found: Found) -> str:
     return f"<{found[1]}{found[2]}>"
 
 
+TOOLSET = "tool_call: "
 _Rule = tuple[re.Pattern[str], Callable[[Found], str]]
 # The mark that a text holds, and what is made of what stands around it.
 _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
-    (mark, tuple((re.compile(pattern, re.S), tell) for pattern, tell in rules))
+    (mark, tuple((re.compile(pattern, re.S | re.M), tell) for pattern, tell in rules))
     for mark, rules in (
         (
             "<|tool_call_begin|>",
@@ -255,6 +259,17 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         ("<｜tool_call", ((r"<｜tool_calls?_(?:begin|end)｜>", _nothing),)),  # Step 3, around its own <steptml:invoke>
         ("<longcat_", ((r"<(/?)longcat_(tool_call|arg_key|arg_value)>", _without_prefix),)),
         ("<seed:", ((r"<(/?)seed:(think|tool_call)>", _without_prefix),)),
+        (
+            TOOLSET,  # ProfSynapse/Toolset-Training; what a call gave stands behind it or in the user's turn
+            (
+                (
+                    r"^tool_call: *([\w.\-]+)\s*\narguments:\s*(\{.*?\})"
+                    r"(?=\s*(?:\n\s*\n|\n[Rr]esult:|\ntool_call:|\Z))",
+                    _kimi,
+                ),
+                (r"(?<=</tool_call>)\s*^Result:\s*(.*?)(?=\n\s*\n(?![\s{}\[\]\"])|\n\s*<tool_call>|\Z)", _result),
+            ),
+        ),
         (
             "✿FUNCTION✿",  # Qwen-Agent
             (
