@@ -2,5 +2,5 @@
 
 PUBLIC = (
     "advice", "config", "fit_row", "foreign", "inputs", "launch", "lines", "loss_plot", "machine", "options",
-    "preflight", "recipes", "runs", "session",
+    "preflight", "raw_data", "recipes", "runs", "session",
 )  # fmt: skip
