@@ -1,6 +1,7 @@
 """List the shipped recipes, copy one to edit, or turn another program's config into ours.
 
 swiftagent configs
+swiftagent configs --gpu 24GB                  what each needs of such a card, and how long it takes there
 swiftagent configs cp qwen7b_agent [my.yaml]
 swiftagent configs from FILE [-o my.yaml]      a YAML or command of LLaMA-Factory, Axolotl or ms-swift, or an Unsloth
                                                script: the config, and the commands that go with it
@@ -21,11 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     add("words cp NAME [FILE] | from FILE", "copy a recipe, or translate a config", nargs="*")
     add("-o --output FILE", "where the copy or the translation goes")
+    add("--gpu CARD", "the recipes on such a card, as 24GB or 8x80GB: memory, tokens/s, hours for 93,000 rows")
     add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     words: list[str] = args.words
+    if args.gpu:
+        return _table_for(args.gpu, as_json=args.json)
     if not words:
         return _list(as_json=args.json)
     if words[0] == "cp" and len(words) in (2, 3):
@@ -50,6 +54,39 @@ def _list(*, as_json: bool) -> int:
     console.out.print("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
     console.out.print("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
     return 0
+
+
+def _table_for(word: str, *, as_json: bool) -> int:
+    from swiftagent import console
+    from swiftagent.train.cards import parse_card
+    from swiftagent.train.recipes import recipes_on
+
+    card = parse_card(word)
+    rows = recipes_on(card)
+    if as_json:
+        print(json.dumps({"card": word, "speed_of": card.kind, "configs": rows}))
+        return 0
+    columns = ("name", "memory", "fits", "tokens/s", "hours")
+    cells = [
+        (row["name"], row["memory"], _fits(row), f"{row['tokens/s']:,}" if row["hours"] else "", row["hours"] or "")
+        for row in rows
+    ]
+    console.table(f"configs on {word}", columns, cells, console=console.out)
+    console.out.print(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
+    return 0
+
+
+# The settings that `doctor --gpu` names, in the width of a table.
+_SHORT = {
+    "per_device_train_batch_size=1": "batch 1", "gradient_checkpointing=true": "checkpointing",
+    "deepspeed=zero3": "zero3", "tuner_type=lora": "LoRA", "quant_bits=4": "4 bits", "max_length=1024": "1,024 tokens",
+}  # fmt: skip
+
+
+def _fits(row: dict[str, Any]) -> str:
+    if row["fits"]:
+        return "yes"
+    return f"with {', '.join(_SHORT[word] for word in row['with'].split())}" if row["with"] else "no"
 
 
 def _copy(name: str, target: str) -> int:

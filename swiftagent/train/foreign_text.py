@@ -98,7 +98,7 @@ def _words_of(line: str, name: str) -> list[str]:
 def _task_of(program: Program, words: list[str], settings: dict[str, Any]) -> Foreign:
     verb = " ".join(word for word in words[: _first_option(words)] if "=" not in word)
     stage = str(settings.get("stage", ""))
-    named = next(
+    named: Task = next(
         (task for pattern, task in _VERBS if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
     )
     task = _told_task(settings) if named == "train" and program == "LLaMA-Factory" else named

@@ -148,7 +148,7 @@ def test_raw_data_is_trained_and_stands_in_the_run(tiny_config: Path, swiftagent
     assert "raw.json: openai rows stay native" in done.stderr
     assert "rows_out" in done.stderr
     run = newest_run(tiny_config.parent / "runs")
-    assert (run.state, run.data_files()[0]) == ("done", "runs/tiny/data/data.jsonl")
+    assert (run.state, Path(run.data_files()[0])) == ("done", run.folder.absolute() / "data/data.jsonl")
     assert sorted(path.name for path in (run.folder / "data").iterdir()) == [
         "data.jsonl", "data.rejects.jsonl", "data.report.json",
     ]  # fmt: skip
