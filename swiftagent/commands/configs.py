@@ -2,6 +2,7 @@
 
 swiftagent configs
 swiftagent configs --gpu 24GB                  what each needs of such a card, and how long it takes there
+swiftagent configs schema                      the JSON Schema of a config, for editors
 swiftagent configs cp qwen7b_agent [my.yaml]
 swiftagent configs from FILE [-o my.yaml]      a YAML or command of LLaMA-Factory, Axolotl or ms-swift, or an Unsloth
                                                script: the config, and the commands that go with it
@@ -20,7 +21,11 @@ from swiftagent.errors import ConfigError, SetupError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
-    add("words cp NAME [FILE] | from FILE", "copy a recipe, or translate a config", nargs="*")
+    add(
+        "words cp NAME [FILE] | from FILE | schema",
+        "copy a recipe, translate a config, print its JSON Schema",
+        nargs="*",
+    )
     add("-o --output FILE", "where the copy or the translation goes")
     add("--gpu CARD", "the recipes on such a card, as 24GB or 8x80GB: memory, tokens/s, hours for 93,000 rows")
     add("--json", "print one JSON object")
@@ -32,11 +37,15 @@ def run(args: argparse.Namespace) -> int:
         return _table_for(args.gpu, as_json=args.json)
     if not words:
         return _list(as_json=args.json)
+    if words == ["schema"]:
+        return _schema()
     if words[0] == "cp" and len(words) in (2, 3):
         return _copy(words[1], args.output or (words[2] if len(words) == 3 else ""))
     if words[0] == "from" and len(words) == 2:
         return _translate(Path(words[1]), args.output, as_json=args.json)
-    raise ConfigError(f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]` or `configs from FILE`")
+    raise ConfigError(
+        f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]`, `configs from FILE` or `configs schema`"
+    )
 
 
 def _list(*, as_json: bool) -> int:
@@ -98,8 +107,16 @@ def _copy(name: str, target: str) -> int:
         path = path / source.name
     if path.exists():
         raise SetupError(f"{path}: exists already; name another file: `swiftagent configs cp {name} FILE`")
-    _write(path, source.read_text(encoding="utf-8"))
+    schema = source.with_name("schema.json")  # the copy may lie anywhere
+    _write(path, source.read_text(encoding="utf-8").replace("$schema=schema.json", f"$schema={schema}"))
     print(path)
+    return 0
+
+
+def _schema() -> int:
+    from swiftagent.train.config_schema import config_schema
+
+    print(json.dumps(config_schema(), indent=1, ensure_ascii=False))
     return 0
 
 

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ask_of_cards(args: argparse.Namespace) -> int:
     from swiftagent import console
-    from swiftagent.train.cards import GB, fit, parse_card
+    from swiftagent.train.cards import fit, parse_card
 
     if not args.words:
         raise ConfigError("--gpu: which config? swiftagent doctor configs/qwen7b_agent.yaml --gpu 24GB")
@@ -67,8 +67,8 @@ def _ask_of_cards(args: argparse.Namespace) -> int:
         rows = [
             (
                 one.card,
-                f"{one.needed / GB:.0f} GB",
-                f"{one.usable / GB:.0f} GB",
+                f"{one.needed / 1e9:.0f} GB",
+                f"{one.usable / 1e9:.0f} GB",
                 "fits" if one.fits else "does not fit",
                 one.remedy or ("" if one.fits else "a smaller model"),
             )
