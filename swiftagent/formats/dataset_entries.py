@@ -35,8 +35,8 @@ _TURN = {"role_tag": "from", "content_tag": "value"}
 
 
 def expand(word: str) -> list[str]:
-    """A `dataset_info.json`, or a folder that holds one, as its entries and the files that none of them names; any other
-    word as it is. Raises ConfigError."""
+    """A `dataset_info.json`, or a folder with one, as its entries and the files that none of them names; any other word
+    as it is. Raises ConfigError."""
     path = Path(word)
     info = path / _FILE if path.is_dir() else path
     entries = _entries(info) if info.name == _FILE and info.is_file() else {}

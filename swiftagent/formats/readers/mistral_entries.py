@@ -29,7 +29,7 @@ _TYPES = frozenset((*_ROLES, "function.call", "function.result", "tool.execution
 
 def looks_like(row: Any) -> bool:
     return type(row) is dict and any(
-        type(entry) is dict and entry.get("type") in _TYPES for key in KEYS for entry in _entries(row.get(key))
+        type(entry) is dict and str(entry.get("type")) in _TYPES for key in KEYS for entry in _entries(row.get(key))
     )
 
 

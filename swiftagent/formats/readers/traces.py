@@ -86,6 +86,13 @@ def _with_trace_id(held: Any) -> list[Any]:
     )
 
 
+def reads(row: Any) -> frozenset[str]:
+    """The keys of a trace, and of a span whose attributes are keys of the row."""
+    named = row if type(row) is dict else {}
+    told = ("attributes.", "context.", "span_kind", "gen_ai.", "llm.", "ai.", "mlflow.")
+    return KEYS | {key for key in named if key.startswith(told)}
+
+
 def looks_like(row: Any) -> bool:
     if isinstance(row, list) and not (row and all(line_key(line) is not None for line in row)):
         return False

@@ -28,14 +28,14 @@ def _llama_index(turn: dict[str, Any]) -> dict[str, Any] | None:
     blocks = turn.get("blocks")
     if not isinstance(blocks, list) or "role" not in turn:
         return None
-    parts = [_block(block) for block in blocks if isinstance(block, dict)]
+    parts = [_block(block) for block in _objects(blocks)]
     beside = turn.get("additional_kwargs")
     beside = beside if isinstance(beside, dict) else {}
     if turn["role"] in ("tool", "function"):
-        text = "\n".join(part.get("text") or "" for part in parts)
+        text = "\n".join(as_text(part.get("text")) for part in parts)
         return {"role": "tool", "parts": [_result(text, beside.get("tool_call_id"), beside.get("name"))]}
     if not any(part["type"] == "tool-call" for part in parts):
-        parts += [_call(*call_of(item)) for item in beside.get("tool_calls") or ()]
+        parts += [_call(*call_of(item)) for item in _objects(beside.get("tool_calls"))]
     return {"role": turn["role"], "parts": parts}
 
 
@@ -102,11 +102,11 @@ def _fastgpt(turn: dict[str, Any]) -> dict[str, Any] | None:
     if role is None:
         return None
     parts: list[Part] = []
-    for item in value if isinstance(value, list) else [{"text": {"content": as_text(value)}}]:
+    for item in _objects(value) if isinstance(value, list) else [{"text": {"content": as_text(value)}}]:
         for key, kind in (("reasoning", "reasoning"), ("text", "text")):
             if isinstance(item.get(key), dict):
                 parts.append({"type": kind, "text": as_text(item[key].get("content"))})
-        for tool in item.get("tools") or ():
+        for tool in _objects(item.get("tools")):
             name = tool.get("functionName") or tool.get("toolName")
             parts.append(_answered(name, tool.get("params"), tool.get("response"), tool.get("id")))
     return {"role": role, "parts": parts}
@@ -125,6 +125,10 @@ def _tool_state(part: Part) -> Part:
     state = state if isinstance(state, dict) else {}
     result = state.get("output", state.get("error"))
     return _answered(part.get("tool"), state.get("input"), result, part.get("callID"))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _call(name: Any, arguments: Any, id: Any) -> Part:

@@ -89,7 +89,7 @@ def _attributes(given: Any) -> dict[str, Any]:
     """Attributes as an object, as JSON text of one, or as OTLP's and Jaeger's list of {key, value}."""
     given = value_of(given)
     if isinstance(given, list):
-        given = {item["key"]: _plain(item.get("value")) for item in given if isinstance(item, dict) and "key" in item}
+        given = _pairs([item for item in given if isinstance(item, dict)])
     return nested(given) if isinstance(given, dict) else {}
 
 
@@ -101,8 +101,14 @@ def _plain(value: Any) -> Any:
     if kind == "arrayValue":
         return [_plain(item) for item in _listed(held, "values")]
     if kind == "kvlistValue":
-        return {item["key"]: _plain(item.get("value")) for item in _listed(held, "values")}
-    return int(held) if kind == "intValue" else held if kind.endswith("Value") else value
+        return _pairs(_listed(held, "values"))
+    if kind == "intValue" and str(held).lstrip("-").isdecimal():  # 64 bits stand as text in JSON
+        return int(held)
+    return held if kind.endswith("Value") else value
+
+
+def _pairs(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {item["key"]: _plain(item.get("value")) for item in items if isinstance(item.get("key"), str)}
 
 
 def _event(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
