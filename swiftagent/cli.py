@@ -125,7 +125,7 @@ def _answer(words: list[str]) -> int:
         if "--traceback" in words:
             traceback.print_exc()
         print(_as_lines(error), file=sys.stderr)
-        if "--json" in words:
+        if "--json" in words and not error.has_result:
             print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
         return error.exit_code
     except KeyboardInterrupt:
