@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import json
 import os
 import re
 import select
@@ -33,6 +34,7 @@ COMMANDS = {
     "export": "merge, GGUF, Ollama, vLLM, adapter, push: a model that still calls tools where it lands",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "formats": "list what can be read and written with a sample row, or say what format a file has",
+    "completion": "what makes bash, zsh or fish complete commands and options",
     "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",
 }
 EPILOG = """first steps:
@@ -83,11 +85,34 @@ KINDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     gc.set_threshold(100_000, 20, 100)  # rows leave no cycles, and looking for them costs up to a fifth of the time
     try:
         return _answer(list(sys.argv[1:] if argv is None else argv))
     finally:
         _flush()
+
+
+def _complete() -> NoReturn:
+    """Answer the shell, which asks with the line in its environment. Only the command on it is imported."""
+    import argcomplete
+
+    parser = main_parser()
+    commands = parser.add_subparsers()
+    asked = os.environ.get("COMP_LINE", "").split()
+    for name in COMMANDS:
+        of_name = commands.add_parser(name)
+        if name in asked[1:2]:
+            add_options(name, of_name)
+    argcomplete.autocomplete(parser)
+    raise SystemExit(0)  # not reached: autocomplete ends the process
+
+
+def add_options(name: str, parser: argparse.ArgumentParser) -> None:
+    """Add what one command takes."""
+    importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
+    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
 
 
 def _answer(words: list[str]) -> int:
@@ -100,6 +125,8 @@ def _answer(words: list[str]) -> int:
         if "--traceback" in words:
             traceback.print_exc()
         print(_as_lines(error), file=sys.stderr)
+        if "--json" in words and not error.has_result:
+            print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -119,8 +146,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_arguments(parser)
-    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+    add_options(name, parser)
     return parser
 
 

@@ -10,6 +10,7 @@ class SwiftAgentError(Exception):
     """A failure that is reported in one line: place, fact, remedy. `exit_code` is the program's."""
 
     exit_code = 1
+    has_result = False  # whether it is the verdict on a result that was printed before it
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -67,10 +68,17 @@ class CheckError(SwiftAgentError):
     exit_code = 6
 
 
+class FaultsError(CheckError):
+    """`inspect --check` found faults, which its result lists."""
+
+    has_result = True
+
+
 class GateError(SwiftAgentError):
     """The evaluation gate failed."""
 
     exit_code = 7
+    has_result = True
 
 
 class ToolError(Exception):

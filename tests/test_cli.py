@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -35,3 +36,10 @@ def test_wrong_words_are_one_line_each(words: list[str], said: list[str], swifta
     assert (done.returncode, done.stdout, len(lines)) == (2, "", len(said)), done.stderr
     assert all(line.startswith(f"error: {start}") for line, start in zip(lines, said, strict=True)), done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_under_json_is_one_object_on_stdout(swiftagent):
+    done = swiftagent("sft", "nowhere.yaml", "--json")
+    message = json.loads(done.stdout)["error"]
+    assert (done.returncode, message["code"], message["message"] in done.stderr) == (2, 2, True)
+    assert message["message"].startswith("nowhere.yaml: no such config")

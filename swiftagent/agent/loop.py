@@ -126,7 +126,7 @@ class ReAct:
 
     stop = STOP
 
-    def __init__(self, prompt: PromptStyle = "ms-agent", language: str = "auto") -> None:
+    def __init__(self, prompt: PromptStyle = "auto", language: str = "auto") -> None:
         self.prompt: PromptStyle = prompt
         self.language = language
 

@@ -109,7 +109,9 @@ def build_models() -> dict[str, Any]:
         for name, template in TEMPLATE_MAPPING.items()
         if template.is_thinking or template.thinking_prefix or template.non_thinking_prefix
     ]
-    return {"names": names, "architectures": architectures, "types": types_, "thinking_templates": sorted(thinking)}
+    agent = {name: template.agent_template for name, template in TEMPLATE_MAPPING.items() if template.agent_template}
+    tables: dict[str, Any] = {"names": names, "architectures": architectures, "types": types_}
+    return {**tables, "thinking_templates": sorted(thinking), "agent_templates": dict(sorted(agent.items()))}
 
 
 if __name__ == "__main__" and len(sys.argv) == 2:

@@ -13,8 +13,8 @@ from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
-from swiftagent.trajectory.prompts import split_prompt
-from swiftagent.trajectory.style import prompt_style
+from swiftagent.trajectory.prompts import STYLES, split_prompt
+from swiftagent.trajectory.style import exported_style, prompt_style
 from swiftagent.trajectory.types import Trajectory
 
 
@@ -34,7 +34,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     model("--temperature", "0 always takes the likeliest token", type=float, default=0.0)
     model("--trust-remote-code", "let a model run code that it brings")
     model("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
-    model("--prompt", "how tools are listed; auto: as trained", choices=("auto", "ms-agent", "schema"), default="auto")
+    model("--prompt", "how tools are listed; auto: as trained, else as the tools need", choices=STYLES, default="auto")
     model("--language", "of the prompt's own words", choices=("auto", "en", "zh"), default="auto")
 
 
@@ -77,6 +77,8 @@ def load(args: argparse.Namespace) -> Any:
     model, adapter, template = args.model, args.adapter, args.template
     if args.run or not (model or adapter):
         model, adapter, template = _of_run(args)
+    elif args.prompt == "auto":
+        args.prompt = exported_style(adapter or model) or "auto"
     settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     return load_engine(model, adapter, template, args.engine, **settings)
 
@@ -92,7 +94,7 @@ def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | Non
 
     found = find_run(args.run) if args.run else newest_run()
     if args.prompt == "auto":
-        args.prompt = prompt_style(found.data_files()) or "ms-agent"
+        args.prompt = prompt_style(found.data_files()) or "auto"
     checkpoint = found.checkpoint(args.checkpoint)
     print(f"model: {checkpoint}", file=sys.stderr)
     if (checkpoint / "adapter_config.json").is_file():
@@ -119,7 +121,7 @@ def limits_of(args: argparse.Namespace) -> Limits:
 
 def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
     if not args.native:
-        return ReAct("ms-agent" if args.prompt == "auto" else args.prompt, args.language)
+        return ReAct(args.prompt, args.language)
     from swiftagent.agent.native import Native
 
     return Native(engine.read_calls)

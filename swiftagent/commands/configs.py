@@ -1,9 +1,11 @@
 """List the shipped recipes, copy one to edit, or turn another program's config into ours.
 
 swiftagent configs
+swiftagent configs --gpu 24GB                  what each needs of such a card, and how long it takes there
+swiftagent configs schema                      the JSON Schema of a config, for editors
 swiftagent configs cp qwen7b_agent [my.yaml]
-swiftagent configs from llama_factory.yaml [-o my.yaml]     a LLaMA-Factory YAML
-swiftagent configs from train.sh                            an ms-swift 2.x or 3.x command
+swiftagent configs from FILE [-o my.yaml]      a YAML or command of LLaMA-Factory, Axolotl or ms-swift, or an Unsloth
+                                               script: the config, and the commands that go with it
 """
 
 from __future__ import annotations
@@ -19,20 +21,31 @@ from swiftagent.errors import ConfigError, SetupError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
-    add("words cp NAME [FILE] | from FILE", "copy a recipe, or translate a config", nargs="*")
+    add(
+        "words cp NAME [FILE] | from FILE | schema",
+        "copy a recipe, translate a config, print its JSON Schema",
+        nargs="*",
+    )
     add("-o --output FILE", "where the copy or the translation goes")
+    add("--gpu CARD", "the recipes on such a card, as 24GB or 8x80GB: memory, tokens/s, hours for 93,000 rows")
     add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     words: list[str] = args.words
+    if args.gpu:
+        return _table_for(args.gpu, as_json=args.json)
     if not words:
         return _list(as_json=args.json)
+    if words == ["schema"]:
+        return _schema()
     if words[0] == "cp" and len(words) in (2, 3):
         return _copy(words[1], args.output or (words[2] if len(words) == 3 else ""))
     if words[0] == "from" and len(words) == 2:
-        return _translate(Path(words[1]), args.output)
-    raise ConfigError(f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]` or `configs from FILE`")
+        return _translate(Path(words[1]), args.output, as_json=args.json)
+    raise ConfigError(
+        f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]`, `configs from FILE` or `configs schema`"
+    )
 
 
 def _list(*, as_json: bool) -> int:
@@ -52,6 +65,39 @@ def _list(*, as_json: bool) -> int:
     return 0
 
 
+def _table_for(word: str, *, as_json: bool) -> int:
+    from swiftagent import console
+    from swiftagent.train.cards import parse_card
+    from swiftagent.train.recipes import recipes_on
+
+    card = parse_card(word)
+    rows = recipes_on(card)
+    if as_json:
+        print(json.dumps({"card": word, "speed_of": card.kind, "configs": rows}))
+        return 0
+    columns = ("name", "memory", "fits", "tokens/s", "hours")
+    cells = [
+        (row["name"], row["memory"], _fits(row), f"{row['tokens/s']:,}" if row["hours"] else "", row["hours"] or "")
+        for row in rows
+    ]
+    console.table(f"configs on {word}", columns, cells, console=console.out)
+    console.out.print(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
+    return 0
+
+
+# The settings that `doctor --gpu` names, in the width of a table.
+_SHORT = {
+    "per_device_train_batch_size=1": "batch 1", "gradient_checkpointing=true": "checkpointing",
+    "deepspeed=zero3": "zero3", "tuner_type=lora": "LoRA", "quant_bits=4": "4 bits", "max_length=1024": "1,024 tokens",
+}  # fmt: skip
+
+
+def _fits(row: dict[str, Any]) -> str:
+    if row["fits"]:
+        return "yes"
+    return f"with {', '.join(_SHORT[word] for word in row['with'].split())}" if row["with"] else "no"
+
+
 def _copy(name: str, target: str) -> int:
     from swiftagent.train.config import find_config
 
@@ -61,14 +107,21 @@ def _copy(name: str, target: str) -> int:
         path = path / source.name
     if path.exists():
         raise SetupError(f"{path}: exists already; name another file: `swiftagent configs cp {name} FILE`")
-    _write(path, source.read_text(encoding="utf-8"))
+    schema = source.with_name("schema.json")  # the copy may lie anywhere
+    _write(path, source.read_text(encoding="utf-8").replace("$schema=schema.json", f"$schema={schema}"))
     print(path)
     return 0
 
 
-def _translate(path: Path, output: str | None) -> int:
-    import sys
+def _schema() -> int:
+    from swiftagent.train.config_schema import config_schema
 
+    print(json.dumps(config_schema(), indent=1, ensure_ascii=False))
+    return 0
+
+
+def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
+    from swiftagent import console
     from swiftagent.train.foreign import translate
 
     try:
@@ -76,15 +129,19 @@ def _translate(path: Path, output: str | None) -> int:
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     translated = translate(text, str(path))
-    for note in translated.notes:
-        print(note, file=sys.stderr)
+    if output and Path(output).exists():
+        raise SetupError(f"{output}: exists already; name another file with -o")
+    translated.name_config(output)
     if output:
-        if Path(output).exists():
-            raise SetupError(f"{output}: exists already; name another file with -o")
-        _write(Path(output), translated.yaml)
-        print(output)
-    else:
-        print(translated.yaml, end="")
+        _write(Path(output), translated.text)
+    if as_json:
+        print(json.dumps(translated.as_dict(), ensure_ascii=False))
+        return 0
+    if translated.left_out:
+        console.err.print("not carried over:")
+    for note in translated.notes:
+        console.err.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+    print(output or translated.text, end="\n" if output else "")
     return 0
 
 

@@ -19,6 +19,7 @@ from swiftagent.commands.engine_options import add_engine_arguments, open_worker
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.storage import is_url
+from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
     from swiftagent.convert.rows import Job
@@ -31,11 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     from swiftagent.formats.writers.table import WRITABLE
 
-    add("inputs IN", "files, folders, hub ids (ms::owner/name, hf::owner/name), or - for stdin", nargs="+")
+    add(
+        "inputs IN",
+        "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin",
+        nargs="+",
+    )
     add("-o --output OUT", "the file to write; .jsonl, or .json for one array", required=True)
     add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
     add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
-    add("--prompt", "how a ReAct prompt shows parameters", default="ms-agent", choices=["ms-agent", "schema"])
+    add(
+        "--prompt",
+        "how a ReAct prompt shows parameters; auto: as the flat list of ms-agent, or as the schema where types, enums, "
+        "defaults or inner fields would be lost",
+        default="auto",
+        choices=STYLES,
+    )
     add("--language", "of the ReAct prompt; auto is the question's", default="auto", choices=["auto", "en", "zh"])
     add("--thinking", "the model's reasoning", default="keep", choices=["keep", "drop"])
     add("--channel", "channel of every row; else agent, and general for rows without tools", default="")
@@ -108,16 +119,21 @@ def show(report: dict[str, object]) -> None:
 
 def _size(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
-    from swiftagent.io.rows import files_of, size_of
+    from swiftagent.formats.dataset_entries import input_files
+    from swiftagent.io.rows import size_of
 
-    return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in files_of(path))
+    return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in input_files(path))
 
 
 def _local(word: str) -> list[str]:
     """A file or URL as it is; a hub id as the data files that were fetched."""
+    from swiftagent.formats.dataset_entries import expand, is_entry
+
     hub, _, name = word.rpartition("::")
-    if word == "-" or is_url(word) or Path(word).exists():
+    if word == "-" or is_url(word) or is_entry(word):
         return [word]
+    if Path(word).exists():
+        return expand(word)
     if hub not in ("", "hf", "ms") or name.count("/") != 1 or name[0] in "./~" or Path(name).suffix in _FILES:
         raise ConfigError(f"{word}: no such file; a hub id is written owner/name (ModelScope) or hf::owner/name")
     from swiftagent.backend.hub import fetch

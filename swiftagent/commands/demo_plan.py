@@ -78,6 +78,8 @@ class DemoPlan(msgspec.Struct, frozen=True):
         words = ["mix"]
         for channel, (rows, files) in SOURCES.items():
             words += [f"--{channel}", str(rows), f"--{channel}-source", *(str(folder / name) for name in files)]
+        # So small a model reads the flat list alone, and so trains at its cost.
+        words += ["--prompt", "ms-agent"]
         return [*words, "--name", self.name, "--author", self.author, "-o", str(self.mix)]
 
     def sft_words(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 swiftagent doctor                              the machine and the packages
 swiftagent doctor configs/qwen7b_agent.yaml    what `sft` would run into, memory, steps and hours
+swiftagent doctor CONFIG --gpu 24GB --gpu 8x80GB     would it fit such cards, and which settings do
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.commands.options import options
-from swiftagent.errors import SetupError
-from swiftagent.train.config import Config, load
+from swiftagent.commands.sft import config_of
+from swiftagent.errors import ConfigError, SetupError
+from swiftagent.train.config import Config
 from swiftagent.train.machine import Machine, look
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     add("words CONFIG key=value", "a config, then settings that override it", nargs="*")
+    add("--gpu CARD", "would the config fit such a card, as 24GB or 8x80GB; nothing else is asked", action="append")
     add("--full", "tokenize and check every row, not a sample")
     add("--json", "print what was found as one JSON object")
 
@@ -27,19 +30,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from swiftagent.train.preflight import free_disk
 
+    if args.gpu:
+        return _ask_of_cards(args)
     machine = look()
     found: dict[str, Any] = {"packages": machine.packages, "driver": machine.driver, "problems": [], "warnings": []}
     found["gpus"] = [{"name": gpu.name, "free": gpu.free, "total": gpu.total} for gpu in machine.gpus]
-    config = load(args.words[0], args.words[1:]) if args.words else None
+    config = config_of(args.words) if args.words else None
     disk = free_disk(Path(config.runs if config else "."))
     found["host"] = {"cpus": machine.cpus, "memory_free": machine.memory, "disk_free": disk}
     if config:
-        found |= _examine(config, machine, full=args.full)
+        from swiftagent.train.raw_data import staged
+
+        said: list[str] = []
+        with staged(config, "auto", lambda line, report: said.append(line)) as there:
+            found |= _examine(there, machine, full=args.full)
+        found["notes"] = [*filter(None, said), *found["notes"]]
     if args.json:
         print(json.dumps({**found, "ok": not found["problems"]}, ensure_ascii=False))
     else:
         _show(found)
     return SetupError.exit_code if found["problems"] else 0
+
+
+def _ask_of_cards(args: argparse.Namespace) -> int:
+    from swiftagent import console
+    from swiftagent.train.cards import fit, parse_card
+
+    if not args.words:
+        raise ConfigError("--gpu: which config? swiftagent doctor configs/qwen7b_agent.yaml --gpu 24GB")
+    config = config_of(args.words)
+    fits = [fit(config, parse_card(word)) for word in args.gpu]
+    if args.json:
+        named = ("card", "fits", "needed", "usable", "remedy")
+        print(json.dumps({"cards": [{name: getattr(one, name) for name in named} for one in fits]}))
+    else:
+        rows = [
+            (
+                one.card,
+                f"{one.needed / 1e9:.0f} GB",
+                f"{one.usable / 1e9:.0f} GB",
+                "fits" if one.fits else "does not fit",
+                one.remedy or ("" if one.fits else "a smaller model"),
+            )
+            for one in fits
+        ]
+        console.table("memory of one GPU", ("card", "needed", "usable", "", "fits with"), rows, console=console.out)
+    return 0 if all(one.fits for one in fits) else SetupError.exit_code
 
 
 def _examine(config: Config, machine: Machine, *, full: bool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import msgspec
 
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, GateError
+from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.session import Evaluation
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how("--device", "auto, cpu or cuda:N", default="auto")
     how("--trust-remote-code", "let a model run code that it brings")
     how("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
-    how("--prompt", "how tools are listed (default: as in the data)", choices=("ms-agent", "schema"))
+    how("--prompt", "how tools are listed; auto: as in the data", choices=STYLES, default="auto")
     how("--step-tokens", "the longest step", type=_positive, default=512)
     how("-j N", "prompts at a time (default 16; 1 for a server)", type=_positive, dest="at_a_time")
     off = {"action": "store_false"}

@@ -35,7 +35,6 @@ from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.shipped import user_folder
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
-from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.types import Call, Tool, Trajectory
 
 
@@ -112,8 +111,7 @@ def _allow(call: Call) -> bool:
 
 
 def _recorder(args: argparse.Namespace) -> Recorder:
-    prompt: PromptStyle = "schema" if args.prompt == "schema" else "ms-agent"
-    return Recorder(args.record, args.record_format, args.only_good, prompt, args.language)
+    return Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
 
 
 def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:

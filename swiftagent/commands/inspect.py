@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
-from swiftagent.errors import CheckError, ConfigError
+from swiftagent.errors import ConfigError, FaultsError
 from swiftagent.io.storage import is_url
 from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks import view
@@ -83,7 +83,7 @@ def _check(args: argparse.Namespace) -> int:
     if not totals.clean:
         first = min(totals.faults, key=lambda fault: (fault.row, fault.span))
         where = f"{args.file}:{first.row}: message {first.span}"
-        raise CheckError(f"{where}: {first.text} [{first.code}] (faults in all: {totals.faults_total:,})")
+        raise FaultsError(f"{where}: {first.text} [{first.code}] (faults in all: {totals.faults_total:,})")
     return 0
 
 

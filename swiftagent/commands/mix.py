@@ -22,6 +22,7 @@ from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.words import share
 from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
+from swiftagent.trajectory.prompts import STYLES
 
 DEFAULT_OUT = "datasets/mix.jsonl"
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=_share)
     add("--keep-leaks", "keep ms_bench rows with another assistant's name or leaked role markers")
     add("--drop-leaks", "leave such rows out of any general source")
-    add("--prompt", "how tools are written in the system prompt (default ms-agent)", choices=("ms-agent", "schema"))
+    add("--prompt", "how tools are written in the system prompt (default auto)", choices=STYLES)
     add("--language", "of the system prompt (default auto: that of the question)", choices=("auto", "en", "zh"))
     add(
         "--duplicates",

@@ -1,6 +1,8 @@
-"""Train from one YAML: what would fail is told first, then `swift sft` runs under torchrun, and the run can be read and
-resumed.
+"""Train from one YAML, or from data of any format: what would fail is reported first, then `swift sft` runs under
+torchrun, and the run can be read and resumed.
 
+swiftagent sft calls.json --model Qwen/Qwen3-8B        reads, converts, checks and trains; also folders, several files
+swiftagent sft data/dataset_info.json#my_calls
 swiftagent sft configs/qwen7b_agent.yaml
 swiftagent sft configs/qwen7b_agent.yaml learning_rate=1e-4 gpus=2
 swiftagent sft configs/qwen7b_agent.yaml --dry-run
@@ -11,18 +13,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.models.identity import names_a_file
 from swiftagent.train.config import Config, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
-    add("words CONFIG key=value", "the config, then settings that override it", nargs="*")
+    add("words CONFIG|DATA key=value", "the config, or the data, then settings that override it", nargs="*")
+    add("--model M", "the model, as model=M")
+    add("--react", "raw data: train ReAct text, also where the template has native calls", action="store_true")
+    add("--native", "raw data: keep native calls, in the way of the model's template", action="store_true")
     add("--dry-run", "print the exact command and environment, and start nothing")
     add("--resume NAME", "go on with a run from its last complete checkpoint", nargs="?", const="")
     add("--json", "print the result (or the planned command) as one JSON object")
@@ -34,35 +42,89 @@ def run(args: argparse.Namespace) -> int:
     words: list[str] = args.words
     if args.resume and "=" in args.resume:  # `sft --resume key=value` resumes the newest run
         words, args.resume = [args.resume, *words], ""
-    if args.resume is None and (not words or "=" in words[0]):
+    if args.resume is not None:
+        from swiftagent.train import session
+
+        return session.resume(args.resume, words, _verbosity(args))
+    config = config_of(words, args.model)
+    calls: Any = "react" if args.react else "native" if args.native else "auto"
+    if args.dry_run:
+        return _dry_run(config, calls, as_json=args.json)
+    from swiftagent.train import session
+    from swiftagent.train.raw_data import staged
+
+    with staged(config, calls, _ledger(quiet=args.quiet)) as found:
+        return session.start(found, _verbosity(args))
+
+
+def config_of(words: list[str], model: str | None = None) -> Config:
+    """The config that the words mean: CONFIG, DATA..., or both, then key=value. Raises ConfigError."""
+    names = [word for word in words if "=" not in word or Path(word).exists()]
+    settings = [word for word in words if word not in names] + ([f"model={model}"] if model else [])
+    data = [name for name in names if _is_data(name)]
+    configs = [name for name in names if name not in data]
+    if not names:
         raise ConfigError(
             "which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones"
         )
-    if args.dry_run:
-        return _dry_run(load(words[0], words[1:]), as_json=args.json)
-    from swiftagent.train import session
-
-    verbosity = session.Verbosity(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
-    if args.resume is not None:
-        return session.resume(args.resume, words, verbosity)
-    return session.start(load(words[0], words[1:]), verbosity)
+    if len(configs) > 1:
+        raise ConfigError(f"{configs[1]}: a second config; one says `extends: {configs[0]}`, or give data files")
+    named = [f"data={json.dumps(data, ensure_ascii=False)}"] if data else []
+    named += [f"name={_run_name(data[0])}"] if data and not configs else []
+    return load((configs or ["lora_any_data"])[0], [*named, *settings])
 
 
-def _dry_run(config: Config, *, as_json: bool) -> int:
-    from swiftagent.train import preflight
+def _is_data(name: str) -> bool:
+    """Whether a word names data rather than a config."""
+    if name.endswith((".yaml", ".yml")):
+        return False
+    return "dataset_info.json#" in name or Path(name).exists() or names_a_file(name)
+
+
+def _run_name(entry: str) -> str:
+    path, _, name = entry.partition("#")
+    return re.sub(r"[^\w.-]+", "-", name or Path(path).resolve().name.partition(".")[0]).strip("-.") or "run"
+
+
+def _verbosity(args: argparse.Namespace) -> Any:
+    from swiftagent.train.session import Verbosity
+
+    return Verbosity(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
+
+
+def _ledger(*, quiet: bool) -> Any:
+    """Shows what becomes of raw data: the line that says how it is trained, then the ledger of its rows."""
+    from swiftagent.commands.convert import show
+    from swiftagent.console import say
+
+    def seen(line: str, report: dict[str, Any]) -> None:
+        if line and not quiet:
+            say(line)
+        if report and not quiet:
+            show(report)
+
+    return seen
+
+
+def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
+    from swiftagent.train import preflight, raw_data
     from swiftagent.train.inputs import resolve
     from swiftagent.train.launch import plan
     from swiftagent.train.machine import look
     from swiftagent.train.runs import next_name
 
+    folder = next_name(Path(config.runs), config.run_name)
+    if raw := raw_data.raw_data(config):
+        print(f"{raw_data.written_as(config, raw, calls)[1]}, converted into {folder / 'data'}", file=sys.stderr)
+        config = raw_data.in_folder(config, raw, folder / "data")
     inputs = resolve(config, look())
     if problems := preflight.missing_for_good(inputs):
         raise SetupError("\nerror: ".join(problems))
-    folder = next_name(Path(config.runs), config.run_name)
     planned = plan(inputs, folder, as_configured=True)
     for note in planned.notes:
         print(note, file=sys.stderr)
-    for warning in [*planned.warnings, *preflight.what_is_missing(inputs)]:
+    missing = [line for line in preflight.what_is_missing(inputs) if f"{folder / 'data'}/" not in line]
+    for warning in [*planned.warnings, *missing]:
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
         named = ("device", "processes", "nodes", "batch", "accumulation", "sequences_per_step")

@@ -14,10 +14,11 @@ from swiftagent.convert.parts import RowsBelongTogether, convert_parts, split
 from swiftagent.convert.reading import Ledger
 from swiftagent.convert.rows import Job, Spool, Spools, convert_rows
 from swiftagent.errors import ConfigError, RejectsError
+from swiftagent.formats.dataset_entries import input_files, input_rows, is_entry
 from swiftagent.io.jsonl import Row, indented, put_in_place, unfinished, writing
 from swiftagent.io.outputs import claimed, clear, write_shards
 from swiftagent.io.parts import Part
-from swiftagent.io.rows import damage, data_files, files_of, read_rows
+from swiftagent.io.rows import damage, data_files
 from swiftagent.io.storage import refuse_changed, size_and_stamp
 from swiftagent.io.words import share
 from swiftagent.io.workers import Workers
@@ -68,7 +69,9 @@ def _parts(job: Job, workers: Workers) -> Sequence[Part]:
         return ()
     if "-" in job.inputs:
         raise RowsBelongTogether("stdin is read once")
-    files = [file for path in job.inputs for file in files_of(path)]
+    if any(map(is_entry, job.inputs)):
+        raise RowsBelongTogether("the columns of a dataset_info.json belong to all of its rows")
+    files = [file for path in job.inputs for file in input_files(path)]
     if len(set(files)) < len(files):  # the end of a transcript and its start, as it seems
         raise RowsBelongTogether("a file is given twice")
     return split(files, workers)
@@ -80,7 +83,7 @@ def _write(
     """All files, whole or not at all; returns the ledger and the report."""
     places = job.places
     finals = [job.output, *([job.test_path] if job.test_share else []), places.rejects, places.report]
-    stamps = {file: _stamp(file) for path in job.inputs if path != "-" for file in files_of(path)}
+    stamps = {file: _stamp(file) for path in job.inputs if path != "-" for file in input_files(path)}
     with unfinished(*finals) as names, writing(job.output), ExitStack() as stack:
         files = [stack.enter_context(name.open("wb", buffering=1 << 20)) for name in names]
         out = (Pieces if job.shards else Spool)(files[0], job.is_array)
@@ -142,7 +145,7 @@ def _lines_of(path: Path) -> Iterator[bytes]:
 def _counted(job: Job, seen: Callable[[int], None]) -> Iterator[Row]:
     count = 0
     for path in job.inputs:
-        for row in read_rows(path):
+        for row in input_rows(path):
             count += 1
             if count % 256 == 0:
                 seen(count)
@@ -176,7 +179,7 @@ def _written_twice(job: Job) -> list[str]:
         if names[path.resolve()] != name:
             problems.append(f"{path} is {names[path.resolve()]} and {name} at once; choose another {name}")
     for place in job.inputs:
-        local = Path(place)
+        local = Path(input_files(place)[0] if is_entry(place) else place)
         if place == "-" or not local.exists():
             continue
         for file in data_files(local) if local.is_dir() else [local]:

@@ -225,6 +225,8 @@ class _Reader:
         name, module = self.fixed or _reader_named(recognise(value))
         self.ledger.formats[name] += 1
         self._keys = getattr(module, "READS", getattr(module, "KEYS", frozenset()))
+        if hasattr(module, "reads"):
+            self._keys = module.reads(value)
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -26,7 +26,7 @@ class Job(msgspec.Struct, frozen=True):
     output: Path
     policy: Policy = Policy()
     to: str = "react"
-    prompt: PromptStyle = "ms-agent"
+    prompt: PromptStyle = "auto"
     language: str = "auto"
     channel: str = ""
     max_rejects: float = 0.01

@@ -36,7 +36,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
     rows: list[Trajectory] = []
     items: dict[str, Item] = {}
     rejected: list[dict[str, Any]] = []
-    prompt: PromptStyle | None = None
+    plain: list[str] = []
     for path in paths:
         # The head is read first to see the format, then the whole.
         if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
@@ -49,12 +49,12 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
             items.update(its_items)
         else:
             found = list(conversations(read_rows(path), rejected))
-            prompt = prompt or prompt_style([path])
+            plain.append(path)
         if not found:
             first = next((r for r in rejected if str(r.get("source", "")).startswith(path)), {})
             raise SetupError(f"{path}: no row can be evaluated; the first: {first.get('message', 'no conversation')}")
         rows += found
-    return GoldFiles(rows, items, prompt, rejected)
+    return GoldFiles(rows, items, prompt_style(plain), rejected)
 
 
 def conversations(rows: Iterable[Row], rejected: list[dict[str, Any]]) -> Iterator[Trajectory]:

@@ -27,11 +27,11 @@ from swiftagent.scores.bfcl import Item
 from swiftagent.scores.gate import Rule, parse_gate
 from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
-from swiftagent.trajectory.style import prompt_style
+from swiftagent.trajectory.style import exported_style, prompt_style
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True):
-    """How to evaluate. training: files that training saw (None: the run's own). prompt: None takes that of the data."""
+    """How to evaluate. training: files that training saw (None: the run's own). prompt: auto takes that of the data."""
 
     data: tuple[str, ...] = ()
     limit: int | None = None
@@ -46,7 +46,7 @@ class EvaluationOptions(msgspec.Struct, frozen=True):
     bfcl_eval: str | None = None  # the Python of an environment with bfcl-eval
     stop: bool = True  # whether the stop word ends a step; without it models may go on and invent results
     native: bool = False  # the model's own tool calls in place of ReAct
-    prompt: PromptStyle | None = None
+    prompt: PromptStyle = "auto"
     step_tokens: int = 512
     drop_trained: bool = False
     training: tuple[str, ...] | None = None
@@ -85,7 +85,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    prompt = options.prompt or prompt_style(training) or files.prompt or "ms-agent"
+    prompt = _style(options, training, target, files)
     log = _open_log(folder, models, gold, prompt, options)
     try:
         _write_all(target, models, gold, log, prompt, options)
@@ -168,6 +168,14 @@ def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:
         )
     if not any(step.calls for step in gold.steps):
         warn("no row calls a tool: call scores cannot be measured on this data")
+
+
+def _style(options: EvaluationOptions, training: list[str], target: Target, files: GoldFiles) -> PromptStyle:
+    """As asked for, else as the training data, an export's record or the gold has it, else the rule of the tools."""
+    if options.prompt != "auto":
+        return options.prompt
+    loading = target.tuned.loading
+    return prompt_style(training) or exported_style(loading.adapter or loading.model) or files.prompt or "auto"
 
 
 def _open_log(

@@ -25,9 +25,10 @@ from swiftagent.export.tokens import PromptDifference, first_apart, first_differ
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
-from swiftagent.trajectory.prompts import HEAD, PARAMETERS, PromptStyle
+from swiftagent.trajectory.prompts import HEAD, PromptStyle, style_for
 from swiftagent.trajectory.react import INPUT_LABEL, STOP, render
 from swiftagent.trajectory.record import Record, from_record, is_record
+from swiftagent.trajectory.style import common_style, style_of
 from swiftagent.trajectory.types import Call, Trajectory
 
 RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
@@ -60,14 +61,11 @@ def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
 
 
 def prompt_style(records: list[Record]) -> tuple[PromptStyle, str]:
-    """(style, language) of the tool prompts that the data mostly has."""
-    found: Counter[tuple[PromptStyle, str]] = Counter()
-    for record in records:
-        system = record["messages"][0]["content"]
-        for language, head in HEAD.items():
-            if head in system:
-                found[("schema" if f"{PARAMETERS}{{" in system else "ms-agent", language)] += 1
-    return found.most_common(1)[0][0] if found else ("ms-agent", "en")
+    """(style, language) of the tool prompts in the data; the language that most have."""
+    systems = [record["messages"][0]["content"] for record in records]
+    languages = Counter(language for system in systems for language, head in HEAD.items() if head in system)
+    language = languages.most_common(1)[0][0] if languages else "en"
+    return common_style(map(style_of, records)) or "auto", language
 
 
 class PromptCase(NamedTuple):
@@ -79,12 +77,12 @@ class PromptCase(NamedTuple):
     reason: str
 
 
-def react_cases(records: list[Record], language: str, *, for_go: bool = False) -> Iterator[PromptCase]:
+def react_cases(records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False) -> Iterator[PromptCase]:
     """Records as they are compared. for_go: as Ollama writes them, whose parameters are sorted by name."""
     for number, record in enumerate(records):
         trajectory = from_record(record)
         trajectory = _with_sorted_parameters(trajectory) if for_go else trajectory
-        reason = _unavoidable(trajectory, record, language) or (_unavoidable_in_go(trajectory) if for_go else "")
+        reason = _unavoidable(trajectory, record, style, language) or (_unavoidable_in_go(trajectory) if for_go else "")
         yield PromptCase(case_name(record, number), record, trajectory, reason)
 
 
@@ -240,7 +238,7 @@ def odd_arguments(trajectory: Trajectory) -> str:
     return "arguments that are no object" if odd else ""
 
 
-def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
+def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> str:
     """Why a chat template cannot render this conversation as it was trained; "" where it can."""
     texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
     texts += [tool.description for tool in trajectory.tools]
@@ -250,6 +248,8 @@ def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
         return "a ReAct keyword at the start of a line"
     if trajectory.tools and HEAD[language] not in record["messages"][0]["content"]:
         return "the tool prompt in another language"
+    if trajectory.tools and style_of(record) != style_for(trajectory.tools, style):
+        return "the tool prompt in another style"
     if reason := odd_arguments(trajectory):
         return reason
     if any(

@@ -52,7 +52,7 @@ class Prepared(msgspec.Struct):
     stops: list[str]
     template: str
     agent_template: str | None
-    style: PromptStyle = "ms-agent"
+    style: PromptStyle = "auto"
     language: str = "en"
     system: str = ""
     compared: list[Compared] = []
@@ -82,9 +82,9 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
     style, language = subject.prompt or prompt_style(records)
     chat = jinja_template(turns, style, language)
     go = go_template(turns, style, language)
-    as_go = react_cases(records, language, for_go=True)
+    as_go = react_cases(records, style, language, for_go=True)
     by_go = check_go_template(go, as_go, lambda one: ollama_text(one, turns, style, language)) if records else None
-    by_jinja = check_chat_template(trainer, chat, react_cases(records, language), chat_of) if records else None
+    by_jinja = check_chat_template(trainer, chat, react_cases(records, style, language), chat_of) if records else None
     fixed = (
         f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "
         "whatever the question is in"

@@ -13,12 +13,12 @@ from swiftagent.backend.loading import Loading
 from swiftagent.errors import SetupError
 from swiftagent.export.merge import require_adapter
 from swiftagent.io.shipped import find
-from swiftagent.models.files import read_object
+from swiftagent.models.files import EXPORT_RECORD, read_object
 from swiftagent.models.identity import is_hub_id
 from swiftagent.train.runs import Run, find_run, newest_run
 from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.style import exported_style
 
-RECORD = "export.json"  # in every exported model folder
 _OF_TEMPLATE = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
 
 
@@ -76,9 +76,9 @@ def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: 
 
 def _of_folder(folder: Path) -> TunedModel:
     """A model folder; an earlier export tells how its model, or its adapter, was trained."""
-    known = read_object(folder / RECORD)
+    known = read_object(folder / EXPORT_RECORD)
     settings = {name: known[name] for name in _OF_TEMPLATE if known.get(name) is not None}
-    prompt = known.get("prompt") or {}
+    prompt, style = known.get("prompt"), exported_style(folder)
     return TunedModel(
         base=str(folder),
         name=str(known.get("base_model") or ""),
@@ -86,7 +86,7 @@ def _of_folder(folder: Path) -> TunedModel:
         settings=settings,
         max_length=int(known.get("max_length") or 2048),
         react=bool(known.get("react", True)),
-        prompt=("schema" if prompt["style"] == "schema" else "ms-agent", prompt["language"]) if prompt else None,
+        prompt=(style, prompt["language"]) if prompt and style else None,
     )
 
 

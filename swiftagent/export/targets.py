@@ -17,10 +17,11 @@ from swiftagent.export.folder import whole, whole_folder
 from swiftagent.export.gguf import Comparison, can_compare, compare, require_equal, write_gguf
 from swiftagent.export.merge import Merged, merge, require_adapter, require_model
 from swiftagent.export.prepare import Prepared
-from swiftagent.export.subject import RECORD, TunedModel
+from swiftagent.export.subject import TunedModel
 from swiftagent.export.templates import modelfile
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import shipped
+from swiftagent.models.files import EXPORT_RECORD
 from swiftagent.trajectory.react import ACTION_LABEL
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
@@ -51,7 +52,7 @@ def export_merged(
             "stop words": ", ".join(f"`{stop}`" for stop in prepared.stops),
         }
         (part / "README.md").write_text(model_card(subject, name or out.name, facts, license), encoding="utf-8")
-        write_json(part / RECORD, provenance(subject, prepared, merged))
+        write_json(part / EXPORT_RECORD, provenance(subject, prepared, merged))
 
     return merge(subject.base, subject.adapter, out, finish=finish, **options)
 
@@ -197,7 +198,7 @@ def export_adapter(
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))
         config["base_model_name_or_path"] = subject.name or subject.base
         write_json(part / "adapter_config.json", config)
-        write_json(part / RECORD, provenance(subject, prepared))
+        write_json(part / EXPORT_RECORD, provenance(subject, prepared))
         facts = {"stop words": ", ".join(f"`{stop}`" for stop in prepared.stops)}
         (part / "README.md").write_text(model_card(subject, out.name, facts, license), encoding="utf-8")
 

@@ -16,7 +16,7 @@ import msgspec
 from jinja2 import Environment, StrictUndefined
 
 from swiftagent.trajectory import react
-from swiftagent.trajectory.prompts import FORMAT, HEAD, PARAMETERS, PromptStyle
+from swiftagent.trajectory.prompts import FLAT_OBJECT, FLAT_PARAMETER, FORMAT, HEAD, PARAMETERS, PromptStyle
 
 JINJA_LIMITS = (
     "control tokens and ReAct keywords inside texts are not escaped: a template cannot; `swiftagent serve` does",
@@ -38,6 +38,7 @@ _LABELS = {
     },
     **{"answer": react.ANSWER_LABEL, "no_thought": react.NO_THOUGHT, "parameters_label": PARAMETERS},
     **{"think_open": react.THINK_OPEN, "think_close": react.THINK_CLOSE},
+    **{"flat_object": str(list(FLAT_OBJECT)), "flat_parameter": str(list(FLAT_PARAMETER))},
 }
 # Signs that neither language knows: what is filled in here is told apart from what the engines fill in.
 _FILLER = Environment(
@@ -70,12 +71,12 @@ class Turns(msgspec.Struct, frozen=True):
     default_system: str = ""
 
 
-def jinja_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
+def jinja_template(turns: Turns, style: PromptStyle = "auto", language: str = "en") -> str:
     """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)` of a text-ReAct model."""
     return _filled("react.jinja", turns, style=style, **_tool_prompt(language))
 
 
-def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
+def go_template(turns: Turns, style: PromptStyle = "auto", language: str = "en") -> str:
     """The TEMPLATE of an Ollama Modelfile for a text-ReAct model, with `.System`, `.Messages`, `.Tools` and
     `.ToolCalls`."""
     # Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has

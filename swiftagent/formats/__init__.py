@@ -1,3 +1,3 @@
 """The formats that can be read and written: the table, and what groups lines into rows."""
 
-PUBLIC = ("grouping", "outside", "table")
+PUBLIC = ("dataset_entries", "grouping", "outside", "table")

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
-from swiftagent.formats.readers import api_bank, autogen, claude_code, codex, openhands, turn_lines
+from swiftagent.formats.readers import api_bank, autogen, claude_code, codex, openhands, pi, traces, turn_lines
 from swiftagent.io.jsonl import BadRow, Row, decode, encode
 from swiftagent.trajectory.ledger import Ledger
 
@@ -20,9 +20,12 @@ _LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
     codex.line_key,
     autogen.line_key,
     openhands.line_key,
+    traces.line_key,
+    pi.line_key,
     turn_lines.line_key,
 )
-_MARKS = frozenset(("role", "type", "kind", "source"))  # one of which every such line has
+# One of which every such line has.
+_MARKS = frozenset(("role", "type", "kind", "source", "span_kind", "attributes", "resourceSpans", "resourceLogs"))
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
 _TURN_KEYS = frozenset(_TURNS)
 _IDS = (

@@ -9,6 +9,7 @@ A format module has
     told by turns parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
     render(trajectory) -> row                    only where the format can be written
     READS: frozenset[str]                        keys that `parse` takes texts from, where they are more than KEYS
+    reads(row) -> frozenset[str]                 the same, where the row decides which keys these are
     line_key(row) -> Hashable | None             only where several lines make one conversation: lines of one key stand
                                                  together; `parse` then gets the list of them. True: belongs to its
                                                  neighbours
@@ -24,6 +25,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "api-bank": "swiftagent.formats.readers.api_bank",
     "claude-code": "swiftagent.formats.readers.claude_code",
     "codex": "swiftagent.formats.readers.codex",
+    "pi": "swiftagent.formats.readers.pi",
     "adp": "swiftagent.formats.readers.adp",
     "toolbench": "swiftagent.formats.readers.toolbench",
     "toolalpaca": "swiftagent.formats.readers.toolalpaca",
@@ -37,6 +39,12 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "adk": "swiftagent.formats.readers.adk",
     "autogen": "swiftagent.formats.readers.autogen",
     "langfuse": "swiftagent.formats.readers.langfuse",
+    "traces": "swiftagent.formats.readers.traces",
+    "gemini-cli": "swiftagent.formats.readers.gemini_cli",
+    "copilot-chat": "swiftagent.formats.readers.copilot_chat",
+    "trae": "swiftagent.formats.readers.trae",
+    "continue": "swiftagent.formats.readers.continue_session",
+    "mistral-entries": "swiftagent.formats.readers.mistral_entries",
     "chat-export": "swiftagent.formats.readers.chat_export",
     "typed-parts": "swiftagent.formats.readers.typed_parts",
     "gemini": "swiftagent.formats.readers.gemini",
@@ -53,6 +61,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "anthropic": "swiftagent.formats.readers.anthropic",
     "llamafactory-v1": "swiftagent.formats.readers.llamafactory_v1",
     "swift": "swiftagent.formats.readers.swift",
+    "cline": "swiftagent.formats.readers.cline",
     "toolace": "swiftagent.formats.readers.toolace",
     "hermes": "swiftagent.formats.readers.hermes",
     "openai": "swiftagent.formats.readers.openai",
@@ -67,12 +76,23 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
 }
 # Told apart by one look at their turns (`reading.view`), so none of them is asked for itself. "react" reads pairs too.
 TURN_FORMATS = (
-    *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "toolace", "hermes", "openai", "sharegpt"),
+    *(
+        "ms-agent",
+        "agent-instruct",
+        "anthropic",
+        "llamafactory-v1",
+        "swift",
+        "cline",
+        "toolace",
+        "hermes",
+        "openai",
+        "sharegpt",
+    ),
 )
 # Recognised by keys, roles and types alone, never by what a plain text says.
 BY_STRUCTURE = frozenset(
     (
         *("adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools"),
-        *("tooltalk", "typed-parts", "turns-aside", "scattered"),
+        *("tooltalk", "continue", "mistral-entries", "typed-parts", "turns-aside", "scattered"),
     )
 )

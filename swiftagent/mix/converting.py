@@ -26,6 +26,7 @@ from swiftagent.mix.rules import fill_in, left_out, too_long_or_short, train_onl
 from swiftagent.mix.scan import SourceFile, read_candidates
 from swiftagent.mix.sizes import size_of
 from swiftagent.mix.spool import RECORD
+from swiftagent.trajectory.prompts import style_for
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
@@ -114,7 +115,9 @@ class _Conversion:
             return
         recipe = self.task.recipe
         changed, ways = augmented(kept, recipe.augment) if recipe.augment else (kept, [])
-        prompt = recipe.prompt if "prompt" not in ways else "schema" if recipe.prompt == "ms-agent" else "ms-agent"
+        prompt = style_for(changed.tools, recipe.prompt)
+        if "prompt" in ways:
+            prompt = "schema" if prompt == "ms-agent" else "ms-agent"
         record = to_record(train_only(changed, source.train), prompt, recipe.language)
         record["channel"] = source.channel
         if not self._write(record, kept):

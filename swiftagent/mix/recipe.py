@@ -15,6 +15,7 @@ from swiftagent.io.shipped import find
 from swiftagent.io.words import did_you_mean
 from swiftagent.io.words import share as as_share
 from swiftagent.io.yaml_file import Line, lines_of, read_mapping
+from swiftagent.trajectory.prompts import PromptStyle
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
 Unit = Literal["rows", "tokens", "trained-tokens"]
@@ -67,7 +68,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     val: float = 0.01
     by: Unit = "rows"
     total: int | None = None
-    prompt: Literal["ms-agent", "schema"] = "ms-agent"
+    prompt: PromptStyle = "auto"
     language: Literal["auto", "en", "zh"] = "auto"
     duplicates: Literal["keep", "exact", "near"] = "keep"
     near: float = 0.8  # the Jaccard similarity from which rows are near duplicates

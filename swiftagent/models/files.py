@@ -26,6 +26,7 @@ _NO_CONFIG = ("tokenizer.json", "vocab.json")
 # opening `pytorch_model.bin`.
 _SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+EXPORT_RECORD = "export.json"  # in every exported model folder
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.pt")
 
 

@@ -21,6 +21,7 @@ class KnownModel(msgspec.Struct, frozen=True):
     template: str = ""
     thinking: bool = False
     multimodal: bool = False
+    agent_template: str = ""  # how the template writes native tool calls; "" where it has no way
     candidates: tuple[str, ...] = ()  # where the config's architecture fits several model types
 
 
@@ -47,7 +48,12 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
     known = table["types"].get(model_type, {})
     template = template or known.get("template") or ""
     return KnownModel(
-        model_type, template, template in table["thinking_templates"], bool(known.get("multimodal")), candidates
+        model_type,
+        template,
+        template in table["thinking_templates"],
+        bool(known.get("multimodal")),
+        table["agent_templates"].get(template, ""),
+        candidates,
     )
 
 

@@ -14,6 +14,7 @@ from swiftagent.io.shipped import find, shipped
 from swiftagent.io.words import did_you_mean, nearest
 from swiftagent.io.yaml_file import lines_of, plain_value, read_mapping, read_text
 from swiftagent.scores.gate import read_gate
+from swiftagent.train.foreign_text import is_foreign
 from swiftagent.train.options import check_value, options, unknown_key
 
 Preflight = Literal["off", "sample", "full"]
@@ -89,7 +90,12 @@ _UNREAD = {"extends": _Entry("", "")}
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read, extend, override and check a config. Raises ConfigError with every problem found."""
     problems: list[str] = []
-    entries = _read(find_config(str(path)), problems, [])
+    found = find_config(str(path))
+    entries = _read(found, problems, [])
+    if is_foreign(entries):
+        raise ConfigError(
+            f"{path}: a config of another program; `swiftagent configs from {path} -o ours.yaml` translates it"
+        )
     for word in overrides:
         _override(entries, word, problems)
     config = _build(entries, str(path), problems)

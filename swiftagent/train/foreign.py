@@ -1,159 +1,159 @@
-"""A LLaMA-Factory YAML or an ms-swift 2.x/3.x command as a config of ours; what has no counterpart is reported."""
+"""A config or command of LLaMA-Factory, Axolotl, Unsloth or ms-swift as ours: the config that trains the same, the
+commands that it implied, and what is not carried over."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-from swiftagent.errors import ConfigError
+from swiftagent.train.foreign_data import DataPlan, plan_data
 from swiftagent.train.foreign_names import TODAY
+from swiftagent.train.foreign_tasks import command_of
+from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
-TOP = {"model": "model", "dataset": "data", "val_dataset": "val", "eval_dataset": "val"}
-OWN = ("data", "val", "model", "gpus", "nodes", "sequences_per_step")
-# Settings that say what we do anyway, or that belong to the other program's own files.
+OWN = ("gpus", "nodes", "sequences_per_step")
+# Settings that say what we do anyway, or that belong to the other program's own files; and those that become commands.
 NEEDLESS = {
-    "stage", "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
+    "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
     "output_dir", "add_output_dir_suffix", "logging_dir", "run_name", "resume_from_checkpoint", "model_cache_dir",
     "include_tokens_per_second", "include_num_input_tokens_seen", "cache_dir", "use_fast_tokenizer", "print_config",
+    "model", "dataset", "datasets", "val_dataset", "eval_dataset", "test_datasets", "custom_train_dataset_path",
+    "custom_val_dataset_path", "tokenizer", "train_dataset", "dataset_text_field", "dataset_prepared_path", "strict",
+    "tokenizer_type", "node_rank", "master_addr", "master_port", "save_merge", "save_gguf",
+    "quantization_method", "wandb_entity", "wandb_watch", "wandb_name", "wandb_log_model", "predict_with_generate",
+    "max_new_tokens", "args", "plugins", "data_collator", "tuner_backend", "model_revision", "report_to_none",
 }  # fmt: skip
-# What `swiftagent mix` does: by which of its options.
-MIXED_BEFORE = {
-    "self_cognition_sample": "`swiftagent mix --self-cognition N` does it",
-    "train_dataset_sample": "`swiftagent mix --agent N` does it",
-    "train_dataset_mix_ratio": "`swiftagent mix --agent N --general M` does it",
-    "train_dataset_mix_ds": "`swiftagent mix --general-source` does it",
-    "max_samples": "`swiftagent mix --agent N` does it",
-    "model_name": "`swiftagent mix --name` does it",
-    "model_author": "`swiftagent mix --author` does it",
-}
-# Switches that are another option's value today: what true means; false means nothing.
-SWITCHES = {
-    "bf16": ("torch_dtype", "bfloat16"),
-    "pure_bf16": ("torch_dtype", "bfloat16"),
-    "fp16": ("torch_dtype", "float16"),
-    "mask_history": ("loss_scale", "last_round"),
-    "train_on_prompt": ("loss_scale", "all"),
-}
-# What their switch of attention means today; a value that is not listed is left out.
-ATTENTION = {"fa2": "flash_attn", "true": "flash_attn", "sdpa": "sdpa", "disabled": "eager", "eager": "eager"}
+MIXED = {  # what `swiftagent mix` does, and so no setting of the training: shown as a command
+    "self_cognition_sample", "train_dataset_sample", "train_dataset_mix_ratio", "train_dataset_mix_ds", "model_name",
+    "model_author",
+}  # fmt: skip
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+ATTENTION = {"fa2": "flash_attn", "true": "flash_attn", "sdpa": "sdpa", "disabled": "eager", "eager": "eager"}
 TARGETS = {
-    **dict.fromkeys(("all", "DEFAULT", "AUTO"), ["all-linear"]),
+    **dict.fromkeys(("all", "DEFAULT", "AUTO", "all-linear"), ["all-linear"]),
     "ALL": ["all-linear", "all-embedding"],
     "EMBEDDING": ["all-embedding"],
 }
+Train = dict[str, Any]
 
 
 class Translated(msgspec.Struct):
-    """Our YAML, and a line for everything that could not be carried over as it stood."""
+    """Our YAML ("" where nothing is trained), the commands around it, and (name, reason) of what is not carried
+    over."""
 
+    program: str
+    task: str
     yaml: str
-    notes: list[str] = []
+    commands: list[str]
+    left_out: list[tuple[str, str]] = []
+
+    @property
+    def notes(self) -> list[str]:
+        return [f"{name}: {reason}" for name, reason in self.left_out]
+
+    @property
+    def text(self) -> str:
+        """What `configs from` prints: commands as comments, so that it is a config as it stands."""
+        lines = [
+            f"# translated from {self.program}; look it over first",
+            *(f"# {command}" for command in self.commands),
+        ]
+        return "\n".join(lines) + "\n" + (f"\n{self.yaml}" if self.yaml else "")
+
+    def name_config(self, output: str | None) -> None:
+        """The config's place in its own command."""
+        if output:
+            self.commands = [f"swiftagent sft {output}" if c == _TRAIN else c for c in self.commands]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "program": self.program,
+            "task": self.task,
+            "config": yaml.safe_load(self.yaml) if self.yaml else None,
+            "commands": self.commands,
+            "not_carried_over": dict(self.left_out),
+        }
+
+
+_TRAIN = "swiftagent sft CONFIG"
 
 
 def translate(text: str, name: str) -> Translated:
-    """Raises ConfigError where the text is neither a YAML mapping nor a `swift sft` command."""
-    command = _command_settings(text, name)
-    settings = command if command is not None else _yaml_settings(text, name)
-    notes: list[str] = []
+    """Raises ConfigError where the text is neither a YAML mapping, nor a command, nor a script of a known program."""
+    tasks = read_foreign(text, name)
+    first = next((task for task in tasks if task.task == "train"), None)
+    place = Path(name).parent
+    if first is None:
+        commands, left_out = [], []
+        for task in tasks:
+            found, notes = command_of(task, place)
+            commands += found
+            left_out += notes
+        return Translated(tasks[0].program, tasks[0].task, "", commands, left_out)
+    translated = _training(first, name, place)
+    for task in tasks:
+        if task is not first and task.task != "train":
+            found, notes = command_of(task, place)
+            translated.commands += found
+            translated.left_out += [note for note in notes if note not in translated.left_out]
+        elif task is not first:
+            translated.left_out.append(
+                ("a second training", "one config trains once; translate it from a file of its own")
+            )
+    return translated
+
+
+def _training(foreign: Foreign, name: str, place: Path) -> Translated:
+    settings = foreign.settings
+    left_out: list[tuple[str, str]] = []
     top: dict[str, Any] = {}
-    train: dict[str, Any] = {}
+    train: Train = {}
     for key, value in settings.items():
-        if value not in (None, "") and key not in NEEDLESS:
-            note = SPECIAL[key](value, train) if key in SPECIAL else _take(key, value, top, train)
-            notes += [f"{key}: {_words(value)}: {note}"] if note else []
-    _finish(top, train, settings, notes)
-    ours: dict[str, Any] = {"model": top.pop("model"), "data": top.pop("data"), **top, "train": train}
-    body = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
-    return Translated(f"# swiftagent sft CONFIG      translated from {name}; look it over first\n\n{body}", notes)
+        if value in (None, "", []) or key in NEEDLESS or key in MIXED or key in MODELS:
+            continue
+        note = VALUES[key](value, train) if key in VALUES else _take(key, value, top, train)
+        left_out += [(key, f"{_words(value)}: {note}")] if note else []
+    data = plan_data(foreign, place)
+    _finish(foreign, top, train, data)
+    model = next((settings[key] for key in MODELS if settings.get(key)), None)
+    left_out += data.notes if model else [*data.notes, ("model", "not named; fill it in")]
+    ours = {"model": model or "FILL_IN", "data": data.data, **({"val": data.val} if data.val else {}), **top}
+    body = yaml.safe_dump({**ours, "train": train}, sort_keys=False, allow_unicode=True)
+    commands = [*data.commands, _TRAIN, *_afterwards(settings)]
+    return Translated(foreign.program, foreign.task, body, commands, left_out)
 
 
-def _command_settings(text: str, name: str) -> dict[str, Any] | None:
-    """The options of the first `swift sft` in a shell script, with NPROC_PER_NODE and the like; None where there is
-    none.
-
-    Raises ConfigError for a command that no shell could read.
-    """
-    joined = re.sub(r"\\\s*\n", " ", "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
-    joined = _with_variables(joined)
-    line = next(
-        (line for line in joined.splitlines() if re.search(r"\bswift\s+(sft|pt)\b|llm_sft\.py|cli/sft\.py", line)), None
-    )
-    if line is None:
-        return None
-    settings: dict[str, Any] = {}
-    key = ""
-    environment = dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES|NNODES)=([\w,]+)", joined))
-    if "NPROC_PER_NODE" in environment:
-        settings["gpus"] = environment["NPROC_PER_NODE"]
-    elif "CUDA_VISIBLE_DEVICES" in environment:
-        settings["gpus"] = str(len(environment["CUDA_VISIBLE_DEVICES"].split(",")))
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise ConfigError(f"{name}: its command cannot be read: {error}: {line.strip()[:100]}") from None
-    for word in words:
-        if word.startswith("--"):
-            key, _, value = word[2:].partition("=")
-            settings[key] = _plain(value) if value else True
-        elif key:
-            before = settings[key]
-            word = _plain(word)
-            settings[key] = word if before is True else [*(before if isinstance(before, list) else [before]), word]
-    return settings
+MODELS = ("model", *(name for name, today in TODAY.items() if today == "model" and name != "model_cache_dir"))
 
 
-def _with_variables(text: str) -> str:
-    """Shell variables that the text itself sets, and quotients of two numbers, put in place."""
-    for name, value in re.findall(r"(?m)(?:^|\s)([A-Za-z_]\w*)=([\w.,/:-]+)(?=\s|;|$)", text):
-        text = re.sub(rf"\$(?:{name}\b|{{{name}}})", value, text)
-    divided = re.compile(r"\$\(\s*expr\s+(\d+)\s*/\s*(\d+)\s*\)|\$\(\(\s*(\d+)\s*/\s*(\d+)\s*\)\)")
-
-    def quotient(match: re.Match[str]) -> str:
-        of, by = (int(number) for number in match.groups() if number)
-        return str(of // by) if by else match.group()
-
-    return divided.sub(quotient, text)
-
-
-def _plain(word: str) -> Any:
-    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else word
-
-
-def _yaml_settings(text: str, name: str) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: neither YAML nor a `swift sft` command: {error}".replace("\n", " ")) from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"{name}: neither a YAML mapping nor a `swift sft` command")
-    return value
+def _afterwards(settings: dict[str, Any]) -> list[str]:
+    """What a script does with the model that it trained."""
+    commands = [f"swiftagent export merge -o {settings['save_merge']}"] if settings.get("save_merge") else []
+    if folder := settings.get("save_gguf"):
+        how = settings.get("quantization_method") or "q8_0"
+        commands += [f"swiftagent export gguf -o {folder}.gguf --quantize {how[0] if isinstance(how, list) else how}"]
+    if is_true(settings.get("predict_with_generate", False)):
+        commands.append("swiftagent eval")
+    return commands
 
 
 def _words(value: Any) -> str:
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text.lower() if isinstance(value, bool) else text
+    return text.lower() if isinstance(value, bool) else text[:80]
 
 
-def _take(key: str, value: Any, top: dict[str, Any], train: dict[str, Any]) -> str:
-    """Put a foreign setting where it stands today; returns what is to be noted of it."""
+def _take(key: str, value: Any, top: dict[str, Any], train: Train) -> str:
+    """Put a setting where it stands today; returns why it cannot be."""
     today = TODAY.get(key, key)
-    if key in MIXED_BEFORE:
-        return f"{MIXED_BEFORE[key]}, before training"
-    if key in SWITCHES:
-        train.update([SWITCHES[key]] if _is_true(value) else [])
-    elif today == "attn_impl" and key != today:
-        train.update({today: ATTENTION[named]} if (named := str(value).lower()) in ATTENTION else {})
-    elif today in TOP:
-        top[TOP[today]] = _top_value(TOP[today], value)
-    elif today in OWN:
-        top.setdefault(today, _top_value(today, value))
+    if today in OWN:
+        top.setdefault(today, int(value) if str(value).isdigit() else value)
     elif today in options():
         checked, problem = check_value(today, "bnb" if value == "bitsandbytes" else value, plugins=True)
         train.update({} if problem else {today: checked})
@@ -163,102 +163,141 @@ def _take(key: str, value: Any, top: dict[str, Any], train: dict[str, Any]) -> s
     return ""
 
 
-def _is_true(value: Any) -> bool:
-    return str(value).lower() == "true"
+def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan) -> None:
+    """The defaults that differ from ms-swift's, and what depends on two settings."""
+    top.setdefault("gpus", "auto")
+    if "quant_bits" in train:
+        train.setdefault("quant_method", "bnb")
+    if foreign.program == "LLaMA-Factory" and train.get("tuner_type") == "lora":
+        train.setdefault("lora_alpha", 2 * int(train.get("lora_rank", 8)))
+    if foreign.program == "Axolotl":
+        train.setdefault("tuner_type", "full")
+    for key in ("eval_steps", "save_steps"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
+        if isinstance(times := train.get(key), float) and times < 0:
+            train[key] = round(-1 / times / max(1, float(train.get("num_train_epochs", 1))), 6)
+    if data.val:
+        train.pop("split_dataset_ratio", None)
 
 
-def _top_value(key: str, value: Any) -> Any:
-    if key in ("gpus", "nodes"):
-        return int(value) if str(value).isdigit() else value
-    if key in ("data", "val") and isinstance(value, str):
-        files = [part.strip() for part in value.split(",")]
-        return files if len(files) > 1 else files[0]
-    return value
+# values
+# ------------------------------------------------------------------------------------------------------------------
 
 
-def _model_type(value: Any, train: dict[str, Any]) -> str:
+def _always(key: str, given: Any) -> Callable[[Any, Train], str]:
+    """A switch that is another option's value today; off, it means nothing."""
+
+    def read(value: Any, train: Train) -> str:
+        train.update({key: given} if is_true(value) else {})
+        return ""
+
+    return read
+
+
+def _model_type(value: Any, train: Train) -> str:
     if check_value("model_type", value)[1]:
-        return "a name of an older ms-swift; today's finds it by the model's name"
+        return "a name of an older version; today's is found by the model's name"
     train["model_type"] = value
     return ""
 
 
-def _strict(value: Any, train: dict[str, Any]) -> str:
-    return "" if value == "none" else "left out; every row is checked before training"
-
-
-def _template(value: Any, train: dict[str, Any]) -> str:
+def _template(value: Any, train: Train) -> str:
     # The same name may mean another template there.
     return "" if str(value) == "default" else "left to ms-swift, which finds it by the model's name"
 
 
-def _targets(value: Any, train: dict[str, Any]) -> str:
+def _targets(value: Any, train: Train) -> str:
     listed = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
     train["target_modules"] = [module for part in listed for module in TARGETS.get(str(part), [str(part)])]
     return ""
 
 
-def _deepspeed(value: Any, train: dict[str, Any]) -> str:
+def _deepspeed(value: Any, train: Train) -> str:
     text = str(value).lower()
     stage = re.search(r"z(?:ero)?[-_]?(\d)", text)
     train["deepspeed"] = f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)
     return "" if stage else "copied as it stands"
 
 
-def _tuner(value: Any, train: dict[str, Any]) -> str:
+def _tuner(value: Any, train: Train) -> str:
     if value == "qlora":
         train |= {"quant_bits": 4, "quant_method": "bnb"}
     train["tuner_type"] = {"freeze": "full", "qlora": "lora"}.get(str(value), str(value))
     return "translated as full; name what is trained in train.trainable_parameters" if value == "freeze" else ""
 
 
-def _trust(value: Any, train: dict[str, Any]) -> str:
-    return "left out; add it again only for a model whose code you trust" if _is_true(value) else ""
+def _trust(value: Any, train: Train) -> str:
+    return "left out; add it again only for a model whose code you trust" if is_true(value) else ""
 
 
-def _checkpointing(value: Any, train: dict[str, Any]) -> str:
-    train["gradient_checkpointing"] = not _is_true(value)
+def _checkpointing(value: Any, train: Train) -> str:
+    train["gradient_checkpointing"] = not is_true(value)
     return ""
 
 
-def _dtype(value: Any, train: dict[str, Any]) -> str:
+def _dtype(value: Any, train: Train) -> str:
     if str(value).lower() != "auto":
         train["torch_dtype"] = DTYPES.get(str(value).lower(), str(value))
     return ""
 
 
-SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+def _attention(value: Any, train: Train) -> str:
+    train.update({"attn_impl": ATTENTION[named]} if (named := str(value).lower()) in ATTENTION else {})
+    return ""
+
+
+def _stage(value: Any, train: Train) -> str:
+    return "" if value in ("sft", True) else "only supervised fine-tuning is done; the config is one of that"
+
+
+def _strict(value: Any, train: Train) -> str:
+    return "" if value == "none" else "left out; every row is checked before training"
+
+
+def _samples(value: Any, train: Train) -> str:
+    return f"`swiftagent mix --agent {value} --agent-source FILE` samples, before training"
+
+
+def _times_an_epoch(key: str) -> Callable[[Any, Train], str]:
+    def read(value: Any, train: Train) -> str:
+        train[key] = -float(value)
+        return ""
+
+    return read
+
+
+def _report(value: Any, train: Train) -> str:
+    train["report_to"] = ["wandb"]
+    return ""
+
+
+def _bits(bits: int) -> Callable[[Any, Train], str]:
+    return _always("quant_bits", bits)
+
+
+VALUES: dict[str, Callable[[Any, Train], str]] = {
     "model_type": _model_type,
     "check_dataset_strategy": _strict,
-    **dict.fromkeys(("template", "template_type"), _template),
-    **dict.fromkeys(("lora_target", "lora_target_modules"), _targets),
+    "stage": _stage,
+    **dict.fromkeys(("template", "template_type", "chat_template"), _template),
+    **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
+    "lora_target_linear": _always("target_modules", ["all-linear"]),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-    **dict.fromkeys(("finetuning_type", "sft_type", "train_type"), _tuner),
+    **dict.fromkeys(("finetuning_type", "sft_type", "train_type", "adapter"), _tuner),
+    "full_finetuning": _always("tuner_type", "full"),
+    "load_in_4bit": _bits(4),
+    "load_in_8bit": _bits(8),
     "trust_remote_code": _trust,
     "disable_gradient_checkpointing": _checkpointing,
-    "dtype": _dtype,
+    "use_gradient_checkpointing": _always("gradient_checkpointing", True),
+    **dict.fromkeys(("dtype", "torch_dtype"), _dtype),
+    **dict.fromkeys(("bf16", "pure_bf16"), _always("torch_dtype", "bfloat16")),
+    "fp16": _always("torch_dtype", "float16"),
+    **dict.fromkeys(("flash_attn", "use_flash_attn", "flash_attention"), _attention),
+    "sdp_attention": _always("attn_impl", "sdpa"),
+    "mask_history": _always("loss_scale", "last_round"),
+    **dict.fromkeys(("train_on_prompt", "train_on_inputs"), _always("loss_scale", "all")),
+    "max_samples": _samples,
+    "evals_per_epoch": _times_an_epoch("eval_steps"),
+    "saves_per_epoch": _times_an_epoch("save_steps"),
+    "wandb_project": _report,
 }
-
-
-def _finish(top: dict[str, Any], train: dict[str, Any], settings: dict[str, Any], notes: list[str]) -> None:
-    """What is missing or still to be made, and the defaults that differ from ms-swift's."""
-    top.setdefault("gpus", "auto")
-    notes += [f"{key}: not named; fill it in" for key in ("model", "data") if key not in top]
-    is_factory = "finetuning_type" in settings
-    data = top.get("data")
-    named = [name for name in (data if isinstance(data, list) else [data]) if isinstance(name, str)]
-    published = [name for name in named if re.fullmatch(r"(damo-|iic/)?ms[-_](agent|bench).*", name)]
-    if data is not None and is_factory and not str(data).endswith((".jsonl", ".json")):
-        remedy = "`swiftagent convert FILE -o x.jsonl`, then data: x.jsonl"
-        notes.append(f"data: {data}: a name in LLaMA-Factory's dataset_info.json; {remedy}")
-    elif published and not is_factory and not any(name.endswith((".jsonl", ".json")) for name in published):
-        remedy = "`swiftagent mix` pulls, converts and mixes it; then data: datasets/mix.jsonl"
-        notes.append(f"data: {', '.join(published)}: {remedy}")
-        top["data"] = "datasets/mix.jsonl"
-    top.setdefault("model", "FILL_IN")
-    top.setdefault("data", "FILL_IN.jsonl")
-    if "quant_bits" in train:
-        train.setdefault("quant_method", "bnb")
-    if train.get("tuner_type") == "lora" and is_factory:
-        # LLaMA-Factory's default; ms-swift's is 32.
-        train.setdefault("lora_alpha", 2 * int(train.get("lora_rank", 8)))

@@ -50,7 +50,7 @@ def resolve(config: Config, machine: Machine) -> Inputs:
         val_files=tuple(local_files(val)),
         # Where no file is there yet, `swiftagent mix` will write it, with channels.
         first_row=first_row(there) if there else {"channel": ""},
-        model=recognise(config, json),
+        model=recognise_model(config, json),
         shape=shape_of(json) if json else known_shape(config.model),
         folder=local_folder(config.model),
     )
@@ -78,7 +78,7 @@ def first_row(path: Path) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def recognise(config: Config, config_json: dict[str, Any] | None) -> KnownModel:
+def recognise_model(config: Config, config_json: dict[str, Any] | None) -> KnownModel:
     """The model's type and template: as the config says, as its trainer wrote them beside it, by its name, by its
     config.json, by the text of its chat template."""
     folder = Path(config.model)

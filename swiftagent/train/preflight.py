@@ -14,19 +14,20 @@ import msgspec
 
 from swiftagent.models.files import adapter_problems, model_problems
 from swiftagent.models.identity import is_hub_id
+from swiftagent.models.shape import ModelShape
 from swiftagent.train.advice import agent_template_problem, rate_advice, thinking_advice, tied_advice
+from swiftagent.train.cards import DEFAULT_LENGTH, MEMORY_USED, settings_that_fit
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import FileFacts, file_problems, read_file
 from swiftagent.train.effort import Effort, effort
+from swiftagent.train.impossible import context_of, memory_problem, option_problems, time_problem
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
 from swiftagent.train.memory import GB, MemoryEstimate, estimate, largest_batch
 
-DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither config nor data give a length
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
-MEMORY_USED = 0.92  # share of a GPU's free memory that a run may plan with
 OPTION_PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger-kernel"}
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given
 
@@ -84,7 +85,7 @@ def quick_problems(inputs: Inputs) -> list[str]:
         problems += recognition_problems(inputs)
     for adapter in config.train.get("adapters", []):
         problems += adapter_problems(adapter, config.model, config.place("train.adapters"))
-    return problems + data_problems(inputs) + folder_problems(config)
+    return problems + option_problems(inputs) + data_problems(inputs) + folder_problems(config)
 
 
 def data_problems(inputs: Inputs) -> list[str]:
@@ -114,6 +115,8 @@ def package_problems(inputs: Inputs) -> list[str]:
     needed = {package: option for option, package in OPTION_PACKAGES.items() if train.get(option)}
     if train.get("quant_bits") in (4, 8) and train.get("quant_method", "bnb") == "bnb":
         needed["bitsandbytes"] = "quant_bits"
+    if "bnb" in str(train.get("optim", "")) or "8bit" in str(train.get("optim", "")):
+        needed["bitsandbytes"] = "optim"
     if str(train.get("attn_impl", "")).startswith("flash"):
         needed["flash-attn"] = "attn_impl"
     trackers = ("wandb", "swanlab", "tensorboard")
@@ -208,6 +211,12 @@ def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         report.problems.append(f"{place('train.agent_template')}: {agent}")
     if data.rows and data.repeats > 0.2 * data.rows:
         report.warnings.append(f"{data.repeats:,} of {data.rows:,} rows repeat an earlier one")
+    context, longest = context_of(inputs), max((channel.longest for channel in report.channels.values()), default=0)
+    if context and longest > context and not options.get("max_length"):
+        report.problems.append(
+            f"{place('train.max_length')}: the longest row has {longest:,} tokens, the model's context {context:,}; "
+            f"max_length={context} shortens longer rows or leaves them out"
+        )
     _advise_on_length(f"{place('train.max_length')}: max_length: {options.get('max_length')}", report)
 
 
@@ -242,16 +251,30 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         report.effort = effort(
             shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names, checkpointing=recomputed
         )
+        if late := time_problem(inputs, planned, report.effort):
+            report.problems.append(late)
     if shape is None:
         return
     gpus = planned.processes * planned.nodes
     sizes: dict[str, Any] = {"length": length, "gpus": gpus, "checkpointing": recomputed}
     report.memory = estimate(shape, options, batch=planned.batch, **sizes)
+    if impossible := memory_problem(inputs, planned, report.memory, _what_fits(inputs, planned, shape, length)):
+        report.problems.append(impossible)
+        return
     if planned.device == "gpu" and inputs.machine.gpus:
         room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
         best = largest_batch(shape, options, room=room, **sizes)
         _compare_with_gpus(report.memory.total, room, best, planned, report)
     _compare_with_disk(inputs.config, report.memory, options, report)
+
+
+def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, length: int) -> str:
+    if planned.device == "cpu":
+        return "a smaller model"
+    usable = MEMORY_USED * min(gpu.total for gpu in inputs.machine.gpus)
+    sizes = {"length": length, "batch": planned.batch, "gpus": planned.processes * planned.nodes}
+    fitting = settings_that_fit(shape, planned.options, sizes, usable)
+    return f"{fitting} would fit" if fitting else "a smaller model or a larger card"
 
 
 def _compare_with_gpus(needed: float, room: float, best: int, planned: LaunchPlan, report: Report) -> None:

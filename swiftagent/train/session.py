@@ -25,6 +25,7 @@ from swiftagent.train.launch import LaunchPlan, needs_copy, plan
 from swiftagent.train.lines import duration, loaded_line, metric_line, shortened_line, too_long_line
 from swiftagent.train.loss_plot import draw
 from swiftagent.train.machine import describe, look
+from swiftagent.train.raw_data import into_run
 from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 
 INTERRUPTED = 130
@@ -50,6 +51,7 @@ def start(config: Config, verbosity: Verbosity) -> int:
     draft = plan(inputs, next_name(root, name))
     report = _check(inputs, draft, verbosity)
     run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
+    inputs = into_run(inputs, run.folder)
     planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
     return _train(inputs, planned, run, verbosity)
 

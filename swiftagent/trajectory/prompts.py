@@ -10,7 +10,8 @@ from typing import Any, Literal
 from swiftagent.trajectory.escape import JOINER, hide_control_tokens, json_text, parse_json_text, show_control_tokens
 from swiftagent.trajectory.types import Tool
 
-PromptStyle = Literal["ms-agent", "schema"]
+PromptStyle = Literal["auto", "ms-agent", "schema"]
+STYLES: tuple[PromptStyle, ...] = ("auto", "ms-agent", "schema")
 
 HEAD = {
     "en": "Answer the following questions as best you can. You have access to the following APIs:\n",
@@ -46,6 +47,7 @@ _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
 def react_prompt(tools: tuple[Tool, ...], style: PromptStyle, language: str) -> str:
     """The prompt that names the tools and shows the format, ending in "Begin!"."""
+    style = style_for(tools, style)
     key = (id(tools), style, language)
     known = _prompts.get(key)
     if known is not None and known[0] is tools:
@@ -81,6 +83,52 @@ def _tool_line(tool: Tool, style: PromptStyle) -> str:
         _lines.clear()
     _lines[key] = (tool, line)
     return line
+
+
+def style_for(tools: tuple[Tool, ...], style: PromptStyle = "auto") -> PromptStyle:
+    """The style that `auto` means for these tools: the flat list where it holds all that they declare, else the
+    schema."""
+    return style if style != "auto" else "ms-agent" if all(map(is_flat, tools)) else "schema"
+
+
+_flat: dict[int, tuple[Tool, bool]] = {}
+
+
+def is_flat(tool: Tool) -> bool:
+    """Whether the flat list of parameters (name, description, required) holds all that a tool declares: each is untyped
+    or a plain string, without enum, default, inner fields or null."""
+    known = _flat.get(id(tool))
+    if known is not None and known[0] is tool:
+        return known[1]
+    if len(_flat) >= _MOST_LINES:
+        _flat.clear()
+    _flat[id(tool)] = (tool, flat := _is_flat_schema(tool.parameters))
+    return flat
+
+
+# What says no more than the list: a title repeats the name.
+FLAT_OBJECT = ("type", "properties", "required", "title", "$schema", "additionalProperties")
+FLAT_PARAMETER = ("type", "description", "title")
+
+
+def _is_flat_schema(schema: dict[str, Any]) -> bool:
+    properties = schema.get("properties") or {}
+    return (
+        all(key in FLAT_OBJECT for key in schema)
+        and schema.get("type", "object") == "object"
+        and not isinstance(schema.get("additionalProperties"), dict)
+        and isinstance(properties, dict)
+        and all(name in properties for name in schema.get("required") or ())
+        and all(map(_is_plain_string, properties.values()))
+    )
+
+
+def _is_plain_string(parameter: Any) -> bool:
+    return (
+        isinstance(parameter, dict)
+        and all(key in FLAT_PARAMETER for key in parameter)
+        and parameter.get("type", "string") == "string"
+    )
 
 
 def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:

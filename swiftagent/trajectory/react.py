@@ -40,11 +40,11 @@ NO_THOUGHT = "I now know the final answer"  # written where an answer has no tho
 THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
-def render(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> list[Span]:
+def render(trajectory: Trajectory, prompt: PromptStyle = "auto", language: str = "auto") -> list[Span]:
     """Write a well-formed trajectory as spans: ReAct where it has tools or calls, plain chat where it has none.
 
-    prompt: "ms-agent" (a flat parameter list) or "schema" (the whole JSON Schema). language: en, zh or auto (the
-    question's).
+    prompt: "ms-agent" (a flat parameter list), "schema" (the whole JSON Schema) or "auto" (`style_for`).
+    language: en, zh or auto (the question's).
     """
     return _react(trajectory, prompt, language) if trajectory.is_agentic else _chat(trajectory.events)
 

@@ -37,7 +37,7 @@ Message = dict[str, Any]
 Record = dict[str, Any]
 
 
-def to_record(trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto") -> Record:
+def to_record(trajectory: Trajectory, prompt: PromptStyle = "auto", language: str = "auto") -> Record:
     """One training row. The trajectory ends on something trained (`wellformed` sees to it)."""
     messages = None if trajectory.tools else _plain_messages(trajectory.events)
     return {

@@ -31,3 +31,19 @@ def test_from_writes_yaml_that_sft_takes(swiftagent: Run, tmp_path: Path):
     assert swiftagent("configs", "from", "lf.yaml", "-o", "ours.yaml").returncode == 0
     done = swiftagent("sft", "ours.yaml", "--dry-run")
     assert (done.returncode, "--max_length 512" in done.stdout) == (0, True), done.stderr
+
+
+def test_from_prints_a_config_with_its_commands_as_comments(swiftagent: Run, tmp_path: Path):
+    (tmp_path / "lf.yaml").write_text("model_name_or_path: a/b\ndataset: x.json\nfinetuning_type: lora\ntokens: 3\n")
+    done = swiftagent("configs", "from", "lf.yaml")
+    assert "# swiftagent convert x.json -o datasets/x.jsonl\n# swiftagent sft CONFIG\n\nmodel: a/b\n" in done.stdout
+    assert done.stderr == "not carried over:\n  tokens: 3: has no counterpart; left out\n"
+    told = json.loads(swiftagent("configs", "from", "lf.yaml", "--json").stdout)
+    assert (told["config"]["model"], told["not_carried_over"]) == ("a/b", {"tokens": "3: has no counterpart; left out"})
+
+
+def test_a_foreign_yaml_handed_to_sft_is_one_line(swiftagent: Run, tmp_path: Path):
+    (tmp_path / "lf.yaml").write_text("model_name_or_path: a/b\ndataset: x.json\nfinetuning_type: lora\n")
+    done = swiftagent("sft", "lf.yaml", "--dry-run")
+    remedy = "`swiftagent configs from lf.yaml -o ours.yaml` translates it"
+    assert (done.returncode, done.stderr) == (2, f"error: lf.yaml: a config of another program; {remedy}\n")

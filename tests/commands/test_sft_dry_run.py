@@ -43,7 +43,7 @@ def test_the_printed_command_can_be_pasted(swiftagent: Run):
         ([], 2, "error: which config?"),
         (["--resume", "nothing"], 4, "error: nothing: no such run in runs; there are none yet"),
         (["configs/tiny_cpu.yaml", "model=here"], 4, "model: here: no such folder"),
-        (["configs/tiny_cpu.yaml", "data=."], 4, "data: .: a folder; name the files in it"),
+        (["configs/tiny_cpu.yaml", "data=."], 2, ".: no data in this folder"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

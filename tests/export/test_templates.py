@@ -42,6 +42,10 @@ TWO_TURNS = Trajectory(
     ),
     (WEATHER, CLOCK),
 )
+DAYS = Tool("forecast", "", {"type": "object", "properties": {"days": {"type": "integer", "default": 3}}})
+TYPED = Trajectory(
+    (Question("Oslo?"), Call("forecast", {"days": 2}, "c0"), Observation("3C", "c0"), Answer("3C")), (DAYS,)
+)
 CHAT = Trajectory((Question("hi"), Answer("hello"), Question("bye"), Answer("see you")))
 
 
@@ -98,7 +102,7 @@ def render_jinja(template: str, trajectory: Trajectory, **more: Any) -> str:
     return environment.from_string(template).render(messages=data["messages"], tools=data["tools"] or None, **more)
 
 
-@pytest.mark.parametrize("trajectory", [TWO_TURNS, CHAT], ids=["react", "chat"])
+@pytest.mark.parametrize("trajectory", [TWO_TURNS, TYPED, CHAT], ids=["flat", "schema", "chat"])
 def test_jinja_template_writes_the_text_of_training(trajectory: Trajectory):
     assert render_jinja(jinja_template(TURNS), trajectory) == trained_text(trajectory) + TURNS.end
 
@@ -124,7 +128,7 @@ def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
     template = tmp_path / "template"
     template.write_text(go_template(TURNS), encoding="utf-8")
     lines = []
-    for trajectory in (TWO_TURNS, CHAT):
+    for trajectory in (TWO_TURNS, TYPED, CHAT):
         data = openai(trajectory)
         system = data["messages"].pop(0)["content"] if data["messages"][0]["role"] == "system" else ""
         lines.append(json.dumps({"System": system, "Messages": data["messages"], "Tools": data["tools"]}))
@@ -140,10 +144,12 @@ def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
             "GOCACHE": str(tmp_path / "go"),
         },
     )
-    react, chat = (json.loads(line) for line in done.stdout.splitlines())
+    react, typed, chat = (json.loads(line) for line in done.stdout.splitlines())
     # Ollama writes the arguments itself: keys sorted and no spaces. Nothing else differs.
     assert react == trained_text(TWO_TURNS).replace('{"city": "Ås", "n": [1, null]}', '{"city":"Ås","n":[1,null]}')
     assert chat == trained_text(CHAT)
+    assert "\n1. forecast: Parameters: {" in typed
+    assert '"days":{"type":"integer"}' in typed  # Ollama's own types have no default
 
 
 def test_modelfile_has_a_stop_word_for_react():

@@ -13,20 +13,22 @@ from swiftagent.train.effort import effort
     ("options", "parameters", "said"),
     [
         ({"learning_rate": 5e-5}, 7_000_000_000, ""),
+        ({"learning_rate": 1e-3}, 7_000_000_000, ""),
         (
             {"learning_rate": 1e-3},
-            7_000_000_000,
-            "learning_rate 0.001 is above what LoRA usually takes: 5e-05 to 0.0001",
+            70_000_000_000,
+            "learning_rate 0.001 is above what LoRA usually takes: 1e-05 to 0.0005",
         ),
         (
-            {"learning_rate": 5e-5, "quant_bits": 4},
+            {"learning_rate": 5e-6, "quant_bits": 4},
             None,
-            "learning_rate 5e-05 is below what QLoRA usually takes: 0.0001 to 0.0002",
+            "learning_rate 5e-06 is below what QLoRA usually takes: 1e-05 to 0.001",
         ),
+        ({"learning_rate": 5e-6, "tuner_type": "full"}, None, ""),
         (
-            {"learning_rate": 1e-4, "tuner_type": "full"},
+            {"learning_rate": 2e-4, "tuner_type": "full"},
             None,
-            "learning_rate 0.0001 is above what full usually takes: 5e-06 to 1e-05",
+            "learning_rate 0.0002 is above what full usually takes: 1e-06 to 0.0001",
         ),
         ({"learning_rate": 1e-2}, 30_000, ""),
         ({}, None, ""),

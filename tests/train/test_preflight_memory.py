@@ -19,7 +19,7 @@ from swiftagent.train.preflight import examine
         (80, 8, "per_device_train_batch_size=8 (accumulation 1) would fit"),
         (80, 1, "per_device_train_batch_size=8 (accumulation 8) would fit"),
         (24, 8, "memory: about 25 GB a GPU, 24 GB usable; try per_device_train_batch_size=1 (accumulation 8)"),
-        (16, 8, "memory: about 25 GB a GPU, 16 GB usable; try quant_bits=4, deepspeed=zero3, or a shorter max_length"),
+        (20, 8, "memory: about 25 GB a GPU, 20 GB usable; try quant_bits=4, deepspeed=zero3, or a shorter max_length"),
     ],
 )
 def test_batch_and_accumulation_are_suggested_for_the_card(gib: int, count: int, said: str, tmp_path: Path):

@@ -21,8 +21,8 @@ SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
 }
-_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params")
-_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled")
+_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item")
+_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample")
 # Beside `messages` that end before the model speaks, these hold what it said.
 _BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
 
@@ -94,6 +94,8 @@ def _turns(value: Any) -> list[Any] | None:
 def _answered(row: dict[str, Any]) -> list[Any] | None:
     """The turns of the answer."""
     value = _inner(next((row[key] for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), None))
+    if isinstance(value, dict) and isinstance(value.get("output_text"), str) and not value.get("output"):
+        value = value["output_text"] if not value.get("choices") else value  # of OpenAI's evals
     for key in ("choices", "candidates", "generations", "messages", "output"):
         if isinstance(value, dict) and (isinstance(value.get(key), list) or (key == "output" and key in value)):
             value = value[key]
@@ -123,29 +125,36 @@ def _repeated(row: dict[str, Any]) -> dict[str, Any]:
     return given if isinstance(given, dict) and given.get("object") == "response" else {}
 
 
-def parse(row: Any) -> Trajectory:
+def turns_of(row: dict[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
+    """All turns of a request and its response, and what stands beside them; None where the row is no such pair."""
     asked, answered = _asked(row), _answered(row)
     if asked is None or answered is None:
-        raise RowError("not-a-conversation", "no request with messages and no response to it")
+        return None
     turns = asked["messages"]
     if answered[: len(turns)] == turns:  # an agent's output is often the whole conversation
         turns = []
-    turns = [*turns, *answered]
     told = _repeated(row)
     tools = tools_field(asked) or tools_field(row) or tools_field(told)
-    inner = {
-        "instructions": told.get("instructions"),
-        **asked,
-        "id": row.get("id") or "",
-        **({"tools": tools} if tools else {}),
-    }
+    beside = {"instructions": told.get("instructions"), **asked, "id": row.get("id") or ""}
+    return [*turns, *answered], {**beside, **({"tools": tools} if tools else {})}
+
+
+def parse(row: Any) -> Trajectory:
+    found = turns_of(row)
+    if found is None:
+        raise RowError("not-a-conversation", "no request with messages and no response to it")
+    return read_conversation(*found)
+
+
+def read_conversation(turns: list[Any], beside: dict[str, Any]) -> Trajectory:
+    """Turns of any dialect, with the tools, system text and id that stand beside them."""
     if any(responses.is_item(turn) for turn in turns):
         return responses.parse(
-            {"input": turns, **{key: inner[key] for key in ("tools", "instructions", "id") if key in inner}}
+            {"input": turns, **{key: beside[key] for key in ("tools", "instructions", "id") if key in beside}}
         )
-    kept = {**{key: value for key, value in inner.items() if key not in ("contents", "history")}, "messages": turns}
+    kept = {**{key: value for key, value in beside.items() if key not in ("contents", "history")}, "messages": turns}
     if typed_parts.looks_like(turns):
         return typed_parts.parse(kept)
     if gemini.looks_like(turns):
         return gemini.parse(kept)
-    return read_turns(turns, inner)
+    return read_turns(turns, beside)

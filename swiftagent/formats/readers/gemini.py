@@ -60,7 +60,7 @@ def read_parts(builder: Builder, kind: str, parts: list[dict[str, Any]]) -> None
             builder.call(call.get("name"), call.get("args"), call.get("id"))
         elif given is not None:
             say_pieces(builder, said, kind, say_plainly, False, True)
-            builder.result(_result(given.get("response")), given.get("id"), given.get("name"))
+            builder.result(result_text(given.get("response")), given.get("id"), given.get("name"))
         elif part.get("thought") is True:
             builder.thought(as_text(part.get("text")))
         else:
@@ -72,7 +72,7 @@ def _either(part: dict[str, Any], *names: str) -> dict[str, Any] | None:
     return next((part[name] for name in names if isinstance(part.get(name), dict)), None)
 
 
-def _result(response: Any) -> str:
+def result_text(response: Any) -> str:
     """What the API wants as an object is often one text in it."""
     if isinstance(response, dict) and len(response) == 1:
         ((key, value),) = response.items()

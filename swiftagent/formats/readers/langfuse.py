@@ -7,7 +7,8 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.readers import exchange, wrapped
-from swiftagent.trajectory.types import Call, System, Trajectory
+from swiftagent.formats.reading.branches import each_once
+from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "Langfuse traces: observations with input and output; of several that tell the same conversation the longest"
 SAMPLE = {
@@ -49,25 +50,4 @@ def parse(row: Any) -> list[Trajectory]:
         found += pieces if isinstance(pieces, list) else [pieces]
     if not found:
         raise fault or RowError("not-a-conversation", "no observation holds a conversation")
-    kept: list[tuple[Trajectory, list[Any]]] = []
-    for said, trajectory in sorted(((_said(one), one) for one in found), key=lambda pair: -len(pair[0])):
-        if not any(_holds(longer, said) for _, longer in kept):
-            kept.append((trajectory, said))
-    return [trajectory for trajectory in found if any(trajectory is one for one, _ in kept)]
-
-
-def _said(trajectory: Trajectory) -> list[Any]:
-    """What was said, without ids and without how the model was instructed: some observations tell these and some do
-    not."""
-    told: list[Any] = []
-    for event in trajectory.events:
-        if isinstance(event, Call):
-            told.append((event.tool, event.arguments))
-        elif not isinstance(event, System):
-            told.append((type(event).__name__, event.text))
-    return told
-
-
-def _holds(longer: list[Any], said: list[Any]) -> bool:
-    """Whether one conversation is a stretch of another."""
-    return any(longer[place : place + len(said)] == said for place in range(len(longer) - len(said) + 1))
+    return each_once(found)

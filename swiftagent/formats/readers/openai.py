@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.formats.reading.builder import Builder
+from swiftagent.formats.reading.delegate import asked_first
 from swiftagent.formats.reading.messages import ROLES, read_messages
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field, view_of
@@ -57,10 +58,11 @@ def parse_turns(row: Any) -> Trajectory:
     system = system_field(row) if view.key != "" else None
     if view.plain is not None and not tools and not repairs and system is None:
         return _plain_chat(view.plain, view.repairs, row)
+    messages = asked_first(view.messages, row) if type(row) is dict and len(row) > 1 else view.messages
     builder = Builder(tools, view.repairs + repairs if view.repairs or repairs else ())
-    if system is not None and not starts_with_system(view.messages, system):
+    if system is not None and not starts_with_system(messages, system):
         read_messages(builder, [{"role": "system", "content": system}])
-    read_messages(builder, view.messages)
+    read_messages(builder, messages)
     return builder.build(row.get("id") if type(row) is dict else "")
 
 

@@ -29,14 +29,21 @@ _RESULTS = (
     *("functionresponses", "functionresult", "functionresults", "functionoutput", "observation", "observations"),
     *("result", "results", "apiresponse", "response", "responses"),
 )
+# One call whose name and arguments stand under keys of their own.
+_NAMES = ("functionname", "toolname", "apiname", "functioncalled", "toolused", "toolselected")
+_GIVEN = (
+    *("functionargs", "functionarguments", "functionparameters", "functionparams", "functioninput", "toolargs"),
+    *("toolarguments", "toolparameters", "toolparams", "toolinput", "apiargs", "apiarguments", "apiparameters"),
+    *("arguments", "parameters", "args", "params"),
+)
 # The keys, without case and separators, whose texts are in the trajectory in one form or another.
-READS = CALL_KEYS | frozenset(_RESULTS) | frozenset(map(plain_key, (*_QUESTIONS, *_ANSWERS)))
+READS = CALL_KEYS | frozenset((*_NAMES, *_GIVEN, *_RESULTS)) | frozenset(map(plain_key, (*_QUESTIONS, *_ANSWERS)))
 
 
 def looks_like(row: Any) -> bool:
     if type(row) is not dict or not any(type(row.get(key)) is str and row[key] for key in _QUESTIONS):
         return False
-    return call_values(row) is not None and not any(type(row.get(key)) is list for key in ("messages", "conversations"))
+    return _made(row) is not None and not any(type(row.get(key)) is list for key in ("messages", "conversations"))
 
 
 def parse(row: Any) -> Trajectory:
@@ -49,7 +56,7 @@ def parse(row: Any) -> Trajectory:
     reasoning = row.get("thought") or row.get("reasoning")
     if isinstance(reasoning, str):
         builder.thought(reasoning)
-    calls = _calls(builder, call_values(row))
+    calls = _calls(builder, _made(row))
     for name, arguments, id in calls:
         builder.call(name, arguments, id)
     answer = next((row[key] for key in _ANSWERS if type(row.get(key)) is str and row[key] and row[key] != asked), "")
@@ -64,6 +71,16 @@ def parse(row: Any) -> Trajectory:
     if answer:
         builder.answer(answer)
     return builder.build(row.get("id"))
+
+
+def _made(row: dict[str, Any]) -> Any:
+    """What holds the calls of a row; a name beside its arguments is one call."""
+    if (calls := call_values(row)) is not None:
+        return calls
+    plain = {plain_key(key): value for key, value in row.items() if type(key) is str}
+    name = next((plain[key] for key in _NAMES if isinstance(plain.get(key), str) and plain[key]), None)
+    given = next((plain[key] for key in _GIVEN if plain.get(key) is not None), None)
+    return None if name is None or given is None else [{"name": name, "arguments": given}]
 
 
 def _calls(builder: Builder, value: Any) -> list[tuple[Any, Any, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_literal
-from swiftagent.formats.reading.delegate import are_turns, read_turns
+from swiftagent.formats.reading.delegate import QUESTIONS, are_turns, framed, read_turns
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
@@ -32,11 +32,16 @@ def looks_like(row: Any) -> bool:
     return type(row) is dict and len(_found(row)) == 1
 
 
+def reads(row: Any) -> frozenset[str]:
+    """The key under which the turns stand."""
+    return frozenset(_found(row)) if type(row) is dict else frozenset()
+
+
 def parse(row: Any) -> Trajectory:
     found = _found(row)
     if len(found) != 1:
         raise RowError("not-a-conversation", "not one list of turns with roles")
-    (turns,) = found.values()
+    turns = framed(next(iter(found.values())), row)
     tools = tools_field(row) or next((row[key] for key in _TOOLS if row.get(key)), None)
     return read_turns(turns, row, **({"tools": tools} if tools else {}))
 
@@ -50,8 +55,9 @@ def _found(row: dict[str, Any]) -> dict[str, list[Any]]:
                 value, _ = read_literal(value)
             except RowError:
                 continue
-        if type(value) is list and len(value) > 1 and are_turns(value):
+        if type(value) is list and are_turns(value):
             kinds = {ROLES.get(str(turn.get("role", turn.get("from"))).lower()) for turn in value}
-            if None not in kinds and kinds & _SPOKEN:
+            # A question that is a list of turns needs no word of the model: what it said stands under another key.
+            if None not in kinds and (len(value) > 1 and kinds & _SPOKEN or key in QUESTIONS):
                 found[key] = value
     return found

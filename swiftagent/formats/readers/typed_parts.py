@@ -1,12 +1,12 @@
-"""Turns made of parts that say their type: Vercel's AI SDK (UI messages), Pydantic AI, OpenTelemetry's GenAI spans."""
+"""Turns made of parts that say their type: Vercel's AI SDK (UI messages), Pydantic AI, OpenTelemetry's GenAI
+messages, and those of frameworks that `reading.framework_turns` tells in the same parts."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder, as_text
+from swiftagent.formats.reading.framework_turns import told_in_parts
 from swiftagent.formats.reading.messages import as_messages, kind_of, read_message, say_pieces, say_plainly
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
@@ -14,8 +14,8 @@ from swiftagent.formats.reading.view import system_field, tools_field
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
-    "turns of typed parts: Vercel AI SDK (tool-NAME, toolInvocations), Pydantic AI (part_kind), OpenTelemetry "
-    "gen_ai messages"
+    "turns of typed parts: Vercel AI SDK, Pydantic AI (part_kind), OpenTelemetry messages, LlamaIndex (blocks), "
+    "Haystack, Semantic Kernel (items), FastGPT (obj, value), opencode sessions"
 )
 SAMPLE = {
     "messages": [
@@ -36,8 +36,10 @@ SAMPLE = {
         },
     ]
 }
-_TURNS = ("messages", "history", "ui_messages", "uiMessages", "message_history", "all_messages", "conversation")
-_SPANS = ("gen_ai.input.messages", "gen_ai.output.messages")
+_TURNS = (
+    *("messages", "history", "ui_messages", "uiMessages", "message_history", "all_messages", "conversation"),
+    *("Messages", "histories", "chat_history", "list"),
+)
 _SIDES = {"request": "user", "response": "assistant"}  # Pydantic AI
 _TEXTS = frozenset(("text", "user-prompt"))
 _THOUGHTS = frozenset(("reasoning", "thinking"))
@@ -52,7 +54,9 @@ _MEDIA_KEYS = ("type", "kind", "part_kind", "mediaType", "media_type", "modality
 _SILENT = frozenset(("step-start", "source-url", "source-document", "step-finish", "snapshot", "patch"))
 
 
-KEYS = frozenset((*_TURNS, *_SPANS, "attributes"))
+KEYS = frozenset(_TURNS)
+# With those in which frameworks keep the parts of a turn.
+READS = KEYS | {"blocks", "items", "info", "obj", "additionalkwargs", "contenttype"}
 
 
 def looks_like(row: Any) -> bool:
@@ -65,32 +69,15 @@ def _turns(row: Any) -> list[Any] | None:
         return row
     if type(row) is not dict:
         return None
-    spans = _spans(row)
-    if spans is not None:
-        return [*_listed(spans.get(_SPANS[0])), *_listed(spans.get(_SPANS[1]))]
     return next((row[key] for key in _TURNS if isinstance(row.get(key), list) and row[key]), None)
-
-
-def _spans(row: dict[str, Any]) -> dict[str, Any] | None:
-    """The attributes of a span, where the row is one."""
-    inner = row.get("attributes")
-    return next((held for held in (row, inner) if isinstance(held, dict) and _SPANS[0] in held), None)
-
-
-def _listed(value: Any) -> list[Any]:
-    """A list that may stand as JSON text."""
-    if isinstance(value, str) and value.lstrip()[:1] == "[":
-        try:
-            value, _ = read_literal(value)
-        except RowError:
-            return []
-    return value if isinstance(value, list) else []
 
 
 def _is_typed(turn: Any) -> bool:
     if type(turn) is not dict:
         return False
     if isinstance(turn.get("toolInvocations"), list):
+        return True
+    if told_in_parts(turn) is not None:
         return True
     parts = turn.get("parts")
     if not isinstance(parts, list) or ("role" not in turn and str(turn.get("kind")) not in _SIDES):
@@ -100,22 +87,18 @@ def _is_typed(turn: Any) -> bool:
 
 def parse(row: Any) -> Trajectory:
     beside = row if type(row) is dict else {}
-    spans = _spans(beside) or {}
-    builder = Builder(*read_tools(tools_field(beside) or spans.get("gen_ai.tool.definitions")))
-    system = as_text(system_field(beside) or _texts(_listed(spans.get("gen_ai.system_instructions"))))
+    builder = Builder(*read_tools(tools_field(beside)))
+    system = as_text(system_field(beside))
     if system:
         read_system(builder, system)
     for turn in as_messages(_turns(row) or []):
+        turn = told_in_parts(turn) or turn
         told = turn.get("instructions")
         if isinstance(told, str) and told and told != system:  # Pydantic AI says them anew with every request
             read_system(builder, told)
             system = told
         _read_turn(builder, turn)
     return builder.build(beside.get("id"))
-
-
-def _texts(parts: list[Any]) -> str:
-    return "\n".join(as_text(part.get("content", part.get("text"))) for part in parts if isinstance(part, dict))
 
 
 def _read_turn(builder: Builder, turn: dict[str, Any]) -> None:

@@ -34,9 +34,31 @@ _ONE = (
         "trajectory",
         "thread",
     ),
-    *("input", "inputs", "output", "outputs", "result", "response", "info", "attributes", "payload", "content"),
+    *(
+        "input",
+        "inputs",
+        "output",
+        "outputs",
+        "result",
+        "response",
+        "info",
+        "attributes",
+        "payload",
+        "content",
+        "llmSchema",
+    ),
 )
-_MANY = ("samples", "conversations", "sessions", "chats", "threads", "eval_cases", "runs", "trajectories")
+_MANY = (
+    "samples",
+    "conversations",
+    "sessions",
+    "chats",
+    "threads",
+    "eval_cases",
+    "runs",
+    "trajectories",
+    "simulations",
+)
 # Questions and answers are everywhere; only what is plainly a conversation is looked for inside.
 _NOT_INSIDE = frozenset(("alpaca", "conversation-pair", "chat-text", "preference", "xlam", "swiftagent"))
 

@@ -180,7 +180,7 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -
         for turn in turns
         if len(turn) > 2
         for key in turn
-        if type(key) is str and _plain_of(key) not in _KNOWN and turn[key]
+        if type(key) is str and _plain_of(key) not in _KNOWN and turn[key] and not _is_read(key, read)
     ]
     steps = [
         key

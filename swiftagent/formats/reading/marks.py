@@ -18,10 +18,13 @@ from swiftagent.formats.reading.python_calls import python_calls
 
 Found = re.Match[str]
 _HARMONY = "<|channel|>"
-_SPACE_OF = r"(?:antml:|minimax:|steptml:|｜DSML｜)?"
+_SPACE_OF = r"(?:antml:|minimax:|steptml:|｜DSML｜ ?)?"
 _PARAMETER = re.compile(
     rf'<{_SPACE_OF}parameter name="([^"]+)"(?: string="(true|false)")?>(.*?)</{_SPACE_OF}parameter>', re.S
 )
+_CHILD = re.compile(r"<([\w.\-]+)>(.*?)</\1>", re.S)
+_PARAM = re.compile(r'<param name="([^"]+)">(.*?)</param>', re.S)
+_OPENED = re.compile(r'<\|open\|>argument key="([^"]+)" type="(\w+)"<\|sep\|>(.*?)<\|close\|>argument<\|sep\|>', re.S)
 _PRINTED = re.compile(r"print\((.*)\)\s*\Z", re.S)
 _FENCED = re.compile(r"```\w*\s*\n(.*?)\n?```", re.S)
 _GEMMA_GAP = re.compile(r"[\s,]*")
@@ -33,9 +36,12 @@ _A_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)\s*\Z", re.S)
 # The one command that mini-swe-agent runs of a turn, and how the turn that answers it begins.
 RETURNED = "<returncode>"
 _COMMAND = re.compile(r"```(?:mswea_bash_command|bash|sh)\n((?:(?!```).)*?)\n?```\s*\Z", re.S)
+# What ends a task of Cline, and how the user's turns answer its calls.
+CLINE = "</attempt_completion>"
+CLINE_RESULT = re.compile(r"^\[(\w+)(?: for '.*?')?\] Result:[ \t]*\n?", re.S | re.M)
 # What a user turn says where it is the answer to such a call.
 _RESULT = re.compile(
-    r"\s*(?:(?=<returncode>)|EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?"
+    r"\s*(?:(?=<returncode>)|EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?|Result:\s?"
     r"|```tool_output\n|<function_results>\s*)(.*?)"
     r"(?:\n?```|\s*</function_results>)?\s*\Z",
     re.S,
@@ -51,8 +57,12 @@ def _tagged(body: str) -> str:
     return "<tool_call>" + body.replace("</tool_call>", "\\u003c/tool_call>") + "</tool_call>"
 
 
-def _kimi(found: Found) -> str:
-    return _tagged(f'{{"name": {json.dumps(found[1])}, "arguments": {found[2]}}}')
+def _named(found: Found) -> str:
+    """A name, and arguments as JSON or as a Python literal."""
+    given = found[2].strip() or "{}"
+    if given[:2] in ("{'", "{ "):
+        given = json.dumps(read_literal(given)[0], ensure_ascii=False)
+    return _tagged(f'{{"name": {json.dumps(found[1].strip())}, "arguments": {given}}}')
 
 
 def _body(found: Found) -> str:
@@ -80,10 +90,26 @@ def _nothing(found: Found) -> str:
 
 
 def _invoke(found: Found) -> str:
-    given = {}
-    for name, is_text, value in _PARAMETER.findall(found[2]):
-        given[name] = value if is_text == "true" else _value(value)
-    return _call(found[1], given)
+    parts = _PARAMETER.findall(found[2])
+    if any(is_text for _, is_text, _ in parts):
+        return _call(found[1], {name: value if told == "true" else _value(value) for name, told, value in parts})
+    return _untyped(found[1], [(name, value) for name, _, value in parts] or _CHILD.findall(found[2]))
+
+
+def _untyped(name: str, given: list[tuple[str, str]]) -> str:
+    """A call whose arguments are text, as Qwen's XML has it: the declared type says what they are."""
+    inside = "".join(f"<parameter={key}>{value}</parameter>" for key, value in given)
+    return f"<function={name}>{inside}</function>"
+
+
+def _function(found: Found) -> str:
+    return _untyped(found[1], _PARAM.findall(found[2]))
+
+
+def _kimi_k3(found: Found) -> str:
+    return _call(
+        found[1], {key: text if kind == "string" else _value(text) for key, kind, text in _OPENED.findall(found[2])}
+    )
 
 
 def _value(text: str) -> Any:
@@ -171,22 +197,23 @@ class _GemmaValue:
             items.append((key[1] if key else "", self._value()))
 
 
-def _flower(found: Found) -> str:
-    return _tagged(f'{{"name": {json.dumps(found[1].strip())}, "arguments": {found[2].strip() or "{}"}}}')
-
-
 def _result(found: Found) -> str:
     return f"<obs>{found[1].strip()}</obs>"
+
+
+def _argument(found: Found) -> str:
+    return f"<{found[1]}arg_{found[2]}>"
 
 
 def _without_prefix(found: Found) -> str:
     return f"<{found[1]}{found[2]}>"
 
 
+TOOLSET = "tool_call: "
 _Rule = tuple[re.Pattern[str], Callable[[Found], str]]
 # The mark that a text holds, and what is made of what stands around it.
 _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
-    (mark, tuple((re.compile(pattern, re.S), tell) for pattern, tell in rules))
+    (mark, tuple((re.compile(pattern, re.S | re.M), tell) for pattern, tell in rules))
     for mark, rules in (
         (
             "<|tool_call_begin|>",
@@ -194,7 +221,7 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
                 (
                     r"<\|tool_call_begin\|>\s*(?:functions\.)?([^\s<]+?)(?::\d+)?\s*"
                     r"<\|tool_call_argument_begin\|>\s*(.*?)\s*<\|tool_call_end\|>",
-                    _kimi,
+                    _named,
                 ),
                 (r"<\|tool_calls_section_(?:begin|end)\|>", _nothing),
             ),
@@ -209,11 +236,12 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         ("<|START_THINKING|>", ((r"<\|START_THINKING\|>\s*(.*?)\s*<\|END_THINKING\|>", _thought),)),
         ("<|START_ACTION|>", ((r"<\|START_ACTION\|>\s*(.*?)\s*<\|END_ACTION\|>", _body),)),
         ("<|START_RESPONSE|>", ((r"<\|START_RESPONSE\|>(.*?)(?:<\|END_RESPONSE\|>|\Z)", _text),)),
+        ("]<]minimax[>[", ((r"\]<\]minimax\[>\[(?:</?tool_call>)?", _nothing),)),  # MiniMax M3
         (
             "invoke name=",
             (
                 (rf'<{_SPACE_OF}invoke name="([^"]+)">\s*(.*?)\s*</{_SPACE_OF}invoke>', _invoke),
-                (rf"</?{_SPACE_OF}(?:function_calls|tool_calls)>|</?minimax:tool_call>", _nothing),
+                (rf"</?{_SPACE_OF}(?:function_calls|tool_calls|calls)>|</?minimax:tool_call>", _nothing),
             ),
         ),
         (
@@ -224,7 +252,7 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
                     r"(?:<\|channel\|>commentary to=|(?<=assistant) "
                     r"to=)functions\.(\w+)(?:<\|channel\|>commentary)?\s*"
                     r"(?:<\|constrain\|>\s*)?(?:json)?<\|message\|>(.*?)(?:<\|call\|>|\Z)",
-                    _kimi,
+                    _named,
                 ),
                 (
                     r"<\|channel\|>(?:final|commentary)(?:\s*<\|constrain\|>\w+)?<\|message\|>(.*?)"
@@ -243,22 +271,67 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
                 (r"<\|thought_start\|>\s*(.*?)\s*<\|thought_end\|>", _thought),
             ),
         ),
+        ("<|tools_prefix|>", ((r"<\|tools_prefix\|>\s*(.*?)\s*<\|tools_suffix\|>", _body),)),  # Apertus
         ("<|python_start|>", ((r"<\|python_start\|>\s*(\[.*?\])\s*<\|python_end\|>", _listed),)),  # Llama 4
         (
             "<tool_calls>",  # Hunyuan
-            ((r"<tool_calls>\s*(?!<)(.*?)\s*</tool_calls>", _listed), (r"</?tool_calls>", _nothing)),
+            (
+                (r"<answer>\s*(<tool_calls>.*?</tool_calls>)\s*</answer>", _text),
+                (r"<tool_calls>(?!\s*<)\s*(.*?)\s*</tool_calls>", _listed),
+                (r"</?tool_calls>", _nothing),
+            ),
         ),
-        ("<function_calls>", ((r"<function_calls>\s*(?!<)(.*?)\s*</function_calls>", _listed),)),  # OLMo 3
-        ("<start_function_call>", ((r"<start_function_call>call:([\w.\-]+)(\{.*?\})<end_function_call>", _gemma),)),
+        ("<function_calls>", ((r"<function_calls>(?!\s*<)\s*(.*?)\s*</function_calls>", _listed),)),  # OLMo 3
+        (
+            "<start_function_call>",
+            (
+                (r"<start_function_call>call:([\w.\-]+)(\{.*?\})<end_function_call>", _gemma),
+                (r"<start_function_response>\s*\Z", _nothing),
+            ),
+        ),
         ("<|tool_call>", ((r"<\|tool_call>call:([\w.\-]+)(\{.*?\})<tool_call\|>", _gemma),)),
         ("functools[", ((r"functools(\[.*\])\s*\Z", _listed),)),  # Phi-4-mini
-        ("<｜tool_call", ((r"<｜tool_calls?_(?:begin|end)｜>", _nothing),)),  # Step 3, around its own <steptml:invoke>
+        (":opensource>", ((r"<(/?)(tool_calls?|tool_sep|arg_key|arg_value|think):opensource>", _without_prefix),)),
+        ("<tool_sep>", ((r"<tool_sep>|</?tool_calls>", _nothing),)),  # Hunyuan 3
+        ("<param_key>", ((r"<(/?)param_(key|value)>", _argument),)),
+        ("<function name=", ((r'<function name="([^"]+)">(.*?)</function>', _function),)),  # MiniCPM 5
+        (
+            "<|open|>call",  # Kimi K3
+            (
+                (r'<\|open\|>call tool="([^"]+)"[^<]*<\|sep\|>(.*?)<\|close\|>call<\|sep\|>', _kimi_k3),
+                (r"<\|(?:open|close)\|>tools<\|sep\|>", _nothing),
+            ),
+        ),
+        (
+            "<|observation|>",  # GLM-4
+            (
+                (
+                    r"(?:^|<\|assistant\|>)([\w.\-]+)\n(\{.*?\})(?=<\|assistant\|>|\s*<\|observation\|>\s*\Z)",
+                    _named,
+                ),
+                (r"<\|observation\|>\s*\Z", _nothing),
+            ),
+        ),
+        # Step 3, around its own <steptml:invoke>
+        ("<｜tool_call", ((r"<｜tool_calls?_(?:begin|end)｜>|(?:function)?<｜tool_sep｜>", _nothing),)),
         ("<longcat_", ((r"<(/?)longcat_(tool_call|arg_key|arg_value)>", _without_prefix),)),
         ("<seed:", ((r"<(/?)seed:(think|tool_call)>", _without_prefix),)),
         (
+            TOOLSET,  # ProfSynapse/Toolset-Training; what a call gave stands behind it or in the user's turn
+            (
+                (
+                    r"^tool_call: *([\w.\-]+)\s*\narguments:\s*(\{.*?\})"
+                    r"(?=\s*(?:\n\s*\n|\n[Rr]esult:|\ntool_call:|\Z))",
+                    _named,
+                ),
+                (r"(?<=</tool_call>)\s*^Result:\s*(.*?)(?=\n\s*\n(?![\s{}\[\]\"])|\n\s*<tool_call>|\Z)", _result),
+            ),
+        ),
+        (
             "✿FUNCTION✿",  # Qwen-Agent
             (
-                (r"✿FUNCTION✿:\s*([^\n]*)\n✿ARGS✿:\s*(.*?)\s*(?=✿RESULT✿|✿FUNCTION✿|✿RETURN✿|\Z)", _flower),
+                (r"✿RESULT✿:\s*\Z", _nothing),
+                (r"✿FUNCTION✿:\s*([^\n]*)\n✿ARGS✿:\s*(.*?)\s*(?=✿RESULT✿|✿FUNCTION✿|✿RETURN✿|\Z)", _named),
                 (r"✿RESULT✿:\s*(.*?)\s*(?=✿FUNCTION✿|✿RETURN✿|\Z)", _result),
                 (r"✿RETURN✿:\s*", _nothing),
             ),

@@ -300,7 +300,8 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
     if kinds & MEDIA_BLOCKS:
         builder.repairs.append("media-left-out")
     if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
-        if isinstance(content, dict) and "text" not in content and "parts" not in content or kinds == {None}:
+        bare = kinds == {None} and not all(block.keys() == {"text"} for block in blocks)  # Qwen-Agent's are text
+        if isinstance(content, dict) and "text" not in content and "parts" not in content or bare:
             return json_like(content) if kind in ("result", "call") else as_text(content)
         if isinstance(content, dict) and isinstance(content.get("parts"), list):
             return as_text([part for part in content["parts"] if isinstance(part, str)])

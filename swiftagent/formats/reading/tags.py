@@ -13,7 +13,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.calls import calls_of
-from swiftagent.formats.reading.marks import CALL_MARKS, in_common_tags
+from swiftagent.formats.reading.marks import CALL_MARKS, CLINE, in_common_tags
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.trajectory.types import Tool
 
@@ -66,6 +66,7 @@ TAGS = (
     "<TOOLCALL>",
     "<｜tool▁call",
     *CALL_MARKS,
+    CLINE,
 )
 
 

@@ -8,7 +8,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import THOUGHT_ENDS
 from swiftagent.formats.reading.calls import call_values
-from swiftagent.formats.reading.marks import RETURNED
+from swiftagent.formats.reading.marks import CLINE, CLINE_RESULT, RETURNED, TOOLSET
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.python_calls import looks_like_calls
 from swiftagent.formats.reading.react_text import is_react, may_be_prompt, read_prompt
@@ -39,6 +39,7 @@ TOOL_KEYS = (
     "tool_schemas",
     "available_functions",
     "tool_definitions",
+    "tool_defs",
 )
 _ANTHROPIC = frozenset(
     ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
@@ -96,6 +97,7 @@ class View:
                 ("agent-instruct", self.acts),
                 ("react", self.react),
                 ("toolace", self.brackets),
+                ("cline", self.tag == CLINE),
                 ("hermes", bool(self.tag)),
             ):
                 if is_it:
@@ -170,7 +172,11 @@ class View:
                 if _may_call(text):
                     return None
             elif kind == "user":
-                if text.startswith(RETURNED) or (may_be_prompt(text) and read_prompt(text) is not None):
+                if (
+                    text.startswith(RETURNED)
+                    or _answers_cline(text)
+                    or (may_be_prompt(text) and read_prompt(text) is not None)
+                ):
                     return None
             elif kind != "system" or "<tools>" in text or "tool_declare<" in text or may_be_prompt(text):
                 return None
@@ -191,7 +197,11 @@ class View:
             elif kind is not None and not self.prompt and (kind == "system" or may_be_prompt(text)):
                 self.prompt = read_prompt(text) is not None
                 self.brackets = self.brackets or "functions in JSON format that you can invoke" in text
+            if kind == "user" and _answers_cline(text):
+                self.tag = CLINE
         elif type(text) is list:
+            if text and type(text[0]) is dict and _answers_cline(text[0].get("text")):
+                self.tag = CLINE
             self.blocks.update(str(block.get("type")) for block in text if isinstance(block, dict))
             if any(isinstance(block, dict) and "value" in block for block in text):
                 self.blocks.add("*value")
@@ -209,6 +219,7 @@ class View:
             "<" in text
             or "[T" in text
             or "✿" in text
+            or TOOLSET in text
             or "functools[" in text
             or "```tool_code" in text
             or ":```json" in text
@@ -222,6 +233,10 @@ class View:
             start.startswith(("THOUGHT:", "ACTION:")) and "ACTION:" in start
         ):
             self.acts = True
+
+
+def _answers_cline(text: Any) -> bool:
+    return type(text) is str and text[:1] == "[" and CLINE_RESULT.match(text) is not None
 
 
 def tag_in(text: str) -> str:
@@ -242,6 +257,7 @@ def _may_call(text: str) -> bool:
         or ("`" in text and ("```tool_code" in text or "Action: ```json" in text or "Action:```json" in text))
         or text.lstrip().startswith(("Think:", "THOUGHT:", "ACTION:"))
         or ("✿" in text and "✿FUNCTION✿" in text)
+        or (text.startswith(TOOLSET) or f"\n{TOOLSET}" in text)
         or "functools[" in text
     )
 
@@ -305,20 +321,21 @@ def tools_field(row: Any) -> Any:
 
 
 def _tools_inside(row: dict[str, Any]) -> Any:
-    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of SmolTalk 2."""
-    for key in ("chat_template_kwargs", "metadata"):
+    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of
+    SmolTalk 2, `info` of verifiers."""
+    for key in ("chat_template_kwargs", "metadata", "info"):
         inner: Any = row.get(key)
-        if isinstance(inner, str) and '"tools"' in inner:
+        if isinstance(inner, str) and 'tools"' in inner:
             try:
                 inner, _ = read_literal(inner)
             except RowError:
                 continue
-        for name in ("tools", "xml_tools", "python_tools") if isinstance(inner, dict) else ():
+        for name in ("tools", "xml_tools", "python_tools", "oai_tools") if isinstance(inner, dict) else ():
             tools = inner.get(name)
             if (
                 isinstance(tools, list)
                 and tools
-                and all(isinstance(tool, (dict, str)) and "name" in tool for tool in tools)
+                and all(isinstance(tool, (dict, str)) and ("name" in tool or "function" in tool) for tool in tools)
             ):
                 return tools
     return None

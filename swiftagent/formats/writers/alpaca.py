@@ -25,14 +25,14 @@ _LABEL = re.compile(r"^(Thought|Action|Action Input|Observation|Final Answer):(?
 
 
 def render(
-    trajectory: Trajectory, prompt: PromptStyle = "ms-agent", language: str = "auto"
+    trajectory: Trajectory, prompt: PromptStyle = "auto", language: str = "auto"
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The row, and what the format could not hold: it has no masks, so results are trained."""
     if not trajectory.is_agentic:
         return _render_chat(trajectory)
     system = ""
     pairs: list[list[str]] = []
-    losses = list(react_losses(trajectory))
+    losses = list(react_losses(trajectory, prompt))
     for span in render_spans(trajectory, prompt, language):
         if span.role == "system":
             losses += ["system-joined"] if system or pairs else []

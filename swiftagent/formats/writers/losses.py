@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swiftagent.trajectory.types import Call, Observation, Thought, Tool, Trajectory
+from swiftagent.trajectory.prompts import PromptStyle, is_flat
+from swiftagent.trajectory.types import Call, Observation, Thought, Trajectory
 
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
     "mask-lost": (
@@ -26,8 +27,8 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
         ("native",),
     ),
     "flat-prompt": (
-        "types, enums, defaults or inner fields of parameters do not stand in the flat list (`--prompt schema` has "
-        "them)",
+        "types, enums, defaults or inner fields of parameters do not stand in the flat list (`--prompt auto` and "
+        "`schema` have them)",
         ("react", "alpaca"),
     ),
     "text-as-thought": ("text shown to the user beside a call became a thought", ("react", "alpaca")),
@@ -39,29 +40,7 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
 }
 
 
-_flat: dict[int, tuple[Tool, bool]] = {}
-
-
-def is_flat(tool: Tool) -> bool:
-    """Whether the flat list of parameters (name, description, required) holds all that a tool declares."""
-    known = _flat.get(id(tool))
-    if known is not None and known[0] is tool:
-        return known[1]
-    properties = tool.parameters.get("properties", {})
-    flat = isinstance(properties, dict) and all(
-        isinstance(schema, dict) and schema.keys() <= _SHOWN and schema.get("type", "string") == "string"
-        for schema in properties.values()
-    )
-    if len(_flat) > 16384:
-        _flat.clear()
-    _flat[id(tool)] = (tool, flat)
-    return flat
-
-
-_SHOWN = frozenset(("type", "description", "title"))
-
-
-def react_losses(trajectory: Trajectory, prompt: str = "ms-agent") -> tuple[str, ...]:
+def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[str, ...]:
     """What ReAct text, with one kind of thought and one call a step, cannot hold of a trajectory."""
     lost = []
     if prompt == "ms-agent" and not all(map(is_flat, trajectory.tools)):

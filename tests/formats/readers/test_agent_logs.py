@@ -105,7 +105,7 @@ def test_a_span_of_opentelemetry() -> None:
         ],
         "gen_ai.output.messages": '[{"role": "assistant", "parts": [{"type": "text", "content": "It is 3C."}]}]',
     }
-    assert read([row]) == read([{"name": "chat", "attributes": row}], "typed-parts") == [EVENTS]
+    assert read([row]) == read([{"name": "chat", "attributes": row}], "traces") == [EVENTS]
 
 
 def test_events_of_openhands() -> None:

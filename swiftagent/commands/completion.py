@@ -1,0 +1,23 @@
+"""Print what makes a shell complete commands and options.
+
+eval "$(swiftagent completion bash)"                                       in ~/.bashrc; zsh alike
+swiftagent completion fish > ~/.config/fish/completions/swiftagent.fish
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from swiftagent.commands.options import options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = options(parser)
+    add("shell SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish"))
+
+
+def run(args: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["swiftagent"], shell=args.shell))
+    return 0

@@ -1,0 +1,186 @@
+"""Which of our files a foreign program's data is: its dataset_info.json, its hub names, its mix; and the commands that
+make them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.train.foreign_text import Foreign
+
+MIX = "datasets/mix.jsonl"
+AGENT_ROWS, GENERAL_ROWS = 30000, 60000  # of the published ms-agent mix
+_INFO = "dataset_info.json"
+_PUBLISHED = re.compile(r"(damo-|iic/)?ms[-_](agent|bench).*")
+_SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
+_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".zip", ".gz")
+
+
+class DataPlan(msgspec.Struct):
+    """`data` and `val` of our config, the commands that write these files, and what is to be noted."""
+
+    data: str | list[str] = "FILL_IN.jsonl"
+    val: str | list[str] | None = None
+    commands: list[str] = []
+    notes: list[tuple[str, str]] = []
+
+
+def plan_data(foreign: Foreign, place: Path) -> DataPlan:
+    """The data of a training."""
+    settings = foreign.settings
+    trained = names_of(settings.get("dataset") or settings.get("datasets") or settings.get("custom_train_dataset_path"))
+    held_out = names_of(
+        next(
+            (
+                settings[key]
+                for key in ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path")
+                if settings.get(key)
+            ),
+            None,
+        )
+    )
+    plan = DataPlan()
+    if foreign.program == "ms-swift" and (_is_mixed(settings) or any(map(_is_of_a_mix, trained))):
+        plan.data, plan.commands = MIX, [mix_command(settings, trained)]
+    elif trained:
+        plan.data = _files(foreign, trained, place, plan)
+    else:
+        plan.notes.append(("data", "not named; fill it in"))
+    if held_out:
+        plan.val = _files(foreign, held_out, place, plan)
+    return plan
+
+
+def names_of(value: Any) -> list[str]:
+    """The data sets that a setting names: a list, names with commas, Axolotl's entries."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, dict):
+        files = value.get("data_files")
+        return (
+            names_of(files) if files else [str(value["path"])] if value.get("path") else names_of(list(value.values()))
+        )
+    return [name for item in value for name in names_of(item)] if isinstance(value, list) else [str(value)]
+
+
+def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """What `swiftagent convert` and `eval` read for these names, and hints for those that are not found."""
+    found, notes = [], []
+    info = _info_of(foreign.settings, place) if foreign.program == "LLaMA-Factory" else None
+    for name in names:
+        entry = _entries(info).get(name, {}) if info else {}
+        hub = entry.get("hf_hub_url") or entry.get("ms_hub_url")
+        if entry.get("file_name"):
+            found.append(f"{info}#{name}")
+        elif hub:
+            found.append(f"{'hf' if entry.get('hf_hub_url') else 'ms'}::{hub}")
+        elif foreign.program == "LLaMA-Factory" and not _is_file(name):
+            folder = foreign.settings.get("dataset_dir", "data")
+            place_of = str(info or f"{folder}/{_INFO}, which is not here")
+            notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
+            found.append(f"{folder}/{name}.json")
+        else:
+            found.append(name if _is_file(name) or foreign.program == "ms-swift" else f"hf::{name}")
+    return found, notes
+
+
+def _files(foreign: Foreign, names: list[str], place: Path, plan: DataPlan) -> str | list[str]:
+    """Our files of these data sets; what is not one yet is converted into one."""
+    # ms-swift's own files and hub names are what ms-swift trains on already.
+    if foreign.program == "ms-swift":
+        return names if len(names) > 1 else names[0]
+    sources, notes = sources_of(foreign, names, place)
+    stem = re.sub(r"[^\w.-]+", "-", Path(names[0]).stem)
+    output = f"datasets/{stem}.jsonl"
+    plan.commands.append(f"swiftagent convert {shlex.join(sources)} -o {shlex.quote(output)}")
+    plan.notes += notes
+    return output
+
+
+def _is_file(name: str) -> bool:
+    return name.lower().endswith(_FILES) or Path(name).exists()
+
+
+def _info_of(settings: dict[str, Any], place: Path) -> Path | None:
+    """dataset_info.json where `dataset_dir` says: from here, from the file's own folder and from those above it."""
+    folder = str(settings.get("dataset_dir", "data"))
+    roots = [Path(), place, *list(place.absolute().parents)[:4]]
+    return next((root / folder / _INFO for root in roots if (root / folder / _INFO).is_file()), None)
+
+
+def _entries(info: Path) -> dict[str, dict[str, Any]]:
+    try:
+        value = json.loads(info.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: entry for name, entry in value.items() if isinstance(entry, dict)} if isinstance(value, dict) else {}
+
+
+# mixes
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def _is_of_a_mix(name: str) -> bool:
+    plain = name.partition("#")[0]
+    return bool(_SELF.fullmatch(plain) or (_PUBLISHED.fullmatch(plain) and not _is_file(plain)))
+
+
+def _is_mixed(settings: dict[str, Any]) -> bool:
+    return any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
+
+
+def mix_command(settings: dict[str, Any], names: list[str]) -> str:
+    """`swiftagent mix` with the rows, the ratio and the names that an ms-swift command implied."""
+    kinds: dict[str, list[str]] = {"agent": [], "general": [], "self": []}
+    for name in names:
+        plain = name.partition("#")[0]
+        is_agent = re.search(r"agent|tool|func|react|api|call", plain, re.I) or (
+            _is_file(plain) and "bench" not in plain
+        )
+        kind = "self" if _SELF.fullmatch(plain) else "agent" if is_agent else "general"
+        kinds[kind].append(name)
+    agent = max(0, _number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS
+    ratio = _number(settings.get("train_dataset_mix_ratio"))
+    general = round(agent * ratio) if ratio else _counted(kinds["general"]) or (GENERAL_ROWS if kinds["general"] else 0)
+    words = ["swiftagent", "mix"]
+    words += ["--agent", f"{agent:g}"] if kinds["agent"] or not names else []
+    words += ["--general", f"{general:g}"] if general else []
+    told = _number(settings.get("self_cognition_sample")) or _counted(kinds["self"])
+    if told or kinds["self"]:
+        words += ["--self-cognition", f"{told or 500:g}"]
+        for option, key in (("--name", "model_name"), ("--author", "model_author")):
+            words += [option, *_listed(settings.get(key) or key.upper())]
+    own = [name.partition("#")[0] for name in kinds["agent"] if not _is_of_a_mix(name)]
+    words += ["--agent-source", *own] if own else []
+    others = [name.partition("#")[0] for name in kinds["general"] if not _is_of_a_mix(name)]
+    words += ["--general-source", *others] if others else []
+    other = settings.get("train_dataset_mix_ds")
+    words += (
+        ["--general-source", *_listed(other)]
+        if other and general and not all(map(_is_of_a_mix, _listed(other)))
+        else []
+    )
+    return shlex.join(words)
+
+
+def _counted(names: list[str]) -> float:
+    return sum(_number(name.partition("#")[2]) for name in names)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -1,0 +1,274 @@
+"""What another program was asked to do, read from its YAML, its shell command or its Python script; nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from swiftagent.errors import ConfigError
+
+Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
+Task = Literal["train", "check", "eval", "export", "infer", "serve"]
+
+
+class Foreign(msgspec.Struct):
+    """One task of another program with its settings, in that program's own names."""
+
+    program: Program
+    task: Task
+    settings: dict[str, Any]
+
+
+# A command by what its words match; the task is that of its verb, if the settings do not say another.
+_COMMANDS: tuple[tuple[str, Program], ...] = (
+    (
+        r"llamafactory-cli|llamafactory/\S+\.py|src/train(_bash)?\.py|src/cli_demo\.py|src/export_model\.py",
+        "LLaMA-Factory",
+    ),
+    (
+        r"(?<![\w/-])swift\s+(sft|pt|infer|export|eval|deploy|app)\b|llm_(sft|infer|export)\.py|cli/(sft|infer)\.py",
+        "ms-swift",
+    ),
+    (r"axolotl(\.cli\.\w+)?\s", "Axolotl"),
+)
+_VERBS: tuple[tuple[str, Task], ...] = (
+    (r"\b(export|merge-lora|merge_lora|merge)\b|export_model|llm_export", "export"),
+    (r"\b(chat|webchat|infer|inference|app)\b|cli_demo|llm_infer", "infer"),
+    (r"\b(api|deploy)\b", "serve"),
+    (r"\b(eval|evaluate)\b", "eval"),
+)
+
+
+def read_foreign(text: str, name: str) -> list[Foreign]:
+    """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
+    if name.endswith(".py") or re.search(r"(?m)^\s*(from|import) (unsloth|trl|transformers|peft)\b", text):
+        return [_of_script(text, name)]
+    return _of_commands(text, name) or [_of_yaml(text, name)]
+
+
+# commands
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _of_commands(text: str, name: str) -> list[Foreign]:
+    found = []
+    environment: dict[str, str] = {}
+    for line in _lines(text):
+        environment |= dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES|NNODES|NODE_RANK)=([\w,]+)", line))
+        program = next((program for pattern, program in _COMMANDS if re.search(pattern, line)), None)
+        words = _words_of(line, name) if program else []
+        in_file = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
+        if program and (in_file or any(word.startswith("--") for word in words)):
+            settings = _settings(words, environment)
+            found.append(_task_of(program, words, {**_named_yaml(in_file, name), **settings} if in_file else settings))
+    return found
+
+
+def _named_yaml(word: str, name: str) -> dict[str, Any]:
+    """The YAML that a command names, from here or from the command's own folder. Raises ConfigError."""
+    folders = [Path(), Path(name).parent, *list(Path(name).absolute().parents)[1:4]]
+    path = next((folder / word for folder in folders if (folder / word).is_file()), None)
+    if path is None:
+        raise ConfigError(
+            f"{name}: its command names {word}, which is not here; translate that file: configs from {word}"
+        )
+    return _of_yaml(path.read_text(encoding="utf-8-sig"), str(path)).settings
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a script without comments, continued ones as one, with the variables that it sets put in place."""
+    kept = "\n".join(line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return _with_variables(re.sub(r"\\\n", " ", kept)).splitlines()
+
+
+def _words_of(line: str, name: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as error:
+        raise ConfigError(f"{name}: its command cannot be read: {error}: {line.strip()[:100]}") from None
+
+
+def _task_of(program: Program, words: list[str], settings: dict[str, Any]) -> Foreign:
+    verb = " ".join(word for word in words[: _first_option(words)] if "=" not in word)
+    stage = str(settings.get("stage", ""))
+    named: Task = next(
+        (task for pattern, task in _VERBS if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
+    )
+    task = _told_task(settings) if named == "train" and program == "LLaMA-Factory" else named
+    return Foreign(program, task, settings)
+
+
+def _first_option(words: list[str]) -> int:
+    """Where the program's own options begin: behind its name, and not behind those of a launcher."""
+    script = next((at for at, word in enumerate(words) if word.endswith((".py", "-cli")) or word == "swift"), 0)
+    return next((at for at, word in enumerate(words) if at > script and word.startswith("--")), len(words))
+
+
+def _settings(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if "NPROC_PER_NODE" in environment:
+        settings["gpus"] = environment["NPROC_PER_NODE"]
+    elif "CUDA_VISIBLE_DEVICES" in environment:
+        settings["gpus"] = str(len(environment["CUDA_VISIBLE_DEVICES"].split(",")))
+    key = ""
+    for word in words:
+        if word.startswith("--"):
+            key, _, value = word[2:].partition("=")
+            settings[key] = _plain(value) if value else True
+        elif key:
+            before = settings[key]
+            settings[key] = _plain(word) if before is True else [*_listed(before), _plain(word)]
+    return settings
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _with_variables(text: str) -> str:
+    """Shell variables that the text itself sets, and quotients of two numbers, put in place."""
+    for name, value in re.findall(r"(?m)(?:^|\s)([A-Za-z_]\w*)=([\w.,/:-]+)(?=\s|;|$)", text):
+        text = re.sub(rf"\$(?:{name}\b|{{{name}}})", value, text)
+    divided = re.compile(r"\$\(\s*expr\s+(\d+)\s*/\s*(\d+)\s*\)|\$\(\(\s*(\d+)\s*/\s*(\d+)\s*\)\)")
+
+    def quotient(match: re.Match[str]) -> str:
+        of, by = (int(number) for number in match.groups() if number)
+        return str(of // by) if by else match.group()
+
+    return divided.sub(quotient, text)
+
+
+def _plain(word: str) -> Any:
+    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else word
+
+
+# YAML
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def _of_yaml(text: str, name: str) -> Foreign:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: neither YAML nor a known command: {error}".replace("\n", " ")) from None
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{name}: neither a YAML mapping nor a command of LLaMA-Factory, ms-swift or Axolotl, nor an Unsloth script"
+        )
+    settings = {str(key): item for key, item in value.items()}
+    if value and all(
+        isinstance(item, dict) and {"file_name", "hf_hub_url", "ms_hub_url"} & set(item) for item in value.values()
+    ):
+        folder = str(Path(name).absolute().parent)
+        return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
+    program = program_of(settings)
+    return Foreign(program, _told_task(settings) if program == "LLaMA-Factory" else "train", settings)
+
+
+def program_of(settings: dict[str, Any]) -> Program:
+    """Whose YAML it is, by names that only one program has."""
+    if "base_model" in settings:
+        return "Axolotl"
+    return "LLaMA-Factory" if {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings) else "ms-swift"
+
+
+def is_foreign(settings: Mapping[str, Any]) -> bool:
+    """Whether a YAML is one of another program."""
+    return bool({"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len"} & set(settings))
+
+
+def _told_task(settings: dict[str, Any]) -> Task:
+    """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
+    if "export_dir" in settings:
+        return "export"
+    if is_true(settings.get("do_train", False)):
+        return "train"
+    if any(is_true(settings.get(key, False)) for key in ("do_predict", "do_eval", "predict_with_generate")):
+        return "eval"
+    if "do_train" in settings:
+        return "check"
+    return "infer" if "infer_backend" in settings and "dataset" not in settings else "train"
+
+
+def is_true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+# a script
+# ---------------------------------------------------------------------------------------------------------------
+
+_RENAMED = {
+    "from_pretrained": {"model_name": "model"},
+    "get_peft_model": {"r": "lora_rank", "bias": "lora_bias"},
+    "LoraConfig": {"r": "lora_rank", "bias": "lora_bias"},
+}
+_TRAINING = ("from_pretrained", "get_peft_model", "LoraConfig", "TrainingArguments", "SFTConfig", "SFTTrainer")
+_SAVING = {"save_pretrained_merged": "merge", "save_pretrained_gguf": "gguf"}
+
+
+def _of_script(text: str, name: str) -> Foreign:
+    """The keyword values of an Unsloth or TRL script that are written out."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"{name}: not Python that can be read: {error}") from None
+    known = dict(_constants(tree))
+    settings: dict[str, Any] = {}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        settings |= _of_call(call, known, settings)
+    if "model" not in settings:
+        raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
+    settings.setdefault("adapter", "lora" if "lora_rank" in settings else "full")
+    return Foreign("Unsloth", "train", settings)
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                yield node.targets[0].id, ast.literal_eval(node.value)
+            except ValueError:
+                continue
+
+
+def _of_call(call: ast.Call, known: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    given = {
+        word.arg: value for word in call.keywords if word.arg and (value := _literal(word.value, known)) is not None
+    }
+    first = _literal(call.args[0], known) if call.args else None
+    if function in _SAVING:
+        return {f"save_{_SAVING[function]}": first, "quantization_method": given.get("quantization_method")}
+    if function == "load_dataset":
+        return {} if "dataset" in before else {"dataset": given.get("data_files") or first, **_split(given)}
+    if function not in _TRAINING:
+        return {}
+    renamed = {_RENAMED.get(function, {}).get(key, key): value for key, value in given.items()}
+    if function == "from_pretrained" and isinstance(first, str):
+        renamed.setdefault("model", first)
+    # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
+    return {key: value for key, value in renamed.items() if key != "model" or "model" not in before}
+
+
+def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _split(given: dict[str, Any]) -> dict[str, Any]:
+    files = given.get("data_files")
+    if not isinstance(files, dict):
+        return {}
+    held_out = next((files[key] for key in ("test", "validation", "eval") if key in files), None)
+    return {"dataset": files.get("train"), "eval_dataset": held_out}

@@ -1,0 +1,126 @@
+"""Twenty configs that cannot run: doctor says so, with the remedy, before a GPU is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from swiftagent.errors import ConfigError
+from swiftagent.train.cards import fit, parse_card
+from swiftagent.train.config import load
+from swiftagent.train.effort import Effort
+from swiftagent.train.impossible import time_problem
+from swiftagent.train.inputs import resolve
+from swiftagent.train.launch import plan
+from swiftagent.train.machine import GIB, Gpu, Machine
+from swiftagent.train.preflight import examine
+
+Run = Callable[..., CompletedProcess[str]]
+PACKAGES = {"ms-swift": "4.6.0", "deepspeed": "0.19", "tensorboard": "2"}
+GPU = Gpu(0, "A10", 22 * GIB, 22 * GIB, (8, 6))
+ONE_GPU = Machine((GPU,), memory=64 * GIB, packages=PACKAGES)
+NO_GPU = Machine(memory=16 * GIB, packages=PACKAGES)
+CHAT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+
+CANNOT_RUN = [
+    (ONE_GPU, "qwen2_5_7b_agent_full", [], "a GPU here has 24; tuner_type=lora would fit"),
+    (NO_GPU, "qwen2_5_7b_agent_full", [], "no GPU here, and on the CPU about"),
+    (NO_GPU, "qwen7b_agent", [], "gpus=0 insists"),
+    (ONE_GPU, "qwen7b_agent", ["new_special_tokens=<act>"], "can be neither loaded nor merged"),
+    (ONE_GPU, "qwen7b_agent", ["load_best_model_at_end=true", "eval_steps=100", "save_steps=150"], "is no multiple of"),
+    (ONE_GPU, "qwen7b_agent", ["load_best_model_at_end=true", "eval_strategy=epoch"], "they have to be the same"),
+    (ONE_GPU, "qwen7b_agent", ["streaming=true"], "max_steps=N has to say where training ends"),
+    (ONE_GPU, "qwen7b_agent", ["quant_bits=4"], "quant_bits: needs the package bitsandbytes"),
+    (ONE_GPU, "qwen7b_agent", ["optim=adamw_8bit"], "optim: needs the package bitsandbytes"),
+    (ONE_GPU, "qwen7b_agent", ["model=model.gguf"], "is a GGUF, which is made to run and not to train"),
+    (ONE_GPU, "qwen7b_agent", ["model=gguf"], "is a GGUF, which is made to run and not to train"),
+    (ONE_GPU, "qwen7b_agent", ["model=short", "max_length=4096"], "has a context of 512 tokens; max_length=512"),
+    (ONE_GPU, "qwen7b_agent", ["model=nowhere"], "no such folder"),
+    (ONE_GPU, "qwen7b_agent", ["data=nothing.jsonl"], "no such file"),
+    (ONE_GPU, "qwen7b_agent", ["data=empty.jsonl"], "empty; no row to train on"),
+    (ONE_GPU, "qwen7b_agent", ["data=broken.jsonl"], "broken.jsonl:1"),
+    (ONE_GPU, "qwen7b_agent", ["data=untrained.jsonl"], "no trained message"),
+    (ONE_GPU, "qwen7b_agent", ["attn_impl=flash_attn"], "needs the package flash-attn"),
+    (ONE_GPU, "qwen7b_agent", ["report_to=wandb"], "needs the package wandb"),
+    (ONE_GPU, "qwen7b_agent", ["runs=chat.jsonl"], "is a file; choose another folder"),
+    (ONE_GPU, "qwen7b_agent", ["adapters=nowhere"], "nowhere"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one good data file, and what is wrong in the configs."""
+    monkeypatch.chdir(tmp_path)
+    untrained = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "loss": False}]}
+    texts = {"chat": json.dumps(CHAT), "untrained": json.dumps(untrained), "broken": "{", "empty": ""}
+    for name, text in texts.items():
+        Path(f"{name}.jsonl").write_text(text + ("\n" if text else ""))
+    for name in ("short", "gguf"):
+        Path(name).mkdir()
+    Path("short/config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": 512}')
+    Path("gguf/model.gguf").write_bytes(b"GGUF")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("machine", "config", "words", "said"), CANNOT_RUN)
+def test_what_cannot_run_is_a_problem(machine: Machine, config: str, words: list[str], said: str, here: Path):
+    inputs = resolve(load(config, ["data=chat.jsonl", *words]), machine)
+    report = examine(inputs, plan(inputs, here / "runs/x"), "sample")
+    assert any(said in problem for problem in report.problems), report.problems
+
+
+def test_a_run_that_falls_to_the_cpu_for_days_is_a_problem_unless_the_cpu_is_asked_for(here: Path):
+    inputs = resolve(load("qwen7b_agent", ["data=chat.jsonl"]), NO_GPU)
+    planned = plan(inputs, here / "x")
+    assert time_problem(inputs, planned, Effort(10, 10, 49)).endswith("about 49 hours; gpus=0 insists")
+    assert time_problem(inputs, planned, Effort(10, 10, 47)) == ""
+    asked = resolve(load("qwen7b_agent", ["data=chat.jsonl", "gpus=0"]), NO_GPU)
+    assert time_problem(asked, planned, Effort(10, 10, 49)) == ""
+    report = examine(asked, plan(asked, here / "x"), "off")
+    assert not any("GPU" in problem for problem in report.problems)
+
+
+def test_steps_that_match_are_no_problem(here: Path):
+    words = ["data=chat.jsonl", "load_best_model_at_end=true", "eval_steps=100", "save_steps=200"]
+    inputs = resolve(load("qwen7b_agent", words), ONE_GPU)
+    assert not any("load_best" in problem for problem in examine(inputs, plan(inputs, here / "x"), "off").problems)
+
+
+def test_cards_that_are_not_here():
+    config = load("qwen7b_agent")
+    assert fit(config, parse_card("8x80GB")).fits
+    assert fit(config, parse_card("24 GB")).remedy == "per_device_train_batch_size=1"
+    assert fit(config, parse_card("12GB")).remedy == "per_device_train_batch_size=1 quant_bits=4"
+    assert not fit(config, parse_card("4GB")).remedy
+    with pytest.raises(ConfigError, match="write the memory of a card, as 24GB"):
+        parse_card("big")
+
+
+# The table of the published ReAct guide: what it recommends fits, within a quarter.
+@pytest.mark.parametrize(
+    ("model", "words", "card"),
+    [
+        ("Qwen/Qwen2.5-0.5B-Instruct", [], "6GB"),
+        ("Qwen/Qwen2.5-3B-Instruct", [], "12GB"),
+        ("Qwen/Qwen2.5-7B-Instruct", [], "20GB"),
+        ("Qwen/Qwen2.5-7B-Instruct", ["quant_bits=4"], "14GB"),
+        ("Qwen/Qwen2.5-14B-Instruct", ["quant_bits=4"], "24GB"),
+    ],
+)
+def test_the_guides_memory_table_stands(model: str, words: list[str], card: str):
+    sizes = ["max_length=2048", "gradient_checkpointing=true", "target_modules=all-linear", "lora_rank=8"]
+    found = fit(load("lora_any_data", [f"model={model}", *sizes, *words]), parse_card(card))
+    assert found.needed <= 1.25 * parse_card(card).memory
+
+
+def test_doctor_asks_cards_alone(swiftagent: Run, tmp_path: Path):
+    done = swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "24GB", "--gpu", "8x80GB", "--json")
+    cards = json.loads(done.stdout)["cards"]
+    assert (done.returncode, [card["fits"] for card in cards]) == (4, [False, True])
+    assert swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "8x80GB").returncode == 0
+    rows = json.loads(swiftagent("configs", "--gpu", "24GB", "--json").stdout)["configs"]
+    assert next(row for row in rows if row["name"] == "qwen2_5_7b_react_qlora")["fits"]
