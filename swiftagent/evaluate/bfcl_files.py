@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import RowError, SetupError, at
-from swiftagent.formats.reading.arguments import read_arguments, read_literal
+from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tools import read_tools
@@ -153,7 +153,7 @@ def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
         text = fenced.group(1).strip() if fenced else result.strip()
         if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
             return [(name, arguments, None) for name, arguments in python_calls(text)]
-        result = read_literal(text)[0] if text[:1] in ("[", "{") else text
+        result = read_loose(text)[0] if text[:1] in ("[", "{") else text
     # [{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write.
     if isinstance(result, list) and result and all(isinstance(item, dict) and len(item) == 1 for item in result):
         return [(name, arguments, None) for item in result for name, arguments in item.items()]

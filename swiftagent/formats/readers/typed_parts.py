@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder, as_text
 from swiftagent.formats.reading.messages import as_messages, kind_of, read_message, say_pieces, say_plainly
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
@@ -81,7 +81,7 @@ def _listed(value: Any) -> list[Any]:
     """A list that may stand as JSON text."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         try:
-            value, _ = read_literal(value)
+            value, _ = read_loose(value)
         except RowError:
             return []
     return value if isinstance(value, list) else []
