@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.agent.native import holds_mark
 from swiftagent.errors import RowError, SetupError, at
-from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tools import read_tools
@@ -23,11 +23,12 @@ from swiftagent.scores import bfcl_referee
 from swiftagent.scores.bfcl import Item, as_bfcl, read_item
 from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.reading import predicted_from_native, predicted_from_text
+from swiftagent.trajectory.react_scan import sections
+from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Call, Event, Json, Question, System, Trajectory
 
 FENCED = re.compile(r"```\w*\s*\n(.*?)```", re.S)
 _ONE_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)", re.S)
-_REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -134,11 +135,11 @@ def _first(value: Json) -> Json:
 
 
 def predicted_from_result(result: Json) -> Predicted:
-    """A `result` of BFCL: text-ReAct, `<tool_call>` blocks, `[f(a=1)]`, or calls as JSON; a code fence around it is
-    left out."""
-    if isinstance(result, str) and _REACT.search(result):
+    """A `result` of BFCL: text-ReAct, calls in any family's marks, `[f(a=1)]`, or calls as JSON; a code fence around it
+    is left out."""
+    if isinstance(result, str) and sections(result):
         return predicted_from_text(result)
-    if isinstance(result, str) and "<tool_call>" in result:
+    if isinstance(result, str) and holds_mark(result):
         return predicted_from_native(result)
     try:
         calls = _calls_in(result)

@@ -202,8 +202,8 @@ class Writer:
         messages = self.grammar.messages(conversation)
         written = yield Generate(messages, stop, self.step_tokens, 0.0, self.grammar.declared(conversation))
         if isinstance(self.grammar, Native):
-            return predicted_from_step(self.grammar.read(written.text), written.text)
-        return predicted_from_text(written.text, agentic=conversation.is_agentic)
+            return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
+        return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
     def _run(self, task: FreeTask) -> Job[Entry]:
         replay = Replay(task.calls, task.results)

@@ -100,6 +100,12 @@ def labels(text: str, at: int = 0) -> Iterator[Section]:
             at = max(at, closing_index(padded, at) or 0)
 
 
+def starts_with_label(text: str) -> bool:
+    """Whether a text begins as a ReAct step does."""
+    first = next(labels(text.lstrip()), None)
+    return first is not None and first.start == 0 and first.kind in ("thought", "action", "answer")
+
+
 def _spelling(found: re.Match[str]) -> tuple[str, bool, bool]:
     return found[1], found[3] is not None, found[2].isascii()
 
