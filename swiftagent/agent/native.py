@@ -29,6 +29,9 @@ _NAME = re.compile(
     r"|\[TOOL_CALLS\]\s*([A-Za-z_][\w.\-]*)|<tool_call>\s*([A-Za-z_][\w.\-]*)"
 )
 
+# Where calls without marks may stand: in a fence, or as `[f(a=1)]`.
+_BARE = re.compile(r"```\w*\n(.*?)\n?```|\[[A-Za-z_][\w.]*\([^\n]*?\)\]", re.S)
+
 
 class Native:
     """Calls as the model's own agent template writes them."""
@@ -96,11 +99,17 @@ def read_marked(text: str, tools: tuple[Tool, ...] = ()) -> Step | None:
 
 
 def _read_bare_calls(builder: Builder, text: str) -> None:
-    found = calls_in_text(text.strip())
+    """Calls that are all of a text, or stand in it in code fences or brackets."""
     names = {tool.name for tool in builder.tools}
-    if all(name in names for name, _, _ in found):
+    place = 0
+    for start, end, body in ((0, len(text), text), *((m.start(), m.end(), m[1] or m[0]) for m in _BARE.finditer(text))):
+        found = calls_in_text(body.strip())
+        if start < place or not found or any(name not in names for name, _, _ in found):
+            continue
+        builder.say(text[place:start].strip(), True)
         for name, arguments, id in found:
             builder.call(name, arguments, id)
+        place = end
 
 
 def _step_of(builder: Builder, text: str) -> Step:

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from swiftagent.errors import RowError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.escape import show, show_control_tokens, show_json_text
-from swiftagent.trajectory.react import NO_THOUGHT
+from swiftagent.trajectory.react import NO_THOUGHT, OBSERVATION
 from swiftagent.trajectory.react_scan import Section, final_text, labels, read_action, sections
 from swiftagent.trajectory.read_loose import closing_index, read_arguments
 from swiftagent.trajectory.types import Call, Json
 
+_HALF_STOP = 3  # letters of the stop word that no other word is likely to begin with
 _OBSERVATION_INLINE = re.compile(r"(?:\bobservation|观察结果|观察) *[:：]", re.I)
 _THINK = re.compile(r"\s*<think(?:ing)?>(.*?)(?:</think(?:ing)?>|\Z)", re.S)
 # A template may open the reasoning in the prompt.
@@ -68,6 +69,12 @@ def step_end(text: str) -> int | None:
     return None
 
 
+def _without_half_stop(text: str) -> str:
+    """A text that was cut within the stop word, without it."""
+    head, newline, last = text.rpartition("\n")
+    return head if newline and len(last) >= _HALF_STOP and OBSERVATION.startswith(last) else text
+
+
 def split_reasoning(text: str) -> tuple[str, str]:
     """The reasoning in `<think>` that a text begins with, and the rest."""
     found = _THINK.match(text) if "<think" in text[:80] else None
@@ -89,6 +96,7 @@ def read_step(text: str, declared: Collection[str] = ()) -> Step:
         if label and text[label.end() :].strip("*_ \n"):
             notes.append("invented-observation")
         text = text[:end]
+    text = _without_half_stop(text)
     reasoning, text = split_reasoning(text)
     text = text.strip()
     found = sections(text)

@@ -277,7 +277,8 @@ def test_a_batch_whose_output_cannot_be_written_any_more_is_told_in_one_line(box
 
 
 def test_native_calls_are_read_and_written(box: Toolbox):
-    text = '<think>\nhm\n</think>\n\nLet me look.\n<tool_call>\n{"name": "recognise", "arguments": {"image": "a.png"}}\n</tool_call>'
+    head = "<think>\nhm\n</think>\n\nLet me look.\n"
+    text = head + '<tool_call>\n{"name": "recognise", "arguments": {"image": "a.png"}}\n</tool_call>'
     engine = ScriptedEngine(text, "There is a fire.")
     turn = answer(Runtime(engine, box, lambda call, tool: ""), start(box.specs), "?", Limits(), Native())
     assert turn.events == [
