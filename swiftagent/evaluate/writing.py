@@ -26,6 +26,7 @@ from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
 from swiftagent.scores.runs import FreeTask, Replay
 from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
 Done = Callable[[], None]
@@ -248,7 +249,7 @@ def transcript(events: Iterable[Event]) -> str:
             case Question():
                 continue
             case Call(tool=tool, arguments=arguments):
-                lines.append(f"Action: {tool} {json.dumps(arguments, ensure_ascii=False)}")
+                lines.append(f"{ACTION_LABEL}{tool} {json.dumps(arguments, ensure_ascii=False)}")
             case _:
                 label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(
                     type(event).__name__, ""
