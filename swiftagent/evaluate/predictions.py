@@ -135,12 +135,12 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         if name in placed:
             raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
         placed[name] = row.where
-        step = by_step.get(name) or first_of.get(name)
-        if step is None:
+        target = by_step.get(name) or first_of.get(name)
+        if target is None:
             unknown.append(f"{row.where} ({name})")
         else:
-            found_at = steps if name in by_step else firsts
-            found_at[step.id] = Entry.of_step(MODEL, step.id, _with_declared_names(found, step))
+            place = steps if name in by_step else firsts
+            place[target.id] = Entry.of_step(MODEL, target.id, _with_declared_names(found, target))
     if unknown:
         raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
     found_by_id = {**firsts, **steps}

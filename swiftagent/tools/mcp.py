@@ -114,15 +114,14 @@ class McpSource:
 
 
 class _Deadline:
-    """The time that is left for one call. Progress that the server reports renews it, within a limit."""
+    """The time that is left for one call. Progress that the server reports renews it; the SDK has the last limit."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._last = time.monotonic() + seconds * _MOST_RENEWALS
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        return min(self._end, self._last) - time.monotonic()
+        return self._end - time.monotonic()
 
     async def renew(self, progress: float, total: float | None, message: str | None) -> None:
         self._end = time.monotonic() + self._seconds
@@ -378,11 +377,7 @@ def _from_file(path: Path) -> list[McpServer]:
         if not isinstance(given, dict) or not (given.get("command") or given.get("url")):
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
-            fields = {
-                key: _with_variables(given[key])
-                for key in McpServer.__struct_fields__
-                if key in given and key != "name"
-            }
+            fields = {key: _with_variables(given[key]) for key in McpServer.__struct_fields__[1:] if key in given}
             try:
                 servers.append(msgspec.convert({**fields, "name": name}, McpServer))
             except msgspec.ValidationError as error:
