@@ -13,19 +13,20 @@ message, what a training record holds up to that step.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Generator, Sequence
 from typing import Any, Protocol, Union
 
 import msgspec
 
+from swiftagent.agent.native import read_marked, starts_with_mark
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult, argument_problem, unknown_tool
 from swiftagent.trajectory.escape import show
 from swiftagent.trajectory.prompts import PromptStyle
-from swiftagent.trajectory.react import NO_THOUGHT, STOP, render
-from swiftagent.trajectory.read_step import Step, read_step
+from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THOUGHT_LABEL, render
+from swiftagent.trajectory.react_scan import starts_with_label
+from swiftagent.trajectory.read_step import Step, read_step, split_reasoning
 from swiftagent.trajectory.record import Message, to_messages
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
@@ -103,7 +104,8 @@ class Turn(msgspec.Struct):
 
 # For the final answer, once the time of a turn is over.
 _LAST_SECONDS = 60.0
-_REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
+# The note of a step whose call was not written as ReAct.
+NATIVE_CALL = "native-call"
 
 Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
@@ -117,7 +119,7 @@ class Grammar(Protocol):
     def final_prefix(self, conversation: Trajectory) -> str: ...
     def final_messages(self, conversation: Trajectory) -> list[Message]: ...
     def messages(self, conversation: Trajectory) -> list[Message]: ...
-    def read(self, text: str) -> Step: ...
+    def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step: ...
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]: ...
 
 
@@ -134,7 +136,8 @@ class ReAct:
         """The text that the model continues when it is asked to end: as training writes an answer after these
         events."""
         thought = conversation.events and isinstance(conversation.events[-1], Thought)
-        return "Final Answer:" if thought else f"Thought: {NO_THOUGHT}\nFinal Answer:"
+        label = ANSWER_LABEL.rstrip()
+        return label if thought else f"{THOUGHT_LABEL}{NO_THOUGHT}\n{label}"
 
     def final_messages(self, conversation: Trajectory) -> list[Message]:
         return [{"role": "assistant", "content": self.final_prefix(conversation)}]
@@ -142,8 +145,17 @@ class ReAct:
     def messages(self, conversation: Trajectory) -> list[Message]:
         return to_messages(render(conversation, self.prompt, self.language))
 
-    def read(self, text: str) -> Step:
-        return read_step(text)
+    def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step:
+        """A call in another family's marks is read as the call, unless it stands inside a labelled answer."""
+        step = read_step(text, [tool.name for tool in tools])
+        is_free = step.answer is None or "no-keyword" in step.notes or starts_with_mark(step.answer)
+        marked = read_marked(text, tools) if is_free and not step.calls else None
+        if marked is not None and marked.calls:
+            return marked._replace(
+                thought=marked.thought or marked.reasoning, reasoning="", said=False, notes=(*marked.notes, NATIVE_CALL)
+            )
+        # In ReAct what a step thinks stands behind its label.
+        return step._replace(reasoning="")
 
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
         # They stand in the system message.
@@ -162,7 +174,7 @@ def run_turn(
     turn = Turn(question or "", events=[] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
     # Steps in a row that only thought; one is allowed.
-    thoughts = 0
+    bare_thoughts = 0
     while True:
         written = yield from _generate(before, turn, limits, protocol)
         step = _read(written.text, conversation_after(before, turn), protocol)
@@ -170,24 +182,37 @@ def run_turn(
         if written.ended_by == "interrupt":
             turn.stopped_by = "interrupt"
             return turn
-        if step.thought:
-            yield Progress(_add_thought(turn, Thought(step.thought, said=step.said)))
-        thoughts = thoughts + 1 if not step.calls and step.answer is None else 0
+        for thought in _thoughts(step):
+            yield Progress(_add_thought(turn, thought))
+        bare_thoughts = bare_thoughts + 1 if not step.calls and step.answer is None else 0
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
-            return (yield from _answered(turn, step.thought, step.answer, cut))
+            return (yield from _answered(turn, _thought_text(step), step.answer, cut))
         yield from _run_calls(before, turn, step, written, seen)
         if turn.stopped_by == "interrupt":
             return turn
-        reason = _limit(turn, limits, seen, step, written) or ("empty" if thoughts > 1 else "")
+        reason = _limit(turn, limits, seen, step, written) or ("empty" if bare_thoughts > 1 else "")
+        if reason == "empty" and not conversation_after(before, turn).is_agentic:
+            turn.stopped_by = reason
+            return turn
         if reason:
             return (yield from _ask_for_the_answer(before, turn, limits, protocol, reason))
 
 
+def _thoughts(step: Step) -> list[Thought]:
+    """Reasoning, and what was said beside a call."""
+    found = (Thought(step.reasoning), Thought(step.thought, said=step.said))
+    return [thought for thought in found if thought.text]
+
+
+def _thought_text(step: Step) -> str:
+    return "\n".join(thought.text for thought in _thoughts(step))
+
+
 def _add_thought(turn: Turn, thought: Thought) -> Thought:
-    """Thoughts in a row are one: the record that training reads knows no two."""
+    """Thoughts in a row are one, but for what is said after reasoning: the record that training reads knows no two."""
     before = turn.events[-1] if turn.events else None
-    if isinstance(before, Thought):
+    if isinstance(before, Thought) and before.said == thought.said:
         turn.events.pop()
         thought = msgspec.structs.replace(thought, text=f"{before.text}\n{thought.text}")
     turn.events.append(thought)
@@ -216,12 +241,10 @@ def _generate(
 def _read(text: str, conversation: Trajectory, protocol: Grammar) -> Step:
     """Plain chat, where nothing is declared, is all answer but for reasoning before it; a tuned model may still
     call."""
-    if conversation.is_agentic or _REACT_START.match(text):
-        return protocol.read(text)
-    head, found, rest = text.partition("</think>")
-    if found and head.lstrip().startswith("<think>"):
-        return Step(thought=head.strip().removeprefix("<think>").strip(), answer=show(rest.strip()))
-    return Step(answer=show(text.strip()))
+    if conversation.is_agentic or starts_with_label(text):
+        return protocol.read(text, conversation.tools)
+    reasoning, rest = split_reasoning(text)
+    return Step(answer=show(rest.strip()) or None, reasoning=reasoning)
 
 
 def _run_calls(
@@ -246,7 +269,9 @@ def _run_calls(
         turn.seconds += result.seconds
         turn.events.append(Observation(result.text, call.id))
         turn.steps.append(
-            StepTrace(step.thought if number == 0 else "", call.tool, call.arguments, result.text, result.error or None)
+            StepTrace(
+                _thought_text(step) if number == 0 else "", call.tool, call.arguments, result.text, result.error or None
+            )
         )
         yield Progress(turn.events[-1], result.error)
         if result.interrupted:
@@ -257,7 +282,7 @@ def _run_calls(
 def _what_is_wrong(call: Call, tools: tuple[Tool, ...], problem: str, cut: bool) -> str:
     """One sentence that the model can act on, or "" where the call may run."""
     tool = next((tool for tool in tools if tool.name == call.tool), None)
-    if tools and tool is None:
+    if tools and tool is None and call.tool:
         return unknown_tool(call.tool, tools)
     if cut:
         return "the Action was cut before it was complete; write a shorter Action Input"
@@ -290,8 +315,8 @@ def _ask_for_the_answer(
     )
     conversation = conversation_after(before, turn)
     written = yield from _generate(before, turn, room, protocol, protocol.final_messages(conversation))
-    prefix = "" if _REACT_START.match(written.text) else protocol.final_prefix(conversation)
-    step = protocol.read(prefix + written.text)
+    prefix = "" if starts_with_label(written.text) else protocol.final_prefix(conversation)
+    step = protocol.read(prefix + written.text, conversation.tools)
     if written.ended_by == "interrupt" or not step.answer:
         return turn
     return (yield from _answered(turn, "", step.answer, reason))

@@ -1,31 +1,36 @@
 """Native tool calls in place of ReAct text: messages with ms-swift's tool_call and tool_response roles.
 
-How a call looks as text is the agent template's business (hermes, qwen3, ...): `read_calls` is given by the engine,
-which knows it; without one the hermes form is read.
+What the model sees is written by the writer of `convert --to native`, and what it writes is read by the reader of data,
+which knows the call marks of all model families. `read_calls` of the engine is asked where that reader finds no call:
+an agent template may have a form of its own.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
-from swiftagent.trajectory.escape import hide_control_tokens, json_text, show_control_tokens
-from swiftagent.trajectory.read_input import read_action_input
-from swiftagent.trajectory.read_step import Step
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.builder import Builder, calls_in_text
+from swiftagent.formats.reading.tags import TAGS, read_tag_text
+from swiftagent.formats.writers.native import render
+from swiftagent.trajectory.escape import show_control_tokens
+from swiftagent.trajectory.read_step import Step, read_input, split_reasoning
 from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
 
 # Text -> (name, arguments as JSON text) of each call.
 ReadCalls = Callable[[str], list[tuple[str, str]]]
 
 END_NOW = "Give your final answer now, without calling a tool."
-_THINK = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)", re.S)
-_CALL = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.S)
-# What a call begins with in the forms that agent templates write; the text before it is said beside the call.
-_CALL_START = re.compile(
-    r"<tool_call>|<\|tool_call|\[TOOL_CALLS\]|<function=|<\|action_start\|>|<｜tool|✿FUNCTION✿|\n?Action:|```json"
+# The name in a call that cannot be read.
+_NAME = re.compile(
+    r'"name"\s*:\s*"([^"]+)"|<function=([^>\n]+)|invoke name="([^"]+)"|functions\.(\w+)'
+    r"|\[TOOL_CALLS\]\s*([A-Za-z_][\w.\-]*)|<tool_call>\s*([A-Za-z_][\w.\-]*)"
 )
+
+# Where calls without marks may stand: in a fence, or as `[f(a=1)]`.
+_BARE = re.compile(r"```\w*\n(.*?)\n?```|\[[A-Za-z_][\w.]*\([^\n]*?\)\]", re.S)
 
 
 class Native:
@@ -34,7 +39,7 @@ class Native:
     stop = ""
 
     def __init__(self, read_calls: ReadCalls | None = None) -> None:
-        self.read_calls = read_calls or hermes_calls
+        self.read_calls = read_calls
 
     def final_prefix(self, conversation: Trajectory) -> str:
         return ""
@@ -43,64 +48,104 @@ class Native:
         return [{"role": "user", "content": END_NOW}]
 
     def messages(self, conversation: Trajectory) -> list[Message]:
-        return list(native_messages(conversation.events))
+        return native_messages(conversation.events)
 
     def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
         return conversation.tools
 
-    def read(self, text: str) -> Step:
+    def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step:
         """What stands before the first call is said beside it; without a call everything is the answer."""
-        think = _THINK.match(text)
-        reasoning, text = (think.group(1).strip(), text[think.end() :]) if think else ("", text)
-        found = self.read_calls(text)
-        if not found:
-            return Step(answer=show_control_tokens(text.strip()), reasoning=reasoning)
-        calls: list[Call] = []
-        notes: list[str] = []
-        problem = ""
-        for name, given in found:
-            value, strayed, problem = read_action_input(given)
-            notes += strayed
-            calls.append(Call(show_control_tokens(name), {"input": given} if problem else value))
-            if problem:
-                break
-        # What stands before the first call was said beside it; what follows the last is not read.
-        start = _CALL_START.search(text)
-        said = show_control_tokens(text[: start.start()].strip()) if start else ""
-        return Step(said, tuple(calls), None, reasoning, tuple(dict.fromkeys(notes)), said=True, problem=problem)
+        step = read_marked(text, tools)
+        if step is not None:
+            return step
+        reasoning, rest = split_reasoning(text)
+        calls, notes, problem = _of_template(self.read_calls(rest) if self.read_calls else ())
+        if calls:
+            return Step("", calls, None, reasoning, notes, said=True, problem=problem)
+        return Step(answer=show_control_tokens(rest.strip()) or None, reasoning=reasoning)
 
 
-def native_messages(events: tuple[Event, ...]) -> Iterator[Message]:
-    """Events as ms-swift's messages. Text beside a call ends in a newline, which its templates do not add
-    themselves."""
-    for number, event in enumerate(events):
-        match event:
-            case System(text=text):
-                yield {"role": "system", "content": hide_control_tokens(text)}
-            case Question(text=text):
-                yield {"role": "user", "content": hide_control_tokens(text)}
-            case Thought(text=text):
-                following = events[number + 1] if number + 1 < len(events) else None
-                if isinstance(following, Call):
-                    yield {"role": "assistant", "content": hide_control_tokens(text) + "\n"}
-            case Call(tool=tool, arguments=arguments):
-                yield {"role": "tool_call", "content": json_text({"name": tool, "arguments": arguments})}
-            case Observation(text=text):
-                yield {"role": "tool_response", "content": hide_control_tokens(text)}
-            case Answer(text=text):
-                yield {"role": "assistant", "content": hide_control_tokens(text)}
+def native_messages(events: tuple[Event, ...]) -> list[Message]:
+    """Events as ms-swift's messages, by the writer that wrote the training data."""
+    messages: list[Message] = render(Trajectory(events))[0]["messages"]
+    return messages
 
 
-def hermes_calls(text: str) -> list[tuple[str, str]]:
-    """The calls of `<tool_call>{"name": ..., "arguments": {...}}</tool_call>` blocks; one that is no JSON keeps its
-    text."""
-    calls = []
-    for block in _CALL.findall(text):
-        value, _, problem = read_action_input(block)
-        if problem or not isinstance(value, dict) or not isinstance(value.get("name"), str):
-            named = re.search(r'"name"\s*:\s*"([^"]*)"', block)
-            calls.append((named.group(1) if named else "", block))
+def starts_with_mark(text: str) -> bool:
+    return text.startswith(TAGS)
+
+
+def holds_mark(text: str) -> bool:
+    """Whether a call may stand in a text in some family's marks."""
+    return any(mark in text for mark in TAGS)
+
+
+def read_marked(text: str, tools: tuple[Tool, ...] = ()) -> Step | None:
+    """A step whose calls, reasoning and answer stand in the marks of any model family, as the reader of data reads
+    them; None where it holds neither a mark nor a call.
+
+    Calls without marks (JSON, `[f(a=1)]`, GLM-4's name above JSON) count where each names a declared tool. A call that
+    cannot be read is one with a problem, and keeps its name.
+    """
+    builder = Builder(tools)
+    try:
+        if holds_mark(text):
+            read_tag_text(builder, text)
+        else:
+            _read_bare_calls(builder, split_reasoning(text)[1])
+    except RowError as error:
+        return _unreadable(text, error.message)
+    return _step_of(builder, text) if builder.events else None
+
+
+def _read_bare_calls(builder: Builder, text: str) -> None:
+    """Calls that are all of a text, or stand in it in code fences or brackets."""
+    names = {tool.name for tool in builder.tools}
+    place = 0
+    for start, end, body in ((0, len(text), text), *((m.start(), m.end(), m[1] or m[0]) for m in _BARE.finditer(text))):
+        found = calls_in_text(body.strip())
+        if start < place or not found or any(name not in names for name, _, _ in found):
             continue
-        given = value.get("arguments", value.get("parameters", {}))
-        calls.append((value["name"], given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)))
-    return calls
+        builder.say(text[place:start].strip(), True)
+        for name, arguments, id in found:
+            builder.call(name, arguments, id)
+        place = end
+
+
+def _step_of(builder: Builder, text: str) -> Step:
+    kinds = [type(event) for event in builder.events]
+    end = kinds.index(Observation) if Observation in kinds else len(kinds)
+    calls = tuple(Call(event.tool, event.arguments) for event in builder.events[:end] if isinstance(event, Call))
+    if "mended-json" in builder.repairs:
+        return _unreadable(text, "it is not JSON")
+    reasoning, said = split_reasoning(text)[0], ""
+    for event in builder.events[: kinds.index(Call) if calls else end]:
+        if isinstance(event, Thought) and not event.said:
+            reasoning = event.text
+        elif isinstance(event, (Thought, Answer)):
+            said = f"{said}\n{event.text}".strip()
+    notes = (*dict.fromkeys(builder.repairs), *(["invented-observation"] if end < len(kinds) else []))
+    if not calls:
+        return Step("", (), said or None, reasoning, notes)
+    return Step(said, calls, None, reasoning, notes, said=True)
+
+
+def _unreadable(text: str, problem: str) -> Step:
+    reasoning, rest = split_reasoning(text)
+    found = _NAME.search(rest)
+    name = next((group for group in found.groups() if group), "") if found else ""
+    return Step("", (Call(name, {"input": rest.strip()}),), None, reasoning, ("broken-json",), True, problem)
+
+
+def _of_template(found: Sequence[tuple[str, str]]) -> tuple[tuple[Call, ...], tuple[str, ...], str]:
+    """Calls as the agent template of ms-swift reads them: (calls, how they strayed, what is wrong with the last)."""
+    calls: list[Call] = []
+    notes: list[str] = []
+    problem = ""
+    for name, given in found:
+        value, strayed, problem = read_input(given)
+        notes += strayed
+        calls.append(Call(show_control_tokens(name), value))
+        if problem:
+            break
+    return tuple(calls), tuple(dict.fromkeys(notes)), problem

@@ -11,6 +11,7 @@ from pathlib import Path
 from swiftagent import console
 from swiftagent.agent.drive import Listener
 from swiftagent.agent.loop import StepTrace, Turn
+from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Tool
 
 # label: (sign before it, style of the label, style of what follows)
@@ -107,7 +108,7 @@ class Terminal(Listener):
                     text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... ({len(text):,} characters)"
                 )
                 sign, look, style = LOOKS["observation"]
-                console.out.print(f"{sign} Observation: ", style=look, end="", markup=False)
+                console.out.print(f"{sign} {OBSERVATION} ", style=look, end="", markup=False)
                 console.out.print(printable(shown), style="red" if error else style, markup=False, soft_wrap=True)
             case Answer():
                 self._end_line()
@@ -130,7 +131,7 @@ def ask_user(call: Call, tool: Tool | None) -> str:
     """Ask for the result of a call that nothing runs. Raises EOFError where nobody is there."""
     arguments = json.dumps(call.arguments, ensure_ascii=False)
     console.say(f"{call.tool}({printable(arguments)}): no code behind it. What does it answer?")
-    return _line("Observation: ")
+    return _line(f"{OBSERVATION} ")
 
 
 def confirm(call: Call) -> bool:

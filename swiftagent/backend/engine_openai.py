@@ -101,9 +101,8 @@ class OpenAIEngine:
                 self._next_way(way, str(refusal), bool(tools))
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
-        from swiftagent.agent.native import hermes_calls
-
-        return hermes_calls(text)
+        """None: no agent template is known here, and `Native` reads every family's marks."""
+        return []
 
     def close(self) -> None:
         self._client.close()

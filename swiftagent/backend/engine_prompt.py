@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from swiftagent.agent.native import hermes_calls
 from swiftagent.backend.loading import Loading
 from swiftagent.errors import SetupError
 from swiftagent.trajectory.record import Message
@@ -53,10 +52,7 @@ class PromptEncoder:
         return decoded
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
-        """(name, arguments as JSON text) of each native call, by our lenient reader or by ms-swift's agent template."""
-        found = hermes_calls(text)
-        if found:
-            return found
+        """(name, arguments as JSON text) of each native call, as ms-swift's agent template reads it."""
         name = self.template._agent_template
         if not name:
             return []

@@ -12,15 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_arguments
 from swiftagent.formats.reading.marks import QUIET_MARKS
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.react_steps import CanonicalStep, canonical_steps
-from swiftagent.formats.reading.react_text import FINISH, Prompt, may_be_prompt, read_prompt, tool_of_line
+from swiftagent.formats.reading.react_text import Prompt, may_be_prompt, read_prompt, tool_of_line
 from swiftagent.formats.reading.tags import holds_results
 from swiftagent.formats.reading.view import tag_in
 from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_control_token
 from swiftagent.trajectory.react import NO_THOUGHT
+from swiftagent.trajectory.react_scan import FINISH
+from swiftagent.trajectory.read_loose import read_arguments
 from swiftagent.trajectory.suspicion import may_be_suspicious
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check_calls

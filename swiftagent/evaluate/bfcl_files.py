@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.agent.native import holds_mark
 from swiftagent.errors import RowError, SetupError, at
-from swiftagent.formats.reading.arguments import read_arguments, read_literal
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tools import read_tools
@@ -23,11 +23,12 @@ from swiftagent.scores import bfcl_referee
 from swiftagent.scores.bfcl import Item, as_bfcl, read_item
 from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.reading import predicted_from_native, predicted_from_text
+from swiftagent.trajectory.react_scan import sections
+from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Call, Event, Json, Question, System, Trajectory
 
 FENCED = re.compile(r"```\w*\s*\n(.*?)```", re.S)
 _ONE_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)", re.S)
-_REACT = re.compile(r"^\s*(?:thought|action|final answer) *[:：]", re.I | re.M)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -131,11 +132,11 @@ def _first(value: Json) -> Json:
 
 
 def predicted_from_result(result: Json) -> Predicted:
-    """A `result` of BFCL: text-ReAct, `<tool_call>` blocks, `[f(a=1)]`, or calls as JSON; a code fence around it is
-    left out."""
-    if isinstance(result, str) and _REACT.search(result):
+    """A `result` of BFCL: text-ReAct, calls in any family's marks, `[f(a=1)]`, or calls as JSON; a code fence around it
+    is left out."""
+    if isinstance(result, str) and sections(result):
         return predicted_from_text(result)
-    if isinstance(result, str) and "<tool_call>" in result:
+    if isinstance(result, str) and holds_mark(result):
         return predicted_from_native(result)
     try:
         calls = _calls_in(result)
@@ -150,7 +151,7 @@ def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
         text = fenced.group(1).strip() if fenced else result.strip()
         if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
             return [(name, arguments, None) for name, arguments in python_calls(text)]
-        result = read_literal(text)[0] if text[:1] in ("[", "{") else text
+        result = read_loose(text)[0] if text[:1] in ("[", "{") else text
     # [{function: arguments}], where arguments may be JSON text: what BFCL's own handlers write.
     if isinstance(result, list) and result and all(isinstance(item, dict) and len(item) == 1 for item in result):
         return [(name, arguments, None) for item in result for name, arguments in item.items()]

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.agent.native import holds_mark
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.evaluate.bfcl_files import FENCED, predicted_from_result
 from swiftagent.evaluate.scoring import Gold
@@ -74,7 +75,7 @@ def _names_tools(step: DecisionPoint) -> bool:
 
 def _read(value: Any) -> Predicted:
     """ReAct text, native calls, JSON or Python calls, or an answer, which may be JSON too."""
-    if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{", "`") or "<tool_call>" in value:
+    if not isinstance(value, str) or value.lstrip()[:1] in ("[", "{", "`") or holds_mark(value):
         found = predicted_from_result(value)
         data = _json(value)
         is_answer = found.calls and isinstance(data, (dict, list)) and not _names_arguments(data)
@@ -134,12 +135,12 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         if name in placed:
             raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
         placed[name] = row.where
-        if name in by_step:
-            steps[name] = Entry.of_step(MODEL, name, found)
-        elif name in first_of:
-            firsts[first_of[name].id] = Entry.of_step(MODEL, first_of[name].id, found)
-        else:
+        target = by_step.get(name) or first_of.get(name)
+        if target is None:
             unknown.append(f"{row.where} ({name})")
+        else:
+            place = steps if name in by_step else firsts
+            place[target.id] = Entry.of_step(MODEL, target.id, _with_declared_names(found, target))
     if unknown:
         raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
     found_by_id = {**firsts, **steps}
@@ -149,6 +150,17 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
         # A score over what happens to match would flatter.
         raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
     return msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[]), found_by_id
+
+
+def _with_declared_names(found: Predicted, step: DecisionPoint) -> Predicted:
+    """Tools under the names that they are declared by: APIs take no dots, so BFCL's FC handlers write `_` for them."""
+    declared = {tool.name for tool in step.tools}
+    dotted = {name.replace(".", "_"): name for name in declared if "." in name}
+    calls = tuple(
+        call if call.tool in declared else msgspec.structs.replace(call, tool=dotted.get(call.tool, call.tool))
+        for call in found.calls
+    )
+    return msgspec.structs.replace(found, calls=calls)
 
 
 def _misaligned(problem: str) -> RowError:

@@ -26,6 +26,7 @@ from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
 from swiftagent.scores.runs import FreeTask, Replay
 from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
 Done = Callable[[], None]
@@ -202,8 +203,8 @@ class Writer:
         messages = self.grammar.messages(conversation)
         written = yield Generate(messages, stop, self.step_tokens, 0.0, self.grammar.declared(conversation))
         if isinstance(self.grammar, Native):
-            return predicted_from_step(self.grammar.read(written.text), written.text)
-        return predicted_from_text(written.text, agentic=conversation.is_agentic)
+            return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
+        return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
     def _run(self, task: FreeTask) -> Job[Entry]:
         replay = Replay(task.calls, task.results)
@@ -248,7 +249,7 @@ def transcript(events: Iterable[Event]) -> str:
             case Question():
                 continue
             case Call(tool=tool, arguments=arguments):
-                lines.append(f"Action: {tool} {json.dumps(arguments, ensure_ascii=False)}")
+                lines.append(f"{ACTION_LABEL}{tool} {json.dumps(arguments, ensure_ascii=False)}")
             case _:
                 label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(
                     type(event).__name__, ""

@@ -3,30 +3,28 @@ run."""
 
 from __future__ import annotations
 
-import re
-
+from swiftagent.agent.loop import NATIVE_CALL, REACT
 from swiftagent.agent.native import Native
 from swiftagent.scores.calls import Attempt, Predicted
-from swiftagent.trajectory.read_step import Step, read_step
-
-_THINK = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S)
-_REACT_START = re.compile(r"\s*(thought|action|final answer) *[:：]", re.I)
-
-
-def predicted_from_native(text: str) -> Predicted:
-    """Read native calls in `<tool_call>` blocks (hermes, Qwen); without one, the text is the answer."""
-    return predicted_from_step(Native().read(text), text)
+from swiftagent.trajectory.react_scan import starts_with_label
+from swiftagent.trajectory.read_step import Step, split_reasoning
+from swiftagent.trajectory.types import Tool
 
 
-def predicted_from_text(text: str, *, agentic: bool = True) -> Predicted:
+def predicted_from_native(text: str, tools: tuple[Tool, ...] = ()) -> Predicted:
+    """Read native calls in the marks of any model family; without one, the text is the answer."""
+    return predicted_from_step(Native().read(text, tools), text)
+
+
+def predicted_from_text(text: str, *, agentic: bool = True, tools: tuple[Tool, ...] = ()) -> Predicted:
     """Read one step of ReAct text, or of plain chat where the row has no tools: there all is the answer, but for
     ReAct's words.
 
     Text outside the grammar counts as an answer, since `infer` would show it as one, but not as readable.
     """
-    if not agentic and not _REACT_START.match(text):
-        return Predicted(answer=_THINK.sub("", text, count=1).strip() or None, text=text)
-    return predicted_from_step(read_step(text), text)
+    if not agentic and not starts_with_label(text):
+        return Predicted(answer=split_reasoning(text)[1].strip() or None, text=text)
+    return predicted_from_step(REACT.read(text, tools), text)
 
 
 def predicted_from_step(step: Step, text: str = "") -> Predicted:
@@ -39,7 +37,7 @@ def predicted_from_step(step: Step, text: str = "") -> Predicted:
             for index, call in enumerate(step.calls)
         ),
         answer=step.answer or None,
-        readable="no-keyword" not in step.notes,
+        readable=not {"no-keyword", NATIVE_CALL} & set(step.notes),
         invented_observation="invented-observation" in step.notes,
         text=text,
     )

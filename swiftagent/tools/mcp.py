@@ -30,6 +30,8 @@ from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
+# A tool that reports progress may take this many times the time of one call.
+_MOST_RENEWALS = 10
 _GONE = (
     "ClosedResourceError",
     "BrokenResourceError",
@@ -111,6 +113,20 @@ class McpSource:
             connection.close()
 
 
+class _Deadline:
+    """The time that is left for one call. Progress that the server reports renews it; the SDK has the last limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+    async def renew(self, progress: float, total: float | None, message: str | None) -> None:
+        self._end = time.monotonic() + self._seconds
+
+
 class _Connection:
     """One session with a server, in a thread of its own. Raises ConfigError where it cannot be made."""
 
@@ -142,8 +158,11 @@ class _Connection:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""
         from mcp import MCPError
 
+        seconds = self.options.seconds
+        clock = _Deadline(seconds)
+        longest = seconds * _MOST_RENEWALS
         try:
-            return self._do(self._client.call_tool(tool, arguments), self.options.seconds)
+            return self._do(self._client.call_tool(tool, arguments, longest, clock.renew), clock)
         except (FutureTimeout, TimeoutError):
             raise ToolError(f"the tool did not answer within {self.options.seconds:g} seconds") from None
         except MCPError as error:
@@ -164,17 +183,17 @@ class _Connection:
         self._thread.join(10)
         self._errors.close()
 
-    def _do(self, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
+    def _do(self, work: Coroutine[Any, Any, Any], clock: _Deadline) -> Any:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        deadline = time.monotonic() + seconds
         try:
             # A loop that has ended leaves its futures open, so its thread is looked after as well.
-            while self.is_alive and (left := deadline - time.monotonic()) > 0:
+            while self.is_alive and (left := clock.left()) > 0:
                 wait([future], min(0.5, left))
                 if future.done():
                     return future.result()
             raise FutureTimeout if self.is_alive else ConnectionError
         finally:
+            # The SDK then reports to the server that the request is cancelled.
             future.cancel()
 
     def _run(self) -> None:
@@ -358,11 +377,7 @@ def _from_file(path: Path) -> list[McpServer]:
         if not isinstance(given, dict) or not (given.get("command") or given.get("url")):
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
-            fields = {
-                key: _with_variables(given[key])
-                for key in McpServer.__struct_fields__
-                if key in given and key != "name"
-            }
+            fields = {key: _with_variables(given[key]) for key in McpServer.__struct_fields__[1:] if key in given}
             try:
                 servers.append(msgspec.convert({**fields, "name": name}, McpServer))
             except msgspec.ValidationError as error:

@@ -142,9 +142,14 @@ def json_text(value: Any) -> str:
     return _CONTROL.sub(_escaped_in_json, text) if may_hold_control_token(text) else text
 
 
+def show_json_text(text: str) -> str:
+    """Undo what `json_text` hid without JSON's own escapes."""
+    return _HIDDEN.sub(_unjoined_bracket, text) if JOINER in text else text
+
+
 def parse_json_text(text: str) -> Any:
     """Read what `json_text` wrote. Raises ValueError where it is no JSON."""
-    return json.loads(_HIDDEN.sub(_unjoined_bracket, text) if JOINER in text else text)
+    return json.loads(show_json_text(text))
 
 
 def _joined(found: re.Match[str]) -> str:

@@ -6,31 +6,31 @@ Text is only ever scanned and parsed as JSON or as a Python literal; nothing of 
 
 from __future__ import annotations
 
+import json
 import re
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
+from swiftagent.errors import RowError
 from swiftagent.io.jsonl import without_surrogates
-from swiftagent.trajectory.escape import show, show_control_tokens
-from swiftagent.trajectory.react import NO_THOUGHT
-from swiftagent.trajectory.read_input import closing_index, keyword_arguments, read_action_input
+from swiftagent.trajectory.escape import show, show_control_tokens, show_json_text
+from swiftagent.trajectory.react import NO_THOUGHT, OBSERVATION
+from swiftagent.trajectory.react_scan import Section, final_text, labels, read_action, sections
+from swiftagent.trajectory.read_loose import closing_index, read_arguments
 from swiftagent.trajectory.types import Call, Json
 
-# A label stands at the start of a line, in bold or as a heading too; one that is indented by a space is text
-# (escape.py).
-_BEFORE, _COLON = r"(?:\*\*|__|#{1,4} ?|> ?)?", r"(?:\*\*|__)? *[:：](?:\*\*|__)?"
-_LABEL = re.compile(rf"^{_BEFORE}(thought|action input|action|observation|final answer){_COLON}", re.I | re.M)
-_INPUT_INLINE = re.compile(rf"[,;，；]? *\baction input{_COLON}", re.I)
-_OBSERVATION_INLINE = re.compile(r"\bobservation *[:：]", re.I)
+_HALF_STOP = 3  # letters of the stop word that no other word is likely to begin with
+_OBSERVATION_INLINE = re.compile(r"(?:\bobservation|观察结果|观察) *[:：]", re.I)
 _THINK = re.compile(r"\s*<think(?:ing)?>(.*?)(?:</think(?:ing)?>|\Z)", re.S)
-_NO_TOOL = {"", "none", "n/a", "null", "no action", "无", "无需", "不需要"}
-_FINISH = {"finish", "final answer", "final_answer"}
+# A template may open the reasoning in the prompt.
+_THINK_END = re.compile(r"(.*?)</think(?:ing)?>", re.S)
 
 
 class Step(NamedTuple):
     """One step of a model. `calls` and `answer` exclude each other; neither: it only thought.
 
     notes: how the text strayed from the grammar, for counting: "invented-observation", "several-actions",
-    "python-literal", "fenced", "text-input", "broken-json", "trailing-text", "no-keyword", "text-action".
+    "broken-json", "trailing-text", "no-keyword", "text-action", and what `read_arguments` mended.
     """
 
     thought: str = ""
@@ -47,33 +47,47 @@ def step_end(text: str) -> int | None:
 
     In a thought or an answer the word counts only at the start of a line, since prose may speak of it.
     """
-    if not _OBSERVATION_INLINE.search(text) and not _LABEL.search(text):
+    if not _OBSERVATION_INLINE.search(text):
         return None
-    at = _after_reasoning(text)
-    while True:
-        label = _LABEL.search(text, at)
-        if label is None:
-            return None
-        kind = label.group(1).lower()
-        if kind == "observation":
-            return label.start()
-        at = label.end()
-        if kind == "action input":
-            found = _observation_after_input(text, at)
-        elif kind == "action":
-            line_end = _line_end(text, at)
-            inline = _INPUT_INLINE.search(text, at, line_end)
-            found = _observation_after_input(text, inline.end()) if inline else _inline(text, at, line_end)
-        else:
-            found = None
-        if found is not None and found >= 0:
-            return found
-        if found == -1:  # inside JSON that is still open
-            return None
+    start = len(text) - len(split_reasoning(text)[1])
+    is_open = False
+    for label in labels(text[start:]):
+        at = start + label.value
+        if label.kind == "observation":
+            return start + label.start
+        if is_open or label.kind not in ("action", "input"):
+            continue
+        if label.kind == "input":
+            closed = closing_index(text, at)
+            # A JSON string holds no raw newline, so only a label at the start of a line ends a step with an open one.
+            is_open = closed == -1
+            at = at if closed is None else closed
+        line_end = text.find("\n", at)
+        found = None if is_open else _OBSERVATION_INLINE.search(text, at, len(text) if line_end < 0 else line_end)
+        if found is not None:
+            return found.start()
+    return None
 
 
-def read_step(text: str) -> Step:
-    """Read one step; what stands after its end is cut. It never fails: text that holds no keyword is the answer."""
+def _without_half_stop(text: str) -> str:
+    """A text that was cut within the stop word, without it."""
+    head, newline, last = text.rpartition("\n")
+    return head if newline and len(last) >= _HALF_STOP and OBSERVATION.startswith(last) else text
+
+
+def split_reasoning(text: str) -> tuple[str, str]:
+    """The reasoning in `<think>` that a text begins with, and the rest."""
+    found = _THINK.match(text) if "<think" in text[:80] else None
+    if found is None and "</think" in text:
+        found = _THINK_END.match(text)
+    return (found.group(1).strip(), text[found.end() :]) if found else ("", text)
+
+
+def read_step(text: str, declared: Collection[str] = ()) -> Step:
+    """Read one step; what stands after its end is cut. It never fails: text that holds no keyword is the answer.
+
+    declared: names of tools, of which one may be called `finish` or `answer` as what ends a run is.
+    """
     notes: list[str] = []
     text = without_surrogates(text)
     end = step_end(text)
@@ -82,150 +96,82 @@ def read_step(text: str) -> Step:
         if label and text[label.end() :].strip("*_ \n"):
             notes.append("invented-observation")
         text = text[:end]
-    reasoning, text = _split_reasoning(text)
+    text = _without_half_stop(text)
+    reasoning, text = split_reasoning(text)
     text = text.strip()
-    sections = _sections(text)
-    if sections:
-        return _read_sections(text, sections, reasoning, notes)
+    found = sections(text)
+    if found:
+        return _read_sections(text, found, reasoning, notes, declared)
     if not text:
         return Step(reasoning=reasoning, notes=tuple(notes))
     return Step(answer=show(text), reasoning=reasoning, notes=(*notes, "no-keyword"))
 
 
-def _read_sections(text: str, sections: list[_Section], reasoning: str, notes: list[str]) -> Step:
-    thoughts = [text[: sections[0].start].strip()]
+def _read_sections(
+    text: str, found: list[Section], reasoning: str, notes: list[str], declared: Collection[str]
+) -> Step:
+    thoughts = [text[: found[0].start]]
     calls: list[Call] = []
     answer: str | None = None
     problem = ""
-    for number, section in enumerate(sections):
+    for section, following in zip(found, [*found[1:], None], strict=True):
         value = text[section.value : section.end]
-        if section.kind == "final answer":
-            if calls or number + 1 < len(sections):
+        if section.kind == "answer":
+            if calls or following:
                 notes.append("trailing-text")
             answer = None if calls else show(value.strip())
-        elif section.kind == "thought" and not calls:
-            thoughts.append(value.strip())
+        elif section.kind in ("thought", "path") and not calls:
+            thoughts.append(value)
         elif section.kind == "action":
-            call, answer, found, problem = _read_action(value, _input_of(text, sections, number))
+            is_input = following is not None and following.kind == "input"
+            given = text[following.value : following.end] if following is not None and is_input else None
+            call, answer, strayed, problem = _read_action(value, given, declared)
             if "trailing-text" in notes:  # prose after it: the call before was only spoken of
                 calls.clear()
-            notes += found
+            notes += strayed
             calls += [call] if call is not None else []
         if answer is not None or problem:
             break
     if len(calls) > 1:
         notes.append("several-actions")
-    thought = "\n".join(show(piece) for piece in thoughts if piece)
+    thought = "\n".join(show(piece.strip()) for piece in thoughts if piece.strip())
     if answer is not None and thought == NO_THOUGHT:
         thought = ""
     return Step(thought, tuple(calls), answer, reasoning, tuple(dict.fromkeys(notes)), problem=problem)
 
 
-class _Section(NamedTuple):
-    kind: str
-    start: int
-    value: int
-    end: int
-
-
-def _sections(text: str) -> list[_Section]:
-    """The labelled parts in order; an Action Input reaches over labels that stand inside its JSON."""
-    found: list[_Section] = []
-    at = 0
-    while (label := _LABEL.search(text, at)) is not None:
-        kind = label.group(1).lower()
-        at = label.end()
-        if kind == "action input":
-            closed = closing_index(text, at)
-            at = closed if closed is not None and closed > 0 else at
-        if found:
-            found[-1] = found[-1]._replace(end=label.start())
-        found.append(_Section(kind, label.start(), label.end(), len(text)))
-    return found
-
-
-def _input_of(text: str, sections: list[_Section], number: int) -> str | None:
-    following = sections[number + 1] if number + 1 < len(sections) else None
-    return text[following.value : following.end] if following and following.kind == "action input" else None
-
-
-def _read_action(line: str, given: str | None) -> tuple[Call | None, str | None, list[str], str]:
+def _read_action(
+    line: str, given: str | None, declared: Collection[str]
+) -> tuple[Call | None, str | None, list[str], str]:
     """The call (or the answer, for `finish[...]`) of an Action label, what strayed, and what is wrong with its
     input."""
-    if given is None and (inline := _INPUT_INLINE.search(line)):
-        line, given = line[: inline.start()], line[inline.end() :]
-    name = _clean_name(line)
-    notes: list[str] = []
-    if given is None:
-        name, given = _name_and_brackets(name)
-        if given is not None:
-            notes.append("text-action")
-            if name.lower() in _FINISH:
-                return None, show(given), notes, ""
-            if (named := keyword_arguments(given)) is not None:
-                return Call(show_control_tokens(name), named), None, notes, ""
-    if name.lower() in _NO_TOOL:
-        return None, None, notes, ""
-    value, found, problem = read_action_input(given or "")
-    arguments: Json = value
-    if problem:
-        arguments = {"input": show_control_tokens((given or "").strip())}
-    if name.lower() in _FINISH:
-        text = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else given
-        return None, show(str(text).strip()), notes, ""
-    return Call(show_control_tokens(name), arguments), None, notes + found, problem
+    try:
+        action = read_action(line, given)
+    except RowError as error:
+        return Call("", {"input": show_control_tokens(line.strip())}), None, ["broken-json"], error.message
+    if action.is_none:
+        return None, None, [], ""
+    notes = [] if action.written == "input" else ["text-action"]
+    if action.is_finish and action.tool not in declared:
+        return None, show(final_text(action.given)), notes, ""
+    value, found, problem = read_input(action.given)
+    notes += ["trailing-text"] if action.rest and action.written == "blob" else []
+    return Call(show_control_tokens(action.tool), value), None, notes + found, problem
 
 
-def _clean_name(line: str) -> str:
-    line = line.strip().partition("\n")[0].strip()
-    for mark in ("**", "`", '"', "'", "<", "["):
-        closing = {"<": ">", "[": "]"}.get(mark, mark)
-        if line.startswith(mark) and line.endswith(closing) and len(line) > 2 * len(mark):
-            line = line[len(mark) : -len(closing)].strip()
-    return line.rstrip(" ,;，；。")
+def read_input(given: Any) -> tuple[Json, list[str], str]:
+    """(the arguments of a call, how they strayed, what is wrong with them).
 
-
-def _name_and_brackets(action: str) -> tuple[str, str | None]:
-    """`name[argument]` and `name({...})` as (name, argument)."""
-    found = re.fullmatch(r"([\w.:/ -]+?) ?[\[(](.*)[\])]", action, re.S)
-    return (found.group(1), found.group(2)) if found else (action, None)
-
-
-def _observation_after_input(text: str, at: int) -> int | None:
-    """Where the Observation after an Action Input starts; None: a later label decides; -1: its JSON is still open."""
-    closed = closing_index(text, at)
-    if closed == -1:  # a JSON string holds no raw newline, so one at the start of a line ends the step all the same
-        label = _next_observation_line(text, at)
-        return -1 if label is None else label
-    start = at if closed is None else closed
-    return _inline(text, start, _line_end(text, start))
-
-
-def _inline(text: str, start: int, end: int) -> int | None:
-    found = _OBSERVATION_INLINE.search(text, start, end)
-    return found.start() if found else None
-
-
-def _next_observation_line(text: str, at: int) -> int | None:
-    for label in _LABEL.finditer(text, at):
-        if label.group(1).lower() == "observation":
-            return label.start()
-    return None
-
-
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
-
-
-def _after_reasoning(text: str) -> int:
-    found = _THINK.match(text) if "<think" in text[:80] else None
-    return found.end() if found else 0
-
-
-def _split_reasoning(text: str) -> tuple[str, str]:
-    end = _after_reasoning(text)
-    if not end:
-        return "", text
-    found = _THINK.match(text)
-    return (found.group(1).strip() if found else ""), text[end:]
+    What only a guess can mend is wrong: the model is asked to write it again. Then the arguments are {"input": text}.
+    """
+    as_text = {"input": show_control_tokens(given.strip())} if isinstance(given, str) else None
+    try:
+        value, repairs = read_arguments(show_json_text(given) if isinstance(given, str) else given)
+        json.dumps(value, allow_nan=False)
+    except (RowError, ValueError) as error:
+        return as_text, ["broken-json"], f"it is not JSON ({error})"
+    if "mended-json" in repairs or ("text-arguments" in repairs and str(given).lstrip()[:1] == "["):
+        return as_text, ["broken-json"], "it is not JSON"
+    if "text-arguments" in repairs and as_text is not None:
+        value = {"input": show_control_tokens(value["input"])}
+    return without_surrogates(value), list(repairs), ""

@@ -19,7 +19,17 @@ from swiftagent.trajectory.escape import (
     show_control_tokens,
 )
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
-from swiftagent.trajectory.react import ANSWER_LABEL, NO_THOUGHT, STOP, THINK_CLOSE, THINK_OPEN, render
+from swiftagent.trajectory.react import (
+    ACTION_LABEL,
+    ANSWER_LABEL,
+    INPUT_LABEL,
+    NO_THOUGHT,
+    STOP,
+    THINK_CLOSE,
+    THINK_OPEN,
+    THOUGHT_LABEL,
+    render,
+)
 from swiftagent.trajectory.types import (
     Answer,
     Call,
@@ -33,6 +43,7 @@ from swiftagent.trajectory.types import (
     last_trained_step,
 )
 
+_STEP_LABELS = (THOUGHT_LABEL, ACTION_LABEL, ANSWER_LABEL)
 Message = dict[str, Any]
 Record = dict[str, Any]
 
@@ -166,17 +177,16 @@ def from_record(row: Record) -> Trajectory:
 
 def _read_step(text: str, trained: bool, calls: int) -> list[Event]:
     events: list[Event] = []
-    while text.startswith(
-        "Thought: "
-    ):  # a keyword at the start of a line of a thought is indented, so these are labels
-        ends = [end for end in map(text.find, ("\nThought: ", "\nAction: ", "\n" + ANSWER_LABEL)) if end >= 0]
+    # A keyword at the start of a line of a thought is indented, so these are labels.
+    while text.startswith(THOUGHT_LABEL):
+        ends = [end for end in (text.find("\n" + label) for label in _STEP_LABELS) if end >= 0]
         end = min(ends, default=len(text.removesuffix("\n")))
-        thought = show(text[len("Thought: ") : end])
+        thought = show(text[len(THOUGHT_LABEL) : end])
         text = text[end + 1 :]
         if not (thought == NO_THOUGHT and text.startswith(ANSWER_LABEL)):
             events.append(Thought(thought, trained=trained))
-    if text.startswith("Action: "):
-        name, found, arguments = text[len("Action: ") :].removesuffix(STOP).partition("\nAction Input: ")
+    if text.startswith(ACTION_LABEL):
+        name, found, arguments = text[len(ACTION_LABEL) :].removesuffix(STOP).partition(INPUT_LABEL)
         try:
             value = parse_json_text(arguments)
         except ValueError as error:

@@ -277,19 +277,22 @@ def test_a_batch_whose_output_cannot_be_written_any_more_is_told_in_one_line(box
 
 
 def test_native_calls_are_read_and_written(box: Toolbox):
-    text = 'Let me look.\n<tool_call>\n{"name": "recognise", "arguments": {"image": "a.png"}}\n</tool_call>'
+    head = "<think>\nhm\n</think>\n\nLet me look.\n"
+    text = head + '<tool_call>\n{"name": "recognise", "arguments": {"image": "a.png"}}\n</tool_call>'
     engine = ScriptedEngine(text, "There is a fire.")
     turn = answer(Runtime(engine, box, lambda call, tool: ""), start(box.specs), "?", Limits(), Native())
     assert turn.events == [
         Question("?"),
+        Thought("hm"),
         Thought("Let me look.", said=True),
         Call("recognise", {"image": "a.png"}, "c0"),
         Observation('{"fire": true, "place": "kitchen"}', "c0"),
         Answer("There is a fire."),
     ]
-    assert engine.prompts[1] == [
+    assert turn.steps[0].thought == "hm\nLet me look."
+    assert [{key: message[key] for key in ("role", "content")} for message in engine.prompts[1]] == [
         {"role": "user", "content": "?"},
-        {"role": "assistant", "content": "Let me look.\n"},
+        {"role": "assistant", "content": "<think>\nhm\n</think>\n\nLet me look.\n"},
         {"role": "tool_call", "content": '{"name": "recognise", "arguments": {"image": "a.png"}}'},
         {"role": "tool_response", "content": '{"fire": true, "place": "kitchen"}'},
     ]

@@ -159,3 +159,25 @@ def test_a_line_cut_short_is_named():
 def test_calls_are_calls(text: str):
     _, entries = llamafactory_gold([Row({"prompt": "tools: f", "label": "x", "predict": text}, "p:1")])
     assert [(made.tool, made.arguments) for made in entries["row0#0"].calls] == [("f", {"a": {"k": 1}})]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}]',
+        '<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{"city": "Oslo"}<|call|>',
+        "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>",
+        "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n</tool_call>",
+    ],
+)
+@pytest.mark.parametrize("key", ["text", "result"])
+def test_call_marks_of_every_family_are_calls(text: str, key: str):
+    kept, entries = align(gold_from([row("a", "Oslo")]), raw({"id": "a", key: text}), {})
+    assert exact(kept, entries) == (1.0, 1)
+
+
+def test_names_without_their_dots_are_matched():
+    events = (Question("?"), Call("geo.weather", {"city": "Oslo"}, "c0"), Observation("3C", "c0"))
+    dotted = Trajectory(events, (Tool("geo.weather"),), "a", "gold:a")
+    kept, entries = align(gold_from([dotted]), raw({"id": "a", "result": [{"geo_weather": '{"city": "Oslo"}'}]}), {})
+    assert exact(kept, entries) == (1.0, 1)

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 READING = {"type": "object", "properties": {"degrees": {"type": "number"}}, "required": ["degrees"]}
 TOOLS = [
@@ -12,6 +13,8 @@ TOOLS = [
     {"name": "none"},
     {"name": "measure", "inputSchema": {"type": "object"}, "outputSchema": READING},
     {"name": "pay", "inputSchema": {"type": "object"}},
+    {"name": "slow", "inputSchema": {"type": "object"}},
+    {"name": "hang", "inputSchema": {"type": "object"}},
     {"name": "look", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
 ]
 
@@ -26,6 +29,14 @@ def call(name, arguments):
     return {"content": [{"type": "text", "text": name}], "structuredContent": {**arguments}}
 
 
+def report_progress(token):
+    for done in range(1, 7):
+        time.sleep(0.25)
+        params = {"progressToken": token, "progress": done}
+        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}), flush=True)
+
+
+hanging = {}
 for line in sys.stdin:
     asked = json.loads(line)
     method, given = asked.get("method"), asked.get("params") or {}
@@ -34,7 +45,15 @@ for line in sys.stdin:
         answer = {"result": {**found, "serverInfo": {"name": "odd", "version": "1"}}}
     elif method == "tools/list":
         answer = {"result": {"tools": TOOLS}}
+    elif method == "notifications/cancelled":
+        pathlib.Path(hanging[given["requestId"]]).write_text("cancelled")
+        continue
+    elif method == "tools/call" and given["name"] == "hang":
+        hanging[asked["id"]] = given["arguments"]["log"]
+        continue
     elif method == "tools/call":
+        if given["name"] == "slow":
+            report_progress(given["_meta"]["progressToken"])
         answer = {"result": call(given["name"], given["arguments"])}
     else:
         answer = {"error": {"code": -32601, "message": "unknown method"}}

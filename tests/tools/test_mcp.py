@@ -63,7 +63,7 @@ def test_a_server_over_stdio_is_started_again_once(monkeypatch: pytest.MonkeyPat
 
 def test_an_odd_tool_costs_itself_and_a_wrong_result_its_call(capsys: pytest.CaptureFixture[str]):
     with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
-        assert [tool.name for tool in box.specs] == ["untyped", "measure", "pay", "look"]
+        assert [tool.name for tool in box.specs] == ["untyped", "measure", "pay", "slow", "hang", "look"]
         assert box.specs[0].parameters == {"type": "object", "properties": {}}
         wrong = "the structured result does not fit the tool's output schema: "
         told = box.call(Call("measure", {"degrees": "cold"})).error
@@ -81,6 +81,18 @@ def test_a_call_whose_answer_is_lost_is_sent_again_where_that_does_no_harm(tmp_p
     with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
         assert box.call(Call("look", {"log": str(log)})).text == "look"
     assert log.read_text() == "pay look look"
+
+
+def test_progress_renews_the_time_of_a_call_and_a_timeout_cancels_it(tmp_path: Path):
+    log = tmp_path / "log"
+    with open_toolbox([f"mcp:{sys.executable} {ODD}"], Options(seconds=0.8)) as box:
+        assert box.call(Call("slow", {})).text == "slow"
+        assert box.call(Call("hang", {"log": str(log)})).error == "the tool did not answer within 0.8 seconds"
+        for _ in range(100):
+            if log.exists() and log.read_text():
+                break
+            time.sleep(0.05)
+    assert log.read_text() == "cancelled"
 
 
 def test_a_server_over_http(url: str):

@@ -115,7 +115,7 @@ def test_an_input_that_cannot_be_read_is_told_not_guessed(given: str):
 
 def test_a_backslash_that_python_does_not_know_is_text():
     step = read_step("Action: find\nAction Input: {'pattern': '\\d+'}\nObservation:")
-    assert (step.calls[0].arguments, step.notes, step.problem) == ({"pattern": "\\d+"}, ("python-literal",), "")
+    assert (step.calls[0].arguments, step.notes, step.problem) == ({"pattern": "\\d+"}, ("python-repr",), "")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.readers import gemini, langchain, responses, typed_parts
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.delegate import are_turns, read_turns
 from swiftagent.formats.reading.view import tools_field
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
@@ -71,7 +71,7 @@ def _inner(value: Any) -> Any:
     """What stands as JSON text (Langfuse), or in the body of an HTTP request or response, as a value."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{") and _TOLD.search(value):
         try:
-            value, _ = read_literal(value)
+            value, _ = read_loose(value)
         except RowError:
             return value
     for key in ("body", "__data__"):

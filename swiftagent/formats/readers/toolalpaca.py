@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder, as_text
 from swiftagent.formats.reading.calls import call_of
 from swiftagent.formats.reading.schemas import as_schema
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool, Trajectory
 
 ABOUT = "ToolAlpaca: an API with Instances (intermediate_steps) or Instructions and Golden_Answers; a row becomes many"
@@ -73,7 +73,7 @@ def _tool(name: str, text: str) -> Tool:
     if not found:
         return Tool(name, text)
     try:
-        given, _ = read_literal(parameters)
+        given, _ = read_loose(parameters)
     except RowError:
         return Tool(name, about)
     if not isinstance(given, dict):

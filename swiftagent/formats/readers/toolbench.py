@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_arguments
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.messages import read_messages
 from swiftagent.formats.reading.tools import read_tools
+from swiftagent.trajectory.read_loose import read_arguments
 from swiftagent.trajectory.types import Answer, Call, Event, Trajectory
 
 ABOUT = "ToolBench answers: answer_generation.train_messages with function_call; Finish(give_answer) is the answer"

@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.schemas import as_schema
 from swiftagent.formats.reading.tags import read_tag_text
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool, Trajectory
 
 ABOUT = (
@@ -91,7 +91,7 @@ def _tools(text: str) -> tuple[tuple[Tool, ...], str]:
     for spelled, short, about, parameters in _TOOL.findall(listed):
         name = spelled or short
         try:
-            schema = as_schema(read_literal(parameters.strip())[0], [])
+            schema = as_schema(read_loose(parameters.strip())[0], [])
         except RowError:
             schema = {}
         tools.setdefault(name.strip(), Tool(name.strip(), about.strip(), schema))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.delegate import QUESTIONS, are_turns, framed, read_turns
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.view import tools_field
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
@@ -52,7 +52,7 @@ def _found(row: dict[str, Any]) -> dict[str, list[Any]]:
     for key, value in row.items():
         if type(value) is str and value.lstrip()[:1] == "[" and ('"role"' in value or "'role'" in value):
             try:
-                value, _ = read_literal(value)
+                value, _ = read_loose(value)
             except RowError:
                 continue
         if type(value) is list and are_turns(value):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.delegate import reader_of
 from swiftagent.formats.reading.view import system_field, tools_field
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
@@ -90,7 +90,7 @@ def _value(value: Any) -> Any:
     """JSON text as what it says."""
     if isinstance(value, str) and value[:1] == "{" and '"role"' in value:
         try:
-            return read_literal(value)[0]
+            return read_loose(value)[0]
         except RowError:
             return value
     return value

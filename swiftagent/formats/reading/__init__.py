@@ -3,7 +3,6 @@
 PUBLIC = (
     "accounting",
     "training_marks",
-    "arguments",
     "branches",
     "builder",
     "calls",

@@ -8,12 +8,12 @@ from math import isfinite
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_arguments, read_literal
 from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
 from swiftagent.trajectory.react import NO_THOUGHT
+from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -260,7 +260,7 @@ class Builder:
         last = self.events[-1]
         if type(last) is Observation and last.call_id and last.text.lstrip()[:1] == "[":
             try:
-                parts, _ = read_literal(last.text)
+                parts, _ = read_loose(last.text)
             except RowError:
                 return
             if isinstance(parts, list) and len(parts) == len(waiting) + 1 and _is_first_of(self.events, len(parts)):

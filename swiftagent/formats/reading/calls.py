@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.python_calls import are_calls
+from swiftagent.trajectory.read_loose import read_loose
 
 RawCall = tuple[Any, Any, Any]
 _NAMES = (
@@ -125,7 +125,7 @@ def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
 
 
 def _inner(item: Any) -> Any:
-    return read_literal(item)[0] if isinstance(item, str) and item.lstrip()[:1] == "{" else item
+    return read_loose(item)[0] if isinstance(item, str) and item.lstrip()[:1] == "{" else item
 
 
 def _parse(text: str) -> tuple[Any, tuple[str, ...]]:
@@ -136,7 +136,7 @@ def _parse(text: str) -> tuple[Any, tuple[str, ...]]:
     if several is not None:
         return several, ()
     try:
-        return read_literal(text)
+        return read_loose(text)
     except RowError as error:
         raise RowError("broken-call", f"a call cannot be read: {error.message}") from None
 

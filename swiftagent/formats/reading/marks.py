@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.python_calls import python_calls
+from swiftagent.trajectory.read_loose import read_loose
 
 Found = re.Match[str]
 _HARMONY = "<|channel|>"
@@ -61,7 +61,7 @@ def _named(found: Found) -> str:
     """A name, and arguments as JSON or as a Python literal."""
     given = found[2].strip() or "{}"
     if given[:2] in ("{'", "{ "):
-        given = json.dumps(read_literal(given)[0], ensure_ascii=False)
+        given = json.dumps(read_loose(given)[0], ensure_ascii=False)
     return _tagged(f'{{"name": {json.dumps(found[1].strip())}, "arguments": {given}}}')
 
 
@@ -116,7 +116,7 @@ def _value(text: str) -> Any:
     """JSON where it is any, else the text."""
     if text.strip()[:1] in ("{", "[") or text in ("true", "false", "null") or re.fullmatch(r"-?\d+(?:\.\d+)?", text):
         try:
-            return read_literal(text)[0]
+            return read_loose(text)[0]
         except RowError:
             return text
     return text

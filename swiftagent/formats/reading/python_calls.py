@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.trajectory.read_loose import read_loose
 
 _START = re.compile(r"\s*\[\s*[A-Za-z_][\w .\-/:]*\(")
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
@@ -103,6 +103,6 @@ def _value(text: str) -> Any:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:
-        return read_literal(text)[0]
+        return read_loose(text)[0]
     except RowError:
         return text.strip("\"'")

@@ -9,43 +9,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_arguments, read_literal
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_steps import canonical_steps
 from swiftagent.formats.reading.schemas import as_schema
+from swiftagent.trajectory.react_scan import FINISH, Action, final_text, labels, read_action, sections
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Answer, Call, Observation, Tool
 
-# A literal first character keeps this regex fast: a newline is set before the text.
-_LABEL = re.compile(
-    r"\n(?:(Thought|Action Input|ActionPath|Action|Observation|Final Answer|thought|action input|action|observation"
-    r"|final answer|Action_Input|ActionInput|FINAL ANSWER|THOUGHT|ACTION INPUT|ACTION|OBSERVATION"
-    r"|思考|行动输入|动作输入|行动|动作|观察结果|观察|最终答案|最终回答)(?: ?\d{1,3})?[:：])"
-)
 _LONGEST_KEPT = 65536  # characters of a prompt that is remembered
-_LABELS = {
-    spelling: kind
-    for kind, words in {
-        "thought": ("thought",),
-        "action": ("action",),
-        "input": ("action input", "action_input", "actioninput"),
-        "observation": ("observation",),
-        "answer": ("final answer",),
-        "path": ("actionpath",),
-    }.items()
-    for word in words
-    for spelling in (word, word.capitalize(), word.title(), word.upper(), "Action_Input", "ActionInput", "ActionPath")
-    if spelling.lower() == word
-}
-_LABELS |= {"思考": "thought", "行动": "action", "动作": "action", "行动输入": "input", "动作输入": "input"}
-_LABELS |= {"观察": "observation", "观察结果": "observation", "最终答案": "answer", "最终回答": "answer"}
-_ANSWER_OF_THOUGHT = re.compile(
-    r"\nAnswer[:：]\s*"
-)  # LlamaIndex; a result may hold such a line too, a thought does not
-_BLOB = re.compile(r"(?:```\w*\s*)?(?=\{)")
-_BLOB_END = re.compile(r"\s*(?:```)?\s*\Z")
-_TEXT_ACTION = re.compile(r"([A-Za-z_][\w .-]{0,60}?)\s*[\[(](.*)[\])]\s*\Z", re.S)
-_FENCED_ACTION = re.compile(r"```(\w+)\n(.*?)\n?```\s*\Z", re.S)
-FINISH = frozenset(("finish", "final_answer", "answer"))
 _HEAD = re.compile(
     r"(?:have|has|with) access to the following (?:APIs|tools|functions)[^\n]*\n"
     r"|(?:以下|下列|如下)(?:的)?(?:工具|API|接口|函数)[^\n]{0,40}\n"
@@ -79,8 +50,8 @@ def is_react(text: str) -> bool:
         return True
     if text[:3].lower() != "act" and not any(word in text for word in _ACTION_WORDS):
         return False
-    labels = {_LABELS.get(label, "") for label in _LABEL.findall("\n" + text)}
-    return "action" in labels and (len(labels & _BESIDE_ACTION) > 0 or '"action_input"' in text)
+    kinds = {label.kind for label in labels(text)}
+    return "action" in kinds and (len(kinds & _BESIDE_ACTION) > 0 or '"action_input"' in text)
 
 
 def may_be_prompt(text: str) -> bool:
@@ -181,7 +152,7 @@ def _schema_at(block: str, start: int, repairs: list[str]) -> tuple[dict[str, An
         end = block.find("\n", start)
         end = len(block) if end < 0 else end
         try:
-            value, mended = read_literal(block[start:end].strip())
+            value, mended = read_loose(block[start:end].strip())
             repairs += mended
         except RowError:
             return {}, end
@@ -214,115 +185,60 @@ def read_react_text(builder: Builder, text: str, calls_follow: bool = False, tra
 
 
 def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
-    """Any spelling of the keywords, in any order."""
-    padded = "\n" + text
-    labels = list(_LABEL.finditer(padded))
-    if not labels:
+    """Any spelling of the labels, in any order."""
+    found = sections(text)
+    if not found:
         builder.say(text, calls_follow, trained)
         return
-    lead = padded[: labels[0].start()].strip()
+    lead = text[: found[0].start].strip()
     if lead:
         builder.say(lead, True, trained)
-    action: str | None = None
-    for place, found in enumerate(labels, 1):
-        label, start = _LABELS.get(found.group(1), ""), found.end()
-        last = label == "answer" or place == len(labels)
-        body = padded[start:] if last else padded[start : labels[place].start()]
-        if action is not None and label != "input":
-            _text_action(builder, action, label == "answer", trained)
-            action = None
-        if label == "thought":
-            _read_thought(builder, body, last, trained)
-        elif label == "path":  # KnowAgent: the model tells the way so far before it thinks
-            builder.thought(found.group().lstrip() + body.rstrip(), trained=trained)
-        elif label == "action":
-            action = body.strip()
-        elif label == "observation":
-            _observation(builder, body, last)
-        elif label == "answer":
-            builder.answer(body.strip(), trained)
+    before = ""
+    for section, following in zip(found, [*found[1:], None], strict=True):
+        body = text[section.value : section.end]
+        kind = "" if following is None else following.kind
+        if section.kind == "thought":
+            builder.close_step()
+            builder.thought(body.strip(), trained=trained)
+        elif section.kind == "path":
+            builder.thought(text[section.start : section.end].strip(), trained=trained)
+        elif section.kind == "action":
+            given = text[following.value : following.end] if following is not None and kind == "input" else None
+            _read_action(builder, read_action(body.strip(), given), kind == "answer", trained)
+        elif section.kind == "observation":
+            _observation(builder, body, following is None)
+        elif section.kind == "answer":
+            builder.answer(text[section.value :].strip(), trained)
             break
-        elif action is not None:
-            _call(builder, action, body, trained)
-            action = None
-        else:
+        elif before != "action":
             builder.repairs.append("input-without-action")
-    if action is not None:
-        _text_action(builder, action, False, trained)
+        before = section.kind
 
 
-def _call(builder: Builder, action: str, body: str, trained: bool) -> None:
-    name = action.strip("`*\"' ")
-    if name.lower() in FINISH:
-        answer = _final_answer(body)
-        if answer or name not in {tool.name for tool in builder.tools}:
-            builder.repairs.append("finish-action")
-            builder.answer(answer or body.strip(), trained)
-            return
-    builder.call(name, body.strip(), trained=trained)
-
-
-def _final_answer(body: str) -> str:
-    """ToolLLaMA: Finish {"return_type": "give_answer", "final_answer": ...}."""
-    value = read_arguments(body)[0] if '"final_answer"' in body else None
-    answer = value.get("final_answer") if isinstance(value, dict) else None
-    return answer if isinstance(answer, str) else ""
-
-
-def _read_thought(builder: Builder, body: str, last: bool, trained: bool) -> None:
-    """A thought, and the answer that LlamaIndex puts below the last one."""
-    found = _ANSWER_OF_THOUGHT.search(body) if last else None
-    builder.close_step()
-    builder.thought((body[: found.start()] if found else body).strip(), trained=trained)
-    if found:
-        builder.answer(body[found.end() :].strip(), trained)
-
-
-def _is_blob(builder: Builder, action: str, trained: bool) -> bool:
-    """Read LangChain's and Dify's `{"action": NAME, "action_input": ...}`, fenced or not; whether it was one."""
-    found = _BLOB.match(action)
-    if found is None or '"action"' not in action:
-        return False
-    try:
-        value, end = _decoder.raw_decode(action, found.end())
-    except (ValueError, RecursionError):
-        text = _BLOB_END.sub("", action[found.end() :])
-        value, end = read_literal(text)[0], len(action)
-    if not isinstance(value, dict) or not isinstance(value.get("action"), str):
-        return False
-    if not _BLOB_END.match(action, end):
-        raise RowError("broken-call", f"text behind an action: {action[end : end + 60]!r}")
-    name, given = value["action"], value.get("action_input")
-    if name.strip().lower() in FINISH or name.strip().lower() == "final answer":
+def _read_action(builder: Builder, action: Action, answer_follows: bool, trained: bool) -> None:
+    if action.rest:
+        raise RowError("broken-call", f"text behind an action: {action.rest[:60]!r}")
+    if action.is_none or (answer_follows and action.written == "below" and not action.given):
+        return
+    if action.is_finish and action.written == "blob":
+        given = action.given
         builder.answer(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False), trained)
-    else:
-        builder.call(name, given, trained=trained)
-    return True
-
-
-def _text_action(builder: Builder, action: str, answer_follows: bool, trained: bool) -> None:
-    """`search[x]`, `search(x)`, a JSON object with name and input, or a name with its input on the lines below it."""
-    if _is_blob(builder, action, trained):
         return
-    fenced = _FENCED_ACTION.match(action)
-    found = _TEXT_ACTION.match(action)
-    if fenced:
-        name, argument = fenced.group(1), fenced.group(2)
-    elif found:
-        name, argument = found.group(1).strip(), found.group(2)
-    else:
-        name, _, argument = action.partition("\n")
-        name, argument = name.strip("`*\"' "), argument.strip()
-        if not name or name.lower() in ("none", "n/a") or (answer_follows and not argument):
-            return
-    if name.lower() in FINISH:
+    if action.is_finish and (_names_answer(action) or action.tool not in {tool.name for tool in builder.tools}):
         builder.repairs.append("finish-action")
-        builder.answer(argument, trained)
+        builder.answer(final_text(action.given), trained)
         return
-    builder.repairs.append("text-action")
-    if not argument and not builder.tools and " " in name:  # words for a room or a game, "look around": no tool's name
-        name, argument = "act", name
-    builder.call(name, {"input": argument} if argument else {}, trained=trained)
+    name, given = action.tool, action.given
+    if action.written not in ("input", "blob"):
+        builder.repairs.append("text-action")
+        # Words for a room or a game, "look around", are no tool's name.
+        if not given and not builder.tools and " " in name:
+            name, given = "act", {"input": name}
+    builder.call(name, given, trained=trained)
+
+
+def _names_answer(action: Action) -> bool:
+    return action.written != "input" or '"final_answer"' in str(action.given)
 
 
 def _observation(builder: Builder, body: str, last: bool) -> None:
@@ -343,12 +259,11 @@ def _observation(builder: Builder, body: str, last: bool) -> None:
 
 def read_user_text(builder: Builder, text: str) -> None:
     """A user turn of a ReAct row: a question, or a result where it starts with `Observation:`."""
-    found = _LABEL.match("\n" + text)
+    first = next(labels(text), None)
     acted = "finish-action" in builder.repairs or any(type(event) is Call for event in builder.events)
-    if (
-        found is not None and _LABELS.get(found.group(1)) == "observation" and acted
-    ):  # before the first action it is the task
-        _observation(builder, text[found.end() - 1 :], False)
+    # Before the first action it is the task.
+    if first is not None and (first.kind, first.start) == ("observation", 0) and acted:
+        _observation(builder, text[first.value :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
         builder.result(text)
     else:

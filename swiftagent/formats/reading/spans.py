@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
+from swiftagent.trajectory.read_loose import read_loose
 
 _NAMESPACES = frozenset(("gen_ai", "llm", "mlflow", "ai"))
 
@@ -53,7 +53,7 @@ def value_of(value: Any) -> Any:
     """A list or an object that may stand as JSON text; any other value as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
-            return read_literal(value)[0]
+            return read_loose(value)[0]
         except RowError:
             return value
     return value

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.marks import CALL_MARKS, CLINE, in_common_tags
 from swiftagent.formats.reading.tools import read_tools
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
 _PIECE = re.compile(
@@ -205,9 +205,9 @@ def _single_quoted(rest: str) -> Any:
         raise RowError("cut-arguments", f"arguments end in the middle: ...{rest[-40:]!r}")
     inner = end[:-1]
     try:
-        value, _ = read_literal(inner)
+        value, _ = read_loose(inner)
     except RowError:
-        value, _ = read_literal(inner.replace("\\'", "'"))
+        value, _ = read_loose(inner.replace("\\'", "'"))
     return value
 
 
@@ -227,7 +227,7 @@ def typed_value(text: str, schema: Any) -> Any:
             return text
     if text[:1] in "{[" or text in ("true", "false", "null") or text.lstrip("-").replace(".", "", 1).isdigit():
         try:
-            return read_literal(text)[0]
+            return read_loose(text)[0]
         except RowError:
             return text
     return text
@@ -282,7 +282,7 @@ def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, 
     if not values and text[start] == "[":
         place = text.rfind("]") + 1
         try:
-            value, _ = read_literal(text[start:place])
+            value, _ = read_loose(text[start:place])
         except RowError:
             return None
         values = value if isinstance(value, list) else []

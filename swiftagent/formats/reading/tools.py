@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.schemas import as_schema
 from swiftagent.io.jsonl import encode
 from swiftagent.trajectory.escape import show_control_tokens, show_value
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
 Declared = tuple[tuple[Tool, ...], tuple[str, ...]]
@@ -60,7 +60,7 @@ def _parse(text: str, repairs: list[str]) -> Any:
     if not text:
         return []
     try:
-        value, mended = read_literal(text)
+        value, mended = read_loose(text)
     except RowError:
         value, mended = _parse_sequence(text), ()
     if "mended-json" in mended and text[0] == "{":  # several objects one after another are read by the library as one
@@ -194,7 +194,7 @@ def _parameters(item: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
             given = item[key]
             if isinstance(given, str) and given.strip():
                 try:
-                    given, mended = read_literal(given)
+                    given, mended = read_loose(given)
                     repairs += mended
                 except RowError:
                     return {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import THOUGHT_ENDS
 from swiftagent.formats.reading.calls import call_values
 from swiftagent.formats.reading.marks import CLINE, CLINE_RESULT, RETURNED, TOOLSET
@@ -13,6 +12,7 @@ from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.python_calls import looks_like_calls
 from swiftagent.formats.reading.react_text import is_react, may_be_prompt, read_prompt
 from swiftagent.formats.reading.tags import TAGS, holds_results
+from swiftagent.trajectory.read_loose import read_loose
 
 MESSAGE_KEYS = (
     "messages",
@@ -122,7 +122,7 @@ class View:
                     if value.lstrip()[:1] != "[":
                         continue
                     try:
-                        value, repairs = read_literal(value)
+                        value, repairs = read_loose(value)
                     except RowError:
                         continue
                     self.repairs = tuple("stringified-list" if code == "python-repr" else code for code in repairs)
@@ -327,7 +327,7 @@ def _tools_inside(row: dict[str, Any]) -> Any:
         inner: Any = row.get(key)
         if isinstance(inner, str) and 'tools"' in inner:
             try:
-                inner, _ = read_literal(inner)
+                inner, _ = read_loose(inner)
             except RowError:
                 continue
         for name in ("tools", "xml_tools", "python_tools", "oai_tools") if isinstance(inner, dict) else ():

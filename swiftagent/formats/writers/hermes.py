@@ -7,7 +7,6 @@ import json
 import re
 from typing import Any
 
-from swiftagent.formats.reading.arguments import read_literal
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.calls import call_of
 from swiftagent.formats.reading.tools import read_tools
@@ -15,6 +14,7 @@ from swiftagent.formats.writers.native import call_json
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.formats.writers.turns import THINK_CLOSE, THINK_OPEN, Results, StepTurn, turns_of, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Question, System, Tool, Trajectory
 
 BEFORE_TOOLS = (
@@ -112,5 +112,5 @@ def parse(row: dict[str, Any]) -> Trajectory:
                 if said:
                     builder.say(said, bool(calls))
                 for call in calls:
-                    builder.call(*call_of(read_literal(call)[0]))
+                    builder.call(*call_of(read_loose(call)[0]))
     return builder.build(row.get("id"))

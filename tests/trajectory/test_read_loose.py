@@ -6,8 +6,8 @@ import pytest
 
 from swiftagent.convert.reading import read_trajectories
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.arguments import read_arguments
 from swiftagent.io.jsonl import Row
+from swiftagent.trajectory.read_loose import read_arguments
 
 SPELLINGS = [
     ({"q": "x"}, {"q": "x"}, ()),

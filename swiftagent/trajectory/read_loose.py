@@ -1,4 +1,7 @@
-"""Call arguments in every spelling that real rows hold, read as a JSON value; what had to be mended is named."""
+"""Lenient reading of JSON: call arguments in every spelling that data and models hold, as a JSON value.
+
+The one such reader. What had to be mended is named; nothing of the text is evaluated.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,17 @@ _CLOSER = {"{": "}", "[": "]"}
 _LONGEST_MENDED = 200_000  # what a library that mends JSON may take seconds over is not given to it
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _PYTHON_WORD = re.compile(r"'[^']*'|True|False|None")  # texts are passed over as they are
+_JSON_NAMES = {"true": True, "false": False, "null": None}
 _JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _SINGLE_QUOTED = re.compile(r"(?<=[\s{\[,:(])'(.*?)'(?=\s*(?:[:}\]]|,\s*['\d\[{\]}\"TFN-]|,\s*\Z))", re.S)
 _NOT_OF_REPR = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\'\"nrtxuUN0-7\n]")
 _PYTHON_BACKSLASH = re.compile(r"\\([\"'\\])|\\")
 _WORD_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:True|False|None)\b', re.S)
-_FENCE = re.compile(r"^```[\w-]*\n?(.*?)\n?```$", re.S)
+_FENCE = re.compile(r"```[\w-]*[ \t]*\n?(?:(.*?)\n?```\Z|(.*?)(?:\n```.*)?\Z)", re.S)
+_FENCE_OPEN = re.compile(r"\s*(?:```[\w-]*[ \t]*\n?)?\s*")
+_BRACKET_OR_STRING = re.compile(r"""[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'|["']""", re.S)
+_raw_decode = json.JSONDecoder().raw_decode
+_NO_INPUT = frozenset(("", "None", "null"))
 
 
 def read_arguments(raw: Any) -> tuple[Any, Repairs]:
@@ -36,12 +44,10 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
     if not isinstance(raw, str):
         return (raw, ()) if isinstance(raw, list) else ({"input": raw}, ("text-arguments",))
     text = raw.strip()
-    if not text:
+    if text[:1] == "`" and (fenced := _FENCE.match(text)):
+        text = (fenced.group(1) or fenced.group(2) or "").strip()
+    if text in _NO_INPUT:
         return {}, ("empty-arguments",)
-    if text[0] == "`":
-        fenced = _FENCE.match(text)
-        if fenced:
-            text = fenced.group(1).strip()
     if (
         text[1:2] == "'" and '"' not in text and "\\" not in text
     ):  # a Python literal, far quicker so than by its own parser
@@ -51,14 +57,14 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
             return _read_other(text)
     try:
         value = decode(text)
-    except (ValueError, UnicodeError):
+    except (ValueError, UnicodeError, RecursionError):
         return _read_other(text)
     if type(value) is dict:
         return value, ()
     return _unwrap(value, text)
 
 
-def read_literal(text: str) -> tuple[Any, Repairs]:
+def read_loose(text: str) -> tuple[Any, Repairs]:
     """JSON, or a Python literal (`{'q': 'x', 'b': True}`), or JSON with small faults. Raises RowError("not-json",
     ...)."""
     if text[:2] not in ("{'", "['"):  # Python's spelling, which no JSON starts with
@@ -82,6 +88,48 @@ def read_literal(text: str) -> tuple[Any, Repairs]:
         return _mend(text)
 
 
+def closing_index(text: str, at: int) -> int | None:
+    """The index after the JSON (or Python literal) that starts at `at`, fenced or not. -1: it is still open. None: none
+    starts there.
+
+    Brackets inside strings do not count; a string may be in either quote.
+    """
+    start = _FENCE_OPEN.match(text, at).end()  # type: ignore[union-attr]
+    if text[start : start + 1] not in ("{", "["):
+        return None
+    try:
+        return _raw_decode(text, start)[1]  # of valid JSON the same index, in a third of the time
+    except (ValueError, RecursionError):
+        pass
+    depth: list[str] = []
+    for found in _BRACKET_OR_STRING.finditer(text, start):
+        letter = text[found.start()]
+        if letter in _CLOSER:
+            depth.append(_CLOSER[letter])
+        elif letter in "}]":
+            if letter != depth.pop():
+                return -1
+            if not depth:
+                return found.end()
+        elif found.end() == found.start() + 1:
+            return -1  # a quote that nothing closes
+    return -1
+
+
+def keyword_arguments(text: str) -> dict[str, Any] | None:
+    """`a=1, b='x'` as an object; None where it is anything but names with literals."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" is told as a SyntaxWarning, in the middle of what the model says
+            call = ast.parse(f"f({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or not call.keywords:
+            return None
+        value = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+        return _plain_json(value) if len(value) == len(call.keywords) else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+
+
 def _with_json_words(text: str) -> str:
     """A Python literal in which texts stand in single quotes, with true, false and null for Python's words outside of
     them."""
@@ -99,8 +147,6 @@ def _unwrap(value: Any, text: str) -> tuple[Any, Repairs]:
         if "text-arguments" in repairs:
             return {"input": value}, ("text-arguments",)
         return inner, ("encoded-twice", *repairs)
-    if value is None:
-        return {}, ("empty-arguments",)
     if isinstance(value, list):
         return value, ()
     return {"input": text}, ("text-arguments",)
@@ -111,13 +157,15 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
         return {"input": without_surrogates(text)}, ("text-arguments",)
     if "\\" in text and (found := _with_raw_backslashes(text)) is not None:
         return found, ("raw-backslash",)
+    end = closing_index(text, 0) or -1
+    if 0 < end < len(text):
+        try:
+            value, repairs = read_loose(text[:end])
+            return value, (*repairs, "trailing-text")
+        except RowError:
+            pass
     try:
-        _, end = json.JSONDecoder().raw_decode(text)
-        return json.loads(text[:end]), ("trailing-text",)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return read_literal(text)
+        return read_loose(text)
     except RowError as error:
         if error.code == "cut-json":
             raise RowError("cut-arguments", f"arguments end in the middle: ...{text[-40:]!r}") from None
@@ -148,7 +196,19 @@ def _literal(text: str) -> Any:
         text = _PYTHON_BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, is told as a SyntaxWarning
-        return ast.literal_eval(text)
+        try:
+            return ast.literal_eval(text)
+        except ValueError:
+            return ast.literal_eval(_JsonNames().visit(ast.parse(text.strip(), mode="eval")))
+
+
+class _JsonNames(ast.NodeTransformer):
+    """JSON's true, false and null inside a Python literal."""
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in _JSON_NAMES:
+            raise ValueError(f"{node.id} is no literal")
+        return ast.copy_location(ast.Constant(_JSON_NAMES[node.id]), node)
 
 
 def _plain_json(value: Any) -> Any:
