@@ -67,53 +67,64 @@ def recognise(row: Any) -> str:
 
 
 Candidate = Callable[[Any], str]  # the name of the format that a row has, "" where it is not the one asked for
+Asked = list[tuple[str, Candidate]]  # by name; "" for those that are told apart by their turns
 _readers: list[tuple[str, frozenset[str] | None, Candidate]] = []  # (name, keys of which a row has one, ...)
-_by_shape: dict[Any, list[Candidate]] = {}
-_MOST_SHAPES = 4096  # a file whose rows all have keys of their own does not fill the memory
+_by_keys: dict[Any, Asked] = {}
+_by_form: dict[Any, list[Candidate]] = {}
+_MOST_FORMS = 4096  # a file whose rows all have keys of their own does not fill the memory
 
 
 def candidates(row: Any) -> list[Candidate]:
-    """What a row of this shape is asked by, in the order of the table."""
-    shape = _shape_of(row) if type(row) is dict else None
-    plain = shape is not None
-    if not plain:
-        shape = tuple(row) if type(row) is dict else type(row)
-    found = _by_shape.get(shape)
-    if found is None:
-        # Readers that look at structure alone say of all rows of a plain shape what they say of the first.
-        found = [
-            candidate
-            for name, keys, candidate in _all_readers()
-            if (keys is None or type(row) is not dict or not keys.isdisjoint(row))
-            and not (plain and name in BY_STRUCTURE and not candidate(row))
+    """What a row of this form is asked by, in the order of the table."""
+    is_object = type(row) is dict
+    keys = tuple(row) if is_object else type(row)
+    asked = _by_keys.get(keys)
+    if asked is None:
+        asked = [
+            (name, candidate)
+            for name, known, candidate in _all_readers()
+            if known is None or not is_object or not known.isdisjoint(row)
         ]
-        if len(_by_shape) < _MOST_SHAPES:
-            _by_shape[shape] = found
+        if len(_by_keys) < _MOST_FORMS:
+            _by_keys[keys] = asked
+    if not is_object or all(name not in BY_STRUCTURE for name, _ in asked):
+        return [candidate for _, candidate in asked]
+    try:
+        form = _form_of(row)
+    except ValueError:
+        return [candidate for _, candidate in asked]
+    found = _by_form.get(form)
+    if found is None:
+        # Readers that look at structure alone say of all rows of a form what they say of the first.
+        found = [candidate for name, candidate in asked if name not in BY_STRUCTURE or candidate(row)]
+        if len(_by_form) < _MOST_FORMS:
+            _by_form[form] = found
     return found
 
 
-def _shape_of(row: dict[str, Any]) -> Any:
-    """Keys and types of a row, keys and roles of its turns; None where values but plain texts may decide its format."""
-    forms = []
-    turns = set()
-    for key, value in row.items():
-        kind = type(value)
-        if kind is str and (value[:1] in _MAY_BE_JSON or key in _TELLING) or kind is dict:
-            return None
-        for turn in value if kind is list else ():
-            if type(turn) is not dict:
-                return None
-            for name, text in turn.items():
-                if name not in _TURN_KEYS or type(text) is not str or text[:1] in _MAY_BE_JSON:
-                    return None
-            turns.add((key, *turn, turn.get("role", turn.get("from"))))
-        forms.append((key, kind, not value))
-    return (*forms, frozenset(turns))
+def _form_of(value: Any, key: str = "", depth: int = 0) -> Any:
+    """Keys, types and labels of a row and what stands in it. Raises ValueError where a text may hold structure."""
+    kind = type(value)
+    if key in _OPAQUE:
+        return kind, bool(value)
+    if kind is str:
+        if depth < _DEPTH_OF_TURNS and value[:1] in _MAY_BE_JSON:
+            raise ValueError
+        return value if key in _LABELS else value != ""
+    if depth > _DEEPEST or (kind is not dict and kind is not list):
+        return kind, bool(value)
+    if kind is dict:
+        return tuple([(name, _form_of(item, name, depth + 1)) for name, item in value.items()])
+    forms = [_form_of(item, key, depth + 1) for item in value]
+    return frozenset(forms), forms[-1] if forms else None
 
 
 _MAY_BE_JSON = frozenset("[{ \t\r\n")
-_TURN_KEYS = frozenset(("role", "from", "content", "value"))
-_TELLING = frozenset(("type", "kind", "schemaVersion", "gen_ai.input.messages", "gen_ai.output.messages"))
+# A row holds a list of turns, a turn a list of blocks, and a block plain values.
+_DEPTH_OF_TURNS, _DEEPEST = 4, 5
+_LABELS = frozenset(("role", "from", "type", "kind", "source", "schemaVersion"))
+# Declared tools and arguments differ from row to row and tell no format.
+_OPAQUE = frozenset(("tools", "functions", "function", "parameters", "arguments", "args", "input_schema"))
 
 
 def _all_readers() -> list[tuple[str, frozenset[str] | None, Candidate]]:
