@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
@@ -24,6 +25,7 @@ from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
 __all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
 
 Reject = Callable[[dict[str, Any]], None]
+_Made = TypeVar("_Made")
 
 
 def read_trajectories(
@@ -43,7 +45,10 @@ def read_trajectories(
     for row in rows:
         # A row must not overtake the lines of a transcript that is still open.
         is_fast = may_be_fast and not row.repairs and (groups is None or not groups.lines)
-        found = read_fast(row.value, row.where) if is_fast else None
+        try:
+            found = read_fast(row.value, row.where) if is_fast else None
+        except Exception:  # `reader.read` meets it again, and rejects the row
+            found = None
         if found is not None:
             ledger.rows_in += 1
             yield reader.count(*found)
@@ -199,38 +204,42 @@ class _Reader:
         if isinstance(row, BadRow):
             self._reject(row, row.error)
             return
-        try:
-            parsed = self._joined(row.value) if isinstance(row.value, TurnsOfOne) else self._parse(row.value)
-        except RowError as error:
-            self._reject(row, error)
-            return
-        except RecursionError:
-            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
-            return
-        pieces = parsed if isinstance(parsed, list) else [parsed]
-        if not pieces:
-            self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
-            return
-        if not self._is_accounted_for(row, pieces):
+        pieces = self._attempt(row, self._pieces, row)
+        if pieces is None:
             return
         self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
-            trained = self._check(row, piece, number if len(pieces) > 1 else None, failed)
+            trained = self._attempt(row, self._checked, row, piece, number if len(pieces) > 1 else None, failed)
             if trained is not None:
-                yield trained
+                yield self.count(trained)
 
-    def _is_accounted_for(self, row: Row, pieces: list[Trajectory]) -> bool:
-        """Count the texts of the row that were not read; whether the row may be trained without them."""
+    def _attempt(self, row: Row, work: Callable[..., _Made], *arguments: Any) -> _Made | None:
+        """What the work gives; None where the row is rejected instead. No row ends a run, whatever it holds."""
+        try:
+            return work(*arguments)
+        except RowError as error:
+            self._reject(row, error)
+        except RecursionError:
+            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
+        except Exception as error:
+            sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
+            self._reject(row, RowError("bug", sentence), traceback.format_exc())
+        return None
+
+    def _pieces(self, row: Row) -> list[Trajectory]:
+        """The conversations of a row, every text of it accounted for."""
+        parsed = self._joined(row.value) if isinstance(row.value, TurnsOfOne) else self._parse(row.value)
+        pieces = parsed if isinstance(parsed, list) else [parsed]
+        if not pieces:
+            raise RowError("nothing-trained", "the row holds no conversation")
         left = unread(row.value, pieces, self._keys)
         self.ledger.unread.update(left.counts)
-        if not left.steps:
-            return True
-        if self.policy.action("unread-turns") == "keep":
+        if left.steps:
+            if self.policy.action("unread-turns") != "keep":
+                raise RowError("unread-turns", f"what stands under {left.steps!r} was not read")
             self.ledger.kept["unread-turns"] += 1
-            return True
-        self._reject(row, RowError("unread-turns", f"what stands under {left.steps!r} was not read"))
-        return False
+        return pieces
 
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _reader_named(recognise(value))
@@ -249,7 +258,7 @@ class _Reader:
             pieces += parsed if isinstance(parsed, list) else [parsed]
         return join_turns(pieces)
 
-    def _check(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory | None:
+    def _checked(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory:
         notes = piece.repairs + row.repairs
         if failed:
             notes = (*notes, "failed-row")
@@ -258,13 +267,7 @@ class _Reader:
         source = piece.source or (row.where if number is None else f"{row.where}#{number}")
         channel = piece.channel if piece.source or piece.is_agentic else "general"
         name = piece.id if number is None or not piece.id else f"{piece.id}#{number}"
-        placed = Trajectory(piece.events, piece.tools, name, source, channel, notes)
-        try:
-            trained = check(placed, self.policy)
-        except RowError as error:
-            self._reject(row, error)
-            return None
-        return self.count(trained)
+        return check(Trajectory(piece.events, piece.tools, name, source, channel, notes), self.policy)
 
     def count(self, trained: Trajectory, form: str = "") -> Trajectory:
         """Count a checked trajectory, and its format where that is not counted yet."""
@@ -277,10 +280,11 @@ class _Reader:
         ledger.rows_out += 1
         return trained
 
-    def _reject(self, row: Row, error: RowError) -> None:
+    def _reject(self, row: Row, error: RowError, trace: str = "") -> None:
         self.ledger.rejected += 1
         self.ledger.reasons[error.code] += 1
-        self.reject({"source": row.where, "code": error.code, "message": error.message, "row": row.value})
+        place = {"source": row.where, "code": error.code, "message": error.message}
+        self.reject({**place, **({"traceback": trace} if trace else {}), "row": row.value})
 
 
 def join_turns(pieces: list[Trajectory]) -> Trajectory:

@@ -87,9 +87,11 @@ def render_step(events: Iterable[Event], plain: bool = False) -> list[Span]:
         else:
             weight = 1.0 if event.trained else 0.0  # type: ignore[union-attr]
             if kind is Thought:
-                spans.append(Span("assistant", f"{THOUGHT_LABEL}{said(event.text)}\n", weight, "thought"))  # type: ignore
+                thought = f"{THOUGHT_LABEL}{said(event.text)}\n"  # type: ignore[union-attr]
+                spans.append(Span("assistant", thought, weight, "thought"))
             elif kind is Call:
-                call = f"{ACTION_LABEL}{given(event.tool)}{INPUT_LABEL}{json_text(event.arguments)}{STOP}"  # type: ignore
+                name, arguments = given(event.tool), json_text(event.arguments)  # type: ignore[union-attr]
+                call = f"{ACTION_LABEL}{name}{INPUT_LABEL}{arguments}{STOP}"
                 spans.append(Span("assistant", call, weight, "call"))
             else:
                 if no_thought:
