@@ -19,10 +19,10 @@ from swiftagent.formats.reading.react_text import Prompt, may_be_prompt, read_pr
 from swiftagent.formats.reading.tags import holds_results
 from swiftagent.formats.reading.view import tag_in
 from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_control_token
-from swiftagent.trajectory.react import NO_THOUGHT
+from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
 from swiftagent.trajectory.read_loose import read_arguments
-from swiftagent.trajectory.suspicion import may_be_suspicious
+from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check_calls
 
@@ -30,7 +30,9 @@ from swiftagent.trajectory.wellformed import DEFAULT, check_calls
 BESIDE = ("id", "source", "category", "lang", "language", "dataset", "title", "domain")
 _KEYS_FROM, _KEYS_ROLE = frozenset(("conversations", *BESIDE)), frozenset(("messages", *BESIDE))
 _KEYS_PAIR = frozenset(("instruction", "input", "output", "system", "history", *BESIDE))
-_KEYWORD = re.compile(r"\n *(?:thought|think|action|observation|final answer|思考|行动|动作|观察)", re.I)
+_KEYWORDS = "thought|think|action|observation|final answer|思考|行动|动作|观察"
+_KEYWORD = re.compile(rf"\n *(?:{_KEYWORDS})", re.I)
+_LABEL = re.compile(rf"\n[ \t*#>\-]*(?=[taof思行动观工函调])(?:{_KEYWORDS}|tool|function|api|工具|函数|调用)", re.I)
 _ODD_STARTS = frozenset("[{`")  # of an answer that may be calls
 _RESULT = re.compile(r"observation", re.I)
 
@@ -57,12 +59,14 @@ def read_fast(row: Any, where: str) -> Found | None:
     name = name if type(name) is str else "" if name is None else str(name)
     # The order of the events is right by construction; what calls hold is checked as everywhere.
     if system is None:
+        remember_plain(events, without_keywords=True)
         return Trajectory(events, (), name, where, "general"), form
     notes = list(repairs)
     try:
         events = check_calls(events, system.prompt.tools, DEFAULT, notes)
     except RowError:
         return None
+    remember_plain(events, without_keywords=False)
     return Trajectory(events, system.prompt.tools, name, where, "agent", tuple(notes)), form
 
 
@@ -138,18 +142,22 @@ def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     asked = "\n".join(given)  # searching all texts at once is cheaper than a call for each
     answered = "\n" + "\n".join(said)
     whole = f"\n{asked}{answered}"
-    if "<" in whole and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
+    tags, lists = "<" in whole, "[" in whole
+    if tags and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
         return True
-    if ("<" in whole or "`" in whole) and any(mark in whole for mark in QUIET_MARKS):
+    if (tags or "`" in whole) and (holds_results(whole) or any(mark in whole for mark in QUIET_MARKS)):
         return True
-    if _is_loud(whole) or _KEYWORD.search(whole) or holds_results(whole) or may_be_suspicious(answered):
+    if (lists and "functools[" in whole) or "✿" in whole or ((tags or lists) and may_hold_marks(answered)):
         return True
-    return may_be_prompt(asked) and any(read_prompt(text) is not None for text in given)
+    # One search for all labels at the start of a line; which of them it is matters in few rows.
+    if _LABEL.search(whole) is not None and (_KEYWORD.search(whole) is not None or may_hold_labels(answered)):
+        return True
+    return _is_loud(whole) or (may_be_prompt(asked) and any(read_prompt(text) is not None for text in given))
 
 
 def _is_loud(text: str) -> bool:
     """Whether a control token stands in the text, which may mark reasoning or calls, or was escaped by our writers."""
-    return JOINER in text or (may_hold_control_token(text) and has_control_token(text))
+    return may_hold_control_token(text) and (JOINER in text or has_control_token(text))
 
 
 def _agent(turns: list[Any], role_key: str, text_key: str) -> _Turns | None:
@@ -181,9 +189,10 @@ def _add_steps(
     events: list[Event], steps: list[CanonicalStep], names: set[str], repairs: list[str], calls: int
 ) -> bool:
     """Add one assistant text step by step; False where a step may be read otherwise. Raises RowError."""
-    for number, (thought, name, text, result) in enumerate(steps, calls):
-        if thought and thought != NO_THOUGHT:
-            events.append(Thought(thought))
+    for number, step in enumerate(steps, calls):
+        name, text = step.tool, step.text
+        if step.thought and step.thought != NO_THOUGHT:
+            events.append(Thought(step.thought))
         if name is None:
             if not text or text[0] in _ODD_STARTS:
                 return False
@@ -193,8 +202,7 @@ def _add_steps(
         if name not in names or type(arguments) is not dict:
             return False
         repairs += mended
-        events.append(Call(name, arguments, f"c{number}"))
-        events.append(Observation(result, f"c{number}"))
+        events += (Call(name, arguments, f"c{number}"), Observation(step.result, f"c{number}"))
     return True
 
 

@@ -217,6 +217,11 @@ def _report(job: Job, ledger: Ledger, losses: dict[str, int]) -> dict[str, Any]:
 
 def _refuse_too_many(job: Job, ledger: Ledger) -> None:
     total = ledger.rows_in + ledger.split - ledger.merged
+    if ledger.reasons["bug"]:
+        raise RejectsError(
+            f"{job.output}: an error of this program in {ledger.reasons['bug']} of {total} rows; "
+            f"everything else is written, please report the tracebacks in {job.places.rejects}"
+        )
     if total and ledger.rejected > job.max_rejects * total:
         reasons = ", ".join(f"{code} {count}" for code, count in ledger.reasons.most_common(3))
         raise RejectsError(

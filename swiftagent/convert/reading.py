@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
@@ -24,6 +25,7 @@ from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
 __all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
 
 Reject = Callable[[dict[str, Any]], None]
+_Made = TypeVar("_Made")
 
 
 def read_trajectories(
@@ -43,7 +45,10 @@ def read_trajectories(
     for row in rows:
         # A row must not overtake the lines of a transcript that is still open.
         is_fast = may_be_fast and not row.repairs and (groups is None or not groups.lines)
-        found = read_fast(row.value, row.where) if is_fast else None
+        try:
+            found = read_fast(row.value, row.where) if is_fast else None
+        except Exception:  # `reader.read` meets it again, and rejects the row
+            found = None
         if found is not None:
             ledger.rows_in += 1
             yield reader.count(*found)
@@ -67,53 +72,64 @@ def recognise(row: Any) -> str:
 
 
 Candidate = Callable[[Any], str]  # the name of the format that a row has, "" where it is not the one asked for
+Asked = list[tuple[str, Candidate]]  # by name; "" for those that are told apart by their turns
 _readers: list[tuple[str, frozenset[str] | None, Candidate]] = []  # (name, keys of which a row has one, ...)
-_by_shape: dict[Any, list[Candidate]] = {}
-_MOST_SHAPES = 4096  # a file whose rows all have keys of their own does not fill the memory
+_by_keys: dict[Any, Asked] = {}
+_by_form: dict[Any, list[Candidate]] = {}
+_MOST_FORMS = 4096  # a file whose rows all have keys of their own does not fill the memory
 
 
 def candidates(row: Any) -> list[Candidate]:
-    """What a row of this shape is asked by, in the order of the table."""
-    shape = _shape_of(row) if type(row) is dict else None
-    plain = shape is not None
-    if not plain:
-        shape = tuple(row) if type(row) is dict else type(row)
-    found = _by_shape.get(shape)
-    if found is None:
-        # Readers that look at structure alone say of all rows of a plain shape what they say of the first.
-        found = [
-            candidate
-            for name, keys, candidate in _all_readers()
-            if (keys is None or type(row) is not dict or not keys.isdisjoint(row))
-            and not (plain and name in BY_STRUCTURE and not candidate(row))
+    """What a row of this form is asked by, in the order of the table."""
+    is_object = type(row) is dict
+    keys = tuple(row) if is_object else type(row)
+    asked = _by_keys.get(keys)
+    if asked is None:
+        asked = [
+            (name, candidate)
+            for name, known, candidate in _all_readers()
+            if known is None or not is_object or not known.isdisjoint(row)
         ]
-        if len(_by_shape) < _MOST_SHAPES:
-            _by_shape[shape] = found
+        if len(_by_keys) < _MOST_FORMS:
+            _by_keys[keys] = asked
+    if not is_object or all(name not in BY_STRUCTURE for name, _ in asked):
+        return [candidate for _, candidate in asked]
+    try:
+        form = _form_of(row)
+    except ValueError:
+        return [candidate for _, candidate in asked]
+    found = _by_form.get(form)
+    if found is None:
+        # Readers that look at structure alone say of all rows of a form what they say of the first.
+        found = [candidate for name, candidate in asked if name not in BY_STRUCTURE or candidate(row)]
+        if len(_by_form) < _MOST_FORMS:
+            _by_form[form] = found
     return found
 
 
-def _shape_of(row: dict[str, Any]) -> Any:
-    """Keys and types of a row, keys and roles of its turns; None where values but plain texts may decide its format."""
-    forms = []
-    turns = set()
-    for key, value in row.items():
-        kind = type(value)
-        if kind is str and (value[:1] in _MAY_BE_JSON or key in _TELLING) or kind is dict:
-            return None
-        for turn in value if kind is list else ():
-            if type(turn) is not dict:
-                return None
-            for name, text in turn.items():
-                if name not in _TURN_KEYS or type(text) is not str or text[:1] in _MAY_BE_JSON:
-                    return None
-            turns.add((key, *turn, turn.get("role", turn.get("from"))))
-        forms.append((key, kind, not value))
-    return (*forms, frozenset(turns))
+def _form_of(value: Any, key: str = "", depth: int = 0) -> Any:
+    """Keys, types and labels of a row and what stands in it. Raises ValueError where a text may hold structure."""
+    kind = type(value)
+    if key in _OPAQUE:
+        return kind, bool(value)
+    if kind is str:
+        if depth < _DEPTH_OF_TURNS and value[:1] in _MAY_BE_JSON:
+            raise ValueError
+        return value if key in _LABELS else value != ""
+    if depth > _DEEPEST or (kind is not dict and kind is not list):
+        return kind, bool(value)
+    if kind is dict:
+        return tuple([(name, _form_of(item, name, depth + 1)) for name, item in value.items()])
+    forms = [_form_of(item, key, depth + 1) for item in value]
+    return frozenset(forms), forms[-1] if forms else None
 
 
 _MAY_BE_JSON = frozenset("[{ \t\r\n")
-_TURN_KEYS = frozenset(("role", "from", "content", "value"))
-_TELLING = frozenset(("type", "kind", "schemaVersion", "gen_ai.input.messages", "gen_ai.output.messages"))
+# A row holds a list of turns, a turn a list of blocks, and a block plain values.
+_DEPTH_OF_TURNS, _DEEPEST = 4, 5
+_LABELS = frozenset(("role", "from", "type", "kind", "source", "schemaVersion"))
+# Declared tools and arguments differ from row to row and tell no format.
+_OPAQUE = frozenset(("tools", "functions", "function", "parameters", "arguments", "args", "input_schema"))
 
 
 def _all_readers() -> list[tuple[str, frozenset[str] | None, Candidate]]:
@@ -188,38 +204,42 @@ class _Reader:
         if isinstance(row, BadRow):
             self._reject(row, row.error)
             return
-        try:
-            parsed = self._joined(row.value) if isinstance(row.value, TurnsOfOne) else self._parse(row.value)
-        except RowError as error:
-            self._reject(row, error)
-            return
-        except RecursionError:
-            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
-            return
-        pieces = parsed if isinstance(parsed, list) else [parsed]
-        if not pieces:
-            self._reject(row, RowError("nothing-trained", "the row holds no conversation"))
-            return
-        if not self._is_accounted_for(row, pieces):
+        pieces = self._attempt(row, self._pieces, row)
+        if pieces is None:
             return
         self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
-            trained = self._check(row, piece, number if len(pieces) > 1 else None, failed)
+            trained = self._attempt(row, self._checked, row, piece, number if len(pieces) > 1 else None, failed)
             if trained is not None:
-                yield trained
+                yield self.count(trained)
 
-    def _is_accounted_for(self, row: Row, pieces: list[Trajectory]) -> bool:
-        """Count the texts of the row that were not read; whether the row may be trained without them."""
+    def _attempt(self, row: Row, work: Callable[..., _Made], *arguments: Any) -> _Made | None:
+        """What the work gives; None where the row is rejected instead. No row ends a run, whatever it holds."""
+        try:
+            return work(*arguments)
+        except RowError as error:
+            self._reject(row, error)
+        except RecursionError:
+            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
+        except Exception as error:
+            sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
+            self._reject(row, RowError("bug", sentence), traceback.format_exc())
+        return None
+
+    def _pieces(self, row: Row) -> list[Trajectory]:
+        """The conversations of a row, every text of it accounted for."""
+        parsed = self._joined(row.value) if isinstance(row.value, TurnsOfOne) else self._parse(row.value)
+        pieces = parsed if isinstance(parsed, list) else [parsed]
+        if not pieces:
+            raise RowError("nothing-trained", "the row holds no conversation")
         left = unread(row.value, pieces, self._keys)
         self.ledger.unread.update(left.counts)
-        if not left.steps:
-            return True
-        if self.policy.action("unread-turns") == "keep":
+        if left.steps:
+            if self.policy.action("unread-turns") != "keep":
+                raise RowError("unread-turns", f"what stands under {left.steps!r} was not read")
             self.ledger.kept["unread-turns"] += 1
-            return True
-        self._reject(row, RowError("unread-turns", f"what stands under {left.steps!r} was not read"))
-        return False
+        return pieces
 
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _reader_named(recognise(value))
@@ -240,7 +260,7 @@ class _Reader:
             pieces += parsed if isinstance(parsed, list) else [parsed]
         return join_turns(pieces)
 
-    def _check(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory | None:
+    def _checked(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory:
         notes = piece.repairs + row.repairs
         if failed:
             notes = (*notes, "failed-row")
@@ -249,13 +269,7 @@ class _Reader:
         source = piece.source or (row.where if number is None else f"{row.where}#{number}")
         channel = piece.channel if piece.source or piece.is_agentic else "general"
         name = piece.id if number is None or not piece.id else f"{piece.id}#{number}"
-        placed = Trajectory(piece.events, piece.tools, name, source, channel, notes)
-        try:
-            trained = check(placed, self.policy)
-        except RowError as error:
-            self._reject(row, error)
-            return None
-        return self.count(trained)
+        return check(Trajectory(piece.events, piece.tools, name, source, channel, notes), self.policy)
 
     def count(self, trained: Trajectory, form: str = "") -> Trajectory:
         """Count a checked trajectory, and its format where that is not counted yet."""
@@ -268,10 +282,11 @@ class _Reader:
         ledger.rows_out += 1
         return trained
 
-    def _reject(self, row: Row, error: RowError) -> None:
+    def _reject(self, row: Row, error: RowError, trace: str = "") -> None:
         self.ledger.rejected += 1
         self.ledger.reasons[error.code] += 1
-        self.reject({"source": row.where, "code": error.code, "message": error.message, "row": row.value})
+        place = {"source": row.where, "code": error.code, "message": error.message}
+        self.reject({**place, **({"traceback": trace} if trace else {}), "row": row.value})
 
 
 def join_turns(pieces: list[Trajectory]) -> Trajectory:

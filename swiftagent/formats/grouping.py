@@ -111,7 +111,7 @@ def turn_of(value: Any) -> tuple[str, int] | None:
     for name in _TURNS:
         if name in value:
             turn = value[name]
-            number = turn if type(turn) is int else int(turn) if isinstance(turn, str) and turn.isdigit() else None
+            number = turn if type(turn) is int else int(turn) if isinstance(turn, str) and turn.isdecimal() else None
             owner = next((value[key] for key in _IDS if isinstance(value.get(key), (str, int))), None)
             return (str(owner), number) if number is not None and owner is not None else None
     return None

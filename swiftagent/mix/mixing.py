@@ -124,6 +124,12 @@ def _placed(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], nam
 def _refuse_rejects(recipe: Recipe, taken: list[Selection], out: Outputs) -> None:
     faults = sum(source.faults for source in taken)
     read = sum(source.ledger["rows_in"] for source in taken)
+    bugs = sum(source.ledger["reasons"].get("bug", 0) for source in taken)
+    if bugs:
+        raise RejectsError(
+            f"{out.path}: an error of this program in {bugs:,} rows; everything else is mixed, "
+            f"please report the tracebacks in {out.rejects}"
+        )
     if faults > recipe.max_rejects * read:
         raise RejectsError(
             f"{out.path}: {faults:,} of {read:,} rows rejected ({faults / read:.1%}), more than "

@@ -37,8 +37,11 @@ _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I
 # Quick looks at a text, so that most texts cost no more than them: where nothing is found nothing is to be hidden.
 _ANGLE = re.compile(r"<[|｜/a-zS]")
 _SQUARE = re.compile(r"\[[/A-Zgsc]")
+_CURLY = re.compile(r"\{\{")
+_FEW, _SHORT = 16, 256
 # A newline is looked for far quicker than `^` under re.M.
 _KEYWORD_BELOW = re.compile(r"\n *(?:thought|action|observation|final answer)", re.I)
+_KEYWORD_STARTS = " tTaAoOfF"
 _KEYWORD_FIRST = re.compile(r" *(?:thought|action|observation|final answer)", re.I)
 
 
@@ -63,11 +66,23 @@ def hide_control_tokens(text: str) -> str:
 def may_hold_control_token(text: str) -> bool:
     """A quick look: False is sure."""
     return (
-        ("<" in text and _ANGLE.search(text) is not None)
-        or ("[" in text and _SQUARE.search(text) is not None)
-        or ("{" in text and "{{" in text)
-        or JOINER in text
+        JOINER in text
+        or ("<" in text and _stands("<", _ANGLE, text))
+        or ("[" in text and _stands("[", _SQUARE, text))
+        or ("{" in text and _stands("{", _CURLY, text))
     )
+
+
+def _stands(opening: str, start: re.Pattern[str], text: str) -> bool:
+    """Whether a pattern that begins with this letter matches anywhere."""
+    if len(text) > _SHORT:
+        # One letter is looked for far quicker than a pattern or two letters, as long as few of it stand there.
+        at = text.find(opening)
+        for _ in range(_FEW):
+            if at < 0 or start.match(text, at) is not None:
+                return at >= 0
+            at = text.find(opening, at + 1)
+    return start.search(text) is not None
 
 
 def show_control_tokens(text: str) -> str:
@@ -112,7 +127,7 @@ def has_control_token(text: str) -> bool:
 def indent_keywords(text: str) -> str:
     """Indent each line that starts with a ReAct keyword, so that it is no keyword; `dedent_keywords` undoes it
     exactly."""
-    if _KEYWORD_FIRST.match(text) or _KEYWORD_BELOW.search(text):
+    if (text[:1] in _KEYWORD_STARTS and _KEYWORD_FIRST.match(text)) or ("\n" in text and _KEYWORD_BELOW.search(text)):
         return _KEYWORD_LINE.sub(r"\1 ", text)
     return text
 

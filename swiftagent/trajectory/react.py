@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from swiftagent.trajectory.escape import hide, hide_control_tokens, json_text
+from swiftagent.trajectory.escape import hide, hide_control_tokens, indent_keywords, json_text
 from swiftagent.trajectory.prompts import PromptStyle, react_prompt
 from swiftagent.trajectory.types import (
     Answer,
@@ -40,6 +40,22 @@ NO_THOUGHT = "I now know the final answer"  # written where an answer has no tho
 THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
+_looked_through: tuple[tuple[Event, ...], bool] = ((), False)
+
+
+def remember_plain(events: tuple[Event, ...], without_keywords: bool) -> None:
+    """Remember that no text of these events, arguments aside, holds a control token, so that the renderer of the same
+    object need not look again; `without_keywords`: nor a ReAct keyword at the start of a line."""
+    global _looked_through
+    _looked_through = events, without_keywords
+
+
+def is_plain(events: tuple[Event, ...], without_keywords: bool) -> bool:
+    """Whether `remember_plain` was last called with this very object; False says nothing."""
+    known, and_keywords = _looked_through
+    return events is known and (and_keywords or not without_keywords)
+
+
 def render(trajectory: Trajectory, prompt: PromptStyle = "auto", language: str = "auto") -> list[Span]:
     """Write a well-formed trajectory as spans: ReAct where it has tools or calls, plain chat where it has none.
 
@@ -55,82 +71,64 @@ def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, langua
     return f"{hide_control_tokens(own)}\n\n{block}" if own else block
 
 
-def render_step(events: Iterable[Event]) -> list[Span]:
+def render_step(events: Iterable[Event], plain: bool = False) -> list[Span]:
     """Thoughts, one call or the answer, and results as spans, in the order given. `infer` feeds its steps through this
-    too."""
+    too. plain: no text but arguments holds a control token."""
+    said, given = (indent_keywords, str) if plain else (hide, hide_control_tokens)
     spans: list[Span] = []
-    thought: Thought | None = None
+    no_thought = True
     for event in events:  # by exact type: a match statement over classes takes three times as long
         kind = type(event)
-        if kind is Thought:
-            if thought is not None:
-                spans.append(_thought(thought))
-            thought = event  # type: ignore[assignment]
-            continue
-        if kind is Answer:
-            trained = event.trained  # type: ignore[union-attr]
-            spans.append(_NOW_KNOWN[trained] if thought is None else _thought(thought))
-            text = ANSWER_LABEL + hide(event.text)  # type: ignore[union-attr]
-            spans.append(Span("assistant", text, 1.0 if trained else 0.0, "answer"))
-            thought = None
-        elif kind is Observation:
-            result = observation_text(event.text)  # type: ignore[union-attr]
-            spans.append(Span("assistant", result, 0.0, "observation"))
-        elif kind is Call:
-            if thought is not None:
-                spans.append(_thought(thought))
-                thought = None
-            spans.append(Span("assistant", call_text(event), 1.0 if event.trained else 0.0, "call"))  # type: ignore
+        if kind is Observation:
+            spans.append(Span("assistant", f" {given(event.text)}\n", 0.0, "observation"))  # type: ignore[union-attr]
+        elif kind is Question or kind is System:
+            role, name = ("user", "question") if kind is Question else ("system", "system")
+            spans.append(Span(role, given(event.text), 0.0, name))  # type: ignore[union-attr]
         else:
-            spans.append(_given(event))
-    if thought is not None:
-        spans.append(_thought(thought))
+            weight = 1.0 if event.trained else 0.0  # type: ignore[union-attr]
+            if kind is Thought:
+                thought = f"{THOUGHT_LABEL}{said(event.text)}\n"  # type: ignore[union-attr]
+                spans.append(Span("assistant", thought, weight, "thought"))
+            elif kind is Call:
+                name, arguments = given(event.tool), json_text(event.arguments)  # type: ignore[union-attr]
+                call = f"{ACTION_LABEL}{name}{INPUT_LABEL}{arguments}{STOP}"
+                spans.append(Span("assistant", call, weight, "call"))
+            else:
+                if no_thought:
+                    spans.append(_NOW_KNOWN[weight])
+                spans.append(Span("assistant", ANSWER_LABEL + said(event.text), weight, "answer"))  # type: ignore
+        no_thought = kind is not Thought
     return spans
 
 
-def _given(event: Event) -> Span:
-    """A system text or a question, which are never trained."""
-    role, kind = ("user", "question") if type(event) is Question else ("system", "system")
-    return Span(role, hide_control_tokens(event.text), 0.0, kind)  # type: ignore[union-attr]
-
-
-def call_text(call: Call) -> str:
-    return f"{ACTION_LABEL}{hide_control_tokens(call.tool)}{INPUT_LABEL}{json_text(call.arguments)}{STOP}"
-
-
-def observation_text(text: str) -> str:
-    """A result as it stands after `Observation:`; the space and the newline keep token boundaries where joint text has
-    them."""
-    return f" {hide_control_tokens(text)}\n"
-
-
-def _thought(thought: Thought) -> Span:
-    return Span("assistant", f"{THOUGHT_LABEL}{hide(thought.text)}\n", float(thought.trained), "thought")
-
-
-_NOW_KNOWN = {trained: _thought(Thought(NO_THOUGHT, trained=trained)) for trained in (False, True)}
+_NOW_KNOWN = {
+    weight: Span("assistant", f"{THOUGHT_LABEL}{NO_THOUGHT}\n", weight, "thought") for weight in (0.0, 1.0)
+}
 
 
 def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> list[Span]:
     events = trajectory.events
-    own = "\n\n".join(event.text for event in events if type(event) is System)
-    if language == "auto":
-        language = language_of(next((event.text for event in events if type(event) is Question), ""))
-    system = render_system(trajectory.tools or called_tools(events), own, prompt, language)
-    if own:
-        events = tuple(event for event in events if type(event) is not System)
-    steps = render_step(_each_call_before_its_result(events) if _has_parallel_calls(events) else events)
-    return [Span("system", system, 0.0, "system"), *steps]
-
-
-def _has_parallel_calls(events: tuple[Event, ...]) -> bool:
+    own: list[str] = []
+    question = ""
+    has_parallel_calls = False
     before: type | None = None
     for event in events:
         kind = type(event)
-        if kind is Call and before is Call:
-            return True
+        if kind is Call:
+            has_parallel_calls = has_parallel_calls or before is Call
+        elif kind is System:
+            own.append(event.text)  # type: ignore[union-attr]
+        elif kind is Question:
+            question = question or event.text  # type: ignore[union-attr]
         before = kind
-    return False
+    if language == "auto":
+        language = language_of(question)
+    system = render_system(trajectory.tools or called_tools(events), "\n\n".join(own), prompt, language)
+    plain = is_plain(events, without_keywords=False)
+    if own:
+        events = tuple([event for event in events if type(event) is not System])
+    steps = render_step(_each_call_before_its_result(events) if has_parallel_calls else events, plain)
+    return [Span("system", system, 0.0, "system"), *steps]
 
 
 def _each_call_before_its_result(events: Iterable[Event]) -> Iterator[Event]:
@@ -167,7 +165,7 @@ def _chat(events: tuple[Event, ...]) -> list[Span]:
             text = THINK_OPEN + hide(event.text) + THINK_CLOSE  # type: ignore[union-attr]
             spans.append(Span("assistant", text, 1.0 if event.trained else 0.0, "thought"))  # type: ignore[union-attr]
         else:
-            spans.append(_given(event))
+            spans += render_step((event,))
     return spans
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.trajectory.escape import (
-    hide,
-    hide_control_tokens,
     indent_keywords,
     may_hold_control_token,
     parse_json_text,
@@ -28,6 +26,7 @@ from swiftagent.trajectory.react import (
     THINK_CLOSE,
     THINK_OPEN,
     THOUGHT_LABEL,
+    is_plain,
     render,
 )
 from swiftagent.trajectory.types import (
@@ -61,21 +60,21 @@ def to_record(trajectory: Trajectory, prompt: PromptStyle = "auto", language: st
 
 def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:
     """The messages of plain chat whose every answer is trained, without spans between; None for anything else."""
+    if not is_plain(events, without_keywords=True):
+        # One look at all texts is cheaper than one at each, and most hold nothing to escape.
+        whole = "\n".join([event.text for event in events if type(event) is not Call])  # type: ignore[union-attr]
+        if may_hold_control_token(whole) or indent_keywords(whole) != whole:
+            return None
+    messages: list[Message] = []
     for event in events:
         kind = type(event)
-        if kind is not Question and kind is not System and not (kind is Answer and event.trained):  # type: ignore
-            return None
-    texts: list[str] = [event.text for event in events]  # type: ignore[union-attr]
-    # One look at all texts is cheaper than one at each, and most hold nothing to escape.
-    whole = "\n".join(texts)
-    is_quiet = not may_hold_control_token(whole) and indent_keywords(whole) == whole
-    messages: list[Message] = []
-    for event, text in zip(events, texts, strict=True):
-        if type(event) is Answer:
-            messages.append({"role": "assistant", "content": text if is_quiet else hide(text)})
+        if kind is Answer and event.trained:  # type: ignore[union-attr]
+            messages.append({"role": "assistant", "content": event.text})  # type: ignore[union-attr]
+        elif kind is Question or kind is System:
+            role = "user" if kind is Question else "system"
+            messages.append(untrained({"role": role, "content": event.text}))  # type: ignore[union-attr]
         else:
-            role = "user" if type(event) is Question else "system"
-            messages.append(untrained({"role": role, "content": text if is_quiet else hide_control_tokens(text)}))
+            return None
     return messages
 
 
@@ -90,17 +89,18 @@ def set_loss(message: Message, weight: float) -> Message:
 def to_messages(spans: list[Span]) -> list[Message]:
     """Spans as messages: neighbours of one role and mask are one message, but a result always stands alone."""
     messages: list[Message] = []
-    before = _NOTHING
+    before, open_weight = _NOTHING, -1.0  # the weight of a thought whose step is to follow
     for span in spans:
-        role, text, weight = span.role, span.text, span.weight
-        if before.kind == "thought" and role == "assistant" == before.role and before.weight == weight:
-            messages[-1]["content"] += text
+        role, weight = span.role, span.weight
+        if open_weight == weight and role == "assistant":
+            messages[-1]["content"] += span.text
         else:
             if before.weight == 0 and before.role == "assistant" != role:
-                messages.append(
-                    {"role": "assistant", "content": ""}
-                )  # says that a masked turn has ended; trains nothing
-            messages.append({"role": role, "content": text} if weight else untrained({"role": role, "content": text}))
+                # Says that a masked turn has ended; trains nothing.
+                messages.append({"role": "assistant", "content": ""})
+            message = {"role": role, "content": span.text}
+            messages.append(message if weight else untrained(message))
+        open_weight = weight if span.kind == "thought" else -1.0
         before = span
     return messages
 

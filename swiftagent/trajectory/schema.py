@@ -61,12 +61,12 @@ _by_text: OrderedDict[bytes, Checker] = OrderedDict()
 
 def faults_of(call: Call, tools: tuple[Tool, ...]) -> Sequence[ArgumentFault]:
     """Every fault of one call; empty where it fits. Tools without a schema fit everything."""
-    tool = next((tool for tool in tools if tool.name == call.tool), None)
-    if tool is None:
-        names = ", ".join(tool.name for tool in tools[:8])
-        more = ", ..." if len(tools) > 8 else ""
-        return [ArgumentFault("undeclared-tool", "", f"the call names {call.tool!r}; declared are {names}{more}")]
-    return faults(tool.parameters, call.arguments) if tool.parameters else ()
+    for tool in tools:
+        if tool.name == call.tool:
+            return faults(tool.parameters, call.arguments) if tool.parameters else ()
+    names = ", ".join(tool.name for tool in tools[:8])
+    more = ", ..." if len(tools) > 8 else ""
+    return [ArgumentFault("undeclared-tool", "", f"the call names {call.tool!r}; declared are {names}{more}")]
 
 
 def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
@@ -81,11 +81,10 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
     checker = _checker(schema)
     if checker.broken:
         return [ArgumentFault("bad-schema", "", f"the schema is itself wrong: {checker.broken}")]
-    found = [
-        ArgumentFault("missing-argument", name, f"missing required parameter {name!r}")
-        for name in checker.required
-        if name not in arguments
-    ]
+    found = []
+    for name in checker.required:
+        if name not in arguments:
+            found.append(ArgumentFault("missing-argument", name, f"missing required parameter {name!r}"))
     if checker.known is not None and not checker.known.issuperset(arguments):
         takes = ", ".join(map(repr, schema.get("properties") or ())) or "no parameters"
         found += [

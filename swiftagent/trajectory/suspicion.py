@@ -54,20 +54,25 @@ _CALL_MARK = re.compile(
 _MAY_BE_TAG = re.compile(
     r"<(?:[|｜]|/?(?:[oO]ut|[rR]es|[oO]bs|[dD]oc|[iI]n[ftv]|[tT]oo|[fF]un|[rR]et|[eE]xe|[cC]od|[aA]pi))"
 )
-_MAY_BE_LABEL = re.compile(
-    r"\n[ \t*#>\-]*(?:(?:[tT]ool|TOOL|[fF]unction|[aA]pi|API|[cC]ode|[eE]xecution)\w*[ _]?)?"
-    r"(?:[rR]es|RES|[oO]utp|OUTP|[oO]bs|OBS"
-    r"|[rR]eturn|[dD]ocument|[iI]nformation|[iI]nterpreter|返回|结果|观察|输出)[^\n:：]{0,24}[:：]"
-)
+# The label of a call at the start of a line, behind which that of its result may stand.
+_MAY_BE_LABEL = re.compile(rf"\n[ \t*#>\-]*(?=[tfa工函调行])(?:{_CALL_LABEL})[ *]*[:：]", re.I)
 
 
 def may_be_suspicious(text: str) -> bool:
     """A cheap look: False is sure where no tool is declared."""
+    return may_hold_marks(text) or may_hold_labels(text if text[:1] == "\n" else f"\n{text}")
+
+
+def may_hold_marks(text: str) -> bool:
+    """A cheap look for marks of calls and results; False is sure."""
     if "<" in text and _MAY_BE_TAG.search(text) is not None:
         return True
-    if ("[" in text and ("[TOOL" in text or "[/" in text)) or "✿" in text or "functools[" in text:
-        return True
-    return ("{" in text or "(" in text) and _MAY_BE_LABEL.search(text) is not None
+    return "[" in text and ("[TOOL" in text or "[/" in text)
+
+
+def may_hold_labels(lines: str) -> bool:
+    """A cheap look for a labelled call in lines that each begin with a newline; False is sure."""
+    return ("{" in lines or "(" in lines) and _MAY_BE_LABEL.search(lines) is not None
 
 
 def suspicion(events: Iterable[Event], tools: tuple[Tool, ...]) -> tuple[str, str] | None:

@@ -91,6 +91,7 @@ REASONS: dict[str, str] = {
     "unknown-shape": "the row looks like its format, but something in it has another type than there",
     "unknown-role": "a turn whose role is unknown",
     "not-a-record": "a training record whose text does not read back",
+    "bug": "an error of this program; the rejects file holds its traceback, and the exit code is 3",
     "reader-failed": "a reader from outside (`--from module:parse`) failed on the row",
 }
 # What readers mend on the way; done and counted, or a reason to reject.

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from swiftagent.convert import reading
+from swiftagent.convert.files import convert_files
 from swiftagent.convert.reading import Ledger, Policy, read_trajectories
-from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.jsonl import BadRow, Row, write_lines
+from swiftagent.convert.rows import Job
+from swiftagent.errors import ConfigError, RejectsError, RowError
+from swiftagent.io.jsonl import BadRow, Row, encode, write_lines
 from swiftagent.io.rows import read_rows
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Trajectory
+from swiftagent.trajectory.wellformed import check
 
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "z", "function": {"name": "w", "arguments": "{}"}}]}
 ASK, DONE = {"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "3C."}
@@ -196,3 +200,32 @@ def _mutated(value: Any, rng: random.Random) -> Any:
             + value[cut + 1 :]
         )
     return value
+
+
+def test_an_error_of_ours_costs_one_row_and_leaves_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_on_bergen(trajectory: Trajectory, policy: Policy) -> Trajectory:
+        if trajectory.events[0] == Question("Bergen?"):
+            raise OverflowError("no such thing")
+        return check(trajectory, policy)
+
+    monkeypatch.setattr(reading, "check", break_on_bergen)
+    rows = [{"messages": [{"role": "user", "content": place}, DONE], "more": 1} for place in ("Oslo?", "Bergen?")]
+    found, ledger, rejects = read(*rows)
+    assert [row.events[0] for row in found] == [Question("Oslo?")]
+    assert ledger.reasons == {"bug": 1}
+    assert rejects[0]["traceback"].endswith("OverflowError: no such thing\n")
+    path = tmp_path / "in.jsonl"
+    write_lines(path, rows)
+    job = Job((str(path),), tmp_path / "out.jsonl", max_rejects=1)
+    with pytest.raises(RejectsError, match="an error of this program in 1 of 2 rows"):
+        convert_files(job)
+
+
+def test_escaped_lone_surrogates_in_arguments_need_no_net() -> None:
+    for text in ('{"a": "\\ud800"}', '{"\\udc00": [1]}', "{'a': '\\ud83d'}"):
+        call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "w", "arguments": text}}]}
+        found, ledger, _ = read({"messages": [ASK, call, {"role": "tool", "content": "3C"}, DONE]})
+        assert (len(found), ledger.reasons) == (1, {})
+        encode(to_record(found[0]))

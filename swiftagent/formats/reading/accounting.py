@@ -218,25 +218,28 @@ def _turns(value: Any) -> list[dict[str, Any]]:
 
 def _account(value: Any, path: str, said: _Said, counts: Counter[str]) -> str:
     """Count the unread texts below a key; returns the key where they are steps, "" where they are not."""
-    left = [text for text in _texts(value) if text not in said]
+    left = sum(text not in said for text in _texts(value))
     if not left:
         return ""
-    counts[path] += len(left)
+    counts[path] += left
     holds_steps = _holds_steps(value) or _plain_of(path.rpartition(".")[2]) in _STEP_KEYS
     return path if holds_steps else ""
 
 
-def _texts(value: Any) -> Iterable[str]:
-    if type(value) is str:
-        if value.strip():
-            yield value
-    elif type(value) is dict:
-        for key, item in value.items():
-            if _plain_of(str(key)) not in _LABELS:
-                yield from _texts(item)
-    elif type(value) is list:
-        for item in value:
-            yield from _texts(item)
+def _texts(value: Any) -> list[str]:
+    """The texts of a value that say something, in no order."""
+    found: list[str] = []
+    waiting = [value]
+    for item in waiting:  # it grows on the way
+        kind = type(item)
+        if kind is str:
+            if item and not item.isspace():
+                found.append(item)
+        elif kind is dict:
+            waiting += [inner for key, inner in item.items() if _plain_of(str(key)) not in _LABELS]
+        elif kind is list:
+            waiting += item
+    return found
 
 
 def _holds_steps(value: Any, depth: int = 0) -> bool:

@@ -6,18 +6,20 @@ What departs from that in any way is left to `react_text`, which reads every spe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
 
-THOUGHT, ACTION, INPUT, OBSERVATION, ANSWER = (
-    "Thought:",
-    "Action:",
-    "\nAction Input:",
-    "\nObservation:",
-    "Final Answer:",
+import msgspec
+
+# A thought of one line or none, then a call up to the result that follows it, or the answer.
+_STEP = re.compile(
+    r"(?:Thought:([^\n]*)\n)?(?:Action:([^\n]*)\nAction Input:([^\n]*)\nObservation:|(?=Final Answer:))"
 )
+_ANSWER = "Final Answer:"
+_NEXT = ("Thought:", "Action:", _ANSWER)
+_BROKEN = ("\nAction Input:", "\nObservation:")
 
 
-class CanonicalStep(NamedTuple):
+class CanonicalStep(msgspec.Struct, frozen=True, gc=False):
     """A call with its result, or, where `tool` is None, the answer as `text`."""
 
     thought: str
@@ -30,45 +32,25 @@ def canonical_steps(text: str) -> list[CanonicalStep] | None:
     """The steps of one assistant text that ends on an answer; None where it is written in any other way."""
     steps: list[CanonicalStep] = []
     place = 0
-    while True:
-        thought = ""
-        if text.startswith(THOUGHT, place):
-            end = text.find("\n", place)
-            if end < 0:
-                return None
-            thought = text[place + len(THOUGHT) : end].strip()
-            place = end + 1
-        if text.startswith(ANSWER, place):
-            steps.append(CanonicalStep(thought, None, text[place + len(ANSWER) :].strip(), ""))
+    while (found := _STEP.match(text, place)) is not None:
+        thought, name, given = found.groups("")
+        start = found.end()
+        if found[2] is None:
+            steps.append(CanonicalStep(thought.strip(), None, text[start + len(_ANSWER) :].strip(), ""))
             return steps
-        step = _call_at(text, place, thought)
-        if step is None:
+        name = name.strip()
+        end = _end_of_result(text, start)
+        if end < 0 or not name.isidentifier():
             return None
-        steps.append(step[0])
-        place = step[1]
+        result = text[start:end].removeprefix(" ").rstrip("\r\n")
+        steps.append(CanonicalStep(thought.strip(), name, given.strip(), result))
+        place = end + 1
+    return None
 
 
-def _call_at(text: str, place: int, thought: str) -> tuple[CanonicalStep, int] | None:
-    """The call that starts here and where its result ends. Line by line: one letter is looked for far quicker than a
-    word."""
-    given = text.find("\n", place)
-    if given < 0 or not text.startswith(ACTION, place) or not text.startswith(INPUT, given):
-        return None
-    seen = text.find("\n", given + 1)
-    name = text[place + len(ACTION) : given].strip()
-    if seen < 0 or not text.startswith(OBSERVATION, seen) or not name.isidentifier():
-        return None
-    start = seen + len(OBSERVATION)
+def _end_of_result(text: str, start: int) -> int:
+    """Where the line before the next step ends; below 0 where none follows."""
     end = text.find("\n", start)
-    while not text.startswith(_NEXT, end + 1):
-        if end < 0 or text.startswith(_BROKEN, end):
-            return None
-        end = text.find("\n", end + 1)
-    if end < 0:
-        return None
-    arguments = text[given + len(INPUT) : seen].strip()
-    return CanonicalStep(thought, name, arguments, text[start:end].removeprefix(" ").rstrip("\r\n")), end + 1
-
-
-_NEXT = (THOUGHT, ACTION, ANSWER)
-_BROKEN = (INPUT, OBSERVATION)
+    while end >= 0 and not text.startswith(_NEXT, end + 1):
+        end = -1 if text.startswith(_BROKEN, end) else text.find("\n", end + 1)
+    return end
