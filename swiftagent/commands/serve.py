@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         engine = load(args)
         import uvicorn
 
-        from swiftagent.agent.server import Settings, make_app
+        from swiftagent.agent.serving.server import Settings, make_app
 
         host, port = listening.getsockname()[:2]
         own = LOOPBACK if host in LOOPBACK else ()
