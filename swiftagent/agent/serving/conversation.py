@@ -14,7 +14,7 @@ import msgspec
 from swiftagent.agent.serving.asked import Refusal, Thoughts
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.tools import read_tools
-from swiftagent.trajectory.types import Answer, Observation, Question, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Observation, Question, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import Policy, check
 
 # A client may hand over a conversation whose calls were made with other tools, and texts are not trained here.
@@ -27,7 +27,8 @@ def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -
         read = parse(row)
         if "media-left-out" in read.repairs:
             raise Refusal("content must be a text or a list of text parts: images, audio and files are not read here")
-        if not read.events or not isinstance(read.events[-1], (Question, Observation)):
+        said = [event for event in read.events if not isinstance(event, System)]
+        if not said or not isinstance(said[-1], (Question, Observation)):
             raise Refusal("messages must end on a user or tool message")
         # The check puts whole rows in order, and a row ends on an answer.
         whole = check(msgspec.structs.replace(read, events=(*read.events, Answer("."))), _POLICY)

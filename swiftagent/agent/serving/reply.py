@@ -147,16 +147,20 @@ class Answering:
         prefix = grammar.final_prefix(conversation) if is_step else ""
         tools = grammar.declared(conversation)
         request = Generate(messages, stop, limits.step_tokens, limits.seconds, tools)
-        written = yield from self._write(request, prefix, len(prefix))
-        if not self._shown.stopped and written.ended_by not in _CUT and not self._content and written.text.strip():
-            self._shown.ended = False
+        written = yield from self._said(request, prefix)
+        if not self._content and written.text.strip() and written.ended_by not in _CUT:
             ending = grammar.final_messages(conversation)
             prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
             request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
-            written = yield from self._write(request, prefix, len(prefix))
+            written = yield from self._said(request, prefix)
+        yield Delta(finish="stop" if self._shown.stopped or written.ended_by not in _CUT else "length")
+
+    def _said(self, request: Generate, prefix: str) -> Generator[Delta, None, Generated]:
+        self._shown.ended = False
+        written = yield from self._write(request, prefix, len(prefix))
         if written.ended_by not in _CUT:
             yield from self._rest(self._shown.content(written.text, done=True))
-        yield Delta(finish="stop" if self._shown.stopped or written.ended_by not in _CUT else "length")
+        return written
 
     def _step(self, request: Generate, tries: int) -> Generator[Delta, None, Generated]:
         if self.asked.forced and tries > min(_TRIES, self.served.limits.steps):
