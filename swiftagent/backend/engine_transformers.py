@@ -11,7 +11,7 @@ import contextlib
 import copy
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import torch
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.sampling import PLAIN, CallFrame, Form, Sampling
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
+from swiftagent.backend.engine_strict import Guide, Vocabulary
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
@@ -57,6 +59,7 @@ class TransformersEngine:
         self._lock = threading.Lock()
         # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
+        self._vocabulary: Vocabulary | None = None
         self._croppable = True
         self._is_base = False
 
@@ -69,12 +72,19 @@ class TransformersEngine:
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
         usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         """Yield the text as it is written, up to and with a stop word, without the end token."""
         ids = self.prompt.encode(messages, [function_of(tool) for tool in tools])
         with self._lock:
             yield from self.continue_ids(
-                ids, stop=stop, max_tokens=max_tokens, temperature=temperature, native=bool(tools), usage=usage
+                ids,
+                stop=stop,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                native=bool(tools),
+                usage=usage,
+                sampling=sampling,
             )
 
     @torch.inference_mode()
@@ -87,6 +97,7 @@ class TransformersEngine:
         temperature: float = 0.0,
         native: bool = False,
         usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         """The same from token ids. `usage` takes what it cost."""
         room = _context_length(self.model) - len(ids)
@@ -97,20 +108,38 @@ class TransformersEngine:
         held, logits = self._prefill(ids, usage)
         ends = self.ends(native=native)
         text = TextDecoder(self.tokenizer)
+        choose = self._chooser(temperature, sampling)
+        guide = self._guide(sampling.forms)
+        # Tokens that a grammar forces, and tokens that the cache does not hold yet.
+        forced = guide.forced() if guide else []
+        new: list[int] = []
         try:
-            for _ in range(min(max_tokens, room)):
-                token = self._pick(logits, temperature)
+            while usage.generated < min(max_tokens, room):
+                if forced:
+                    token = forced.pop(0)
+                else:
+                    if new:
+                        logits, new = self._forward(held, new), []
+                    token = choose(guide.masked(logits) if guide else logits)
+                    if guide:
+                        guide.chosen(token)
                 if token in ends:
                     usage.ended_by = "end"
                     break
                 usage.generated += 1
+                new.append(token)
                 piece = text.add(token)
                 if piece:
                     yield piece
                 if stop and any(word in text.recent for word in stop):
                     usage.ended_by = "stop"
                     break
-                logits = self._forward(held, [token])
+                if guide and not forced:
+                    guide.written(text.since_last())
+                    if guide.is_over:
+                        usage.ended_by = "end"
+                        break
+                    forced = guide.forced()
             rest = text.rest()
             if rest:
                 yield rest
@@ -145,6 +174,10 @@ class TransformersEngine:
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         return self.prompt.read_calls(text)
+
+    def call_frame(self) -> CallFrame | None:
+        """The text around a native call, None where its arguments are not JSON."""
+        return self.prompt.call_frame()
 
     def without_adapter(self) -> TransformersEngine:
         """The base of the same loaded model, with KV caches of its own. Raises ConfigError where no adapter is
@@ -208,11 +241,34 @@ class TransformersEngine:
         held.ids.extend(ids)
         return out.logits[0, -1].float()
 
-    def _pick(self, logits: torch.Tensor, temperature: float) -> int:
+    def _chooser(self, temperature: float, sampling: Sampling) -> Callable[[torch.Tensor], int]:
+        """What picks the next token from logits."""
         if temperature <= 0:
-            return int(logits.argmax())
-        chances = torch.softmax(logits.cpu() / temperature, dim=-1)
-        return int(torch.multinomial(chances, 1, generator=self._random))
+            return lambda logits: int(logits.argmax())
+        seed = sampling.seed
+        random = self._random if seed is None else torch.Generator(device="cpu").manual_seed(seed % (1 << 63))
+
+        def choose(logits: torch.Tensor) -> int:
+            chances = torch.softmax(logits.cpu() / temperature, dim=-1)
+            if sampling.top_p < 1:
+                chances = _likeliest(chances, sampling.top_p)
+            return int(torch.multinomial(chances, 1, generator=random))
+
+        return choose
+
+    def _guide(self, forms: tuple[Form, ...]) -> Guide | None:
+        if not forms:
+            return None
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self.tokenizer, self.model.config.get_text_config().vocab_size)
+        return Guide(self._vocabulary, forms)
+
+
+def _likeliest(chances: torch.Tensor, share: float) -> torch.Tensor:
+    """The chances, 0 for all but the likeliest tokens that together reach `share`."""
+    ordered, places = chances.sort(descending=True)
+    kept = ordered.cumsum(-1) - ordered < share
+    return torch.zeros_like(chances).scatter(-1, places[kept], ordered[kept])
 
 
 class TextDecoder:
@@ -225,6 +281,8 @@ class TextDecoder:
         self.start = 0
         self.decoded = 0
         self.recent = ""
+        self._reported = 0
+        self._text = ""
 
     def add(self, token: int) -> str:
         self.ids.append(token)
@@ -235,6 +293,12 @@ class TextDecoder:
         piece = now[len(before) :]
         self.start, self.decoded = self.decoded, len(self.ids)
         self.recent = (self.recent + piece)[-200:]
+        self._text += piece
+        return piece
+
+    def since_last(self) -> str:
+        """The text that came since this was last asked."""
+        piece, self._reported = self._text[self._reported :], len(self._text)
         return piece
 
     def rest(self) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
-from swiftagent.agent.sampling import Form, Sampling
+from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import Asked, Refusal, Thoughts
+from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
@@ -24,8 +25,6 @@ from swiftagent.trajectory.types import Call, Thought
 # How often a model may try to make the call that it was ordered to make.
 _TRIES = 3
 _CUT = ("length", "seconds")
-# What a call begins with where the engine does not know its model's own form.
-_HERMES = '<tool_call>\n{"name": "'
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -37,19 +36,15 @@ class Delta(msgspec.Struct, frozen=True):
     finish: str = ""
 
 
-# The grammars that the text of a request obeys.
-Forms = Callable[[Asked], tuple[Form, ...]]
-
-
 class Served(msgspec.Struct, frozen=True):
-    """What answers requests. forms: None where nothing makes texts obey a grammar."""
+    """What answers requests. strict: whether the engine keeps texts to a grammar."""
 
     engine: Any
     grammar: Grammar
     limits: Limits
     thoughts: Thoughts
     temperature: float = 0.0
-    forms: Forms | None = None
+    strict: bool = False
 
 
 class Answering:
@@ -65,7 +60,7 @@ class Answering:
         self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.stop)
         self._content = ""
         self._reasoning = ""
-        if asked.shape is not None and served.forms is None:
+        if asked.shape is not None and not served.strict:
             raise Refusal(
                 "answers of a given JSON schema need llguidance and an engine in this process: "
                 "pip install 'swiftagent[strict]'",
@@ -185,10 +180,13 @@ class Answering:
         name = "" if forced == "*" else forced
         if self._is_react:
             return f"Action: {name}\nAction Input:" if name else "Action:"
-        opening = getattr(self.served.engine, "call_opening", None)
-        if opening is not None:
-            return str(opening(name))
-        return f'{_HERMES}{name}", "arguments":' if name else _HERMES
+        frame = self._frame()
+        return frame.opening + name + frame.middle.rstrip() if name else frame.opening
+
+    def _frame(self) -> CallFrame:
+        """The text around a native call; hermes where the engine does not know."""
+        known = getattr(self.served.engine, "call_frame", None)
+        return (known() if known else None) or HERMES
 
     def _limits(self) -> Limits:
         # A client counts the tokens of one reply, which is one step of the loop.
@@ -227,8 +225,8 @@ class Answering:
         asked = self.asked
         # Choices of one request would else all be the same.
         seed = asked.seed + self.number if asked.seed is not None else None
-        sampling = Sampling(asked.top_p, seed, self.served.forms(asked) if self.served.forms else ())
-        more = {"sampling": sampling} if sampling != Sampling() else {}
+        sampling = Sampling(asked.top_p, seed, self._forms(prefix) if self.served.strict else ())
+        more = {"sampling": sampling} if sampling != PLAIN else {}
         return self.served.engine.generate(
             messages,
             stop=(request.stop,) if request.stop else (),
@@ -238,6 +236,12 @@ class Answering:
             usage=usage,
             **more,
         )
+
+    def _forms(self, prefix: str) -> tuple[Form, ...]:
+        asked = self.asked
+        tools = asked.conversation.tools if asked.may_call and asked.strict else ()
+        frame = REACT_FRAME if self._is_react else self._frame()
+        return forms_of(tools, asked.shape, frame, prefix, self._is_react and asked.conversation.is_agentic)
 
     def _count(self, usage: Usage) -> None:
         self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens

@@ -210,11 +210,11 @@ class _OpenItem:
 
     def grow(self, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         self.text += text
-        more = {"logprobs": []} if self._is_message else {}
+        more: dict[str, Any] = {"logprobs": []} if self._is_message else {}
         yield f"response.{self._part}.delta", {**self._inner, "delta": text, **more}
 
     def close(self, output: _Items) -> Iterator[tuple[str, dict[str, Any]]]:
-        more = {"logprobs": []} if self._is_message else {}
+        more: dict[str, Any] = {"logprobs": []} if self._is_message else {}
         item = self._item("completed")
         output.append(item)
         yield f"response.{self._part}.done", {**self._inner, "text": self.text, **more}
@@ -225,7 +225,7 @@ class _OpenItem:
         return {"type": self._part, "text": text, **({"annotations": [], "logprobs": []} if self._is_message else {})}
 
     def _item(self, status: str) -> dict[str, Any]:
-        own = {"role": "assistant"} if self._is_message else {"summary": []}
+        own: dict[str, Any] = {"role": "assistant"} if self._is_message else {"summary": []}
         return {"id": self._id, "type": self.kind, "status": status, "content": [self._content(self.text)], **own}
 
 

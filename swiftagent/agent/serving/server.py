@@ -23,7 +23,7 @@ from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
 from swiftagent.agent.serving.asked import Asked, Refusal, Thoughts, without_nulls
-from swiftagent.agent.serving.reply import Answering, Forms, Served
+from swiftagent.agent.serving.reply import Answering, Served
 from swiftagent.agent.serving.responses import Responses
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
@@ -31,23 +31,21 @@ from swiftagent.io.jsonl import without_surrogates
 
 class Settings(msgspec.Struct, frozen=True):
     """name: what the model is called. key: "" lets everybody in. hosts: where there is no key, the names by which a
-    request may address the server; () takes any. largest: bytes of a request. temperature: the default."""
+    request may address the server; () takes any. largest: bytes of a request. temperature: the default.
+    strict: whether the engine keeps texts to a grammar."""
 
     name: str
     key: str = ""
     hosts: tuple[str, ...] = ()
     largest: int = 4 << 20
     temperature: float = 0.0
+    strict: bool = False
 
 
-def make_app(
-    engine: Any, grammar: Grammar, limits: Limits, settings: Settings, forms: Forms | None = None
-) -> Starlette:
-    """The application: /v1/chat/completions, /v1/responses, /v1/messages, /v1/models and /health.
-
-    forms: makes the grammars that the text of a request obeys, where the engine can keep to them.
-    """
-    server = _Server(Served(engine, grammar, limits, Thoughts(), settings.temperature, forms), settings)
+def make_app(engine: Any, grammar: Grammar, limits: Limits, settings: Settings) -> Starlette:
+    """The application: /v1/chat/completions, /v1/responses, /v1/messages, /v1/models and /health."""
+    served = Served(engine, grammar, limits, Thoughts(), settings.temperature, settings.strict)
+    server = _Server(served, settings)
     routes = [
         Route("/v1/chat/completions", server.chat, methods=["POST"]),
         Route("/v1/responses", server.responses, methods=["POST"]),
