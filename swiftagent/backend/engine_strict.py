@@ -40,17 +40,14 @@ class Guide:
         # Where the text begins in which the next label is looked for.
         self._start = 0
         self._text = ""
-        self.is_over = False
+        self._forced: list[int] = []
         self._begin("")
 
-    def forced(self) -> list[int]:
-        """The tokens that must come next, as training would write them; they are taken as written."""
-        if self._matcher is None:
-            return []
-        tokens: list[int] = self._matcher.compute_ff_tokens()
-        if tokens:
-            self._matcher.consume_tokens(tokens)
-        return tokens
+    def forced(self) -> int | None:
+        """The token that must come next, as training would write it; None where there is a choice."""
+        if self._matcher is not None and not self._forced:
+            self._forced = self._matcher.compute_ff_tokens()
+        return self._forced[0] if self._forced else None
 
     def masked(self, logits: torch.Tensor) -> torch.Tensor:
         """The logits, -inf where the grammar allows no token."""
@@ -62,23 +59,27 @@ class Guide:
             allowed = torch.nn.functional.pad(allowed, (0, logits.shape[-1] - len(allowed)))
         return logits.masked_fill(~allowed.to(logits.device), float("-inf"))
 
-    def chosen(self, token: int) -> None:
-        """Report a token that was sampled."""
-        if self._matcher is not None and not self._matcher.consume_token(token):
-            self._matcher = None
-
-    def written(self, piece: str) -> None:
-        """Report the text of the tokens so far, forced ones too."""
+    def is_over_after(self, token: int, piece: str) -> bool:
+        """Take down a token that was written, and the text that came of it; whether the text ends here."""
         self._text += piece
-        if self._matcher is not None and self._matcher.is_stopped():
-            self.is_over = self._form is not None and self._form.is_last
+        del self._forced[:1]
+        if self._matcher is None:
+            self._look_for_labels()
+            return False
+        if not self._matcher.consume_token(token):
+            self._matcher = None
+        elif self._matcher.is_stopped() and not self._forced:
+            is_last = self._form is not None and self._form.is_last
             self._matcher, self._start = None, len(self._text)
-        if self._matcher is None and not self.is_over:
-            for form in self._forms:
-                at = _line_start_of(form.after, self._text, self._start) if form.after else -1
-                if at >= 0:
-                    self._begin(form.after, self._text[at + len(form.after) :])
-                    return
+            return is_last
+        return False
+
+    def _look_for_labels(self) -> None:
+        for form in self._forms:
+            at = _line_start_of(form.after, self._text, self._start) if form.after else -1
+            if at >= 0:
+                self._begin(form.after, self._text[at + len(form.after) :])
+                return
 
     def _begin(self, after: str, rest: str = "") -> None:
         from llguidance import LLMatcher

@@ -22,7 +22,7 @@ from swiftagent.agent.loop import Generate, Generated
 from swiftagent.agent.sampling import PLAIN, CallFrame, Form, Sampling
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
-from swiftagent.backend.engine_strict import Guide, Vocabulary
+from swiftagent.backend.engine_strict import Guide, Vocabulary, can_constrain
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
@@ -60,6 +60,8 @@ class TransformersEngine:
         # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
         self._vocabulary: Vocabulary | None = None
+        # Whether texts can be kept to a grammar.
+        self.is_strict = can_constrain()
         self._croppable = True
         self._is_base = False
 
@@ -110,36 +112,26 @@ class TransformersEngine:
         text = TextDecoder(self.tokenizer)
         choose = self._chooser(temperature, sampling)
         guide = self._guide(sampling.forms)
-        # Tokens that a grammar forces, and tokens that the cache does not hold yet.
-        forced = guide.forced() if guide else []
-        new: list[int] = []
         try:
-            while usage.generated < min(max_tokens, room):
-                if forced:
-                    token = forced.pop(0)
-                else:
-                    if new:
-                        logits, new = self._forward(held, new), []
+            for _ in range(min(max_tokens, room)):
+                token = guide.forced() if guide else None
+                if token is None:
+                    # Tokens that were forced are computed together with the one before them.
+                    logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
                     token = choose(guide.masked(logits) if guide else logits)
-                    if guide:
-                        guide.chosen(token)
                 if token in ends:
                     usage.ended_by = "end"
                     break
                 usage.generated += 1
-                new.append(token)
                 piece = text.add(token)
                 if piece:
                     yield piece
                 if stop and any(word in text.recent for word in stop):
                     usage.ended_by = "stop"
                     break
-                if guide and not forced:
-                    guide.written(text.since_last())
-                    if guide.is_over:
-                        usage.ended_by = "end"
-                        break
-                    forced = guide.forced()
+                if guide and guide.is_over_after(token, piece):
+                    usage.ended_by = "end"
+                    break
             rest = text.rest()
             if rest:
                 yield rest
@@ -281,8 +273,6 @@ class TextDecoder:
         self.start = 0
         self.decoded = 0
         self.recent = ""
-        self._reported = 0
-        self._text = ""
 
     def add(self, token: int) -> str:
         self.ids.append(token)
@@ -293,12 +283,6 @@ class TextDecoder:
         piece = now[len(before) :]
         self.start, self.decoded = self.decoded, len(self.ids)
         self.recent = (self.recent + piece)[-200:]
-        self._text += piece
-        return piece
-
-    def since_last(self) -> str:
-        """The text that came since this was last asked."""
-        piece, self._reported = self._text[self._reported :], len(self._text)
         return piece
 
     def rest(self) -> str:

@@ -53,7 +53,7 @@ def _calls(tools: tuple[Tool, ...], frame: CallFrame, prefix: str) -> Form:
 def _schema(given: str) -> str:
     """The schema of a tool's arguments, spelled for the grammar; any object where the library cannot follow it."""
     schema = json.loads(given) or {"type": "object"}
-    if schema.get("properties") and "additionalProperties" not in schema:
+    if "properties" in schema and "additionalProperties" not in schema:
         schema["additionalProperties"] = False
     return _followed({**schema, "type": "object"})
 
