@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import (
-    Asked,
+    ModelRequest,
     Refusal,
     Thoughts,
     sampling_fields,
@@ -25,7 +25,7 @@ from swiftagent.trajectory.types import Tool
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
-def read_request(body: Any, thoughts: Thoughts) -> Asked:
+def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
     messages = body.get("messages")
@@ -41,7 +41,7 @@ def read_request(body: Any, thoughts: Thoughts) -> Asked:
         row["system"] = body["system"]
     if tools and (forced != "none" or any(block.get("type") == "tool_use" for block in _blocks(messages))):
         row["tools"] = body["tools"]
-    return Asked(
+    return ModelRequest(
         read_conversation(parse, row),
         tools,
         forced,

@@ -24,7 +24,7 @@ class Refusal(Exception):
         self.param = param
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ModelRequest(msgspec.Struct, frozen=True):
     """One request. declared: the tools that may be called.
 
     forced: "" (free), "*" (some call), a tool's name, or "none" (no call). shape: a JSON Schema of the answer, {} for
@@ -102,7 +102,7 @@ def number(body: dict[str, Any], name: str, most: float) -> float | None:
 
 
 def sampling_fields(body: dict[str, Any]) -> dict[str, Any]:
-    """temperature, top_p and seed as fields of Asked."""
+    """temperature, top_p and seed as fields of ModelRequest."""
     seed = body.get("seed")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
         raise Refusal("seed must be a whole number", param="seed")

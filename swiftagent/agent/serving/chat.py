@@ -1,4 +1,4 @@
-"""OpenAI's chat completions: requests as `Asked`, and what the loop does as replies.
+"""OpenAI's chat completions: requests as `ModelRequest`, and what the loop does as replies.
 
 A client that knows nothing of ReAct sends `messages` and `tools` and gets `tool_calls`. The thought of a call goes out
 as reasoning_content; clients that send it back, or the call's id, get the very prompt that the model was trained on.
@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import (
     MOST_CHOICES,
-    Asked,
+    ModelRequest,
     Refusal,
     Thoughts,
     refuse,
@@ -35,7 +35,7 @@ _REFUSED = (
 )
 
 
-def read_request(body: Any, thoughts: Thoughts) -> Asked:
+def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
     refuse(body, _REFUSED)
@@ -49,7 +49,7 @@ def read_request(body: Any, thoughts: Thoughts) -> Asked:
     # Without tools and calls it is plain chat; after calls the prompt must stay the one of those steps.
     if tools and (forced != "none" or any(map(_is_call, messages))):
         row["tools"] = body[field]
-    return Asked(
+    return ModelRequest(
         read_conversation(parse, row),
         tools,
         forced,
@@ -112,7 +112,7 @@ def forced_of(choice: Any, tools: tuple[Tool, ...]) -> str:
 class ChatReply:
     """The reply to one request as chat completions have it. legacy: the client speaks of functions, not tools."""
 
-    def __init__(self, model: str, asked: Asked, choices: Sequence[Answering], legacy: bool = False) -> None:
+    def __init__(self, model: str, asked: ModelRequest, choices: Sequence[Answering], legacy: bool = False) -> None:
         self.asked = asked
         self.choices = choices
         self.legacy = legacy

@@ -12,7 +12,7 @@ import msgspec
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import Asked, Refusal, Thoughts
+from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
 from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
@@ -50,7 +50,7 @@ class Served(msgspec.Struct, frozen=True):
 class Answering:
     """One choice of the reply to one request; tokens are counted over all its steps."""
 
-    def __init__(self, served: Served, asked: Asked, number: int = 0) -> None:
+    def __init__(self, served: Served, asked: ModelRequest, number: int = 0) -> None:
         self.served = served
         self.asked = asked
         self.number = number

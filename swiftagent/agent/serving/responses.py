@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import Asked, Refusal, refuse, sampling_fields, whole_number, without_nulls
+from swiftagent.agent.serving.asked import ModelRequest, Refusal, refuse, sampling_fields, whole_number, without_nulls
 from swiftagent.agent.serving.chat import forced_of, shape_of
 from swiftagent.agent.serving.conversation import declared_tools, read_conversation
 from swiftagent.agent.serving.reply import Answering
@@ -45,7 +45,7 @@ class Responses:
         return self._by_id[name]
 
 
-def read_request(body: Any, stored: Responses) -> tuple[Asked, _Items]:
+def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
     """The request, and its items with those before them. Raises Refusal with what is wrong."""
     body = without_nulls(body)
     refuse(body, _REFUSED)
@@ -62,7 +62,7 @@ def read_request(body: Any, stored: Responses) -> tuple[Asked, _Items]:
     if tools and (forced != "none" or any(item.get("type") == "function_call" for item in items)):
         row["tools"] = body["tools"]
     text = body.get("text")
-    asked = Asked(
+    asked = ModelRequest(
         read_conversation(parse, row),
         tools,
         forced,

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import Asked, Refusal, Thoughts, without_nulls
+from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts, without_nulls
 from swiftagent.agent.serving.reply import Answering, Served
 from swiftagent.agent.serving.responses import Responses
 from swiftagent.errors import SwiftAgentError
@@ -170,7 +170,7 @@ class _Whole(Protocol):
     def events(self) -> Generator[str, None, None]: ...
 
 
-async def _answer(asked: Asked, reply: _Whole) -> Response:
+async def _answer(asked: ModelRequest, reply: _Whole) -> Response:
     """The reply whole or streamed. What is wrong with the request shows itself before the first event, and has a
     status of its own then."""
     if not asked.stream:
