@@ -20,6 +20,7 @@ import httpx
 
 from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.native import END_NOW
+from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.errors import SetupError, at
 from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.record import Message
@@ -80,6 +81,7 @@ class OpenAIEngine:
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
         usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         """Yield the text as it comes; in `usage` tokens are pieces where the server does not count them.
 
@@ -88,6 +90,8 @@ class OpenAIEngine:
         """
         usage = usage or Usage()
         settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
+        settings |= {"top_p": sampling.top_p} if sampling.top_p < 1 else {}
+        settings |= {"seed": sampling.seed} if sampling.seed is not None else {}
         if stop:
             settings["stop"] = list(stop)
         while True:

@@ -11,9 +11,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from swiftagent.agent.sampling import HERMES, CallFrame
 from swiftagent.backend.loading import Loading
 from swiftagent.errors import SetupError
 from swiftagent.trajectory.record import Message
+
+# No tool is called so.
+_NAME = "NAME_OF_A_TOOL"
 
 
 class PromptEncoder:
@@ -61,6 +65,15 @@ class PromptEncoder:
             (call.name, call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments))
             for call in functions
         ]
+
+    def call_frame(self) -> CallFrame | None:
+        """The text around a native call in the agent template; None where its arguments are not JSON."""
+        if not self.template._agent_template:
+            return HERMES
+        call = {"role": "tool_call", "content": json.dumps({"name": _NAME, "arguments": {}})}
+        opening, named, rest = self.template.agent_template._format_tool_calls([call]).partition(_NAME)
+        middle, given, closing = rest.partition("{}")
+        return CallFrame(opening, middle, closing) if named and given else None
 
     def _appended_tokens(self) -> list[int]:
         """What the tokenizer puts after every text, which ms-swift puts at the end of a row."""

@@ -11,7 +11,7 @@ import contextlib
 import copy
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import torch
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.sampling import PLAIN, CallFrame, Form, Sampling
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
+from swiftagent.backend.engine_strict import Guide, Vocabulary, can_constrain
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
@@ -57,6 +59,9 @@ class TransformersEngine:
         self._lock = threading.Lock()
         # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
+        self._vocabulary: Vocabulary | None = None
+        # Whether texts can be kept to a grammar.
+        self.is_strict = can_constrain()
         self._croppable = True
         self._is_base = False
 
@@ -69,12 +74,19 @@ class TransformersEngine:
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
         usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         """Yield the text as it is written, up to and with a stop word, without the end token."""
         ids = self.prompt.encode(messages, [function_of(tool) for tool in tools])
         with self._lock:
             yield from self.continue_ids(
-                ids, stop=stop, max_tokens=max_tokens, temperature=temperature, native=bool(tools), usage=usage
+                ids,
+                stop=stop,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                native=bool(tools),
+                usage=usage,
+                sampling=sampling,
             )
 
     @torch.inference_mode()
@@ -87,6 +99,7 @@ class TransformersEngine:
         temperature: float = 0.0,
         native: bool = False,
         usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         """The same from token ids. `usage` takes what it cost."""
         room = _context_length(self.model) - len(ids)
@@ -97,9 +110,15 @@ class TransformersEngine:
         held, logits = self._prefill(ids, usage)
         ends = self.ends(native=native)
         text = TextDecoder(self.tokenizer)
+        choose = self._chooser(temperature, sampling)
+        guide = self._guide(sampling.forms)
         try:
             for _ in range(min(max_tokens, room)):
-                token = self._pick(logits, temperature)
+                token = guide.forced() if guide else None
+                if token is None:
+                    # Tokens that were forced are computed together with the one before them.
+                    logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
+                    token = choose(guide.masked(logits) if guide else logits)
                 if token in ends:
                     usage.ended_by = "end"
                     break
@@ -110,7 +129,9 @@ class TransformersEngine:
                 if stop and any(word in text.recent for word in stop):
                     usage.ended_by = "stop"
                     break
-                logits = self._forward(held, [token])
+                if guide and guide.is_over_after(token, piece):
+                    usage.ended_by = "end"
+                    break
             rest = text.rest()
             if rest:
                 yield rest
@@ -145,6 +166,10 @@ class TransformersEngine:
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         return self.prompt.read_calls(text)
+
+    def call_frame(self) -> CallFrame | None:
+        """The text around a native call, None where its arguments are not JSON."""
+        return self.prompt.call_frame()
 
     def without_adapter(self) -> TransformersEngine:
         """The base of the same loaded model, with KV caches of its own. Raises ConfigError where no adapter is
@@ -208,11 +233,34 @@ class TransformersEngine:
         held.ids.extend(ids)
         return out.logits[0, -1].float()
 
-    def _pick(self, logits: torch.Tensor, temperature: float) -> int:
+    def _chooser(self, temperature: float, sampling: Sampling) -> Callable[[torch.Tensor], int]:
+        """What picks the next token from logits."""
         if temperature <= 0:
-            return int(logits.argmax())
-        chances = torch.softmax(logits.cpu() / temperature, dim=-1)
-        return int(torch.multinomial(chances, 1, generator=self._random))
+            return lambda logits: int(logits.argmax())
+        seed = sampling.seed
+        random = self._random if seed is None else torch.Generator(device="cpu").manual_seed(seed % (1 << 63))
+
+        def choose(logits: torch.Tensor) -> int:
+            chances = torch.softmax(logits.cpu() / temperature, dim=-1)
+            if sampling.top_p < 1:
+                chances = _likeliest(chances, sampling.top_p)
+            return int(torch.multinomial(chances, 1, generator=random))
+
+        return choose
+
+    def _guide(self, forms: tuple[Form, ...]) -> Guide | None:
+        if not forms:
+            return None
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self.tokenizer, self.model.config.get_text_config().vocab_size)
+        return Guide(self._vocabulary, forms)
+
+
+def _likeliest(chances: torch.Tensor, share: float) -> torch.Tensor:
+    """The chances, 0 for all but the likeliest tokens that together reach `share`."""
+    ordered, places = chances.sort(descending=True)
+    kept = ordered.cumsum(-1) - ordered < share
+    return torch.zeros_like(chances).scatter(-1, places[kept], ordered[kept])
 
 
 class TextDecoder:

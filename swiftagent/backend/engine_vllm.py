@@ -9,6 +9,7 @@ from typing import Any
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.sampling import PLAIN, CallFrame, Sampling
 from swiftagent.backend.engine_files import checked_folder
 from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
@@ -55,16 +56,19 @@ class VllmEngine:
         temperature: float = 0.0,
         tools: tuple[Tool, ...] = (),
         usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         request = Generate(messages, stop[0] if stop else "", max_tokens, 0.0, tools)
-        [written] = self._write([request], temperature, usage or Usage())
+        [written] = self._write([request], temperature, usage or Usage(), sampling)
         yield written.text
 
     def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
         """Greedy texts after many prompts, which vLLM batches."""
         return self._write(requests, 0.0, Usage())
 
-    def _write(self, requests: Sequence[Generate], temperature: float, usage: Usage) -> list[Generated]:
+    def _write(
+        self, requests: Sequence[Generate], temperature: float, usage: Usage, sampling: Sampling = PLAIN
+    ) -> list[Generated]:
         """The texts of all; `usage` tells what the last one cost."""
         from vllm import SamplingParams
 
@@ -75,6 +79,8 @@ class VllmEngine:
             SamplingParams(
                 max_tokens=request.max_tokens,
                 temperature=temperature,
+                top_p=sampling.top_p,
+                seed=sampling.seed,
                 stop=[request.stop] if request.stop else None,
                 include_stop_str_in_output=True,
                 stop_token_ids=sorted(self.prompt.end_tokens()),
@@ -100,6 +106,9 @@ class VllmEngine:
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         return self.prompt.read_calls(text)
+
+    def call_frame(self) -> CallFrame | None:
+        return self.prompt.call_frame()
 
     def close(self) -> None:
         """vLLM ends with the process."""

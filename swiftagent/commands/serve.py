@@ -1,4 +1,4 @@
-"""Serve a tuned ReAct model with OpenAI's interface: standard clients send tools and get tool_calls.
+"""Serve a tuned model with OpenAI's and Anthropic's interfaces: standard clients send tools and get tool calls.
 
   swiftagent serve                                       the newest run at http://127.0.0.1:8000/v1
   swiftagent serve --run my-run --port 9000 --key-env MY_KEY
@@ -42,11 +42,12 @@ def run(args: argparse.Namespace) -> int:
         engine = load(args)
         import uvicorn
 
-        from swiftagent.agent.server import Settings, make_app
+        from swiftagent.agent.serving.server import Settings, make_app
 
         host, port = listening.getsockname()[:2]
         own = LOOPBACK if host in LOOPBACK else ()
-        settings = Settings(args.name or _name(args), key, own, int(args.max_request * (1 << 20)), args.temperature)
+        size, strict = int(args.max_request * (1 << 20)), bool(getattr(engine, "is_strict", False))
+        settings = Settings(args.name or _name(args), key, own, size, args.temperature, strict)
         app = make_app(engine, grammar_of(args, engine), limits, settings)
         if not own and not key:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")

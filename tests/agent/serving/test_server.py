@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from scripted_engine import ScriptedEngine
+from served import Served
 
-from swiftagent.agent.loop import Limits, ReAct
-from swiftagent.agent.server import Settings, make_app, streamed
+from swiftagent.agent.serving.server import streamed
 from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import to_messages
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
@@ -33,46 +31,6 @@ DEEP_CALL = {
 RESULT = {"role": "tool", "tool_call_id": "x", "content": "3C"}
 LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservation:'
 DONE = "Thought: I now know the final answer\nFinal Answer: It is 3C,\n <b> cold[1]."
-
-
-class Served:
-    def __init__(self, engine: ScriptedEngine, url: str) -> None:
-        self.engine = engine
-        self.url = url
-
-    def client(self, key: str = "none") -> Any:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
-
-    def ask(self, messages: list[Any], **more: Any) -> Any:
-        with self.client() as client:
-            reply = client.chat.completions.create(model="m", messages=messages, **more)
-            return list(reply) if more.get("stream") else reply
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Served]]:
-    import uvicorn
-
-    running: list[tuple[uvicorn.Server, threading.Thread, socket.socket]] = []
-
-    def serve(*texts: str, **settings: Any) -> Served:
-        engine = ScriptedEngine(*texts)
-        listening = socket.socket()
-        listening.bind(("127.0.0.1", 0))
-        app = make_app(engine, ReAct(), Limits(), Settings("my-agent", **settings))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        running.append((server, thread, listening))
-        return Served(engine, f"http://127.0.0.1:{listening.getsockname()[1]}")
-
-    yield serve
-    for server, thread, listening in running:
-        server.should_exit = True
-        thread.join(5)
-        listening.close()
 
 
 def test_a_call_its_result_and_the_answer(serve: Callable[..., Served]):
@@ -179,13 +137,13 @@ def test_the_key_is_asked_for(serve: Callable[..., Served]):
     "body, told",
     [
         ({"messages": []}, "messages must be a list that is not empty"),
-        ({"messages": [{"role": "boss", "content": ""}]}, "messages[0]: role must be system, user, assistant or tool"),
+        ({"messages": [{"role": "boss", "content": ""}]}, "role 'boss' is none of system, user, assistant, tool"),
         ({"messages": [{"role": "assistant", "content": ""}]}, "messages must end on a user or tool message"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             "content must be a text or a list of text parts",
         ),
-        ({"messages": ASKED, "n": 2}, "n must be 1"),
+        ({"messages": ASKED, "n": 17}, "n must be a whole number above 0 and at most 16"),
         (
             {"messages": [{"role": "user", "content": "?"}], "tool_choice": "required"},
             'tool_choice "required" names no declared tool',
@@ -198,8 +156,14 @@ def test_the_key_is_asked_for(serve: Callable[..., Served]):
         ({"messages": ASKED, "max_tokens": True}, "max_tokens must be a whole number above 0"),
         ({"messages": ASKED, "stop": 5}, "stop must be a text or a list of texts"),
         ({"messages": ASKED, "stream_options": "usage"}, "stream_options must be an object"),
-        ({"messages": [*ASKED, DEEP_CALL, RESULT]}, "messages[1]: the arguments of a tool call must be JSON"),
+        ({"messages": [*ASKED, DEEP_CALL, RESULT]}, "messages cannot be read"),
         ({"messages": ASKED, "response_format": {"type": "\ud800"}}, "response_format \ufffd is not supported"),
+        ({"messages": ASKED, "response_format": {"type": "json_object"}}, "swiftagent[strict]"),
+        ({"messages": ASKED, "logprobs": True}, "logprobs is not supported"),
+        ({"messages": ASKED, "top_p": 0}, "top_p must be above 0"),
+        ({"messages": ASKED, "seed": "x"}, "seed must be a whole number"),
+        ({"messages": ASKED, "tools": [{"type": "web_search"}]}, "tools[0]: a tool of type 'web_search'"),
+        ({"messages": [*ASKED, RESULT]}, "tool result '3C' answers no call"),
         ([], "the request must be a JSON object"),
     ],
 )

@@ -1,0 +1,37 @@
+"""How tokens are chosen beyond temperature, for engines that can."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Form(msgspec.Struct, frozen=True):
+    """A grammar (llguidance's Lark) for what follows `after` at the start of a line; "": for the text from its start.
+    is_last: the text ends where the grammar does."""
+
+    after: str
+    lark: str
+    is_last: bool = False
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """top_p: the share of probability that is sampled from. seed: the same one gives the same text. forms: grammars
+    that the text obeys."""
+
+    top_p: float = 1.0
+    seed: int | None = None
+    forms: tuple[Form, ...] = ()
+
+
+PLAIN = Sampling()
+
+
+class CallFrame(msgspec.Struct, frozen=True):
+    """The text around a native call: before its name, between name and arguments, behind the arguments."""
+
+    opening: str = '<tool_call>\n{"name": "'
+    middle: str = '", "arguments": '
+    closing: str = "}\n</tool_call>"
+
+
+HERMES = CallFrame()

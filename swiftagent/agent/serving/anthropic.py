@@ -1,0 +1,191 @@
+"""Anthropic's messages: content blocks in, content blocks out."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from swiftagent.agent.serving.asked import (
+    ModelRequest,
+    Refusal,
+    Thoughts,
+    sampling_fields,
+    stop_words,
+    whole_number,
+    without_nulls,
+)
+from swiftagent.agent.serving.conversation import declared_tools, read_conversation
+from swiftagent.agent.serving.reply import Answering, Delta
+from swiftagent.errors import SwiftAgentError
+from swiftagent.formats.readers.anthropic import parse
+from swiftagent.trajectory.types import Tool
+
+_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+
+
+def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
+    """Raises Refusal with what is wrong with the request."""
+    body = without_nulls(body)
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Refusal("messages must be a list that is not empty", param="messages")
+    if "max_tokens" not in body:
+        raise Refusal("max_tokens is missing", param="max_tokens")
+    tools = declared_tools(_own_tools(body.get("tools")))
+    choice = body.get("tool_choice", {})
+    forced = _forced(choice, tools)
+    row: dict[str, Any] = {"messages": [_with_thought(message, thoughts) for message in messages]}
+    if body.get("system"):
+        row["system"] = body["system"]
+    if tools and (forced != "none" or any(block.get("type") == "tool_use" for block in _blocks(messages))):
+        row["tools"] = body["tools"]
+    return ModelRequest(
+        read_conversation(parse, row),
+        tools,
+        forced,
+        not (isinstance(choice, dict) and choice.get("disable_parallel_tool_use")),
+        bool(body.get("stream")),
+        max_tokens=whole_number(body, "max_tokens"),
+        stop=stop_words(body.get("stop_sequences"), "stop_sequences"),
+        **sampling_fields({name: body[name] for name in ("temperature", "top_p") if name in body}),
+    )
+
+
+def _own_tools(tools: Any) -> Any:
+    """Only tools that the client runs can be declared: Anthropic's own have a type and no schema."""
+    for number, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if isinstance(tool, dict) and "input_schema" not in tool:
+            kind = tool.get("type", "")
+            raise Refusal(
+                f"tools[{number}]: a tool of type {kind!r} without input_schema is not supported", param="tools"
+            )
+    return (
+        [{**tool, "type": "custom"} for tool in tools]
+        if isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)
+        else tools
+    )
+
+
+def _blocks(messages: list[Any]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        yield from (block for block in content if isinstance(block, dict)) if isinstance(content, list) else ()
+
+
+def _forced(choice: Any, tools: tuple[Tool, ...]) -> str:
+    kind = choice.get("type", "auto") if isinstance(choice, dict) else choice
+    if kind in ("auto", "none"):
+        return "" if kind == "auto" else "none"
+    if kind == "any" and tools:
+        return "*"
+    if kind == "tool" and any(tool.name == choice.get("name") for tool in tools):
+        return str(choice["name"])
+    raise Refusal(f"tool_choice {json.dumps(choice, default=str)[:100]} names no declared tool", param="tool_choice")
+
+
+def _with_thought(message: Any, thoughts: Thoughts) -> Any:
+    """A message, its first call behind what was thought before it where the client left that out."""
+    blocks = list(_blocks([message]))
+    call = next((block for block in blocks if block.get("type") == "tool_use"), None)
+    if call is None or any(block.get("type") == "thinking" for block in blocks):
+        return message
+    thought = thoughts.of(str(call.get("id")))
+    return {**message, "content": [{"type": "thinking", "thinking": thought}, *blocks]} if thought else message
+
+
+class MessageReply:
+    """The reply to one request as messages have it."""
+
+    def __init__(self, model: str, answering: Answering) -> None:
+        self.answering = answering
+        self.model = model
+        self.id = f"msg_{secrets.token_hex(12)}"
+        self._blocks: list[dict[str, Any]] = []
+        self._finish = "stop"
+
+    def whole(self) -> dict[str, Any]:
+        """The reply as one object."""
+        for _ in self._made():
+            pass
+        return self._message(self._blocks, self._reason(), self.answering.generated)
+
+    def events(self) -> Generator[str, None, None]:
+        """The reply as server-sent events."""
+        made = self._made()
+        try:
+            # What is wrong with the request shows itself before anything is sent.
+            first = next(made, None)
+            yield _event("message_start", {"message": self._message([], None, 0)})
+            if first is not None:
+                yield _event(*first)
+            for event in made:
+                yield _event(*event)
+        except SwiftAgentError as error:
+            yield _event("error", {"error": {"type": "api_error", "message": str(error)}})
+            return
+        usage = {"input_tokens": self.answering.prompt_tokens, "output_tokens": self.answering.generated}
+        yield _event("message_delta", {"delta": self._reason(), "usage": usage})
+        yield _event("message_stop", {})
+
+    def _made(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Events of the blocks as they come; afterwards `_blocks` holds them."""
+        for delta in self.answering.deltas():
+            block, piece = _block_of(delta)
+            last = self._blocks[-1]["type"] if self._blocks else ""
+            if block and (block["type"] == "tool_use" or block["type"] != last):
+                yield from self._close()
+                self._blocks.append(block)
+                empty = {**block, "input": {}} if block["type"] == "tool_use" else block
+                yield "content_block_start", {"index": len(self._blocks) - 1, "content_block": {**empty}}
+            if block:
+                self._grow(delta)
+                yield "content_block_delta", {"index": len(self._blocks) - 1, "delta": piece}
+            self._finish = delta.finish or self._finish
+        yield from self._close()
+
+    def _grow(self, delta: Delta) -> None:
+        last = self._blocks[-1]
+        if delta.content:
+            last["text"] += delta.content
+        if delta.reasoning:
+            last["thinking"] += delta.reasoning
+
+    def _close(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        if self._blocks:
+            yield "content_block_stop", {"index": len(self._blocks) - 1}
+
+    def _reason(self) -> dict[str, Any]:
+        word = self.answering.stop_word
+        return {"stop_reason": "stop_sequence" if word else _REASONS[self._finish], "stop_sequence": word or None}
+
+    def _message(self, blocks: list[dict[str, Any]], reason: dict[str, Any] | None, written: int) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "type": "message",
+            "role": "assistant",
+            "model": self.model,
+            "content": blocks,
+            **(reason or {"stop_reason": None, "stop_sequence": None}),
+            "usage": {"input_tokens": self.answering.prompt_tokens, "output_tokens": written},
+        }
+
+
+def _block_of(delta: Delta) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the block that a piece of a reply belongs to, its delta); empty where it only ends the reply."""
+    if delta.content:
+        return {"type": "text", "text": ""}, {"type": "text_delta", "text": delta.content}
+    if delta.reasoning:
+        block = {"type": "thinking", "thinking": "", "signature": ""}
+        return block, {"type": "thinking_delta", "thinking": delta.reasoning}
+    if delta.call:
+        call = delta.call
+        block = {"type": "tool_use", "id": call.id, "name": call.tool, "input": call.arguments}
+        arguments = json.dumps(call.arguments, ensure_ascii=False)
+        return block, {"type": "input_json_delta", "partial_json": arguments}
+    return {}, {}
+
+
+def _event(kind: str, fields: dict[str, Any]) -> str:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields}, ensure_ascii=False)}\n\n"

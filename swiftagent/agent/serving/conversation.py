@@ -1,0 +1,67 @@
+"""Messages of a request as the trajectory that training would make of them.
+
+The readers of data read them and the check of data puts them in order, so a prompt that is served is a prefix of a row
+that is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.serving.asked import Refusal, Thoughts
+from swiftagent.errors import RowError
+from swiftagent.formats.reading.tools import read_tools
+from swiftagent.trajectory.types import Answer, Observation, Question, System, Tool, Trajectory
+from swiftagent.trajectory.wellformed import Policy, check
+
+# A client may hand over a conversation whose calls were made with other tools, and texts are not trained here.
+_POLICY = Policy(on={"undeclared-tool": "keep", "unread-call": "keep", "unread-result": "keep"})
+
+
+def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -> Trajectory:
+    """The conversation up to what the model writes next. Raises Refusal with the reason of the ledger."""
+    try:
+        read = parse(row)
+        if "media-left-out" in read.repairs:
+            raise Refusal("content must be a text or a list of text parts: images, audio and files are not read here")
+        said = [event for event in read.events if not isinstance(event, System)]
+        if not said or not isinstance(said[-1], (Question, Observation)):
+            raise Refusal("messages must end on a user or tool message")
+        # The check puts whole rows in order, and a row ends on an answer.
+        whole = check(msgspec.structs.replace(read, events=(*read.events, Answer("."))), _POLICY)
+    except RowError as error:
+        raise Refusal(error.message, code=error.code, param="messages") from None
+    except (RecursionError, TypeError, AttributeError) as error:
+        raise Refusal(f"messages cannot be read: {error}", param="messages") from None
+    return msgspec.structs.replace(whole, events=whole.events[:-1])
+
+
+def declared_tools(given: Any, name: str = "tools") -> tuple[Tool, ...]:
+    """Raises Refusal for what is no list of functions."""
+    if given is None:
+        return ()
+    if not isinstance(given, list):
+        raise Refusal(f"{name} must be a list", param=name)
+    for number, tool in enumerate(given):
+        kind = tool.get("type", "function") if isinstance(tool, dict) else ""
+        if kind not in ("function", "custom", "object"):
+            raise Refusal(f"{name}[{number}]: a tool of type {kind!r} is not supported; only functions are", param=name)
+    try:
+        return read_tools(given)[0]
+    except RowError as error:
+        raise Refusal(f"{name}: {error.message}", code=error.code, param=name) from None
+
+
+def with_thoughts(messages: list[Any], thoughts: Thoughts) -> list[Any]:
+    """The messages, each call with what was thought before it where the client left that out."""
+    return [_with_thought(message, thoughts) for message in messages]
+
+
+def _with_thought(message: Any, thoughts: Thoughts) -> Any:
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    first = calls[0] if isinstance(calls, list) and calls else None
+    thought = thoughts.of(str(first.get("id"))) if isinstance(first, dict) else ""
+    return {**message, "reasoning_content": thought} if thought else message

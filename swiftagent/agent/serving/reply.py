@@ -1,0 +1,274 @@
+"""The reply to one request: the loop is driven up to its answer, or to the calls of the first step that may run."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
+from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
+from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
+from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
+from swiftagent.agent.serving.shown import Shown, starts_with_label
+from swiftagent.errors import SwiftAgentError
+from swiftagent.io.jsonl import without_surrogates
+from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.read_step import step_end
+from swiftagent.trajectory.record import Message
+from swiftagent.trajectory.types import Call, Thought
+
+# How often a model may try to make the call that it was ordered to make.
+_TRIES = 3
+_CUT = ("length", "seconds")
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A piece of a reply: more of the answer, more reasoning, a call, or its end ("stop", "length", "tool_calls")."""
+
+    content: str = ""
+    reasoning: str = ""
+    call: Call | None = None
+    finish: str = ""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """What answers requests. strict: whether the engine keeps texts to a grammar."""
+
+    engine: Any
+    grammar: Grammar
+    limits: Limits
+    thoughts: Thoughts
+    temperature: float = 0.0
+    strict: bool = False
+
+
+class Answering:
+    """One choice of the reply to one request; tokens are counted over all its steps."""
+
+    def __init__(self, served: Served, asked: ModelRequest, number: int = 0) -> None:
+        self.served = served
+        self.asked = asked
+        self.number = number
+        self.prompt_tokens = 0
+        self.generated = 0
+        self._is_react = bool(served.grammar.stop)
+        self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.stop)
+        self._content = ""
+        self._reasoning = ""
+        if asked.shape is not None and not served.strict:
+            raise Refusal(
+                "answers of a given JSON schema need llguidance and an engine in this process: "
+                "pip install 'swiftagent[strict]'",
+                code="unsupported_parameter",
+                param="response_format",
+            )
+
+    @property
+    def stop_word(self) -> str:
+        """The client's own stop word that ended the content, or ""."""
+        return self._shown.stopped
+
+    def deltas(self) -> Iterator[Delta]:
+        """Raises Refusal where the prompt is too long, SwiftAgentError where an ordered call is not made."""
+        return self._with_calls() if self.asked.may_call else self._text_alone()
+
+    def _with_calls(self) -> Iterator[Delta]:
+        turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
+        calls: list[Call] = []
+        reply: Reply = None
+        thought = ""
+        tries = 0
+        try:
+            while True:
+                request = turn.send(reply)
+                reply = None
+                if isinstance(request, Generate):
+                    # Another step is asked for: the client runs the calls of this one.
+                    if calls:
+                        break
+                    tries += 1
+                    reply = yield from self._step(request, tries)
+                    if self._shown.stopped or reply.ended_by in _CUT:
+                        turn.close()
+                        yield from self._cut_short(reply)
+                        return
+                elif isinstance(request, Progress) and isinstance(request.event, Thought):
+                    thought = thought if request.event.said else request.event.text
+                    if request.event.said:
+                        yield from self._rest(request.event.text)
+                elif isinstance(request, RunTool):
+                    calls.append(request.call)
+                    reply = ToolResult("")
+        except StopIteration as done:
+            yield from self._ended(done.value, calls, thought)
+            return
+        turn.close()
+        yield from self._called(calls, thought)
+
+    def _ended(self, turn: Turn, calls: list[Call], thought: str) -> Iterator[Delta]:
+        if calls:
+            yield from self._called(calls, thought)
+            return
+        if self.asked.forced:
+            raise self._not_called()
+        yield from self._think(thought)
+        yield from self._rest(turn.answer or "")
+        yield Delta(finish="length" if turn.stopped_by in ("tokens", "seconds") else "stop")
+
+    def _called(self, calls: list[Call], thought: str) -> Iterator[Delta]:
+        yield from self._think(thought)
+        for call in calls if self.asked.parallel else calls[:1]:
+            call_id = f"call_{secrets.token_hex(12)}"
+            self.served.thoughts.remember(call_id, thought or self._reasoning)
+            yield Delta(call=Call(call.tool, call.arguments, call_id))
+        yield Delta(finish="tool_calls")
+
+    def _not_called(self) -> SwiftAgentError:
+        wanted = "a call" if self.asked.forced == "*" else f"a call of {self.asked.forced}"
+        return SwiftAgentError(f"the model did not write {wanted} that fits its schema, though tool_choice asks for it")
+
+    def _text_alone(self) -> Iterator[Delta]:
+        """No call may be made: what looks like one, or like a step, is not shown, and once asked to be said again."""
+        grammar, conversation = self.served.grammar, self.asked.conversation
+        limits = self._limits()
+        is_step = conversation.is_agentic
+        stop = grammar.stop if is_step else ""
+        messages = grammar.messages(conversation)
+        prefix = grammar.final_prefix(conversation) if is_step else ""
+        tools = grammar.declared(conversation)
+        request = Generate(messages, stop, limits.step_tokens, limits.seconds, tools)
+        written = yield from self._said(request, prefix)
+        if not self._content and written.text.strip() and written.ended_by not in _CUT:
+            ending = grammar.final_messages(conversation)
+            prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
+            request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
+            written = yield from self._said(request, prefix)
+        yield Delta(finish="stop" if self._shown.stopped or written.ended_by not in _CUT else "length")
+
+    def _said(self, request: Generate, prefix: str) -> Generator[Delta, None, Generated]:
+        self._shown.ended = False
+        written = yield from self._write(request, prefix, len(prefix))
+        if written.ended_by not in _CUT:
+            yield from self._rest(self._shown.content(written.text, done=True))
+        return written
+
+    def _step(self, request: Generate, tries: int) -> Generator[Delta, None, Generated]:
+        if self.asked.forced and tries > min(_TRIES, self.served.limits.steps):
+            raise self._not_called()
+        return (yield from self._write(request, self._prefix()))
+
+    def _cut_short(self, written: Generated) -> Iterator[Delta]:
+        """The reply to a step that was cut in the middle, or ended by the client's own stop word."""
+        shown = self._shown
+        if self._is_react:
+            yield from self._think(shown.thought(written.text))
+        if not shown.stopped:
+            is_bare = shown.labels and not starts_with_label(written.text)
+            yield from self._rest((Shown(True, False, self.asked.stop) if is_bare else shown).content(written.text))
+        yield Delta(finish="stop" if shown.stopped else "length")
+
+    def _prefix(self) -> str:
+        """What the model continues so that it makes the call that was ordered."""
+        forced = self.asked.forced
+        if not forced:
+            return ""
+        name = "" if forced == "*" else forced
+        if self._is_react:
+            return f"Action: {name}\nAction Input:" if name else "Action:"
+        frame = self._frame()
+        return frame.opening + name + frame.middle.rstrip() if name else frame.opening
+
+    def _frame(self) -> CallFrame:
+        """The text around a native call; hermes where the engine does not know."""
+        known = getattr(self.served.engine, "call_frame", None)
+        return (known() if known else None) or HERMES
+
+    def _limits(self) -> Limits:
+        # A client counts the tokens of one reply, which is one step of the loop.
+        limits, most = self.served.limits, self.asked.max_tokens
+        if most is None:
+            return limits
+        return msgspec.structs.replace(limits, step_tokens=most, tokens=max(most, limits.tokens))
+
+    def _write(self, request: Generate, prefix: str, skip: int = 0) -> Generator[Delta, None, Generated]:
+        """Generate one step behind `prefix` and hand on what is surely content. Returns the Generated without the
+        first `skip` characters."""
+        text, ended_by, usage = prefix, "", Usage()
+        started = time.monotonic()
+        pieces = self._pieces(request, prefix, usage)
+        try:
+            for piece in map(without_surrogates, pieces):
+                text += piece
+                if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
+                    ended_by = "stop"
+                    break
+                yield from self._grown(text[skip:])
+                if self._shown.stopped or (self._shown.ended and not self.asked.may_call):
+                    ended_by = "stop"
+                    break
+                if time.monotonic() - started > request.seconds:
+                    ended_by = "seconds"
+                    break
+        finally:
+            pieces.close()
+        self._count(usage)
+        seconds = time.monotonic() - started
+        return Generated(text[skip:], usage.generated, seconds, ended_by or usage.ended_by)
+
+    def _pieces(self, request: Generate, prefix: str, usage: Usage) -> Any:
+        messages: list[Message] = [*request.messages, *([{"role": "assistant", "content": prefix}] if prefix else [])]
+        asked = self.asked
+        # Choices of one request would else all be the same.
+        seed = asked.seed + self.number if asked.seed is not None else None
+        sampling = Sampling(asked.top_p, seed, self._forms(prefix) if self.served.strict else ())
+        more = {"sampling": sampling} if sampling != PLAIN else {}
+        return self.served.engine.generate(
+            messages,
+            stop=(request.stop,) if request.stop else (),
+            max_tokens=request.max_tokens,
+            temperature=self.served.temperature if asked.temperature is None else asked.temperature,
+            tools=request.tools,
+            usage=usage,
+            **more,
+        )
+
+    def _forms(self, prefix: str) -> tuple[Form, ...]:
+        asked = self.asked
+        tools = asked.conversation.tools if asked.may_call and asked.strict else ()
+        frame = REACT_FRAME if self._is_react else self._frame()
+        return forms_of(tools, asked.shape, frame, prefix, self._is_react and asked.conversation.is_agentic)
+
+    def _count(self, usage: Usage) -> None:
+        self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
+        self.generated += usage.generated
+        if usage.ended_by == "length" and not usage.generated and usage.prompt_tokens:
+            raise Refusal(
+                f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages",
+                code="context_length_exceeded",
+                param="messages",
+            )
+
+    def _grown(self, text: str) -> Iterator[Delta]:
+        yield from self._think(self._shown.reasoning(text))
+        yield from self._rest(self._shown.content(text))
+
+    def _think(self, reasoning: str) -> Iterator[Delta]:
+        new = reasoning.removeprefix(self._reasoning) if reasoning.startswith(self._reasoning) else ""
+        if new:
+            self._reasoning = reasoning
+            yield Delta(reasoning=new)
+
+    def _rest(self, content: str) -> Iterator[Delta]:
+        """What of the content was not handed on yet, up to a stop word of the client."""
+        for stop in self.asked.stop:
+            if stop in content:
+                content, self._shown.stopped = content.partition(stop)[0], stop
+        new = content[len(self._content) :] if content.startswith(self._content) else ""
+        if new:
+            self._content = content
+            yield Delta(content=new)

@@ -1,0 +1,216 @@
+"""HTTP over a tuned model: clients of OpenAI and Anthropic use it and see tool calls, not ReAct."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from typing import Any, Protocol
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from swiftagent.agent.drive import RequestRefused
+from swiftagent.agent.loop import Grammar, Limits
+from swiftagent.agent.serving import anthropic, chat, responses
+from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts, without_nulls
+from swiftagent.agent.serving.reply import Answering, Served
+from swiftagent.agent.serving.responses import Responses
+from swiftagent.errors import SwiftAgentError
+from swiftagent.io.jsonl import without_surrogates
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """name: what the model is called. key: "" lets everybody in. hosts: where there is no key, the names by which a
+    request may address the server; () takes any. largest: bytes of a request. temperature: the default.
+    strict: whether the engine keeps texts to a grammar."""
+
+    name: str
+    key: str = ""
+    hosts: tuple[str, ...] = ()
+    largest: int = 4 << 20
+    temperature: float = 0.0
+    strict: bool = False
+
+
+def make_app(engine: Any, grammar: Grammar, limits: Limits, settings: Settings) -> Starlette:
+    """The application: /v1/chat/completions, /v1/responses, /v1/messages, /v1/models and /health."""
+    served = Served(engine, grammar, limits, Thoughts(), settings.temperature, settings.strict)
+    server = _Server(served, settings)
+    routes = [
+        Route("/v1/chat/completions", server.chat, methods=["POST"]),
+        Route("/v1/responses", server.responses, methods=["POST"]),
+        Route("/v1/messages", server.messages, methods=["POST"]),
+        Route("/v1/models", server.models, methods=["GET"]),
+        Route("/v1/models/{name:path}", server.model, methods=["GET"]),
+        Route("/health", server.health, methods=["GET"]),
+    ]
+    failures: Any = {Refusal: _refused, RequestRefused: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
+    return Starlette(routes=routes, exception_handlers=failures)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """RequestRefused: the engine's own server answers others, but not this request."""
+    code = getattr(error, "code", "context_length_exceeded" if "context" in str(error) else None)
+    return _error(request, str(error), getattr(error, "status", 400), code, getattr(error, "param", None))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _error(request, str(error), 500)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    about = f"{request.method} {request.url.path} is not served here"
+    return _error(request, f"{about}; /v1/chat/completions, /v1/responses, /v1/messages and /v1/models are", status)
+
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
+
+
+def _error(request: Request, message: str, status: int, code: str | None = None, param: str | None = None) -> Response:
+    """An error as OpenAI writes it, or Anthropic where its interface was asked."""
+    kind = _KINDS.get(status, "invalid_request_error")
+    if request.url.path.startswith("/v1/messages"):
+        kind = "api_error" if kind == "server_error" else kind
+        return JSONResponse({"type": "error", "error": {"type": kind, "message": message}}, status)
+    return JSONResponse({"error": {"message": message, "type": kind, "code": code, "param": param}}, status)
+
+
+class _Server:
+    def __init__(self, served: Served, settings: Settings) -> None:
+        self.served = served
+        self.settings = settings
+        self.stored = Responses()
+        self.started = int(time.time())
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok", "model": self.settings.name})
+
+    async def models(self, request: Request) -> Response:
+        self._let_in(request)
+        return JSONResponse({"object": "list", "data": [self._model()]})
+
+    async def model(self, request: Request) -> Response:
+        self._let_in(request)
+        if request.path_params["name"] != self.settings.name:
+            raise Refusal(f"there is no model {request.path_params['name']!r}; there is {self.settings.name}", 404)
+        return JSONResponse(self._model())
+
+    def _model(self) -> dict[str, Any]:
+        return {"id": self.settings.name, "object": "model", "created": self.started, "owned_by": "swiftagent"}
+
+    async def chat(self, request: Request) -> Response:
+        self._let_in(request)
+        body = await self._body(request)
+        asked = chat.read_request(body, self.served.thoughts)
+        choices = [Answering(self.served, asked, number) for number in range(asked.choices)]
+        return await _answer(asked, chat.ChatReply(self.settings.name, asked, choices, "functions" in body))
+
+    async def responses(self, request: Request) -> Response:
+        self._let_in(request)
+        body = await self._body(request)
+        asked, items = responses.read_request(body, self.stored)
+        answering = Answering(self.served, asked)
+        reply = responses.ResponseReply(self.settings.name, without_nulls(body), items, answering, self.stored)
+        return await _answer(asked, reply)
+
+    async def messages(self, request: Request) -> Response:
+        self._let_in(request)
+        asked = anthropic.read_request(await self._body(request), self.served.thoughts)
+        return await _answer(asked, anthropic.MessageReply(self.settings.name, Answering(self.served, asked)))
+
+    def _let_in(self, request: Request) -> None:
+        if not self.settings.key:
+            self._refuse_foreign_names(request)
+            return
+        given = request.headers.get("authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key", "")
+        # In constant time: how long a comparison takes would tell how much of a guess is right.
+        if not hmac.compare_digest(given.encode(), self.settings.key.encode()):
+            raise Refusal("the API key is missing or wrong", 401)
+
+    def _refuse_foreign_names(self, request: Request) -> None:
+        """A web page may have its own name resolved to this machine, and then talk to it as to its own server."""
+        hosts = self.settings.hosts
+        if hosts and request.url.hostname not in hosts:
+            raise Refusal(
+                f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
+            )
+
+    async def _body(self, request: Request) -> Any:
+        """The JSON of a request. Only application/json is taken, which no web page can send here unasked."""
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+            raise Refusal("the content type must be application/json", 415)
+        body = b""
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > self.settings.largest:
+                    raise Refusal(f"the request is larger than {self.settings.largest:,} bytes", 413)
+            return without_surrogates(json.loads(body))
+        except ClientDisconnect:
+            raise Refusal("the client went away") from None
+        except (ValueError, RecursionError) as error:
+            raise Refusal(f"the request is not JSON: {error}") from None
+
+
+class _Whole(Protocol):
+    """A reply in one of the interfaces."""
+
+    def whole(self) -> dict[str, Any]: ...
+    def events(self) -> Generator[str, None, None]: ...
+
+
+async def _answer(asked: ModelRequest, reply: _Whole) -> Response:
+    """The reply whole or streamed. What is wrong with the request shows itself before the first event, and has a
+    status of its own then."""
+    if not asked.stream:
+        return JSONResponse(await run_in_threadpool(reply.whole))
+    events = streamed(reply.events())
+    first = await anext(events, "")
+
+    async def all_events() -> AsyncIterator[str]:
+        async with contextlib.aclosing(events):
+            yield first
+            async for event in events:
+                yield event
+
+    return StreamingResponse(all_events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+async def streamed(events: Generator[str, None, None]) -> AsyncGenerator[str, None]:
+    """The events, made in one thread without waiting for who reads them: the generator holds the engine, so neither a
+    client that reads slowly nor others that have taken every thread may keep it from its end. It is closed where the
+    client goes away.
+    """
+    loop = asyncio.get_running_loop()
+    made: asyncio.Queue[str | None] = asyncio.Queue()
+    gone = threading.Event()
+
+    def make() -> None:
+        try:
+            for event in events:
+                if gone.is_set():
+                    return
+                loop.call_soon_threadsafe(made.put_nowait, event)
+        finally:
+            events.close()
+            if not gone.is_set():
+                loop.call_soon_threadsafe(made.put_nowait, None)
+
+    making = asyncio.ensure_future(run_in_threadpool(make))
+    try:
+        while (event := await made.get()) is not None:
+            yield event
+        await making
+    finally:
+        gone.set()
