@@ -51,8 +51,8 @@ _JOINED_BRACKET = re.compile(rf"(?<=[{re.escape(_OPENINGS[1:])}]){JOINER}")
 _KEYWORD_LINE = re.compile(r"^( *)(?=(?:thought|action|action input|observation|final answer) *[:：])", re.I | re.M)
 _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I | re.M)
 # Quick looks at a text, so that most texts cost no more than them: where nothing is found nothing is to be hidden.
-_ANGLE = re.compile(r"<[|｜/<\w]")
-_SQUARE = re.compile(r"\[[/|A-Zegscu]")
+_ANGLE = re.compile(r"<[^\s\d=-]")
+_SQUARE = re.compile(r"\[(?:[/|A-Zgscu]|e~)")
 # A newline is looked for far quicker than `^` under re.M.
 _KEYWORD_BELOW = re.compile(r"\n *(?:thought|action|observation|final answer)", re.I)
 _KEYWORD_FIRST = re.compile(r" *(?:thought|action|observation|final answer)", re.I)
@@ -112,19 +112,24 @@ def _is_marked(token: str) -> bool:
 
 def hide_control_tokens(text: str) -> str:
     """Make every control token of the table an ordinary text; `show_control_tokens` undoes it exactly."""
-    return _patterns.hide.sub(_joined, text) if may_hold_control_token(text) else text
+    return _pattern_for(text).sub(_joined, text) if may_hold_control_token(text) else text
+
+
+def _pattern_for(text: str) -> re.Pattern[str]:
+    # A joiner is rare, and a pattern without it is faster.
+    return _patterns.hide if JOINER in text else _patterns.token
 
 
 def may_hold_control_token(text: str) -> bool:
     """A quick look: False is sure."""
     return (
         ("<" in text and (_ANGLE.search(text) is not None or bool(_patterns.added)))
-        or ("[" in text and (_SQUARE.search(text) is not None or bool(_patterns.added)))
-        or "{{" in text
-        or "]~" in text
-        or "]<]" in text
-        or "|||" in text
-        or "｜DSML｜" in text
+        or (
+            "[" in text and (_SQUARE.search(text) is not None or "]~" in text or "]<]" in text or bool(_patterns.added))
+        )
+        or ("{" in text and "{{" in text)
+        or ("|" in text and "|||" in text)
+        or "｜" in text
         or JOINER in text
     )
 
@@ -197,7 +202,7 @@ def json_text(value: Any) -> str:
     plain `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
     text = _json(value)
-    return _patterns.hide.sub(_escaped_in_json, text) if may_hold_control_token(text) else text
+    return _pattern_for(text).sub(_escaped_in_json, text) if may_hold_control_token(text) else text
 
 
 def parse_json_text(text: str) -> Any:
