@@ -103,7 +103,7 @@ def add_control_tokens(tokens: Iterable[str]) -> None:
 def _is_marked(token: str) -> bool:
     return (
         len(token) > 2
-        and token[0] in _OPENINGS
+        and token[0] in "<["
         and not token[-1].isalnum()
         and not any(letter.isspace() for letter in token)
         and any(letter.isalpha() for letter in token)
@@ -122,11 +122,11 @@ def _pattern_for(text: str) -> re.Pattern[str]:
 
 def may_hold_control_token(text: str) -> bool:
     """A quick look: False is sure."""
+    alone = not _patterns.added
     return (
-        ("<" in text and (_ANGLE.search(text) is not None or bool(_patterns.added)))
-        or (
-            "[" in text and (_SQUARE.search(text) is not None or "]~" in text or "]<]" in text or bool(_patterns.added))
-        )
+        ("<" in text and (not alone or _ANGLE.search(text) is not None))
+        or ("[" in text and (not alone or _SQUARE.search(text) is not None))
+        or ("]" in text and ("]~" in text or "]<]" in text))
         or ("{" in text and "{{" in text)
         or ("|" in text and "|||" in text)
         or "｜" in text
