@@ -4,8 +4,12 @@ code."""
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
 import gc
 import importlib
+import io
+import json
 import os
 import re
 import select
@@ -15,7 +19,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from swiftagent import __version__
-from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.errors import ConfigError, SetupError, SwiftAgentError, visible
 
 # name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
 COMMANDS = {
@@ -44,6 +48,15 @@ EPILOG = """first steps:
 exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 set-up or preflight,
 5 training failed, 6 a check found a fault, 7 the evaluation gate failed, 130 interrupted
 """
+
+_MACHINE_IS_FULL = {
+    errno.EMFILE: "raise the limit with `ulimit -n 4096`, or use fewer processes",
+    errno.ENFILE: "the machine has too many open files; end other programs",
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.ENOMEM: "end other programs, or use fewer processes",
+    errno.EAGAIN: "the limit of processes is reached (`ulimit -u`); use fewer",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,11 +96,25 @@ KINDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    _take_any_letter()
     gc.set_threshold(100_000, 20, 100)  # rows leave no cycles, and looking for them costs up to a fifth of the time
     try:
         return _answer(list(sys.argv[1:] if argv is None else argv))
     finally:
         _flush()
+
+
+def _take_any_letter() -> None:
+    """A terminal of another encoding gets what it lacks as escapes, which JSON readers take too."""
+    codecs.register_error("swiftagent", lambda error: (_escaped(error), getattr(error, "end", 0)))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="swiftagent")
+
+
+def _escaped(error: Exception) -> str:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1]
 
 
 def _answer(words: list[str]) -> int:
@@ -99,7 +126,7 @@ def _answer(words: list[str]) -> int:
     except SwiftAgentError as error:
         if "--traceback" in words:
             traceback.print_exc()
-        print(_as_lines(error), file=sys.stderr)
+        print(visible(_as_lines(error)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -108,6 +135,11 @@ def _answer(words: list[str]) -> int:
         if not _reader_is_gone():
             raise
         return 0
+    except OSError as error:
+        if error.errno not in _MACHINE_IS_FULL:
+            raise
+        print(f"error: {visible(str(error))}; {_MACHINE_IS_FULL[error.errno]}", file=sys.stderr)
+        return SetupError.exit_code
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
@@ -168,6 +200,7 @@ def _answer_without_command(words: list[str], name: str) -> int:
     if name:
         from swiftagent.io.words import did_you_mean
 
+        name = visible(name)
         hint = did_you_mean(name, COMMANDS, otherwise="`swiftagent --help` lists them")
         print(f"swiftagent: no command {name!r}; {hint}", file=sys.stderr)
         return ConfigError.exit_code

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.commands.options import options
-from swiftagent.errors import SetupError
+from swiftagent.errors import SetupError, visible
 from swiftagent.train.config import Config, load
 from swiftagent.train.machine import Machine, look
 
@@ -88,11 +88,11 @@ def _show(found: dict[str, Any]) -> None:
         console.out.print(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
     for line in [*found.get("notes", []), found.get("suggestion", "")]:
         if line:
-            console.out.print(line, markup=False)
+            console.out.print(visible(line), markup=False)
     for warning in found["warnings"]:
         console.warn(warning)
     for problem in found["problems"]:
-        console.err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+        console.err.print(f"error: {visible(problem)}", style="red", markup=False, soft_wrap=True)
     if not found["problems"]:
         console.out.print("no problem found")
 

@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shlex
+import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -24,12 +26,15 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools import processes
+from swiftagent.tools.processes import MARK, TOO_LARGE, end_marked, marked
 from swiftagent.tools.secrets import secrets_of
 from swiftagent.tools.source import Options, ToolSource, read_text
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
+_LARGEST_ANSWER = 16 << 20
 _GONE = (
     "ClosedResourceError",
     "BrokenResourceError",
@@ -73,7 +78,10 @@ class McpSource:
             try:
                 return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
+                reason = connection.last_error_line()
                 self.close()
+                if reason.startswith(TOO_LARGE):
+                    raise ToolError(f"{reason.removeprefix('swiftagent: ')}; the server was stopped") from None
                 hints = self._listed[tool].annotations
                 # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
                 if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
@@ -122,6 +130,9 @@ class _Connection:
         self._stop = asyncio.Event()
         self._ready: Future[list[Any]] = Future()
         self._client: Any = None
+        # The SDK adds what a program needs to run; everything else must be named.
+        named = {name: os.environ[name] for name in options.environment if name in os.environ}
+        self._environment = marked({**named, **server.env})
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
         self._errors = cast(TextIO, errors)
         self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
@@ -130,7 +141,7 @@ class _Connection:
             self.listed = self._ready.result(_START_SECONDS)
         # Whatever the SDK, the network or the command raises.
         except (Exception, FutureTimeout) as error:
-            reason = self._last_error_line() or _innermost(error)
+            reason = self.last_error_line() or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
 
@@ -162,6 +173,7 @@ class _Connection:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+        end_marked(self._environment[MARK])
         self._errors.close()
 
     def _do(self, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
@@ -211,19 +223,51 @@ class _Connection:
         from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client  # type: ignore
 
         if self.server.url:
-            client = await stack.enter_async_context(create_mcp_http_client(headers=self.server.headers))
+            # What is packed is not asked for, since it could unpack to any size.
+            headers = {**self.server.headers, "Accept-Encoding": "identity"}
+            client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
+            client.event_hooks = {"response": [_limit]}
             return streamable_http_client(self.server.url, http_client=client)
-        # The SDK adds what a program needs to run; everything else must be named.
-        named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
-        parameters = StdioServerParameters(
-            command=self.server.command, args=self.server.args, env={**named, **self.server.env}, cwd=self.server.cwd
-        )
+        command, args = self.server.command, self.server.args
+        # A command that is not there is the SDK's to report.
+        if shutil.which(command):
+            args = ["-I", "-S", processes.__file__, str(_LARGEST_ANSWER), command, *args]
+            command = sys.executable
+        parameters = StdioServerParameters(command=command, args=args, env=self._environment, cwd=self.server.cwd)
         return stdio_client(parameters, errlog=self._errors)
 
-    def _last_error_line(self) -> str:
+    def last_error_line(self) -> str:
+        """The last line that the server wrote to stderr, "" where it wrote none."""
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
+
+
+async def _limit(reply: Any) -> None:
+    """Bound the body of an answer; of events the SDK bounds each."""
+    if reply.headers.get("content-encoding", "identity") != "identity":
+        raise ConnectionError("the answer is packed, which was not asked for")
+    if not reply.headers.get("content-type", "").startswith("text/event-stream"):
+        reply.stream = _limited(reply.stream)
+
+
+def _limited(stream: Any) -> Any:
+    """A stream of bytes that ends with an error beyond the largest answer."""
+    from httpx2 import AsyncByteStream
+
+    class Limited(AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            length = 0
+            async for piece in stream:
+                length += len(piece)
+                if length > _LARGEST_ANSWER:
+                    raise ToolError(f"the answer is larger than {_LARGEST_ANSWER >> 20} MB")
+                yield piece
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    return Limited()
 
 
 async def _leave_to_caller(name: str, result: Any) -> None:
