@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -27,6 +27,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools import processes
+from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
 from swiftagent.tools.processes import MARK, TOO_LARGE, end_marked, marked
 from swiftagent.tools.secrets import secrets_of
 from swiftagent.tools.source import Options, ToolSource, read_text
@@ -34,7 +35,6 @@ from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 _START_SECONDS = 60.0
-_LARGEST_ANSWER = 16 << 20
 _GONE = (
     "ClosedResourceError",
     "BrokenResourceError",
@@ -207,7 +207,7 @@ class _Connection:
 
         async with contextlib.AsyncExitStack() as stack:
             transport = await self._transport(stack)
-            client: Any = Client(_without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
+            client: Any = Client(without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
             self._client = await stack.enter_async_context(client)
             client.session.validate_tool_result = _leave_to_caller
             page = await client.list_tools()
@@ -226,12 +226,12 @@ class _Connection:
             # What is packed is not asked for, since it could unpack to any size.
             headers = {**self.server.headers, "Accept-Encoding": "identity"}
             client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
-            client.event_hooks = {"response": [_limit]}
+            client.event_hooks = {"response": [limit]}
             return streamable_http_client(self.server.url, http_client=client)
         command, args = self.server.command, self.server.args
         # A command that is not there is the SDK's to report.
         if shutil.which(command):
-            args = ["-I", "-S", processes.__file__, str(_LARGEST_ANSWER), command, *args]
+            args = ["-I", "-S", processes.__file__, str(LARGEST_ANSWER), command, *args]
             command = sys.executable
         parameters = StdioServerParameters(command=command, args=args, env=self._environment, cwd=self.server.cwd)
         return stdio_client(parameters, errlog=self._errors)
@@ -243,90 +243,8 @@ class _Connection:
         return lines[-1][:300] if lines else ""
 
 
-async def _limit(reply: Any) -> None:
-    """Bound the body of an answer; of events the SDK bounds each."""
-    if reply.headers.get("content-encoding", "identity") != "identity":
-        raise ConnectionError("the answer is packed, which was not asked for")
-    if not reply.headers.get("content-type", "").startswith("text/event-stream"):
-        reply.stream = _limited(reply.stream)
-
-
-def _limited(stream: Any) -> Any:
-    """A stream of bytes that ends with an error beyond the largest answer."""
-    from httpx2 import AsyncByteStream
-
-    class Limited(AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            length = 0
-            async for piece in stream:
-                length += len(piece)
-                if length > _LARGEST_ANSWER:
-                    raise ToolError(f"the answer is larger than {_LARGEST_ANSWER >> 20} MB")
-                yield piece
-
-        async def aclose(self) -> None:
-            await stream.aclose()
-
-    return Limited()
-
-
 async def _leave_to_caller(name: str, result: Any) -> None:
     """In place of the SDK's own check, which can hang on a pattern and fails as if the server had ended."""
-
-
-@contextlib.asynccontextmanager
-async def _without_odd_tools(transport: Any) -> AsyncIterator[Any]:
-    """The transport, its lists of tools mended: one odd tool would have the SDK refuse all of the server's."""
-    async with transport as (read, write):
-        yield _Mended(read), write
-
-
-class _Mended:
-    """A stream of the SDK's messages."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def __aenter__(self) -> _Mended:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> Any:
-        return await self._stream.__aexit__(*error)
-
-    def __aiter__(self) -> _Mended:
-        return self
-
-    async def __anext__(self) -> Any:
-        found = await self._stream.__anext__()
-        result = getattr(getattr(found, "message", None), "result", None)
-        if isinstance(result, dict) and isinstance(result.get("tools"), list):
-            result["tools"] = [tool for tool in result["tools"] if _is_usable(tool)]
-        return found
-
-
-def _is_usable(tool: Any) -> bool:
-    """Whether the SDK takes a listed tool, a schema that forgets its type mended."""
-    from mcp.types import Tool as ListedTool
-    from pydantic import ValidationError
-
-    from swiftagent.console import warn
-
-    name = tool.get("name") if isinstance(tool, dict) else None
-    try:
-        for key in ("inputSchema", "outputSchema") if isinstance(tool, dict) else ():
-            if isinstance(tool.get(key), dict):
-                tool[key].setdefault("type", "object")
-        ListedTool.model_validate(tool)
-        if tool["inputSchema"]["type"] == "object" and (tool.get("outputSchema") or {}).get("type") in (None, "object"):
-            return True
-    except ValidationError:
-        pass
-    warn(f"the MCP tool {str(name)[:80]!r} is left out: its schema is not one of an object")
-    return False
 
 
 def _part(part: Any) -> str:

@@ -19,12 +19,14 @@ from typing import Any
 JOINER = "\u2060"
 
 _NAMES = (
-    "think|thinking|tool|tools|tool_sep|tool_calls?|tool_responses?|tool_results?|tool_declare|response|arg_key|arg_value"
+    "think|thinking|tool|tools|tool_sep|tool_calls?|tool_responses?|tool_results?|response"
+    "|arg_key|arg_value"
     "|function|function_results?|parameter|param|param_key|param_value|invoke|startofthink|startofexec|cot-process"
     "|s|pad|unk|bos|eos|eoa|eoh|mask|sep|sop|eop|cls|longcat_s|BOS_TOKEN|EOS_TOKEN|PAD_TOKEN|embedding|unused_?\\d+"
     "|extra_id_\\d+|start_of_turn|end_of_turn|end_of_utterance|begin_of_document|beginning_of_sentence|end_of_sentence"
     "|begin_of_sentence|role|human|bot|AI|用户|C_Q|C_A|B_SYS|EOI|_system|_user|_bot|_end|_observation"
-    "|global_setting|system_setting|start_of_image|end_of_image|start_of_audio|end_of_audio|audio_start|audio_end|frame_start|frame_end|image_soft_token"
+    "|global_setting|system_setting|start_of_image|end_of_image|start_of_audio|end_of_audio"
+    "|audio_start|audio_end|frame_start|frame_end|image_soft_token"
     "|image|video|audio|img|imgpad|bbox|ref-object|start-image|ref|box|quad|slice|image_id|im_start|im_end"
     "|im_patch|im_col|image_placeholder|image_pad|vid_start|vid_end|patch_newline|audio_patch|audio_pad|IMG_CONTEXT"
     "|video_soft_token|audio_soft_token|ImageHere|ContextHere|IMAGE|VIDEO|speech|fim_\\w+"
