@@ -38,7 +38,7 @@ _BRACKETED = (
 )
 # first character: what may follow it
 _TABLE = {
-    "<": r"\|[^|<>\s]{1,64}\|?>|[^|<>\s\u2060]{1,64}\|>|/?｜[^｜<>\s]{1,64}｜|</?SYS>>"
+    "<": r"\|[^|<>\\\s]{1,64}\|?>|[^|<>\\\s\u2060]{1,64}\|>|/?｜[^｜<>\\\s]{1,64}｜|</?SYS>>"
     rf"|/?(?:(?:seed|mm|minimax):\w+|(?:{_NAMES})(?::opensource)?)>|(?:function|invoke|param(?:eter)?)(?:=| name=)",
     "[": rf"/?(?:{_BRACKETED})\]|\|[^|\[\]\s]{{1,32}}\|\]|e~\[",
     "]": r"~!b\[|~b\]|<\]minimax\[>\[",
