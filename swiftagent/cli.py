@@ -4,8 +4,11 @@ code."""
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
 import gc
 import importlib
+import io
 import json
 import os
 import re
@@ -16,7 +19,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from swiftagent import __version__
-from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.errors import ConfigError, SetupError, SwiftAgentError, visible
 
 # name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
 COMMANDS = {
@@ -46,6 +49,15 @@ EPILOG = """first steps:
 exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 set-up or preflight,
 5 training failed, 6 a check found a fault, 7 the evaluation gate failed, 130 interrupted
 """
+
+_MACHINE_IS_FULL = {
+    errno.EMFILE: "raise the limit with `ulimit -n 4096`, or use fewer processes",
+    errno.ENFILE: "the machine has too many open files; end other programs",
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.ENOMEM: "end other programs, or use fewer processes",
+    errno.EAGAIN: "the limit of processes is reached (`ulimit -u`); use fewer",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     if "_ARGCOMPLETE" in os.environ:
         _complete()
+    _take_any_letter()
     gc.set_threshold(100_000, 20, 100)  # rows leave no cycles, and looking for them costs up to a fifth of the time
     try:
         return _answer(list(sys.argv[1:] if argv is None else argv))
@@ -113,6 +126,17 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
     importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+def _take_any_letter() -> None:
+    """A terminal of another encoding gets what it lacks as escapes, which JSON readers take too."""
+    codecs.register_error("swiftagent", lambda error: (_escaped(error), getattr(error, "end", 0)))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="swiftagent")
+
+
+def _escaped(error: Exception) -> str:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1]
 
 
 def _answer(words: list[str]) -> int:
@@ -124,7 +148,7 @@ def _answer(words: list[str]) -> int:
     except SwiftAgentError as error:
         if "--traceback" in words:
             traceback.print_exc()
-        print(_as_lines(error), file=sys.stderr)
+        print(visible(_as_lines(error)), file=sys.stderr)
         if "--json" in words and not error.has_result:
             print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
         return error.exit_code
@@ -135,6 +159,11 @@ def _answer(words: list[str]) -> int:
         if not _reader_is_gone():
             raise
         return 0
+    except OSError as error:
+        if error.errno not in _MACHINE_IS_FULL:
+            raise
+        print(f"error: {visible(str(error))}; {_MACHINE_IS_FULL[error.errno]}", file=sys.stderr)
+        return SetupError.exit_code
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
@@ -194,6 +223,7 @@ def _answer_without_command(words: list[str], name: str) -> int:
     if name:
         from swiftagent.io.words import did_you_mean
 
+        name = visible(name)
         hint = did_you_mean(name, COMMANDS, otherwise="`swiftagent --help` lists them")
         print(f"swiftagent: no command {name!r}; {hint}", file=sys.stderr)
         return ConfigError.exit_code

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from swiftagent.errors import visible
+
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
@@ -26,22 +28,22 @@ out = _Console(highlight=False)
 
 def say(text: str) -> None:
     """A line of news on stderr."""
-    err.print(text, markup=False, soft_wrap=True)
+    err.print(visible(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    err.print(f"warning: {visible(text)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console = err) -> None:
     """Print a table; numbers are set to the right."""
-    grid = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    grid = Table(title=Text(visible(title)), title_justify="left", show_edge=False, pad_edge=False)
     rows = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) for row in rows) if rows else False
         grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(str(cell)) for cell in row))
+        grid.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(visible(str(cell))) for cell in row))
     console.print(grid)
 
 
@@ -64,7 +66,7 @@ def progress(label: str, total: int | None = None) -> Iterator[Progress]:
 
 def print_styled(parts: Iterable[tuple[str, str]]) -> None:
     """Print (text, style) parts to stdout; a pipe and NO_COLOR get the text alone, lines are not broken anew."""
-    out.print(Text.assemble(*parts), soft_wrap=True, end="")
+    out.print(Text.assemble(*((visible(text), style) for text, style in parts)), soft_wrap=True, end="")
 
 
 @contextmanager

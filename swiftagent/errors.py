@@ -1,9 +1,22 @@
-"""Every failure that a user can cause, as one small tree; anything else that is raised is a bug."""
+"""Every failure that a user can cause, as one small tree, and text from outside as an error or a terminal shows it;
+anything else that is raised is a bug."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+# What moves the cursor, changes the terminal or the direction of text, or is seen by no reader: controls but tab and
+# newline, marks of direction, line and paragraph separators, halves of surrogate pairs, tags.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """Text from outside with such characters as escapes, so that it shows all of itself and steers no terminal."""
+    return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 class SwiftAgentError(Exception):

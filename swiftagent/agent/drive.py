@@ -30,6 +30,9 @@ from swiftagent.trajectory.read_step import step_end
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
 
+# Characters a token on average at most, in a text of `max_tokens`.
+_LONGEST_TOKEN = 64
+
 
 class RequestRefused(SetupError):
     """The engine refused one request (too long, filtered, ...), though it answers others."""
@@ -144,6 +147,10 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
                 sent = upto
             if end is not None:
                 ended_by = "stop"
+                break
+            # A server may ignore the limit that it was sent.
+            if len(text) > request.max_tokens * _LONGEST_TOKEN:
+                ended_by = "length"
                 break
             if time.monotonic() - started > request.seconds:
                 ended_by = "seconds"

@@ -11,6 +11,7 @@ from pathlib import Path
 from swiftagent import console
 from swiftagent.agent.drive import Listener
 from swiftagent.agent.loop import StepTrace, Turn
+from swiftagent.errors import visible
 from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Tool
 
@@ -97,7 +98,7 @@ class Terminal(Listener):
 
     def _print(self, text: str, style: str | None = None) -> None:
         if text and not self._silent:
-            text = printable(text)
+            text = visible(text)
             console.out.print(text, style=self._style if style is None else style, end="", markup=False, soft_wrap=True)
 
     def event(self, event: Event, error: str) -> None:
@@ -109,7 +110,7 @@ class Terminal(Listener):
                 )
                 sign, look, style = LOOKS["observation"]
                 console.out.print(f"{sign} {OBSERVATION} ", style=look, end="", markup=False)
-                console.out.print(printable(shown), style="red" if error else style, markup=False, soft_wrap=True)
+                console.out.print(visible(shown), style="red" if error else style, markup=False, soft_wrap=True)
             case Answer():
                 self._end_line()
 
@@ -122,21 +123,16 @@ class Terminal(Listener):
         self._at_line_start, self._silent = True, False
 
 
-def printable(text: str) -> str:
-    """Text without what would move the cursor or change the terminal."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
-
-
 def ask_user(call: Call, tool: Tool | None) -> str:
     """Ask for the result of a call that nothing runs. Raises EOFError where nobody is there."""
     arguments = json.dumps(call.arguments, ensure_ascii=False)
-    console.say(f"{call.tool}({printable(arguments)}): no code behind it. What does it answer?")
+    console.say(f"{call.tool}({arguments}): no code behind it. What does it answer?")
     return _line(f"{OBSERVATION} ")
 
 
 def confirm(call: Call) -> bool:
     """Ask whether a call may run; anything but yes is no, and so is nobody there."""
-    console.say(f"run {call.tool}({printable(json.dumps(call.arguments, ensure_ascii=False))})? [y/N]")
+    console.say(f"run {call.tool}({json.dumps(call.arguments, ensure_ascii=False)})? [y/N]")
     try:
         return _line("").strip().lower() in ("y", "yes", "j", "ja", "是", "好")
     except EOFError:
@@ -201,11 +197,10 @@ def show_side_by_side(question: str, turns: dict[str, Turn]) -> None:
         for turn in turns.values()
     ]
     rows = [
-        [printable(column[index]) if index < len(column) else "" for column in columns]
-        for index in range(max(map(len, columns)))
+        [column[index] if index < len(column) else "" for column in columns] for index in range(max(map(len, columns)))
     ]
     rows.append([f"stopped by: {turn.stopped_by}" for turn in turns.values()])
-    console.table(printable(question), list(turns), rows, console=console.out)
+    console.table(question, list(turns), rows, console=console.out)
 
 
 def _step_text(step: StepTrace) -> str:

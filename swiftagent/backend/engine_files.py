@@ -3,10 +3,14 @@ own."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import from_hub, refuse_remote_code, template_of_chat_template, template_of_config
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.shipped import find
+from swiftagent.models.files import own_tokens
+from swiftagent.trajectory.escape import add_control_tokens
 
 
 def checked_folder(loading: Loading) -> tuple[str, str | None]:
@@ -24,5 +28,8 @@ def checked_folder(loading: Loading) -> tuple[str, str | None]:
         raise SetupError(f"{loading.model}: no tokenizer in this folder; copy the tokenizer files of its base there")
     if not loading.trust_remote_code:
         refuse_remote_code(folder)
+        if loading.adapter:
+            refuse_remote_code(Path(loading.adapter))
+    add_control_tokens(own_tokens(folder))
     template = loading.template or template_of_config(folder) or template_of_chat_template(folder)
     return str(folder), template

@@ -24,7 +24,7 @@ from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
 from swiftagent.backend.engine_strict import Guide, Vocabulary, can_constrain
 from swiftagent.backend.loading import Loading
-from swiftagent.backend.template import model_type_of, quiet
+from swiftagent.backend.template import code_is_run, model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
@@ -307,9 +307,11 @@ def _load(loading: Loading) -> tuple[Any, Any]:
             "torch_dtype": None if on_gpu else torch.float32,
             "device_map": ("auto" if loading.device == "auto" else loading.device) if on_gpu else "cpu",
             "model_type": loading.model_type or model_type_of(Path(folder)),
+            "model_kwargs": {} if loading.trust_remote_code else {"use_safetensors": True},
         }
         try:
-            model, processor = get_model_processor(folder, **settings)
+            with code_is_run(loading.trust_remote_code):
+                model, processor = get_model_processor(folder, **settings)
         except (OSError, ValueError, KeyError) as error:
             raise SetupError(f"{loading.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
         template = open_template(folder, template_type, loading, processor)

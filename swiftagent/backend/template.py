@@ -20,8 +20,9 @@ from swiftagent.backend.engine_prompt import PromptEncoder
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import find
 from swiftagent.io.words import did_you_mean
-from swiftagent.models.files import own_code, read_object
+from swiftagent.models.files import own_code, own_tokens, read_object
 from swiftagent.models.identity import is_hub_id
+from swiftagent.trajectory.escape import add_control_tokens
 
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
 # tokenizer.
@@ -52,6 +53,17 @@ _TEMPLATE_SIGNS = [
 RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
 # These say where the run goes or what it loads; they change no label.
 _NOT_PASSED = {"val_dataset", "streaming", "cached_dataset", "cached_val_dataset", "adapters", "external_plugins"}
+_SAVED_SETTINGS = (
+    "template",
+    "model_type",
+    "system",
+    "truncation_strategy",
+    "agent_template",
+    "norm_bbox",
+    "use_chat_template",
+    "response_prefix",
+    "new_special_tokens",
+)
 
 
 class Trainer:
@@ -126,7 +138,9 @@ def open_trainer(
         settings["template"] = template
     with tempfile.TemporaryDirectory(prefix="swiftagent-") as scratch:
         folder = _loadable(model, Path(scratch), settings, trust_remote_code)
-        yield Trainer(folder, settings)
+        with code_is_run(trust_remote_code):
+            trainer = Trainer(folder, settings)
+        yield trainer
 
 
 def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_code: bool) -> str:
@@ -136,16 +150,19 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
         fetched = from_hub(model, weights=False)
         if not trust_remote_code:
             refuse_remote_code(fetched)
+        add_control_tokens(own_tokens(fetched))
         # By whose name ms-swift knows it.
         return model
     if not trust_remote_code:
         refuse_remote_code(folder)
+    add_control_tokens(own_tokens(folder))
     names = {path.name for path in folder.iterdir()}
     if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json"}:
         raise ConfigError(
             f"{model}: no tokenizer in this folder; give a model folder, a hub id or a folder with a tokenizer"
         )
-    if not settings.get("template") and not (folder / "args.json").exists():
+    settings |= {name: value for name, value in _saved(folder).items() if not settings.get(name)}
+    if not settings.get("template"):
         settings["template"] = template_of_config(folder) or template_of_chat_template(folder)
     if "config.json" in names:
         if not settings.get("model_type"):
@@ -159,6 +176,13 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
     (scratch / "config.json").write_text(json.dumps({**STUB_CONFIG, "model_type": kind[0], "architectures": [kind[1]]}))
     settings["model_type"] = kind[0]
     return str(scratch)
+
+
+def _saved(folder: Path) -> dict[str, Any]:
+    """The settings of its template that ms-swift saved beside a checkpoint. ms-swift itself would load all of that
+    file, and import the plugins that it names."""
+    saved = read_object(folder / "args.json")
+    return {name: saved[name] for name in _SAVED_SETTINGS if saved.get(name) is not None}
 
 
 def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
@@ -177,6 +201,20 @@ def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
         # The hubs' clients raise requests', urllib3's and their own errors.
         except Exception as error:
             raise SetupError(f"{model}: cannot be fetched from the hub: {_first_line(error)}") from error
+
+
+@contextmanager
+def code_is_run(trusted: bool) -> Iterator[None]:
+    """Whether ms-swift tells transformers to run a model's own code; it does so unless it is asked not to."""
+    with quiet():
+        from swift.model.register import ModelLoader
+
+    before = ModelLoader.default_trust_remote_code
+    ModelLoader.default_trust_remote_code = trusted
+    try:
+        yield
+    finally:
+        ModelLoader.default_trust_remote_code = before
 
 
 def refuse_remote_code(folder: Path) -> None:
@@ -240,6 +278,7 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
         if name in known and name not in _NOT_PASSED and value is not None
     }
     own = {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
+    own["load_args"] = False
     try:
         return BaseArguments(**{**wanted, **own})
     except (ValueError, AssertionError, KeyError) as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
-from swiftagent.errors import ConfigError, RejectsError
+from swiftagent.errors import ConfigError, RejectsError, visible
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         with open_workers(args, _size(job.inputs)) as workers, progress("rows") as bar:
             convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
     except RejectsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)

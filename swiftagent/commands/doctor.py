@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.commands.options import options
 from swiftagent.commands.sft import config_of
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import ConfigError, SetupError, visible
 from swiftagent.train.config import Config
 from swiftagent.train.machine import Machine, look
 
@@ -124,11 +124,11 @@ def _show(found: dict[str, Any]) -> None:
         console.out.print(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
     for line in [*found.get("notes", []), found.get("suggestion", "")]:
         if line:
-            console.out.print(line, markup=False)
+            console.out.print(visible(line), markup=False)
     for warning in found["warnings"]:
         console.warn(warning)
     for problem in found["problems"]:
-        console.err.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+        console.err.print(f"error: {visible(problem)}", style="red", markup=False, soft_wrap=True)
     if not found["problems"]:
         console.out.print("no problem found")
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent.commands.options import options
-from swiftagent.errors import ConfigError, GateError
+from swiftagent.errors import ConfigError, GateError, visible
 from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _compare(args: argparse.Namespace) -> int:
         return 0
     columns, rows = comparison(summaries)
     if args.markdown:
-        print("\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *rows]))
+        print("\n".join(f"| {' | '.join(map(visible, line))} |" for line in [columns, ["---"] * len(columns), *rows]))
         return 0
     console.table("tuned models, shares in %, with 95 % intervals; * the best", columns, rows, console=console.out)
     return 0

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
-from swiftagent.errors import ConfigError, FaultsError
+from swiftagent.errors import ConfigError, FaultsError, visible
 from swiftagent.io.storage import is_url
 from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks import view
@@ -134,7 +133,11 @@ def _print_totals(totals: Totals) -> None:
         console=out,
     )
     for fault in totals.faults[:20]:
-        out.print(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]", markup=False, highlight=False)
+        out.print(
+            visible(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]"),
+            markup=False,
+            highlight=False,
+        )
     if totals.faults_total > 20:
         out.print(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
 
@@ -244,8 +247,8 @@ def _show_rejected(args: argparse.Namespace) -> int:
         print(json.dumps({"file": str(path), "rejected": rows}, ensure_ascii=False))
         return 0
     for row in rows[: args.limit or None]:
-        print(f"{row.get('source')}: {row.get('message')} [{row.get('code')}]", file=sys.stdout)
-        print(f"  {json.dumps(row.get('row'), ensure_ascii=False)[:2000]}")
+        print(visible(f"{row.get('source')}: {row.get('message')} [{row.get('code')}]"))
+        print(visible(f"  {json.dumps(row.get('row'), ensure_ascii=False)[:2000]}"))
     return 0
 
 

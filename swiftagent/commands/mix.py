@@ -110,6 +110,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         args.shards,
         args.shard_format,
     )
+    _escape_tokens_of(recipe.model)
     with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent import console
         from swiftagent.mix.mixing import mix
@@ -124,6 +125,17 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     if not args.quiet:
         show(manifest, str(out.path))
     return manifest
+
+
+def _escape_tokens_of(model: str) -> None:
+    """Have the tokens of a model's own tokenizer escaped; workers that are forked after it do so too."""
+    from swiftagent.io.shipped import find
+    from swiftagent.models.files import own_tokens
+    from swiftagent.models.identity import local_folder
+    from swiftagent.trajectory.escape import add_control_tokens
+
+    if folder := local_folder(str(find(model))) if model else None:
+        add_control_tokens(own_tokens(folder))
 
 
 def _upload(out: Any, url: str) -> None:

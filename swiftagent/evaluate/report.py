@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.errors import visible
 from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
 from swiftagent.scores.metrics import METRICS
 from swiftagent.trajectory.types import Observation, Question
@@ -190,7 +191,7 @@ def markdown(summary: Summary) -> str:
     """The evaluation as Markdown for a pull request."""
     data = summary["data"]
     counts = f"{data['rows']:,} rows, {data['steps']:,} decision points, {data['calls']:,} gold calls"
-    lines = [f"### Evaluation: {summary['about'].get('name', 'predictions')}", "", sentence(summary), ""]
+    lines = [f"### Evaluation: {visible(str(summary['about'].get('name', 'predictions')))}", "", sentence(summary), ""]
     lines.append(f"{counts}; values with bootstrap 95 % intervals, shares in %.")
     signs = {"better": "better", "worse": "**worse**", "": "noise", "-": ""}
     scores = [
@@ -214,7 +215,7 @@ def _markdown_table(columns: Sequence[str], aligned: str, rows: Iterable[Sequenc
     """aligned: "l" or "r" for each column."""
     rules = ["---" if side == "l" else "---:" for side in aligned]
     head = f"|{''.join(f' {name} |' if name else ' |' for name in columns)}"
-    return ["", head, *(f"| {' | '.join(map(str, cells))} |" for cells in [rules, *rows])]
+    return ["", head, *(f"| {' | '.join(visible(str(cell)) for cell in cells)} |" for cells in [rules, *rows])]
 
 
 def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]:

@@ -189,7 +189,7 @@ def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]
     yield (f"  ! {span.fault}\n" if span.fault else "\n"), "bold red"
     for index, (token, is_trained) in enumerate(zip(span.tokens, span.trained, strict=True)):
         style = f"{colour} reverse" if is_trained else f"{colour} dim"
-        yield printable(token), f"{style} underline" if real_tokens and index % 2 else style
+        yield token, f"{style} underline" if real_tokens and index % 2 else style
         if real_tokens and index < len(span.tokens) - 1:
             yield "|", "dim"
     yield "\n", ""
@@ -212,14 +212,6 @@ def legend() -> Iterator[tuple[str, str]]:
         yield f" {kind} ", f"{colour} reverse"
         yield " ", ""
     yield "  reversed: trained; dim: not trained\n\n", ""
-
-
-def printable(text: str) -> str:
-    """Text that moves no cursor: control characters but newlines as escapes."""
-    return "".join(
-        letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def share(part: int, whole: int) -> str:

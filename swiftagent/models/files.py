@@ -19,7 +19,7 @@ TOKENIZER_FILES = (
     "tokenizer_config.json",
 )
 # By these keys a JSON file names code to be run, in its own folder or in another repository.
-CODE_KEYS = ("auto_map", "custom_generate", "custom_pipelines")
+CODE_KEYS = ("auto_map", "custom_generate", "custom_pipelines", "megatron_config")
 # Large files of data, in which no loader looks for such keys.
 _NO_CONFIG = ("tokenizer.json", "vocab.json")
 # What `from_pretrained` takes before it looks for a pickle. A safetensors file of any other name does not keep it from
@@ -71,6 +71,21 @@ def own_code(folder: Path) -> str:
     return next(references, "") or _pickled_weights(folder)
 
 
+def own_tokens(folder: Path) -> set[str]:
+    """The special and added tokens of a model folder's tokenizer, as its files have them."""
+    config = read_object(folder / "tokenizer_config.json")
+    added: list[Any] = [config.get("added_tokens_decoder"), config.get("additional_special_tokens")]
+    added += [
+        read_object(folder / "tokenizer.json").get("added_tokens"),
+        list(read_object(folder / "added_tokens.json")),
+    ]
+    added += [list(read_object(folder / "special_tokens_map.json").values())]
+    listed = (entry for part in added for entry in (part.values() if isinstance(part, dict) else part or ()))
+    flat = (inner for entry in listed for inner in (entry if isinstance(entry, list) else [entry]))
+    texts = (entry.get("content") if isinstance(entry, dict) else entry for entry in flat)
+    return {text for text in texts if isinstance(text, str)}
+
+
 def _files_below(folder: Path) -> Iterator[str]:
     """Names of all files below a folder, links to other folders followed, each folder once."""
     seen: set[str] = set()
@@ -101,14 +116,19 @@ def _pickled_weights(folder: Path) -> str:
     return f"weights as a pickle, {pickle}, and not as safetensors" if pickle else ""
 
 
-def adapter_problems(adapter: str, model: str, place: str) -> list[str]:
-    """An adapter folder that is incomplete or was trained on another base."""
+def adapter_problems(adapter: str, model: str, place: str, *, trust_remote_code: bool = False) -> list[str]:
+    """An adapter folder that is incomplete, holds code of its own or was trained on another base."""
     folder = Path(adapter)
     if not folder.exists():
         return [] if is_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
     config = read_object(folder / "adapter_config.json")
     if not config:
         return [f"{place}: adapters: {adapter}: no adapter_config.json in it; it is no adapter"]
+    if not trust_remote_code and (code := own_code(folder)):
+        return [
+            f"{place}: adapters: {adapter}: holds code of its own ({code}), which loading would run; "
+            "trust_remote_code: true allows it"
+        ]
     base = str(config.get("base_model_name_or_path") or "")
     if base and not same_model(base, model):
         return [f"{place}: adapters: {adapter}: trained on {base}, not on {model}; give model: {base}"]

@@ -12,10 +12,12 @@ import json
 import os
 import re
 import shlex
+import shutil
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -24,6 +26,9 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools import processes
+from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
+from swiftagent.tools.processes import MARK, TOO_LARGE, end_marked, marked
 from swiftagent.tools.secrets import secrets_of
 from swiftagent.tools.source import Options, ToolSource, read_text
 from swiftagent.trajectory.schema import faults
@@ -75,7 +80,10 @@ class McpSource:
             try:
                 return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
+                reason = connection.last_error_line()
                 self.close()
+                if reason.startswith(TOO_LARGE):
+                    raise ToolError(f"{reason.removeprefix('swiftagent: ')}; the server was stopped") from None
                 hints = self._listed[tool].annotations
                 # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
                 if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
@@ -138,6 +146,9 @@ class _Connection:
         self._stop = asyncio.Event()
         self._ready: Future[list[Any]] = Future()
         self._client: Any = None
+        # The SDK adds what a program needs to run; everything else must be named.
+        named = {name: os.environ[name] for name in options.environment if name in os.environ}
+        self._environment = marked({**named, **server.env})
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
         self._errors = cast(TextIO, errors)
         self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
@@ -146,7 +157,7 @@ class _Connection:
             self.listed = self._ready.result(_START_SECONDS)
         # Whatever the SDK, the network or the command raises.
         except (Exception, FutureTimeout) as error:
-            reason = self._last_error_line() or _innermost(error)
+            reason = self.last_error_line() or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
 
@@ -181,6 +192,7 @@ class _Connection:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+        end_marked(self._environment[MARK])
         self._errors.close()
 
     def _do(self, work: Coroutine[Any, Any, Any], clock: _Deadline) -> Any:
@@ -214,7 +226,7 @@ class _Connection:
 
         async with contextlib.AsyncExitStack() as stack:
             transport = await self._transport(stack)
-            client: Any = Client(_without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
+            client: Any = Client(without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
             self._client = await stack.enter_async_context(client)
             client.session.validate_tool_result = _leave_to_caller
             page = await client.list_tools()
@@ -230,16 +242,21 @@ class _Connection:
         from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client  # type: ignore
 
         if self.server.url:
-            client = await stack.enter_async_context(create_mcp_http_client(headers=self.server.headers))
+            # What is packed is not asked for, since it could unpack to any size.
+            headers = {**self.server.headers, "Accept-Encoding": "identity"}
+            client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
+            client.event_hooks = {"response": [limit]}
             return streamable_http_client(self.server.url, http_client=client)
-        # The SDK adds what a program needs to run; everything else must be named.
-        named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
-        parameters = StdioServerParameters(
-            command=self.server.command, args=self.server.args, env={**named, **self.server.env}, cwd=self.server.cwd
-        )
+        command, args = self.server.command, self.server.args
+        # A command that is not there is the SDK's to report.
+        if shutil.which(command):
+            args = ["-I", "-S", processes.__file__, str(LARGEST_ANSWER), command, *args]
+            command = sys.executable
+        parameters = StdioServerParameters(command=command, args=args, env=self._environment, cwd=self.server.cwd)
         return stdio_client(parameters, errlog=self._errors)
 
-    def _last_error_line(self) -> str:
+    def last_error_line(self) -> str:
+        """The last line that the server wrote to stderr, "" where it wrote none."""
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
@@ -247,61 +264,6 @@ class _Connection:
 
 async def _leave_to_caller(name: str, result: Any) -> None:
     """In place of the SDK's own check, which can hang on a pattern and fails as if the server had ended."""
-
-
-@contextlib.asynccontextmanager
-async def _without_odd_tools(transport: Any) -> AsyncIterator[Any]:
-    """The transport, its lists of tools mended: one odd tool would have the SDK refuse all of the server's."""
-    async with transport as (read, write):
-        yield _Mended(read), write
-
-
-class _Mended:
-    """A stream of the SDK's messages."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def __aenter__(self) -> _Mended:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> Any:
-        return await self._stream.__aexit__(*error)
-
-    def __aiter__(self) -> _Mended:
-        return self
-
-    async def __anext__(self) -> Any:
-        found = await self._stream.__anext__()
-        result = getattr(getattr(found, "message", None), "result", None)
-        if isinstance(result, dict) and isinstance(result.get("tools"), list):
-            result["tools"] = [tool for tool in result["tools"] if _is_usable(tool)]
-        return found
-
-
-def _is_usable(tool: Any) -> bool:
-    """Whether the SDK takes a listed tool, a schema that forgets its type mended."""
-    from mcp.types import Tool as ListedTool
-    from pydantic import ValidationError
-
-    from swiftagent.console import warn
-
-    name = tool.get("name") if isinstance(tool, dict) else None
-    try:
-        for key in ("inputSchema", "outputSchema") if isinstance(tool, dict) else ():
-            if isinstance(tool.get(key), dict):
-                tool[key].setdefault("type", "object")
-        ListedTool.model_validate(tool)
-        if tool["inputSchema"]["type"] == "object" and (tool.get("outputSchema") or {}).get("type") in (None, "object"):
-            return True
-    except ValidationError:
-        pass
-    warn(f"the MCP tool {str(name)[:80]!r} is left out: its schema is not one of an object")
-    return False
 
 
 def _part(part: Any) -> str:

@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools.processes import MARK, end_marked, marked
 from swiftagent.tools.source import Options, ToolSource, scrubbed_environment
 from swiftagent.trajectory.types import Json, Tool
 
@@ -38,6 +40,7 @@ class PythonFile:
         self.name = path.stem
         self.options = options
         self._worker: subprocess.Popen[bytes] | None = None
+        self._end: Callable[[], Any] = lambda: None
         self._lock = threading.Lock()
         if not path.is_file():
             raise ConfigError(f"--tools {path}: no such file")
@@ -67,23 +70,23 @@ class PythonFile:
         return printed if value is None and printed else value
 
     def close(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            _end(worker)
+        self._worker = None
+        self._end()
 
     def _start(self) -> dict[str, Any]:
         package = str(Path(__file__).resolve().parents[2])
+        environment = marked(scrubbed_environment(self.options.environment))
         self._worker = subprocess.Popen(
             [sys.executable, "-c", _START, str(self.path), str(self.options.memory), package],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=scrubbed_environment(self.options.environment),
+            env=environment,
             # Ctrl-C stops the step, not the worker; and its children end with it.
             start_new_session=True,
         )
         # No worker outlives its file, whoever forgets to close it.
-        weakref.finalize(self, _end, self._worker)
+        self._end = weakref.finalize(self, _end, self._worker, environment[MARK])
         return self._ask(b"", _IMPORT_SECONDS)
 
     def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
@@ -113,10 +116,12 @@ class PythonFile:
         return found
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
+def _end(worker: subprocess.Popen[bytes], mark: str) -> None:
+    """End a worker and all that its tools started, also in sessions of their own."""
     if worker.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
+    end_marked(mark)
     worker.wait()
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:

@@ -84,7 +84,8 @@ def quick_problems(inputs: Inputs) -> list[str]:
     if not problems:
         problems += recognition_problems(inputs)
     for adapter in config.train.get("adapters", []):
-        problems += adapter_problems(adapter, config.model, config.place("train.adapters"))
+        place, trusted = config.place("train.adapters"), config.trust_remote_code
+        problems += adapter_problems(adapter, config.model, place, trust_remote_code=trusted)
     return problems + option_problems(inputs) + data_problems(inputs) + folder_problems(config)
 
 

@@ -297,3 +297,20 @@ def test_native_calls_are_read_and_written(box: Toolbox):
         {"role": "tool_response", "content": '{"fire": true, "place": "kitchen"}'},
     ]
     assert engine.settings[0]["tools"] == box.specs
+
+
+class Endless:
+    """A model, or its server, that keeps no limit."""
+
+    name = "endless"
+
+    def generate(self, messages: Any, *, usage: Usage, **settings: Any) -> Iterator[str]:
+        while True:
+            yield "word " * 100
+
+    def close(self) -> None: ...
+
+
+def test_a_text_without_end_is_cut(box: Toolbox):
+    turn = answer(Runtime(Endless(), box, lambda call, tool: ""), start(box.specs), "?", Limits(step_tokens=50))
+    assert turn.stopped_by in ("length", "tokens") and len(str(turn)) < 100_000

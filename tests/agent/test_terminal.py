@@ -12,8 +12,9 @@ from scripted_engine import ScriptedEngine
 from swiftagent.agent.drive import Runtime
 from swiftagent.agent.loop import REACT, Limits, start
 from swiftagent.agent.session import Session
-from swiftagent.agent.terminal import Terminal, confirm, printable
+from swiftagent.agent.terminal import Terminal, confirm
 from swiftagent.agent.traces import Recorder
+from swiftagent.errors import visible
 from swiftagent.tools.toolbox import Toolbox
 from swiftagent.trajectory.types import Call, Observation, System, Tool
 
@@ -68,7 +69,7 @@ def test_nobody_there_allows_nothing(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_nothing_moves_the_cursor():
-    assert printable("a\x1b[2J\x07\r\u202eb\nc\t") == "a�[2J���b\nc\t"
+    assert visible("a\x1b[2J\x07\r\u202eb\nc\t") == "a\\x1b[2J\\x07\\r\\u202eb\nc\t"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.models.files import CODE_KEYS, adapter_problems, model_problems, own_code, safetensors_fault
+from swiftagent.models.files import CODE_KEYS, adapter_problems, model_problems, own_code, own_tokens, safetensors_fault
 
 
 def tensors(path: Path, cut: int = 0) -> None:
@@ -141,3 +141,31 @@ def test_an_adapter_of_another_base_of_the_same_name_is_refused(tmp_path: Path):
 def test_a_file_that_is_no_safetensors_is_unreadable(tmp_path: Path):
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", 4) + b"{no}" + bytes(8))
     assert safetensors_fault(tmp_path / "x.safetensors") == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["modeling.py", "deep/custom_generate/generate.PY", "adapter_model.bin"])
+def test_an_adapter_with_code_of_its_own_is_refused_unless_trusted(tmp_path: Path, name: str):
+    (tmp_path / "adapter_config.json").write_text('{"r": 4}')
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("x")
+    (problem,) = adapter_problems(str(tmp_path), "m", "a.yaml:2")
+    assert "holds code of its own (" in problem and Path(name).name in problem
+    assert adapter_problems(str(tmp_path), "m", "a.yaml:2", trust_remote_code=True) == []
+
+
+def test_the_pickles_of_a_finished_run_are_no_code_of_its_adapter(tmp_path: Path):
+    tensors(tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"megatron_config": null}')
+    for name in ("training_args.bin", "optimizer.pt", "rng_state_0.pth"):
+        (tmp_path / name).write_bytes(b"x")
+    assert adapter_problems(str(tmp_path), "m", "a.yaml:2") == []
+
+
+def test_the_tokens_of_a_tokenizer_are_read_from_its_files(tmp_path: Path):
+    (tmp_path / "tokenizer.json").write_text('{"added_tokens": [{"id": 1, "content": "<a>"}]}')
+    decoder = {"added_tokens_decoder": {"2": {"content": "<b>"}}, "additional_special_tokens": ["<c>", 7]}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(decoder))
+    (tmp_path / "added_tokens.json").write_text('{"<d>": 4}')
+    (tmp_path / "special_tokens_map.json").write_text('{"eos_token": {"content": "<e>"}, "more": ["<f>"]}')
+    assert own_tokens(tmp_path) == {"<a>", "<b>", "<c>", "<d>", "<e>", "<f>"}
+    assert own_tokens(tmp_path / "missing") == set()

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -15,6 +16,8 @@ TOOLS = [
     {"name": "pay", "inputSchema": {"type": "object"}},
     {"name": "slow", "inputSchema": {"type": "object"}},
     {"name": "hang", "inputSchema": {"type": "object"}},
+    {"name": "flood", "inputSchema": {"type": "object"}},
+    {"name": "spawn", "inputSchema": {"type": "object"}},
     {"name": "look", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
 ]
 
@@ -26,6 +29,14 @@ def call(name, arguments):
         log.write_text(" ".join([*calls, name]))
         if name not in calls:
             os._exit(3)
+    if name == "flood":
+        while True:
+            sys.stdout.write("x" * 65536)
+    if name == "spawn":
+        child = subprocess.Popen(
+            ["sleep", "600"], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        name = str(child.pid)
     return {"content": [{"type": "text", "text": name}], "structuredContent": {**arguments}}
 
 

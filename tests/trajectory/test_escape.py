@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import CONTROL, KEYWORDS, json_values, texts
+from template_tokens import template_tokens
 
 from swiftagent.trajectory.escape import (
+    add_control_tokens,
+    added_token_in,
     has_control_token,
     hide,
     hide_control_tokens,
@@ -70,3 +73,36 @@ def test_a_keyword_at_the_start_of_a_line_is_indented(keyword: str) -> None:
 @given(st.integers(0, 5), st.sampled_from(KEYWORDS))
 def test_any_indent_comes_back(spaces: int, keyword: str) -> None:
     assert show(hide(" " * spaces + keyword)) == " " * spaces + keyword
+
+
+@pytest.mark.needs_swift
+def test_the_table_has_every_control_token_of_ms_swift() -> None:
+    """Of each of its templates: prefix, prompt, separators, suffix, stop words, system, thinking, agent templates."""
+    tokens = template_tokens()
+    assert len(tokens) > 250 and {"<turn|>", "]~!b[", "<seed:eos>", "｜DSML｜", "[UNUSED_TOKEN_145]"} <= set(tokens)
+    assert {token: name for token, name in tokens.items() if not has_control_token(token)} == {}
+    for token in tokens:
+        text = f"a{token}b {token}{token} {{{token}}}"
+        assert not has_control_token(hide(text)) and not has_control_token(json_text({token: [text]}))
+        assert show(hide(text)) == text and parse_json_text(json_text({token: [text]})) == {token: [text]}
+
+
+@pytest.mark.parametrize("text", ["a < b and c <- d", "<div><a href='x'>[1]</a></div>", "x[i][j] | {{ name }} ｜中｜"])
+def test_ordinary_markup_stays_as_it_is(text: str) -> None:
+    assert hide(text) is text
+
+
+def test_tokens_that_share_a_character_are_both_hidden() -> None:
+    assert hide_control_tokens("[e~[e~[]~b]~b]") == "[\u2060e~[\u2060e~[]\u2060~b]\u2060~b]"
+
+
+def test_a_tokenizer_adds_its_own_tokens() -> None:
+    text = "see <zz_loc0017> and [zz_9]"
+    assert hide(text) == text and added_token_in(text) == ""
+    add_control_tokens(["<zz_loc0001>", "[zz_1]", "word", "  ", "<|im_end|>", "<a b>"])
+    assert added_token_in(text) == "<zz_loc0017>" and has_control_token(text)
+    hidden = hide(text)
+    assert hidden == "see <\u2060zz_loc0017> and [\u2060zz_9]" and show(hidden) == text
+    assert not has_control_token(hidden) and added_token_in(hidden) == ""
+    assert parse_json_text(json_text([text])) == [text] and not has_control_token(json_text([text]))
+    assert hide("word  <a b>") == "word  <a b>"

@@ -21,7 +21,7 @@ from typing import Any
 
 from swift.callbacks import TrainerCallback, callbacks_map
 from swift.dataset import utils as dataset_utils
-from swift.model import model_meta
+from swift.model import model_meta, register
 from swift.template import MaxLengthError
 
 TOO_LONG = "too_long.txt"  # in the run folder, fate and channel a line: datasets may map in processes of its own
@@ -60,6 +60,8 @@ def refuse_code_from_the_model() -> None:
     """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts
     it."""
     read_info = model_meta._get_model_info
+    if not _settings().get("trust_remote_code"):
+        register.ModelLoader.default_trust_remote_code = False
 
     def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
         if not _settings().get("trust_remote_code"):
