@@ -46,6 +46,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     node_rank: int | None = None
     master: str = ""
     sequences_per_step: int | None = None
+    micro_batch: str | int = "tokens"  # "tokens": a budget is chosen; "sequences": ms-swift's batches; a number: tokens
     preflight: Preflight = "sample"
     train_on: Literal["all", "last_step", "last_turn"] = "all"
     weights: dict[str, float] = {}  # kind of text (thought, call, arguments, answer): its weight in the loss
@@ -297,6 +298,12 @@ def _count(low: int) -> Any:
     return read
 
 
+def _micro_batch(value: Any) -> str | int:
+    if value in ("tokens", "sequences") or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value  # type: ignore[no-any-return]
+    raise ValueError(f"{value!r} is neither tokens nor sequences nor a number of tokens")
+
+
 def _gpus(value: Any) -> int | None:
     if value == "auto":
         return None
@@ -354,6 +361,7 @@ READERS: dict[str, Any] = {
     "node_rank": _count(0),
     "master": _text,
     "sequences_per_step": _count(1),
+    "micro_batch": _micro_batch,
     "preflight": _one_of("off", "sample", "full"),
     "train_on": _one_of("all", "last_step", "last_turn"),
     "weights": _weights,

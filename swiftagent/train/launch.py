@@ -14,13 +14,16 @@ from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.inputs import Inputs
+from swiftagent.train.kernels import CPU_BUDGET, choose_attention, reason_for_sequences, untried
 from swiftagent.train.machine import Machine, trainer_entry
 from swiftagent.train.memory import estimate
+from swiftagent.train.micro_plan import PLANNED, Load, MicroPlan, choose
 from swiftagent.train.options import as_words
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
-FLASH = "flash_attn"
+GUESSED_ROW, GUESSED_LENGTH = 450.0, 2048  # tokens of a row, and of the longest, where nothing was measured
+UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
 AMPLE = 0.7  # share of the free memory that a run without gradient checkpointing may be estimated at
 HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
 FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
@@ -42,6 +45,8 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     sequences_per_step: int
     notes: list[str]
     warnings: list[str]
+    micro: MicroPlan | None = None  # how a step is cut by tokens; None: into batches of sequences
+    token_trainer: bool = False  # whether the trainer is ours, which only versions that were tried allow
 
 
 class _Draft(msgspec.Struct):
@@ -79,7 +84,10 @@ def plan(
         draft.warnings.append("no GPU here; training on the CPU")
     packed = _rows_a_pack(draft, tokens_a_row)
     batch, accumulation, sequences = _batch(config, draft, processes * place.nodes, packed)
-    if gpus:
+    micro = _cut_steps(inputs, draft, batch * accumulation, processes * place.nodes, gpus, tokens_a_row)
+    if micro:
+        batch, accumulation = 1, batch * accumulation
+    elif gpus:
         _choose_checkpointing(inputs, draft, batch, processes * place.nodes)
     options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
     if resume:
@@ -97,7 +105,14 @@ def plan(
         sequences_per_step=sequences,
         notes=draft.notes,
         warnings=draft.warnings,
+        micro=micro,
+        token_trainer=_fits_our_trainer(machine, options),
     )
+
+
+def _fits_our_trainer(machine: Machine, options: dict[str, Any]) -> bool:
+    alone = int(options.get("sequence_parallel_size", 1)) == 1
+    return alone and options.get("task_type", "causal_lm") == "causal_lm" and not untried(machine)
 
 
 def _gpus_to_use(config: Config, machine: Machine, as_configured: bool) -> int:
@@ -186,26 +201,68 @@ def _choose_precision(config: Config, draft: _Draft) -> None:
 
 
 def _choose_kernels(inputs: Inputs, draft: _Draft) -> None:
-    """Flash attention, padding-free and liger where this machine has them and the config does not set them."""
+    """The type that this machine computes fastest in, where the config sets none."""
     options, machine = draft.options, inputs.machine
     capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
     if "torch_dtype" not in options and machine.gpus:
         options["torch_dtype"] = "bfloat16" if capable else "float16"
         draft.notes.append(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
-    flash = capable and machine.has("flash-attn")
-    if "attn_impl" not in options and flash:
-        options["attn_impl"] = FLASH
-        draft.notes.append("flash attention: flash-attn is installed")
-    flash_used = str(options.get("attn_impl", "")).startswith("flash")
-    if "padding_free" not in options and flash_used and not options.get("packing") and not inputs.model.multimodal:
-        options["padding_free"] = True
-        draft.notes.append("padding-free batches: flash attention takes sequences without padding")
-    if options.get("packing") and not flash_used:
-        draft.warnings.append("train.packing needs flash attention (pip install flash-attn) and attn_impl: flash_attn")
-    # liger's fused loss holds no logits, which the loss per channel and per weight needs
-    if machine.has("liger-kernel") and "use_liger_kernel" not in options and not options.get("enable_channel_loss"):
+    if options.get("packing") and "attn_impl" not in options:
+        attention = choose_attention(machine)
+        options["attn_impl"] = attention.name
+        draft.notes.append(f"attention {attention.name}: {attention.why}")
+
+
+def _cut_steps(
+    inputs: Inputs, draft: _Draft, sequences: int, processes: int, gpus: int, tokens_a_row: float
+) -> MicroPlan | None:
+    """How the `sequences` of a process are cut into micro-steps by tokens; None where they stay in batches."""
+    config, options = inputs.config, draft.options
+    asked = config.micro_batch if isinstance(config.micro_batch, int) else 0
+    one_by_one = (not gpus and not asked) or asked == 1
+    if reason := reason_for_sequences(inputs, options, one_by_one=one_by_one):
+        draft.notes += [] if config.micro_batch == "sequences" else [f"batches of sequences: {reason}"]
+        return None
+    if one_by_one:
+        return MicroPlan(CPU_BUDGET, sequences, options.get("gradient_checkpointing"), "sdpa")
+    attention = choose_attention(inputs.machine)
+    name = options.setdefault("attn_impl", attention.name)
+    draft.notes.append(f"attention {name}: {attention.why if name == attention.name else 'as configured'}")
+    options["padding_free"] = True
+    if inputs.machine.has("liger-kernel") and "use_liger_kernel" not in options and gpus:
         options["use_liger_kernel"] = True
         draft.notes.append("liger kernels: liger-kernel is installed")
+    if not gpus:
+        return MicroPlan(asked, 0, options.get("gradient_checkpointing"), name)
+    micro = _budget(inputs, options, sequences, processes, tokens_a_row, name, asked)
+    options["gradient_checkpointing"] = micro.checkpointing
+    draft.notes.append(_budget_line(micro))
+    return micro
+
+
+def _budget(
+    inputs: Inputs, options: dict[str, Any], sequences: int, processes: int, tokens_a_row: float, name: str, asked: int
+) -> MicroPlan:
+    """Chosen by predicted time for the GPUs here, or for those of `UNSEEN_GPU` bytes that the config names."""
+    assert inputs.shape is not None, "whose attention is known, its shape is too"
+    gpus = inputs.machine.gpus
+    load = Load(
+        sequences,
+        tokens_a_row or GUESSED_ROW,
+        int(options.get("max_length") or GUESSED_LENGTH),
+        processes,
+        PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
+        gpus[0].name if gpus else "",
+    )
+    return choose(inputs.shape, options, load, name, asked)
+
+
+def _budget_line(micro: MicroPlan) -> str:
+    recomputed = "with" if micro.checkpointing else "no"
+    return (
+        f"micro-steps of up to {micro.tokens:,} tokens, about {micro.micro_steps} a step, {recomputed} gradient "
+        f"checkpointing: about {micro.memory / 1e9:.0f} GB a GPU and {micro.seconds:.1f} s a step"
+    )
 
 
 def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) -> None:

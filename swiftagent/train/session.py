@@ -157,7 +157,8 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     with whole_file(run.folder / "config.yaml") as out:
         head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
         out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
-    write_json(run.folder / "plugin.json", {"trust_remote_code": config.trust_remote_code})
+    left = {"trust_remote_code": config.trust_remote_code, "token_trainer": planned.token_trainer}
+    write_json(run.folder / "plugin.json", left | ({"micro_step_tokens": planned.micro.tokens} if planned.micro else {}))
     run.update(
         state="running",
         started=run.record.get("started") or now(),
@@ -201,10 +202,11 @@ def _shape(planned: LaunchPlan) -> str:
     where = "GPU" if planned.device == "gpu" else "CPU process"
     count = planned.processes * planned.nodes
     plural = ("s" if where == "GPU" else "es") if count > 1 else ""
-    return (
-        f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step "
-        f"(batch {planned.batch} x accumulation {planned.accumulation} x {count})"
-    )
+    cut = f"batch {planned.batch} x accumulation {planned.accumulation} x {count}"
+    if planned.micro:
+        one = "one sequence" if planned.micro.tokens == 1 else f"up to {planned.micro.tokens:,} tokens"
+        cut = f"micro-steps of {one} on each"
+    return f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step ({cut})"
 
 
 class _View(Follower):
