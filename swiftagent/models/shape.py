@@ -101,7 +101,9 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
         ]
     tied = bool(config.get("tie_word_embeddings", False))
     context = int(config.get("max_position_embeddings") or 0)
-    return ModelShape(hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, context, _full_attention(config))
+    return ModelShape(
+        hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, context, _full_attention(config)
+    )
 
 
 def _full_attention(config: dict[str, Any]) -> bool:

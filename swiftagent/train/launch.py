@@ -14,16 +14,15 @@ from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.kernels import CPU_BUDGET, choose_attention, reason_for_sequences, untried
+from swiftagent.train.kernels import choose_attention, untried
 from swiftagent.train.machine import Machine, trainer_entry
 from swiftagent.train.memory import estimate
-from swiftagent.train.micro_plan import PLANNED, Load, MicroPlan, choose
+from swiftagent.train.micro_plan import MicroPlan
 from swiftagent.train.options import as_words
+from swiftagent.train.step_cutting import Cut, cut_steps
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
-GUESSED_ROW, GUESSED_LENGTH = 450.0, 2048  # tokens of a row, and of the longest, where nothing was measured
-UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
 AMPLE = 0.7  # share of the free memory that a run without gradient checkpointing may be estimated at
 HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
 FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
@@ -84,7 +83,9 @@ def plan(
         draft.warnings.append("no GPU here; training on the CPU")
     packed = _rows_a_pack(draft, tokens_a_row)
     batch, accumulation, sequences = _batch(config, draft, processes * place.nodes, packed)
-    micro = _cut_steps(inputs, draft, batch * accumulation, processes * place.nodes, gpus, tokens_a_row)
+    cut = Cut(inputs, draft.options, batch * accumulation, processes * place.nodes, bool(gpus), tokens_a_row)
+    micro, notes = cut_steps(cut)
+    draft.notes += notes
     if micro:
         batch, accumulation = 1, batch * accumulation
     elif gpus:
@@ -211,58 +212,6 @@ def _choose_kernels(inputs: Inputs, draft: _Draft) -> None:
         attention = choose_attention(machine)
         options["attn_impl"] = attention.name
         draft.notes.append(f"attention {attention.name}: {attention.why}")
-
-
-def _cut_steps(
-    inputs: Inputs, draft: _Draft, sequences: int, processes: int, gpus: int, tokens_a_row: float
-) -> MicroPlan | None:
-    """How the `sequences` of a process are cut into micro-steps by tokens; None where they stay in batches."""
-    config, options = inputs.config, draft.options
-    asked = config.micro_batch if isinstance(config.micro_batch, int) else 0
-    one_by_one = (not gpus and not asked) or asked == 1
-    if reason := reason_for_sequences(inputs, options, one_by_one=one_by_one):
-        draft.notes += [] if config.micro_batch == "sequences" else [f"batches of sequences: {reason}"]
-        return None
-    if one_by_one:
-        return MicroPlan(CPU_BUDGET, sequences, options.get("gradient_checkpointing"), "sdpa")
-    attention = choose_attention(inputs.machine)
-    name = options.setdefault("attn_impl", attention.name)
-    draft.notes.append(f"attention {name}: {attention.why if name == attention.name else 'as configured'}")
-    options["padding_free"] = True
-    if inputs.machine.has("liger-kernel") and "use_liger_kernel" not in options and gpus:
-        options["use_liger_kernel"] = True
-        draft.notes.append("liger kernels: liger-kernel is installed")
-    if not gpus:
-        return MicroPlan(asked, 0, options.get("gradient_checkpointing"), name)
-    micro = _budget(inputs, options, sequences, processes, tokens_a_row, name, asked)
-    options["gradient_checkpointing"] = micro.checkpointing
-    draft.notes.append(_budget_line(micro))
-    return micro
-
-
-def _budget(
-    inputs: Inputs, options: dict[str, Any], sequences: int, processes: int, tokens_a_row: float, name: str, asked: int
-) -> MicroPlan:
-    """Chosen by predicted time for the GPUs here, or for those of `UNSEEN_GPU` bytes that the config names."""
-    assert inputs.shape is not None, "whose attention is known, its shape is too"
-    gpus = inputs.machine.gpus
-    load = Load(
-        sequences,
-        tokens_a_row or GUESSED_ROW,
-        int(options.get("max_length") or GUESSED_LENGTH),
-        processes,
-        PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
-        gpus[0].name if gpus else "",
-    )
-    return choose(inputs.shape, options, load, name, asked)
-
-
-def _budget_line(micro: MicroPlan) -> str:
-    recomputed = "with" if micro.checkpointing else "no"
-    return (
-        f"micro-steps of up to {micro.tokens:,} tokens, about {micro.micro_steps} a step, {recomputed} gradient "
-        f"checkpointing: about {micro.memory / 1e9:.0f} GB a GPU and {micro.seconds:.1f} s a step"
-    )
 
 
 def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) -> None:

@@ -15,6 +15,7 @@ from swiftagent.train.memory import estimate
 PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
 STEP = 1024  # tokens between two budgets that are compared
 MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
+SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
 MASK = 3  # bytes for each pair of tokens: a mask of truth values, and what the kernel makes of it
 LAUNCH = 0.018  # seconds a layer to launch a forward and a backward pass with recomputation, measured on an H100 host
 
@@ -53,11 +54,14 @@ def choose(shape: ModelShape, options: dict[str, Any], load: Load, attention: st
     `fits` is false. `budget` and `gradient_checkpointing` of the options are kept where given."""
     given = options.get("gradient_checkpointing")
     ways = (False, True) if given is None else (bool(given),)
-    most = min(MOST, max(STEP, STEP * math.ceil(load.tokens / STEP)))
+    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
     budgets = [budget] if budget else range(STEP, most + 1, STEP)
     plans = [_predicted(shape, options, load, attention, tokens, way) for way in ways for tokens in budgets]
     fitting = [one for one in plans if one.fits]
-    return min(fitting, key=lambda one: one.seconds) if fitting else min(plans, key=lambda one: one.memory)
+    # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
+    return (
+        min(fitting, key=lambda one: (one.seconds, -one.tokens)) if fitting else min(plans, key=lambda one: one.memory)
+    )
 
 
 def _predicted(

@@ -27,6 +27,13 @@ def cut_step(rows: Sequence[int], lengths: Sequence[int], *, budget: int, ranks:
     return _deal([micro or [~min(rows, key=lengths.__getitem__)] for micro in bins], lengths, ranks)
 
 
+def batches(count: int, size: int, *, ranks: int) -> list[list[MicroStep]]:
+    """Batches of each rank, as many for all, of rows 0 to `count` in their order, `size` in each."""
+    groups = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
+    groups += [[~0]] * (-len(groups) % ranks)
+    return [groups[rank::ranks] for rank in range(ranks)]
+
+
 def _evenly(rows: Sequence[int], lengths: Sequence[int], count: int) -> list[MicroStep]:
     """`count` groups of nearly the same tokens: the longest row goes first, each into the emptiest group."""
     groups: list[MicroStep] = [[] for _ in range(count)]

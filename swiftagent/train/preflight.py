@@ -23,11 +23,19 @@ from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
 from swiftagent.train.memory import GB, MemoryEstimate, estimate, largest_batch
+from swiftagent.train.micro_plan import MicroPlan
+from swiftagent.train.step_cutting import Cut, choose_budget
 
 DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither config nor data give a length
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
 MEMORY_USED = 0.92  # share of a GPU's free memory that a run may plan with
 OPTION_PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger-kernel"}
+FLASH_PACKAGES = {
+    "flash_attn": "flash-attn",
+    "flash_attention_2": "flash-attn",
+    "flash_attention_3": "flash-attn-3",
+    "flash_attention_4": "flash-attn-4",
+}
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given
 
 
@@ -43,6 +51,7 @@ class Report(msgspec.Struct):
     memory: MemoryEstimate | None = None
     suggestion: str = ""
     effort: Effort | None = None
+    micro: MicroPlan | None = None  # as planned, with the tokens of a row that were measured
     seconds: float = 0.0
 
     @property
@@ -114,8 +123,8 @@ def package_problems(inputs: Inputs) -> list[str]:
     needed = {package: option for option, package in OPTION_PACKAGES.items() if train.get(option)}
     if train.get("quant_bits") in (4, 8) and train.get("quant_method", "bnb") == "bnb":
         needed["bitsandbytes"] = "quant_bits"
-    if str(train.get("attn_impl", "")).startswith("flash"):
-        needed["flash-attn"] = "attn_impl"
+    if attention := FLASH_PACKAGES.get(str(train.get("attn_impl", ""))):
+        needed[attention] = "attn_impl"
     trackers = ("wandb", "swanlab", "tensorboard")
     needed |= {tracker: "report_to" for tracker in trackers if tracker in train.get("report_to", [])}
     return [
@@ -242,16 +251,27 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         report.effort = effort(
             shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names, checkpointing=recomputed
         )
+        if planned.micro and on_gpu:
+            report.micro = choose_budget(_cut(inputs, planned, report.tokens_a_row))
+            hours = report.effort.steps * report.micro.seconds / 3600
+            report.effort = msgspec.structs.replace(report.effort, hours=hours)
     if shape is None:
         return
     gpus = planned.processes * planned.nodes
     sizes: dict[str, Any] = {"length": length, "gpus": gpus, "checkpointing": recomputed}
+    if micro := report.micro or planned.micro:
+        sizes |= {"length": max(length, micro.tokens), "checkpointing": bool(micro.checkpointing), "chunked": True}
     report.memory = estimate(shape, options, batch=planned.batch, **sizes)
     if planned.device == "gpu" and inputs.machine.gpus:
         room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
-        best = largest_batch(shape, options, room=room, **sizes)
+        best = 0 if planned.micro else largest_batch(shape, options, room=room, **sizes)
         _compare_with_gpus(report.memory.total, room, best, planned, report)
     _compare_with_disk(inputs.config, report.memory, options, report)
+
+
+def _cut(inputs: Inputs, planned: LaunchPlan, tokens_a_row: float) -> Cut:
+    sequences, processes = planned.batch * planned.accumulation, planned.processes * planned.nodes
+    return Cut(inputs, planned.options, sequences, processes, planned.device == "gpu", tokens_a_row)
 
 
 def _compare_with_gpus(needed: float, room: float, best: int, planned: LaunchPlan, report: Report) -> None:

@@ -158,7 +158,9 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
         head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
         out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
     left = {"trust_remote_code": config.trust_remote_code, "token_trainer": planned.token_trainer}
-    write_json(run.folder / "plugin.json", left | ({"micro_step_tokens": planned.micro.tokens} if planned.micro else {}))
+    write_json(
+        run.folder / "plugin.json", left | ({"micro_step_tokens": planned.micro.tokens} if planned.micro else {})
+    )
     run.update(
         state="running",
         started=run.record.get("started") or now(),

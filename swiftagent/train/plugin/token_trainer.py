@@ -7,7 +7,6 @@ All that is private to ms-swift and taken hold of here and in `ms_swift.py` was 
 
 from __future__ import annotations
 
-import math
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -15,9 +14,11 @@ from typing import Any
 import torch
 from accelerate.utils import DistributedType
 from swift.dataloader import DataLoaderShard
+from swift.dataset import LazyLLMDataset
 from swift.trainers import Seq2SeqTrainer
 from swift.utils import seed_worker
 
+from swiftagent.train.micro_steps import batches
 from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
 from swiftagent.train.plugin.settings import settings
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, step_of
@@ -62,11 +63,14 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Each row once: the trainer's own loader repeats rows so that every rank has as many."""
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
-        lengths = getattr(rows, "dataset", None)
-        if not self.budget or lengths is None:
+        if not isinstance(rows, LazyLLMDataset):
             return super().get_eval_dataloader(eval_dataset)
-        micro_steps = next(iter(self._sampler(rows, len(rows), self.budget)))
-        return self._loader(rows, [[micro] for micro in micro_steps], self._only_batch)
+        if self.budget:
+            mine = next(iter(self._sampler(rows, len(rows), self.budget)))
+        else:
+            size, ranks = self.args.eval_batch_size, self.args.world_size
+            mine = batches(len(rows), size, ranks=ranks)[self.args.process_index]
+        return self._loader(rows, [[micro] for micro in mine], self._only_batch)
 
     def _only_batch(self, micro_steps: list[list[dict[str, Any]]]) -> Any:
         return self.data_collator(micro_steps[0])
