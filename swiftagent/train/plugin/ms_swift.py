@@ -7,13 +7,17 @@ from typing import Any
 from swift.arguments import SftArguments
 from swift.trainers import TrainerFactory, seq2seq_trainer
 
-# Attention that keeps the sequences of a row apart by `position_ids` or `cu_seq_lens`, besides flash attention.
-KEEP_APART = ("sdpa", "swiftagent_varlen")
+from swiftagent.train.plugin.attention import VARLEN, first_that_is_exact, register_varlen
+
+# Attention that keeps the sequences of a row apart by `position_ids`, on a CPU as well.
+KEEP_APART = ("sdpa", "eager")
+NAMES = {"flash_attn": "flash_attention_2", None: "sdpa"}
 
 
 def cut_steps_by_tokens() -> None:
     """Put `TokenTrainer` in the place of ms-swift's trainer, and let it train without padding on any attention that is
     exact there."""
+    register_varlen()
     _widen_check_of_attention()
     _take_losses_of_chunks()
     # By name: the factory imports it when the trainer is made.
@@ -21,13 +25,16 @@ def cut_steps_by_tokens() -> None:
 
 
 def _widen_check_of_attention() -> None:
-    check = SftArguments._check_padding_free
+    """Sequences without padding need an attention that keeps them apart. ms-swift takes flash attention for the only
+    one; here the one that is asked for is tried, and replaced where it is not exact on this GPU."""
 
     def widened(self: Any) -> None:
-        if self.attn_impl in KEEP_APART:
-            self.padding_free = self.padding_free or self.packing
-        else:
-            check(self)
+        self.padding_free = self.padding_free or self.packing
+        if self.padding_free and self.attn_impl not in KEEP_APART:
+            asked = self.attn_impl
+            self.attn_impl, wrong = first_that_is_exact([NAMES.get(asked, asked), VARLEN, "sdpa"])
+            if wrong:
+                print(f"swiftagent: attention {self.attn_impl} instead of {asked} ({wrong})", flush=True)
 
     SftArguments._check_padding_free = widened
 

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from swiftagent.train.micro_steps import MicroStep, cut_step
+from swiftagent.train.plugin.attention import sequence_bounds
 
 UNTRAINED = -100  # the label that a loss ignores
 
@@ -86,10 +87,13 @@ def _untrained(row: dict[str, Any]) -> dict[str, Any]:
 def step_of(micro_steps: list[list[dict[str, Any]]], collate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """One item: `micro_steps` as the model takes them, and all their tokens in `input_ids` and `labels` (1, tokens),
     from which the trainer counts what it divides the loss by."""
-    batches = [collate(rows) for rows in micro_steps]
-    whole = {key: torch.cat([_trained_flat(batch[key]) for batch in batches], dim=1) for key in ("input_ids", "labels")}
+    batches = [micro_step_of(rows, collate) for rows in micro_steps]
+    whole = {key: torch.cat([batch[key].reshape(1, -1) for batch in batches], dim=1) for key in ("input_ids", "labels")}
     return {**whole, "micro_steps": batches}
 
 
-def _trained_flat(batch: torch.Tensor) -> torch.Tensor:
-    return batch.reshape(1, -1)
+def micro_step_of(rows: list[dict[str, Any]], collate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """A batch as the model takes it; where it is one row of several sequences, with their bounds."""
+    batch = collate(rows)
+    apart = "attention_mask" not in batch and "position_ids" in batch
+    return batch | (sequence_bounds(batch["position_ids"]) if apart else {})

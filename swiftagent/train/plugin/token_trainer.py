@@ -21,7 +21,7 @@ from swift.utils import seed_worker
 from swiftagent.train.micro_steps import batches
 from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
 from swiftagent.train.plugin.settings import settings
-from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, step_of
+from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, micro_step_of, step_of
 from swiftagent.train.plugin.tally import Tally
 
 
@@ -73,7 +73,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         return self._loader(rows, [[micro] for micro in mine], self._only_batch)
 
     def _only_batch(self, micro_steps: list[list[dict[str, Any]]]) -> Any:
-        return self.data_collator(micro_steps[0])
+        return micro_step_of(micro_steps[0], self.data_collator)
 
     def _sampler(self, rows: Any, sequences: int, budget: int, **order: Any) -> StepSampler:
         lengths = [max(length) if isinstance(length, list) else length for length in rows["lengths"]]
