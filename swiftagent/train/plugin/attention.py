@@ -9,7 +9,7 @@ from transformers import AttentionInterface, AutoModelForCausalLM, Qwen2Config
 from transformers.masking_utils import AttentionMaskInterface
 
 VARLEN = "swiftagent_varlen"
-TOLERANCE = 0.02  # between two kernels in bfloat16, on hidden states of size 1
+TOLERANCE = 0.05  # of the norm, between two kernels in bfloat16; sequences that mix are off by 1
 
 
 def register_varlen() -> None:
@@ -68,7 +68,7 @@ def first_that_is_exact(wanted: list[str]) -> tuple[str, str]:
 
 
 def _difference(name: str) -> float:
-    """Of hidden states and of the gradient at the embeddings, over two sequences in one row."""
+    """Relative, of hidden states and of the gradient at the embeddings, over two sequences in one row."""
     position_ids = torch.cat([torch.arange(90), torch.arange(70)])[None]
     found = []
     for each in (name, "sdpa"):
@@ -82,9 +82,6 @@ def _difference(name: str) -> float:
         embedded = torch.randn(1, 160, 256, device=device, dtype=torch.bfloat16, requires_grad=True)
         bounds = sequence_bounds(position_ids.to(device))
         hidden = model.model(inputs_embeds=embedded, position_ids=position_ids.to(device), **bounds).last_hidden_state
-        hidden.square().sum().backward()
+        (hidden * torch.linspace(-1, 1, 256, device=device, dtype=hidden.dtype)).sum().backward()
         found.append((hidden.detach().float(), embedded.grad.float()))
-    sizes = [max(1.0, float(theirs.abs().max())) for theirs in found[1]]
-    return max(
-        float((ours - theirs).abs().max()) / size for ours, theirs, size in zip(found[0], found[1], sizes, strict=True)
-    )
+    return max(float((ours - theirs).norm() / theirs.norm()) for ours, theirs in zip(*found, strict=True))
