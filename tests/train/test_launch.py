@@ -168,9 +168,13 @@ def test_packing_keeps_the_sequences_of_a_step():
 
 
 def test_batches_of_sequences_are_recomputed_only_where_memory_is_scarce():
-    small = from_text("model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\nmicro_batch: sequences\ngpus: 1\ntrain: {max_length: 512}\n")
+    small = from_text(
+        "model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\nmicro_batch: sequences\ngpus: 1\ntrain: {max_length: 512}\n"
+    )
     assert plan(small, machine(1), Path("r")).options["gradient_checkpointing"] is False
-    large = from_text("model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\nmicro_batch: sequences\ngpus: 1\ntrain: {max_length: 8192}\n")
+    large = from_text(
+        "model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\nmicro_batch: sequences\ngpus: 1\ntrain: {max_length: 8192}\n"
+    )
     assert "gradient_checkpointing" not in plan(large, machine(1), Path("r")).options
 
 

@@ -134,9 +134,17 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
             "micro_steps": round(tally.batches / steps, 2),
             "micro_step_tokens": tally.longest,
             "padding": round(1 - tally.real / max(1, tally.computed), 4),
+            "mfu": self._mfu(tokens / seconds),
+            "memory_reserved_gb": round(_most_memory() / 1e9, 2) if on_a_gpu() else None,
+            "attention": self.trainer.template.get_base_model(self.trainer.model).config._attn_implementation,
         }
         tally.clear()
         return figures
+
+    def _mfu(self, tokens_per_second: float) -> float | None:
+        """The launcher knows the GPUs and the model's size: it leaves the share that one token a second is."""
+        share = settings().get("mfu_of_a_token")
+        return round(share * tokens_per_second, 4) if share else None
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
@@ -173,11 +181,17 @@ def _agreed(asked: bool) -> bool:
     return bool(flag.item())
 
 
+def on_a_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available() and torch.cuda.is_initialized())
+
+
 def _most_memory() -> int:
     """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
     import torch
 
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if on_a_gpu():
         return int(torch.cuda.max_memory_reserved())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 

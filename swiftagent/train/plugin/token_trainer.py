@@ -20,6 +20,7 @@ from swift.utils import seed_worker
 
 from swiftagent.train.micro_steps import batches
 from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
+from swiftagent.train.plugin.probe import largest_that_runs, nothing_left, row_of
 from swiftagent.train.plugin.settings import settings
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, micro_step_of, step_of
 from swiftagent.train.plugin.tally import Tally
@@ -35,7 +36,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             # One item of the loader is a step, so the loop has nothing to accumulate. DeepSpeed has read its own number
             # by now and needs it: with 1 its offloaded gradients are not summed.
             args.gradient_accumulation_steps = 1
-        self.tally = Tally()
+        self.tally, self.probed = Tally(), False
         super().__init__(model, args, *positional, **named)
         self.chunked = self._chunked_loss() if self.budget else None
 
@@ -54,6 +55,8 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         """One item an optimizer step, where steps are cut by tokens."""
         if not self.budget:
             return super().get_train_dataloader(skip_batches)
+        if self.chunked and self.args.device.type == "cuda" and not (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            self._probe()
         seed = (self.args.data_seed or 0) if self.args.train_dataloader_shuffle else None
         sampler = self._sampler(self.train_dataset, self.sequences, self.budget, seed=seed, skip=skip_batches)
         self.tally.sampler = sampler
@@ -72,13 +75,31 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             mine = batches(len(rows), size, ranks=ranks)[self.args.process_index]
         return self._loader(rows, [[micro] for micro in mine], self._only_batch)
 
+    def _probe(self) -> None:
+        """Once, before anything is wrapped: where parameters are shared between GPUs the estimate stands."""
+        longest = max(self._lengths(self.train_dataset))
+        if self.budget and not self.probed:
+            # A row longer than the budget has a micro-step to itself, which no smaller budget helps.
+            self.budget = largest_that_runs(self._attempt, max(self.budget, longest))
+            self.probed = True
+
+    def _attempt(self, tokens: int) -> None:
+        longest = max(self._lengths(self.train_dataset))
+        with nothing_left(self.model, self.args.device), self.accelerator.autocast():
+            self.model.train()
+            inputs = self._prepare_inputs(row_of(tokens, longest, self.args.device))
+            self.compute_loss(self.model, inputs, num_items_in_batch=torch.tensor(tokens)).backward()
+        self.custom_metrics["train"].clear()
+
     def _only_batch(self, micro_steps: list[list[dict[str, Any]]]) -> Any:
         return micro_step_of(micro_steps[0], self.data_collator)
 
     def _sampler(self, rows: Any, sequences: int, budget: int, **order: Any) -> StepSampler:
-        lengths = [max(length) if isinstance(length, list) else length for length in rows["lengths"]]
         ranks = {"rank": self.args.process_index, "ranks": self.args.world_size}
-        return StepSampler(lengths, sequences=sequences, budget=budget, **ranks, **order)
+        return StepSampler(self._lengths(rows), sequences=sequences, budget=budget, **ranks, **order)
+
+    def _lengths(self, rows: Any) -> list[int]:
+        return [max(length) if isinstance(length, list) else length for length in rows["lengths"]]
 
     def _loader(self, rows: Any, batches: Any, collate: Any) -> Any:
         args = self.args
