@@ -67,7 +67,7 @@ class StepSampler:
         return [*drawn, *range(self._kept, len(self.lengths))]
 
 
-class MicroSteps(Dataset[list[dict[str, Any]]]):
+class MicroSteps(Dataset[list[dict[str, Any]]]):  # type: ignore[misc]  # torch is not typed here
     """Encoded rows of a data set by micro-step."""
 
     def __init__(self, rows: Any) -> None:

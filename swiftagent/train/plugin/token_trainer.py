@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType  # type: ignore[import-untyped]
 from swift.dataloader import DataLoaderShard
 from swift.dataset import LazyLLMDataset
 from swift.trainers import Seq2SeqTrainer
@@ -165,10 +165,10 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 
     def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
         if not self.chunked:
-            return super()._compute_acc(outputs, labels, cu_seqlens=cu_seqlens)
+            super()._compute_acc(outputs, labels, cu_seqlens=cu_seqlens)
+            return
         trained = labels.roll(-1, dims=-1)[0] != UNTRAINED
         hits = outputs.logits[0, :, 1][trained]
         if len(hits):
             mode = "train" if self.model.training else "eval"
             self.custom_metrics[mode]["token_acc"].update(hits)
-        return None
