@@ -34,7 +34,7 @@ class ChunkedLoss:
         targets, self.targets = self.targets, None
         if targets is None:
             return self.logits(hidden)
-        chunks = zip(hidden.split(CHUNK, dim=1), targets.split(CHUNK), strict=True)
+        chunks = zip(hidden.split(CHUNK, dim=1), targets.to(hidden.device).split(CHUNK), strict=True)
         return torch.cat([checkpoint(self._losses, *chunk, use_reentrant=False) for chunk in chunks], dim=1)
 
     def _losses(self, hidden: Any, targets: Any) -> Any:

@@ -97,3 +97,8 @@ def micro_step_of(rows: list[dict[str, Any]], collate: Callable[[Any], dict[str,
     batch = collate(rows)
     apart = "attention_mask" not in batch and "position_ids" in batch
     return batch | (sequence_bounds(batch["position_ids"]) if apart else {})
+
+
+def batch_of(micro_steps: list[list[dict[str, Any]]], collate: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """The one micro-step of an item, as an evaluation takes it."""
+    return micro_step_of(micro_steps[0], collate)

@@ -13,13 +13,15 @@ class Tally:
         self.clear()
 
     def clear(self) -> None:
-        self.steps = self.batches = self.real = self.computed = self.longest = 0
+        self.batches = self.real = self.computed = self.longest = 0
         self.all_ranks = 0.0
 
     def count(self, batches: list[dict[str, Any]]) -> None:
         """The micro-steps of one call of `training_step`."""
         for batch in batches:
-            ids, mask = batch["input_ids"], batch.get("attention_mask")
+            ids, mask = batch.get("input_ids"), batch.get("attention_mask")
+            if ids is None:  # images are embedded beforehand
+                continue
             real = ids.numel() if mask is None else int(mask.sum())
             self.batches, self.real, self.computed = self.batches + 1, self.real + real, self.computed + ids.numel()
             self.longest = max(self.longest, ids.numel())

@@ -22,7 +22,7 @@ from swiftagent.train.micro_steps import batches
 from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
 from swiftagent.train.plugin.probe import largest_that_runs, nothing_left, row_of
 from swiftagent.train.plugin.settings import settings
-from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, micro_step_of, step_of
+from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
 from swiftagent.train.plugin.tally import Tally
 
 
@@ -73,7 +73,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         else:
             size, ranks = self.args.eval_batch_size, self.args.world_size
             mine = batches(len(rows), size, ranks=ranks)[self.args.process_index]
-        return self._loader(rows, [[micro] for micro in mine], self._only_batch)
+        return self._loader(rows, [[micro] for micro in mine], partial(batch_of, collate=self.data_collator))
 
     def _probe(self) -> None:
         """Once, before anything is wrapped: where parameters are shared between GPUs the estimate stands."""
@@ -90,9 +90,6 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             inputs = self._prepare_inputs(row_of(tokens, longest, self.args.device))
             self.compute_loss(self.model, inputs, num_items_in_batch=torch.tensor(tokens)).backward()
         self.custom_metrics["train"].clear()
-
-    def _only_batch(self, micro_steps: list[list[dict[str, Any]]]) -> Any:
-        return micro_step_of(micro_steps[0], self.data_collator)
 
     def _sampler(self, rows: Any, sequences: int, budget: int, **order: Any) -> StepSampler:
         ranks = {"rank": self.args.process_index, "ranks": self.args.world_size}
@@ -154,6 +151,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
     ) -> Any:
         """As ms-swift computes it; in an evaluation the losses of all trained tokens are kept as well, and `eval_loss`
         is their mean."""
+        inputs.pop("skip_logits", None)  # what liger's own loss is asked for, which is not used
         labels = inputs["labels"]
         if self.chunked and self.label_smoother is None:
             self.chunked.targets = labels.roll(-1, dims=-1)[0]
