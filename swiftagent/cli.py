@@ -126,6 +126,8 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
     importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+
+
 def _take_any_letter() -> None:
     """A terminal of another encoding gets what it lacks as escapes, which JSON readers take too."""
     codecs.register_error("swiftagent", lambda error: (_escaped(error), getattr(error, "end", 0)))

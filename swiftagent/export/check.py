@@ -77,7 +77,9 @@ class PromptCase(NamedTuple):
     reason: str
 
 
-def react_cases(records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False) -> Iterator[PromptCase]:
+def react_cases(
+    records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False
+) -> Iterator[PromptCase]:
     """Records as they are compared. for_go: as Ollama writes them, whose parameters are sorted by name."""
     for number, record in enumerate(records):
         trajectory = from_record(record)

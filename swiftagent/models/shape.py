@@ -26,6 +26,7 @@ _KNOWN = {
 KNOWN_CONFIGS = {name: dict(zip(_KEYS, values, strict=True)) for name, values in _KNOWN.items()}
 QKV_BIAS = {"qwen2", "qwen", "gpt_oss"}
 QK_NORM = {"qwen3", "qwen3_moe", "gemma3_text"}
+FULL_ATTENTION = {"llama", "mistral", "qwen2", "qwen3"}
 FOUR_NORMS = {"gemma2", "gemma3_text", "gemma3"}
 
 
@@ -55,6 +56,7 @@ class ModelShape(msgspec.Struct, frozen=True):
     tied: bool
     other: int
     context: int = 0
+    full_attention: bool = False  # causal and without a window in every layer, as far as is known
 
     @property
     def embedding(self) -> int:
@@ -99,7 +101,15 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
         ]
     tied = bool(config.get("tie_word_embeddings", False))
     context = int(config.get("max_position_embeddings") or 0)
-    return ModelShape(hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, context)
+    return ModelShape(
+        hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, context, _full_attention(config)
+    )
+
+
+def _full_attention(config: dict[str, Any]) -> bool:
+    window = config.get("sliding_window") and config.get("use_sliding_window", True)
+    kinds = set(config.get("layer_types") or ["full_attention"])
+    return config.get("model_type") in FULL_ATTENTION and not window and kinds == {"full_attention"}
 
 
 def known_shape(model: str) -> ModelShape | None:

@@ -39,8 +39,8 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         "gpu-memory",
         r"CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|"
         r"cudaErrorMemoryAllocation",
-        "a GPU ran out of memory: lower per_device_train_batch_size (sequences_per_step keeps the "
-        "step the same) or max_length; then gradient_checkpointing: true, deepspeed: zero2 or zero3, or quant_bits: 4",
+        "a GPU ran out of memory: micro_batch: N (tokens, fewer than planned; the step stays the "
+        "same) or a lower max_length; then gradient_checkpointing: true, deepspeed: zero2 or zero3, or quant_bits: 4",
     ),
     (
         "host-memory",

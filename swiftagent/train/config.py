@@ -47,6 +47,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     node_rank: int | None = None
     master: str = ""
     sequences_per_step: int | None = None
+    micro_batch: str | int = "sequences"  # ms-swift's batches; "tokens": a budget is chosen; a number: that budget
     preflight: Preflight = "sample"
     train_on: Literal["all", "last_step", "last_turn"] = "all"
     weights: dict[str, float] = {}  # kind of text (thought, call, arguments, answer): its weight in the loss
@@ -303,6 +304,12 @@ def _count(low: int) -> Any:
     return read
 
 
+def _micro_batch(value: Any) -> str | int:
+    if value in ("tokens", "sequences") or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value  # type: ignore[no-any-return]
+    raise ValueError(f"{value!r} is neither tokens nor sequences nor a number of tokens")
+
+
 def _gpus(value: Any) -> int | None:
     if value == "auto":
         return None
@@ -360,6 +367,7 @@ READERS: dict[str, Any] = {
     "node_rank": _count(0),
     "master": _text,
     "sequences_per_step": _count(1),
+    "micro_batch": _micro_batch,
     "preflight": _one_of("off", "sample", "full"),
     "train_on": _one_of("all", "last_step", "last_turn"),
     "weights": _weights,

@@ -38,11 +38,16 @@ def effort(
     seen = int(tokens * steps / steps_an_epoch)
     if shape is None:
         return Effort(steps, seen, 0.0)
-    # forward 2, backward by activations 2, by weights 2 where they are trained, forward again where recomputed
-    trained = shape.parameters if options.get("tuner_type") == "full" else adapter_parameters(shape, options)
-    operations = seen * (4 * shape.parameters + 2 * trained + (2 * shape.parameters if checkpointing else 0))
+    work = seen * operations(shape, options, checkpointing=checkpointing)
     speed = sum(teraflops(name) for name in gpus) or ONE_CPU
-    return Effort(steps, seen, operations / (speed * 1e12 * USED) / 3600)
+    return Effort(steps, seen, work / (speed * 1e12 * USED) / 3600)
+
+
+def operations(shape: ModelShape, options: dict[str, Any], *, checkpointing: bool) -> float:
+    """Of training a token, without attention: forward 2 a parameter, backward by activations 2, by weights 2 where they
+    are trained, forward again where it is recomputed."""
+    trained = shape.parameters if options.get("tuner_type") == "full" else adapter_parameters(shape, options)
+    return float(4 * shape.parameters + 2 * trained + (2 * shape.parameters if checkpointing else 0))
 
 
 def teraflops(gpu: str) -> float:

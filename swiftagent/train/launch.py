@@ -14,13 +14,15 @@ from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.inputs import Inputs
+from swiftagent.train.kernels import choose_attention, untried
 from swiftagent.train.machine import Machine, trainer_entry
 from swiftagent.train.memory import estimate
+from swiftagent.train.micro_plan import MicroPlan
 from swiftagent.train.options import as_words
+from swiftagent.train.step_cutting import Cut, cut_steps
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
-FLASH = "flash_attn"
 AMPLE = 0.7  # share of the free memory that a run without gradient checkpointing may be estimated at
 HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
 FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
@@ -42,6 +44,8 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     sequences_per_step: int
     notes: list[str]
     warnings: list[str]
+    micro: MicroPlan | None = None  # how a step is cut by tokens; None: into batches of sequences
+    token_trainer: bool = False  # whether the trainer is ours, which only versions that were tried allow
 
 
 class _Draft(msgspec.Struct):
@@ -79,7 +83,12 @@ def plan(
         draft.warnings.append("no GPU here; training on the CPU")
     packed = _rows_a_pack(draft, tokens_a_row)
     batch, accumulation, sequences = _batch(config, draft, processes * place.nodes, packed)
-    if gpus:
+    cut = Cut(inputs, draft.options, batch * accumulation, processes * place.nodes, bool(gpus), tokens_a_row)
+    micro, notes = cut_steps(cut)
+    draft.notes += notes
+    if micro:
+        batch, accumulation = 1, batch * accumulation
+    elif gpus:
         _choose_checkpointing(inputs, draft, batch, processes * place.nodes)
     options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
     if resume:
@@ -97,7 +106,14 @@ def plan(
         sequences_per_step=sequences,
         notes=draft.notes,
         warnings=draft.warnings,
+        micro=micro,
+        token_trainer=_fits_our_trainer(machine, options),
     )
+
+
+def _fits_our_trainer(machine: Machine, options: dict[str, Any]) -> bool:
+    alone = int(options.get("sequence_parallel_size", 1)) == 1
+    return alone and options.get("task_type", "causal_lm") == "causal_lm" and not untried(machine)
 
 
 def _gpus_to_use(config: Config, machine: Machine, as_configured: bool) -> int:
@@ -186,26 +202,16 @@ def _choose_precision(config: Config, draft: _Draft) -> None:
 
 
 def _choose_kernels(inputs: Inputs, draft: _Draft) -> None:
-    """Flash attention, padding-free and liger where this machine has them and the config does not set them."""
+    """The type that this machine computes fastest in, where the config sets none."""
     options, machine = draft.options, inputs.machine
     capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
     if "torch_dtype" not in options and machine.gpus:
         options["torch_dtype"] = "bfloat16" if capable else "float16"
         draft.notes.append(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
-    flash = capable and machine.has("flash-attn")
-    if "attn_impl" not in options and flash:
-        options["attn_impl"] = FLASH
-        draft.notes.append("flash attention: flash-attn is installed")
-    flash_used = str(options.get("attn_impl", "")).startswith("flash")
-    if "padding_free" not in options and flash_used and not options.get("packing") and not inputs.model.multimodal:
-        options["padding_free"] = True
-        draft.notes.append("padding-free batches: flash attention takes sequences without padding")
-    if options.get("packing") and not flash_used:
-        draft.warnings.append("train.packing needs flash attention (pip install flash-attn) and attn_impl: flash_attn")
-    # liger's fused loss holds no logits, which the loss per channel and per weight needs
-    if machine.has("liger-kernel") and "use_liger_kernel" not in options and not options.get("enable_channel_loss"):
-        options["use_liger_kernel"] = True
-        draft.notes.append("liger kernels: liger-kernel is installed")
+    if options.get("packing") and "attn_impl" not in options:
+        attention = choose_attention(machine)
+        options["attn_impl"] = attention.name
+        draft.notes.append(f"attention {attention.name}: {attention.why}")
 
 
 def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) -> None:

@@ -14,7 +14,18 @@ from pathlib import Path
 import msgspec
 
 PACKAGES = ("ms-swift", "torch", "transformers", "peft", "modelscope", "deepspeed", "datasets", "accelerate")
-OPTIONAL_PACKAGES = ("flash-attn", "liger-kernel", "bitsandbytes", "wandb", "swanlab", "tensorboard", "vllm")
+OPTIONAL_PACKAGES = (
+    "flash-attn",
+    "flash-attn-3",
+    "flash-attn-4",
+    "kernels",
+    "liger-kernel",
+    "bitsandbytes",
+    "wandb",
+    "swanlab",
+    "tensorboard",
+    "vllm",
+)
 GIB = 1 << 30
 
 

@@ -17,6 +17,7 @@ QUANTIZED = {
     8: 1.0 + 1 / 64,
 }  # bytes a weight, with block scales (double quantization for 4 bits)
 LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
+CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
 
 
@@ -48,9 +49,11 @@ class MemoryEstimate(msgspec.Struct, frozen=True):
 
 
 def estimate(
-    shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool
-) -> MemoryEstimate:
-    """`options` are ms-swift's own, as planned; `length` the tokens of the longest row; `gpus` all of the run."""
+    shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool,
+    chunked: bool = False,
+) -> MemoryEstimate:  # fmt: skip
+    """`options` are ms-swift's own, as planned; `length` the tokens of the longest row, or of a micro-step cut by
+    tokens; `gpus` all of the run; `chunked`: logits exist for `CHUNK` tokens at once."""
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
     trainable = shape.parameters if full else adapter_parameters(shape, options)
@@ -69,16 +72,18 @@ def estimate(
         adapters=0 if full else trainable * kept / (share if stage >= 3 else 1),
         gradients=gradients / (share if stage >= 2 else 1),
         optimizer=0 if offloaded else optimizer / (share if stage >= 1 else 1),
-        activations=activation_bytes(shape, batch, length, checkpointing=checkpointing),
+        activations=activation_bytes(shape, batch, length, checkpointing=checkpointing, chunked=chunked),
     )
 
 
-def activation_bytes(shape: ModelShape, batch: int, length: int, *, checkpointing: bool) -> float:
+def activation_bytes(
+    shape: ModelShape, batch: int, length: int, *, checkpointing: bool, chunked: bool = False
+) -> float:
     """What backward needs, in bfloat16: every layer's inside, or each layer's input and one inside; and the logits."""
     tokens = batch * length
     inside = tokens * 2 * (ATTENTION * shape.hidden + MLP * shape.intermediate)
     layers = shape.layers * tokens * 2 * shape.hidden + inside if checkpointing else shape.layers * inside
-    return float(layers + tokens * shape.vocabulary * LOGITS)
+    return float(layers + (min(tokens, CHUNK) if chunked else tokens) * shape.vocabulary * LOGITS)
 
 
 def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:

@@ -26,9 +26,17 @@ from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
 from swiftagent.train.memory import GB, MemoryEstimate, estimate, largest_batch
+from swiftagent.train.micro_plan import MicroPlan
+from swiftagent.train.step_cutting import Cut, choose_budget
 
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
 OPTION_PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger-kernel"}
+FLASH_PACKAGES = {
+    "flash_attn": "flash-attn",
+    "flash_attention_2": "flash-attn",
+    "flash_attention_3": "flash-attn-3",
+    "flash_attention_4": "flash-attn-4",
+}
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given
 
 
@@ -44,6 +52,7 @@ class Report(msgspec.Struct):
     memory: MemoryEstimate | None = None
     suggestion: str = ""
     effort: Effort | None = None
+    micro: MicroPlan | None = None  # as planned, with the tokens of a row that were measured
     seconds: float = 0.0
 
     @property
@@ -118,8 +127,8 @@ def package_problems(inputs: Inputs) -> list[str]:
         needed["bitsandbytes"] = "quant_bits"
     if "bnb" in str(train.get("optim", "")) or "8bit" in str(train.get("optim", "")):
         needed["bitsandbytes"] = "optim"
-    if str(train.get("attn_impl", "")).startswith("flash"):
-        needed["flash-attn"] = "attn_impl"
+    if attention := FLASH_PACKAGES.get(str(train.get("attn_impl", ""))):
+        needed[attention] = "attn_impl"
     trackers = ("wandb", "swanlab", "tensorboard")
     needed |= {tracker: "report_to" for tracker in trackers if tracker in train.get("report_to", [])}
     return [
@@ -252,19 +261,25 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         report.effort = effort(
             shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names, checkpointing=recomputed
         )
+        if planned.micro and on_gpu:
+            report.micro = choose_budget(_cut(inputs, planned, report.tokens_a_row))
+            hours = report.effort.steps * report.micro.seconds / 3600
+            report.effort = msgspec.structs.replace(report.effort, hours=hours)
         if late := time_problem(inputs, planned, report.effort):
             report.problems.append(late)
     if shape is None:
         return
     gpus = planned.processes * planned.nodes
     sizes: dict[str, Any] = {"length": length, "gpus": gpus, "checkpointing": recomputed}
+    if micro := report.micro or planned.micro:
+        sizes |= {"length": max(length, micro.tokens), "checkpointing": bool(micro.checkpointing), "chunked": True}
     report.memory = estimate(shape, options, batch=planned.batch, **sizes)
     if impossible := memory_problem(inputs, planned, report.memory, _what_fits(inputs, planned, shape, length)):
         report.problems.append(impossible)
         return
     if planned.device == "gpu" and inputs.machine.gpus:
         room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
-        best = largest_batch(shape, options, room=room, **sizes)
+        best = 0 if planned.micro else largest_batch(shape, options, room=room, **sizes)
         _compare_with_gpus(report.memory.total, room, best, planned, report)
     _compare_with_disk(inputs.config, report.memory, options, report)
 
@@ -276,6 +291,11 @@ def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, length: i
     sizes = {"length": length, "batch": planned.batch, "gpus": planned.processes * planned.nodes}
     fitting = settings_that_fit(shape, planned.options, sizes, usable)
     return f"{fitting} would fit" if fitting else "a smaller model or a larger card"
+
+
+def _cut(inputs: Inputs, planned: LaunchPlan, tokens_a_row: float) -> Cut:
+    sequences, processes = planned.batch * planned.accumulation, planned.processes * planned.nodes
+    return Cut(inputs, planned.options, sequences, processes, planned.device == "gpu", tokens_a_row)
 
 
 def _compare_with_gpus(needed: float, room: float, best: int, planned: LaunchPlan, report: Report) -> None:

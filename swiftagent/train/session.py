@@ -22,13 +22,19 @@ from swiftagent.train.data_copy import write_copies
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import LaunchPlan, needs_copy, plan
-from swiftagent.train.lines import duration, loaded_line, metric_line, shortened_line, too_long_line
+from swiftagent.train.lines import duration, loaded_line, metric_line, seconds_left, shortened_line, too_long_line
 from swiftagent.train.loss_plot import draw
 from swiftagent.train.machine import describe, look
+from swiftagent.train.micro_plan import mfu
 from swiftagent.train.raw_data import into_run
 from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 
 INTERRUPTED = 130
+MEASURED_AFTER = 10  # steps
+MEASURED = (
+    "micro_steps", "micro_step_tokens", "padding", "tokens_per_second", "mfu", "memory_reserved_gb", "attention",
+    "seconds_per_step",
+)  # fmt: skip
 RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
 
 
@@ -159,7 +165,7 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     with whole_file(run.folder / "config.yaml") as out:
         head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
         out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
-    write_json(run.folder / "plugin.json", {"trust_remote_code": config.trust_remote_code})
+    write_json(run.folder / "plugin.json", _left_for_the_plugin(inputs, planned))
     run.update(
         state="running",
         started=run.record.get("started") or now(),
@@ -172,11 +178,33 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
         environment=planned.env,
         versions=describe(),
         data=_hashes(inputs),
+        plan=_plan_of_steps(planned),
         **{name: getattr(planned, name) for name in PLANNED},
         checkpoint_best="",
         checkpoint_last="",
         **identity(),
     )
+
+
+def _left_for_the_plugin(inputs: Inputs, planned: LaunchPlan) -> dict[str, Any]:
+    left: dict[str, Any] = {"trust_remote_code": inputs.config.trust_remote_code}
+    left["token_trainer"] = planned.token_trainer
+    if planned.micro:
+        left["micro_step_tokens"] = planned.micro.tokens
+    if inputs.shape and planned.device == "gpu":
+        names = [gpu.name for gpu in inputs.machine.gpus[: planned.processes]] * planned.nodes
+        left["mfu_of_a_token"] = mfu(inputs.shape, 1.0, names)
+    return left
+
+
+def _plan_of_steps(planned: LaunchPlan) -> dict[str, Any]:
+    """What run.json says of a step before it is measured; `_View` adds what was."""
+    if planned.micro is None:
+        return {"micro_batch": "sequences", "micro_steps": planned.accumulation}
+    micro = planned.micro
+    plan = {"micro_batch": "tokens", "micro_step_tokens": micro.tokens, "micro_steps": micro.micro_steps or None}
+    plan |= {"attention": micro.attention, "gradient_checkpointing": micro.checkpointing}
+    return plan | {"seconds_per_step": micro.seconds or None, "memory_gb": round(micro.memory / 1e9, 2) or None}
 
 
 def _hashes(inputs: Inputs) -> dict[str, str]:
@@ -195,10 +223,11 @@ def _shape(planned: LaunchPlan) -> str:
     where = "GPU" if planned.device == "gpu" else "CPU process"
     count = planned.processes * planned.nodes
     plural = ("s" if where == "GPU" else "es") if count > 1 else ""
-    return (
-        f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step "
-        f"(batch {planned.batch} x accumulation {planned.accumulation} x {count})"
-    )
+    cut = f"batch {planned.batch} x accumulation {planned.accumulation} x {count}"
+    if planned.micro:
+        one = "one sequence" if planned.micro.tokens == 1 else f"up to {planned.micro.tokens:,} tokens"
+        cut = f"micro-steps of {one} on each"
+    return f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step ({cut})"
 
 
 class _View(Follower):
@@ -209,6 +238,7 @@ class _View(Follower):
         self.log = (run.folder / "log.txt").open("ab+") if verbosity.verbose else None
         self.open = ExitStack()
         self.bar: Any = None
+        self.measured, self.began = False, 0
 
     def __enter__(self) -> _View:
         return self
@@ -224,6 +254,7 @@ class _View(Follower):
             sys.stderr.write(fresh.decode("utf-8", "replace"))
 
     def loaded(self, loaded: dict[str, Any]) -> None:
+        self.began = int(loaded.get("started_at_step") or 0)
         self.run.update(
             rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]}
         )
@@ -250,6 +281,12 @@ class _View(Follower):
         return int(max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values())))
 
     def metric(self, line: dict[str, Any]) -> None:
+        if not self.measured and int(line["step"]) - self.began >= MEASURED_AFTER and "micro_steps" in line:
+            self.measured = True
+            figures = {name: line.get(name) for name in MEASURED}
+            self.run.update(plan={**self.run.record.get("plan", {}), "measured": figures})
+            if (left := seconds_left(line)) is not None and not self.quiet:
+                say(f"measured: {line['seconds_per_step']:.2f} s a step, {duration(left)} to go")
         text = metric_line(line)
         if text and not self.quiet:
             say(text)

@@ -101,9 +101,7 @@ def render_step(events: Iterable[Event], plain: bool = False) -> list[Span]:
     return spans
 
 
-_NOW_KNOWN = {
-    weight: Span("assistant", f"{THOUGHT_LABEL}{NO_THOUGHT}\n", weight, "thought") for weight in (0.0, 1.0)
-}
+_NOW_KNOWN = {weight: Span("assistant", f"{THOUGHT_LABEL}{NO_THOUGHT}\n", weight, "thought") for weight in (0.0, 1.0)}
 
 
 def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> list[Span]:

@@ -95,6 +95,8 @@ def test_progress_renews_the_time_of_a_call_and_a_timeout_cancels_it(tmp_path: P
                 break
             time.sleep(0.05)
     assert log.read_text() == "cancelled"
+
+
 def test_an_answer_without_end_is_cut_off_and_the_server_stopped():
     with open_toolbox([f"mcp:{sys.executable} {ODD}"], Options(seconds=20)) as box:
         assert box.call(Call("flood", {})).error == "the answer is larger than 16 MB; the server was stopped"

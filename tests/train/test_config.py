@@ -241,7 +241,6 @@ def test_the_published_recipe_is_the_guides_command():
         "warmup_ratio": 0.03,
         "weight_decay": 0.01,
         "max_grad_norm": 0.5,
-        "gradient_checkpointing": True,
         "eval_strategy": "steps",
         "eval_steps": 100,
         "save_steps": 100,

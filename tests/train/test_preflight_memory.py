@@ -25,6 +25,9 @@ from swiftagent.train.preflight import examine
 def test_batch_and_accumulation_are_suggested_for_the_card(gib: int, count: int, said: str, tmp_path: Path):
     gpus = tuple(Gpu(index, "A100", gib * GIB, gib * GIB, (8, 0)) for index in range(count))
     machine = Machine(gpus, packages={"ms-swift": "4.6.0"})
-    inputs = resolve(load("configs/qwen7b_agent.yaml", [f"runs={tmp_path}"]), machine)
+    inputs = resolve(
+        load("configs/qwen7b_agent.yaml", [f"runs={tmp_path}", "micro_batch=sequences", "gradient_checkpointing=true"]),
+        machine,
+    )
     report = examine(inputs, plan(inputs, tmp_path), "off")
     assert [*(line for line in report.warnings if line.startswith("memory")), report.suggestion or ""][0] == said

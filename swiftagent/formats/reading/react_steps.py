@@ -11,9 +11,7 @@ import re
 import msgspec
 
 # A thought of one line or none, then a call up to the result that follows it, or the answer.
-_STEP = re.compile(
-    r"(?:Thought:([^\n]*)\n)?(?:Action:([^\n]*)\nAction Input:([^\n]*)\nObservation:|(?=Final Answer:))"
-)
+_STEP = re.compile(r"(?:Thought:([^\n]*)\n)?(?:Action:([^\n]*)\nAction Input:([^\n]*)\nObservation:|(?=Final Answer:))")
 _ANSWER = "Final Answer:"
 _NEXT = ("Thought:", "Action:", _ANSWER)
 _BROKEN = ("\nAction Input:", "\nObservation:")

@@ -24,6 +24,10 @@ from swift.dataset import utils as dataset_utils
 from swift.model import model_meta, register
 from swift.template import MaxLengthError
 
+if str(Path(__file__).parents[3]) not in sys.path:
+    sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
+from swiftagent.train.plugin.settings import run_folder, settings
+
 TOO_LONG = "too_long.txt"  # in the run folder, fate and channel a line: datasets may map in processes of its own
 
 
@@ -48,7 +52,7 @@ def fit_rows_that_are_too_long() -> None:
         except MaxLengthError:
             shorter = fitted(row, self.template, self.template.max_length)
             if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
-                with (_run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
+                with (run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
                     out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
             fitting: dict[str, Any] | None = None if shorter is None else encode(self, shorter)
             return fitting
@@ -60,11 +64,11 @@ def refuse_code_from_the_model() -> None:
     """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts
     it."""
     read_info = model_meta._get_model_info
-    if not _settings().get("trust_remote_code"):
+    if not settings().get("trust_remote_code"):
         register.ModelLoader.default_trust_remote_code = False
 
     def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
-        if not _settings().get("trust_remote_code"):
+        if not settings().get("trust_remote_code"):
             from swiftagent.models.files import own_code
 
             if own_code(Path(model_dir)):
@@ -72,15 +76,6 @@ def refuse_code_from_the_model() -> None:
         return read_info(model_dir, *args, **kwargs)
 
     model_meta._get_model_info = checked
-
-
-def _run_folder() -> Path:
-    return Path(sys.argv[sys.argv.index("--output_dir") + 1])
-
-
-def _settings() -> dict[str, Any]:
-    path = _run_folder() / "plugin.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
@@ -97,7 +92,7 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
         if state.is_world_process_zero:
             (self.folder / "stop-requested").unlink(missing_ok=True)
         rows, tokens = _rows_and_tokens(self.trainer.train_dataset)
-        sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        sequences = self.trainer.get_total_train_batch_size(args)
         self.tokens_per_step = tokens / rows * sequences if rows else 0.0
         if not state.is_world_process_zero:
             return
@@ -119,9 +114,8 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
             line["not_finite"] = lost  # JSON has no NaN
         if "loss" in logs and state.global_step > self.last[0]:
             step, then = self.last
-            line["tokens_per_second"] = round(
-                self.tokens_per_step * (state.global_step - step) / max(now - then, 1e-9), 1
-            )
+            line["seconds_of_steps"] = round(now - then, 4)
+            line |= self._pace(state.global_step - step, max(now - then, 1e-9))
             line["seconds_per_step"] = round((now - self.began[1]) / (state.global_step - self.began[0]), 3)
             line["memory_gib"] = round(_most_memory() / 2**30, 2)
             self.last = (state.global_step, now)
@@ -130,6 +124,29 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
         loss = logs.get("loss", logs.get("eval_loss", 0.0))
         if isinstance(loss, float) and not math.isfinite(loss):
             raise SystemExit(f"swiftagent: the loss is {loss} at step {state.global_step}")
+
+    def _pace(self, steps: int, seconds: float) -> dict[str, Any]:
+        """Tokens a second without padding, of all ranks, and what the steps since the last line were made of."""
+        tally = getattr(self.trainer, "tally", None)
+        if tally is None:
+            return {"tokens_per_second": round(self.tokens_per_step * steps / seconds, 1)}
+        tokens = tally.all_ranks or tally.real * self.trainer.args.world_size
+        figures = {
+            "tokens_per_second": round(tokens / seconds, 1),
+            "micro_steps": round(tally.batches / steps, 2),
+            "micro_step_tokens": tally.longest,
+            "padding": round(1 - tally.real / max(1, tally.computed), 4),
+            "mfu": self._mfu(tokens / seconds),
+            "memory_reserved_gb": round(_most_memory() / 1e9, 2) if on_a_gpu() else None,
+            "attention": self.trainer.template.get_base_model(self.trainer.model).config._attn_implementation,
+        }
+        tally.clear()
+        return figures
+
+    def _mfu(self, tokens_per_second: float) -> float | None:
+        """The launcher knows the GPUs and the model's size: it leaves the share that one token a second is."""
+        share = settings().get("mfu_of_a_token")
+        return round(share * tokens_per_second, 4) if share else None
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
@@ -166,11 +183,17 @@ def _agreed(asked: bool) -> bool:
     return bool(flag.item())
 
 
+def on_a_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available() and torch.cuda.is_initialized())
+
+
 def _most_memory() -> int:
     """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
     import torch
 
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if on_a_gpu():
         return int(torch.cuda.max_memory_reserved())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
@@ -204,8 +227,11 @@ def join_the_process_group_on_a_cpu() -> None:
 callbacks_map["swiftagent"] = RunFolder
 # A checkpoint's args.json names this file to `swift infer` and the like too: they train nothing.
 if "--output_dir" in sys.argv:
-    sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
     die_with_the_launcher()
     join_the_process_group_on_a_cpu()
     fit_rows_that_are_too_long()
     refuse_code_from_the_model()
+    if settings().get("token_trainer"):
+        from swiftagent.train.plugin.ms_swift import cut_steps_by_tokens
+
+        cut_steps_by_tokens()

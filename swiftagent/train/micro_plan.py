@@ -1,0 +1,101 @@
+"""The token budget of a micro-step, and whether activations are recomputed: what takes the least time by prediction
+among what fits into the GPU by estimate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from swiftagent.models.shape import ModelShape
+from swiftagent.train.effort import USED, operations, teraflops
+from swiftagent.train.memory import estimate
+
+PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
+STEP = 1024  # tokens between two budgets that are compared
+MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
+SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
+MASK = 3  # bytes for each pair of tokens: a mask of truth values, and what the kernel makes of it
+LAUNCH = 0.018  # seconds a layer to launch a forward and a backward pass with recomputation, measured on an H100 host
+
+
+class MicroPlan(msgspec.Struct, frozen=True):
+    """How an optimizer step is cut. `tokens` is the budget of a micro-step; memory in bytes of one GPU, time in
+    seconds a step, both predicted (0 where there is nothing to predict from)."""
+
+    tokens: int
+    micro_steps: int
+    checkpointing: bool | None
+    attention: str
+    memory: float = 0.0
+    seconds: float = 0.0
+    fits: bool = True
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What a GPU has to do in a step, and with what: `sequences` of its own, of `mean` tokens and `longest` at most;
+    `room` bytes may be filled."""
+
+    sequences: int
+    mean: float
+    longest: int
+    gpus: int
+    room: float
+    gpu: str
+
+    @property
+    def tokens(self) -> float:
+        return self.sequences * self.mean
+
+
+def choose(shape: ModelShape, options: dict[str, Any], load: Load, attention: str, budget: int = 0) -> MicroPlan:
+    """The plan with the least predicted time that fits into `load.room`; where none does, the one that needs least, and
+    `fits` is false. `budget` and `gradient_checkpointing` of the options are kept where given."""
+    given = options.get("gradient_checkpointing")
+    ways = (False, True) if given is None else (bool(given),)
+    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
+    budgets = [budget] if budget else range(STEP, most + 1, STEP)
+    plans = [_predicted(shape, options, load, attention, tokens, way) for way in ways for tokens in budgets]
+    fitting = [one for one in plans if one.fits]
+    # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
+    return (
+        min(fitting, key=lambda one: (one.seconds, -one.tokens)) if fitting else min(plans, key=lambda one: one.memory)
+    )
+
+
+def _predicted(
+    shape: ModelShape, options: dict[str, Any], load: Load, attention: str, budget: int, checkpointing: bool
+) -> MicroPlan:
+    most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
+    needed = estimate(
+        shape, options, batch=1, length=most, gpus=load.gpus, checkpointing=checkpointing, chunked=True
+    ).total + (MASK * most**2 if attention == "sdpa" else 0)
+    # Rows are whole, so a micro-step is on average not quite full.
+    a_step = max(1, int(budget // max(load.mean, 1)))
+    count = math.ceil(load.sequences / a_step)
+    return MicroPlan(
+        budget, count, checkpointing, attention, needed,
+        seconds(shape, options, load, count, checkpointing=checkpointing, whole=attention == "sdpa"),
+        needed <= load.room,
+    )  # fmt: skip
+
+
+def seconds(
+    shape: ModelShape, options: dict[str, Any], load: Load, micro_steps: int, *, checkpointing: bool, whole: bool
+) -> float:
+    """Of an optimizer step: launching the kernels of each micro-step, then the operations. `whole`: attention computes
+    every pair of tokens of a micro-step, and masks those of different sequences."""
+    passes = 4 if checkpointing else 3
+    launching = micro_steps * shape.layers * LAUNCH * passes / 4
+    reach = load.tokens / micro_steps if whole else load.mean
+    pairs = 4 * shape.hidden * shape.layers * reach * (1 if whole else 0.5) * passes
+    work = load.tokens * (operations(shape, options, checkpointing=checkpointing) + pairs)
+    return launching + work / (teraflops(load.gpu) * 1e12 * USED)
+
+
+def mfu(shape: ModelShape, tokens_per_second: float, gpus: list[str]) -> float | None:
+    """Model FLOPs utilisation: 6 operations a parameter and token, recomputation not counted, as a share of the data
+    sheets' arithmetic (Chowdhery et al., 2022, appendix B, without attention). None without a GPU."""
+    peak = sum(teraflops(name) for name in gpus) * 1e12
+    return 6 * shape.parameters * tokens_per_second / peak if peak else None

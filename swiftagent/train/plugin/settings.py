@@ -1,0 +1,20 @@
+"""What the launcher leaves for the training process: `plugin.json` in the run folder, which is the trainer's
+output_dir."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def run_folder() -> Path:
+    """The run's folder, read from the words that ms-swift was started with."""
+    return Path(sys.argv[sys.argv.index("--output_dir") + 1])
+
+
+def settings() -> dict[str, Any]:
+    """The launcher's settings; {} where it left none."""
+    path = run_folder() / "plugin.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,0 +1,172 @@
+"""ms-swift's trainer with two differences: an optimizer step may be cut into micro-steps by tokens, and an evaluation
+weighs every trained token the same.
+
+All that is private to ms-swift and taken hold of here and in `ms_swift.py` was tried on the versions that
+`swiftagent.train.kernels.TRIED` names.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from accelerate.utils import DistributedType  # type: ignore[import-untyped]
+from swift.dataloader import DataLoaderShard
+from swift.dataset import LazyLLMDataset
+from swift.trainers import Seq2SeqTrainer
+from swift.utils import seed_worker
+
+from swiftagent.train.micro_steps import batches
+from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
+from swiftagent.train.plugin.probe import largest_that_runs, nothing_left, row_of
+from swiftagent.train.plugin.settings import settings
+from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
+from swiftagent.train.plugin.tally import Tally
+
+
+class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no types
+    """`budget` is in tokens a micro-step; None keeps ms-swift's batches of sequences."""
+
+    def __init__(self, model: Any, args: Any, *positional: Any, **named: Any) -> None:
+        self.budget: int | None = settings().get("micro_step_tokens")
+        self.sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        if self.budget:
+            # One item of the loader is a step, so the loop has nothing to accumulate. DeepSpeed has read its own number
+            # by now and needs it: with 1 its offloaded gradients are not summed.
+            args.gradient_accumulation_steps = 1
+        self.tally, self.probed = Tally(), False
+        super().__init__(model, args, *positional, **named)
+        self.chunked = self._chunked_loss() if self.budget else None
+
+    def _chunked_loss(self) -> ChunkedLoss | None:
+        """Where a batch is one row, so that ms-swift keeps trained tokens only, and nobody asks for the logits."""
+        model, args = self.template.get_base_model(self.model), self.args
+        one_row = self.template.padding_free or self.budget == 1
+        plain = type(model).__name__ in PLAIN_HEADS and one_row and self.get_use_logits_to_keep()
+        asked = self.compute_metrics is not None or args.acc_strategy != "token" or args.tuner_backend == "unsloth"
+        return ChunkedLoss(model.get_output_embeddings()) if plain and not asked else None
+
+    # loading
+    # ------------------------------------------------------------------------------------------------------------
+
+    def get_train_dataloader(self, skip_batches: int = 0) -> Any:
+        """One item an optimizer step, where steps are cut by tokens."""
+        if not self.budget:
+            return super().get_train_dataloader(skip_batches)
+        if self.chunked and self.args.device.type == "cuda" and not (self.is_deepspeed_enabled or self.is_fsdp_enabled):
+            self._probe()
+        seed = (self.args.data_seed or 0) if self.args.train_dataloader_shuffle else None
+        sampler = self._sampler(self.train_dataset, self.sequences, self.budget, seed=seed, skip=skip_batches)
+        self.tally.sampler = sampler
+        collate = partial(step_of, collate=self.data_collator)
+        return self._loader(self.train_dataset, sampler, collate)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Each row once: the trainer's own loader repeats rows so that every rank has as many."""
+        rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        if not isinstance(rows, LazyLLMDataset):
+            return super().get_eval_dataloader(eval_dataset)
+        if self.budget:
+            mine = next(iter(self._sampler(rows, len(rows), self.budget)))
+        else:
+            size, ranks = self.args.eval_batch_size, self.args.world_size
+            mine = batches(len(rows), size, ranks=ranks)[self.args.process_index]
+        return self._loader(rows, [[micro] for micro in mine], partial(batch_of, collate=self.data_collator))
+
+    def _probe(self) -> None:
+        """Once, before anything is wrapped: where parameters are shared between GPUs the estimate stands."""
+        longest = max(self._lengths(self.train_dataset))
+        if self.budget and not self.probed:
+            # A row longer than the budget has a micro-step to itself, which no smaller budget helps.
+            self.budget = largest_that_runs(self._attempt, max(self.budget, longest))
+            self.probed = True
+
+    def _attempt(self, tokens: int) -> None:
+        longest = max(self._lengths(self.train_dataset))
+        with nothing_left(self.model, self.args.device), self.accelerator.autocast():
+            self.model.train()
+            inputs = self._prepare_inputs(row_of(tokens, longest, self.args.device))
+            self.compute_loss(self.model, inputs, num_items_in_batch=torch.tensor(tokens)).backward()
+        self.custom_metrics["train"].clear()
+
+    def _sampler(self, rows: Any, sequences: int, budget: int, **order: Any) -> StepSampler:
+        ranks = {"rank": self.args.process_index, "ranks": self.args.world_size}
+        return StepSampler(self._lengths(rows), sequences=sequences, budget=budget, **ranks, **order)
+
+    def _lengths(self, rows: Any) -> list[int]:
+        return [max(length) if isinstance(length, list) else length for length in rows["lengths"]]
+
+    def _loader(self, rows: Any, batches: Any, collate: Any) -> Any:
+        args = self.args
+        options = {
+            "num_workers": args.dataloader_num_workers,
+            "pin_memory": args.dataloader_pin_memory,
+            "persistent_workers": args.dataloader_persistent_workers,
+            "prefetch_factor": args.dataloader_prefetch_factor,
+            "worker_init_fn": partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
+            **self._maybe_multiprocessing_context(args),
+        }
+        device = self.accelerator.device
+        return DataLoaderShard(MicroSteps(rows), device=device, batch_sampler=batches, collate_fn=collate, **options)
+
+    # a step
+    # ------------------------------------------------------------------------------------------------------------
+
+    def get_total_train_batch_size(self, args: Any) -> int:
+        """Sequences of an optimizer step."""
+        return int(self.sequences)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """The loss of a step, its micro-steps one after another; gradients are exchanged at the last."""
+        micro_steps = inputs.get("micro_steps")
+        if micro_steps is None:
+            self.tally.count([inputs])
+            return super().training_step(model, inputs, num_items_in_batch)
+        self.tally.count(micro_steps)
+        loss = torch.zeros((), device=self.args.device)
+        for number, micro in enumerate(micro_steps, 1):
+            with self._exchanging(model, last=number == len(micro_steps)):
+                loss += super().training_step(model, micro, num_items_in_batch)
+        return loss
+
+    def _exchanging(self, model: Any, *, last: bool) -> Any:
+        """As the trainer's own loop does between the batches that it accumulates."""
+        state = self.accelerator.gradient_state
+        state._set_sync_gradients(last)
+        each = state.plugin_kwargs.get("sync_each_batch", False)
+        deepspeed = self.accelerator.distributed_type == DistributedType.DEEPSPEED
+        return nullcontext() if last or each or deepspeed else self.accelerator.no_sync(model=model)
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        inputs = super()._prepare_inputs(inputs)
+        if (self.chunked or not self.model.training) and "loss_scale" not in inputs and "labels" in inputs:
+            # With weights, ms-swift makes the loss of each token, which is what is wanted here.
+            inputs["loss_scale"] = torch.ones_like(inputs["labels"], dtype=torch.float32)
+        return inputs
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """As ms-swift computes it; in an evaluation the losses of all trained tokens are kept as well, and `eval_loss`
+        is their mean."""
+        inputs.pop("skip_logits", None)  # what liger's own loss is asked for, which is not used
+        labels = inputs["labels"]
+        if self.chunked and self.label_smoother is None:
+            self.chunked.targets = labels.roll(-1, dims=-1)[0]
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if not self.model.training and isinstance(outputs.loss, torch.Tensor) and outputs.loss.dim():
+            trained = labels.roll(-1, dims=-1).view(-1) != UNTRAINED
+            self.custom_metrics["eval"]["loss"].update(outputs.loss.detach().view(-1)[trained])
+        return (loss, outputs) if return_outputs else loss
+
+    def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
+        if not self.chunked:
+            super()._compute_acc(outputs, labels, cu_seqlens=cu_seqlens)
+            return
+        trained = labels.roll(-1, dims=-1)[0] != UNTRAINED
+        hits = outputs.logits[0, :, 1][trained]
+        if len(hits):
+            mode = "train" if self.model.training else "eval"
+            self.custom_metrics[mode]["token_acc"].update(hits)
