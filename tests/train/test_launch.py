@@ -57,14 +57,14 @@ def test_published_recipe_on_eight_gpus():
     planned = plan(load("configs/qwen7b_agent.yaml"), machine(8), Path("runs/x"))
     assert planned.argv[:5] == [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "8"]
     assert planned.argv.index(ENTRY) < planned.argv.index("--model")
-    assert option(planned.argv, "gradient_accumulation_steps") == ["8"]
+    assert option(planned.argv, "gradient_accumulation_steps") == ["4"]
     assert option(planned.argv, "target_modules") == ["all-linear", "all-embedding"]
     assert option(planned.argv, "learning_rate") == ["5e-5"]
     assert option(planned.argv, "check_model") == ["false"]
 
 
 @pytest.mark.parametrize(
-    ("gpus", "processes", "accumulation"), [(8, 8, 8), (4, 4, 16), (2, 2, 32), (1, 1, 64), (0, 1, 64)]
+    ("gpus", "processes", "accumulation"), [(8, 8, 4), (4, 4, 8), (2, 2, 16), (1, 1, 32), (0, 1, 32)]
 )
 def test_the_same_config_keeps_its_step_on_any_machine(gpus: int, processes: int, accumulation: int):
     planned = plan(load("configs/qwen7b_agent.yaml"), machine(gpus), Path("runs/x"))
@@ -75,7 +75,7 @@ def test_the_same_config_keeps_its_step_on_any_machine(gpus: int, processes: int
 
 def test_dry_run_plans_for_the_gpus_that_are_not_here():
     planned = plan(load("configs/qwen7b_agent.yaml"), CPU, Path("runs/x"), as_configured=True)
-    assert (planned.processes, planned.accumulation, planned.device) == (8, 8, "gpu")
+    assert (planned.processes, planned.accumulation, planned.device) == (8, 4, "gpu")
 
 
 def test_one_process_needs_no_torchrun():
@@ -110,7 +110,9 @@ def test_a_step_that_does_not_divide_is_told():
     assert planned.warnings == ["sequences_per_step: 64 is no multiple of 2 x 3 processes; 66 a step are used"]
 
 
-def test_a_cpu_is_given_no_attention_of_a_gpu():
+def test_flash_attention_and_padding_free_where_they_are_installed():
+    assert plan(config("gpus: 1\n"), machine(1, "flash-attn"), Path("r")).options["padding_free"] is True
+    assert "padding_free" not in plan(config("gpus: 1\n"), machine(1), Path("r")).options
     assert "attn_impl" not in plan(config("gpus: 0\n"), machine(1, "flash-attn"), Path("r")).options
 
 
@@ -167,14 +169,10 @@ def test_packing_keeps_the_sequences_of_a_step():
     assert "packing: about 4 sequences of 512 tokens in each pack of 2048" in planned.notes
 
 
-def test_batches_of_sequences_are_recomputed_only_where_memory_is_scarce():
-    small = from_text(
-        "model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\nmicro_batch: sequences\ngpus: 1\ntrain: {max_length: 512}\n"
-    )
+def test_checkpointing_is_switched_off_where_memory_is_ample():
+    small = from_text("model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 512}\n")
     assert plan(small, machine(1), Path("r")).options["gradient_checkpointing"] is False
-    large = from_text(
-        "model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\nmicro_batch: sequences\ngpus: 1\ntrain: {max_length: 8192}\n"
-    )
+    large = from_text("model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 8192}\n")
     assert "gradient_checkpointing" not in plan(large, machine(1), Path("r")).options
 
 

@@ -34,6 +34,7 @@ def machine(card: str, **packages: str) -> Machine:
 
 def config(size: str = "7B", method: str = "lora", more: str = "", train: str = "") -> Config:
     options = f"{METHODS[method]}, torch_dtype: bfloat16, max_length: 2048{train}"
+    more = more if "micro_batch" in more else f"micro_batch: tokens\n{more}"
     return from_text(
         f"model: Qwen/Qwen2.5-{size}-Instruct\ndata: a.jsonl\nsequences_per_step: 64\n{more}train: {{{options}}}\n"
     )
