@@ -1,7 +1,7 @@
 """The loop of thought, call and observation, and what drives it: terminal, batch, server.
 
 In reading order: loop (the generator), native (its grammar of native calls), drive (engine and tools answer it), traces
-(what is kept of a run), batch, terminal, session (the chat prompt), chat_api and server (OpenAI's interface).
+(what is kept of a run), batch, terminal, session (the chat prompt), events (the same as JSON lines), chat_api and server (OpenAI's interface).
 """
 
-PUBLIC = ("batch", "drive", "loop", "native", "server", "session", "terminal", "traces")
+PUBLIC = ("batch", "drive", "events", "loop", "native", "server", "session", "terminal", "traces")
