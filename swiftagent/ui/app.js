@@ -110,6 +110,7 @@ if (talk) {
   };
   const handlers = {
     ready: (event) => {
+      talk.querySelectorAll(".loading").forEach((box) => box.remove());
       say(event.side, "live", "", words.ready + (event.tools.map((tool) => tool.name).join(", ") || words.none));
       input.disabled = false;
       input.focus();

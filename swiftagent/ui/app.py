@@ -193,7 +193,7 @@ class Server:
         address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
         about["here"] = f"{request.url.path}?{urlencode(address)}"
         text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": views.percent} | values))
-        answer = HTMLResponse(text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})
+        answer = HTMLResponse(text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"})
         answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", path="/")
         answer.set_cookie("lang", language, samesite="strict", path="/")
         return answer

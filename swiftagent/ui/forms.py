@@ -70,15 +70,15 @@ def _field(action: argparse.Action, values: Values) -> Field:
     kind: Kind = "text"
     if isinstance(action, (argparse._StoreTrueAction, argparse.BooleanOptionalAction)):
         kind = "switch"
+    elif action.nargs in ("+", "*") or isinstance(action, argparse._AppendAction):
+        kind = "list"
     elif action.choices:
         kind = "choice"
     elif action.type in (int, float):
         kind = "number"
-    elif action.nargs in ("+", "*") or isinstance(action, argparse._AppendAction):
-        kind = "list"
     default = _text(action.default)
     label = max(action.option_strings, key=len).lstrip("-").replace("-", " ")
-    choices = tuple(map(str, action.choices or ()))
+    choices = (*(() if default else ("",)), *map(str, action.choices or ()))
     about = (action.help or "").replace("%%", "%")
     return Field(action.dest, label, about, kind, values.get(action.dest, default), default, choices)
 

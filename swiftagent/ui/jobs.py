@@ -44,7 +44,7 @@ class Job:
     @property
     def line(self) -> str:
         """The command as a terminal takes it."""
-        return command_line(self.argv)
+        return command_line([word for word in self.argv if word != "--json"])
 
     @property
     def state(self) -> State:

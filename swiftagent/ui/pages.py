@@ -102,7 +102,7 @@ class Pages:
         if not name or not runs:
             return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
         view = views.run_view(runs[0] if name == "newest" else find_run(name, self.root / "runs"))
-        return Page({"runs": [], "view": view}, ["sft", "--resume", view.run.name], _address("run", name=view.run.name))
+        return Page({"runs": [], "view": view}, ["sft", f"--resume={view.run.name}"], _address("run", name=view.run.name))
 
     def _try(self, asked: Values) -> Page:
         fields = self._fields("infer", asked)

@@ -160,7 +160,12 @@ class RunView(msgspec.Struct, frozen=True):
     @property
     def share(self) -> float:
         """How much of it is done, in %."""
-        return 100 * self.last.get("step", 0) / max(1, self.last.get("max_steps", 1))
+        return 100 * self.step / max(1, self.last.get("max_steps", 1))
+
+    @property
+    def step(self) -> int:
+        """The last step that any line of metrics knows."""
+        return max((int(line.get("step", 0)) for line in self.metrics), default=0)
 
 
 def run_view(run: Run) -> RunView:
