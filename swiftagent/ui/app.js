@@ -9,6 +9,8 @@ async function refresh(address) {
     const now = fresh.getElementById(old.id);
     if (now && now.innerHTML !== old.innerHTML) old.innerHTML = now.innerHTML;
   }
+  // An answer that is still being found is asked for again.
+  if (document.querySelector("[data-pending]")) setTimeout(() => refresh().catch(() => {}), 600);
 }
 
 function poll(every) {
@@ -19,6 +21,8 @@ function poll(every) {
     else if (wanted && wanted.dataset.reload !== undefined) location.reload();
   }, every);
 }
+
+if (document.querySelector("[data-pending]")) setTimeout(refresh, 300);
 
 const polled = document.querySelector("[data-every]");
 if (polled && !document.querySelector("[data-ended]")) poll(Number(polled.dataset.every));

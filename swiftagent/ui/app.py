@@ -27,7 +27,7 @@ from swiftagent.io.pages import render
 from swiftagent.ui import views
 from swiftagent.ui.jobs import Job, command_line
 from swiftagent.ui.pages import NAMES, Page, Pages
-from swiftagent.ui.words import speaker, wanted_language
+from swiftagent.io.language import speaker, wanted_language
 
 HERE = Path(__file__).parent
 COOKIE = "swiftagent-ui"

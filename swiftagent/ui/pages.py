@@ -93,7 +93,7 @@ class Pages:
         words = train_words(name, recipe, asked)
         values["fields"] = train_fields(recipe, asked)
         if asked.get("check"):
-            values["doctor"] = views.answer_of(["doctor", *words, "--json"], self.root)
+            values["doctor"] = self.answers.now(["doctor", *words])
         return Page(values, ["sft", *words], _address("run", name="newest"))
 
     def _run(self, asked: Values) -> Page:

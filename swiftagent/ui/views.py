@@ -88,12 +88,20 @@ class Answers:
     def about(self, path: Path, words: list[str]) -> dict[str, Any] | None:
         """The answer of `swiftagent WORDS --json`; None while it is being found."""
         facts = path.stat()
-        key = (*words, facts.st_mtime_ns, facts.st_size)
+        return self._answer((*words, facts.st_mtime_ns, facts.st_size), words)
+
+    def now(self, words: list[str]) -> dict[str, Any] | None:
+        """The same of what may change at any time: an answer that was given is not kept."""
+        found = self._answer(tuple(words), words)
+        if found is not None:
+            del self._asked[tuple(words)]
+        return found
+
+    def _answer(self, key: tuple[Any, ...], words: list[str]) -> dict[str, Any] | None:
         if key not in self._asked:
             self._asked[key] = self._workers.submit(answer_of, [*words, "--json"], self.root)
-        found = self._asked[key]
         with suppress(NotYet):
-            return found.result(timeout=_SOON)
+            return self._asked[key].result(timeout=_SOON)
         return None
 
 

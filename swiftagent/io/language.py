@@ -1,4 +1,4 @@
-"""What the pages say, in English and Chinese. The English text is the key of its translation."""
+"""English and Chinese: a text's translation is found by its English words in one catalogue, zh.yaml."""
 
 from __future__ import annotations
 
