@@ -68,18 +68,19 @@ def with_model(path: Path, model: str, most: int) -> dict[str, float]:
         facts = {"rows": float(len(numbers)), "tokens_a_row": tokens, "encode_wall": encode[0], "encode_cpu": encode[1]}
         cores = len(os.sched_getaffinity(0))
         for name, parity in (("check", False), ("check_with_parity", True)):
-            checker = labels._checker = labels.Checker(source, trainer, parity)
-            one = measure(lambda: labels._check_task(numbers), len(numbers))
+            subject = labels.LabelJob(str(path), model, None, {}, parity, False)
+            labels._checkers[:] = [(subject, labels.LabelChecker(source, trainer, parity))]
+            one = measure(lambda: labels._check_task((subject, numbers)), len(numbers))  # noqa: B023 (called at once)
             facts[f"{name}_cpu"] = one[1] * cores
             with multiprocessing.get_context("fork").Pool(cores) as pool:
-                pool.map(labels._check_task, [numbers[:8]] * cores, 1)  # caches are warm
-                tasks = [numbers[start : start + 32] for start in range(0, len(numbers), 32)]
+                pool.map(labels._check_task, [(subject, numbers[:8])] * cores, 1)  # caches are warm
+                tasks = [(subject, numbers[start : start + 32]) for start in range(0, len(numbers), 32)]
                 began = time.perf_counter()
                 pool.map(labels._check_task, tasks, 1)
                 facts[f"{name}_wall"] = len(numbers) / (time.perf_counter() - began)
             facts[f"{name}_times_encode_wall"] = facts[f"{name}_wall"] / encode[0]
             facts[f"{name}_times_encode_cpu"] = facts[f"{name}_cpu"] / encode[1]
-            del checker
+            labels._checkers.clear()
         facts["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return facts
 

@@ -23,10 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from swiftagent.backend.template import Trainer, open_trainer  # noqa: E402
 from swiftagent.export import check, check_native, prepare  # noqa: E402 (the checkout is found first)
 from swiftagent.export.subject import TunedModel  # noqa: E402
-from swiftagent.formats.readers.openai import parse_turns  # noqa: E402
 from swiftagent.formats.writers.native import call_json  # noqa: E402
 from swiftagent.trajectory.react import call_text  # noqa: E402
-from swiftagent.trajectory.record import from_record, is_record  # noqa: E402
+from swiftagent.trajectory.record import is_record  # noqa: E402
 from swiftagent.trajectory.types import Call, Trajectory  # noqa: E402
 
 Case = tuple[str, Trajectory]  # the trained text, and the conversation
@@ -51,22 +50,19 @@ def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, list[Case], Cou
     turns = check.turns_of(trainer)
     left_out: Counter[str] = Counter()
     found: list[Case] = []
-    if not subject.react:
-        prepared = prepare._of_native(subject, trainer)
-        around = prepare._around_tools(trainer)
-        for row in prepare._native_rows(data, rows):
-            chat = check_native._native_chat(row, left_out)
-            if chat is not None:
-                found.append((check_native.hermes_text(chat, turns, *around), parse_turns(row)))
-        return str(prepared.go_template), found, left_out
-    prepared = prepare._of_react(subject, trainer)
-    for record in check.records_of(data, rows):
-        trajectory = check._with_sorted_parameters(from_record(record))
-        reason = check._unavoidable(trajectory, record, prepared.language) or check._unavoidable_in_go(trajectory)
-        left_out[reason] += 1
-        if not reason:
+    if subject.react:
+        prepared = prepare._of_react(subject, trainer)
+        comparable = check.react_cases(check.records_of(data, rows), prepared.language, for_go=True)
+    else:
+        prepared, around = prepare._of_native(subject, trainer), prepare._around_tools(trainer)
+        comparable = check_native.native_cases(prepare._native_rows(data, rows))
+    for _, _, trajectory, reason in comparable:
+        if reason:
+            left_out[reason] += 1
+        elif subject.react:
             found.append((check.ollama_text(trajectory, turns, prepared.style, prepared.language), trajectory))
-    del left_out[""]
+        else:
+            found.append((check_native.hermes_text(trajectory, turns, *around), trajectory))
     return str(prepared.go_template), found, left_out
 
 

@@ -6,20 +6,21 @@ Downloads resume, are checked against the hub's listing (size, SHA-256) and are 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import user_folder
+from swiftagent.io.storage import sha256_of
+from swiftagent.mix.plan import Fetched, FetchedFile
 
 # The order of choice where one split comes in several.
 DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
@@ -27,24 +28,6 @@ PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
 NOT_DATA = re.compile(r"(dataset_infos?|configuration|config|croissant|package)\.json")
 TRAIN = {"train", "training"}
 HELD_OUT = {"validation", "valid", "val", "dev", "eval", "evaluation", "test", "testing"}
-
-
-class HubFile(msgspec.Struct):
-    """One file: its name in the repository and where it lies here."""
-
-    name: str
-    path: str
-    size: int
-    sha256: str
-
-
-class Dataset(msgspec.Struct):
-    """The train split of a hub dataset as local files. `hub`: modelscope or huggingface."""
-
-    id: str
-    hub: str
-    revision: str
-    files: list[HubFile]
 
 
 class Listed(msgspec.Struct):
@@ -67,7 +50,7 @@ class _Hub(Protocol):
     def cache(self) -> Path: ...
 
 
-def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda line: None) -> Dataset:
+def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda line: None) -> Fetched:
     """Bring the train split of `owner/name` (ModelScope) or `hf::owner/name` here.
 
     Raises SetupError with one line that says what to do: no network, no such dataset, a wrong hash, a full disk.
@@ -83,14 +66,14 @@ def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda l
         raise
     # The clients raise errors of four libraries, which `_explained` tells apart.
     except Exception as error:
-        known = None if _is_denial(error) else _remembered(hub, dataset, revision)
+        known = None if _answer(error) else _remembered(hub, dataset, revision)
         if known is not None:
             say(f"{dataset}: {hub.where} cannot be reached, the copy on this disk is used ({known.revision})")
             return known
         raise SetupError(_explained(error, hub, dataset)) from error
 
 
-def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Dataset:
+def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Fetched:
     exact, listed = hub.list_files(dataset, revision)
     unsafe = next((file.name for file in listed if not _is_safe(file.name)), None)
     if unsafe is not None:
@@ -102,8 +85,8 @@ def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -
     for file in wanted:
         say(f"{dataset}: {file.name} ({file.size / 1e6:,.1f} MB)")
         path = hub.download(dataset, exact, file)
-        files.append(HubFile(file.name, str(path), path.stat().st_size, file.sha256 or sha256_of(path)))
-    found = Dataset(dataset, hub.name, exact, files)
+        files.append(FetchedFile(file.name, str(path), path.stat().st_size, file.sha256 or sha256_of(str(path))))
+    found = Fetched(dataset, hub.name, exact, files)
     write_json(_memory(hub, dataset, revision), msgspec.to_builtins(found))
     return found
 
@@ -118,9 +101,7 @@ def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) 
     if splits:
         data = [file for file in data if splits.get(file.name) in TRAIN]
     else:
-        data = [
-            file for file in data if not file.name.startswith(".") and not file.name.lower().endswith("_infos.json")
-        ]
+        data = [file for file in data if not (file.name.startswith(".") or file.name.lower().endswith("_infos.json"))]
         named = [file for file in data if _words(file.name) & TRAIN]
         data = named or [file for file in data if not _words(file.name) & HELD_OUT]
     best: dict[str, Listed] = {}
@@ -129,14 +110,6 @@ def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) 
         if stem not in best or _rank(file) < _rank(best[stem]):
             best[stem] = file
     return list(best.values())
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _extension(name: str) -> str:
@@ -183,17 +156,17 @@ def _memory(hub: _Hub, dataset: str, revision: str) -> Path:
     return hub.cache() / "swiftagent" / f"{dataset.replace('/', '--')}@{(revision or 'latest').replace('/', '-')}.json"
 
 
-def _remembered(hub: _Hub, dataset: str, revision: str) -> Dataset | None:
+def _remembered(hub: _Hub, dataset: str, revision: str) -> Fetched | None:
     """What an earlier fetch left, if every file is still there and unchanged."""
     try:
-        known = msgspec.json.decode(_memory(hub, dataset, revision).read_bytes(), type=Dataset)
-        whole = all(sha256_of(Path(file.path)) == file.sha256 for file in known.files)
+        known = msgspec.json.decode(_memory(hub, dataset, revision).read_bytes(), type=Fetched)
+        whole = all(sha256_of(file.path) == file.sha256 for file in known.files)
     except (OSError, msgspec.MsgspecError):
         return None
     return known if whole else None
 
 
-def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Dataset:
+def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Fetched:
     """Rows of a dataset that has no data files on the hub, through its loader; its own code is not run."""
     if hub.name != "modelscope":
         raise SetupError(f"{dataset}: no data file ({', '.join(DATA)}) of a train split on {hub.where}")
@@ -211,7 +184,9 @@ def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], No
     from swiftagent.io.jsonl import write_lines
 
     write_lines(path, (dict(row) for row in rows))
-    return Dataset(dataset, hub.name, revision, [HubFile(path.name, str(path), path.stat().st_size, sha256_of(path))])
+    return Fetched(
+        dataset, hub.name, revision, [FetchedFile(path.name, str(path), path.stat().st_size, sha256_of(str(path)))]
+    )
 
 
 class _ModelScope:
@@ -230,9 +205,7 @@ class _ModelScope:
                 "modelscope is missing or too old to fetch data; pip install -U 'modelscope>=1.38'"
             ) from error
         self._api = HubApi()
-        self.where = (
-            self._api.endpoint if hasattr(self._api, "endpoint") else os.environ.get(self.switch, "modelscope.cn")
-        )
+        self.where = getattr(self._api, "endpoint", None) or os.environ.get(self.switch, "modelscope.cn")
 
     def cache(self) -> Path:
         return user_folder("MODELSCOPE_CACHE", ".cache/modelscope")
@@ -245,16 +218,8 @@ class _ModelScope:
         return revision or "master", files
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
-        return Path(
-            self._api.download_file(
-                dataset,
-                "dataset",
-                file.name,
-                revision=revision,
-                expected_sha256=file.sha256 or None,
-                file_size=file.size or None,
-            )
-        )
+        wanted: dict[str, Any] = {"expected_sha256": file.sha256 or None, "file_size": file.size or None}
+        return Path(self._api.download_file(dataset, "dataset", file.name, revision=revision, **wanted))
 
 
 class _HuggingFace:
@@ -283,46 +248,43 @@ class _HuggingFace:
         return about.sha or revision or "main", files
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
-        path = self._download(dataset, revision, file, again=False)
-        if file.sha256 and sha256_of(path) != file.sha256:
-            path = self._download(dataset, revision, file, again=True)
-            if sha256_of(path) != file.sha256:
-                path.unlink()
-                raise SetupError(_wrong_hash(dataset, file.name))
-        return path
-
-    def _download(self, dataset: str, revision: str, file: Listed, *, again: bool) -> Path:
-        return Path(
-            self._api.hf_hub_download(dataset, file.name, repo_type="dataset", revision=revision, force_download=again)
-        )
+        given: dict[str, Any] = {"repo_type": "dataset", "revision": revision}
+        for again in (False, True):
+            path = Path(self._api.hf_hub_download(dataset, file.name, force_download=again, **given))
+            if not file.sha256 or sha256_of(str(path)) == file.sha256:
+                return path
+        path.unlink()
+        raise SetupError(_wrong_hash(dataset, file.name))
 
 
-def _is_denial(error: BaseException) -> bool:
-    """The hub answered and the answer is no: a copy on this disk must not stand in for it."""
-    return any(
-        word in type(error).__name__
-        for word in ("NotExist", "NotFound", "Permission", "Authentication", "Gated", "Integrity", "SizeMismatch")
-    )
+# What a hub answered, by words in the name of its client's error.
+_ANSWERS = {
+    "missing": ("NotExist", "NotFound"),
+    "changed": ("Integrity", "SizeMismatch"),
+    "refused": ("Permission", "Authentication", "Gated"),
+}
+
+
+def _answer(error: BaseException) -> str:
+    """Of _ANSWERS, "" where there was none: a copy on this disk must not stand in for an answer that is no."""
+    name = type(error).__name__
+    return next((answer for answer, words in _ANSWERS.items() if any(word in name for word in words)), "")
 
 
 def _explained(error: BaseException, hub: _Hub, dataset: str) -> str:
     """One line for whatever a client raised: what happened, and what to do."""
-    kind = type(error).__name__
-    if (
-        isinstance(error, OSError)
-        and error.errno is not None
-        and error.strerror
-        and not isinstance(error, ConnectionError)
-    ):
-        return (
-            f"{dataset}: cannot store it under {hub.cache()}: {error.strerror}; free space or set another cache folder"
-        )
-    if "NotExist" in kind or "NotFound" in kind:
-        return f"{dataset}: no such dataset on {hub.where}; check the name, or `hf::` in front for Hugging Face"
-    if "Integrity" in kind or "SizeMismatch" in kind:
-        return _wrong_hash(dataset, "a file")
-    if any(word in kind for word in ("Permission", "Authentication", "Gated")):
-        return f"{dataset}: {hub.where} refuses it ({_short(error)}); log in with the hub's own client, then run again"
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, ConnectionError):
+        fact = f"cannot store it under {hub.cache()}: {error.strerror}"
+        return f"{dataset}: {fact}; free space or set another cache folder"
+    match _answer(error):
+        case "missing":
+            fact = f"no such dataset on {hub.where}"
+            return f"{dataset}: {fact}; check the name, or `hf::` in front for Hugging Face"
+        case "changed":
+            return _wrong_hash(dataset, "a file")
+        case "refused":
+            fact = f"{hub.where} refuses it ({_short(error)})"
+            return f"{dataset}: {fact}; log in with the hub's own client, then run again"
     return (
         f"{dataset}: cannot be fetched from {hub.where} ({_what(error)}); check the network or set {hub.switch}, "
         "or give local files (--agent-source FILE --general-source FILE); what has arrived is kept, run again to go on"

@@ -60,10 +60,8 @@ def check_labels(
     if workers is not None:
         return _check_all(subject, numbers, workers, progress)
     with _opened(subject):
-        tasks = -(-len(numbers) // _ROWS_A_TASK)
-        with Workers(
-            min(processes or cores(), tasks) if sys.platform == "linux" else 1
-        ) as forked:  # they have what is opened here
+        count = min(processes or cores(), -(-len(numbers) // _ROWS_A_TASK)) if sys.platform == "linux" else 1
+        with Workers(count) as forked:  # they have what is opened here
             return _check_all(subject, numbers, forked, progress)
 
 
@@ -193,9 +191,7 @@ class LabelChecker:
                 continue
             tokens = self._texts.readable(row.ids[region.first : region.last])
             trained = [bool(value) for value in row.trained[region.first : region.last]]
-            weights = (
-                [float(value) for value in row.weights[region.first : region.last]] if row.weights is not None else []
-            )
+            weights = [float(value) for value in (row.weights or [])[region.first : region.last]]
             plain = all(value in (0.0, 1.0) for value in weights)
             kind = region.piece.kind if region.piece else "template"
             fault = wrong.get(region.message, "") if region.piece else ""

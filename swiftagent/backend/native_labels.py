@@ -14,7 +14,6 @@ import numpy as np
 
 from swiftagent.backend.row_labels import RowReport
 from swiftagent.backend.token_spans import TokenTexts
-from swiftagent.masks.pieces import describe
 from swiftagent.trajectory.record import Message
 
 
@@ -73,21 +72,18 @@ def check_native(
     ):
         part = int(trained[first:last].sum())
         label = _kind(kind, number, listener.rounds, first)
-        count = report.totals.tokens[label]
-        count[0] += last - first
-        count[1] += part
+        report.totals.count(label, last - first, part)
         if first == last:
             continue
         readable = text.decode(errors="replace")
         if kind == "response":
             if part != (last - first if right else 0):
-                code, off = ("lost", last - first - part) if right else ("leak", part)
-                report.fault(number, code, describe(code, label, readable), "lost" if right else "leaks", off)
+                report.wrong_mask(number, label, readable, last - first - part if right else part, right)
             follows_trained = right
             continue
         # The template's own text after a turn: its first tokens end the turn and are trained where the turn is.
         if part and not (follows_trained and bool(trained[first])):
-            report.fault(number, "leak", describe("leak", label, readable), "leaks", part)
+            report.wrong_mask(number, label, readable, part, right=False)
         if kind == "suffix" and bool(trained[first]) != right:
             report.fault(number, "ends_open", "its end token has another mask than its turn", "ends_open")
         follows_trained = False
@@ -107,9 +103,6 @@ def _kind(kind: str, number: int, rounds: list[str], first: int) -> str:
 def native_steps(messages: list[Message]) -> Iterator[int]:
     """The messages at which the model begins to write."""
     for number, message in enumerate(messages):
-        if (
-            number
-            and message["role"] in ("assistant", "tool_call")
-            and messages[number - 1]["role"] in ("user", "tool_response", "tool")
-        ):
+        before = messages[number - 1]["role"] if number else ""
+        if message["role"] in ("assistant", "tool_call") and before in ("user", "tool_response", "tool"):
             yield number

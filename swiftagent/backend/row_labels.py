@@ -24,6 +24,11 @@ class RowReport(NamedTuple):
     def fault(self, message: int, code: str, text: str, count: str, amount: int = 1) -> None:
         self.totals.fault(Fault(self.line, message, code, text, self.name), count, amount)
 
+    def wrong_mask(self, message: int, kind: str, text: str, off: int, right: bool) -> None:
+        """`off` tokens of a text whose label is wrong; right: whether they are to be trained."""
+        code, count = ("lost", "lost") if right else ("leak", "leaks")
+        self.fault(message, code, describe(code, kind, text), count, off)
+
 
 class RowLabels:
     """One encoded row: its ids, which are trained, their weights, and the piece that each belongs to."""
@@ -60,9 +65,7 @@ class RowLabels:
         if self.alignment.problem:
             message, text = self.alignment.problem
             report.fault(message, "altered", text, "altered")
-            count = report.totals.tokens.setdefault("unknown", [0, 0])
-            count[0] += len(self.ids)
-            count[1] += int(self.trained.sum())
+            report.totals.count("unknown", len(self.ids), int(self.trained.sum()))
             return
         if self.alignment.cut:
             text = f"cut to {len(self.ids)} tokens by ms-swift's truncation_strategy"
@@ -73,9 +76,7 @@ class RowLabels:
         scope = self._first_trained_message()
         for region in self.alignment.regions:
             number, trained = region.last - region.first, trained_before[region.last] - trained_before[region.first]
-            count = report.totals.tokens[region.piece.kind if region.piece else "template"]
-            count[0] += number
-            count[1] += trained
+            report.totals.count(region.piece.kind if region.piece else "template", number, trained)
             if region.piece is None:
                 self._check_template_text(region, trained, ends_trained, report, texts)
                 continue
@@ -83,9 +84,8 @@ class RowLabels:
             if number:
                 ends_trained = right
             if trained != (number if right else 0):
-                code, off = ("lost", number - trained) if right else ("leak", trained)
-                text = describe(code, region.piece.kind, self._text_of(region, right, texts))
-                report.fault(region.piece.message, code, text, "lost" if right else "leaks", off)
+                text, off = self._text_of(region, right, texts), number - trained if right else trained
+                report.wrong_mask(region.piece.message, region.piece.kind, text, off, right)
             self._check_weights(region, report)
             inside = [n for n in control if region.first <= n < region.last] if control else []
             if inside and not (region.piece.kind == "thought" and self._is_own_markup(region, inside, texts)):
@@ -134,18 +134,14 @@ class RowLabels:
             return
         if is_turn_end:
             if bool(self.trained[region.first]) != ends_trained:
-                text = (
-                    "its end token is not trained"
-                    if ends_trained
-                    else "it ends on something masked, and its end token is trained"
-                )
+                masked = "it ends on something masked, and its end token is trained"
+                text = "its end token is not trained" if ends_trained else masked
                 report.fault(before, "ends_open", text, "ends_open")
             return
         if trained:
             wrong = texts.join([self.ids[n] for n in range(region.first, region.last) if self.trained[n]])
             if wrong != self.empty_think:
-                text = describe("leak", "template", wrong.decode(errors="replace"))
-                report.fault(after, "leak", text, "leaks", trained)
+                report.wrong_mask(after, "template", wrong.decode(errors="replace"), trained, right=False)
 
     def _goes_on(self, before: int, after: int) -> bool:
         """Whether two assistant messages are of one turn: nothing else stands between them."""

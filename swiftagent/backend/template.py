@@ -21,6 +21,7 @@ from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import find
 from swiftagent.io.words import did_you_mean
 from swiftagent.models.files import own_code, read_object
+from swiftagent.models.identity import is_hub_id
 
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
 # tokenizer.
@@ -166,7 +167,7 @@ def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
 
     Raises ConfigError for a name that is neither folder nor hub id, SetupError where the hub does not give it.
     """
-    if Path(model).is_absolute() or model.startswith(".") or model.count("/") != 1:
+    if not is_hub_id(model):
         raise ConfigError(f"{option}{model}: no such folder, and no hub id (owner/name)")
     with quiet():
         from swift.utils import safe_snapshot_download
@@ -186,34 +187,29 @@ def refuse_remote_code(folder: Path) -> None:
         )
 
 
-def model_type_of(folder: Path) -> str | None:
-    """ms-swift's model type where it hesitates between several for a config: the one that transformers names."""
+def _meta_of(folder: Path) -> Any:
+    """What ms-swift knows of a model folder, or the error by which it says that it does not know it."""
     with quiet():
         from swift.model import get_model_info_meta
 
         try:
-            get_model_info_meta(str(folder))
-        except ValueError as error:
-            named = read_object(folder / "config.json").get("model_type")
-            return named if f"'{named}'" in str(error) else None
-        except (KeyError, OSError):
-            return None
-    return None
+            return get_model_info_meta(str(folder))[1]
+        # ValueError, KeyError, OSError and others, for a config that it does not know.
+        except Exception as error:
+            return error
+
+
+def model_type_of(folder: Path) -> str | None:
+    """ms-swift's model type where it hesitates between several for a config: the one that transformers names."""
+    found = _meta_of(folder)
+    named = read_object(folder / "config.json").get("model_type")
+    return named if isinstance(found, ValueError) and f"'{named}'" in str(found) else None
 
 
 def template_of_config(folder: Path) -> str | None:
     """The template that ms-swift has for this config, where there is exactly one."""
-    if not (folder / "config.json").exists():
-        return None
-    with quiet():
-        from swift.model import get_model_info_meta
-
-        try:
-            _, meta = get_model_info_meta(str(folder))
-        # ms-swift raises ValueError, KeyError and OSError for a config that it does not know.
-        except Exception:
-            return None
-    return meta.template or None
+    found = _meta_of(folder) if (folder / "config.json").exists() else None
+    return None if isinstance(found, Exception) else getattr(found, "template", None) or None
 
 
 def template_of_chat_template(folder: Path) -> str:

@@ -18,23 +18,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.session import Evaluation
 
-AS_GIVEN = (
-    "fresh",
-    "fields",
-    "evalscope_args",
-    "bfcl_eval",
-    "native",
-    "prompt",
-    "step_tokens",
-    "drop_trained",
-    "quiet",
-)
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
 
@@ -50,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what("--predictions FILE", "score output that exists already, by id against --data")
     what("--checkpoint best|last|N", "which checkpoint of the run", default="best")
     what("--runs FOLDER", "where runs are kept (default runs)", default="runs")
-    what("-n ROWS", "evaluate this many rows, spread over all", type=_positive)
+    what("-n ROWS", "evaluate this many rows, spread over all", type=_positive, dest="limit")
     trained = options(parser, "rows that were trained on")
     trained("--training FILE", "what training saw (default: the run's own data)", action="append")
     trained("--drop-trained", "leave rows out that were trained on, rather than refuse")
@@ -66,14 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
     how("--prompt", "how tools are listed (default: as in the data)", choices=("ms-agent", "schema"))
     how("--step-tokens", "the longest step", type=_positive, default=512)
-    how("-j N", "prompts at a time (default 16; 1 for a server)", type=_positive)
-    how("--no-free", "leave free runs out: next steps on gold context only")
-    how("--no-likelihood", "leave bits per byte out")
-    how("--no-stop", "let models write on after `Observation:`, to see who invents results")
+    how("-j N", "prompts at a time (default 16; 1 for a server)", type=_positive, dest="at_a_time")
+    off = {"action": "store_false"}
+    how("--no-free", "leave free runs out: next steps on gold context only", dest="free", **off)
+    how("--no-likelihood", "leave bits per byte out", dest="likelihood", **off)
+    how("--no-stop", "let models write on after `Observation:`, to see who invents results", dest="stop", **off)
     how("--fresh", "start anew, though an evaluation of the same was begun")
     also = options(parser, "further scores")
     also("--fields", "score JSON answers field by field")
-    also("--name NAME", "what the model is to call itself (default: as its mix says)", default="")
+    also("--name NAME", "what the model is to call itself (default: as its mix says)", default="", dest="own_name")
     also("--evalscope SET", "sets of evalscope too, where it is installed", nargs="+", default=[])
     also("--evalscope-args JSON", "its --dataset-args, such as the folder of a set of your own")
     also("--bfcl-eval PYTHON", "let the real bfcl-eval judge BFCL items: the Python that has it")
@@ -109,19 +101,7 @@ def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
     from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
 
-    options = EvaluationOptions(
-        data=tuple(args.data),
-        limit=args.n,
-        at_a_time=args.j,
-        free=not args.no_free,
-        likelihood=not args.no_likelihood,
-        own_name=args.name,
-        evalscope=tuple(args.evalscope),
-        stop=not args.no_stop,
-        training=tuple(args.training) if args.training else None,
-        rules=_rules(args.gate),
-        **{name: getattr(args, name) for name in AS_GIVEN},
-    )
+    options = msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
     if args.predictions:
         return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
     return evaluate_models(_target(args), options, args.output)
@@ -136,11 +116,10 @@ def _target(args: argparse.Namespace) -> Any:
             raise ConfigError("give either a run or --model/--adapter, not both")
         if not args.data:
             raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
-        target = (
-            _of_server(args)
-            if args.base_url
-            else target_of_model(args.model, args.adapter, args.template, args.engine, settings)
-        )
+        if args.base_url:
+            target = _of_server(args)
+        else:
+            target = target_of_model(args.model, args.adapter, args.template, args.engine, settings)
     else:
         run_ = run_named(args.words[0] if args.words else None, args.runs)
         target = target_of_run(run_, args.checkpoint, args.engine, settings)
@@ -185,41 +164,31 @@ def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     from swiftagent import console
-    from swiftagent.evaluate.report import (
-        evalscope_lines,
-        field_lines,
-        gate_lines,
-        headline,
-        sentence,
-        with_difference,
-        with_interval,
-        without_interval,
-    )
+    from swiftagent.evaluate import report
 
-    rows = headline(outcome.summary)
+    rows = report.headline(outcome.summary)
     if "base" not in outcome.summary:
-        lines: list[list[object]] = [[row.metric, with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows]
+        lines: list[list[object]] = [
+            [row.metric, report.with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows
+        ]
         console.table("shares in %, with 95 % intervals", ["", "tuned", "n"], lines, console=to)
     else:
-        values = with_interval if to.width >= WIDE else without_interval
+        values = report.with_interval if to.width >= WIDE else report.without_interval
         lines = [
             [row.metric, values(row.metric, row.base), values(row.metric, row.tuned)]
-            + [with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
+            + [report.with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
             for row in rows
         ]
         columns = ["", "base", "tuned", "difference", "", "n"]
         console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
-    if "fields" in outcome.summary:
-        console.table(
-            "JSON answers, field by field", ["field", "base", "tuned", "n"], field_lines(outcome.summary), console=to
-        )
-    if "evalscope" in outcome.summary:
-        console.table(
-            "evalscope's own scores", ["set", "base", "tuned", "n"], evalscope_lines(outcome.summary), console=to
-        )
-    if outcome.summary["gate"]["rules"]:
-        console.table("gate", ["rule", "measured", ""], gate_lines(outcome.summary), console=to)
-    console.say(f"{sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")
+    summary, columns = outcome.summary, ["base", "tuned", "n"]
+    if "fields" in summary:
+        console.table("JSON answers, field by field", ["field", *columns], report.field_lines(summary), console=to)
+    if "evalscope" in summary:
+        console.table("evalscope's own scores", ["set", *columns], report.evalscope_lines(summary), console=to)
+    if summary["gate"]["rules"]:
+        console.table("gate", ["rule", "measured", ""], report.gate_lines(summary), console=to)
+    console.say(f"{report.sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")
 
 
 def _compare(args: argparse.Namespace) -> int:

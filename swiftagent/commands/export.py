@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from swiftagent.commands.options import options
 
 TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
@@ -67,7 +69,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        console.table(f"export {args.target}", ["fact", "value"], _rows(facts))
+        rows = {
+            name: fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
+            for name, fact in facts.items()
+        }
+        console.table(f"export {args.target}", ["fact", "value"], [list(row) for row in rows.items()])
     return 0
 
 
@@ -98,13 +104,17 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names}
+
+
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.targets import export_merged
 
     subject, prepared = _prepared(args)
-    options = {"dtype": args.dtype, "max_shard_size": args.max_shard_size, "force": args.force, "license": args.license}
-    merged = export_merged(subject, prepared, args.output, **options)
-    return {**_plain(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
+    given = _given(args, "dtype", "max_shard_size", "force", "license")
+    merged = export_merged(subject, prepared, args.output, **given)
+    return {**msgspec.to_builtins(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
 
 
 def _gguf(args: argparse.Namespace) -> dict[str, Any]:
@@ -112,20 +122,19 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.targets import export_gguf, export_merged
 
     subject = _subject(args)
-    options = {"quantize": args.quantize or "f16", "llama_cpp": args.llama_cpp, "force": args.force}
-    options["data"] = subject.data
-    facts = {"file": str(args.output), "quantize": options["quantize"]}
+    quantize = args.quantize or "f16"
+    given = {**_given(args, "llama_cpp", "force"), "quantize": quantize, "data": subject.data}
     if subject.adapter is None and subject.run is None:
-        compared = export_gguf(Path(subject.base), args.output, **options)
+        compared = export_gguf(Path(subject.base), args.output, **given)
     else:
         subject, prepared = _prepared(args)
         with scratch_beside(args.output, force=args.force) as scratch:
             export_merged(subject, prepared, scratch / "model", license=args.license, name=args.output.stem)
-            compared = export_gguf(scratch / "model", args.output, **options)
-    facts["bytes"] = args.output.stat().st_size
+            compared = export_gguf(scratch / "model", args.output, **given)
+    facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
     if compared is None:
         return {**facts, "compared": "no: llama-cpp-python is not installed (pip install llama-cpp-python)"}
-    return {**facts, **_plain(compared)}
+    return {**facts, **msgspec.to_builtins(compared)}
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
@@ -136,9 +145,8 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
     if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
         raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
     subject, prepared = _prepared(args)
-    options = {"quantize": args.quantize or "", "llama_cpp": args.llama_cpp, "force": args.force}
-    options["license"] = args.license
-    facts = export_ollama(subject, prepared, args.output, name=name, **options)
+    given = _given(args, "quantize", "llama_cpp", "force", "license")
+    facts = export_ollama(subject, prepared, args.output, name=name, **given)
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
 
@@ -169,8 +177,9 @@ def _push(args: argparse.Namespace) -> dict[str, Any]:
 
     if not args.subject or not args.repository:
         raise ConfigError("export push: name the folder and the repository: swiftagent export push FOLDER OWNER/NAME")
-    options = {"private": args.private, "token": args.token, "dry_run": args.dry_run}
-    return _plain(push(Path(args.subject), args.repository, args.hub, **options))
+    given = _given(args, "private", "token", "dry_run")
+    uploaded: dict[str, Any] = msgspec.to_builtins(push(Path(args.subject), args.repository, args.hub, **given))
+    return uploaded
 
 
 def _subject(args: argparse.Namespace) -> Any:
@@ -195,22 +204,8 @@ def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _prompts(prepared: Any) -> list[dict[str, Any]]:
-    def facts(one: Any) -> dict[str, Any]:
-        equal = one.conversations - len(one.differences)
-        return {"target": one.target, "equal": equal, "of": one.conversations, "left_out": one.left_out}
-
-    return [facts(one) for one in prepared.compared]
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.to_builtins(value)
-    return plain
-
-
-def _rows(facts: dict[str, Any]) -> list[list[str]]:
     return [
-        [name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
-        for name, value in facts.items()
+        {"target": one.target, "equal": one.conversations - len(one.differences), "of": one.conversations}
+        | {"left_out": one.left_out}
+        for one in prepared.compared
     ]

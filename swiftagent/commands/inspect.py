@@ -16,7 +16,8 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,19 +26,9 @@ from swiftagent.commands.options import options
 from swiftagent.errors import CheckError, ConfigError
 from swiftagent.io.storage import is_url
 from swiftagent.io.yaml_file import plain_value
+from swiftagent.masks import view
 from swiftagent.masks.check import check_record
 from swiftagent.masks.pieces import COUNTS, Totals
-from swiftagent.masks.view import (
-    FLAGS,
-    ShownRow,
-    as_json,
-    legend,
-    read_records,
-    share,
-    shown_without_model,
-    styled,
-    wanted,
-)
 
 if TYPE_CHECKING:
     from swiftagent.backend.labels import RowSource
@@ -61,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--row LINE", "this line of the file (may be repeated)", type=int, action="append", default=[])
     add("--id", "the row with this id", default="")
     add("--grep TEXT", "rows with this text in a message", default="")
-    add("--only", "rows of one sort; rejected: those that `convert` wrote beside the file", choices=FLAGS)
+    add("--only", "rows of one sort; rejected: those that `convert` wrote beside the file", choices=view.FLAGS)
     add("--limit N", f"rows to show (default {SHOWN_ROWS}; 0: all)", type=int)
     add("--json", "one JSON object on stdout")
     add("--trust-remote-code", "let a model folder run its own Python code")
@@ -101,7 +92,7 @@ def _totals(args: argparse.Namespace) -> Totals:
     from swiftagent.masks.check_file import check_file
 
     if isinstance(args.file, Path) and not args.file.is_dir():
-        next(read_records(args.file))
+        next(view.read_records(args.file))
     with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers:
         return check_file(str(args.file), workers)
 
@@ -110,7 +101,7 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
     from swiftagent.backend.labels import check_labels
     from swiftagent.console import progress
 
-    next(read_records(args.file))
+    next(view.read_records(args.file))
     model, template, settings, trusted = _run_settings(args)
     cluster = open_workers(args) if args.engine == "ray" else contextlib.nullcontext()
     with cluster as workers, progress("checking") as bar:
@@ -131,7 +122,9 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
 def _print_totals(totals: Totals) -> None:
     from swiftagent.console import out, table
 
-    rows = [[kind, total, trained, share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total]
+    rows = [
+        [kind, total, trained, view.share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total
+    ]
     table(f"{totals.rows:,} rows, {totals.unit}s by kind", ["kind", "total", "trained", "share"], rows, console=out)
     about = {"parity": f"of {totals.steps:,} steps"}
     table(
@@ -182,7 +175,7 @@ def _value(name: str, text: str) -> Any:
 
 
 @contextlib.contextmanager
-def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[ShownRow]]:
+def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[view.ShownRow]]:
     """The rows asked for, at most `limit` (0: all), as they will be shown."""
     with contextlib.ExitStack() as stack:
         rows = _rows_without_model(args)
@@ -190,35 +183,30 @@ def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[Shown
             from swiftagent.backend.labels import RowSource, show_rows
             from swiftagent.backend.template import open_trainer
 
-            next(read_records(args.file))
+            next(view.read_records(args.file))
             model, template, settings, trusted = _run_settings(args)
             trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
             source = RowSource(args.file, trainer)
             rows = show_rows(source, trainer, _numbers(args, source))
         if args.only:
             rows = (row for row in rows if args.only in row.flags)
-        yield _first(rows, limit)
+        yield islice(rows, limit or None)
 
 
-def _rows_without_model(args: argparse.Namespace) -> Iterator[ShownRow]:
-    for line, record in read_records(args.file):
-        if wanted(record, line, args.row, args.id, args.grep):
+def _rows_without_model(args: argparse.Namespace) -> Iterator[view.ShownRow]:
+    for line, record in view.read_records(args.file):
+        if view.wanted(record, line, args.row, args.id, args.grep):
             totals = Totals()
             check_record(record, line, totals)
-            yield shown_without_model(line, record, totals.faults)
+            yield view.shown_without_model(line, record, totals.faults)
 
 
 def _numbers(args: argparse.Namespace, source: RowSource) -> Iterator[int]:
     for number, line in enumerate(source.lines.tolist()):
-        if not (args.row or args.id or args.grep) or wanted(source.record(number), line, args.row, args.id, args.grep):
+        if not (args.row or args.id or args.grep) or view.wanted(
+            source.record(number), line, args.row, args.id, args.grep
+        ):
             yield number
-
-
-def _first(rows: Iterable[ShownRow], limit: int) -> Iterator[ShownRow]:
-    for number, row in enumerate(rows, 1):
-        yield row
-        if number == limit:
-            return
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -226,15 +214,15 @@ def _show(args: argparse.Namespace) -> int:
     limit = args.limit if args.limit is not None else (0 if selected else SHOWN_ROWS)
     with _shown_rows(args, limit) as rows:
         if args.json:
-            print(json.dumps({"file": str(args.file), "rows": [as_json(row) for row in rows]}, ensure_ascii=False))
+            print(json.dumps({"file": str(args.file), "rows": [view.as_json(row) for row in rows]}, ensure_ascii=False))
             return 0
         from swiftagent.console import print_styled, say
 
         shown = 0
         for row in rows:
             if not shown:  # not before: a file that cannot be read has nothing to explain
-                print_styled(legend())
-            print_styled(styled(row))
+                print_styled(view.legend())
+            print_styled(view.styled(row))
             shown += 1
     if not shown:
         raise ConfigError(f"{args.file}: no row is what was asked for (--row, --id, --grep, --only)")
@@ -245,11 +233,9 @@ def _show(args: argparse.Namespace) -> int:
 
 def _show_rejected(args: argparse.Namespace) -> int:
     """Rows that `convert` or `mix` rejected, with their reasons."""
-    path = (
-        args.file
-        if args.file.name.endswith(".rejects.jsonl")
-        else args.file.with_name(f"{args.file.stem}.rejects.jsonl")
-    )
+    path = args.file
+    if not path.name.endswith(".rejects.jsonl"):
+        path = path.with_name(f"{path.stem}.rejects.jsonl")
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; `convert` and `mix` write it beside their output")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -271,7 +257,7 @@ def _write_page(args: argparse.Namespace) -> int:
         raise ConfigError(f"--html {args.html}: is the file that is shown; choose another place")
     with _shown_rows(args, args.limit or 0) as rows, progress("writing") as bar:
 
-        def counted() -> Iterator[ShownRow]:
+        def counted() -> Iterator[view.ShownRow]:
             for row in rows:
                 bar.advance(bar.task_ids[0])
                 yield row

@@ -23,10 +23,6 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.words import share
 from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
 
-_VALUES = (
-    "model", "by", "total", "seed", "val", "prompt", "language", "max_rejects", "duplicates", "max_per_tool",
-    "no_call",
-)  # fmt: skip
 DEFAULT_OUT = "datasets/mix.jsonl"
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
@@ -96,9 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _refuse_changes(args: argparse.Namespace) -> None:
     """A manifest is run again as it is. Raises ConfigError where options would have it otherwise."""
-    asked = ("recipe", "agent", "general", "self_cognition", *_VALUES)
-    given = [name for name in asked if getattr(args, name) is not None]
-    given += [name for name in ("decontaminate", "augment", "keep_leaks", "drop_leaks") if getattr(args, name)]
+    asked = {"recipe", "agent", "general", "self_cognition", "keep_leaks", "drop_leaks", *Recipe.__struct_fields__}
+    given = [name for name, value in vars(args).items() if name in asked and value is not None and value is not False]
     if given:
         named = ", ".join("the recipe" if name == "recipe" else f"--{name.replace('_', '-')}" for name in given)
         raise ConfigError(f"--manifest makes the same mix once more and takes no other word of it: leave out {named}")
@@ -160,11 +155,10 @@ def _recipe(args: argparse.Namespace) -> Recipe:
             msgspec.structs.replace(source, leave_out=("other-assistant",)) if source.channel == "general" else source
             for source in sources
         ]
-    given = {name: getattr(args, name) for name in _VALUES}
-    given |= {name: tuple(getattr(args, name)) for name in ("decontaminate", "augment") if getattr(args, name)}
-    return msgspec.structs.replace(
-        base, sources=tuple(sources), **{name: value for name, value in given.items() if value is not None}
-    )
+    given = {
+        name: value for name, value in vars(args).items() if name in Recipe.__struct_fields__ and value is not None
+    }
+    return msgspec.structs.replace(base, sources=tuple(sources), **given)
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:
@@ -200,7 +194,6 @@ def _source(names: list[str], channel: str, amount: int | float, **more: Any) ->
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
     """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
     from swiftagent.io.shipped import find
-    from swiftagent.mix.plan import Fetched, FetchedFile
     from swiftagent.models.identity import is_hub_id
 
     found: dict[str, Any] = {}
@@ -212,7 +205,7 @@ def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
             from swiftagent.backend import hub
 
             try:
-                dataset = hub.fetch(text, source.revision, say)
+                found[text] = hub.fetch(text, source.revision, say)
             except SetupError as error:
                 if not source.fallback or not find(source.fallback).exists():
                     raise
@@ -220,8 +213,6 @@ def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
                 say(f"warning: {source.fallback} stands in for {text}")
                 source = msgspec.structs.replace(source, source=(source.fallback,), fallback="")
                 continue
-            files = [FetchedFile(file.name, file.path, file.sha256) for file in dataset.files]
-            found[text] = Fetched(dataset.hub, dataset.revision, files)
         sources.append(source)
     return msgspec.structs.replace(recipe, sources=tuple(sources)), found
 

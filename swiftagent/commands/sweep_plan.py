@@ -105,7 +105,7 @@ def _point(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Work:
     folder = _folder(sweep, ratio, seed)
     mix = folder / "mix.jsonl"
     seeded = sweep.seeds > 1
-    mixing = ["mix", *_sources(sweep, *_counts(sweep, ratio)), "--val", "5%", "--decontaminate", *sweep.gold]
+    mixing = ["mix", *_sources(sweep, *shares(sweep.rows, ratio)), "--val", "5%", "--decontaminate", *sweep.gold]
     mixing += [*(["--seed", str(seed)] if seeded else []), "-o", str(mix), *_QUIETLY]
     training = ["sft", sweep.config, f"data={mix}", f"runs={folder}", "name=run", *sweep.changes]
     stages = [
@@ -132,11 +132,6 @@ def _base_words(sweep: Sweep) -> list[str]:
 def _folder(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Path:
     name = f"{ratio[0]:g}-{ratio[1]:g}"
     return sweep.out / (f"{name}-seed{seed}" if sweep.seeds > 1 else name)
-
-
-def _counts(sweep: Sweep, ratio: tuple[float, float]) -> tuple[int, int]:
-    agent, general = shares(sweep.rows, ratio)
-    return agent, general
 
 
 def _sources(sweep: Sweep, agent: int, general: int) -> list[str]:
@@ -222,7 +217,7 @@ def _run(words: list[str], folder: Path) -> str:
 
 def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:
     runs = [_scores(_folder(sweep, ratio, seed)) for seed in range(sweep.seeds)]
-    agent, general = _counts(sweep, ratio)
+    agent, general = shares(sweep.rows, ratio)
     found: dict[str, Any] = {"ratio": f"{ratio[0]:g}:{ratio[1]:g}", "agent": agent, "general": general}
     found |= {name: together([run[name] for run in runs]) for name in (TOOL, FORGETTING)}
     return found if sweep.seeds == 1 else {**found, "runs": runs}

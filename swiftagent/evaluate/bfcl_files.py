@@ -44,14 +44,14 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
     """
     rows = [
-        jsonl.encode(
-            {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
-            | {"calls": as_bfcl(attempts)}
-        )
+        {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
+        | {"calls": as_bfcl(attempts)}
         for item, attempts in predictions
     ]
     try:
-        done = subprocess.run([python, bfcl_referee.__file__], input=b"\n".join(rows), capture_output=True, check=False)
+        done = subprocess.run(
+            [python, bfcl_referee.__file__], input=b"\n".join(map(jsonl.encode, rows)), capture_output=True, check=False
+        )
     except OSError as error:
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:
@@ -125,11 +125,8 @@ def _trajectory(item: Item, row: Row) -> Trajectory:
 def _first(value: Json) -> Json:
     """BFCL writes accepted values inside dicts as lists too."""
     if isinstance(value, dict):
-        return {
-            key: _first(values[0])
-            for key, values in value.items()
-            if isinstance(values, list) and values and values[0] != ""
-        }
+        listed = {key: values for key, values in value.items() if isinstance(values, list) and values}
+        return {key: _first(values[0]) for key, values in listed.items() if values[0] != ""}
     return [_first(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
 
 

@@ -114,7 +114,6 @@ def _main_score(report: dict[str, Any]) -> dict[str, Any]:
     metrics = report.get("metrics") or [{}]
     identity = report.get("primary_metric_identity")
     chosen = next((metric for metric in metrics if identity and metric.get("identity") == identity), metrics[0])
-    name = chosen.get("name") or " ".join(
-        map(str, [identity["name"], *identity.get("dimensions", {}).values()] if identity else [])
-    )
+    parts = [identity["name"], *identity.get("dimensions", {}).values()] if identity else []
+    name = chosen.get("name") or " ".join(map(str, parts))
     return {"value": chosen.get("score"), "n": chosen.get("num"), "score": name or None}

@@ -8,17 +8,7 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
-from swiftagent.evaluate.report import (
-    Case,
-    Summary,
-    evalscope_lines,
-    format_value,
-    gate_lines,
-    headline,
-    sentence,
-    with_difference,
-    with_interval,
-)
+from swiftagent.evaluate import report
 from swiftagent.io.pages import render
 from swiftagent.scores.metrics import METRICS
 
@@ -33,15 +23,15 @@ TILES = {
 _GROUP_METRICS = ("call_exact", "tool_name", "no_call_recall", "argument_values")
 
 
-def page(summary: Summary, cases: Sequence[Case], curve: Curve = ()) -> str:
+def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = ()) -> str:
     """The whole page. Every text from models and data is escaped."""
-    data, about, rows = summary["data"], summary["about"], headline(summary)
+    data, about, rows = summary["data"], summary["about"], report.headline(summary)
     found = {row.metric: row for row in rows}
     facts = {**about, **{f"data: {key}": value for key, value in data.items()}}
     return render(
         "evaluate/page.html.j2",
         summary=summary,
-        sentence=sentence(summary),
+        sentence=report.sentence(summary),
         compared="base" in summary,
         # The last two parts of a path distinguish models well enough for a heading.
         models=["/".join(PurePath(str(about[key])).parts[-2:]) for key in ("tuned", "base") if about.get("base")],
@@ -54,16 +44,16 @@ def page(summary: Summary, cases: Sequence[Case], curve: Curve = ()) -> str:
         },
         tiles={title: found[metric] for metric, title in TILES.items() if metric in found},
         parts={part: list(own) for part, own in groupby(rows, lambda row: METRICS[row.metric].part)},
-        gate=gate_lines(summary),
-        evalscope=evalscope_lines(summary) if "evalscope" in summary else [],
+        gate=report.gate_lines(summary),
+        evalscope=report.evalscope_lines(summary) if "evalscope" in summary else [],
         groups=_groups(summary["groups"]["tuned"], summary["groups"].get("base", {})),
         loss=_loss(curve),
         cases=cases,
         about={key: _plain(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
-        value=format_value,
-        interval=with_interval,
-        difference=with_difference,
+        value=report.format_value,
+        interval=report.with_interval,
+        difference=report.with_difference,
     )
 
 
@@ -83,12 +73,9 @@ def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list
 
 def _loss(curve: Curve) -> dict[str, Any] | None:
     """The loss by step, as points of a drawing of 700 by 230; None where there is no line to draw."""
+    steps_of = [line for line in curve if _is_number(line.get("step"))]
     lines = {
-        name: [
-            (float(line["step"]), float(line[key]))
-            for line in curve
-            if _is_number(line.get(key)) and _is_number(line.get("step"))
-        ]
+        name: [(float(line["step"]), float(line[key])) for line in steps_of if _is_number(line.get(key))]
         for name, key in (("trained", "loss"), ("held_out", "eval_loss"))
     }
     if len(lines["trained"]) < 2:

@@ -70,11 +70,8 @@ def gold_from(
         kept = [kept[index * len(kept) // limit] for index in range(limit)]
     steps = [step for row in kept for step in steps_of(row)]
     if not steps:
-        reason = (
-            f"all {total:,} rows were trained on"
-            if left_out == total
-            else "no row holds a call or an answer of the model"
-        )
+        reason = "no row holds a call or an answer of the model"
+        reason = f"all {total:,} rows were trained on" if left_out == total else reason
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
     # A new name is meant to be learnt: its likelihood is no measure of forgetting.
     not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}

@@ -243,8 +243,8 @@ def _score(
     gold: Gold, entries: list[dict[str, Entry]], items: Mapping[str, Item], options: EvaluationOptions
 ) -> Scored:
     """entries: a model's steps, runs and likelihoods."""
-    given: dict[str, Any] = {"referee": options.bfcl_eval, "own_name": options.own_name, "fields": options.fields}
-    return score_model(gold, *entries, bfcl=items, **given)
+    referee, name = options.bfcl_eval, options.own_name
+    return score_model(gold, *entries, bfcl=items, referee=referee, own_name=name, fields=options.fields)
 
 
 def _report(

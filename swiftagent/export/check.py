@@ -11,22 +11,24 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from jinja2 import TemplateError
 
 from swiftagent.backend.template import Trainer
 from swiftagent.export.templates import Turns
-from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
+from swiftagent.export.tokens import PromptDifference, first_apart, first_difference, trained_ids, turns_of
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
 from swiftagent.trajectory.prompts import HEAD, PARAMETERS, PromptStyle
 from swiftagent.trajectory.react import INPUT_LABEL, STOP, render
 from swiftagent.trajectory.record import Record, from_record, is_record
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import Call, Trajectory
 
 RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
 
@@ -68,29 +70,59 @@ def prompt_style(records: list[Record]) -> tuple[PromptStyle, str]:
     return found.most_common(1)[0][0] if found else ("ms-agent", "en")
 
 
-def check_chat_template(trainer: Trainer, template: str, records: list[Record], language: str) -> Compared:
+class PromptCase(NamedTuple):
+    """A conversation to compare. reason: why a template cannot render it as it was trained; "" where it can."""
+
+    name: str
+    record: Record
+    trajectory: Trajectory
+    reason: str
+
+
+def react_cases(records: list[Record], language: str, *, for_go: bool = False) -> Iterator[PromptCase]:
+    """Records as they are compared. for_go: as Ollama writes them, whose parameters are sorted by name."""
+    for number, record in enumerate(records):
+        trajectory = from_record(record)
+        trajectory = _with_sorted_parameters(trajectory) if for_go else trajectory
+        reason = _unavoidable(trajectory, record, language) or (_unavoidable_in_go(trajectory) if for_go else "")
+        yield PromptCase(case_name(record, number), record, trajectory, reason)
+
+
+def case_name(record: Record, number: int) -> str:
+    return str(record.get("id") or f"row {number + 1}")
+
+
+def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator[PromptCase]:
+    for case in cases:
+        if case.reason:
+            left_out[case.reason] += 1
+        else:
+            yield case
+
+
+def check_chat_template(
+    trainer: Trainer, template: str, cases: Iterable[PromptCase], as_chat: Callable[[Trajectory], dict[str, Any]]
+) -> Compared:
     """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
     compared = Compared("chat template")
     left_out: Counter[str] = Counter()
-    for number, record in enumerate(records):
-        if compared.conversations == CONVERSATIONS:
-            break
-        trajectory = from_record(record)
-        reason = _unavoidable(trajectory, record, language)
-        if reason:
-            left_out[reason] += 1
+    for case in _comparable(cases, left_out):
+        chat = as_chat(case.trajectory)
+        try:
+            rendered = trainer.tokenizer.apply_chat_template(
+                chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
+            )
+        except TemplateError as error:
+            left_out[f"refused by the chat template: {error}"] += 1
             continue
-        chat = chat_of(trajectory)
-        rendered = trainer.tokenizer.apply_chat_template(
-            chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
-        )
-        name = record.get("id") or f"row {number + 1}"
-        trained = trained_ids(trainer, record)
-        if isinstance(trajectory.events[-1], Call):
+        trained = trained_ids(trainer, case.record)
+        if "tools" not in case.record and isinstance(case.trajectory.events[-1], Call):
             trained = _without_end(trained, rendered, trainer)
-        difference = first_difference(name, trained, list(rendered), trainer.tokenizer)
+        difference = first_difference(case.name, trained, list(rendered), trainer.tokenizer)
         compared.conversations += 1
         compared.differences += [difference] if difference else []
+        if compared.conversations == CONVERSATIONS:
+            break
     compared.left_out = dict(left_out)
     return compared
 
@@ -102,42 +134,24 @@ def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> l
 
 
 def check_go_template(
-    turns: Turns, template: str, records: list[Record], style: PromptStyle, language: str
+    template: str, cases: Iterable[PromptCase], expected: Callable[[Trajectory], str]
 ) -> Compared | None:
-    """Execute a Modelfile's template with Go itself and compare the texts; None where there is no Go here."""
+    """Execute a Modelfile's template with Go itself and compare with the texts that are expected of it; None where no
+    Go works here."""
     if not shutil.which("go"):
         return None
     left_out: Counter[str] = Counter()
-    kept: list[tuple[str, Trajectory, str]] = []
-    for number, record in enumerate(records):
-        if len(kept) == CONVERSATIONS:
-            break
-        trajectory = _with_sorted_parameters(from_record(record))
-        reason = _unavoidable(trajectory, record, language) or _unavoidable_in_go(trajectory)
-        if reason:
-            left_out[reason] += 1
-        else:
-            expected = ollama_text(trajectory, turns, style, language)
-            kept.append((record.get("id") or f"row {number + 1}", trajectory, expected))
-    return compare_go(template, kept, left_out)
-
-
-def compare_go(template: str, kept: list[tuple[str, Trajectory, str]], left_out: Counter[str]) -> Compared | None:
-    """Execute a template on conversations (name, trajectory, the text that is expected of it); None where Go does not
-    work."""
-    compared = Compared("Modelfile template", left_out=dict(left_out))
-    rendered = _run_go(template, [trajectory for _, trajectory, _ in kept])
+    kept = list(islice(_comparable(cases, left_out), CONVERSATIONS))
+    rendered = _run_go(template, [case.trajectory for case in kept])
     if rendered is None:
         return None
-    for (name, _, expected), text in zip(kept, rendered, strict=True):
-        compared.conversations += 1
-        if text != expected:
-            at = next(
-                (i for i, (a, b) in enumerate(zip(expected, text, strict=False)) if a != b),
-                min(len(expected), len(text)),
-            )
+    compared = Compared("Modelfile template", len(kept), dict(left_out))
+    for case, text in zip(kept, rendered, strict=True):
+        wanted = expected(case.trajectory)
+        if text != wanted:
+            at = first_apart(wanted, text)
             around = slice(max(0, at - 20), at + 40)
-            compared.differences.append(PromptDifference(name, at, expected[around], text[around]))
+            compared.differences.append(PromptDifference(case.name, at, wanted[around], text[around]))
     return compared
 
 
@@ -208,33 +222,36 @@ def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:
     for tool in trajectory.tools:
         properties = tool.parameters.get("properties")
         if isinstance(properties, dict):
-            tool = Tool(
-                tool.name, tool.description, {**tool.parameters, "properties": dict(sorted(properties.items()))}
-            )
+            sorted_by_name = {**tool.parameters, "properties": dict(sorted(properties.items()))}
+            tool = msgspec.structs.replace(tool, parameters=sorted_by_name)
         tools.append(tool)
-    return Trajectory(trajectory.events, tuple(tools), trajectory.id, trajectory.source, trajectory.channel)
+    return msgspec.structs.replace(trajectory, tools=tuple(tools))
 
 
-def _texts(events: tuple[Event, ...]) -> Iterator[str]:
-    for event in events:
-        match event:
-            case System(text) | Question(text) | Observation(text):
-                yield text
-            case Thought(text) | Answer(text):
-                yield text
+def control_tokens(value: Any) -> str:
+    """The reason to leave a conversation out whose texts hold escaped control tokens, or ""."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "control tokens in a text" if JOINER in text or "\\u003c" in text else ""
+
+
+def odd_arguments(trajectory: Trajectory) -> str:
+    """The reason to leave a conversation out with a call whose arguments are no object, or ""."""
+    odd = any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events)
+    return "arguments that are no object" if odd else ""
 
 
 def _unavoidable(trajectory: Trajectory, record: Record, language: str) -> str:
     """Why a chat template cannot render this conversation as it was trained; "" where it can."""
-    texts = [*_texts(trajectory.events), *(tool.description for tool in trajectory.tools)]
-    if JOINER in json.dumps(record["messages"], ensure_ascii=False) or "\\u003c" in str(record["messages"]):
-        return "control tokens in a text"
+    texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
+    texts += [tool.description for tool in trajectory.tools]
+    if reason := control_tokens(record["messages"]):
+        return reason
     if any(hide(text) != hide_control_tokens(text) for text in texts):
         return "a ReAct keyword at the start of a line"
     if trajectory.tools and HEAD[language] not in record["messages"][0]["content"]:
         return "the tool prompt in another language"
-    if any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events):
-        return "arguments that are no object"
+    if reason := odd_arguments(trajectory):
+        return reason
     if any(
         message.get("loss") is False and message["role"] == "assistant" and not message["content"].startswith(" ")
         for message in record["messages"]

@@ -4,62 +4,39 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
-from jinja2 import TemplateError
-
-from swiftagent.backend.template import Trainer
-from swiftagent.export.check import CONVERSATIONS, Compared, chat_of, compare_go, go_json
+from swiftagent.export.check import PromptCase, case_name, chat_of, control_tokens, go_json, odd_arguments
 from swiftagent.export.templates import Turns
-from swiftagent.export.tokens import first_difference
 from swiftagent.formats.readers.openai import parse_turns
-from swiftagent.trajectory.escape import JOINER
 from swiftagent.trajectory.record import Record
 from swiftagent.trajectory.types import Trajectory
 
 
-def check_native_template(trainer: Trainer, template: str, rows: list[Record]) -> Compared:
-    """Render native rows (`tools`, `tool_call`, `tool_response`) through a Jinja chat template, and compare the ids."""
-    compared = Compared("chat template")
-    left_out: Counter[str] = Counter()
+def native_cases(rows: list[Record]) -> Iterator[PromptCase]:
+    """Native rows (`tools`, `tool_call`, `tool_response`) as they are compared."""
     for number, row in enumerate(rows):
-        if compared.conversations == CONVERSATIONS:
-            break
-        chat = _native_chat(row, left_out)
-        if chat is None:
-            continue
-        try:
-            rendered = trainer.tokenizer.apply_chat_template(
-                chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
-            )
-        except TemplateError as error:
-            left_out[f"refused by the chat template: {error}"] += 1
-            continue
-        difference = first_difference(_name(row, number), native_ids(trainer, row), list(rendered), trainer.tokenizer)
-        compared.conversations += 1
-        compared.differences += [difference] if difference else []
-    compared.left_out = dict(left_out)
-    return compared
+        trajectory = parse_turns(row)
+        yield PromptCase(case_name(row, number), row, trajectory, control_tokens(row) or odd_arguments(trajectory))
 
 
-def check_go_hermes(turns: Turns, template: str, rows: list[Record], before: str, after: str) -> Compared | None:
-    """Execute a Modelfile's template for hermes calls with Go itself; None where there is no Go here."""
-    if not shutil.which("go"):
-        return None
-    left_out: Counter[str] = Counter()
-    kept: list[tuple[str, Trajectory, str]] = []
-    for number, row in enumerate(rows):
-        chat = _native_chat(row, left_out) if len(kept) < CONVERSATIONS else None
-        if chat is not None:
-            kept.append((_name(row, number), parse_turns(row), hermes_text(chat, turns, before, after)))
-    return compare_go(template, kept, left_out)
+def native_chat(trajectory: Trajectory) -> dict[str, Any]:
+    """The conversation as a chat client sends it, with call ids of nine letters and digits: Mistral's template takes no
+    other."""
+    chat = chat_of(trajectory)
+    for message in chat["messages"]:
+        for call in message.get("tool_calls") or []:
+            call["id"] = f"call{int(call['id'][1:]):05d}"
+        if message["role"] == "tool":
+            message["tool_call_id"] = f"call{int(message['tool_call_id'][1:]):05d}"
+    return chat
 
 
-def hermes_text(chat: dict[str, Any], turns: Turns, before: str, after: str) -> str:
+def hermes_text(trajectory: Trajectory, turns: Turns, before: str, after: str) -> str:
     """What ms-swift trains on for hermes calls, up to the last end token, with tools and arguments as Ollama writes
     them."""
+    chat = chat_of(trajectory)
     own = "\n\n".join(message["content"] for message in chat["messages"] if message["role"] == "system")
     tools = "\n".join(go_json(_ollama_tool(tool), sort=False) for tool in chat["tools"])
     system = (own or turns.default_system) + (before + tools + after if chat["tools"] else "")
@@ -81,42 +58,6 @@ def hermes_text(chat: dict[str, Any], turns: Turns, before: str, after: str) -> 
             text += "\n" if calls and message.get("content") else ""
             text += "\n".join(f"<tool_call>\n{call}\n</tool_call>" for call in written)
     return text
-
-
-def _native_chat(row: Record, left_out: Counter[str]) -> dict[str, Any] | None:
-    """The row as a chat client sends it; None, and a reason counted, where a template cannot write it as training
-    did."""
-    chat = chat_of(parse_turns(row))
-    calls = [call["function"] for message in chat["messages"] for call in message.get("tool_calls") or []]
-    _rename_calls(chat["messages"])
-    reason = ""
-    if JOINER in json.dumps(row, ensure_ascii=False) or "\\u003c" in json.dumps(row, ensure_ascii=False):
-        reason = "control tokens in a text"
-    elif not all(isinstance(call["arguments"], dict) for call in calls):
-        reason = "arguments that are no object"
-    if reason:
-        left_out[reason] += 1
-    return None if reason else chat
-
-
-def _rename_calls(messages: list[dict[str, Any]]) -> None:
-    """Call ids of nine letters and digits, since Mistral's template takes no other."""
-    for message in messages:
-        for call in message.get("tool_calls") or []:
-            call["id"] = f"call{int(call['id'][1:]):05d}"
-        if message["role"] == "tool":
-            message["tool_call_id"] = f"call{int(message['tool_call_id'][1:]):05d}"
-
-
-def native_ids(trainer: Trainer, row: Record) -> list[int]:
-    """The token ids of a whole native row, as training sees them."""
-    return list(
-        trainer.template.encode({"messages": [dict(m) for m in row["messages"]], "tools": row["tools"]})["input_ids"]
-    )
-
-
-def _name(row: Record, number: int) -> str:
-    return str(row.get("id") or f"row {number + 1}")
 
 
 def _ollama_tool(tool: dict[str, Any]) -> dict[str, Any]:

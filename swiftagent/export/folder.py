@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from swiftagent.errors import SetupError, SwiftAgentError
+from swiftagent.io.jsonl import is_left_over
 
 
 @contextmanager
@@ -24,22 +25,15 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     for source in keep:
         if source is not None and Path(os.path.abspath(source)).is_relative_to(out):
             raise SetupError(f"{out} holds {source}, of which the export is made; choose another place with -o")
-    made = _make_parents(out)
-    _remove_abandoned(out)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        yield part
+    with _hidden(out, "part") as part:
+        try:
+            yield part
+        except SwiftAgentError as error:  # what was written into it knows its hidden name only
+            error.message = error.message.replace(str(part), str(out))
+            raise
         require_free(out, force)
         _open_to_readers(part)
         _put(part, out)
-    except OSError as error:
-        raise _cannot_write(out, error.strerror or str(error)) from error
-    except SwiftAgentError as error:  # what was written into it knows its hidden name only
-        error.message = error.message.replace(str(part), str(out))
-        raise
-    finally:
-        _remove(part)
-        _unmake(made)
 
 
 @contextmanager
@@ -47,17 +41,29 @@ def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
     """A hidden folder on the disk of `out`, removed in the end. Raises SetupError as `whole` does."""
     out = Path(os.path.abspath(out))
     require_free(out, force)
-    made = _make_parents(out)
-    _remove_abandoned(out)
-    folder = out.with_name(f".{out.name}.{os.getpid()}.scratch")
-    try:
+    with _hidden(out, "scratch") as folder:
         folder.mkdir()
         yield folder
+
+
+@contextmanager
+def _hidden(out: Path, kind: str) -> Iterator[Path]:
+    """A hidden name beside `out`; what is under it at the end is removed, with the folders that were made for it."""
+    made = [folder for folder in out.parents if not folder.exists()]
+    hidden = out.with_name(f".{out.name}.{os.getpid()}.{kind}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for left in _abandoned(out):
+            _remove(left)
+        yield hidden
     except OSError as error:
-        raise _cannot_write(out, error.strerror or str(error)) from error
+        raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
     finally:
-        _remove(folder)
-        _unmake(made)
+        with suppress(OSError):  # where nothing could be made, nothing can be removed
+            _remove(hidden)
+        for folder in made:
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 @contextmanager
@@ -78,10 +84,6 @@ def whole_folder(
         yield part
 
 
-def _cannot_write(out: Path, reason: str) -> SetupError:
-    return SetupError(f"cannot write {out}: {reason}; choose another place with -o")
-
-
 def require_free(out: Path, force: bool) -> None:
     """Raises SetupError for an output that holds something and may not be replaced."""
     if not out.name:
@@ -89,22 +91,6 @@ def require_free(out: Path, force: bool) -> None:
     if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
         state = "and not empty" if out.is_dir() else "already"
         raise SetupError(f"{out} is there {state}; choose another place with -o, or give --force to replace it")
-
-
-def _make_parents(out: Path) -> list[Path]:
-    """The folders that had to be made, innermost first."""
-    missing = [folder for folder in out.parents if not folder.exists()]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(out, error.strerror or str(error)) from error
-    return missing
-
-
-def _unmake(folders: list[Path]) -> None:
-    for folder in folders:
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def _open_to_readers(part: Path) -> None:
@@ -129,25 +115,10 @@ def _put(part: Path, out: Path) -> None:
     _remove(old)
 
 
-def _remove_abandoned(out: Path) -> None:
-    for left in _abandoned(out):
-        _remove(left)
-
-
 def _abandoned(out: Path) -> list[Path]:
     """What killed exports left here."""
     left = [*out.absolute().parent.glob(f".{out.name}.*.part"), *out.absolute().parent.glob(f".{out.name}.*.scratch")]
-    return [path for path in left if (pid := path.name.split(".")[-2]).isdigit() and not _alive(int(pid))]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return [path for path in left if is_left_over(path.name.split(".")[-2])]
 
 
 def _remove(path: Path) -> None:

@@ -4,7 +4,6 @@ from."""
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import os
 import shutil
@@ -20,6 +19,7 @@ import msgspec
 
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import user_folder
+from swiftagent.models.files import read_object
 
 LLAMA_CPP = "0.3.36"  # the release of llama-cpp-python whose source carries the converter that was tried
 DIRECT = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; all else is quantised from f16
@@ -46,13 +46,10 @@ class Comparison(msgspec.Struct):
     perplexity_ratio: float
 
 
-def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = None, *, force: bool = False) -> None:
-    """Convert and quantise. Raises SetupError where a tool is missing or the output exists, ConfigError for an unknown
-    type."""
+def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = None) -> None:
+    """Convert and quantise. Raises SetupError where a tool is missing, ConfigError for an unknown type."""
     kind = quantize.lower()
     require_known(quantize)
-    if out.exists() and not force:
-        raise SetupError(f"{out} is there already; name another file with -o, or give --force to replace it")
     converter = find_converter(llama_cpp)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
@@ -195,9 +192,8 @@ def compare(
                 str(gguf), n_ctx=2 * PROMPT_TOKENS, type_k=F32, type_v=F32, logits_all=True, verbose=False, seed=0
             )
     except ValueError as error:
-        raise CheckError(
-            f"llama.cpp cannot load the GGUF of {folder.name}, of type {_arch(folder)}; not written"
-        ) from error
+        kinds = read_object(folder / "config.json").get("architectures") or ["unknown"]
+        raise CheckError(f"llama.cpp cannot load the GGUF of {folder.name}, of type {kinds[0]}; not written") from error
     otherwise = 0
     for text in strings:
         ours = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -219,12 +215,6 @@ def compare(
         theirs_loss += _loss_llama(other, ids)
     ratio = math.exp((theirs_loss - ours_loss) / max(1, len(prompts)))
     return Comparison(len(strings), otherwise, len(prompts), same, ties, ratio)
-
-
-def _arch(folder: Path) -> str:
-    return str(
-        (json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["unknown"])[0]
-    )
 
 
 def require_equal(comparison: Comparison, quantize: str) -> None:

@@ -21,7 +21,7 @@ import msgspec
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
 from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
-from swiftagent.models.files import own_code, safetensors_fault
+from swiftagent.models.files import own_code, read_object, safetensors_fault, shards
 
 PROBES = (
     "Answer the following questions as best you can.\nThought: look\nAction: weather\nAction Input: {}\nObservation:",
@@ -110,7 +110,7 @@ def _write_weights(
         model = model.merge_and_unload()
     model.generation_config = _generation_config(model, tokenizer)
     # Else transformers would write a dequantised model in the form that it was read in, and cannot.
-    form = {"save_original_format": False} if _is_quantized(base) else {}
+    form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
     _save(model, part, max_shard_size=max_shard_size, **form)
     tokenizer.save_pretrained(part)
     return put_down(part, made_of, untied, before)
@@ -149,10 +149,6 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
         raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
 
 
-def _is_quantized(folder: Path) -> bool:
-    return "quantization_config" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
-
-
 def _save(model: Any, folder: Path, **options: Any) -> None:
     from safetensors import SafetensorError
 
@@ -168,11 +164,10 @@ def require_model(base: str) -> Path:
     if not folder.is_dir():
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
     missing = [name for name in ("config.json",) if not (folder / name).exists()]
-    index = folder / "model.safetensors.index.json"
-    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.exists() else set()
-    missing += [name for name in sorted(shards) if not (folder / name).exists()]
+    indexed = shards(folder / "model.safetensors.index.json")
+    missing += [name for name in sorted(indexed) if not (folder / name).exists()]
     cut = {file.name: fault for file in folder.glob("*.safetensors") if (fault := safetensors_fault(file))}
-    if not shards and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
+    if not indexed and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
         missing.append("model.safetensors")
     if missing:
         raise SetupError(f"the model folder {base} lacks {', '.join(missing)}; download it again")
@@ -213,7 +208,7 @@ def require_words(dtype: str, max_shard_size: str) -> None:
 
 
 def _dtype(model_folder: Path, dtype: str) -> str:
-    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(model_folder / "config.json")
     wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
     if wanted not in TOLERANCE:
         raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
@@ -270,9 +265,8 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     config = model.generation_config
     known = tokenizer.get_vocab()
     ends = [known[token] for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>") if token in known]
-    config.eos_token_id = list(
-        dict.fromkeys([*ends, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])])
-    )
+    own = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    config.eos_token_id = list(dict.fromkeys([*ends, *own]))
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config

@@ -10,13 +10,28 @@ import msgspec
 
 from swiftagent.backend.template import Trainer, open_trainer
 from swiftagent.errors import SetupError
-from swiftagent.export.check import Compared, check_chat_template, check_go_template, prompt_style, records_of
-from swiftagent.export.check_native import check_go_hermes, check_native_template
+from swiftagent.export.check import (
+    Compared,
+    chat_of,
+    check_chat_template,
+    check_go_template,
+    ollama_text,
+    prompt_style,
+    react_cases,
+    records_of,
+)
+from swiftagent.export.check_native import hermes_text, native_cases, native_chat
 from swiftagent.export.merge import require_model
-from swiftagent.export.native import GO_LIMITS as NATIVE_GO_LIMITS
-from swiftagent.export.native import go_hermes, jinja_hermes
 from swiftagent.export.subject import TunedModel
-from swiftagent.export.templates import GO_LIMITS, JINJA_LIMITS, go_template, jinja_template
+from swiftagent.export.templates import (
+    GO_LIMITS,
+    HERMES_GO_LIMITS,
+    JINJA_LIMITS,
+    go_hermes,
+    go_template,
+    jinja_hermes,
+    jinja_template,
+)
 from swiftagent.export.tokens import require_same_prompts, stop_words, turns_of
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import Record, from_record
@@ -67,8 +82,9 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
     style, language = subject.prompt or prompt_style(records)
     chat = jinja_template(turns, style, language)
     go = go_template(turns, style, language)
-    compared = [check_chat_template(trainer, chat, records, language)] if records else []
-    by_go = check_go_template(turns, go, records, style, language) if records else None
+    as_go = react_cases(records, language, for_go=True)
+    by_go = check_go_template(go, as_go, lambda one: ollama_text(one, turns, style, language)) if records else None
+    by_jinja = check_chat_template(trainer, chat, react_cases(records, language), chat_of) if records else None
     fixed = (
         f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "
         "whatever the question is in"
@@ -82,7 +98,7 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
         style=style,
         language=language,
         system=_common_system(records),
-        compared=[*compared, *([by_go] if by_go else [])],
+        compared=[one for one in (by_jinja, by_go) if one],
         limits=[*JINJA_LIMITS, fixed],
         go_limits=[*JINJA_LIMITS, fixed, *GO_LIMITS],
     )
@@ -97,18 +113,19 @@ def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
     rows = _native_rows(Path(subject.data)) if subject.data else []
     agent = trainer.template._agent_template
     chat = go = None
-    compared: list[Compared] = []
+    by_go = None
     if agent == "hermes":
         turns, before, after = turns_of(trainer), *_around_tools(trainer)
         chat, go = jinja_hermes(turns, before, after), go_hermes(turns, before, after)
-        by_go = check_go_hermes(turns, go, rows, before, after) if rows else None
-        compared += [by_go] if by_go else []
-    if rows:
-        compared.insert(0, check_native_template(trainer, chat or trainer.tokenizer.chat_template, rows))
+        cases = native_cases(rows)
+        by_go = check_go_template(go, cases, lambda one: hermes_text(one, turns, before, after)) if rows else None
+    template = chat or trainer.tokenizer.chat_template
+    by_jinja = check_chat_template(trainer, template, native_cases(rows), native_chat) if rows else None
     stops = stop_words(trainer, react=False)
     limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
+    compared = [one for one in (by_jinja, by_go) if one]
     return Prepared(
-        chat, go, stops, trainer.template_name, agent, compared=compared, limits=limits, go_limits=[*NATIVE_GO_LIMITS]
+        chat, go, stops, trainer.template_name, agent, "ms-agent", "en", "", compared, limits, list(HERMES_GO_LIMITS)
     )
 
 

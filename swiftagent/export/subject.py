@@ -14,6 +14,7 @@ from swiftagent.errors import SetupError
 from swiftagent.export.merge import require_adapter
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object
+from swiftagent.models.identity import is_hub_id
 from swiftagent.train.runs import Run, find_run, newest_run
 from swiftagent.trajectory.prompts import PromptStyle
 
@@ -143,7 +144,7 @@ def base_folder(model: str, trained: dict[str, Any]) -> str:
     known = str(trained.get("model_dir") or "")
     if known and Path(known).is_dir():
         return known
-    if given.is_absolute() or model.startswith(".") or model.count("/") != 1:
+    if not is_hub_id(model):
         return str(given)  # what is missing is said by whoever opens it
     from swiftagent.backend.engine_files import checked_folder
 

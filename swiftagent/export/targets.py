@@ -36,17 +36,10 @@ HARD_TEXTS = (
 
 
 def export_merged(
-    subject: TunedModel,
-    prepared: Prepared,
-    out: Path,
-    *,
-    dtype: str = "auto",
-    max_shard_size: str = "5GB",
-    force: bool = False,
-    license: str = "",
-    name: str = "",
+    subject: TunedModel, prepared: Prepared, out: Path, *, license: str = "", name: str = "", **options: Any
 ) -> Merged:
-    """The merged model with tokenizer, chat template, generation config, model card and export.json."""
+    """The merged model with tokenizer, chat template, generation config, model card and export.json; options: those of
+    `merge`."""
 
     def finish(part: Path, merged: Merged) -> None:
         if prepared.chat_template:
@@ -60,9 +53,7 @@ def export_merged(
         (part / "README.md").write_text(model_card(subject, name or out.name, facts, license), encoding="utf-8")
         write_json(part / RECORD, provenance(subject, prepared, merged))
 
-    return merge(
-        subject.base, subject.adapter, out, dtype=dtype, max_shard_size=max_shard_size, force=force, finish=finish
-    )
+    return merge(subject.base, subject.adapter, out, finish=finish, **options)
 
 
 def provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
@@ -94,7 +85,7 @@ def export_gguf(
 ) -> Comparison | None:
     """A GGUF of a model folder, compared with it where llama.cpp can be loaded; None where it cannot."""
     with whole(out, force=force, keep=(folder,)) as part:
-        write_gguf(require_model(str(folder)), part, quantize, llama_cpp, force=True)
+        write_gguf(require_model(str(folder)), part, quantize, llama_cpp)
         if not can_compare():
             return None
         strings, prompts = probe_texts(data)
@@ -109,8 +100,7 @@ def probe_texts(data: str) -> tuple[list[str], list[str]]:
     texts: list[str] = list(HARD_TEXTS)
     places = [Path(data)] if data and Path(data).is_file() else []
     for path in [*places, *sorted(shipped("datasets").glob("*.json*"))]:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            texts.append(line.strip()[:600])
+        texts += [line.strip()[:600] for line in path.read_text(encoding="utf-8").splitlines()]
         if len(texts) >= 1000:
             break
     texts = [text for text in texts if text][:1000]
@@ -122,11 +112,11 @@ def export_ollama(
     prepared: Prepared,
     out: Path,
     *,
-    quantize: str = "",
-    llama_cpp: Path | None = None,
-    force: bool = False,
-    name: str = "",
-    license: str = "",
+    name: str,
+    quantize: str | None,
+    llama_cpp: Path | None,
+    force: bool,
+    license: str,
 ) -> dict[str, Any]:
     """A complete folder for Ollama: the merged model or a GGUF, Modelfile, README; `ollama create` where it is
     installed.
@@ -134,42 +124,32 @@ def export_ollama(
     Raises SetupError for a model whose calls have no template in Ollama's language.
     """
     if prepared.go_template is None:
-        kind = (
-            f"agent template {prepared.agent_template}" if prepared.agent_template else f"template {prepared.template}"
-        )
+        agent = prepared.agent_template
+        kind = f"agent template {agent}" if agent else f"template {prepared.template}"
         raise SetupError(
             f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
         )
     facts: dict[str, Any] = {}
-    name = name or out.name
     with whole_folder(out, force=force, keep=(subject.base, subject.adapter, subject.run)) as part:
         model = part / "model"
         merged = export_merged(subject, prepared, model, license=license, name=name)
-        source = "./model"
+        source = f"model.{quantize}.gguf" if quantize else "model"
         if quantize:
-            comparison = export_gguf(
-                model, part / f"model.{quantize}.gguf", quantize, llama_cpp, force=True, data=subject.data
-            )
-            facts["gguf"] = msgspec.to_builtins(comparison)
+            compared = export_gguf(model, part / source, quantize, llama_cpp, force=True, data=subject.data)
+            facts["gguf"] = msgspec.to_builtins(compared)
             shutil.rmtree(model)
-            source = f"./model.{quantize}.gguf"
-        text = modelfile(
-            source,
-            prepared.go_template,
-            stops=prepared.stops,
-            context_length=subject.max_length,
-            system=prepared.system,
-        )
+        template, length = prepared.go_template, subject.max_length
+        text = modelfile(f"./{source}", template, stops=prepared.stops, context_length=length, system=prepared.system)
         (part / "Modelfile").write_text(text, encoding="utf-8")
         (part / "README.md").write_text(_ollama_readme(name, subject, prepared), encoding="utf-8")
         facts["merged"] = {**msgspec.to_builtins(merged), "folder": str(out)}
-    facts["created"] = (
-        _create(out, name) if shutil.which("ollama") else "ollama is not installed here; the README has the command"
-    )
+    facts["created"] = _create(out, name)
     return facts
 
 
 def _create(out: Path, name: str) -> str:
+    if not shutil.which("ollama"):
+        return "ollama is not installed here; the README has the command"
     done = subprocess.run(["ollama", "create", name, "-f", "Modelfile"], cwd=out, capture_output=True, text=True)
     return f"created {name}" if done.returncode == 0 else f"`ollama create` failed: {done.stderr.strip()[-300:]}"
 
@@ -208,13 +188,10 @@ def export_adapter(
     none."""
     adapter = adapter_of(subject)
     with whole_folder(out, force=force, keep=(adapter, subject.base, subject.run)) as part:
-        for folder, names in (
-            (adapter, ADAPTER_FILES),
-            (Path(subject.base), (*TOKENIZER_FILES, "chat_template.jinja")),
-        ):
-            for name in names:
-                if (folder / name).exists():
-                    shutil.copy2(folder / name, part / name)
+        own = [adapter / name for name in ADAPTER_FILES]
+        for file in [*own, *(Path(subject.base, name) for name in (*TOKENIZER_FILES, "chat_template.jinja"))]:
+            if file.exists():
+                shutil.copy2(file, part / file.name)
         if prepared.chat_template:
             (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))

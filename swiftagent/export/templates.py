@@ -1,37 +1,56 @@
 """The prompt that a model was trained on, written for other engines: a Jinja chat template (vLLM, transformers,
 llama.cpp) and a Go template (Ollama).
 
-Both are generated from `prompts.py` and `react.py`, so that a client that knows nothing of ReAct sends `tools` and
-`tool_calls` and the model reads what it was trained on. What the two languages cannot do is named in `JINJA_LIMITS` and
-`GO_LIMITS`.
+Both are in the folder prompts, for ReAct text and for native calls of the hermes kind (`<tool_call>{...}</tool_call>`:
+Qwen and others). `<<...>>` there is filled in from the training template, `prompts.py` and `react.py`, so that a client
+that knows nothing of ReAct sends `tools` and `tool_calls` and the model reads what it was trained on. What the two
+languages cannot do is named in `JINJA_LIMITS` and `GO_LIMITS`.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import msgspec
+from jinja2 import Environment, StrictUndefined
 
+from swiftagent.trajectory import react
 from swiftagent.trajectory.prompts import FORMAT, HEAD, PARAMETERS, PromptStyle
-from swiftagent.trajectory.react import (
-    ACTION_LABEL,
-    ANSWER_LABEL,
-    INPUT_LABEL,
-    NO_THOUGHT,
-    STOP,
-    THINK_CLOSE,
-    THINK_OPEN,
-    THOUGHT_LABEL,
-)
 
 JINJA_LIMITS = (
     "control tokens and ReAct keywords inside texts are not escaped: a template cannot; `swiftagent serve` does",
 )
+_ARGUMENTS = "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`"
 GO_LIMITS = (
-    "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`",
+    _ARGUMENTS,
     "the parameters of a tool are listed sorted by name, and `<`, `>`, `&` in their descriptions as "
     "\\u003c, \\u003e, \\u0026",
 )
+HERMES_GO_LIMITS = (_ARGUMENTS, "tools are declared with the fields that Ollama knows, in its own order and spacing")
+PROMPTS = Path(__file__).parent / "prompts"
+_LABELS = {
+    **{
+        "thought": react.THOUGHT_LABEL,
+        "action": react.ACTION_LABEL,
+        "action_input": react.INPUT_LABEL,
+        "stop": react.STOP,
+    },
+    **{"answer": react.ANSWER_LABEL, "no_thought": react.NO_THOUGHT, "parameters_label": PARAMETERS},
+    **{"think_open": react.THINK_OPEN, "think_close": react.THINK_CLOSE},
+}
+# Signs that neither language knows: what is filled in here is told apart from what the engines fill in.
+_FILLER = Environment(
+    block_start_string="<%",
+    block_end_string="%>",
+    variable_start_string="<<",
+    variable_end_string=">>",
+    comment_start_string="<#",
+    comment_end_string="#>",
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+_FILLER.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
 
 
 class Turns(msgspec.Struct, frozen=True):
@@ -53,165 +72,44 @@ class Turns(msgspec.Struct, frozen=True):
 
 def jinja_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
     """A chat template for `tokenizer.apply_chat_template(messages, tools=tools)` of a text-ReAct model."""
-    before_names, after_names = FORMAT[language].split("{names}")
-    texts = {
-        **{name: getattr(turns, name) for name in Turns.__struct_fields__},
-        **_LABELS,
-        **{"head": HEAD[language], "before_names": before_names, "after_names": after_names},
-        **{"thought_and_answer": f"\n{ANSWER_LABEL}", "think_open": THINK_OPEN, "think_close": THINK_CLOSE},
-    }
-    quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in texts.items()}
-    text = _JINJA.format(**quoted, parameters=_JINJA_SCHEMA if style == "schema" else _JINJA_FLAT)
-    return "".join(line.strip() for line in text.splitlines())
-
-
-_LABELS = {
-    **{"thought": THOUGHT_LABEL, "action": ACTION_LABEL, "action_input": INPUT_LABEL, "stop": STOP},
-    **{"no_thought": NO_THOUGHT, "parameters_label": PARAMETERS},
-}
-_JINJA_SCHEMA = "{{- (f.parameters or dict()) | tojson -}}"
-_JINJA_FLAT = """
-{{- "[" -}}
-{%- for name, p in ((f.parameters or dict()).properties or dict()).items() -%}
-{{- (", " if not loop.first else "") + '{"name": ' + (name | tojson) + \
-', "description": ' + ((p.description or "") | tojson) -}}
-{{- ', "required": "' + ("True" if name in (f.parameters.required or []) else "False") + '"}' -}}
-{%- endfor -%}
-{{- "]" -}}
-"""
-_JINJA = """
-{{%- set s = namespace(own=none, react=false, open=false, result=none) -%}}
-{{%- if tools -%}}{{%- set s.react = true -%}}{{%- endif -%}}
-{{%- for m in messages -%}}
-{{%- if m.role == "system" -%}}
-{{%- set s.own = m.content if s.own is none else s.own + "\\n\\n" + m.content -%}}
-{{%- endif -%}}
-{{%- if m.tool_calls -%}}{{%- set s.react = true -%}}{{%- endif -%}}
-{{%- endfor -%}}
-{{{{- {begin} -}}}}
-{{%- if tools -%}}
-{{{{- {system_open} + (s.own + "\\n\\n" if s.own else "") + {head} -}}}}
-{{%- for tool in tools -%}}
-{{%- set f = tool.function or tool -%}}
-{{{{- ("\\n\\n" if not loop.first else "") ~ loop.index ~ ". " ~ f.name ~ ":" -}}}}
-{{{{- (" " + f.description if f.description else "") + {parameters_label} -}}}}
-{parameters}
-{{%- endfor -%}}
-{{{{- {before_names} -}}}}
-{{%- for tool in tools -%}}{{{{- (", " if not loop.first else "") + (tool.function or tool).name -}}}}{{%- endfor -%}}
-{{{{- {after_names} + {system_close} -}}}}
-{{%- elif s.own is not none or {default_system} -%}}
-{{{{- {system_open} + (s.own if s.own is not none else {default_system}) + {system_close} -}}}}
-{{%- endif -%}}
-{{%- for m in messages -%}}
-{{%- if m.role == "user" -%}}
-{{{{- ({between} if s.open else "") + {user_open} + m.content + {user_close} -}}}}
-{{%- set s.open = true -%}}
-{{%- elif m.role == "assistant" and m.tool_calls -%}}
-{{{{- {thought} + m.reasoning_content + "\\n" if m.reasoning_content else "" -}}}}
-{{{{- {thought} + m.content + "\\n" if m.content else "" -}}}}
-{{%- set at = loop.index0 -%}}
-{{%- for call in m.tool_calls -%}}
-{{%- set f = call.function or call -%}}
-{{%- set position = loop.index0 -%}}
-{{{{- {action} + f.name + {action_input} + \
-(f.arguments if f.arguments is string else f.arguments | tojson) + {stop} -}}}}
-{{%- set s.result = none -%}}
-{{%- for later in messages[at + 1 : at + 1 + m.tool_calls | length] -%}}
-{{%- if later.role == "tool" -%}}
-{{%- if later.tool_call_id and call.id -%}}
-{{%- if later.tool_call_id == call.id -%}}{{%- set s.result = later.content -%}}{{%- endif -%}}
-{{%- elif loop.index0 == position -%}}{{%- set s.result = later.content -%}}
-{{%- endif -%}}
-{{%- endif -%}}
-{{%- endfor -%}}
-{{%- if s.result is not none -%}}{{{{- " " + s.result + "\\n" -}}}}{{%- endif -%}}
-{{%- endfor -%}}
-{{%- elif m.role == "assistant" and s.react -%}}
-{{{{- {thought} + (m.reasoning_content or {no_thought}) + {thought_and_answer} + m.content -}}}}
-{{%- elif m.role == "assistant" -%}}
-{{{{- ({think_open} + m.reasoning_content + {think_close} if m.reasoning_content else "") + m.content -}}}}
-{{%- endif -%}}
-{{%- endfor -%}}
-{{%- if not add_generation_prompt and messages[-1].role == "assistant" and not messages[-1].tool_calls -%}}
-{{{{- {end} -}}}}
-{{%- endif -%}}
-"""
+    return _filled("react.jinja", turns, style=style, **_tool_prompt(language))
 
 
 def go_template(turns: Turns, style: PromptStyle = "ms-agent", language: str = "en") -> str:
     """The TEMPLATE of an Ollama Modelfile for a text-ReAct model, with `.System`, `.Messages`, `.Tools` and
     `.ToolCalls`."""
+    # Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has
+    # to be `Action:`; so nothing before it may ask `if .ToolCalls`.
+    # Go templates cannot add: `len (printf "%*s_" $i "")` is $i + 1.
+    return _filled("react.go.tmpl", turns, style=style, **_tool_prompt(language))
+
+
+def jinja_hermes(turns: Turns, before: str, after: str) -> str:
+    """The chat template of a model trained on hermes calls; `before` stands between the system text and the tools."""
+    return _filled("hermes.jinja", turns, before=before, after=after)
+
+
+def go_hermes(turns: Turns, before: str, after: str) -> str:
+    """The TEMPLATE of an Ollama Modelfile for hermes calls."""
+    return _filled("hermes.go.tmpl", turns, before=before, after=after)
+
+
+def _tool_prompt(language: str) -> dict[str, str]:
     before_names, after_names = FORMAT[language].split("{names}")
-    default = turns.default_system
-    return _GO.format(
-        **{name: getattr(turns, name) for name in Turns.__struct_fields__},
-        **_LABELS,
-        else_default=f"{{{{ else }}}}{turns.system_open}{default}{turns.system_close}" if default else "",
-        head=HEAD[language],
-        before_names=before_names,
-        after_names=after_names,
-        parameters="{{ json .Function.Parameters }}" if style == "schema" else _GO_FLAT,
-        answer_label=ANSWER_LABEL,
-    )
+    return {"head": HEAD[language], "before_names": before_names, "after_names": after_names}
 
 
-# Ollama reads calls out of an answer by the first text inside the first `if .ToolCalls` of the template, which has to
-# be `Action:`; so nothing before it may ask `if .ToolCalls`.
-# Go templates cannot add: `len (printf "%*s_" $i "")` is $i + 1.
-_GO_FLAT = (
-    "[{{ $required := .Function.Parameters.Required }}{{ $first := true }}"
-    "{{ range $name, $p := .Function.Parameters.Properties }}{{ if not $first }}, {{ end }}{{ $first = false }}"
-    '{"name": {{ json $name }}, "description": {{ json $p.Description }}, "required": "'
-    '{{ $is := "False" }}{{ range $required }}{{ if eq . $name }}{{ $is = "True" }}{{ end }}{{ end }}{{ $is }}"}'
-    "{{ end }}]"
-)
-_GO = (
-    "{begin}{{{{- $react := false }}}}{{{{ if .Tools }}}}{{{{ $react = true }}}}{{{{ end }}}}"
-    "{{{{ range .Messages }}}}{{{{ range .ToolCalls }}}}{{{{ $react = true }}}}{{{{ end }}}}{{{{ end }}}}"
-    "{{{{ if .Tools }}}}{system_open}{{{{ if .System }}}}{{{{ .System }}}}\n\n{{{{ end }}}}{head}"
-    "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}\n\n{{{{ end }}}}"
-    '{{{{ len (printf "%*s_" $i "") }}}}. {{{{ .Function.Name }}}}:'
-    "{{{{ if .Function.Description }}}} {{{{ .Function.Description }}}}{{{{ end }}}}{parameters_label}{parameters}"
-    "{{{{ end }}}}{before_names}"
-    "{{{{ range $i, $tool := .Tools }}}}{{{{ if $i }}}}, {{{{ end }}}}{{{{ .Function.Name }}}}{{{{ end }}}}"
-    "{after_names}{system_close}"
-    "{{{{ else if .System }}}}{system_open}{{{{ .System }}}}{system_close}{else_default}{{{{ end }}}}"
-    "{{{{ $open := false }}}}{{{{ range $i, $m := .Messages }}}}{{{{ $rest := slice $.Messages $i }}}}"
-    '{{{{ if eq .Role "user" }}}}{{{{ if $open }}}}{between}{{{{ end }}}}{user_open}{{{{ .Content }}}}{user_close}'
-    "{{{{ $open = true }}}}"
-    '{{{{ else if eq .Role "assistant" }}}}{{{{ $calls := len .ToolCalls }}}}{{{{ if $calls }}}}'
-    "{{{{ if .Thinking }}}}{thought}{{{{ .Thinking }}}}\n{{{{ end }}}}"
-    "{{{{ if .Content }}}}{thought}{{{{ .Content }}}}\n{{{{ end }}}}"
-    "{{{{ if .ToolCalls }}}}{{{{ range $j, $call := .ToolCalls }}}}{action}{{{{ .Function.Name }}}}"
-    "{action_input}{{{{ .Function.Arguments }}}}{stop}"
-    '{{{{ $k := len (printf "%*s_" $j "") }}}}{{{{ if gt (len $rest) $k }}}}{{{{ $result := index $rest $k }}}}'
-    '{{{{ if eq $result.Role "tool" }}}} {{{{ $result.Content }}}}\n{{{{ end }}}}'
-    "{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}"
-    "{{{{ else if $react }}}}{thought}"
-    "{{{{ if .Thinking }}}}{{{{ .Thinking }}}}{{{{ else }}}}{no_thought}{{{{ end }}}}\n{answer_label}{{{{ .Content }}}}"
-    "{{{{ else }}}}{{{{ if .Thinking }}}}<think>\n{{{{ .Thinking }}}}\n</think>\n\n{{{{ end }}}}{{{{ .Content }}}}"
-    "{{{{ end }}}}{{{{ end }}}}{{{{ end }}}}"
-)
+def _filled(name: str, turns: Turns, **values: str) -> str:
+    """A template of the folder prompts as one line, its indentation left out; a newline of Go's text is written \\n."""
+    text = "".join(map(str.strip, (PROMPTS / name).read_text(encoding="utf-8").splitlines()))
+    text = text if name.endswith(".jinja") else text.replace("\\n", "\n")
+    return _FILLER.from_string(text).render(**msgspec.structs.asdict(turns), **_LABELS, **values)
 
 
-def modelfile(
-    source: str,
-    template: str,
-    *,
-    stops: list[str],
-    context_length: int,
-    system: str = "",
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    top_k: int = 1,
-) -> str:
-    """An Ollama Modelfile. Defaults are greedy, and repetition costs nothing: a call copies names from its question and
+def modelfile(source: str, template: str, *, stops: list[str], context_length: int, system: str = "") -> str:
+    """An Ollama Modelfile. It is greedy, and repetition costs nothing: a call copies names from its question and
     tools."""
-    lines = [f"FROM {source}", f'TEMPLATE """{template}"""']
-    if system:
-        lines.append(f'SYSTEM """{system}"""')
+    lines = [f"FROM {source}", f'TEMPLATE """{template}"""', *([f'SYSTEM """{system}"""'] if system else [])]
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
-    lines += [f"PARAMETER temperature {temperature:g}", f"PARAMETER top_p {top_p:g}", f"PARAMETER top_k {top_k}"]
-    lines += ["PARAMETER repeat_penalty 1", f"PARAMETER num_ctx {context_length}"]
-    return "\n".join(lines) + "\n"
+    fixed = {"temperature": 0, "top_p": 1, "top_k": 1, "repeat_penalty": 1, "num_ctx": context_length}
+    return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in fixed.items())]) + "\n"

@@ -57,8 +57,15 @@ def _text(trainer: Trainer, parts: Iterable[Any]) -> str:
 
 
 def trained_ids(trainer: Trainer, record: Record) -> list[int]:
-    """The token ids of a whole training row, as training sees them."""
-    return list(trainer.template.encode({"messages": [dict(message) for message in record["messages"]]})["input_ids"])
+    """The token ids of a whole training row, of a native one with its tools, as training sees them."""
+    row = {key: record[key] for key in ("messages", "tools") if key in record}
+    return list(trainer.template.encode({**row, "messages": [dict(m) for m in row["messages"]]})["input_ids"])
+
+
+def first_apart(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """The index at which two sequences first differ; where one begins the other, its length."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other)))
 
 
 def first_difference(
@@ -67,10 +74,7 @@ def first_difference(
     """None where `rendered` equals `trained`, token for token."""
     if list(trained) == list(rendered):
         return None
-    index = next(
-        (index for index, (ours, theirs) in enumerate(zip(trained, rendered, strict=False)) if ours != theirs),
-        min(len(trained), len(rendered)),
-    )
+    index = first_apart(trained, rendered)
     window = slice(max(0, index - 3), index + 6)
     return PromptDifference(name, index, *(tokenizer.decode(list(ids[window])) for ids in (trained, rendered)))
 

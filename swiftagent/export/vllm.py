@@ -30,24 +30,11 @@ def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, 
         words += ["--chat-template", str(chat_template)]
     if subject.react:
         kind = subject.settings.get("model_type")
-        serve = [
-            "swiftagent",
-            "serve",
-            "--port",
-            "8001",
-            "--engine",
-            "openai",
-            "--base-url",
-            "http://localhost:8000/v1",
-        ]
+        serve = shlex.split("swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1")
         serve += ["--model", folder, "--template", template, *(["--model-type", str(kind)] if kind else [])]
-        return {"engine": _line(words), "openai_server": _line(serve)}
+        return {"engine": shlex.join(words), "openai_server": shlex.join(serve)}
     parser = PARSERS.get(agent_template or "")
     if parser is None:
         why = f"vLLM has no parser for calls of the agent template {agent_template}; use `swiftagent serve --native`"
-        return {"engine": _line(words), "tool_calls": why}
-    return {"engine": _line([*words, "--enable-auto-tool-choice", "--tool-call-parser", parser])}
-
-
-def _line(words: list[str]) -> str:
-    return shlex.join(words)
+        return {"engine": shlex.join(words), "tool_calls": why}
+    return {"engine": shlex.join([*words, "--enable-auto-tool-choice", "--tool-call-parser", parser])}

@@ -97,7 +97,7 @@ def unfinished(*finals: Path) -> Iterator[list[Path]]:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-                if _is_left_over(left.name.split(".")[-2]):
+                if is_left_over(left.name.split(".")[-2]):
                     left.unlink(missing_ok=True)
     try:
         yield parts
@@ -107,7 +107,7 @@ def unfinished(*finals: Path) -> Iterator[list[Path]]:
                 part.unlink()
 
 
-def _is_left_over(process: str) -> bool:
+def is_left_over(process: str) -> bool:
     """Whether the process of a temporary file is gone."""
     try:
         os.kill(int(process), 0)

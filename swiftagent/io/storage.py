@@ -3,6 +3,7 @@ fsspec."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import zlib
@@ -34,6 +35,15 @@ def open_binary(path: str, buffer: int) -> BinaryIO:
         filesystem, name = _filesystem(path)
         stream: Any = filesystem.open(name, "rb", block_size=max(buffer, 1 << 20))
     return io.BufferedReader(stream, buffer)  # lines are found in it ten times as fast
+
+
+def sha256_of(path: str) -> str:
+    """The hash of a file's content, as manifests hold it. Raises OSError."""
+    digest = hashlib.sha256()
+    with open_binary(path, 1 << 20) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def size_and_stamp(path: str) -> tuple[int, int]:

@@ -16,21 +16,14 @@ from swiftagent.masks.pieces import (
     native_pieces,
     pieces,
 )
+from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import has_control_token
-from swiftagent.trajectory.react import (
-    ACTION_LABEL,
-    ANSWER_LABEL,
-    INPUT_LABEL,
-    STOP,
-    THINK_CLOSE,
-    THINK_OPEN,
-    THOUGHT_LABEL,
-)
 from swiftagent.trajectory.record import Message, Record
 
-_ACTION_LINE, _ANSWER_LINE = f"\n{ACTION_LABEL}", f"\n{ANSWER_LABEL}"
-_INPUT_SIZE, _STOP_SIZE = len(INPUT_LABEL), len(STOP)
+_ACTION_LINE, _ANSWER_LINE = f"\n{react.ACTION_LABEL}", f"\n{react.ANSWER_LABEL}"
+_INPUT_SIZE, _STOP_SIZE = len(react.INPUT_LABEL), len(react.STOP)
 _OWN_KEYS = 4  # messages, channel, id, source: nearly every record has these alone
+_KIND_OF = {"system": "system", "user": "question"}
 _COUNT_OF = {"leak": "leaks", "lost": "lost"}
 _system_has_control_token = lru_cache(maxsize=512)(has_control_token)  # rows of one tool set share it
 
@@ -62,22 +55,18 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
 def _count_native(row: Record, totals: Totals) -> None:
     """Its masks are made by an agent template, so only a check with a model can find them wrong."""
     for piece in native_pieces(row["messages"]):
-        totals.tokens[piece.kind][0] += piece.end
-        totals.tokens[piece.kind][1] += piece.end * piece.trained
+        totals.count(piece.kind, piece.end, piece.end * piece.trained)
 
 
 def _check_pieces(messages: list[Message], number: int, name: str, totals: Totals) -> None:
     for piece in pieces(messages):
         length = piece.end - piece.start
-        count = totals.tokens[piece.kind]
-        count[0] += length
-        count[1] += length * piece.marked
+        totals.count(piece.kind, length, length * piece.marked)
         if piece.trained != piece.marked:
             text = messages[piece.message]["content"][piece.start : piece.end]
             code = "lost" if piece.trained else "leak"
-            totals.fault(
-                Fault(number, piece.message, code, describe(code, piece.kind, text), name), _COUNT_OF[code], length
-            )
+            fault = Fault(number, piece.message, code, describe(code, piece.kind, text), name)
+            totals.fault(fault, _COUNT_OF[code], length)
 
 
 def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
@@ -92,25 +81,17 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
         if len(row) > _OWN_KEYS and media_of(row):
             return False
         agentic = is_agentic(messages)
-        system = question = observation = 0
-        thought = call = answer = trained_thought = trained_call = trained_answer = 0
+        found: list[tuple[str, int, bool]] = []
         result_next = masked = False
         role = ""
         for message in messages:
             role, content = message["role"], message["content"]
-            if "<" in content or "[" in content or "{{" in content:
-                if role == "system":
-                    if _system_has_control_token(content):
-                        return False
-                elif has_control_token(content):  # it may be our own reasoning markup, too
-                    return False
+            # What has a control token may be our own reasoning markup, too.
+            look = _system_has_control_token if role == "system" else has_control_token
+            if ("<" in content or "[" in content or "{{" in content) and look(content):
+                return False
             if role != "assistant":
-                if role == "system":
-                    system += len(content)
-                elif role == "user":
-                    question += len(content)
-                else:
-                    return False
+                found.append((_KIND_OF[role], len(content), False))
                 result_next = False
                 continue
             if "loss_scale" in message:
@@ -119,67 +100,51 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
             if result_next:
                 if not masked or content[-1:] != "\n":
                     return False
-                observation += len(content)
+                found.append(("observation", len(content), False))
                 result_next = False
                 continue
             head, kind = _parts(content, agentic)
             if not kind:
                 return False
-            size = len(content) - head
-            thought += head
-            if kind == "call":
-                result_next = True
-                call += size
-            else:
-                answer += size
-            if not masked:
-                trained_thought += head
-                if kind == "call":
-                    trained_call += size
-                else:
-                    trained_answer += size
+            if head:
+                found.append(("thought", head, not masked))
+            found.append((kind, len(content) - head, not masked))
+            result_next = kind == "call"
     except (KeyError, TypeError, AttributeError, IndexError):  # no record: `malformed` says why
         return False
     if role != "assistant" or masked or not content:
         return False
-    for name, size, trained in (
-        ("system", system, 0),
-        ("question", question, 0),
-        ("thought", thought, trained_thought),
-        ("call", call, trained_call),
-        ("observation", observation, 0),
-        ("answer", answer, trained_answer),
-    ):
-        count = totals.tokens[name]
+    for kind, size, trained in found:
+        count = totals.tokens[kind]
         count[0] += size
-        count[1] += trained
+        count[1] += size * trained
     return True
 
 
 def _parts(content: str, agentic: bool) -> tuple[int, str]:
     """(length of the thought, "call" or "answer") of an assistant message; "" where it is not as we write it."""
     if not agentic:
-        return (0, "answer") if not content.startswith(THINK_OPEN) else (0, "")
+        return (0, "answer") if not content.startswith(react.THINK_OPEN) else (0, "")
     thought = 0
-    if content.startswith(THOUGHT_LABEL):
+    if content.startswith(react.THOUGHT_LABEL):
         thought = content.find(_ACTION_LINE) + 1
         answer = content.find(_ANSWER_LINE, 0, thought or len(content)) + 1
         thought = answer or thought
         if not thought:
             return 0, ""
-    if content.startswith(ACTION_LABEL, thought):
-        arguments = content.find(INPUT_LABEL, thought)
+    if content.startswith(react.ACTION_LABEL, thought):
+        arguments = content.find(react.INPUT_LABEL, thought)
         newline = content.find("\n", arguments + _INPUT_SIZE)
         return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(
-            STOP
+            react.STOP
         ) else ""
-    return thought, "answer" if not content or content.startswith(ANSWER_LABEL, thought) else ""
+    return thought, "answer" if not content or content.startswith(react.ANSWER_LABEL, thought) else ""
 
 
 def _own_text(role: str, text: str) -> str:
     """The content without the reasoning markup that we write ourselves, which is no data."""
-    if role == "assistant" and text.startswith(THINK_OPEN):
-        return text[len(THINK_OPEN) :].replace(THINK_CLOSE, "", 1)
+    if role == "assistant" and text.startswith(react.THINK_OPEN):
+        return text[len(react.THINK_OPEN) :].replace(react.THINK_CLOSE, "", 1)
     return text
 
 

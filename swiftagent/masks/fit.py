@@ -9,10 +9,11 @@ trained.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import msgspec
 
-from swiftagent.masks.pieces import Piece, is_trained, pieces
+from swiftagent.masks.pieces import is_trained, pieces
 from swiftagent.trajectory.record import Message, Record
 
 Measure = Callable[[list[Message]], int]  # messages to tokens, as the trainer counts them
@@ -53,7 +54,7 @@ def fit(record: Record, max_length: int, measure: Measure) -> tuple[Record | Non
                 break
         else:
             return None, done
-    if not any(message["role"] == "assistant" and message["content"] and is_trained(message) for message in messages):
+    if not any(map(_trains, messages)):
         return None, done
     return {**record, "messages": messages}, done
 
@@ -66,11 +67,8 @@ def _fits(messages: list[Message], max_length: int, measure: Measure) -> bool:
 
 def _exchange_starts(messages: list[Message]) -> list[int]:
     """Where each exchange begins: at a question that follows no question."""
-    return [
-        n
-        for n, message in enumerate(messages)
-        if message["role"] == "user" and (n == 0 or messages[n - 1]["role"] != "user")
-    ]
+    roles = ["", *(message["role"] for message in messages)]
+    return [n for n, (before, role) in enumerate(pairwise(roles)) if before != "user" == role]
 
 
 def _with_short_results(messages: list[Message], max_length: int, measure: Measure, done: Fit) -> list[Message]:
@@ -112,17 +110,14 @@ def shorten(text: str, size: int) -> str:
 
 def _without_last_steps(messages: list[Message]) -> Iterator[tuple[list[Message], int]]:
     """The row cut after ever earlier trained steps, with the number of steps cut."""
-    found = pieces(messages)
+    last = {piece.message: piece.kind for piece in pieces(messages)}
     ends = [
-        number + 1
-        for number, message in enumerate(messages)
-        if message["role"] == "assistant" and message["content"] and is_trained(message) and _ends_a_step(found, number)
+        number + 1 for number, message in enumerate(messages) if _trains(message) and last[number] in ("call", "answer")
     ]
     for cut, end in enumerate(reversed(ends)):
         if cut:
             yield messages[:end], cut
 
 
-def _ends_a_step(found: list[Piece], number: int) -> bool:
-    last = [piece for piece in found if piece.message == number][-1]
-    return last.kind in ("call", "answer")
+def _trains(message: Message) -> bool:
+    return message["role"] == "assistant" and bool(message["content"]) and is_trained(message)

@@ -12,22 +12,14 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.trajectory import react
 from swiftagent.trajectory.prompts import split_prompt
-from swiftagent.trajectory.react import (
-    ACTION_LABEL,
-    ANSWER_LABEL,
-    INPUT_LABEL,
-    STOP,
-    THINK_CLOSE,
-    THINK_OPEN,
-    THOUGHT_LABEL,
-)
 from swiftagent.trajectory.record import Message, set_loss
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
 MAX_FAULTS = 1000  # kept by name; the counts go on
-_STEP_STARTS = (THOUGHT_LABEL, ACTION_LABEL, ANSWER_LABEL)
+_STEP_STARTS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -72,6 +64,12 @@ class Totals(msgspec.Struct):
     faults: list[Fault] = []
     faults_total: int = 0
 
+    def count(self, kind: str, size: int, trained: int) -> None:
+        """Count tokens, or characters, of one kind and those of them that are trained."""
+        found = self.tokens.setdefault(kind, [0, 0])
+        found[0] += size
+        found[1] += trained
+
     def fault(self, fault: Fault, count: str, number: int = 1) -> None:
         """Count one fault; `number` is how many tokens, turns or steps it stands for."""
         self.counts[count] += number
@@ -86,9 +84,7 @@ class Totals(msgspec.Struct):
         self.faults_total += other.faults_total
         self.faults = (self.faults + other.faults)[:MAX_FAULTS]
         for kind, (total, trained) in other.tokens.items():
-            mine = self.tokens.setdefault(kind, [0, 0])
-            mine[0] += total
-            mine[1] += trained
+            self.count(kind, total, trained)
         for name, number in other.counts.items():
             self.counts[name] += number
 
@@ -151,9 +147,8 @@ def pieces(messages: list[Message]) -> list[Piece]:
 def _chat_turn(number: int, turn: list[Message]) -> Iterator[Piece]:
     for offset, message in enumerate(turn):
         text, marked = message["content"], is_trained(message)
-        thought = (
-            text.find(THINK_CLOSE) + len(THINK_CLOSE) if text.startswith(THINK_OPEN) and THINK_CLOSE in text else 0
-        )
+        closed = text.find(react.THINK_CLOSE) if text.startswith(react.THINK_OPEN) else -1
+        thought = closed + len(react.THINK_CLOSE) if closed >= 0 else 0
         if thought:
             yield Piece(number + offset, 0, thought, "thought", marked, marked)
         if thought < len(text) or not text:
@@ -185,21 +180,21 @@ def _events(text: str, starts: list[int]) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of each thought, call, result and answer in the text of a turn; they cover it whole."""
     at = 0
     while at < len(text):
-        if text.startswith(THOUGHT_LABEL, at):
-            action, answer = (text.find(f"\n{label}", at) for label in (ACTION_LABEL, ANSWER_LABEL))
+        if text.startswith(react.THOUGHT_LABEL, at):
+            action, answer = (text.find(f"\n{label}", at) for label in (react.ACTION_LABEL, react.ANSWER_LABEL))
             limit = _next_step(text, starts, at)
             end = min((found + 1 for found in (action, answer) if found >= 0), default=limit)
             yield at, min(end, limit), "thought"
             at = min(end, limit)
-        elif text.startswith(ACTION_LABEL, at):
-            arguments = text.find(INPUT_LABEL, at)
-            newline = text.find("\n", arguments + len(INPUT_LABEL)) if arguments >= 0 else -1
-            if newline < 0 or not text.startswith(STOP, newline):
+        elif text.startswith(react.ACTION_LABEL, at):
+            arguments = text.find(react.INPUT_LABEL, at)
+            newline = text.find("\n", arguments + len(react.INPUT_LABEL)) if arguments >= 0 else -1
+            if newline < 0 or not text.startswith(react.STOP, newline):
                 limit = _next_step(text, starts, at)
                 yield at, limit, "call"
                 at = limit
                 continue
-            stop = newline + len(STOP)
+            stop = newline + len(react.STOP)
             yield at, stop, "call"
             at = _result_end(text, starts, stop)
             if at > stop:

@@ -87,24 +87,15 @@ def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
     masked = any(span.kind in ("thought", "call", "answer") and not any(span.trained) and span.text for span in spans)
     flags = (["faulty"] if any(span.fault for span in spans) else []) + (["masked"] if masked else [])
     turns = sum(message["role"] == "user" for message in messages)
-    return ShownRow(
-        line,
-        str(record.get("id", "")),
-        str(record.get("channel", "")),
-        str(record.get("source", "")),
-        spans,
-        list(tools),
-        flags,
-        turns,
-    )
+    name, channel, source = (str(record.get(key, "")) for key in ("id", "channel", "source"))
+    return ShownRow(line, name, channel, source, spans, list(tools), flags, turns)
 
 
 def read_records(path: Path) -> Iterator[tuple[int, Record]]:
     """(line, record) of each row of a file. Raises ConfigError where it holds something else than training records."""
     if not path.is_file():
-        fact = (
-            "is a folder" if path.is_dir() else "is no file but a pipe or device" if path.exists() else "no such file"
-        )
+        fact = "is no file but a pipe or device" if path.exists() else "no such file"
+        fact = "is a folder" if path.is_dir() else fact
         raise ConfigError(f"{path}: {fact}; a training file is needed")
     empty = True
     for found in records_of(Part(str(path), "lines", 0, path.stat().st_size)):
@@ -167,9 +158,8 @@ def wanted(record: Record, line: int, rows: list[int], identity: str, text: str)
         return False
     if identity and str(record.get("id", "")) != identity:
         return False
-    return not text or any(
-        text.lower() in str(message.get("content", "")).lower() for message in record.get("messages", [])
-    )
+    said = (str(message.get("content", "")).lower() for message in record.get("messages", []))
+    return not text or any(text.lower() in content for content in said)
 
 
 def styled(row: ShownRow) -> Iterator[tuple[str, str]]:
@@ -177,10 +167,8 @@ def styled(row: ShownRow) -> Iterator[tuple[str, str]]:
     it."""
     length, trained = row.count()
     unit = "tokens" if row.real_tokens else "characters"
-    head = [f"line {row.line}"] + [
-        f"{name} {value}" for name, value in (("id", row.id), ("channel", row.channel)) if value
-    ]
-    yield " · ".join(head), "bold"
+    names = {"line": row.line, "id": row.id, "channel": row.channel}
+    yield " · ".join(f"{name} {value}" for name, value in names.items() if value), "bold"
     yield f" · {length:,} {unit}, {trained:,} trained ({share(trained, length)})", ""
     yield (f" · from {row.source}" if row.source else "") + "\n", "dim"
     for span in row.spans:

@@ -45,12 +45,8 @@ def train_only(record: Record, train_on: TrainOn) -> Record:
     messages = record["messages"]
     first = max((number for number, message in enumerate(messages) if message["role"] == "user"), default=-1) + 1
     if train_on == "last_step":
-        results = [
-            piece.message
-            for piece in pieces(messages)
-            if piece.kind == "observation" and piece.message < len(messages) - 1
-        ]
-        first = max([first, *(number + 1 for number in results)])
+        results = [piece.message + 1 for piece in pieces(messages) if piece.kind == "observation"]
+        first = max([first, *(after for after in results if after < len(messages))])
     changed = [message if number >= first else _masked(message) for number, message in enumerate(messages)]
     return {**record, "messages": _with_turns_closed(changed)}
 
@@ -82,11 +78,9 @@ def weigh(record: Record, weights: Weights) -> Record:
         if message["role"] != "assistant" or not message["content"]:
             weighed.append(message)
             continue
-        for piece in found:
-            if piece.message == number:
-                _add_weighed(
-                    weighed, message["content"][piece.start : piece.end], piece.kind, is_trained(message), weights
-                )
+        for piece in (piece for piece in found if piece.message == number):
+            text = message["content"][piece.start : piece.end]
+            _add_weighed(weighed, text, piece.kind, is_trained(message), weights)
     return {**record, "messages": _with_turns_closed(weighed)}
 
 

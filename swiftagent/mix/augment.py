@@ -25,12 +25,8 @@ def augmented(row: Trajectory, ways: tuple[str, ...]) -> tuple[Trajectory, list[
     dice = key_of(content_hash(row).to_bytes(8, "big"), _SEED)
     done = []
     for number, way in enumerate(sorted(ways)):
-        if not dice >> number & 1:
-            continue
-        changed = _WAYS[way](row, dice) if way in _WAYS else None
-        if changed is not None:
+        if dice >> number & 1 and (changed := _WAYS[way](row, dice)) is not None:
             row = changed
-        if changed is not None or way == "prompt":
             done.append(way)
     return row, done
 
@@ -57,11 +53,8 @@ def _renamed(row: Trajectory, dice: int) -> Trajectory | None:
 
 def _reordered(row: Trajectory, dice: int) -> Trajectory | None:
     order = sorted(range(len(row.tools)), key=lambda index: place_of(dice, index, _SEED))
-    return (
-        None
-        if order == sorted(order)
-        else msgspec.structs.replace(row, tools=tuple(row.tools[index] for index in order))
-    )
+    tools = tuple(row.tools[index] for index in order)
+    return None if order == sorted(order) else msgspec.structs.replace(row, tools=tools)
 
 
 def _described_shortly(row: Trajectory, dice: int) -> Trajectory | None:
@@ -77,6 +70,7 @@ _WAYS: dict[str, Callable[[Trajectory, int], Trajectory | None]] = {
     "names": _renamed,
     "order": _reordered,
     "descriptions": _described_shortly,
+    "prompt": lambda row, dice: row,
 }
 
 

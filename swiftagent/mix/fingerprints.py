@@ -16,8 +16,8 @@ import xxhash
 
 from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import ConfigError
-from swiftagent.mix.recipe import Recipe
-from swiftagent.mix.scan import rows_of_any_file
+from swiftagent.io.rows import read_rows
+from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.trajectory.content import content_hash
 from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
 
@@ -40,15 +40,8 @@ class Fingerprint(msgspec.Struct, array_like=True):
 
 
 def needs_fingerprints(recipe: Recipe) -> bool:
-    hold_out = recipe.hold_out
-    return bool(
-        recipe.duplicates != "keep"
-        or recipe.max_per_tool is not None
-        or recipe.decontaminate
-        or hold_out.tools
-        or hold_out.hashes
-        or hold_out.apart
-    )
+    compared = recipe.duplicates != "keep" or recipe.max_per_tool is not None or recipe.decontaminate
+    return bool(compared or recipe.hold_out != HoldOut())
 
 
 def fingerprint_of(row: Trajectory, recipe: Recipe) -> Fingerprint:
@@ -144,13 +137,10 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
 def _asked(file: str) -> Iterator[tuple[str, str]]:
     """(place, text) of the questions of an evaluation set: by the keys of its rows, since many hold no answer, and as
     readers of its format take it."""
-    for row in rows_of_any_file(file, file):
-        for text in _questions(row.value):
-            yield row.where, text
-    for trajectory in read_trajectories(rows_of_any_file(file, file), Policy()):
-        for event in trajectory.events:
-            if isinstance(event, Question):
-                yield trajectory.source, event.text
+    for row in read_rows(file):
+        yield from ((row.where, text) for text in _questions(row.value))
+    for trajectory in read_trajectories(read_rows(file), Policy()):
+        yield from ((trajectory.source, event.text) for event in trajectory.events if isinstance(event, Question))
 
 
 def _questions(value: object) -> list[str]:

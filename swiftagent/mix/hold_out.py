@@ -8,11 +8,11 @@ from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import ConfigError
+from swiftagent.io.rows import read_rows
 from swiftagent.mix.fingerprints import Fingerprint
 from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
-from swiftagent.mix.scan import rows_of_any_file
 from swiftagent.mix.seen import NearDuplicates
 from swiftagent.mix.selection import Selection
 from swiftagent.mix.spool import Table
@@ -68,11 +68,9 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
         own = {marks[index] for index in indexes}
         shared |= seen & own
         seen |= own
-    return (
-        {groups[index] for indexes in spans.values() for index in indexes if marks[index] in shared}
-        if shared
-        else set()
-    )
+    if not shared:  # as nearly always
+        return set()
+    return {groups[index] for indexes in spans.values() for index in indexes if marks[index] in shared}
 
 
 def _with_their_like(held: set[int], groups: Sequence[int], near: _Twins | None) -> set[int]:
@@ -110,7 +108,7 @@ def _hashes(path: str) -> set[int]:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except ValueError:
-        found = {content_hash(row) for row in read_trajectories(rows_of_any_file(path, path), Policy())}
+        found = {content_hash(row) for row in read_trajectories(read_rows(path), Policy())}
     if not found:
         raise ConfigError(f"{path}: holds neither hashes of rows, one hexadecimal number a line, nor rows")
     return found

@@ -83,9 +83,8 @@ def _sorted(ledger: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(plan: SourcePlan, source: Selection, recipe: Recipe) -> dict[str, Any]:
-    budget = (
-        {} if source.budget is None else {"unit": recipe.by, "wanted": source.budget, "taken": _of_unit(source, recipe)}
-    )
+    unit = "trained" if recipe.by == "trained-tokens" else "tokens"
+    budget = {"unit": recipe.by, "wanted": source.budget, "taken": source.sum(unit)}
     files = [
         {"name": file.shown, "sha256": file.sha256, "rows": rows}
         for file, rows in zip(plan.files, plan.file_rows, strict=True)
@@ -101,11 +100,7 @@ def _source(plan: SourcePlan, source: Selection, recipe: Recipe) -> dict[str, An
         "taken": source.total,
         "distinct": len(source),
         "short": source.short,
-        **({"budget": budget} if budget else {}),
+        **({} if source.budget is None else {"budget": budget}),
         "rejected": source.ledger.get("rejected", 0),
         **({"made": dict(sorted(source.ledger["made"].items()))} if source.ledger.get("made") else {}),
     }
-
-
-def _of_unit(source: Selection, recipe: Recipe) -> int:
-    return source.sum("trained" if recipe.by == "trained-tokens" else "tokens")

@@ -16,7 +16,7 @@ import numpy as np
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.rows import data_files
 from swiftagent.io.shipped import find
-from swiftagent.io.storage import is_url, matching
+from swiftagent.io.storage import is_url, matching, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares, smallest
@@ -30,7 +30,6 @@ from swiftagent.mix.scan import (
     rows_of_any_file,
     scan,
     scan_tasks,
-    sha256_of,
 )
 
 Tell = Callable[[str, int, int], None]  # (stage, done, of)
@@ -38,14 +37,18 @@ _RESERVE = 1.25  # candidates beyond those wanted, for rows that are rejected
 
 
 class FetchedFile(msgspec.Struct):
+    """One file of a hub's dataset: its name there, and where it lies here."""
+
     name: str
     path: str
+    size: int
     sha256: str
 
 
 class Fetched(msgspec.Struct):
-    """A hub dataset as the backend brought it here."""
+    """The train split of a hub's dataset as local files. `hub`: modelscope or huggingface."""
 
+    id: str
     hub: str
     revision: str
     files: list[FetchedFile]
@@ -173,13 +176,8 @@ def _wanted(recipe: Recipe, plans: list[SourcePlan]) -> list[int | None]:
         if given:
             total = round(given / max(1e-9, 1 - sum(weights)))
         else:  # as much as the scarcest source allows
-            total = int(
-                min(
-                    plan.rows * plan.source.repeat / weight
-                    for plan, weight in zip(plans, weights, strict=True)
-                    if weight
-                )
-            )
+            weighed = [(plan, weight) for plan, weight in zip(plans, weights, strict=True) if weight]
+            total = int(min(plan.rows * plan.source.repeat / weight for plan, weight in weighed))
     shared = shares(round((total or 0) * min(1.0, sum(weights))), weights) if sum(weights) else [0] * len(plans)
     return [
         share if plan.source.share is not None else plan.source.count for plan, share in zip(plans, shared, strict=True)
@@ -189,21 +187,15 @@ def _wanted(recipe: Recipe, plans: list[SourcePlan]) -> list[int | None]:
 def _files(
     source: Source, fetched: Mapping[str, Fetched], work: Path, number: int
 ) -> tuple[list[SourceFile], str, str]:
-    files: list[SourceFile] = []
+    found: list[tuple[str, str, str]] = []  # path, as it is displayed, SHA-256 where it is known
     hub = revision = ""
     for text in source.source:
-        if text in fetched:
-            dataset = fetched[text]
-            hub, revision = dataset.hub, dataset.revision
-            for item in dataset.files:
-                shown = text if len(dataset.files) == 1 else f"{text}/{item.name}"
-                file = _file(item.path, shown, work, f"{number}-{len(files)}")
-                file.sha256 = item.sha256
-                files.append(file)
+        if dataset := fetched.get(text):
+            hub, revision, several = dataset.hub, dataset.revision, len(dataset.files) > 1
+            found += [(each.path, f"{text}/{each.name}" if several else text, each.sha256) for each in dataset.files]
         else:
-            files += [
-                _file(path, path, work, f"{number}-{len(files) + more}") for more, path in enumerate(_paths(text))
-            ]
+            found += [(path, path, "") for path in _paths(text)]
+    files = [_file(work, f"{number}-{index}", *about) for index, about in enumerate(found)]
     if sum(file.size for file in files) == 0:
         raise ConfigError(f"{', '.join(source.source)}: no rows, the file is empty")
     return files, hub, revision
@@ -232,11 +224,12 @@ def _paths(text: str) -> list[str]:
     return found
 
 
-def _file(path: str, shown: str, work: Path, name: str) -> SourceFile:
+def _file(work: Path, name: str, path: str, shown: str, sha256: str) -> SourceFile:
     file = open_file(path, shown) if path != "-" else None
     if file is None:
         target = work / f"{name}.rows.jsonl"
         file = as_lines(rows_of_any_file(path, shown), target, shown, "" if path == "-" else path)
+    file.sha256 = sha256
     return file
 
 

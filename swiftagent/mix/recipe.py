@@ -14,7 +14,7 @@ from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find
 from swiftagent.io.words import did_you_mean
 from swiftagent.io.words import share as as_share
-from swiftagent.io.yaml_file import lines_of, read_mapping
+from swiftagent.io.yaml_file import Line, lines_of, read_mapping
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
 Unit = Literal["rows", "tokens", "trained-tokens"]
@@ -86,9 +86,8 @@ _LISTS = {"source", "leave_out", "language", "tools", "without_tools", "name", "
 
 def from_yaml(path: str) -> Recipe:
     """Read a recipe file. Raises ConfigError with every problem, each with file:line."""
-    place = find(path)
     try:
-        text = place.read_text(encoding="utf-8-sig")
+        text = find(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeError as error:
@@ -132,72 +131,63 @@ def _checked(values: Mapping[str, Any], path: str) -> Recipe:
 
 
 def _misfits(recipe: Recipe) -> list[str]:
-    found = [problem for source in recipe.sources for problem in _source_misfits(source)]
-    if recipe.by != "rows" and not recipe.model:
-        found.append(f"by: {recipe.by} needs the exact tokens of a model: add model (--model M)")
-    if recipe.by != "rows" and recipe.total is None:
-        found.append(f"by: {recipe.by} needs total, the number of tokens wanted (--total N)")
-    shared = any(source.share is not None for source in recipe.sources)
-    if recipe.by != "rows" and recipe.model and recipe.total is not None and recipe.sources and not shared:
-        found.append(f"by: {recipe.by} shares nothing: no source has a share, and a count is of rows")
-    free = [source for source in recipe.sources if source.share is None and source.count is None]
-    if (
-        recipe.total is None
-        and free
-        and len(free) < len(recipe.sources)
-        and any(s.share is not None for s in recipe.sources)
-    ):
-        found.append("share needs total, or a count of every source without a share")
-    if sum(source.share or 0 for source in recipe.sources) > 1 + 1e-9:
-        found.append("the shares add up to more than 100%")
-    if not recipe.sources:
-        found.append("sources: empty; a recipe names at least one")
-    return found
+    sources, by, tokens = recipe.sources, recipe.by, recipe.by != "rows"
+    shared = any(source.share is not None for source in sources)
+    free = [source for source in sources if source.share is None and source.count is None]
+    without_total, some_free = recipe.total is None, 0 < len(free) < len(sources)
+    checks = (
+        (tokens and not recipe.model, f"by: {by} needs the exact tokens of a model: add model (--model M)"),
+        (tokens and without_total, f"by: {by} needs total, the number of tokens wanted (--total N)"),
+        (
+            tokens and recipe.model and not without_total and sources and not shared,
+            f"by: {by} shares nothing: no source has a share, and a count is of rows",
+        ),
+        (without_total and some_free and shared, "share needs total, or a count of every source without a share"),
+        (sum(source.share or 0 for source in sources) > 1 + 1e-9, "the shares add up to more than 100%"),
+        (not sources, "sources: empty; a recipe names at least one"),
+    )
+    found = [problem for source in sources for problem in _source_misfits(source)]
+    return [*found, *(problem for wrong, problem in checks if wrong)]
 
 
 def _source_misfits(source: Source) -> list[str]:
-    found = []
-    name, rule = ", ".join(source.source), source.filter
-    if source.count is not None and source.share is not None:
-        found.append(f"{name}: count and share exclude each other")
-    if source.count is not None and source.count < 0:
-        found.append(f"{name}: count is {source.count}; it is 0 or more")
-    if source.repeat < 1:
-        found.append(f"{name}: repeat is {source.repeat}; it is 1 or more")
-    for name_of, bounds in (
-        ("characters", rule.characters),
-        ("tokens", rule.tokens),
-        ("turns", rule.turns),
-        ("calls", rule.calls),
-    ):
-        low, high = bounds
-        if low is not None and high is not None and low > high:
-            found.append(f"{name}: filter: {name_of} is [{low}, {high}]; the least comes first")
-    if not source.channel:
-        found.append(f"{name}: channel is empty")
-    if len(source.name) > 2 or len(source.author) > 2:
-        found.append(f"{name}: name and author are one text, or a Chinese and an English one")
-    if bool(source.name) != bool(source.author):
-        found.append(f"{name}: name and author go together")
-    return found
+    bounds = {name: getattr(source.filter, name) for name in ("characters", "tokens", "turns", "calls")}
+    turned = {
+        name: f"[{low}, {high}]" for name, (low, high) in bounds.items() if None not in (low, high) and low > high
+    }
+    checks = (
+        (source.count is not None and source.share is not None, "count and share exclude each other"),
+        (source.count is not None and source.count < 0, f"count is {source.count}; it is 0 or more"),
+        (source.repeat < 1, f"repeat is {source.repeat}; it is 1 or more"),
+        *((True, f"filter: {name} is {shown}; the least comes first") for name, shown in turned.items()),
+        (not source.channel, "channel is empty"),
+        (
+            len(source.name) > 2 or len(source.author) > 2,
+            "name and author are one text, or a Chinese and an English one",
+        ),
+        (bool(source.name) != bool(source.author), "name and author go together"),
+    )
+    return [f"{', '.join(source.source)}: {problem}" for wrong, problem in checks if wrong]
 
 
 def _mapping(node: yaml.MappingNode, kind: type[msgspec.Struct], path: str, problems: list[str]) -> dict[str, Any]:
     """The values of one mapping for `kind`, checked key by key so that every problem has its line."""
     values: dict[str, Any] = {}
     hints = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for key, place, value_node in lines_of(node, path):
+    for line in lines_of(node, path):
+        key = line.key
         if key not in hints:
             hint = did_you_mean(key, hints, otherwise=f"known are {', '.join(hints)}")
-            problems.append(f"{place}: {key}: unknown key, {hint}")
+            problems.append(f"{line.place}: {key}: unknown key, {hint}")
         elif key in values:
-            problems.append(f"{place}: {key}: set twice")
+            problems.append(f"{line.place}: {key}: set twice")
         else:
-            values[key] = _value(key, value_node, hints[key], path, place, problems)
+            values[key] = _value(line, hints[key], path, problems)
     return values
 
 
-def _value(key: str, node: yaml.Node, hint: Any, path: str, place: str, problems: list[str]) -> Any:
+def _value(line: Line, hint: Any, path: str, problems: list[str]) -> Any:
+    key, node = line.key, line.node
     if key == "sources" and isinstance(node, yaml.SequenceNode):
         return [
             _mapping(item, Source, path, problems)
@@ -207,15 +197,15 @@ def _value(key: str, node: yaml.Node, hint: Any, path: str, place: str, problems
         ]
     if key in ("filter", "hold_out") and isinstance(node, yaml.MappingNode):
         return _mapping(node, Filter if key == "filter" else HoldOut, path, problems)
-    value = yaml.SafeLoader("").construct_object(node, deep=True)
+    value = line.value()
     if value is None:
-        problems.append(f"{place}: {key}: empty; give a value or leave the line out")
+        problems.append(f"{line.place}: {key}: empty; give a value or leave the line out")
         return None
     try:
         value = as_share(value) if key in _PERCENT else [value] if key in _LISTS and isinstance(value, str) else value
         msgspec.convert(value, hint)
     except (ValueError, TypeError):
-        problems.append(f"{place}: {key}: {value!r} is no {_described(key, hint)}")
+        problems.append(f"{line.place}: {key}: {value!r} is no {_described(key, hint)}")
     return value
 
 

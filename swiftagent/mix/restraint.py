@@ -77,19 +77,10 @@ def restraint_rows(row: Trajectory, share: float) -> Iterator[tuple[str, Traject
     for turn in range(3):  # where the row does not allow the kind that fell to it, the next one is tried
         found = made[(dice + turn) % 3](row, first, calls, dice // 3)
         if found is not None:
-            kind, tools, question, answer = found
-            systems = tuple(event for event in row.events if isinstance(event, System))
-            yield (
-                kind,
-                msgspec.structs.replace(
-                    row,
-                    events=(*systems, question, answer),
-                    tools=tools,
-                    id=f"{row.id}-{kind}" if row.id else kind,
-                    channel=CHANNEL,
-                    repairs=(),
-                ),
-            )
+            kind, tools, *asked = found
+            events = (*(event for event in row.events if isinstance(event, System)), *asked)
+            about = {"id": f"{row.id}-{kind}" if row.id else kind, "channel": CHANNEL, "repairs": ()}
+            yield kind, msgspec.structs.replace(row, events=events, tools=tools, **about)
             return
 
 

@@ -88,20 +88,15 @@ def _without_default_system(trajectory: Trajectory) -> Trajectory:
 
 
 def _speaks_as_another(trajectory: Trajectory) -> bool:
-    return any(word in text.lower() for text in _said(trajectory.events) for word in _OTHER_ASSISTANT)
-
-
-def _said(events: tuple[Event, ...]) -> list[str]:
-    return [event.text for event in events if isinstance(event, (System, Question, Thought, Answer))]
+    said = [event.text for event in trajectory.events if isinstance(event, (System, Question, Thought, Answer))]
+    return any(word in text.lower() for text in said for word in _OTHER_ASSISTANT)
 
 
 def _filtered(trajectory: Trajectory, rule: Filter) -> str:
     events = trajectory.events
     calls = [event.tool for event in events if isinstance(event, Call)]
-    if (
-        rule.language
-        and language_of(next((e.text for e in events if isinstance(e, Question)), "")) not in rule.language
-    ):
+    asked = next((event.text for event in events if isinstance(event, Question)), "")
+    if rule.language and language_of(asked) not in rule.language:
         return "filtered-language"
     if not _within(sum(isinstance(event, Question) for event in events), rule.turns):
         return "filtered-turns"

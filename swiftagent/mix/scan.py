@@ -6,7 +6,6 @@ written as lines into the work folder.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -234,12 +233,3 @@ def _enveloped(raw: bytes) -> Row:
 def _placed(row: Row, where: str) -> Row:
     row.where = where
     return row
-
-
-def sha256_of(path: str) -> str:
-    """The hash that stands in the manifest."""
-    digest = hashlib.sha256()
-    with open_binary(path, _BUFFER) as file:
-        while block := file.read(_BUFFER):
-            digest.update(block)
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from contextlib import ExitStack, suppress
@@ -15,6 +14,7 @@ import yaml
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.jsonl import whole_file, write_json
+from swiftagent.io.storage import sha256_of
 from swiftagent.train import preflight
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.config import Config, load
@@ -181,15 +181,7 @@ def _hashes(inputs: Inputs) -> dict[str, str]:
     """SHA-256 of every data file, and of the manifest that `mix` wrote beside it."""
     files = [*inputs.files, *inputs.val_files]
     files += [path.with_name(f"{path.stem}.manifest.json") for path in inputs.files]
-    return {str(path): _sha256(path) for path in files if path.is_file()}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return {str(path): sha256_of(str(path)) for path in files if path.is_file()}
 
 
 def _plain(config: Config) -> dict[str, Any]:

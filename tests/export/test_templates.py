@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.export.native import go_hermes
-from swiftagent.export.templates import Turns, go_template, jinja_template, modelfile
+from swiftagent.export.templates import Turns, go_hermes, go_template, jinja_template, modelfile
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
