@@ -17,17 +17,24 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.responses import StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.io.language import speaker, wanted_language
 from swiftagent.io.pages import render
 from swiftagent.ui import views
 from swiftagent.ui.jobs import Job, command_line
 from swiftagent.ui.pages import NAMES, Page, Pages
-from swiftagent.io.language import speaker, wanted_language
 
 HERE = Path(__file__).parent
 COOKIE = "swiftagent-ui"
@@ -193,7 +200,9 @@ class Server:
         address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
         about["here"] = f"{request.url.path}?{urlencode(address)}"
         text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": views.percent} | values))
-        answer = HTMLResponse(text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"})
+        answer = HTMLResponse(
+            text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+        )
         answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", path="/")
         answer.set_cookie("lang", language, samesite="strict", path="/")
         return answer
@@ -218,7 +227,9 @@ def _keep(upload: UploadFile, folder: Path) -> str:
     return name
 
 
-def serve(root: Path, parser_of: Callable[[str], ArgumentParser], host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(
+    root: Path, parser_of: Callable[[str], ArgumentParser], host: str, port: int, ready: Callable[[str], None]
+) -> None:
     """Serve the pages of a folder until Ctrl-C. ready: called with the address, token included, once it answers."""
     import socket
 

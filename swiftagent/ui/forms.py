@@ -47,11 +47,11 @@ def command_words(parser: argparse.ArgumentParser, values: Values) -> list[str]:
     """The options that differ from their defaults, as words of a command line."""
     words: list[str] = []
     for action in _actions(parser):
-        value = values.get(action.dest, "").strip()
-        if not value or value == _text(action.default):
-            continue
         name = max(action.option_strings, key=len)
-        if isinstance(action, (argparse._StoreTrueAction, argparse.BooleanOptionalAction)):
+        value = values.get(_key(name), "").strip()
+        if not value or (value == _text(action.default) and not _is_switch(action)):
+            continue
+        if _is_switch(action):
             words.append(name)
         elif action.nargs in ("+", "*"):
             words += [name, *shlex.split(value)]
@@ -68,7 +68,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
 
 def _field(action: argparse.Action, values: Values) -> Field:
     kind: Kind = "text"
-    if isinstance(action, (argparse._StoreTrueAction, argparse.BooleanOptionalAction)):
+    if _is_switch(action):
         kind = "switch"
     elif action.nargs in ("+", "*") or isinstance(action, argparse._AppendAction):
         kind = "list"
@@ -76,11 +76,20 @@ def _field(action: argparse.Action, values: Values) -> Field:
         kind = "choice"
     elif action.type in (int, float):
         kind = "number"
-    default = _text(action.default)
-    label = max(action.option_strings, key=len).lstrip("-").replace("-", " ")
+    default = "" if kind == "switch" else _text(action.default)
+    name = _key(max(action.option_strings, key=len))
     choices = (*(() if default else ("",)), *map(str, action.choices or ()))
     about = (action.help or "").replace("%%", "%")
-    return Field(action.dest, label, about, kind, values.get(action.dest, default), default, choices)
+    return Field(name, name.replace("_", " "), about, kind, values.get(name, default), default, choices)
+
+
+def _key(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _is_switch(action: argparse.Action) -> bool:
+    """Whether an option takes no value: its longest name alone changes what is done."""
+    return action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction)
 
 
 def _text(value: Any) -> str:

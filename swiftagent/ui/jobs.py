@@ -89,9 +89,7 @@ class Jobs:
         facts = {"argv": argv, "page": page, "result_at": result_at, "started": time.strftime("%Y-%m-%d %H:%M:%S")}
         write_json(folder / "job.json", facts)
         runner = [sys.executable, "-m", "swiftagent.ui.jobs", str(folder.resolve())]
-        runs = subprocess.Popen(runner, stdin=subprocess.DEVNULL, start_new_session=True)
-        while runs.poll() is None and not (folder / "pid").exists():
-            time.sleep(0.01)
+        subprocess.run(runner, stdin=subprocess.DEVNULL, check=True)
         return Job(folder)
 
     def find(self, name: str) -> Job:
@@ -151,5 +149,14 @@ def _tail(path: Path) -> str:
     return ""
 
 
+def run_detached(folder: Path) -> None:
+    """Run the job in a process that has neither parent nor terminal; returns once the command has started."""
+    if os.fork() == 0:
+        os.setsid()
+        os._exit(run_job(folder))
+    while not any((folder / name).exists() for name in ("pid", "end.json")):
+        time.sleep(0.01)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(Path(sys.argv[1])))
+    run_detached(Path(sys.argv[1]))

@@ -84,7 +84,13 @@ class Pages:
 
     def _train(self, asked: Values) -> Page:
         name = asked.get("recipe") or "qwen7b_agent"
-        values: dict[str, Any] = {"recipe": name, "recipes": describe_recipes(), "error": "", "doctor": {}, "fields": []}
+        values: dict[str, Any] = {
+            "recipe": name,
+            "recipes": describe_recipes(),
+            "error": "",
+            "doctor": {},
+            "fields": [],
+        }
         values["more"] = asked.get("more", "")
         try:
             recipe = load(name)
@@ -102,7 +108,9 @@ class Pages:
         if not name or not runs:
             return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
         view = views.run_view(runs[0] if name == "newest" else find_run(name, self.root / "runs"))
-        return Page({"runs": [], "view": view}, ["sft", f"--resume={view.run.name}"], _address("run", name=view.run.name))
+        return Page(
+            {"runs": [], "view": view}, ["sft", f"--resume={view.run.name}"], _address("run", name=view.run.name)
+        )
 
     def _try(self, asked: Values) -> Page:
         fields = self._fields("infer", asked)
@@ -125,7 +133,9 @@ class Pages:
             "summary": views.evaluation_of(chosen) if chosen else {},
             "report": report if (self.root / report).is_file() else "",
         }
-        return Page(values, ["eval", *([name] if name else []), *self._words("eval", asked)], _address("judge", run=name))
+        return Page(
+            values, ["eval", *([name] if name else []), *self._words("eval", asked)], _address("judge", run=name)
+        )
 
     def _ship(self, asked: Values) -> Page:
         runs = self._trained()

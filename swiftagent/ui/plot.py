@@ -72,7 +72,9 @@ def plot(series: Mapping[str, list[Point]]) -> Plot | None:
         return 8 + (HEIGHT - BOTTOM - 8) * (top - scale(value)) / ((top - bottom) or 1)
 
     curves = [
-        Curve(name, [(x(step), y(value)) for step, value in points], number, name.startswith("eval") or len(points) == 1)
+        Curve(
+            name, [(x(step), y(value)) for step, value in points], number, name.startswith("eval") or len(points) == 1
+        )
         for number, (name, points) in enumerate(series.items())
     ]
     y_ticks = [(y(value), f"{value:.3g}") for value in _ticks(low, high, is_log)]
