@@ -38,6 +38,7 @@ COMMANDS = {
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "formats": "list what can be read and written with a sample row, or say what format a file has",
     "completion": "what makes bash, zsh or fish complete commands and options",
+    "ui": "the whole way in a browser: data, masks, training, the agent, evaluation, export",
     "demo": "all of it on shipped data and a tiny model, on a CPU, in minutes",
 }
 EPILOG = """first steps:

@@ -107,9 +107,7 @@ class Session:
     def _save(self, path: str) -> None:
         if not path:
             console.say("where to? /save FILE.jsonl")
-        elif Recorder(Path(path), self.recorder.format, False, self.recorder.prompt, self.recorder.language).add(
-            self.conversation, self.turns
-        ):
+        elif self.recorder.to(Path(path)).add(self.conversation, self.turns):
             console.say(f"added to {path}")
         else:
             console.say("nothing to save yet")

@@ -69,6 +69,10 @@ class Recorder:
         self.prompt: PromptStyle = prompt
         self.language = language
 
+    def to(self, path: Path) -> Recorder:
+        """The same for another file, whatever became of the runs."""
+        return Recorder(path, self.format, False, self.prompt, self.language)
+
     def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
         if self.path is None or not turns or any(turn.stopped_by == "interrupt" for turn in turns):

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     talk("--think", "show thoughts, or hide them", action=argparse.BooleanOptionalAction, default=True)
     talk("--confirm", "ask before each call")
     talk("--compare", "ask the base and the tuned model, side by side")
+    talk("--events", "for programs: one JSON object per event on stdout, questions and replies as JSON lines on stdin")
     batch = options(parser, "many questions, and rows to train on")
     batch("--input FILE", "JSONL with question, questions or messages in each row", type=Path)
     batch("--output FILE", "JSONL of traces; rows that it holds already are not asked again", type=Path)
@@ -69,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             if args.input is not None:
                 return _batch(args, engine, before)
+            if args.events:
+                return _events(args, engine, toolbox, before)
             runtime = _runtime(args, engine, toolbox)
             if args.compare:
                 return _compare(args, engine, runtime, before)
@@ -85,7 +88,9 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--input and --output belong together")
     if args.input is not None and (args.question is not None or args.compare):
         problems.append("--input takes no further question and no --compare")
-    if args.compare and args.question is None:
+    if args.events and (args.question is not None or args.input is not None):
+        problems.append("--events takes its questions from stdin: no question and no --input")
+    if args.compare and args.question is None and not args.events:
         problems.append("--compare needs a question")
     if args.compare and (args.base_url or args.engine in ("vllm", "openai")):
         problems.append("--compare needs the engine transformers, which holds the model with its adapter and without")
@@ -112,6 +117,20 @@ def _allow(call: Call) -> bool:
 
 def _recorder(args: argparse.Namespace) -> Recorder:
     return Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
+
+
+def _events(args: argparse.Namespace, engine: Any, toolbox: Toolbox, before: Trajectory) -> int:
+    from swiftagent.agent.events import EventStream, converse
+
+    stream = EventStream()
+    engines = {"base": engine.without_adapter(), "tuned": engine} if args.compare else {"tuned": engine}
+    confirm = stream.confirm if args.confirm else _allow
+    runtimes = {
+        side: (Runtime(each, toolbox, stream.ask, confirm, stream, args.temperature), grammar_of(args, each))
+        for side, each in engines.items()
+    }
+    converse(stream, runtimes, before, limits_of(args), _recorder(args))
+    return 0
 
 
 def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:

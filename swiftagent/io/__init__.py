@@ -3,6 +3,7 @@
 PUBLIC = (
     "json_rows",
     "jsonl",
+    "language",
     "outputs",
     "pages",
     "parts",

@@ -1,0 +1,101 @@
+"""A conversation as JSON lines, for a program that drives `infer --events`: one object per event on stdout, questions
+and replies on stdin.
+
+out: ready, step, text, thought, call, observation, answer, end, and confirm or ask where a reply is awaited; each holds
+     `side` ("base" or "tuned")
+in:  {"question": TEXT}, {"reset": true}, {"save": FILE}; a reply is {"allow": true} or {"result": TEXT}
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from swiftagent.agent.drive import Listener, Runtime, answer
+from swiftagent.agent.loop import Grammar, Limits, Turn, conversation_after
+from swiftagent.agent.traces import Recorder, trace
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
+
+
+class EventStream(Listener):
+    """Writes what happens on stdout as it happens, and reads replies from stdin."""
+
+    def __init__(self) -> None:
+        self.side = "tuned"
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Write one line."""
+        print(json.dumps({"event": event, "side": self.side, **facts}, ensure_ascii=False), flush=True)
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        """Each object of stdin; a line that is none is reported and skipped."""
+        for line in iter(sys.stdin.readline, ""):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                found = None
+            if isinstance(found, dict):
+                yield found
+            else:
+                self.emit("error", text="a JSON object on one line is needed")
+
+    def step_begins(self) -> None:
+        self.emit("step")
+
+    def text(self, piece: str) -> None:
+        self.emit("text", text=piece)
+
+    def event(self, event: Event, error: str) -> None:
+        match event:
+            case Thought(text=text):
+                self.emit("thought", text=text)
+            case Call(tool=tool, arguments=arguments):
+                self.emit("call", tool=tool, arguments=arguments)
+            case Observation(text=text):
+                self.emit("observation", text=text, error=error)
+            case Answer(text=text):
+                self.emit("answer", text=text)
+
+    def confirm(self, call: Call) -> bool:
+        """Whether the driving program allows a call; its silence is a refusal."""
+        self.emit("confirm", tool=call.tool, arguments=call.arguments)
+        return bool(next(self.requests(), {}).get("allow"))
+
+    def ask(self, call: Call, tool: Tool | None) -> str:
+        """The result of a tool without code. Raises EOFError where the driving program has gone."""
+        self.emit("ask", tool=call.tool, arguments=call.arguments)
+        reply = next(self.requests(), None)
+        if reply is None:
+            raise EOFError
+        return str(reply.get("result", ""))
+
+
+def converse(
+    stream: EventStream,
+    runtimes: Mapping[str, tuple[Runtime, Grammar]],
+    before: Trajectory,
+    limits: Limits,
+    recorder: Recorder,
+) -> None:
+    """Answer the questions of stdin until it ends. runtimes: by side; each side keeps a conversation of its own."""
+    conversations, turns = dict.fromkeys(runtimes, before), dict[str, list[Turn]]()
+    tools = [{"name": tool.name, "description": tool.description} for tool in before.tools]
+    stream.emit("ready", tools=tools, sides=list(runtimes))
+    for request in stream.requests():
+        if request.get("reset"):
+            conversations, turns = dict.fromkeys(runtimes, before), {}
+            stream.emit("reset")
+        elif path := request.get("save"):
+            saved = recorder.to(Path(path)).add(conversations["tuned"], turns.get("tuned", []))
+            stream.emit("saved", path=path if saved else "")
+        elif question := request.get("question"):
+            for side, (runtime, grammar) in runtimes.items():
+                stream.side = side
+                turn = answer(runtime, conversations[side], str(question), limits, grammar)
+                if turn.stopped_by != "interrupt":
+                    conversations[side] = conversation_after(conversations[side], turn)
+                    turns.setdefault(side, []).append(turn)
+                stream.emit("end", **trace(turn))

@@ -1,0 +1,249 @@
+"""Addresses of the pages, the token that guards them, and the server."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.io.language import speaker, wanted_language
+from swiftagent.io.pages import render
+from swiftagent.ui import views
+from swiftagent.ui.jobs import Job, command_line
+from swiftagent.ui.pages import NAMES, Page, Pages
+
+HERE = Path(__file__).parent
+COOKIE = "swiftagent-ui"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'"
+)
+# A page that a command wrote stands alone: its scripts run in an origin of their own and reach no network.
+FILE_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+)
+_STATIC = {"app.js": "text/javascript", "app.css": "text/css"}
+
+
+class Guard:
+    """Lets in who has the token, in the address or in the cookie that it sets, and only from the server's own pages."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self.token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        asked = HTTPConnection(scope)
+        given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            refusal: Response = PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
+        elif scope["method"] != "GET" and not _is_own(asked):
+            refusal = PlainTextResponse("this form was not sent by one of these pages\n", 403)
+        else:
+            return await self.app(scope, receive, send)
+        await refusal(scope, receive, send)
+
+
+def _is_own(asked: HTTPConnection) -> bool:
+    """Whether a form comes from a page of this server: browsers say so in Origin, other programs leave it out."""
+    origin = asked.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == asked.headers.get("host")
+
+
+class Server:
+    """The handlers of each address."""
+
+    def __init__(self, pages: Pages, token: str) -> None:
+        self.pages = pages
+        self.token = token
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/", self.show),
+            Route("/upload", self.upload, methods=["POST"]),
+            Route("/job", self.job),
+            Route("/job/stop", self.stop_job, methods=["POST"]),
+            Route("/run/stop", self.stop_run, methods=["POST"]),
+            Route("/try/open", self.open_chat, methods=["POST"]),
+            Route("/try/send", self.send, methods=["POST"]),
+            Route("/try/events", self.events),
+            Route("/file/{path:path}", self.file),
+            Route("/static/{name}", self.static),
+            Route("/{page}", self.show),
+            Route("/{page}", self.start, methods=["POST"]),
+        ]
+        failures: Any = {SwiftAgentError: self.failed}
+        return Starlette(routes=routes, middleware=[Middleware(Guard, token=self.token)], exception_handlers=failures)
+
+    async def show(self, request: Request) -> Response:
+        name = request.path_params.get("page", "data")
+        if name not in NAMES:
+            raise ConfigError(f"/{name}: no such page")
+        asked = dict(request.query_params)
+        page = await run_in_threadpool(self.pages.page, name, asked)
+        jobs = self.pages.jobs.all(f"/{name}")[:5]
+        return self._page(request, name, page.values, asked=asked, command=command_line(page.words), jobs=jobs)
+
+    async def start(self, request: Request) -> Response:
+        """Start the command that a page stands for, as the fields that were sent make it."""
+        name = request.path_params["page"]
+        if name not in NAMES:
+            raise ConfigError(f"/{name}: no such page")
+        form = {key: str(value) for key, value in (await request.form()).items()}
+        page: Page = await run_in_threadpool(self.pages.page, name, form)
+        job = await run_in_threadpool(self.pages.jobs.start, [*page.words, "--json"], f"/{name}", page.result_at)
+        return _to("/job", id=job.id)
+
+    async def upload(self, request: Request) -> Response:
+        """Keep the files that were dropped in uploads/; a name that is taken gets a number."""
+        async with request.form(max_files=100) as form:
+            last = ""
+            for each in form.getlist("files"):
+                if isinstance(each, UploadFile) and each.filename:
+                    last = await run_in_threadpool(_keep, each, self.pages.root / "uploads")
+        return _to("/data", **({"file": f"uploads/{last}"} if last else {}))
+
+    async def job(self, request: Request) -> Response:
+        job = self.pages.jobs.find(request.query_params.get("id", ""))
+        return self._page(request, job.page[1:], {"job": job}, template="job", command=job.line, jobs=[])
+
+    async def stop_job(self, request: Request) -> Response:
+        job: Job = self.pages.jobs.find(str((await request.form())["id"]))
+        job.stop()
+        return _to("/job", id=job.id)
+
+    async def stop_run(self, request: Request) -> Response:
+        """Stop a run wherever it was started: its trainer saves at the end of its step."""
+        name = str((await request.form())["name"])
+        await run_in_threadpool(views.stop_run, name, self.pages.root)
+        return _to("/run", name=name)
+
+    async def open_chat(self, request: Request) -> Response:
+        form = {key: str(value) for key, value in (await request.form()).items()}
+        page = await run_in_threadpool(self.pages.page, "try", form | {"chat": ""})
+        chat = self.pages.chats.start([*page.words, "--events"])
+        return _to("/try", **({key: form[key] for key in form if form[key]} | {"chat": chat.id}))
+
+    async def send(self, request: Request) -> Response:
+        """A question or a reply of the page, as JSON; {"stop": true} interrupts the model."""
+        sent = await request.json()
+        chat = self.pages.chats.find(str(sent.pop("chat", "")))
+        if chat is None:
+            raise ConfigError("this conversation has ended; start another")
+        chat.interrupt() if sent.get("stop") else chat.send(sent)
+        return JSONResponse({"ok": True})
+
+    async def events(self, request: Request) -> Response:
+        chat = self.pages.chats.find(request.query_params.get("chat", ""))
+        if chat is None:
+            return PlainTextResponse("no such conversation", 404)
+        start = int(request.headers.get("last-event-id") or -1) + 1
+
+        def lines() -> Iterator[str]:
+            for number, event in enumerate(chat.watch(start), start):
+                yield f"id: {number}\ndata: {json.dumps(event)}\n\n" if event is not None else ": waiting\n\n"
+
+        return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def file(self, request: Request) -> Response:
+        path = views.readable(self.pages.root, request.path_params["path"])
+        headers = {"Content-Security-Policy": FILE_POLICY, "X-Content-Type-Options": "nosniff"}
+        kind = "text/html" if path.suffix == ".html" else "image/png" if path.suffix == ".png" else "text/plain"
+        return FileResponse(path, media_type=kind, headers=headers)
+
+    async def static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _STATIC:
+            return PlainTextResponse("no such file", 404)
+        return Response(render(f"ui/{name}"), media_type=_STATIC[name], headers={"Cache-Control": "no-cache"})
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """An error as a page says it; to a script as its text."""
+        if "json" in request.headers.get("content-type", ""):
+            return JSONResponse({"error": str(error)}, 400)
+        return self._page(request, "", {"error": str(error)}, template="error", command="", jobs=[], status=400)
+
+    def _page(
+        self, request: Request, name: str, values: dict[str, Any], *, template: str = "", status: int = 200, **more: Any
+    ) -> Response:
+        language = wanted_language(
+            request.query_params.get("lang") or request.cookies.get("lang", ""),
+            request.headers.get("accept-language", ""),
+        )
+        about = {"page": name, "names": NAMES, "language": language, "say": speaker(language), "asked": {}}
+        address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
+        about["here"] = f"{request.url.path}?{urlencode(address)}"
+        text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": views.percent} | values))
+        answer = HTMLResponse(
+            text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+        )
+        answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", path="/")
+        answer.set_cookie("lang", language, samesite="strict", path="/")
+        return answer
+
+
+def _to(page: str, **values: str) -> Response:
+    return RedirectResponse(f"{page}?{urlencode(values)}" if values else page, 303)
+
+
+def _keep(upload: UploadFile, folder: Path) -> str:
+    """Write a file whole or not at all under a name of letters, digits, dots and dashes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem, dot, suffix = re.sub(r"[^\w.-]+", "_", Path(upload.filename or "").name).lstrip(".").partition(".")
+    stem = stem or "data"
+    names = (f"{stem}{number}{dot}{suffix}" for number in ["", *(f"-{count}" for count in range(2, 10_000))])
+    name = next(name for name in names if not (folder / name).exists())
+    partial = folder / f".{name}.part"
+    with partial.open("wb") as out:
+        while block := upload.file.read(1 << 20):
+            out.write(block)
+    partial.replace(folder / name)
+    return name
+
+
+def serve(
+    root: Path, parser_of: Callable[[str], ArgumentParser], host: str, port: int, ready: Callable[[str], None]
+) -> None:
+    """Serve the pages of a folder until Ctrl-C. ready: called with the address, token included, once it answers."""
+    import socket
+
+    import uvicorn
+
+    token = secrets.token_urlsafe(16)
+    pages = Pages(root, parser_of)
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(f"--port {port}: {error.strerror}; choose another, or 0 for a free one") from None
+    ready(f"http://{host}:{listening.getsockname()[1]}/?{urlencode({'token': token})}")
+    config = uvicorn.Config(Server(pages, token).app(), log_level="warning", timeout_graceful_shutdown=1)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        pages.chats.close()

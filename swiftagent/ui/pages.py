@@ -1,0 +1,162 @@
+"""The pages: the values of an address to what its template shows and to the command line that it stands for."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.masks.pieces import KINDS
+from swiftagent.train.config import load
+from swiftagent.train.recipes import describe_recipes
+from swiftagent.train.runs import find_run
+from swiftagent.ui import views
+from swiftagent.ui.chats import Chats
+from swiftagent.ui.forms import Field, Values, command_fields, command_words, train_fields, train_words
+from swiftagent.ui.jobs import Jobs
+
+NAMES = ("data", "mix", "train", "run", "try", "judge", "ship")
+TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
+_CHANNELS = ("agent", "general", "self_cognition")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What a page shows. words: the command that its button starts; result_at: the address of what comes of it."""
+
+    values: dict[str, Any]
+    words: list[str] = []
+    result_at: str = ""
+
+
+class Pages:
+    """The pages of one working folder. parser_of: the parser of a command, whose options become fields."""
+
+    def __init__(self, root: Path, parser_of: Callable[[str], ArgumentParser]) -> None:
+        self.root = root
+        home = root / ".swiftagent-ui"
+        self.jobs = Jobs(home / "jobs")
+        self.chats = Chats(home)
+        self.answers = views.Answers(root)
+        self._parser_of = parser_of
+
+    def page(self, name: str, asked: Values) -> Page:
+        """One page by its name in NAMES. Raises SwiftAgentError."""
+        by_name = {"data": self._data, "mix": self._mix, "train": self._train, "run": self._run, "try": self._try}
+        return (by_name | {"judge": self._judge, "ship": self._ship})[name](asked)
+
+    def _data(self, asked: Values) -> Page:
+        name = asked.get("file", "")
+        values: dict[str, Any] = {"files": views.data_files(self.root), "file": name, "window": None, "kinds": KINDS}
+        if not name:
+            return Page(values)
+        path = views.readable(self.root, name)
+        values |= {"rejected": views.rejected_rows(path), "stats": {}, "facts": {}}
+        try:
+            values["window"] = views.masked_rows(path, int(asked.get("at") or 0))
+        except ConfigError:
+            # Rows of another program: what they are, and the command that reads them.
+            values["facts"] = self.answers.about(path, ["formats", "--of", str(path)])
+        else:
+            values["stats"] = self.answers.about(path, ["stats", str(path)])
+            return Page(values, ["inspect", name])
+        out = f"uploads/{path.name.split('.')[0]}.react.jsonl"
+        return Page(values, ["convert", name, "-o", out], _address("data", file=out))
+
+    def _mix(self, asked: Values) -> Page:
+        fields = self._fields("mix", asked)
+        sources = {name: (asked.get(name, ""), asked.get(f"{name}_source", "")) for name in _CHANNELS}
+        shares = views.mix_shares(sources, self.answers)
+        first = [name for channel in _CHANNELS for name in (channel, f"{channel}_source")] + ["name", "author", "out"]
+        values = {
+            "first": [fields.pop(name) for name in first],
+            "rest": list(fields.values()),
+            "files": views.data_files(self.root),
+            "shares": shares,
+            "totals": {key: sum(each[key] for each in shares.values()) for key in ("rows", "tokens", "trained_tokens")},
+        }
+        out = asked.get("out") or "datasets/mix.jsonl"
+        return Page(values, ["mix", *self._words("mix", asked)], _address("data", file=out))
+
+    def _train(self, asked: Values) -> Page:
+        name = asked.get("recipe") or "qwen7b_agent"
+        values: dict[str, Any] = {
+            "recipe": name,
+            "recipes": describe_recipes(),
+            "error": "",
+            "doctor": {},
+            "fields": [],
+        }
+        values["more"] = asked.get("more", "")
+        try:
+            recipe = load(name)
+        except SwiftAgentError as error:
+            return Page(values | {"error": str(error)})
+        words = train_words(name, recipe, asked)
+        values["fields"] = train_fields(recipe, asked)
+        if asked.get("check"):
+            values["doctor"] = self.answers.now(["doctor", *words])
+        return Page(values, ["sft", *words], _address("run", name="newest"))
+
+    def _run(self, asked: Values) -> Page:
+        runs = views.runs_of(self.root)
+        name = asked.get("name", "")
+        if not name or not runs:
+            return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
+        view = views.run_view(runs[0] if name == "newest" else find_run(name, self.root / "runs"))
+        return Page(
+            {"runs": [], "view": view}, ["sft", f"--resume={view.run.name}"], _address("run", name=view.run.name)
+        )
+
+    def _try(self, asked: Values) -> Page:
+        fields = self._fields("infer", asked)
+        chat = self.chats.find(asked.get("chat", ""))
+        shown = ("run", "model", "tools", "mock", "system", "compare", "confirm")
+        values = {"runs": self._trained(), "fields": [fields[name] for name in shown], "chat": chat}
+        return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
+
+    def _judge(self, asked: Values) -> Page:
+        runs = [run for run in views.runs_of(self.root) if run.checkpoint_last]
+        name = asked.get("run") or (runs[0].name if runs else "")
+        chosen = next((run for run in runs if run.name == name), None)
+        report = f"runs/{name}/eval/report.html"
+        fields = self._fields("eval", asked)
+        shown = ("data", "n", "checkpoint", "against", "no_base", "no_free", "gate")
+        values = {
+            "runs": [(run.name, views.evaluation_of(run)) for run in runs],
+            "name": name,
+            "fields": [fields[key] for key in shown],
+            "summary": views.evaluation_of(chosen) if chosen else {},
+            "report": report if (self.root / report).is_file() else "",
+        }
+        return Page(
+            values, ["eval", *([name] if name else []), *self._words("eval", asked)], _address("judge", run=name)
+        )
+
+    def _ship(self, asked: Values) -> Page:
+        runs = self._trained()
+        target, subject = asked.get("target") or "merge", asked.get("run") or (runs[0] if runs else "")
+        fields = self._fields("export", asked)
+        shown = ("output", "checkpoint", "quantize", "name", "hub", "private", "force", "dry_run")
+        to = asked.get("repository", "") if target == "push" else ""
+        values = {"runs": runs, "target": target, "name": subject, "repository": to, "targets": TARGETS}
+        values["fields"] = [fields[key] for key in shown if key in fields]
+        places = [word for word in (target, subject, to) if word]
+        return Page(values, ["export", *places, *self._words("export", asked)])
+
+    def _trained(self) -> list[str]:
+        return [run.name for run in views.runs_of(self.root) if run.checkpoint_last]
+
+    def _fields(self, command: str, asked: Values) -> dict[str, Field]:
+        return {field.name: field for field in command_fields(self._parser_of(command), asked)}
+
+    def _words(self, command: str, asked: Values) -> list[str]:
+        return command_words(self._parser_of(command), asked)
+
+
+def _address(page: str, **values: str) -> str:
+    return f"/{page}?{urlencode(values)}"

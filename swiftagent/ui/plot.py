@@ -1,0 +1,95 @@
+"""The loss of a run as an SVG drawing: raw values, each channel, the evaluation with markers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from swiftagent.train.lines import channel_losses
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 720, 260, 56, 28
+_LOG_FROM = 8.0  # a wider ratio of the largest to the smallest value is drawn on a log axis
+Point = tuple[float, float]
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """One series in drawing coordinates. marked: each point gets a dot."""
+
+    name: str
+    points: list[Point]
+    number: int
+    marked: bool
+
+    @property
+    def path(self) -> str:
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
+
+
+class Plot(msgspec.Struct, frozen=True):
+    """What a template draws. ticks: (place, text) of each axis."""
+
+    curves: list[Curve]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    is_log: bool
+
+
+def loss_series(metrics: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
+    """(step, loss) by name: `loss`, each channel, `eval` and each channel of it, in this order."""
+    series: dict[str, list[Point]] = {}
+    for line in metrics:
+        evaluated = "eval_loss" in line
+        total = line.get("eval_loss" if evaluated else "loss")
+        if total is None:
+            continue
+        channels = channel_losses(dict(line))
+        named = {"eval" if evaluated else "loss": total}
+        named |= {f"eval {name}" if evaluated else name: value for name, value in channels.items()}
+        for name, value in named.items():
+            if math.isfinite(value):
+                series.setdefault(name, []).append((float(line["step"]), float(value)))
+    return dict(sorted(series.items(), key=lambda item: (item[0].startswith("eval"), item[0] not in ("loss", "eval"))))
+
+
+def plot(series: Mapping[str, list[Point]]) -> Plot | None:
+    """The drawing; None where nothing has two points to draw a line through."""
+    if not any(len(points) > 1 for points in series.values()):
+        return None
+    steps = [step for points in series.values() for step, _ in points]
+    values = [value for points in series.values() for _, value in points]
+    low, high = min(values), max(values)
+    is_log = low > 0 and high / low > _LOG_FROM
+    scale = math.log10 if is_log else float
+    bottom, top = scale(low), scale(high)
+
+    def x(step: float) -> float:
+        return LEFT + (WIDTH - LEFT - 8) * (step - min(steps)) / ((max(steps) - min(steps)) or 1)
+
+    def y(value: float) -> float:
+        return 8 + (HEIGHT - BOTTOM - 8) * (top - scale(value)) / ((top - bottom) or 1)
+
+    curves = [
+        Curve(
+            name, [(x(step), y(value)) for step, value in points], number, name.startswith("eval") or len(points) == 1
+        )
+        for number, (name, points) in enumerate(series.items())
+    ]
+    y_ticks = [(y(value), f"{value:.3g}") for value in _ticks(low, high, is_log)]
+    x_ticks = [(x(step), f"{step:g}") for step in _ticks(min(steps), max(steps), False) if step == int(step)]
+    return Plot(curves, x_ticks, y_ticks, is_log)
+
+
+def _ticks(low: float, high: float, is_log: bool) -> list[float]:
+    """Round numbers between two values: 1, 2 and 5 times powers of ten."""
+    if is_log:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        found = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    else:
+        raw = (high - low) / 5 or 1
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+        found = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [value for value in found if low <= value <= high]

@@ -1,0 +1,213 @@
+"""What each page shows, from files on disk and the commands' own JSON: nothing here decides anything of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.errors import ConfigError
+from swiftagent.io.shipped import shipped
+from swiftagent.masks.view import ShownRow, read_records, shown_without_model
+from swiftagent.train.lines import channel_losses, duration, seconds_left
+from swiftagent.train.runs import Run, all_runs, find_run
+from swiftagent.ui.jobs import program
+from swiftagent.ui.plot import loss_series, plot
+
+ROWS_A_PAGE = 10
+DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")
+_BESIDE = (".rejects.jsonl", ".report.json", ".manifest.json")
+_TAIL = 8_000
+_SOON = 0.1  # seconds that a page waits for an answer before it shows without it
+
+
+class DataFile(msgspec.Struct, frozen=True):
+    """A file that can be chosen. shipped: it belongs to the installed package."""
+
+    name: str
+    path: str
+    size: int
+    shipped: bool
+
+
+def data_files(root: Path) -> list[DataFile]:
+    """The data files of a working folder, newest first, then the shipped samples."""
+    own = [path for folder in (root, root / "uploads", root / "datasets") for path in _data_in(folder)]
+    own.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    samples = [] if shipped("datasets") == root / "datasets" else sorted(_data_in(shipped("datasets")))
+    found = [DataFile(str(path.relative_to(root)), str(path), path.stat().st_size, False) for path in own]
+    return found + [DataFile(path.name, str(path), path.stat().st_size, True) for path in samples]
+
+
+def _data_in(folder: Path) -> Iterator[Path]:
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.is_file() and path.name.endswith(DATA_SUFFIXES) and not path.name.endswith(_BESIDE):
+            yield path
+
+
+def readable(root: Path, name: str) -> Path:
+    """A file that pages may show: below the working folder or a shipped sample. Raises ConfigError."""
+    path = (root / name).resolve()
+    allowed = (root.resolve(), shipped("datasets").resolve(), shipped("configs").resolve())
+    if not path.is_file() or not any(path.is_relative_to(folder) for folder in allowed):
+        raise ConfigError(
+            f"{name}: no such file in {root}; drop it on the data page, or start `swiftagent ui` above it"
+        )
+    return path
+
+
+def answer_of(words: list[str], root: Path) -> dict[str, Any]:
+    """What a quick command prints under --json. A command that fails gives {"error": its line}."""
+    done = subprocess.run(
+        program(words), cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
+    try:
+        found = json.loads(done.stdout.splitlines()[-1])
+        return found if isinstance(found, dict) else {}
+    except (ValueError, IndexError):
+        return {"error": done.stderr.strip().removeprefix("error: ")}
+
+
+class Answers:
+    """What quick commands say about files, each asked once while its file stays the same, without holding a page up."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._asked: dict[tuple[Any, ...], Future[dict[str, Any]]] = {}
+        self._workers = ThreadPoolExecutor(2)
+
+    def about(self, path: Path, words: list[str]) -> dict[str, Any] | None:
+        """The answer of `swiftagent WORDS --json`; None while it is being found."""
+        facts = path.stat()
+        return self._answer((*words, facts.st_mtime_ns, facts.st_size), words)
+
+    def now(self, words: list[str]) -> dict[str, Any] | None:
+        """The same of what may change at any time: an answer that was given is not kept."""
+        found = self._answer(tuple(words), words)
+        if found is not None:
+            del self._asked[tuple(words)]
+        return found
+
+    def _answer(self, key: tuple[Any, ...], words: list[str]) -> dict[str, Any] | None:
+        if key not in self._asked:
+            self._asked[key] = self._workers.submit(answer_of, [*words, "--json"], self.root)
+        with suppress(NotYet):
+            return self._asked[key].result(timeout=_SOON)
+        return None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Some rows of a training file with their masks."""
+
+    rows: list[ShownRow]
+    start: int
+    total: int
+
+
+def masked_rows(path: Path, start: int) -> Window:
+    """ROWS_A_PAGE rows from number `start` on. Raises ConfigError where the file holds something else."""
+    with path.open("rb") as stream:
+        total = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    rows = [shown_without_model(line, record) for line, record in _from(path, start)]
+    return Window(rows, start, max(total, start + len(rows)))
+
+
+def _from(path: Path, start: int) -> Iterable[tuple[int, Any]]:
+    return islice(read_records(path), start, start + ROWS_A_PAGE)
+
+
+def rejected_rows(path: Path) -> list[dict[str, Any]]:
+    """The first rows that `convert` or `mix` rejected for this output, with their reasons."""
+    beside = path.with_name(f"{path.stem}.rejects.jsonl")
+    if not beside.is_file():
+        return []
+    with beside.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in islice(lines, 50)]
+
+
+def mix_shares(sources: Mapping[str, tuple[str, str]], answers: Answers) -> dict[str, dict[str, float]]:
+    """Rows, tokens and trained tokens that each channel would bring: its rows times the means of its files.
+
+    sources: channel to (rows as typed, path of its file).
+    """
+    found: dict[str, dict[str, float]] = {}
+    for channel, (count, name) in sources.items():
+        if not count.isdecimal() or not name:
+            continue
+        try:
+            path = readable(answers.root, name)
+        except ConfigError:
+            continue
+        channels = (answers.about(path, ["stats", str(path)]) or {}).get("channels", {})
+        rows = sum(each["rows"] for each in channels.values()) or 1
+        means = {key: sum(each[key] for each in channels.values()) / rows for key in ("tokens", "trained_tokens")}
+        found[channel] = {"rows": float(count)} | {key: int(count) * mean for key, mean in means.items()}
+    return found
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """A run as a page shows it."""
+
+    run: Any
+    metrics: list[dict[str, Any]]
+    last: dict[str, Any]
+    losses: dict[str, float]
+    left: str
+    drawing: Any
+    log: str
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, in %."""
+        return 100 * self.step / max(1, self.last.get("max_steps", 1))
+
+    @property
+    def step(self) -> int:
+        """The last step that any line of metrics knows."""
+        return max((int(line.get("step", 0)) for line in self.metrics), default=0)
+
+
+def run_view(run: Run) -> RunView:
+    """Read from the run folder alone, so that a run started anywhere shows."""
+    metrics = list(run.metrics())
+    trained = [line for line in metrics if "loss" in line]
+    last = trained[-1] if trained else {}
+    seconds = seconds_left(last) if last and run.state == "running" else None
+    log = run.folder / "log.txt"
+    text = log.read_bytes()[-_TAIL:].decode("utf-8", "replace") if log.is_file() else ""
+    lines = [line.rpartition("\r")[2] for line in text.splitlines()]
+    left = duration(seconds) if seconds is not None else ""
+    losses = {"loss": last["loss"], **channel_losses(last)} if last else {}
+    return RunView(run, metrics, last, losses, left, plot(loss_series(metrics)), "\n".join(lines[-40:]))
+
+
+def runs_of(root: Path) -> list[Run]:
+    return all_runs(root / "runs")
+
+
+def stop_run(name: str, root: Path) -> None:
+    """Ask a running run to save and end, as Ctrl-C in its terminal does. Raises SetupError where there is none."""
+    run = find_run(name, root / "runs")
+    if run.state == "running" and run.record.get("host") == socket.gethostname():
+        os.kill(int(run.record["pid"]), signal.SIGINT)
+
+
+def evaluation_of(run: Run) -> dict[str, Any]:
+    """The summary of a run's evaluation; {} where it has none."""
+    path = run.folder / "eval" / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "-"
