@@ -1,7 +1,7 @@
 """The fire alarm as plain Python functions: `swiftagent infer --react --tools datasets/fire_alarm_tools.py`.
 
-fire_recognition looks at the pixels of a real picture, in the current folder or in `images/` beside this file. The other three
-stand for the building's own systems; they do nothing but answer.
+fire_recognition looks at the pixels of a real picture, in the current folder or in `images/` beside this file. The
+other three stand for the building's own systems; they do nothing but answer.
 """
 
 from __future__ import annotations

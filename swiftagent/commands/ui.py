@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
 
             webbrowser.open(address)
 
-    serve(args.folder.resolve(), _parser_of, args.host, args.port, ready)
+    serve(args.folder.resolve(), parser_of, args.host, args.port, ready)
     return 0
 
 
-def _parser_of(name: str) -> argparse.ArgumentParser:
+def parser_of(name: str) -> argparse.ArgumentParser:
     import importlib
 
     parser = argparse.ArgumentParser(prog=f"swiftagent {name}", allow_abbrev=False)

@@ -78,7 +78,7 @@ def fit(config: Config, card: Card) -> CardFit:
     return CardFit(card.word, needed, usable, remedy)
 
 
-def memory_of(shape: ModelShape, options: dict[str, Any], sizes: dict[str, int]) -> float:
+def memory_of(shape: ModelShape, options: dict[str, Any], sizes: dict[str, Any]) -> float:
     checkpointing = bool(options.get("gradient_checkpointing", True))
     return estimate(shape, options, checkpointing=checkpointing, **sizes).total
 

@@ -37,7 +37,8 @@ def cut_steps(cut: Cut) -> tuple[MicroPlan | None, list[str]]:
     options, inputs = cut.options, cut.inputs
     one_by_one = cut.asked == 1 or not (cut.on_gpu or cut.asked)
     if reason := reason_for_sequences(inputs, options, one_by_one=one_by_one):
-        return None, [] if inputs.config.micro_batch == "sequences" else [f"batches of sequences: {reason}"]
+        lines = [] if inputs.config.micro_batch == "sequences" else [f"batches of sequences: {reason}"]
+        return None, [*lines, *(_flash_batches(cut) if cut.on_gpu else [])]
     if one_by_one:
         return MicroPlan(CPU_BUDGET, cut.sequences, options.get("gradient_checkpointing"), "sdpa"), []
     attention = choose_attention(inputs.machine)
@@ -52,6 +53,24 @@ def cut_steps(cut: Cut) -> tuple[MicroPlan | None, list[str]]:
     micro = choose_budget(cut)
     options["gradient_checkpointing"] = micro.checkpointing
     return micro, [*notes, _line(micro)]
+
+
+def _flash_batches(cut: Cut) -> list[str]:
+    """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
+    options, machine, lines = cut.options, cut.inputs.machine, list[str]()
+    capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
+    if "attn_impl" not in options and capable and machine.has("flash-attn"):
+        options["attn_impl"] = "flash_attn"
+        lines.append("flash attention: flash-attn is installed")
+    flash = str(options.get("attn_impl", "")).startswith("flash")
+    if "padding_free" not in options and flash and not options.get("packing") and not cut.inputs.model.multimodal:
+        options["padding_free"] = True
+        lines.append("padding-free batches: flash attention takes sequences without padding")
+    # Its fused loss holds no logits, which the loss per channel and per weight needs.
+    if machine.has("liger-kernel") and "use_liger_kernel" not in options and not options.get("enable_channel_loss"):
+        options["use_liger_kernel"] = True
+        lines.append("liger kernels: liger-kernel is installed")
+    return lines
 
 
 def choose_budget(cut: Cut) -> MicroPlan:

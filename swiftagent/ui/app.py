@@ -33,7 +33,7 @@ from swiftagent.errors import ConfigError, SwiftAgentError
 from swiftagent.io.language import speaker, wanted_language
 from swiftagent.io.pages import render
 from swiftagent.ui import views
-from swiftagent.ui.jobs import Job, command_line
+from swiftagent.ui.jobs import UiJob, command_line
 from swiftagent.ui.pages import NAMES, Page, Pages
 
 HERE = Path(__file__).parent
@@ -58,7 +58,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         asked = HTTPConnection(scope)
         given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
@@ -66,7 +67,8 @@ class Guard:
         elif scope["method"] != "GET" and not _is_own(asked):
             refusal = PlainTextResponse("this form was not sent by one of these pages\n", 403)
         else:
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         await refusal(scope, receive, send)
 
 
@@ -76,7 +78,7 @@ def _is_own(asked: HTTPConnection) -> bool:
     return origin is None or urlsplit(origin).netloc == asked.headers.get("host")
 
 
-class Server:
+class Site:
     """The handlers of each address."""
 
     def __init__(self, pages: Pages, token: str) -> None:
@@ -134,7 +136,7 @@ class Server:
         return self._page(request, job.page[1:], {"job": job}, template="job", command=job.line, jobs=[])
 
     async def stop_job(self, request: Request) -> Response:
-        job: Job = self.pages.jobs.find(str((await request.form())["id"]))
+        job: UiJob = self.pages.jobs.find(str((await request.form())["id"]))
         job.stop()
         return _to("/job", id=job.id)
 
@@ -242,7 +244,7 @@ def serve(
     except OSError as error:
         raise ConfigError(f"--port {port}: {error.strerror}; choose another, or 0 for a free one") from None
     ready(f"http://{host}:{listening.getsockname()[1]}/?{urlencode({'token': token})}")
-    config = uvicorn.Config(Server(pages, token).app(), log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(Site(pages, token).app(), log_level="warning", timeout_graceful_shutdown=1)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -29,7 +29,7 @@ _TAIL = 20_000  # bytes of a log that a page shows
 _INTERRUPTED = (130, -signal.SIGINT)
 
 
-class Job:
+class UiJob:
     """One command line and what became of it."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +81,7 @@ class Jobs:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def start(self, argv: list[str], page: str, result_at: str = "") -> Job:
+    def start(self, argv: list[str], page: str, result_at: str = "") -> UiJob:
         """Start `swiftagent ARGV` in a session of its own. page: where it was asked for; result_at: the address that
         shows its result."""
         folder = self.root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
@@ -90,18 +90,18 @@ class Jobs:
         write_json(folder / "job.json", facts)
         runner = [sys.executable, "-m", "swiftagent.ui.jobs", str(folder.resolve())]
         subprocess.run(runner, stdin=subprocess.DEVNULL, check=True)
-        return Job(folder)
+        return UiJob(folder)
 
-    def find(self, name: str) -> Job:
+    def find(self, name: str) -> UiJob:
         """Raises ConfigError where there is no such job."""
         folder = self.root / Path(name).name
         if not (folder / "job.json").is_file():
             raise ConfigError(f"{name}: no such job")
-        return Job(folder)
+        return UiJob(folder)
 
-    def all(self, page: str = "") -> list[Job]:
+    def all(self, page: str = "") -> list[UiJob]:
         """Newest first; those of one page where it is named."""
-        found = [Job(path.parent) for path in self.root.glob("*/job.json")]
+        found = [UiJob(path.parent) for path in self.root.glob("*/job.json")]
         return sorted((job for job in found if page in ("", job.page)), key=lambda job: job.id, reverse=True)
 
 

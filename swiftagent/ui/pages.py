@@ -143,7 +143,8 @@ class Pages:
         fields = self._fields("export", asked)
         shown = ("output", "checkpoint", "quantize", "name", "hub", "private", "force", "dry_run")
         to = asked.get("repository", "") if target == "push" else ""
-        values = {"runs": runs, "target": target, "name": subject, "repository": to, "targets": TARGETS}
+        values: dict[str, Any] = {"runs": runs, "target": target, "name": subject, "repository": to}
+        values["targets"] = TARGETS
         values["fields"] = [fields[key] for key in shown if key in fields]
         places = [word for word in (target, subject, to) if word]
         return Page(values, ["export", *places, *self._words("export", asked)])

@@ -170,7 +170,7 @@ class RunView(msgspec.Struct, frozen=True):
     @property
     def share(self) -> float:
         """How much of it is done, in %."""
-        return 100 * self.step / max(1, self.last.get("max_steps", 1))
+        return 100 * self.step / max(1, int(self.last.get("max_steps", 1)))
 
     @property
     def step(self) -> int:

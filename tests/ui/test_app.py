@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from swiftagent.commands.ui import _parser_of as parser_of
+from swiftagent.commands.ui import parser_of
 from swiftagent.io.language import chinese, speaker, wanted_language
 from swiftagent.train.config import load
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Question, Trajectory
-from swiftagent.ui.app import Server
+from swiftagent.ui.app import Site
 from swiftagent.ui.forms import command_fields, train_fields
 from swiftagent.ui.pages import NAMES, Pages
 from swiftagent.ui.plot import loss_series, plot
@@ -25,7 +25,7 @@ XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
-    return TestClient(Server(Pages(tmp_path, parser_of), "secret").app(), base_url="http://127.0.0.1")
+    return TestClient(Site(Pages(tmp_path, parser_of), "secret").app(), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.commands.ui import _parser_of as parser_of
+from swiftagent.commands.ui import parser_of
 from swiftagent.train.config import load
 from swiftagent.ui.forms import command_fields, command_words, train_fields, train_words
-from swiftagent.ui.jobs import Job, Jobs
+from swiftagent.ui.jobs import UiJob, Jobs
 
 
-def ended(job: Job, seconds: float = 60) -> Job:
+def ended(job: UiJob, seconds: float = 60) -> UiJob:
     deadline = time.monotonic() + seconds
     while job.state == "running" and time.monotonic() < deadline:
         time.sleep(0.05)
