@@ -14,7 +14,7 @@ import pytest
 from swiftagent.commands.ui import parser_of
 from swiftagent.train.config import load
 from swiftagent.ui.forms import command_fields, command_words, train_fields, train_words
-from swiftagent.ui.jobs import UiJob, Jobs
+from swiftagent.ui.jobs import Jobs, UiJob
 
 
 def ended(job: UiJob, seconds: float = 60) -> UiJob:
