@@ -14,7 +14,7 @@ never are. Rows without tools are plain chat.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from swiftagent.trajectory.escape import hide, hide_control_tokens, indent_keywords, json_text
@@ -90,15 +90,18 @@ def render_step(events: Iterable[Event], plain: bool = False) -> list[Span]:
                 thought = f"{THOUGHT_LABEL}{said(event.text)}\n"  # type: ignore[union-attr]
                 spans.append(Span("assistant", thought, weight, "thought"))
             elif kind is Call:
-                name, arguments = given(event.tool), json_text(event.arguments)  # type: ignore[union-attr]
-                call = f"{ACTION_LABEL}{name}{INPUT_LABEL}{arguments}{STOP}"
-                spans.append(Span("assistant", call, weight, "call"))
+                spans.append(Span("assistant", call_text(event, given), weight, "call"))  # type: ignore[arg-type]
             else:
                 if no_thought:
                     spans.append(_NOW_KNOWN[weight])
                 spans.append(Span("assistant", ANSWER_LABEL + said(event.text), weight, "answer"))  # type: ignore
         no_thought = kind is not Thought
     return spans
+
+
+def call_text(call: Call, given: Callable[[str], str] = hide_control_tokens) -> str:
+    """A call up to the stop word."""
+    return f"{ACTION_LABEL}{given(call.tool)}{INPUT_LABEL}{json_text(call.arguments)}{STOP}"
 
 
 _NOW_KNOWN = {weight: Span("assistant", f"{THOUGHT_LABEL}{NO_THOUGHT}\n", weight, "thought") for weight in (0.0, 1.0)}

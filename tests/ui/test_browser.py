@@ -1,0 +1,120 @@
+"""A new user's whole way in a real browser: a dropped file, its masks, a mix, a run, a question, an export; in English
+on a wide screen and in Chinese on a phone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs_swift
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+SECONDS = 1000  # milliseconds
+
+
+def start_server(folder: Path, port: str = "0") -> tuple[subprocess.Popen[str], str]:
+    words = [sys.executable, "-m", "swiftagent", "ui", "--port", port]
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+def page_of(browser: Any, address: str, language: str, width: int, scheme: str) -> Any:
+    context = browser.new_context(viewport={"width": width, "height": 840}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(60 * SECONDS)
+    assert page.goto(f"{address}&lang={language}").status == 200
+    return page
+
+
+def finish(page: Any, seconds: int = 120) -> None:
+    """Wait for the command of a job page to be done."""
+    page.wait_for_selector(".state.done, .state.failed, .state.stopped", timeout=seconds * SECONDS)
+    assert page.locator(".state").first.get_attribute("class") == "state done", page.inner_text("main")
+
+
+def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
+    process, address = start_server(tmp_path)
+    base, port = address.partition("/?")[0], re.findall(r":(\d+)/", address)[0]
+    try:
+        page = page_of(browser, address, "en", 1280, "light")
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.set_input_files(".drop input", root / "datasets" / "agent_sharegpt.jsonl")
+        page.click("text=Convert to training records")
+        finish(page)
+        page.click("text=See the result")
+        page.wait_for_selector("article.card .s.on")
+        page.wait_for_selector("#facts .numbers >> text=duplicates")
+
+        page.goto(f"{base}/mix")
+        page.fill("[name=agent]", "40")
+        page.fill("[name=agent_source]", "uploads/agent_sharegpt.react.jsonl")
+        page.wait_for_selector("#shares table")
+        assert "--agent=40" in page.inner_text("#command")
+        page.click("button.main")
+        finish(page)
+
+        page.goto(f"{base}/train?recipe=tiny_cpu")
+        page.fill('[name="train.max_steps"]', "5")
+        page.fill("[name=name]", "first")
+        page.fill("[name=more]", "cpu_processes=1 preflight=off")
+        page.wait_for_selector("#doctor .numbers")
+        page.click("button.main")
+        page.wait_for_url("**/job*")
+
+        # The server is killed and started again in mid-run; training knows nothing of it.
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process, address = start_server(tmp_path, port)
+        page = page_of(browser, address, "zh", 390, "dark")
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{base}/run?name=newest")
+        page.wait_for_selector(".state.done, .state.failed", timeout=180 * SECONDS)
+        assert "5 / 5" in page.inner_text("main")
+        assert "完成" in page.inner_text("main")
+        assert page.locator("svg.plot").count() == 1
+
+        page.goto(f"{base}/try?run=first")
+        page.fill("[name=tools]", "calculator clock")
+        page.click("button.main")
+        page.wait_for_selector("#ask textarea:enabled", timeout=90 * SECONDS)
+        assert "calculator, clock" in page.inner_text("#talk")
+        page.fill("#ask textarea", "<img src=x onerror=alert(1)> 12 * 7?")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".said.question")
+        page.wait_for_selector(".said.answer, .said.thought, .said.call", timeout=90 * SECONDS)
+        page.click("#stop")
+        assert page.locator("#talk img").count() == 0
+
+        page.goto(f"{base}/ship?run=first")
+        page.fill("[name=output]", "exported")
+        page.wait_for_function("document.querySelector('#command').innerText.includes('exported')")
+        page.click("button.main")
+        finish(page)
+        assert (tmp_path / "exported" / "config.json").is_file()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert faults == []
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
