@@ -156,7 +156,7 @@ def test_the_key_is_asked_for(serve: Callable[..., Served]):
         ({"messages": ASKED, "max_tokens": True}, "max_tokens must be a whole number above 0"),
         ({"messages": ASKED, "stop": 5}, "stop must be a text or a list of texts"),
         ({"messages": ASKED, "stream_options": "usage"}, "stream_options must be an object"),
-        ({"messages": [*ASKED, DEEP_CALL, RESULT]}, "messages cannot be read"),
+        ({"messages": [*ASKED, DEEP_CALL, RESULT]}, "arguments end in the middle"),
         ({"messages": ASKED, "response_format": {"type": "\ud800"}}, "response_format \ufffd is not supported"),
         ({"messages": ASKED, "response_format": {"type": "json_object"}}, "swiftagent[strict]"),
         ({"messages": ASKED, "logprobs": True}, "logprobs is not supported"),
