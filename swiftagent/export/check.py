@@ -84,7 +84,8 @@ def react_cases(
     for number, record in enumerate(records):
         trajectory = from_record(record)
         trajectory = _with_sorted_parameters(trajectory) if for_go else trajectory
-        reason = _unavoidable(trajectory, record, style, language) or (_unavoidable_in_go(trajectory) if for_go else "")
+        reason = _unavoidable(trajectory, record, style, language)
+        reason = reason or (_unavoidable_in_go(trajectory, style) if for_go else "")
         yield PromptCase(case_name(record, number), record, trajectory, reason)
 
 
@@ -262,6 +263,9 @@ def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, lan
     return ""
 
 
-def _unavoidable_in_go(trajectory: Trajectory) -> str:
+def _unavoidable_in_go(trajectory: Trajectory, style: PromptStyle) -> str:
+    if trajectory.tools and style_for(trajectory.tools, style) == "schema":
+        # Ollama reads a schema into types of its own and writes those.
+        return "a tool's schema, which Ollama writes in its own order and spacing"
     described = json.dumps([tool.parameters for tool in trajectory.tools], ensure_ascii=False)
     return "`<`, `>` or `&` in a parameter's description" if any(letter in described for letter in "<>&") else ""

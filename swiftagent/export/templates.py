@@ -26,6 +26,7 @@ GO_LIMITS = (
     _ARGUMENTS,
     "the parameters of a tool are listed sorted by name, and `<`, `>`, `&` in their descriptions as "
     "\\u003c, \\u003e, \\u0026",
+    "a tool that is shown by its schema is written with the fields that Ollama knows, in its own order and spacing",
 )
 HERMES_GO_LIMITS = (_ARGUMENTS, "tools are declared with the fields that Ollama knows, in its own order and spacing")
 PROMPTS = Path(__file__).parent / "prompts"

@@ -109,7 +109,7 @@ def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
 
         page.goto(f"{base}/ship?run=first")
         page.fill("[name=output]", "exported")
-        page.wait_for_function("document.querySelector('#command').innerText.includes('exported')")
+        page.locator("#command", has_text="exported").wait_for()
         page.click("button.main")
         finish(page)
         assert (tmp_path / "exported" / "config.json").is_file()
