@@ -369,7 +369,9 @@ def test_that_nothing_could_be_compared_is_said(export: Export, tiny_model: Path
 
 
 def test_a_prompt_that_would_differ_refuses_the_export(export: Export, tiny_model: Path, tmp_path: Path):
-    made = [*rows("en", 6), *rows("en", 2, style="schema")]
+    made = rows("en")
+    for row in made:  # a mark of an older record: two spaces, which no template writes
+        row["messages"][0]["content"] = row["messages"][0]["content"].replace(', "required"', ',  "required"')
     run = make_run(tmp_path / "tuned", tiny_model, write_rows(tmp_path / "data.jsonl", 0, made))
     done = export("merge", run, "-o", tmp_path / "model")
     assert done.code == 6
