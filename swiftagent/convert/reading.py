@@ -47,8 +47,12 @@ def read_trajectories(
         is_fast = may_be_fast and not row.repairs and (groups is None or not groups.lines)
         try:
             found = read_fast(row.value, row.where) if is_fast else None
-        except Exception:  # `reader.read` meets it again, and rejects the row
+        except RecursionError:  # which `reader.read` meets again, and reports
             found = None
+        except Exception as error:
+            ledger.rows_in += 1
+            reader.reject_bug(row, error)
+            continue
         if found is not None:
             ledger.rows_in += 1
             yield reader.count(*found)
@@ -223,9 +227,13 @@ class _Reader:
         except RecursionError:
             self._reject(row, RowError("bad-message", "the row is nested too deeply"))
         except Exception as error:
-            sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
-            self._reject(row, RowError("bug", sentence), traceback.format_exc())
+            self.reject_bug(row, error)
         return None
+
+    def reject_bug(self, row: Row, error: Exception) -> None:
+        """Reject a row that this program failed on; called while the error is handled."""
+        sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
+        self._reject(row, RowError("bug", sentence), traceback.format_exc())
 
     def _pieces(self, row: Row) -> list[Trajectory]:
         """The conversations of a row, every text of it accounted for."""

@@ -17,7 +17,9 @@ STEP = 1024  # tokens between two budgets that are compared
 MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
 SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
 MASK = 3  # bytes for each pair of tokens: a mask of truth values, and what the kernel makes of it
-LAUNCH = 0.018  # seconds a layer to launch a forward and a backward pass with recomputation, measured on an H100 host
+LAUNCH = (
+    0.018  # seconds a layer to launch a forward and a backward pass with recomputation, fitted to three runs of an H100
+)
 
 
 class MicroPlan(msgspec.Struct, frozen=True):

@@ -202,6 +202,16 @@ def _mutated(value: Any, rng: random.Random) -> Any:
     return value
 
 
+def test_an_error_of_the_fast_path_is_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(row: object, where: str) -> None:
+        raise OverflowError("no such thing")
+
+    monkeypatch.setattr(reading, "read_fast", break_down)
+    found, ledger, rejects = read({"messages": [{"role": "user", "content": "Oslo?"}, DONE]})
+    assert (found, ledger.rows_in, ledger.reasons) == ([], 1, {"bug": 1})
+    assert rejects[0]["traceback"].endswith("OverflowError: no such thing\n")
+
+
 def test_an_error_of_ours_costs_one_row_and_leaves_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
