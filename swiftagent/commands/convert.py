@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, RejectsError, visible
+from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
 
@@ -132,8 +133,8 @@ def _local(word: str) -> list[str]:
     hub, _, name = word.rpartition("::")
     if word == "-" or is_url(word) or is_entry(word):
         return [word]
-    if Path(word).exists():
-        return expand(word)
+    if (place := find(word)).exists():
+        return expand(str(place))
     if hub not in ("", "hf", "ms") or name.count("/") != 1 or name[0] in "./~" or Path(name).suffix in _FILES:
         raise ConfigError(f"{word}: no such file; a hub id is written owner/name (ModelScope) or hf::owner/name")
     from swiftagent.backend.hub import fetch

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, cast
 from swiftagent.errors import ConfigError
 from swiftagent.io.json_rows import json_rows, limited_lines
 from swiftagent.io.jsonl import Row
+from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, matching, open_binary, size_and_stamp
 from swiftagent.io.table_rows import arrow_rows, csv_rows, parquet_rows
 
@@ -65,10 +66,10 @@ def files_of(path: str) -> list[str]:
             found = [
                 name for name in matching(path) if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))
             ]
-    elif Path(path).is_dir():
-        found = [str(file) for file in data_files(Path(path))]
+    elif (place := find(path)).is_dir():
+        found = [str(file) for file in data_files(place)]
     else:
-        return [str(Path(path))]
+        return [str(place)]
     if not found:
         kinds = ", ".join(sorted(_TEXT | _BINARY))
         raise ConfigError(

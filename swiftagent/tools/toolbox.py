@@ -18,6 +18,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
+from swiftagent.io.shipped import find
 from swiftagent.tools.declared import CannedResults
 from swiftagent.tools.secrets import Redactor, secrets_of
 from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, read_text
@@ -111,7 +112,8 @@ def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
     others."""
     sources: list[ToolSource] = []
     problems: list[str] = []
-    for word in words:
+    for named in words:
+        word = str(find(named)) if named.startswith("datasets/") else named
         try:
             module = importlib.import_module(SOURCES[kind_of(word)])
             sources += module.open_source(word, options)
