@@ -120,8 +120,9 @@ def _settings(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
     key = ""
     for word in words:
         if word.startswith("--"):
-            key, _, value = word[2:].partition("=")
-            settings[key] = _plain(value) if value else True
+            key, given, value = word[2:].partition("=")
+            settings[key] = _plain(value) if given else True
+            key = "" if given else key  # `--key=value` takes no further word
         elif key:
             before = settings[key]
             settings[key] = _plain(word) if before is True else [*_listed(before), _plain(word)]

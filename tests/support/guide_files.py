@@ -65,8 +65,8 @@ def get_weather(city: str) -> dict:
 
 def lay_out(folder: Path, base: Path) -> None:
     """`base` stands under the hub names of the guides, and below a run that was never trained."""
-    for name in ("Qwen2.5-7B-Instruct", "Qwen3-8B"):
-        place = folder / "Qwen" / name
+    for name in ("Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"):
+        place = folder / name
         place.parent.mkdir(exist_ok=True)
         place.symlink_to(base)
     for name, text in _texts().items():
@@ -97,7 +97,8 @@ def _texts() -> dict[str, str]:
         "dialogues.json": f"[{pairs}]",
         "questions.jsonl": '{"question": "Hello?"}\n{"questions": ["One?", "Two?"]}\n',
         "generated_predictions.jsonl": "".join(
-            json.dumps({"prompt": "?", "label": json.dumps({"price": n}), "predict": json.dumps({"price": n % 2})}) + "\n"
+            json.dumps({"prompt": "?", "label": json.dumps({"price": n}), "predict": json.dumps({"price": n % 2})})
+            + "\n"
             for n in range(4)
         ),
         "trained.jsonl": '{"messages": [{"role": "user", "content": "Hey"}, {"role": "assistant", "content": "Yes"}]}\n',
