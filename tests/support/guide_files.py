@@ -101,7 +101,7 @@ def _texts() -> dict[str, str]:
             + "\n"
             for n in range(4)
         ),
-        "trained.jsonl": '{"messages": [{"role": "user", "content": "Hey"}, {"role": "assistant", "content": "Yes"}]}\n',
+        "trained.jsonl": '{"messages": [{"role": "user", "content": "A"}, {"role": "assistant", "content": "B"}]}\n',
         "examples/train_full/qwen2_5_agent_full_sft.yaml": LLAMA_FACTORY,
         "train.sh": TRAIN,
         "evaluate.sh": PREDICT,
