@@ -14,10 +14,11 @@ from swiftagent.train.effort import effort
     [
         ({"learning_rate": 5e-5}, 7_000_000_000, ""),
         ({"learning_rate": 1e-3}, 7_000_000_000, ""),
+        ({"learning_rate": 1e-3}, 70_000_000_000, ""),
         (
-            {"learning_rate": 1e-3},
+            {"learning_rate": 3e-3},
             70_000_000_000,
-            "learning_rate 0.001 is above what LoRA usually takes: 1e-05 to 0.0005",
+            "learning_rate 0.003 is above what LoRA usually takes: 1e-05 to 0.001",
         ),
         (
             {"learning_rate": 5e-6, "quant_bits": 4},
