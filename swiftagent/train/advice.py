@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 # Where a learning rate is worth a warning. Adapters learn best at about ten times the rate of full fine-tuning; in a
-# sweep over models of 1B to 1T parameters 1e-3 was never too high to learn and 3e-3 nearly always (docs/training.md has
+# sweep over models of 1B to 1T parameters 1e-3 was never too high to learn and 3e-3 mostly was (docs/training.md has
 # the sources). Guides use as little as 1e-5.
 USUAL_RATES = {"LoRA": (1e-5, 1e-3), "QLoRA": (1e-5, 1e-3), "full": (1e-6, 1e-4)}
 TINY_MODEL = 50_000_000  # parameters below which a usual rate is far too low
