@@ -56,7 +56,7 @@ with open_toolbox(["datasets/fire_alarm_tools.py"]) as tools:
         "mix --agent 30000 --general 60000 --dry-run",
         "sft configs/qwen7b_agent.yaml --dry-run",
         "convert datasets/agent_openai.jsonl -o rows.jsonl",
-        "mix --agent 5 --agent-source rows.jsonl --general 5 --general-source datasets/general_alpaca.jsonl -o mix.jsonl",
+        "mix --agent 5 --agent-source rows.jsonl --general 5 --general-source datasets/general_alpaca.jsonl -o m.jsonl",
         "configs",
     ):
         ran([sys.executable, "-m", "swiftagent", *line.split()], empty, site)
