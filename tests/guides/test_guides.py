@@ -84,3 +84,11 @@ def as_run(line: Line) -> list[str]:
 def shape(words: list[str]) -> tuple[str, ...]:
     """The command and its options, without their values."""
     return (*words[:2], *sorted(word for word in words if word.startswith("-")))
+
+
+@pytest.mark.parametrize("page", ["training", "agent", "formats"])
+def test_a_page_in_chinese_has_every_option_and_command_block_of_the_english_one(page: str):
+    english, chinese = ((PAGES.parent / f"{name}.md").read_text(encoding="utf-8") for name in (page, f"{page}_zh"))
+    for pattern in (r"swiftagent [a-z]+(?: --?[\w-]+| [a-z]+\b)?", r"`(--[\w-]+)", r"^\| `(\w+)`"):
+        missing = set(re.findall(pattern, english, re.M)) - set(re.findall(pattern, chinese, re.M))
+        assert not missing, pattern
