@@ -34,6 +34,7 @@ MIXED = {  # what `swiftagent mix` does, and so no setting of the training: show
     "model_author",
 }  # fmt: skip
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+DTYPES |= {name: name for name in DTYPES.values()}
 ATTENTION = {"fa2": "flash_attn", "true": "flash_attn", "sdpa": "sdpa", "disabled": "eager", "eager": "eager"}
 TARGETS = {
     **dict.fromkeys(("all", "DEFAULT", "AUTO", "all-linear"), ["all-linear"]),
@@ -41,6 +42,7 @@ TARGETS = {
     "EMBEDDING": ["all-embedding"],
 }
 Train = dict[str, Any]
+Read = Callable[[Any, Train], str]  # puts a value where it belongs; returns what is to be noted
 
 
 class Translated(msgspec.Struct):
@@ -83,34 +85,25 @@ class Translated(msgspec.Struct):
 
 
 _TRAIN = "swiftagent sft CONFIG"
+_SECOND = ("a second training", "one config trains once; translate it from a file of its own")
 
 
 def translate(text: str, name: str) -> Translated:
     """Raises ConfigError where the text is neither a YAML mapping, nor a command, nor a script of a known program."""
     tasks = read_foreign(text, name)
-    first = next((task for task in tasks if task.task == "train"), None)
     place = Path(name).parent
-    if first is None:
-        commands, left_out = [], []
-        for task in tasks:
-            found, notes = command_of(task, place)
-            commands += found
-            left_out += notes
-        return Translated(tasks[0].program, tasks[0].task, "", commands, left_out)
-    translated = _training(first, name, place)
+    training = next((task for task in tasks if task.task == "train"), None)
+    translated = _training(training, place) if training else Translated(tasks[0].program, tasks[0].task, "", [])
     for task in tasks:
-        if task is not first and task.task != "train":
-            found, notes = command_of(task, place)
-            translated.commands += found
-            translated.left_out += [note for note in notes if note not in translated.left_out]
-        elif task is not first:
-            translated.left_out.append(
-                ("a second training", "one config trains once; translate it from a file of its own")
-            )
+        if task is training:
+            continue
+        commands, notes = ([], [_SECOND]) if task.task == "train" else command_of(task, place)
+        translated.commands += commands
+        translated.left_out += [note for note in notes if note not in translated.left_out]
     return translated
 
 
-def _training(foreign: Foreign, name: str, place: Path) -> Translated:
+def _training(foreign: Foreign, place: Path) -> Translated:
     settings = foreign.settings
     left_out: list[tuple[str, str]] = []
     top: dict[str, Any] = {}
@@ -183,14 +176,19 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan)
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _always(key: str, given: Any) -> Callable[[Any, Train], str]:
+def _always(key: str, given: Any) -> Read:
     """A switch that is another option's value today; off, it means nothing."""
+    return lambda value, train: train.update({key: given} if is_true(value) else {}) or ""
 
-    def read(value: Any, train: Train) -> str:
-        train.update({key: given} if is_true(value) else {})
-        return ""
 
-    return read
+def _named(key: str, names: dict[str, Any]) -> Read:
+    """A value by today's name; one that has none is left to ms-swift."""
+    return lambda value, train: train.update({key: names[n]} if (n := str(value).lower()) in names else {}) or ""
+
+
+def _unless(reason: str, *fine: str) -> Read:
+    """A setting that is never carried over, and the reason where its value would have meant something."""
+    return lambda value, train: "" if str(value).lower() in fine else reason.format(value)
 
 
 def _model_type(value: Any, train: Train) -> str:
@@ -198,11 +196,6 @@ def _model_type(value: Any, train: Train) -> str:
         return "a name of an older version; today's is found by the model's name"
     train["model_type"] = value
     return ""
-
-
-def _template(value: Any, train: Train) -> str:
-    # The same name may mean another template there.
-    return "" if str(value) == "default" else "left to ms-swift, which finds it by the model's name"
 
 
 def _targets(value: Any, train: Train) -> str:
@@ -225,79 +218,39 @@ def _tuner(value: Any, train: Train) -> str:
     return "translated as full; name what is trained in train.trainable_parameters" if value == "freeze" else ""
 
 
-def _trust(value: Any, train: Train) -> str:
-    return "left out; add it again only for a model whose code you trust" if is_true(value) else ""
+def _times_an_epoch(key: str) -> Read:
+    """Negative until `_finish` knows the number of epochs."""
+    return lambda value, train: train.update({key: -float(value)}) or ""
 
 
-def _checkpointing(value: Any, train: Train) -> str:
-    train["gradient_checkpointing"] = not is_true(value)
-    return ""
-
-
-def _dtype(value: Any, train: Train) -> str:
-    if str(value).lower() != "auto":
-        train["torch_dtype"] = DTYPES.get(str(value).lower(), str(value))
-    return ""
-
-
-def _attention(value: Any, train: Train) -> str:
-    train.update({"attn_impl": ATTENTION[named]} if (named := str(value).lower()) in ATTENTION else {})
-    return ""
-
-
-def _stage(value: Any, train: Train) -> str:
-    return "" if value in ("sft", True) else "only supervised fine-tuning is done; the config is one of that"
-
-
-def _strict(value: Any, train: Train) -> str:
-    return "" if value == "none" else "left out; every row is checked before training"
-
-
-def _samples(value: Any, train: Train) -> str:
-    return f"`swiftagent mix --agent {value} --agent-source FILE` samples, before training"
-
-
-def _times_an_epoch(key: str) -> Callable[[Any, Train], str]:
-    def read(value: Any, train: Train) -> str:
-        train[key] = -float(value)
-        return ""
-
-    return read
-
-
-def _report(value: Any, train: Train) -> str:
-    train["report_to"] = ["wandb"]
-    return ""
-
-
-def _bits(bits: int) -> Callable[[Any, Train], str]:
-    return _always("quant_bits", bits)
-
-
-VALUES: dict[str, Callable[[Any, Train], str]] = {
+VALUES: dict[str, Read] = {
     "model_type": _model_type,
-    "check_dataset_strategy": _strict,
-    "stage": _stage,
-    **dict.fromkeys(("template", "template_type", "chat_template"), _template),
+    "check_dataset_strategy": _unless("left out; every row is checked before training", "none"),
+    "stage": _unless("only supervised fine-tuning is done; the config is one of that", "sft", "true"),
+    # The same name may mean another template there.
+    **dict.fromkeys(
+        ("template", "template_type", "chat_template"),
+        _unless("left to ms-swift, which finds it by the model's name", "default"),
+    ),
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     "lora_target_linear": _always("target_modules", ["all-linear"]),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
     **dict.fromkeys(("finetuning_type", "sft_type", "train_type", "adapter"), _tuner),
     "full_finetuning": _always("tuner_type", "full"),
-    "load_in_4bit": _bits(4),
-    "load_in_8bit": _bits(8),
-    "trust_remote_code": _trust,
-    "disable_gradient_checkpointing": _checkpointing,
+    "load_in_4bit": _always("quant_bits", 4),
+    "load_in_8bit": _always("quant_bits", 8),
+    "trust_remote_code": _unless("left out; add it again only for a model whose code you trust", "false"),
+    "disable_gradient_checkpointing": _named("gradient_checkpointing", {"true": False, "false": True}),
     "use_gradient_checkpointing": _always("gradient_checkpointing", True),
-    **dict.fromkeys(("dtype", "torch_dtype"), _dtype),
+    **dict.fromkeys(("dtype", "torch_dtype"), _named("torch_dtype", DTYPES)),
     **dict.fromkeys(("bf16", "pure_bf16"), _always("torch_dtype", "bfloat16")),
     "fp16": _always("torch_dtype", "float16"),
-    **dict.fromkeys(("flash_attn", "use_flash_attn", "flash_attention"), _attention),
+    **dict.fromkeys(("flash_attn", "use_flash_attn", "flash_attention"), _named("attn_impl", ATTENTION)),
     "sdp_attention": _always("attn_impl", "sdpa"),
     "mask_history": _always("loss_scale", "last_round"),
     **dict.fromkeys(("train_on_prompt", "train_on_inputs"), _always("loss_scale", "all")),
-    "max_samples": _samples,
+    "max_samples": _unless("`swiftagent mix --agent {} --agent-source FILE` samples, before training"),
     "evals_per_epoch": _times_an_epoch("eval_steps"),
     "saves_per_epoch": _times_an_epoch("save_steps"),
-    "wandb_project": _report,
+    "wandb_project": lambda value, train: train.update(report_to=["wandb"]) or "",
 }
