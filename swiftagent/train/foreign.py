@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_data import DataPlan, plan_data
+from swiftagent.train.foreign_data import DataPlan, command, first_of, plan_data
 from swiftagent.train.foreign_names import TODAY
 from swiftagent.train.foreign_tasks import command_of
 from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
@@ -115,7 +115,7 @@ def _training(foreign: Foreign, place: Path) -> Translated:
         left_out += [(key, f"{_words(value)}: {note}")] if note else []
     data = plan_data(foreign, place)
     _finish(foreign, top, train, data)
-    model = next((settings[key] for key in MODELS if settings.get(key)), None)
+    model = first_of(settings, *MODELS)
     left_out += data.notes if model else [*data.notes, ("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", "data": data.data, **({"val": data.val} if data.val else {}), **top}
     body = yaml.safe_dump({**ours, "train": train}, sort_keys=False, allow_unicode=True)
@@ -128,13 +128,13 @@ MODELS = ("model", *(name for name, today in TODAY.items() if today == "model" a
 
 def _afterwards(settings: dict[str, Any]) -> list[str]:
     """What a script does with the model that it trained."""
-    commands = [f"swiftagent export merge -o {settings['save_merge']}"] if settings.get("save_merge") else []
+    export = ("swiftagent", "export")
+    commands = [command(*export, "merge", ("-o", folder))] if (folder := settings.get("save_merge")) else []
     if folder := settings.get("save_gguf"):
         how = settings.get("quantization_method") or "q8_0"
-        commands += [f"swiftagent export gguf -o {folder}.gguf --quantize {how[0] if isinstance(how, list) else how}"]
-    if is_true(settings.get("predict_with_generate", False)):
-        commands.append("swiftagent eval")
-    return commands
+        how = how[0] if isinstance(how, list) else how
+        commands.append(command(*export, "gguf", ("-o", f"{folder}.gguf"), ("--quantize", how)))
+    return commands + (["swiftagent eval"] if is_true(settings.get("predict_with_generate", False)) else [])
 
 
 def _words(value: Any) -> str:
@@ -176,14 +176,19 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan)
 # ------------------------------------------------------------------------------------------------------------------
 
 
+def _put(train: Train, values: dict[str, Any]) -> str:
+    train |= values
+    return ""
+
+
 def _always(key: str, given: Any) -> Read:
     """A switch that is another option's value today; off, it means nothing."""
-    return lambda value, train: train.update({key: given} if is_true(value) else {}) or ""
+    return lambda value, train: _put(train, {key: given} if is_true(value) else {})
 
 
 def _named(key: str, names: dict[str, Any]) -> Read:
     """A value by today's name; one that has none is left to ms-swift."""
-    return lambda value, train: train.update({key: names[n]} if (n := str(value).lower()) in names else {}) or ""
+    return lambda value, train: _put(train, {key: names[n]} if (n := str(value).lower()) in names else {})
 
 
 def _unless(reason: str, *fine: str) -> Read:
@@ -194,14 +199,12 @@ def _unless(reason: str, *fine: str) -> Read:
 def _model_type(value: Any, train: Train) -> str:
     if check_value("model_type", value)[1]:
         return "a name of an older version; today's is found by the model's name"
-    train["model_type"] = value
-    return ""
+    return _put(train, {"model_type": value})
 
 
 def _targets(value: Any, train: Train) -> str:
     listed = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-    train["target_modules"] = [module for part in listed for module in TARGETS.get(str(part), [str(part)])]
-    return ""
+    return _put(train, {"target_modules": [name for part in listed for name in TARGETS.get(str(part), [str(part)])]})
 
 
 def _deepspeed(value: Any, train: Train) -> str:
@@ -220,7 +223,7 @@ def _tuner(value: Any, train: Train) -> str:
 
 def _times_an_epoch(key: str) -> Read:
     """Negative until `_finish` knows the number of epochs."""
-    return lambda value, train: train.update({key: -float(value)}) or ""
+    return lambda value, train: _put(train, {key: -float(value)})
 
 
 VALUES: dict[str, Read] = {
@@ -252,5 +255,5 @@ VALUES: dict[str, Read] = {
     "max_samples": _unless("`swiftagent mix --agent {} --agent-source FILE` samples, before training"),
     "evals_per_epoch": _times_an_epoch("eval_steps"),
     "saves_per_epoch": _times_an_epoch("save_steps"),
-    "wandb_project": lambda value, train: train.update(report_to=["wandb"]) or "",
+    "wandb_project": lambda value, train: _put(train, {"report_to": ["wandb"]}),
 }

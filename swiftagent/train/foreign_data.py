@@ -31,20 +31,31 @@ class DataPlan(msgspec.Struct):
     notes: list[tuple[str, str]] = []
 
 
+def first_of(settings: dict[str, Any], *keys: str) -> Any:
+    """The value of the first key that is set; None without one."""
+    return next((settings[key] for key in keys if settings.get(key)), None)
+
+
+def command(*parts: Any) -> str:
+    """A command line of words, lists of words, and pairs of an option and its value; what is empty is left out."""
+    words: list[str] = []
+    for part in parts:
+        option, value = part if isinstance(part, tuple) else (None, part)
+        listed = [str(item) for item in listed_of(value)] if value else []
+        words += [option, *listed] if option and listed else listed
+    return shlex.join(words)
+
+
+def listed_of(value: Any) -> list[Any]:
+    """A list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
 def plan_data(foreign: Foreign, place: Path) -> DataPlan:
     """The data of a training."""
     settings = foreign.settings
-    trained = names_of(settings.get("dataset") or settings.get("datasets") or settings.get("custom_train_dataset_path"))
-    held_out = names_of(
-        next(
-            (
-                settings[key]
-                for key in ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path")
-                if settings.get(key)
-            ),
-            None,
-        )
-    )
+    trained = names_of(first_of(settings, "dataset", "datasets", "custom_train_dataset_path"))
+    held_out = names_of(first_of(settings, "eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path"))
     plan = DataPlan()
     if foreign.program == "ms-swift" and (_is_mixed(settings) or any(map(_is_of_a_mix, trained))):
         plan.data, plan.commands = MIX, [mix_command(settings, trained)]
@@ -100,7 +111,7 @@ def _files(foreign: Foreign, names: list[str], place: Path, plan: DataPlan) -> s
     sources, notes = sources_of(foreign, names, place)
     stem = re.sub(r"[^\w.-]+", "-", Path(names[0]).stem)
     output = f"datasets/{stem}.jsonl"
-    plan.commands.append(f"swiftagent convert {shlex.join(sources)} -o {shlex.quote(output)}")
+    plan.commands.append(command("swiftagent", "convert", sources, ("-o", output)))
     plan.notes += notes
     return output
 
@@ -150,25 +161,24 @@ def mix_command(settings: dict[str, Any], names: list[str]) -> str:
     agent = max(0, _number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS
     ratio = _number(settings.get("train_dataset_mix_ratio"))
     general = round(agent * ratio) if ratio else _counted(kinds["general"]) or (GENERAL_ROWS if kinds["general"] else 0)
-    words = ["swiftagent", "mix"]
-    words += ["--agent", f"{agent:g}"] if kinds["agent"] or not names else []
-    words += ["--general", f"{general:g}"] if general else []
-    told = _number(settings.get("self_cognition_sample")) or _counted(kinds["self"])
-    if told or kinds["self"]:
-        words += ["--self-cognition", f"{told or 500:g}"]
-        for option, key in (("--name", "model_name"), ("--author", "model_author")):
-            words += [option, *_listed(settings.get(key) or key.upper())]
-    own = [name.partition("#")[0] for name in kinds["agent"] if not _is_of_a_mix(name)]
-    words += ["--agent-source", *own] if own else []
-    others = [name.partition("#")[0] for name in kinds["general"] if not _is_of_a_mix(name)]
-    words += ["--general-source", *others] if others else []
-    other = settings.get("train_dataset_mix_ds")
-    words += (
-        ["--general-source", *_listed(other)]
-        if other and general and not all(map(_is_of_a_mix, _listed(other)))
-        else []
+    itself = _number(settings.get("self_cognition_sample")) or _counted(kinds["self"]) or (500 if kinds["self"] else 0)
+    name, author = (settings.get(key) or key.upper() if itself else "" for key in ("model_name", "model_author"))
+    added = listed_of(settings.get("train_dataset_mix_ds") or []) if general else []
+    return command(
+        ["swiftagent", "mix"],
+        ("--agent", int(agent) if kinds["agent"] or not names else 0),
+        ("--general", int(general)),
+        ("--self-cognition", int(itself)),
+        ("--name", name),
+        ("--author", author),
+        ("--agent-source", _own(kinds["agent"])),
+        ("--general-source", _own([*kinds["general"], *map(str, added)])),
     )
-    return shlex.join(words)
+
+
+def _own(names: list[str]) -> list[str]:
+    """Files and hub names that `mix` has to be told of: all but the published ones, which are its defaults."""
+    return [name.partition("#")[0] for name in names if not _is_of_a_mix(name)]
 
 
 def _counted(names: list[str]) -> float:
@@ -180,7 +190,3 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return 0
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
-from swiftagent.train.foreign_data import names_of, sources_of
+from swiftagent.train.foreign_data import command, first_of, names_of, sources_of
 from swiftagent.train.foreign_text import Foreign
 
 Notes = list[tuple[str, str]]
+_TEST = "datasets/test.jsonl"
 _MODEL = ("model_name_or_path", "model", "model_id_or_path", "base_model")
 _ADAPTER = ("adapter_name_or_path", "adapters", "ckpt_dir", "lora_model_dir")
 # What each task takes over; everything else that is set is listed as left out.
@@ -29,66 +29,54 @@ _SAID = {  # what our commands do or find by themselves
 
 def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     """Our commands for one task that is no training, and (name, reason) of what they do not carry over."""
-    sources, notes = _data(foreign, place)
-    model = _first(foreign.settings, _MODEL)
-    adapter = _first(foreign.settings, _ADAPTER)
-    words = {
-        "eval": _eval, "export": _export, "check": _check, "infer": _infer, "serve": _serve, "train": _check,
-    }[foreign.task](foreign.settings, model, adapter, sources)  # fmt: skip
-    kept = {*_MODEL, *_ADAPTER, *_TAKEN.get(foreign.task, ()), *_SAID}
-    unused = [key for key, value in foreign.settings.items() if key not in kept and value not in (None, "")]
-    return [shlex.join(line) for line in words], [
+    settings, task = foreign.settings, foreign.task
+    named = first_of(settings, "eval_dataset", "val_dataset", "dataset") if task in ("eval", "check") else None
+    sources, notes = sources_of(foreign, names_of(named), place)
+    adapters = first_of(settings, *_ADAPTER)
+    adapter = str(adapters[0] if isinstance(adapters, list) else adapters or "").split(",")[0]
+    model = first_of(settings, *_MODEL)
+    loaded = [*(["--model", str(model)] if model else []), *(["--adapter", adapter] if adapter else [])]
+    kept = {*_MODEL, *_ADAPTER, *_TAKEN.get(task, ()), *_SAID}
+    unused = [key for key, value in settings.items() if key not in kept and value not in (None, "")]
+    return _COMMANDS[task](settings, loaded, sources), [
         *notes,
-        *((key, f"not needed to {foreign.task}, or without a counterpart") for key in unused),
+        *((key, f"not needed to {task}, or without a counterpart") for key in unused),
     ]
 
 
-def _data(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
-    named = _first(foreign.settings, ("eval_dataset", "val_dataset", "dataset"))
-    return sources_of(foreign, names_of(named), place) if foreign.task in ("eval", "check") else ([], [])
-
-
-def _first(settings: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    return next((settings[key] for key in keys if settings.get(key)), None)
-
-
-def _loaded(model: Any, adapter: Any) -> list[str]:
-    words = ["--model", str(model)] if model else []
-    first = adapter[0] if isinstance(adapter, list) else str(adapter or "").split(",")[0]
-    return [*words, *(["--adapter", str(first)] if first else [])]
-
-
-def _eval(settings: dict[str, Any], model: Any, adapter: Any, sources: list[str]) -> list[list[str]]:
-    data = [word for source in sources or ["FILL_IN.jsonl"] for word in ("--data", source)]
+def _eval(settings: dict[str, Any], loaded: list[str], sources: list[str]) -> list[str]:
     # Gold is read as training data is; an entry of dataset_info.json becomes a file first.
-    first = [["swiftagent", "convert", *sources, "-o", "datasets/test.jsonl"]] if any("#" in s for s in sources) else []
-    words = ["swiftagent", "eval", *_loaded(model, adapter), *(["--data", "datasets/test.jsonl"] if first else data)]
-    words += ["--step-tokens", str(settings["max_new_tokens"])] if settings.get("max_new_tokens") else []
-    output = settings.get("output_dir")
-    return [*first, [*words, *(["-o", str(output)] if output else [])]]
+    first = [command("swiftagent", "convert", sources, ("-o", _TEST))] if any("#" in name for name in sources) else []
+    data = [_TEST] if first else sources or ["FILL_IN.jsonl"]
+    words = [word for source in data for word in ("--data", source)]
+    tokens, output = ("--step-tokens", settings.get("max_new_tokens")), ("-o", settings.get("output_dir"))
+    return [*first, command("swiftagent", "eval", loaded, words, tokens, output)]
 
 
-def _export(settings: dict[str, Any], model: Any, adapter: Any, sources: list[str]) -> list[list[str]]:
-    output = _first(settings, ("export_dir", "output_dir")) or "merged"
-    words = ["swiftagent", "export", "merge", *_loaded(model, adapter), "-o", str(output)]
-    words += ["--max-shard-size", f"{settings['export_size']}GB"] if settings.get("export_size") else []
-    pushed = _first(settings, ("export_hub_model_id", "hub_model_id"))
-    return [words, *([["swiftagent", "export", "push", str(output), str(pushed)]] if pushed else [])]
+def _export(settings: dict[str, Any], loaded: list[str], sources: list[str]) -> list[str]:
+    output = first_of(settings, "export_dir", "output_dir") or "merged"
+    size = f"{settings['export_size']}GB" if settings.get("export_size") else ""
+    merge = command("swiftagent", "export", "merge", loaded, ("-o", output), ("--max-shard-size", size))
+    pushed = first_of(settings, "export_hub_model_id", "hub_model_id")
+    return [merge, *([command("swiftagent", "export", "push", output, pushed)] if pushed else [])]
 
 
-def _check(settings: dict[str, Any], model: Any, adapter: Any, sources: list[str]) -> list[list[str]]:
+def _check(settings: dict[str, Any], loaded: list[str], sources: list[str]) -> list[str]:
     output = "datasets/checked.jsonl"
-    convert = ["swiftagent", "convert", *(sources or ["FILL_IN.json"]), "-o", output]
-    return [convert, ["swiftagent", "inspect", output, "--check", *_loaded(model, None)]]
-
-
-def _infer(settings: dict[str, Any], model: Any, adapter: Any, sources: list[str]) -> list[list[str]]:
-    system = _first(settings, ("system", "default_system"))
+    model = loaded[:2] if "--model" in loaded else []
     return [
-        ["swiftagent", "infer", "--react", *_loaded(model, adapter), *(["--system", str(system)] if system else [])]
+        command("swiftagent", "convert", sources or "FILL_IN.json", ("-o", output)),
+        command("swiftagent", "inspect", output, "--check", model),
     ]
 
 
-def _serve(settings: dict[str, Any], model: Any, adapter: Any, sources: list[str]) -> list[list[str]]:
-    port = settings.get("port")
-    return [["swiftagent", "serve", *_loaded(model, adapter), *(["--port", str(port)] if port else [])]]
+def _infer(settings: dict[str, Any], loaded: list[str], sources: list[str]) -> list[str]:
+    system = first_of(settings, "system", "default_system")
+    return [command("swiftagent", "infer", "--react", loaded, ("--system", system))]
+
+
+def _serve(settings: dict[str, Any], loaded: list[str], sources: list[str]) -> list[str]:
+    return [command("swiftagent", "serve", loaded, ("--port", settings.get("port")))]
+
+
+_COMMANDS = {"eval": _eval, "export": _export, "check": _check, "infer": _infer, "serve": _serve}
