@@ -39,7 +39,7 @@ def expand(word: str) -> list[str]:
     as it is. Raises ConfigError."""
     path = Path(word)
     info = path / _FILE if path.is_dir() else path
-    entries = _entries(info) if info.name == _FILE and info.is_file() else {}
+    entries = entries_of(info) if info.name == _FILE and info.is_file() else {}
     local = {name: info.parent / str(entry["file_name"]) for name, entry in entries.items() if "file_name" in entry}
     found = [f"{info}#{name}" for name, file in local.items() if file.exists()]
     if not found:
@@ -71,7 +71,7 @@ def input_rows(word: str) -> Iterator[Row]:
 
 def _file_and_entry(word: str) -> tuple[str, dict[str, Any]]:
     place, _, name = word.rpartition("#")
-    entries = _entries(Path(place))
+    entries = entries_of(Path(place))
     if name not in entries:
         raise ConfigError(f"{place}: no entry {name!r}; {did_you_mean(name, entries, otherwise=', '.join(entries))}")
     entry = entries[name]
@@ -82,7 +82,7 @@ def _file_and_entry(word: str) -> tuple[str, dict[str, Any]]:
     return str(Path(place).parent / entry["file_name"]), entry
 
 
-def _entries(info: Path) -> dict[str, dict[str, Any]]:
+def entries_of(info: Path) -> dict[str, dict[str, Any]]:
     """The entries of a file; {} where it is a dataset_info.json of another kind."""
     try:
         told = json.loads(info.read_text(encoding="utf-8"))

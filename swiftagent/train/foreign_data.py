@@ -3,7 +3,6 @@ make them."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable
@@ -12,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.train.foreign_text import Foreign
+from swiftagent.formats.dataset_entries import entries_of
+from swiftagent.train.foreign_text import Foreign, listed_of
 
 MIX = "datasets/mix.jsonl"
 AGENT_ROWS, GENERAL_ROWS = 30000, 60000  # of the published ms-agent mix
@@ -44,11 +44,6 @@ def command(*parts: Any) -> str:
         listed = [str(item) for item in listed_of(value)] if value else []
         words += [option, *listed] if option and listed else listed
     return shlex.join(words)
-
-
-def listed_of(value: Any) -> list[Any]:
-    """A list as it is, anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
 
 
 def plan_data(foreign: Foreign, place: Path) -> DataPlan:
@@ -86,8 +81,9 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
     """What `swiftagent convert` and `eval` read for these names, and hints for those that are not found."""
     found, notes = [], []
     info = _info_of(foreign.settings, place) if foreign.program == "LLaMA-Factory" else None
+    entries = entries_of(info) if info else {}
     for name in names:
-        entry = _entries(info).get(name, {}) if info else {}
+        entry = entries.get(name, {})
         hub = entry.get("hf_hub_url") or entry.get("ms_hub_url")
         if entry.get("file_name"):
             found.append(f"{info}#{name}")
@@ -125,14 +121,6 @@ def _info_of(settings: dict[str, Any], place: Path) -> Path | None:
     folder = str(settings.get("dataset_dir", "data"))
     roots = [Path(), place, *list(place.absolute().parents)[:4]]
     return next((root / folder / _INFO for root in roots if (root / folder / _INFO).is_file()), None)
-
-
-def _entries(info: Path) -> dict[str, dict[str, Any]]:
-    try:
-        value = json.loads(info.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {name: entry for name, entry in value.items() if isinstance(entry, dict)} if isinstance(value, dict) else {}
 
 
 # mixes

@@ -125,12 +125,8 @@ def _settings(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
             key = "" if given else key  # `--key=value` takes no further word
         elif key:
             before = settings[key]
-            settings[key] = _plain(word) if before is True else [*_listed(before), _plain(word)]
+            settings[key] = _plain(word) if before is True else [*listed_of(before), _plain(word)]
     return settings
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _with_variables(text: str) -> str:
@@ -198,6 +194,11 @@ def _told_task(settings: dict[str, Any]) -> Task:
     return "infer" if "infer_backend" in settings and "dataset" not in settings else "train"
 
 
+def listed_of(value: Any) -> list[Any]:
+    """A list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
 def is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
@@ -210,7 +211,7 @@ _RENAMED = {
     "get_peft_model": {"r": "lora_rank", "bias": "lora_bias"},
     "LoraConfig": {"r": "lora_rank", "bias": "lora_bias"},
 }
-_TRAINING = ("from_pretrained", "get_peft_model", "LoraConfig", "TrainingArguments", "SFTConfig", "SFTTrainer")
+_TRAINING = {"get_peft_model", "LoraConfig", "TrainingArguments", "SFTConfig", "SFTTrainer"}
 _SAVING = {"save_pretrained_merged": "merge", "save_pretrained_gguf": "gguf"}
 
 
@@ -222,12 +223,19 @@ def _of_script(text: str, name: str) -> Foreign:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
     known = dict(_constants(tree))
     settings: dict[str, Any] = {}
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in calls:
         settings |= _of_call(call, known, settings)
     if "model" not in settings:
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
+    if _TRAINING.isdisjoint(map(_function, calls)):
+        return Foreign("Unsloth", "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
     settings.setdefault("adapter", "lora" if "lora_rank" in settings else "full")
     return Foreign("Unsloth", "train", settings)
+
+
+def _function(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
@@ -240,20 +248,22 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
 
 
 def _of_call(call: ast.Call, known: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    function = _function(call)
     given = {
         word.arg: value for word in call.keywords if word.arg and (value := _literal(word.value, known)) is not None
     }
-    first = _literal(call.args[0], known) if call.args else None
+    first, second = (*(_literal(word, known) for word in call.args[:2]), None, None)[:2]
     if function in _SAVING:
         return {f"save_{_SAVING[function]}": first, "quantization_method": given.get("quantization_method")}
     if function == "load_dataset":
         return {} if "dataset" in before else {"dataset": given.get("data_files") or first, **_split(given)}
-    if function not in _TRAINING:
+    if function not in _TRAINING and function != "from_pretrained":
         return {}
     renamed = {_RENAMED.get(function, {}).get(key, key): value for key, value in given.items()}
     if function == "from_pretrained" and isinstance(first, str):
         renamed.setdefault("model", first)
+    if function == "from_pretrained" and isinstance(second, str):  # of peft's PeftModel
+        renamed["adapters"] = second
     # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
     return {key: value for key, value in renamed.items() if key != "model" or "model" not in before}
 

@@ -1,4 +1,4 @@
-"""Another program's config becomes ours, and what is not carried over is told."""
+"""Another program's config becomes ours, and what is not carried over is listed."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_llama_factory_yaml():
         "attn_impl": "flash_attn",
         "lora_alpha": 16,
     }
-    told = [note.partition(":")[0] for note in translated.notes]
-    assert told == ["trust_remote_code", "template", "max_samples", "dataset identity", "dataset alpaca_en_demo"]
+    left = [note.partition(":")[0] for note in translated.notes]
+    assert left == ["trust_remote_code", "template", "max_samples", "dataset identity", "dataset alpaca_en_demo"]
 
 
 def test_an_old_swift_command():
@@ -299,6 +299,22 @@ def test_an_unsloth_script_is_read_and_never_run():
         "swiftagent export merge -o out",
         "swiftagent export gguf -o gguf.gguf --quantize q4_k_m",
     ]
+
+
+def test_a_script_that_generates_gives_the_infer_and_no_training():
+    script = """
+from peft import PeftModel
+base = AutoModelForCausalLM.from_pretrained("Qwen/Qwen2.5-7B-Instruct", device_map="auto")
+model = PeftModel.from_pretrained(base, "./saves/react")
+"""
+    translated = translate(script, "try.py")
+    infer = "swiftagent infer --react --model Qwen/Qwen2.5-7B-Instruct --adapter ./saves/react"
+    assert (translated.task, translated.yaml, translated.commands) == ("infer", "", [infer])
+
+
+def test_the_words_of_a_launcher_are_no_values_of_its_options():
+    command = "torchrun --nproc_per_node=8 llm_sft.py --model_id_or_path a/b --sft_type lora --dataset x.jsonl"
+    assert from_text(translate(command, "a.sh").yaml).gpus == 8
 
 
 def test_a_command_that_names_a_yaml_is_that_yaml(tmp_path: Path):
