@@ -12,23 +12,12 @@ import msgspec
 import yaml
 
 from swiftagent.train.foreign_data import DataPlan, command, first_of, plan_data
-from swiftagent.train.foreign_names import TODAY
+from swiftagent.train.foreign_names import NEEDLESS, TODAY
 from swiftagent.train.foreign_tasks import command_of
 from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
 OWN = ("gpus", "nodes", "sequences_per_step")
-# Settings that say what we do anyway, or that belong to the other program's own files; and those that become commands.
-NEEDLESS = {
-    "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
-    "output_dir", "add_output_dir_suffix", "logging_dir", "run_name", "resume_from_checkpoint", "model_cache_dir",
-    "include_tokens_per_second", "include_num_input_tokens_seen", "cache_dir", "use_fast_tokenizer", "print_config",
-    "model", "dataset", "datasets", "val_dataset", "eval_dataset", "test_datasets", "custom_train_dataset_path",
-    "custom_val_dataset_path", "tokenizer", "train_dataset", "dataset_text_field", "dataset_prepared_path", "strict",
-    "tokenizer_type", "node_rank", "master_addr", "master_port", "save_merge", "save_gguf",
-    "quantization_method", "wandb_entity", "wandb_watch", "wandb_name", "wandb_log_model", "predict_with_generate",
-    "max_new_tokens", "args", "plugins", "data_collator", "tuner_backend", "model_revision", "report_to_none",
-}  # fmt: skip
 MIXED = {  # what `swiftagent mix` does, and so no setting of the training: shown as a command
     "self_cognition_sample", "train_dataset_sample", "train_dataset_mix_ratio", "train_dataset_mix_ds", "model_name",
     "model_author",

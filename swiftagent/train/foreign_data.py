@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.formats.dataset_entries import entries_of
-from swiftagent.train.foreign_text import Foreign, listed_of
+from swiftagent.train.foreign_text import Foreign, listed_of, near
 
 MIX = "datasets/mix.jsonl"
 AGENT_ROWS, GENERAL_ROWS = 30000, 60000  # of the published ms-agent mix
@@ -80,7 +80,8 @@ def names_of(value: Any) -> list[str]:
 def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[list[str], list[tuple[str, str]]]:
     """What `swiftagent convert` and `eval` read for these names, and hints for those that are not found."""
     found, notes = [], []
-    info = _info_of(foreign.settings, place) if foreign.program == "LLaMA-Factory" else None
+    folder = foreign.settings.get("dataset_dir", "data")
+    info = near(f"{folder}/{_INFO}", place) if foreign.program == "LLaMA-Factory" else None
     entries = entries_of(info) if info else {}
     for name in names:
         entry = entries.get(name, {})
@@ -90,7 +91,6 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
         elif hub:
             found.append(f"{'hf' if entry.get('hf_hub_url') else 'ms'}::{hub}")
         elif foreign.program == "LLaMA-Factory" and not _is_file(name):
-            folder = foreign.settings.get("dataset_dir", "data")
             place_of = str(info or f"{folder}/{_INFO}, which is not here")
             notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
             found.append(f"{folder}/{name}.json")
@@ -114,13 +114,6 @@ def _files(foreign: Foreign, names: list[str], place: Path, plan: DataPlan) -> s
 
 def _is_file(name: str) -> bool:
     return name.lower().endswith(_FILES) or Path(name).exists()
-
-
-def _info_of(settings: dict[str, Any], place: Path) -> Path | None:
-    """dataset_info.json where `dataset_dir` says: from here, from the file's own folder and from those above it."""
-    folder = str(settings.get("dataset_dir", "data"))
-    roots = [Path(), place, *list(place.absolute().parents)[:4]]
-    return next((root / folder / _INFO for root in roots if (root / folder / _INFO).is_file()), None)
 
 
 # mixes

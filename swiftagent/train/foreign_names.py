@@ -54,3 +54,14 @@ FORMER = {
     "sequences_per_step": "global_batch_size",
 }
 TODAY = {former: today for today, names in FORMER.items() for former in names.split()}
+# Settings that say what we do anyway, or that belong to the other program's own files; and those that become commands.
+NEEDLESS = {
+    "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
+    "output_dir", "add_output_dir_suffix", "logging_dir", "run_name", "resume_from_checkpoint", "model_cache_dir",
+    "include_tokens_per_second", "include_num_input_tokens_seen", "cache_dir", "use_fast_tokenizer", "print_config",
+    "model", "dataset", "datasets", "val_dataset", "eval_dataset", "test_datasets", "custom_train_dataset_path",
+    "custom_val_dataset_path", "tokenizer", "train_dataset", "dataset_text_field", "dataset_prepared_path", "strict",
+    "tokenizer_type", "node_rank", "master_addr", "master_port", "save_merge", "save_gguf",
+    "quantization_method", "wandb_entity", "wandb_watch", "wandb_name", "wandb_log_model", "predict_with_generate",
+    "max_new_tokens", "args", "plugins", "data_collator", "tuner_backend", "model_revision", "report_to_none",
+}  # fmt: skip

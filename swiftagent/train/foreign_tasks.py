@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.train.foreign_data import command, first_of, names_of, sources_of
+from swiftagent.train.foreign_names import NEEDLESS
 from swiftagent.train.foreign_text import Foreign
 
 Notes = list[tuple[str, str]]
@@ -18,9 +19,8 @@ _TAKEN = {
     "export": ("export_dir", "output_dir", "export_size", "export_hub_model_id", "hub_model_id"),
     "check": ("dataset",),
 }
-_SAID = {  # what our commands do or find by themselves
-    "stage", "do_train", "do_eval", "do_predict", "predict_with_generate", "finetuning_type", "template", "dataset_dir",
-    "overwrite_cache", "overwrite_output_dir", "preprocessing_num_workers", "trust_remote_code", "bf16", "fp16", "gpus",
+_SAID = NEEDLESS | {  # what our commands do or find by themselves
+    "stage", "finetuning_type", "template", "preprocessing_num_workers", "trust_remote_code", "bf16", "fp16", "gpus",
     "flash_attn", "do_sample", "temperature", "top_p", "export_device", "export_legacy_format", "merge_lora",
     "sft_type", "train_type", "infer_backend", "cutoff_len", "per_device_eval_batch_size", "stream", "dtype", "adapter",
     "load_args", "load_dataset_config",

@@ -73,13 +73,18 @@ def _of_commands(text: str, name: str) -> list[Foreign]:
 
 def _named_yaml(word: str, name: str) -> dict[str, Any]:
     """The YAML that a command names, from here or from the command's own folder. Raises ConfigError."""
-    folders = [Path(), Path(name).parent, *list(Path(name).absolute().parents)[1:4]]
-    path = next((folder / word for folder in folders if (folder / word).is_file()), None)
+    path = near(word, Path(name).parent)
     if path is None:
         raise ConfigError(
             f"{name}: its command names {word}, which is not here; translate that file: configs from {word}"
         )
     return _of_yaml(path.read_text(encoding="utf-8-sig"), str(path)).settings
+
+
+def near(word: str, place: Path) -> Path | None:
+    """A file that a foreign one names: from here, from that one's own folder, or from those above it."""
+    folders = (Path(), place, *list(place.absolute().parents)[:4])
+    return next((path for folder in folders if (path := folder / word).is_file()), None)
 
 
 def _lines(text: str) -> list[str]:
