@@ -55,8 +55,12 @@ def test_every_command_of_a_guide_runs(
             continue
         _RAN.add(shape(words))
         code = main(words)
+        shown = capsys.readouterr()
         # Whether a model fits is the answer of doctor, and no failure.
-        assert code in (0, 4) if words[0] == "doctor" else code == 0, (words, capsys.readouterr())
+        assert code in (0, 4) if words[0] == "doctor" else code == 0, (words, shown)
+        # A page that is followed has written what it trains on, itself or what the run makes a copy of.
+        for data in map(Path, re.findall(r"--dataset (\S+)", shown.out)):
+            assert data.is_file() or ("runs" in data.parts and Path("datasets", data.name).is_file()), (words, data)
 
 
 # What makes a command that loads a model a short one; of those with the same options one is run.
