@@ -34,6 +34,7 @@ COMMANDS = {
     "infer": "run the tuned model as an agent with real tools, or chat with it",
     "serve": "an OpenAI-compatible server over the tuned model: clients send tools and get tool_calls",
     "eval": "score a tuned model against its base: tool calls, restraint, forgetting, with a gate and a page",
+    "improve": "let a tuned model answer questions, check it by rule, and train it on what is right, round by round",
     "export": "merge, GGUF, Ollama, vLLM, adapter, push: a model that still calls tools where it lands",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
     "formats": "list what can be read and written with a sample row, or say what format a file has",

@@ -1,6 +1,6 @@
 """Many prompts written on in one batch by a TransformersEngine: what takes an evaluation from hours to minutes.
 
-Prompts are padded on the left and decoded greedily together; a row that is done makes room as soon as half of them are.
+Prompts are padded on the left and decoded together; a row that is done makes room as soon as half of them are.
 No KV cache is kept for the next step: prompts of many conversations would not fit.
 """
 
@@ -59,14 +59,17 @@ def can_batch(model: Any) -> bool:
     return not getattr(model, "_is_stateful", False) and not hasattr(model.config, "vision_config")
 
 
+Choose = Callable[[torch.Tensor], torch.Tensor]
+
+
 @torch.inference_mode()
 def write_together(
-    engine: Any, requests: Sequence[Generate], context: int, new_text: Callable[[], Any]
+    engine: Any, requests: Sequence[Generate], context: int, new_text: Callable[[], Any], choose: Choose
 ) -> list[Generated]:
-    """What the model writes on each request, greedily. Raises SetupError where not even one prompt fits the GPU's
-    memory.
+    """What the model writes on each request. Raises SetupError where not even one prompt fits the GPU's memory.
 
     context: the longest text that the model takes. new_text: makes what turns token ids into text, piece by piece.
+    choose: picks a token for each row of logits (rows x vocabulary).
     """
     started = time.monotonic()
     rows = []
@@ -74,15 +77,15 @@ def write_together(
         ids = engine.prompt.encode(request.messages, [function_of(tool) for tool in request.tools])
         room = min(request.max_tokens, context - len(ids))
         rows.append(BatchRow(ids, room, request.stop, engine.ends(native=bool(request.tools)), new_text))
-    _decode_what_fits(engine, [row for row in rows if not row.ended_by])
+    _decode_what_fits(engine, [row for row in rows if not row.ended_by], choose)
     seconds = (time.monotonic() - started) / max(1, len(rows))
     return [Generated(row.text, row.tokens, seconds, row.ended_by) for row in rows]
 
 
-def _decode_what_fits(engine: Any, rows: list[BatchRow]) -> None:
+def _decode_what_fits(engine: Any, rows: list[BatchRow], choose: Choose) -> None:
     """Where the GPU's memory does not hold all of them, halves of them."""
     try:
-        _decode(engine, rows)
+        _decode(engine, rows, choose)
         return
     except torch.OutOfMemoryError:
         if len(rows) == 1:
@@ -92,11 +95,11 @@ def _decode_what_fits(engine: Any, rows: list[BatchRow]) -> None:
     for row in rows:
         row.restart()
     middle = len(rows) // 2
-    _decode_what_fits(engine, rows[:middle])
-    _decode_what_fits(engine, rows[middle:])
+    _decode_what_fits(engine, rows[:middle], choose)
+    _decode_what_fits(engine, rows[middle:], choose)
 
 
-def _decode(engine: Any, rows: list[BatchRow]) -> None:
+def _decode(engine: Any, rows: list[BatchRow], choose: Choose) -> None:
     if not rows:
         return
     longest = max(len(row.ids) for row in rows)
@@ -116,7 +119,7 @@ def _decode(engine: Any, rows: list[BatchRow]) -> None:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        chosen = out.logits[:, -1].argmax(-1)
+        chosen = choose(out.logits[:, -1])
         for row, token in zip(rows, chosen.tolist(), strict=True):
             if not row.ended_by:
                 row.take(token)

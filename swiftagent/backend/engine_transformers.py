@@ -139,8 +139,8 @@ class TransformersEngine:
             for field in ("prompt_tokens", "prefilled", "generated"):
                 setattr(self.total, field, getattr(self.total, field) + getattr(usage, field))
 
-    def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
-        """Greedy texts after many prompts, in one batch where the model can be batched."""
+    def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
+        """Texts after many prompts, in one batch where the model can be batched; greedy where `temperature` is 0."""
         from swiftagent.backend.engine_batch import can_batch, write_together
 
         with self._lock:
@@ -150,7 +150,9 @@ class TransformersEngine:
             return [
                 text
                 for part in parts
-                for text in write_together(self, part, context, lambda: TextDecoder(self.tokenizer))
+                for text in write_together(
+                    self, part, context, lambda: TextDecoder(self.tokenizer), self._chooser_of_many(temperature)
+                )
             ]
 
     def ends(self, *, native: bool) -> set[int]:
@@ -245,6 +247,17 @@ class TransformersEngine:
             if sampling.top_p < 1:
                 chances = _likeliest(chances, sampling.top_p)
             return int(torch.multinomial(chances, 1, generator=random))
+
+        return choose
+
+    def _chooser_of_many(self, temperature: float) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What picks the next token of each row of a batch."""
+        if temperature <= 0:
+            return lambda logits: logits.argmax(-1)
+
+        def choose(logits: torch.Tensor) -> torch.Tensor:
+            chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
+            return torch.multinomial(chances, 1, generator=self._random)[:, 0].to(logits.device)
 
         return choose
 

@@ -10,8 +10,6 @@ import glob
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +20,7 @@ from swiftagent import __version__
 from swiftagent.commands.sweep_page import FORGETTING, TOOL
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
+from swiftagent.io.own_command import run_command
 from swiftagent.mix.sample import shares
 from swiftagent.train.config import load
 
@@ -162,7 +161,8 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         tell(f"{name}: {stage.words[0]}")
         if stage.words[0] == "sft":
             shutil.rmtree(stage.proof.parent, ignore_errors=True)
-        printed = _run(stage.words, work.folder)
+        # 7: the gate of a config, which says nothing about a sweep.
+        printed = run_command(stage.words, work.folder / f"{stage.words[0]}.log", passes=(0, 7))
         if stage.printed:
             write_json(stage.proof, json.loads(printed))
 
@@ -201,18 +201,6 @@ def _is_done(proof: Path) -> bool:
         return bool(json.loads(proof.read_text(encoding="utf-8")).get("exit_code") == 0)
     except (OSError, ValueError):
         return False
-
-
-def _run(words: list[str], folder: Path) -> str:
-    """One of our own commands as a process. Raises SetupError with its last line where it fails."""
-    done = subprocess.run([sys.executable, "-m", "swiftagent", *words], capture_output=True, text=True)
-    (folder / f"{words[0]}.log").write_text(done.stderr, encoding="utf-8")
-    if done.returncode not in (0, 7):  # 7: the gate of a config, which says nothing about a sweep
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SetupError(
-            f"sweep {folder.name}: `swiftagent {words[0]}` ended with {done.returncode}: {last}; see {folder}"
-        )
-    return done.stdout
 
 
 def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.trajectory.types import Trajectory
@@ -36,15 +36,20 @@ class OutsideReader:
 
 def outside_reader(name: str) -> OutsideReader:
     """Load it. Raises ConfigError where there is no such module or function."""
+    return OutsideReader(name, function_named(name, "--from"))
+
+
+def function_named(name: str, option: str) -> Callable[..., Any]:
+    """The user's own function, as `module:function` or `file.py:function`. Raises ConfigError where it is not there."""
     place, _, function = name.rpartition(":")
     try:
         module = _file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except (ImportError, OSError, SyntaxError) as error:
-        raise ConfigError(f"--from {name}: cannot import {place}: {error}") from error
-    parse = getattr(module, function, None)
-    if not callable(parse):
-        raise ConfigError(f"--from {name}: {place} has no function {function}")
-    return OutsideReader(name, parse)
+    except (ImportError, OSError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"{option} {name}: cannot import {place}: {error}") from error
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise ConfigError(f"{option} {name}: {place} has no function {function}")
+    return cast("Callable[..., Any]", found)
 
 
 def _file(path: Path) -> ModuleType:

@@ -5,6 +5,7 @@ PUBLIC = (
     "jsonl",
     "language",
     "outputs",
+    "own_command",
     "pages",
     "parts",
     "ray_workers",

@@ -1,0 +1,134 @@
+"""Let a tuned model answer questions, check what it does by rule, and train it on what is right.
+
+  swiftagent improve                                     the newest run, asked about its own training tools
+  swiftagent improve RUN --rounds 2 --ask 300 --data held_out.jsonl
+  swiftagent improve RUN --tools tools.py --questions questions.jsonl --check check.py:is_right --yes
+  swiftagent improve RUN --dry-run
+
+Each round asks, judges, trains a run RUN-round1, RUN-round2, ... and evaluates it; the gate of the config and the gain
+in exact calls decide whether it is kept. Questions are made of training rows by exchanging values, and nothing of the
+evaluation set is asked. Run again, it resumes. Exit code 0 also where no round was kept; the reason is in
+improve.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swiftagent.commands.options import options
+from swiftagent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from swiftagent.improve.rounds import Outcome, Rounds
+    from swiftagent.tools.toolbox import Toolbox
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = options(parser)
+    add("run RUN", "the run to begin with (default: the newest)", nargs="?")
+    add("--rounds N", "at most (default 2); a round without a clear gain is the last", type=int, default=2)
+    add("--all-rounds", "begin the next round also where a gain is within its noise")
+    add("--data FILE", "gold to judge rounds on (default: the run's validation split)", action="append", default=[])
+    add("--runs FOLDER", "where runs are kept (default runs)", default="runs")
+    ask = options(parser, "what is asked")
+    ask("--ask N", "questions of a round (default 300)", type=int, default=300, dest="count")
+    ask("--questions FILE", "ask these, in any format that convert reads, with gold where it is known", nargs="+")
+    ask("--tools WHAT", "run whole tasks with real tools, as infer takes them; repeatable", action="append", default=[])
+    ask("--yes", "the tools may have effects, and run without being asked for")
+    ask("--check FILE.py:FUNCTION", "judges runs without gold: (question, calls, answer) -> bool")
+    ask("--tries N", "of each question: the first greedy, the others sampled (default 4)", type=int, default=4)
+    ask("--temperature", "of the sampled tries (default 0.8)", type=float, default=0.8)
+    ask("--step-tokens N", "the longest step", type=int, default=256)
+    ask("--native", "the model's own tool calls in place of ReAct")
+    ask("--seed N", "of the questions (default 0)", type=int, default=0)
+    how = options(parser, "training and budget")
+    how("--on-adapter", "train on from the adapter, in place of from the base")
+    how("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[], dest="changes")
+    how("--device", "auto, cpu or cuda:N", default="auto")
+    how("--max-minutes N", "begin no round after so many minutes", type=float)
+    how("--max-tokens N", "tokens that the model may write in a round", type=int)
+    out = options(parser, "output")
+    out("-o --output FOLDER", "where questions, tries and lessons go (default RUNS/RUN-improve)", type=Path)
+    out("--dry-run", "make the first questions, print some, and run nothing")
+    out("--json", "print improve.json's content")
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent import console
+    from swiftagent.improve.rounds import first_questions, improve
+    from swiftagent.tools.toolbox import open_toolbox
+
+    plan = _plan(args)
+    if args.dry_run:
+        print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
+        return 0
+    with ExitStack() as stack:
+        toolbox = stack.enter_context(open_toolbox(args.tools)) if args.tools else None
+        if toolbox is not None:
+            _ask_for_effects(toolbox, args.yes)
+        outcomes = improve(plan, toolbox, console.say)
+    _show(plan, outcomes, as_json=args.json)
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> Rounds:
+    from swiftagent.formats.outside import function_named
+    from swiftagent.improve.rounds import Rounds
+    from swiftagent.train.runs import find_run, newest_run
+
+    problems = [
+        f"--{name.replace('_', '-')} {value}: must be at least 1"
+        for name, value in (("rounds", args.rounds), ("ask", args.count), ("tries", args.tries))
+        if value < 1
+    ]
+    if args.temperature < 0:
+        problems.append(f"--temperature {args.temperature}: must be at least 0")
+    if problems:
+        raise ConfigError(problems)
+    found = find_run(args.run, args.runs) if args.run else newest_run(args.runs)
+    same = ("rounds", "count", "tries", "temperature", "step_tokens", "seed", "max_minutes", "max_tokens", "native")
+    return Rounds(
+        found,
+        args.output or found.folder.with_name(f"{found.name}-improve"),
+        data=tuple(args.data),
+        questions=tuple(args.questions or ()),
+        scratch=not args.on_adapter,
+        all_rounds=args.all_rounds,
+        device=args.device,
+        changes=tuple(args.changes),
+        check=function_named(args.check, "--check") if args.check else None,
+        **{name: getattr(args, name) for name in same},
+    )
+
+
+def _ask_for_effects(toolbox: Toolbox, allowed: bool) -> None:
+    """Raise ConfigError where the user does not want these tools to run unattended."""
+    names = ", ".join(tool.name for tool in toolbox.specs)
+    if allowed:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"--tools: {names} would be called many times, unattended; --yes allows it")
+    if input(f"{names} will be called many times, unattended. Go ahead? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise ConfigError("--tools: not allowed; leave --tools out to ask for single steps")
+
+
+def _show(plan: Rounds, outcomes: list[Outcome], *, as_json: bool) -> None:
+    from swiftagent import console
+
+    if as_json:
+        import msgspec
+
+        print(json.dumps({"run": plan.run.name, "rounds": msgspec.to_builtins(outcomes)}, ensure_ascii=False))
+        return
+    rows = [
+        (each.number, each.run, each.asked, each.verdicts.get("right", 0), sum(each.lessons.values()), each.reason)
+        for each in outcomes
+    ]
+    console.table("rounds", ["", "run", "asked", "tries right", "lessons", ""], rows, console=console.out)
+    best = next((each.run for each in reversed(outcomes) if each.kept), "")
+    console.say(f"the best run is {best or plan.run.name}\n{plan.out / 'improve.json'}")

@@ -1,0 +1,150 @@
+"""What a tuned model did on a question, judged by rule, and the training row that follows from it.
+
+A step is judged against gold where there is gold, else by the user's own check, else by agreement: the same calls, all
+of which ran, in most of the tries. No language model judges.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from swiftagent.scores.calls import Attempt as Made
+from swiftagent.scores.calls import score_call
+from swiftagent.trajectory.order import with_trained
+from swiftagent.trajectory.schema import faults_of
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory
+
+Check = Callable[[str, list[dict[str, object]], str], bool]  # question, calls, answer -> whether the run is right
+
+
+class Try(msgspec.Struct):
+    """One run on a question: the events after it; `failed`: the ids of calls that ended in an error."""
+
+    events: list[Event]
+    failed: list[str] = []
+    finished: bool = True
+
+    @property
+    def calls(self) -> list[Call]:
+        return [event for event in self.events if isinstance(event, Call)]
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """reason: right, wrong-call, schema, failed-call, check, no-answer or no-agreement. first_wrong: the place of the
+    first wrong event of a try."""
+
+    reason: str
+    first_wrong: int = 0
+
+    @property
+    def right(self) -> bool:
+        return self.reason == "right"
+
+
+def judge(row: Trajectory, tries: Sequence[Try], check: Check | None = None) -> list[Judgement]:
+    """A verdict for each try. row: the question, with gold behind it where that is known."""
+    gold = [event for event in row.events[len(asked(row)) :] if isinstance(event, Call)]
+    agreed = Counter(_names(each) for each in tries if not each.failed)
+    most = agreed.most_common(1)
+    winner = most[0][0] if most and most[0][1] * 2 > len(tries) else None
+    verdicts = []
+    for each in tries:
+        verdict = _by_rule(row, each)
+        if verdict.right and gold:
+            verdict = _against(gold, each)
+        elif verdict.right and check is None and _names(each) != winner:
+            verdict = Judgement("no-agreement")
+        if verdict.right and check is not None and not _passes(check, row, each):
+            verdict = Judgement("check")
+        verdicts.append(verdict)
+    return verdicts
+
+
+def asked(row: Trajectory) -> tuple[Event, ...]:
+    """The row up to its first step: what the model sees."""
+    end = next((place for place, event in enumerate(row.events) if isinstance(event, (Thought, Call, Answer))), None)
+    return row.events[:end]
+
+
+def _by_rule(row: Trajectory, each: Try) -> Judgement:
+    """Calls of declared tools with arguments that fit, none of which failed, to an end."""
+    for place, event in enumerate(each.events):
+        if isinstance(event, Call):
+            if event.id in each.failed:
+                return Judgement("failed-call", place)
+            if any(code != "bad-schema" for code, *_ in faults_of(event, row.tools)):
+                return Judgement("schema", place)
+    return Judgement("right") if each.finished else Judgement("no-answer", len(each.events))
+
+
+def _against(gold: Sequence[Call], each: Try) -> Judgement:
+    """The same calls as gold, each once, in any order."""
+    left = list(gold)
+    for place, event in enumerate(each.events):
+        if not isinstance(event, Call):
+            continue
+        same = next((call for call in left if score_call(call, Made(event.tool, event.arguments)).exact), None)
+        if same is None:
+            return Judgement("wrong-call", place)
+        left.remove(same)
+    return Judgement("wrong-call", len(each.events)) if left else Judgement("right")
+
+
+def _passes(check: Check, row: Trajectory, each: Try) -> bool:
+    question = next((event.text for event in reversed(asked(row)) if hasattr(event, "text")), "")
+    calls = [{"tool": call.tool, "arguments": call.arguments} for call in each.calls]
+    return bool(check(question, calls, next((e.text for e in each.events if isinstance(e, Answer)), "")))
+
+
+def _names(each: Try) -> str:
+    return json.dumps([[call.tool, call.arguments] for call in each.calls], sort_keys=True, ensure_ascii=False)
+
+
+def lesson(row: Trajectory, tries: Sequence[Try], verdicts: Sequence[Judgement]) -> tuple[str, Trajectory] | None:
+    """What is to be learnt from a question: (kind, training row), None for nothing.
+
+    Where a try was wrong and gold is known, gold is taught: behind the wrong call and its result, untrained, where the
+    call ran ("corrected"), else at once ("taught"). Else a right try, the model's own words, is kept ("kept").
+    """
+    context = asked(row)
+    gold = row.events[len(context) :]
+    wrong = next((pair for pair in zip(tries, verdicts, strict=True) if not pair[1].right), None)
+    if wrong is not None and any(isinstance(event, Call) for event in gold):
+        seen = _until_wrong(*wrong)
+        kind = "corrected" if seen else "taught"
+        return kind, _row(row, (*context, *seen, *_renamed(gold, seen)))
+    right = next((each for each, verdict in zip(tries, verdicts, strict=True) if verdict.right), None)
+    return None if right is None else ("kept", _row(row, (*context, *right.events)))
+
+
+def _until_wrong(each: Try, verdict: Judgement) -> list[Event]:
+    """The wrong call and its result, with the thought before it, as context; [] where it is not the first or never
+    ran."""
+    call = each.events[verdict.first_wrong] if verdict.first_wrong < len(each.events) else None
+    if not isinstance(call, Call) or any(isinstance(event, Call) for event in each.events[: verdict.first_wrong]):
+        return []
+    result = next((e for e in each.events if isinstance(e, Observation) and e.call_id == call.id), None)
+    if result is None:
+        return []
+    thoughts = [e for e in each.events[: verdict.first_wrong] if isinstance(e, Thought)]
+    return [*(with_trained(event, False) for event in (*thoughts, call)), result]
+
+
+def _renamed(gold: Sequence[Event], seen: Sequence[Event]) -> list[Event]:
+    """Gold's calls and results with ids that no event before them has."""
+    renamed: list[Event] = []
+    for event in gold:
+        if isinstance(event, Call) and seen:
+            event = msgspec.structs.replace(event, id=f"g-{event.id}")
+        elif isinstance(event, Observation) and seen:
+            event = msgspec.structs.replace(event, call_id=f"g-{event.call_id}")
+        renamed.append(event)
+    return renamed
+
+
+def _row(row: Trajectory, events: tuple[Event, ...]) -> Trajectory:
+    return msgspec.structs.replace(row, events=events, channel="agent")

@@ -1,0 +1,296 @@
+"""Rounds of asking, judging, training and evaluating; each leaves a folder from which it resumes.
+
+OUT/round-N/questions.jsonl     what was asked, with gold
+OUT/round-N/tries.jsonl         what the model did on each question, with verdicts
+OUT/round-N/lessons.jsonl       the training records that follow, `lessons.report.json` their counts
+OUT/improve.json                the rounds: parents, counts, gain with its interval, whether each was kept and why
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.agent.loop import ReAct
+from swiftagent.agent.native import Native
+from swiftagent.agent.traces import openai_row
+from swiftagent.backend.engine import load_engine
+from swiftagent.errors import SetupError
+from swiftagent.evaluate.data import conversations, read_gold
+from swiftagent.evaluate.scoring import differences, gold_from, score_model
+from swiftagent.evaluate.target import default_data
+from swiftagent.evaluate.writing import read_entries
+from swiftagent.improve.asking import Questions, ask
+from swiftagent.improve.judging import Check, Try, judge, lesson
+from swiftagent.improve.trying import Trying, all_tries
+from swiftagent.io.jsonl import encode, whole_file, write_json
+from swiftagent.io.own_command import run_command
+from swiftagent.io.rows import read_rows
+from swiftagent.io.storage import sha256_of
+from swiftagent.scores.intervals import MetricDifference
+from swiftagent.tools.toolbox import Toolbox
+from swiftagent.train.runs import Run, find_run
+from swiftagent.trajectory.record import to_record
+from swiftagent.trajectory.style import prompt_style
+from swiftagent.trajectory.types import Trajectory
+
+METRIC = "call_exact"
+_GATE_FAILED = 7
+Tell = Callable[[str], None]
+
+
+class Rounds(msgspec.Struct, frozen=True):
+    """What is to be done. data: what rounds are judged on (none: the run's validation split). questions: the user's
+    own, with gold where it is known. scratch: train from the base on all rows, else on from the adapter."""
+
+    run: Run
+    out: Path
+    data: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    rounds: int = 2
+    count: int = 300
+    tries: int = 4
+    temperature: float = 0.8
+    step_tokens: int = 256
+    seed: int = 0
+    max_minutes: float | None = None
+    max_tokens: int | None = None
+    scratch: bool = True
+    native: bool = False
+    all_rounds: bool = False
+    device: str = "auto"
+    changes: tuple[str, ...] = ()  # key=value, as `sft` takes them
+    check: Check | None = None
+
+
+class Outcome(msgspec.Struct):
+    """One round, as improve.json holds it. parents: the run that was asked and the files that were trained on."""
+
+    number: int
+    parents: dict[str, Any]
+    asked: int = 0
+    left_out: dict[str, int] = {}
+    verdicts: dict[str, int] = {}
+    lessons: dict[str, int] = {}
+    run: str = ""
+    gate_passed: bool | None = None
+    gain: dict[str, Any] | None = None
+    kept: bool = False
+    reason: str = ""
+
+
+def first_questions(plan: Rounds) -> dict[str, Any]:
+    """What the first round would ask: how many questions, why others are left out, and the first five."""
+    gold = plan.data or tuple(default_data(plan.run))
+    found = _questions(plan, plan.run.data_files(), gold)
+    return {
+        "questions": len(found.rows),
+        "left_out": dict(found.left_out),
+        "first": [openai_row(row)["messages"] for row in found.rows[:5]],
+    }
+
+
+def _questions(plan: Rounds, files: Sequence[str], gold: Sequence[str]) -> Questions:
+    """Other questions in each round, since each round has one file more. Raises SetupError where there are none."""
+    found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), _rows(plan.questions))
+    if not found.rows:
+        raise SetupError(f"no question can be made: {dict(found.left_out)}; give your own with --questions FILE")
+    return found
+
+
+def improve(plan: Rounds, toolbox: Toolbox | None, tell: Tell) -> list[Outcome]:
+    """Run the rounds that are not done; returns all, the last with the reason why it is the last."""
+    began, best = time.monotonic(), plan.run
+    gold = plan.data or tuple(default_data(plan.run))
+    _evaluated(plan, best, gold, plan.out, tell)
+    outcomes: list[Outcome] = []
+    for number in range(1, plan.rounds + 1):
+        minutes = (time.monotonic() - began) / 60
+        if plan.max_minutes is not None and minutes >= plan.max_minutes:
+            tell(f"round {number} is not begun: {minutes:.0f} minutes are over (--max-minutes {plan.max_minutes:g})")
+            break
+        outcome = _round(plan, best, number, gold, toolbox, tell)
+        outcomes.append(outcome)
+        write_json(plan.out / "improve.json", {"run": plan.run.name, "rounds": msgspec.to_builtins(outcomes)})
+        tell(f"round {number}: {outcome.reason}")
+        if outcome.kept:
+            best = find_run(outcome.run, str(plan.run.folder.parent))
+        if not outcome.kept or (outcome.gain or {}).get("is_noise") and not plan.all_rounds:
+            break
+    return outcomes
+
+
+def _round(
+    plan: Rounds, parent: Run, number: int, gold: tuple[str, ...], toolbox: Toolbox | None, tell: Tell
+) -> Outcome:
+    folder = plan.out / f"round-{number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = parent.data_files()
+    if not files:
+        raise SetupError(f"{parent.folder}: its training data is not here, so nothing can be asked; bring it back")
+    outcome = Outcome(number, {"run": parent.name, "data": {path: sha256_of(path) for path in files}})
+    lessons = _lessons(plan, parent, folder, files, gold, toolbox, outcome, tell)
+    if not outcome.lessons:
+        outcome.reason = f"nothing to learn: {outcome.asked:,} questions left no lesson"
+        return outcome
+    name = f"{plan.run.name}-round{number}"
+    run = _trained(plan, parent, name, [*files, str(lessons)], tell)
+    run.update(parents={"run": parent.name, "lessons": str(lessons)})
+    outcome.run = run.name
+    outcome.gate_passed = _evaluated(plan, run, gold, folder, tell)
+    gain = _gain(gold, parent, run)
+    outcome.gain = gain.as_dict()
+    _decide(outcome, gain)
+    return outcome
+
+
+def _decide(outcome: Outcome, gain: MetricDifference) -> None:
+    """The gate decides, then the gain: a round that calls worse is not kept, whatever the gate says."""
+    shown = "not measured" if gain.value is None else f"{100 * gain.value:+.1f} ({_points(gain)}) points of {METRIC}"
+    if not outcome.gate_passed:
+        outcome.reason = f"not kept: the gate was not passed; {shown}"
+    elif gain.value is None or gain.value <= 0:
+        outcome.reason = f"not kept: no gain; {shown}"
+    else:
+        outcome.kept = True
+        outcome.reason = f"kept: {shown}{', within its noise' if gain.is_noise else ''}"
+
+
+def _points(gain: MetricDifference) -> str:
+    low, high = (100 * (bound or 0.0) for bound in (gain.low, gain.high))
+    return f"{low:+.1f} to {high:+.1f}"
+
+
+def _lessons(
+    plan: Rounds,
+    parent: Run,
+    folder: Path,
+    files: list[str],
+    gold: tuple[str, ...],
+    toolbox: Toolbox | None,
+    outcome: Outcome,
+    tell: Tell,
+) -> Path:
+    """Ask, judge and write lessons.jsonl, where that is not done; fills the counts of the outcome."""
+    lessons, report = folder / "lessons.jsonl", folder / "lessons.report.json"
+    if report.is_file():
+        found = json.loads(report.read_text(encoding="utf-8"))
+    else:
+        found = _ask_and_judge(plan, parent, folder, files, gold, toolbox, tell)
+        write_json(report, found)
+    for name in ("asked", "left_out", "verdicts", "lessons"):
+        setattr(outcome, name, found[name])
+    return lessons
+
+
+def _ask_and_judge(
+    plan: Rounds,
+    parent: Run,
+    folder: Path,
+    files: list[str],
+    gold: tuple[str, ...],
+    toolbox: Toolbox | None,
+    tell: Tell,
+) -> dict[str, Any]:
+    questions = _questions(plan, files, gold)
+    _write(folder / "questions.jsonl", questions.rows)
+    verdicts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    kept: list[Trajectory] = []
+    tell(f"{parent.name}: {len(questions.rows):,} questions, {plan.tries} tries each")
+    trying = _trying(plan, parent, toolbox)
+    with whole_file(folder / "tries.jsonl") as out:
+        for done, (row, tries) in enumerate(_resumed(trying, questions.rows, plan), 1):
+            judged = judge(row, tries, plan.check)
+            verdicts.update(verdict.reason for verdict in judged)
+            learnt = lesson(row, tries, judged)
+            if learnt is not None:
+                kinds[learnt[0]] += 1
+                kept.append(msgspec.structs.replace(learnt[1], source=f"improve:{row.id}"))
+            out.write(encode({"id": row.id, "tries": tries, "verdicts": [each.reason for each in judged]}) + b"\n")
+            if done % 50 == 0:
+                tell(f"{parent.name}: {done:,} of {len(questions.rows):,} questions, {verdicts['right']:,} tries right")
+    trying.engine.close()
+    style = prompt_style(files) or "auto"
+    with whole_file(folder / "lessons.jsonl") as out:
+        out.writelines(encode(to_record(row, style)) + b"\n" for row in kept)
+    return {
+        "asked": len(questions.rows),
+        "left_out": dict(questions.left_out),
+        "verdicts": dict(verdicts),
+        "lessons": dict(kinds),
+        "tokens": trying.tokens,
+    }
+
+
+def _resumed(trying: Trying, rows: list[Trajectory], plan: Rounds) -> Iterable[tuple[Trajectory, list[Try]]]:
+    """All tries, until the tokens are spent."""
+    for found in all_tries(trying, rows):
+        yield found
+        if plan.max_tokens is not None and trying.tokens >= plan.max_tokens:
+            return
+
+
+def _trying(plan: Rounds, parent: Run, toolbox: Toolbox | None) -> Trying:
+    checkpoint = parent.checkpoint("best")
+    adapter = (checkpoint / "adapter_config.json").is_file()
+    model = None if adapter else str(checkpoint)
+    engine: Any = load_engine(model, str(checkpoint) if adapter else None, parent.template, device=plan.device)
+    style = prompt_style(parent.data_files()) or "auto"
+    grammar = Native(engine.read_calls) if plan.native else ReAct(style)
+    return Trying(engine, grammar, plan.tries, plan.temperature, plan.step_tokens, toolbox)
+
+
+def _trained(plan: Rounds, parent: Run, name: str, files: Sequence[str], tell: Tell) -> Run:
+    """The run of this round: as it is where it is done, resumed where it was interrupted, else trained."""
+    root = parent.folder.parent
+    known = Run(root / name)
+    if known.state == "done" and known.data_files() == list(files):
+        return known
+    if known.folder.exists() and known.checkpoint_last is not None:
+        words = ["sft", "--resume", name, f"runs={root}"]
+    else:
+        adapter = [] if plan.scratch else [f"adapters=[{parent.checkpoint('best')}]"]
+        data = f"data={json.dumps(list(files))}"
+        words = ["sft", str(parent.folder / "config.yaml"), data, f"runs={root}", f"name={name}", *adapter]
+    tell(f"training {name} on {len(files)} files")
+    printed = run_command([*words, *plan.changes, "--json"], plan.out / f"{name}.sft.log")
+    return Run(Path(json.loads(printed)["run"]))
+
+
+def _evaluated(plan: Rounds, run: Run, gold: tuple[str, ...], folder: Path, tell: Tell) -> bool:
+    """Evaluate a run on the held-out rows, where that is not done; whether its gate was passed."""
+    tell(f"evaluating {run.name}")
+    words = ["eval", run.name, "--runs", str(run.folder.parent), "--no-free", "--drop-trained", "--json"]
+    words += [word for path in gold for word in ("--data", path)] + ["--device", plan.device]
+    words += ["--step-tokens", str(plan.step_tokens), *(["--native"] if plan.native else [])]
+    folder.mkdir(parents=True, exist_ok=True)
+    printed = run_command(words, folder / f"{run.name}.eval.log", passes=(0, _GATE_FAILED))
+    return bool(json.loads(printed)["gate"]["passed"])
+
+
+def _gain(gold: tuple[str, ...], before: Run, after: Run) -> MetricDifference:
+    """The paired difference of exact calls between two evaluated runs."""
+    rows = gold_from(read_gold(gold).rows)
+    steps = []
+    for run in (before, after):
+        lines = (run.folder / "eval" / "predictions.jsonl").read_bytes().splitlines()
+        steps.append({each.id: each for each in read_entries(lines) if (each.model, each.kind) == ("tuned", "step")})
+    rows.steps = [step for step in rows.steps if step.id in steps[0] and step.id in steps[1]]
+    return differences(*(score_model(rows, found, {}, {}) for found in steps))[METRIC]
+
+
+def _rows(paths: Sequence[str]) -> list[Trajectory]:
+    skipped: list[dict[str, Any]] = []
+    return [row for path in paths for row in conversations(read_rows(path), skipped)]
+
+
+def _write(path: Path, rows: Iterable[Trajectory]) -> None:
+    with whole_file(path) as out:
+        out.writelines(encode(row) + b"\n" for row in rows)
