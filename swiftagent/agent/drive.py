@@ -40,12 +40,14 @@ class RequestRefused(SetupError):
 
 class Usage(msgspec.Struct):
     """What one generation cost. prefilled: prompt tokens that had to be computed, of prompt_tokens.
-    ended_by: "stop", "end" (its end token), "length" or "seconds"."""
+    ended_by: "stop", "end" (its end token), "length" or "seconds". ids: the tokens that were sampled, with their
+    end; [] where the engine does not know them."""
 
     prompt_tokens: int = 0
     prefilled: int = 0
     generated: int = 0
     ended_by: str = "end"
+    ids: list[int] = []
 
 
 class Engine(Protocol):

@@ -110,6 +110,7 @@ class TransformersEngine:
         held, logits = self._prefill(ids, usage)
         ends = self.ends(native=native)
         text = TextDecoder(self.tokenizer)
+        usage.ids = text.ids
         choose = self._chooser(temperature, sampling)
         guide = self._guide(sampling.forms)
         try:
@@ -120,7 +121,7 @@ class TransformersEngine:
                     logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
                     token = choose(guide.masked(logits) if guide else logits)
                 if token in ends:
-                    usage.ended_by = "end"
+                    usage.ended_by, usage.ids = "end", [*text.ids, token]
                     break
                 usage.generated += 1
                 piece = text.add(token)

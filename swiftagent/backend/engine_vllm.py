@@ -100,7 +100,7 @@ class VllmEngine:
             ended_by = {"length": "length"}.get(out.finish_reason, by_word)
             cached = getattr(answer, "num_cached_tokens", 0) or 0
             usage.prompt_tokens, usage.prefilled = len(ids), len(ids) - cached
-            usage.generated, usage.ended_by = len(out.token_ids), ended_by
+            usage.generated, usage.ended_by, usage.ids = len(out.token_ids), ended_by, list(out.token_ids)
             written.append(Generated(out.text, len(out.token_ids), seconds, ended_by))
         return written
 

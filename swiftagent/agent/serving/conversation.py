@@ -14,7 +14,7 @@ import msgspec
 from swiftagent.agent.serving.asked import Refusal, Thoughts
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.tools import read_tools
-from swiftagent.trajectory.types import Answer, Observation, Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Event, Observation, Question, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import Policy, check
 
 # A client may hand over a conversation whose calls were made with other tools, and texts are not trained here.
@@ -37,6 +37,11 @@ def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -
     except (RecursionError, TypeError, AttributeError) as error:
         raise Refusal(f"messages cannot be read: {error}", param="messages") from None
     return msgspec.structs.replace(whole, events=whole.events[:-1])
+
+
+def read_reply(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -> tuple[Event, ...]:
+    """What is said in the reply that ends a row, behind its one question."""
+    return check(parse(row), _POLICY).events[1:]
 
 
 def declared_tools(given: Any, name: str = "tools") -> tuple[Tool, ...]:

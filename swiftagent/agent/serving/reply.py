@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,13 +14,14 @@ from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress
 from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
 from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
+from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.read_step import step_end
 from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.types import Call, Thought
+from swiftagent.trajectory.types import Answer, Call, Event, Thought
 
 # How often a model may try to make the call that it was ordered to make.
 _TRIES = 3
@@ -36,8 +37,15 @@ class Delta(msgspec.Struct, frozen=True):
     finish: str = ""
 
 
+def reply_events(reasoning: str, content: str, calls: Sequence[Call]) -> tuple[Event, ...]:
+    """What was said in one reply."""
+    thought = (Thought(reasoning),) if reasoning else ()
+    said = (Thought(content, said=True),) if content else ()
+    return (*thought, *said, *calls) if calls else (*thought, Answer(content))
+
+
 class Served(msgspec.Struct, frozen=True):
-    """What answers requests. strict: whether the engine keeps texts to a grammar."""
+    """What answers requests. strict: whether the engine keeps texts to a grammar. recording: takes finished turns."""
 
     engine: Any
     grammar: Grammar
@@ -45,6 +53,7 @@ class Served(msgspec.Struct, frozen=True):
     thoughts: Thoughts
     temperature: float = 0.0
     strict: bool = False
+    recording: Recording | None = None
 
 
 class Answering:
@@ -56,6 +65,7 @@ class Answering:
         self.number = number
         self.prompt_tokens = 0
         self.generated = 0
+        self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
         self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.stop)
         self._content = ""
@@ -75,7 +85,16 @@ class Answering:
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the prompt is too long, SwiftAgentError where an ordered call is not made."""
-        return self._with_calls() if self.asked.may_call else self._text_alone()
+        calls: list[Call] = []
+        finish = ""
+        for delta in self._with_calls() if self.asked.may_call else self._text_alone():
+            calls += [delta.call] if delta.call else []
+            finish = delta.finish or finish
+            yield delta
+        # What was cut, by length or by a word of the client, is not what the model would have written.
+        if self.served.recording and finish != "length" and not self.stop_word and (calls or self._content):
+            reply = reply_events(self._reasoning, self._content, calls)
+            self.served.recording.add(self.asked.conversation, reply, self._ids)
 
     def _with_calls(self) -> Iterator[Delta]:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
@@ -216,6 +235,7 @@ class Answering:
                     break
         finally:
             pieces.close()
+        self._ids = usage.ids
         self._count(usage)
         seconds = time.monotonic() - started
         return Generated(text[skip:], usage.generated, seconds, ended_by or usage.ended_by)
