@@ -91,4 +91,4 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _name(args: argparse.Namespace) -> str:
-    return Path(args.upstream or args.run or args.adapter or args.model or "swiftagent").name
+    return args.upstream or Path(args.run or args.adapter or args.model or "swiftagent").name

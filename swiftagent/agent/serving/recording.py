@@ -99,11 +99,17 @@ class Recording:
         messages = row["messages"]
         cut = next((size for size in range(len(messages) - 1, 0, -1) if keys[size - 1] in self._known), 0)
         earlier = self._read(self._known[keys[cut - 1]]) if cut else {"messages": []}
-        before, after = earlier["messages"][:cut], [*map(_as_context, messages[cut:-1]), messages[-1]]
-        if cut and len(before) == len(earlier["messages"]):
+        # Readers number calls anew, so the ids of this request fit each other.
+        before = [
+            {**old, **{name: new[name] for name in ("tool_calls", "tool_call_id") if name in new}}
+            for old, new in zip(earlier["messages"], messages[:cut], strict=False)
+        ]
+        after = [*map(_as_context, messages[cut:-1]), messages[-1]]
+        if cut and cut == len(earlier["messages"]):
             return {**earlier, "messages": [*before, *after]}
-        row |= {"id": f"{self.path.stem}-{secrets.token_hex(8)}", "messages": [*map(_as_context, before), *after]}
-        return {**row, "branch_of": earlier["id"]} if cut else row
+        # A branch is called after what it parts from.
+        name = f"{earlier['id']}.{secrets.token_hex(4)}" if cut else f"{self.path.stem}-{secrets.token_hex(8)}"
+        return {**row, "id": name, "messages": [*map(_as_context, before), *after]}
 
     def _read(self, name: str) -> _Row:
         start, size = self._places[name]

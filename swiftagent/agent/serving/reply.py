@@ -274,8 +274,11 @@ class Answering:
             )
 
     def _grown(self, text: str) -> Iterator[Delta]:
-        yield from self._think(self._shown.reasoning(text))
-        yield from self._rest(self._shown.content(text))
+        content = self._shown.content(text)
+        # A thought stands before the answer, and clients get it there.
+        labelled = self._shown.thought(text) if content and self._shown.labels else ""
+        yield from self._think(labelled or self._shown.reasoning(text))
+        yield from self._rest(content)
 
     def _think(self, reasoning: str) -> Iterator[Delta]:
         new = reasoning.removeprefix(self._reasoning) if reasoning.startswith(self._reasoning) else ""

@@ -58,7 +58,7 @@ def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
     items = [*before, *given]
     tools = declared_tools(body.get("tools"))
     forced = forced_of(body.get("tool_choice"), tools)
-    row: dict[str, Any] = {"input": [_readable(item) for item in items], "instructions": body.get("instructions")}
+    row: dict[str, Any] = {"input": [readable(item) for item in items], "instructions": body.get("instructions")}
     if tools and (forced != "none" or any(item.get("type") == "function_call" for item in items)):
         row["tools"] = body["tools"]
     text = body.get("text")
@@ -76,7 +76,7 @@ def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
     return asked, items
 
 
-def _readable(item: dict[str, Any]) -> dict[str, Any]:
+def readable(item: dict[str, Any]) -> dict[str, Any]:
     """An item without fields that hold nothing."""
     return {name: value for name, value in item.items() if value not in (None, [])}
 

@@ -1,4 +1,4 @@
-"""A gateway to another server with OpenAI's or Anthropic's interface: requests and replies pass through as they are, and
+"""A gateway to a server with OpenAI's or Anthropic's interface: requests and replies pass through as they are, and
 turns that are finished are recorded. Keys pass through and are never written."""
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def _response_turns(asked: dict[str, Any], said: dict[str, Any], stored: Respons
             _of(asked, "input", "instructions", "tools", "previous_response_id"), stored
         )
         stored.remember(said["id"], [*items, *said["output"]])
-        yield request.conversation, read_reply(response_rows.parse, {"input": [_ASKED, *said["output"]]}), []
+        output = map(responses.readable, said["output"])
+        yield request.conversation, read_reply(response_rows.parse, {"input": [_ASKED, *output]}), []
 
 
 def _message_turns(asked: dict[str, Any], said: dict[str, Any], stored: Responses) -> Iterator[_Turn]:
