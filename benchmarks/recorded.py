@@ -13,26 +13,25 @@ import argparse
 import json
 import random
 import re
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
+from running_app import running
 
 from swiftagent.agent.loop import Limits, ReAct
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.server import Settings, make_app
 from swiftagent.agent.serving.upstream import make_gateway
+from swiftagent.cli import main as swiftagent
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"name": "weather", "description": "of a city", "parameters": SCHEMA}
@@ -146,22 +145,6 @@ class Client:
     first = 0
 
 
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """The address of a server."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
-    listening.close()
-
-
 def faults(path: Path, rows: int, texts: set[str], sampled: set[tuple[int, ...]] | None) -> list[str]:
     """What is wrong with a recorded file."""
     found = [json.loads(line) for line in path.open(encoding="utf-8")]
@@ -227,14 +210,13 @@ def check(conversations: int, folder: Path) -> int:
 
 def read_back(path: Path) -> list[str]:
     """What `convert` and `inspect` have against a recorded file."""
-    swiftagent, out = [sys.executable, "-m", "swiftagent"], path.with_suffix(".out.jsonl")
-    done = [
-        subprocess.run([*swiftagent, *words], capture_output=True, text=True, check=False)
-        for words in (["convert", str(path), "-o", str(out), "--max-rejects", "0"], ["inspect", str(out), "--check"])
+    out = path.with_suffix(".out.jsonl")
+    codes = [
+        swiftagent(["convert", str(path), "-o", str(out), "--max-rejects", "0"]),
+        swiftagent(["inspect", str(out), "--check"]),
     ]
-    report = json.loads(path.with_suffix(".out.report.json").read_text()) if not done[0].returncode else {}
-    unread = [f"{path.name}: unread {report.get('unread')}"] if report.get("unread") else []
-    return unread + [f"{path.name}: {each.stderr.strip()[-500:]}" for each in done if each.returncode]
+    unread = json.loads(path.with_suffix(".out.report.json").read_text())["unread"]
+    return [f"{path.name}: exit codes {codes}, unread {unread}"] if any(codes) or unread else []
 
 
 if __name__ == "__main__":
