@@ -28,6 +28,8 @@ from swiftagent.trajectory.types import Event, Trajectory
 
 # Bytes of blanks from which on they are left out of the file, where they are more than half of it.
 MOST_BLANKS = 64 << 20
+# What each row begins with.
+_BEGINS = b'{"messages"'
 _Row = dict[str, Any]
 
 
@@ -143,8 +145,8 @@ class Recording:
             old.seek(0)
             lines, end = dict[str, tuple[int, int]](), 0
             for line in old:
-                if line.endswith(b"\n") and not line.isspace():
-                    lines[self._id_of(line)] = (end, len(line))
+                if name := self._id_of(line):
+                    lines[name] = (end, len(line))
                 end += len(line)
             if sum(size for _, size in lines.values()) < end:
                 with part.open("wb") as new:
@@ -156,10 +158,12 @@ class Recording:
         return self.path.open("r+b", buffering=0)
 
     def _id_of(self, line: bytes) -> str:
+        """The id of a row; "" for blanks, also where a kill has left them or the row half written."""
         try:
             row, _ = parse_json(line)
         except RowError:
-            row = None
+            is_begun = not line.endswith(b"\n") and line.startswith(_BEGINS[: len(line)])
+            row = {"id": "", "messages": []} if line.startswith(b" ") or is_begun else None
         if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "messages" not in row:
             raise SetupError(f"--record {self.path}: it holds other rows than recorded ones; choose another place")
         return str(row["id"])

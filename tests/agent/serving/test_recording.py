@@ -176,14 +176,17 @@ def test_a_conversation_goes_on_after_a_restart(file: Path):
     with pytest.raises(SetupError, match="another server records into it"):
         Recording(file, "m")
     first.close()
-    file.write_bytes(file.read_bytes() + b'{"messages": [{"role"')
+    # As kills leave them: a row half blanked, and one half written.
+    file.write_bytes(b'      ": "x"}]}\n' + file.read_bytes() + b'{"messages":[{"role"')
     second = Recording(file, "m")
     second.add(Trajectory((Question("1"), Answer("a"), Question("2"))), [Answer("b")], [2])
     [row] = rows(file)
     assert [message.get("token_ids") for message in row["messages"]] == [None, [1], None, [2]]
 
 
-@pytest.mark.parametrize("held", ['{"messages": []}\n', "no row\n", '{"id": 3, "messages": []}\n'])
+@pytest.mark.parametrize(
+    "held", ['{"messages": []}\n', "no row\n", "no row", ' {"a": 1}\n', '{"id": 3, "messages": []}\n']
+)
 def test_a_file_of_other_rows_is_left_alone(file: Path, held: str):
     file.write_text(held)
     with pytest.raises(SetupError, match="other rows than recorded ones"):
