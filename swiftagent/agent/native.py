@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.formats.readers.swift import parse
 from swiftagent.formats.reading.builder import Builder, calls_in_text
 from swiftagent.formats.reading.tags import TAGS, read_tag_text
 from swiftagent.formats.writers.native import render
 from swiftagent.trajectory.escape import show_control_tokens
+from swiftagent.trajectory.order import settle, with_trained
 from swiftagent.trajectory.read_step import Step, read_input, split_reasoning
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
@@ -69,6 +72,14 @@ def native_messages(events: tuple[Event, ...]) -> list[Message]:
     """Events as ms-swift's messages, by the writer that wrote the training data."""
     messages: list[Message] = render(Trajectory(events))[0]["messages"]
     return messages
+
+
+def sent_before(row: dict[str, Any], step: int) -> tuple[list[Message], tuple[Tool, ...]]:
+    """The messages and tools that `infer --native` sends before message `step` of a native row: read as events and
+    written again. Weights of steps are no part of it: when it serves, a model's own steps are all alike."""
+    read = parse({**row, "messages": row["messages"][:step]})
+    events = settle(tuple(with_trained(event, True) for event in read.events) + (Answer("."),), [])
+    return native_messages(events[:-1]), read.tools
 
 
 def starts_with_mark(text: str) -> bool:

@@ -11,11 +11,11 @@ from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.agent.sampling import PLAIN, CallFrame, Sampling
 from swiftagent.backend.engine_files import checked_folder
-from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import quiet
 from swiftagent.errors import SetupError
+from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
@@ -73,7 +73,8 @@ class VllmEngine:
         from vllm import SamplingParams
 
         prompts = [
-            self.prompt.encode(request.messages, [function_of(tool) for tool in request.tools]) for request in requests
+            self.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
+            for request in requests
         ]
         samplings = [
             SamplingParams(
