@@ -127,6 +127,9 @@ def test_a_kept_cache_changes_no_text(engine: Any):
     engine.close()
     list(engine.generate(messages, max_tokens=20))
     assert "".join(engine.generate(fresh, max_tokens=20)) == alone
+    # What is recorded beside a text are the tokens that it was made of.
+    assert len(engine.usage.ids) >= engine.usage.generated > 0
+    assert engine.tokenizer.decode(engine.usage.ids[: engine.usage.generated]) == alone
     assert engine.usage.prefilled < engine.usage.prompt_tokens / 2
 
 
