@@ -99,6 +99,10 @@ def read_marked(text: str, tools: tuple[Tool, ...] = ()) -> Step | None:
     cannot be read is one with a problem, and keeps its name.
     """
     builder = Builder(tools)
+    head, _, rest = text.partition("</think>")
+    # Templates open the reasoning themselves, and a call in it is only thought of.
+    if "<think>" not in head and holds_mark(rest):
+        text = f"<think>{text}"
     try:
         if holds_mark(text):
             read_tag_text(builder, text)
