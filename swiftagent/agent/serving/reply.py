@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Usage
+from swiftagent.agent.drive import Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
@@ -17,10 +16,7 @@ from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
-from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult
-from swiftagent.trajectory.read_step import step_end
-from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Answer, Call, Event, Thought
 
 # How often a model may try to make the call that it was ordered to make.
@@ -217,45 +213,26 @@ class Answering:
     def _write(self, request: Generate, prefix: str, skip: int = 0) -> Generator[Delta, None, Generated]:
         """Generate one step behind `prefix` and hand on what is surely content. Returns the Generated without the
         first `skip` characters."""
-        text, ended_by, usage = prefix, "", Usage()
-        started = time.monotonic()
-        pieces = self._pieces(request, prefix, usage)
-        try:
-            for piece in map(without_surrogates, pieces):
-                text += piece
-                if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
-                    ended_by = "stop"
-                    break
-                yield from self._grown(text[skip:])
-                if self._shown.stopped or (self._shown.ended and not self.asked.may_call):
-                    ended_by = "stop"
-                    break
-                if time.monotonic() - started > request.seconds:
-                    ended_by = "seconds"
-                    break
-        finally:
-            pieces.close()
-        self._ids = usage.ids
-        self._count(usage)
-        seconds = time.monotonic() - started
-        return Generated(text[skip:], usage.generated, seconds, ended_by or usage.ended_by)
-
-    def _pieces(self, request: Generate, prefix: str, usage: Usage) -> Any:
-        messages: list[Message] = [*request.messages, *([{"role": "assistant", "content": prefix}] if prefix else [])]
-        asked = self.asked
+        usage, asked = Usage(), self.asked
         # Choices of one request would else all be the same.
         seed = asked.seed + self.number if asked.seed is not None else None
         sampling = Sampling(asked.top_p, seed, self._forms(prefix) if self.served.strict else ())
         more = {"sampling": sampling} if sampling != PLAIN else {}
-        return self.served.engine.generate(
-            messages,
-            stop=(request.stop,) if request.stop else (),
-            max_tokens=request.max_tokens,
-            temperature=self.served.temperature if asked.temperature is None else asked.temperature,
-            tools=request.tools,
-            usage=usage,
-            **more,
-        )
+        temperature = self.served.temperature if asked.temperature is None else asked.temperature
+        writing = write(self.served.engine, request, usage, prefix, temperature=temperature, **more)
+        try:
+            text = next(writing)
+            while True:
+                yield from self._grown(text[skip:])
+                is_over = self._shown.stopped or (self._shown.ended and not asked.may_call)
+                text = writing.send(bool(is_over))
+        except StopIteration as done:
+            written: Generated = done.value
+        finally:
+            writing.close()
+        self._ids = usage.ids
+        self._count(usage)
+        return msgspec.structs.replace(written, text=written.text[skip:])
 
     def _forms(self, prefix: str) -> tuple[Form, ...]:
         asked = self.asked
