@@ -120,24 +120,19 @@ class ChatReply:
 
     def whole(self) -> dict[str, Any]:
         """The reply as one object."""
-        choices = [self._choice(choice) for choice in self.choices]
+        choices = [self._choice(choice.run()) for choice in self.choices]
         return {**self._head, "object": "chat.completion", "choices": choices, "usage": self._usage()}
 
-    def _choice(self, choice: Answering) -> dict[str, Any]:
-        content, reasoning, calls, finish = "", "", [], "stop"
-        for delta in choice.deltas():
-            content += delta.content
-            reasoning += delta.reasoning
-            calls += [delta.call] if delta.call else []
-            finish = delta.finish or finish
-        message: dict[str, Any] = {"role": "assistant", "content": content if content or not calls else None}
-        if reasoning:
-            message["reasoning_content"] = reasoning
+    def _choice(self, said: Answering) -> dict[str, Any]:
+        calls = said.calls
+        message: dict[str, Any] = {"role": "assistant", "content": said.content if said.content or not calls else None}
+        if said.reasoning:
+            message["reasoning_content"] = said.reasoning
         if calls and self.legacy:
             message["function_call"] = _function(calls[0])
         elif calls:
             message["tool_calls"] = [_call(call) for call in calls]
-        return {"index": choice.number, "message": message, "finish_reason": self._finish(finish), "logprobs": None}
+        return {"index": said.number, "message": message, "finish_reason": self._finish(said.finish), "logprobs": None}
 
     def events(self) -> Generator[str, None, None]:
         """The reply as server-sent events."""

@@ -64,8 +64,11 @@ class Answering:
         self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
         self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.stop)
-        self._content = ""
-        self._reasoning = ""
+        # What was handed on so far.
+        self.content = ""
+        self.reasoning = ""
+        self.calls: list[Call] = []
+        self.finish = "stop"
         if asked.shape is not None and not served.strict:
             raise Refusal(
                 "answers of a given JSON schema need llguidance and an engine in this process: "
@@ -81,16 +84,21 @@ class Answering:
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the prompt is too long, SwiftAgentError where an ordered call is not made."""
-        calls: list[Call] = []
-        finish = ""
         for delta in self._with_calls() if self.asked.may_call else self._text_alone():
-            calls += [delta.call] if delta.call else []
-            finish = delta.finish or finish
+            self.calls += [delta.call] if delta.call else []
+            self.finish = delta.finish or self.finish
             yield delta
         # What was cut, by length or by a word of the client, is not what the model would have written.
-        if self.served.recording and finish != "length" and not self.stop_word and (calls or self._content):
-            reply = reply_events(self._reasoning, self._content, calls)
+        is_cut = self.finish == "length" or self.stop_word
+        if self.served.recording and not is_cut and (self.calls or self.content):
+            reply = reply_events(self.reasoning, self.content, self.calls)
             self.served.recording.add(self.asked.conversation, reply, self._ids)
+
+    def run(self) -> Answering:
+        """The same whole: what was said stands in content, reasoning, calls and finish."""
+        for _ in self.deltas():
+            pass
+        return self
 
     def _with_calls(self) -> Iterator[Delta]:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
@@ -139,7 +147,7 @@ class Answering:
         yield from self._think(thought)
         for call in calls if self.asked.parallel else calls[:1]:
             call_id = f"call_{secrets.token_hex(12)}"
-            self.served.thoughts.remember(call_id, thought or self._reasoning)
+            self.served.thoughts.remember(call_id, thought or self.reasoning)
             yield Delta(call=Call(call.tool, call.arguments, call_id))
         yield Delta(finish="tool_calls")
 
@@ -158,7 +166,7 @@ class Answering:
         tools = grammar.declared(conversation)
         request = Generate(messages, stop, limits.step_tokens, limits.seconds, tools)
         written = yield from self._said(request, prefix)
-        if not self._content and written.text.strip() and written.ended_by not in _CUT:
+        if not self.content and written.text.strip() and written.ended_by not in _CUT:
             ending = grammar.final_messages(conversation)
             prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
             request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
@@ -258,9 +266,9 @@ class Answering:
         yield from self._rest(content)
 
     def _think(self, reasoning: str) -> Iterator[Delta]:
-        new = reasoning.removeprefix(self._reasoning) if reasoning.startswith(self._reasoning) else ""
+        new = reasoning.removeprefix(self.reasoning) if reasoning.startswith(self.reasoning) else ""
         if new:
-            self._reasoning = reasoning
+            self.reasoning = reasoning
             yield Delta(reasoning=new)
 
     def _rest(self, content: str) -> Iterator[Delta]:
@@ -268,7 +276,7 @@ class Answering:
         for stop in self.asked.stop:
             if stop in content:
                 content, self._shown.stopped = content.partition(stop)[0], stop
-        new = content[len(self._content) :] if content.startswith(self._content) else ""
+        new = content[len(self.content) :] if content.startswith(self.content) else ""
         if new:
-            self._content = content
+            self.content = content
             yield Delta(content=new)

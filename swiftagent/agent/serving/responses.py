@@ -95,7 +95,6 @@ class ResponseReply:
         self.created = int(time.time())
         self.model = model
         self._output: _Items = []
-        self._finish = ""
         self._number = 0
 
     def whole(self) -> dict[str, Any]:
@@ -137,7 +136,6 @@ class ResponseReply:
                 yield from item.grow(delta.reasoning or delta.content)
             if delta.call:
                 yield from _called(delta.call, self._output)
-            self._finish = delta.finish or self._finish
         if not self._output:
             item = _OpenItem("message", 0)
             yield from item.open()
@@ -146,7 +144,7 @@ class ResponseReply:
             self.stored.remember(self.id, [*self.items, *self._output])
 
     def _status(self) -> str:
-        return "incomplete" if self._finish == "length" else "completed"
+        return "incomplete" if self.answering.finish == "length" else "completed"
 
     def _response(self, status: str) -> dict[str, Any]:
         body = self.body
