@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import (
+    Memory,
     ModelRequest,
     Refusal,
-    Thoughts,
     sampling_fields,
     stop_words,
     whole_number,
@@ -25,7 +25,7 @@ from swiftagent.trajectory.types import Tool
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
-def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
+def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
     messages = body.get("messages")
@@ -85,7 +85,7 @@ def _forced(choice: Any, tools: tuple[Tool, ...]) -> str:
     raise Refusal(f"tool_choice {json.dumps(choice, default=str)[:100]} names no declared tool", param="tool_choice")
 
 
-def _with_thought(message: Any, thoughts: Thoughts) -> Any:
+def _with_thought(message: Any, thoughts: Memory) -> Any:
     """A message, its first call behind what was thought before it where the client left that out."""
     blocks = list(_blocks([message]))
     call = next((block for block in blocks if block.get("type") == "tool_use"), None)

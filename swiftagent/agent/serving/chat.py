@@ -14,9 +14,9 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import (
     MOST_CHOICES,
+    Memory,
     ModelRequest,
     Refusal,
-    Thoughts,
     refuse,
     sampling_fields,
     stop_words,
@@ -35,7 +35,7 @@ _REFUSED = (
 )
 
 
-def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
+def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
     refuse(body, _REFUSED)

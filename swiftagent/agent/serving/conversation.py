@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.serving.asked import Refusal, Thoughts
+from swiftagent.agent.serving.asked import Memory, Refusal
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.trajectory.types import Answer, Event, Observation, Question, System, Tool, Trajectory
@@ -60,12 +60,12 @@ def declared_tools(given: Any, name: str = "tools") -> tuple[Tool, ...]:
         raise Refusal(f"{name}: {error.message}", code=error.code, param=name) from None
 
 
-def with_thoughts(messages: list[Any], thoughts: Thoughts) -> list[Any]:
+def with_thoughts(messages: list[Any], thoughts: Memory) -> list[Any]:
     """The messages, each call with what was thought before it where the client left that out."""
     return [_with_thought(message, thoughts) for message in messages]
 
 
-def _with_thought(message: Any, thoughts: Thoughts) -> Any:
+def _with_thought(message: Any, thoughts: Memory) -> Any:
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     first = calls[0] if isinstance(calls, list) and calls else None
     thought = thoughts.of(str(first.get("id"))) if isinstance(first, dict) else ""

@@ -11,7 +11,7 @@ import msgspec
 from swiftagent.agent.drive import Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
+from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal
 from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.shown import Shown, starts_with_label
@@ -46,7 +46,7 @@ class Served(msgspec.Struct, frozen=True):
     engine: Any
     grammar: Grammar
     limits: Limits
-    thoughts: Thoughts
+    thoughts: Memory
     temperature: float = 0.0
     strict: bool = False
     recording: Recording | None = None

@@ -22,10 +22,16 @@ from starlette.routing import Route
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts, without_nulls
+from swiftagent.agent.serving.asked import (
+    REMEMBERED_CALLS,
+    REMEMBERED_RESPONSES,
+    Memory,
+    ModelRequest,
+    Refusal,
+    without_nulls,
+)
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.responses import Responses
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 
@@ -47,7 +53,7 @@ def make_app(
     engine: Any, grammar: Grammar, limits: Limits, settings: Settings, recording: Recording | None = None
 ) -> Starlette:
     """The application: /v1/chat/completions, /v1/responses, /v1/messages, /v1/models and /health."""
-    served = Served(engine, grammar, limits, Thoughts(), settings.temperature, settings.strict, recording)
+    served = Served(engine, grammar, limits, Memory(REMEMBERED_CALLS), settings.temperature, settings.strict, recording)
     server = _Server(served, settings)
     routes = [
         Route("/v1/chat/completions", server.chat, methods=["POST"]),
@@ -94,7 +100,7 @@ class _Server:
     def __init__(self, served: Served, settings: Settings) -> None:
         self.served = served
         self.settings = settings
-        self.stored = Responses()
+        self.stored = Memory(REMEMBERED_RESPONSES)
         self.started = int(time.time())
 
     async def health(self, request: Request) -> Response:

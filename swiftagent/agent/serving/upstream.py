@@ -17,10 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import Refusal, Thoughts
+from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory, Refusal
 from swiftagent.agent.serving.conversation import read_reply
 from swiftagent.agent.serving.recording import Recording
-from swiftagent.agent.serving.responses import Responses
 from swiftagent.agent.serving.server import FAILURES, Settings, refuse_foreign_names, request_body
 from swiftagent.console import warn
 from swiftagent.formats.readers import anthropic as anthropic_rows
@@ -55,7 +54,7 @@ class _Gateway:
         self.url = url.rstrip("/")
         self.recording = recording
         self.settings = settings
-        self.stored = Responses()
+        self.stored = Memory(REMEMBERED_RESPONSES)
         # A model may think for long before its first token.
         self.client = httpx.AsyncClient(timeout=httpx.Timeout(1800, connect=30))
 
@@ -104,9 +103,9 @@ class _Gateway:
             warn(f"{path}: a turn was not recorded: {type(error).__name__}: {error}")
 
 
-def _chat_turns(asked: dict[str, Any], said: dict[str, Any], stored: Responses) -> Iterator[_Turn]:
+def _chat_turns(asked: dict[str, Any], said: dict[str, Any], stored: Memory) -> Iterator[_Turn]:
     given = _of(asked, "messages", "tools", "functions")
-    history = chat.read_request(given, Thoughts()).conversation
+    history = chat.read_request(given, Memory(0)).conversation
     for choice in said["choices"]:
         if choice.get("finish_reason") in ("stop", "tool_calls", "function_call"):
             message = {name: value for name, value in choice["message"].items() if value is not None}
@@ -114,7 +113,7 @@ def _chat_turns(asked: dict[str, Any], said: dict[str, Any], stored: Responses) 
             yield history, reply, choice.get("token_ids") or []
 
 
-def _response_turns(asked: dict[str, Any], said: dict[str, Any], stored: Responses) -> Iterator[_Turn]:
+def _response_turns(asked: dict[str, Any], said: dict[str, Any], stored: Memory) -> Iterator[_Turn]:
     if said.get("status") == "completed":
         request, items = responses.read_request(
             _of(asked, "input", "instructions", "tools", "previous_response_id"), stored
@@ -124,9 +123,9 @@ def _response_turns(asked: dict[str, Any], said: dict[str, Any], stored: Respons
         yield request.conversation, read_reply(response_rows.parse, {"input": [_ASKED, *output]}), []
 
 
-def _message_turns(asked: dict[str, Any], said: dict[str, Any], stored: Responses) -> Iterator[_Turn]:
+def _message_turns(asked: dict[str, Any], said: dict[str, Any], stored: Memory) -> Iterator[_Turn]:
     if said.get("stop_reason") in ("end_turn", "tool_use"):
-        request = anthropic.read_request(_of(asked, "messages", "system", "tools", "max_tokens"), Thoughts())
+        request = anthropic.read_request(_of(asked, "messages", "system", "tools", "max_tokens"), Memory(0))
         message = {"role": "assistant", "content": said["content"]}
         yield request.conversation, read_reply(anthropic_rows.parse, {"messages": [_ASKED, message]}), []
 
