@@ -16,7 +16,7 @@ from swiftagent.agent.serving.asked import (
     whole_number,
     without_nulls,
 )
-from swiftagent.agent.serving.conversation import declared_tools, read_conversation
+from swiftagent.agent.serving.conversation import declared_tools, messages_of, read_conversation
 from swiftagent.agent.serving.reply import Answering, Delta
 from swiftagent.errors import SwiftAgentError
 from swiftagent.formats.readers.anthropic import parse
@@ -28,21 +28,19 @@ _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"
 def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Refusal("messages must be a list that is not empty", param="messages")
     if "max_tokens" not in body:
         raise Refusal("max_tokens is missing", param="max_tokens")
     tools = declared_tools(_own_tools(body.get("tools")))
     choice = body.get("tool_choice", {})
     forced = _forced(choice, tools)
-    row: dict[str, Any] = {"messages": [_with_thought(message, thoughts) for message in messages]}
+    row = {
+        "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
+        "tools": body.get("tools") or [],
+    }
     if body.get("system"):
         row["system"] = body["system"]
-    if tools and (forced != "none" or any(block.get("type") == "tool_use" for block in _blocks(messages))):
-        row["tools"] = body["tools"]
     return ModelRequest(
-        read_conversation(parse, row),
+        read_conversation(parse, row, forced),
         tools,
         forced,
         not (isinstance(choice, dict) and choice.get("disable_parallel_tool_use")),
@@ -175,9 +173,9 @@ def _block_of(delta: Delta) -> tuple[dict[str, Any], dict[str, Any]]:
         block = {"type": "thinking", "thinking": "", "signature": ""}
         return block, {"type": "thinking_delta", "thinking": delta.reasoning}
     if call := delta.call:
-        block = {"type": "tool_use", "id": call.id, "name": call.tool, "input": {}}
+        used: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.tool, "input": {}}
         arguments = json.dumps(call.arguments, ensure_ascii=False)
-        return block, {"type": "input_json_delta", "partial_json": arguments}
+        return used, {"type": "input_json_delta", "partial_json": arguments}
     return {}, {}
 
 

@@ -23,7 +23,7 @@ from swiftagent.agent.serving.asked import (
     whole_number,
     without_nulls,
 )
-from swiftagent.agent.serving.conversation import declared_tools, read_conversation, with_thoughts
+from swiftagent.agent.serving.conversation import declared_tools, messages_of, read_conversation, with_thoughts
 from swiftagent.agent.serving.reply import Answering
 from swiftagent.errors import SwiftAgentError
 from swiftagent.formats.readers.openai import parse
@@ -39,18 +39,12 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
     refuse(body, _REFUSED)
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Refusal("messages must be a list that is not empty", param="messages")
     field = "tools" if "tools" in body else "functions"
     tools = declared_tools(body.get(field), field)
     forced = forced_of(body.get("tool_choice", body.get("function_call")), tools)
-    row: dict[str, Any] = {"messages": with_thoughts(messages, thoughts)}
-    # Without tools and calls it is plain chat; after calls the prompt must stay the one of those steps.
-    if tools and (forced != "none" or any(map(_is_call, messages))):
-        row["tools"] = body[field]
+    row = {"messages": with_thoughts(messages_of(body), thoughts), "tools": body.get(field) or []}
     return ModelRequest(
-        read_conversation(parse, row),
+        read_conversation(parse, row, forced),
         tools,
         forced,
         body.get("parallel_tool_calls") is not False and field == "tools",
@@ -63,10 +57,6 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
         shape=shape_of(body.get("response_format")),
         **sampling_fields(body),
     )
-
-
-def _is_call(message: Any) -> bool:
-    return isinstance(message, dict) and bool(message.get("tool_calls") or message.get("function_call"))
 
 
 def _is_strict(tools: Any) -> bool:

@@ -45,12 +45,10 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     items = [*before, *given]
     tools = declared_tools(body.get("tools"))
     forced = forced_of(body.get("tool_choice"), tools)
-    row: dict[str, Any] = {"input": [readable(item) for item in items], "instructions": body.get("instructions")}
-    if tools and (forced != "none" or any(item.get("type") == "function_call" for item in items)):
-        row["tools"] = body["tools"]
+    row = {"input": [readable(item) for item in items], "instructions": body.get("instructions")}
     text = body.get("text")
     asked = ModelRequest(
-        read_conversation(parse, row),
+        read_conversation(parse, {**row, "tools": body.get("tools") or []}, forced),
         tools,
         forced,
         body.get("parallel_tool_calls") is not False,
