@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.readers.swift import parse
+from swiftagent.formats.readers.openai import parse
 from swiftagent.formats.reading.builder import Builder, calls_in_text
 from swiftagent.formats.reading.tags import TAGS, read_tag_text
 from swiftagent.formats.writers.native import render
