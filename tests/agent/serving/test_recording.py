@@ -152,7 +152,7 @@ for turn in itertools.count():
 
 def test_what_was_recorded_survives_a_kill(file: Path):
     done: dict[tuple[str, int], int] = {}
-    for start in ("p", "q", "r"):
+    for start in ("p", "q"):
         child = subprocess.Popen([sys.executable, "-c", ADDING, str(file), start], stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
         child.stdout.readline()
@@ -164,7 +164,7 @@ def test_what_was_recorded_survives_a_kill(file: Path):
     Recording(file, "m").close()
     assert b" " * 100 not in file.read_bytes()
     found = {(row["messages"][0]["content"][0], int(row["messages"][0]["content"][2])): row for row in rows(file)}
-    assert len(found) == len(rows(file)) == 15
+    assert len(found) == len(rows(file)) == 10
     for key, turn in done.items():
         # One turn more may have been written than was reported.
         assert len(found[key]["messages"]) // 2 - 1 in (turn, turn + 1)
