@@ -10,19 +10,17 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import socket
 import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
+from running_app import running
 
 from swiftagent.agent.loop import Limits, ReAct
 from swiftagent.agent.serving.server import Settings, make_app
@@ -52,22 +50,6 @@ class Engine:
         yield from (text[start : start + 3] for start in range(0, len(text), 3))
 
 
-@contextmanager
-def serving() -> Iterator[str]:
-    """The address of a server."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_app(Engine(), ReAct(), Limits(), Settings("m")), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
-    listening.close()
-
-
 def memory() -> float:
     """MB that this process holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
@@ -82,7 +64,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     states: Counter[str] = Counter()
     limits = httpx.Limits(max_connections=args.clients)
-    with serving() as url, httpx.Client(timeout=60, limits=limits) as client:
+    with (
+        running(make_app(Engine(), ReAct(), Limits(), Settings("m"))) as url,
+        httpx.Client(timeout=60, limits=limits) as client,
+    ):
 
         def ask(number: int) -> None:
             path = list(REQUESTS)[number % 3]

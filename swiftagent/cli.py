@@ -33,6 +33,7 @@ COMMANDS = {
     "configs": "list the shipped recipes, copy one, or translate another program's config",
     "infer": "run the tuned model as an agent with real tools, or chat with it",
     "serve": "an OpenAI-compatible server over the tuned model: clients send tools and get tool_calls",
+    "mcp": "an MCP server of this program, so that coding agents can read data and runs with it",
     "eval": "score a tuned model against its base: tool calls, restraint, forgetting, with a gate and a page",
     "improve": "let a tuned model answer questions, check it by rule, and train it on what is right, round by round",
     "export": "merge, GGUF, Ollama, vLLM, adapter, push: a model that still calls tools where it lands",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -40,12 +40,14 @@ class RequestRefused(SetupError):
 
 class Usage(msgspec.Struct):
     """What one generation cost. prefilled: prompt tokens that had to be computed, of prompt_tokens.
-    ended_by: "stop", "end" (its end token), "length" or "seconds"."""
+    ended_by: "stop", "end" (its end token), "length" or "seconds". ids: the tokens that were sampled, with their
+    end; [] where the engine does not know them."""
 
     prompt_tokens: int = 0
     prefilled: int = 0
     generated: int = 0
     ended_by: str = "end"
+    ids: list[int] = []
 
 
 class Engine(Protocol):
@@ -123,45 +125,61 @@ def answer(
         return result
 
 
-def _write(runtime: Runtime, request: Generate) -> Generated:
+def write(
+    engine: Engine, request: Generate, usage: Usage, prefix: str = "", **settings: Any
+) -> Generator[str, bool | None, Generated]:
+    """The text of one step as it grows behind `prefix`, up to its end or a limit; it ends too where True is sent.
+    settings: temperature and sampling."""
     started = time.monotonic()
-    usage = Usage()
-    text, sent, ended_by = "", 0, ""
-    runtime.listener.step_begins()
-    pieces = runtime.engine.generate(
-        request.messages,
+    text, ended_by = prefix, ""
+    begun: list[Message] = [{"role": "assistant", "content": prefix}] if prefix else []
+    pieces = engine.generate(
+        [*request.messages, *begun],
         stop=(request.stop,) if request.stop else (),
         max_tokens=request.max_tokens,
-        temperature=runtime.temperature,
         tools=request.tools,
         usage=usage,
+        **settings,
     )
     try:
         for piece in map(without_surrogates, pieces):
             text += piece
             # Every label holds a colon: the text is searched at those pieces alone.
-            end = step_end(text) if request.stop and (":" in piece or "：" in piece) else None
-            upto = _sure_length(text) if end is None and request.stop else len(text) if end is None else end
-            if upto > sent:
-                runtime.listener.text(text[sent:upto])
-                sent = upto
-            if end is not None:
+            is_whole = bool(request.stop) and (":" in piece or "：" in piece) and step_end(text) is not None
+            if is_whole or (yield text):
                 ended_by = "stop"
-                break
             # A server may ignore the limit that it was sent.
-            if len(text) > request.max_tokens * _LONGEST_TOKEN:
+            elif len(text) - len(prefix) > request.max_tokens * _LONGEST_TOKEN:
                 ended_by = "length"
-                break
-            if time.monotonic() - started > request.seconds:
+            elif time.monotonic() - started > request.seconds:
                 ended_by = "seconds"
+            if ended_by:
                 break
-        if not ended_by and len(text) > sent:
-            runtime.listener.text(text[sent:])
-    except KeyboardInterrupt:
-        ended_by = "interrupt"
     finally:
         pieces.close()
     return Generated(text, usage.generated, time.monotonic() - started, ended_by or usage.ended_by)
+
+
+def _write(runtime: Runtime, request: Generate) -> Generated:
+    started = time.monotonic()
+    text, sent, usage = "", 0, Usage()
+    runtime.listener.step_begins()
+    writing = write(runtime.engine, request, usage, temperature=runtime.temperature)
+    try:
+        while True:
+            text = next(writing)
+            upto = _sure_length(text) if request.stop else len(text)
+            if upto > sent:
+                runtime.listener.text(text[sent:upto])
+                sent = upto
+    except StopIteration as done:
+        written: Generated = done.value
+    except KeyboardInterrupt:
+        writing.close()
+        return Generated(text, usage.generated, time.monotonic() - started, "interrupt")
+    if rest := written.text[sent : step_end(written.text) if request.stop else None]:
+        runtime.listener.text(rest)
+    return written
 
 
 def _sure_length(text: str) -> int:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.formats.readers.openai import parse
 from swiftagent.formats.reading.builder import Builder, calls_in_text
 from swiftagent.formats.reading.tags import TAGS, read_tag_text
 from swiftagent.formats.writers.native import render
 from swiftagent.trajectory.escape import show_control_tokens
+from swiftagent.trajectory.order import settle, with_trained
 from swiftagent.trajectory.read_step import Step, read_input, split_reasoning
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
@@ -71,6 +74,14 @@ def native_messages(events: tuple[Event, ...]) -> list[Message]:
     return messages
 
 
+def sent_before(row: dict[str, Any], step: int) -> tuple[list[Message], tuple[Tool, ...]]:
+    """The messages and tools that `infer --native` sends before message `step` of a native row: read as events and
+    written again. Weights of steps are no part of it: when it serves, a model's own steps are all alike."""
+    read = parse({**row, "messages": row["messages"][:step]})
+    events = settle(tuple(with_trained(event, True) for event in read.events) + (Answer("."),), [])
+    return native_messages(events[:-1]), read.tools
+
+
 def starts_with_mark(text: str) -> bool:
     return text.startswith(TAGS)
 
@@ -88,6 +99,10 @@ def read_marked(text: str, tools: tuple[Tool, ...] = ()) -> Step | None:
     cannot be read is one with a problem, and keeps its name.
     """
     builder = Builder(tools)
+    head, _, rest = text.partition("</think>")
+    # Templates open the reasoning themselves, and a call in it is only thought of.
+    if "<think>" not in head and holds_mark(rest):
+        text = f"<think>{text}"
     try:
         if holds_mark(text):
             read_tag_text(builder, text)

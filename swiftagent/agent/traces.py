@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import msgspec
 
 from swiftagent.agent.loop import Turn
 from swiftagent.errors import SetupError
+from swiftagent.formats.writers.openai import render
 from swiftagent.io.jsonl import encode
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record, trim_untrained_tail
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
 
 def trace(turn: Turn) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Recorder:
         row = recorded(conversation, turns, f"infer:{self.path.name}")
         if row is None:
             return False
-        value = openai_row(row) if self.format == "openai" else to_record(row, self.prompt, self.language)
+        value = render(row)[0] if self.format == "openai" else to_record(row, self.prompt, self.language)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as out:
@@ -92,43 +92,3 @@ class Recorder:
                 f"--record {self.path}: cannot be written: {error.strerror}; choose another place"
             ) from None
         return True
-
-
-def openai_row(row: Trajectory) -> dict[str, Any]:
-    """A trajectory as {"messages", "tools"}: thoughts as reasoning_content, or content where they were said beside a
-    call; a step that is not trained has weight 0."""
-    messages: list[dict[str, Any]] = []
-    # What belongs to the next message of the assistant.
-    before: dict[str, Any] = {}
-    for event in row.events:
-        match event:
-            case System(text=text):
-                messages.append({"role": "system", "content": text})
-            case Question(text=text):
-                messages.append({"role": "user", "content": text})
-            case Thought(text=text, said=said):
-                before = {**before, "content" if said else "reasoning_content": text}
-            case Call(tool=tool, arguments=arguments, id=call_id, trained=trained):
-                function = {"name": tool, "arguments": json.dumps(arguments, ensure_ascii=False)}
-                call = {"id": call_id, "type": "function", "function": function}
-                messages.append(
-                    {"role": "assistant", "content": "", **before, "tool_calls": [call], **_weight(trained)}
-                )
-                before = {}
-            case Observation(text=text, call_id=call_id):
-                messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
-            case Answer(text=text, trained=trained):
-                messages.append({"role": "assistant", **before, "content": text, **_weight(trained)})
-                before = {}
-    tools = [
-        {
-            "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-        }
-        for tool in row.tools
-    ]
-    return {"messages": messages, "tools": tools}
-
-
-def _weight(trained: bool) -> dict[str, int]:
-    return {} if trained else {"weight": 0}

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from swiftagent.agent.loop import Generate, Generated
-from swiftagent.backend.engine_openai import function_of
 from swiftagent.errors import SetupError
+from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.read_step import step_end
 
 
@@ -74,7 +74,7 @@ def write_together(
     started = time.monotonic()
     rows = []
     for request in requests:
-        ids = engine.prompt.encode(request.messages, [function_of(tool) for tool in request.tools])
+        ids = engine.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
         room = min(request.max_tokens, context - len(ids))
         rows.append(BatchRow(ids, room, request.stop, engine.ends(native=bool(request.tools)), new_text))
     _decode_what_fits(engine, [row for row in rows if not row.ended_by], choose)

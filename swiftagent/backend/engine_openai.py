@@ -17,11 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec.structs import replace
 
 from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.native import END_NOW
 from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.errors import SetupError, at
+from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
@@ -32,6 +34,7 @@ CONTINUE = {
 }  # vLLM's and SGLang's words; Ollama needs none
 
 
+_ANY = {"type": "object", "properties": {}}
 _TOO_LONG = re.compile(r"context (?:length|size|window)|maximum context|too long|too many tokens|exceeds? the", re.I)
 BUSY, BUSY_WAITS = (429, 502, 503, 504), (1.0, 2.0, 4.0, 8.0)
 
@@ -115,7 +118,8 @@ class OpenAIEngine:
         if tools:
             return "/chat/completions", {
                 "messages": chat_messages(messages),
-                "tools": [function_of(tool) for tool in tools],
+                # Servers refuse an empty schema.
+                "tools": [function_tool(tool if tool.parameters else replace(tool, parameters=_ANY)) for tool in tools],
             }
         if way == "completions-ids":
             return "/completions", {"prompt": self.encoder.encode(messages)}
@@ -300,13 +304,3 @@ def results_as_user(messages: list[Message]) -> list[Message]:
         else:
             joined.append(message)
     return joined
-
-
-def function_of(tool: Tool) -> dict[str, Any]:
-    """A tool as OpenAI's clients and ms-swift's agent templates declare it."""
-    function = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters or {"type": "object", "properties": {}},
-    }
-    return {"type": "function", "function": function}

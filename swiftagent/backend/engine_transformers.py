@@ -20,12 +20,12 @@ import torch
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.agent.sampling import PLAIN, CallFrame, Form, Sampling
-from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
 from swiftagent.backend.engine_strict import Guide, Vocabulary, can_constrain
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import code_is_run, model_type_of, quiet
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
@@ -77,7 +77,7 @@ class TransformersEngine:
         sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         """Yield the text as it is written, up to and with a stop word, without the end token."""
-        ids = self.prompt.encode(messages, [function_of(tool) for tool in tools])
+        ids = self.prompt.encode(messages, [function_tool(tool) for tool in tools])
         with self._lock:
             yield from self.continue_ids(
                 ids,
@@ -110,6 +110,7 @@ class TransformersEngine:
         held, logits = self._prefill(ids, usage)
         ends = self.ends(native=native)
         text = TextDecoder(self.tokenizer)
+        usage.ids = text.ids
         choose = self._chooser(temperature, sampling)
         guide = self._guide(sampling.forms)
         try:
@@ -120,7 +121,7 @@ class TransformersEngine:
                     logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
                     token = choose(guide.masked(logits) if guide else logits)
                 if token in ends:
-                    usage.ended_by = "end"
+                    usage.ended_by, usage.ids = "end", [*text.ids, token]
                     break
                 usage.generated += 1
                 piece = text.add(token)

@@ -11,11 +11,11 @@ from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.agent.sampling import PLAIN, CallFrame, Sampling
 from swiftagent.backend.engine_files import checked_folder
-from swiftagent.backend.engine_openai import function_of
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import quiet
 from swiftagent.errors import SetupError
+from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
@@ -73,7 +73,8 @@ class VllmEngine:
         from vllm import SamplingParams
 
         prompts = [
-            self.prompt.encode(request.messages, [function_of(tool) for tool in request.tools]) for request in requests
+            self.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
+            for request in requests
         ]
         samplings = [
             SamplingParams(
@@ -100,7 +101,7 @@ class VllmEngine:
             ended_by = {"length": "length"}.get(out.finish_reason, by_word)
             cached = getattr(answer, "num_cached_tokens", 0) or 0
             usage.prompt_tokens, usage.prefilled = len(ids), len(ids) - cached
-            usage.generated, usage.ended_by = len(out.token_ids), ended_by
+            usage.generated, usage.ended_by, usage.ids = len(out.token_ids), ended_by, list(out.token_ids)
             written.append(Generated(out.text, len(out.token_ids), seconds, ended_by))
         return written
 

@@ -18,11 +18,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from swiftagent.agent.native import sent_before
 from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
 from swiftagent.backend.row_labels import RowLabels, RowReport
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, TokenTexts
 from swiftagent.errors import CheckError
+from swiftagent.formats.writers.openai import function_tool
 from swiftagent.io.jsonl import decode
 from swiftagent.io.workers import Workers, cores
 from swiftagent.masks.pieces import Fault, Totals, is_native, malformed, pieces, served
@@ -221,7 +223,8 @@ class LabelChecker:
         if self._parity and ids is not None:
             for step in native_steps(record["messages"]):
                 report.totals.steps += 1
-                fed = self._trainer.serving.encode(record["messages"][:step], record.get("tools"))
+                messages, tools = sent_before(record, step)
+                fed = self._trainer.serving.encode(messages, [function_tool(tool) for tool in tools])
                 if fed != ids[: len(fed)]:
                     text = "this step is fed other ids than it was trained on"
                     report.fault(step, "parity", text, "parity")

@@ -2,5 +2,5 @@
 
 PUBLIC = (
     "completion", "configs", "convert", "demo", "doctor", "eval", "export", "formats", "improve", "infer", "inspect",
-    "mix", "runs", "serve", "sft", "stats", "sweep", "sweep_plan",
+    "mcp", "mix", "runs", "serve", "sft", "stats", "sweep", "sweep_plan",
 )  # fmt: skip

@@ -200,7 +200,7 @@ def _compare(args: argparse.Namespace) -> int:
     from swiftagent.evaluate.target import run_named
 
     names = args.words[1:]
-    if len(names) < 2:
+    if len(names) < (1 if args.json else 2):
         raise ConfigError("eval compare: give at least two runs")
     folders = []
     for name in names:

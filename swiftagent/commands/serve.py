@@ -2,6 +2,8 @@
 
   swiftagent serve                                       the newest run at http://127.0.0.1:8000/v1
   swiftagent serve --run my-run --port 9000 --key-env MY_KEY
+  swiftagent serve --record served.jsonl                 each conversation becomes a row to convert and mix
+  swiftagent serve --upstream https://api.openai.com/v1 --record served.jsonl     of another server, without a model
 
 It listens on this machine alone unless --host says otherwise.
 """
@@ -11,7 +13,10 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
+
+import msgspec
 
 from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, grammar_of, limits_of, load
 from swiftagent.commands.options import options
@@ -27,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     server("--name NAME", "what the model is called; else the run's, adapter's or model's name")
     server("--key-env NAME", "the variable that holds the API key that clients must send")
     server("--max-request MB", "larger requests are refused", type=float, default=4)
+    server(
+        "--record FILE", "add each conversation, turn by turn, as a row of messages; cut turns are left out", type=Path
+    )
+    server("--upstream URL", "pass requests on to this server, with the client's own key, and record them")
     add_model_arguments(parser)
     add_limit_arguments(parser)
 
@@ -35,28 +44,37 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent import console
 
     limits = limits_of(args)
+    if args.upstream and (not args.record or args.key_env):
+        raise ConfigError(
+            "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
+        )
     key = os.environ.get(args.key_env, "") if args.key_env else ""
     if args.key_env and not key:
         raise ConfigError(f"--key-env {args.key_env}: this variable is not set or empty")
-    with _listening(args.host, args.port) as listening:
-        engine = load(args)
+    with _listening(args.host, args.port) as listening, ExitStack() as ends:
         import uvicorn
 
+        from swiftagent.agent.serving.recording import Recording
         from swiftagent.agent.serving.server import Settings, make_app
+        from swiftagent.agent.serving.upstream import make_gateway
 
         host, port = listening.getsockname()[:2]
         own = LOOPBACK if host in LOOPBACK else ()
-        size, strict = int(args.max_request * (1 << 20)), bool(getattr(engine, "is_strict", False))
-        settings = Settings(args.name or _name(args), key, own, size, args.temperature, strict)
-        app = make_app(engine, grammar_of(args, engine), limits, settings)
+        settings = Settings(args.name or _name(args), key, own, int(args.max_request * (1 << 20)), args.temperature)
+        recording = Recording(args.record, settings.name) if args.record else None
+        if recording:
+            ends.callback(recording.close)
+        if args.upstream and recording:
+            app = make_gateway(args.upstream, recording, settings)
+        else:
+            engine = load(args)
+            ends.callback(engine.close)
+            settings = msgspec.structs.replace(settings, strict=bool(getattr(engine, "is_strict", False)))
+            app = make_app(engine, grammar_of(args, engine), limits, settings, recording)
         if not own and not key:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        try:
-            server.run(sockets=[listening])
-        finally:
-            engine.close()
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
     return 0
 
 
@@ -73,4 +91,4 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _name(args: argparse.Namespace) -> str:
-    return Path(args.run or args.adapter or args.model or "swiftagent").name
+    return args.upstream or Path(args.run or args.adapter or args.model or "swiftagent").name

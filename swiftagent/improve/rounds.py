@@ -19,13 +19,13 @@ import msgspec
 
 from swiftagent.agent.loop import ReAct
 from swiftagent.agent.native import Native
-from swiftagent.agent.traces import openai_row
 from swiftagent.backend.engine import load_engine
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.data import conversations, read_gold
 from swiftagent.evaluate.scoring import differences, gold_from, score_model
 from swiftagent.evaluate.target import default_data
 from swiftagent.evaluate.writing import read_entries
+from swiftagent.formats.writers.openai import render
 from swiftagent.improve.asking import Questions, ask
 from swiftagent.improve.judging import Check, Try, judge, lesson
 from swiftagent.improve.trying import Trying, all_tries
@@ -92,7 +92,7 @@ def first_questions(plan: Rounds) -> dict[str, Any]:
     return {
         "questions": len(found.rows),
         "left_out": dict(found.left_out),
-        "first": [openai_row(row)["messages"] for row in found.rows[:5]],
+        "first": [render(row)[0]["messages"] for row in found.rows[:5]],
     }
 
 

@@ -5,6 +5,7 @@ PUBLIC = (
     "content",
     "escape",
     "ledger",
+    "order",
     "prompts",
     "react",
     "react_scan",

@@ -89,10 +89,10 @@ def test_every_prompt_is_a_prefix_of_the_training_ids(shared: Path, tmp_path: Pa
 @pytest.mark.filterwarnings("ignore")
 def test_native_prompts_are_prefixes_of_native_training_ids(shared: Path, tmp_path: Path):
     from swiftagent.agent.native import native_messages
-    from swiftagent.backend.engine_openai import function_of
+    from swiftagent.formats.writers.openai import function_tool
 
     ours, training = encoder(shared / "tokenizers" / "qwen2_5", "qwen2_5", tmp_path)
-    tools = [function_of(tool) for tool in TOOLS]
+    tools = [function_tool(tool) for tool in TOOLS]
     events = tuple(event for event in EVENTS if event != Thought("ok"))
     messages = [{**message, "content": message["content"]} for message in native_messages(events)]
     whole = training.encode({"messages": messages, "tools": tools})["input_ids"]
@@ -127,6 +127,9 @@ def test_a_kept_cache_changes_no_text(engine: Any):
     engine.close()
     list(engine.generate(messages, max_tokens=20))
     assert "".join(engine.generate(fresh, max_tokens=20)) == alone
+    # What is recorded beside a text are the tokens that it was made of.
+    assert len(engine.usage.ids) >= engine.usage.generated > 0
+    assert engine.tokenizer.decode(engine.usage.ids[: engine.usage.generated]) == alone
     assert engine.usage.prefilled < engine.usage.prompt_tokens / 2
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from served import serving
 
 from swiftagent.agent.sampling import HERMES, Sampling
 from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
@@ -90,3 +91,32 @@ def test_an_answer_of_a_given_shape_ends_with_it(engine: Any, prefix: str, steps
 def test_a_label_that_the_model_writes_begins_the_grammar() -> None:
     [form] = forms_of((CLOCK,), None, REACT_FRAME, "", True)
     assert (form.after, form.lark.splitlines()[0]) == ("Action:", 'start: call "\\nObservation:"')
+
+
+PLAN = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Oslo", "Rome"]}, "days": {"type": "integer", "maximum": 9, "minimum": 1}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+
+
+def test_response_format_over_http(engine: Any) -> None:
+    """A model that was never trained on JSON, behind `swiftagent serve`: whole, streamed, and over responses."""
+    named: Any = {"name": "plan", "schema": PLAN}
+    wanted = {"type": "json_schema", "json_schema": named}
+    with serving(engine, strict=engine.is_strict, temperature=1.5) as served, served.client() as client:
+        whole = served.ask([ASKED], response_format=wanted, max_tokens=90, seed=1).choices[0]
+        chunks = served.ask([ASKED], response_format=wanted, max_tokens=90, seed=2, stream=True)
+        said = client.responses.create(
+            model="m", input="Oslo?", text={"format": {"type": "json_schema", **named}}, temperature=1.5
+        )
+        begun = served.ask([ASKED], response_format={"type": "json_object"}, max_tokens=20).choices[0].message.content
+    streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert (whole.finish_reason, chunks[-1].choices[0].finish_reason) == ("stop", "stop")
+    for text in (whole.message.content, streamed, said.output_text):
+        value = json.loads(text)
+        assert list(value) == ["city", "days"]
+        assert value["city"] in ("Oslo", "Rome")
+        assert 1 <= value["days"] <= 9
+    assert begun.startswith("{")

@@ -54,6 +54,14 @@ def test_native_rows_are_trained_as_they_say_and_served_as_trained(tmp_path: Pat
     assert {name: found[name] for name in COUNTS if found[name]} == {}
 
 
+def test_what_infer_sends_otherwise_than_it_was_trained_is_found(tmp_path: Path, shared: Path):
+    """Text beside a call is trained here without the newline that infer writes; two later steps are fed other ids."""
+    text = {"role": "assistant", "content": "look"}
+    row = {**ROW, "messages": [ROW["messages"][0], text, *ROW["messages"][2:]]}
+    found = check(tmp_path / "rows.jsonl", shared, row)
+    assert {name: found[name] for name in COUNTS if found[name]} == {"parity": 4}
+
+
 def test_a_loss_on_everything_is_found(tmp_path: Path, shared: Path):
     found = check(tmp_path / "rows.jsonl", shared, ROW, settings={"loss_scale": "all"}, parity=False)
     assert found["leaks"] > 20

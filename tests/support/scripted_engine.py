@@ -27,6 +27,8 @@ class ScriptedEngine:
         self.settings.append({"stop": stop, **settings})
         self.usage = usage or Usage()
         text = self.texts.pop(0) if self.texts else ""
+        # Its tokens are bytes.
+        self.usage.ids = list(text.encode(errors="surrogatepass"))
         for start in range(0, len(text), self.piece):
             self.usage.generated += 1
             yield text[start : start + self.piece]

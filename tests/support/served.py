@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from running_app import running
 from scripted_engine import ScriptedEngine
 
 from swiftagent.agent.loop import Grammar, Limits, ReAct
@@ -52,21 +50,8 @@ class CutEngine(ScriptedEngine):
 
 @contextmanager
 def serving(
-    engine: Any, grammar: Grammar | None = None, limits: Limits | None = None, **settings: Any
+    engine: Any, grammar: Grammar | None = None, limits: Limits | None = None, recording: Any = None, **settings: Any
 ) -> Iterator[Served]:
-    import uvicorn
-
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    app = make_app(engine, grammar or ReAct(), limits or Limits(), Settings("my-agent", **settings))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield Served(engine, f"http://127.0.0.1:{listening.getsockname()[1]}")
-    finally:
-        server.should_exit = True
-        thread.join(5)
-        listening.close()
+    app = make_app(engine, grammar or ReAct(), limits or Limits(), Settings("my-agent", **settings), recording)
+    with running(app) as url:
+        yield Served(engine, url)

@@ -1,7 +1,8 @@
 """`swiftagent serve`: one conversation behind the interfaces of OpenAI (chat completions, responses) and Anthropic.
 
 In reading order: asked (a request as the loop needs it), conversation (messages to a trajectory), shown (what of a
-step's text a client may see), reply (drives the loop), chat, responses and anthropic (the interfaces), server (HTTP).
+step's text a client may see), recording (finished turns as rows), reply (drives the loop), chat, responses and
+anthropic (the interfaces), server (HTTP), upstream (a gateway to another server).
 """
 
-PUBLIC = ("server",)
+PUBLIC = ("recording", "server", "upstream")

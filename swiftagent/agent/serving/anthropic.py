@@ -8,15 +8,15 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import (
+    Memory,
     ModelRequest,
     Refusal,
-    Thoughts,
     sampling_fields,
     stop_words,
     whole_number,
     without_nulls,
 )
-from swiftagent.agent.serving.conversation import declared_tools, read_conversation
+from swiftagent.agent.serving.conversation import declared_tools, messages_of, read_conversation
 from swiftagent.agent.serving.reply import Answering, Delta
 from swiftagent.errors import SwiftAgentError
 from swiftagent.formats.readers.anthropic import parse
@@ -25,24 +25,22 @@ from swiftagent.trajectory.types import Tool
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
-def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
+def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Refusal("messages must be a list that is not empty", param="messages")
     if "max_tokens" not in body:
         raise Refusal("max_tokens is missing", param="max_tokens")
     tools = declared_tools(_own_tools(body.get("tools")))
     choice = body.get("tool_choice", {})
     forced = _forced(choice, tools)
-    row: dict[str, Any] = {"messages": [_with_thought(message, thoughts) for message in messages]}
+    row = {
+        "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
+        "tools": body.get("tools") or [],
+    }
     if body.get("system"):
         row["system"] = body["system"]
-    if tools and (forced != "none" or any(block.get("type") == "tool_use" for block in _blocks(messages))):
-        row["tools"] = body["tools"]
     return ModelRequest(
-        read_conversation(parse, row),
+        read_conversation(parse, row, forced),
         tools,
         forced,
         not (isinstance(choice, dict) and choice.get("disable_parallel_tool_use")),
@@ -85,7 +83,7 @@ def _forced(choice: Any, tools: tuple[Tool, ...]) -> str:
     raise Refusal(f"tool_choice {json.dumps(choice, default=str)[:100]} names no declared tool", param="tool_choice")
 
 
-def _with_thought(message: Any, thoughts: Thoughts) -> Any:
+def _with_thought(message: Any, thoughts: Memory) -> Any:
     """A message, its first call behind what was thought before it where the client left that out."""
     blocks = list(_blocks([message]))
     call = next((block for block in blocks if block.get("type") == "tool_use"), None)
@@ -102,14 +100,17 @@ class MessageReply:
         self.answering = answering
         self.model = model
         self.id = f"msg_{secrets.token_hex(12)}"
-        self._blocks: list[dict[str, Any]] = []
-        self._finish = "stop"
 
     def whole(self) -> dict[str, Any]:
         """The reply as one object."""
-        for _ in self._made():
-            pass
-        return self._message(self._blocks, self._reason(), self.answering.generated)
+        said = self.answering.run()
+        parts = (
+            Delta(reasoning=said.reasoning),
+            Delta(content=said.content),
+            *(Delta(call=call) for call in said.calls),
+        )
+        blocks = [{**block, **_filled(part)} for part in parts if (block := _block_of(part)[0])]
+        return self._message(blocks, self._reason(), said.generated)
 
     def events(self) -> Generator[str, None, None]:
         """The reply as server-sent events."""
@@ -130,35 +131,27 @@ class MessageReply:
         yield _event("message_stop", {})
 
     def _made(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Events of the blocks as they come; afterwards `_blocks` holds them."""
+        """Events of the blocks as they come."""
+        number, last = -1, ""
         for delta in self.answering.deltas():
             block, piece = _block_of(delta)
-            last = self._blocks[-1]["type"] if self._blocks else ""
-            if block and (block["type"] == "tool_use" or block["type"] != last):
-                yield from self._close()
-                self._blocks.append(block)
-                empty = {**block, "input": {}} if block["type"] == "tool_use" else block
-                yield "content_block_start", {"index": len(self._blocks) - 1, "content_block": {**empty}}
-            if block:
-                self._grow(delta)
-                yield "content_block_delta", {"index": len(self._blocks) - 1, "delta": piece}
-            self._finish = delta.finish or self._finish
-        yield from self._close()
-
-    def _grow(self, delta: Delta) -> None:
-        last = self._blocks[-1]
-        if delta.content:
-            last["text"] += delta.content
-        if delta.reasoning:
-            last["thinking"] += delta.reasoning
-
-    def _close(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        if self._blocks:
-            yield "content_block_stop", {"index": len(self._blocks) - 1}
+            if not block:
+                continue
+            if block["type"] == "tool_use" or block["type"] != last:
+                if last:
+                    yield "content_block_stop", {"index": number}
+                number, last = number + 1, block["type"]
+                yield "content_block_start", {"index": number, "content_block": block}
+            yield "content_block_delta", {"index": number, "delta": piece}
+        if last:
+            yield "content_block_stop", {"index": number}
 
     def _reason(self) -> dict[str, Any]:
         word = self.answering.stop_word
-        return {"stop_reason": "stop_sequence" if word else _REASONS[self._finish], "stop_sequence": word or None}
+        return {
+            "stop_reason": "stop_sequence" if word else _REASONS[self.answering.finish],
+            "stop_sequence": word or None,
+        }
 
     def _message(self, blocks: list[dict[str, Any]], reason: dict[str, Any] | None, written: int) -> dict[str, Any]:
         return {
@@ -173,18 +166,24 @@ class MessageReply:
 
 
 def _block_of(delta: Delta) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the block that a piece of a reply belongs to, its delta); empty where it only ends the reply."""
+    """(the empty block that a piece of a reply belongs to, its delta); empty where it only ends the reply."""
     if delta.content:
         return {"type": "text", "text": ""}, {"type": "text_delta", "text": delta.content}
     if delta.reasoning:
         block = {"type": "thinking", "thinking": "", "signature": ""}
         return block, {"type": "thinking_delta", "thinking": delta.reasoning}
-    if delta.call:
-        call = delta.call
-        block = {"type": "tool_use", "id": call.id, "name": call.tool, "input": call.arguments}
+    if call := delta.call:
+        used: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.tool, "input": {}}
         arguments = json.dumps(call.arguments, ensure_ascii=False)
-        return block, {"type": "input_json_delta", "partial_json": arguments}
+        return used, {"type": "input_json_delta", "partial_json": arguments}
     return {}, {}
+
+
+def _filled(part: Delta) -> dict[str, Any]:
+    """What its block holds where the reply is whole."""
+    if part.call:
+        return {"input": part.call.arguments}
+    return {"text": part.content} if part.content else {"thinking": part.reasoning}
 
 
 def _event(kind: str, fields: dict[str, Any]) -> str:

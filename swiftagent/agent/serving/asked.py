@@ -11,6 +11,7 @@ import msgspec
 from swiftagent.trajectory.types import Tool, Trajectory
 
 REMEMBERED_CALLS = 10_000
+REMEMBERED_RESPONSES = 1_000
 MOST_CHOICES = 16
 
 
@@ -51,19 +52,20 @@ class ModelRequest(msgspec.Struct, frozen=True):
         return bool(self.declared) and self.forced != "none"
 
 
-class Thoughts:
-    """What the model thought before each call that was handed out, by the call's id; the oldest are forgotten."""
+class Memory:
+    """The newest `most` values by name: what was thought before a call, by its id; the items of a response."""
 
-    def __init__(self) -> None:
-        self._by_id: OrderedDict[str, str] = OrderedDict()
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_name: OrderedDict[str, Any] = OrderedDict()
 
-    def remember(self, call_id: str, thought: str) -> None:
-        self._by_id[call_id] = thought
-        while len(self._by_id) > REMEMBERED_CALLS:
-            self._by_id.popitem(last=False)
+    def remember(self, name: str, value: Any) -> None:
+        self._by_name[name] = value
+        if len(self._by_name) > self._most:
+            self._by_name.popitem(last=False)
 
-    def of(self, call_id: str) -> str:
-        return self._by_id.get(call_id, "")
+    def of(self, name: str, otherwise: Any = None) -> Any:
+        return self._by_name.get(name, otherwise)
 
 
 def without_nulls(body: Any) -> dict[str, Any]:

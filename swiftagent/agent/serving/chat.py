@@ -14,16 +14,16 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import (
     MOST_CHOICES,
+    Memory,
     ModelRequest,
     Refusal,
-    Thoughts,
     refuse,
     sampling_fields,
     stop_words,
     whole_number,
     without_nulls,
 )
-from swiftagent.agent.serving.conversation import declared_tools, read_conversation, with_thoughts
+from swiftagent.agent.serving.conversation import declared_tools, messages_of, read_conversation, with_thoughts
 from swiftagent.agent.serving.reply import Answering
 from swiftagent.errors import SwiftAgentError
 from swiftagent.formats.readers.openai import parse
@@ -35,22 +35,16 @@ _REFUSED = (
 )
 
 
-def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
+def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = without_nulls(body)
     refuse(body, _REFUSED)
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Refusal("messages must be a list that is not empty", param="messages")
     field = "tools" if "tools" in body else "functions"
     tools = declared_tools(body.get(field), field)
     forced = forced_of(body.get("tool_choice", body.get("function_call")), tools)
-    row: dict[str, Any] = {"messages": with_thoughts(messages, thoughts)}
-    # Without tools and calls it is plain chat; after calls the prompt must stay the one of those steps.
-    if tools and (forced != "none" or any(map(_is_call, messages))):
-        row["tools"] = body[field]
+    row = {"messages": with_thoughts(messages_of(body), thoughts), "tools": body.get(field) or []}
     return ModelRequest(
-        read_conversation(parse, row),
+        read_conversation(parse, row, forced),
         tools,
         forced,
         body.get("parallel_tool_calls") is not False and field == "tools",
@@ -63,10 +57,6 @@ def read_request(body: Any, thoughts: Thoughts) -> ModelRequest:
         shape=shape_of(body.get("response_format")),
         **sampling_fields(body),
     )
-
-
-def _is_call(message: Any) -> bool:
-    return isinstance(message, dict) and bool(message.get("tool_calls") or message.get("function_call"))
 
 
 def _is_strict(tools: Any) -> bool:
@@ -120,24 +110,19 @@ class ChatReply:
 
     def whole(self) -> dict[str, Any]:
         """The reply as one object."""
-        choices = [self._choice(choice) for choice in self.choices]
+        choices = [self._choice(choice.run()) for choice in self.choices]
         return {**self._head, "object": "chat.completion", "choices": choices, "usage": self._usage()}
 
-    def _choice(self, choice: Answering) -> dict[str, Any]:
-        content, reasoning, calls, finish = "", "", [], "stop"
-        for delta in choice.deltas():
-            content += delta.content
-            reasoning += delta.reasoning
-            calls += [delta.call] if delta.call else []
-            finish = delta.finish or finish
-        message: dict[str, Any] = {"role": "assistant", "content": content if content or not calls else None}
-        if reasoning:
-            message["reasoning_content"] = reasoning
+    def _choice(self, said: Answering) -> dict[str, Any]:
+        calls = said.calls
+        message: dict[str, Any] = {"role": "assistant", "content": said.content if said.content or not calls else None}
+        if said.reasoning:
+            message["reasoning_content"] = said.reasoning
         if calls and self.legacy:
             message["function_call"] = _function(calls[0])
         elif calls:
             message["tool_calls"] = [_call(call) for call in calls]
-        return {"index": choice.number, "message": message, "finish_reason": self._finish(finish), "logprobs": None}
+        return {"index": said.number, "message": message, "finish_reason": self._finish(said.finish), "logprobs": None}
 
     def events(self) -> Generator[str, None, None]:
         """The reply as server-sent events."""

@@ -11,18 +11,22 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.serving.asked import Refusal, Thoughts
+from swiftagent.agent.serving.asked import Memory, Refusal
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.tools import read_tools
-from swiftagent.trajectory.types import Answer, Observation, Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import Policy, check
 
 # A client may hand over a conversation whose calls were made with other tools, and texts are not trained here.
 _POLICY = Policy(on={"undeclared-tool": "keep", "unread-call": "keep", "unread-result": "keep"})
 
 
-def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -> Trajectory:
-    """The conversation up to what the model writes next. Raises Refusal with the reason of the ledger."""
+def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any], forced: str = "") -> Trajectory:
+    """The conversation up to what the model writes next. Raises Refusal with the reason of the ledger.
+
+    Where no call may follow (`forced` is none) and none stands in it, it is plain chat; after calls the prompt must
+    stay the one of those steps.
+    """
     try:
         read = parse(row)
         if "media-left-out" in read.repairs:
@@ -36,7 +40,21 @@ def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -
         raise Refusal(error.message, code=error.code, param="messages") from None
     except (RecursionError, TypeError, AttributeError) as error:
         raise Refusal(f"messages cannot be read: {error}", param="messages") from None
-    return msgspec.structs.replace(whole, events=whole.events[:-1])
+    is_chat = forced == "none" and not any(isinstance(event, Call) for event in whole.events)
+    return msgspec.structs.replace(whole, events=whole.events[:-1], tools=() if is_chat else whole.tools)
+
+
+def messages_of(body: dict[str, Any]) -> list[Any]:
+    """Raises Refusal where a body has none."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Refusal("messages must be a list that is not empty", param="messages")
+    return messages
+
+
+def read_reply(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -> tuple[Event, ...]:
+    """What is said in the reply that ends a row, behind its one question."""
+    return check(parse(row), _POLICY).events[1:]
 
 
 def declared_tools(given: Any, name: str = "tools") -> tuple[Tool, ...]:
@@ -55,12 +73,12 @@ def declared_tools(given: Any, name: str = "tools") -> tuple[Tool, ...]:
         raise Refusal(f"{name}: {error.message}", code=error.code, param=name) from None
 
 
-def with_thoughts(messages: list[Any], thoughts: Thoughts) -> list[Any]:
+def with_thoughts(messages: list[Any], thoughts: Memory) -> list[Any]:
     """The messages, each call with what was thought before it where the client left that out."""
     return [_with_thought(message, thoughts) for message in messages]
 
 
-def _with_thought(message: Any, thoughts: Thoughts) -> Any:
+def _with_thought(message: Any, thoughts: Memory) -> Any:
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     first = calls[0] if isinstance(calls, list) and calls else None
     thought = thoughts.of(str(first.get("id"))) if isinstance(first, dict) else ""

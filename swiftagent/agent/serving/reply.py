@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Usage
+from swiftagent.agent.drive import Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
+from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal
 from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
+from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
-from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult
-from swiftagent.trajectory.read_step import step_end
-from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.types import Call, Thought
+from swiftagent.trajectory.types import Answer, Call, Event, Thought
 
 # How often a model may try to make the call that it was ordered to make.
 _TRIES = 3
@@ -36,15 +33,23 @@ class Delta(msgspec.Struct, frozen=True):
     finish: str = ""
 
 
+def reply_events(reasoning: str, content: str, calls: Sequence[Call]) -> tuple[Event, ...]:
+    """What was said in one reply."""
+    thought = (Thought(reasoning),) if reasoning else ()
+    said = (Thought(content, said=True),) if content else ()
+    return (*thought, *said, *calls) if calls else (*thought, Answer(content))
+
+
 class Served(msgspec.Struct, frozen=True):
-    """What answers requests. strict: whether the engine keeps texts to a grammar."""
+    """What answers requests. strict: whether the engine keeps texts to a grammar. recording: takes finished turns."""
 
     engine: Any
     grammar: Grammar
     limits: Limits
-    thoughts: Thoughts
+    thoughts: Memory
     temperature: float = 0.0
     strict: bool = False
+    recording: Recording | None = None
 
 
 class Answering:
@@ -56,10 +61,14 @@ class Answering:
         self.number = number
         self.prompt_tokens = 0
         self.generated = 0
+        self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
         self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.stop)
-        self._content = ""
-        self._reasoning = ""
+        # What was handed on so far.
+        self.content = ""
+        self.reasoning = ""
+        self.calls: list[Call] = []
+        self.finish = "stop"
         if asked.shape is not None and not served.strict:
             raise Refusal(
                 "answers of a given JSON schema need llguidance and an engine in this process: "
@@ -75,7 +84,21 @@ class Answering:
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the prompt is too long, SwiftAgentError where an ordered call is not made."""
-        return self._with_calls() if self.asked.may_call else self._text_alone()
+        for delta in self._with_calls() if self.asked.may_call else self._text_alone():
+            self.calls += [delta.call] if delta.call else []
+            self.finish = delta.finish or self.finish
+            yield delta
+        # What was cut, by length or by a word of the client, is not what the model would have written.
+        is_cut = self.finish == "length" or self.stop_word
+        if self.served.recording and not is_cut and (self.calls or self.content):
+            reply = reply_events(self.reasoning, self.content, self.calls)
+            self.served.recording.add(self.asked.conversation, reply, self._ids)
+
+    def run(self) -> Answering:
+        """The same whole: what was said stands in content, reasoning, calls and finish."""
+        for _ in self.deltas():
+            pass
+        return self
 
     def _with_calls(self) -> Iterator[Delta]:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
@@ -124,7 +147,7 @@ class Answering:
         yield from self._think(thought)
         for call in calls if self.asked.parallel else calls[:1]:
             call_id = f"call_{secrets.token_hex(12)}"
-            self.served.thoughts.remember(call_id, thought or self._reasoning)
+            self.served.thoughts.remember(call_id, thought or self.reasoning)
             yield Delta(call=Call(call.tool, call.arguments, call_id))
         yield Delta(finish="tool_calls")
 
@@ -143,7 +166,7 @@ class Answering:
         tools = grammar.declared(conversation)
         request = Generate(messages, stop, limits.step_tokens, limits.seconds, tools)
         written = yield from self._said(request, prefix)
-        if not self._content and written.text.strip() and written.ended_by not in _CUT:
+        if not self.content and written.text.strip() and written.ended_by not in _CUT:
             ending = grammar.final_messages(conversation)
             prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
             request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
@@ -198,44 +221,26 @@ class Answering:
     def _write(self, request: Generate, prefix: str, skip: int = 0) -> Generator[Delta, None, Generated]:
         """Generate one step behind `prefix` and hand on what is surely content. Returns the Generated without the
         first `skip` characters."""
-        text, ended_by, usage = prefix, "", Usage()
-        started = time.monotonic()
-        pieces = self._pieces(request, prefix, usage)
-        try:
-            for piece in map(without_surrogates, pieces):
-                text += piece
-                if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
-                    ended_by = "stop"
-                    break
-                yield from self._grown(text[skip:])
-                if self._shown.stopped or (self._shown.ended and not self.asked.may_call):
-                    ended_by = "stop"
-                    break
-                if time.monotonic() - started > request.seconds:
-                    ended_by = "seconds"
-                    break
-        finally:
-            pieces.close()
-        self._count(usage)
-        seconds = time.monotonic() - started
-        return Generated(text[skip:], usage.generated, seconds, ended_by or usage.ended_by)
-
-    def _pieces(self, request: Generate, prefix: str, usage: Usage) -> Any:
-        messages: list[Message] = [*request.messages, *([{"role": "assistant", "content": prefix}] if prefix else [])]
-        asked = self.asked
+        usage, asked = Usage(), self.asked
         # Choices of one request would else all be the same.
         seed = asked.seed + self.number if asked.seed is not None else None
         sampling = Sampling(asked.top_p, seed, self._forms(prefix) if self.served.strict else ())
         more = {"sampling": sampling} if sampling != PLAIN else {}
-        return self.served.engine.generate(
-            messages,
-            stop=(request.stop,) if request.stop else (),
-            max_tokens=request.max_tokens,
-            temperature=self.served.temperature if asked.temperature is None else asked.temperature,
-            tools=request.tools,
-            usage=usage,
-            **more,
-        )
+        temperature = self.served.temperature if asked.temperature is None else asked.temperature
+        writing = write(self.served.engine, request, usage, prefix, temperature=temperature, **more)
+        try:
+            text = next(writing)
+            while True:
+                yield from self._grown(text[skip:])
+                is_over = self._shown.stopped or (self._shown.ended and not asked.may_call)
+                text = writing.send(bool(is_over))
+        except StopIteration as done:
+            written: Generated = done.value
+        finally:
+            writing.close()
+        self._ids = usage.ids
+        self._count(usage)
+        return msgspec.structs.replace(written, text=written.text[skip:])
 
     def _forms(self, prefix: str) -> tuple[Form, ...]:
         asked = self.asked
@@ -254,13 +259,16 @@ class Answering:
             )
 
     def _grown(self, text: str) -> Iterator[Delta]:
-        yield from self._think(self._shown.reasoning(text))
-        yield from self._rest(self._shown.content(text))
+        content = self._shown.content(text)
+        # A thought stands before the answer, and clients get it there.
+        labelled = self._shown.thought(text) if content and self._shown.labels else ""
+        yield from self._think(labelled or self._shown.reasoning(text))
+        yield from self._rest(content)
 
     def _think(self, reasoning: str) -> Iterator[Delta]:
-        new = reasoning.removeprefix(self._reasoning) if reasoning.startswith(self._reasoning) else ""
+        new = reasoning.removeprefix(self.reasoning) if reasoning.startswith(self.reasoning) else ""
         if new:
-            self._reasoning = reasoning
+            self.reasoning = reasoning
             yield Delta(reasoning=new)
 
     def _rest(self, content: str) -> Iterator[Delta]:
@@ -268,7 +276,7 @@ class Answering:
         for stop in self.asked.stop:
             if stop in content:
                 content, self._shown.stopped = content.partition(stop)[0], stop
-        new = content[len(self._content) :] if content.startswith(self._content) else ""
+        new = content[len(self.content) :] if content.startswith(self.content) else ""
         if new:
-            self._content = content
+            self.content = content
             yield Delta(content=new)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import ModelRequest, Refusal, refuse, sampling_fields, whole_number, without_nulls
+from swiftagent.agent.serving.asked import (
+    Memory,
+    ModelRequest,
+    Refusal,
+    refuse,
+    sampling_fields,
+    whole_number,
+    without_nulls,
+)
 from swiftagent.agent.serving.chat import forced_of, shape_of
 from swiftagent.agent.serving.conversation import declared_tools, read_conversation
 from swiftagent.agent.serving.reply import Answering
@@ -17,35 +24,11 @@ from swiftagent.errors import SwiftAgentError
 from swiftagent.formats.readers.responses import parse
 from swiftagent.trajectory.types import Call
 
-REMEMBERED_RESPONSES = 1_000
 _REFUSED = ("background", "conversation", "prompt", "top_logprobs", "max_tool_calls")
 _Items = list[dict[str, Any]]
 
 
-class Responses:
-    """The items of each stored response and of what it answered, by its id; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._by_id: OrderedDict[str, _Items] = OrderedDict()
-
-    def remember(self, name: str, items: _Items) -> None:
-        self._by_id[name] = items
-        while len(self._by_id) > REMEMBERED_RESPONSES:
-            self._by_id.popitem(last=False)
-
-    def of(self, name: Any) -> _Items:
-        """Raises Refusal where no such response is stored."""
-        if name not in self._by_id:
-            raise Refusal(
-                f"previous response {name!r} is not stored here; send its items as input",
-                404,
-                "previous_response_not_found",
-                "previous_response_id",
-            )
-        return self._by_id[name]
-
-
-def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
+def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     """The request, and its items with those before them. Raises Refusal with what is wrong."""
     body = without_nulls(body)
     refuse(body, _REFUSED)
@@ -54,16 +37,18 @@ def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
         given = [{"role": "user", "content": given}]
     if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
         raise Refusal("input must be a text or a list of items that is not empty", param="input")
-    before = stored.of(body["previous_response_id"]) if "previous_response_id" in body else []
+    earlier = body.get("previous_response_id")
+    before = [] if earlier is None else stored.of(str(earlier))
+    if before is None:
+        about = f"previous response {earlier!r} is not stored here; send its items as input"
+        raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")
     items = [*before, *given]
     tools = declared_tools(body.get("tools"))
     forced = forced_of(body.get("tool_choice"), tools)
-    row: dict[str, Any] = {"input": [_readable(item) for item in items], "instructions": body.get("instructions")}
-    if tools and (forced != "none" or any(item.get("type") == "function_call" for item in items)):
-        row["tools"] = body["tools"]
+    row = {"input": [readable(item) for item in items], "instructions": body.get("instructions")}
     text = body.get("text")
     asked = ModelRequest(
-        read_conversation(parse, row),
+        read_conversation(parse, {**row, "tools": body.get("tools") or []}, forced),
         tools,
         forced,
         body.get("parallel_tool_calls") is not False,
@@ -76,7 +61,7 @@ def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
     return asked, items
 
 
-def _readable(item: dict[str, Any]) -> dict[str, Any]:
+def readable(item: dict[str, Any]) -> dict[str, Any]:
     """An item without fields that hold nothing."""
     return {name: value for name, value in item.items() if value not in (None, [])}
 
@@ -84,9 +69,7 @@ def _readable(item: dict[str, Any]) -> dict[str, Any]:
 class ResponseReply:
     """The reply to one request as responses have it."""
 
-    def __init__(
-        self, model: str, body: dict[str, Any], items: _Items, answering: Answering, stored: Responses
-    ) -> None:
+    def __init__(self, model: str, body: dict[str, Any], items: _Items, answering: Answering, stored: Memory) -> None:
         self.body = body
         self.items = items
         self.answering = answering
@@ -95,7 +78,6 @@ class ResponseReply:
         self.created = int(time.time())
         self.model = model
         self._output: _Items = []
-        self._finish = ""
         self._number = 0
 
     def whole(self) -> dict[str, Any]:
@@ -137,7 +119,6 @@ class ResponseReply:
                 yield from item.grow(delta.reasoning or delta.content)
             if delta.call:
                 yield from _called(delta.call, self._output)
-            self._finish = delta.finish or self._finish
         if not self._output:
             item = _OpenItem("message", 0)
             yield from item.open()
@@ -146,7 +127,7 @@ class ResponseReply:
             self.stored.remember(self.id, [*self.items, *self._output])
 
     def _status(self) -> str:
-        return "incomplete" if self._finish == "length" else "completed"
+        return "incomplete" if self.answering.finish == "length" else "completed"
 
     def _response(self, status: str) -> dict[str, Any]:
         body = self.body

@@ -22,9 +22,16 @@ from starlette.routing import Route
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts, without_nulls
+from swiftagent.agent.serving.asked import (
+    REMEMBERED_CALLS,
+    REMEMBERED_RESPONSES,
+    Memory,
+    ModelRequest,
+    Refusal,
+    without_nulls,
+)
+from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.responses import Responses
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 
@@ -42,9 +49,11 @@ class Settings(msgspec.Struct, frozen=True):
     strict: bool = False
 
 
-def make_app(engine: Any, grammar: Grammar, limits: Limits, settings: Settings) -> Starlette:
+def make_app(
+    engine: Any, grammar: Grammar, limits: Limits, settings: Settings, recording: Recording | None = None
+) -> Starlette:
     """The application: /v1/chat/completions, /v1/responses, /v1/messages, /v1/models and /health."""
-    served = Served(engine, grammar, limits, Thoughts(), settings.temperature, settings.strict)
+    served = Served(engine, grammar, limits, Memory(REMEMBERED_CALLS), settings.temperature, settings.strict, recording)
     server = _Server(served, settings)
     routes = [
         Route("/v1/chat/completions", server.chat, methods=["POST"]),
@@ -54,8 +63,7 @@ def make_app(engine: Any, grammar: Grammar, limits: Limits, settings: Settings) 
         Route("/v1/models/{name:path}", server.model, methods=["GET"]),
         Route("/health", server.health, methods=["GET"]),
     ]
-    failures: Any = {Refusal: _refused, RequestRefused: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
-    return Starlette(routes=routes, exception_handlers=failures)
+    return Starlette(routes=routes, exception_handlers=FAILURES)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -74,6 +82,8 @@ async def _unknown(request: Request, error: Exception) -> Response:
     return _error(request, f"{about}; /v1/chat/completions, /v1/responses, /v1/messages and /v1/models are", status)
 
 
+# What answers each kind of error.
+FAILURES: Any = {Refusal: _refused, RequestRefused: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
 
 
@@ -90,7 +100,7 @@ class _Server:
     def __init__(self, served: Served, settings: Settings) -> None:
         self.served = served
         self.settings = settings
-        self.stored = Responses()
+        self.stored = Memory(REMEMBERED_RESPONSES)
         self.started = int(time.time())
 
     async def health(self, request: Request) -> Response:
@@ -131,36 +141,43 @@ class _Server:
 
     def _let_in(self, request: Request) -> None:
         if not self.settings.key:
-            self._refuse_foreign_names(request)
+            refuse_foreign_names(request, self.settings)
             return
         given = request.headers.get("authorization", "").removeprefix("Bearer ") or request.headers.get("x-api-key", "")
         # In constant time: how long a comparison takes would tell how much of a guess is right.
         if not hmac.compare_digest(given.encode(), self.settings.key.encode()):
             raise Refusal("the API key is missing or wrong", 401)
 
-    def _refuse_foreign_names(self, request: Request) -> None:
-        """A web page may have its own name resolved to this machine, and then talk to it as to its own server."""
-        hosts = self.settings.hosts
-        if hosts and request.url.hostname not in hosts:
-            raise Refusal(
-                f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
-            )
-
     async def _body(self, request: Request) -> Any:
-        """The JSON of a request. Only application/json is taken, which no web page can send here unasked."""
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            raise Refusal("the content type must be application/json", 415)
-        body = b""
+        body = await request_body(request, self.settings.largest)
         try:
-            async for piece in request.stream():
-                body += piece
-                if len(body) > self.settings.largest:
-                    raise Refusal(f"the request is larger than {self.settings.largest:,} bytes", 413)
             return without_surrogates(json.loads(body))
-        except ClientDisconnect:
-            raise Refusal("the client went away") from None
         except (ValueError, RecursionError) as error:
             raise Refusal(f"the request is not JSON: {error}") from None
+
+
+def refuse_foreign_names(request: Request, settings: Settings) -> None:
+    """A web page may have its own name resolved to this machine, and then talk to it as to its own server."""
+    hosts = settings.hosts
+    if hosts and request.url.hostname not in hosts:
+        raise Refusal(
+            f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
+        )
+
+
+async def request_body(request: Request, largest: int) -> bytes:
+    """The bytes of a request. Only application/json is taken, which no web page can send here unasked."""
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise Refusal("the content type must be application/json", 415)
+    body = b""
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > largest:
+                raise Refusal(f"the request is larger than {largest:,} bytes", 413)
+    except ClientDisconnect:
+        raise Refusal("the client went away") from None
+    return body
 
 
 class _Whole(Protocol):

@@ -25,6 +25,7 @@ _PARAMETER = re.compile(
 _CHILD = re.compile(r"<([\w.\-]+)>(.*?)</\1>", re.S)
 _PARAM = re.compile(r'<param name="([^"]+)">(.*?)</param>', re.S)
 _OPENED = re.compile(r'<\|open\|>argument key="([^"]+)" type="(\w+)"<\|sep\|>(.*?)<\|close\|>argument<\|sep\|>', re.S)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _PRINTED = re.compile(r"print\((.*)\)\s*\Z", re.S)
 _FENCED = re.compile(r"```\w*\s*\n(.*?)\n?```", re.S)
 _GEMMA_GAP = re.compile(r"[\s,]*")
@@ -114,7 +115,7 @@ def _kimi_k3(found: Found) -> str:
 
 def _value(text: str) -> Any:
     """JSON where it is any, else the text."""
-    if text.strip()[:1] in ("{", "[") or text in ("true", "false", "null") or re.fullmatch(r"-?\d+(?:\.\d+)?", text):
+    if text.strip()[:1] in ("{", "[") or text in ("true", "false", "null") or _NUMBER.fullmatch(text):
         try:
             return read_loose(text)[0]
         except RowError:
@@ -247,7 +248,7 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         (
             _HARMONY,
             (
-                (r"<\|channel\|>analysis<\|message\|>(.*?)<\|(?:end|return)\|>", _thought),
+                (r"<\|channel\|>analysis<\|message\|>(.*?)(?:<\|(?:end|return)\|>|(?=<\|start\|>))", _thought),
                 (
                     r"(?:<\|channel\|>commentary to=|(?<=assistant) "
                     r"to=)functions\.(\w+)(?:<\|channel\|>commentary)?\s*"
@@ -316,6 +317,15 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         ("<｜tool_call", ((r"<｜tool_calls?_(?:begin|end)｜>|(?:function)?<｜tool_sep｜>", _nothing),)),
         ("<longcat_", ((r"<(/?)longcat_(tool_call|arg_key|arg_value)>", _without_prefix),)),
         ("<seed:", ((r"<(/?)seed:(think|tool_call)>", _without_prefix),)),
+        ("mm:think>", ((r"^</mm:think>", _nothing), (r"<(/?)mm:(think)>", _without_prefix))),  # MiniMax M3
+        ("<|channel>", ((r"<\|channel>(?:<\|channel>)?thought\n(.*?)<channel\|>", _thought),)),  # Gemma 4
+        (
+            "<|open|>response",  # Kimi K3
+            (
+                (r"<\|open\|>response<\|sep\|>(.*?)<\|close\|>response<\|sep\|>", _text),
+                (r"<\|close\|>message<\|sep\|>", _nothing),
+            ),
+        ),
         (
             TOOLSET,  # ProfSynapse/Toolset-Training; what a call gave stands behind it or in the user's turn
             (
@@ -331,6 +341,7 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
             "✿FUNCTION✿",  # Qwen-Agent
             (
                 (r"✿RESULT✿:\s*\Z", _nothing),
+                (r"✿FUNCTION✿:[ ]*([\w.\-]+)\s*()(?=✿FUNCTION✿|\Z)", _named),
                 (r"✿FUNCTION✿:\s*([^\n]*)\n✿ARGS✿:\s*(.*?)\s*(?=✿RESULT✿|✿FUNCTION✿|✿RETURN✿|\Z)", _named),
                 (r"✿RESULT✿:\s*(.*?)\s*(?=✿FUNCTION✿|✿RETURN✿|\Z)", _result),
                 (r"✿RETURN✿:\s*", _nothing),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.agent.serving.asked import Refusal, Thoughts
+from swiftagent.agent.serving.asked import Memory, Refusal
 from swiftagent.agent.serving.chat import read_request
 from swiftagent.convert.reading import read_trajectories
 from swiftagent.io.jsonl import Row
@@ -62,7 +62,7 @@ SITUATIONS: dict[str, list[dict[str, Any]]] = {
 def test_odd_messages_come_out_as_in_training(about: str, field: str) -> None:
     messages = SITUATIONS[about]
     declared = {field: TOOLS if field == "tools" else [FUNCTION]}
-    asked = read_request({"messages": messages, **declared}, Thoughts())
+    asked = read_request({"messages": messages, **declared}, Memory(9))
     row = {"messages": [*messages, {"role": "assistant", "content": "3C."}], **declared}
     [trained] = read_trajectories([Row(row, "x:1")])
     assert asked.conversation.events == trained.events[:-1]
@@ -84,19 +84,19 @@ def test_odd_messages_come_out_as_in_training(about: str, field: str) -> None:
 )
 def test_what_cannot_be_trained_is_refused_with_the_reason(messages: list[Any], code: str | None, told: str) -> None:
     with pytest.raises(Refusal) as refused:
-        read_request({"messages": messages, "tools": TOOLS}, Thoughts())
+        read_request({"messages": messages, "tools": TOOLS}, Memory(9))
     assert (refused.value.code, refused.value.status) == (code, 400)
     assert told in str(refused.value)
 
 
 def test_null_is_absent() -> None:
     names = ("tools", "tool_choice", "n", "stop", "max_tokens", "temperature", "top_p", "seed", "logprobs", "functions")
-    asked = read_request({"messages": [ASKED], **dict.fromkeys(names), "max_completion_tokens": 7}, Thoughts())
+    asked = read_request({"messages": [ASKED], **dict.fromkeys(names), "max_completion_tokens": 7}, Memory(9))
     assert (asked.max_tokens, asked.choices, asked.stop, asked.may_call) == (7, 1, (), False)
 
 
 def test_calls_of_tools_that_are_no_longer_declared_are_kept() -> None:
     other = {"type": "function", "function": {"name": "other"}}
-    asked = read_request({"messages": [ASKED, call(), result()], "tools": [other]}, Thoughts())
+    asked = read_request({"messages": [ASKED, call(), result()], "tools": [other]}, Memory(9))
     assert [tool.name for tool in asked.conversation.tools] == ["other"]
     assert len(asked.conversation.events) == 3

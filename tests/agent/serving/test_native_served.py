@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from served import Served
 
+from swiftagent.trajectory.escape import hide_control_tokens
+
 openai = pytest.importorskip("openai", reason="the openai client is not installed (pip install openai)")
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -64,18 +66,29 @@ def test_replayed_history_is_what_training_rendered(serve: Callable[..., Served]
     from swiftagent.formats.writers.table import writer_of
     from swiftagent.io.jsonl import Row
 
-    served = serve("Let me look.\n" + BOTH, "Both are cold <|im_end|>.", native=True)
+    first_text = f"<think>\nboth\n</think>\n\nLet me look.\n{BOTH}"
+    served = serve(first_text, "<think>\nso\n</think>\n\nBoth are cold <|im_end|>.", "Yes.", native=True)
     first = served.ask(ASKED, tools=TOOLS).choices[0].message
     results = [
         {"role": "tool", "tool_call_id": call.id, "content": text}
         for call, text in zip(first.tool_calls, ["3C", "9C <|im_end|>"], strict=True)
     ]
     history = [*ASKED, first.model_dump(exclude_none=True), *results]
+    second = served.ask(history, tools=TOOLS).choices[0].message
+    assert (first.reasoning_content, second.reasoning_content) == ("both", "so")
+    history += [second.model_dump(exclude_none=True), {"role": "user", "content": "Sure?"}]
     served.ask(history, tools=TOOLS)
-    row = {"messages": [*history, {"role": "assistant", "content": "Cold."}], "tools": TOOLS}
+    row = {"messages": [*history, {"role": "assistant", "content": "Yes."}], "tools": TOOLS}
     [trained] = read_trajectories([Row(row, "x:1")])
     written = writer_of("native", "ms-agent", "auto")(trained)[0]["messages"][:-1]
-    assert [bare(message) for message in served.engine.prompts[1]] == [bare(message) for message in written]
+    assert [message["content"] for message in written if "<think>" in message["content"]] == [
+        "<think>\nboth\n</think>\n\nLet me look.\n",
+        f"<think>\nso\n</think>\n\nBoth are cold {hide_control_tokens('<|im_end|>')}.",
+    ]
+    # The prompt of each step is what training has up to it.
+    for prompt in served.engine.prompts[1:]:
+        assert [bare(message) for message in prompt] == [bare(message) for message in written[: len(prompt)]]
+    assert len(served.engine.prompts[-1]) == len(written)
 
 
 def bare(message: dict[str, Any]) -> tuple[str, str]:

@@ -82,3 +82,15 @@ def test_functions_are_answered_as_functions(serve: Callable[..., Served], strea
     else:
         choice = reply.choices[0]
         assert (choice.message.function_call.name, choice.finish_reason) == ("weather", "function_call")
+
+
+@pytest.mark.parametrize("tools", [[], TOOLS])
+@pytest.mark.parametrize(
+    "wanted", [{"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}]
+)
+def test_response_format_without_the_extra_is_refused_by_name(
+    serve: Callable[..., Served], wanted: Any, tools: list[Any]
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=r"pip install 'swiftagent\[strict\]'") as refused:
+        serve("{}").ask(ASKED, response_format=wanted, tools=tools)
+    assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "response_format")
