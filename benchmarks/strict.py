@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.agent.drive import Usage  # noqa: E402 (the checkout is found first)
@@ -69,7 +71,7 @@ def measure(engine: Any, steps: list[DecisionPoint], grammar: ReAct, strict: boo
     passes = [0]
     hook = engine.model.register_forward_hook(lambda *_: passes.__setitem__(0, passes[0] + 1))
     found: list[Predicted] = []
-    tokens = call_passes = 0
+    tokens = call_passes = cut = 0
     watch.seconds, started = 0.0, time.perf_counter()
     for step in steps:
         engine.close()
@@ -82,12 +84,17 @@ def measure(engine: Any, steps: list[DecisionPoint], grammar: ReAct, strict: boo
             usage=usage,
             sampling=Sampling(forms=forms) if forms else PLAIN,
         )
-        found.append(predicted_from_text("".join(pieces), agentic=bool(step.tools), tools=step.tools))
+        predicted = predicted_from_text("".join(pieces), agentic=bool(step.tools), tools=step.tools)
+        # As `serve` has it, a call that the limit cut is not handed out.
+        is_cut = usage.ended_by == "length" and not predicted.parsable
+        cut += is_cut
+        found.append(msgspec.structs.replace(predicted, calls=()) if is_cut else predicted)
         tokens += usage.generated
         call_passes += passes[0] if step.calls else 0
     hook.remove()
     return {
         **scores(steps, found),
+        "cut": cut,
         "passes": call_passes,
         "tokens": tokens,
         "seconds": round(time.perf_counter() - started, 2),

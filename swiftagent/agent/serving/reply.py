@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Usage
+from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
@@ -74,8 +74,14 @@ class Answering:
         return self._shown.stopped
 
     def deltas(self) -> Iterator[Delta]:
-        """Raises Refusal where the prompt is too long, SwiftAgentError where an ordered call is not made."""
-        return self._with_calls() if self.asked.may_call else self._text_alone()
+        """Raises Refusal where the engine takes no such prompt, SwiftAgentError where an ordered call is not made."""
+        try:
+            yield from self._with_calls() if self.asked.may_call else self._text_alone()
+        except RequestRefused as error:
+            if self.generated and self.asked.stream:
+                raise
+            code = "context_length_exceeded" if "context" in str(error) else None
+            raise Refusal(str(error), code=code, param="messages") from None
 
     def _with_calls(self) -> Iterator[Delta]:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)

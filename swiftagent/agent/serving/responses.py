@@ -44,6 +44,14 @@ class Responses:
             )
         return self._by_id[name]
 
+    def item(self, name: Any) -> dict[str, Any]:
+        """An item that was handed out. Raises Refusal where it is not stored."""
+        for items in reversed(self._by_id.values()):
+            for item in items:
+                if item.get("id") == name:
+                    return item
+        raise Refusal(f"item {name!r} is not stored here; send the item itself", 404, "item_not_found", "input")
+
 
 def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
     """The request, and its items with those before them. Raises Refusal with what is wrong."""
@@ -55,6 +63,7 @@ def read_request(body: Any, stored: Responses) -> tuple[ModelRequest, _Items]:
     if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
         raise Refusal("input must be a text or a list of items that is not empty", param="input")
     before = stored.of(body["previous_response_id"]) if "previous_response_id" in body else []
+    given = [stored.item(item.get("id")) if item.get("type") == "item_reference" else item for item in given]
     items = [*before, *given]
     tools = declared_tools(body.get("tools"))
     forced = forced_of(body.get("tool_choice"), tools)

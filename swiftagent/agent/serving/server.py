@@ -19,7 +19,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
 from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts, without_nulls
@@ -54,14 +53,12 @@ def make_app(engine: Any, grammar: Grammar, limits: Limits, settings: Settings) 
         Route("/v1/models/{name:path}", server.model, methods=["GET"]),
         Route("/health", server.health, methods=["GET"]),
     ]
-    failures: Any = {Refusal: _refused, RequestRefused: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
+    failures: Any = {Refusal: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
     return Starlette(routes=routes, exception_handlers=failures)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """RequestRefused: the engine's own server answers others, but not this request."""
-    code = getattr(error, "code", "context_length_exceeded" if "context" in str(error) else None)
-    return _error(request, str(error), getattr(error, "status", 400), code, getattr(error, "param", None))
+    return _error(request, str(error), *(getattr(error, name) for name in ("status", "code", "param")))
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -82,7 +79,8 @@ def _error(request: Request, message: str, status: int, code: str | None = None,
     kind = _KINDS.get(status, "invalid_request_error")
     if request.url.path.startswith("/v1/messages"):
         kind = "api_error" if kind == "server_error" else kind
-        return JSONResponse({"type": "error", "error": {"type": kind, "message": message}}, status)
+        details = {"details": {"error_code": code}} if code else {}
+        return JSONResponse({"type": "error", "error": {"type": kind, "message": message, **details}}, status)
     return JSONResponse({"error": {"message": message, "type": kind, "code": code, "param": param}}, status)
 
 
