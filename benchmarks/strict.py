@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.agent.drive import Usage  # noqa: E402 (the checkout is found first)
 from swiftagent.agent.loop import ReAct  # noqa: E402
-from swiftagent.agent.sampling import PLAIN, Sampling  # noqa: E402
-from swiftagent.agent.serving.forms import REACT_FRAME, forms_of  # noqa: E402
+from swiftagent.agent.sampling import PLAIN, REACT_FRAME, Sampling  # noqa: E402
+from swiftagent.agent.serving.forms import forms_of  # noqa: E402
 from swiftagent.evaluate.data import read_gold  # noqa: E402
 from swiftagent.scores.calls import DecisionPoint, Predicted, match_calls, steps_of  # noqa: E402
 from swiftagent.scores.reading import predicted_from_text  # noqa: E402

@@ -11,9 +11,9 @@ import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
-from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
+from swiftagent.agent.sampling import HERMES, PLAIN, REACT_FRAME, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import ModelRequest, Refusal, Thoughts
-from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
+from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
