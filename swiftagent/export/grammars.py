@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from swiftagent.agent.sampling import CallFrame
+from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame
+from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.trajectory.escape import hide_control_tokens
 from swiftagent.trajectory.types import Tool
@@ -29,6 +30,13 @@ null ::= "null"
 _NAMED = {"string", "number", "integer", "boolean", "null"}
 _COMMA = '", "'
 _WORD_TRIGGER = 1  # llama.cpp's COMMON_GRAMMAR_TRIGGER_TYPE_WORD
+
+
+def frame_of(react: bool, agent_template: str) -> CallFrame:
+    """The text around a model's calls. Raises SetupError for native calls that are not of the hermes kind."""
+    if not react and agent_template != "hermes":
+        raise SetupError(f"calls of the agent template {agent_template} have no grammar here; use `swiftagent serve`")
+    return REACT_FRAME if react else HERMES
 
 
 def write_grammars(tools: tuple[Tool, ...], frame: CallFrame, out: Path) -> dict[str, str]:
