@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.backend.template import quiet
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
 from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
@@ -74,10 +74,7 @@ def merge(
     require_memory(needed)
     made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with (
-        _quiet_transformers(),
-        whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part,
-    ):
+    with whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part:
         found = written(part, made_of)
         state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
         before = take_up(part)
@@ -116,12 +113,14 @@ def _write_weights(
     return put_down(part, made_of, untied, before)
 
 
+@quiet()
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)
 
 
+@quiet()
 def _load(folder: Path, dtype: str) -> Any:
     """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without
     loss."""
@@ -139,6 +138,7 @@ def _load(folder: Path, dtype: str) -> Any:
     return model.dequantize(dtype=getattr(torch, dtype))
 
 
+@quiet()
 def _with_adapter(model: Any, adapter: Path) -> Any:
     from peft import PeftModel
 
@@ -149,6 +149,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
         raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
 
 
+@quiet()
 def _save(model: Any, folder: Path, **options: Any) -> None:
     from safetensors import SafetensorError
 
@@ -270,19 +271,3 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Spare the user progress bars of a second and the false alarm about Qwen's pre-tokenizer."""
-    from transformers.utils import logging as transformers_logging
-
-    logging: Any = transformers_logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
