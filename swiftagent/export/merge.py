@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.backend.template import quiet
+from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
 from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
@@ -78,8 +78,8 @@ def merge(
         found = written(part, made_of)
         state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
         before = take_up(part)
-        reloaded = _load(part, wanted)
-        after = _logits(reloaded, _tokenizer(part))
+        reloaded = load_model(part, wanted)
+        after = _logits(reloaded, load_tokenizer(part))
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
@@ -97,11 +97,14 @@ def _write_weights(
     base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str
 ) -> Written:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
-    tokenizer = _tokenizer(adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base)
-    model = _load(base, dtype)
+    tokenizer = load_tokenizer(
+        adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base
+    )
+    model = load_model(base, dtype)
     untied = adapter is not None and _untie_if_adapted(model, adapter)
     if adapter is not None:
-        model = _with_adapter(model, adapter)
+        with quiet():
+            model = with_adapter(model, adapter)
     before = _logits(model, tokenizer)
     if adapter is not None:
         model = model.merge_and_unload()
@@ -114,14 +117,14 @@ def _write_weights(
 
 
 @quiet()
-def _tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)
 
 
 @quiet()
-def _load(folder: Path, dtype: str) -> Any:
+def load_model(folder: Path, dtype: str) -> Any:
     """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without
     loss."""
     import torch
@@ -132,21 +135,10 @@ def _load(folder: Path, dtype: str) -> Any:
             folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise SetupError(f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
+        raise SetupError(f"transformers cannot load {folder}: {first_line(error)}") from error
     if getattr(model.config, "quantization_config", None) is None:
         return model
     return model.dequantize(dtype=getattr(torch, dtype))
-
-
-@quiet()
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, str(adapter))
-    except (RuntimeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-        raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
 
 
 @quiet()
