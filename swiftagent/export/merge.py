@@ -21,7 +21,7 @@ from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
 from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
-from swiftagent.models.files import own_code, read_object, safetensors_fault, shards
+from swiftagent.models.files import model_problems, own_code, read_object, safetensors_fault
 
 PROBES = (
     "Answer the following questions as best you can.\nThought: look\nAction: weather\nAction Input: {}\nObservation:",
@@ -156,23 +156,13 @@ def require_model(base: str) -> Path:
     folder = Path(base)
     if not folder.is_dir():
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
-    missing = [name for name in ("config.json",) if not (folder / name).exists()]
-    indexed = shards(folder / "model.safetensors.index.json")
-    missing += [name for name in sorted(indexed) if not (folder / name).exists()]
-    cut = {file.name: fault for file in folder.glob("*.safetensors") if (fault := safetensors_fault(file))}
-    if not indexed and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
-        missing.append("model.safetensors")
-    if missing:
-        raise SetupError(f"the model folder {base} lacks {', '.join(missing)}; download it again")
-    if cut:
-        raise SetupError(
-            f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
-        )
     if code := own_code(folder):
         raise SetupError(
             f"the model folder {base} brings its own code ({code}), which is not run; "
             "use a model that transformers knows, with weights in safetensors"
         )
+    if problems := model_problems(base, "export", trust_remote_code=True):
+        raise SetupError("; ".join(problems))
     return folder
 
 
