@@ -95,14 +95,6 @@ class Trainer:
         """Which turns ms-swift trains: default, last_round or all."""
         return str(self.template.loss_scale.base_strategy)
 
-    def length(self, messages: list[dict[str, Any]]) -> int:
-        """How many tokens the trainer makes of a conversation, whatever `max_length` is."""
-        kept, self.template.max_length = self.template.max_length, None
-        try:
-            return len(self.template.encode({"messages": messages})["input_ids"])
-        finally:
-            self.template.max_length = kept
-
     def load_rows(self, path: Path) -> Any:
         """The file through ms-swift's own loading: what `sft` would see, in the order of the file.
 
