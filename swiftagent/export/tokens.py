@@ -40,7 +40,6 @@ def turns_of(trainer: Trainer) -> Turns:
         user_close=user_close,
         between=_text(trainer, meta.chat_sep),
         end=_text(trainer, meta.suffix),
-        begin="",
         default_system=meta.default_system or "",
     )
     # A placeholder that is left over, such as {{ROUND0}}, is a text that no other engine could fill in.
