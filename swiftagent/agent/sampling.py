@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from swiftagent.trajectory.react import ACTION_LABEL, INPUT_LABEL, STOP
+
 
 class Form(msgspec.Struct, frozen=True):
     """A grammar (llguidance's Lark) for what follows `after` at the start of a line; "": for the text from its start.
@@ -35,3 +37,4 @@ class CallFrame(msgspec.Struct, frozen=True):
 
 
 HERMES = CallFrame()
+REACT_FRAME = CallFrame(ACTION_LABEL, INPUT_LABEL, STOP)

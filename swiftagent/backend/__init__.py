@@ -8,6 +8,7 @@ tokens are trained), token_counts, likelihood, hub (data sets).
 PUBLIC = (
     "engine",
     "engine_files",
+    "engine_prompt",
     "hub",
     "labels",
     "likelihood",

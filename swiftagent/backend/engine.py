@@ -10,7 +10,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
-from swiftagent.backend.loading import Loading, Server
+from swiftagent.backend.loading import TEMPLATE_SETTINGS, Loading, Server
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.models.files import read_object, same_model
 
@@ -68,17 +68,17 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
     if model is not None and adapter is None and (Path(model) / "adapter_config.json").is_file():
         model, adapter = None, model
     given = {name: value for name, value in settings.items() if value is not None}
+    if adapter is None and model is None:
+        raise ConfigError("no model: give --model M or --adapter A")
+    # What ms-swift saved beside a checkpoint.
+    trained = read_object(Path(adapter or model or "") / "args.json")
+    known = {name: trained[name] for name in TEMPLATE_SETTINGS if trained.get(name) is not None}
+    given = {"template": template or trained.get("template"), **known, **given}
     if adapter is None:
-        if model is None:
-            raise ConfigError("no model: give --model M or --adapter A")
-        return Loading(
-            model, template=template or _trained(model).get("template"), **{**_settings(_trained(model)), **given}
-        )
-    folder = Path(adapter)
-    config = read_object(folder / "adapter_config.json")
+        return Loading(model or "", **given)
+    config = read_object(Path(adapter) / "adapter_config.json")
     if not config:
         raise ConfigError(f"--adapter {adapter}: no adapter_config.json in this folder")
-    trained = _trained(adapter)
     base = trained.get("model") or config.get("base_model_name_or_path") or ""
     if model is None and not base:
         raise ConfigError(f"--adapter {adapter}: it does not say which base it belongs to; give it with --model")
@@ -86,16 +86,4 @@ def resolve(model: str | None, adapter: str | None, template: str | None = None,
         raise ConfigError(
             f"--adapter {adapter}: it was trained on {base}, not on {model}; leave --model out, or give that base"
         )
-    return Loading(
-        model or base, adapter, template=template or trained.get("template"), **{**_settings(trained), **given}
-    )
-
-
-def _trained(folder: str) -> dict[str, Any]:
-    """The settings that ms-swift saved beside a checkpoint, {} where it saved none."""
-    return read_object(Path(folder) / "args.json")
-
-
-def _settings(trained: dict[str, Any]) -> dict[str, Any]:
-    names = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
-    return {name: trained[name] for name in names if trained.get(name) is not None}
+    return Loading(model or base, adapter, **given)

@@ -9,6 +9,7 @@ it treats earlier turns differently.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from swiftagent.agent.sampling import HERMES, CallFrame
@@ -111,8 +112,8 @@ def open_template(folder: str, template_type: str | None, loading: Loading, proc
     )
 
 
-def common_prefix(one: list[int], other: list[int]) -> int:
-    """How many ids two lists begin with alike."""
+def common_prefix(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many ids, or characters, two sequences begin with alike."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 

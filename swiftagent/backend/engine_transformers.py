@@ -23,7 +23,7 @@ from swiftagent.agent.sampling import PLAIN, CallFrame, Form, Sampling
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
 from swiftagent.backend.engine_strict import Guide, Vocabulary, can_constrain
 from swiftagent.backend.loading import Loading
-from swiftagent.backend.template import code_is_run, model_type_of, quiet
+from swiftagent.backend.template import code_is_run, first_line, model_type_of, quiet, with_adapter
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.record import Message
@@ -52,7 +52,6 @@ class TransformersEngine:
         self.prompt = PromptEncoder(template)
         self.tokenizer = self.prompt.tokenizer
         self.usage = Usage()
-        self.total = Usage()
         self._ends = self.prompt.end_tokens(self.model)
         self._specials = set(self.tokenizer.all_special_ids)
         self._held: list[_Held] = []
@@ -76,69 +75,55 @@ class TransformersEngine:
         usage: Usage | None = None,
         sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
-        """Yield the text as it is written, up to and with a stop word, without the end token."""
+        """Yield the text as it is written, up to and with a stop word, without the end token. `usage` takes what it
+        cost."""
         ids = self.prompt.encode(messages, [function_tool(tool) for tool in tools])
         with self._lock:
-            yield from self.continue_ids(
-                ids,
-                stop=stop,
-                max_tokens=max_tokens,
-                temperature=temperature,
-                native=bool(tools),
-                usage=usage,
-                sampling=sampling,
-            )
+            ends = self.ends(native=bool(tools))
+            yield from self._continue(ids, ends, stop, max_tokens, temperature, usage or Usage(), sampling)
 
     @torch.inference_mode()
-    def continue_ids(
+    def _continue(
         self,
         ids: list[int],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        native: bool = False,
-        usage: Usage | None = None,
-        sampling: Sampling = PLAIN,
+        ends: set[int],
+        stop: Sequence[str],
+        max_tokens: int,
+        temperature: float,
+        usage: Usage,
+        sampling: Sampling,
     ) -> Iterator[str]:
-        """The same from token ids. `usage` takes what it cost."""
         room = _context_length(self.model) - len(ids)
-        usage = self.usage = usage or Usage()
+        self.usage = usage
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
         if room <= 0:
             return
         held, logits = self._prefill(ids, usage)
-        ends = self.ends(native=native)
         text = TextDecoder(self.tokenizer)
         usage.ids = text.ids
         choose = self._chooser(temperature, sampling)
         guide = self._guide(sampling.forms)
-        try:
-            for _ in range(min(max_tokens, room)):
-                token = guide.forced() if guide else None
-                if token is None:
-                    # Tokens that were forced are computed together with the one before them.
-                    logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
-                    token = choose(guide.masked(logits) if guide else logits)
-                if token in ends:
-                    usage.ended_by, usage.ids = "end", [*text.ids, token]
-                    break
-                usage.generated += 1
-                piece = text.add(token)
-                if piece:
-                    yield piece
-                if stop and any(word in text.recent for word in stop):
-                    usage.ended_by = "stop"
-                    break
-                if guide and guide.is_over_after(token, piece):
-                    usage.ended_by = "end"
-                    break
-            rest = text.rest()
-            if rest:
-                yield rest
-        finally:
-            for field in ("prompt_tokens", "prefilled", "generated"):
-                setattr(self.total, field, getattr(self.total, field) + getattr(usage, field))
+        for _ in range(min(max_tokens, room)):
+            token = guide.forced() if guide else None
+            if token is None:
+                # Tokens that were forced are computed together with the one before them.
+                logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
+                token = choose(guide.masked(logits) if guide else logits)
+            if token in ends:
+                usage.ended_by, usage.ids = "end", [*text.ids, token]
+                break
+            usage.generated += 1
+            piece = text.add(token)
+            if piece:
+                yield piece
+            if stop and any(word in text.recent for word in stop):
+                usage.ended_by = "stop"
+                break
+            if guide and guide.is_over_after(token, piece):
+                usage.ended_by = "end"
+                break
+        if rest := text.rest():
+            yield rest
 
     def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
         """Texts after many prompts, in one batch where the model can be batched; greedy where `temperature` is 0."""
@@ -165,7 +150,9 @@ class TransformersEngine:
         return self.model.disable_adapter() if self._is_base else contextlib.nullcontext()
 
     def new_cache(self) -> Any:
-        return _new_cache(self.model)
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self.model.config)
 
     def read_calls(self, text: str) -> list[tuple[str, str]]:
         return self.prompt.read_calls(text)
@@ -183,7 +170,7 @@ class TransformersEngine:
             )
         base = copy.copy(self)
         base.name = f"transformers: {self.loading.model}"
-        base.usage, base.total, base._held, base._is_base = Usage(), Usage(), [], True
+        base.usage, base._held, base._is_base = Usage(), [], True
         return base
 
     def close(self) -> None:
@@ -209,7 +196,7 @@ class TransformersEngine:
             self._held.remove(best)
         while len(self._held) >= CONVERSATIONS:
             self._held.remove(min(self._held, key=lambda held: held.used))
-        self._held.append(_Held(_new_cache(self.model)))
+        self._held.append(_Held(self.new_cache()))
         return self._held[-1], 0
 
     def _cut(self, held: _Held, length: int) -> bool:
@@ -327,28 +314,11 @@ def _load(loading: Loading) -> tuple[Any, Any]:
             with code_is_run(loading.trust_remote_code):
                 model, processor = get_model_processor(folder, **settings)
         except (OSError, ValueError, KeyError) as error:
-            raise SetupError(f"{loading.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+            raise SetupError(f"{loading.model}: cannot be loaded: {first_line(error)}") from error
         template = open_template(folder, template_type, loading, processor)
         if loading.adapter:
-            model = _with_adapter(model, Path(loading.adapter))
+            model = with_adapter(model, Path(loading.adapter))
     return model.eval(), template
-
-
-def _with_adapter(model: Any, folder: Path) -> Any:
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, str(folder))
-    except (RuntimeError, ValueError, OSError) as error:
-        lines = str(error).strip().splitlines()
-        line = lines[1] if len(lines) > 1 else lines[0]
-        raise SetupError(f"{folder}: the adapter does not fit this base: {line.strip()}") from error
-
-
-def _new_cache(model: Any) -> Any:
-    from transformers import DynamicCache
-
-    return DynamicCache(config=model.config)
 
 
 def _context_length(model: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from swiftagent.agent.drive import Usage
@@ -13,9 +14,10 @@ from swiftagent.agent.sampling import PLAIN, CallFrame, Sampling
 from swiftagent.backend.engine_files import checked_folder
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.loading import Loading
-from swiftagent.backend.template import quiet
+from swiftagent.backend.template import first_line, quiet
 from swiftagent.errors import SetupError
 from swiftagent.formats.writers.openai import function_tool
+from swiftagent.models.files import read_object
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
@@ -35,11 +37,11 @@ class VllmEngine:
                 model=folder,
                 enable_prefix_caching=True,
                 enable_lora=loading.adapter is not None,
-                max_lora_rank=_rank(loading.adapter),
+                max_lora_rank=int(read_object(Path(loading.adapter or "", "adapter_config.json")).get("r", 16)),
                 trust_remote_code=loading.trust_remote_code,
             )
         except (ValueError, RuntimeError) as error:
-            raise SetupError(f"{loading.model}: vLLM cannot load it: {str(error).strip().splitlines()[-1]}") from error
+            raise SetupError(f"{loading.model}: vLLM cannot load it: {first_line(error)}") from error
         self._lora: Any = None
         if loading.adapter:
             from vllm.lora.request import LoRARequest
@@ -113,12 +115,3 @@ class VllmEngine:
 
     def close(self) -> None:
         """vLLM ends with the process."""
-
-
-def _rank(adapter: str | None) -> int:
-    import json
-    from pathlib import Path
-
-    if adapter is None:
-        return 16
-    return int(json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8")).get("r", 16))

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from swiftagent.backend.template import first_line
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import user_folder
@@ -178,7 +179,7 @@ def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], No
     except Exception as error:
         raise SetupError(
             f"{dataset}: no data file ({', '.join(DATA)}) of a train split on {hub.where}, "
-            f"and its loader failed ({_short(error)}); download it by hand and give the file"
+            f"and its loader failed ({first_line(error)}); download it by hand and give the file"
         ) from error
     path = _memory(hub, dataset, revision).with_suffix(".rows.jsonl")
     from swiftagent.io.jsonl import write_lines
@@ -283,7 +284,7 @@ def _explained(error: BaseException, hub: _Hub, dataset: str) -> str:
         case "changed":
             return _wrong_hash(dataset, "a file")
         case "refused":
-            fact = f"{hub.where} refuses it ({_short(error)})"
+            fact = f"{hub.where} refuses it ({first_line(error)})"
             return f"{dataset}: {fact}; log in with the hub's own client, then run again"
     return (
         f"{dataset}: cannot be fetched from {hub.where} ({_what(error)}); check the network or set {hub.switch}, "
@@ -299,18 +300,13 @@ def _what(error: BaseException) -> str:
         return "no connection"
     if "ServerError" in kinds:
         return "it answers with an error of its own"
-    return _short(error)
+    return first_line(error)
 
 
 def _wrong_hash(dataset: str, name: str) -> str:
     return (
         f"{dataset}: {name} arrived with another size or hash than the hub lists, and was thrown away; run again later"
     )
-
-
-def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else text[:157] + "..."
 
 
 def _quiet_progress_off_terminals() -> None:

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from swiftagent.agent.native import sent_before
+from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
 from swiftagent.backend.row_labels import RowLabels, RowReport
 from swiftagent.backend.template import Trainer, open_trainer, quiet
@@ -235,8 +236,7 @@ class LabelChecker:
             report.totals.steps += 1
             fed = self._trainer.serving.encode(served(row.messages, row.pieces, message))
             if fed != row.ids[:token]:
-                pairs = enumerate(zip(fed, row.ids[:token], strict=False))
-                same = next((n for n, (one, other) in pairs if one != other), min(len(fed), token))
+                same = common_prefix(fed, row.ids[:token])
                 text = f"this step is fed other ids than it was trained on, from token {same} on"
                 report.fault(message, "parity", text, "parity")
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
+# What a model, a checkpoint or an export remembers of the template that its training used.
+TEMPLATE_SETTINGS = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
+
 
 class Loading(msgspec.Struct, frozen=True):
     """What is loaded and how its prompts are written; the template settings are those of the training run where it is

@@ -95,14 +95,6 @@ class Trainer:
         """Which turns ms-swift trains: default, last_round or all."""
         return str(self.template.loss_scale.base_strategy)
 
-    def length(self, messages: list[dict[str, Any]]) -> int:
-        """How many tokens the trainer makes of a conversation, whatever `max_length` is."""
-        kept, self.template.max_length = self.template.max_length, None
-        try:
-            return len(self.template.encode({"messages": messages})["input_ids"])
-        finally:
-            self.template.max_length = kept
-
     def load_rows(self, path: Path) -> Any:
         """The file through ms-swift's own loading: what `sft` would see, in the order of the file.
 
@@ -114,7 +106,7 @@ class Trainer:
                 rows, _ = arguments.load_dataset()
             # Any of pyarrow's, datasets' and ms-swift's own.
             except Exception as error:
-                raise CheckError(f"{path}: ms-swift cannot load it: {_first_line(error)}") from error
+                raise CheckError(f"{path}: ms-swift cannot load it: {first_line(error)}") from error
         return rows
 
     def lazily_encoded(self, rows: Any) -> Any:
@@ -200,7 +192,7 @@ def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
             return Path(safe_snapshot_download(model, download_model=weights))
         # The hubs' clients raise requests', urllib3's and their own errors.
         except Exception as error:
-            raise SetupError(f"{model}: cannot be fetched from the hub: {_first_line(error)}") from error
+            raise SetupError(f"{model}: cannot be fetched from the hub: {first_line(error)}") from error
 
 
 @contextmanager
@@ -282,7 +274,7 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
     try:
         return BaseArguments(**{**wanted, **own})
     except (ValueError, AssertionError, KeyError) as error:
-        text = _first_line(error)
+        text = first_line(error)
         if "template_type" in text:
             raise ConfigError(f"{_displayed(model)}: {_about_template(text, settings)}") from error
         raise ConfigError(f"{_displayed(model)}: ms-swift refuses the settings: {text}") from error
@@ -297,12 +289,24 @@ def _about_template(text: str, settings: dict[str, Any]) -> str:
     return f"no template is known for this model ({text.split('.')[0]}); name one with --template"
 
 
+def with_adapter(model: Any, folder: Path) -> Any:
+    """A model with the adapter of a folder on it. Raises SetupError where the two do not fit."""
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(folder))
+    except (RuntimeError, ValueError, OSError) as error:
+        # torch names the model in the first line and what does not fit in the second.
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise SetupError(f"{folder}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
+
+
 def _processor(arguments: Any) -> Any:
     try:
         _, processor = arguments.get_model_processor(load_model=False)
     except (OSError, ValueError) as error:
         raise SetupError(
-            f"{_displayed(arguments.model)}: its tokenizer cannot be loaded: {_first_line(error)}"
+            f"{_displayed(arguments.model)}: its tokenizer cannot be loaded: {first_line(error)}"
         ) from error
     return processor
 
@@ -311,9 +315,9 @@ def _displayed(model: str) -> str:
     return "the tokenizer" if f"{os.sep}swiftagent-" in model else model
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else type(error).__name__
+def first_line(error: BaseException) -> str:
+    """What a library says first, on one line of at most 300 characters."""
+    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

@@ -4,6 +4,7 @@ swiftagent export merge runs/NAME -o model            adapter merged into its ba
 ReAct swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
 swiftagent export ollama runs/NAME -o folder          Modelfile with tools and stop words, README, the model
 swiftagent export vllm model                          the commands that serve it in vLLM
+swiftagent export grammar runs/NAME --tools F -o folder   strict calls in vLLM, SGLang and llama.cpp
 swiftagent export adapter runs/NAME -o folder         the adapter alone, ready to upload
 swiftagent export push folder OWNER/NAME --hub hf     to ModelScope or Hugging Face
 """
@@ -25,7 +26,7 @@ import msgspec
 
 from swiftagent.commands.options import options
 
-TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
+TARGETS = ("merge", "gguf", "ollama", "vllm", "grammar", "adapter", "push")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-shard-size SIZE", "merge: largest file (default 5GB)", default="5GB")
     add("--quantize TYPE", "gguf, ollama: f16 (default for gguf), q8_0, q4_K_M, ...")
     add("--llama-cpp DIR", "a llama.cpp checkout; else its converter comes from PyPI", type=Path)
+    add("--tools WHAT", "grammar: the tools, as of `infer`; repeatable", action="append", default=[])
     add("--name", "ollama: the model's name there", default="")
     add("--license", "the licence named in the model card", default="")
     add("--hub", "push: which hub", choices=("modelscope", "hf"), default="modelscope")
@@ -63,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
     if args.target != "push" and args.repository:
         raise ConfigError(f"export {args.target}: {args.repository} is one word too many; only push takes a repository")
     _check_words(args)
+    if args.target == "grammar" and not args.tools:
+        raise ConfigError("export grammar: name the tools with --tools")
     targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
+    targets["grammar"] = _grammar
     with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c():  # deepspeed and the hubs' clients print there
         facts = targets[args.target](args)
     if args.json:
@@ -160,6 +165,18 @@ def _vllm(args: argparse.Namespace) -> dict[str, Any]:
         first = {"merge": shlex.join(["swiftagent", "export", "merge", str(args.subject or subject.run), "-o", folder])}
     commands = vllm_commands(folder, subject, prepared.agent_template, prepared.template)
     return {**first, **commands, "prompts": _prompts(prepared)}
+
+
+def _grammar(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.export.folder import whole_folder
+    from swiftagent.export.grammars import frame_of, write_grammars
+    from swiftagent.tools.toolbox import open_toolbox
+
+    subject = _subject(args)
+    frame = frame_of(subject.react, "" if subject.react else _prepared(args)[1].agent_template)
+    with open_toolbox(args.tools) as tools, whole_folder(args.output, force=args.force) as part:
+        files = write_grammars(tools.specs, frame, part)
+    return {"folder": str(args.output), "tools": len(tools.specs), **files}
 
 
 def _adapter(args: argparse.Namespace) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import msgspec
 from jinja2 import TemplateError
 
+from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.template import Trainer
 from swiftagent.export.templates import Turns
-from swiftagent.export.tokens import PromptDifference, first_apart, first_difference, trained_ids, turns_of
+from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
@@ -150,7 +151,7 @@ def check_go_template(
     for case, text in zip(kept, rendered, strict=True):
         wanted = expected(case.trajectory)
         if text != wanted:
-            at = first_apart(wanted, text)
+            at = common_prefix(wanted, text)
             around = slice(max(0, at - 20), at + 40)
             compared.differences.append(PromptDifference(case.name, at, wanted[around], text[around]))
     return compared

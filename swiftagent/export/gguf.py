@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.export.merge import load_model, load_tokenizer
 from swiftagent.io.shipped import user_folder
 from swiftagent.models.files import read_object
 
@@ -175,14 +176,10 @@ def compare(
     rounded: the type that the folder's weights are rounded to first ("float16", "bfloat16").
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     llama = _llama_cpp("compare")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-    )
-    model.eval()
+    tokenizer = load_tokenizer(folder)
+    model = load_model(folder, "float32").eval()
     if rounded:
         # A GGUF in half precision holds rounded weights; rounding ours as well leaves only llama.cpp's own differences.
         model = model.to(getattr(torch, rounded)).to(torch.float32)
@@ -199,7 +196,7 @@ def compare(
         ours = tokenizer(text, add_special_tokens=False)["input_ids"]
         otherwise += ours != other.tokenize(text.encode(), add_bos=False, special=True)
     same = ties = 0
-    ours_loss = theirs_loss = 0.0
+    loss = 0.0
     for prompt in prompts:
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:PROMPT_TOKENS]
         ours_text = _greedy(model, ids, new_tokens)
@@ -211,9 +208,9 @@ def compare(
                 break
         same += ours_text == theirs_text
         ties += ours_text != theirs_text and _gap(model, ids, ours_text, theirs_text) <= NEAR_TIE
-        ours_loss += _loss_transformers(model, ids)
-        theirs_loss += _loss_llama(other, ids)
-    ratio = math.exp((theirs_loss - ours_loss) / max(1, len(prompts)))
+        ours_loss, theirs_loss = _losses(model, other, ids)
+        loss += theirs_loss - ours_loss
+    ratio = math.exp(loss / max(1, len(prompts)))
     return Comparison(len(strings), otherwise, len(prompts), same, ties, ratio)
 
 
@@ -247,20 +244,16 @@ def _gap(model: Any, ids: list[int], ours: list[int], theirs: list[int]) -> floa
     return float(logits[ours[at]] - logits[theirs[at]])
 
 
-def _loss_transformers(model: Any, ids: list[int]) -> float:
+def _losses(model: Any, other: Any, ids: list[int]) -> tuple[float, float]:
+    """The mean loss of a prompt in transformers and in llama.cpp."""
     import torch
 
+    other.reset()
+    other.eval(ids)
     with torch.inference_mode():
-        return float(model(torch.tensor([ids]), labels=torch.tensor([ids])).loss)
-
-
-def _loss_llama(model: Any, ids: list[int]) -> float:
-    import torch
-
-    model.reset()
-    model.eval(ids)
-    logits = torch.tensor(model.scores[: len(ids) - 1])
-    return float(torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:])))
+        both = model(torch.tensor([ids])).logits[0, :-1].float(), torch.tensor(other.scores[: len(ids) - 1])
+    ours, theirs = (float(torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]))) for logits in both)
+    return ours, theirs
 
 
 class quiet_native:

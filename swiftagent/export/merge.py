@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
 from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
-from swiftagent.models.files import own_code, read_object, safetensors_fault, shards
+from swiftagent.models.files import model_problems, own_code, read_object, safetensors_fault
 
 PROBES = (
     "Answer the following questions as best you can.\nThought: look\nAction: weather\nAction Input: {}\nObservation:",
@@ -74,15 +74,12 @@ def merge(
     require_memory(needed)
     made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with (
-        _quiet_transformers(),
-        whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part,
-    ):
+    with whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part:
         found = written(part, made_of)
         state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
         before = take_up(part)
-        reloaded = _load(part, wanted)
-        after = _logits(reloaded, _tokenizer(part))
+        reloaded = load_model(part, wanted)
+        after = _logits(reloaded, load_tokenizer(part))
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
@@ -100,11 +97,14 @@ def _write_weights(
     base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str
 ) -> Written:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
-    tokenizer = _tokenizer(adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base)
-    model = _load(base, dtype)
+    tokenizer = load_tokenizer(
+        adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base
+    )
+    model = load_model(base, dtype)
     untied = adapter is not None and _untie_if_adapted(model, adapter)
     if adapter is not None:
-        model = _with_adapter(model, adapter)
+        with quiet():
+            model = with_adapter(model, adapter)
     before = _logits(model, tokenizer)
     if adapter is not None:
         model = model.merge_and_unload()
@@ -116,13 +116,15 @@ def _write_weights(
     return put_down(part, made_of, untied, before)
 
 
-def _tokenizer(folder: Path) -> Any:
+@quiet()
+def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)
 
 
-def _load(folder: Path, dtype: str) -> Any:
+@quiet()
+def load_model(folder: Path, dtype: str) -> Any:
     """A model in `dtype`; a quantised one is dequantised, since an adapter cannot be added to rounded weights without
     loss."""
     import torch
@@ -133,22 +135,13 @@ def _load(folder: Path, dtype: str) -> Any:
             folder, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False
         )
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise SetupError(f"transformers cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
+        raise SetupError(f"transformers cannot load {folder}: {first_line(error)}") from error
     if getattr(model.config, "quantization_config", None) is None:
         return model
     return model.dequantize(dtype=getattr(torch, dtype))
 
 
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, str(adapter))
-    except (RuntimeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-        raise SetupError(f"{adapter}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
-
-
+@quiet()
 def _save(model: Any, folder: Path, **options: Any) -> None:
     from safetensors import SafetensorError
 
@@ -163,23 +156,13 @@ def require_model(base: str) -> Path:
     folder = Path(base)
     if not folder.is_dir():
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
-    missing = [name for name in ("config.json",) if not (folder / name).exists()]
-    indexed = shards(folder / "model.safetensors.index.json")
-    missing += [name for name in sorted(indexed) if not (folder / name).exists()]
-    cut = {file.name: fault for file in folder.glob("*.safetensors") if (fault := safetensors_fault(file))}
-    if not indexed and not list(folder.glob("*.safetensors")) and not list(folder.glob("*.bin")):
-        missing.append("model.safetensors")
-    if missing:
-        raise SetupError(f"the model folder {base} lacks {', '.join(missing)}; download it again")
-    if cut:
-        raise SetupError(
-            f"the model folder {base}: {', '.join(f'{name} is {fault}' for name, fault in cut.items())}; get it again"
-        )
     if code := own_code(folder):
         raise SetupError(
             f"the model folder {base} brings its own code ({code}), which is not run; "
             "use a model that transformers knows, with weights in safetensors"
         )
+    if problems := model_problems(base, "export", trust_remote_code=True):
+        raise SetupError("; ".join(problems))
     return folder
 
 
@@ -270,19 +253,3 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Spare the user progress bars of a second and the false alarm about Qwen's pre-tokenizer."""
-    from transformers.utils import logging as transformers_logging
-
-    logging: Any = transformers_logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,7 @@ from swiftagent.export.templates import (
     jinja_template,
 )
 from swiftagent.export.tokens import require_same_prompts, stop_words, turns_of
+from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import Record, from_record
 from swiftagent.trajectory.types import System
@@ -137,15 +139,8 @@ def _around_tools(trainer: Trainer) -> tuple[str, str]:
 
 
 def _native_rows(data: Path, count: int = 200) -> list[Record]:
-    rows: list[Record] = []
-    with data.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if row.get("tools"):
-                rows.append(row)
-            if len(rows) == count:
-                break
-    return rows
+    rows = (row.value for row in read_lines(data))
+    return list(islice((row for row in rows if row.get("tools")), count))
 
 
 def _common_system(records: list[Record]) -> str:

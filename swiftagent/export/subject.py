@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from swiftagent.backend.engine import resolve
-from swiftagent.backend.loading import Loading
+from swiftagent.backend.loading import TEMPLATE_SETTINGS, Loading
 from swiftagent.errors import SetupError
 from swiftagent.export.merge import require_adapter
+from swiftagent.io.rows import read_rows
 from swiftagent.io.shipped import find
 from swiftagent.models.files import EXPORT_RECORD, read_object
 from swiftagent.models.identity import is_hub_id
 from swiftagent.train.runs import Run, find_run, newest_run
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style
-
-_OF_TEMPLATE = ("model_type", "agent_template", "system", "enable_thinking", "add_non_thinking_prefix")
 
 
 class TunedModel(msgspec.Struct, frozen=True):
@@ -77,7 +76,7 @@ def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: 
 def _of_folder(folder: Path) -> TunedModel:
     """A model folder; an earlier export tells how its model, or its adapter, was trained."""
     known = read_object(folder / EXPORT_RECORD)
-    settings = {name: known[name] for name in _OF_TEMPLATE if known.get(name) is not None}
+    settings = {name: known[name] for name in TEMPLATE_SETTINGS if known.get(name) is not None}
     prompt, style = known.get("prompt"), exported_style(folder)
     return TunedModel(
         base=str(folder),
@@ -93,7 +92,7 @@ def _of_folder(folder: Path) -> TunedModel:
 def _of_adapter(adapter: Path, model: str | None) -> TunedModel:
     require_adapter(adapter)
     loading = resolve(model, str(adapter))
-    settings = {name: value for name in _OF_TEMPLATE if (value := getattr(loading, name)) is not None}
+    settings = {name: value for name in TEMPLATE_SETTINGS if (value := getattr(loading, name)) is not None}
     trained = read_object(adapter / "args.json")
     if trained.get("max_length"):
         settings["max_length"] = trained["max_length"]
@@ -131,7 +130,7 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
         settings=settings,
         max_length=int(settings.get("max_length") or 2048),
         data=data,
-        react=not _is_native(Path(data)) if data else not settings.get("agent_template"),
+        react=not _is_native(data) if data else not settings.get("agent_template"),
     )
 
 
@@ -161,14 +160,6 @@ def _data(run: Run) -> str:
     return ""
 
 
-def _is_native(data: Path, rows: int = 200) -> bool:
+def _is_native(data: str) -> bool:
     """Whether the first rows hold native calls (`tools`), and none of them ReAct text."""
-    with data.open(encoding="utf-8", errors="replace") as lines:
-        for _, line in zip(range(rows), lines, strict=False):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and row.get("tools"):
-                return True
-    return False
+    return any(isinstance(row.value, dict) and row.value.get("tools") for row in islice(read_rows(data), 200))

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from swiftagent import __version__
+from swiftagent.backend.loading import TEMPLATE_SETTINGS
 from swiftagent.errors import SetupError
 from swiftagent.export.card import base_name, model_card
 from swiftagent.export.folder import whole, whole_folder
@@ -43,32 +44,41 @@ def export_merged(
     `merge`."""
 
     def finish(part: Path, merged: Merged) -> None:
-        if prepared.chat_template:
-            (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
         difference = f"{merged.max_difference:.3g} (scale {merged.logit_scale:.3g})" if subject.adapter else ""
-        facts = {
-            "merged logits differ by at most": difference,
-            "context length in training": subject.max_length,
-            "stop words": ", ".join(f"`{stop}`" for stop in prepared.stops),
-        }
-        (part / "README.md").write_text(model_card(subject, name or out.name, facts, license), encoding="utf-8")
-        write_json(part / EXPORT_RECORD, provenance(subject, prepared, merged))
+        facts = {"merged logits differ by at most": difference, "context length in training": subject.max_length}
+        _describe(part, subject, prepared, name or out.name, license, facts, merged)
 
     return merge(subject.base, subject.adapter, out, finish=finish, **options)
 
 
-def provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None = None) -> dict[str, Any]:
+def _describe(
+    part: Path,
+    subject: TunedModel,
+    prepared: Prepared,
+    name: str,
+    license: str,
+    facts: dict[str, Any],
+    merged: Merged | None = None,
+) -> None:
+    """Chat template, model card and export.json."""
+    if prepared.chat_template:
+        (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
+    facts = {**facts, "stop words": ", ".join(f"`{stop}`" for stop in prepared.stops)}
+    (part / "README.md").write_text(model_card(subject, name, facts, license), encoding="utf-8")
+    write_json(part / EXPORT_RECORD, _provenance(subject, prepared, merged))
+
+
+def _provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None) -> dict[str, Any]:
     """What an export was made of, and what was compared; no folder of this machine is named, since it is uploaded as it
     is."""
-    kept = ("model_type", "system", "enable_thinking", "add_non_thinking_prefix")
     return {
         "swiftagent": __version__,
         "base_model": base_name(subject),
         "run": subject.run.name if subject.run else None,
         "checkpoint": subject.adapter.name if subject.adapter else None,
         "template": prepared.template,
+        **{name: subject.settings[name] for name in TEMPLATE_SETTINGS if name in subject.settings},
         "agent_template": prepared.agent_template,
-        **{name: subject.settings[name] for name in kept if name in subject.settings},
         "max_length": subject.max_length,
         "react": subject.react,
         "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
@@ -193,14 +203,10 @@ def export_adapter(
         for file in [*own, *(Path(subject.base, name) for name in (*TOKENIZER_FILES, "chat_template.jinja"))]:
             if file.exists():
                 shutil.copy2(file, part / file.name)
-        if prepared.chat_template:
-            (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))
         config["base_model_name_or_path"] = subject.name or subject.base
         write_json(part / "adapter_config.json", config)
-        write_json(part / EXPORT_RECORD, provenance(subject, prepared))
-        facts = {"stop words": ", ".join(f"`{stop}`" for stop in prepared.stops)}
-        (part / "README.md").write_text(model_card(subject, out.name, facts, license), encoding="utf-8")
+        _describe(part, subject, prepared, out.name, license, {})
 
 
 def adapter_of(subject: TunedModel) -> Path:

@@ -68,7 +68,6 @@ class Turns(msgspec.Struct, frozen=True):
     user_close: str = "<|im_end|>\n<|im_start|>assistant\n"
     between: str = "<|im_end|>\n"
     end: str = "<|im_end|>"
-    begin: str = ""
     default_system: str = ""
 
 

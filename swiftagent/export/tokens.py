@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.template import Trainer
 from swiftagent.errors import CheckError, SetupError
 from swiftagent.export.templates import Turns
@@ -39,7 +40,6 @@ def turns_of(trainer: Trainer) -> Turns:
         user_close=user_close,
         between=_text(trainer, meta.chat_sep),
         end=_text(trainer, meta.suffix),
-        begin="",
         default_system=meta.default_system or "",
     )
     # A placeholder that is left over, such as {{ROUND0}}, is a text that no other engine could fill in.
@@ -62,19 +62,13 @@ def trained_ids(trainer: Trainer, record: Record) -> list[int]:
     return list(trainer.template.encode({**row, "messages": [dict(m) for m in row["messages"]]})["input_ids"])
 
 
-def first_apart(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """The index at which two sequences first differ; where one begins the other, its length."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((index for index, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other)))
-
-
 def first_difference(
     name: str, trained: Sequence[int], rendered: Sequence[int], tokenizer: Any
 ) -> PromptDifference | None:
     """None where `rendered` equals `trained`, token for token."""
     if list(trained) == list(rendered):
         return None
-    index = first_apart(trained, rendered)
+    index = common_prefix(trained, rendered)
     window = slice(max(0, index - 3), index + 6)
     return PromptDifference(name, index, *(tokenizer.decode(list(ids[window])) for ids in (trained, rendered)))
 

@@ -10,6 +10,7 @@ import pytest
 
 from swiftagent.agent.drive import Runtime, answer
 from swiftagent.agent.loop import Limits, ReAct, start
+from swiftagent.cli import main
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.tools.toolbox import Toolbox
 from swiftagent.trajectory.react import STOP, render
@@ -169,12 +170,12 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path):
     assert resolve(None, str(tmp_path)).model == "Qwen/Qwen2.5-7B-Instruct"
 
 
-def test_infer_prints_one_json_object(tiny_model: Path, swiftagent: Any, tmp_path: Path):
+def test_infer_prints_one_json_object(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "town.py").write_text('def weather(city: str) -> str:\n    """of a city"""\n    return "3C"\n')
-    done = swiftagent(
-        *("infer", "--react", "--model", tiny_model, "--model-type", "qwen2", "--template", "qwen2_5"),
-        *("--tools", "town.py", "--max-steps", 2, "--step-tokens", 8, "--json", "Oslo?"),
-        env={"OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(json.loads(done.stdout)) == ["answer", "question", "steps", "stopped_by"]
+    monkeypatch.chdir(tmp_path)
+    words = ["infer", "--react", "--model", str(tiny_model), "--model-type", "qwen2", "--template", "qwen2_5"]
+    words += ["--tools", "town.py", "--max-steps", "2", "--step-tokens", "8", "--json", "Oslo?"]
+    assert main(words) == 0
+    assert sorted(json.loads(capsys.readouterr().out)) == ["answer", "question", "steps", "stopped_by"]

@@ -62,7 +62,7 @@ def test_what_does_not_fit_the_memory_is_written_in_halves(engine: Any):
 
         return engine.model.register_forward_pre_hook(check, with_kwargs=True)
 
-    requests = [asked(question) for question in QUESTIONS]
+    requests = [asked(question, 6) for question in QUESTIONS]
     wanted = [alone(engine, request) for request in requests]
     hook = full(2)
     assert [told(written) for written in engine.write_together(requests)] == wanted

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from served import serving
 
-from swiftagent.agent.sampling import HERMES, Sampling
-from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
+from swiftagent.agent.sampling import HERMES, REACT_FRAME, Sampling
+from swiftagent.agent.serving.forms import forms_of
 from swiftagent.tools.source import argument_problem
 from swiftagent.trajectory.react import STOP, call_text
 from swiftagent.trajectory.read_step import read_step

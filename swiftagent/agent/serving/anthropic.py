@@ -16,6 +16,7 @@ from swiftagent.agent.serving.asked import (
     whole_number,
     without_nulls,
 )
+from swiftagent.agent.serving.chat import shape_of
 from swiftagent.agent.serving.conversation import declared_tools, messages_of, read_conversation
 from swiftagent.agent.serving.reply import Answering, Delta
 from swiftagent.errors import SwiftAgentError
@@ -30,8 +31,11 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     body = without_nulls(body)
     if "max_tokens" not in body:
         raise Refusal("max_tokens is missing", param="max_tokens")
+    if body.get("thread"):
+        # By this code Anthropic's own tool runner sends the whole conversation instead.
+        raise Refusal("threads are not held here; send all messages", 400, "thread_unsupported_request", "thread")
     tools = declared_tools(_own_tools(body.get("tools")))
-    choice = body.get("tool_choice", {})
+    choice, form = body.get("tool_choice", {}), body.get("output_config")
     forced = _forced(choice, tools)
     row = {
         "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
@@ -47,6 +51,7 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
         bool(body.get("stream")),
         max_tokens=whole_number(body, "max_tokens"),
         stop=stop_words(body.get("stop_sequences"), "stop_sequences"),
+        shape=shape_of(form.get("format") if isinstance(form, dict) else None, "output_config.format"),
         **sampling_fields({name: body[name] for name in ("temperature", "top_p") if name in body}),
     )
 

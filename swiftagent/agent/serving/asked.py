@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -63,6 +64,9 @@ class Memory:
         self._by_name[name] = value
         if len(self._by_name) > self._most:
             self._by_name.popitem(last=False)
+
+    def newest(self) -> Iterator[Any]:
+        return reversed(self._by_name.values())
 
     def of(self, name: str, otherwise: Any = None) -> Any:
         return self._by_name.get(name, otherwise)

@@ -8,12 +8,11 @@ from typing import Any
 
 from swiftagent.agent.sampling import CallFrame, Form
 from swiftagent.trajectory.escape import hide_control_tokens
-from swiftagent.trajectory.react import ACTION_LABEL, ANSWER_LABEL, INPUT_LABEL, STOP
+from swiftagent.trajectory.react import ANSWER_LABEL
 from swiftagent.trajectory.types import Tool
 
 # JSON as records have it: `, ` and `: `, and no other white space.
 _SPELLING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
-REACT_FRAME = CallFrame(ACTION_LABEL, INPUT_LABEL, STOP)
 
 
 def forms_of(

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Usage, write
+from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
-from swiftagent.agent.sampling import HERMES, PLAIN, CallFrame, Form, Sampling
+from swiftagent.agent.sampling import HERMES, PLAIN, REACT_FRAME, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal
-from swiftagent.agent.serving.forms import REACT_FRAME, forms_of
+from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.shown import Shown, starts_with_label
 from swiftagent.errors import SwiftAgentError
@@ -83,11 +83,17 @@ class Answering:
         return self._shown.stopped
 
     def deltas(self) -> Iterator[Delta]:
-        """Raises Refusal where the prompt is too long, SwiftAgentError where an ordered call is not made."""
-        for delta in self._with_calls() if self.asked.may_call else self._text_alone():
-            self.calls += [delta.call] if delta.call else []
-            self.finish = delta.finish or self.finish
-            yield delta
+        """Raises Refusal where the engine takes no such prompt, SwiftAgentError where an ordered call is not made."""
+        try:
+            for delta in self._with_calls() if self.asked.may_call else self._text_alone():
+                self.calls += [delta.call] if delta.call else []
+                self.finish = delta.finish or self.finish
+                yield delta
+        except RequestRefused as error:
+            if self.generated and self.asked.stream:
+                raise
+            code = "context_length_exceeded" if "context" in str(error) else None
+            raise Refusal(str(error), code=code, param="messages") from None
         # What was cut, by length or by a word of the client, is not what the model would have written.
         is_cut = self.finish == "length" or self.stop_word
         if self.served.recording and not is_cut and (self.calls or self.content):

@@ -28,6 +28,15 @@ _REFUSED = ("background", "conversation", "prompt", "top_logprobs", "max_tool_ca
 _Items = list[dict[str, Any]]
 
 
+def _item(stored: Memory, name: Any) -> dict[str, Any]:
+    """An item that was handed out. Raises Refusal where it is not stored."""
+    for items in stored.newest():
+        for item in items:
+            if item.get("id") == name:
+                return dict(item)
+    raise Refusal(f"item {name!r} is not stored here; send the item itself", 404, "item_not_found", "input")
+
+
 def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     """The request, and its items with those before them. Raises Refusal with what is wrong."""
     body = without_nulls(body)
@@ -42,6 +51,7 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     if before is None:
         about = f"previous response {earlier!r} is not stored here; send its items as input"
         raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")
+    given = [_item(stored, item.get("id")) if item.get("type") == "item_reference" else item for item in given]
     items = [*before, *given]
     tools = declared_tools(body.get("tools"))
     forced = forced_of(body.get("tool_choice"), tools)

@@ -19,7 +19,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
 from swiftagent.agent.serving.asked import (
@@ -67,9 +66,7 @@ def make_app(
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """RequestRefused: the engine's own server answers others, but not this request."""
-    code = getattr(error, "code", "context_length_exceeded" if "context" in str(error) else None)
-    return _error(request, str(error), getattr(error, "status", 400), code, getattr(error, "param", None))
+    return _error(request, str(error), *(getattr(error, name) for name in ("status", "code", "param")))
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -83,7 +80,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 
 # What answers each kind of error.
-FAILURES: Any = {Refusal: _refused, RequestRefused: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
+FAILURES: Any = {Refusal: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
 
 
@@ -92,7 +89,8 @@ def _error(request: Request, message: str, status: int, code: str | None = None,
     kind = _KINDS.get(status, "invalid_request_error")
     if request.url.path.startswith("/v1/messages"):
         kind = "api_error" if kind == "server_error" else kind
-        return JSONResponse({"type": "error", "error": {"type": kind, "message": message}}, status)
+        details = {"details": {"error_code": code}} if code else {}
+        return JSONResponse({"type": "error", "error": {"type": kind, "message": message, **details}}, status)
     return JSONResponse({"error": {"message": message, "type": kind, "code": code, "param": param}}, status)
 
 

@@ -42,6 +42,26 @@ def test_a_loop_of_tools(serve: Callable[..., Served], sends_thinking: bool) -> 
     ]
 
 
+def test_the_clients_own_runner_of_tools(serve: Callable[..., Served]) -> None:
+    @anthropic.beta_tool
+    def weather(city: str) -> str:
+        """of a city"""
+        return "3C"
+
+    with serve(LOOK, DONE).anthropic() as client:
+        runner = client.beta.messages.tool_runner(model="m", max_tokens=500, messages=[ASKED], tools=[weather])
+        assert runner.until_done().content[0].text == "It is 3C."
+
+
+def test_an_answer_of_a_given_shape(serve: Callable[..., Served]) -> None:
+    form: Any = {"format": {"type": "json_schema", "schema": SCHEMA}}
+    served = serve('{"city": "Oslo"}', strict=True)
+    with served.anthropic() as client:
+        reply = client.messages.create(model="m", max_tokens=50, messages=[ASKED], output_config=form)
+    assert reply.content[0].text == '{"city": "Oslo"}'
+    assert served.engine.settings[0]["sampling"].forms[0].is_last
+
+
 def test_streamed_blocks(serve: Callable[..., Served]) -> None:
     settings: dict[str, Any] = {"model": "m", "max_tokens": 500, "messages": [ASKED], "tools": TOOLS}
     served = serve(LOOK, DONE)

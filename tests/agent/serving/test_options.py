@@ -10,6 +10,7 @@ import pytest
 from scripted_engine import ScriptedEngine
 from served import Served, serving
 
+from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.sampling import Sampling
 
 openai = pytest.importorskip("openai", reason="the openai client is not installed (pip install openai)")
@@ -55,10 +56,18 @@ class FullEngine(ScriptedEngine):
         yield
 
 
+class RefusingEngine(ScriptedEngine):
+    """Stands before a server that takes no such prompt."""
+
+    def generate(self, messages: Any, **settings: Any) -> Iterator[str]:
+        raise RequestRefused("http://x/v1: HTTP 400: longer than the context")
+        yield
+
+
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("tools", [[], TOOLS])
-def test_a_prompt_beyond_the_context(stream: bool, tools: list[Any]) -> None:
-    with serving(FullEngine()) as served, pytest.raises(openai.BadRequestError) as refused:
+@pytest.mark.parametrize("tools, engine", [([], FullEngine), (TOOLS, FullEngine), (TOOLS, RefusingEngine)])
+def test_a_prompt_beyond_the_context(stream: bool, tools: list[Any], engine: Any) -> None:
+    with serving(engine()) as served, pytest.raises(openai.BadRequestError) as refused:
         served.ask(ASKED, stream=stream, tools=tools)
     assert (refused.value.code, refused.value.param) == ("context_length_exceeded", "messages")
 

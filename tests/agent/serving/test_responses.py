@@ -17,7 +17,8 @@ LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservat
 
 
 def test_a_loop_of_tools_with_the_earlier_response_in_memory(serve: Callable[..., Served]) -> None:
-    served = serve(LOOK, "Thought: I now know the final answer\nFinal Answer: 3C.", "Final Answer: yes")
+    ending = "Thought: I now know the final answer\nFinal Answer: 3C."
+    served = serve(LOOK, ending, "Final Answer: yes", "Final Answer: no")
     with served.client() as client:
         first = client.responses.create(model="m", input="Oslo?", instructions="Be short.", tools=TOOLS)
         reasoning, call = first.output
@@ -33,7 +34,12 @@ def test_a_loop_of_tools_with_the_earlier_response_in_memory(serve: Callable[...
         # The same without memory.
         items = [{"role": "user", "content": "Oslo?"}, *(item.model_dump() for item in first.output), result]
         client.responses.create(input=items, **again)
-    assert served.engine.prompts[1] == served.engine.prompts[2]
+        # The thought named alone, as the AI SDK does it.
+        items[1] = {"type": "item_reference", "id": reasoning.id}
+        client.responses.create(input=items, **again)
+        with pytest.raises(openai.NotFoundError, match="is not stored here"):
+            client.responses.create(input=[{"type": "item_reference", "id": "rs_0"}], **again)
+    assert served.engine.prompts[1] == served.engine.prompts[2] == served.engine.prompts[3]
     assert served.engine.prompts[1][-1]["content"] == " 3C\n"
 
 
