@@ -9,6 +9,7 @@ from typing import Any
 from swiftagent.models.files import read_object
 from swiftagent.train.effort import Effort
 from swiftagent.train.inputs import Inputs
+from swiftagent.train.kernels import untried
 from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.memory import GB, MemoryEstimate
 
@@ -32,7 +33,39 @@ def option_problems(inputs: Inputs) -> list[str]:
         )
     if context_problem := _too_long_for_the_model(inputs):
         problems.append(context_problem)
-    return problems
+    return problems + _own_problems(inputs)
+
+
+def _own_problems(inputs: Inputs) -> list[str]:
+    """What our own ways to train cannot be combined with."""
+    config, train = inputs.config, inputs.config.train
+    sharded = "zero3" in str(train.get("deepspeed", "")) or bool(train.get("fsdp"))
+    not_lora = train.get("tuner_type", "lora") != "lora"
+    outside = sorted(name for name in ("use_dora", "modules_to_save") if train.get(name))
+    trainer = untried(inputs.machine) and "these versions of ms-swift and torch were not tried with it"
+    unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
+    whole = sharded and "the model's weights have to be whole on every GPU: deepspeed zero2 or none"
+    lora = not_lora and "only a LoRA can be switched off or scaled: tuner_type=lora"
+    val = unevaluated and "there is no validation split that is evaluated; name one with val="
+    checks = {
+        "method": (config.method != "sft", trainer, lora, whole, _no_channel(inputs)),
+        "eval_calls": (config.eval_calls > 0, trainer, whole, val),
+        "adapter_scale": (
+            config.adapter_scale == "auto", lora, val,
+            outside and f"train.{outside[0]} changes weights that no scale reaches; leave it out",
+        ),
+    }  # fmt: skip
+    return [
+        f"{config.place(key)}: {key}: {problem}"
+        for key, (asked, *problems) in checks.items()
+        for problem in problems
+        if asked and problem
+    ]
+
+
+def _no_channel(inputs: Inputs) -> str:
+    missing = "the data has no channels, so no row is known to be chat: `swiftagent mix` writes them"
+    return "" if "channel" in inputs.first_row else missing
 
 
 def is_gguf(model: str) -> bool:
