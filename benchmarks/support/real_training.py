@@ -1,4 +1,4 @@
-"""One arm of `real_base.py`: a LoRA trained in a plain loop on ms-swift's own labels, and what the tuned model answers."""
+"""One arm of `real_base.py`: a LoRA trained in a plain loop on ms-swift's own labels, and what comes of it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import hashlib
 import json
 import random
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mask_ablation import Encoded
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from support.real_data import NAME
 
 from swiftagent.agent.loop import Generate
 from swiftagent.backend.engine import load_engine
 from swiftagent.evaluate.scoring import Gold, score_model
 from swiftagent.evaluate.writing import Log, Writer
+from swiftagent.train.plugin.self_distill import divergence
 from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import Message, to_messages, to_record
-from swiftagent.trajectory.types import Answer, Observation, Trajectory
+from swiftagent.trajectory.types import Observation, Trajectory
 
 Parts = dict[str, dict[str, tuple[float, float]]]  # by question: metric: (reached, out of)
 TEMPLATE = "chatml"
@@ -64,20 +65,22 @@ class Batches:
         return picked
 
 
-def train(model: Any, batches: Batches, steps: int, rate: float, after: Callable[[int, float], None]) -> None:
-    """AdamW, 10 % warm-up, cosine to zero; a step's loss is over its trained tokens, as ms-swift's is. `after` gets the
-    number of each step and its loss."""
+def train(
+    model: Any, batches: Batches, steps: int, rate: float, distil: bool, after: Callable[[int, float], None]
+) -> None:
+    """AdamW, 10 % warm-up, cosine to zero; a step's loss is over its trained tokens, as ms-swift's is. `distil`: chat
+    rows (group 1) keep to the base. `after` gets the number of each step and its loss."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
     for step in range(1, steps + 1):
         model.train()
-        rows = [row for row, _ in batches.next()]
-        tokens = sum(label != -100 for _, labels, _ in rows for label in labels[1:])
+        rows = batches.next()
+        tokens = sum(label != -100 for (_, labels, _), _ in rows for label in labels[1:])
         total = 0.0
-        for row in rows:  # one at a time: no padding is computed
+        for row, group in rows:  # one at a time: no padding is computed
             with torch.autocast(model.device.type, dtype=torch.bfloat16):
-                loss = row_loss(model, row) / tokens
+                loss = row_loss(model, row, distil and group == 1) / tokens
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -88,22 +91,41 @@ def train(model: Any, batches: Batches, steps: int, rate: float, after: Callable
         after(step, total)
 
 
-def row_loss(model: Any, row: Encoded) -> Any:
-    """The summed, weighted cross-entropy of a row's trained tokens."""
-    ids = torch.tensor([row[0]], device=model.device)
+def row_loss(model: Any, row: Encoded, distil: bool) -> Any:
+    """The summed loss of a row's trained tokens: weighted cross-entropy, or the divergence from the base."""
     labels = torch.tensor(row[1], device=model.device)[1:]
     weights = torch.tensor(row[2], device=model.device)[1:]
-    plain, trained = model.get_base_model(), labels != -100
-    hidden = plain.model(input_ids=ids, use_cache=False).last_hidden_state[0, :-1]
-    logits = plain.lm_head(hidden[trained]).float()
+    trained = labels != -100
+    logits = trained_logits(model, row[0], trained)
+    if distil:
+        with torch.no_grad(), model.disable_adapter():
+            wanted = trained_logits(model, row[0], trained)
+        return divergence(wanted, logits).sum()
     return (torch.nn.functional.cross_entropy(logits, labels[trained], reduction="none") * weights[trained]).sum()
+
+
+def trained_logits(model: Any, ids: list[int], trained: Any) -> Any:
+    plain = model.get_base_model()
+    hidden = plain.model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).last_hidden_state
+    return plain.lm_head(hidden[0, :-1][trained]).float()
+
+
+def apply_scaled(engine: Any, adapter: Path, scale: float) -> None:
+    """An adapter that was trained before, at another scale."""
+    set_peft_model_state_dict(engine.model, load_file(adapter / "adapter_model.safetensors"))
+    for part in engine.model.modules():
+        if isinstance(getattr(part, "scaling", None), dict):
+            part.scaling = {name: value * scale for name, value in part.scaling.items()}
+    engine.model.eval()
 
 
 def own_answers(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
     """What the model answers to each, greedily, in batches of 16."""
     asked = [Generate(messages, "", OWN_TOKENS, 0.0) for messages in prompts]
     return [
-        written.text for start in range(0, len(asked), 16) for written in engine.write_together(asked[start : start + 16])
+        written.text
+        for start in range(0, len(asked), 16)
+        for written in engine.write_together(asked[start : start + 16])
     ]
 
 
@@ -153,7 +175,9 @@ def _invented(engine: Any, gold: Gold, count: int = 8) -> Parts:
     """Whether, without the stop word, the model writes a result of its own after its call."""
     with tempfile.TemporaryDirectory() as folder:
         log = Log(Path(folder) / "free.jsonl", {})
-        Writer("free", engine, log, step_tokens=STEP_TOKENS, at_a_time=16, stop=False).steps(gold.steps[:count], lambda: None)
+        Writer("free", engine, log, step_tokens=STEP_TOKENS, at_a_time=16, stop=False).steps(
+            gold.steps[:count], lambda: None
+        )
         entries = log.of("free", "step")
         log.close()
     return {f"free {name}": {"invented": (float(entry.invented_observation), 1.0)} for name, entry in entries.items()}
@@ -188,7 +212,9 @@ def answer_fit(engine: Any, messages: list[Message], answer: str) -> tuple[tuple
 def rewritten(engine: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Chat rows with the last answer written by the base itself, earlier ones as context alone."""
     prompts = [row["messages"][:-1] for row in rows]
-    context = [[{**message, "loss": False} if message["role"] == "assistant" else message for message in p] for p in prompts]
+    context = [
+        [{**message, "loss": False} if message["role"] == "assistant" else message for message in p] for p in prompts
+    ]
     answers = own_answers(engine, prompts)
     return [
         {**row, "messages": [*before, {"role": "assistant", "content": answer}]}

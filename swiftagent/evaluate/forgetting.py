@@ -17,14 +17,14 @@ def forgetting(gold: Gold, base: Scored, tuned: Scored, most: int = 3) -> dict[s
     """`sentences`, and `examples` (question, base, tuned, reference) of answers that got clearly further from the
     reference, the worst first; None where no chat was measured for both models."""
     chats = {step.id: step for step in gold.chats}
-    sums = []
+    sums: list[Ratios] = []
     for scored in (base, tuned):
         ratios = Ratios(MEASURES)
         for name, step in chats.items():
             parts = scored.parts.get(name, {})
             ratios.add(step.row, {measure: parts[measure] for measure in MEASURES if measure in parts})
         sums.append(ratios)
-    found = paired_differences(*sums, {}, not_shares=("bits_per_byte",))
+    found = paired_differences(sums[0], sums[1], {}, not_shares=("bits_per_byte",))
     sentences = [text for measure in MEASURES if (text := _sentence(measure, found[measure]))]
     texts = [{score.step.id: score.predicted.answer or "" for score in scored.steps} for scored in (base, tuned)]
     fallen = []

@@ -1,8 +1,8 @@
 """`--rewrite-general`: the chat answers of a mix written by the model that will be trained on it.
 
-Such answers are what the model says anyway, so training on them keeps what it knew. Of several turns the last answer is
-rewritten and earlier ones are context; an answer that did not end, or is empty, stays as it was. The validation split is
-left alone: forgetting is measured on the answers of the data.
+Such answers are what the model says anyway, so training on them keeps what it knew. Of several turns the last answer
+is rewritten and earlier ones are context; an answer that did not end, or is empty, stays as it was. The validation
+split is left alone: forgetting is measured on the answers of the data.
 """
 
 from __future__ import annotations

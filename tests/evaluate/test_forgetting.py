@@ -21,11 +21,14 @@ def test_the_change_on_chat_has_its_interval_and_its_examples():
     tuned = scored("tuned", 15.0, lambda step: "Action" if step.row == "r3" else step.answer)
     found = forgetting(gold, base, tuned)
     assert found["sentences"] == [
-        "Against its base the tuned model needs +0.500 (+0.500 to +0.500) bits for a byte of held-out chat, n 8: it forgot.",
-        "The ROUGE-L of its own answers to held-out chat changed by -0.125 (-0.375 to +0.000), n 8: no change beyond noise.",
+        "Against its base the tuned model needs +0.500 (+0.500 to +0.500) bits for a byte of held-out chat, n 8: "
+        "it forgot.",
+        "The ROUGE-L of its own answers to held-out chat changed by -0.125 (-0.375 to +0.000), n 8: "
+        "no change beyond noise.",
         "1 of 8 answers got clearly further from the reference.",
     ]
     assert found["examples"] == [
         {"question": "Why 3?", "base": "Because 3 is odd.", "tuned": "Action", "reference": "Because 3 is odd."}
     ]
-    assert forgetting(gold_from([Trajectory((Question("x"), Answer("y")), (), "s", channel="self-cognition")]), base, tuned) is None
+    about_itself = Trajectory((Question("x"), Answer("y")), (), "s", channel="self-cognition")
+    assert forgetting(gold_from([about_itself]), base, tuned) is None
