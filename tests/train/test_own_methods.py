@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 from made import record, write_rows
 
 from swiftagent.train.adapter_scale import ScaleTrial, choose_scale, forgetting_limit, scaled
@@ -42,3 +44,30 @@ def test_what_cannot_be_combined_is_refused_before_training(tiny_config: Path, s
         "adapter_scale: train.use_dora changes weights that no scale reaches",
     ):
         assert fact in done.stderr, done.stderr
+
+
+@pytest.mark.needs_swift
+@pytest.mark.filterwarnings("ignore")
+def test_chat_tokens_take_the_divergence_and_others_keep_their_loss(monkeypatch):
+    import torch
+    from swift.trainers import seq2seq_trainer
+
+    from swiftagent.train.plugin.self_distill import SelfDistillation, chat_tokens
+
+    monkeypatch.setattr(seq2seq_trainer, "per_token_loss_func", seq2seq_trainer.per_token_loss_func)
+    distillation = SelfDistillation()
+    labels = torch.tensor([[-100, 1, 2], [-100, 2, -100]])
+    trainer = SimpleNamespace(template=SimpleNamespace(padding_free=False))
+    distillation.chat = chat_tokens(trainer, {"channel": ["agent", "general"], "labels": labels})
+    logits = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    wanted = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    distillation.wanted = wanted
+    losses = distillation(SimpleNamespace(logits=logits), labels)
+    cross = torch.nn.functional.cross_entropy(logits[0, :2], torch.tensor([1, 2]), reduction="none")
+    apart = torch.nn.functional.kl_div(
+        logits[1, 0].log_softmax(-1), wanted[3].log_softmax(-1), reduction="sum", log_target=True
+    )
+    assert torch.allclose(losses, torch.stack([*cross, torch.tensor(0.0), apart, torch.tensor(0.0), torch.tensor(0.0)]))
+    losses[3].backward()
+    assert torch.allclose(logits.grad[1, 0], logits[1, 0].softmax(-1) - wanted[3].softmax(-1), atol=1e-6)
+    assert chat_tokens(trainer, {"channel": ["agent", "agent"], "labels": labels}) is None
