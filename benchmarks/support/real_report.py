@@ -45,13 +45,14 @@ def write_evidence(out: Path, runs: Path, questions: Mapping[str, str], wanted: 
         row = json.loads(path.read_text(encoding="utf-8"))
         found[row["arm"]["name"], row["seed"]] = row
     lines = _head(found, runs.name)
+    lines += ["", "## The model before and after", "", *_table(found, ["untuned", "baseline"])]
     picture = out.parent / "img" / "evidence.svg"
     if draw(picture, found):
         lines += ["", "![calls exact against forgetting, a point for each run](img/evidence.svg)"]
     for letter, title in QUESTIONS.items():
         arms = [arm for arm, question in questions.items() if question == letter and _seeds(found, arm)]
         lines += ["", f"## ({letter}) {title}", ""]
-        lines += [*_table(found, ["untuned", "baseline", *arms]), "", *_decided(found, arms)] if arms else ["Not run."]
+        lines += [*_table(found, ["baseline", *arms]), "", *_decided(found, arms)] if arms else ["Not run."]
     lines += ["", *_checkpoints(found), *_not_run(found, wanted), *_hashes(found)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -70,7 +71,7 @@ def _head(found: Found, size: str) -> list[str]:
         "1e-3, rank 8). Three tools are held out of training. Values are `value (low to high)`: 95 % bootstrap "
         "intervals over questions, the seeds of an arm pooled; they say nothing about other models or data.",
         "",
-        f"{len(found)} runs, {hours:.1f} hours on {'; '.join(machines)}.",
+        f"Runs done: {len(found)}, {hours:.1f} hours on {'; '.join(machines)}.",
         "",
         "*Agreement*: the share of tokens of the base's own answers to held-out chat that the tuned model would write "
         "too. *Invents results*: without the stop word, the model writes a result after its call.",
