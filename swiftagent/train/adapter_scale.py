@@ -49,7 +49,7 @@ def forgetting_limit(gate: Any) -> float:
 
 def scale_checkpoint(checkpoint: Path, files: Iterable[str], gate: Any) -> dict[str, Any]:
     """Measure a LoRA checkpoint at every scale and write the best into its adapter_config.json, once; returns what was
-    tried and chosen. Raises SetupError where it cannot be loaded."""
+    tried and chosen. Without held-out calls it stays as it is. Raises SetupError where it cannot be loaded."""
     from swiftagent.backend.engine import load_engine
 
     # A checkpoint that was scaled already would be scaled twice.
@@ -57,6 +57,8 @@ def scale_checkpoint(checkpoint: Path, files: Iterable[str], gate: Any) -> dict[
         return done
     config = read_object(checkpoint / "adapter_config.json")
     held = read_held_out(files, QUESTIONS)
+    if not held.calls:  # nothing says what a weaker adapter would cost
+        return {"scale": 1.0, "tried": []}
     engine = load_engine(None, str(checkpoint))
     try:
         trials = _measured(engine, held, int(config["lora_alpha"]))

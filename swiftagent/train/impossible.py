@@ -11,7 +11,7 @@ from swiftagent.train.effort import Effort
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.kernels import untried
 from swiftagent.train.launch import LaunchPlan
-from swiftagent.train.memory import GB, MemoryEstimate
+from swiftagent.train.memory import GB, MemoryEstimate, zero_stage
 
 ESTIMATED_WITHIN = (
     1.25  # a run that needs more than this share of what there is cannot fit, whatever the estimate's error
@@ -39,33 +39,23 @@ def option_problems(inputs: Inputs) -> list[str]:
 def _own_problems(inputs: Inputs) -> list[str]:
     """What our own ways to train cannot be combined with."""
     config, train = inputs.config, inputs.config.train
-    sharded = "zero3" in str(train.get("deepspeed", "")) or bool(train.get("fsdp"))
-    not_lora = train.get("tuner_type", "lora") != "lora"
-    outside = sorted(name for name in ("use_dora", "modules_to_save") if train.get(name))
-    trainer = untried(inputs.machine) and "these versions of ms-swift and torch were not tried with it"
+    outside = [name for name in ("use_dora", "modules_to_save") if train.get(name)]
     unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
-    whole = sharded and "the model's weights have to be whole on every GPU: deepspeed zero2 or none"
-    lora = not_lora and "only a LoRA can be switched off or scaled: tuner_type=lora"
-    val = unevaluated and "there is no validation split that is evaluated; name one with val="
-    checks = {
-        "method": (config.method != "sft", trainer, lora, whole, _no_channel(inputs)),
-        "eval_calls": (config.eval_calls > 0, trainer, whole, val),
-        "adapter_scale": (
-            config.adapter_scale == "auto", lora, val,
-            outside and f"train.{outside[0]} changes weights that no scale reaches; leave it out",
-        ),
-    }  # fmt: skip
-    return [
-        f"{config.place(key)}: {key}: {problem}"
-        for key, (asked, *problems) in checks.items()
-        for problem in problems
-        if asked and problem
-    ]
-
-
-def _no_channel(inputs: Inputs) -> str:
-    missing = "the data has no channels, so no row is known to be chat: `swiftagent mix` writes them"
-    return "" if "channel" in inputs.first_row else missing
+    facts = {
+        "these versions of ms-swift and transformers were not tried with it": bool(untried(inputs.machine)),
+        "the weights have to be whole on every GPU: deepspeed=zero2, or none": zero_stage(train) == 3,
+        "only a LoRA can be switched off or scaled: tuner_type=lora": train.get("tuner_type", "lora") != "lora",
+        "the data has no channels that name chat; `swiftagent mix` writes them": "channel" not in inputs.first_row,
+        "there is no validation split that is evaluated; name one with val=": unevaluated,
+        f"no scale reaches what train.{' and '.join(outside)} changes; leave it out": bool(outside),
+    }
+    untried_here, sharded, full, no_chat, no_val, unscaled = (fact if holds else "" for fact, holds in facts.items())
+    asked = {
+        "method": [untried_here, sharded, full, no_chat] if config.method != "sft" else [],
+        "eval_calls": [untried_here, sharded, no_val] if config.eval_calls else [],
+        "adapter_scale": [full, no_val, unscaled] if config.adapter_scale == "auto" else [],
+    }
+    return [f"{config.place(key)}: {key}: {fact}" for key, found in asked.items() for fact in found if fact]
 
 
 def is_gguf(model: str) -> bool:

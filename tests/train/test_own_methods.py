@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from made import record, write_rows
 
-from swiftagent.train.adapter_scale import ScaleTrial, choose_scale, forgetting_limit, scaled
+from swiftagent.train.adapter_scale import ScaleTrial, choose_scale, forgetting_limit, scale_checkpoint, scaled
 from swiftagent.train.held_out import read_held_out
 
 
@@ -24,6 +24,12 @@ def test_the_scale_is_the_best_that_forgets_little_enough():
 def test_a_scale_reaches_every_alpha_of_an_adapter():
     config = {"lora_alpha": 32, "r": 8, "alpha_pattern": {"q_proj": 16}}
     assert scaled(config, 0.5) == {"lora_alpha": 16, "r": 8, "alpha_pattern": {"q_proj": 8.0}}
+
+
+def test_without_held_out_calls_an_adapter_stays_as_it_is(tmp_path: Path):
+    val = write_rows(tmp_path / "x.val.jsonl", 0, [record(1, "general")])
+    assert scale_checkpoint(tmp_path, [str(val)], None) == {"scale": 1.0, "tried": []}
+    assert not (tmp_path / "adapter_config.json").exists()
 
 
 def test_held_out_questions_are_first_calls_and_plain_chat(tmp_path: Path):
@@ -41,7 +47,7 @@ def test_what_cannot_be_combined_is_refused_before_training(tiny_config: Path, s
     for fact in (
         "method: only a LoRA can be switched off or scaled",
         "eval_calls: there is no validation split",
-        "adapter_scale: train.use_dora changes weights that no scale reaches",
+        "adapter_scale: no scale reaches what train.use_dora changes",
     ):
         assert fact in done.stderr, done.stderr
 

@@ -18,7 +18,11 @@ def test_arms_are_trained_measured_and_written_down_once(root: Path, tmp_path: P
     words = ["--size", "toy", "--work", str(tmp_path), "--out", str(page), "--only", "untuned", "baseline"]
     real_base.main([*words, "adapter at 0.5"])
     text = page.read_text()
-    assert "| | untuned | baseline |" in text and "| | baseline | adapter at 0.5 |" in text and "\n- no seed: questions e" in text
+    assert (
+        "| | untuned | baseline |" in text
+        and "| | baseline | adapter at 0.5 |" in text
+        and "\n- no seed: questions e" in text
+    )
     assert (page.parent / "img" / "evidence.svg").is_file()
     found = {name: json.loads((tmp_path / "toy" / f"{name}-0.json").read_text()) for name in ("untuned", "baseline")}
     assert [point["step"] for point in found["baseline"]["curve"]] == [1, 2, 3]
