@@ -111,36 +111,52 @@ def machine(args: argparse.Namespace) -> str:
 
 def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -> dict[str, Any]:
     """Train an arm and measure it; "untuned" is measured alone."""
-    mix = mixed(args.work, args.data, arm.prompt)
-    asked = questions(mix, size.asked)
+    asked = questions(mixed(args.work, args.data, arm.prompt), size.asked)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     engine = training.tuned_engine(args.model, arm.rank, seed, device)
     predictions = path.with_suffix(".predictions.jsonl")
     answers = base_answers(args, engine, asked)
-    curve: list[dict[str, Any]] = []
-    trained = 0
+    about: dict[str, Any] = {"curve": [], "trained_tokens": 0}
     if arm.scale != 1:
         training.apply_scaled(engine, args.runs / f"baseline-{seed}", arm.scale)
     elif arm.name != "untuned":
-        groups, trained = rows_of(args, size, arm, engine, mix)
-        batches = training.Batches(groups, seed)
-        training.train(engine.model, batches, size.steps, arm.rate, arm.distil, checkpoint(size, engine, asked, curve))
-        engine.model.save_pretrained(path.with_suffix(""))
+        about = trained(args, size, arm, seed, engine, asked, path.with_suffix(""))
     parts = training.measure(engine, asked, answers, arm.name, predictions)
-    hashed = training.sha256(predictions)
-    return {"parts": parts, "curve": curve, "trained_tokens": trained, "predictions": hashed}
+    if about["curve"]:
+        about["curve"][-1]["call_exact"] = call_share(parts)
+    return {"parts": parts, **about, "predictions": training.sha256(predictions)}
+
+
+def trained(
+    args: argparse.Namespace, size: Size, arm: Arm, seed: int, engine: Any, asked: dict[str, Gold], folder: Path
+) -> dict[str, Any]:
+    """Train an arm's adapter into a folder, or take it from there; its curve and its trained tokens."""
+    done = folder / "trained.json"
+    if done.is_file():  # an earlier call was cut off while it measured
+        training.apply_scaled(engine, folder, 1.0)
+        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return found
+    groups, tokens = rows_of(args, size, arm, engine, mixed(args.work, args.data, arm.prompt))
+    curve: list[dict[str, Any]] = []
+    after = checkpoint(size, engine, asked, curve)
+    training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil, after)
+    engine.model.save_pretrained(folder)
+    return kept(done, lambda: {"curve": curve, "trained_tokens": tokens})
+
+
+def call_share(parts: Any) -> float:
+    scores = [part["call_exact seen"] for part in parts.values() if "call_exact seen" in part]
+    return float(sum(made for made, _ in scores) / max(1.0, sum(gold for _, gold in scores)))
 
 
 def checkpoint(size: Size, engine: Any, asked: dict[str, Gold], curve: list[dict[str, Any]]) -> Any:
-    """Notes each step's loss, and at each third of the run the calls of a few held-out questions."""
+    """Notes each step's loss, and at each third of the run but the last the calls of a few held-out questions."""
     few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
 
     def after(step: int, loss: float) -> None:
         point: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
         if step % max(1, size.steps // 3) == 0 and step < size.steps:
-            parts = training.calls(engine, few, ("seen",), "checkpoint")
-            scores = [part["call_exact seen"] for part in parts.values() if "call_exact seen" in part]
-            point["call_exact"] = sum(a for a, _ in scores) / max(1.0, sum(b for _, b in scores))
+            point["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
         curve.append(point)
 
     return after
