@@ -86,9 +86,11 @@ def chosen_rows(path: Path, count: int, channel_share: dict[str, float] | None =
     return chosen
 
 
-def encode(rows: list[dict[str, Any]], arm: str, model: str, template: str, longest: int) -> list[Encoded]:
+def encode(
+    rows: list[dict[str, Any]], arm: str, model: str, template: str, longest: int, model_type: str = "qwen2"
+) -> list[Encoded]:
     """(ids, labels, weights) of each row of at most `longest` tokens, as ms-swift trains it."""
-    settings = {"model_type": "qwen2", "max_length": 1024, **ARMS[arm]}
+    settings = {"model_type": model_type, "max_length": 1024, **ARMS[arm]}
     with tempfile.TemporaryDirectory() as folder, open_trainer(model, template, settings) as trainer:
         path = Path(folder) / "rows.jsonl"
         written = rows if arm == "exact" else [without_marks(row) for row in rows]

@@ -45,6 +45,13 @@ def load_engine(
     return TransformersEngine(loading)
 
 
+def engine_over(model: Any, template: Any) -> Any:
+    """An engine over a model that is in memory already. The template is changed: give a copy of one in use."""
+    from swiftagent.backend.engine_transformers import TransformersEngine
+
+    return TransformersEngine(Loading("in memory"), (model, template))
+
+
 def _of_server(server: Server | None, model: str | None, template: str | None, kind: str | None) -> Any:
     from swiftagent.backend.engine_openai import OpenAIEngine
 

@@ -45,10 +45,11 @@ class _Held:
 class TransformersEngine:
     """A model in this process. One generation runs at a time; others wait for it."""
 
-    def __init__(self, loading: Loading) -> None:
+    def __init__(self, loading: Loading, loaded: tuple[Any, Any] | None = None) -> None:
+        """`loaded`: a model and its template that are in memory already."""
         self.name = f"transformers: {loading.adapter or loading.model}"
         self.loading = loading
-        self.model, template = _load(loading)
+        self.model, template = loaded or _load(loading)
         self.prompt = PromptEncoder(template)
         self.tokenizer = self.prompt.tokenizer
         self.usage = Usage()

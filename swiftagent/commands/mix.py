@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,13 @@ import msgspec
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.io.jsonl import write_json
 from swiftagent.io.words import share
 from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
 from swiftagent.trajectory.prompts import STYLES
 
 DEFAULT_OUT = "datasets/mix.jsonl"
+ANSWER_TOKENS = 512  # of a chat answer that is written anew
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
 
@@ -61,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-per-tool N", "at most N rows that call one tool", type=_count)
     add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=_share)
     add("--augment WAY", AUGMENT, nargs="+", choices=("names", "order", "descriptions", "prompt"))
+    add("--rewrite-general", "chat answers written by --model itself, so that training on them keeps what it knew",
+        action="store_true", default=None)  # fmt: skip
+    add("--base-url URL", "a server that answers for --model, with OpenAI's interface (key: OPENAI_API_KEY)")
     add("--max-rejects SHARE", "more faulty rows than this end in exit code 3 (default 1%%)", type=_share)
     add("--manifest FILE", "make the mix of this manifest again, byte by byte")
     add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
@@ -110,6 +118,8 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         args.shards,
         args.shard_format,
     )
+    if recipe.rewrite_general and args.shard_format == "parquet":
+        raise ConfigError("--rewrite-general writes JSON lines: leave --shard-format parquet out")
     _escape_tokens_of(recipe.model)
     with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent import console
@@ -119,6 +129,9 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         recipe, fetched = _fetch(recipe, say)
         with console.stages(quiet=args.quiet) as tell:
             manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
+    if recipe.rewrite_general:
+        manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
+        write_json(out.manifest, manifest)
     if args.upload:
         _upload(out, args.upload)
     _warn_of_shortage(manifest)
@@ -143,6 +156,29 @@ def _upload(out: Any, url: str) -> None:
     from swiftagent.io.storage import upload
 
     upload([*out.rows(), out.val, out.report, out.rejects, out.manifest], url)
+
+
+def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, Any]:
+    """Have the model write the chat answers of a mix. Raises SetupError where it cannot be loaded or reached."""
+    from swiftagent.agent.loop import Generate
+    from swiftagent.backend.engine import load_engine
+    from swiftagent.backend.loading import Server
+    from swiftagent.evaluate.jobs import CachedEngine, finish_all
+    from swiftagent.io.outputs import beside
+    from swiftagent.mix.rewrite import BATCH, Prompt, rewrite_general
+
+    server = Server(base_url, os.environ.get("OPENAI_API_KEY", "")) if base_url else None
+    engine = CachedEngine(load_engine(model, server=server))
+
+    def job(number: int, prompt: Prompt) -> Any:
+        written = yield Generate(prompt, "", ANSWER_TOKENS, 0.0)
+        return number, written.text.strip() if written.ended_by == "end" else ""
+
+    def write(prompts: Sequence[Prompt]) -> list[str]:
+        jobs = [partial(job, number, prompt) for number, prompt in enumerate(prompts)]
+        return [text for _, text in sorted(finish_all(jobs, engine, BATCH))]
+
+    return rewrite_general(out.rows(), model, write, beside(out.path, ".answers.jsonl"), say)
 
 
 def _counter(model: str) -> Any:

@@ -200,6 +200,10 @@ def markdown(summary: Summary) -> str:
         for row in headline(summary)
     ]
     lines += _markdown_table(["", "base", "tuned", "difference", "n", ""], "lrrrrl", scores)
+    lost = summary.get("forgetting", {"sentences": [], "examples": []})
+    lines += ["", *lost["sentences"]] if lost["sentences"] else []
+    examples = [[found[name] for name in ("question", "base", "tuned")] for found in lost["examples"]]
+    lines += _markdown_table(["chat that got worse", "base", "tuned"], "lll", examples) if examples else []
     columns = ["base", "tuned", "n"]
     if "fields" in summary:
         lines += _markdown_table(["field of JSON answers", *columns], "lrrr", field_lines(summary))

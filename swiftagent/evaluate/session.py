@@ -15,6 +15,7 @@ from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
+from swiftagent.evaluate.forgetting import forgetting
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
@@ -263,6 +264,8 @@ def _report(
             warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
     report = summary(gold, scored, rules=rules, seen=seen, about=about)
     report["data"]["content"] = _fingerprint(gold)
+    if "base" in scored and (lost := forgetting(gold, scored["base"], scored["tuned"])):
+        report["forgetting"] = lost
     return report
 
 

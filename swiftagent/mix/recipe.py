@@ -78,6 +78,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     no_call: float = 0.0
     augment: tuple[Literal["names", "order", "descriptions", "prompt"], ...] = ()
     max_rejects: float = 0.01
+    rewrite_general: bool = False  # chat answers are written anew by `model`
     model: str = ""
 
 
@@ -145,6 +146,10 @@ def _misfits(recipe: Recipe) -> list[str]:
         ),
         (without_total and some_free and shared, "share needs total, or a count of every source without a share"),
         (sum(source.share or 0 for source in sources) > 1 + 1e-9, "the shares add up to more than 100%"),
+        (
+            recipe.rewrite_general and not recipe.model,
+            "rewrite_general needs the model that writes the answers: add model (--model M)",
+        ),
         (not sources, "sources: empty; a recipe names at least one"),
     )
     found = [problem for source in sources for problem in _source_misfits(source)]

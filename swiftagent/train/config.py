@@ -53,6 +53,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float] = {}  # kind of text (thought, call, arguments, answer): its weight in the loss
     trust_remote_code: bool = False
     gate: dict[str, Any] = {}
+    method: Literal["sft", "self-distill"] = "sft"  # self-distill: on chat, close to the model without its adapter
+    eval_calls: int = 0  # held-out questions asked at each evaluation, by which the best checkpoint is chosen
+    adapter_scale: Literal["full", "auto"] = "full"  # auto: chosen on the validation split after training
     train: dict[str, Any] = {}
     path: str = ""
     places: dict[str, str] = {}
@@ -373,4 +376,7 @@ READERS: dict[str, Any] = {
     "weights": _weights,
     "trust_remote_code": _kind(bool, "true or false"),
     "gate": _gate,
+    "method": _one_of("sft", "self-distill"),
+    "eval_calls": _count(0),
+    "adapter_scale": _one_of("full", "auto"),
 }

@@ -9,8 +9,9 @@ from typing import Any
 from swiftagent.models.files import read_object
 from swiftagent.train.effort import Effort
 from swiftagent.train.inputs import Inputs
+from swiftagent.train.kernels import untried
 from swiftagent.train.launch import LaunchPlan
-from swiftagent.train.memory import GB, MemoryEstimate
+from swiftagent.train.memory import GB, MemoryEstimate, zero_stage
 
 ESTIMATED_WITHIN = (
     1.25  # a run that needs more than this share of what there is cannot fit, whatever the estimate's error
@@ -32,7 +33,29 @@ def option_problems(inputs: Inputs) -> list[str]:
         )
     if context_problem := _too_long_for_the_model(inputs):
         problems.append(context_problem)
-    return problems
+    return problems + _own_problems(inputs)
+
+
+def _own_problems(inputs: Inputs) -> list[str]:
+    """What our own ways to train cannot be combined with."""
+    config, train = inputs.config, inputs.config.train
+    outside = [name for name in ("use_dora", "modules_to_save") if train.get(name)]
+    unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
+    facts = {
+        "these versions of ms-swift and transformers were not tried with it": bool(untried(inputs.machine)),
+        "the weights have to be whole on every GPU: deepspeed=zero2, or none": zero_stage(train) == 3,
+        "only a LoRA can be switched off or scaled: tuner_type=lora": train.get("tuner_type", "lora") != "lora",
+        "the data has no channels that name chat; `swiftagent mix` writes them": "channel" not in inputs.first_row,
+        "there is no validation split that is evaluated; name one with val=": unevaluated,
+        f"no scale reaches what train.{' and '.join(outside)} changes; leave it out": bool(outside),
+    }
+    untried_here, sharded, full, no_chat, no_val, unscaled = (fact if holds else "" for fact, holds in facts.items())
+    asked = {
+        "method": [untried_here, sharded, full, no_chat] if config.method != "sft" else [],
+        "eval_calls": [untried_here, sharded, no_val] if config.eval_calls else [],
+        "adapter_scale": [full, no_val, unscaled] if config.adapter_scale == "auto" else [],
+    }
+    return [f"{config.place(key)}: {key}: {fact}" for key, found in asked.items() for fact in found if fact]
 
 
 def is_gguf(model: str) -> bool:

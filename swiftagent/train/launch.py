@@ -149,6 +149,8 @@ def _own_options(inputs: Inputs, folder: Path) -> dict[str, Any]:
         options |= {"add_non_thinking_prefix": False, "enable_thinking": True}
     if any(weight not in (0, 1) for weight in config.weights.values()):
         options["is_binary_loss_scale"] = False  # else every weight becomes 0 or 1
+    if config.eval_calls:
+        options |= {"metric_for_best_model": "call_exact", "greater_is_better": True}
     options |= config.train
     options["external_plugins"] = [str(PLUGIN), *config.train.get("external_plugins", [])]
     options["callbacks"] = ["swiftagent", *config.train.get("callbacks", [])]

@@ -51,7 +51,7 @@ def raw_format(entry: str) -> str:
     if not (is_entry(entry) or path.exists()):
         return ""
     is_file = path.is_file() and path.suffix.lower() in TRAINED_ON
-    for word in expand(str(path)) if path.exists() else [entry]:
+    for word in _inputs(entry):
         for row in islice(input_rows(word), _ROWS):
             name = "" if isinstance(row, BadRow) else _format_of(row.value)
             if name and not (is_file and _is_ready(name, row.value)):
@@ -161,8 +161,8 @@ def _inputs(entry: str) -> list[str]:
 def into_run(inputs: Inputs, folder: Path) -> Inputs:
     """Move staged files into the run's own folder; inputs without any stay as they are."""
     config = inputs.config
-    stage = next((Path(file).parent for file in config.data if Path(file).parent.name.startswith(_STAGE)), None)
-    stage = stage or next((Path(f).parent for f in config.val or () if Path(f).parent.name.startswith(_STAGE)), None)
+    folders = (Path(file).parent for file in (*config.data, *(config.val or ())))
+    stage = next((folder for folder in folders if folder.name.startswith(_STAGE)), None)
     if stage is None:
         return inputs
     shutil.move(stage, folder / "data")

@@ -16,6 +16,7 @@ from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.jsonl import whole_file, write_json
 from swiftagent.io.storage import sha256_of
 from swiftagent.train import preflight
+from swiftagent.train.adapter_scale import scale_checkpoint
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.config import Config, load
 from swiftagent.train.data_copy import write_copies
@@ -145,7 +146,19 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
             draw(run.folder)
+    if outcome.state == "done" and inputs.config.adapter_scale == "auto" and run.checkpoint_best:
+        _scale_adapter(inputs, run, verbosity)
     return _report_end(run, outcome, as_json=verbosity.as_json)
+
+
+def _scale_adapter(inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
+    best = run.checkpoint_best
+    found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate) if best else {}
+    run.update(adapter_scale=found)
+    for trial in found["tried"] if not verbosity.quiet else ():
+        chosen = ", chosen" if trial["scale"] == found["scale"] else ""
+        rise = "" if trial["rise"] is None else f", {trial['rise']:+.3f} bits per byte of chat"
+        say(f"adapter at {trial['scale']:g}: {trial['call_exact']:.1%} of calls exact{rise}{chosen}")
 
 
 def _train_on_another_node(planned: LaunchPlan, run: Run, verbosity: Verbosity) -> int:
@@ -189,6 +202,8 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
 def _left_for_the_plugin(inputs: Inputs, planned: LaunchPlan) -> dict[str, Any]:
     left: dict[str, Any] = {"trust_remote_code": inputs.config.trust_remote_code}
     left["token_trainer"] = planned.token_trainer
+    left |= {"method": inputs.config.method, "eval_calls": inputs.config.eval_calls}
+    left["held_out"] = [str(path.resolve()) for path in inputs.val_files]
     if planned.micro:
         left["micro_step_tokens"] = planned.micro.tokens
     if inputs.shape and planned.device == "gpu":

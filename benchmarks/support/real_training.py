@@ -1,0 +1,227 @@
+"""One arm of `real_base.py`: a LoRA trained in a plain loop on ms-swift's own labels, and what comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mask_ablation import Encoded
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
+from support.real_data import NAME
+
+from swiftagent.agent.loop import Generate
+from swiftagent.backend.engine import load_engine
+from swiftagent.evaluate.scoring import Gold, score_model
+from swiftagent.evaluate.writing import Log, Writer
+from swiftagent.train.plugin.self_distill import divergence
+from swiftagent.trajectory.react import render
+from swiftagent.trajectory.record import Message, to_messages, to_record
+from swiftagent.trajectory.types import Observation, Trajectory
+
+Parts = dict[str, dict[str, tuple[float, float]]]  # by question: metric: (reached, out of)
+TEMPLATE = "chatml"
+OWN_TOKENS = 40  # of an answer that the base writes
+STEP_TOKENS = 56  # of a call with its thought
+
+
+def tuned_engine(model: Path, rank: int, seed: int, device: str) -> Any:
+    """The base with a fresh LoRA on all linear layers."""
+    engine = load_engine(str(model), None, TEMPLATE, model_type=model_type(model), device=device)
+    torch.manual_seed(seed)
+    config = LoraConfig(r=rank, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+    engine.model = get_peft_model(engine.model, config)
+    return engine
+
+
+def model_type(model: Path) -> str:
+    return str(json.loads((model / "config.json").read_text())["model_type"])
+
+
+class Batches:
+    """Batches of like composition: `agent` agent rows, then chat and self-cognition rows in proportion; every row once
+    before one comes again."""
+
+    def __init__(self, groups: Sequence[tuple[list[Encoded], float]], seed: int) -> None:
+        self.groups, self.choose = groups, random.Random(seed)
+        self.left: list[list[int]] = [[] for _ in groups]
+        self.owed = [0.0] * len(groups)
+
+    def next(self) -> list[tuple[Encoded, int]]:
+        """Rows with the number of the group that each is of."""
+        picked = []
+        for number, (rows, each_step) in enumerate(self.groups):
+            self.owed[number] += each_step if rows else 0.0
+            while self.owed[number] >= 1:
+                self.left[number] = self.left[number] or self.choose.sample(range(len(rows)), len(rows))
+                picked.append((rows[self.left[number].pop()], number))
+                self.owed[number] -= 1
+        return picked
+
+
+def train(
+    model: Any, batches: Batches, steps: int, rate: float, distil: bool, after: Callable[[int, float], None]
+) -> None:
+    """AdamW, 10 % warm-up, cosine to zero; a step's loss is over its trained tokens, as ms-swift's is. `distil`: chat
+    rows (group 1) keep to the base. `after` gets the number of each step and its loss."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
+    for step in range(1, steps + 1):
+        model.train()
+        rows = batches.next()
+        tokens = sum(label != -100 for (_, labels, _), _ in rows for label in labels[1:])
+        total = 0.0
+        for row, group in rows:  # one at a time: no padding is computed
+            with torch.autocast(model.device.type, dtype=torch.bfloat16):
+                loss = row_loss(model, row, distil and group == 1) / tokens
+            loss.backward()
+            total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        model.eval()
+        after(step, total)
+
+
+def row_loss(model: Any, row: Encoded, distil: bool) -> Any:
+    """The summed loss of a row's trained tokens: weighted cross-entropy, or the divergence from the base."""
+    labels = torch.tensor(row[1], device=model.device)[1:]
+    weights = torch.tensor(row[2], device=model.device)[1:]
+    trained = labels != -100
+    logits = trained_logits(model, row[0], trained)
+    if distil:
+        with torch.no_grad(), model.disable_adapter():
+            wanted = trained_logits(model, row[0], trained)
+        return divergence(wanted, logits).sum()
+    return (torch.nn.functional.cross_entropy(logits, labels[trained], reduction="none") * weights[trained]).sum()
+
+
+def trained_logits(model: Any, ids: list[int], trained: Any) -> Any:
+    plain = model.get_base_model()
+    hidden = plain.model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).last_hidden_state
+    return plain.lm_head(hidden[0, :-1][trained]).float()
+
+
+def apply_scaled(engine: Any, adapter: Path, scale: float) -> None:
+    """An adapter that was trained before, at another scale."""
+    set_peft_model_state_dict(engine.model, load_file(adapter / "adapter_model.safetensors"))
+    for part in engine.model.modules():
+        if isinstance(getattr(part, "scaling", None), dict):
+            part.scaling = {name: value * scale for name, value in part.scaling.items()}
+    engine.model.eval()
+
+
+def own_answers(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
+    """What the model answers to each, greedily, in batches of 16."""
+    asked = [Generate(messages, "", OWN_TOKENS, 0.0) for messages in prompts]
+    return [
+        written.text
+        for start in range(0, len(asked), 16)
+        for written in engine.write_together(asked[start : start + 16])
+    ]
+
+
+def prompts_of(gold: Gold) -> list[list[Message]]:
+    return [to_messages(render(Trajectory(step.context, step.tools))) for step in gold.steps]
+
+
+def measure(engine: Any, questions: dict[str, Gold], base_answers: Sequence[str], name: str, log: Path) -> Parts:
+    """Everything that is measured of a finished arm; what was predicted is in `log`."""
+    parts = calls(engine, questions, ("seen", "unseen", "no-call", "self"), name, log)
+    own = prompts_of(questions["chat"])
+    for step, messages, answer in zip(questions["chat"].steps, own, base_answers, strict=True):
+        reference, _ = answer_fit(engine, messages, step.answer or "")
+        wanted, alike = answer_fit(engine, messages, answer)
+        parts[f"chat {step.id}"] = {"bits_per_byte": reference, "own_bits": wanted, "agreement": alike}
+    parts |= _invented(engine, questions["seen"])
+    for number, (messages, result) in enumerate(_results(questions["seen"])):
+        parts[f"result {number}"] = {"result_bits": answer_fit(engine, messages, result)[0]}
+    return parts
+
+
+def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: str, log: Path | None = None) -> Parts:
+    """The next step at each held-out question, scored; metrics of calls are named after the kind of question."""
+    found: Parts = {}
+    golds = {kind: questions[kind] for kind in kinds if kind in questions}
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Log(log or Path(folder) / "predictions.jsonl", {"name": name})
+        steps = [step for gold in golds.values() for step in gold.steps]
+        Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32).steps(steps, lambda: None)
+        written = kept.of(name, "step")
+        kept.close()
+    for kind, gold in golds.items():
+        scored = score_model(gold, written, {}, {}, own_name=NAME)
+        for row, parts in scored.parts.items():
+            named = {_named(metric, kind): part for metric, part in parts.items()}
+            found[f"{kind} {row}"] = {metric: part for metric, part in named.items() if metric}
+    return found
+
+
+def _named(metric: str, kind: str) -> str:
+    if metric in ("call_exact", "tool_name"):
+        return f"{metric} {kind}"
+    return metric if metric in ("no_call_precision", "no_call_recall", "self_cognition") else ""
+
+
+def _invented(engine: Any, gold: Gold, count: int = 8) -> Parts:
+    """Whether, without the stop word, the model writes a result of its own after its call."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Log(Path(folder) / "free.jsonl", {})
+        Writer("free", engine, log, step_tokens=STEP_TOKENS, at_a_time=16, stop=False).steps(
+            gold.steps[:count], lambda: None
+        )
+        entries = log.of("free", "step")
+        log.close()
+    return {f"free {name}": {"invented": (float(entry.invented_observation), 1.0)} for name, entry in entries.items()}
+
+
+def _results(gold: Gold, count: int = 8) -> list[tuple[list[Message], str]]:
+    """Held-out results of tools with what stands before them."""
+    found = []
+    for row in gold.rows[:count]:
+        messages = to_record(row)["messages"]
+        place = next((n for n, m in enumerate(messages) if m["role"] == "assistant" and m.get("loss") is False), None)
+        if place and any(isinstance(event, Observation) for event in row.events):
+            found.append((messages[:place], messages[place]["content"]))
+    return found
+
+
+@torch.inference_mode()
+def answer_fit(engine: Any, messages: list[Message], answer: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(bits, bytes) that the model needs for an answer, and (tokens of it that it would write itself, tokens)."""
+    before = engine.prompt.encode(messages)
+    whole = engine.prompt.encode([*messages, {"role": "assistant", "content": answer}])
+    start = next((n for n, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before))
+    ids = torch.tensor([whole], device=engine.model.device)
+    with engine.weights():
+        logits = engine.model(input_ids=ids, use_cache=False, logits_to_keep=len(whole) - start + 1).logits
+    logits, wanted = logits[0, :-1].float(), ids[0, start:]
+    bits = -torch.log_softmax(logits, dim=-1).gather(1, wanted[:, None]).sum() / torch.log(torch.tensor(2.0))
+    alike = (logits.argmax(-1) == wanted).sum()
+    return (float(bits), float(len(answer.encode()))), (float(alike), float(len(wanted)))
+
+
+def rewritten(engine: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Chat rows with the last answer written by the base itself, earlier ones as context alone."""
+    prompts = [row["messages"][:-1] for row in rows]
+    context = [
+        [{**message, "loss": False} if message["role"] == "assistant" else message for message in p] for p in prompts
+    ]
+    answers = own_answers(engine, prompts)
+    return [
+        {**row, "messages": [*before, {"role": "assistant", "content": answer}]}
+        for row, before, answer in zip(rows, context, answers, strict=True)
+        if answer.strip()
+    ]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,83 @@
+"""`--rewrite-general`: the chat answers of a mix written by the model that will be trained on it.
+
+Such answers are what the model says anyway, so training on them keeps what it knew. Of several turns the last answer
+is rewritten and earlier ones are context; an answer that did not end, or is empty, stays as it was. The validation
+split is left alone: forgetting is measured on the answers of the data.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from swiftagent.io.jsonl import decode, encode, whole_file
+from swiftagent.mix.rules import train_only
+from swiftagent.trajectory.record import Message, from_record, to_record
+from swiftagent.trajectory.types import Answer
+
+BATCH = 16
+Prompt = list[Message]
+Write = Callable[[Sequence[Prompt]], Sequence[str]]  # "" where an answer did not end
+
+
+def rewrite_general(
+    paths: Sequence[Path], model: str, write: Write, answers: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Rewrite the rows of JSONL files in place; returns what the manifest says of it. Answers are appended to the file
+    `answers` as they come, and one that is there is not written again."""
+    known = {row["prompt"]: row["answer"] for row in _rows(answers)} if answers.is_file() else {}
+    missing = {key: prompt for path in paths for row in _rows(path) if (prompt := _prompt(row))
+               if (key := _key(model, prompt)) not in known}  # fmt: skip
+    for key, answer in _written(missing, write, say):
+        known[key] = answer
+        with answers.open("ab") as out:
+            out.write(encode({"prompt": key, "answer": answer}) + b"\n")
+    rewritten = kept = 0
+    for path in paths:
+        with whole_file(path) as out:
+            for row in _rows(path):
+                prompt = _prompt(row)
+                answer = known[_key(model, prompt)] if prompt else ""
+                out.write(encode(_with_answer(row, answer) if answer else row) + b"\n")
+                rewritten, kept = rewritten + bool(answer), kept + bool(prompt and not answer)
+    return {"model": model, "rows": rewritten, "kept": kept}
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as lines:
+        yield from (decode(line) for line in lines if line.strip())
+
+
+def _prompt(row: dict[str, Any]) -> Prompt | None:
+    """What stands before the last answer of plain chat; None for any other row."""
+    messages = row["messages"]
+    if row["channel"] != "general" or messages[-1]["role"] != "assistant" or from_record(row).is_agentic:
+        return None
+    return [{"role": message["role"], "content": message["content"]} for message in messages[:-1]]
+
+
+def _key(model: str, prompt: Prompt) -> str:
+    return sha256(json.dumps([model, prompt]).encode()).hexdigest()[:32]
+
+
+def _written(missing: dict[str, Prompt], write: Write, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Batch by batch, prompts of like length together; the time is foretold after the first."""
+    keys = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
+    began = time.monotonic()
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
+        yield from zip(part, write([missing[key] for key in part]), strict=True)
+        if start == 0 and len(keys) > BATCH:
+            minutes = (time.monotonic() - began) * (len(keys) - BATCH) / BATCH / 60
+            say(f"{len(keys):,} chat answers are written anew, about {minutes:.0f} min to go")
+
+
+def _with_answer(row: dict[str, Any], answer: str) -> dict[str, Any]:
+    found = train_only(from_record(row), "last-turn")
+    return to_record(msgspec.structs.replace(found, events=(*found.events[:-1], Answer(answer))))

@@ -1,0 +1,79 @@
+"""What `method`, `eval_calls` and `adapter_scale` decide; test_session.py trains with all three."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from made import record, write_rows
+
+from swiftagent.train.adapter_scale import ScaleTrial, choose_scale, forgetting_limit, scale_checkpoint, scaled
+from swiftagent.train.held_out import read_held_out
+
+
+def test_the_scale_is_the_best_that_forgets_little_enough():
+    trials = [ScaleTrial(1.0, 0.8, 0.4), ScaleTrial(0.5, 0.7, 0.1), ScaleTrial(0.3, 0.7, 0.05)]
+    assert [choose_scale(trials, limit).scale for limit in (float("inf"), 0.2, 0.01)] == [1.0, 0.3, 0.3]
+    assert choose_scale([ScaleTrial(0.5, 0.2, None), ScaleTrial(1.0, 0.6, None)], 0.0).scale == 1.0
+    assert forgetting_limit({"bits_per_byte": {"rise": 0.05, "max": 2}, "call_exact": {"min": 0.5}}) == 0.05
+    assert forgetting_limit(None) == float("inf")
+
+
+def test_a_scale_reaches_every_alpha_of_an_adapter():
+    config = {"lora_alpha": 32, "r": 8, "alpha_pattern": {"q_proj": 16}}
+    assert scaled(config, 0.5) == {"lora_alpha": 16, "r": 8, "alpha_pattern": {"q_proj": 8.0}}
+
+
+def test_without_held_out_calls_an_adapter_stays_as_it_is(tmp_path: Path):
+    val = write_rows(tmp_path / "x.val.jsonl", 0, [record(1, "general")])
+    assert scale_checkpoint(tmp_path, [str(val)], None) == {"scale": 1.0, "tried": []}
+    assert not (tmp_path / "adapter_config.json").exists()
+
+
+def test_held_out_questions_are_first_calls_and_plain_chat(tmp_path: Path):
+    rows = [record(n, "general" if n % 2 else "agent") for n in range(12)] + [record(50, "self-cognition")]
+    held = read_held_out([str(write_rows(tmp_path / "x.val.jsonl", 0, rows))], 3)
+    assert [step.calls[0].arguments["town"] for step in held.calls] == [0, 4, 8]
+    assert [step.answer for step in held.chats] == ["Town 1 is warm.", "Town 5 is warm.", "Town 9 is warm."]
+
+
+def test_what_cannot_be_combined_is_refused_before_training(tiny_config: Path, swiftagent: Callable[..., object]):
+    (tiny_config.parent / "data.val.jsonl").unlink()
+    words = ["method=self-distill", "eval_calls=9", "adapter_scale=auto", "use_dora=true", "tuner_type=full"]
+    done = swiftagent("sft", tiny_config.name, *words)
+    assert done.returncode == 4, done.stderr
+    for fact in (
+        "method: only a LoRA can be switched off or scaled",
+        "eval_calls: there is no validation split",
+        "adapter_scale: no scale reaches what train.use_dora changes",
+    ):
+        assert fact in done.stderr, done.stderr
+
+
+@pytest.mark.needs_swift
+@pytest.mark.filterwarnings("ignore")
+def test_chat_tokens_take_the_divergence_and_others_keep_their_loss(monkeypatch):
+    import torch
+    from swift.trainers import seq2seq_trainer
+
+    from swiftagent.train.plugin.self_distill import SelfDistillation, chat_tokens
+
+    monkeypatch.setattr(seq2seq_trainer, "per_token_loss_func", seq2seq_trainer.per_token_loss_func)
+    distillation = SelfDistillation()
+    labels = torch.tensor([[-100, 1, 2], [-100, 2, -100]])
+    trainer = SimpleNamespace(template=SimpleNamespace(padding_free=False))
+    distillation.chat = chat_tokens(trainer, {"channel": ["agent", "general"], "labels": labels})
+    logits = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    wanted = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    distillation.wanted = wanted
+    losses = distillation(SimpleNamespace(logits=logits), labels)
+    cross = torch.nn.functional.cross_entropy(logits[0, :2], torch.tensor([1, 2]), reduction="none")
+    apart = torch.nn.functional.kl_div(
+        logits[1, 0].log_softmax(-1), wanted[3].log_softmax(-1), reduction="sum", log_target=True
+    )
+    assert torch.allclose(losses, torch.stack([*cross, torch.tensor(0.0), apart, torch.tensor(0.0), torch.tensor(0.0)]))
+    losses[3].backward()
+    assert torch.allclose(logits.grad[1, 0], logits[1, 0].softmax(-1) - wanted[3].softmax(-1), atol=1e-6)
+    assert chat_tokens(trainer, {"channel": ["agent", "agent"], "labels": labels}) is None
