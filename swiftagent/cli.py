@@ -36,6 +36,7 @@ COMMANDS = {
     "eval": "score a tuned model against its base: tool calls, restraint, forgetting, with a gate and a page",
     "export": "merge, GGUF, Ollama, vLLM, adapter, push: a model that still calls tools where it lands",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
+    "clean": "find and mend bad steps of traces: drifted, failed, repeated, contradictory or foreign ones",
     "formats": "list what can be read and written with a sample row, or say what format a file has",
     "completion": "what makes bash, zsh or fish complete commands and options",
     "ui": "the whole way in a browser: data, masks, training, the agent, evaluation, export",

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent.trajectory.wellformed import Policy, parse_policy
 
     job = Job(
-        inputs=tuple(path for word in args.inputs for path in _local(word)),
+        inputs=local_inputs(args.inputs),
         output=Path(args.output),
         policy=Policy(args.format, parse_policy(args.on), args.thinking),
         max_rejects=parse_share(args.max_rejects),
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     )
     code = 0
     try:
-        with open_workers(args, _size(job.inputs)) as workers, progress("rows") as bar:
+        with open_workers(args, size_of_inputs(job.inputs)) as workers, progress("rows") as bar:
             convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
     except RejectsError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
@@ -117,12 +117,17 @@ def show(report: dict[str, object]) -> None:
     table(f"{report['output']}", ["", "code", "rows"], rows)
 
 
-def _size(inputs: tuple[str, ...]) -> int:
+def size_of_inputs(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
     from swiftagent.formats.dataset_entries import input_files
     from swiftagent.io.rows import size_of
 
     return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in input_files(path))
+
+
+def local_inputs(words: list[str]) -> tuple[str, ...]:
+    """The words of a command line as local files and URLs. Raises ConfigError."""
+    return tuple(path for word in words for path in _local(word))
 
 
 def _local(word: str) -> list[str]:

@@ -1,0 +1,174 @@
+"""The step that `convert` and `mix` put every row through: what is found is rewritten, masked, dropped or reported."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from swiftagent.clean.codes import Finding
+from swiftagent.clean.drift import Renames, migrate, shape, successor
+from swiftagent.clean.runs import findings_of_row, wrong_tools
+from swiftagent.clean.survey import Survey, findings_of_file, majority_tools
+from swiftagent.clean.values import grounding
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.trajectory.schema import faults
+from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
+from swiftagent.trajectory.wellformed import Policy, mask_step, trim
+
+_USUALLY, _FEWEST = 0.5, 8  # share of grounded values from which one that is not is a fault; of so many values at least
+
+
+class Cleaner:
+    """What is known of a whole file, applied to one row after the other. `decisions` are those of the rows since it was
+    last drained."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        actions: Mapping[str, str],
+        tools: Sequence[Tool] = (),
+        like: Survey | None = None,
+        renames: Renames = Renames(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
+        self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)
+        self.of_file, self.notes = findings_of_file(survey, like)
+        if self.notes and actions["foreign-domain"] != "keep":
+            raise ConfigError(f"--on foreign-domain={actions['foreign-domain']}: {self.notes[0]}")
+        if not any(row.calls for row in survey.rows):
+            self.notes.append("no row calls a tool, so only duplicates are looked for")
+        elif not self.today:
+            self.notes.append("no tool is declared alike by enough rows, so drift is not judged; --tools names those of today")
+        self.rates = _rates(survey)
+        self.decisions: list[dict[str, Any]] = []
+
+    def __call__(self, given: Trajectory, place: str) -> Trajectory:
+        """The row as it is trained. Raises RowError, with the code that drops it."""
+        row, drifted = self._up_to_date(given)
+        found = [*self.of_file.get(place, ()), *findings_of_row(given), *drifted]
+        events = list(row.events)
+        notes: list[str] = []
+        for finding in (*found, *wrong_tools(row), *self._ungrounded(row)):
+            self._act(given, place, finding, events, notes)
+        if not notes:
+            return given
+        if not last_trained_step(tuple(events)):
+            code = next(note for note in notes if self.actions[note] == "mask")
+            raise RowError(code, "nothing is left to train where its faulty steps are masked")
+        row = msgspec.structs.replace(row, events=tuple(events), repairs=(*row.repairs, *dict.fromkeys(notes)))
+        return trim(row, Policy(on=self.actions))
+
+    def drain(self) -> list[dict[str, Any]]:
+        """The decisions so far, once."""
+        taken, self.decisions = self.decisions, []
+        return taken
+
+    def about(self) -> dict[str, Any]:
+        """What the report says of the file."""
+        origin = "--tools" if self.is_told else "the majority of the file"
+        return {"tools": sorted(self.today), "tools_from": origin, "actions": self.actions, "not_judged": self.notes}
+
+    def _act(self, row: Trajectory, place: str, finding: Finding, events: list[Event], notes: list[str]) -> None:
+        code, action = finding.code, self.actions[finding.code]
+        decision = {"id": row.id, "source": row.source, "place": place, "code": code, "action": action}
+        about = {"events": list(finding.places), "reason": finding.reason, "evidence": finding.evidence}
+        self.decisions.append({**decision, **about})
+        if action == "drop":
+            raise RowError(code, finding.reason)
+        notes.append(code)
+        if action == "mask":
+            mask_step(events, set(finding.places))
+
+    def _ungrounded(self, row: Trajectory) -> Iterator[Finding]:
+        for index, path, value, is_grounded in grounding(row):
+            call = row.events[index]
+            if not is_grounded and isinstance(call, Call) and call.trained:
+                share = self.rates.get((call.tool, path))
+                if share is not None:
+                    evidence = {"tool": call.tool, "argument": ".".join(path), "value": value, "usually": share}
+                    yield Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (index,))
+
+    def _up_to_date(self, row: Trajectory) -> tuple[Trajectory, list[Finding]]:
+        """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
+        own = {tool.name: tool for tool in row.tools}
+        names = {event.tool for event in row.events if isinstance(event, Call)} | set(own)
+        heirs = {name: self._heir(own.get(name, Tool(name)), own) for name in names}
+        if not any(heirs.values()):  # another domain, or a file without a majority
+            return row, []
+        events, found, stale = list(row.events), [], []
+        for place, event in enumerate(row.events):
+            if not isinstance(event, Call) or not event.trained:
+                continue
+            today = self.today.get(heirs[event.tool])
+            if today and event.tool == today.name and not faults(today.parameters, event.arguments):
+                continue
+            done = migrate(event, today, own.get(event.tool), self.renames) if today else None
+            if done:
+                events[place] = done[0]
+                evidence = {"before": _shown(event), "after": _shown(done[0]), "changes": done[1]}
+                found.append(Finding("drifted", f"a call of {event.tool} as its tool is today", evidence, (place,)))
+            elif self.is_told or (today and not self._accepts(own.get(event.tool), event)):
+                reason = "today's tools refuse the call" if today else "today's tools have no such tool"
+                stale.append(Finding("stale-call", reason, {"call": _shown(event)}, (place,)))
+            elif today:  # its own declaration takes the call: two versions, of which none is known to be right
+                return row, []
+        if self.actions["drifted"] != "migrate":
+            return row, found + stale
+        tools = self._tools(row, heirs, found)
+        renamed = {old: new for old, new in heirs.items() if new and new != old and re.search(r"_|[a-z][A-Z]", old)}
+        events = [_with_names(event, renamed) for event in events]
+        return msgspec.structs.replace(row, events=tuple(events), tools=tools), found + stale
+
+    def _heir(self, tool: Tool, own: Mapping[str, Tool]) -> str:
+        """Today's name of a tool, "" where it has none."""
+        return tool.name if tool.name in self.today else successor(tool, self.today, own, self.renames)
+
+    def _accepts(self, tool: Tool | None, call: Call) -> bool:
+        return tool is not None and not faults(tool.parameters, call.arguments)
+
+    def _tools(self, row: Trajectory, heirs: Mapping[str, str], found: list[Finding]) -> tuple[Tool, ...]:
+        """The row's tools with those that changed since as they are today."""
+        tools: dict[str, Tool] = {}
+        changed = []
+        for tool in row.tools:
+            today = self.today.get(heirs[tool.name])
+            has_changed = today is not None and (
+                today.name != tool.name or shape(today.parameters) != shape(tool.parameters)
+            )
+            if today and has_changed and (self.is_told or found or tool.parameters):
+                changed.append(f"{tool.name} -> {today.name}")
+                tool = today
+            tools.setdefault(tool.name, tool)
+        if changed:
+            found.append(Finding("drifted", "declared as they are today", {"declarations": changed}))
+        return tuple(tools.values())
+
+
+def _rates(survey: Survey) -> dict[tuple[str, tuple[str, ...]], float]:
+    """How often each argument is grounded, of those for which that is usual."""
+    return {
+        key: round(grounded / count, 3)
+        for key, (grounded, count) in survey.values.items()
+        if count >= _FEWEST and grounded >= _USUALLY * count
+    }
+
+
+def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:
+    """A thought that names a tool by today's name."""
+    if not renamed or not isinstance(event, Thought):
+        return event
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, renamed))})\b")
+    return msgspec.structs.replace(event, text=pattern.sub(lambda found: renamed[found.group()], event.text))
+
+
+def _shown(call: Call) -> dict[str, Any]:
+    return {"tool": call.tool, "arguments": call.arguments}
+
+
+def counts_of(decisions: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Decisions by "code action"."""
+    return dict(Counter(f"{each['code']} {each['action']}" for each in decisions))

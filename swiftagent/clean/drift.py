@@ -1,0 +1,244 @@
+"""Calls of yesterday's tools rewritten for those of today, where names, descriptions and schemas leave one way only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import SequenceMatcher
+from typing import Any
+
+import msgspec
+
+from swiftagent.clean.values import Path, leaves, slots
+from swiftagent.errors import ConfigError
+from swiftagent.tools.source import read_text
+from swiftagent.trajectory.schema import faults
+from swiftagent.trajectory.types import Call, Json, Tool
+
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_ALIKE = 0.75  # difflib's ratio of two names
+_NONE: Any = object()  # no value: None is one
+
+
+class Renames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the user declares (`--map FILE`): tools by their old name; `TOOL.old.path` of today's tool to its new path,
+    to values by old value, or to the factor between two units."""
+
+    tools: dict[str, str] = {}
+    arguments: dict[str, str] = {}
+    values: dict[str, dict[str, Json]] = {}
+    units: dict[str, float] = {}
+
+
+def read_renames(path: str) -> Renames:
+    """Raises ConfigError."""
+    from pathlib import Path as File
+
+    try:
+        return msgspec.json.decode(read_text(File(path), "--map"), type=Renames)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"--map {path}: {error}; its keys are {', '.join(Renames.__struct_fields__)}") from None
+
+
+def shape(schema: dict[str, Any]) -> str:
+    """What of a schema calls depend on: names, types, choices and what is required, without descriptions."""
+    kept = {
+        ".".join(path): [slot.get("type"), sorted(map(str, slot.get("enum", ())))]
+        for path, slot in slots(schema).items()
+    }
+    required = schema.get("required")
+    return msgspec.json.encode([sorted(kept.items()), sorted(required) if isinstance(required, list) else []]).decode()
+
+
+def successor(old: Tool, today: Mapping[str, Tool], offered: Iterable[str], renames: Renames) -> str:
+    """Today's name of a tool that is not there any more, "" where it is not certain. A tool that the row offers under
+    its own name is another one."""
+    if old.name in renames.tools:
+        return renames.tools[old.name]
+    free = [tool for name, tool in today.items() if name not in set(offered)]
+    mine, parts = set(slots(old.parameters)), name_parts(old.name)
+
+    def is_alike(tool: Tool) -> bool:
+        theirs = set(slots(tool.parameters))
+        return len(mine & theirs) >= max(1, 0.5 * len(mine | theirs)) and _near(old.name, tool.name)
+
+    return _only_one(
+        free,
+        lambda tool: name_parts(tool.name) == parts,
+        lambda tool: len(old.description.split()) > 2 and old.description == tool.description,
+        is_alike,
+        lambda tool: len(mine) > 1 and shape(tool.parameters) == shape(old.parameters),
+    )
+
+
+def _only_one(free: list[Tool], *signs: Callable[[Tool], bool]) -> str:
+    """The one tool that the first sign which any tool has points at; "" where it points at several."""
+    for sign in signs:
+        found = [tool.name for tool in free if sign(tool)]
+        if found:
+            return found[0] if len(found) == 1 else ""
+    return ""
+
+
+def name_parts(name: str) -> tuple[str, ...]:
+    """`getWeather_v2` as ("get", "weather"): case, separators and a version at the end make no difference."""
+    parts = [part.lower() for part in _PART.findall(name)]
+    if len(parts) > 1 and parts[-1].isdigit():
+        parts = parts[: -2 if parts[-2] in ("v", "ver", "version") and len(parts) > 2 else -1]
+    return tuple(parts)
+
+
+def _near(name: str, other: str) -> bool:
+    mine, theirs = name_parts(name), name_parts(other)
+    if set(mine) <= set(theirs) or set(theirs) <= set(mine):
+        return True
+    return SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
+
+
+def migrate(call: Call, today: Tool, old: Tool | None, renames: Renames) -> tuple[Call, list[str]] | None:
+    """The call as today's tool takes it, and what was changed; None where that is not certain."""
+    if not isinstance(call.arguments, dict):
+        return None
+    work = _Migration(today, old, renames)
+    arguments = work.run(call.arguments)
+    if arguments is None or faults(today.parameters, arguments):
+        return None
+    if call.tool != today.name:
+        work.changes.insert(0, f"tool {call.tool} -> {today.name}")
+    return msgspec.structs.replace(call, tool=today.name, arguments=arguments), work.changes
+
+
+class _Migration:
+    """The arguments of one call on their way from one schema to another."""
+
+    def __init__(self, today: Tool, old: Tool | None, renames: Renames) -> None:
+        self.name, self.schema, self.renames = today.name, today.parameters, renames
+        self.slots = slots(today.parameters)
+        self.old = slots(old.parameters) if old else {}
+        self.changes: list[str] = []
+
+    def run(self, arguments: dict[str, Json]) -> dict[str, Json] | None:
+        given = dict(leaves(arguments, self.slots))
+        self.free = [path for path in self.slots if path not in given]
+        self.unknown = [path for path in given if path not in self.slots]
+        moved: dict[Path, Json] = {}
+        for path, value in given.items():
+            place = path if path in self.slots else self._place(path, value)
+            if place == ():
+                if self._was_default(path, value):
+                    self.changes.append(f"{_dotted(path)} dropped: it was the default {value!r}")
+                    continue
+                return None
+            new = self._fitted(path, place, value)
+            if new is _NONE:
+                return None
+            if place != path:
+                self.free.remove(place)
+                self.changes.append(f"{_dotted(path)} -> {_dotted(place)}")
+            if new is not value:
+                self.changes.append(f"{_dotted(place)}: {value!r} -> {new!r}")
+            moved[place] = new
+        return self._nested(self._with_defaults(moved))
+
+    def _place(self, path: Path, value: Json) -> Path:
+        """Where a value belongs today, () where that is not certain."""
+        if declared := self.renames.arguments.get(f"{self.name}.{_dotted(path)}"):
+            place = tuple(declared.split("."))
+            return place if place in self.free else ()
+        free = [slot for slot in self.free if self._fitted(path, slot, value) is not _NONE]
+        old = self.old.get(path, {})
+        about = old.get("description")
+        required = [slot for slot in free if slot[-1] in self._required(slot)]
+        signs: tuple[Callable[[Path], bool], ...] = (
+            lambda slot: slot[-1] == path[-1],
+            lambda slot: name_parts("_".join(slot)) == name_parts("_".join(path)),
+            lambda slot: bool(about) and self.slots[slot].get("description") == about,
+            lambda slot: _near(slot[-1], path[-1]),
+            # By elimination: one argument has no place, and one place that has to be filled no argument.
+            lambda slot: len(self.unknown) == 1 and required == [slot],
+            lambda slot: len(self.unknown) == 1 and free == [slot] and slot not in self.old and bool(self.old),
+        )
+        for sign in signs:
+            found = [slot for slot in free if sign(slot)]
+            if found:
+                return found[0] if len(found) == 1 else ()
+        return ()
+
+    def _required(self, slot: Path) -> list[str]:
+        schema = self.schema
+        for name in slot[:-1]:
+            schema = schema["properties"][name]
+        return list(schema.get("required") or ())
+
+    def _fitted(self, path: Path, place: Path, value: Json) -> Json:
+        """The value as its parameter takes it today: by the user's mapping, a choice spelt otherwise, another type of
+        the same value. _NONE where it does not fit."""
+        key, slot = f"{self.name}.{_dotted(path)}", self.slots[place]
+        values, factor = self.renames.values.get(key, {}), self.renames.units.get(key)
+        if isinstance(value, str) and value in values:
+            return values[value]
+        if factor is not None and isinstance(value, (int, float)):
+            scaled = value * factor
+            return int(scaled) if scaled == int(scaled) else scaled
+        candidates = [value, *self._choices(path, slot, value), *_other_types(value)]
+        return next((each for each in candidates if not faults(_one(slot), {"value": each})), _NONE)
+
+    def _choices(self, path: Path, slot: dict[str, Any], value: Json) -> list[Json]:
+        choices = slot.get("enum")
+        if not isinstance(choices, list) or not isinstance(value, str):
+            return []
+        plain = "".join(name_parts(value))
+        spelt = [each for each in choices if isinstance(each, str) and "".join(name_parts(each)) == plain]
+        begun = [each for each in choices if isinstance(each, str) and plain and _begins(each, value)]
+        # By elimination: all choices but one stayed the same.
+        before = self.old.get(path, {}).get("enum") or []
+        gone, new = [each for each in before if each not in choices], [each for each in choices if each not in before]
+        swapped = new if len(gone) == len(new) == 1 and value == gone[0] else []
+        return next((found for found in (spelt, begun, swapped) if len(found) == 1), [])
+
+    def _was_default(self, path: Path, value: Json) -> bool:
+        return "default" in self.old.get(path, {}) and self.old[path]["default"] == value
+
+    def _with_defaults(self, moved: dict[Path, Json]) -> dict[Path, Json]:
+        for slot in self.free:
+            about = self.slots[slot]
+            is_there = len(slot) == 1 or any(path[: len(slot) - 1] == slot[:-1] for path in moved)
+            if "default" in about and is_there and slot[-1] in self._required(slot):
+                moved[slot] = about["default"]
+                self.changes.append(f"{_dotted(slot)} added: its default {about['default']!r}")
+        return moved
+
+    def _nested(self, moved: dict[Path, Json]) -> dict[str, Json]:
+        arguments: dict[str, Json] = {}
+        for path, value in moved.items():
+            inner = arguments
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[path[-1]] = value
+        return arguments
+
+
+def _one(slot: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"value": slot}}
+
+
+def _begins(choice: str, value: str) -> bool:
+    return choice.lower().startswith(value.lower()) or value.lower().startswith(choice.lower())
+
+
+def _other_types(value: Json) -> list[Json]:
+    """The same value as another type."""
+    found: list[Json] = [] if isinstance(value, (list, dict)) else [[value]]
+    if isinstance(value, str):
+        try:
+            plain = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return found
+        return [*found, plain] if isinstance(plain, (bool, int, float)) else found
+    if isinstance(value, list) and len(value) == 1:
+        return [value[0]]
+    return [*found, str(value).lower() if isinstance(value, bool) else str(value)] if value is not None else found
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path)
