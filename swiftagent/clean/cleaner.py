@@ -42,7 +42,9 @@ class Cleaner:
         if not any(row.calls for row in survey.rows):
             self.notes.append("no row calls a tool, so only duplicates are looked for")
         elif not self.today:
-            self.notes.append("no tool is declared alike by enough rows, so drift is not judged; --tools names those of today")
+            self.notes.append(
+                "no tool is declared alike by enough rows, so drift is not judged; --tools names those of today"
+            )
         self.rates = _rates(survey)
         self.decisions: list[dict[str, Any]] = []
 

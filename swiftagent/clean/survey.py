@@ -24,7 +24,7 @@ from swiftagent.io.parts import Part
 from swiftagent.io.workers import Workers
 from swiftagent.mix.fingerprints import shingles, signature, text_of, words
 from swiftagent.mix.seen import NearDuplicates
-from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, Trajectory
 
 _SIMILAR = 0.8  # of two signatures; what `mix` calls near
 _COMMON, _MOST_ROWS = 0.1, 10  # a tool of the file's majority: this share of its rows, and so many at least
@@ -117,9 +117,7 @@ def survey_rows(rows: Iterable[Row], policy: Policy) -> Survey:
     return survey
 
 
-def survey_files(
-    job: Job, workers: Workers, seen: Callable[[int], None] = lambda count: None
-) -> Survey:
+def survey_files(job: Job, workers: Workers, seen: Callable[[int], None] = lambda count: None) -> Survey:
     """The facts of all inputs of a job, by parts where `convert` would read them so. Raises ConfigError."""
     if "-" in job.inputs:
         raise ConfigError("-: clean reads its input twice; write it to a file first")
@@ -168,7 +166,9 @@ def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, lis
     for row in survey.rows:
         if row.tools and domain.is_foreign(row):
             evidence = {"tools": list(row.tools[:8]), "known_words": round(domain.knows(row), 2)}
-            found[row.place].append(Finding("foreign-domain", "its tools and words are not those of the rest", evidence))
+            found[row.place].append(
+                Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
+            )
     return found, []
 
 
@@ -252,6 +252,11 @@ def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
     else:
         sizes = Counter(group(row.tools[0]) for row in rows if row.tools)
         wanted = {name for name, count in sizes.most_common(1) if 2 * count > sizes.total()}
+        # A catalogue of which each row offers a few tools at random hangs together too, and is no domain.
+        offered = Counter(name for row in rows for name in row.tools)
+        common = {name for name, count in offered.items() if count >= _COMMON * sizes.total()}
+        if 2 * sum(not common.isdisjoint(row.tools) for row in rows) <= sizes.total():
+            return None
     if not wanted:
         return None
     mine = [row for row in [*rows, *examples] if row.tools and group(row.tools[0]) in wanted]

@@ -51,6 +51,8 @@ class Context:
         if isinstance(value, (list, dict)):
             inner = list(value.values() if isinstance(value, dict) else value)
             return all(map(self.grounds, inner))
+        if value is None or isinstance(value, bool):
+            return True
         if isinstance(value, (int, float)) or _NUMBER.fullmatch(value.strip()):
             return self.numbers.issuperset(_numbers(str(value))) or str(value) in self.text
         text = value.casefold().strip()
