@@ -297,7 +297,10 @@ def measure(name: str, rows: list[Trajectory], foreign: list[Trajectory], folder
     scored("none, default actions", set(), untouched.changed(), len(rows), f"{len(untouched.changed())} changed")
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, failed_call, seed)
-        scored(f"failed call {share:.0%}", wrong, clean(made, folder).flagged("corrected-error"), len(rows))
+        found = clean(made, folder).flagged("corrected-error")
+        if '--debug' in sys.argv:
+            for n in sorted(wrong - found)[:3]: print([e for e in made[n-1].events if not isinstance(e, Thought)])
+        scored(f"failed call {share:.0%}", wrong, found, len(rows))
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, value_noise, seed)
         scored(f"silent value {share:.0%}", wrong, clean(made, folder).flagged("ungrounded-value"), len(rows))
@@ -379,6 +382,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="one data set by its name")
+    parser.add_argument("--debug", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -388,7 +392,7 @@ def main() -> None:
         samples = good_rows([str(find(f"datasets/{file}")) for file in SAMPLES])
         real = {file: good_rows([str(args.real / file)]) for file in REAL} if args.real else {}
         sets: Iterator[tuple[str, list[Trajectory], list[Trajectory]]] = iter(
-            [("sample data", samples[:2000], real.get(REAL[0], []))]
+            [("sample data", samples[:2000], [row for row in real.get(REAL[0], []) if row.tools])]
             + [(file, rows, samples) for file, rows in real.items()]
         )
         for title, rows, foreign in sets:

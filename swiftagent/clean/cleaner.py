@@ -36,6 +36,7 @@ class Cleaner:
     ) -> None:
         self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
         self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)
+        self.versions = {name: [tool for _, tool in shapes.values()] for name, shapes in survey.declared.items()}
         self.of_file, self.notes = findings_of_file(survey, like)
         if self.notes and actions["foreign-domain"] != "keep":
             raise ConfigError(f"--on foreign-domain={actions['foreign-domain']}: {self.notes[0]}")
@@ -98,7 +99,7 @@ class Cleaner:
         """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
         own = {tool.name: tool for tool in row.tools}
         names = {event.tool for event in row.events if isinstance(event, Call)} | set(own)
-        heirs = {name: self._heir(own.get(name, Tool(name)), own) for name in names}
+        heirs = {name: self._heir(own.get(name) or self.versions.get(name, [Tool(name)])[0], own) for name in names}
         if not any(heirs.values()):  # another domain, or a file without a majority
             return row, []
         events, found, stale = list(row.events), [], []
@@ -108,7 +109,9 @@ class Cleaner:
             today = self.today.get(heirs[event.tool])
             if today and event.tool == today.name and not faults(today.parameters, event.arguments):
                 continue
-            done = migrate(event, today, own.get(event.tool), self.renames) if today else None
+            versions = [own[event.tool]] if event.tool in own else []
+            versions += self.versions.get(event.tool, [])
+            done = migrate(event, today, versions, self.renames) if today else None
             if done:
                 events[place] = done[0]
                 evidence = {"before": _shown(event), "after": _shown(done[0]), "changes": done[1]}

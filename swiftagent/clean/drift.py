@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -41,21 +41,20 @@ def read_renames(path: str) -> Renames:
 
 
 def shape(schema: dict[str, Any]) -> str:
-    """What of a schema calls depend on: names, types, choices and what is required, without descriptions."""
-    kept = {
-        ".".join(path): [slot.get("type"), sorted(map(str, slot.get("enum", ())))]
-        for path, slot in slots(schema).items()
-    }
+    """What of a schema calls depend on: names, choices and what is required. Types and descriptions differ between
+    dialects, and a call that has the wrong type shows it by itself."""
+    kept = {".".join(path): sorted(map(str, slot.get("enum", ()))) for path, slot in slots(schema).items()}
     required = schema.get("required")
     return msgspec.json.encode([sorted(kept.items()), sorted(required) if isinstance(required, list) else []]).decode()
 
 
-def successor(old: Tool, today: Mapping[str, Tool], offered: Iterable[str], renames: Renames) -> str:
-    """Today's name of a tool that is not there any more, "" where it is not certain. A tool that the row offers under
-    its own name is another one."""
+def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], renames: Renames) -> str:
+    """Today's name of a tool that is not there any more, "" where it is not certain. Two tools that a row offers
+    beside each other are not one."""
     if old.name in renames.tools:
         return renames.tools[old.name]
-    free = [tool for name, tool in today.items() if name not in set(offered)]
+    beside = set(offered) if old.name in offered else set()
+    free = [tool for name, tool in today.items() if name not in beside]
     mine, parts = set(slots(old.parameters)), name_parts(old.name)
 
     def is_alike(tool: Tool) -> bool:
@@ -95,17 +94,15 @@ def _near(name: str, other: str) -> bool:
     return SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
 
 
-def migrate(call: Call, today: Tool, old: Tool | None, renames: Renames) -> tuple[Call, list[str]] | None:
-    """The call as today's tool takes it, and what was changed; None where that is not certain."""
-    if not isinstance(call.arguments, dict):
-        return None
-    work = _Migration(today, old, renames)
-    arguments = work.run(call.arguments)
-    if arguments is None or faults(today.parameters, arguments):
-        return None
-    if call.tool != today.name:
-        work.changes.insert(0, f"tool {call.tool} -> {today.name}")
-    return msgspec.structs.replace(call, tool=today.name, arguments=arguments), work.changes
+def migrate(call: Call, today: Tool, versions: Sequence[Tool], renames: Renames) -> tuple[Call, list[str]] | None:
+    """The call as today's tool takes it, and what was changed; None where no old version makes that certain."""
+    for old in (*versions, None) if isinstance(call.arguments, dict) else ():
+        work = _Migration(today, old, renames)
+        arguments = work.run(call.arguments)
+        if arguments is not None and not faults(today.parameters, arguments):
+            changes = [f"tool {call.tool} -> {today.name}"] if call.tool != today.name else []
+            return msgspec.structs.replace(call, tool=today.name, arguments=arguments), changes + work.changes
+    return None
 
 
 class _Migration:

@@ -27,9 +27,8 @@ from swiftagent.mix.seen import NearDuplicates
 from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, Trajectory
 
 _SIMILAR = 0.8  # of two signatures; what `mix` calls near
-_COMMON, _MOST_ROWS = 0.1, 10  # a tool of the file's majority: this share of its rows, and so many at least
+_COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of its rows, and so many at least
 _ENDING = 0.9  # share of rows that end on an answer, from which one that does not is truncated
-_KNOWN_WORDS = 0.5  # share of a question's words, the rarer the heavier, that a domain knows
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -147,7 +146,7 @@ def majority_tools(survey: Survey) -> dict[str, Tool]:
     for name, shapes in survey.declared.items():
         count, tool = max(shapes.values(), key=lambda known: known[0])
         total = sum(known for known, _ in shapes.values())
-        if count >= max(_MOST_ROWS, _COMMON * agentic) and 2 * count > total:
+        if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > total:
             found[name] = tool
     return found
 
@@ -165,7 +164,7 @@ def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, lis
         return found, ["no domain holds most rows, so none is foreign; --like FILE names rows of the right one"]
     for row in survey.rows:
         if row.tools and domain.is_foreign(row):
-            evidence = {"tools": list(row.tools[:8]), "known_words": round(domain.knows(row), 2)}
+            evidence = {"tools": list(row.tools[:8]), "words": round(domain.affinity(row), 2)}
             found[row.place].append(
                 Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
             )
@@ -221,22 +220,27 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 
 
 class _Domain:
-    """The tools that belong together, and the weight of each word that rows with them use."""
+    """The tools that belong together, and how often rows with them, and the others, use each word."""
 
-    def __init__(self, tools: set[str], mine: Sequence[RowFacts], rows: Sequence[RowFacts]) -> None:
+    def __init__(self, tools: set[str], mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> None:
         self.tools = tools
-        self.seen = Counter(word for row in rows for word in _words(row))
-        self.known = {word for row in mine for word in _words(row)}
-        self.count = len(rows)
+        self.mine = Counter(word for row in mine for word in _words(row))
+        self.others = Counter(word for row in others for word in _words(row))
+        self.counts = len(mine), len(others)
 
-    def knows(self, row: RowFacts) -> float:
-        """The share of a row's words that the domain knows; a word of every second row says nothing."""
-        weights = {word: max(0.0, -np.log(2 * self.seen[word] / self.count)) for word in _words(row)}
-        total = sum(weights.values())
-        return float(sum(weight for word, weight in weights.items() if word in self.known) / total) if total else 1.0
+    def affinity(self, row: RowFacts) -> float:
+        """The mean log-likelihood ratio of the words of a row outside: above 0 they are those of the domain."""
+        (mine, others), seen = self.counts, _words(row)
+        # A word that no other row has is as likely here as there.
+        here, there = mine / (mine + others), others / (mine + others)
+        ratios = [
+            np.log((self.mine[word] + here) / (mine + 1) * (others + 1) / (self.others[word] - 1 + there))
+            for word in seen
+        ]
+        return float(np.mean(ratios)) if ratios else 1.0
 
     def is_foreign(self, row: RowFacts) -> bool:
-        return self.tools.isdisjoint(row.tools) and self.knows(row) < _KNOWN_WORDS
+        return self.tools.isdisjoint(row.tools) and self.affinity(row) <= 0
 
 
 def _words(row: RowFacts) -> list[int]:
@@ -254,13 +258,15 @@ def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
         wanted = {name for name, count in sizes.most_common(1) if 2 * count > sizes.total()}
         # A catalogue of which each row offers a few tools at random hangs together too, and is no domain.
         offered = Counter(name for row in rows for name in row.tools)
-        common = {name for name, count in offered.items() if count >= _COMMON * sizes.total()}
+        fewest = max(_FEWEST_ROWS, _COMMON * sizes.total())
+        common = {name for name, count in offered.items() if count >= fewest}
         if 2 * sum(not common.isdisjoint(row.tools) for row in rows) <= sizes.total():
             return None
     if not wanted:
         return None
     mine = [row for row in [*rows, *examples] if row.tools and group(row.tools[0]) in wanted]
-    return _Domain({name for row in mine for name in row.tools}, mine, rows)
+    others = [row for row in rows if row.tools and group(row.tools[0]) not in wanted]
+    return _Domain({name for row in mine for name in row.tools}, mine, others)
 
 
 def _groups(rows: Sequence[RowFacts]) -> Callable[[str], str]:
