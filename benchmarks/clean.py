@@ -109,7 +109,8 @@ def value_noise(row: Trajectory, rng: random.Random, values: Values) -> Trajecto
 def failed_call(row: Trajectory, rng: random.Random, values: Values) -> Trajectory | None:
     """A wrong call with an error for a result, before the right one."""
     found = a_call(row, rng)
-    if not found or not any(isinstance(event, Observation) and event.call_id == found[1].id for event in row.events):
+    results = [e.text for e in row.events if isinstance(e, Observation) and found and e.call_id == found[1].id]
+    if not found or not results or '"error"' in results[0] or results[0].startswith("Error"):
         return None
     place, call = found
     name = rng.choice(list(call.arguments))
@@ -298,8 +299,9 @@ def measure(name: str, rows: list[Trajectory], foreign: list[Trajectory], folder
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, failed_call, seed)
         found = clean(made, folder).flagged("corrected-error")
-        if '--debug' in sys.argv:
-            for n in sorted(wrong - found)[:3]: print([e for e in made[n-1].events if not isinstance(e, Thought)])
+        if "--debug" in sys.argv:
+            for n in sorted(wrong - found)[:3]:
+                print([e for e in made[n - 1].events if not isinstance(e, Thought)])
         scored(f"failed call {share:.0%}", wrong, found, len(rows))
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, value_noise, seed)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.clean.codes import Finding
-from swiftagent.clean.drift import Renames, migrate, shape, successor
+from swiftagent.clean.drift import Renames, has_changed, migrate, successor
 from swiftagent.clean.runs import findings_of_row, wrong_tools
 from swiftagent.clean.survey import Survey, findings_of_file, majority_tools
 from swiftagent.clean.values import grounding
@@ -99,9 +99,7 @@ class Cleaner:
         """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
         own = {tool.name: tool for tool in row.tools}
         names = {event.tool for event in row.events if isinstance(event, Call)} | set(own)
-        heirs = {name: self._heir(own.get(name) or self.versions.get(name, [Tool(name)])[0], own) for name in names}
-        if not any(heirs.values()):  # another domain, or a file without a majority
-            return row, []
+        heirs = {name: self._heir(self._declared(name, row), own) for name in names}
         events, found, stale = list(row.events), [], []
         for place, event in enumerate(row.events):
             if not isinstance(event, Call) or not event.trained:
@@ -116,7 +114,7 @@ class Cleaner:
                 events[place] = done[0]
                 evidence = {"before": _shown(event), "after": _shown(done[0]), "changes": done[1]}
                 found.append(Finding("drifted", f"a call of {event.tool} as its tool is today", evidence, (place,)))
-            elif self.is_told or (today and not self._accepts(own.get(event.tool), event)):
+            elif self._is_stale(event, today, own, self.is_told and any(heirs.values())):
                 reason = "today's tools refuse the call" if today else "today's tools have no such tool"
                 stale.append(Finding("stale-call", reason, {"call": _shown(event)}, (place,)))
             elif today:  # its own declaration takes the call: two versions, of which none is known to be right
@@ -132,8 +130,22 @@ class Cleaner:
         """Today's name of a tool, "" where it has none."""
         return tool.name if tool.name in self.today else successor(tool, self.today, own, self.renames)
 
-    def _accepts(self, tool: Tool | None, call: Call) -> bool:
-        return tool is not None and not faults(tool.parameters, call.arguments)
+    def _declared(self, name: str, row: Trajectory) -> Tool:
+        """A tool as the row declares it, else as others do, else as it is called."""
+        found = next((tool for tool in row.tools if tool.name == name), None) or next(
+            iter(self.versions.get(name, ())), None
+        )
+        if found:
+            return found
+        given = [event.arguments for event in row.events if isinstance(event, Call) and event.tool == name]
+        names = {key for arguments in given if isinstance(arguments, dict) for key in arguments}
+        return Tool(name, "", {"properties": {key: {} for key in sorted(names)}})
+
+    def _is_stale(self, call: Call, today: Tool | None, own: Mapping[str, Tool], is_of_today: bool) -> bool:
+        """Where no tools were named, the row's own declaration has a say too."""
+        if is_of_today or call.tool not in own:
+            return True
+        return today is not None and bool(faults(own[call.tool].parameters, call.arguments))
 
     def _tools(self, row: Trajectory, heirs: Mapping[str, str], found: list[Finding]) -> tuple[Tool, ...]:
         """The row's tools with those that changed since as they are today."""
@@ -141,10 +153,7 @@ class Cleaner:
         changed = []
         for tool in row.tools:
             today = self.today.get(heirs[tool.name])
-            has_changed = today is not None and (
-                today.name != tool.name or shape(today.parameters) != shape(tool.parameters)
-            )
-            if today and has_changed and (self.is_told or found or tool.parameters):
+            if today and has_changed(tool, today) and (self.is_told or found or tool.parameters):
                 changed.append(f"{tool.name} -> {today.name}")
                 tool = today
             tools.setdefault(tool.name, tool)

@@ -11,6 +11,7 @@ import msgspec
 
 from swiftagent.clean.values import Path, leaves, slots
 from swiftagent.errors import ConfigError
+from swiftagent.mix.fingerprints import words
 from swiftagent.tools.source import read_text
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Json, Tool
@@ -48,6 +49,25 @@ def shape(schema: dict[str, Any]) -> str:
     return msgspec.json.encode([sorted(kept.items()), sorted(required) if isinstance(required, list) else []]).decode()
 
 
+def has_changed(old: Tool, today: Tool) -> bool:
+    """Whether a declaration is out of date. One that says less, as the flat list of a prompt does, is not."""
+    mine, theirs = slots(old.parameters), slots(today.parameters)
+    if old.name != today.name or _without_untyped(mine, theirs) != _without_untyped(theirs, mine):
+        return True
+    if set(old.parameters.get("required") or ()) != set(today.parameters.get("required") or ()):
+        return True
+    return any(
+        "enum" in slot and slot["enum"] != theirs.get(path, {}).get("enum", slot["enum"]) for path, slot in mine.items()
+    )
+
+
+def _without_untyped(paths: Mapping[Path, Any], other: Mapping[Path, dict[str, Any]]) -> set[Path]:
+    """The paths, cut where the other schema knows no type and so nothing of what is inside."""
+    untyped = {path for path, slot in other.items() if "type" not in slot}
+    cuts = {path: next((path[:end] for end in range(1, len(path)) if path[:end] in untyped), path) for path in paths}
+    return set(cuts.values())
+
+
 def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], renames: Renames) -> str:
     """Today's name of a tool that is not there any more, "" where it is not certain. Two tools that a row offers
     beside each other are not one."""
@@ -59,15 +79,24 @@ def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], re
 
     def is_alike(tool: Tool) -> bool:
         theirs = set(slots(tool.parameters))
-        return len(mine & theirs) >= max(1, 0.5 * len(mine | theirs)) and _near(old.name, tool.name)
+        is_near = bool(old.description) and _near(old.name, tool.name)
+        return len(mine & theirs) >= max(1, 0.5 * len(mine | theirs)) and (
+            is_near or _holds(parts, name_parts(tool.name))
+        )
 
     return _only_one(
         free,
         lambda tool: name_parts(tool.name) == parts,
         lambda tool: len(old.description.split()) > 2 and old.description == tool.description,
-        is_alike,
-        lambda tool: len(mine) > 1 and shape(tool.parameters) == shape(old.parameters),
+        lambda tool: is_alike(tool) and _about_the_same(old, tool),
+        lambda tool: len(mine) > 1 and shape(tool.parameters) == shape(old.parameters) and _about_the_same(old, tool),
     )
+
+
+def _about_the_same(old: Tool, today: Tool) -> bool:
+    """Whether two descriptions share half of their words: a stock's price is not a currency's."""
+    mine, theirs = set(words(old.description)), set(words(today.description))
+    return not (mine and theirs) or len(mine & theirs) >= 0.5 * len(mine | theirs)
 
 
 def _only_one(free: list[Tool], *signs: Callable[[Tool], bool]) -> str:
@@ -87,9 +116,13 @@ def name_parts(name: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def _holds(parts: Sequence[str], others: Sequence[str]) -> bool:
+    return set(parts) <= set(others) or set(others) <= set(parts)
+
+
 def _near(name: str, other: str) -> bool:
     mine, theirs = name_parts(name), name_parts(other)
-    if set(mine) <= set(theirs) or set(theirs) <= set(mine):
+    if _holds(mine, theirs):
         return True
     return SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
 

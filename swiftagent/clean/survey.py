@@ -12,7 +12,7 @@ import numpy as np
 import xxhash
 
 from swiftagent.clean.codes import Finding
-from swiftagent.clean.drift import shape
+from swiftagent.clean.drift import Renames, shape, successor
 from swiftagent.clean.values import grounding
 from swiftagent.convert.files import parts_for, rows_of
 from swiftagent.convert.parts import RowsBelongTogether, whole_conversations
@@ -41,7 +41,7 @@ class RowFacts(msgspec.Struct, array_like=True):
     signature: bytes
     situation: int
     deed: int
-    tools: tuple[str, ...]
+    tools: tuple[str, ...]  # NAME#SHAPE of the declared ones, NAME# of those that are called only
     words: bytes
     calls: int
     is_open: bool  # it ends on a call
@@ -69,7 +69,8 @@ class Survey(msgspec.Struct):
     def take(self, row: Trajectory, place: str) -> None:
         """Note the facts of one row."""
         calls = [event for event in row.events if isinstance(event, Call)]
-        names = tuple(dict.fromkeys([tool.name for tool in row.tools] + [call.tool for call in calls]))
+        own = {tool.name: f"{tool.name}#{_hash(shape(tool.parameters)):x}" for tool in row.tools}
+        names = tuple(dict.fromkeys([*own.values(), *(own.get(call.tool, f"{call.tool}#") for call in calls)]))
         before, deed = _first_step(row)
         asked = {word for event in row.events if isinstance(event, Question) for word in words(event.text)}
         hashed = np.array(sorted(xxhash.xxh32_intdigest(word.encode()) for word in asked), "<u4").tobytes()
@@ -148,7 +149,21 @@ def majority_tools(survey: Survey) -> dict[str, Tool]:
         total = sum(known for known, _ in shapes.values())
         if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > total:
             found[name] = tool
-    return found
+    return {name: tool for name, tool in found.items() if not _is_outdated(tool, found, survey)}
+
+
+def _offered(row: RowFacts) -> set[str]:
+    """The names of the tools that a row declares."""
+    return {name for name, _, kind in (each.rpartition("#") for each in row.tools) if kind}
+
+
+def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
+    """Whether a tool is an earlier name of one that more rows declare, and none beside it."""
+    rows = {name: sum(count for count, _ in survey.declared[name].values()) for name in common}
+    offers = (_offered(row) for row in survey.rows)
+    beside = {name for offer in offers if tool.name in offer for name in offer}
+    newer = {name: other for name, other in common.items() if rows[name] > rows[tool.name] and name not in beside}
+    return bool(successor(tool, newer, (), Renames()))
 
 
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
@@ -164,7 +179,10 @@ def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, lis
         return found, ["no domain holds most rows, so none is foreign; --like FILE names rows of the right one"]
     for row in survey.rows:
         if row.tools and domain.is_foreign(row):
-            evidence = {"tools": list(row.tools[:8]), "words": round(domain.affinity(row), 2)}
+            evidence = {
+                "tools": [name.rpartition("#")[0] for name in row.tools[:8]],
+                "words": round(domain.affinity(row), 2),
+            }
             found[row.place].append(
                 Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
             )
