@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,9 @@ from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
 from swiftagent.trajectory.wellformed import Policy, mask_step, trim
 
-_USUALLY, _FEWEST = 0.5, 8  # share of grounded values from which one that is not is a fault; of so many values at least
+# The share of grounded values from which one that is not is a fault: of an argument, of all arguments of its name, or
+# of a whole file, the first that has so many values.
+_USUALLY, _FEWEST, _FEWEST_OF_FILE = 0.5, 8, 40
 
 
 class Cleaner:
@@ -46,7 +47,7 @@ class Cleaner:
             self.notes.append(
                 "no tool is declared alike by enough rows, so drift is not judged; --tools names those of today"
             )
-        self.rates = _rates(survey)
+        self.usual = _usual(survey)
         self.decisions: list[dict[str, Any]] = []
 
     def __call__(self, given: Trajectory, place: str) -> Trajectory:
@@ -90,8 +91,8 @@ class Cleaner:
         for index, path, value, is_grounded in grounding(row):
             call = row.events[index]
             if not is_grounded and isinstance(call, Call) and call.trained:
-                share = self.rates.get((call.tool, path))
-                if share is not None:
+                share = next(self.usual[key] for key in ((call.tool, path), path[-1], None) if key in self.usual)
+                if share >= _USUALLY:
                     evidence = {"tool": call.tool, "argument": ".".join(path), "value": value, "usually": share}
                     yield Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (index,))
 
@@ -162,13 +163,20 @@ class Cleaner:
         return tuple(tools.values())
 
 
-def _rates(survey: Survey) -> dict[tuple[str, tuple[str, ...]], float]:
-    """How often each argument is grounded, of those for which that is usual."""
-    return {
+def _usual(survey: Survey) -> dict[Any, float]:
+    """The share of values that are grounded: of each (tool, path), of each name of an argument, and (None) of all."""
+    sums: dict[Any, list[int]] = {}
+    for (tool, path), (grounded, count) in survey.values.items():
+        for key in ((tool, path), path[-1], None):
+            known = sums.setdefault(key, [0, 0])
+            known[0] += grounded
+            known[1] += count
+    shares = {
         key: round(grounded / count, 3)
-        for key, (grounded, count) in survey.values.items()
-        if count >= _FEWEST and grounded >= _USUALLY * count
+        for key, (grounded, count) in sums.items()
+        if count >= (_FEWEST if key else _FEWEST_OF_FILE)
     }
+    return {None: 0.0, **shares}
 
 
 def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:
@@ -181,8 +189,3 @@ def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:
 
 def _shown(call: Call) -> dict[str, Any]:
     return {"tool": call.tool, "arguments": call.arguments}
-
-
-def counts_of(decisions: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Decisions by "code action"."""
-    return dict(Counter(f"{each['code']} {each['action']}" for each in decisions))

@@ -30,7 +30,7 @@ CODES: dict[str, Code] = {
     "foreign-domain": Code("tools and vocabulary apart from the majority or from --like", "keep", _ROW),
     "circular-run": Code("the same call with the same result three times or more", "keep", _STEP),
     "over-long-run": Code("more than 20 calls, and three times as many as 95 % of the rows", "keep", _ROW),
-    "truncated-run": Code("a row that ends on a call where nearly all others end on an answer", "keep", _ROW),
+    "truncated-run": Code("a row that ends on a call where four of five end on an answer", "keep", _ROW),
     "contradicted-answer": Code(
         "a final answer whose number, date or name is not that of the last result", "keep", _STEP
     ),

@@ -28,7 +28,7 @@ from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, T
 
 _SIMILAR = 0.8  # of two signatures; what `mix` calls near
 _COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of its rows, and so many at least
-_ENDING = 0.9  # share of rows that end on an answer, from which one that does not is truncated
+_ENDING = 0.8  # share of rows that end on an answer, from which one that does not is truncated
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 

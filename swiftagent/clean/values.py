@@ -11,6 +11,13 @@ from swiftagent.trajectory.types import Call, Json, Observation, Question, Syste
 
 Path = tuple[str, ...]
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_DATE = re.compile(r"\d{4}-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2}).*)?")
+_DAY_BY_NAME = re.compile(
+    r"\b(?:to(?:day|morrow|night)|yesterday|now|(?:next|this|last) \w+|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
+    r"|[今明后昨]天|周[一二三四五六日末]|星期|现在"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _COVERED = 0.5  # share of a value's letters that stand in known words: "Paris, France" where Paris was said
 
 
@@ -45,6 +52,7 @@ class Context:
         self.text += f"\n{text.casefold()}"
         self.words.update(words(text))
         self.numbers.update(_numbers(text))
+        self.numbers.update(number for number, word in enumerate(_COUNTS) if word in self.words)
 
     def grounds(self, value: Json) -> bool:
         """Whether a value, or most of it, stands here; a number by its amount, a text by its words."""
@@ -56,11 +64,23 @@ class Context:
         if isinstance(value, (int, float)) or _NUMBER.fullmatch(value.strip()):
             return self.numbers.issuperset(_numbers(str(value))) or str(value) in self.text
         text = value.casefold().strip()
-        if text in self.text:
+        if text in self.text or text in ("true", "false"):
             return True
+        if date := _DATE.fullmatch(text):
+            return self._grounds_date(*[int(part or 0) for part in date.groups()])
         parts = words(text)
         known = sum(len(word) for word in parts if word in self.words or word.isdigit() and float(word) in self.numbers)
         return known >= _COVERED * sum(map(len, parts))
+
+
+    def _grounds_date(self, month: int, day: int, hour: int, minute: int) -> bool:
+        """Half of what a date and a time of day say; days that are named count, as nobody knows when it was said."""
+        if _DAY_BY_NAME.search(self.text):
+            return True
+        is_month = 0 < month < 13 and any(word.startswith(_MONTHS[month - 1]) for word in self.words)
+        said = [is_month or month in self.numbers, day in self.numbers]
+        said += [hour in self.numbers or hour - 12 in self.numbers] * bool(hour) + [minute in self.numbers] * bool(minute)
+        return 2 * sum(said) >= len(said)
 
 
 def _numbers(text: str) -> list[float]:

@@ -13,19 +13,12 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import Any
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, RejectsError, visible
 from swiftagent.trajectory.prompts import STYLES
-
-if TYPE_CHECKING:
-    from swiftagent.convert.rows import Job
-    from swiftagent.io.workers import Workers
-    from swiftagent.trajectory.types import Tool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     add("inputs IN", "what `swiftagent convert` reads: files, folders, hub ids", nargs="*")
     add("-o --output OUT", "the file to write; OUT.decisions.jsonl tells of every decision", required=True)
-    add("--tools WHAT", "the tools of today: tools.json, mcp:COMMAND, openapi:SPEC, F.py; repeatable", action="append")
+    add(
+        "--tools WHAT",
+        "the tools of today: tools.json, mcp:COMMAND, openapi:SPEC, F.py; repeatable",
+        action="append",
+        default=[],
+    )
     add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
-    add("--like FILE", "a few rows of the right domain")
+    add("--like FILE", "a few rows of the right domain", default="")
     add("--on CODE=ACTION", "drop, mask or keep; codes in docs/clean.md", action="append", default=[])
     add("--explain ID", "the decisions on one row of OUT, by id or by file:line; nothing is cleaned")
     add("--dry-run", "judge everything and write nothing")
@@ -63,18 +61,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _clean(args: argparse.Namespace, output: Path) -> int:
-    from swiftagent.commands.convert import local_inputs, size_of_inputs
+    from swiftagent.clean.files import Cleaning, with_cleaning
+    from swiftagent.commands.convert import local_inputs, show, size_of_inputs
     from swiftagent.console import progress, say
+    from swiftagent.convert.files import convert_files, parse_share
+    from swiftagent.convert.rows import Job
+    from swiftagent.trajectory.wellformed import Policy
 
-    inputs = local_inputs(args.inputs)
+    given = {name: getattr(args, name) for name in ("to", "prompt", "language", "report", "rejects")}
+    inputs, share = local_inputs(args.inputs), parse_share(args.max_rejects)
+    job = Job(inputs, output, Policy(args.format), max_rejects=share, **given)
+    cleaning = Cleaning(tuple(args.tools), args.map, args.like, tuple(args.on))
     code = 0
     with open_workers(args, size_of_inputs(inputs)) as workers, progress("rows") as bar:
-        from swiftagent.convert.files import convert_files
 
-        job = _job(args, inputs, output)
-        seen = lambda count: bar.update(bar.task_ids[0], completed=count)  # noqa: E731
-        job = _with_step(args, job, workers, seen)
+        def seen(count: int) -> None:
+            bar.update(bar.task_ids[0], completed=count)
+
         try:
+            job = with_cleaning(job, cleaning, workers, seen)
             convert_files(job, seen, workers, say)
         except RejectsError as error:
             print(f"error: {visible(str(error))}", file=sys.stderr)
@@ -83,65 +88,10 @@ def _clean(args: argparse.Namespace, output: Path) -> int:
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif not args.quiet:
-        from swiftagent.commands.convert import show
-
         show(report)
         for note in report["clean"]["not_judged"]:
             say(note)
     return code
-
-
-def _job(args: argparse.Namespace, inputs: tuple[str, ...], output: Path) -> Job:
-    """Raises ConfigError."""
-    from swiftagent.clean.codes import parse_actions
-    from swiftagent.convert.files import parse_share
-    from swiftagent.convert.rows import Job
-    from swiftagent.trajectory.wellformed import Policy, parse_policy
-
-    actions, others = parse_actions(args.on)
-    # A call of yesterday's tool is what clean is for, so it is no reason to reject the row.
-    on = {"undeclared-tool": "keep", **parse_policy(others), **actions}
-    given = {name: getattr(args, name) for name in ("to", "prompt", "language", "report", "rejects")}
-    return Job(inputs, output, Policy(args.format, on), max_rejects=parse_share(args.max_rejects), **given)
-
-
-def _with_step(args: argparse.Namespace, job: Job, workers: Workers, seen: Any) -> Job:
-    from swiftagent.clean.cleaner import Cleaner
-    from swiftagent.clean.drift import Renames, read_renames
-    from swiftagent.clean.survey import survey_files
-
-    renames = read_renames(args.map) if args.map else Renames()
-    tools = _tools_of_today(args.tools or [])
-    like = None
-    if args.like:
-        like = survey_files(msgspec.structs.replace(job, inputs=(args.like,)), workers)
-        if not any(row.tools for row in like.rows):
-            raise ConfigError(f"--like {args.like}: no row with tools can be read; `swiftagent formats --of` says why")
-    cleaner = Cleaner(survey_files(job, workers, seen), job.policy.on, tools, like, renames)
-    return msgspec.structs.replace(job, policy=msgspec.structs.replace(job.policy, step=cleaner))
-
-
-def _tools_of_today(words: list[str]) -> tuple[Tool, ...]:
-    """Raises ConfigError for tools that contradict each other, or whose schema is wrong."""
-    if not words:
-        return ()
-    from swiftagent.tools.toolbox import open_toolbox
-    from swiftagent.trajectory.schema import faults
-    from swiftagent.trajectory.types import Tool
-
-    with open_toolbox(words) as box:
-        tools = [Tool(tool.inner, tool.spec.description, tool.spec.parameters) for tool in box.tools]
-    problems = [
-        f"--tools: {tool.name} is declared twice, each time otherwise; which one is true today?"
-        for number, tool in enumerate(tools)
-        if any(tool.name == other.name and tool.parameters != other.parameters for other in tools[:number])
-    ]
-    for tool in tools:
-        broken = [fault.sentence for fault in faults(tool.parameters, {}) if fault.code == "bad-schema"]
-        problems += [f"--tools: {tool.name}: {sentence}" for sentence in broken]
-    if problems:
-        raise ConfigError(problems)
-    return tuple(tools)
 
 
 def _explain(output: Path, name: str, as_json: bool) -> int:
