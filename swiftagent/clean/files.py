@@ -20,19 +20,19 @@ from swiftagent.trajectory.wellformed import parse_policy
 
 
 class Cleaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What rows are held against. `tools`: words of `--tools`; `map` and `like`: files; `on`: CODE=ACTION."""
+    """What rows are held against. `tools`: words of `--tools`; `map` and `like`: files; `actions`: CODE=ACTION."""
 
     tools: tuple[str, ...] = ()
     map: str = ""
     like: str = ""
-    on: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
 
 
 def with_cleaning(
     job: Job, cleaning: Cleaning, workers: Workers, seen: Callable[[int], None] = lambda count: None
 ) -> Job:
     """The job with the step that cleans its rows; reads the inputs once. Raises ConfigError."""
-    actions, others = parse_actions(cleaning.on)
+    actions, others = parse_actions(cleaning.actions)
     # A call of yesterday's tool is what clean is for, so it is no reason to reject the row.
     on = {"undeclared-tool": "keep", **parse_policy(others), **actions}
     job = msgspec.structs.replace(job, policy=msgspec.structs.replace(job.policy, on=on))

@@ -152,7 +152,8 @@ def _contradict(result: Any, answer: str, asked: str) -> bool:
     if as_date(found) and as_date(said):
         return not same_value(found, said)
     names = _WORD.findall(result), _WORD.findall(answer)
-    if not all(0 < len(name) <= 4 and all(word[:1].isupper() for word in name) for name in names):
+    # One word, as "Done" and "Yes", may be no name.
+    if not all(1 < len(name) <= 4 and all(word[:1].isupper() for word in name) for name in names):
         return False
     return not (said in found or found in said or set(map(str.lower, names[0])) & set(map(str.lower, names[1])))
 

@@ -199,8 +199,9 @@ def _duplicates(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
         first[row.whole] = row.place
         if alike := near.like(row.signature):
             yield row.place, Finding("near-duplicate", "an earlier row says nearly this", {"first": places[alike[0]]})
-        near.add(row.signature)
-        places.append(row.place)
+        else:
+            near.add(row.signature)
+            places.append(row.place)
 
 
 def _contradictions(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
@@ -222,7 +223,7 @@ def _contradictions(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 
 def _lengths(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
     counts = [row.calls for row in rows if row.calls]
-    limit = max(20.0, 3 * float(np.percentile(counts, 95))) if counts else 0.0
+    limit = max(20.0, 3 * float(np.percentile(counts, 95, method="lower"))) if counts else 0.0
     for row in rows:
         if row.calls > limit:
             yield row.place, Finding("over-long-run", f"{row.calls} calls", {"calls": row.calls, "limit": limit})

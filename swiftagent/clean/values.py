@@ -72,14 +72,13 @@ class Context:
         known = sum(len(word) for word in parts if word in self.words or word.isdigit() and float(word) in self.numbers)
         return known >= _COVERED * sum(map(len, parts))
 
-
     def _grounds_date(self, month: int, day: int, hour: int, minute: int) -> bool:
         """Half of what a date and a time of day say; days that are named count, as nobody knows when it was said."""
         if _DAY_BY_NAME.search(self.text):
             return True
         is_month = 0 < month < 13 and any(word.startswith(_MONTHS[month - 1]) for word in self.words)
         said = [is_month or month in self.numbers, day in self.numbers]
-        said += [hour in self.numbers or hour - 12 in self.numbers] * bool(hour) + [minute in self.numbers] * bool(minute)
+        said += [not {hour, hour - 12}.isdisjoint(self.numbers)] * bool(hour) + [minute in self.numbers] * bool(minute)
         return 2 * sum(said) >= len(said)
 
 
