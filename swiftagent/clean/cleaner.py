@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 
 from swiftagent.clean.codes import Finding
 from swiftagent.clean.drift import Renames, has_changed, migrate, successor
-from swiftagent.clean.runs import findings_of_row, wrong_tools
+from swiftagent.clean.runs import findings_of_row, shown, wrong_tools
 from swiftagent.clean.survey import Survey, findings_of_file, majority_tools
 from swiftagent.clean.values import grounding
 from swiftagent.errors import ConfigError, RowError
@@ -37,7 +38,9 @@ class Cleaner:
     ) -> None:
         self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
         self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)
-        self.versions = {name: [tool for _, tool in shapes.values()] for name, shapes in survey.declared.items()}
+        self.versions: dict[str, list[Tool]] = defaultdict(list)
+        for (name, _), tool in survey.tools.items():
+            self.versions[name].append(tool)
         self.of_file, self.notes = findings_of_file(survey, like)
         if self.notes and actions["foreign-domain"] != "keep":
             raise ConfigError(f"--on foreign-domain={actions['foreign-domain']}: {self.notes[0]}")
@@ -88,13 +91,11 @@ class Cleaner:
             mask_step(events, set(finding.places))
 
     def _ungrounded(self, row: Trajectory) -> Iterator[Finding]:
-        for index, path, value, is_grounded in grounding(row):
-            call = row.events[index]
-            if not is_grounded and isinstance(call, Call) and call.trained:
-                share = next(self.usual[key] for key in ((call.tool, path), path[-1], None) if key in self.usual)
-                if share >= _USUALLY:
-                    evidence = {"tool": call.tool, "argument": ".".join(path), "value": value, "usually": share}
-                    yield Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (index,))
+        for call, place, path, value, is_grounded in grounding(row):
+            share = next(self.usual[key] for key in ((call.tool, path), path[-1], None) if key in self.usual)
+            if not is_grounded and call.trained and share >= _USUALLY:
+                evidence = {"tool": call.tool, "argument": ".".join(path), "value": value, "usually": share}
+                yield Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (place,))
 
     def _up_to_date(self, row: Trajectory) -> tuple[Trajectory, list[Finding]]:
         """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
@@ -108,16 +109,15 @@ class Cleaner:
             today = self.today.get(heirs[event.tool])
             if today and event.tool == today.name and not faults(today.parameters, event.arguments):
                 continue
-            versions = [own[event.tool]] if event.tool in own else []
-            versions += self.versions.get(event.tool, [])
+            versions = [tool for tool in row.tools if tool.name == event.tool] + self.versions[event.tool]
             done = migrate(event, today, versions, self.renames) if today else None
             if done:
                 events[place] = done[0]
-                evidence = {"before": _shown(event), "after": _shown(done[0]), "changes": done[1]}
+                evidence = {"before": shown(event), "after": shown(done[0]), "changes": done[1]}
                 found.append(Finding("drifted", f"a call of {event.tool} as its tool is today", evidence, (place,)))
             elif self._is_stale(event, today, own, self.is_told and any(heirs.values())):
                 reason = "today's tools refuse the call" if today else "today's tools have no such tool"
-                stale.append(Finding("stale-call", reason, {"call": _shown(event)}, (place,)))
+                stale.append(Finding("stale-call", reason, {"call": shown(event)}, (place,)))
             elif today:  # its own declaration takes the call: two versions, of which none is known to be right
                 return row, []
         if self.actions["drifted"] != "migrate":
@@ -133,11 +133,9 @@ class Cleaner:
 
     def _declared(self, name: str, row: Trajectory) -> Tool:
         """A tool as the row declares it, else as others do, else as it is called."""
-        found = next((tool for tool in row.tools if tool.name == name), None) or next(
-            iter(self.versions.get(name, ())), None
-        )
-        if found:
-            return found
+        declared = [tool for tool in row.tools if tool.name == name] + self.versions[name]
+        if declared:
+            return declared[0]
         given = [event.arguments for event in row.events if isinstance(event, Call) and event.tool == name]
         names = {key for arguments in given if isinstance(arguments, dict) for key in arguments}
         return Tool(name, "", {"properties": {key: {} for key in sorted(names)}})
@@ -165,18 +163,14 @@ class Cleaner:
 
 def _usual(survey: Survey) -> dict[Any, float]:
     """The share of values that are grounded: of each (tool, path), of each name of an argument, and (None) of all."""
-    sums: dict[Any, list[int]] = {}
-    for (tool, path), (grounded, count) in survey.values.items():
+    counts: dict[Any, Counter[bool]] = defaultdict(Counter)
+    for (tool, path, is_grounded), count in survey.values.items():
         for key in ((tool, path), path[-1], None):
-            known = sums.setdefault(key, [0, 0])
-            known[0] += grounded
-            known[1] += count
-    shares = {
-        key: round(grounded / count, 3)
-        for key, (grounded, count) in sums.items()
-        if count >= (_FEWEST if key else _FEWEST_OF_FILE)
+            counts[key][is_grounded] += count
+    fewest = {key: _FEWEST if key else _FEWEST_OF_FILE for key in counts}
+    return {None: 0.0} | {
+        key: round(each[True] / each.total(), 3) for key, each in counts.items() if each.total() >= fewest[key]
     }
-    return {None: 0.0, **shares}
 
 
 def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:
@@ -185,7 +179,3 @@ def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:
         return event
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, renamed))})\b")
     return msgspec.structs.replace(event, text=pattern.sub(lambda found: renamed[found.group()], event.text))
-
-
-def _shown(call: Call) -> dict[str, Any]:
-    return {"tool": call.tool, "arguments": call.arguments}

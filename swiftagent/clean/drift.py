@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from swiftagent.trajectory.types import Call, Json, Tool
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _ALIKE = 0.75  # difflib's ratio of two names
+_T = TypeVar("_T")
 _NONE: Any = object()  # no value: None is one
 
 
@@ -33,10 +35,8 @@ class Renames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_renames(path: str) -> Renames:
     """Raises ConfigError."""
-    from pathlib import Path as File
-
     try:
-        return msgspec.json.decode(read_text(File(path), "--map"), type=Renames)
+        return msgspec.json.decode(read_text(pathlib.Path(path), "--map"), type=Renames)
     except msgspec.MsgspecError as error:
         raise ConfigError(f"--map {path}: {error}; its keys are {', '.join(Renames.__struct_fields__)}") from None
 
@@ -84,13 +84,14 @@ def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], re
             is_near or _holds(parts, name_parts(tool.name))
         )
 
-    return _only_one(
+    heir = _certain(
         free,
         lambda tool: name_parts(tool.name) == parts,
         lambda tool: len(old.description.split()) > 2 and old.description == tool.description,
         lambda tool: is_alike(tool) and _about_the_same(old, tool),
         lambda tool: len(mine) > 1 and shape(tool.parameters) == shape(old.parameters) and _about_the_same(old, tool),
     )
+    return heir.name if heir else ""
 
 
 def _about_the_same(old: Tool, today: Tool) -> bool:
@@ -99,13 +100,10 @@ def _about_the_same(old: Tool, today: Tool) -> bool:
     return not (mine and theirs) or len(mine & theirs) >= 0.5 * len(mine | theirs)
 
 
-def _only_one(free: list[Tool], *signs: Callable[[Tool], bool]) -> str:
-    """The one tool that the first sign which any tool has points at; "" where it points at several."""
-    for sign in signs:
-        found = [tool.name for tool in free if sign(tool)]
-        if found:
-            return found[0] if len(found) == 1 else ""
-    return ""
+def _certain(candidates: Sequence[_T], *signs: Callable[[_T], bool]) -> _T | None:
+    """The one candidate at which the first sign points that points at any; None where it points at several."""
+    found = next(filter(None, ([each for each in candidates if sign(each)] for sign in signs)), [])
+    return found[0] if len(found) == 1 else None
 
 
 def name_parts(name: str) -> tuple[str, ...]:
@@ -154,7 +152,7 @@ class _Migration:
         moved: dict[Path, Json] = {}
         for path, value in given.items():
             place = path if path in self.slots else self._place(path, value)
-            if place == ():
+            if place is None:
                 if self._was_default(path, value):
                     self.changes.append(f"{_dotted(path)} dropped: it was the default {value!r}")
                     continue
@@ -170,29 +168,24 @@ class _Migration:
             moved[place] = new
         return self._nested(self._with_defaults(moved))
 
-    def _place(self, path: Path, value: Json) -> Path:
-        """Where a value belongs today, () where that is not certain."""
+    def _place(self, path: Path, value: Json) -> Path | None:
+        """Where a value belongs today, None where that is not certain."""
         if declared := self.renames.arguments.get(f"{self.name}.{_dotted(path)}"):
             place = tuple(declared.split("."))
-            return place if place in self.free else ()
+            return place if place in self.free else None
         free = [slot for slot in self.free if self._fitted(path, slot, value) is not _NONE]
-        old = self.old.get(path, {})
-        about = old.get("description")
+        about = self.old.get(path, {}).get("description")
         required = [slot for slot in free if slot[-1] in self._required(slot)]
-        signs: tuple[Callable[[Path], bool], ...] = (
+        return _certain(
+            free,
             lambda slot: slot[-1] == path[-1],
             lambda slot: name_parts("_".join(slot)) == name_parts("_".join(path)),
             lambda slot: bool(about) and self.slots[slot].get("description") == about,
             lambda slot: _near(slot[-1], path[-1]),
-            # By elimination: one argument has no place, and one place that has to be filled no argument.
+            # By elimination: one argument has no place, and one place no argument, as it has to or is new.
             lambda slot: len(self.unknown) == 1 and required == [slot],
             lambda slot: len(self.unknown) == 1 and free == [slot] and slot not in self.old and bool(self.old),
         )
-        for sign in signs:
-            found = [slot for slot in free if sign(slot)]
-            if found:
-                return found[0] if len(found) == 1 else ()
-        return ()
 
     def _required(self, slot: Path) -> list[str]:
         schema = self.schema

@@ -16,25 +16,24 @@ from swiftagent.io.workers import Workers
 from swiftagent.tools.toolbox import open_toolbox
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Tool
-from swiftagent.trajectory.wellformed import parse_policy
 
 
 class Cleaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What rows are held against. `tools`: words of `--tools`; `map` and `like`: files; `actions`: CODE=ACTION."""
+    """What rows are held against. `tools`: words of `--tools`; `map` and `like`: files; `actions`: by code."""
 
     tools: tuple[str, ...] = ()
     map: str = ""
     like: str = ""
-    actions: tuple[str, ...] = ()
+    actions: dict[str, str] = {}
 
 
 def with_cleaning(
     job: Job, cleaning: Cleaning, workers: Workers, seen: Callable[[int], None] = lambda count: None
 ) -> Job:
     """The job with the step that cleans its rows; reads the inputs once. Raises ConfigError."""
-    actions, others = parse_actions(cleaning.actions)
+    actions = parse_actions([f"{code}={action}" for code, action in cleaning.actions.items()])[0]
     # A call of yesterday's tool is what clean is for, so it is no reason to reject the row.
-    on = {"undeclared-tool": "keep", **parse_policy(others), **actions}
+    on = {"undeclared-tool": "keep", **job.policy.on, **actions}
     job = msgspec.structs.replace(job, policy=msgspec.structs.replace(job.policy, on=on))
     renames = read_renames(cleaning.map) if cleaning.map else Renames()
     tools = tools_of_today(cleaning.tools) if cleaning.tools else ()

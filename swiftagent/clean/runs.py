@@ -78,7 +78,7 @@ def _corrected(step: _Step, later: list[_Step]) -> Iterator[Finding]:
         yield Finding(
             "corrected-error",
             f"{step.call.tool} failed and {other.call.tool} with other arguments succeeded",
-            {"result": (step.result or "")[:200], "failed": _shown(step.call), "corrected": _shown(other.call)},
+            {"result": (step.result or "")[:200], "failed": shown(step.call), "corrected": shown(other.call)},
             (step.place,),
         )
         return
@@ -94,7 +94,7 @@ def _corrects(failed: Call, later: Call) -> bool:
 def _circles(turn: list[_Step]) -> Iterator[Finding]:
     seen: dict[str, list[int]] = {}
     for step in turn:
-        seen.setdefault(json.dumps([_shown(step.call), step.result], sort_keys=True), []).append(step.place)
+        seen.setdefault(json.dumps([shown(step.call), step.result], sort_keys=True), []).append(step.place)
     for said, places in seen.items():
         if len(places) >= _REPEATS:
             call, result = json.loads(said)
@@ -112,7 +112,7 @@ def wrong_tools(row: Trajectory) -> Iterator[Finding]:
         if any(fault.code in ("missing-argument", "unknown-argument") for fault in wrong):
             fitting = [tool.name for tool in tools.values() if not faults(tool.parameters, event.arguments)]
             if len(fitting) == 1:
-                evidence = {"call": _shown(event), "faults": [fault.sentence for fault in wrong], "fits": fitting[0]}
+                evidence = {"call": shown(event), "faults": [fault.sentence for fault in wrong], "fits": fitting[0]}
                 yield Finding("wrong-tool", f"the arguments are those of {fitting[0]}", evidence, (place,))
 
 
@@ -164,5 +164,6 @@ def _rounds_to(number: float, word: str) -> bool:
     return any(abs(scaled - float(plain)) <= 0.5001 * 10**-decimals for scaled in (number, abs(number), number * 100))
 
 
-def _shown(call: Call) -> dict[str, Any]:
+def shown(call: Call) -> dict[str, Any]:
+    """A call as it stands in evidence."""
     return {"tool": call.tool, "arguments": call.arguments}

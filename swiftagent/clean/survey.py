@@ -47,24 +47,21 @@ class RowFacts(msgspec.Struct, array_like=True):
     is_open: bool  # it ends on a call
 
 
-class Survey(msgspec.Struct):
-    """The facts of some rows. declared: tool -> shape of its schema -> [rows, tool]. values: "tool", path ->
-    [grounded, all]."""
+class Survey:
+    """The facts of some rows. declared: (tool, shape of its schema) -> rows; values: (tool, path, whether it is
+    grounded) -> arguments."""
 
-    rows: list[RowFacts] = []
-    declared: dict[str, dict[str, list[Any]]] = {}
-    values: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    def __init__(self) -> None:
+        self.rows: list[RowFacts] = []
+        self.declared: Counter[tuple[str, str]] = Counter()
+        self.tools: dict[tuple[str, str], Tool] = {}
+        self.values: Counter[tuple[str, tuple[str, ...], bool]] = Counter()
 
     def add(self, other: Survey) -> None:
         self.rows += other.rows
-        for name, shapes in other.declared.items():
-            mine = self.declared.setdefault(name, {})
-            for key, (count, tool) in shapes.items():
-                mine.setdefault(key, [0, tool])[0] += count
-        for key, (grounded, count) in other.values.items():
-            known = self.values.setdefault(key, [0, 0])
-            known[0] += grounded
-            known[1] += count
+        self.declared.update(other.declared)
+        self.tools = {**other.tools, **self.tools}
+        self.values.update(other.values)
 
     def take(self, row: Trajectory, place: str) -> None:
         """Note the facts of one row."""
@@ -78,11 +75,11 @@ class Survey(msgspec.Struct):
         self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), isinstance(row.events[-1], Call)))
         for tool in row.tools:
             if tool.parameters:
-                self.declared.setdefault(tool.name, {}).setdefault(shape(tool.parameters), [0, tool])[0] += 1
-        for index, path, _, is_grounded in grounding(row):
-            known = self.values.setdefault((row.events[index].tool, path), [0, 0])  # type: ignore[union-attr]
-            known[0] += is_grounded
-            known[1] += 1
+                key = tool.name, shape(tool.parameters)
+                self.declared[key] += 1
+                self.tools.setdefault(key, tool)
+        for call, _, path, _, is_grounded in grounding(row):
+            self.values[call.tool, path, is_grounded] += 1
 
 
 def _first_step(row: Trajectory) -> tuple[Any, Any]:
@@ -105,7 +102,7 @@ def _hash(value: Any) -> int:
 
 def survey_rows(rows: Iterable[Row], policy: Policy) -> Survey:
     """The facts of every row that can be read; the others are for `convert` to reject."""
-    survey = Survey([], {}, {})
+    survey = Survey()
     places: list[str] = []
 
     def note_place(row: Trajectory, place: str) -> Trajectory:
@@ -127,7 +124,7 @@ def survey_files(job: Job, workers: Workers, seen: Callable[[int], None] = lambd
         surveys = list(found) if len(parts) > 1 else []
     except RowsBelongTogether:
         surveys = []
-    whole = Survey([], {}, {})
+    whole = Survey()
     for each in surveys or [survey_rows(rows_of(job, seen), job.policy)]:
         whole.add(each)
     places = [row.place for row in whole.rows]
@@ -143,13 +140,20 @@ def _survey_part(task: tuple[Part, Policy]) -> Survey:
 def majority_tools(survey: Survey) -> dict[str, Tool]:
     """The tools that are common in the file, each as most rows declare it."""
     agentic = sum(bool(row.tools) for row in survey.rows)
-    found = {}
-    for name, shapes in survey.declared.items():
-        count, tool = max(shapes.values(), key=lambda known: known[0])
-        total = sum(known for known, _ in shapes.values())
-        if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > total:
-            found[name] = tool
+    totals = _rows_by_name(survey)
+    found = {
+        name: survey.tools[name, key]
+        for (name, key), count in survey.declared.items()
+        if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > totals[name]
+    }
     return {name: tool for name, tool in found.items() if not _is_outdated(tool, found, survey)}
+
+
+def _rows_by_name(survey: Survey) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for (name, _), count in survey.declared.items():
+        totals[name] += count
+    return totals
 
 
 def _offered(row: RowFacts) -> set[str]:
@@ -159,7 +163,7 @@ def _offered(row: RowFacts) -> set[str]:
 
 def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
     """Whether a tool is an earlier name of one that more rows declare, and none beside it."""
-    rows = {name: sum(count for count, _ in survey.declared[name].values()) for name in common}
+    rows = _rows_by_name(survey)
     offers = (_offered(row) for row in survey.rows)
     beside = {name for offer in offers if tool.name in offer for name in offer}
     newer = {name: other for name, other in common.items() if rows[name] > rows[tool.name] and name not in beside}

@@ -101,8 +101,8 @@ def free_values(call: Call, tool: Tool | None) -> Iterator[tuple[Path, Json]]:
             yield path, value
 
 
-def grounding(row: Trajectory) -> Iterator[tuple[int, Path, Json, bool]]:
-    """(index of the call, path, value, whether it is grounded) of every argument that a conversation gives."""
+def grounding(row: Trajectory) -> Iterator[tuple[Call, int, Path, Json, bool]]:
+    """(call, its index, path, value, whether it is grounded) of every argument that a conversation gives."""
     context = Context()
     tools = {tool.name: tool for tool in row.tools}
     for place, event in enumerate(row.events):
@@ -110,4 +110,4 @@ def grounding(row: Trajectory) -> Iterator[tuple[int, Path, Json, bool]]:
             context.add(event.text)
         elif isinstance(event, Call):
             for path, value in free_values(event, tools.get(event.tool)):
-                yield place, path, value, context.grounds(value)
+                yield event, place, path, value, context.grounds(value)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-q --quiet", "no table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> int:
+    """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar."""
     from swiftagent.console import progress, say
     from swiftagent.convert.files import convert_files, parse_share
     from swiftagent.convert.rows import Job
@@ -81,7 +83,12 @@ def run(args: argparse.Namespace) -> int:
     code = 0
     try:
         with open_workers(args, size_of_inputs(job.inputs)) as workers, progress("rows") as bar:
-            convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
+
+            def seen(count: int) -> None:
+                bar.update(bar.task_ids[0], completed=count)
+
+            job = prepare(job, workers=workers, seen=seen) if prepare else job
+            convert_files(job, seen, workers, say)
     except RejectsError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         code = error.exit_code
@@ -105,7 +112,7 @@ def _upload(job: Job, url: str) -> None:
 
 def show(report: dict[str, object]) -> None:
     """The ledger as a table on stderr."""
-    from swiftagent.console import table
+    from swiftagent.console import say, table
 
     rows: list[tuple[str, str, object]] = [
         ("rows", name, report[name]) for name in ("rows_in", "split", "merged", "rows_out", "rejected", "trimmed")
@@ -115,6 +122,8 @@ def show(report: dict[str, object]) -> None:
         if isinstance(counts, dict):
             rows += [(group, code, count) for code, count in counts.items()]
     table(f"{report['output']}", ["", "code", "rows"], rows)
+    for note in report.get("clean", {}).get("not_judged", ()):  # type: ignore[attr-defined]
+        say(note)
 
 
 def size_of_inputs(inputs: tuple[str, ...]) -> int:

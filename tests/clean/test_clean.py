@@ -259,9 +259,10 @@ def test_explain_shows_the_decisions_on_one_row_and_a_dry_run_writes_nothing(
 ):
     cleaned(tmp_path, REPORTED["a value"][0])
     out = str(tmp_path / "out.jsonl")
-    assert main(["clean", "-o", out, "--explain", f"{tmp_path / 'in.jsonl'}:13"]) == 0
+    source = str(tmp_path / "in.jsonl")
+    assert main(["clean", source, "-o", out, "--explain", f"{source}:13"]) == 0
     assert 'argument: "city"\n  value: "Kyoto"' in capsys.readouterr().out
-    assert main(["clean", "-o", out, "--explain", "nothing"]) == 2
+    assert main(["clean", source, "-o", out, "--explain", "nothing"]) == 2
     before = {path.name for path in tmp_path.iterdir()}
     assert main(["clean", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "dry.jsonl"), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kept"]["ungrounded-value"] == 1
@@ -291,7 +292,9 @@ def test_processes_write_the_same_bytes(tmp_path: Path):
 def test_a_recipe_cleans_a_source_before_it_is_mixed(tmp_path: Path):
     rows = "".join(json.dumps(each) + "\n" for each in (*GOOD, *STRANGE, GOOD[0]))
     (tmp_path / "in.jsonl").write_text(rows, "utf-8")
-    recipe = f"val: 0\nsources:\n  - source: {tmp_path / 'in.jsonl'}\n    clean: {{actions: [foreign-domain=drop]}}\n"
+    recipe = (
+        f"val: 0\nsources:\n  - source: {tmp_path / 'in.jsonl'}\n    clean: {{actions: {{foreign-domain: drop}}}}\n"
+    )
     (tmp_path / "recipe.yaml").write_text(recipe, "utf-8")
     assert main(["mix", str(tmp_path / "recipe.yaml"), "-o", str(tmp_path / "mix.jsonl"), "-q", "-j", "1"]) == 0
     assert len((tmp_path / "mix.jsonl").read_text("utf-8").splitlines()) == 12
