@@ -107,7 +107,9 @@ def _upload(job: Job, url: str) -> None:
     from swiftagent.io.storage import upload
 
     places = job.places
-    upload([*places.rows(), *([job.test_path] if job.test_share else []), places.rejects, places.report], url)
+    test = [job.test_path] if job.test_share else []
+    decisions = [places.decisions] if job.policy.step else []
+    upload([*places.rows(), *test, *decisions, places.rejects, places.report], url)
 
 
 def show(report: dict[str, object]) -> None:
