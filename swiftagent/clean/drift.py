@@ -44,9 +44,13 @@ def read_renames(path: str) -> Renames:
 def shape(schema: dict[str, Any]) -> str:
     """What of a schema calls depend on: names, choices and what is required. Types and descriptions differ between
     dialects, and a call that has the wrong type shows it by itself."""
-    kept = {".".join(path): sorted(map(str, slot.get("enum", ()))) for path, slot in slots(schema).items()}
+    names = sorted((".".join(path), str(slot.get("enum"))) for path, slot in slots(schema).items())
+    return str((names, sorted(_required(schema))))
+
+
+def _required(schema: dict[str, Any]) -> set[str]:
     required = schema.get("required")
-    return msgspec.json.encode([sorted(kept.items()), sorted(required) if isinstance(required, list) else []]).decode()
+    return {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
 
 
 def has_changed(old: Tool, today: Tool) -> bool:
@@ -54,7 +58,7 @@ def has_changed(old: Tool, today: Tool) -> bool:
     mine, theirs = slots(old.parameters), slots(today.parameters)
     if old.name != today.name or _without_untyped(mine, theirs) != _without_untyped(theirs, mine):
         return True
-    if set(old.parameters.get("required") or ()) != set(today.parameters.get("required") or ()):
+    if _required(old.parameters) != _required(today.parameters):
         return True
     return any(
         "enum" in slot and slot["enum"] != theirs.get(path, {}).get("enum", slot["enum"]) for path, slot in mine.items()
@@ -175,7 +179,7 @@ class _Migration:
             return place if place in self.free else None
         free = [slot for slot in self.free if self._fitted(path, slot, value) is not _NONE]
         about = self.old.get(path, {}).get("description")
-        required = [slot for slot in free if slot[-1] in self._required(slot)]
+        required = [slot for slot in free if self._is_required(slot)]
         return _certain(
             free,
             lambda slot: slot[-1] == path[-1],
@@ -187,11 +191,11 @@ class _Migration:
             lambda slot: len(self.unknown) == 1 and free == [slot] and slot not in self.old and bool(self.old),
         )
 
-    def _required(self, slot: Path) -> list[str]:
+    def _is_required(self, slot: Path) -> bool:
         schema = self.schema
         for name in slot[:-1]:
             schema = schema["properties"][name]
-        return list(schema.get("required") or ())
+        return slot[-1] in _required(schema)
 
     def _fitted(self, path: Path, place: Path, value: Json) -> Json:
         """The value as its parameter takes it today: by the user's mapping, a choice spelt otherwise, another type of
@@ -214,7 +218,8 @@ class _Migration:
         spelt = [each for each in choices if isinstance(each, str) and "".join(name_parts(each)) == plain]
         begun = [each for each in choices if isinstance(each, str) and plain and _begins(each, value)]
         # By elimination: all choices but one stayed the same.
-        before = self.old.get(path, {}).get("enum") or []
+        before = self.old.get(path, {}).get("enum")
+        before = before if isinstance(before, list) else []
         gone, new = [each for each in before if each not in choices], [each for each in choices if each not in before]
         swapped = new if len(gone) == len(new) == 1 and value == gone[0] else []
         return next((found for found in (spelt, begun, swapped) if len(found) == 1), [])
@@ -226,7 +231,7 @@ class _Migration:
         for slot in self.free:
             about = self.slots[slot]
             is_there = len(slot) == 1 or any(path[: len(slot) - 1] == slot[:-1] for path in moved)
-            if "default" in about and is_there and slot[-1] in self._required(slot):
+            if "default" in about and is_there and self._is_required(slot):
                 moved[slot] = about["default"]
                 self.changes.append(f"{_dotted(slot)} added: its default {about['default']!r}")
         return moved

@@ -22,6 +22,7 @@ _ERROR = re.compile(
     r"wrong arguments|错误|出错|调用失败)",
     re.IGNORECASE,
 )
+_LARGEST = 1e300  # a number that a float holds
 _FAILED = frozenset(("error", "failed", "failure", "fail"))
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?<![\w.,])[+-]?\d[\d,]*(?:\.\d+)?(?![\w])")
@@ -31,7 +32,7 @@ def is_error(text: str) -> bool:
     """Whether a result says of itself that the call failed; an empty search is a result."""
     try:
         value = json.loads(text) if text.lstrip()[:1] == "{" else None
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         return _ERROR.match(text) is not None
@@ -134,7 +135,7 @@ def _one_value(text: str) -> Any:
     """The one number or text that a result is or holds; None where it holds more."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text.strip()
     while isinstance(value, (dict, list)) and len(value) == 1:
         value = next(iter(value.values())) if isinstance(value, dict) else value[0]
@@ -145,7 +146,7 @@ def _contradict(result: Any, answer: str, asked: str) -> bool:
     """Numbers are compared with every number that the answer has and the question has not, rounded as there; dates and
     names with an answer that is nothing but one."""
     number = as_number(result)
-    if number is not None:
+    if number is not None and abs(number) < _LARGEST:
         given = [word for word in _NUMBER.findall(answer) if word not in asked]
         return bool(given) and not any(map(lambda word: _rounds_to(float(number), word), _NUMBER.findall(answer)))
     said, found = plain_text(answer), plain_text(result)

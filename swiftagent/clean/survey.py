@@ -173,9 +173,7 @@ def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
     """Findings by the place of their row, and what could not be judged."""
     found: dict[str, list[Finding]] = defaultdict(list)
-    for place, finding in _duplicates(survey.rows):
-        found[place].append(finding)
-    for rule in (_contradictions, _lengths, _endings):
+    for rule in (_duplicates, _contradictions, _lengths, _endings):
         for place, finding in rule(survey.rows):
             found[place].append(finding)
     domain = _domain(survey.rows, like)
@@ -195,7 +193,8 @@ def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, lis
 
 def _duplicates(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
     first: dict[int, str] = {}
-    near, places = NearDuplicates(_SIMILAR), []
+    near = NearDuplicates(_SIMILAR)
+    places: list[str] = []
     for row in rows:
         if row.whole in first:
             yield row.place, Finding("exact-duplicate", "an earlier row says exactly this", {"first": first[row.whole]})
@@ -245,8 +244,8 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 class _Domain:
     """The tools that belong together, and how often rows with them, and the others, use each word."""
 
-    def __init__(self, tools: set[str], mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> None:
-        self.tools = tools
+    def __init__(self, mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> None:
+        self.tools = {name for row in mine for name in row.tools}
         self.mine = Counter(word for row in mine for word in _words(row))
         self.others = Counter(word for row in others for word in _words(row))
         self.counts = len(mine), len(others)
@@ -267,7 +266,8 @@ class _Domain:
 
 
 def _words(row: RowFacts) -> list[int]:
-    return np.frombuffer(row.words, "<u4").tolist()
+    found: list[int] = np.frombuffer(row.words, "<u4").tolist()
+    return found
 
 
 def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
@@ -288,8 +288,7 @@ def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
     if not wanted:
         return None
     mine = [row for row in [*rows, *examples] if row.tools and group(row.tools[0]) in wanted]
-    others = [row for row in rows if row.tools and group(row.tools[0]) not in wanted]
-    return _Domain({name for row in mine for name in row.tools}, mine, others)
+    return _Domain(mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted])
 
 
 def _groups(rows: Sequence[RowFacts]) -> Callable[[str], str]:

@@ -69,7 +69,9 @@ class Context:
         if date := _DATE.fullmatch(text):
             return self._grounds_date(*[int(part or 0) for part in date.groups()])
         parts = words(text)
-        known = sum(len(word) for word in parts if word in self.words or word.isdigit() and float(word) in self.numbers)
+        known = sum(
+            len(word) for word in parts if word in self.words or word.isdecimal() and float(word) in self.numbers
+        )
         return known >= _COVERED * sum(map(len, parts))
 
     def _grounds_date(self, month: int, day: int, hour: int, minute: int) -> bool:

@@ -280,7 +280,7 @@ class _Reader:
         name = piece.id if number is None or not piece.id else f"{piece.id}#{number}"
         whole = Trajectory(piece.events, piece.tools, name, piece.source or place, channel, notes)
         checked = check(whole, self.policy)
-        return self.policy.step(checked, place) if self.policy.step else checked  # type: ignore[no-any-return]
+        return self.policy.step(checked, place) if self.policy.step else checked
 
     def count(self, trained: Trajectory, form: str = "") -> Trajectory:
         """Count a checked trajectory, and its format where that is not counted yet."""

@@ -98,7 +98,9 @@ DRIFT: dict[str, tuple[dict[str, Any], Any]] = {
     "a tool in another spelling": (old(name="getWeather_v2", description=""), {"city": "Lagos"}),
     "an argument renamed": (old(parameters=_parameters({"city_name": TEXT}, ["city_name"])), {"city_name": "Lagos"}),
     "an argument with no like name": (old(parameters=_parameters({"where": TEXT}, ["where"])), {"where": "Lagos"}),
-    "nesting moved": (old(parameters=_parameters({"place": _parameters({"city": TEXT}, [])}, [])), {"place": {"city": "Lagos"}}),
+    "nesting moved": (
+        old(parameters=_parameters({"place": _parameters({"city": TEXT}, [])}, [])), {"place": {"city": "Lagos"}},
+    ),
     "a default dropped": (
         old(parameters=_parameters({"city": TEXT, "days": {"type": "integer", "default": 1}}, ["city"])),
         {"city": "Lagos", "days": 1},
