@@ -1,7 +1,7 @@
 """How well `swiftagent clean` finds what was put wrong: precision and recall on corrupted rows, by row.
 
 python benchmarks/clean.py                    the sample data
-python benchmarks/clean.py --real FOLDER      also rows of LLaMA-Factory's glaive demo, API-Bank, tau-bench and Hammer's API-Bank in it
+python benchmarks/clean.py --real FOLDER      also real rows in it: glaive, API-Bank (two forms), tau-bench
 python benchmarks/clean.py --train            what a tiny model regains of call_exact on cleaned rows (minutes)
 """
 
@@ -223,7 +223,7 @@ def corrupted(
 
 
 def write(rows: Sequence[Trajectory], path: Path) -> None:
-    to_row = writer_of("openai", "auto", "auto")
+    to_row = writer_of("native", "auto", "auto")
     path.write_text("".join(json.dumps(to_row(row)[0], ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 

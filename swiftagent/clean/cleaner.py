@@ -104,10 +104,10 @@ class Cleaner:
         heirs = {name: self._heir(self._declared(name, row), own) for name in names}
         events, found, stale = list(row.events), [], []
         for place, event in enumerate(row.events):
-            if not isinstance(event, Call) or not event.trained:
+            if not isinstance(event, Call):
                 continue
             today = self.today.get(heirs[event.tool])
-            if today and event.tool == today.name and not faults(today.parameters, event.arguments):
+            if today and event.tool == today.name and self._fits(event, today, own):
                 continue
             versions = [tool for tool in row.tools if tool.name == event.tool] + self.versions[event.tool]
             done = migrate(event, today, versions, self.renames) if today else None
@@ -115,6 +115,8 @@ class Cleaner:
                 events[place] = done[0]
                 evidence = {"before": shown(event), "after": shown(done[0]), "changes": done[1]}
                 found.append(Finding("drifted", f"a call of {event.tool} as its tool is today", evidence, (place,)))
+            elif not event.trained:
+                continue
             elif self._is_stale(event, today, own, self.is_told and any(heirs.values())):
                 reason = "today's tools refuse the call" if today else "today's tools have no such tool"
                 stale.append(Finding("stale-call", reason, {"call": shown(event)}, (place,)))
@@ -126,6 +128,13 @@ class Cleaner:
         renamed = {old: new for old, new in heirs.items() if new and new != old and re.search(r"_|[a-z][A-Z]", old)}
         events = [_with_names(event, renamed) for event in events]
         return msgspec.structs.replace(row, events=tuple(events), tools=tools), found + stale
+
+    def _fits(self, call: Call, today: Tool, own: Mapping[str, Tool]) -> bool:
+        """Where no tools were named, only names show that a call is old: a wrong type may always have been wrong."""
+        codes = {fault.code for fault in faults(today.parameters, call.arguments)}
+        if self.is_told or call.tool not in own or has_changed(own[call.tool], today):
+            return not codes
+        return codes.isdisjoint(("missing-argument", "unknown-argument"))
 
     def _heir(self, tool: Tool, own: Mapping[str, Tool]) -> str:
         """Today's name of a tool, "" where it has none."""

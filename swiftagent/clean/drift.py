@@ -83,25 +83,22 @@ def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], re
 
     def is_alike(tool: Tool) -> bool:
         theirs = set(slots(tool.parameters))
-        is_near = bool(old.description) and _near(old.name, tool.name)
-        return len(mine & theirs) >= max(1, 0.5 * len(mine | theirs)) and (
-            is_near or _holds(parts, name_parts(tool.name))
-        )
+        shares = len(mine & theirs) >= max(1, 0.5 * len(mine | theirs))
+        return shares and _holds(parts, name_parts(tool.name)) and _about_the_same(old, tool)
 
     heir = _certain(
         free,
         lambda tool: name_parts(tool.name) == parts,
         lambda tool: len(old.description.split()) > 2 and old.description == tool.description,
-        lambda tool: is_alike(tool) and _about_the_same(old, tool),
-        lambda tool: len(mine) > 1 and shape(tool.parameters) == shape(old.parameters) and _about_the_same(old, tool),
+        is_alike,
     )
     return heir.name if heir else ""
 
 
 def _about_the_same(old: Tool, today: Tool) -> bool:
-    """Whether two descriptions share half of their words: a stock's price is not a currency's."""
+    """Whether two descriptions share nearly all words: what adds a reminder is not what modifies one."""
     mine, theirs = set(words(old.description)), set(words(today.description))
-    return not (mine and theirs) or len(mine & theirs) >= 0.5 * len(mine | theirs)
+    return not (mine and theirs) or len(mine & theirs) >= 0.8 * len(mine | theirs)
 
 
 def _certain(candidates: Sequence[_T], *signs: Callable[[_T], bool]) -> _T | None:
@@ -256,16 +253,14 @@ def _begins(choice: str, value: str) -> bool:
 
 def _other_types(value: Json) -> list[Json]:
     """The same value as another type."""
-    found: list[Json] = [] if isinstance(value, (list, dict)) else [[value]]
+    if isinstance(value, list):
+        return value if len(value) == 1 else []
     if isinstance(value, str):
         try:
-            plain = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            return found
-        return [*found, plain] if isinstance(plain, (bool, int, float)) else found
-    if isinstance(value, list) and len(value) == 1:
-        return [value[0]]
-    return [*found, str(value).lower() if isinstance(value, bool) else str(value)] if value is not None else found
+            return [msgspec.json.decode(value), [value]]
+        except (msgspec.DecodeError, RecursionError):
+            return [[value]] if value[:1] not in "[{" else []
+    return [] if value is None or isinstance(value, dict) else [[value], msgspec.json.encode(value).decode()]
 
 
 def _dotted(path: Path) -> str:

@@ -115,9 +115,16 @@ def test_drift_is_rewritten_for_the_tools_of_today(name: str, is_told: bool, tmp
     tool, arguments = DRIFT[name]
     stale = row("Weather in Lagos?", call(tool["name"], arguments, "{}"), tools=[tool])
     result = cleaned(tmp_path, [*GOOD, stale], *(today(tmp_path) if is_told else ()))
-    assert {(line, code, action) for line, code, action in result.said} == {(13, "drifted", "migrate")}
+    assert set(result.said) == {(13, "drifted", "migrate")}
     assert result.calls(12) == [("get_weather", {"city": "Lagos"}, True)]
     assert [tool.name for tool in result.rows[12].tools] == ["get_weather"]
+
+
+def test_a_tool_of_like_name_and_arguments_is_another_tool(tmp_path: Path):
+    other = old(name="set_weather", description="Change the weather in a city on a day.")
+    rows = [*GOOD, row("Make it rain in Lagos", call("set_weather", {"city": "Lagos"}, "{}"), tools=[other])]
+    assert cleaned(tmp_path, rows).said == []
+    assert cleaned(tmp_path, rows, *today(tmp_path)).said == []
 
 
 def test_declared_mappings_rename_convert_and_translate(tmp_path: Path):
