@@ -304,6 +304,8 @@ def measure(name: str, rows: list[Trajectory], foreign: list[Trajectory], folder
         made, wrong = corrupted(rows, share, value_noise, seed)
         scored(f"silent value {share:.0%}", wrong, clean(made, folder).flagged("ungrounded-value"), len(rows))
     versions = one_version(rows)
+    given = clean(versions, folder, *tools_of(versions, folder)).flagged("drifted", "stale-call")
+    scored("none, --tools", set(), given, len(versions), "calls that break the schema of their own row")
     for kind in DRIFT:
         made, wrong = corrupted(versions, 0.3, drifted(kind, seed), seed)
         if not wrong:  # rows that declare no tools show no drift
