@@ -146,7 +146,7 @@ def _contradict(result: Any, answer: str, asked: str) -> bool:
     """Numbers are compared with every number that the answer has and the question has not, rounded as there; dates and
     names with an answer that is nothing but one."""
     number = as_number(result)
-    if number is not None and abs(number) < _LARGEST:
+    if number is not None and -_LARGEST < number < _LARGEST:
         given = [word for word in _NUMBER.findall(answer) if word not in asked]
         return bool(given) and not any(map(lambda word: _rounds_to(float(number), word), _NUMBER.findall(answer)))
     said, found = plain_text(answer), plain_text(result)
