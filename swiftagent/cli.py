@@ -38,6 +38,7 @@ COMMANDS = {
     "improve": "let a tuned model answer questions, check it by rule, and train it on what is right, round by round",
     "export": "merge, GGUF, Ollama, vLLM, adapter, push: a model that still calls tools where it lands",
     "convert": "read tool-calling data of any format and write any other, with a ledger of every row",
+    "clean": "find and mend bad steps of traces: drifted, failed, repeated, contradictory or foreign ones",
     "formats": "list what can be read and written with a sample row, or say what format a file has",
     "completion": "what makes bash, zsh or fish complete commands and options",
     "ui": "the whole way in a browser: data, masks, training, the agent, evaluation, export",

@@ -1,6 +1,6 @@
 """One thin file a command: flags in, an exit code out."""
 
 PUBLIC = (
-    "completion", "configs", "convert", "demo", "doctor", "eval", "export", "formats", "improve", "infer", "inspect",
-    "mcp", "mix", "runs", "serve", "sft", "stats", "sweep", "sweep_plan",
+    "clean", "completion", "configs", "convert", "demo", "doctor", "eval", "export", "formats", "improve", "infer",
+    "inspect", "mcp", "mix", "runs", "serve", "sft", "stats", "sweep", "sweep_plan",
 )  # fmt: skip

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,14 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-q --quiet", "no table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> int:
+    """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar."""
     from swiftagent.console import progress, say
     from swiftagent.convert.files import convert_files, parse_share
     from swiftagent.convert.rows import Job
     from swiftagent.trajectory.wellformed import Policy, parse_policy
 
     job = Job(
-        inputs=tuple(path for word in args.inputs for path in _local(word)),
+        inputs=local_inputs(args.inputs),
         output=Path(args.output),
         policy=Policy(args.format, parse_policy(args.on), args.thinking),
         max_rejects=parse_share(args.max_rejects),
@@ -81,8 +83,13 @@ def run(args: argparse.Namespace) -> int:
     )
     code = 0
     try:
-        with open_workers(args, _size(job.inputs)) as workers, progress("rows") as bar:
-            convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
+        with open_workers(args, size_of_inputs(job.inputs)) as workers, progress("rows") as bar:
+
+            def seen(count: int) -> None:
+                bar.update(bar.task_ids[0], completed=count)
+
+            job = prepare(job, workers=workers, seen=seen) if prepare else job
+            convert_files(job, seen, workers, say)
     except RejectsError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         code = error.exit_code
@@ -101,12 +108,14 @@ def _upload(job: Job, url: str) -> None:
     from swiftagent.io.storage import upload
 
     places = job.places
-    upload([*places.rows(), *([job.test_path] if job.test_share else []), places.rejects, places.report], url)
+    test = [job.test_path] if job.test_share else []
+    decisions = [places.decisions] if job.policy.step else []
+    upload([*places.rows(), *test, *decisions, places.rejects, places.report], url)
 
 
 def show(report: dict[str, object]) -> None:
     """The ledger as a table on stderr."""
-    from swiftagent.console import table
+    from swiftagent.console import say, table
 
     rows: list[tuple[str, str, object]] = [
         ("rows", name, report[name]) for name in ("rows_in", "split", "merged", "rows_out", "rejected", "trimmed")
@@ -116,14 +125,21 @@ def show(report: dict[str, object]) -> None:
         if isinstance(counts, dict):
             rows += [(group, code, count) for code, count in counts.items()]
     table(f"{report['output']}", ["", "code", "rows"], rows)
+    for note in report.get("clean", {}).get("not_judged", ()):  # type: ignore[attr-defined]
+        say(note)
 
 
-def _size(inputs: tuple[str, ...]) -> int:
+def size_of_inputs(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
     from swiftagent.formats.dataset_entries import input_files
     from swiftagent.io.rows import size_of
 
     return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in input_files(path))
+
+
+def local_inputs(words: list[str]) -> tuple[str, ...]:
+    """The words of a command line as local files and URLs. Raises ConfigError."""
+    return tuple(path for word in words for path in _local(word))
 
 
 def _local(word: str) -> list[str]:

@@ -24,7 +24,9 @@ from swiftagent.commands.engine_options import add_engine_arguments, open_worker
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import write_json
+from swiftagent.io.outputs import Outputs
 from swiftagent.io.words import share
+from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
 from swiftagent.trajectory.prompts import STYLES
 
@@ -127,6 +129,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
 
         say = (lambda line: None) if args.quiet else console.say
         recipe, fetched = _fetch(recipe, say)
+        recipe = _cleaned(recipe, out, workers, say)
         with console.stages(quiet=args.quiet) as tell:
             manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
     if recipe.rewrite_general:
@@ -264,6 +267,35 @@ def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
                 continue
         sources.append(source)
     return msgspec.structs.replace(recipe, sources=tuple(sources)), found
+
+
+def _cleaned(recipe: Recipe, out: Outputs, workers: Workers, say: Any) -> Recipe:
+    """The recipe with every source that asks for it cleaned to a file beside the mix, with its report and decisions."""
+    from swiftagent.io.outputs import beside
+    from swiftagent.io.shipped import find
+
+    sources = list(recipe.sources)
+    for number, source in enumerate(sources):
+        if source.clean is False:
+            continue
+        from swiftagent.clean.files import Cleaning, with_cleaning
+        from swiftagent.commands.convert import local_inputs
+        from swiftagent.convert.files import convert_files
+        from swiftagent.convert.rows import Job
+        from swiftagent.trajectory.wellformed import Policy
+
+        try:
+            cleaning = msgspec.convert({} if source.clean is True else source.clean, Cleaning)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{', '.join(source.source)}: clean: {error}") from None
+        inputs = local_inputs([str(find(word)) if find(word).exists() else word for word in source.source])
+        job = Job(inputs, beside(out.path, f".clean-{number}.jsonl"), Policy(source.format), max_rejects=1.0)
+        report = convert_files(with_cleaning(job, cleaning, workers), workers=workers, say=say)
+        say(
+            f"{job.output}: {report['rows_out']:,} of {report['rows_in']:,} rows clean; {job.places.decisions} says why"
+        )
+        sources[number] = msgspec.structs.replace(source, source=(str(job.output),), format="auto", clean=False)
+    return msgspec.structs.replace(recipe, sources=tuple(sources))
 
 
 def show(manifest: dict[str, Any], out: str) -> None:

@@ -49,7 +49,7 @@ def convert_files(
     with claimed(job.places):
         clear(job.places.work)
         try:
-            ledger, report = _write(job, _parts(job, workers), workers, seen)
+            ledger, report = _write(job, parts_for(job, workers), workers, seen)
         except RowsBelongTogether as error:
             say(f"{error}, so one process converts everything")
             ledger, report = _write(job, (), workers, seen)
@@ -63,7 +63,7 @@ def convert_files(
     return report
 
 
-def _parts(job: Job, workers: Workers) -> Sequence[Part]:
+def parts_for(job: Job, workers: Workers) -> Sequence[Part]:
     """The inputs in parts, () where one process had better write it all at once. Raises RowsBelongTogether."""
     if workers.alone and ("-" in job.inputs or not job.shards):
         return ()
@@ -82,16 +82,19 @@ def _write(
 ) -> tuple[Ledger, dict[str, Any]]:
     """All files, whole or not at all; returns the ledger and the report."""
     places = job.places
-    finals = [job.output, *([job.test_path] if job.test_share else []), places.rejects, places.report]
+    test, decisions = [job.test_path] if job.test_share else [], [places.decisions] if job.policy.step else []
+    finals = [job.output, *test, *decisions, places.rejects, places.report]
     stamps = {file: _stamp(file) for path in job.inputs if path != "-" for file in input_files(path)}
     with unfinished(*finals) as names, writing(job.output), ExitStack() as stack:
         files = [stack.enter_context(name.open("wb", buffering=1 << 20)) for name in names]
         out = (Pieces if job.shards else Spool)(files[0], job.is_array)
-        spools = Spools(out, Spool(files[1], job.is_array) if job.test_share else out, Spool(files[-2]))
+        rejects = Spool(files[-2])
+        test_spool = Spool(files[1], job.is_array) if test else out
+        spools = Spools(out, test_spool, rejects, Spool(files[-3]) if decisions else rejects)
         if len(parts) > 1:
             ledger, losses = convert_parts(job, parts, spools, places.work, workers, seen)
         else:
-            ledger, losses = convert_rows(job, _counted(job, seen), spools)
+            ledger, losses = convert_rows(job, rows_of(job, seen), spools)
         if not ledger.rows_in:
             raise ConfigError(f"{', '.join(job.inputs)}: no rows; nothing was written")
         for file, stamp in stamps.items():
@@ -142,7 +145,7 @@ def _lines_of(path: Path) -> Iterator[bytes]:
         yield from lines
 
 
-def _counted(job: Job, seen: Callable[[int], None]) -> Iterator[Row]:
+def rows_of(job: Job, seen: Callable[[int], None]) -> Iterator[Row]:
     count = 0
     for path in job.inputs:
         for row in input_rows(path):
@@ -171,6 +174,8 @@ def _check_places(job: Job) -> None:
 def _written_twice(job: Job) -> list[str]:
     """What would be overwritten by what this writes: an input, or another of its own files."""
     written = {"-o": job.output, "--report": job.places.report, "--rejects": job.places.rejects}
+    if job.policy.step:
+        written["the decisions"] = job.places.decisions
     if job.test_share:
         written["--test-share"] = job.test_path
     problems = []
@@ -212,6 +217,8 @@ def _report(job: Job, ledger: Ledger, losses: dict[str, int]) -> dict[str, Any]:
     report["inputs"] = list(job.inputs)
     report["output"] = str(job.output)
     report["to"] = job.to
+    if job.policy.step:
+        report["clean"] = job.policy.step.about()
     return report
 
 
@@ -222,9 +229,11 @@ def _refuse_too_many(job: Job, ledger: Ledger) -> None:
             f"{job.output}: an error of this program in {ledger.reasons['bug']} of {total} rows; "
             f"everything else is written, please report the tracebacks in {job.places.rejects}"
         )
-    if total and ledger.rejected > job.max_rejects * total:
+    # What the user asks to be dropped is no fault of reading.
+    rejected = ledger.rejected - sum(ledger.reasons[code] for code, action in job.policy.on.items() if action == "drop")
+    if total and rejected > job.max_rejects * total:
         reasons = ", ".join(f"{code} {count}" for code, count in ledger.reasons.most_common(3))
         raise RejectsError(
-            f"{job.output}: {ledger.rejected} of {total} rows rejected ({ledger.rejected / total:.1%}), "
+            f"{job.output}: {rejected} of {total} rows rejected ({rejected / total:.1%}), "
             f"more than --max-rejects {job.max_rejects:.1%}: {reasons}; see {job.places.rejects}"
         )

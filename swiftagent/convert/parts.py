@@ -81,18 +81,18 @@ def convert_parts(
 
 def convert_part(task: ConvertTask) -> ConvertedPart:
     """Convert one part to files of its own. What a task that was lost has written is never read."""
-    names = [f"{uuid.uuid4().hex}.{ending}" for ending in ("out", "test", "rejects")]
+    names = [f"{uuid.uuid4().hex}.{ending}" for ending in Spools._fields]
     with ExitStack() as stack:
-        out, test, rejects = (
+        out, test, rejects, decisions = (
             stack.enter_context((Path(task.folder) / name).open("wb", buffering=1 << 20)) for name in names
         )
         array = task.job.is_array
-        files = Spools(Spool(out, array, part=True), Spool(test, array, part=True), Spool(rejects))
-        ledger, losses = convert_rows(task.job, _whole_conversations(task.part), files)
+        files = Spools(Spool(out, array, part=True), Spool(test, array, part=True), Spool(rejects), Spool(decisions))
+        ledger, losses = convert_rows(task.job, whole_conversations(task.part), files)
     return ConvertedPart(names, [spool.count for spool in files], ledger.as_dict(), losses)
 
 
-def _whole_conversations(part: Part) -> Iterator[Row]:
+def whole_conversations(part: Part) -> Iterator[Row]:
     """The rows of a part, each a conversation, or the lines of transcripts where the part is a whole file."""
     for row in read_part(part):
         key = line_key(row.value)

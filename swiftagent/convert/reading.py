@@ -41,7 +41,8 @@ def read_trajectories(
     reader = _Reader(options, ledger, reject or _forget)
     groups = Grouping(ledger) if options.merge else None
     # A policy that asks for anything but the default is applied by the readers and `check` alone.
-    may_be_fast = options.format == "auto" and not options.on and options.thinking == "keep"
+    is_plain = not options.on and options.step is None and options.thinking == "keep"
+    may_be_fast = options.format == "auto" and is_plain
     for row in rows:
         # A row must not overtake the lines of a transcript that is still open.
         is_fast = may_be_fast and not row.repairs and (groups is None or not groups.lines)
@@ -274,10 +275,12 @@ class _Reader:
             notes = (*notes, "failed-row")
         if type(row.value) is dict and not _MEDIA.isdisjoint(row.value) and any(row.value.get(key) for key in _MEDIA):
             notes = (*notes, "media-left-out")
-        source = piece.source or (row.where if number is None else f"{row.where}#{number}")
+        place = row.where if number is None else f"{row.where}#{number}"
         channel = piece.channel if piece.source or piece.is_agentic else "general"
         name = piece.id if number is None or not piece.id else f"{piece.id}#{number}"
-        return check(Trajectory(piece.events, piece.tools, name, source, channel, notes), self.policy)
+        whole = Trajectory(piece.events, piece.tools, name, piece.source or place, channel, notes)
+        checked = check(whole, self.policy)
+        return self.policy.step(checked, place) if self.policy.step else checked
 
     def count(self, trained: Trajectory, form: str = "") -> Trajectory:
         """Count a checked trajectory, and its format where that is not counted yet."""

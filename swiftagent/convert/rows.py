@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -81,11 +81,13 @@ class Spool:
 
 
 class Spools(NamedTuple):
-    """The open files of a conversion; `test` is `out` where no share is held out."""
+    """The open files of a conversion; `test` is `out` where no share is held out, `decisions` `rejects` where no step
+    decides anything."""
 
     out: Spool
     test: Spool
     rejects: Spool
+    decisions: Spool
 
 
 def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, dict[str, int]]:
@@ -100,7 +102,14 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
         for code in lost:
             losses[code] = losses.get(code, 0) + 1
         (files.test if _is_test(found, job.test_share) else files.out).put(write_bytes(row))
+        _put_decisions(job.policy.step, files.decisions)
+    _put_decisions(job.policy.step, files.decisions)
     return ledger, losses
+
+
+def _put_decisions(step: Any, decisions: Spool) -> None:
+    for decision in step.drain() if step else ():
+        decisions.put(encode(decision))
 
 
 def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:

@@ -37,6 +37,10 @@ class Outputs(msgspec.Struct, frozen=True):
         return beside(self.path, ".val.jsonl")
 
     @property
+    def decisions(self) -> Path:
+        return beside(self.path, ".decisions.jsonl")
+
+    @property
     def manifest(self) -> Path:
         return beside(self.path, ".manifest.json")
 

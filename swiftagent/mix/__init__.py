@@ -4,4 +4,4 @@ In reading order: recipe, sample, scan, plan (which rows may be taken); rules, a
 converting, spool (what a task makes of them); seen, selection, hold_out, manifest, mixing, rewrite; stats, stats_page.
 """
 
-PUBLIC = ("mixing", "plan", "recipe", "rewrite", "sample", "stats")
+PUBLIC = ("fingerprints", "mixing", "plan", "recipe", "rewrite", "sample", "seen", "stats")

@@ -13,4 +13,5 @@ PUBLIC = (
     "runs",
     "text",
     "toolbench",
+    "values",
 )

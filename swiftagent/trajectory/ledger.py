@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from swiftagent.trajectory.wellformed import CODES, Policy
+from swiftagent.trajectory.wellformed import Policy
 
 _COUNTS = ("rows_in", "rows_out", "rejected", "split", "merged", "trimmed")
 _BY_CODE = ("formats", "reasons", "repairs", "kept", "masked", "unread")
@@ -43,7 +43,7 @@ class Ledger:
         for code in codes:
             counter = self._counters.get(code)
             if counter is None:
-                action = policy.action(code) if code in CODES else "repair"
+                action = policy.action(code)
                 counter = self.kept if action == "keep" else self.masked if action == "mask" else self.repairs
                 self._counters[code] = counter
             counter[code] += 1

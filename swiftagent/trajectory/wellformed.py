@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -138,13 +138,15 @@ class Policy(msgspec.Struct, frozen=True):
 
     `on` maps a code to reject, repair, mask or keep; what it does not name has the default of CODES. thinking: keep or
     drop. merge: whether several lines or rows of one conversation become one; without it every row is read for itself,
-    at once.
+    at once. step: what every checked row, with its place (file:line, #number where a row holds several), becomes; it
+    raises RowError for a row to reject.
     """
 
     format: str = "auto"
     on: Mapping[str, str] = {}
     thinking: str = "keep"
     merge: bool = True
+    step: Any = None  # Callable[[Trajectory, str], Trajectory]; what it notes is counted by its action in `on`
 
     def action(self, code: str) -> str:
         return self.on.get(code) or (CODES[code].default if code in CODES else "repair")

@@ -1,0 +1,190 @@
+"""The step that `convert` and `mix` put every row through: what is found is rewritten, masked, dropped or reported."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from swiftagent.clean.codes import Finding
+from swiftagent.clean.drift import Renames, has_changed, migrate, successor
+from swiftagent.clean.runs import findings_of_row, shown, wrong_tools
+from swiftagent.clean.survey import Survey, findings_of_file, majority_tools
+from swiftagent.clean.values import grounding
+from swiftagent.errors import ConfigError, RowError
+from swiftagent.trajectory.schema import faults
+from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
+from swiftagent.trajectory.wellformed import Policy, mask_step, trim
+
+# The share of grounded values from which one that is not is a fault: of an argument, of all arguments of its name, or
+# of a whole file, the first that has so many values.
+_USUALLY, _FEWEST, _FEWEST_OF_FILE = 0.5, 8, 40
+
+
+class Cleaner:
+    """What is known of a whole file, applied to one row after the other. `decisions` are those of the rows since it was
+    last drained."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        actions: Mapping[str, str],
+        tools: Sequence[Tool] = (),
+        like: Survey | None = None,
+        renames: Renames = Renames(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
+        self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)
+        self.versions: dict[str, list[Tool]] = defaultdict(list)
+        for (name, _), tool in survey.tools.items():
+            self.versions[name].append(tool)
+        self.of_file, self.notes = findings_of_file(survey, like)
+        if self.notes and actions["foreign-domain"] != "keep":
+            raise ConfigError(f"--on foreign-domain={actions['foreign-domain']}: {self.notes[0]}")
+        if not any(row.calls for row in survey.rows):
+            self.notes.append("no row calls a tool, so only duplicates are looked for")
+        elif not self.today:
+            self.notes.append(
+                "no tool is declared alike by enough rows, so drift is not judged; --tools names those of today"
+            )
+        self.usual = _usual(survey)
+        self.decisions: list[dict[str, Any]] = []
+
+    def __call__(self, given: Trajectory, place: str) -> Trajectory:
+        """The row as it is trained. Raises RowError, with the code that drops it."""
+        row, drifted = self._up_to_date(given)
+        found = [*self.of_file.get(place, ()), *findings_of_row(given), *drifted]
+        events = list(row.events)
+        notes: list[str] = []
+        for finding in (*found, *wrong_tools(row), *self._ungrounded(row)):
+            self._act(given, place, finding, events, notes)
+        if not notes:
+            return given
+        if not last_trained_step(tuple(events)):
+            code = next(note for note in notes if self.actions[note] == "mask")
+            raise RowError(code, "nothing is left to train where its faulty steps are masked")
+        row = msgspec.structs.replace(row, events=tuple(events), repairs=(*row.repairs, *dict.fromkeys(notes)))
+        return trim(row, Policy(on=self.actions))
+
+    def drain(self) -> list[dict[str, Any]]:
+        """The decisions so far, once."""
+        taken, self.decisions = self.decisions, []
+        return taken
+
+    def about(self) -> dict[str, Any]:
+        """What the report says of the file."""
+        origin = "--tools" if self.is_told else "the majority of the file"
+        return {"tools": sorted(self.today), "tools_from": origin, "actions": self.actions, "not_judged": self.notes}
+
+    def _act(self, row: Trajectory, place: str, finding: Finding, events: list[Event], notes: list[str]) -> None:
+        code, action = finding.code, self.actions[finding.code]
+        decision = {"id": row.id, "source": row.source, "place": place, "code": code, "action": action}
+        about = {"events": list(finding.places), "reason": finding.reason, "evidence": finding.evidence}
+        self.decisions.append({**decision, **about})
+        if action == "drop":
+            raise RowError(code, finding.reason)
+        notes.append(code)
+        if action == "mask":
+            mask_step(events, set(finding.places))
+
+    def _ungrounded(self, row: Trajectory) -> Iterator[Finding]:
+        for call, place, path, value, is_grounded in grounding(row):
+            share = next(self.usual[key] for key in ((call.tool, path), path[-1], None) if key in self.usual)
+            if not is_grounded and call.trained and share >= _USUALLY:
+                evidence = {"tool": call.tool, "argument": ".".join(path), "value": value, "usually": share}
+                yield Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (place,))
+
+    def _up_to_date(self, row: Trajectory) -> tuple[Trajectory, list[Finding]]:
+        """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
+        own = {tool.name: tool for tool in row.tools}
+        names = {event.tool for event in row.events if isinstance(event, Call)} | set(own)
+        heirs = {name: self._heir(self._declared(name, row), own) for name in names}
+        events, found, stale = list(row.events), [], []
+        for place, event in enumerate(row.events):
+            if not isinstance(event, Call):
+                continue
+            today = self.today.get(heirs[event.tool])
+            if today and event.tool == today.name and self._fits(event, today, own):
+                continue
+            versions = [tool for tool in row.tools if tool.name == event.tool] + self.versions[event.tool]
+            done = migrate(event, today, versions, self.renames) if today else None
+            if done:
+                events[place] = done[0]
+                evidence = {"before": shown(event), "after": shown(done[0]), "changes": done[1]}
+                found.append(Finding("drifted", f"a call of {event.tool} as its tool is today", evidence, (place,)))
+            elif not event.trained:
+                continue
+            elif self._is_stale(event, today, own, self.is_told and any(heirs.values())):
+                reason = "today's tools refuse the call" if today else "today's tools have no such tool"
+                stale.append(Finding("stale-call", reason, {"call": shown(event)}, (place,)))
+            elif today:  # its own declaration takes the call: two versions, of which none is known to be right
+                return row, []
+        if self.actions["drifted"] != "migrate":
+            return row, found + stale
+        tools = self._tools(row, heirs, found)
+        renamed = {old: new for old, new in heirs.items() if new and new != old and re.search(r"_|[a-z][A-Z]", old)}
+        events = [_with_names(event, renamed) for event in events]
+        return msgspec.structs.replace(row, events=tuple(events), tools=tools), found + stale
+
+    def _fits(self, call: Call, today: Tool, own: Mapping[str, Tool]) -> bool:
+        """Where no tools were named, only names show that a call is old: a wrong type may always have been wrong."""
+        codes = {fault.code for fault in faults(today.parameters, call.arguments)}
+        if self.is_told or call.tool not in own or has_changed(own[call.tool], today):
+            return not codes
+        return codes.isdisjoint(("missing-argument", "unknown-argument"))
+
+    def _heir(self, tool: Tool, own: Mapping[str, Tool]) -> str:
+        """Today's name of a tool, "" where it has none."""
+        return tool.name if tool.name in self.today else successor(tool, self.today, own, self.renames)
+
+    def _declared(self, name: str, row: Trajectory) -> Tool:
+        """A tool as the row declares it, else as others do, else as it is called."""
+        declared = [tool for tool in row.tools if tool.name == name] + self.versions[name]
+        if declared:
+            return declared[0]
+        given = [event.arguments for event in row.events if isinstance(event, Call) and event.tool == name]
+        names = {key for arguments in given if isinstance(arguments, dict) for key in arguments}
+        return Tool(name, "", {"properties": {key: {} for key in sorted(names)}})
+
+    def _is_stale(self, call: Call, today: Tool | None, own: Mapping[str, Tool], is_of_today: bool) -> bool:
+        """Where no tools were named, the row's own declaration has a say too."""
+        if is_of_today or call.tool not in own:
+            return True
+        return today is not None and bool(faults(own[call.tool].parameters, call.arguments))
+
+    def _tools(self, row: Trajectory, heirs: Mapping[str, str], found: list[Finding]) -> tuple[Tool, ...]:
+        """The row's tools with those that changed since as they are today."""
+        tools: dict[str, Tool] = {}
+        changed = []
+        for tool in row.tools:
+            today = self.today.get(heirs[tool.name])
+            if today and has_changed(tool, today) and (self.is_told or found or tool.parameters):
+                changed.append(f"{tool.name} -> {today.name}")
+                tool = today
+            tools.setdefault(tool.name, tool)
+        if changed:
+            found.append(Finding("drifted", "declared as they are today", {"declarations": changed}))
+        return tuple(tools.values())
+
+
+def _usual(survey: Survey) -> dict[Any, float]:
+    """The share of values that are grounded: of each (tool, path), of each name of an argument, and (None) of all."""
+    counts: dict[Any, Counter[bool]] = defaultdict(Counter)
+    for (tool, path, is_grounded), count in survey.values.items():
+        for key in ((tool, path), path[-1], None):
+            counts[key][is_grounded] += count
+    fewest = {key: _FEWEST if key else _FEWEST_OF_FILE for key in counts}
+    return {None: 0.0} | {
+        key: round(each[True] / each.total(), 3) for key, each in counts.items() if each.total() >= fewest[key]
+    }
+
+
+def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:
+    """A thought that names a tool by today's name."""
+    if not renamed or not isinstance(event, Thought):
+        return event
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, renamed))})\b")
+    return msgspec.structs.replace(event, text=pattern.sub(lambda found: renamed[found.group()], event.text))

@@ -1,0 +1,170 @@
+"""What one row shows by itself: failed calls that a later one corrects, circles, wrong tools, answers that contradict
+the last result."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from swiftagent.clean.codes import Finding
+from swiftagent.scores.values import as_date, as_number, plain_text, same_value
+from swiftagent.trajectory.schema import faults
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Trajectory
+
+_REPEATS = 3  # of one call with one result, which make a circle
+_ERROR = re.compile(
+    r"[\s\"'\[({<]*(?:error|exception|traceback \(most recent|\w*(?:error|exception):|http(?: error)? [45]\d\d|"
+    r"(?:invalid|missing|unknown|unexpected) (?:required )?(?:argument|parameter|input|tool|function)|"
+    r"wrong arguments|错误|出错|调用失败)",
+    re.IGNORECASE,
+)
+_LARGEST = 1e300  # a number that a float holds
+_FAILED = frozenset(("error", "failed", "failure", "fail"))
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"(?<![\w.,])[+-]?\d[\d,]*(?:\.\d+)?(?![\w])")
+
+
+def is_error(text: str) -> bool:
+    """Whether a result says of itself that the call failed; an empty search is a result."""
+    try:
+        value = json.loads(text) if text.lstrip()[:1] == "{" else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return _ERROR.match(text) is not None
+    if any(value.get(key) for key in ("error", "errors", "exception", "isError", "is_error")):
+        return True
+    if value.get("success") is False or value.get("ok") is False:
+        return True
+    return isinstance(status := value.get("status"), str) and status.lower() in _FAILED
+
+
+class _Step(msgspec.Struct, frozen=True):
+    place: int
+    call: Call
+    result: str | None  # None: the row ends before it
+
+
+def _turns(row: Trajectory) -> Iterator[list[_Step]]:
+    """The calls of each turn with their results."""
+    results = {event.call_id: event.text for event in row.events if isinstance(event, Observation)}
+    turn: list[_Step] = []
+    for place, event in enumerate(row.events):
+        if isinstance(event, Question):
+            yield turn
+            turn = []
+        elif isinstance(event, Call):
+            turn.append(_Step(place, event, results.get(event.id)))
+    yield turn
+
+
+def findings_of_row(row: Trajectory) -> Iterator[Finding]:
+    """Everything that a row shows by itself."""
+    for turn in _turns(row):
+        for number, step in enumerate(turn):
+            if step.call.trained and step.result is not None and is_error(step.result):
+                yield from _corrected(step, turn[number + 1 :])
+        yield from _circles(turn)
+    yield from _contradicted(row)
+
+
+def _corrected(step: _Step, later: list[_Step]) -> Iterator[Finding]:
+    for other in later:
+        if other.result is None or is_error(other.result) or not _corrects(step.call, other.call):
+            continue
+        yield Finding(
+            "corrected-error",
+            f"{step.call.tool} failed and {other.call.tool} with other arguments succeeded",
+            {"result": (step.result or "")[:200], "failed": shown(step.call), "corrected": shown(other.call)},
+            (step.place,),
+        )
+        return
+
+
+def _corrects(failed: Call, later: Call) -> bool:
+    """Whether a call is the failed one put right: the tool with other arguments, or the arguments with another tool."""
+    if failed.tool == later.tool:
+        return bool(failed.arguments != later.arguments)
+    return bool(failed.arguments == later.arguments and failed.arguments)
+
+
+def _circles(turn: list[_Step]) -> Iterator[Finding]:
+    seen: dict[str, list[int]] = {}
+    for step in turn:
+        seen.setdefault(json.dumps([shown(step.call), step.result], sort_keys=True), []).append(step.place)
+    for said, places in seen.items():
+        if len(places) >= _REPEATS:
+            call, result = json.loads(said)
+            evidence = {"call": call, "result": (result or "")[:200], "times": len(places)}
+            yield Finding("circular-run", "one call with one result, again and again", evidence, tuple(places[1:]))
+
+
+def wrong_tools(row: Trajectory) -> Iterator[Finding]:
+    """Calls whose arguments are those of another tool that the row offers."""
+    tools = {tool.name: tool for tool in row.tools if tool.parameters.get("properties")}
+    for place, event in enumerate(row.events):
+        if not isinstance(event, Call) or event.tool not in tools or not event.arguments:
+            continue
+        wrong = faults(tools[event.tool].parameters, event.arguments)
+        if any(fault.code in ("missing-argument", "unknown-argument") for fault in wrong):
+            fitting = [tool.name for tool in tools.values() if not faults(tool.parameters, event.arguments)]
+            if len(fitting) == 1:
+                evidence = {"call": shown(event), "faults": [fault.sentence for fault in wrong], "fits": fitting[0]}
+                yield Finding("wrong-tool", f"the arguments are those of {fitting[0]}", evidence, (place,))
+
+
+def _contradicted(row: Trajectory) -> Iterator[Finding]:
+    """The last answer against the last result, where that is one value."""
+    if len(row.events) < 2 or not isinstance(row.events[-1], Answer):
+        return
+    before = [event for event in row.events[:-1] if isinstance(event, (Observation, Question))]
+    if not before or not isinstance(before[-1], Observation):
+        return
+    result, answer = _one_value(before[-1].text), row.events[-1].text
+    asked = " ".join(event.text for event in row.events if isinstance(event, Question))
+    if result is not None and _contradict(result, answer, asked):
+        evidence = {"result": result, "answer": answer[:200]}
+        yield Finding("contradicted-answer", "the last result says otherwise", evidence, (len(row.events) - 1,))
+
+
+def _one_value(text: str) -> Any:
+    """The one number or text that a result is or holds; None where it holds more."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text.strip()
+    while isinstance(value, (dict, list)) and len(value) == 1:
+        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+    return None if isinstance(value, (dict, list, bool)) or value == "" else value
+
+
+def _contradict(result: Any, answer: str, asked: str) -> bool:
+    """Numbers are compared with every number that the answer has and the question has not, rounded as there; dates and
+    names with an answer that is nothing but one."""
+    number = as_number(result)
+    if number is not None and -_LARGEST < number < _LARGEST:
+        given = [word for word in _NUMBER.findall(answer) if word not in asked]
+        return bool(given) and not any(map(lambda word: _rounds_to(float(number), word), _NUMBER.findall(answer)))
+    said, found = plain_text(answer), plain_text(result)
+    if as_date(found) and as_date(said):
+        return not same_value(found, said)
+    names = _WORD.findall(result), _WORD.findall(answer)
+    # One word, as "Done" and "Yes", may be no name.
+    if not all(1 < len(name) <= 4 and all(word[:1].isupper() for word in name) for name in names):
+        return False
+    return not (said in found or found in said or set(map(str.lower, names[0])) & set(map(str.lower, names[1])))
+
+
+def _rounds_to(number: float, word: str) -> bool:
+    plain = word.replace(",", "")
+    decimals = len(plain.partition(".")[2])
+    return any(abs(scaled - float(plain)) <= 0.5001 * 10**-decimals for scaled in (number, abs(number), number * 100))
+
+
+def shown(call: Call) -> dict[str, Any]:
+    """A call as it stands in evidence."""
+    return {"tool": call.tool, "arguments": call.arguments}

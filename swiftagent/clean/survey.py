@@ -1,0 +1,306 @@
+"""What only all rows of a file show together: its tools and their schemas, where values come from, which rows say the
+same, contradict each other, or belong to another domain. One pass, a few hundred bytes a row."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import xxhash
+
+from swiftagent.clean.codes import Finding
+from swiftagent.clean.drift import Renames, shape, successor
+from swiftagent.clean.values import grounding
+from swiftagent.convert.files import parts_for, rows_of
+from swiftagent.convert.parts import RowsBelongTogether, whole_conversations
+from swiftagent.convert.reading import Policy, read_trajectories
+from swiftagent.convert.rows import Job
+from swiftagent.errors import ConfigError
+from swiftagent.io.jsonl import Row
+from swiftagent.io.parts import Part
+from swiftagent.io.workers import Workers
+from swiftagent.mix.fingerprints import shingles, signature, text_of, words
+from swiftagent.mix.seen import NearDuplicates
+from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, Trajectory
+
+_SIMILAR = 0.8  # of two signatures; what `mix` calls near
+_COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of its rows, and so many at least
+_ENDING = 0.8  # share of rows that end on an answer, from which one that does not is truncated
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class RowFacts(msgspec.Struct, array_like=True):
+    """`whole` hashes events and tools; `situation` what stands before the first step, `deed` that step; `words` are
+    those of the questions as uint32 hashes."""
+
+    place: str
+    whole: int
+    signature: bytes
+    situation: int
+    deed: int
+    tools: tuple[str, ...]  # NAME#SHAPE of the declared ones, NAME# of those that are called only
+    words: bytes
+    calls: int
+    is_open: bool  # it ends on a call
+
+
+class Survey:
+    """The facts of some rows. declared: (tool, shape of its schema) -> rows; values: (tool, path, whether it is
+    grounded) -> arguments."""
+
+    def __init__(self) -> None:
+        self.rows: list[RowFacts] = []
+        self.declared: Counter[tuple[str, str]] = Counter()
+        self.tools: dict[tuple[str, str], Tool] = {}
+        self.values: Counter[tuple[str, tuple[str, ...], bool]] = Counter()
+
+    def add(self, other: Survey) -> None:
+        self.rows += other.rows
+        self.declared.update(other.declared)
+        self.tools = {**other.tools, **self.tools}
+        self.values.update(other.values)
+
+    def take(self, row: Trajectory, place: str) -> None:
+        """Note the facts of one row."""
+        calls = [event for event in row.events if isinstance(event, Call)]
+        own = {tool.name: f"{tool.name}#{_hash(shape(tool.parameters)):x}" for tool in row.tools}
+        names = tuple(dict.fromkeys([*own.values(), *(own.get(call.tool, f"{call.tool}#") for call in calls)]))
+        before, deed = _first_step(row)
+        asked = {word for event in row.events if isinstance(event, Question) for word in words(event.text)}
+        hashed = np.array(sorted(xxhash.xxh32_intdigest(word.encode()) for word in asked), "<u4").tobytes()
+        facts = (_hash([row.events, row.tools]), signature(shingles(text_of(row))), _hash(before), _hash(deed))
+        self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), isinstance(row.events[-1], Call)))
+        for tool in row.tools:
+            if tool.parameters:
+                key = tool.name, shape(tool.parameters)
+                self.declared[key] += 1
+                self.tools.setdefault(key, tool)
+        for call, _, path, _, is_grounded in grounding(row):
+            self.values[call.tool, path, is_grounded] += 1
+
+
+def _first_step(row: Trajectory) -> tuple[Any, Any]:
+    """What stands before the first call, and the calls of that step; an answer may say one thing in many words, so it
+    is no deed."""
+    events = row.events
+    first = next((place for place, event in enumerate(events) if isinstance(event, (Call, Answer))), 0)
+    before = [event for event in events[:first] if not isinstance(event, Thought)]
+    deed = []
+    for event in events[first:]:
+        if not isinstance(event, Call):
+            break
+        deed.append([event.tool, event.arguments])
+    return [before, sorted(tool.name for tool in row.tools)], deed
+
+
+def _hash(value: Any) -> int:
+    return xxhash.xxh3_64_intdigest(_encode(value))
+
+
+def survey_rows(rows: Iterable[Row], policy: Policy) -> Survey:
+    """The facts of every row that can be read; the others are for `convert` to reject."""
+    survey = Survey()
+    places: list[str] = []
+
+    def note_place(row: Trajectory, place: str) -> Trajectory:
+        places.append(place)
+        return row
+
+    for row in read_trajectories(rows, msgspec.structs.replace(policy, step=note_place)):
+        survey.take(row, places.pop())
+    return survey
+
+
+def survey_files(job: Job, workers: Workers, seen: Callable[[int], None] = lambda count: None) -> Survey:
+    """The facts of all inputs of a job, by parts where `convert` would read them so. Raises ConfigError."""
+    if "-" in job.inputs:
+        raise ConfigError("-: clean reads its input twice; write it to a file first")
+    try:
+        parts = parts_for(job, workers)
+        found = workers.in_order(_survey_part, [(part, job.policy) for part in parts])
+        surveys = list(found) if len(parts) > 1 else []
+    except RowsBelongTogether:
+        surveys = []
+    whole = Survey()
+    for each in surveys or [survey_rows(rows_of(job, seen), job.policy)]:
+        whole.add(each)
+    places = [row.place for row in whole.rows]
+    if len(set(places)) < len(places):
+        raise ConfigError("a file is given twice, or rows of two files have one place; name each file once")
+    return whole
+
+
+def _survey_part(task: tuple[Part, Policy]) -> Survey:
+    return survey_rows(whole_conversations(task[0]), task[1])
+
+
+def majority_tools(survey: Survey) -> dict[str, Tool]:
+    """The tools that are common in the file, each as most rows declare it."""
+    agentic = sum(bool(row.tools) for row in survey.rows)
+    totals = _rows_by_name(survey)
+    found = {
+        name: survey.tools[name, key]
+        for (name, key), count in survey.declared.items()
+        if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > totals[name]
+    }
+    return {name: tool for name, tool in found.items() if not _is_outdated(tool, found, survey)}
+
+
+def _rows_by_name(survey: Survey) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for (name, _), count in survey.declared.items():
+        totals[name] += count
+    return totals
+
+
+def _offered(row: RowFacts) -> set[str]:
+    """The names of the tools that a row declares."""
+    return {name for name, _, kind in (each.rpartition("#") for each in row.tools) if kind}
+
+
+def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
+    """Whether a tool is an earlier name of one that more rows declare, and none beside it."""
+    rows = _rows_by_name(survey)
+    offers = (_offered(row) for row in survey.rows)
+    beside = {name for offer in offers if tool.name in offer for name in offer}
+    newer = {name: other for name, other in common.items() if rows[name] > rows[tool.name] and name not in beside}
+    return bool(successor(tool, newer, (), Renames()))
+
+
+def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
+    """Findings by the place of their row, and what could not be judged."""
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for rule in (_duplicates, _contradictions, _lengths, _endings):
+        for place, finding in rule(survey.rows):
+            found[place].append(finding)
+    domain = _domain(survey.rows, like)
+    if domain is None:
+        return found, ["no domain holds most rows, so none is foreign; --like FILE names rows of the right one"]
+    for row in survey.rows:
+        if row.tools and domain.is_foreign(row):
+            evidence = {
+                "tools": [name.rpartition("#")[0] for name in row.tools[:8]],
+                "words": round(domain.affinity(row), 2),
+            }
+            found[row.place].append(
+                Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
+            )
+    return found, []
+
+
+def _duplicates(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    first: dict[int, str] = {}
+    near = NearDuplicates(_SIMILAR)
+    places: list[str] = []
+    for row in rows:
+        if row.whole in first:
+            yield row.place, Finding("exact-duplicate", "an earlier row says exactly this", {"first": first[row.whole]})
+            continue
+        first[row.whole] = row.place
+        if alike := near.like(row.signature):
+            yield row.place, Finding("near-duplicate", "an earlier row says nearly this", {"first": places[alike[0]]})
+        else:
+            near.add(row.signature)
+            places.append(row.place)
+
+
+def _contradictions(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    """In one situation the deed of most rows is right; where no deed has most rows, none is known to be."""
+    situations: dict[int, list[RowFacts]] = defaultdict(list)
+    for row in rows:
+        if row.calls:
+            situations[row.situation].append(row)
+    for alike in situations.values():
+        deeds = Counter(row.deed for row in alike)
+        most, count = deeds.most_common(1)[0]
+        right = most if 2 * count > len(alike) else None
+        for row in alike if len(deeds) > 1 else ():
+            if row.deed != right:
+                others = [other.place for other in alike if other.deed != row.deed]
+                evidence = {"other": others[0], "rows": len(alike), "like_this": deeds[row.deed]}
+                yield row.place, Finding("contradictory-pair", "another row acts otherwise on the same words", evidence)
+
+
+def _lengths(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    counts = [row.calls for row in rows if row.calls]
+    limit = max(20.0, 3 * float(np.percentile(counts, 95, method="lower"))) if counts else 0.0
+    for row in rows:
+        if row.calls > limit:
+            yield row.place, Finding("over-long-run", f"{row.calls} calls", {"calls": row.calls, "limit": limit})
+
+
+def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    calling = [row for row in rows if row.calls]
+    unfinished = [row for row in calling if row.is_open]
+    if len(calling) - len(unfinished) >= _ENDING * len(calling):
+        for row in unfinished:
+            share = round(1 - len(unfinished) / len(calling), 3)
+            yield row.place, Finding("truncated-run", "it ends on a call", {"rows_ending_on_an_answer": share})
+
+
+class _Domain:
+    """The tools that belong together, and how often rows with them, and the others, use each word."""
+
+    def __init__(self, mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> None:
+        self.tools = {name for row in mine for name in row.tools}
+        self.mine = Counter(word for row in mine for word in _words(row))
+        self.others = Counter(word for row in others for word in _words(row))
+        self.counts = len(mine), len(others)
+
+    def affinity(self, row: RowFacts) -> float:
+        """The mean log-likelihood ratio of the words of a row outside: above 0 they are those of the domain."""
+        (mine, others), seen = self.counts, _words(row)
+        # A word that no other row has is as likely here as there.
+        here, there = mine / (mine + others), others / (mine + others)
+        ratios = [
+            np.log((self.mine[word] + here) / (mine + 1) * (others + 1) / (self.others[word] - 1 + there))
+            for word in seen
+        ]
+        return float(np.mean(ratios)) if ratios else 1.0
+
+    def is_foreign(self, row: RowFacts) -> bool:
+        return self.tools.isdisjoint(row.tools) and self.affinity(row) <= 0
+
+
+def _words(row: RowFacts) -> list[int]:
+    found: list[int] = np.frombuffer(row.words, "<u4").tolist()
+    return found
+
+
+def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
+    """The domain of `like`, else the one that more than half of the rows with tools belong to; None where none does."""
+    examples = like.rows if like else []
+    group = _groups([*rows, *examples])
+    if like:
+        wanted = {group(row.tools[0]) for row in examples if row.tools}
+    else:
+        sizes = Counter(group(row.tools[0]) for row in rows if row.tools)
+        wanted = {name for name, count in sizes.most_common(1) if 2 * count > sizes.total()}
+        # A catalogue of which each row offers a few tools at random hangs together too, and is no domain.
+        offered = Counter(name for row in rows for name in row.tools)
+        fewest = max(_FEWEST_ROWS, _COMMON * sizes.total())
+        common = {name for name, count in offered.items() if count >= fewest}
+        if 2 * sum(not common.isdisjoint(row.tools) for row in rows) <= sizes.total():
+            return None
+    if not wanted:
+        return None
+    mine = [row for row in [*rows, *examples] if row.tools and group(row.tools[0]) in wanted]
+    return _Domain(mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted])
+
+
+def _groups(rows: Sequence[RowFacts]) -> Callable[[str], str]:
+    """Tools that rows offer together are one group, named after one of them."""
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while above.setdefault(name, name) != name:
+            above[name] = name = above[above[name]]
+        return name
+
+    for row in rows:
+        for name in row.tools[1:]:
+            above[top(name)] = top(row.tools[0])
+    return top

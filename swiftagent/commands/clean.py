@@ -1,0 +1,71 @@
+"""Find and mend bad steps of traces: drifted, failed, repeated, contradictory, foreign; every decision is written down.
+
+swiftagent clean traces.jsonl -o train.jsonl
+swiftagent clean traces.jsonl -o train.jsonl --tools tools_today.json --map renamed.json
+swiftagent clean traces.jsonl -o train.jsonl --like five_good_rows.jsonl --on foreign-domain=drop
+swiftagent clean traces.jsonl -o train.jsonl --explain traces.jsonl:17
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from swiftagent.commands import convert
+from swiftagent.commands.options import options
+from swiftagent.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = options(parser, "what rows are held against")
+    add("--tools WHAT", "the tools of today, as `infer --tools` takes them; repeatable", action="append", default=[])
+    add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
+    add("--like FILE", "a few rows of the right domain", default="")
+    add("--explain ID", "the decisions on one row of OUT, by its id or file:line; nothing is cleaned")
+    add("--dry-run", "judge everything and write nothing")
+    convert.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from swiftagent.clean.codes import parse_actions
+    from swiftagent.clean.files import Cleaning, with_cleaning
+
+    if args.explain:
+        return _explain(Path(args.output), args.explain, args.json)
+    actions, args.on = parse_actions(args.on)
+    cleaning = Cleaning(tuple(args.tools), args.map, args.like, actions)
+    prepare = partial(with_cleaning, cleaning=cleaning)
+    if not args.dry_run:
+        return convert.run(args, prepare)
+    with tempfile.TemporaryDirectory() as folder:
+        args.output, args.report, args.rejects = str(Path(folder) / Path(args.output).name), None, None
+        return convert.run(args, prepare)
+
+
+def _explain(output: Path, name: str, as_json: bool) -> int:
+    """Print the decisions on one row. Raises ConfigError where there are none."""
+    from swiftagent.io.outputs import outputs
+
+    path = outputs(output).decisions
+    try:
+        decisions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; clean the file first, without --explain") from error
+    found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
+    if not found:
+        raise ConfigError(f"--explain {name}: {path} holds no decision on it; the row is as it was")
+    for each in found:
+        print(json.dumps(each, ensure_ascii=False) if as_json else _told(each))
+    return 0
+
+
+def _told(decision: dict[str, Any]) -> str:
+    events = f", events {decision['events']}" if decision["events"] else ""
+    evidence = "".join(
+        f"\n  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in decision["evidence"].items()
+    )
+    return f"{decision['place']}: {decision['code']} -> {decision['action']}{events}: {decision['reason']}{evidence}"
