@@ -64,6 +64,13 @@ def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Any:
     """The engine that the arguments ask for. Raises ConfigError or SetupError."""
+    from swiftagent.console import progress
+
+    with progress("loading the model"):
+        return _loaded(args)
+
+
+def _loaded(args: argparse.Namespace) -> Any:
     from swiftagent.backend.engine import load_engine
     from swiftagent.backend.loading import Server
 

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     code = 0
     try:
         with open_workers(args, _size(job.inputs)) as workers, progress("rows") as bar:
-            convert_files(job, lambda count: bar.update(bar.task_ids[0], completed=count), workers, say)
+            convert_files(job, lambda count: bar.update(count), workers, say)
     except RejectsError as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         code = error.exit_code

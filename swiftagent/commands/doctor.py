@@ -39,10 +39,11 @@ def run(args: argparse.Namespace) -> int:
     disk = free_disk(Path(config.runs if config else "."))
     found["host"] = {"cpus": machine.cpus, "memory_free": machine.memory, "disk_free": disk}
     if config:
+        from swiftagent.console import progress
         from swiftagent.train.raw_data import staged
 
         said: list[str] = []
-        with staged(config, "auto", lambda line, report: said.append(line)) as there:
+        with progress("checking"), staged(config, "auto", lambda line, report: said.append(line)) as there:
             found |= _examine(there, machine, full=args.full)
         found["notes"] = [*filter(None, said), *found["notes"]]
     if args.json:

@@ -100,12 +100,16 @@ def raise_where_the_gate_failed(outcome: Evaluation) -> None:
 
 def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
-    from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
+    from swiftagent.console import progress
+
+    with progress("loading ms-swift", quiet=args.quiet):
+        from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
 
     options = msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
-    if args.predictions:
-        return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
-    return evaluate_models(_target(args), options, args.output)
+    with progress("evaluating", quiet=args.quiet):
+        if args.predictions:
+            return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
+        return evaluate_models(_target(args), options, args.output)
 
 
 def _target(args: argparse.Namespace) -> Any:

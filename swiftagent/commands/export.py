@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"export {args.target}: {args.repository} is one word too many; only push takes a repository")
     _check_words(args)
     targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
-    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c():  # deepspeed and the hubs' clients print there
+    # deepspeed and the hubs' clients print on stdout
+    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {args.target}"):
         facts = targets[args.target](args)
     if args.json:
         print(json.dumps(facts, ensure_ascii=False))
@@ -191,10 +192,12 @@ def _subject(args: argparse.Namespace) -> Any:
 def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
     """What is exported, and its templates, compared with what it was trained on."""
     from swiftagent import console
-    from swiftagent.export.prepare import prepare
 
-    subject = _subject(args)
-    prepared = prepare(subject, args.allow_differences)
+    with console.progress("comparing the prompts"):
+        from swiftagent.export.prepare import prepare
+
+        subject = _subject(args)
+        prepared = prepare(subject, args.allow_differences)
     if subject.run and not any(one.conversations for one in prepared.compared):
         left_out = ", ".join(
             f"{count} with {reason}" for one in prepared.compared[:1] for reason, count in one.left_out.items()

@@ -174,7 +174,7 @@ def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
     with console.progress("questions") as bar:
 
         def done_row(asked: Asked | None, turns: list[Turn]) -> None:
-            bar.advance(bar.task_ids[0])
+            bar.advance()
             conversation = before
             for turn in turns:
                 conversation = conversation_after(conversation, turn)

@@ -116,8 +116,8 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
-        recipe, fetched = _fetch(recipe, say)
         with console.stages(quiet=args.quiet) as tell:
+            recipe, fetched = _fetch(recipe, say)
             manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
     if args.upload:
         _upload(out, args.upload)

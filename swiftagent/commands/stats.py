@@ -27,14 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.console import progress
     from swiftagent.mix.stats import stats_of
 
-    count = None
-    if args.model:
-        from swiftagent.backend.token_counts import counter
+    with progress("counting"):
+        count = None
+        if args.model:
+            from swiftagent.backend.token_counts import counter
 
-        count = counter(args.model)
-    stats = stats_of(args.files, args.format, args.near, count)
+            count = counter(args.model)
+        stats = stats_of(args.files, args.format, args.near, count)
     if not stats["rows"]:
         why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
         raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))

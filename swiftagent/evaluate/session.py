@@ -211,13 +211,18 @@ def _write_all(
     """An adapter and its own base are one loaded model, with the adapter and without it."""
     todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
     # Loading twice would take twice the memory for the same weights.
-    shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None
+    shared = _load(target.tuned) if len(todo) == 2 and target.is_own_base else None
     for name, model in todo.items():
-        engine = model.load() if shared is None else shared.without_adapter() if name == "base" else shared
+        engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
         try:
             _write(name, model, engine, gold, log, prompt, options)
         finally:
             engine.close()
+
+
+def _load(model: Model) -> Any:
+    with progress("loading the model"):
+        return model.load()
 
 
 def _write(
@@ -227,7 +232,7 @@ def _write(
     with progress(f"{name}: {model.name}", total=jobs) as bar:
 
         def done() -> None:
-            bar.advance(bar.task_ids[0])
+            bar.advance()
 
         grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
         writer = Writer(

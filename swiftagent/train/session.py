@@ -93,7 +93,8 @@ def _newest_unfinished(root: str) -> Run:
 
 def _check(inputs: Inputs, planned: LaunchPlan, verbosity: Verbosity) -> preflight.Report:
     """Raises SetupError with every problem that the preflight found."""
-    report = preflight.examine(inputs, planned, inputs.config.preflight)
+    with progress("checking", quiet=verbosity.quiet):
+        report = preflight.examine(inputs, planned, inputs.config.preflight)
     if report.problems:
         raise SetupError("\nerror: ".join(report.problems))
     for warning in report.warnings:
@@ -132,7 +133,7 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
         warn(warning)
     if not verbosity.quiet:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
-    with _View(inputs, run, verbosity) as view:
+    with progress("starting the trainer", quiet=verbosity.quiet), _View(inputs, run, verbosity) as view:
         outcome = train(planned, run, view)
     try:
         finish(run, outcome)
@@ -291,7 +292,7 @@ class _View(Follower):
         if text and not self.quiet:
             say(text)
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=int(line["step"]))
+            self.bar.update(int(line["step"]))
 
     def asked_to_stop(self, times: int) -> None:
         say(
