@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from swiftagent.errors import visible
 
 SILENCE = 5.0  # seconds without a line after which one says what is being done
 _ONE = re.compile(
-    r"(?<![\w.,/-])1 ((?:gold |free )?(?:row|question|token|step|call|fault|score|repeat|file|tool|answer))s\b( were| are)?"
+    r"(?<![\w.,/-])1 ((?:gold )?(?:row|question|token|step|call|fault|score|repeat|file|tool|answer))s\b( were| are)?"
 )
 
 
@@ -85,7 +86,7 @@ def _print_styled(console: Console, style: str, text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console = err) -> None:
-    """Print a table; numbers are set to the right. No word is broken: what has no room is printed as one line a cell."""
+    """Print a table; numbers are set to the right. No word is broken: without room, one line a cell."""
     rows = [list(row) for row in rows]
     names = [worded(column) for column in columns]
     cells = [[f"{cell:,}" if isinstance(cell, int) else worded(str(cell)) for cell in row] for row in rows]
@@ -217,6 +218,8 @@ def progress(label: str, total: int | None = None, *, quiet: bool = False) -> It
         bar.update(outer.number, visible=False)
     heartbeat.stages.append(stage)
     if began:
+        # Libraries are kept quiet by taking sys.stderr away for a while; what is being done is shown nevertheless.
+        err._file = sys.stderr
         heartbeat.last = time.monotonic()
         heartbeat.start()
     with bar if began else nullcontext():
@@ -225,10 +228,11 @@ def progress(label: str, total: int | None = None, *, quiet: bool = False) -> It
         finally:
             heartbeat.stages.remove(stage)
             bar.remove_task(stage.number)
-            if heartbeat.stages:
+            if not began:
                 bar.update(heartbeat.stages[-1].number, visible=True)
             else:
                 heartbeat.stop()
+                err._file = None  # sys.stderr, whatever it is then
 
 
 def _bar() -> Progress:

@@ -11,6 +11,7 @@ from typing import Any
 from swiftagent.evaluate import report
 from swiftagent.io.pages import render
 from swiftagent.scores.metrics import METRICS
+from swiftagent.train.loss_curves import loss_series, plot
 
 Curve = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl: step, loss, eval_loss
 # What was gained and what it cost, for a reader who reads no further.
@@ -47,7 +48,7 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         gate=report.gate_lines(summary),
         evalscope=report.evalscope_lines(summary) if "evalscope" in summary else [],
         groups=_groups(summary["groups"]["tuned"], summary["groups"].get("base", {})),
-        loss=_loss(curve),
+        drawing=plot(loss_series(curve)),
         cases=cases,
         about={key: _plain(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
@@ -69,28 +70,6 @@ def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list
                 bars = {"name": name.strip(), "metric": metric, "n": metrics[metric]["n"], "models": models}
                 found.setdefault(kind, []).append(bars)
     return found
-
-
-def _loss(curve: Curve) -> dict[str, Any] | None:
-    """The loss by step, as points of a drawing of 700 by 230; None where there is no line to draw."""
-    steps_of = [line for line in curve if _is_number(line.get("step"))]
-    lines = {
-        name: [(float(line["step"]), float(line[key])) for line in steps_of if _is_number(line.get(key))]
-        for name, key in (("trained", "loss"), ("held_out", "eval_loss"))
-    }
-    if len(lines["trained"]) < 2:
-        return None
-    steps, losses = zip(*lines["trained"], *lines["held_out"], strict=True)
-    last, low, high = max(steps) or 1.0, min(losses), max(losses)
-    span = (high - low) or 1.0
-    places = {
-        name: [(50 + 640 * x / last, 20 + 180 * (high - y) / span) for x, y in line] for name, line in lines.items()
-    }
-    return {**places, "low": low, "high": high, "steps": last}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _plain(value: Any) -> str:

@@ -81,8 +81,8 @@ _DONE = b"#done"
 
 
 def _report_done(done: int, of: int) -> None:
-    sys.stdout.write(f"\n{_DONE.decode()} {done} {of}\n")
-    sys.stdout.flush()
+    # Not sys.stdout, which is taken away while ms-swift would print there.
+    print(f"\n{_DONE.decode()} {done} {of}", file=sys.__stdout__, flush=True)
 
 
 def _answer() -> None:
