@@ -13,7 +13,7 @@ from swiftagent.train.lines import channel_losses
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 260, 56, 28
 AVERAGE = "average"  # the name of the series that `loss` is averaged to
-_KEPT = 0.9  # weight of what came before in the average
+_REMEMBERED = 12  # that part of all points is the memory of the average: a longer one lags behind a short run
 _LOG_FROM = 8.0  # a wider ratio of the largest to the smallest value is drawn on a log axis
 Point = tuple[float, float]
 
@@ -56,17 +56,18 @@ def loss_series(metrics: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
                 series.setdefault(name, []).append((float(line["step"]), float(value)))
     if len(series.get("loss", ())) > 2:
         series[AVERAGE] = averaged(series["loss"])
-    order = ("loss", AVERAGE, "eval")
-    return dict(sorted(series.items(), key=lambda item: (item[0].startswith("eval"), item[0] not in order, item[0])))
+    first = ["loss", AVERAGE, *sorted(name for name in series if not name.startswith("eval")), "eval"]
+    return {name: series[name] for name in dict.fromkeys([*first, *sorted(series)]) if name in series}
 
 
 def averaged(points: list[Point]) -> list[Point]:
     """The exponential moving average, divided by the weight of the points so far: else it would begin at the first
     value and lag behind a falling loss (the bias correction of Adam, Kingma and Ba 2015)."""
+    kept = 1 - 1 / min(20, max(2, len(points) / _REMEMBERED))
     mean = weight = 0.0
     found = []
     for step, value in points:
-        mean, weight = _KEPT * mean + (1 - _KEPT) * value, _KEPT * weight + (1 - _KEPT)
+        mean, weight = kept * mean + (1 - kept) * value, kept * weight + (1 - kept)
         found.append((step, mean / weight))
     return found
 
