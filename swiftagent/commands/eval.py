@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     add("words RUN", "a run (default: the newest), or `compare RUN RUN...`", nargs="*")
     what = options(parser, "what is evaluated")
+    what("--run NAME", "the run, as the other commands take it")
     what("--data FILE", "gold rows of any format that convert reads", action="append", default=[])
     what("--model M", "a model folder or hub id, in place of a run")
     what("--adapter A", "an adapter folder; it is compared with its base")
@@ -79,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    args.words += [args.run] if args.run else []
     if args.words[:1] == ["compare"]:
         return _compare(args)
     if len(args.words) > 1:

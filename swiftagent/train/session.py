@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -57,9 +58,15 @@ def start(config: Config, verbosity: Verbosity) -> int:
     draft = plan(inputs, next_name(root, name))
     report = _check(inputs, draft, verbosity)
     run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
-    inputs = into_run(inputs, run.folder)
-    planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
-    return _train(inputs, planned, run, verbosity)
+    try:
+        inputs = into_run(inputs, run.folder)
+        planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
+        return _train(inputs, planned, run, verbosity)
+    except BaseException:
+        # A trainer that was never started leaves nothing, so that its name is free.
+        if draft.nodes == 1 and not (run.folder / "log.txt").exists():
+            shutil.rmtree(run.folder)
+        raise
 
 
 def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
@@ -319,11 +326,9 @@ def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:
-        say(
-            f"next: swiftagent infer --react --model {best}"
-            if run.tuner == "full"
-            else "next: swiftagent infer --react"
-        )
+        say(f"next: swiftagent infer --react{f' --model {best}' if run.tuner == 'full' else ''}")
+    if logs := next(run.folder.rglob("events.out.tfevents.*"), None):
+        say(f"curves: tensorboard --logdir {logs.parent}")
     return 0
 
 
