@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
 from rich.table import Table
@@ -237,6 +238,23 @@ def progress(label: str, total: int | None = None, *, quiet: bool = False) -> It
 
 def _bar() -> Progress:
     return Progress(SpinnerColumn(), BarColumn(), _Said(), console=err, disable=not err.is_terminal, transient=True)
+
+
+@contextmanager
+def side_by_side(names: Sequence[str]) -> Iterator[dict[str, Callable[[str], None]]]:
+    """Functions that write into columns; they are seen to grow on a terminal, and elsewhere printed when all is
+    written."""
+    columns = {name: Text(overflow="fold") for name in names}
+
+    def drawn() -> Table:
+        grid = Table(*map(worded, columns), expand=True, show_edge=False)
+        grid.add_row(*columns.values())
+        return grid
+
+    growing = out.is_terminal
+    with Live(get_renderable=drawn, console=out, transient=True) if growing else progress("answering"):
+        yield {name: lambda piece, column=column: column.append(visible(piece)) for name, column in columns.items()}  # type: ignore[misc]
+    out.print(drawn())
 
 
 def print_styled(parts: Iterable[tuple[str, str]]) -> None:

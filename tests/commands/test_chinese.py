@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 
-from swiftagent.cli import COMMANDS, main, main_parser, parser_of
-from swiftagent.io.language import chinese, description_parts, in_chinese
+from swiftagent.cli import COMMANDS, main_parser, parser_of
+from swiftagent.io.language import chinese, description_parts
 
 PACKAGE = Path(__file__).parents[2] / "swiftagent"
 PRINTED = {"say", "warn", "tell", "fault", "progress", "table", "translated", "worded"}  # the functions of console.py
