@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how("--step-tokens", "the longest step", type=_positive, default=512)
     how("-j N", "prompts at a time (default 16; 1 for a server)", type=_positive, dest="at_a_time")
     off = {"action": "store_false"}
-    how("--no-free", "leave free runs out: next steps on gold context only", dest="free", **off)
+    how("--no-free", "leave free runs out: next steps on given context only", dest="free", **off)
     how("--no-likelihood", "leave bits per byte out", dest="likelihood", **off)
     how("--no-stop", "let models write on after `Observation:`, to see who invents results", dest="stop", **off)
     how("--fresh", "start anew, though an evaluation of the same was begun")

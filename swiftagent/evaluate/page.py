@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
+from shlex import quote
 from typing import Any
 
 from swiftagent.evaluate import report
@@ -38,7 +40,7 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         models=["/".join(PurePath(str(about[key])).parts[-2:]) for key in ("tuned", "base") if about.get("base")],
         counts={
             "rows": data["rows"] or data["steps"],
-            "decision points": data["steps"],
+            "next steps on given context": data["steps"],
             "gold calls": data["calls"],
             "free runs": summary["tuned"]["free_finished"]["n"],
             "chat answers": data["chat_answers"],
@@ -50,12 +52,23 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         groups=_groups(summary["groups"]["tuned"], summary["groups"].get("base", {})),
         drawing=plot(loss_series(curve)),
         cases=cases,
+        examples=_examples(cases),
+        missed=Counter(name for case in cases for name in case.missed),
+        # Where several files were trained on, the first is the mix.
+        trained_on=quote((about.get("trained on") or [""])[0]) if about.get("trained on") else "",
+        quote=quote,
         about={key: _plain(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
         value=report.format_value,
         interval=report.with_interval,
         difference=report.with_difference,
     )
+
+
+def _examples(cases: Sequence[report.Case]) -> list[report.Case]:
+    """Two of what improved and two of what did not, for a reader who opens no list."""
+    kinds = (["improved"], ["broke", "still wrong"])
+    return [case for kind in kinds for case in [each for each in cases if each.status in kind][:2]]
 
 
 def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -157,7 +157,8 @@ def _seen(training: list[str], target: Target, options: EvaluationOptions) -> Se
 def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:
     if options.quiet:
         return
-    say(f"{len(gold.rows):,} rows, {len(gold.steps):,} decision points, {len(gold.tasks):,} questions to answer freely")
+    steps, tasks = len(gold.steps), len(gold.tasks)
+    say(f"{len(gold.rows):,} rows, {steps:,} next steps on given context, {tasks:,} questions to answer freely")
     if gold.left_out:
         warn(f"{gold.left_out:,} rows were trained on and are left out")
     if files.rejected:
@@ -265,7 +266,7 @@ def _report(
 ) -> dict[str, Any]:
     for name, found in scored.items():
         if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
-            warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
+            warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} steps")
     report = summary(gold, scored, rules=rules, seen=seen, about=about)
     report["data"]["content"] = _fingerprint(gold)
     return report
