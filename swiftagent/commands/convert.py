@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import options
-from swiftagent.errors import ConfigError, RejectsError, visible
+from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
 
@@ -65,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.console import progress, say
+    from swiftagent.console import fault, progress, say
     from swiftagent.convert.files import convert_files, parse_share
     from swiftagent.convert.rows import Job
     from swiftagent.trajectory.wellformed import Policy, parse_policy
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         with open_workers(args, _size(job.inputs)) as workers, progress("rows") as bar:
             convert_files(job, lambda count: bar.update(count), workers, say)
     except RejectsError as error:
-        print(f"error: {visible(str(error))}", file=sys.stderr)
+        fault(str(error))
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)

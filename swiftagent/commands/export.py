@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.commands.options import options
+from swiftagent.io.words import plainly
 
 TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
 
@@ -70,11 +71,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        rows = {
-            name: fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
-            for name, fact in facts.items()
-        }
-        console.table(f"export {args.target}", ["fact", "value"], [list(row) for row in rows.items()])
+        rows = [(name, plainly(fact)) for name, fact in facts.items()]
+        console.table(f"export {args.target}", ["fact", "value"], rows)
     return 0
 
 

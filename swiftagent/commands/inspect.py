@@ -120,7 +120,7 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
 
 
 def _print_totals(totals: Totals) -> None:
-    from swiftagent.console import out, table
+    from swiftagent.console import out, table, tell
 
     rows = [
         [kind, total, trained, view.share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total
@@ -134,13 +134,9 @@ def _print_totals(totals: Totals) -> None:
         console=out,
     )
     for fault in totals.faults[:20]:
-        out.print(
-            visible(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]"),
-            markup=False,
-            highlight=False,
-        )
+        tell(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]")
     if totals.faults_total > 20:
-        out.print(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
+        tell(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
 
 
 def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, Any], bool]:

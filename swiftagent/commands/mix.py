@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +252,8 @@ def show(manifest: dict[str, Any], out: str) -> None:
 
 
 def _warn_of_shortage(manifest: dict[str, Any]) -> None:
+    from swiftagent.console import warn
+
     for source in manifest["sources"]:
         short = [{**source, "unit": "rows"}] if source["short"] else []
         budget = source.get("budget")
@@ -260,9 +261,9 @@ def _warn_of_shortage(manifest: dict[str, Any]) -> None:
         for amount in short:
             fact = f"{amount['wanted']:,} {amount['unit'].replace('-', ' ')} asked for, only {amount['taken']:,} there"
             place = f"{source['source']} ({source['channel']})"
-            print(f"WARNING: {place}: {fact}; all of them are taken", file=sys.stderr)
+            warn(f"{place}: {fact}; all of them are taken")
     if not manifest["rows"]["mix"]:
-        print("WARNING: no row is left to train on; the report beside the mix says why", file=sys.stderr)
+        warn("no row is left to train on; the report beside the mix says why")
 
 
 def _count(text: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
+from swiftagent.io.words import plainly
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,4 +79,4 @@ def _show(stats: dict[str, Any]) -> None:
         )
     console.table("", list(rows[0]), [list(row.values()) for row in rows], console=console.out)
     if stats["rejected"]:
-        console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")
+        console.say(f"{stats['rejected']:,} rows could not be read: {plainly(stats['reasons'])}")

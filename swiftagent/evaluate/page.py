@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -12,6 +11,7 @@ from typing import Any
 
 from swiftagent.evaluate import report
 from swiftagent.io.pages import render
+from swiftagent.io.words import plainly
 from swiftagent.scores.metrics import METRICS
 from swiftagent.train.loss_curves import loss_series, plot
 
@@ -57,7 +57,7 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         # Where several files were trained on, the first is the mix.
         trained_on=quote((about.get("trained on") or [""])[0]) if about.get("trained on") else "",
         quote=quote,
-        about={key: _plain(value) for key, value in facts.items() if value not in (None, "", [], {})},
+        about={key: plainly(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
         value=report.format_value,
         interval=report.with_interval,
@@ -83,8 +83,3 @@ def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list
                 bars = {"name": name.strip(), "metric": metric, "n": metrics[metric]["n"], "models": models}
                 found.setdefault(kind, []).append(bars)
     return found
-
-
-def _plain(value: Any) -> str:
-    indent = 1 if isinstance(value, dict) else None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=indent)
