@@ -3,8 +3,7 @@
 swiftagent convert rows.jsonl more.json -o train.jsonl
 swiftagent convert rows.parquet -o out.jsonl --to openai --on wrong-type=reject --max-rejects 2%
 swiftagent convert rows.jsonl -o out.jsonl --from mypackage.reader:parse
-swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --shard-format parquet --engine ray --ray-address
-auto
+swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --engine ray --ray-address auto
 """
 
 from __future__ import annotations

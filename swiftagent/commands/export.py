@@ -1,7 +1,7 @@
 """Export a tuned model so that it still calls tools where it lands.
 
-swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a chat template for
-ReAct swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
+swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a template for ReAct
+swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
 swiftagent export ollama runs/NAME -o folder          Modelfile with tools and stop words, README, the model
 swiftagent export vllm model                          the commands that serve it in vLLM
 swiftagent export adapter runs/NAME -o folder         the adapter alone, ready to upload

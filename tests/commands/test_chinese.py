@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
-from swiftagent.cli import COMMANDS, main_parser, parser_of
-from swiftagent.io.language import chinese, description_parts
+from swiftagent.cli import COMMANDS, main, main_parser, parser_of
+from swiftagent.io.language import chinese, description_parts, in_chinese
 
 PACKAGE = Path(__file__).parents[2] / "swiftagent"
 PRINTED = {"say", "warn", "tell", "fault", "progress", "table", "translated", "worded"}  # the functions of console.py
-NOT_SAID = re.compile(rf"\s*\$?\s*(swiftagent|tensorboard|eval \") |[^a-z]*$|({'|'.join(COMMANDS)})$")  # commands
+NOT_SAID = re.compile(rf"\s*\$?\s*(swiftagent |tensorboard |eval \"|--)|[^a-z]*$|({'|'.join(COMMANDS)})$")  # commands
 
 
 def texts_of_help() -> Iterator[str]:
@@ -57,7 +58,29 @@ def test_every_help_text_and_message_is_in_the_catalogue():
 
 def test_a_translation_takes_the_values_of_its_text():
     for english, translation in chinese().items():
-        values = sorted(re.findall(r"\{(\w*)\}", english))
-        assert sorted(re.findall(r"\{(\w*)\}", translation)) == values or all(
-            value.isdecimal() for value in re.findall(r"\{(\w*)\}", translation)
-        ), english
+        values = [sorted(re.findall(r"\{(\w*)\}", text)) for text in (english, translation)]
+        assert values[0] == values[1], english
+
+
+def test_lang_puts_help_messages_tables_and_errors_into_chinese(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["doctor", "--lang", "zh", "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("用法:") and "把所得打印成一个 JSON 对象" in shown and "swiftagent doctor CONFIG" in shown
+    assert main(["--lang=zh", "runs"]) == 0
+    assert capsys.readouterr().err == "runs:还没有运行;`swiftagent sft CONFIG` 开始一个\n"
+    assert main(["infer", "--lang", "zh", "--runn", "x"]) == 2
+    assert capsys.readouterr().err == "错误: swiftagent infer: --runn:没有这个选项,您是想说 --run 吗?\n"
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert main(["formats", "--codes"]) == 0
+    assert "含义" in capsys.readouterr().out
+    assert main(["formats", "--codes", "--lang", "en"]) == 0
+    assert "what it says" in capsys.readouterr().out
+
+
+def test_a_text_that_the_catalogue_does_not_have_stays_as_it_is():
+    assert in_chinese("half of the rows were read by a new reader") == "half of the rows were read by a new reader"
+    assert in_chinese("run runs/a: 1 GPU; log in log.txt") == "运行 runs/a:1 GPU;日志在 log.txt"
