@@ -8,7 +8,6 @@ benchmarks/silence.py [COMMAND ...]
 from __future__ import annotations
 
 import argparse
-import os
 import selectors
 import subprocess
 import sys
@@ -42,11 +41,11 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-def longest_silence(words: list[str], folder: Path) -> tuple[float, float, int]:
-    """(seconds of the longest silence, seconds in all, exit code) of a command, output and errors taken together."""
+def longest_silence(words: list[str], folder: Path) -> tuple[float, str, float, int]:
+    """(seconds of the longest silence, what was said before it, seconds in all, exit code); both outputs together."""
     argv = [sys.executable, "-m", "swiftagent", *words]
     began = last = time.monotonic()
-    longest = 0.0
+    longest, said, before = 0.0, "", ""
     with subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process:
         assert process.stdout is not None
         with selectors.DefaultSelector() as ready:
@@ -54,10 +53,13 @@ def longest_silence(words: list[str], folder: Path) -> tuple[float, float, int]:
             while True:
                 ready.select()
                 heard = process.stdout.read(65536)
-                longest, last = max(longest, time.monotonic() - last), time.monotonic()
-                if not heard:
+                if not heard:  # after its last line only the interpreter ends
                     break
-        return longest, time.monotonic() - began, process.wait()
+                now = time.monotonic()
+                if now - last > longest:
+                    longest, before = now - last, said
+                last, said = now, heard.decode(errors="replace").strip().rpartition("\n")[2][:60] or said
+        return longest, before, time.monotonic() - began, process.wait()
 
 
 def main() -> int:
@@ -66,13 +68,17 @@ def main() -> int:
     args = parser.parse_args()
     worst = 0.0
     with tempfile.TemporaryDirectory() as name:
-        print("| command | longest silence | in all |\n| --- | ---: | ---: |")
+        print("| command | longest silence | in all | after |\n| --- | ---: | ---: | --- |")
         for command, words in commands().items():
             if args.only and command not in args.only:
                 continue
-            silence, seconds, code = longest_silence(words, Path(name))
+            silence, before, seconds, code = longest_silence(words, Path(name))
             worst = max(worst, silence)
-            print(f"| {command} | {silence:.1f} s | {seconds:.0f} s |{f' exit {code}' if code else ''}", flush=True)
+            print(
+                f"| {command} | {silence:.1f} s | {seconds:.0f} s | {before or '(its start)'} |"
+                + (f" exit {code}" if code else ""),
+                flush=True,
+            )
     return int(worst > ALLOWED)
 
 

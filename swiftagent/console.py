@@ -95,7 +95,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     if widths is None:
         _print_records(worded(title), names, cells, console)
         return
-    grid = Table(title=Text(worded(title)), title_justify="left", show_edge=False, pad_edge=False)
+    if title:  # not as the table's own, which would be broken to its width
+        console.print(worded(title), style="italic", markup=False, soft_wrap=True)
+    grid = Table(show_edge=False, pad_edge=False)
     for index, name in enumerate(names):
         numeric = bool(rows) and all(isinstance(row[index], (int, float)) for row in rows)
         grid.add_column(name, justify="right" if numeric else "left", width=widths[index])
@@ -142,7 +144,7 @@ def _status(task: Task) -> str:
     if not task.total:
         return f"{what} {f'{task.completed:,.0f}, ' if task.completed else ''}{elapsed}"
     left = task.time_remaining
-    ahead = translated("{} left").format(_duration(left)) if left is not None else elapsed
+    ahead = translated("{} left").format(_duration(left)) if left else elapsed
     return f"{what} {translated('{} of {}').format(f'{task.completed:,.0f}', f'{task.total:,.0f}')}, {ahead}"
 
 
@@ -151,7 +153,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-class Stage:
+class Doing:
     """One thing that is being done, with what is done of it."""
 
     def __init__(self, bar: Progress, label: str, total: int | None) -> None:
@@ -176,7 +178,7 @@ class _Heartbeat:
 
     def __init__(self) -> None:
         self.last = time.monotonic()
-        self.stages: list[Stage] = []
+        self.stages: list[Doing] = []
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         # A process that is forked while the thread prints would inherit a lock that nobody opens.
@@ -204,17 +206,17 @@ heartbeat = _Heartbeat()
 
 
 @contextmanager
-def progress(label: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Stage]:
+def progress(label: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Doing]:
     """What is being done: a bar on a terminal, elsewhere a line after each `SILENCE` seconds without another.
 
     Inside another one it takes its place until it is done.
     """
     if quiet:
-        yield Stage(Progress(disable=True), label, total)
+        yield Doing(Progress(disable=True), label, total)
         return
     began = not heartbeat.stages
     bar = _bar() if began else heartbeat.stages[-1].bar
-    stage = Stage(bar, label, total)
+    stage = Doing(bar, label, total)
     for outer in heartbeat.stages:
         bar.update(outer.number, visible=False)
     heartbeat.stages.append(stage)
@@ -253,8 +255,15 @@ def side_by_side(names: Sequence[str]) -> Iterator[dict[str, Callable[[str], Non
 
     growing = out.is_terminal
     with Live(get_renderable=drawn, console=out, transient=True) if growing else progress("answering"):
-        yield {name: lambda piece, column=column: column.append(visible(piece)) for name, column in columns.items()}  # type: ignore[misc]
+        yield {name: _writer(column) for name, column in columns.items()}
     out.print(drawn())
+
+
+def _writer(column: Text) -> Callable[[str], None]:
+    def write(piece: str) -> None:
+        column.append(visible(piece))
+
+    return write
 
 
 def print_styled(parts: Iterable[tuple[str, str]]) -> None:
