@@ -133,7 +133,7 @@ def _print_records(title: str, names: Sequence[str], cells: Sequence[Sequence[st
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-class _Said(ProgressColumn):
+class _StatusColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(_status(task))
 
@@ -239,7 +239,9 @@ def progress(label: str, total: int | None = None, *, quiet: bool = False) -> It
 
 
 def _bar() -> Progress:
-    return Progress(SpinnerColumn(), BarColumn(), _Said(), console=err, disable=not err.is_terminal, transient=True)
+    return Progress(
+        SpinnerColumn(), BarColumn(), _StatusColumn(), console=err, disable=not err.is_terminal, transient=True
+    )
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import argparse
 import re
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -76,8 +77,8 @@ def description_parts(text: str) -> Iterator[str]:
 
 
 class _ChineseHelp(argparse.RawDescriptionHelpFormatter):
-    def add_usage(self, usage: str | None, actions: Iterable[argparse.Action], groups: object, prefix: object = None):  # type: ignore[no-untyped-def]
-        super().add_usage(usage, actions, groups, in_chinese("usage: "))  # type: ignore[arg-type]
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, in_chinese("usage: "))
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
