@@ -13,6 +13,7 @@ import pytest
 
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.report import (
+    Case,
     cases,
     comparison,
     evalscope_lines,
@@ -160,6 +161,11 @@ def test_the_page_stands_alone_and_runs_nothing_of_the_data():
     assert (parser.open, parser.fetched) == ([], [])
     assert EVIL not in html()
     assert "http" not in re.sub(r"http://www.w3.org/\S+", "", html())
+
+
+def test_what_a_tool_answered_stays_text():
+    shown = page(told()[0], [Case("r#1", "broke", EVIL, "q", EVIL, EVIL, EVIL, EVIL)])
+    assert EVIL not in shown and "last result" in shown
 
 
 def test_a_score_leads_to_its_cases_and_a_case_to_the_rows_that_trained_it():
