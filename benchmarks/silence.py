@@ -26,8 +26,8 @@ def commands() -> dict[str, list[str]]:
     train = ["configs/tiny_cpu.yaml", "data=mix.jsonl", "max_steps=3", "name=r"]
     ask = ["infer", "--run", "r", "--tools", "calculator"]
     return {
-        "convert": ["convert", *[sample] * 20, "-o", "many.jsonl"],
-        "mix": ["mix", "--agent", "4000", "--agent-source", "many.jsonl", "-o", "mix.jsonl", "--model", model],
+        "convert": ["convert", *[sample] * 6, "-o", "many.jsonl"],
+        "mix": ["mix", "--agent", "1500", "--agent-source", "many.jsonl", "-o", "mix.jsonl", "--model", model],
         "stats": ["stats", "many.jsonl", "--near", "--model", model],
         "inspect --check": ["inspect", "many.jsonl", "--check", "--model", model],
         "inspect --html": ["inspect", "mix.jsonl", "--html", "m.html", "--model", model],

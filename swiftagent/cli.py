@@ -90,7 +90,7 @@ class _Parser(argparse.ArgumentParser):
 
 KINDS = {
     "int": "a whole number",
-    "_count": "a whole number",
+    "count": "a whole number",
     "float": "a number",
     "_amount": "a number or a share such as 40%",
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import options
+from swiftagent.commands.options import add_output_arguments, options
 from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
@@ -52,11 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", default="1%")
     add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", default="0")
     add("--dataset-name", "write the entry of LLaMA-Factory's dataset_info.json beside OUT", default="")
-    add("--report", "default: OUT.report.json", type=Path)
-    add("--rejects", "default: OUT.rejects.jsonl", type=Path)
-    add("--shards N", "write N files into the folder x for -o x.jsonl", type=int, default=0)
-    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
-    add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+    add_output_arguments(add)
     add_engine_arguments(parser, "all cores, one for some megabytes")
     add("--json", "print the report as one JSON object")
     add("-q --quiet", "no table")

@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
 def page_of(browser: Any, address: str, language: str, width: int, scheme: str) -> Any:
     context = browser.new_context(viewport={"width": width, "height": 840}, color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(60 * SECONDS)
+    page.set_default_timeout(150 * SECONDS)
     assert page.goto(f"{address}&lang={language}").status == 200
     return page
 
