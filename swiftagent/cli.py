@@ -16,7 +16,7 @@ import select
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from swiftagent import __version__
 from swiftagent.errors import ConfigError, SetupError, SwiftAgentError, visible
@@ -93,7 +93,7 @@ class _Parser(argparse.ArgumentParser):
 
 KINDS = {
     "int": "a whole number",
-    "_count": "a whole number",
+    "count": "a whole number",
     "float": "a number",
     "_amount": "a number or a share such as 40%",
 }
@@ -105,10 +105,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complete()
     _take_any_letter()
     gc.set_threshold(100_000, 20, 100)  # rows leave no cycles, and looking for them costs up to a fifth of the time
+    words = list(sys.argv[1:] if argv is None else argv)
+    _speak_as_asked(words)
     try:
-        return _answer(list(sys.argv[1:] if argv is None else argv))
+        return _answer(words)
     finally:
         _flush()
+
+
+_spoken: list[Any] = []  # swiftagent.io.language, where another language than English is asked for
+
+
+def _speak_as_asked(words: Sequence[str]) -> None:
+    """From here on speak the language that --lang names, else that of the environment."""
+    asked = re.findall(r"(?:^| )--lang[ =](\w+)", " ".join(words))
+    of_environment = [os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)]
+    chinese = next(iter([*asked[-1:], *of_environment]), "").startswith("zh")
+    if chinese or _spoken:
+        from swiftagent import console
+        from swiftagent.io import language
+
+        console.speak(language.in_chinese if chinese else str)
+        _spoken[:] = [language] if chinese else []
+
+
+def _said(text: str) -> str:
+    return str(_spoken[0].in_chinese(text)) if _spoken else text
 
 
 def _complete() -> NoReturn:
@@ -129,6 +151,7 @@ def _complete() -> NoReturn:
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
     importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
+    parser.add_argument("--lang", choices=("en", "zh"), help="of help, messages and tables (default: as LANG has it)")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
 
 
@@ -159,7 +182,7 @@ def _answer(words: list[str]) -> int:
             print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(_said("interrupted"), file=sys.stderr)
         return 130
     except BrokenPipeError:
         if not _reader_is_gone():
@@ -204,6 +227,8 @@ def _run(name: str, words: list[str]) -> int:
     arguments = words.copy()
     arguments.remove(name)
     parser = parser_of(name)
+    if _spoken:
+        _spoken[0].translate_help(parser)
     args = parser.parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
     command = importlib.import_module(f"swiftagent.commands.{name}")
     return int(command.run(args) or 0)
@@ -234,6 +259,8 @@ def _answer_without_command(words: list[str], name: str) -> int:
         print(f"swiftagent: no command {name!r}; {hint}", file=sys.stderr)
         return ConfigError.exit_code
     parser = main_parser()
+    if _spoken:
+        _spoken[0].translate_help(parser)
     parser.parse_args(words)
     parser.print_help()
     return 0 if not words else ConfigError.exit_code
@@ -241,5 +268,5 @@ def _answer_without_command(words: list[str], name: str) -> int:
 
 def _as_lines(error: SwiftAgentError) -> str:
     if isinstance(error, ConfigError) and not error.where:
-        return "\n".join(f"error: {problem}" for problem in error.problems)
-    return f"error: {error}"
+        return "\n".join(f"{_said('error')}: {_said(problem)}" for problem in error.problems)
+    return f"{_said('error')}: {_said(str(error))}"

@@ -1,19 +1,31 @@
-"""Terminal output: tables, news and progress bars. The one module that imports rich; all of it goes to stderr or a
-terminal, never into machine output."""
+"""Terminal output: tables, news, bars, and a sign of life while something takes long. The one module that imports rich;
+all of it goes to stderr or a terminal, never into machine output."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
 from rich.table import Table
 from rich.text import Text
 
 from swiftagent.errors import visible
+
+SILENCE = 5.0  # seconds without a line after which one says what is being done
+_ONE = re.compile(
+    r"(?<![\w.,/-])1 ((?:gold )?(?:row|question|token|step|call|fault|score|repeat|file|tool|answer))s\b( were| are)?"
+)
 
 
 class _Console(Console):
@@ -21,47 +33,239 @@ class _Console(Console):
         """A reader that went away is handled by the command line, with the same exit code whoever printed."""
         raise BrokenPipeError
 
+    def print(self, *parts: Any, **how: Any) -> None:
+        heartbeat.last = time.monotonic()
+        super().print(*parts, **how)
+
 
 err = _Console(stderr=True, highlight=False)
 out = _Console(highlight=False)
+_translate: list[Callable[[str], str]] = []
+
+
+def speak(translate: Callable[[str], str]) -> None:
+    """From here on everything that is printed goes through `translate`."""
+    _translate[:] = [translate]
+
+
+def translated(text: str) -> str:
+    return _translate[0](text) if _translate else text
+
+
+def singular(text: str) -> str:
+    """ "1 row was read" for "1 rows were read"."""
+    verbs = {" were": " was", " are": " is"}
+    return _ONE.sub(lambda found: f"1 {found[1]}{verbs.get(found[2], '')}", text)
+
+
+def worded(text: str) -> str:
+    """A sentence as it is printed: in the user's language, "1 row" for "1 rows", control characters made visible."""
+    return visible(singular(translated(text)))
 
 
 def say(text: str) -> None:
     """A line of news on stderr."""
-    err.print(visible(text), markup=False, soft_wrap=True)
+    err.print(worded(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    err.print(f"warning: {visible(text)}", style="yellow", markup=False, soft_wrap=True)
+    _print_styled(err, "yellow", f"{translated('warning')}: {worded(text)}")
+
+
+def fault(text: str) -> None:
+    """A problem on stderr that does not end the command by itself."""
+    _print_styled(err, "red", f"{translated('error')}: {worded(text)}")
+
+
+def tell(text: str) -> None:
+    """A line of the result on stdout."""
+    out.print(worded(text), markup=False, soft_wrap=True)
+
+
+def _print_styled(console: Console, style: str, text: str) -> None:
+    console.print(text, style=style, markup=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console = err) -> None:
-    """Print a table; numbers are set to the right."""
-    grid = Table(title=Text(visible(title)), title_justify="left", show_edge=False, pad_edge=False)
+    """Print a table; numbers are set to the right. No word is broken: without room, one line a cell."""
     rows = [list(row) for row in rows]
-    for index, column in enumerate(columns):
-        numeric = all(isinstance(row[index], (int, float)) for row in rows) if rows else False
-        grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(visible(str(cell))) for cell in row))
+    names = [worded(column) for column in columns]
+    cells = [[f"{cell:,}" if isinstance(cell, int) else worded(str(cell)) for cell in row] for row in rows]
+    widths = _widths([names, *cells], console.width)
+    if widths is None:
+        _print_records(worded(title), names, cells, console)
+        return
+    if title:  # not as the table's own, which would be broken to its width
+        console.print(worded(title), style="italic", markup=False, soft_wrap=True)
+    grid = Table(show_edge=False, pad_edge=False)
+    for index, name in enumerate(names):
+        numeric = bool(rows) and all(isinstance(row[index], (int, float)) for row in rows)
+        grid.add_column(name, justify="right" if numeric else "left", width=widths[index])
+    for line in cells:
+        grid.add_row(*map(escape, line))
     console.print(grid)
 
 
+def _widths(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """The width of each column, at least its longest word; None where these have no room."""
+    columns = list(zip(*lines, strict=True))
+    words = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    wanted = [max(cell_len(line) for cell in column for line in cell.splitlines() or [""]) for column in columns]
+    left = room - 3 * (len(columns) - 1) - sum(words)
+    if left < 0:
+        return None
+    # Narrow columns first: they get all that they want, and what is left is for the long sentences.
+    for index in sorted(range(len(columns)), key=wanted.__getitem__):
+        more = min(left, wanted[index] - words[index])
+        words[index] += more
+        left -= more
+    return words
+
+
+def _print_records(title: str, names: Sequence[str], cells: Sequence[Sequence[str]], console: Console) -> None:
+    lines = [title] if title else []
+    for row in cells:
+        head, *rest = row
+        lines.append(head)
+        lines += [
+            f"  {name}: {cell}" if name else f"  {cell}" for name, cell in zip(names[1:], rest, strict=True) if cell
+        ]
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+class _StatusColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(_status(task))
+
+
+def _status(task: Task) -> str:
+    """ "measuring 64 of 200, 12 s left" or "loading the model 12 s"."""
+    what, elapsed = worded(task.description), _duration(task.elapsed or 0.0)
+    if not task.total:
+        return f"{what} {f'{task.completed:,.0f}, ' if task.completed else ''}{elapsed}"
+    left = task.time_remaining
+    ahead = translated("{} left").format(_duration(left)) if left else elapsed
+    return f"{what} {translated('{} of {}').format(f'{task.completed:,.0f}', f'{task.total:,.0f}')}, {ahead}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class Doing:
+    """One thing that is being done, with what is done of it."""
+
+    def __init__(self, bar: Progress, label: str, total: int | None) -> None:
+        self.bar, self.number = bar, bar.add_task(label, total=total)
+
+    @property
+    def task(self) -> Task:
+        return next(task for task in self.bar.tasks if task.id == self.number)
+
+    def advance(self, count: int = 1) -> None:
+        self.bar.advance(self.number, count)
+
+    def update(self, done: int, of: int | None = None, label: str | None = None) -> None:
+        """done of `of`; a new label begins a new stage."""
+        if label is not None and label != self.task.description:
+            self.bar.reset(self.number, description=label)
+        self.bar.update(self.number, completed=done, total=of)
+
+
+class _Heartbeat:
+    """Off a terminal: a thread that prints what is being done whenever nothing was printed for `SILENCE` seconds."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+        self.stages: list[Doing] = []
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        # A process that is forked while the thread prints would inherit a lock that nobody opens.
+        os.register_at_fork(before=self.stop, after_in_parent=self.start, after_in_child=self.stages.clear)
+
+    def start(self) -> None:
+        if self.stages and self._thread is None and not err.is_terminal:
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._beat, daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._ended.set()
+            thread.join()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(max(0.05, self.last + SILENCE - time.monotonic())):
+            if time.monotonic() - self.last >= SILENCE:
+                err.print(_status(self.stages[-1].task), markup=False, soft_wrap=True)
+
+
+heartbeat = _Heartbeat()
+
+
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Progress]:
-    """A progress bar on a terminal, nothing elsewhere. Use `bar.advance(bar.task_ids[0], n)`."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        disable=not sys.stderr.isatty(),
-        transient=True,
+def progress(label: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Doing]:
+    """What is being done: a bar on a terminal, elsewhere a line after each `SILENCE` seconds without another.
+
+    Inside another one it takes its place until it is done.
+    """
+    if quiet:
+        yield Doing(Progress(disable=True), label, total)
+        return
+    began = not heartbeat.stages
+    bar = _bar() if began else heartbeat.stages[-1].bar
+    stage = Doing(bar, label, total)
+    for outer in heartbeat.stages:
+        bar.update(outer.number, visible=False)
+    heartbeat.stages.append(stage)
+    if began:
+        # Libraries are kept quiet by taking sys.stderr away for a while; what is being done is shown nevertheless.
+        err._file = sys.stderr
+        heartbeat.last = time.monotonic()
+        heartbeat.start()
+    with bar if began else nullcontext():
+        try:
+            yield stage
+        finally:
+            heartbeat.stages.remove(stage)
+            bar.remove_task(stage.number)
+            if not began:
+                bar.update(heartbeat.stages[-1].number, visible=True)
+            else:
+                heartbeat.stop()
+                err._file = None  # sys.stderr, whatever it is then
+
+
+def _bar() -> Progress:
+    return Progress(
+        SpinnerColumn(), BarColumn(), _StatusColumn(), console=err, disable=not err.is_terminal, transient=True
     )
-    with bar:
-        bar.add_task(label, total=total)
-        yield bar
+
+
+@contextmanager
+def side_by_side(names: Sequence[str]) -> Iterator[dict[str, Callable[[str], None]]]:
+    """Functions that write into columns; they are seen to grow on a terminal, and elsewhere printed when all is
+    written."""
+    columns = {name: Text(overflow="fold") for name in names}
+
+    def drawn() -> Table:
+        grid = Table(*map(worded, columns), expand=True, show_edge=False)
+        grid.add_row(*columns.values())
+        return grid
+
+    growing = out.is_terminal
+    with Live(get_renderable=drawn, console=out, transient=True) if growing else progress("answering"):
+        yield {name: _writer(column) for name, column in columns.items()}
+    out.print(drawn())
+
+
+def _writer(column: Text) -> Callable[[str], None]:
+    def write(piece: str) -> None:
+        column.append(visible(piece))
+
+    return write
 
 
 def print_styled(parts: Iterable[tuple[str, str]]) -> None:
@@ -72,10 +276,5 @@ def print_styled(parts: Iterable[tuple[str, str]]) -> None:
 @contextmanager
 def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """One bar that shows one stage after the other: call it with (stage, done, of)."""
-    with progress("", None) if not quiet else nullcontext() as bar:
-
-        def tell(stage: str, done: int, of: int) -> None:
-            if bar is not None:
-                bar.update(bar.task_ids[0], description=stage, completed=done, total=of)
-
-        yield tell
+    with progress("starting", quiet=quiet) as stage:
+        yield lambda name, done, of: stage.update(done, of, name)

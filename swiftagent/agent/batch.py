@@ -123,7 +123,7 @@ def run_batch(
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         try:
-            waiting = [pool.submit(one, row, line) for row, line in _lines(source) if row not in done]
+            waiting = [pool.submit(one, row, line) for row, line in input_lines(source) if row not in done]
             for future in waiting:
                 future.result()
         # Ctrl-C: what runs is finished, what waits is left for the next time.
@@ -153,7 +153,8 @@ def _traces(asked: Asked, turns: list[Turn]) -> dict[str, Any]:
     return {"row": asked.row, "id": asked.id, "turns": [trace(turn) for turn in turns]}
 
 
-def _lines(source: Path) -> Iterator[tuple[int, bytes]]:
+def input_lines(source: Path) -> Iterator[tuple[int, bytes]]:
+    """(line number, line) of each line that is not empty. Raises ConfigError."""
     try:
         with source.open("rb") as lines:
             for row, line in enumerate(lines, 1):

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from swiftagent.agent.drive import Listener, Runtime, answer
-from swiftagent.agent.loop import Grammar, Limits, Turn, conversation_after
+from swiftagent.agent.drive import Listener, Runtime
+from swiftagent.agent.loop import Grammar, Limits
+from swiftagent.agent.sides import Sides
 from swiftagent.agent.traces import Recorder, trace
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
 
@@ -81,21 +82,17 @@ def converse(
     recorder: Recorder,
 ) -> None:
     """Answer the questions of stdin until it ends. runtimes: by side; each side keeps a conversation of its own."""
-    conversations, turns = dict.fromkeys(runtimes, before), dict[str, list[Turn]]()
+    sides = Sides(runtimes, before, limits)
     tools = [{"name": tool.name, "description": tool.description} for tool in before.tools]
     stream.emit("ready", tools=tools, sides=list(runtimes))
     for request in stream.requests():
         if request.get("reset"):
-            conversations, turns = dict.fromkeys(runtimes, before), {}
+            sides.reset()
             stream.emit("reset")
         elif path := request.get("save"):
-            saved = recorder.to(Path(path)).add(conversations["tuned"], turns.get("tuned", []))
+            saved = recorder.to(Path(path)).add(sides.conversations["tuned"], sides.turns["tuned"])
             stream.emit("saved", path=path if saved else "")
         elif question := request.get("question"):
-            for side, (runtime, grammar) in runtimes.items():
+            for side in runtimes:
                 stream.side = side
-                turn = answer(runtime, conversations[side], str(question), limits, grammar)
-                if turn.stopped_by != "interrupt":
-                    conversations[side] = conversation_after(conversations[side], turn)
-                    turns.setdefault(side, []).append(turn)
-                stream.emit("end", **trace(turn))
+                stream.emit("end", **trace(sides.ask(side, str(question))))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from swiftagent import console
 from swiftagent.agent.drive import Listener
-from swiftagent.agent.loop import StepTrace, Turn
+from swiftagent.agent.loop import Turn
 from swiftagent.errors import visible
 from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Tool
@@ -188,27 +188,6 @@ def _load_history(path: Path | None) -> None:
                 readline.write_history_file(path)
 
         atexit.register(save)
-
-
-def show_side_by_side(question: str, turns: dict[str, Turn]) -> None:
-    """The steps and answers of several models in columns, one for each."""
-    columns = [
-        [*map(_step_text, turn.steps), f"■ {turn.answer if turn.answer is not None else '(none)'}"]
-        for turn in turns.values()
-    ]
-    rows = [
-        [column[index] if index < len(column) else "" for column in columns] for index in range(max(map(len, columns)))
-    ]
-    rows.append([f"stopped by: {turn.stopped_by}" for turn in turns.values()])
-    console.table(question, list(turns), rows, console=console.out)
-
-
-def _step_text(step: StepTrace) -> str:
-    lines = [f"· {step.thought}"] if step.thought else []
-    if step.action is not None:
-        lines.append(f"▶ {step.action} {json.dumps(step.action_input, ensure_ascii=False)}")
-        lines.append(f"◀ {(step.observation or '')[:500]}")
-    return "\n".join(lines)
 
 
 def show_end(turn: Turn) -> None:

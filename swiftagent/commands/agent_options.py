@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.agent.loop import Grammar, Limits, ReAct, start
-from swiftagent.commands.options import options
+from swiftagent.commands.options import add_loading_arguments, options
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
@@ -24,16 +24,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     model("--checkpoint best|last|N", "which checkpoint of the run", default="best")
     model("--model M", "a model folder or hub id; with --engine openai, the server's name for it")
     model("--adapter A", "an adapter folder; its base is found by itself")
-    model("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
-    model("--model-type MODEL_TYPE", "ms-swift's model type, where the config names none it knows")
-    model("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    model("--base-url URL", "a server with OpenAI's interface, as http://127.0.0.1:8000/v1")
-    model("--api-key-env NAME", "the variable that holds its key", default="OPENAI_API_KEY")
-    model("--tokenizer M", "a folder or hub id: prompts for the server are written as in training")
-    model("--device", "auto, cpu or cuda:N", default="auto")
+    add_loading_arguments(model)
     model("--temperature", "0 always takes the likeliest token", type=float, default=0.0)
-    model("--trust-remote-code", "let a model run code that it brings")
-    model("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
     model("--prompt", "how tools are listed; auto: as trained, else as the tools need", choices=STYLES, default="auto")
     model("--language", "of the prompt's own words", choices=("auto", "en", "zh"), default="auto")
 
@@ -64,6 +56,13 @@ def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Any:
     """The engine that the arguments ask for. Raises ConfigError or SetupError."""
+    from swiftagent.console import progress
+
+    with progress("loading the model"):
+        return _loaded(args)
+
+
+def _loaded(args: argparse.Namespace) -> Any:
     from swiftagent.backend.engine import load_engine
     from swiftagent.backend.loading import Server
 

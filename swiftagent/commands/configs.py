@@ -60,8 +60,8 @@ def _list(*, as_json: bool) -> int:
     columns = ("name", "model", "method", "GPUs", "memory", "hours")
     cells: list[list[Any]] = [[row[column] for column in columns] for row in rows]
     console.table("configs", columns, cells, console=console.out)
-    console.out.print("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
-    console.out.print("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
+    console.tell("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
+    console.tell("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
     return 0
 
 
@@ -81,7 +81,7 @@ def _table_for(word: str, *, as_json: bool) -> int:
         for row in rows
     ]
     console.table(f"configs on {word}", columns, cells, console=console.out)
-    console.out.print(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
+    console.tell(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
     return 0
 
 
@@ -138,9 +138,9 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
         print(json.dumps(translated.as_dict(), ensure_ascii=False))
         return 0
     if translated.left_out:
-        console.err.print("not carried over:")
+        console.say("not carried over:")
     for note in translated.notes:
-        console.err.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"  {note}")
     print(output or translated.text, end="\n" if output else "")
     return 0
 

@@ -3,22 +3,20 @@
 swiftagent convert rows.jsonl more.json -o train.jsonl
 swiftagent convert rows.parquet -o out.jsonl --to openai --on wrong-type=reject --max-rejects 2%
 swiftagent convert rows.jsonl -o out.jsonl --from mypackage.reader:parse
-swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --shard-format parquet --engine ray --ray-address
-auto
+swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --engine ray --ray-address auto
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import options
-from swiftagent.errors import ConfigError, RejectsError, visible
+from swiftagent.commands.options import add_output_arguments, options
+from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
@@ -56,11 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", default="1%")
     add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", default="0")
     add("--dataset-name", "write the entry of LLaMA-Factory's dataset_info.json beside OUT", default="")
-    add("--report", "default: OUT.report.json", type=Path)
-    add("--rejects", "default: OUT.rejects.jsonl", type=Path)
-    add("--shards N", "write N files into the folder x for -o x.jsonl", type=int, default=0)
-    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
-    add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+    add_output_arguments(add)
     add_engine_arguments(parser, "all cores, one for some megabytes")
     add("--json", "print the report as one JSON object")
     add("-q --quiet", "no table")
@@ -68,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> int:
     """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar."""
-    from swiftagent.console import progress, say
+    from swiftagent.console import fault, progress, say
     from swiftagent.convert.files import convert_files, parse_share
     from swiftagent.convert.rows import Job
     from swiftagent.trajectory.wellformed import Policy, parse_policy
@@ -84,14 +78,10 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> 
     code = 0
     try:
         with open_workers(args, size_of_inputs(job.inputs)) as workers, progress("rows") as bar:
-
-            def seen(count: int) -> None:
-                bar.update(bar.task_ids[0], completed=count)
-
-            job = prepare(job, workers=workers, seen=seen) if prepare else job
-            convert_files(job, seen, workers, say)
+            job = prepare(job, workers=workers, seen=bar.update) if prepare else job
+            convert_files(job, bar.update, workers, say)
     except RejectsError as error:
-        print(f"error: {visible(str(error))}", file=sys.stderr)
+        fault(str(error))
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)

@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.commands.options import options
 from swiftagent.commands.sft import config_of
-from swiftagent.errors import ConfigError, SetupError, visible
+from swiftagent.errors import ConfigError, SetupError
 from swiftagent.train.config import Config
 from swiftagent.train.machine import Machine, look
 
@@ -39,10 +39,11 @@ def run(args: argparse.Namespace) -> int:
     disk = free_disk(Path(config.runs if config else "."))
     found["host"] = {"cpus": machine.cpus, "memory_free": machine.memory, "disk_free": disk}
     if config:
+        from swiftagent.console import progress
         from swiftagent.train.raw_data import staged
 
         said: list[str] = []
-        with staged(config, "auto", lambda line, report: said.append(line)) as there:
+        with progress("checking"), staged(config, "auto", lambda line, report: said.append(line)) as there:
             found |= _examine(there, machine, full=args.full)
         found["notes"] = [*filter(None, said), *found["notes"]]
     if args.json:
@@ -121,16 +122,16 @@ def _show(found: dict[str, Any]) -> None:
     if found.get("effort"):
         effort = found["effort"]
         time = f", about {duration(effort['hours'] * 3600)}" if effort["hours"] else ""
-        console.out.print(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
+        console.tell(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
     for line in [*found.get("notes", []), found.get("suggestion", "")]:
         if line:
-            console.out.print(visible(line), markup=False)
+            console.tell(line)
     for warning in found["warnings"]:
         console.warn(warning)
     for problem in found["problems"]:
-        console.err.print(f"error: {visible(problem)}", style="red", markup=False, soft_wrap=True)
+        console.fault(problem)
     if not found["problems"]:
-        console.out.print("no problem found")
+        console.tell("no problem found")
 
 
 def _of_channel(name: str, channel: dict[str, int]) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from swiftagent.commands.options import options
+from swiftagent.commands.options import options, positive
 from swiftagent.io.workers import Workers, cores
 
 _LARGE = 4 << 20  # bytes of input that are worth the start of more processes
@@ -13,7 +13,7 @@ _LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 
 def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
     add = options(parser)
-    add("-j --processes N", f"default: {default}", type=_count)
+    add("-j --processes N", f"default: {default}", type=positive)
     add("--engine", "ray: the same bytes by a Ray cluster (the extra `ray`)", choices=("local", "ray"), default="local")
     add("--ray-address ADDRESS", "an existing cluster; default: one is started here")
 
@@ -26,10 +26,3 @@ def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
 
         return RayWorkers(args.ray_address, args.processes)
     return Workers(args.processes or (cores() if size >= _LARGE else 1))
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of processes")
-    return number

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swiftagent.commands.options import options
+from swiftagent.commands.options import add_loading_arguments, options, positive
 from swiftagent.errors import ConfigError, GateError, visible
 from swiftagent.trajectory.prompts import STYLES
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     add("words RUN", "a run (default: the newest), or `compare RUN RUN...`", nargs="*")
     what = options(parser, "what is evaluated")
+    what("--run NAME", "the run, as the other commands take it")
     what("--data FILE", "gold rows of any format that convert reads", action="append", default=[])
     what("--model M", "a model folder or hub id, in place of a run")
     what("--adapter A", "an adapter folder; it is compared with its base")
@@ -42,25 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what("--predictions FILE", "score output that exists already, by id against --data")
     what("--checkpoint best|last|N", "which checkpoint of the run", default="best")
     what("--runs FOLDER", "where runs are kept (default runs)", default="runs")
-    what("-n ROWS", "evaluate this many rows, spread over all", type=_positive, dest="limit")
+    what("-n ROWS", "evaluate this many rows, spread over all", type=positive, dest="limit")
     trained = options(parser, "rows that were trained on")
     trained("--training FILE", "what training saw (default: the run's own data)", action="append")
     trained("--drop-trained", "leave rows out that were trained on, rather than refuse")
     how = options(parser, "how")
-    how("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
-    how("--base-url URL", "a server with OpenAI's interface; --model is its name for the model")
-    how("--api-key-env NAME", "the variable that holds its key", default="OPENAI_API_KEY")
-    how("--tokenizer M", "writes the server's prompts as in training: a folder or hub id")
-    how("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
-    how("--model-type MODEL_TYPE", "ms-swift's model type, where the config names none it knows")
-    how("--device", "auto, cpu or cuda:N", default="auto")
-    how("--trust-remote-code", "let a model run code that it brings")
-    how("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+    add_loading_arguments(how)
     how("--prompt", "how tools are listed; auto: as in the data", choices=STYLES, default="auto")
-    how("--step-tokens", "the longest step", type=_positive, default=512)
-    how("-j N", "prompts at a time (default 16; 1 for a server)", type=_positive, dest="at_a_time")
+    how("--step-tokens", "the longest step", type=positive, default=512)
+    how("-j N", "prompts at a time (default 16; 1 for a server)", type=positive, dest="at_a_time")
     off = {"action": "store_false"}
-    how("--no-free", "leave free runs out: next steps on gold context only", dest="free", **off)
+    how("--no-free", "leave free runs out: next steps on given context only", dest="free", **off)
     how("--no-likelihood", "leave bits per byte out", dest="likelihood", **off)
     how("--no-stop", "let models write on after `Observation:`, to see who invents results", dest="stop", **off)
     how("--fresh", "start anew, though an evaluation of the same was begun")
@@ -79,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    args.words += [args.run] if args.run else []
     if args.words[:1] == ["compare"]:
         return _compare(args)
     if len(args.words) > 1:
@@ -100,12 +94,16 @@ def raise_where_the_gate_failed(outcome: Evaluation) -> None:
 
 def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
-    from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
+    from swiftagent.console import progress
+
+    with progress("loading ms-swift", quiet=args.quiet):
+        from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
 
     options = msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
-    if args.predictions:
-        return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
-    return evaluate_models(_target(args), options, args.output)
+    with progress("evaluating", quiet=args.quiet):
+        if args.predictions:
+            return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
+        return evaluate_models(_target(args), options, args.output)
 
 
 def _target(args: argparse.Namespace) -> Any:
@@ -225,9 +223,3 @@ def _compare(args: argparse.Namespace) -> int:
         return 0
     console.table("tuned models, shares in %, with 95 % intervals; * the best", columns, rows, console=console.out)
     return 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text!r}")
-    return int(text)

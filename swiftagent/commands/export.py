@@ -1,7 +1,7 @@
 """Export a tuned model so that it still calls tools where it lands.
 
-swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a chat template for
-ReAct swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
+swiftagent export merge runs/NAME -o model            adapter merged into its base, proved, with a template for ReAct
+swiftagent export gguf model -o model.gguf            through llama.cpp's own converter, compared with the model
 swiftagent export ollama runs/NAME -o folder          Modelfile with tools and stop words, README, the model
 swiftagent export vllm model                          the commands that serve it in vLLM
 swiftagent export grammar runs/NAME --tools F -o folder   strict calls in vLLM, SGLang and llama.cpp
@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.commands.options import options
+from swiftagent.io.words import plainly
 
 TARGETS = ("merge", "gguf", "ollama", "vllm", "grammar", "adapter", "push")
 
@@ -69,16 +70,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("export grammar: name the tools with --tools")
     targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
     targets["grammar"] = _grammar
-    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c():  # deepspeed and the hubs' clients print there
+    # deepspeed and the hubs' clients print on stdout
+    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {args.target}"):
         facts = targets[args.target](args)
     if args.json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        rows = {
-            name: fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
-            for name, fact in facts.items()
-        }
-        console.table(f"export {args.target}", ["fact", "value"], [list(row) for row in rows.items()])
+        rows = [(name, plainly(fact)) for name, fact in facts.items()]
+        console.table(f"export {args.target}", ["fact", "value"], rows)
     return 0
 
 
@@ -208,10 +207,12 @@ def _subject(args: argparse.Namespace) -> Any:
 def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
     """What is exported, and its templates, compared with what it was trained on."""
     from swiftagent import console
-    from swiftagent.export.prepare import prepare
 
-    subject = _subject(args)
-    prepared = prepare(subject, args.allow_differences)
+    with console.progress("comparing the prompts"):
+        from swiftagent.export.prepare import prepare
+
+        subject = _subject(args)
+        prepared = prepare(subject, args.allow_differences)
     if subject.run and not any(one.conversations for one in prepared.compared):
         left_out = ", ".join(
             f"{count} with {reason}" for one in prepared.compared[:1] for reason, count in one.left_out.items()

@@ -2,7 +2,7 @@
 
   swiftagent infer --react --tools tools.py "Is it warmer in Oslo or in Rome?"
   swiftagent infer --react --tools tools.py                       a chat prompt that keeps the conversation
-  swiftagent infer --react --tools mcp.json --compare "..."       the same question to the base and to the tuned model
+  swiftagent infer --react --tools mcp.json --compare ["..."]     the same question to the base and to the tuned model
   swiftagent infer --react --tools tools.py --input q.jsonl --output traces.jsonl -j 4 --record new_rows.jsonl
   swiftagent infer --react --tools calculator --engine openai --base-url http://127.0.0.1:8000/v1 --model my-agent
 
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.agent.drive import Listener, Runtime, answer
-from swiftagent.agent.loop import Turn, conversation_after
+from swiftagent.agent.loop import Turn, conversation_after, start
+from swiftagent.agent.sides import ColumnListener, Sides
 from swiftagent.agent.traces import Recorder, trace
 from swiftagent.commands.agent_options import (
     add_limit_arguments,
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     talk("--system TEXT", "a system prompt of your own, above the tools; @FILE reads it from a file")
     talk("--think", "show thoughts, or hide them", action=argparse.BooleanOptionalAction, default=True)
     talk("--confirm", "ask before each call")
-    talk("--compare", "ask the base and the tuned model, side by side")
+    talk("--compare", "ask the base and the tuned model, side by side; with --input FILE into a page, --output P.html")
     talk("--events", "for programs: one JSON object per event on stdout, questions and replies as JSON lines on stdin")
     batch = options(parser, "many questions, and rows to train on")
     batch("--input FILE", "JSONL with question, questions or messages in each row", type=Path)
@@ -68,13 +69,13 @@ def run(args: argparse.Namespace) -> int:
         before = empty_conversation(toolbox, system_of(args.system))
         engine = load(args)
         try:
-            if args.input is not None:
-                return _batch(args, engine, before)
             if args.events:
                 return _events(args, engine, toolbox, before)
-            runtime = _runtime(args, engine, toolbox)
             if args.compare:
-                return _compare(args, engine, runtime, before)
+                return _compare(args, engine, toolbox, before)
+            if args.input is not None:
+                return _batch(args, engine, before)
+            runtime = _runtime(args, engine, toolbox)
             return _one_question(args, runtime, before) if args.question is not None else _chat(args, runtime, before)
         finally:
             engine.close()
@@ -86,12 +87,12 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--react and --native exclude each other")
     if (args.input is None) != (args.output is None):
         problems.append("--input and --output belong together")
-    if args.input is not None and (args.question is not None or args.compare):
-        problems.append("--input takes no further question and no --compare")
+    if args.input is not None and args.question is not None:
+        problems.append("--input takes no further question")
+    if args.compare and args.output is not None and args.output.suffix != ".html":
+        problems.append(f"--output {args.output}: --compare writes a page, as in --output compared.html")
     if args.events and (args.question is not None or args.input is not None):
         problems.append("--events takes its questions from stdin: no question and no --input")
-    if args.compare and args.question is None and not args.events:
-        problems.append("--compare needs a question")
     if args.compare and (args.base_url or args.engine in ("vllm", "openai")):
         problems.append("--compare needs the engine transformers, which holds the model with its adapter and without")
     if problems:
@@ -145,18 +146,57 @@ def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory
     return 130 if turn.stopped_by == "interrupt" else 0
 
 
-def _compare(args: argparse.Namespace, tuned: Any, runtime: Runtime, before: Trajectory) -> int:
-    from swiftagent.agent.terminal import show_side_by_side
+def _compare(args: argparse.Namespace, tuned: Any, toolbox: Toolbox, before: Trajectory) -> int:
+    """One question, a file of conversations into a page, or a chat."""
+    from swiftagent.agent.terminal import read_questions
 
-    turns: dict[str, Turn] = {}
-    for name, engine in (("base", tuned.without_adapter()), ("tuned", tuned)):
-        quiet = Runtime(engine, runtime.toolbox, runtime.ask, runtime.confirm, Listener(), args.temperature)
-        turns[name] = answer(quiet, before, args.question, limits_of(args), grammar_of(args, engine))
-    if args.json:
-        traces = {name: trace(turn) for name, turn in turns.items()}
-        print(json.dumps({"question": args.question, **traces}, ensure_ascii=False))
-    else:
-        show_side_by_side(args.question, turns)
+    runtimes = {
+        name: (_runtime(args, engine, toolbox, silent=True), grammar_of(args, engine))
+        for name, engine in (("base", tuned.without_adapter()), ("tuned", tuned))
+    }
+    sides = Sides(runtimes, before, limits_of(args))
+    if args.input is not None:
+        return _compare_file(args, sides)
+    ask = read_questions(_history()) if args.question is None else iter([args.question, None]).__next__
+    while (question := ask()) is not None and question not in ("/quit", "/exit"):
+        if question == "/reset":
+            sides.reset()
+        elif question and args.json:
+            traces = {side: trace(sides.ask(side, question)) for side in runtimes}
+            print(json.dumps({"question": question, **traces}, ensure_ascii=False), flush=True)
+        elif question:
+            _show_both(sides, question)
+    return 0
+
+
+def _show_both(sides: Sides, question: str) -> None:
+    from swiftagent import console
+
+    with console.side_by_side(list(sides.runtimes)) as columns:
+        for side, write in columns.items():
+            sides.runtimes[side][0].listener = ColumnListener(write)
+            turn = sides.ask(side, question)
+            write(f"\n[{turn.stopped_by}]" if turn.stopped_by != "answer" else "")
+
+
+def _compare_file(args: argparse.Namespace, sides: Sides) -> int:
+    from swiftagent import console
+    from swiftagent.agent.batch import input_lines, read_asked
+    from swiftagent.io.jsonl import parse_json, whole_file
+    from swiftagent.io.pages import render
+
+    asked = [read_asked(number, parse_json(line)[0]) for number, line in input_lines(args.input)]
+    compared = []
+    with console.progress("questions", sum(len(each.questions) for each in asked)) as bar:
+        for each in asked:
+            sides.reset(None if each.system is None else start(sides.before.tools, each.system))
+            for question in each.questions:
+                turns = {side: sides.ask(side, question) for side in sides.runtimes}
+                compared.append({"id": each.id, "question": question, "turns": turns})
+                bar.advance()
+    with whole_file(args.output) as out:
+        out.write(render("commands/compare.html.j2", name=args.input.name, compared=compared).encode())
+    console.say(f"{args.output}: {len(compared):,} questions; open it in a browser")
     return 0
 
 
@@ -174,7 +214,7 @@ def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
     with console.progress("questions") as bar:
 
         def done_row(asked: Asked | None, turns: list[Turn]) -> None:
-            bar.advance(bar.task_ids[0])
+            bar.advance()
             conversation = before
             for turn in turns:
                 conversation = conversation_after(conversation, turn)

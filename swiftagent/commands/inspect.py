@@ -87,12 +87,13 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _totals(args: argparse.Namespace) -> Totals:
+    from swiftagent.console import progress
     from swiftagent.io.rows import files_of, size_of
     from swiftagent.masks.check_file import check_file
 
     if isinstance(args.file, Path) and not args.file.is_dir():
         next(view.read_records(args.file))
-    with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers:
+    with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers, progress("checking"):
         return check_file(str(args.file), workers)
 
 
@@ -112,14 +113,14 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
             sample=args.sample,
             parity=not args.no_parity,
             processes=args.processes,
-            progress=lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
+            progress=bar.update,
             trust_remote_code=trusted,
             workers=workers,
         )
 
 
 def _print_totals(totals: Totals) -> None:
-    from swiftagent.console import out, table
+    from swiftagent.console import out, table, tell
 
     rows = [
         [kind, total, trained, view.share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total
@@ -133,13 +134,9 @@ def _print_totals(totals: Totals) -> None:
         console=out,
     )
     for fault in totals.faults[:20]:
-        out.print(
-            visible(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]"),
-            markup=False,
-            highlight=False,
-        )
+        tell(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]")
     if totals.faults_total > 20:
-        out.print(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
+        tell(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
 
 
 def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, Any], bool]:
@@ -183,12 +180,15 @@ def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[view.
     with contextlib.ExitStack() as stack:
         rows = _rows_without_model(args)
         if args.model or args.config:
-            from swiftagent.backend.labels import RowSource, show_rows
-            from swiftagent.backend.template import open_trainer
+            from swiftagent.console import progress
 
             next(view.read_records(args.file))
-            model, template, settings, trusted = _run_settings(args)
-            trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
+            with progress("loading ms-swift"):
+                from swiftagent.backend.labels import RowSource, show_rows
+                from swiftagent.backend.template import open_trainer
+
+                model, template, settings, trusted = _run_settings(args)
+                trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
             source = RowSource(args.file, trainer)
             rows = show_rows(source, trainer, _numbers(args, source))
         if args.only:
@@ -262,7 +262,7 @@ def _write_page(args: argparse.Namespace) -> int:
 
         def counted() -> Iterator[view.ShownRow]:
             for row in rows:
-                bar.advance(bar.task_ids[0])
+                bar.advance()
                 yield row
 
         number, size = write_page(args.html, args.file, counted())

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import options
+from swiftagent.commands.options import add_output_arguments, count, options
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("recipe", "a recipe file (configs/mix_ms_agent.yaml is one); options below override it", nargs="?")
     add("--agent N", "rows of tool-calling data, or a share such as 40%% of --total", type=_amount)
     add("--general N", "rows of general chat, or a share", type=_amount)
-    add("--self-cognition N", "rows in which the model says its name, repeated as often as needed", type=_count)
+    add("--self-cognition N", "rows in which the model says its name, repeated as often as needed", type=count)
     add("--name NAME", "what the model is called: a name, or a Chinese and an English one", nargs="+", default=[])
     add("--author AUTHOR", "who made it: a name, or a Chinese and an English one", nargs="+", default=[])
     add("--agent-source SOURCE", f"hub id, hf::id, files or folders (default {AGENT})", nargs="+")
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what shares are shares of (default rows; tokens need --model)",
         choices=("rows", "tokens", "trained-tokens"),
     )
-    add("--total N", "rows or tokens that shares are shares of", type=_count)
+    add("--total N", "rows or tokens that shares are shares of", type=count)
     add("--seed", "of the sample and the order (default 42)", type=int)
     add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=_share)
     add("--keep-leaks", "keep ms_bench rows with another assistant's name or leaked role markers")
@@ -65,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("keep", "exact", "near"),
     )
     add("--decontaminate FILE", "leave out rows that overlap these evaluation sets", nargs="+")
-    add("--max-per-tool N", "at most N rows that call one tool", type=_count)
+    add("--max-per-tool N", "at most N rows that call one tool", type=count)
     add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=_share)
     add("--augment WAY", AUGMENT, nargs="+", choices=("names", "order", "descriptions", "prompt"))
     add("--rewrite-general", "chat answers written by --model itself, so that training on them keeps what it knew",
@@ -74,11 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-rejects SHARE", "more faulty rows than this end in exit code 3 (default 1%%)", type=_share)
     add("--manifest FILE", "make the mix of this manifest again, byte by byte")
     add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
-    add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=_count, default=0)
-    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
-    add("--upload URL", "put every file of the mix there too: s3://, oss://, hdfs://, any that fsspec knows")
-    add("--report FILE", "default x.report.json beside x.jsonl")
-    add("--rejects FILE", "default x.rejects.jsonl beside x.jsonl")
+    add_output_arguments(add)
     add_engine_arguments(parser)
     add("--dry-run", "show the recipe that would be run; nothing is fetched or written")
     add("--json", "print the manifest as one JSON object")
@@ -113,13 +108,7 @@ def _refuse_changes(args: argparse.Namespace) -> None:
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
     from swiftagent.io.outputs import outputs
 
-    out = outputs(
-        Path(args.out),
-        args.report and Path(args.report),
-        args.rejects and Path(args.rejects),
-        args.shards,
-        args.shard_format,
-    )
+    out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
     if recipe.rewrite_general and args.shard_format == "parquet":
         raise ConfigError("--rewrite-general writes JSON lines: leave --shard-format parquet out")
     _escape_tokens_of(recipe.model)
@@ -128,9 +117,9 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
-        recipe, fetched = _fetch(recipe, say)
-        recipe = _cleaned(recipe, out, workers, say)
         with console.stages(quiet=args.quiet) as tell:
+            recipe, fetched = _fetch(recipe, say)
+            recipe = _cleaned(recipe, out, workers, say)
             manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
     if recipe.rewrite_general:
         manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
@@ -314,13 +303,15 @@ def show(manifest: dict[str, Any], out: str) -> None:
     ]
     console.table("", ["channel", "rows", "share", "characters", "tokens", "trained tokens"], lines)
     left = {source["source"]: source["rejected"] for source in manifest["sources"] if source["rejected"]}
-    for source, count in left.items():
-        console.say(f"{source}: {count:,} rows rejected or left out; the report beside the mix says why")
+    for source, rejected in left.items():
+        console.say(f"{source}: {rejected:,} rows rejected or left out; the report beside the mix says why")
     rows = manifest["rows"]
     console.say(f"{out}: {rows['mix']:,} rows to train on, {rows['val']:,} for validation")
 
 
 def _warn_of_shortage(manifest: dict[str, Any]) -> None:
+    from swiftagent.console import warn
+
     for source in manifest["sources"]:
         short = [{**source, "unit": "rows"}] if source["short"] else []
         budget = source.get("budget")
@@ -328,21 +319,14 @@ def _warn_of_shortage(manifest: dict[str, Any]) -> None:
         for amount in short:
             fact = f"{amount['wanted']:,} {amount['unit'].replace('-', ' ')} asked for, only {amount['taken']:,} there"
             place = f"{source['source']} ({source['channel']})"
-            print(f"WARNING: {place}: {fact}; all of them are taken", file=sys.stderr)
+            warn(f"{place}: {fact}; all of them are taken")
     if not manifest["rows"]["mix"]:
-        print("WARNING: no row is left to train on; the report beside the mix says why", file=sys.stderr)
-
-
-def _count(text: str) -> int:
-    value = int(text.replace("_", "").replace(",", ""))
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
+        warn("no row is left to train on; the report beside the mix says why")
 
 
 def _amount(text: str) -> int | float:
     """A number of rows, or with a percent sign a share."""
-    return _share(text) if text.endswith("%") else _count(text)
+    return _share(text) if text.endswith("%") else count(text)
 
 
 def _share(text: str) -> float:

@@ -1,9 +1,11 @@
-"""Options of the command line, one a line, as its help shows them: `add("-o --output FILE", "where it goes")`."""
+"""Options of the command line, one a line, as its help shows them: `add("-o --output FILE", "where it goes")`; and
+those that several commands have."""
 
 from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -25,3 +27,40 @@ def _add(parser: Any, words: str, about: str | None = None, **more: Any) -> None
     elif not more:
         more["action"] = "store_true"
     parser.add_argument(*names, help=about, **more)
+
+
+def add_loading_arguments(add: Add) -> None:
+    """How a model is loaded, or reached at a server."""
+    add("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
+    add("--model-type MODEL_TYPE", "ms-swift's model type, where the config names none it knows")
+    add("--engine", choices=("auto", "transformers", "vllm", "openai"), default="auto")
+    add("--base-url URL", "a server with OpenAI's interface, as http://127.0.0.1:8000/v1; --model is its name there")
+    add("--api-key-env NAME", "the variable that holds its key", default="OPENAI_API_KEY")
+    add("--tokenizer M", "a folder or hub id: prompts for the server are written as in training")
+    add("--device", "auto, cpu or cuda:N", default="auto")
+    add("--trust-remote-code", "let a model run code that it brings")
+    add("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
+
+
+def add_output_arguments(add: Add) -> None:
+    """Where rows, their report and their rejects go, beside the one file of the command."""
+    add("--report FILE", "default x.report.json beside x.jsonl", type=Path)
+    add("--rejects FILE", "default x.rejects.jsonl beside x.jsonl", type=Path)
+    add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=count, default=0)
+    add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
+    add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up, also as 30,000. Raises ArgumentTypeError."""
+    value = int(text.replace("_", "").replace(",", ""))
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text!r}")
+    return int(text)

@@ -16,6 +16,7 @@ import json
 import re
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,13 @@ def run(args: argparse.Namespace) -> int:
     calls: Any = "react" if args.react else "native" if args.native else "auto"
     if args.dry_run:
         return _dry_run(config, calls, as_json=args.json)
+    from swiftagent.console import progress
     from swiftagent.train import session
     from swiftagent.train.raw_data import staged
 
-    with staged(config, calls, _ledger(quiet=args.quiet)) as found:
+    with ExitStack() as stack:
+        with progress("reading the data", quiet=args.quiet):
+            found = stack.enter_context(staged(config, calls, _ledger(quiet=args.quiet)))
         return session.start(found, _verbosity(args))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError
+from swiftagent.io.words import plainly
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.console import progress
     from swiftagent.mix.stats import stats_of
 
-    count = None
-    if args.model:
-        from swiftagent.backend.token_counts import counter
+    with progress("counting"):
+        count = None
+        if args.model:
+            from swiftagent.backend.token_counts import counter
 
-        count = counter(args.model)
-    stats = stats_of(args.files, args.format, args.near, count)
+            count = counter(args.model)
+        stats = stats_of(args.files, args.format, args.near, count)
     if not stats["rows"]:
         why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
         raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
@@ -76,4 +79,4 @@ def _show(stats: dict[str, Any]) -> None:
         )
     console.table("", list(rows[0]), [list(row.values()) for row in rows], console=console.out)
     if stats["rejected"]:
-        console.say(f"{stats['rejected']:,} rows could not be read: {stats['reasons']}")
+        console.say(f"{stats['rejected']:,} rows could not be read: {plainly(stats['reasons'])}")

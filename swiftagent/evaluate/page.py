@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
+from shlex import quote
 from typing import Any
 
 from swiftagent.evaluate import report
 from swiftagent.io.pages import render
+from swiftagent.io.words import plainly
 from swiftagent.scores.metrics import METRICS
+from swiftagent.train.loss_curves import loss_series, plot
 
 Curve = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl: step, loss, eval_loss
 # What was gained and what it cost, for a reader who reads no further.
@@ -37,7 +40,7 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         models=["/".join(PurePath(str(about[key])).parts[-2:]) for key in ("tuned", "base") if about.get("base")],
         counts={
             "rows": data["rows"] or data["steps"],
-            "decision points": data["steps"],
+            "next steps on given context": data["steps"],
             "gold calls": data["calls"],
             "free runs": summary["tuned"]["free_finished"]["n"],
             "chat answers": data["chat_answers"],
@@ -47,14 +50,25 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         gate=report.gate_lines(summary),
         evalscope=report.evalscope_lines(summary) if "evalscope" in summary else [],
         groups=_groups(summary["groups"]["tuned"], summary["groups"].get("base", {})),
-        loss=_loss(curve),
+        drawing=plot(loss_series(curve)),
         cases=cases,
-        about={key: _plain(value) for key, value in facts.items() if value not in (None, "", [], {})},
+        examples=_examples(cases),
+        missed=Counter(name for case in cases for name in case.missed),
+        # Where several files were trained on, the first is the mix.
+        trained_on=quote((about.get("trained on") or [""])[0]) if about.get("trained on") else "",
+        quote=quote,
+        about={key: plainly(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
         value=report.format_value,
         interval=report.with_interval,
         difference=report.with_difference,
     )
+
+
+def _examples(cases: Sequence[report.Case]) -> list[report.Case]:
+    """Two of what improved and two of what did not, for a reader who opens no list."""
+    kinds = (["improved"], ["broke", "still wrong"])
+    return [case for kind in kinds for case in [each for each in cases if each.status in kind][:2]]
 
 
 def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -69,30 +83,3 @@ def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list
                 bars = {"name": name.strip(), "metric": metric, "n": metrics[metric]["n"], "models": models}
                 found.setdefault(kind, []).append(bars)
     return found
-
-
-def _loss(curve: Curve) -> dict[str, Any] | None:
-    """The loss by step, as points of a drawing of 700 by 230; None where there is no line to draw."""
-    steps_of = [line for line in curve if _is_number(line.get("step"))]
-    lines = {
-        name: [(float(line["step"]), float(line[key])) for line in steps_of if _is_number(line.get(key))]
-        for name, key in (("trained", "loss"), ("held_out", "eval_loss"))
-    }
-    if len(lines["trained"]) < 2:
-        return None
-    steps, losses = zip(*lines["trained"], *lines["held_out"], strict=True)
-    last, low, high = max(steps) or 1.0, min(losses), max(losses)
-    span = (high - low) or 1.0
-    places = {
-        name: [(50 + 640 * x / last, 20 + 180 * (high - y) / span) for x, y in line] for name, line in lines.items()
-    }
-    return {**places, "low": low, "high": high, "steps": last}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _plain(value: Any) -> str:
-    indent = 1 if isinstance(value, dict) else None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=indent)

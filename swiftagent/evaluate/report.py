@@ -10,7 +10,7 @@ import msgspec
 
 from swiftagent.errors import visible
 from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
-from swiftagent.scores.metrics import METRICS
+from swiftagent.scores.metrics import METRICS, Metric, Part
 from swiftagent.trajectory.types import Observation, Question
 
 Summary = Mapping[str, Any]
@@ -27,7 +27,8 @@ class HeadlineRow(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One decision point side by side. status: improved, broke, still wrong or right."""
+    """One decision point side by side. status: improved, broke, still wrong or right; missed: metrics that the tuned
+    model did not reach there."""
 
     id: str
     status: str
@@ -37,6 +38,7 @@ class Case(msgspec.Struct, frozen=True):
     gold: str
     base: str
     tuned: str
+    missed: tuple[str, ...] = ()
 
 
 def headline(summary: Summary) -> list[HeadlineRow]:
@@ -169,7 +171,12 @@ def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
         _gold_text(step),
         "" if base is None else _predicted_text(base),
         _predicted_text(score),
+        tuple(name for name, metric in METRICS.items() if metric.measure and _is_missed(metric, metric.measure(score))),
     )
+
+
+def _is_missed(metric: Metric, part: Part | None) -> bool:
+    return part is not None and (part[0] > 0 if metric.lower_is_better else part[0] < part[1])
 
 
 def _gold_text(step: DecisionPoint) -> str:
@@ -190,7 +197,7 @@ def _calls_text(calls: Iterable[Attempt]) -> str:
 def markdown(summary: Summary) -> str:
     """The evaluation as Markdown for a pull request."""
     data = summary["data"]
-    counts = f"{data['rows']:,} rows, {data['steps']:,} decision points, {data['calls']:,} gold calls"
+    counts = f"{data['rows']:,} rows, {data['steps']:,} next steps on given context, {data['calls']:,} gold calls"
     lines = [f"### Evaluation: {visible(str(summary['about'].get('name', 'predictions')))}", "", sentence(summary), ""]
     lines.append(f"{counts}; values with bootstrap 95 % intervals, shares in %.")
     signs = {"better": "better", "worse": "**worse**", "": "noise", "-": ""}

@@ -158,7 +158,8 @@ def _seen(training: list[str], target: Target, options: EvaluationOptions) -> Se
 def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:
     if options.quiet:
         return
-    say(f"{len(gold.rows):,} rows, {len(gold.steps):,} decision points, {len(gold.tasks):,} questions to answer freely")
+    steps, tasks = len(gold.steps), len(gold.tasks)
+    say(f"{len(gold.rows):,} rows, {steps:,} next steps on given context, {tasks:,} questions to answer freely")
     if gold.left_out:
         warn(f"{gold.left_out:,} rows were trained on and are left out")
     if files.rejected:
@@ -212,13 +213,18 @@ def _write_all(
     """An adapter and its own base are one loaded model, with the adapter and without it."""
     todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
     # Loading twice would take twice the memory for the same weights.
-    shared = target.tuned.load() if len(todo) == 2 and target.is_own_base else None
+    shared = _load(target.tuned) if len(todo) == 2 and target.is_own_base else None
     for name, model in todo.items():
-        engine = model.load() if shared is None else shared.without_adapter() if name == "base" else shared
+        engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
         try:
             _write(name, model, engine, gold, log, prompt, options)
         finally:
             engine.close()
+
+
+def _load(model: Model) -> Any:
+    with progress("loading the model"):
+        return model.load()
 
 
 def _write(
@@ -228,7 +234,7 @@ def _write(
     with progress(f"{name}: {model.name}", total=jobs) as bar:
 
         def done() -> None:
-            bar.advance(bar.task_ids[0])
+            bar.advance()
 
         grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
         writer = Writer(
@@ -261,7 +267,7 @@ def _report(
 ) -> dict[str, Any]:
     for name, found in scored.items():
         if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
-            warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} decision points")
+            warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} steps")
     report = summary(gold, scored, rules=rules, seen=seen, about=about)
     report["data"]["content"] = _fingerprint(gold)
     if "base" in scored and (lost := forgetting(gold, scored["base"], scored["tuned"])):

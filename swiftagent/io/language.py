@@ -1,10 +1,19 @@
-"""English and Chinese: a text's translation is found by its English words in one catalogue, zh.yaml."""
+"""English and Chinese: a text's translation is found by its English words in one catalogue, zh.yaml.
+
+Pages ask for it by the text and its named values. What the command line prints is looked up as it is printed: a key
+with placeholders, such as "run {}: {}", is found by the text that it became.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import re
+import textwrap
+import unicodedata
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,6 +21,8 @@ from swiftagent.io.yaml_file import read_text
 
 CATALOGUE = Path(__file__).parent / "zh.yaml"
 Say = Callable[..., str]
+_VALUE = re.compile(r"\{\w*\}")
+_PLACE = re.compile(r"\\{(\w*)\\}")
 
 
 @cache
@@ -29,6 +40,62 @@ def speaker(language: str) -> Say:
         return known.format(**values) if values else known
 
     return say
+
+
+def in_chinese(text: str) -> str:
+    """What the command line says, in Chinese; a line that the catalogue does not have stays as it is."""
+    if text in chinese():
+        return chinese()[text]
+    if "\n" in text:
+        return "\n".join(map(in_chinese, text.split("\n")))
+    for pattern, names, translation in _patterns():
+        if found := pattern.fullmatch(text):
+            values = [chinese().get(value, value) for value in found.groups()]
+            return translation.format(*values, **dict(zip(filter(None, names), values, strict=False)))
+    return text
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], list[str], str]]:
+    """(what a text looks like, names of its values, translation) of each key with values, the longest keys first."""
+    # A key of few letters, such as "{} of {}", would be found in sentences that the catalogue does not have.
+    keys = sorted((key for key in chinese() if "{" in key and len(_VALUE.sub("", key)) >= 8), key=len, reverse=True)
+    escaped = [(re.escape(key), chinese()[key]) for key in keys]
+    return [
+        (re.compile(_PLACE.sub("(.+?)", key), re.DOTALL), _PLACE.findall(key), translation)
+        for key, translation in escaped
+    ]
+
+
+def description_parts(text: str) -> Iterator[str]:
+    """The parts of a command's description: prose by its paragraphs, examples by what stands between two blanks."""
+    for paragraph in re.split(r"(\n\n+)", text):
+        if re.search(r"^( |swiftagent |eval )", paragraph, re.MULTILINE):
+            yield from re.split(r"(\n| {2,})", paragraph)
+        else:
+            yield " ".join(paragraph.split("\n")) if paragraph.strip() else paragraph
+
+
+class _ChineseHelp(argparse.RawDescriptionHelpFormatter):
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, in_chinese("usage: "))
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+        # A Chinese letter is two columns wide and a line may end after any of them.
+        return textwrap.wrap(text, max(10, width * len(text) // (len(text) + wide)))
+
+
+def translate_help(parser: argparse.ArgumentParser) -> None:
+    """Put a parser's help into Chinese."""
+    parser.formatter_class = _ChineseHelp
+    for name in ("description", "epilog", "usage"):
+        text = getattr(parser, name)
+        setattr(parser, name, text and "".join(map(in_chinese, description_parts(text))))
+    for group in parser._action_groups:
+        group.title = group.title and in_chinese(group.title)
+    for action in parser._actions:
+        action.help = action.help and in_chinese(action.help)
 
 
 def wanted_language(chosen: str, accepted: str) -> str:

@@ -1,4 +1,4 @@
-"""Words that a user typed: the known word nearest to a misspelt one, and shares such as 2%."""
+"""Words that a user typed: the known word nearest to a misspelt one, and shares such as 2%; and values in words."""
 
 from __future__ import annotations
 
@@ -25,3 +25,12 @@ def share(text: Any) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{text!r} is not a share: write 2% or a number from 0 to 1")
     return value
+
+
+def plainly(value: Any) -> str:
+    """A value for a cell of a table, without JSON's marks: "merge, equal 12, of 12"."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {plainly(one)}" for name, one in value.items() if one not in ("", [], {}, None))
+    if isinstance(value, (list, tuple)):
+        return "\n".join(map(plainly, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

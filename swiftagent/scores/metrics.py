@@ -17,7 +17,7 @@ from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Call
 
 Part = tuple[float, float]  # reached, out of
-NEXT_STEP = "next step, on gold context"
+NEXT_STEP = "next step, on given context"
 GOLD_CALLS = "all gold calls"
 
 

@@ -1,19 +1,19 @@
-"""loss.png of a run: training and evaluation loss, and each channel's, over the steps. Imports matplotlib (1 s)."""
+"""loss.png of a run: the loss with its average, each channel's and the evaluation's. Imports matplotlib (1 s)."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from swiftagent.train.lines import channel_losses
+from swiftagent.train.loss_curves import AVERAGE, is_wide, loss_series
+from swiftagent.train.runs import Run
 
-SMOOTH = 0.9  # weight of what came before in the smoothed line
+COLORS = ("#1f6feb", "#9ec1f7", "#11734b", "#b8600b", "#8b3fb0", "#b42318", "#5b6570")
 
 
 def draw(folder: Path) -> Path | None:
     """Draw `metrics.jsonl` of a run folder; None where there are fewer than two points."""
-    series = _series(folder / "metrics.jsonl")
+    series = loss_series(Run(folder).metrics())
     if not any(len(points) > 1 for points in series.values()):
         return None
     import matplotlib
@@ -22,45 +22,35 @@ def draw(folder: Path) -> Path | None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 5), constrained_layout=True)
-    for name, points in sorted(series.items()):
-        steps, values = zip(*points, strict=True)
-        if name == "train":
-            axes.plot(steps, values, color="tab:blue", alpha=0.25)
-            axes.plot(steps, _smoothed(values), color="tab:blue", label="train")
-        elif name.startswith("eval"):
-            axes.plot(steps, values, marker="o", markersize=3, label=name)
-        else:
-            axes.plot(steps, _smoothed(values), linewidth=1, linestyle="--", label=name)
+    for number, (name, points) in enumerate(series.items()):
+        axes.plot(*zip(*points, strict=True), label=name, color=COLORS[number % len(COLORS)], **_look(name))
+    if is_wide(value for points in series.values() for _, value in points):
+        _log_axis(axes)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_title(folder.name)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
     path = folder / "loss.png"
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
     return path
 
 
-def _series(metrics: Path) -> dict[str, list[tuple[int, float]]]:
-    series: dict[str, list[tuple[int, float]]] = {}
-    for text in metrics.read_text(encoding="utf-8").splitlines() if metrics.is_file() else ():
-        try:
-            line: dict[str, Any] = json.loads(text)
-        except ValueError:
-            continue
-        evaluated = "eval_loss" in line
-        if not evaluated and "loss" not in line:
-            continue
-        named = {"eval" if evaluated else "train": line["eval_loss" if evaluated else "loss"]}
-        named |= {f"eval {name}" if evaluated else name: value for name, value in channel_losses(line).items()}
-        for name, value in named.items():
-            series.setdefault(name, []).append((int(line["step"]), float(value)))
-    return series
+def _look(name: str) -> dict[str, Any]:
+    """The raw curve is what was measured: it is drawn bold, all that is derived from it or a part of it thin."""
+    if name.startswith("eval"):
+        return {"marker": "o", "markersize": 6, "linewidth": 1.2, "linestyle": "--", "zorder": 4}
+    widths = {"loss": 2.2, AVERAGE: 1.4}
+    return {"linewidth": widths.get(name, 1.0), "zorder": 3 if name == "loss" else 2}
 
 
-def _smoothed(values: tuple[float, ...]) -> list[float]:
-    smooth: list[float] = []
-    for value in values:
-        smooth.append(value if not smooth else SMOOTH * smooth[-1] + (1 - SMOOTH) * value)
-    return smooth
+def _log_axis(axes: Any) -> None:
+    from matplotlib import ticker
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())

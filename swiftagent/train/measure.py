@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,42 @@ class Measured(msgspec.Struct):
 
 
 def measure(
-    paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust_remote_code: bool
+    paths: list[Path],
+    model: str,
+    settings: dict[str, Any],
+    *,
+    sample: int | None,
+    trust_remote_code: bool,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Measured:
     """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is reported
-    in `error`."""
+    in `error`. progress: called with (rows measured, of)."""
     question = {"paths": list(map(str, paths)), "model": model, "settings": settings, "sample": sample}
     question["trust"] = trust_remote_code
-    done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps(question).encode(), capture_output=True)
+    argv, pipe = [sys.executable, "-m", __name__], subprocess.PIPE
+    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=said) as child:
+        assert child.stdin and child.stdout
+        child.stdin.write(json.dumps(question).encode())
+        child.stdin.close()
+        answer = b""
+        for answer in child.stdout:
+            if answer.startswith(_DONE):
+                progress(*map(int, answer.split()[1:]))
+        child.wait()
+        said.seek(0)
+        errors = said.read().decode("utf-8", "replace").strip().splitlines()
     try:
-        return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
-    except (IndexError, msgspec.DecodeError):
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return Measured(error=last[-1] if last else f"measuring ended with exit code {done.returncode}")
+        return msgspec.json.decode(answer, type=Measured)
+    except msgspec.DecodeError:
+        return Measured(error=errors[-1] if errors else f"measuring ended with exit code {child.returncode}")
+
+
+_DONE = b"#done"
+
+
+def _report_done(done: int, of: int) -> None:
+    # Not sys.stdout, which is taken away while ms-swift would print there.
+    print(f"\n{_DONE.decode()} {done} {of}", file=sys.__stdout__, flush=True)
 
 
 def _answer() -> None:
@@ -90,7 +115,7 @@ def _measure_rows(paths: list[Path], model: str, settings: dict[str, Any], sampl
             measured.template = trainer.template_name
             measured.template_note = _compare_with_chat_template(trainer)
             _count_tokens(trainer, drawn, int(settings.get("max_length") or 0), measured)
-        totals = check_labels(drawn, model, None, unlimited, trust_remote_code=trust)
+        totals = check_labels(drawn, model, None, unlimited, progress=_report_done, trust_remote_code=trust)
     measured.masks = totals.as_dict()
     measured.masks.pop("faults", None)
     for fault in totals.faults[:5]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.console import progress
 from swiftagent.models.files import adapter_problems, model_problems
 from swiftagent.models.identity import is_hub_id
 from swiftagent.models.shape import ModelShape
@@ -201,7 +202,10 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
     sample = SAMPLE if level == "sample" else None
     settings = {name: value for name, value in planned.options.items() if name not in NOT_FOR_LABELS}
     trusted = config.trust_remote_code
-    measured = measure(files, str(inputs.folder), settings, sample=sample, trust_remote_code=trusted)
+    with progress("measuring rows with ms-swift") as stage:
+        measured = measure(
+            files, str(inputs.folder), settings, sample=sample, trust_remote_code=trusted, progress=stage.update
+        )
     report.measured = measured
     report.problems += [measured.error] if measured.error else []
     if measured.template_note:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import time
 import zipfile
@@ -65,6 +66,11 @@ class Run:
     def state(self) -> str:
         state = str(self.record.get("state", "interrupted"))
         return "interrupted" if state == "running" and not self.alive() else state
+
+    @property
+    def never_began(self) -> bool:
+        """Whether it failed before its first step."""
+        return self.state == "failed" and not self.checkpoints and next(self.metrics(), None) is None
 
     def alive(self) -> bool:
         """Whether the launcher that wrote run.json still runs on this host (another host is believed)."""
@@ -136,9 +142,14 @@ class Run:
 
 
 def new_run(root: Path, name: str) -> Run:
-    """A folder NAME, NAME-2, NAME-3, ... that did not exist. Raises SetupError where it cannot be written."""
+    """A folder NAME, NAME-2, NAME-3, ... that did not exist. Raises SetupError where it cannot be written.
+
+    A start that failed before its first step keeps its log until the next start, and does not keep the name.
+    """
     for folder in _numbered(root, name):
         try:
+            if Run(folder).never_began:
+                shutil.rmtree(folder)
             return _make(folder, anew=True)
         except FileExistsError:
             if root.exists() and not root.is_dir():
@@ -158,7 +169,7 @@ def shared_run(root: Path, name: str, node_rank: int) -> Run:
 
 def next_name(root: Path, name: str) -> Path:
     """The folder that `new_run` would make; nothing is made."""
-    return next(folder for folder in _numbered(root, name) if not folder.exists())
+    return next(folder for folder in _numbered(root, name) if not folder.exists() or Run(folder).never_began)
 
 
 def _numbered(root: Path, name: str) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -58,9 +59,15 @@ def start(config: Config, verbosity: Verbosity) -> int:
     draft = plan(inputs, next_name(root, name))
     report = _check(inputs, draft, verbosity)
     run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
-    inputs = into_run(inputs, run.folder)
-    planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
-    return _train(inputs, planned, run, verbosity)
+    try:
+        inputs = into_run(inputs, run.folder)
+        planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
+        return _train(inputs, planned, run, verbosity)
+    except BaseException:
+        # A trainer that was never started leaves nothing, so that its name is free.
+        if draft.nodes == 1 and not (run.folder / "log.txt").exists():
+            shutil.rmtree(run.folder)
+        raise
 
 
 def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
@@ -94,7 +101,8 @@ def _newest_unfinished(root: str) -> Run:
 
 def _check(inputs: Inputs, planned: LaunchPlan, verbosity: Verbosity) -> preflight.Report:
     """Raises SetupError with every problem that the preflight found."""
-    report = preflight.examine(inputs, planned, inputs.config.preflight)
+    with progress("checking", quiet=verbosity.quiet):
+        report = preflight.examine(inputs, planned, inputs.config.preflight)
     if report.problems:
         raise SetupError("\nerror: ".join(report.problems))
     for warning in report.warnings:
@@ -133,7 +141,7 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
         warn(warning)
     if not verbosity.quiet:
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
-    with _View(inputs, run, verbosity) as view:
+    with progress("starting the trainer", quiet=verbosity.quiet), _View(inputs, run, verbosity) as view:
         outcome = train(planned, run, view)
     try:
         finish(run, outcome)
@@ -306,7 +314,7 @@ class _View(Follower):
         if text and not self.quiet:
             say(text)
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=int(line["step"]))
+            self.bar.update(int(line["step"]))
 
     def asked_to_stop(self, times: int) -> None:
         say(
@@ -333,11 +341,9 @@ def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:
-        say(
-            f"next: swiftagent infer --react --model {best}"
-            if run.tuner == "full"
-            else "next: swiftagent infer --react"
-        )
+        say(f"next: swiftagent infer --react{f' --model {best}' if run.tuner == 'full' else ''}")
+    if logs := next(run.folder.rglob("events.out.tfevents.*"), None):
+        say(f"curves: tensorboard --logdir {logs.parent}")
     return 0
 
 

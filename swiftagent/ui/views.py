@@ -21,9 +21,9 @@ from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import shipped
 from swiftagent.masks.view import ShownRow, read_records, shown_without_model
 from swiftagent.train.lines import channel_losses, duration, seconds_left
+from swiftagent.train.loss_curves import loss_series, plot
 from swiftagent.train.runs import Run, all_runs, find_run
 from swiftagent.ui.jobs import program
-from swiftagent.ui.plot import loss_series, plot
 
 ROWS_A_PAGE = 10
 DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from scripted_engine import ScriptedEngine
 
 from swiftagent.cli import main
 from swiftagent.evaluate.target import training_files
@@ -20,7 +22,7 @@ from swiftagent.trajectory.types import Answer, Call, Observation, Question, Too
     [
         (("--react", "--native", "x"), 2, "--react and --native exclude each other"),
         (("--input", "a.jsonl"), 2, "--input and --output belong together"),
-        (("--compare",), 2, "--compare needs a question"),
+        (("--compare", "--input", "a.jsonl", "--output", "b.jsonl"), 2, "--output b.jsonl: --compare writes a page"),
         (
             ("--compare", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "x"),
             2,
@@ -70,3 +72,38 @@ def test_the_prompt_is_that_of_the_runs_data_from_any_folder(tmp_path: Path, in_
         assert prompt_style(training_files(run)) == style  # as evaluation finds it
     run.update(config={})
     assert run.data_files() == []
+
+
+class TwoModels(ScriptedEngine):
+    """Tuned, with a base below it."""
+
+    def __init__(self) -> None:
+        super().__init__("tuned one", "tuned <b>two</b>")
+        self.base = ScriptedEngine("base one", "base two")
+
+    def without_adapter(self) -> ScriptedEngine:
+        return self.base
+
+
+@pytest.fixture
+def two_models(monkeypatch: pytest.MonkeyPatch, in_empty_folder: None) -> TwoModels:
+    engine = TwoModels()
+    monkeypatch.setattr("swiftagent.commands.infer.load", lambda args: engine)
+    return engine
+
+
+def test_compare_is_a_chat_in_which_each_side_remembers_its_own_answers(
+    two_models: TwoModels, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO("first?\nsecond?\n/quit\n"))
+    assert main(["infer", "--compare", "--model", "m"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("base one") < shown.index("tuned one") < shown.index("base two")
+    assert [message["content"] for message in two_models.base.prompts[1]][-3:] == ["first?", "base one", "second?"]
+
+
+def test_compare_writes_a_page_of_a_file_of_conversations(two_models: TwoModels, tmp_path: Path):
+    (tmp_path / "q.jsonl").write_text(json.dumps({"id": "talk", "questions": ["first?", "second?"]}) + "\n")
+    assert main(["infer", "--compare", "--model", "m", "--input", "q.jsonl", "--output", "both.html"]) == 0
+    page = (tmp_path / "both.html").read_text()
+    assert all(text in page for text in ("base one", "tuned one", "base two", "tuned &lt;b&gt;two&lt;/b&gt;", "talk"))

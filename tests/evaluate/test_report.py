@@ -13,6 +13,7 @@ import pytest
 
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.report import (
+    Case,
     cases,
     comparison,
     evalscope_lines,
@@ -55,7 +56,9 @@ def scored(right: int) -> Scored:
 def told(base: int = 5, tuned: int = 15) -> tuple[dict[str, Any], dict[str, Scored]]:
     models = {"base": scored(base), "tuned": scored(tuned)}
     rules = parse_gate({"call_exact": {"min": 0.5, "gain": 0.9}})
-    return summary(gold_from(rows()), models, rules=rules, about={"name": f"run {EVIL}"}), models
+    return summary(
+        gold_from(rows()), models, rules=rules, about={"name": f"run {EVIL}", "trained on": ["mix.jsonl"]}
+    ), models
 
 
 def test_headline_tells_gain_from_noise():
@@ -135,7 +138,7 @@ class Strict(HTMLParser):
         self.fetched: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "input", "path", "line", "circle", "img"):
+        if tag not in ("meta", "input", "path", "line", "circle", "img", "wbr"):
             self.open.append(tag)
         self.fetched += [f"{tag} {name}" for name, _ in attrs if name in ("src", "href") or name.startswith("on")]
 
@@ -158,6 +161,19 @@ def test_the_page_stands_alone_and_runs_nothing_of_the_data():
     assert (parser.open, parser.fetched) == ([], [])
     assert EVIL not in html()
     assert "http" not in re.sub(r"http://www.w3.org/\S+", "", html())
+
+
+def test_what_a_tool_answered_stays_text():
+    shown = page(told()[0], [Case("r#1", "broke", EVIL, "q", EVIL, EVIL, EVIL, EVIL)])
+    assert EVIL not in shown and "last result" in shown
+
+
+def test_a_score_leads_to_its_cases_and_a_case_to_the_rows_that_trained_it():
+    shown = html()
+    assert shown.index("<h2>Examples</h2>") < shown.index("<h2>Scores</h2>")
+    assert '<button class="link" data-missed="call_exact">5 missed</button>' in shown
+    assert len(re.findall(r'<article [^>]*data-missed="[^"]*\bcall_exact\b', shown.partition('id="cases"')[2])) == 5
+    assert "swiftagent inspect mix.jsonl --grep" in shown
 
 
 @pytest.mark.parametrize("scheme", [0, 1])

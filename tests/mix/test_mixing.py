@@ -120,7 +120,7 @@ def test_another_seed_is_another_sample(swiftagent: Run, data: Path):
 def test_fewer_rows_than_asked_are_all_taken_and_it_is_said_loudly(swiftagent: Run, data: Path):
     done = mix(swiftagent, agent=1000)
     assert done.returncode == 0
-    assert "WARNING: agent.jsonl (agent): 1,000 rows asked for, only 300 there; all of them are taken" in done.stderr
+    assert "warning: agent.jsonl (agent): 1,000 rows asked for, only 300 there; all of them are taken" in done.stderr
     assert json.loads((data / "out/mix.report.json").read_text())["short"] == 700
 
 

@@ -324,7 +324,7 @@ def test_augmented_rows_stay_records_and_vary(swiftagent: Run, data: Path, check
 def test_a_mix_without_rows_is_said_loudly(swiftagent: Run, data: Path):
     (data / "r.yaml").write_text("sources: [{source: agent.jsonl, filter: {language: zh}}]\n")
     done = swiftagent("mix", "r.yaml", "-o", "mix.jsonl", "-q")
-    assert done.stderr == "WARNING: no row is left to train on; the report beside the mix says why\n"
+    assert done.stderr == "warning: no row is left to train on; the report beside the mix says why\n"
 
 
 @pytest.mark.needs_swift

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from swiftagent.errors import SetupError
-from swiftagent.train.runs import Run, find_run, identity, is_complete, new_run, newest_run, now
+from swiftagent.train.runs import Run, find_run, identity, is_complete, new_run, newest_run, next_name, now
 
 
 def checkpoint(folder: Path, step: int, best: int | None = None) -> Path:
@@ -30,6 +30,18 @@ def checkpoint(folder: Path, step: int, best: int | None = None) -> Path:
 
 def test_a_run_folder_is_never_used_twice(tmp_path: Path):
     assert [new_run(tmp_path, "a").name for _ in range(3)] == ["a", "a-2", "a-3"]
+
+
+def test_a_start_that_failed_does_not_keep_the_name(tmp_path: Path):
+    failed = new_run(tmp_path, "a")
+    failed.update(state="failed")
+    (failed.folder / "log.txt").write_text("no such option")
+    assert (next_name(tmp_path, "a"), failed.folder.exists()) == (tmp_path / "a", True)
+    again = new_run(tmp_path, "a")
+    assert (again.name, list(again.folder.iterdir())) == ("a", [])
+    again.update(state="failed")
+    (again.folder / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')  # it trained, and is kept
+    assert new_run(tmp_path, "a").name == "a-2"
 
 
 def test_last_and_best_checkpoint(tmp_path: Path):

@@ -18,7 +18,6 @@ from swiftagent.trajectory.types import Answer, Question, Trajectory
 from swiftagent.ui.app import Site
 from swiftagent.ui.forms import command_fields, train_fields
 from swiftagent.ui.pages import NAMES, Pages
-from swiftagent.ui.plot import loss_series, plot
 
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -125,14 +124,6 @@ def test_the_language_is_the_chosen_one_else_the_browsers(inside: TestClient):
     assert speaker("zh")("rejected: {code}", code="x") == "被拒绝:x"
     assert "数据" in inside.get("/data?lang=zh").text
     assert "数据" in inside.get("/mix").text  # the choice is kept
-
-
-def test_the_curve_holds_channels_and_the_evaluation():
-    lines = [{"step": step, "loss": 8.0 / step, "loss_agent": 9.0 / step} for step in range(1, 21)]
-    drawn = plot(loss_series([*lines, {"step": 10, "eval_loss": 1.0}, {"step": 20, "eval_loss": 0.5}]))
-    assert drawn is not None and drawn.is_log
-    assert [(curve.name, curve.marked) for curve in drawn.curves] == [("loss", False), ("agent", False), ("eval", True)]
-    assert plot(loss_series(lines[:1])) is None
 
 
 def test_the_parser_of_a_command_is_its_own():

@@ -3,6 +3,7 @@ on a wide screen and in Chinese on a phone."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -42,7 +43,7 @@ def browser() -> Iterator[Any]:
 def page_of(browser: Any, address: str, language: str, width: int, scheme: str) -> Any:
     context = browser.new_context(viewport={"width": width, "height": 840}, color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(60 * SECONDS)
+    page.set_default_timeout(150 * SECONDS)
     assert page.goto(f"{address}&lang={language}").status == 200
     return page
 
@@ -51,6 +52,21 @@ def finish(page: Any, seconds: int = 120) -> None:
     """Wait for the command of a job page to be done."""
     page.wait_for_selector(".state.done, .state.failed, .state.stopped", timeout=seconds * SECONDS)
     assert page.locator(".state").first.get_attribute("class") == "state done", page.inner_text("main")
+
+
+def _show_events_with_markup(page: Any) -> None:
+    """What tools and models say stays text: the page draws these events from its own stream."""
+    markup = "<script>document.title = 'ran'</script><img src=x onerror=\"document.title='ran'\">"
+    call = {"event": "call", "side": "tuned", "tool": markup, "arguments": {markup: markup}}
+    said = [
+        {"event": kind, "side": "tuned", "text": markup, "error": ""} for kind in ("observation", "thought", "answer")
+    ]
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in [call, *said])
+    page.route("**/try/events*", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    page.reload()
+    page.wait_for_selector(".said.answer")
+    assert page.locator("#talk img, #talk script").count() == 0
+    assert (page.title() == "ran", page.inner_text(".said.observation").count(markup)) == (False, 1)
 
 
 def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
@@ -103,9 +119,16 @@ def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
         page.fill("#ask textarea", "<img src=x onerror=alert(1)> 12 * 7?")
         page.keyboard.press("Enter")
         page.wait_for_selector(".said.question")
+        second = page_of(browser, address, "en", 1280, "light")  # another browser sees the same conversation
+        second.goto(page.url)
+        second.wait_for_selector(".said.question")
+        assert "12 * 7?" in second.inner_text("#talk")
         page.wait_for_selector(".said.answer, .said.thought, .said.call", timeout=90 * SECONDS)
         page.click("#stop")
         assert page.locator("#talk img").count() == 0
+        _show_events_with_markup(second)
+        second.goto(f"{base}/run?name=first")
+        assert "5 / 5" in second.inner_text("main")
 
         page.goto(f"{base}/ship?run=first")
         page.fill("[name=output]", "exported")

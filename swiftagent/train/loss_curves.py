@@ -1,4 +1,5 @@
-"""The loss of a run as an SVG drawing: raw values, each channel, the evaluation with markers."""
+"""The loss of a run as curves: raw values and their average, each channel, the evaluation; and where they lie in an SVG
+drawing."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import msgspec
 from swiftagent.train.lines import channel_losses
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 260, 56, 28
+AVERAGE = "average"  # the name of the series that `loss` is averaged to
+_REMEMBERED = 12  # that part of all points is the memory of the average: a longer one lags behind a short run
 _LOG_FROM = 8.0  # a wider ratio of the largest to the smallest value is drawn on a log axis
 Point = tuple[float, float]
 
@@ -38,7 +41,7 @@ class Plot(msgspec.Struct, frozen=True):
 
 
 def loss_series(metrics: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
-    """(step, loss) by name: `loss`, each channel, `eval` and each channel of it, in this order."""
+    """(step, loss) by name: `loss`, its `average`, each channel, `eval` and each channel of it, in this order."""
     series: dict[str, list[Point]] = {}
     for line in metrics:
         evaluated = "eval_loss" in line
@@ -51,7 +54,28 @@ def loss_series(metrics: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
         for name, value in named.items():
             if math.isfinite(value):
                 series.setdefault(name, []).append((float(line["step"]), float(value)))
-    return dict(sorted(series.items(), key=lambda item: (item[0].startswith("eval"), item[0] not in ("loss", "eval"))))
+    if len(series.get("loss", ())) > 2:
+        series[AVERAGE] = averaged(series["loss"])
+    first = ["loss", AVERAGE, *sorted(name for name in series if not name.startswith("eval")), "eval"]
+    return {name: series[name] for name in dict.fromkeys([*first, *sorted(series)]) if name in series}
+
+
+def averaged(points: list[Point]) -> list[Point]:
+    """The exponential moving average, divided by the weight of the points so far: else it would begin at the first
+    value and lag behind a falling loss (the bias correction of Adam, Kingma and Ba 2015)."""
+    kept = 1 - 1 / min(20, max(2, len(points) / _REMEMBERED))
+    mean = weight = 0.0
+    found = []
+    for step, value in points:
+        mean, weight = kept * mean + (1 - kept) * value, kept * weight + (1 - kept)
+        found.append((step, mean / weight))
+    return found
+
+
+def is_wide(values: Iterable[float]) -> bool:
+    """Whether a log axis shows values better."""
+    low, high = min(values := list(values)), max(values)
+    return low > 0 and high / low > _LOG_FROM
 
 
 def plot(series: Mapping[str, list[Point]]) -> Plot | None:
@@ -61,7 +85,7 @@ def plot(series: Mapping[str, list[Point]]) -> Plot | None:
     steps = [step for points in series.values() for step, _ in points]
     values = [value for points in series.values() for _, value in points]
     low, high = min(values), max(values)
-    is_log = low > 0 and high / low > _LOG_FROM
+    is_log = is_wide(values)
     scale = math.log10 if is_log else float
     bottom, top = scale(low), scale(high)
 
@@ -72,14 +96,16 @@ def plot(series: Mapping[str, list[Point]]) -> Plot | None:
         return 8 + (HEIGHT - BOTTOM - 8) * (top - scale(value)) / ((top - bottom) or 1)
 
     curves = [
-        Curve(
-            name, [(x(step), y(value)) for step, value in points], number, name.startswith("eval") or len(points) == 1
-        )
+        Curve(name, [(x(step), y(value)) for step, value in points], number, _is_marked(name, points))
         for number, (name, points) in enumerate(series.items())
     ]
     y_ticks = [(y(value), f"{value:.3g}") for value in _ticks(low, high, is_log)]
     x_ticks = [(x(step), f"{step:g}") for step in _ticks(min(steps), max(steps), False) if step == int(step)]
     return Plot(curves, x_ticks, y_ticks, is_log)
+
+
+def _is_marked(name: str, points: list[Point]) -> bool:
+    return name.startswith("eval") or len(points) == 1
 
 
 def _ticks(low: float, high: float, is_log: bool) -> list[float]:
