@@ -30,7 +30,7 @@ class Questions(msgspec.Struct):
     left_out: Counter[str]
 
 
-class HeldOut:
+class NeverAsked:
     """What no question may hold: the questions, calls and wordings of an evaluation set."""
 
     def __init__(self, gold: Iterable[Trajectory], training: Iterable[Trajectory]) -> None:
@@ -57,7 +57,7 @@ def ask(
     training: Sequence[Trajectory], gold: Sequence[Trajectory], count: int, seed: int, own: Sequence[Trajectory] = ()
 ) -> Questions:
     """`count` questions with gold: `own` rows as they are, else training rows with exchanged values."""
-    held_out = HeldOut(gold, training)
+    held_out = NeverAsked(gold, training)
     found = Questions([], Counter())
     known = set() if own else {_questions(row) for row in training}
     per_row: Counter[str] = Counter()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from swiftagent.evaluate.data import conversations
-from swiftagent.improve.asking import HeldOut, ask, exchanged, wording_of
+from swiftagent.improve.asking import NeverAsked, ask, exchanged, wording_of
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.calls import steps_of
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Tool, Trajectory
@@ -83,4 +83,4 @@ def test_own_questions_of_the_evaluation_set_are_refused() -> None:
     found = ask(training, [held], 10, 0, own)
     assert [each.events[0] for each in found.rows] == [Question("Is it warm in Paris?")]
     assert dict(found.left_out) == {"held-out-question": 1, "held-out-wording": 1, "held-out-values": 1}
-    assert HeldOut([held], [*training, row("Oslo", "How cold will {} be?")]).refuses(own[1]) == ""
+    assert NeverAsked([held], [*training, row("Oslo", "How cold will {} be?")]).refuses(own[1]) == ""
