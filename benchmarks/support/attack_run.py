@@ -139,19 +139,27 @@ def reply(request: http.server.BaseHTTPRequestHandler, body: bytes, status: int 
     request.wfile.write(body)
 
 
+class Model(NamedTuple):
+    """A scripted model. words: of a command line, that take it. asked: when it was asked, in seconds."""
+
+    words: list[str]
+    asked: list[float]
+
+
 @contextlib.contextmanager
-def model(*texts: str) -> Iterator[list[str]]:
-    """The words of a command line that take a scripted model: it writes one text after another, the last for ever."""
-    left = list(texts)
+def model(*texts: str) -> Iterator[Model]:
+    """It writes one text after another, the last one for ever."""
+    left, asked = list(texts), []
 
     def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        asked.append(time.monotonic())
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
         text = left.pop(0) if len(left) > 1 else left[0]
         event = json.dumps({"choices": [{"delta": {"content": text}}]})
         reply(request, f"data: {event}\n\ndata: [DONE]\n\n".encode(), Content_Type="text/event-stream")
 
     with listening(answer) as url:
-        yield ["--engine", "openai", "--base-url", f"{url}/v1", "--model", "scripted"]
+        yield Model(["--engine", "openai", "--base-url", f"{url}/v1", "--model", "scripted"], asked)
 
 
 def step(tool: str, arguments: Any) -> str:

@@ -22,7 +22,8 @@ from attack_run import FINAL, Finished, Outcome, Target, listening, model, reply
 
 HERE = Path(__file__).parent
 LIMIT = 2.0  # --tool-seconds
-START = 3.0  # seconds that a command takes to start and to end its tools, two more than an idle one
+MORE = 2.0  # seconds that a call may take beyond its limit
+REST = 10.0  # that a command takes to start the tools and to end them, the machine being busy
 LARGEST = 600
 ZEROS = bytes(200 << 20)
 A = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -32,7 +33,7 @@ STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u20
 
 class Hostile(NamedTuple):
     """tools: the word of --tools. answer: what the page, the spec or the server sends. says: what the run must say,
-    in its output or its errors. seconds: the limit that holds, besides START."""
+    in its output or its errors. seconds: the limit of the call, or of reading a specification."""
 
     name: str
     tools: str
@@ -56,11 +57,11 @@ def hostile(url: str) -> Iterator[Hostile]:
     yield Hostile("spec slow", f"openapi:{url}/spec", answer=PAGES["slow"], says="no whole answer", seconds=30)
     for way in WAYS:
         arguments = {"a": [{"b": n} for n in range(20_000)] if way == "unique" else "a" * 40 + "!"}
-        seconds = {"progress": 10 * LIMIT, "mute": 60.0, "pages": 60.0}.get(way, LIMIT)
+        seconds = 10 * LIMIT if way == "progress" else LIMIT
         command = f"mcp:{sys.executable} {HERE / 'attack_mcp.py'} {way}"
         yield Hostile(f"server {way}", command, step("act", arguments), seconds=seconds)
     for name in ("endless", "gzip bomb", "events", "elsewhere"):
-        yield Hostile(f"server page {name}", f"mcp:{url}/mcp", answer=PAGES[name], seconds=60.0)
+        yield Hostile(f"server page {name}", f"mcp:{url}/mcp", answer=PAGES[name])
 
 
 WAYS = (
@@ -177,17 +178,20 @@ def attack_tools(target: Target, only: str = "") -> Iterator[Outcome]:
             shutil.copy(HERE / "attack_functions.py", place.folder)
             (place.folder / "spec.json").write_text(_spec_file(url, SPECS.get(each.name.removeprefix("spec "), {})))
             (place.folder / "spec.yaml").write_text(_aliases(url))
-            with model(each.call, FINAL) as words:
+            with model(each.call, FINAL) as scripted:
                 done = place.run(
-                    *("infer", "--react", "--tools", each.tools, "--tool-seconds", str(LIMIT), *words, "q"),
+                    *("infer", "--react", "--tools", each.tools, "--tool-seconds", str(LIMIT), *scripted.words, "q"),
                     seconds=each.seconds + 30,
                 )
-            yield Outcome("tools", each.name, _fault(each, done, place.folder), done.seconds, done.megabytes)
+            called = scripted.asked[1] - scripted.asked[0] if len(scripted.asked) > 1 else 0.0
+            fault = _fault(each, done, called, place.folder)
+            yield Outcome("tools", each.name, fault, called or done.seconds, done.megabytes)
 
 
-def _fault(each: Hostile, done: Finished, folder: Path) -> str:
+def _fault(each: Hostile, done: Finished, called: float, folder: Path) -> str:
     faults = [done.fault]
-    faults += [f"{done.seconds:.1f} s"] * (done.seconds > each.seconds + START)
+    faults += [f"the call took {called:.1f} s"] * (called > each.seconds + MORE)
+    faults += [f"the command took {done.seconds:.1f} s"] * (done.seconds > each.seconds + REST)
     faults += [f"{done.megabytes} MB"] * (done.megabytes > LARGEST)
     faults += ["it steers the terminal"] * bool(STEERING.search(done.stdout + done.stderr))
     faults += [f"does not say {each.says!r}: {done.stderr[-300:]}"] * (each.says not in done.stdout + done.stderr)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.io.yaml_file import load
 from swiftagent.tools.http_client import request
 from swiftagent.tools.source import Options, ToolSource, read_text
 from swiftagent.trajectory.types import Json, Tool
@@ -154,7 +155,7 @@ def _document(spec: str) -> dict[str, Any]:
     except (UnicodeError, ToolError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigError(f"--tools openapi:{spec}: cannot be read: {error}") from None
     try:
-        value = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+        value = json.loads(text) if text.lstrip().startswith("{") else load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"--tools openapi:{spec}: neither JSON nor YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(value, dict) or not ("openapi" in value or "swagger" in value):
