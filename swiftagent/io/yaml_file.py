@@ -62,11 +62,13 @@ def read_mapping(text: str, path: str, wanted: str) -> yaml.MappingNode:
 
 
 def load(text: str) -> Any:
-    """A YAML text as plain Python. Raises yaml.YAMLError, ValueError for an impossible date, or RecursionError."""
+    """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for a date such as 2024-13-45."""
     loader = yaml.SafeLoader(text)
     try:
         node = _bounded(loader.get_single_node())
         return None if node is None else loader.construct_document(node)
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from None
     finally:
         loader.dispose()
 
@@ -99,5 +101,5 @@ def plain_value(text: str) -> Any:
     """One value as YAML reads it, as of `key=value`; the text itself where it is not YAML."""
     try:
         return load(text)
-    except (yaml.YAMLError, RecursionError):
+    except yaml.YAMLError:
         return text
