@@ -31,7 +31,7 @@ def _change(path: Path, **values: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def _generate_in_a_folder(folder: Path) -> None:
+def generate_in_a_folder(folder: Path) -> None:
     (folder / "custom_generate").mkdir()
     (folder / "custom_generate" / "generate.py").write_text(PAYLOAD)
 
@@ -61,7 +61,7 @@ def _index_of_pickles(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": {"a": "shard.bin"}}))
 
 
-WAYS = (_generate_in_a_folder, _module_far_below, _auto_map, _reference_to_code, _pickle_alone, _index_of_pickles)
+WAYS = (generate_in_a_folder, _module_far_below, _auto_map, _reference_to_code, _pickle_alone, _index_of_pickles)
 
 
 def attack_code(target: Target) -> Iterator[Outcome]:

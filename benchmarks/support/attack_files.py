@@ -91,7 +91,7 @@ def _row(value: str) -> bytes:
     return f'{{"messages": {turns}, "x": {value}}}\n'.encode() + jsonl([chat_row(1)])
 
 
-def _call(arguments: str) -> bytes:
+def call_of(arguments: str) -> bytes:
     """A call with these arguments, as a text within the row."""
     call = {"type": "function", "id": "1", "function": {"name": "f", "arguments": arguments}}
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
@@ -117,7 +117,7 @@ def zlib_packer() -> Any:
     return zlib.compressobj(1, zlib.DEFLATED, 31)
 
 
-def _bomb(packer: Any, opening: bytes, size: int = 900) -> bytes:
+def bomb(packer: Any, opening: bytes, size: int = 900) -> bytes:
     return b"".join(map(packer.compress, _zeros(opening, b"a", size))) + packer.flush()
 
 
@@ -137,10 +137,10 @@ KINDS: list[tuple[str, Maker]] = [
     ("odd16.csv", lambda draw, rows: codecs.BOM_UTF16_BE + _cut(draw, rows.decode().encode("utf-16-be")) + b"\xd8"),
     ("utf32.jsonl", lambda draw, rows: rows.decode().encode("utf-32")),
     ("marks.jsonl", lambda draw, rows: codecs.BOM_UTF8 * 3 + rows),
-    ("surrogates.jsonl", lambda draw, rows: _row('"\\ud800 \\udc00\\ud800"') + _call('{"a": "\\ud83d"}')),
-    ("arguments.jsonl", lambda draw, rows: _call("[" * draw.randrange(1, 50_000)) + _call('{"a": 1e999, "b": NaN}')),
+    ("surrogates.jsonl", lambda draw, rows: _row('"\\ud800 \\udc00\\ud800"') + call_of('{"a": "\\ud83d"}')),
+    ("arguments.jsonl", lambda draw, rows: call_of("[" * draw.randrange(1, 50_000)) + call_of('{"a": 1e999, "b": NaN}')),
     ("numbers.jsonl", lambda draw, rows: _row("9" * draw.randrange(1, 200_000)) + _row("1e99999") + _row("-0.0e-9999")),
-    ("infinity.jsonl", lambda draw, rows: _row("Infinity") + _row("NaN") + _call('{"a": Infinity}')),
+    ("infinity.jsonl", lambda draw, rows: _row("Infinity") + _row("NaN") + call_of('{"a": Infinity}')),
     ("deep.jsonl", lambda draw, rows: _row("[" * (deep := draw.randrange(1, 100_000)) + "]" * deep)),
     ("deep.json", lambda draw, rows: b'{"a":' * draw.randrange(1, 300_000)),
     ("python.jsonl", lambda draw, rows: b"{'a': " + b"(" * draw.randrange(1, 100_000) + b"\n" + rows),
@@ -178,15 +178,15 @@ KINDS: list[tuple[str, Maker]] = [
 ]
 # Once each: what they unpack to is large.
 BOMBS: list[tuple[str, Callable[[], bytes]]] = [
-    ("bomb.jsonl.gz", lambda: _bomb(zlib_packer(), TEXT)),
-    ("bomb.json.gz", lambda: _bomb(zlib_packer(), b"[" + TEXT)),
-    ("bomb.csv.gz", lambda: _bomb(zlib_packer(), b'a,b\n"')),
-    ("bomb.jsonl.bz2", lambda: _bomb(bz2.BZ2Compressor(), TEXT)),
-    ("bomb.jsonl.xz", lambda: _bomb(lzma.LZMACompressor(preset=0), TEXT)),
-    ("bomb.jsonl.zst", lambda: _bomb(zstandard.ZstdCompressor().compressobj(), TEXT)),
+    ("bomb.jsonl.gz", lambda: bomb(zlib_packer(), TEXT)),
+    ("bomb.json.gz", lambda: bomb(zlib_packer(), b"[" + TEXT)),
+    ("bomb.csv.gz", lambda: bomb(zlib_packer(), b'a,b\n"')),
+    ("bomb.jsonl.bz2", lambda: bomb(bz2.BZ2Compressor(), TEXT)),
+    ("bomb.jsonl.xz", lambda: bomb(lzma.LZMACompressor(preset=0), TEXT)),
+    ("bomb.jsonl.zst", lambda: bomb(zstandard.ZstdCompressor().compressobj(), TEXT)),
     ("bomb.zip", lambda: _zip("a.jsonl", TEXT + b"a" * (600 * MB))),
     ("bomb.parquet", _parquet_bomb),
-    ("bomb.parquet.gz", lambda: _bomb(zlib_packer(), b"PAR1", 1200)),
+    ("bomb.parquet.gz", lambda: bomb(zlib_packer(), b"PAR1", 1200)),
 ]
 YAML = {
     "aliases": "a0: &l0 [x]\n" + "\n".join(f"a{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12)),
@@ -205,20 +205,20 @@ def attack_files(target: Target, count: int = 200) -> Iterator[Outcome]:
     draw = random.Random(target.seed)
     rows = jsonl([(agent_row if number % 2 else chat_row)(number) for number in range(40)])
     for name, make in BOMBS:
-        yield _attack(target, name, make(), ("convert", name, "-o", "o.jsonl", "-q", "-j", "1"))
+        yield attack_file(target, name, make(), ("convert", name, "-o", "o.jsonl", "-q", "-j", "1"))
     for name, text in YAML.items():
         words = ("sft", "a.yaml", "--dry-run") if draw.random() < 0.6 else ("configs", "from", "a.yaml")
-        yield _attack(target, f"a.yaml ({name})", text.encode(), words)
+        yield attack_file(target, f"a.yaml ({name})", text.encode(), words)
     for number in range(count - len(BOMBS) - len(YAML)):
         name, make = KINDS[number % len(KINDS)]
         words = {3: ("stats", name, "--json"), 4: ("inspect", name, "--check"), 5: ("formats", "--of", name)}
-        yield _attack(
+        yield attack_file(
             *(target, name, make(draw, rows)),
             words.get(number % 6, ("convert", name, "-o", "o.jsonl", "-q", "--max-rejects", "100%", "-j", "1")),
         )
 
 
-def _attack(target: Target, name: str, data: bytes, words: tuple[str, ...]) -> Outcome:
+def attack_file(target: Target, name: str, data: bytes, words: tuple[str, ...]) -> Outcome:
     place = target.inside(f"file{len(list(target.folder.iterdir()))}")
     (place.folder / name.partition(" ")[0]).write_bytes(data)
     done = place.run(*words, seconds=SLOWEST + 5)

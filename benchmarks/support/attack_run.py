@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # The working folder would else come before PYTHONPATH, as with `python -m`.
-_START = "import runpy; runpy.run_module('swiftagent', run_name='__main__')"
+START = "import runpy; runpy.run_module('swiftagent', run_name='__main__')"
 
 
 class Outcome(NamedTuple):
@@ -77,7 +77,7 @@ class Target(NamedTuple):
         began = time.monotonic()
         with (self.folder / ".stdout").open("w+b") as out, (self.folder / ".stderr").open("w+b") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-c", _START, *words],
+                [sys.executable, "-c", START, *words],
                 cwd=self.folder,
                 env={**plain, **(environment or {})},
                 stdin=subprocess.DEVNULL,
