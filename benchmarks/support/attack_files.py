@@ -1,4 +1,4 @@
-"""Hostile files, each read by a command: broken encodings, bombs, nesting, numbers, lines without end, damaged tables."""
+"""Hostile files, each read by a command: broken encodings, bombs, nesting, numbers, endless lines, damaged tables."""
 
 from __future__ import annotations
 
@@ -138,7 +138,10 @@ KINDS: list[tuple[str, Maker]] = [
     ("utf32.jsonl", lambda draw, rows: rows.decode().encode("utf-32")),
     ("marks.jsonl", lambda draw, rows: codecs.BOM_UTF8 * 3 + rows),
     ("surrogates.jsonl", lambda draw, rows: _row('"\\ud800 \\udc00\\ud800"') + call_of('{"a": "\\ud83d"}')),
-    ("arguments.jsonl", lambda draw, rows: call_of("[" * draw.randrange(1, 50_000)) + call_of('{"a": 1e999, "b": NaN}')),
+    (
+        "arguments.jsonl",
+        lambda draw, rows: call_of("[" * draw.randrange(1, 50_000)) + call_of('{"a": 1e999, "b": NaN}'),
+    ),
     ("numbers.jsonl", lambda draw, rows: _row("9" * draw.randrange(1, 200_000)) + _row("1e99999") + _row("-0.0e-9999")),
     ("infinity.jsonl", lambda draw, rows: _row("Infinity") + _row("NaN") + call_of('{"a": Infinity}')),
     ("deep.jsonl", lambda draw, rows: _row("[" * (deep := draw.randrange(1, 100_000)) + "]" * deep)),
@@ -151,7 +154,10 @@ KINDS: list[tuple[str, Maker]] = [
     ("spaces.jsonl", lambda draw, rows: b" " * (100 * MB)),
     ("brackets.jsonl", lambda draw, rows: b'{"a": "' + b"[{" * 500_000 + b"\n"),
     ("labels.jsonl", lambda draw, rows: _row(json.dumps("Action: a\nAction Input: {\n" * draw.randrange(1, 20_000)))),
-    ("tags.jsonl", lambda draw, rows: _row(json.dumps("<tool_call><function=a><parameter=b>" * draw.randrange(1, 20_000)))),
+    (
+        "tags.jsonl",
+        lambda draw, rows: _row(json.dumps("<tool_call><function=a><parameter=b>" * draw.randrange(1, 20_000))),
+    ),
     ("fences.jsonl", lambda draw, rows: _row(json.dumps(("```json\n{" + "`" * draw.randrange(9)) * 10_000))),
     ("empty.jsonl", lambda draw, rows: b""),
     ("twice.jsonl.gz", lambda draw, rows: gzip.compress(gzip.compress(rows))),

@@ -37,7 +37,12 @@ COMMANDS = (
     Written(("inspect", "gold.jsonl", "--html", "o.html", "--limit", "0"), ("o.html",), 0.1),
     Written(("eval", "--predictions", "p.jsonl", "-o", "o", "-q"), ("o/report.html", "o/metrics.json"), 0.15),
     Written(("infer", "--react", "--input", "q.jsonl", "--output", "o.jsonl", "-j", "2"), ("o.jsonl",), 0.2),
-    Written(("export", "adapter", "run", "-o", "o", "--force"), ("o/adapter_model.safetensors", "o/adapter_config.json"), 0.05, 180),
+    Written(
+        ("export", "adapter", "run", "-o", "o", "--force"),
+        ("o/adapter_model.safetensors", "o/adapter_config.json"),
+        0.05,
+        180,
+    ),
 )
 WAYS = ("kill", "kill", "end", "handles", "file size", "disk")
 
@@ -158,12 +163,18 @@ def _run_folder(run: Path, base: Path, data: Path) -> None:
     about = json.loads((base / "config.json").read_text())
     size, layers = about["hidden_size"], about["num_hidden_layers"]
     at = "base_model.model.model.layers.{}.self_attn.q_proj.lora_{}.weight"
-    zeros = {at.format(n, side): numpy.zeros((4, size) if side == "A" else (size, 4), "f4") for n in range(layers) for side in "AB"}
+    zeros = {
+        at.format(n, side): numpy.zeros((4, size) if side == "A" else (size, 4), "f4")
+        for n in range(layers)
+        for side in "AB"
+    }
     save_file(zeros, checkpoint / "adapter_model.safetensors")
     (checkpoint / "adapter_config.json").write_text(json.dumps({**ADAPTER, "base_model_name_or_path": str(base)}))
     known = {"model": str(base), "model_dir": str(base), "template": "qwen2_5", "model_type": "qwen2"}
     config = {"model": str(base), "data": [str(data)], "train": {"model_type": "qwen2", "template": "qwen2_5"}}
-    (run / "run.json").write_text(json.dumps({"state": "done", "started": "2026-01-01T00:00:00+0000", "config": config}))
+    (run / "run.json").write_text(
+        json.dumps({"state": "done", "started": "2026-01-01T00:00:00+0000", "config": config})
+    )
     for place in (run, checkpoint):
         (place / "args.json").write_text(json.dumps(known))
     (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": 2}))

@@ -1,8 +1,9 @@
-"""The faults that an attack on an earlier version found, each in its smallest form: what is known must not come back."""
+"""The faults that an attack on an earlier version found, each in its smallest form: none of them may come back."""
 
 from __future__ import annotations
 
 import gzip
+import http.server
 import json
 import resource
 import shutil
@@ -68,7 +69,9 @@ def _one_row(place: Target) -> str:
 
 
 def _bomb_of_rows(place: Target) -> str:
-    return attack_file(place, "bomb.jsonl.gz", bomb(zlib_packer(), TEXT), ("convert", "bomb.jsonl.gz", "-o", "o.jsonl")).fault
+    return attack_file(
+        place, "bomb.jsonl.gz", bomb(zlib_packer(), TEXT), ("convert", "bomb.jsonl.gz", "-o", "o.jsonl")
+    ).fault
 
 
 def _gzip_in_gzip(place: Target) -> str:
@@ -105,14 +108,20 @@ def _two_at_once(place: Target) -> str:
 
 def _handles(place: Target) -> str:
     (place.folder / "a.jsonl").write_bytes(jsonl([agent_row(number) for number in range(20_000)]))
-    return place.run("convert", "a.jsonl", "-o", "o.jsonl", "-j", "2", limits={resource.RLIMIT_NOFILE: 12}).fault
+    return place.run("convert", "a.jsonl", "-o", "o.jsonl", "-j", "2", limits={resource.RLIMIT_NOFILE: 8}).fault
 
 
 def _ascii(place: Target) -> str:
     (place.folder / "问.jsonl").write_bytes(jsonl([{"messages": [{"role": "user", "content": "问"}]}]))
     environment = {"PYTHONIOENCODING": "ascii"}
     return "; ".join(
-        filter(None, (place.run(*words, environment=environment).fault for words in (("formats", "--of", "问.jsonl"), ("inspect", "问.jsonl"))))
+        filter(
+            None,
+            (
+                place.run(*words, environment=environment).fault
+                for words in (("formats", "--of", "问.jsonl"), ("inspect", "问.jsonl"))
+            ),
+        )
     )
 
 
@@ -126,9 +135,18 @@ def _sent_twice(place: Target) -> str:
 
 def _host_header(place: Target) -> str:
     heads: list[str] = []
-    with listening(lambda request: [heads.append(request.headers["Host"]), reply(request, b"{}")] and None) as url:
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        heads.append(request.headers["Host"])
+        reply(request, b"{}")
+
+    with listening(answer) as url:
         parameters = [{"name": "Host", "in": "header", "schema": {"type": "string"}}]
-        spec = {"openapi": "3.1.0", "servers": [{"url": url}], "paths": {"/x": {"get": {"operationId": "act", "parameters": parameters}}}}
+        spec = {
+            "openapi": "3.1.0",
+            "servers": [{"url": url}],
+            "paths": {"/x": {"get": {"operationId": "act", "parameters": parameters}}},
+        }
         (place.folder / "spec.json").write_text(json.dumps(spec))
         with model(step("act", {"Host": "evil.example"}), FINAL) as scripted:
             place.run("infer", "--react", "--tools", "spec.json", *scripted.words, "q")
@@ -166,4 +184,6 @@ def attack_named(target: Target) -> Iterator[Outcome]:
         yield Outcome("named", name, fault, time.monotonic() - began)
     for name, pattern in OF_TOOLS.items():
         found = list(attack_tools(target.inside(name.replace(" ", "-")), pattern))
-        yield Outcome("named", name, "; ".join(each.fault for each in found if each.fault), max(each.seconds for each in found))
+        yield Outcome(
+            "named", name, "; ".join(each.fault for each in found if each.fault), max(each.seconds for each in found)
+        )

@@ -1,4 +1,4 @@
-"""Crafted requests to a real `swiftagent serve` over the tiny model: no traceback, no status 5xx, no trick that gets in."""
+"""Crafted requests to a real `swiftagent serve` over the tiny model: no traceback, no 5xx, no trick that gets in."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from attack_mcp import DOUBLED
@@ -47,14 +48,24 @@ def _asked(path: str, **change: Any) -> bytes:
 
 def _hosts() -> Iterator[Crafted]:
     foreign = ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "127.1", "0x7f.1")
-    foreign += ("2130706433", "0.0.0.0", "[::ffff:127.0.0.1]", "localhost@evil.example", "evil.example#localhost", "", "a b")
+    foreign += (
+        "2130706433",
+        "0.0.0.0",
+        "[::ffff:127.0.0.1]",
+        "localhost@evil.example",
+        "evil.example#localhost",
+        "",
+        "a b",
+    )
     for host in foreign:
         yield Crafted(f"host {host!r}", _request("GET", "/v1/models", Host=host), (400, 403, 404))
         yield Crafted(f"host {host!r} asks", _request("POST", PATHS[0], _asked(PATHS[0]), Host=host), (400, 403, 404))
     for name in ("X_Forwarded_Host", "Forwarded", "X_Original_URL"):
         sent = _request("GET", "/v1/models", Host="evil.example", **{name: "127.0.0.1"})
         yield Crafted(f"host by {name}", sent, (403,))
-    yield Crafted("two hosts", _request("GET", "/v1/models").replace(b"\r\n", b"\r\nHost: evil.example\r\n", 1), (400, 403))
+    yield Crafted(
+        "two hosts", _request("GET", "/v1/models").replace(b"\r\n", b"\r\nHost: evil.example\r\n", 1), (400, 403)
+    )
     yield Crafted("no host", _request("GET", "/v1/models", Host=None), (400, 403))
     yield Crafted("whole address", _request("GET", "http://evil.example/v1/models"), (200, 400, 403, 404))
     own = _request("GET", "/v1/models", Origin="http://evil.example")
@@ -103,11 +114,22 @@ def _values(path: str) -> Iterator[tuple[str, Any]]:
     for value in (-1, 1e308, "hot", [], True):
         yield "temperature", value
     yield from (("n", 10**9), ("n", -1), ("stop", ["x"] * 100_000), ("stop", 3), ("stream", "yes"), ("seed", 10**40))
-    yield from (("response_format", {"type": "json_schema"}), ("previous_response_id", "../x"), ("model", "x" * 100_000))
+    yield from (
+        ("response_format", {"type": "json_schema"}),
+        ("previous_response_id", "../x"),
+        ("model", "x" * 100_000),
+    )
 
 
 def _lines() -> Iterator[Crafted]:
-    for path in ("/v1/../../etc/passwd", "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/%00", "/%ff%fe", "//x", "/" + "a" * 60_000):
+    for path in (
+        "/v1/../../etc/passwd",
+        "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/%00",
+        "/%ff%fe",
+        "//x",
+        "/" + "a" * 60_000,
+    ):
         yield Crafted(f"path {path[:30]}", _request("GET", path), (400, 403, 404, 414))
     yield Crafted("method", _request("BREW", PATHS[0]), (400, 405))
     yield Crafted("long head", _request("GET", "/health", X="a" * (1 << 20)), (200, 400, 431))
@@ -115,7 +137,9 @@ def _lines() -> Iterator[Crafted]:
     both = _request("POST", PATHS[0], b"0\r\n\r\n", Transfer_Encoding="chunked", Content_Length="60")
     yield Crafted("two lengths", both + b"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n")
     yield Crafted("negative length", _request("POST", PATHS[0], b"{}", Content_Length="-1"), (400,))
-    yield Crafted("odd chunk", _request("POST", PATHS[0], b"zz\r\n{}\r\n", Transfer_Encoding="chunked", Content_Length=None))
+    yield Crafted(
+        "odd chunk", _request("POST", PATHS[0], b"zz\r\n{}\r\n", Transfer_Encoding="chunked", Content_Length=None)
+    )
     yield Crafted("old", b"GET /\r\n\r\n")
     yield Crafted("nonsense", bytes(range(256)) * 20)
     yield Crafted("half a request", _request("POST", PATHS[0], b"{", Content_Length="100"), waits=False)
@@ -143,7 +167,9 @@ def attack_serve(target: Target) -> Iterator[Outcome]:
         alive.sendall(_request("POST", PATHS[0], _asked(PATHS[0])))
         status = alive.recv(100).split(b" ")[1:2]
         log = (target.folder / "log").read_text()
-        held = max(int(found) for found in re.findall(r"VmHWM:\s+(\d+)", open(f"/proc/{process.pid}/status").read()))
+        held = max(
+            int(found) for found in re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+        )
         fault = "" if status == [b"200"] else f"afterwards it answers {status!r}"
         fault = fault or ("a traceback in its log: " + log[-300:] if "Traceback" in log else "")
         yield Outcome("serve", "afterwards", fault, 0, held >> 10)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import attack_functions
 import attack_mcp
 import zstandard
+from attack_files import bomb
 from attack_run import FINAL, Finished, Outcome, Target, listening, model, reply, step
 
 HERE = Path(__file__).parent
@@ -59,11 +60,12 @@ def hostile(url: str) -> Iterator[Hostile]:
         arguments = {"a": [{"b": n} for n in range(20_000)] if way == "unique" else "a" * 40 + "!"}
         seconds = 10 * LIMIT if way == "progress" else LIMIT
         command = f"mcp:{sys.executable} {HERE / 'attack_mcp.py'} {way}"
-        yield Hostile(f"server {way}", command, step("act", arguments), seconds=seconds)
+        yield Hostile(f"server {way}", command, step("act", arguments), says=SAYS.get(way, ""), seconds=seconds)
     for name in ("endless", "gzip bomb", "events", "elsewhere"):
         yield Hostile(f"server page {name}", f"mcp:{url}/mcp", answer=PAGES[name])
 
 
+SAYS = {"misfit": "does not fit the tool's output schema", "doubled": "fine", "die": "whether the call took effect"}
 WAYS = (
     *attack_mcp.SCHEMAS,
     *attack_mcp.OUTPUTS,
@@ -107,7 +109,7 @@ PAGES: dict[str, Callable[[http.server.BaseHTTPRequestHandler], None]] = {
     "events": _slowly(b"x" * (1 << 20), 0, 4000, "text/event-stream"),
     "gzip bomb": _packed("gzip", gzip.compress(ZEROS)),
     "deflate bomb": _packed("deflate", zlib.compress(ZEROS)),
-    "zstd bomb": _packed("zstd", zstandard.compress(ZEROS)),
+    "zstd bomb": lambda request: _packed("zstd", bomb(zstandard.ZstdCompressor().compressobj(), b"", 1400))(request),
     "brotli": _packed("br", b"\x1b" * 50_000),
     "not packed": _packed("gzip", b"plain"),
     "elsewhere": lambda request: reply(request, b"", 307, Location="http://169.254.169.254/latest/meta-data"),
@@ -163,7 +165,9 @@ def _aliases(url: str) -> str:
     """YAML in which each line holds the one above nine times, where schemas are not looked into."""
     levels = "\n".join(f"x{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 10))
     operation = "{operationId: act, parameters: [{name: a, in: query, schema: {type: string, default: *l9}}]}"
-    return f"x0: &l0 [lol]\n{levels}\nopenapi: 3.1.0\nservers: [{{url: '{url}'}}]\npaths: {{/x: {{get: {operation}}}}}\n"
+    return (
+        f"x0: &l0 [lol]\n{levels}\nopenapi: 3.1.0\nservers: [{{url: '{url}'}}]\npaths: {{/x: {{get: {operation}}}}}\n"
+    )
 
 
 def attack_tools(target: Target, only: str = "") -> Iterator[Outcome]:

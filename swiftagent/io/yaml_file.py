@@ -11,7 +11,6 @@ import yaml
 
 from swiftagent.errors import ConfigError
 
-
 _MOST_VALUES = 1_000_000  # that a text may stand for with its aliases written out
 
 
@@ -62,7 +61,7 @@ def read_mapping(text: str, path: str, wanted: str) -> yaml.MappingNode:
 
 
 def load(text: str) -> Any:
-    """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for a date such as 2024-13-45."""
+    """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for impossible dates."""
     loader = yaml.SafeLoader(text)
     try:
         node = _bounded(loader.get_single_node())

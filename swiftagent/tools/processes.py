@@ -57,7 +57,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _hand_on(program: subprocess.Popen[bytes], largest: int) -> None:
-    """Copy output until the program or this process's parent ends. Raises OverflowError for a line that is too large."""
+    """Copy output until the program or this process's parent ends. Raises OverflowError for a line too large."""
     assert program.stdout is not None and program.stderr is not None
     out, errors = program.stdout.fileno(), program.stderr.fileno()
     parent, waiting, length, noise = os.getppid(), {out, errors}, 0, 0
