@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,15 @@ def failures(outcomes: list[Outcome]) -> list[str]:
 
 
 def test_hostile_tools_specs_pages_and_servers(tmp_path: Path, root: Path):
-    names = "function (steering_error|no_json)$|page (zstd|nonsense)|spec (aliases|odd values)|server (doubled|pages)$"
+    names = "function (steering_error|no_json)$|page zstd|spec (aliases|odd values)|server doubled"
     assert failures(list(attack_tools(Target(root, tmp_path, 0), names))) == []
 
 
 def test_hostile_files(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("attack_files.BOMBS", [])
-    assert failures(list(attack_files(Target(root, tmp_path, 3), len(YAML) + 8))) == []
+    assert failures(list(attack_files(Target(root, tmp_path, 3), len(YAML) + 4))) == []
 
 
 def test_killed_runs(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("attack_kills.COMMANDS", COMMANDS[:1])
-    assert failures(list(attack_kills(Target(root, tmp_path, 1), 8))) == []
+    assert failures(list(islice(attack_kills(Target(root, tmp_path, 1), 8), 3))) == []
