@@ -24,7 +24,7 @@ from attack_run import FINAL, Finished, Outcome, Target, listening, model, reply
 HERE = Path(__file__).parent
 LIMIT = 2.0  # --tool-seconds
 MORE = 2.0  # seconds that a call may take beyond its limit
-REST = 10.0  # that a command takes to start the tools and to end them, the machine being busy
+REST = 20.0  # that a command takes to start the tools and to end them, the machine being busy
 LARGEST = 600
 ZEROS = bytes(200 << 20)
 A = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -53,6 +53,8 @@ def hostile(url: str) -> Iterator[Hostile]:
         yield Hostile(f"page {name}", f"http:{url.removeprefix('http://')}", step("http_get", {"url": url}), answer)
     for name, change in SPECS.items():
         yield Hostile(f"spec {name}", "spec.json", step("act", change.pop("call", {"a": "x"})), PAGES["fine"])
+    for number, text in enumerate(DEEP):
+        yield Hostile(f"nested {text[:12]}", f"deep{number}.json", says="maximum recursion depth exceeded")
     yield Hostile("spec aliases", "spec.yaml", answer=PAGES["fine"])
     yield Hostile("spec elsewhere", f"openapi:{url}/spec", answer=_elsewhere, says="allow it with")
     yield Hostile("spec slow", f"openapi:{url}/spec", answer=PAGES["slow"], says="no whole answer", seconds=30)
@@ -120,6 +122,9 @@ PAGES: dict[str, Callable[[http.server.BaseHTTPRequestHandler], None]] = {
 }
 
 
+DEEP = ("[" * 100_000, '{"mcpServers":' * 50_000, '{"openapi":' * 50_000)
+
+
 def _spec(**change: Any) -> dict[str, Any]:
     return change
 
@@ -181,6 +186,8 @@ def attack_tools(target: Target, only: str = "") -> Iterator[Outcome]:
             place = target.inside(f"tools{number}")
             shutil.copy(HERE / "attack_functions.py", place.folder)
             (place.folder / "spec.json").write_text(_spec_file(url, SPECS.get(each.name.removeprefix("spec "), {})))
+            for kind, text in enumerate(DEEP):
+                (place.folder / f"deep{kind}.json").write_text(text)
             (place.folder / "spec.yaml").write_text(_aliases(url))
             with model(each.call, FINAL) as scripted:
                 done = place.run(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import re
@@ -29,7 +28,7 @@ from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
 from swiftagent.tools.processes import TOO_LARGE, supervised
 from swiftagent.tools.secrets import secrets_of
-from swiftagent.tools.source import Options, ToolSource, read_text
+from swiftagent.tools.source import Options, ToolSource, read_json
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
@@ -332,10 +331,7 @@ def servers_of(word: str) -> list[McpServer]:
 
 
 def _from_file(path: Path) -> list[McpServer]:
-    try:
-        value = json.loads(read_text(path, "--tools"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"--tools {path}: not JSON: {error}") from None
+    value = read_json(path, "--tools")
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")
