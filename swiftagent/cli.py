@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import errno
 import gc
 import importlib
 import io
@@ -19,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from swiftagent import __version__
-from swiftagent.errors import ConfigError, SetupError, SwiftAgentError, visible
+from swiftagent.errors import ConfigError, SetupError, SwiftAgentError, remedy_of, visible
 
 # name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
 COMMANDS = {
@@ -53,15 +52,6 @@ EPILOG = """first steps:
 exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 set-up or preflight,
 5 training failed, 6 a check found a fault, 7 the evaluation gate failed, 130 interrupted
 """
-
-_MACHINE_IS_FULL = {
-    errno.EMFILE: "raise the limit with `ulimit -n 4096`, or use fewer processes",
-    errno.ENFILE: "the machine has too many open files; end other programs",
-    errno.ENOSPC: "make room on that disk",
-    errno.EDQUOT: "make room in your quota",
-    errno.ENOMEM: "end other programs, or use fewer processes",
-    errno.EAGAIN: "the limit of processes is reached (`ulimit -u`); use fewer",
-}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -189,9 +179,9 @@ def _answer(words: list[str]) -> int:
             raise
         return 0
     except OSError as error:
-        if error.errno not in _MACHINE_IS_FULL:
+        if not (remedy := remedy_of(error)):
             raise
-        print(f"error: {visible(str(error))}; {_MACHINE_IS_FULL[error.errno]}", file=sys.stderr)
+        print(f"error: {visible(str(error))}; {remedy}", file=sys.stderr)
         return SetupError.exit_code
 
 

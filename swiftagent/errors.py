@@ -3,6 +3,7 @@ anything else that is raised is a bug."""
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,21 @@ from contextlib import contextmanager
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+
+_MACHINE_IS_FULL = {
+    errno.EMFILE: "raise the limit with `ulimit -n 4096`, or use fewer processes",
+    errno.ENFILE: "the machine has too many open files; end other programs",
+    errno.ENOSPC: "make room on that disk, or choose another place",
+    errno.EDQUOT: "make room in your quota, or choose another place",
+    errno.EFBIG: "raise the limit of a file's size (`ulimit -f`), or choose another place",
+    errno.ENOMEM: "end other programs, or use fewer processes",
+    errno.EAGAIN: "the limit of processes is reached (`ulimit -u`); use fewer",
+}
+
+
+def remedy_of(error: OSError) -> str:
+    """What helps against a limit of the machine; "" where the error is about something else."""
+    return _MACHINE_IS_FULL.get(error.errno or 0, "")
 
 
 def visible(text: str) -> str:

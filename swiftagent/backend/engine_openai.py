@@ -36,6 +36,7 @@ CONTINUE = {
 
 _ANY = {"type": "object", "properties": {}}
 _TOO_LONG = re.compile(r"context (?:length|size|window)|maximum context|too long|too many tokens|exceeds? the", re.I)
+_LONGEST_EVENT = 4 << 20  # bytes
 BUSY, BUSY_WAITS = (429, 502, 503, 504), (1.0, 2.0, 4.0, 8.0)
 
 
@@ -69,7 +70,7 @@ class OpenAIEngine:
         # The way in which the last answer came.
         self._worked = ""
         self._lock = threading.Lock()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         # A proxy of the environment would not reach a server on this machine.
         self._client = httpx.Client(
             headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=not _is_local(base_url)
@@ -160,10 +161,9 @@ class OpenAIEngine:
                         time.sleep(_asked_wait(reply) or wait)
                         continue
                     if reply.status_code >= 400:
-                        reply.read()
-                        self._refuse(way, reply)
+                        self._refuse(way, httpx.Response(reply.status_code, content=_head(reply)))
                     with at(self.base_url):
-                        yield from _text_of(reply.iter_lines(), usage)
+                        yield from _text_of(_lines(reply), usage)
                     return
         except httpx.HTTPError as error:
             raise SetupError(
@@ -226,6 +226,26 @@ def _event(line: str) -> dict[str, Any]:
     if event.get("error"):
         raise SetupError(f"broke off with an error: {_message(event)}; its log may say more")
     return event
+
+
+def _head(reply: httpx.Response) -> bytes:
+    """As much of an answer as a reason may take."""
+    return next(reply.iter_raw(1 << 16), b"")
+
+
+def _lines(reply: httpx.Response) -> Iterator[str]:
+    """The lines of an answer. Raises SetupError for one that is too long to be an event, or could unpack to one."""
+    if reply.headers.get("content-encoding", "identity") != "identity":
+        raise SetupError("the answer is packed, which was not asked for")
+    line = b""
+    for piece in reply.iter_raw():
+        *lines, line = (line + piece).split(b"\n")
+        yield from (each.decode(errors="replace") for each in lines)
+        if len(line) > _LONGEST_EVENT:
+            raise SetupError(
+                f"an event of more than {_LONGEST_EVENT >> 20} MB; is this a server with OpenAI's interface?"
+            )
+    yield line.decode(errors="replace")
 
 
 def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:

@@ -16,7 +16,7 @@ from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, withou
 
 HEAD = 1 << 20  # bytes that tell whether each line is a row
 _CHUNK = 1 << 20
-_LONGEST_ROW = 64 << 20  # bytes
+LONGEST_ROW = 64 << 20  # bytes
 _LONGEST_LITERAL = 1 << 20  # characters; Python's parser needs some hundred bytes for each
 _FAR = 8 << 20  # characters in which the end of a broken row is looked for
 _SPACE = re.compile(r"[\s,]*")
@@ -51,14 +51,15 @@ def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[
 def limited_lines(stream: io.BufferedReader, place: str) -> Iterator[bytes]:
     """The lines of a stream, none of which may be longer than memory allows: a small file can unpack to one of
     gigabytes."""
-    while line := stream.readline(_LONGEST_ROW):
-        if len(line) == _LONGEST_ROW:
-            raise _too_long(place)
+    while line := stream.readline(LONGEST_ROW):
+        if len(line) == LONGEST_ROW:
+            raise too_long(place)
         yield line
 
 
-def _too_long(place: str) -> ConfigError:
-    return ConfigError(f"{place}: holds a row of more than {_LONGEST_ROW >> 20} MB; this is no data to train on")
+def too_long(place: str) -> ConfigError:
+    """For a row beyond LONGEST_ROW."""
+    return ConfigError(f"{place}: holds a row of more than {LONGEST_ROW >> 20} MB; this is no data to train on")
 
 
 class _Rejoined(io.RawIOBase):
@@ -211,8 +212,8 @@ class _TextWindow:
             return False
         self.buffer = self.buffer[self.at :]
         self.at = 0
-        if len(self.buffer) >= _LONGEST_ROW:
-            raise _too_long(self._place)
+        if len(self.buffer) >= LONGEST_ROW:
+            raise too_long(self._place)
         piece = self._stream.read(max(_CHUNK, len(self.buffer)))
         self._ended = not piece
         self.buffer += self._decoder.decode(piece, final=self._ended)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import msgspec
 import orjson
 
-from swiftagent.errors import RowError, SetupError, at
+from swiftagent.errors import RowError, SetupError, at, remedy_of
 
 decode = msgspec.json.Decoder().decode  # keeps integers beyond 2^64 exact, which orjson turns into floats
 encode = msgspec.json.Encoder().encode
@@ -124,7 +124,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SetupError(f"cannot write {path}: {error.strerror or error}; choose another place with -o") from error
+        remedy = remedy_of(error) or "choose another place with -o"
+        raise SetupError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
 def put_in_place(parts: Sequence[tuple[Path, Path]], earlier: Iterable[Path] = ()) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from swiftagent.errors import ConfigError
+from swiftagent.errors import ConfigError, remedy_of
 from swiftagent.io.json_rows import json_rows, limited_lines
 from swiftagent.io.jsonl import Row
 from swiftagent.io.shipped import find
@@ -219,4 +219,6 @@ def damage(place: str) -> Iterator[None]:
     except PermissionError:
         raise ConfigError(f"{place}: this file may not be read") from None
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError) as error:
+        if isinstance(error, OSError) and remedy_of(error):
+            raise
         raise ConfigError(f"{place}: cut or damaged ({error}); get it again") from error

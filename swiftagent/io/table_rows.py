@@ -13,9 +13,11 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from swiftagent.errors import ConfigError, RowError
+from swiftagent.io.json_rows import LONGEST_ROW, too_long
 from swiftagent.io.jsonl import BadRow, Row
 
 _BATCH = 64  # rows; a row may hold a megabyte
+_LARGEST_BATCH = 1 << 28  # bytes
 _LONGEST_CELL = 1 << 28  # characters
 
 
@@ -72,12 +74,21 @@ def parquet_rows(stream: BinaryIO, place: str, groups: range | None = None, firs
     number = first - 1
     try:
         file = pyarrow.parquet.ParquetFile(stream)
-        for batch in file.iter_batches(_BATCH, groups, use_threads=False):
+        for batch in file.iter_batches(_batch_size(file.metadata), groups, use_threads=False):
+            if batch.nbytes > LONGEST_ROW * batch.num_rows:
+                raise too_long(place)
             for value in batch.to_pylist():
                 number += 1
                 yield Row(_plain(value), f"{place}:{number}")
     except pyarrow.ArrowException as error:
         raise ConfigError(f"{place}: cut or damaged Parquet ({error}); get it again") from error
+
+
+def _batch_size(about: Any) -> int:
+    """Rows read at once: a value that stands once in a file, in a dictionary, may come back in each of them."""
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    sizes = (group.column(number).total_uncompressed_size for group in groups for number in range(group.num_columns))
+    return max(1, min(_BATCH, _LARGEST_BATCH // max(sizes, default=1 << 10)))
 
 
 def arrow_rows(stream: io.BufferedReader, place: str) -> Iterator[Row]:

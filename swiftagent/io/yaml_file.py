@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from swiftagent.errors import ConfigError
+
+_MOST_VALUES = 1_000_000  # that a text may stand for with its aliases written out
 
 
 class Line(NamedTuple):
@@ -46,7 +49,7 @@ def read_text(path: Path, shown: str = "") -> str:
 def read_mapping(text: str, path: str, wanted: str) -> yaml.MappingNode:
     """The mapping that a YAML text is. Raises ConfigError with the line, and with what was wanted in its place."""
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
+        root = _bounded(yaml.compose(text, yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not YAML: {error.problem or error.context}") from None
@@ -54,6 +57,36 @@ def read_mapping(text: str, path: str, wanted: str) -> yaml.MappingNode:
         raise ConfigError(f"{path}: not YAML: {error}".replace("\n", " ")) from None
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1: {wanted}")
+    return root
+
+
+def load(text: str) -> Any:
+    """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for impossible dates."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = _bounded(loader.get_single_node())
+        return None if node is None else loader.construct_document(node)
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from None
+    finally:
+        loader.dispose()
+
+
+def _bounded(root: yaml.Node | None) -> yaml.Node | None:
+    """Raises YAMLError for aliases within themselves, or nested so that a short text stands for a huge value."""
+    sizes: dict[int, float] = {}
+
+    def size(node: Any) -> float:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = math.inf  # while it is counted: an alias back to it
+            inner = [each for pair in node.value for each in pair] if isinstance(node, yaml.MappingNode) else node.value
+            sizes[id(node)] = 1 + sum(map(size, inner))
+        return sizes[id(node)]
+
+    if root is not None and size(root) > _MOST_VALUES:
+        raise yaml.YAMLError(f"its aliases stand for more than {_MOST_VALUES:,} values")
     return root
 
 
@@ -66,6 +99,6 @@ def lines_of(node: yaml.Node, path: str) -> Iterator[Line]:
 def plain_value(text: str) -> Any:
     """One value as YAML reads it, as of `key=value`; the text itself where it is not YAML."""
     try:
-        return yaml.safe_load(text)
+        return load(text)
     except yaml.YAMLError:
         return text

@@ -3,14 +3,14 @@ gives them."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from swiftagent.errors import ConfigError, RowError, ToolError
-from swiftagent.tools.source import NoCode, Options, ToolSource, read_text
+from swiftagent.io.yaml_file import read_text
+from swiftagent.tools.source import NoCode, Options, ToolSource, read_json
 from swiftagent.trajectory.types import Json, Tool
 
 
@@ -39,7 +39,7 @@ class CannedResults:
     """A `--mock` file: {"tool": result}, or {"tool": [{"arguments": {...}, "result": ...}, {"result": ...}]}."""
 
     def __init__(self, path: str) -> None:
-        value = _read(Path(path), "--mock")
+        value = read_json(Path(path), "--mock")
         if not isinstance(value, dict):
             raise ConfigError(f"--mock {path}: must be a JSON object that maps tools to results")
         self._by_tool = {tool: _canned(path, tool, given) for tool, given in value.items()}
@@ -76,7 +76,13 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     """A tools JSON in any dialect that `convert` reads. Raises ConfigError."""
     from swiftagent.formats.reading.tools import read_tools
 
-    value = _read(Path(word), "--tools", several=True)
+    try:
+        value = read_json(Path(word), "--tools")
+    except ConfigError as error:
+        # One declaration a line, which `read_tools` takes as a text.
+        if "Extra data" not in str(error):
+            raise
+        value = read_text(Path(word), f"--tools {word}")
     if isinstance(value, dict) and isinstance(value.get("tools"), (list, str)):
         value = value["tools"]
     try:
@@ -86,14 +92,3 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     if not tools:
         raise ConfigError(f"--tools {word}: declares no tool")
     return [Declared(Path(word).stem, tools)]
-
-
-def _read(path: Path, option: str, several: bool = False) -> Any:
-    """The JSON of a file; several: one value a line is taken too, as its text."""
-    text = read_text(path, option)
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        if several and "Extra data" in str(error):
-            return text
-        raise ConfigError(f"{option} {path}: not JSON: {error}") from None

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import logging
 import os
 import re
 import shlex
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -26,15 +25,19 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools import processes
 from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
-from swiftagent.tools.processes import MARK, TOO_LARGE, end_marked, marked
+from swiftagent.tools.processes import TOO_LARGE, supervised
 from swiftagent.tools.secrets import secrets_of
-from swiftagent.tools.source import Options, ToolSource, read_text
+from swiftagent.tools.source import Options, ToolSource, read_json
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
+# The SDK reports what a server sends amiss with tracebacks; what matters of it comes back as an error.
+logging.getLogger("mcp").addHandler(logging.NullHandler())
+logging.getLogger("mcp").propagate = False
 _START_SECONDS = 60.0
+# Of a list of tools.
+_MOST_PAGES = 100
 # A tool that reports progress may take this many times the time of one call.
 _MOST_RENEWALS = 10
 _GONE = (
@@ -148,7 +151,7 @@ class _Connection:
         self._client: Any = None
         # The SDK adds what a program needs to run; everything else must be named.
         named = {name: os.environ[name] for name in options.environment if name in os.environ}
-        self._environment = marked({**named, **server.env})
+        self._environment = {**named, **server.env}
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
         self._errors = cast(TextIO, errors)
         self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
@@ -192,7 +195,6 @@ class _Connection:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
-        end_marked(self._environment[MARK])
         self._errors.close()
 
     def _do(self, work: Coroutine[Any, Any, Any], clock: _Deadline) -> Any:
@@ -231,7 +233,9 @@ class _Connection:
             client.session.validate_tool_result = _leave_to_caller
             page = await client.list_tools()
             listed = list(page.tools)
-            while page.next_cursor:
+            for _ in range(_MOST_PAGES):
+                if not page.next_cursor:
+                    break
                 page = await client.list_tools(cursor=page.next_cursor)
                 listed += page.tools
             self._ready.set_result(listed)
@@ -247,12 +251,13 @@ class _Connection:
             client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
             client.event_hooks = {"response": [limit]}
             return streamable_http_client(self.server.url, http_client=client)
-        command, args = self.server.command, self.server.args
+        command = [self.server.command, *self.server.args]
         # A command that is not there is the SDK's to report.
-        if shutil.which(command):
-            args = ["-I", "-S", processes.__file__, str(LARGEST_ANSWER), command, *args]
-            command = sys.executable
-        parameters = StdioServerParameters(command=command, args=args, env=self._environment, cwd=self.server.cwd)
+        if shutil.which(command[0]):
+            command = supervised(command, LARGEST_ANSWER)
+        parameters = StdioServerParameters(
+            command=command[0], args=command[1:], env=self._environment, cwd=self.server.cwd
+        )
         return stdio_client(parameters, errlog=self._errors)
 
     def last_error_line(self) -> str:
@@ -326,10 +331,7 @@ def servers_of(word: str) -> list[McpServer]:
 
 
 def _from_file(path: Path) -> list[McpServer]:
-    try:
-        value = json.loads(read_text(path, "--tools"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"--tools {path}: not JSON: {error}") from None
+    value = read_json(path, "--tools")
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")

@@ -12,8 +12,9 @@ from urllib.parse import quote, urljoin, urlsplit
 import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.io.yaml_file import load, read_text
 from swiftagent.tools.http_client import request
-from swiftagent.tools.source import Options, ToolSource, read_text
+from swiftagent.tools.source import Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
 METHODS = ("get", "post", "put", "patch", "delete", "head")
@@ -150,11 +151,11 @@ def _document(spec: str) -> dict[str, Any]:
                 raise ToolError(f"HTTP {answer.status} {answer.reason}")
             text = answer.text
         else:
-            text = read_text(Path(spec), "--tools openapi:")
+            text = read_text(Path(spec), f"--tools openapi:{spec}")
     except (UnicodeError, ToolError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigError(f"--tools openapi:{spec}: cannot be read: {error}") from None
     try:
-        value = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+        value = json.loads(text) if text.lstrip().startswith("{") else load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"--tools openapi:{spec}: neither JSON nor YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(value, dict) or not ("openapi" in value or "swagger" in value):

@@ -1,70 +1,84 @@
-"""Processes of tools: each is ended with all that it started, and a line of its output has a largest size.
+"""The process between a tool's program and this one: with it the program ends, and all that the program started.
 
-Run as a script it is the pipe between an MCP server and its client: `processes.py LARGEST COMMAND [ARGUMENT ...]`.
-It imports the standard library alone, so that it starts in milliseconds.
+Run as a script: `processes.py LARGEST COMMAND [ARGUMENT ...]`. It imports the standard library alone, so that it starts
+in milliseconds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-MARK = "SWIFTAGENT_TOOL_PROCESS"
 TOO_LARGE = "swiftagent: the answer is larger than"
-_ROUNDS = 50
+TOO_LARGE_CODE = 125
+_SUBREAPER, _DIES_WITH_PARENT = 36, 1  # of Linux's prctl
+_MOST_NOISE = 1 << 20  # bytes of stderr that are handed on
+_ROUNDS = 200
 
 
-def marked(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with a mark of its own, which all inherit that a process starts, in whatever session."""
-    return {**environment, MARK: uuid.uuid4().hex}
+def supervised(command: Sequence[str], largest: int) -> list[str]:
+    """The command with this process before it. largest: bytes of one line of its output."""
+    return [sys.executable, "-I", "-S", __file__, str(largest), *command]
 
 
-def end_marked(mark: str) -> None:
-    """Kill every process that inherited a mark; more than once, since one that is being copied is two afterwards."""
-    for _ in range(_ROUNDS):
-        found = list(_members(f"{MARK}={mark}".encode()))
-        if not found:
-            return
-        for process in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _members(entry: bytes) -> Iterator[int]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        # One that has ended, or is another user's.
-        with contextlib.suppress(OSError):
-            if entry in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != os.getpid():
-                yield int(folder.name)
-
-
-def _pipe(largest: int, command: list[str]) -> int:
-    """Hand on the output of a command until it ends, or a line of it is larger than `largest` bytes."""
-    server = subprocess.Popen(command, stdout=subprocess.PIPE)
+def main(largest: int, command: list[str]) -> int:
+    """The exit code of the command, 128 and more where a signal ended it; TOO_LARGE_CODE where a line is too large."""
+    _prctl(_SUBREAPER, 1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    assert server.stdout is not None
-    length = 0
+    pipe = subprocess.PIPE
+    die = lambda: _prctl(_DIES_WITH_PARENT, signal.SIGKILL)  # noqa: E731
+    program = subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=die)
     try:
-        while piece := os.read(server.stdout.fileno(), 1 << 16):
-            last = piece.rfind(b"\n")
-            length = length + len(piece) if last < 0 else len(piece) - last - 1
-            if length > largest:
-                print(f"{TOO_LARGE} {largest >> 20} MB", file=sys.stderr, flush=True)
-                return 1
-            _write_all(1, piece)
-        return server.wait()
+        _hand_on(program, largest)
+        code = program.wait(1)
+        return code if code >= 0 else 128 - code
+    except OverflowError:
+        print(f"{TOO_LARGE} {largest >> 20} MB", file=sys.stderr, flush=True)
+        return TOO_LARGE_CODE
+    # It closed its output and runs on; or nobody reads it any more.
+    except (subprocess.TimeoutExpired, BrokenPipeError):
+        return 1
     finally:
-        server.kill()
-        server.wait()
-        end_marked(os.environ[MARK])
+        program.kill()
+        _end_descendants()
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _hand_on(program: subprocess.Popen[bytes], largest: int) -> None:
+    """Copy output until the program or this process's parent ends. Raises OverflowError for a line too large."""
+    assert program.stdout is not None and program.stderr is not None
+    out, errors = program.stdout.fileno(), program.stderr.fileno()
+    parent, waiting, length, noise = os.getppid(), {out, errors}, 0, 0
+    while out in waiting and os.getppid() == parent:
+        ready = select.select(list(waiting), [], [], 0.5)[0]
+        # What it started holds its pipes.
+        if not ready and program.poll() is not None:
+            return
+        for source in ready:
+            piece = os.read(source, 1 << 16)
+            if not piece:
+                waiting.remove(source)
+            elif source == errors:
+                noise += len(piece)
+                _write_all(2, piece if noise <= _MOST_NOISE else b"")
+            else:
+                last = piece.rfind(b"\n")
+                length = length + len(piece) if last < 0 else len(piece) - last - 1
+                if length > largest:
+                    raise OverflowError
+                _write_all(1, piece)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -72,5 +86,35 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+def _end_descendants() -> None:
+    """Kill all that the program started. A process whose parent ends becomes this one's child, whatever its session and
+    environment; more than once, since one that forks is two afterwards."""
+    for _ in range(_ROUNDS):
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        found = list(_descendants())
+        if not found:
+            return
+        for process in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _descendants() -> Iterator[int]:
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # The name of the program before it may hold brackets.
+            parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(folder.name))
+    waiting = [os.getpid()]
+    while waiting:
+        found = children.get(waiting.pop(), [])
+        waiting += found
+        yield from found
+
+
 if __name__ == "__main__":
-    sys.exit(_pipe(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

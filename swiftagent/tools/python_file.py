@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.tools.processes import MARK, end_marked, marked
+from swiftagent.tools.processes import TOO_LARGE_CODE, supervised
 from swiftagent.tools.source import Options, ToolSource, scrubbed_environment
 from swiftagent.trajectory.types import Json, Tool
 
@@ -28,7 +28,7 @@ from swiftagent.tools.worker import main
 main(sys.argv[1], int(sys.argv[2]))
 """
 _LONGEST_ANSWER = 64 << 20
-_IMPORT_SECONDS = 60.0
+_IMPORT_SECONDS, _END_SECONDS = 60.0, 5.0
 
 
 class PythonFile:
@@ -75,18 +75,18 @@ class PythonFile:
 
     def _start(self) -> dict[str, Any]:
         package = str(Path(__file__).resolve().parents[2])
-        environment = marked(scrubbed_environment(self.options.environment))
+        command = [sys.executable, "-c", _START, str(self.path), str(self.options.memory), package]
         self._worker = subprocess.Popen(
-            [sys.executable, "-c", _START, str(self.path), str(self.options.memory), package],
+            supervised(command, _LONGEST_ANSWER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=scrubbed_environment(self.options.environment),
             # Ctrl-C stops the step, not the worker; and its children end with it.
             start_new_session=True,
         )
         # No worker outlives its file, whoever forgets to close it.
-        self._end = weakref.finalize(self, _end, self._worker, environment[MARK])
+        self._end = weakref.finalize(self, _end, self._worker)
         return self._ask(b"", _IMPORT_SECONDS)
 
     def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
@@ -104,10 +104,9 @@ class PythonFile:
         except (BrokenPipeError, EOFError):
             code = worker.wait()
             self.close()
+            if code == TOO_LARGE_CODE:
+                raise ToolError(f"the result is larger than {_LONGEST_ANSWER >> 20} MB") from None
             raise ToolError(f"the tool's process ended ({_ending(code)})") from None
-        except OverflowError:
-            self.close()
-            raise ToolError(f"the result is larger than {_LONGEST_ANSWER >> 20} MB") from None
         # An interrupt in the middle of a call: its answer must not be taken for the next one's.
         except BaseException:
             self.close()
@@ -116,13 +115,15 @@ class PythonFile:
         return found
 
 
-def _end(worker: subprocess.Popen[bytes], mark: str) -> None:
-    """End a worker and all that its tools started, also in sessions of their own."""
-    if worker.returncode is None:
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker and, through the process before it, all that its tools started."""
+    worker.terminate()
+    try:
+        worker.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
-    end_marked(mark)
-    worker.wait()
+        worker.wait()
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):
@@ -130,28 +131,22 @@ def _end(worker: subprocess.Popen[bytes], mark: str) -> None:
 
 
 def _read_line(descriptor: int, deadline: float) -> bytes:
-    """Raises TimeoutError, EOFError or OverflowError."""
+    """Raises TimeoutError or EOFError."""
     pieces: list[bytes] = []
-    length = 0
-    while True:
+    while not pieces or not pieces[-1].endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
             raise TimeoutError
-        piece = os.read(descriptor, 1 << 16)
-        if not piece:
+        pieces.append(os.read(descriptor, 1 << 16))
+        if not pieces[-1]:
             raise EOFError
-        pieces.append(piece)
-        length += len(piece)
-        if piece.endswith(b"\n"):
-            return b"".join(pieces)
-        if length > _LONGEST_ANSWER:
-            raise OverflowError
+    return b"".join(pieces)
 
 
 def _ending(code: int) -> str:
-    if code < 0:
+    if code > 128:
         with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(-code).name}"
+            return f"signal {signal.Signals(code - 128).name}"
     return f"exit code {code}"
 
 

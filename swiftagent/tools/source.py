@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.io.words import nearest
+from swiftagent.io.yaml_file import read_text
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
@@ -61,13 +63,12 @@ class ToolResult(msgspec.Struct, frozen=True):
     interrupted: bool = False
 
 
-def read_text(path: Path, option: str) -> str:
-    """The text of a file that an option names. Raises ConfigError."""
+def read_json(path: Path, option: str) -> Any:
+    """The JSON of a file that an option names. Raises ConfigError."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{option} {path}: cannot be read: {reason}") from None
+        return json.loads(read_text(path, f"{option} {path}"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{option} {path}: not JSON: {error}") from None
 
 
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:

@@ -19,9 +19,10 @@ import msgspec
 from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.io.shipped import find
+from swiftagent.io.yaml_file import read_text
 from swiftagent.tools.declared import CannedResults
 from swiftagent.tools.secrets import Redactor, secrets_of
-from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, read_text
+from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource
 from swiftagent.trajectory.types import Call, Json, Tool
 
 # the kind of a source: its module, which has open_source(word, options) -> ToolSource
@@ -152,11 +153,11 @@ def kind_of(word: str) -> str:
 
 
 def _kind_of_file(path: Path) -> str:
-    head = read_text(path, "--tools")
+    head = read_text(path, f"--tools {path}")
     try:
         value = json.loads(head)
         keys = set(value) if isinstance(value, dict) else set()
-    except ValueError:
+    except (ValueError, RecursionError):
         # YAML's keys at the top.
         keys = set(re.findall(r"^[\"']?(\w+)[\"']?\s*:", head, re.M))
     if "mcpServers" in keys:

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.yaml_file import load
 
 Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
 Task = Literal["train", "check", "eval", "export", "infer", "serve"]
@@ -157,7 +158,7 @@ def _plain(word: str) -> Any:
 
 def _of_yaml(text: str, name: str) -> Foreign:
     try:
-        value = yaml.safe_load(text)
+        value = load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: neither YAML nor a known command: {error}".replace("\n", " ")) from None
     if not isinstance(value, dict):

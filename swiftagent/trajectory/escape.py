@@ -83,7 +83,6 @@ class _Patterns:
         self.added = added
         # Thousands of tokens such as `<loc0001>` are one shape.
         shapes = sorted({re.sub(r"\d+", r"\\d+", re.escape(token)) for token in added}, key=len, reverse=True)
-        self.own = re.compile("|".join(shapes)) if shapes else None
         # The first character alone is matched: two tokens may share one, as in `[e~[e~[`.
         rests = [f"{re.escape(first)}(?={rest})" for first, rest in _TABLE.items()]
         rests += [f"(?={shape})[{re.escape(_OPENINGS)}]" for shape in shapes]
@@ -181,12 +180,6 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 def has_control_token(text: str) -> bool:
     """Whether a control token of the table stands in the text unhidden."""
     return may_hold_control_token(text) and _patterns.token.search(text) is not None
-
-
-def added_token_in(text: str) -> str:
-    """The first token of `add_control_tokens` that stands in the text unhidden, "" where there is none."""
-    found = _patterns.own.search(text) if _patterns.own is not None else None
-    return found.group() if found else ""
 
 
 def indent_keywords(text: str) -> str:

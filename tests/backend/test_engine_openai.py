@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.server
 import json
 import threading
@@ -60,6 +62,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(status, json.dumps({"error": {"message": text.format(refused)}}).encode())
             return
         written = self.server.script.pop(0)
+        if isinstance(written, bytes):
+            self.reply(200, written)
+            return
         if isinstance(written, dict):
             self.reply(200, self.event({"content": "Thought: lo"}, None) + f"data: {json.dumps(written)}\n\n".encode())
             return
@@ -80,8 +85,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def reply(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if body.startswith(b"\x1f\x8b"):
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -199,6 +207,19 @@ def test_a_way_that_two_threads_are_refused_at_once_is_left_once(server: OneServ
 def test_an_answer_that_breaks_off_is_no_answer(server: OneServer, event: dict[str, Any], told: str):
     server.script = [event]
     with pytest.raises(SetupError, match=rf"http://127\.0\.0\.1:\d+/v1: {told}"):
+        run(server)
+
+
+@pytest.mark.parametrize(
+    "sent, told",
+    [
+        (b"data: " + b"x" * (6 << 20), "an event of more than 4 MB; is this a server with OpenAI's interface"),
+        (gzip.compress(b"data: " + bytes(1 << 20)), "the answer is packed, which was not asked for"),
+    ],
+)
+def test_an_event_without_end_and_a_packed_answer_are_refused(server: OneServer, sent: bytes, told: str):
+    server.script = [sent]
+    with pytest.raises(SetupError, match=told):
         run(server)
 
 

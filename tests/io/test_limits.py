@@ -72,6 +72,15 @@ def test_a_row_that_unpacks_to_a_gigabyte_is_refused_in_little_memory(name: str,
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_a_table_with_a_row_beyond_the_limit_is_refused(tmp_path: Path):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({"text": ["x" * (65 << 20)]})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    assert refusal(tmp_path / "a.parquet").endswith("holds a row of more than 64 MB; this is no data to train on")
+
+
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import time
 
@@ -17,7 +16,6 @@ TOOLS = [
     {"name": "slow", "inputSchema": {"type": "object"}},
     {"name": "hang", "inputSchema": {"type": "object"}},
     {"name": "flood", "inputSchema": {"type": "object"}},
-    {"name": "spawn", "inputSchema": {"type": "object"}},
     {"name": "look", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},
 ]
 
@@ -32,11 +30,6 @@ def call(name, arguments):
     if name == "flood":
         while True:
             sys.stdout.write("x" * 65536)
-    if name == "spawn":
-        child = subprocess.Popen(
-            ["sleep", "600"], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        name = str(child.pid)
     return {"content": [{"type": "text", "text": name}], "structuredContent": {**arguments}}
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes_seen import is_running
 from scripted_engine import ScriptedEngine
 
 from swiftagent.agent.drive import Runtime, answer
@@ -64,7 +63,7 @@ def test_a_server_over_stdio_is_started_again_once(monkeypatch: pytest.MonkeyPat
 
 def test_an_odd_tool_costs_itself_and_a_wrong_result_its_call(capsys: pytest.CaptureFixture[str]):
     with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
-        names = ["untyped", "measure", "pay", "slow", "hang", "flood", "spawn", "look"]
+        names = ["untyped", "measure", "pay", "slow", "hang", "flood", "look"]
         assert [tool.name for tool in box.specs] == names
         assert box.specs[0].parameters == {"type": "object", "properties": {}}
         wrong = "the structured result does not fit the tool's output schema: "
@@ -101,13 +100,6 @@ def test_an_answer_without_end_is_cut_off_and_the_server_stopped():
     with open_toolbox([f"mcp:{sys.executable} {ODD}"], Options(seconds=20)) as box:
         assert box.call(Call("flood", {})).error == "the answer is larger than 16 MB; the server was stopped"
         assert box.call(Call("untyped", {})).text == "untyped"
-
-
-def test_what_a_server_started_in_a_session_of_its_own_ends_with_it():
-    with open_toolbox([f"mcp:{sys.executable} {ODD}"]) as box:
-        process = box.call(Call("spawn", {})).text
-        assert is_running(process)
-    assert not is_running(process)
 
 
 def test_a_server_over_http(url: str):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes_seen import is_running
 
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
@@ -288,31 +287,3 @@ def test_what_is_no_json_is_shown_as_python_shows_it(odd: Toolbox):
 
 def test_a_fork_of_a_tool_does_not_answer_for_it(odd: Toolbox):
     assert [odd.call(Call("fork", {})).text, odd.call(Call("double", {"x": 1})).text] == ["parent", "2"]
-
-
-SPAWN = '''
-import os, subprocess, time
-
-
-def spawn(how: str) -> int:
-    """Starts a process that would stay: in a session of its own, or as an orphan."""
-    if how == "session":
-        return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
-    done = subprocess.run(["sh", "-c", "setsid sleep 600 >/dev/null & echo $!"], stdout=subprocess.PIPE)
-    return int(done.stdout)
-
-
-def hang(path: str) -> None:
-    """Hangs after that."""
-    open(path, "w").write(str(spawn("session")))
-    time.sleep(600)
-'''
-
-
-def test_what_a_tool_started_in_a_session_of_its_own_ends_with_it(tmp_path: Path):
-    (tmp_path / "spawns.py").write_text(SPAWN)
-    with open_toolbox([str(tmp_path / "spawns.py")], Options(seconds=1)) as box:
-        started = [box.call(Call("spawn", {"how": "session"})).text]
-        assert box.call(Call("hang", {"path": str(tmp_path / "pid")})).error.endswith("seconds and was stopped")
-        started += [(tmp_path / "pid").read_text(), box.call(Call("spawn", {"how": "orphan"})).text]
-    assert not any(map(is_running, started))

@@ -13,7 +13,6 @@ from template_tokens import template_tokens
 
 from swiftagent.trajectory.escape import (
     add_control_tokens,
-    added_token_in,
     has_control_token,
     hide,
     hide_control_tokens,
@@ -98,11 +97,11 @@ def test_tokens_that_share_a_character_are_both_hidden() -> None:
 
 def test_a_tokenizer_adds_its_own_tokens() -> None:
     text = "see <zz_loc0017> and [zz_9]"
-    assert hide(text) == text and added_token_in(text) == ""
+    assert hide(text) == text and not has_control_token(text)
     add_control_tokens(["<zz_loc0001>", "[zz_1]", "word", "  ", "<|im_end|>", "<a b>"])
-    assert added_token_in(text) == "<zz_loc0017>" and has_control_token(text)
+    assert has_control_token(text)
     hidden = hide(text)
     assert hidden == "see <\u2060zz_loc0017> and [\u2060zz_9]" and show(hidden) == text
-    assert not has_control_token(hidden) and added_token_in(hidden) == ""
+    assert not has_control_token(hidden)
     assert parse_json_text(json_text([text])) == [text] and not has_control_token(json_text([text]))
     assert hide("word  <a b>") == "word  <a b>"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
@@ -157,7 +158,9 @@ class _Server:
 def refuse_foreign_names(request: Request, settings: Settings) -> None:
     """A web page may have its own name resolved to this machine, and then talk to it as to its own server."""
     hosts = settings.hosts
-    if hosts and request.url.hostname not in hosts:
+    # Of a header that is not a host, `request.url` has this machine's own name.
+    asked = re.sub(r":\d+$", "", request.headers.get("host", "")).strip("[]").lower()
+    if hosts and asked not in hosts:
         raise Refusal(
             f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
         )

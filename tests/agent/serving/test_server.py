@@ -217,6 +217,9 @@ def test_a_page_that_gave_this_machine_its_own_name_is_refused(serve: Callable[.
     for host, status in (
         ("evil.example:8000", 403),
         ("127.0.0.1.evil.example", 403),
+        ("localhost@evil.example", 403),
+        ("evil.example#localhost", 403),
+        ("", 403),
         ("localhost:8000", 200),
         ("[::1]:8000", 200),
     ):
