@@ -12,7 +12,7 @@ from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
-from swiftagent.formats.reading.accounting import unread
+from swiftagent.formats.reading.accounting import NOTHING, Unread, unread
 from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.reading.view import MESSAGE_KEYS, view_of
 from swiftagent.formats.table import BY_STRUCTURE, FORMATS, TURN_FORMATS
@@ -22,7 +22,7 @@ from swiftagent.trajectory.ledger import Ledger
 from swiftagent.trajectory.types import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
 
-__all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
+__all__ = ["Ledger", "Policy", "read_alone", "read_trajectories", "recognise"]
 
 Reject = Callable[[dict[str, Any]], None]
 _Made = TypeVar("_Made")
@@ -64,6 +64,13 @@ def read_trajectories(
                 yield from reader.read(whole)
     for whole in groups.end() if groups else ():
         yield from reader.read(whole)
+
+
+def read_alone(row: Row, policy: Policy) -> tuple[list[Trajectory], Unread, Ledger, list[dict[str, Any]]]:
+    """What one whole row becomes: its trajectories, what of it was not read, its ledger and its rejects."""
+    rejects: list[dict[str, Any]] = []
+    reader = _Reader(policy, Ledger(), rejects.append)
+    return list(reader.read(row)), reader.left, reader.ledger, rejects
 
 
 def recognise(row: Any) -> str:
@@ -200,6 +207,7 @@ class _Reader:
         self.ledger = ledger
         self.reject = reject
         self.fixed: tuple[str, Any] | None = None
+        self.left = NOTHING  # of the last row
         self._keys: frozenset[str] = frozenset()  # that the reader of the last row takes texts from
         if policy.format != "auto":
             self.fixed = (policy.format, _named(policy.format))
@@ -241,7 +249,7 @@ class _Reader:
         pieces = parsed if isinstance(parsed, list) else [parsed]
         if not pieces:
             raise RowError("nothing-trained", "the row holds no conversation")
-        left = unread(row.value, pieces, self._keys)
+        self.left = left = unread(row.value, pieces, self._keys)
         self.ledger.unread.update(left.counts)
         if left.steps:
             if self.policy.action("unread-turns") != "keep":

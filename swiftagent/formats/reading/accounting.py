@@ -78,6 +78,7 @@ _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", 
 _Rule = Literal["walk", "trace", "whole", "turns"]
 _plain: dict[str, str] = {}
 _rules: dict[Any, tuple[tuple[Any, _Rule], ...]] = {}
+_SHORT = 3  # so short a text stands in any other by chance
 _MOST = 65536  # keys of a file whose rows all have their own do not fill the memory
 
 
@@ -113,6 +114,13 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -
             if _is_steps(path, value, read):
                 steps = path
     return Unread(texts, steps)
+
+
+def is_metadata(keys: Collection[str]) -> bool:
+    """Whether a text at the end of this path is metadata, not of a declared tool or of arguments."""
+    plain = [_plain_of(key) for key in keys]
+    said = next((place for place, key in enumerate(plain) if key in _OPAQUE), len(plain))
+    return not (METADATA_KEYS | _LABELS - {"function"}).isdisjoint(key for key in plain[:said] if key != "name")
 
 
 def _places(value: Any, read: frozenset[str], path: str = "") -> Iterator[tuple[str, Any, _Rule]]:
@@ -242,14 +250,16 @@ class _Said:
                     texts.append(event.text)
             for tool in piece.tools:
                 texts += [tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False)]
-        self._texts = {text for text in texts if len(text) > 3}
+        self._texts = set(texts)
+        self._parts = {text for text in texts if len(text) > _SHORT}
         self._whole = "\n".join(texts)
 
     def holds(self, text: str, in_part: bool) -> bool:
         """Whether a text was said, or, in part, something was said that stands in it (ReAct text is taken apart)."""
-        if text in self._whole or text.strip() in self._whole:
+        text = text.strip()
+        if text in (self._whole if len(text) > _SHORT else self._texts):
             return True
-        if in_part and any(part in text for part in self._texts):
+        if in_part and (text in self._whole or any(part in text for part in self._parts)):
             return True
         try:
             value = json.loads(text) if text.lstrip()[:1] in ("{", "[") else None
