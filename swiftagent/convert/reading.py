@@ -51,7 +51,7 @@ def read_trajectories(
             found = None
         except Exception as error:
             ledger.rows_in += 1
-            reader.reject_bug(row, error)
+            reader.refuse(row, error)
             continue
         if found is not None:
             ledger.rows_in += 1
@@ -60,7 +60,7 @@ def read_trajectories(
             ledger.rows_in += 1
             yield from reader.read(row)
         else:
-            for whole in groups.take(row):
+            for whole in reader.attempt(row, groups.take, row) or ():
                 yield from reader.read(whole)
     for whole in groups.end() if groups else ():
         yield from reader.read(whole)
@@ -214,34 +214,32 @@ class _Reader:
 
     def read(self, row: Row) -> Iterator[Trajectory]:
         if isinstance(row, BadRow):
-            self._reject(row, row.error)
+            self.refuse(row, row.error)
             return
-        pieces = self._attempt(row, self._pieces, row)
+        pieces = self.attempt(row, self._pieces, row)
         if pieces is None:
             return
         self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
-            trained = self._attempt(row, self._checked, row, piece, number if len(pieces) > 1 else None, failed)
+            trained = self.attempt(row, self._checked, row, piece, number if len(pieces) > 1 else None, failed)
             if trained is not None:
                 yield self.count(trained)
 
-    def _attempt(self, row: Row, work: Callable[..., _Made], *arguments: Any) -> _Made | None:
+    def attempt(self, row: Row, work: Callable[..., _Made], *arguments: Any) -> _Made | None:
         """What the work gives; None where the row is rejected instead. No row ends a run, whatever it holds."""
         try:
             return work(*arguments)
-        except RowError as error:
-            self._reject(row, error)
-        except RecursionError:
-            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
         except Exception as error:
-            self.reject_bug(row, error)
+            self.refuse(row, error)
         return None
 
-    def reject_bug(self, row: Row, error: Exception) -> None:
-        """Reject a row that this program failed on; called while the error is handled."""
-        sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
-        self._reject(row, RowError("bug", sentence), traceback.format_exc())
+    def refuse(self, row: Row, error: Exception) -> None:
+        """Reject a row; called while the error is handled."""
+        refused = rejection(row.where, error, row.value)
+        self.ledger.rejected += 1
+        self.ledger.reasons[refused["code"]] += 1
+        self.reject(refused)
 
     def _pieces(self, row: Row) -> list[Trajectory]:
         """The conversations of a row, every text of it accounted for."""
@@ -298,11 +296,17 @@ class _Reader:
         ledger.rows_out += 1
         return trained
 
-    def _reject(self, row: Row, error: RowError, trace: str = "") -> None:
-        self.ledger.rejected += 1
-        self.ledger.reasons[error.code] += 1
-        place = {"source": row.where, "code": error.code, "message": error.message}
-        self.reject({**place, **({"traceback": trace} if trace else {}), "row": row.value})
+
+def rejection(where: str, error: Exception, row: Any) -> dict[str, Any]:
+    """A line of the rejects file; what is no fault of the row has the code `bug` and a traceback. Called while the
+    error is handled."""
+    place: dict[str, Any] = {"source": where}
+    if isinstance(error, RecursionError):
+        error = RowError("bad-message", "the row is nested too deeply")
+    if isinstance(error, RowError):
+        return {**place, "code": error.code, "message": error.message, "row": row}
+    sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
+    return {**place, "code": "bug", "message": sentence, "traceback": traceback.format_exc(), "row": row}
 
 
 def join_turns(pieces: list[Trajectory]) -> Trajectory:
