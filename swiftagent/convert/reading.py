@@ -6,7 +6,7 @@ import importlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
@@ -258,9 +258,7 @@ class _Reader:
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _reader_named(recognise(value))
         self.ledger.formats[name] += 1
-        self._keys = getattr(module, "READS", getattr(module, "KEYS", frozenset()))
-        if hasattr(module, "reads"):
-            self._keys = module.reads(value)
+        self._keys = _keys_of(name, module, value)
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -342,6 +340,15 @@ _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
 
 def _reader_named(name: str) -> tuple[str, Any]:
     return name, importlib.import_module(FORMATS[name])
+
+
+def _keys_of(name: str, module: Any, row: Any) -> frozenset[str]:
+    """The keys of a row from which its reader takes texts."""
+    if hasattr(module, "reads"):
+        return cast(frozenset[str], module.reads(row))
+    keys = cast(frozenset[str], getattr(module, "READS", getattr(module, "KEYS", frozenset())))
+    view = view_of(row)
+    return keys | {view.key} if view.format == name else keys
 
 
 def _named(name: str) -> Any:

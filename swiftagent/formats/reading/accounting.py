@@ -37,7 +37,7 @@ _SOMETIMES = frozenset((
 ))
 # The other one of two answers, and what no text model reads.
 _LEFT_OUT = frozenset((
-    "rejected", "rejectedmessages", "nonpreferredoutput", "rejectedresponse", "schemaversion", "image", "images",
+    "rejected", "rejectedmessages", "nonpreferredoutput", "rejectedresponse", "image", "images",
     "video", "videos", "audio", "audios", "signature", "encryptedcontent", "imageurl", "refusal",
 ))
 # Keys that say something about a row or a turn and hold nothing that was said.
@@ -54,8 +54,8 @@ METADATA_KEYS = frozenset((
     "datasource", "path", "toolcallid", "callid", "parentid", "parentuuid", "requestid", "cwd", "gitbranch",
     "usertype", "logprobs", "servicetier", "systemfingerprint", "starttime", "endtime", "mimetype", "cachecontrol",
     "messageid", "stopsequence", "object", "entrypoint", "promptid", "traceid", "spanid", "parentspanid", "scope",
-    "tooluseid", "chatid", "threadid", "groupid", "turnid", "leafuuid", "format", "lossweight", "trainable",
-    "lossmask", "traindetail", "responsemetadata", "usagemetadata", "recipient", "permissionmode", "slug",
+    "tooluseid", "chatid", "threadid", "groupid", "turnid", "leafuuid", "schemaversion", "format", "lossweight",
+    "trainable", "lossmask", "traindetail", "responsemetadata", "usagemetadata", "recipient", "permissionmode", "slug",
     "issidechain",
 ))
 # Alone beside a question and an answer, these hold what was done on the way.
@@ -116,6 +116,11 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -
     return Unread(texts, steps)
 
 
+def is_opaque(key: str) -> bool:
+    """Whether a key holds declared tools or arguments, whose own keys are names that no table knows."""
+    return _plain_of(key) in _OPAQUE
+
+
 def is_metadata(keys: Collection[str]) -> bool:
     """Whether a text at the end of this path is metadata, not of a declared tool or of arguments."""
     plain = [_plain_of(key) for key in keys]
@@ -161,6 +166,8 @@ def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool)
         return "walk"
     if is_row and plain in _STEP_KEYS and key not in MESSAGE_KEYS:
         return "whole"
+    if is_row and key in MESSAGE_KEYS:  # of which the reader takes another one, or none
+        return "trace"
     if plain in _TURN_KEYS:
         return "trace" if plain == "value" and "content" in beside else "walk"
     if plain in _SOMETIMES:
@@ -202,7 +209,9 @@ def _texts(value: Any) -> list[str]:
             if item and not item.isspace():
                 found.append(item)
         elif kind is dict:
-            waiting += [inner for key, inner in item.items() if _plain_of(str(key)) not in _LABELS]
+            waiting += [
+                inner for key, inner in item.items() if type(inner) is not str or _plain_of(str(key)) not in _LABELS
+            ]
         elif kind is list:
             waiting += item
     return found
@@ -265,4 +274,6 @@ class _Said:
             value = json.loads(text) if text.lstrip()[:1] in ("{", "[") else None
         except (ValueError, RecursionError):
             return False
-        return value is not None and all(part in self._whole for part in _texts(value))
+        parts = _texts(value)
+        # Names and types alone (a tool without descriptions) say nothing that could be looked up.
+        return value is not None and (bool(parts) or not value) and all(part in self._whole for part in parts)
