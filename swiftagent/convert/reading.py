@@ -6,7 +6,7 @@ import importlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
@@ -208,7 +208,7 @@ class _Reader:
         self.reject = reject
         self.fixed: tuple[str, Any] | None = None
         self.left = NOTHING  # of the last row
-        self._keys: frozenset[str] = frozenset()  # that the reader of the last row takes texts from
+        self._keys = _NONE, False  # that the reader of the last row takes texts from
         if policy.format != "auto":
             self.fixed = (policy.format, _named(policy.format))
 
@@ -247,7 +247,7 @@ class _Reader:
         pieces = parsed if isinstance(parsed, list) else [parsed]
         if not pieces:
             raise RowError("nothing-trained", "the row holds no conversation")
-        self.left = left = unread(row.value, pieces, self._keys)
+        self.left = left = unread(row.value, pieces, *self._keys)
         self.ledger.unread.update(left.counts)
         if left.steps:
             if self.policy.action("unread-turns") != "keep":
@@ -342,13 +342,14 @@ def _reader_named(name: str) -> tuple[str, Any]:
     return name, importlib.import_module(FORMATS[name])
 
 
-def _keys_of(name: str, module: Any, row: Any) -> frozenset[str]:
-    """The keys of a row from which its reader takes texts."""
-    if hasattr(module, "reads"):
-        return cast(frozenset[str], module.reads(row))
-    keys = cast(frozenset[str], getattr(module, "READS", getattr(module, "KEYS", frozenset())))
+def _keys_of(name: str, module: Any, row: Any) -> tuple[frozenset[str], bool]:
+    """The keys of a row from which its reader takes texts, and whether it has a structure of its own below them."""
+    keys = module.reads(row) if hasattr(module, "reads") else getattr(module, "READS", getattr(module, "KEYS", _NONE))
     view = view_of(row)
-    return keys | {view.key} if view.format == name else keys
+    return (keys | {view.key}, False) if view.format == name else (keys, True)
+
+
+_NONE = frozenset[str]()
 
 
 def _named(name: str) -> Any:

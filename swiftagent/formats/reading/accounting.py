@@ -8,6 +8,7 @@ keys is looked for in the trajectory. A key whose unread value holds turns, step
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
@@ -20,7 +21,7 @@ from swiftagent.trajectory.types import Call, Trajectory
 # fmt: off
 # All keys without case and separators. Under these every reader takes turns, texts, calls and reasoning.
 _TURN_KEYS = frozenset((
-    *map(plain_key, MESSAGE_KEYS), *CALL_KEYS, "content", "value", "reasoning", "reasoningcontent", "thinking",
+    *map(plain_key, MESSAGE_KEYS), *CALL_KEYS, "content", "value", "text", "reasoning", "reasoningcontent", "thinking",
     "system", "systemprompt", "systemmessage", "message", "payload", "data", "parts", "function", "choices", "delta",
     "call", "state", "args",
 ))
@@ -32,7 +33,7 @@ _OPAQUE = frozenset((
 # Some readers take texts from these: a trace of it has to stand in the trajectory.
 _SOMETIMES = frozenset((
     "input", "output", "instruction", "query", "question", "answer", "answers", "response", "prompt", "completion",
-    "chosen", "text", "thought", "think", "target", "context", "chosenmessages", "preferredoutput",
+    "chosen", "thought", "think", "target", "context", "chosenmessages", "preferredoutput",
     "mapping", "chatmessages", "metainstruction", "toolplan", "reasoningdetails", "objects",
 ))
 # The other one of two answers, and what no text model reads.
@@ -54,8 +55,9 @@ METADATA_KEYS = frozenset((
     "datasource", "path", "toolcallid", "callid", "parentid", "parentuuid", "requestid", "cwd", "gitbranch",
     "usertype", "logprobs", "servicetier", "systemfingerprint", "starttime", "endtime", "mimetype", "cachecontrol",
     "messageid", "stopsequence", "object", "entrypoint", "promptid", "traceid", "spanid", "parentspanid", "scope",
-    "tooluseid", "chatid", "threadid", "groupid", "turnid", "leafuuid", "schemaversion", "format", "lossweight",
-    "trainable", "lossmask", "traindetail", "responsemetadata", "usagemetadata", "recipient", "permissionmode", "slug",
+    "tooluseid", "chatid", "threadid", "groupid", "turnid", "leafuuid", "schemaversion", "method", "format",
+    "lossweight", "trainable", "lossmask", "traindetail", "responsemetadata", "usagemetadata", "recipient",
+    "permissionmode", "slug",
     "issidechain",
 ))
 # Alone beside a question and an answer, these hold what was done on the way.
@@ -74,8 +76,9 @@ _TEXT_KEYS = frozenset(("content", "value", "text", "message", "output", "though
 _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", "tool", "class_"))
 
 # walk: trusted, its objects are walked; trace: a part of it stands in the trajectory; whole: all of it does;
-# turns: metadata, in which nothing but turns is looked for.
-_Rule = Literal["walk", "trace", "whole", "turns"]
+# turns: metadata, in which nothing but turns is looked for; spoken: sentences are looked for, and nothing is rejected.
+_Rule = Literal["walk", "trace", "whole", "turns", "spoken"]
+_SENTENCE = re.compile(r"\S+\s+\S+\s+\S+|[\u4e00-\u9fff]{4}")
 _plain: dict[str, str] = {}
 _rules: dict[Any, tuple[tuple[Any, _Rule], ...]] = {}
 _SHORT = 3  # so short a text stands in any other by chance
@@ -96,22 +99,25 @@ class Unread(NamedTuple):
 NOTHING = Unread([], "")
 
 
-def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -> Unread:
+def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = (), own: bool = False) -> Unread:
     """What of a row, or of the lines of a transcript, was not read; where all keys are trusted, a look at the keys.
 
-    read: the keys that the row's reader takes texts from, besides those that all readers know.
+    read: the keys that the row's reader takes texts from, besides those that all readers know. own: whether what stands
+    below them has a structure of its own (events, spans, a tree), of which the reader leaves parts out on purpose.
     """
-    places = list(_places(row, frozenset(read)))
+    places = list(_places(row, frozenset(read), own, own and type(row) is list))
     if not places:
         return NOTHING
     said = _Said(pieces)
     texts: list[tuple[str, str]] = []
     steps = ""
     for path, value, rule in places:
-        left = [text for text in _texts(value) if not said.holds(text, rule == "trace")]
+        left = [text for text in _texts(value) if not said.holds(text, rule in ("trace", "spoken"))]
+        if rule == "spoken":
+            left = [text for text in left if _SENTENCE.search(text) is not None]
         if left and (rule != "turns" or _holds_turns(value)):
             texts += [(path, text) for text in left]
-            if _is_steps(path, value, read):
+            if rule != "spoken" and _is_steps(path, value):
                 steps = path
     return Unread(texts, steps)
 
@@ -128,12 +134,14 @@ def is_metadata(keys: Collection[str]) -> bool:
     return not (METADATA_KEYS | _LABELS - {"function"}).isdisjoint(key for key in plain[:said] if key != "name")
 
 
-def _places(value: Any, read: frozenset[str], path: str = "") -> Iterator[tuple[str, Any, _Rule]]:
-    """(key path, value, rule) of what has to be looked for."""
+def _places(
+    value: Any, read: frozenset[str], own: bool, is_own: bool, path: str = ""
+) -> Iterator[tuple[str, Any, _Rule]]:
+    """(key path, value, rule) of what has to be looked for; is_own: the value is of the reader's own structure."""
     if type(value) is list:
         for item in value:
             if type(item) is dict or type(item) is list:
-                yield from _places(item, read, path)
+                yield from _places(item, read, own, is_own, path)
     elif type(value) is dict:
         for key, rule in _rules_of(value, read, not path):
             item = value[key]
@@ -141,10 +149,15 @@ def _places(value: Any, read: frozenset[str], path: str = "") -> Iterator[tuple[
             if not item or (kind is not str and kind is not dict and kind is not list):
                 continue
             inner = f"{path}.{key}" if path else str(key)
-            if rule != "walk":
+            if rule != "walk" and not is_own:
                 yield inner, item, rule
+            elif rule == "whole":
+                yield inner, item, "spoken"
+            elif kind is dict and _plain_of(str(key)) in ("toolcalls", "toolresults"):  # by their ids
+                yield from _places(list(item.values()), read, own, is_own, inner)
             elif kind is not str:
-                yield from _places(item, read, path if _is_id(str(key)) else inner)
+                claimed = own and (key in read or _plain_of(str(key)) in read)
+                yield from _places(item, read, own, is_own or claimed, path if _is_id(str(key)) else inner)
 
 
 def _rules_of(value: dict[Any, Any], read: frozenset[str], is_row: bool) -> tuple[tuple[Any, _Rule], ...]:
@@ -169,7 +182,7 @@ def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool)
     if is_row and key in MESSAGE_KEYS:  # of which the reader takes another one, or none
         return "trace"
     if plain in _TURN_KEYS:
-        return "trace" if plain == "value" and "content" in beside else "walk"
+        return "trace" if plain in ("value", "text") and (is_row or "content" in beside) else "walk"
     if plain in _SOMETIMES:
         return None if plain == "input" and not is_row else "trace"
     if plain in METADATA_KEYS:
@@ -182,11 +195,7 @@ def _is_id(key: str) -> bool:
     return len(key) > 11 and key.count("-") > 2 and any(map(str.isdigit, key))
 
 
-def _is_steps(path: str, value: Any, read: Collection[str]) -> bool:
-    top, _, inner = path.partition(".")
-    # What a reader leaves out of its own structure (other branches, shorter tellings) it leaves out on purpose.
-    if inner and (top in read or _plain_of(top) in read) and top not in ("messages", "conversations"):
-        return False
+def _is_steps(path: str, value: Any) -> bool:
     return _holds_turns(value, calls=True) or _plain_of(path.rpartition(".")[2]) in _STEP_KEYS
 
 
