@@ -78,7 +78,7 @@ _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", 
 # walk: trusted, its objects are walked; trace: a part of it stands in the trajectory; whole: all of it does;
 # turns: metadata, in which nothing but turns is looked for; spoken: sentences are looked for, and nothing is rejected.
 _Rule = Literal["walk", "trace", "whole", "turns", "spoken"]
-_SENTENCE = re.compile(r"\S+\s+\S+\s+\S+|[\u4e00-\u9fff]{4}")
+_SENTENCE = re.compile(r"\S\s+\S|[\u4e00-\u9fff]{4}")
 _plain: dict[str, str] = {}
 _rules: dict[Any, tuple[tuple[Any, _Rule], ...]] = {}
 _SHORT = 3  # so short a text stands in any other by chance
@@ -112,7 +112,7 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = (), o
     texts: list[tuple[str, str]] = []
     steps = ""
     for path, value, rule in places:
-        left = [text for text in _texts(value) if not said.holds(text, rule in ("trace", "spoken"))]
+        left = [text for text in _texts(value) if not said.holds(text, rule == "trace" or _is_json(text, rule))]
         if rule == "spoken":
             left = [text for text in left if _SENTENCE.search(text) is not None]
         if left and (rule != "turns" or _holds_turns(value)):
@@ -193,6 +193,11 @@ def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool)
 def _is_id(key: str) -> bool:
     """Whether a key is the id of what stands under it (the tree of ChatGPT's exports)."""
     return len(key) > 11 and key.count("-") > 2 and any(map(str.isdigit, key))
+
+
+def _is_json(text: str, rule: _Rule) -> bool:
+    """Whether an own structure holds more of itself as text, as spans have their attributes."""
+    return rule == "spoken" and text.lstrip()[:1] in ("{", "[")
 
 
 def _is_steps(path: str, value: Any) -> bool:
