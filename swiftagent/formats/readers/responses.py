@@ -73,6 +73,9 @@ def read_item(builder: Builder, item: dict[str, Any]) -> None:
     if kind in _CALLS:
         given = item.get("arguments", item.get("input"))
         builder.call(item.get("name"), given, item.get("call_id"), is_trained(item))
+    elif kind == "mcp_call":  # of a server's tool, with what it answered
+        builder.call(item.get("name"), item.get("arguments"), item.get("id"), is_trained(item))
+        builder.result(as_text(item.get("output") or item.get("error")), item.get("id"))
     elif kind in _OUTPUTS:
         builder.result(as_text(item.get("output")), item.get("call_id"))
     elif kind == "reasoning":
