@@ -250,7 +250,7 @@ def _may_call(text: str) -> bool:
         (("\nA" in text or "\na" in text or "动" in text) and is_react(text))
         or (text.startswith("Thought:") and is_react(text))
         or (text[0] in "Aa" and is_react(text))
-        or ("<" in text and ("</think>" in text or thought_end(text) or any(tag in text for tag in TAGS)))
+        or ("<" in text and ("</think>" in text or thought_end(text) != "" or any(tag in text for tag in TAGS)))
         or holds_results(text)
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
         or ("[" in text and "[TOOL_CALLS]" in text)
