@@ -112,7 +112,7 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = (), o
     texts: list[tuple[str, str]] = []
     steps = ""
     for path, value, rule in places:
-        left = [text for text in _texts(value) if not said.holds(text, _enough(text, rule))]
+        left = [text for text in _texts(value) if not said.holds(text, _in_part(text, rule))]
         if rule == "spoken":
             left = [text for text in left if _SENTENCE.search(text) is not None]
         if left and (rule != "turns" or _holds_turns(value)):
@@ -195,12 +195,14 @@ def _is_id(key: str) -> bool:
     return len(key) > 11 and key.count("-") > 2 and any(map(str.isdigit, key))
 
 
-def _enough(text: str, rule: _Rule) -> float:
-    """The share of a text that has to stand in the trajectory: all of it, a trace, or a fifth of JSON (attributes of
-    spans hold keys too)."""
-    if rule == "trace":
-        return 0.0
-    return 0.2 if rule == "spoken" and text.lstrip()[:1] in ("{", "[") else 1.0
+def _in_part(text: str, rule: _Rule) -> bool:
+    """Whether a part of a text has to stand in the trajectory, not all of it: JSON in an own structure has keys too."""
+    if rule != "spoken" or text.lstrip()[:1] not in ("{", "["):
+        return rule == "trace"
+    try:
+        return json.loads(text) is not None
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_steps(path: str, value: Any) -> bool:
@@ -280,13 +282,13 @@ class _Said:
         self._parts = {text for text in texts if len(text) > _SHORT}
         self._whole = "\n".join(texts)
 
-    def holds(self, text: str, share: float) -> bool:
-        """Whether a text was said, or a share of it was said in parts (ReAct text is taken apart)."""
+    def holds(self, text: str, in_part: bool) -> bool:
+        """Whether a text was said, or something was said that stands in it (ReAct text is taken apart)."""
         text = text.strip()
         if text in (self._whole if len(text) > _SHORT else self._texts):
             return True
-        if share < 1 and (text in self._whole or any(part in text for part in self._parts)):
-            return sum(len(part) for part in self._parts if part in text) >= share * len(text)
+        if in_part and (text in self._whole or any(part in text for part in self._parts)):
+            return True
         try:
             value = json.loads(text) if text.lstrip()[:1] in ("{", "[") else None
         except (ValueError, RecursionError):
