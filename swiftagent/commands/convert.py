@@ -3,6 +3,7 @@
 swiftagent convert rows.jsonl more.json -o train.jsonl
 swiftagent convert rows.parquet -o out.jsonl --to openai --on wrong-type=reject --max-rejects 2%
 swiftagent convert rows.jsonl -o out.jsonl --from mypackage.reader:parse
+swiftagent convert --explain rows.jsonl:12
 swiftagent convert s3://bucket/rows -o /shared/out.jsonl --shards 64 --engine ray --ray-address auto
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
     from swiftagent.convert.rows import Job
+    from swiftagent.trajectory.wellformed import Policy
 
 
 AS_GIVEN = ("to", "prompt", "language", "channel", "dataset_name", "report", "rejects", "shards", "shard_format")
@@ -35,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "inputs IN",
         "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin",
-        nargs="+",
+        nargs="*",
     )
-    add("-o --output OUT", "the file to write; .jsonl, or .json for one array", required=True)
+    add("-o --output OUT", "the file to write; .jsonl, or .json for one array")
+    add("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
     add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
     add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
     add(
@@ -67,10 +71,15 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> 
     from swiftagent.convert.rows import Job
     from swiftagent.trajectory.wellformed import Policy, parse_policy
 
+    policy = Policy(args.format, parse_policy(args.on), args.thinking)
+    if args.explain:
+        return _explain(args, policy)
+    if not args.output:
+        raise ConfigError("-o OUT is missing: name the file to write")
     job = Job(
         inputs=local_inputs(args.inputs),
         output=Path(args.output),
-        policy=Policy(args.format, parse_policy(args.on), args.thinking),
+        policy=policy,
         max_rejects=parse_share(args.max_rejects),
         test_share=parse_share(args.test_share),
         **{name: getattr(args, name) for name in AS_GIVEN},
@@ -91,6 +100,25 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> 
     elif not args.quiet:
         show(report)
     return code
+
+
+def _explain(args: argparse.Namespace, policy: Policy) -> int:
+    """What became of the texts of one row, on stdout."""
+    import msgspec
+
+    from swiftagent.console import out, table
+    from swiftagent.convert.explain import explain, find_row
+
+    found = explain(find_row(args.explain), policy)
+    if args.json:
+        print(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
+        return 0
+    print(visible(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}"))
+    for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
+        print(visible(line))
+    rows = [(text.path, text.fate, text.events, textwrap.shorten(text.text, 60)) for text in found.texts]
+    table("", ["text", "is", "as", ""], rows, console=out)
+    return 0
 
 
 def _upload(job: Job, url: str) -> None:

@@ -1,3 +1,3 @@
 """Rows of any format to training records, with a ledger of every row."""
 
-PUBLIC = ("files", "parts", "reading", "rows")
+PUBLIC = ("explain", "files", "parts", "reading", "rows")

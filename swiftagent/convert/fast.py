@@ -22,7 +22,7 @@ from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_con
 from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
 from swiftagent.trajectory.read_loose import read_arguments
-from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks
+from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check_calls
 
@@ -148,6 +148,8 @@ def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     if (tags or "`" in whole) and (holds_results(whole) or any(mark in whole for mark in QUIET_MARKS)):
         return True
     if (lists and "functools[" in whole) or "✿" in whole or ((tags or lists) and may_hold_marks(answered)):
+        return True
+    if may_hold_step(answered):
         return True
     # One search for all labels at the start of a line; which of them it is matters in few rows.
     if _LABEL.search(whole) is not None and (_KEYWORD.search(whole) is not None or may_hold_labels(answered)):

@@ -12,7 +12,7 @@ from swiftagent.convert.fast import read_fast
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.formats.grouping import Grouping, TurnsOfOne, line_key
 from swiftagent.formats.outside import outside_reader
-from swiftagent.formats.reading.accounting import unread
+from swiftagent.formats.reading.accounting import NOTHING, Unread, unread
 from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.reading.view import MESSAGE_KEYS, view_of
 from swiftagent.formats.table import BY_STRUCTURE, FORMATS, TURN_FORMATS
@@ -22,7 +22,7 @@ from swiftagent.trajectory.ledger import Ledger
 from swiftagent.trajectory.types import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
 
-__all__ = ["Ledger", "Policy", "read_trajectories", "recognise"]
+__all__ = ["Ledger", "Policy", "read_alone", "read_trajectories", "recognise"]
 
 Reject = Callable[[dict[str, Any]], None]
 _Made = TypeVar("_Made")
@@ -52,7 +52,7 @@ def read_trajectories(
             found = None
         except Exception as error:
             ledger.rows_in += 1
-            reader.reject_bug(row, error)
+            reader.refuse(row, error)
             continue
         if found is not None:
             ledger.rows_in += 1
@@ -61,10 +61,17 @@ def read_trajectories(
             ledger.rows_in += 1
             yield from reader.read(row)
         else:
-            for whole in groups.take(row):
+            for whole in reader.attempt(row, groups.take, row) or ():
                 yield from reader.read(whole)
     for whole in groups.end() if groups else ():
         yield from reader.read(whole)
+
+
+def read_alone(row: Row, policy: Policy) -> tuple[list[Trajectory], Unread, Ledger, list[dict[str, Any]]]:
+    """What one whole row becomes: its trajectories, what of it was not read, its ledger and its rejects."""
+    rejects: list[dict[str, Any]] = []
+    reader = _Reader(policy, Ledger(), rejects.append)
+    return list(reader.read(row)), reader.left, reader.ledger, rejects
 
 
 def recognise(row: Any) -> str:
@@ -201,40 +208,39 @@ class _Reader:
         self.ledger = ledger
         self.reject = reject
         self.fixed: tuple[str, Any] | None = None
-        self._keys: frozenset[str] = frozenset()  # that the reader of the last row takes texts from
+        self.left = NOTHING  # of the last row
+        self._keys = _NONE, False  # that the reader of the last row takes texts from
         if policy.format != "auto":
             self.fixed = (policy.format, _named(policy.format))
 
     def read(self, row: Row) -> Iterator[Trajectory]:
         if isinstance(row, BadRow):
-            self._reject(row, row.error)
+            self.refuse(row, row.error)
             return
-        pieces = self._attempt(row, self._pieces, row)
+        pieces = self.attempt(row, self._pieces, row)
         if pieces is None:
             return
         self.ledger.split += len(pieces) - 1
         failed = type(row.value) is dict and is_marked_failed(row.value)
         for number, piece in enumerate(pieces):
-            trained = self._attempt(row, self._checked, row, piece, number if len(pieces) > 1 else None, failed)
+            trained = self.attempt(row, self._checked, row, piece, number if len(pieces) > 1 else None, failed)
             if trained is not None:
                 yield self.count(trained)
 
-    def _attempt(self, row: Row, work: Callable[..., _Made], *arguments: Any) -> _Made | None:
+    def attempt(self, row: Row, work: Callable[..., _Made], *arguments: Any) -> _Made | None:
         """What the work gives; None where the row is rejected instead. No row ends a run, whatever it holds."""
         try:
             return work(*arguments)
-        except RowError as error:
-            self._reject(row, error)
-        except RecursionError:
-            self._reject(row, RowError("bad-message", "the row is nested too deeply"))
         except Exception as error:
-            self.reject_bug(row, error)
+            self.refuse(row, error)
         return None
 
-    def reject_bug(self, row: Row, error: Exception) -> None:
-        """Reject a row that this program failed on; called while the error is handled."""
-        sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
-        self._reject(row, RowError("bug", sentence), traceback.format_exc())
+    def refuse(self, row: Row, error: Exception) -> None:
+        """Reject a row; called while the error is handled."""
+        refused = rejection(row.where, error, row.value)
+        self.ledger.rejected += 1
+        self.ledger.reasons[refused["code"]] += 1
+        self.reject(refused)
 
     def _pieces(self, row: Row) -> list[Trajectory]:
         """The conversations of a row, every text of it accounted for."""
@@ -242,7 +248,7 @@ class _Reader:
         pieces = parsed if isinstance(parsed, list) else [parsed]
         if not pieces:
             raise RowError("nothing-trained", "the row holds no conversation")
-        left = unread(row.value, pieces, self._keys)
+        self.left = left = unread(row.value, pieces, *self._keys)
         self.ledger.unread.update(left.counts)
         if left.steps:
             if self.policy.action("unread-turns") != "keep":
@@ -253,9 +259,7 @@ class _Reader:
     def _parse(self, value: Any) -> Any:
         name, module = self.fixed or _reader_named(recognise(value))
         self.ledger.formats[name] += 1
-        self._keys = getattr(module, "READS", getattr(module, "KEYS", frozenset()))
-        if hasattr(module, "reads"):
-            self._keys = module.reads(value)
+        self._keys = _keys_of(name, module, value)
         try:
             return module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -293,11 +297,17 @@ class _Reader:
         ledger.rows_out += 1
         return trained
 
-    def _reject(self, row: Row, error: RowError, trace: str = "") -> None:
-        self.ledger.rejected += 1
-        self.ledger.reasons[error.code] += 1
-        place = {"source": row.where, "code": error.code, "message": error.message}
-        self.reject({**place, **({"traceback": trace} if trace else {}), "row": row.value})
+
+def rejection(where: str, error: Exception, row: Any) -> dict[str, Any]:
+    """A line of the rejects file; what is no fault of the row has the code `bug` and a traceback. Called while the
+    error is handled."""
+    place: dict[str, Any] = {"source": where}
+    if isinstance(error, RecursionError):
+        error = RowError("bad-message", "the row is nested too deeply")
+    if isinstance(error, RowError):
+        return {**place, "code": error.code, "message": error.message, "row": row}
+    sentence = f"an error of this program, please report it: {type(error).__name__}: {error}"
+    return {**place, "code": "bug", "message": sentence, "traceback": traceback.format_exc(), "row": row}
 
 
 def join_turns(pieces: list[Trajectory]) -> Trajectory:
@@ -333,6 +343,16 @@ _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
 
 def _reader_named(name: str) -> tuple[str, Any]:
     return name, importlib.import_module(FORMATS[name])
+
+
+def _keys_of(name: str, module: Any, row: Any) -> tuple[frozenset[str], bool]:
+    """The keys of a row from which its reader takes texts, and whether it has a structure of its own below them."""
+    keys = module.reads(row) if hasattr(module, "reads") else getattr(module, "READS", getattr(module, "KEYS", _NONE))
+    view = view_of(row)
+    return (keys | {view.key}, False) if view.format == name else (keys, True)
+
+
+_NONE = frozenset[str]()
 
 
 def _named(name: str) -> Any:

@@ -10,11 +10,13 @@ from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 
-from swiftagent.convert.reading import Ledger, Policy, read_trajectories
+from swiftagent.convert.reading import Ledger, Policy, read_trajectories, rejection
+from swiftagent.errors import RowError
 from swiftagent.formats.writers.table import writer_of
 from swiftagent.io.jsonl import Row, encode, encode_texts
 from swiftagent.io.outputs import Outputs, beside, outputs
 from swiftagent.trajectory.prompts import PromptStyle
+from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
 
@@ -97,11 +99,24 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
     losses: dict[str, int] = {}
     # A record holds texts and flags alone, which the faster encoder writes with the same bytes.
     write_bytes = encode_texts if job.to == "react" else encode
-    for found in read_trajectories(rows, job.policy, ledger, lambda reject: files.rejects.put(encode(reject))):
-        row, lost = write(_in_channel(found, job.channel))
+
+    def put_reject(reject: dict[str, Any]) -> None:
+        files.rejects.put(encode(reject))
+
+    for found in read_trajectories(rows, job.policy, ledger, put_reject):
+        try:
+            row, lost = write(_in_channel(found, job.channel))
+            if "mask-widened" in lost and not _trains(row):
+                raise RowError("nothing-trained", f"{job.to} masks whole steps, of which each has a masked part here")
+            line = write_bytes(row)
+        except Exception as error:  # of this one row
+            refused = rejection(found.source, error, to_record(found))
+            ledger.retract(refused["code"])
+            put_reject(refused)
+            continue
         for code in lost:
             losses[code] = losses.get(code, 0) + 1
-        (files.test if _is_test(found, job.test_share) else files.out).put(write_bytes(row))
+        (files.test if _is_test(found, job.test_share) else files.out).put(line)
         _put_decisions(job.policy.step, files.decisions)
     _put_decisions(job.policy.step, files.decisions)
     return ledger, losses
@@ -110,6 +125,12 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
 def _put_decisions(step: Any, decisions: Spool) -> None:
     for decision in step.drain() if step else ():
         decisions.put(encode(decision))
+
+
+def _trains(row: dict[str, Any]) -> bool:
+    """Whether a message of a row with masks is trained (openai, native)."""
+    by_model = [message for message in row["messages"] if message["role"] in ("assistant", "tool_call")]
+    return any(message.get("loss", True) and message.get("weight", 1) for message in by_model)
 
 
 def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:

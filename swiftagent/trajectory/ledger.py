@@ -48,6 +48,12 @@ class Ledger:
                 self._counters[code] = counter
             counter[code] += 1
 
+    def retract(self, code: str) -> None:
+        """Count a row that was read, but cannot be written, as rejected."""
+        self.rows_out -= 1
+        self.rejected += 1
+        self.reasons[code] += 1
+
     def add(self, other: dict[str, Any]) -> None:
         """Add the counts of another ledger's `as_dict`."""
         total = {name: getattr(self, name) for name in (*_COUNTS, *_BY_CODE)}

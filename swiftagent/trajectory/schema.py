@@ -152,15 +152,15 @@ def _checker(schema: dict[str, Any]) -> Checker:
 
 
 def _compile(schema: dict[str, Any], references: bool) -> Checker:
-    properties = schema.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
+    given = schema.get("properties", {})
+    properties = given if isinstance(given, dict) else {}
     required = schema.get("required")
     names = tuple(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
     is_open = any(key in schema for key in _OPEN)
     is_closed = schema.get("additionalProperties") is False
     names_all = is_closed or not is_open and "properties" in schema
     known = frozenset(properties) if names_all else None
-    if not is_open and not any(_says_more(value) for value in properties.values()):
+    if properties is given and not is_open and not any(_says_more(value) for value in properties.values()):
         return Checker(names, known, None, "")
     import jsonschema_rs
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from swiftagent.trajectory.types import Answer, Call, Event, Thought, Tool
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.S)
 # A page may hold <output> behind any of these.
@@ -24,7 +24,8 @@ _RESULT_WORD = (
 # A closing mark of one thing with the opening mark of a result directly behind it.
 _RESULT_TAG = re.compile(
     rf"(?:</(?!(?:{_HTML})>)[\w:.\-]+>|<\|end[\w]*\|>|<｜[^｜>\n]*end[^｜>\n]*｜>|\[/[A-Z_]+\])\s*"
-    rf"(?:<\|?(?:begin_of_)?{_RESULT_WORD}(?:\s[^>\n]*)?\|?>|\[(?:TOOL_)?(?:RESULTS?|OUTPUT|OBSERVATION)\])",
+    rf"(?:<\|?(?:begin_of_)?{_RESULT_WORD}(?:\s[^>\n]*)?\|?>|\[(?:TOOL_)?(?:RESULTS?|OUTPUT|OBSERVATION)\])"
+    r"|<details\s+type=\"tool_calls\"",  # Open WebUI
     re.I,
 )
 # Marks that exist for results alone, wherever they stand.
@@ -43,6 +44,14 @@ _LABELLED = re.compile(
     re.I,
 )
 _RESULT_LABEL = re.compile(rf"\n[ \t*#>\-]*(?:{_RESULT_WORD}|返回(?:结果|值)?|结果|观察(?:结果)?|输出)[ *]*[:：]", re.I)
+# A step in the words of any language: a name, arguments and a third thing, each behind a label of its own.
+_STEP = re.compile(
+    r"(?:\A|\n)[^\n:：{]{1,30}[:：][ \t]*[A-Za-z_][\w.\-]*[ \t]*\n"
+    r"[^\n:：{]{1,40}[:：][ \t]*\{[^\n]*\}[ \t]*\n[^\n:：{]{1,40}[:：]"
+)
+_STARTS_WITH_RESULT = re.compile(
+    rf"\s*[*#>\-]*\s*(?:tool|function|api)?[ _]?(?:{_RESULT_WORD}|工具(?:返回|结果)|观察(?:结果)?)[ *]*[:：]", re.I
+)
 _ARGUMENTS = re.compile(r"[{(]\s*(?:[\"'\w]|[)}])")
 # Marks around calls that no text uses for anything else.
 _CALL_MARK = re.compile(
@@ -52,7 +61,7 @@ _CALL_MARK = re.compile(
 )
 # Each begins with a literal letter and has no flag, so that a search costs little.
 _MAY_BE_TAG = re.compile(
-    r"<(?:[|｜]|/?(?:[oO]ut|[rR]es|[oO]bs|[dD]oc|[iI]n[ftv]|[tT]oo|[fF]un|[rR]et|[eE]xe|[cC]od|[aA]pi))"
+    r"<(?:[|｜]|/?(?:[oO]ut|[rR]es|[oO]bs|[dD]oc|[iI]n[ftv]|[tT]oo|[fF]un|[rR]et|[eE]xe|[cC]od|[aA]pi|details type))"
 )
 # The label of a call at the start of a line, behind which that of its result may stand.
 _MAY_BE_LABEL = re.compile(rf"\n[ \t*#>\-]*(?=[tfa工函调行])(?:{_CALL_LABEL})[ *]*[:：]", re.I)
@@ -72,14 +81,19 @@ def may_hold_marks(text: str) -> bool:
 
 def may_hold_labels(lines: str) -> bool:
     """A cheap look for a labelled call in lines that each begin with a newline; False is sure."""
-    return ("{" in lines or "(" in lines) and _MAY_BE_LABEL.search(lines) is not None
+    return ("{" in lines or "(" in lines) and (_MAY_BE_LABEL.search(lines) is not None or may_hold_step(lines))
+
+
+def may_hold_step(text: str) -> bool:
+    """Whether a labelled step stands in a text, in whatever language its labels are."""
+    return "{" in text and (": {" in text or "：{" in text or ":{" in text) and _STEP.search(text) is not None
 
 
 def suspicion(events: Iterable[Event], tools: tuple[Tool, ...]) -> tuple[str, str] | None:
     """(code, sentence) of the first trained text that holds an unread call or result; None where none does."""
     events = tuple(events)
     if any(type(event) is Call for event in events):
-        return None
+        return _spoken_result(events)
     for event in events:
         if (type(event) is Answer or type(event) is Thought) and event.trained:
             code = _unread(event.text, tools)
@@ -89,12 +103,23 @@ def suspicion(events: Iterable[Event], tools: tuple[Tool, ...]) -> tuple[str, st
     return None
 
 
+def _spoken_result(events: tuple[Event, ...]) -> tuple[str, str] | None:
+    """A trained text directly behind a call without a result that says what the tool answered."""
+    for before, event in zip(events, events[1:], strict=False):
+        waits = type(before) is Call or (type(before) is Observation and not before.text)
+        if waits and type(event) is Answer and event.trained and _STARTS_WITH_RESULT.match(event.text):
+            return "unread-result", f"a trained text seems to hold what a tool answered: {event.text[:80]!r}"
+    return None
+
+
 def _unread(text: str, tools: tuple[Tool, ...]) -> str:
     if not tools and not may_be_suspicious(text):
         return ""
     named = next((tool.name for tool in tools if tool.name and tool.name in text), "") if tools else ""
     bare = _FENCED.sub("", text) if "```" in text and not named else text
     if _RESULT_TAG.search(bare) or (_RESULT_MARK.search(bare) and (named or _CALL_MARK.search(bare))):
+        return "unread-result"
+    if may_hold_step(bare):
         return "unread-result"
     labelled = _LABELLED.search(bare)
     if labelled is not None and _ARGUMENTS.search(labelled.group()) is not None:
@@ -111,6 +136,9 @@ _CALLED = (
     r"(?:\A|\n|[<>\[(`:=|/]|\"name\"\s*:\s*\")\s*\"?{name}\"?\s*"
     r"(?:\(|\{{|>\s*\{{|,\s*\"(?:arguments|parameters)|\n\s*\{{)"
     r"|\b{name}\s*\(\s*(?:\w+\s*=|[{{\"'])"
+    r"|\b{name}[ :：=]{{0,3}}\{{\s*[\"']"
+    r"|(?:\A|\n)[ \t]*(?:tool|function|action|name|api)[ \t]*:[ \t]*[\"']?{name}[\"']?[ \t]*\n"
+    r"[ \t]*(?:args|arguments|parameters|params|input)\b"
 )
 _CALLED_WITH = r"\b{name}\b[^\n]{{0,40}}[({{]"
 

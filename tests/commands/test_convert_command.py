@@ -88,3 +88,13 @@ def test_nothing_to_convert_is_an_error(swiftagent: Run, tmp_path: Path) -> None
     done = swiftagent("convert", "empty.jsonl", "-o", "out.jsonl")
     assert (done.returncode, done.stderr) == (2, "error: empty.jsonl: no rows; nothing was written\n")
     assert [path.name for path in tmp_path.iterdir()] == ["empty.jsonl"]
+
+
+def test_what_became_of_the_texts_of_one_row_is_explained(swiftagent: Run, tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", {**GOOD, "remark": "by Ann"}, ORPHAN)
+    done = swiftagent("convert", "--explain", "a.jsonl:1")
+    assert done.returncode == 0 and "read as openai, records: 1" in done.stdout, done.stderr
+    assert "unread" in done.stdout and "by Ann" in done.stdout and not (tmp_path / "out.jsonl").exists()
+    told = json.loads(swiftagent("convert", "--explain", "a.jsonl:2", "--json").stdout)
+    assert told["rejects"][0][0] == "orphan-observation"
+    assert "-o OUT is missing" in swiftagent("convert", "a.jsonl").stderr

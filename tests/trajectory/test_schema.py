@@ -30,6 +30,8 @@ def test_references_are_followed_within_the_schema_alone():
     local = {"properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}}
     assert [fault.code for fault in faults(local, {"a": "x"})] == ["wrong-type"]
     assert [fault.code for fault in faults({"$ref": "https://example.com/schema"}, {})] == ["bad-schema"]
+    for wrong in ([], ["a"], 3, "a"):
+        assert [fault.code for fault in faults({"properties": wrong}, {"a": 1})] == ["bad-schema"]
     tree = {"properties": {"l": {"$ref": "#"}, "r": {"$ref": "#"}, "n": {"type": "integer"}}}
     assert [fault.place for fault in faults(tree, {"l": {"r": {"n": "x"}}})] == ["l.r.n"]
 

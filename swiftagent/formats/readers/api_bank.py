@@ -11,6 +11,7 @@ from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "API-Bank dialogues: a line is a turn of User, AI or API, a file is one row"
 KEYS = frozenset[str]()
+READS = frozenset(("result", "exception"))
 SAMPLE = [
     {"role": "User", "text": "Oslo?"},
     {

@@ -12,6 +12,8 @@ from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "Claude Code transcript lines {type, message, sessionId}: the lines of a session become one row"
 KEYS = frozenset[str]()
+# The result of a call once more, as an object.
+READS = frozenset(("toolUseResult",))
 SAMPLE = [
     {"type": "user", "sessionId": "s", "message": {"role": "user", "content": "Make hello.py"}},
     {

@@ -74,7 +74,7 @@ def _reasoning(thinking: Any) -> str:
 
 def _text(result: Any) -> str | None:
     """The text of a tool's result: plain parts, and the text nodes of parts that are trees (prompt-tsx)."""
-    return "".join(_texts(result.get("content"))) if isinstance(result, dict) else None
+    return "".join(_texts(result.get("content"))).removeprefix("\n") if isinstance(result, dict) else None
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -85,6 +85,6 @@ def _texts(value: Any) -> Iterator[str]:
         if isinstance(value.get("value"), str):
             yield value["value"]
         elif isinstance(value.get("text"), str):
-            yield value["text"] + ("\n" if value.get("lineBreakBefore") else "")
+            yield ("\n" if value.get("lineBreakBefore") else "") + value["text"]
         else:
             yield from _texts([value.get(key) for key in ("value", "node", "children") if key in value])

@@ -47,6 +47,18 @@ def _entries(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _executed(call: dict[str, Any], info: Any) -> list[dict[str, Any]]:
+    """What a connector did: code and what it printed stand in `info`, what others were asked for and found often in no
+    entry; a call of unknown arguments is context."""
+    given = info if isinstance(info, dict) else {}
+    if not call.get("arguments") and isinstance(given.get("code"), str):
+        call, given = {**call, "arguments": {"code": given["code"]}}, {"output": given.get("code_output")}
+    elif not call.get("arguments"):
+        call = {**call, "weight": 0}
+    output = given["output"] if given.keys() == {"output"} else info
+    return [call, {**call, "type": "function_call_output", "output": as_text(output)}]
+
+
 def _items(entry: dict[str, Any]) -> list[dict[str, Any]]:
     kind, content = entry.get("type", "message.input"), entry.get("content")
     call = {**entry, "type": "function_call", "call_id": entry.get("tool_call_id") or entry.get("id")}
@@ -54,8 +66,8 @@ def _items(entry: dict[str, Any]) -> list[dict[str, Any]]:
         return [call]
     if kind == "function.result":
         return [{**call, "type": "function_call_output", "output": entry.get("result")}]
-    if kind == "tool.execution":  # of a connector: what it found stands in `info`, as far as the API tells it
-        return [call, {**call, "type": "function_call_output", "output": as_text(entry.get("info"))}]
+    if kind == "tool.execution":
+        return _executed(call, entry.get("info"))
     if kind not in _ROLES:
         return []
     parts = content if isinstance(content, list) else [{"type": "text", "text": as_text(content)}]

@@ -8,6 +8,7 @@ from swiftagent.formats.reading.builder import Builder, as_text
 from swiftagent.formats.reading.messages import as_messages, read_marked_text, read_message
 from swiftagent.formats.reading.tags import read_system
 from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.training_marks import is_trained
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
 
@@ -70,7 +71,11 @@ def read_item(builder: Builder, item: dict[str, Any]) -> None:
     """Add the events of one item; items of other kinds (web searches of the server, ...) are passed over."""
     kind = item.get("type", "message")
     if kind in _CALLS:
-        builder.call(item.get("name"), item.get("arguments", item.get("input")), item.get("call_id"))
+        given = item.get("arguments", item.get("input"))
+        builder.call(item.get("name"), given, item.get("call_id"), is_trained(item))
+    elif kind == "mcp_call":  # of a server's tool, with what it answered
+        builder.call(item.get("name"), item.get("arguments"), item.get("id"), is_trained(item))
+        builder.result(as_text(item.get("output") or item.get("error")), item.get("id"))
     elif kind in _OUTPUTS:
         builder.result(as_text(item.get("output")), item.get("call_id"))
     elif kind == "reasoning":

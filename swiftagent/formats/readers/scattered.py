@@ -29,6 +29,7 @@ _RESULTS = (
     *("functionresponses", "functionresult", "functionresults", "functionoutput", "observation", "observations"),
     *("result", "results", "apiresponse", "response", "responses"),
 )
+_INSIDE = ("result", "output", "observation", "response")
 # One call whose name and arguments stand under keys of their own.
 _NAMES = ("functionname", "toolname", "apiname", "functioncalled", "toolused", "toolselected")
 _GIVEN = (
@@ -56,11 +57,12 @@ def parse(row: Any) -> Trajectory:
     reasoning = row.get("thought") or row.get("reasoning")
     if isinstance(reasoning, str):
         builder.thought(reasoning)
-    calls = _calls(builder, _made(row))
+    made = _made(row)
+    calls = _calls(builder, made)
     for name, arguments, id in calls:
         builder.call(name, arguments, id)
     answer = next((row[key] for key in _ANSWERS if type(row.get(key)) is str and row[key] and row[key] != asked), "")
-    results = _results(row, bool(answer))
+    results = _results(row, bool(answer)) or _results_in_calls(made)
     if len(calls) > 1 and isinstance(results, list) and len(results) == len(calls):
         for result in results:
             builder.result(_text(result))
@@ -100,6 +102,13 @@ def _results(row: dict[str, Any], answered: bool) -> Any:
     found = {plain_key(key): value for key, value in row.items() if type(key) is str and value not in (None, "", [])}
     names = _RESULTS if answered else _RESULTS[:-2]
     return next((found[name] for name in names if name in found), None)
+
+
+def _results_in_calls(made: Any) -> list[Any] | None:
+    """What stands in each call as its result."""
+    calls = made if isinstance(made, list) else [made]
+    found = [call[key] for call in calls if isinstance(call, dict) for key in _INSIDE if call.get(key) is not None]
+    return found if len(found) == len(calls) else None
 
 
 def _text(result: Any) -> str:

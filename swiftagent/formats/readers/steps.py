@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -24,11 +25,13 @@ _LISTS = ("steps", "trajectory", "intermediate_steps", "trace", "agent_thoughts"
 _TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt")
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
-_ANSWERS = ("final_answer", "answer", "final_response", "output", "response")
+_ANSWERS = ("final_answer", "answer", "final_response", "output", "response", "result")
+_LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
 KEYS = frozenset((*_LISTS, "turns"))
+READS = KEYS | {"log"}
 
 
 def looks_like(row: Any) -> bool:
@@ -50,13 +53,18 @@ def _is_trace(row: dict[str, Any]) -> bool:
 def _steps(row: dict[str, Any]) -> list[Any] | None:
     for key in _LISTS:
         steps = row.get(key)
-        if (
-            isinstance(steps, list)
-            and steps
-            and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps)
-        ):
+        steps = list(map(_paired, steps)) if isinstance(steps, list) else None
+        if steps and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps):
             return steps
     return None
+
+
+def _paired(step: Any) -> Any:
+    """The pair (AgentAction, observation) of LangChain as one step; `log` begins with what was thought."""
+    if type(step) is not list or len(step) != 2 or type(step[0]) is not dict or "tool" not in step[0]:
+        return step
+    thought = _LOGGED.split(as_text(step[0].get("log")), maxsplit=1)[0].strip().removeprefix("Thought:")
+    return {**step[0], "thought": thought, "observation": as_text(step[1])}
 
 
 def parse(row: Any) -> Trajectory:

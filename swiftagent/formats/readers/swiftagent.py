@@ -9,6 +9,7 @@ from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "the training record that `mix` and `convert` write"
 KEYS = frozenset(("channel",))
+READS = KEYS | {"messages"}
 SAMPLE = {
     "messages": [{"role": "user", "content": "Hello", "loss": False}, {"role": "assistant", "content": "Hi!"}],
     "channel": "general",

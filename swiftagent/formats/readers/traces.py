@@ -90,7 +90,7 @@ def reads(row: Any) -> frozenset[str]:
     """The keys of a trace, and of a span whose attributes are keys of the row."""
     named = row if type(row) is dict else {}
     told = ("attributes.", "context.", "span_kind", "gen_ai.", "llm.", "ai.", "mlflow.")
-    return KEYS | {key for key in named if key.startswith(told)}
+    return KEYS | {key for key in named if key == "context" or key.startswith(told)}
 
 
 def looks_like(row: Any) -> bool:

@@ -1,229 +1,221 @@
 """Accounting for the texts of a row: each stands in the trajectory, under a key that holds metadata, or is unread.
 
-Keys that a reader takes turns, tools and texts from are known and trusted; what stands under any other key is looked
-for in the trajectory. A key whose unread value holds turns, steps, calls or results makes the row `unread-turns`.
+Every object of a row is walked by its keys. What readers take turns and texts from is trusted; what stands under other
+keys is looked for in the trajectory. A key whose unread value holds turns, steps, calls or results makes the row
+`unread-turns`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Literal, NamedTuple
 
-from swiftagent.formats.reading.calls import ARGUMENT_KEYS, is_call_value, plain_key
+from swiftagent.formats.reading.calls import ARGUMENT_KEYS, CALL_KEYS, is_call_value, plain_key
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.view import MESSAGE_KEYS, TOOL_KEYS
 from swiftagent.trajectory.types import Call, Trajectory
 
-# Keys that readers read, at the top of a row or in a turn, without case and separators.
-READ_KEYS = frozenset(
-    plain_key(key)
-    for key in (
-        *(
-            "messages",
-            "conversations",
-            "conversation",
-            "tools",
-            "functions",
-            "system",
-            "history",
-            "role",
-            "from",
-            "value",
-        ),
-        *("content", "instruction", "input", "output", "query", "question", "answer", "answers", "response", "prompt"),
-        *("completion", "chosen", "rejected", "text", "system_prompt", "tool_calls", "function_call", "tool_call_id"),
-        *("reasoning", "reasoning_content", "thinking", "thought", "chat", "choices", "target", "context", "name"),
-        *("rejected_messages", "chosen_messages", "non_preferred_output", "preferred_output", "rejected_response"),
-        *("parts", "tool_invocations", "chat_messages", "mapping", "meta_instruction", "schema_version"),
-        *MESSAGE_KEYS,
-        *TOOL_KEYS,
-        *("chat_template_kwargs", "image", "images", "video", "videos", "audio", "audios", "objects"),
-    )
-)
-# Keys that say something about a row and hold nothing that was said.
-METADATA_KEYS = frozenset(
-    plain_key(key)
-    for key in (
-        *("id", "uuid", "uid", "source", "source_id", "dataset", "category", "categories", "tags", "tag", "domain"),
-        *(
-            "language",
-            "lang",
-            "locale",
-            "split",
-            "index",
-            "idx",
-            "license",
-            "url",
-            "link",
-            "author",
-            "model",
-            "model_id",
-        ),
-        *(
-            "model_name",
-            "engine",
-            "provider",
-            "created",
-            "created_at",
-            "updated_at",
-            "timestamp",
-            "time",
-            "date",
-            "type",
-        ),
-        *(
-            "title",
-            "topic",
-            "subject",
-            "difficulty",
-            "score",
-            "scores",
-            "rating",
-            "quality",
-            "reward",
-            "rewards",
-            "label",
-        ),
-        *(
-            "success",
-            "resolved",
-            "correct",
-            "passed",
-            "weight",
-            "loss",
-            "train",
-            "training",
-            "channel",
-            "version",
-            "hash",
-        ),
-        *("usage", "tokens", "num_tokens", "token_count", "num_turns", "turns", "metadata", "meta", "info", "extra"),
-        *(
-            "extra_info",
-            "stats",
-            "config",
-            "settings",
-            "temperature",
-            "seed",
-            "user_id",
-            "session_id",
-            "conversation_id",
-        ),
-        *(
-            "finish_reason",
-            "stop_reason",
-            "annotations",
-            "notes",
-            "comment",
-            "description",
-            "keywords",
-            "class",
-            "task",
-        ),
-        *("task_id", "environment", "status", "duration", "cost", "latency", "level", "skill", "data_source", "path"),
-    )
-)
-_KNOWN = READ_KEYS | METADATA_KEYS
+# fmt: off
+# All keys without case and separators. Under these every reader takes turns, texts, calls and reasoning.
+_TURN_KEYS = frozenset((
+    *map(plain_key, MESSAGE_KEYS), *CALL_KEYS, "content", "value", "text", "reasoning", "reasoningcontent", "thinking",
+    "system", "systemprompt", "systemmessage", "message", "payload", "data", "parts", "function", "choices", "delta",
+    "call", "state", "args",
+))
+# Declared tools and arguments have keys of their own.
+_OPAQUE = frozenset((
+    *map(plain_key, TOOL_KEYS), *map(plain_key, ARGUMENT_KEYS), "schema", "inputschema", "properties",
+    "responseformat", "toolconfig", "chattemplatekwargs", "toolchoice", "functiondescription",
+)) - {"function", "args", "input"}
+# Some readers take texts from these: a trace of it has to stand in the trajectory.
+_SOMETIMES = frozenset((
+    "input", "output", "instruction", "query", "question", "answer", "answers", "response", "prompt", "completion",
+    "chosen", "thought", "think", "target", "context", "chosenmessages", "preferredoutput",
+    "mapping", "chatmessages", "metainstruction", "toolplan", "reasoningdetails", "objects",
+))
+# The other one of two answers, and what no text model reads.
+_LEFT_OUT = frozenset((
+    "rejected", "rejectedmessages", "nonpreferredoutput", "rejectedresponse", "image", "images",
+    "video", "videos", "audio", "audios", "signature", "encryptedcontent", "imageurl", "refusal",
+))
+# Keys that say something about a row or a turn and hold nothing that was said.
+METADATA_KEYS = frozenset((
+    "id", "uuid", "uid", "source", "sourceid", "dataset", "category", "categories", "tags", "tag", "domain", "name",
+    "role", "from", "kind", "speaker", "author", "language", "lang", "locale", "split", "index", "idx", "license",
+    "url", "link", "model", "modelid", "modelname", "engine", "provider", "created", "createdat", "updatedat",
+    "timestamp", "time", "date", "type", "title", "topic", "subject", "difficulty", "score", "scores", "rating",
+    "quality", "reward", "rewards", "label", "success", "resolved", "correct", "passed", "weight", "loss", "train",
+    "training", "channel", "version", "hash", "usage", "tokens", "numtokens", "tokencount", "numturns", "turns",
+    "metadata", "meta", "info", "extra", "extrainfo", "stats", "config", "settings", "temperature", "seed", "userid",
+    "sessionid", "conversationid", "finishreason", "stopreason", "annotations", "notes", "comment", "description",
+    "keywords", "class", "task", "taskid", "environment", "status", "duration", "cost", "latency", "level", "skill",
+    "datasource", "path", "toolcallid", "callid", "parentid", "parentuuid", "requestid", "cwd", "gitbranch",
+    "usertype", "logprobs", "servicetier", "systemfingerprint", "starttime", "endtime", "mimetype", "cachecontrol",
+    "messageid", "stopsequence", "object", "entrypoint", "promptid", "traceid", "spanid", "parentspanid", "scope",
+    "tooluseid", "chatid", "threadid", "groupid", "turnid", "leafuuid", "schemaversion", "method", "format",
+    "lossweight", "trainable", "lossmask", "traindetail", "responsemetadata", "usagemetadata", "recipient",
+    "permissionmode", "slug",
+    "issidechain",
+))
 # Alone beside a question and an answer, these hold what was done on the way.
-_STEP_KEYS = frozenset(
-    plain_key(key)
-    for key in (
-        *("function_call", "function_calls", "tool_call", "tool_calls", "observation", "observations", "tool_response"),
-        *(
-            "tool_responses",
-            "tool_result",
-            "tool_results",
-            "tool_output",
-            "tool_outputs",
-            "function_response",
-            "result",
-        ),
-        *("results", "steps", "intermediate_steps", "actions", "agent_thoughts", "trajectory", "trace", "execution"),
-    )
-)
+_STEP_KEYS = CALL_KEYS | frozenset((
+    "observation", "observations", "toolresponse", "toolresponses", "toolresult", "toolresults", "tooloutput",
+    "tooloutputs", "functionresponse", "result", "results", "steps", "intermediatesteps", "agentthoughts",
+    "trajectory", "trace", "execution",
+))
 # Inside a value, these name a speaker, a kind or an id, and say nothing.
-_LABELS = frozenset(
-    ("role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function", "id", "uuid", "type", "timestamp")
-    + ("createdat", "updatedat", "index", "model", "status")
-)
+_LABELS = frozenset((
+    "role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function", "id", "uuid", "type", "timestamp",
+    "createdat", "updatedat", "index", "model", "status",
+))
+# fmt: on
 _TEXT_KEYS = frozenset(("content", "value", "text", "message", "output", "thought", "observation", "parts"))
 _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", "tool", "class_"))
 
+# walk: trusted, its objects are walked; trace: a part of it stands in the trajectory; whole: all of it does;
+# turns: metadata, in which nothing but turns is looked for; spoken: sentences are looked for, and nothing is rejected.
+_Rule = Literal["walk", "trace", "whole", "turns", "spoken"]
+_SENTENCE = re.compile(r"\S\s+\S|[\u4e00-\u9fff]{4}")
+_plain: dict[str, str] = {}
+_rules: dict[Any, tuple[tuple[Any, _Rule], ...]] = {}
+_SHORT = 3  # so short a text stands in any other by chance
+_MOST = 65536  # keys of a file whose rows all have their own do not fill the memory
+
 
 class Unread(NamedTuple):
-    """The texts of a row that stand nowhere in its trajectory: how many under which key, and the key of steps."""
+    """The texts of a row that stand nowhere in its trajectory, each with its key path, and the key of steps."""
 
-    counts: Counter[str]
+    texts: list[tuple[str, str]]
     steps: str
 
-    def __bool__(self) -> bool:
-        return bool(self.counts)
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(path for path, _ in self.texts)
 
 
-NOTHING = Unread(Counter(), "")
-_plain: dict[str, str] = {}
+NOTHING = Unread([], "")
 
 
-def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = ()) -> Unread:
-    """What of a row was not read. A row whose keys are all known costs a look at its keys.
+def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = (), own: bool = False) -> Unread:
+    """What of a row, or of the lines of a transcript, was not read; where all keys are trusted, a look at the keys.
 
-    read: the keys that the row's reader takes texts from, besides those that all readers know.
+    read: the keys that the row's reader takes texts from, besides those that all readers know. own: whether what stands
+    below them has a structure of its own (events, spans, a tree), of which the reader leaves parts out on purpose.
     """
-    if type(row) is not dict:
-        return NOTHING
-    odd = [key for key in row if not _is_read(key, read) and (type(key) is not str or _plain_of(key) not in _KNOWN)]
-    turns = [turn for key in ("messages", "conversations") for turn in _turns(row.get(key))]
-    odd_turns = [
-        (turn, key)
-        for turn in turns
-        if len(turn) > 2
-        for key in turn
-        if type(key) is str and _plain_of(key) not in _KNOWN and turn[key] and not _is_read(key, read)
-    ]
-    steps = [
-        key
-        for key in row
-        if type(key) is str and row[key] and _plain_of(key) in _STEP_KEYS and key not in odd and not _is_read(key, read)
-    ]
-    if not odd and not odd_turns and not steps:
+    places = list(_places(row, frozenset(read), own, own and type(row) is list))
+    if not places:
         return NOTHING
     said = _Said(pieces)
-    counts: Counter[str] = Counter()
-    found = ""
-    for key in [*odd, *steps]:
-        found = _account(row[key], str(key), said, counts) or found
-    for turn, key in odd_turns:
-        found = _account(turn[key], f"messages.{key}", said, counts) or found
-    return Unread(counts, found)
+    texts: list[tuple[str, str]] = []
+    steps = ""
+    for path, value, rule in places:
+        left = [text for text in _texts(value) if not said.holds(text, _in_part(text, rule))]
+        if rule == "spoken":
+            left = [text for text in left if _SENTENCE.search(text) is not None]
+        if left and (rule != "turns" or _holds_turns(value)):
+            texts += [(path, text) for text in left]
+            if rule != "spoken" and _is_steps(path, value):
+                steps = path
+    return Unread(texts, steps)
 
 
-def _is_read(key: Any, read: Collection[str]) -> bool:
-    return key in read or (type(key) is str and _plain_of(key) in read)
+def is_opaque(key: str) -> bool:
+    """Whether a key holds declared tools or arguments, whose own keys are names that no table knows."""
+    return _plain_of(key) in _OPAQUE
+
+
+def is_metadata(keys: Collection[str]) -> bool:
+    """Whether a text at the end of this path is metadata, not of a declared tool or of arguments."""
+    plain = [_plain_of(key) for key in keys]
+    said = next((place for place, key in enumerate(plain) if key in _OPAQUE), len(plain))
+    return not (METADATA_KEYS | _LABELS - {"function"}).isdisjoint(key for key in plain[:said] if key != "name")
+
+
+def _places(
+    value: Any, read: frozenset[str], own: bool, is_own: bool, path: str = ""
+) -> Iterator[tuple[str, Any, _Rule]]:
+    """(key path, value, rule) of what has to be looked for; is_own: the value is of the reader's own structure."""
+    if type(value) is list:
+        for item in value:
+            if type(item) is dict or type(item) is list:
+                yield from _places(item, read, own, is_own, path)
+    elif type(value) is dict:
+        for key, rule in _rules_of(value, read, not path):
+            item = value[key]
+            kind = type(item)
+            if not item or (kind is not str and kind is not dict and kind is not list):
+                continue
+            inner = f"{path}.{key}" if path else str(key)
+            if rule != "walk" and not is_own:
+                yield inner, item, rule
+            elif rule == "whole":
+                yield inner, item, "spoken"
+            elif kind is dict and _plain_of(str(key)) in ("toolcalls", "toolresults"):  # by their ids
+                yield from _places(list(item.values()), read, own, is_own, inner)
+            elif kind is not str:
+                claimed = own and (key in read or _plain_of(str(key)) in read)
+                yield from _places(item, read, own, is_own or claimed, path if _is_id(str(key)) else inner)
+
+
+def _rules_of(value: dict[Any, Any], read: frozenset[str], is_row: bool) -> tuple[tuple[Any, _Rule], ...]:
+    form = (*value, is_row, read)
+    found = _rules.get(form)
+    if found is None:
+        found = tuple((key, rule) for key in value if (rule := _rule(str(key), value, read, is_row)) is not None)
+        if len(_rules) < _MOST:
+            _rules[form] = found
+    return found
+
+
+def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool) -> _Rule | None:
+    """How the value of a key is accounted for; None: not at all."""
+    plain = _plain_of(key)
+    if plain in _OPAQUE or plain in _LEFT_OUT:
+        return None
+    if key in read or plain in read:
+        return "walk"
+    if is_row and plain in _STEP_KEYS and key not in MESSAGE_KEYS:
+        return "whole"
+    if is_row and key in MESSAGE_KEYS:  # of which the reader takes another one, or none
+        return "trace"
+    if plain in _TURN_KEYS:
+        return "trace" if plain in ("value", "text") and (is_row or "content" in beside) else "walk"
+    if plain in _SOMETIMES:
+        return None if plain == "input" and not is_row else "trace"
+    if plain in METADATA_KEYS:
+        return "turns" if is_row else None
+    return "walk" if _is_id(key) else "whole"
+
+
+def _is_id(key: str) -> bool:
+    """Whether a key is the id of what stands under it (the tree of ChatGPT's exports)."""
+    return len(key) > 11 and key.count("-") > 2 and any(map(str.isdigit, key))
+
+
+def _in_part(text: str, rule: _Rule) -> bool:
+    """Whether a part of a text has to stand in the trajectory, not all of it: JSON in an own structure has keys too."""
+    if rule != "spoken" or text.lstrip()[:1] not in ("{", "["):
+        return rule == "trace"
+    try:
+        return json.loads(text) is not None
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_steps(path: str, value: Any) -> bool:
+    return _holds_turns(value, calls=True) or _plain_of(path.rpartition(".")[2]) in _STEP_KEYS
 
 
 def _plain_of(key: str) -> str:
     found = _plain.get(key)
     if found is None:
         found = plain_key(key)
-        if len(_plain) < 65536:
+        if len(_plain) < _MOST:
             _plain[key] = found
     return found
-
-
-def _turns(value: Any) -> list[dict[str, Any]]:
-    return [turn for turn in value if type(turn) is dict] if type(value) is list else []
-
-
-def _account(value: Any, path: str, said: _Said, counts: Counter[str]) -> str:
-    """Count the unread texts below a key; returns the key where they are steps, "" where they are not."""
-    left = sum(text not in said for text in _texts(value))
-    if not left:
-        return ""
-    counts[path] += left
-    holds_steps = _holds_steps(value) or _plain_of(path.rpartition(".")[2]) in _STEP_KEYS
-    return path if holds_steps else ""
 
 
 def _texts(value: Any) -> list[str]:
@@ -236,31 +228,31 @@ def _texts(value: Any) -> list[str]:
             if item and not item.isspace():
                 found.append(item)
         elif kind is dict:
-            waiting += [inner for key, inner in item.items() if _plain_of(str(key)) not in _LABELS]
+            waiting += [
+                inner for key, inner in item.items() if type(inner) is not str or _plain_of(str(key)) not in _LABELS
+            ]
         elif kind is list:
             waiting += item
     return found
 
 
-def _holds_steps(value: Any, depth: int = 0) -> bool:
-    """Whether a value is, or holds, turns of a conversation, steps of a run, or calls."""
+def _holds_turns(value: Any, calls: bool = False, depth: int = 0) -> bool:
+    """Whether a value is, or holds, turns of a conversation or steps of a run; with `calls`, calls too."""
+    if depth > 6:
+        return False
     if type(value) is str:
-        start = value.lstrip()[:2]
-        if start[:1] not in ("[", "{") or depth > 6:
+        if value.lstrip()[:1] not in ("[", "{"):
             return False
         try:
-            return _holds_steps(json.loads(value), depth + 1)
+            return _holds_turns(json.loads(value), calls, depth + 1)
         except (ValueError, RecursionError):
             return False
     if type(value) is list:
-        objects = [item for item in value if type(item) is dict]
-        if any(_is_turn(item) for item in objects):
-            return True
-        return depth < 6 and any(_holds_steps(item, depth + 1) for item in value)
+        return any(type(item) is dict and _is_turn(item) for item in value) or any(
+            _holds_turns(item, calls, depth + 1) for item in value
+        )
     if type(value) is dict:
-        if is_call_value(value):
-            return True
-        return depth < 6 and any(_holds_steps(item, depth + 1) for item in value.values())
+        return (calls and is_call_value(value)) or any(_holds_turns(item, calls, depth + 1) for item in value.values())
     return False
 
 
@@ -286,13 +278,21 @@ class _Said:
                     texts.append(event.text)
             for tool in piece.tools:
                 texts += [tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False)]
+        self._texts = set(texts)
+        self._parts = {text for text in texts if len(text) > _SHORT}
         self._whole = "\n".join(texts)
 
-    def __contains__(self, text: str) -> bool:
-        if text in self._whole or text.strip() in self._whole:
+    def holds(self, text: str, in_part: bool) -> bool:
+        """Whether a text was said, or something was said that stands in it (ReAct text is taken apart)."""
+        text = text.strip()
+        if text in (self._whole if len(text) > _SHORT else self._texts):
+            return True
+        if in_part and (text in self._whole or any(part in text for part in self._parts)):
             return True
         try:
             value = json.loads(text) if text.lstrip()[:1] in ("{", "[") else None
         except (ValueError, RecursionError):
             return False
-        return value is not None and all(part in self._whole for part in _texts(value))
+        parts = _texts(value)
+        # Names and types alone (a tool without descriptions) say nothing that could be looked up.
+        return value is not None and (bool(parts) or not value) and all(part in self._whole for part in parts)

@@ -32,7 +32,9 @@ MEDIA_BLOCKS = frozenset(
     )
 )
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
-THOUGHT_ENDS = "<|end_of_thought|>"  # OpenThoughts
+# Where reasoning ends in OpenThoughts, and in MiniCPM 4.
+THOUGHT_ENDS = ("<|end_of_thought|>", "<|thought_end|>")
+_THOUGHT_STARTS = re.compile(r"<\|(?:begin_of_thought|thought_start)\|>")
 _SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
 _NAME_AND_JSON = re.compile(r"\s*([A-Za-z_][\w.\-]*)\n\s*(\{.*\})\s*", re.S)
 _NAMED, _GIVEN = re.compile('"(?:name|function)"'), re.compile('"(?:arguments|parameters)"')
@@ -157,7 +159,7 @@ class Builder:
 
     def say(self, text: str, calls_follow: bool = False, trained: bool = True) -> None:
         """What an assistant turn says: `<think>` reasoning is a thought; the rest an answer, or text beside calls."""
-        if THINK_CLOSE in text or THOUGHT_ENDS in text:
+        if THINK_CLOSE in text or thought_end(text):
             reasoning, text = split_thinking(text)
             if reasoning:
                 self.thought(reasoning, trained=trained)
@@ -341,14 +343,19 @@ def json_like(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def thought_end(text: str) -> str:
+    """The mark of another family than `</think>` that ends the reasoning of a text, "" where none does."""
+    return next((end for end in THOUGHT_ENDS if end in text), "") if "<|" in text else ""
+
+
 def split_thinking(text: str) -> tuple[str, str]:
     """`<think>reasoning</think> text` as (reasoning, text)."""
     if text.startswith(WRITTEN_OPEN) and WRITTEN_CLOSE in text:  # as models and our own writers put it: exact
         reasoning, _, after = text[len(WRITTEN_OPEN) :].partition(WRITTEN_CLOSE)
         return reasoning, after
-    if THOUGHT_ENDS in text and THINK_CLOSE not in text:
-        before, _, after = text.partition(THOUGHT_ENDS)
-        return before.replace("<|begin_of_thought|>", "").strip(), _SOLUTION.sub("", after).strip()
+    if THINK_CLOSE not in text and (end := thought_end(text)):
+        before, _, after = text.partition(end)
+        return _THOUGHT_STARTS.sub("", before).strip(), _SOLUTION.sub("", after).strip()
     before, _, after = text.partition(THINK_CLOSE)
     head, opened, reasoning = before.partition(THINK_OPEN)
     if not opened:

@@ -119,7 +119,7 @@ def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool)
     else:
         kinds = ("body", "think", "mistral", "xml", "marked")
         body = next(part for part in (found[kind] for kind in kinds) if part is not None)
-        for name, arguments, id in tag_calls(_unfenced(body), builder.tools):
+        for name, arguments, id in tag_calls(_unfenced(body), builder.tools, builder.repairs):
             builder.call(name, arguments, id, trained)
 
 
@@ -133,10 +133,11 @@ def _read_asked_and_given(builder: Builder, found: re.Match[str], trained: bool)
     builder.result(found["printed"] if found["code"] is not None else found["found"])
 
 
-def tag_calls(body: str, tools: tuple[Tool, ...] = ()) -> list[tuple[Any, Any, Any]]:
+def tag_calls(body: str, tools: tuple[Tool, ...], repairs: list[str]) -> list[tuple[Any, Any, Any]]:
     """The calls inside one tag. Raises RowError("broken-call" or "cut-arguments").
 
-    tools: where a call has no JSON, the declared type of a parameter decides what its text is.
+    tools: where a call has no JSON, the declared type of a parameter decides what its text is. repairs: gets a code for
+    each fault of JSON that was mended.
     """
     xml = _XML_CALL.findall(body)
     if xml:
@@ -157,7 +158,8 @@ def tag_calls(body: str, tools: tuple[Tool, ...] = ()) -> list[tuple[Any, Any, A
         return _mistral_calls(body)
     if _BARE_NAME.fullmatch(body):  # GLM: a call without arguments
         return [(body.strip(), {}, None)]
-    calls, _ = calls_of(body)
+    calls, mended = calls_of(body)
+    repairs += mended
     return calls
 
 

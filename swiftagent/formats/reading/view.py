@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.builder import THOUGHT_ENDS
+from swiftagent.formats.reading.builder import thought_end
 from swiftagent.formats.reading.calls import call_values
 from swiftagent.formats.reading.marks import CLINE, CLINE_RESULT, RETURNED, TOOLSET
 from swiftagent.formats.reading.messages import ROLES
@@ -250,7 +250,7 @@ def _may_call(text: str) -> bool:
         (("\nA" in text or "\na" in text or "动" in text) and is_react(text))
         or (text.startswith("Thought:") and is_react(text))
         or (text[0] in "Aa" and is_react(text))
-        or ("<" in text and ("</think>" in text or THOUGHT_ENDS in text or any(tag in text for tag in TAGS)))
+        or ("<" in text and ("</think>" in text or thought_end(text) != "" or any(tag in text for tag in TAGS)))
         or holds_results(text)
         or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
         or ("[" in text and "[TOOL_CALLS]" in text)

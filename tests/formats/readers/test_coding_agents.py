@@ -126,7 +126,7 @@ def copilot(metadata: dict[str, Any], response: list[dict[str, Any]]) -> dict[st
 
 ROUND = {"response": "", "toolCalls": [{"id": "a", "name": "weather", "arguments": GIVEN_TEXT}]}
 SHOWN = [{"kind": "thinking", "value": "private"}, {"kind": "toolInvocationSerialized", "toolId": "weather"}]
-TREE = {"$mid": 21, "value": {"node": {"type": 1, "children": [{"type": 2, "text": "3C"}]}}}
+TREE = {"$mid": 21, "value": {"node": {"type": 1, "children": [{"type": 2, "text": "3C", "lineBreakBefore": True}]}}}
 
 
 @pytest.mark.parametrize("content", [[{"$mid": 20, "value": "3C"}], [TREE]])

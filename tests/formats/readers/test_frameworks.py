@@ -171,6 +171,22 @@ def test_what_a_connector_of_mistral_found_is_a_result() -> None:
     assert found[1:3] == (Call("web_search", {"query": "Oslo"}, "c0"), Observation('{"n": 1}', "c0"))
 
 
+@pytest.mark.parametrize(
+    ("info", "made"),
+    [
+        (
+            {"code": "print(1)", "code_output": "1\n"},
+            (Call("python", {"code": "print(1)"}, "c0"), Observation("1\n", "c0")),
+        ),
+        (None, (Call("python", {}, "c0", False), Observation("", "c0"))),
+    ],
+)
+def test_code_of_a_connector_is_its_argument_and_a_call_of_unknown_arguments_is_context(info: Any, made: Any) -> None:
+    ran = {"type": "tool.execution", "name": "python", "object": "entry", **({"info": info} if info else {})}
+    (found,) = read([{"entries": [MISTRAL_ASKED, ran, MISTRAL[2]]}])
+    assert found[1:3] == made
+
+
 TEXTS = {"role": "user", "content": [{"text": "Oslo?"}]}
 QWEN = [
     *(TEXTS, {"role": "assistant", "content": "", "reasoning_content": "", "function_call": MADE["function"]}),

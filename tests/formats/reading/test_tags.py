@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swiftagent.convert.fast import read_fast
-from swiftagent.convert.reading import Policy, read_trajectories, recognise
+from swiftagent.convert.reading import Ledger, Policy, read_trajectories, recognise
 from swiftagent.io.jsonl import Row
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought
 
@@ -96,3 +96,22 @@ def test_reasoning_in_open_thoughts_marks() -> None:
 def test_none_of_it_goes_the_quick_way(text: str) -> None:
     assert read_fast(row_of(text), "") is None
     assert recognise(row_of(text)) == "hermes"
+
+
+def test_json_that_is_mended_inside_a_tag_is_counted() -> None:
+    ask = {"role": "user", "content": "Oslo?"}
+    for body, code in (
+        ('{name: "w", arguments: {city: "Oslo"}}', "mended-json"),
+        ("{'name': 'w', 'arguments': {'city': 'Oslo'}}", "python-repr"),
+    ):
+        answer = {"role": "assistant", "content": f"<tool_call>\n{body}\n</tool_call>"}
+        ledger = Ledger()
+        (found,) = read_trajectories([Row({"messages": [ask, answer]}, "x:1")], ledger=ledger)
+        assert found.events[1] == Call("w", {"city": "Oslo"}, "c0") and ledger.repairs[code] == 1
+
+
+def test_reasoning_of_minicpm_stands_before_answers_too() -> None:
+    ask = {"from": "human", "value": "500 USD?"}
+    answer = {"from": "gpt", "value": "<|thought_start|>\nNo tool is needed.\n<|thought_end|>\n425 EUR"}
+    (found,) = read_trajectories([Row({"conversations": [ask, answer]}, "x:1")])
+    assert found.events[1:] == (Thought("No tool is needed."), Answer("425 EUR"))

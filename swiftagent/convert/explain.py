@@ -1,0 +1,133 @@
+"""What became of each text of one row: `convert --explain SOURCE:LINE`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from swiftagent.convert.reading import Ledger, Policy, read_alone
+from swiftagent.errors import ConfigError
+from swiftagent.formats.dataset_entries import input_rows
+from swiftagent.formats.grouping import Grouping
+from swiftagent.formats.reading.accounting import is_metadata
+from swiftagent.io.jsonl import BadRow, Row
+from swiftagent.trajectory.types import Call, Trajectory
+
+_SHORT = 4  # characters of a text that is looked for whole, not inside others
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What became of a text: trained, not trained, metadata, unread, left out or rejected, and as which events."""
+
+    path: str  # messages[1].content
+    fate: str
+    events: str = ""
+    text: str = ""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What became of a row. `rejects` are the (code, message) of its pieces that became no record."""
+
+    source: str
+    format: str
+    records: int
+    notes: list[str]
+    rejects: list[tuple[str, str]]
+    texts: list[Fate]
+
+
+class _Event(NamedTuple):
+    kind: str
+    trained: bool
+    texts: tuple[str, ...]
+
+
+def find_row(place: str, merge: bool = True) -> Row:
+    """The row, or the lines read as one with it, at a place as reports and rejects name it. Raises ConfigError."""
+    path, _, number = place.rpartition(":")
+    if not path:
+        raise ConfigError(f"--explain {place}: write FILE:LINE, as `source` in rejects and records has it")
+    groups = Grouping(Ledger()) if merge else None
+    target: Row | None = None
+    for row in input_rows(path):
+        if row.where.rpartition(":")[2] in (number, number.partition("#")[0]):
+            target = row
+        for whole in groups.take(row) if groups else (row,):
+            if target is not None and _is_in(target, whole):
+                return whole
+    for whole in groups.end() if groups else ():
+        if target is not None and _is_in(target, whole):
+            return whole
+    raise ConfigError(f"--explain {place}: {path} has no row {number}")
+
+
+def _is_in(row: Row, whole: Row) -> bool:
+    return row.value == whole.value or (isinstance(whole.value, list) and row.value in whole.value)
+
+
+def explain(row: Row, policy: Policy) -> Explanation:
+    """Read one whole row under a policy, and say where each of its texts is now."""
+    found, left, ledger, rejects = read_alone(row, policy)
+    events = [_Event(*event) for trajectory in found for event in _events(trajectory)]
+    value = row.value if not isinstance(row, BadRow) else {"": str(row.value)}
+    unread = set(left.texts)
+    missing = ("rejected", rejects[0]["code"]) if rejects else ("left out", "")
+    return Explanation(
+        row.where,
+        ", ".join(ledger.formats),
+        len(found),
+        [code for counts in (ledger.repairs, ledger.masked, ledger.kept) for code in counts],
+        [(reject["code"], reject["message"]) for reject in rejects],
+        [Fate(path, *_fate(path, text, unread, events, missing), text) for path, text in _leaves(value)],
+    )
+
+
+def _events(trajectory: Trajectory) -> Iterator[tuple[str, bool, tuple[str, ...]]]:
+    for event in trajectory.events:
+        kind = type(event).__name__.lower()
+        if isinstance(event, Call):
+            arguments = (text for _, text in _leaves(event.arguments))
+            yield kind, event.trained, (event.tool, json.dumps(event.arguments, ensure_ascii=False), *arguments)
+        else:
+            yield kind, getattr(event, "trained", False), (event.text,)
+    for tool in trajectory.tools:
+        yield "tool", False, (tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False))
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, text) of every text in a value."""
+    if type(value) is str:
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{number}]")
+
+
+def _fate(
+    path: str, text: str, unread: set[tuple[str, str]], events: list[_Event], missing: tuple[str, str]
+) -> tuple[str, str]:
+    keys = [part.partition("[")[0] for part in path.split(".")]
+    if any((".".join(filter(None, keys[:depth])), text) in unread for depth in range(1, len(keys) + 1)):
+        return "unread", ""
+    if is_metadata(keys) or not text.strip():
+        return "metadata", ""
+    own = text.strip()
+    met = [event for event in events if any(own == given.strip() for given in event.texts)]
+    if not met:
+        met = [event for event in events if any(_overlap(own, given) for given in event.texts)]
+    if not met:
+        return missing
+    trained = any(event.trained for event in met)
+    names = (f"{event.kind}{' (not trained)' if trained and not event.trained else ''}" for event in met)
+    return "trained" if trained else "not trained", ", ".join(dict.fromkeys(names))
+
+
+def _overlap(text: str, given: str) -> bool:
+    """Whether one of two texts is a part of the other."""
+    return (len(text) >= _SHORT and text in given) or (len(given) >= _SHORT and given in text)
