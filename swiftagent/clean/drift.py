@@ -12,8 +12,8 @@ import msgspec
 
 from swiftagent.clean.values import Path, leaves, slots
 from swiftagent.errors import ConfigError
+from swiftagent.io.yaml_file import read_text
 from swiftagent.mix.fingerprints import words
-from swiftagent.tools.source import read_text
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Json, Tool
 

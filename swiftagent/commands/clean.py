@@ -25,15 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tools WHAT", "the tools of today, as `infer --tools` takes them; repeatable", action="append", default=[])
     add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
     add("--like FILE", "a few rows of the right domain", default="")
-    add("--explain ID", "the decisions on one row of OUT, by its id or file:line; nothing is cleaned")
     add("--dry-run", "judge everything and write nothing")
-    convert.add_arguments(parser)
+    convert.add_arguments(
+        parser, ("--explain ID", "the decisions on one row of OUT, by its id or file:line; nothing is cleaned")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent.clean.codes import parse_actions
     from swiftagent.clean.files import Cleaning, with_cleaning
 
+    if not args.output:
+        raise ConfigError("-o OUT is missing: name the file to write")
     if args.explain:
         return _explain(Path(args.output), args.explain, args.json)
     actions, args.on = parse_actions(args.on)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import add_output_arguments, options
-from swiftagent.errors import ConfigError, RejectsError
+from swiftagent.errors import ConfigError, RejectsError, visible
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 AS_GIVEN = ("to", "prompt", "language", "channel", "dataset_name", "report", "rejects", "shards", "shard_format")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+EXPLAIN = ("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
+
+
+def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EXPLAIN) -> None:
+    """`explain`: that option and its help, for a command that explains something else."""
     add = options(parser)
     from swiftagent.formats.writers.table import WRITABLE
 
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
     )
     add("-o --output OUT", "the file to write; .jsonl, or .json for one array")
-    add("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
+    add(*explain)
     add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
     add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
     add(
