@@ -146,11 +146,11 @@ def _round(
     outcome.gate_passed = _evaluated(plan, run, gold, folder, tell)
     gain = _gain(gold, parent, run)
     outcome.gain = gain.as_dict()
-    _decide(outcome, gain)
+    decide(outcome, gain)
     return outcome
 
 
-def _decide(outcome: Outcome, gain: MetricDifference) -> None:
+def decide(outcome: Outcome, gain: MetricDifference) -> None:
     """The gate decides, then the gain: a round that calls worse is not kept, whatever the gate says."""
     shown = "not measured" if gain.value is None else f"{100 * gain.value:+.1f} ({_points(gain)}) points of {METRIC}"
     if not outcome.gate_passed:
