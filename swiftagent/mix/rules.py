@@ -11,7 +11,7 @@ from swiftagent.io.jsonl import Row
 from swiftagent.mix.recipe import Filter, Source
 from swiftagent.mix.sizes import Size
 from swiftagent.trajectory.react import language_of
-from swiftagent.trajectory.types import Answer, Call, Event, Question, System, Thought, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Question, System, Thought, Trajectory, with_trained
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 # Rows of ms_bench in which another assistant speaks or a role marker leaked; what ms-swift's own loader leaves out.
@@ -125,9 +125,5 @@ def train_only(trajectory: Trajectory, which: str) -> Trajectory:
         start = steps[-1] if steps else 0
         while start and isinstance(events[start - 1], (Call, Thought)):
             start -= 1
-    context = tuple(_untrained(event) for event in events[:start])
+    context = tuple(with_trained(event, False) for event in events[:start])
     return msgspec.structs.replace(trajectory, events=context + events[start:])
-
-
-def _untrained(event: Event) -> Event:
-    return msgspec.structs.replace(event, trained=False) if isinstance(event, (Thought, Call, Answer)) else event

@@ -6,8 +6,6 @@ A step is thoughts, then calls, then one result for each call; or thoughts, then
 
 from __future__ import annotations
 
-import msgspec
-
 from swiftagent.errors import RowError
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
 
@@ -213,10 +211,3 @@ def _start_with_question(events: list[Event], notes: list[str]) -> list[Event]:
         raise RowError("no-question", "no user turn stands before the first step")
     notes.append("starts-with-assistant")
     return events[:start] + events[first:]
-
-
-def with_trained(event: Event, trained: bool) -> Event:
-    """The event with its mark; events that are never trained stay as they are."""
-    if isinstance(event, (Thought, Call, Answer)):
-        return msgspec.structs.replace(event, trained=trained)
-    return event

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from swiftagent.errors import RowError
 from swiftagent.trajectory.escape import (
     indent_keywords,
@@ -124,14 +126,7 @@ def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
         return None
     if end == len(trajectory.events):
         return trajectory
-    return Trajectory(
-        trajectory.events[:end],
-        trajectory.tools,
-        trajectory.id,
-        trajectory.source,
-        trajectory.channel,
-        trajectory.repairs,
-    )
+    return msgspec.structs.replace(trajectory, events=trajectory.events[:end])
 
 
 def is_record(row: object) -> bool:
