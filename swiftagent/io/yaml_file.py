@@ -117,7 +117,7 @@ def _struct(node: yaml.Node, kind: type[msgspec.Struct], path: str, problems: li
 
 
 def _field(line: Line, hint: Any, path: str, problems: list[str]) -> Any:
-    inner = next(iter(get_args(hint)), None)
+    inner: Any = next(iter(get_args(hint)), None)
     if _is_struct(hint) and line.is_mapping:
         return _struct(line.node, hint, path, problems)
     if _is_struct(inner) and isinstance(line.node, yaml.SequenceNode):

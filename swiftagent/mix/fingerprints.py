@@ -6,7 +6,6 @@ They are made only for a recipe that needs them (duplicates, hold-outs, decontam
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -18,15 +17,13 @@ from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import ConfigError
 from swiftagent.io.rows import read_rows
 from swiftagent.mix.recipe import HoldOut, Recipe
-from swiftagent.trajectory.content import content_hash
+from swiftagent.trajectory.content import content_hash, words
 from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
 
 SCHEME = "affine32"
 PERMUTATIONS = 64  # of a signature: an estimate of the Jaccard similarity to about 0.06
 _SHINGLE = 5  # words or Chinese characters that stand together
 _GRAM = 13  # words in a row that are no accident: the length that decontamination of evaluation sets uses
-_CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
 class Fingerprint(msgspec.Struct, array_like=True):
@@ -66,11 +63,6 @@ def text_of(row: Trajectory) -> str:
         elif isinstance(event, Call):
             parts.append(f"{event.tool} {event.arguments}")
     return "\n".join(parts)
-
-
-def words(text: str) -> list[str]:
-    """Words in small letters; a Chinese, Japanese or Korean character is a word."""
-    return _TOKEN.findall(text.casefold())
 
 
 def shingles(text: str) -> set[bytes]:

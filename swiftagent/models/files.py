@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.models.identity import is_hub_id
+from swiftagent.models.known import bare_name
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -142,13 +143,7 @@ def same_model(one: str, other: str) -> bool:
             return True
         configs = [read_object(Path(folder) / "config.json") for folder in (one, other)]
         return bool(configs[0]) and configs[0] == configs[1] and _size(one) == _size(other)
-    return _last_name(one) == _last_name(other)
-
-
-def _last_name(model: str) -> str:
-    path = Path(model)
-    name = path.parent.parent.name if path.parent.name == "snapshots" else path.name
-    return name.split("--")[-1].replace("___", ".").lower()
+    return bare_name(one) == bare_name(other)
 
 
 def _size(folder: str) -> int:

@@ -37,7 +37,7 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
     table = _table()
     model_type, template = str(train.get("model_type", "")), str(train.get("template", ""))
     candidates: tuple[str, ...] = ()
-    if not model_type and (found := table["names"].get(_bare_name(model))):
+    if not model_type and (found := table["names"].get(bare_name(model))):
         model_type, _, named = found.partition("/")
         template = template or named
     if not model_type and config_json:
@@ -57,7 +57,7 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
     )
 
 
-def _bare_name(model: str) -> str:
+def bare_name(model: str) -> str:
     """The name by which ms-swift matches: hub caches keep it in their folder names."""
     inside_cache = re.search(r"/models(?:--|/)(?:.+?--)?(.+?)/snapshots/", model)
     name = inside_cache.group(1) if inside_cache else model.rstrip("/").rsplit("/", 1)[-1]

@@ -23,7 +23,7 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     `largest` groups; the rest stand together as "(others)"."""
     keys: dict[str, Callable[[StepScore], str | None]] = {
         "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
-        "language": lambda score: _language(score),
+        "language": _language,
         "number of tools": lambda score: (
             number_range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None
         ),

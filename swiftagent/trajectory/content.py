@@ -3,6 +3,7 @@ and results make no difference."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -11,6 +12,8 @@ import msgspec
 from swiftagent.errors import SetupError
 from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
 
+_CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -34,6 +37,11 @@ def content_hash(row: Trajectory) -> int:
             case Call(tool=tool, arguments=arguments):
                 parts.append([tool, arguments])
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big")
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case; each Chinese, Japanese or Korean character is a word."""
+    return _WORD.findall(text.casefold())
 
 
 def seen_in_training(rows: Iterable[Trajectory]) -> Seen:

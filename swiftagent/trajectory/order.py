@@ -193,11 +193,10 @@ def _join_with_earlier(settled: list[Event]) -> None:
 def _thought_as_answer(settled: list[Event], notes: list[str]) -> None:
     thought = settled[-1]
     if isinstance(thought, Thought):
-        if len(settled) > 1 and isinstance(settled[-2], Thought):
-            settled[-1] = Answer(thought.text, thought.trained)
-        else:
-            settled[-1] = Answer(thought.text, thought.trained)
+        # Beside reasoning the said text was the answer all along, so nothing is repaired.
+        if not (len(settled) > 1 and isinstance(settled[-2], Thought)):
             notes.append("thought-without-step")
+        settled[-1] = Answer(thought.text, thought.trained)
 
 
 def _start_with_question(events: list[Event], notes: list[str]) -> list[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from swiftagent.trajectory.escape import JOINER, hide_control_tokens, json_text, parse_json_text, show_control_tokens
@@ -13,34 +14,12 @@ from swiftagent.trajectory.types import Tool
 PromptStyle = Literal["auto", "ms-agent", "schema"]
 STYLES: tuple[PromptStyle, ...] = ("auto", "ms-agent", "schema")
 
-HEAD = {
-    "en": "Answer the following questions as best you can. You have access to the following APIs:\n",
-    "zh": "尽你所能回答以下问题。你可以使用以下工具:\n",
+# Written into the data of every run and looked for when it is read back: a change makes older data another format.
+_WHOLE = {
+    language: Path(__file__).with_name(f"prompt_{language}.txt").read_text(encoding="utf-8").removesuffix("\n")
+    for language in ("en", "zh")
 }
-FORMAT = {
-    "en": (
-        "\n\nUse the following format:\n\n"
-        "Thought: you should always think about what to do\n"
-        "Action: the action to take, should be one of the above tools[{names}]\n"
-        "Action Input: the input to the action\n"
-        "Observation: the result of the action\n"
-        "... (this Thought/Action/Action Input/Observation can be repeated zero or more times)\n"
-        "Thought: I now know the final answer\n"
-        "Final Answer: the final answer to the original input question\n"
-        "Begin!"
-    ),
-    "zh": (
-        "\n\n请按以下格式回答:\n\n"
-        "Thought: 先想清楚接下来要做什么\n"
-        "Action: 要使用的工具，必须是以上工具之一[{names}]\n"
-        "Action Input: 工具的输入\n"
-        "Observation: 工具返回的结果\n"
-        "... (Thought/Action/Action Input/Observation 可以重复零次或多次)\n"
-        "Thought: I now know the final answer\n"
-        "Final Answer: 对原始问题的最终回答\n"
-        "Begin!"
-    ),
-}
+HEAD, FORMAT = ({language: text.split("{tools}")[part] for language, text in _WHOLE.items()} for part in (0, 1))
 PARAMETERS = " Parameters: "
 _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 

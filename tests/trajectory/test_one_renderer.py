@@ -12,7 +12,7 @@ OTHERS = {"formats/readers/xlam.py", "masks/weights.py", "masks/pieces.py"}
 _LABEL_LINE = re.compile(r"(?:^|\n)(?:Thought|Action|Action Input|Observation|Final Answer):")
 # The grammar explained to the model; the servers' debris filters; samples that only a tokenizer or a loader sees.
 SPELL_TOO = {
-    *("trajectory/prompts.py", "agent/serving/reply.py", "backend/engine_openai.py"),
+    *("agent/serving/reply.py", "backend/engine_openai.py"),
     *("export/targets.py", "export/merge.py"),
 }
 
