@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,22 +133,15 @@ def _rows_of(part: Part) -> Iterator[tuple[int, Any]]:
 
 
 def _not_a_record(path: Path, number: int, row: object, why: str) -> str:
-    """Say which format a file is of, and how it becomes training records."""
-    from swiftagent.formats.table import FORMATS
+    """Which format a file is of, and how it becomes training records."""
+    from swiftagent.convert.reading import recognise  # imports the readers of all formats, which only this error needs
 
     if row is None and number == 1:  # an array over many lines, a table: other programs' files
         found = next(read_rows(str(path)), None)
         row = None if found is None or isinstance(found, BadRow) else found.value
     name = ""
-    for format_name, module in FORMATS.items() if row is not None else ():
-        import importlib
-
-        try:
-            if importlib.import_module(module).looks_like(row):
-                name = format_name
-                break
-        except (RowError, KeyError, TypeError, ValueError):
-            continue
+    with suppress(RowError):
+        name = recognise(row) if row is not None else ""
     fact = f"{name} rows, not training records" if name else why or "no training records"
     return f"{path}:{number}: {fact}; make some with: swiftagent convert {path} -o {path.stem}.react.jsonl"
 

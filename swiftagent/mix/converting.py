@@ -30,6 +30,7 @@ from swiftagent.trajectory.prompts import style_for
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
+_NAMES = ("channel", "id", "source")
 LEFT_OUT = "left out by the recipe"
 
 
@@ -130,10 +131,8 @@ class _Conversion:
     def _write(self, record: dict[str, Any], trajectory: Trajectory | None = None, synthetic: bool = False) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode_texts(record["messages"])
-        line = (
-            b'{"messages":' + messages + b',"channel":' + encode(record["channel"]) + b',"id":' + encode(record["id"])
-        )
-        line += b',"source":' + encode(record["source"]) + b"}\n"
+        # Hashed below too, so they are encoded once.
+        line = encode({"messages": msgspec.Raw(messages), **{key: record[key] for key in _NAMES}}) + b"\n"
         size = size_of(record["messages"])
         if (code := too_long_or_short(size, self.task.source.filter)) != "":
             self._leave_out(record["source"], code)

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.rows import data_files
+from swiftagent.io.rows import files_of
 from swiftagent.io.shipped import find
-from swiftagent.io.storage import is_url, matching, sha256_of
+from swiftagent.io.storage import is_url, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares, smallest
@@ -204,16 +204,9 @@ def _files(
 def _paths(text: str) -> list[str]:
     if text == "-":
         return [text]
-    if is_url(text):
-        if found := matching(text):
-            return found
-        raise ConfigError(f"{text}: no such file")
     place = find(text)
-    if place.is_dir():
-        found = [str(path) for path in data_files(place)]
-        if not found:
-            raise ConfigError(f"{text}: no data in this folder")
-        return found
+    if is_url(text) or place.is_dir():
+        return files_of(text)
     if place.exists():
         return [text if os.path.exists(text) else str(place)]
     if not glob.has_magic(text):

@@ -143,11 +143,8 @@ def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
             trajectory = msgspec.structs.replace(trajectory, events=events[:end], repairs=notes)
     trimmed = trim_untrained_tail(trajectory)
     if trimmed is None:
-        masked = any(isinstance(event, (Call, Answer)) for event in trajectory.events)
-        if masked:
-            raise RowError(
-                "failed-row", "every step is marked as failed or not to be trained, so nothing is left to train"
-            )
+        if any(isinstance(event, (Call, Answer)) for event in trajectory.events):
+            raise RowError("failed-row", "every step is marked as failed or not trained, so nothing is left to train")
         raise RowError("nothing-trained", "no call and no answer to train")
     if trimmed is not trajectory and "trimmed-tail" not in trimmed.repairs:
         return msgspec.structs.replace(trimmed, repairs=(*trimmed.repairs, "trimmed-tail"))
@@ -176,17 +173,15 @@ def check_calls(
             notes.append(code)
             if action == "mask" and event.trained:
                 masked.add(place)
-    if not masked:
-        return events
-    return tuple(mask_step(list(events), masked))
+    return _mask_steps(events, masked) if masked else events
 
 
-def mask_step(events: list[Event], places: set[int]) -> list[Event]:
-    """Mask the calls at these places, each with the thoughts directly before it."""
+def _mask_steps(events: tuple[Event, ...], places: set[int]) -> tuple[Event, ...]:
+    """Mask the calls at these places, each with the thoughts directly before it, which explain the call."""
+    changed = list(events)
     for place in places:
-        events[place] = msgspec.structs.replace(events[place], trained=False)
-        before = place - 1
-        while before >= 0 and isinstance(events[before], Thought):
-            events[before] = msgspec.structs.replace(events[before], trained=False)
-            before -= 1
-    return events
+        first = place
+        while first and isinstance(events[first - 1], Thought):
+            first -= 1
+        changed[first : place + 1] = [with_trained(event, False) for event in events[first : place + 1]]
+    return tuple(changed)
