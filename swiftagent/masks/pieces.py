@@ -18,7 +18,7 @@ from swiftagent.trajectory.record import Message, set_loss
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
-MAX_FAULTS = 1000  # kept by name; the counts go on
+MAX_FAULTS = 1000  # kept by name; further ones are only counted
 _STEP_STARTS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 
 

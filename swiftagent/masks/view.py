@@ -81,7 +81,7 @@ def shown_without_model(line: int, record: Record, faults: Iterable[Fault] = ())
 
 
 def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
-    """A shown row with what its record tells of it."""
+    """A shown row with the facts of its record: tools, flags, turns."""
     messages = record["messages"]
     heads = [span.text.partition("\n")[0] for span in spans if span.kind == "call"]
     tools = dict.fromkeys(head.removeprefix(ACTION_LABEL) for head in heads if head.startswith(ACTION_LABEL))

@@ -74,7 +74,7 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
 
 
 def _with_their_like(held: set[int], groups: Sequence[int], near: _Twins | None) -> set[int]:
-    """Rows that a rule holds out, and all that would tell of them in training: of their conversations, their near
+    """Rows that a rule holds out, and all that would leak them into training: of their conversations, their near
     duplicates."""
     size = -1
     while held and len(held) != size:

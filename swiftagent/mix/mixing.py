@@ -98,7 +98,7 @@ def _write(
         report.write_bytes(indented(report_of(plans, taken)))
         with rejects.open("wb") as file:
             file.writelines(line for source in taken for line in source.reject_lines(out.work))
-        # The mix comes after its companions, and the report after the rows that it tells of.
+        # The mix comes after its companions, and the report after the rows that it counts.
         companions = [(parts[0], out.val), (rejects, out.rejects), (parts[1], out.manifest)]
         put_in_place([*companions, *zip(shards, out.rows(), strict=True), (report, out.report)], out.earlier())
     return manifest

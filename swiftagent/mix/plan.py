@@ -239,13 +239,13 @@ def refuse_own_outputs(plans: list[SourcePlan], files: Iterable[Path], folder: P
 
 
 def refuse_other_files(plans: list[SourcePlan], manifest: Mapping[str, Any]) -> None:
-    """Raise SetupError where a file is not the one that the manifest tells of."""
+    """Raise SetupError where a file is not the one that the manifest names."""
     fetched = [source for source in manifest["sources"] if not source.get("synthetic")]
     for plan, told in zip(plans, fetched, strict=True):
         now = [file.sha256 for file in plan.files]
         then = [file["sha256"] for file in told["files"]]
         if now != then:
             raise SetupError(
-                f"{plan.name}: its data is not what the manifest tells of (other SHA-256); give the same files, or mix "
+                f"{plan.name}: its data is not what the manifest names (other SHA-256); give the same files, or mix "
                 "without --manifest"
             )

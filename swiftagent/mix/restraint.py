@@ -99,8 +99,8 @@ def _first_turn(events: tuple[Event, ...]) -> tuple[Question | None, set[str]]:
 
 def _declined(question: Question, tools: tuple[Tool, ...], dice: int) -> Answer:
     language = language_of(question.text)
-    told = ("；" if language == "zh" else "; ").join(_task(tool) for tool in tools[:5])
-    return Answer(_pick(_TEXTS.decline[language], dice).format(tools=told))
+    offered = ("；" if language == "zh" else "; ").join(_task(tool) for tool in tools[:5])
+    return Answer(_pick(_TEXTS.decline[language], dice).format(tools=offered))
 
 
 def _needed(tool: Tool) -> list[str]:
@@ -109,14 +109,14 @@ def _needed(tool: Tool) -> list[str]:
     properties = tool.parameters.get("properties")
     if not isinstance(required, list) or not isinstance(properties, dict):
         return []
-    told = []
+    named = []
     for name in required[:3]:
         about = properties.get(name)
         text = about.get("description") if isinstance(about, dict) else None
-        told.append(
+        named.append(
             _sentence(text) if isinstance(text, str) and 0 < len(_sentence(text)) <= 60 else str(name).replace("_", " ")
         )
-    return told
+    return named
 
 
 def _task(tool: Tool) -> str:

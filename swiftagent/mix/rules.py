@@ -1,4 +1,4 @@
-"""What a recipe says of one row: names filled in, rows left out, steps that are not trained."""
+"""The rules of a recipe for one row: names filled in, rows left out, steps that are not trained."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, T
 
 
 def may_name_another(raw: bytes) -> bool:
-    """A quick look: what is not in the bytes of a row is in none of its texts."""
+    """A fast filter: what is not in the bytes of a row is in none of its texts."""
     low = raw.lower()
     return any([word in low for word in _OTHER_ASSISTANT_RAW])
 

@@ -29,7 +29,7 @@ def key_of(content: bytes, seed: int) -> int:
 
 
 def place_of(key: int, copy: int, seed: int) -> int:
-    """Where a row stands in the shuffled output. `copy` tells repeats of one row apart."""
+    """Where a row stands in the shuffled output. `copy` distinguishes repeats of one row."""
     return xxhash.xxh3_64_intdigest(_PACK(key, copy), seed)
 
 

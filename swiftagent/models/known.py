@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 class KnownModel(msgspec.Struct, frozen=True):
-    """What ms-swift makes of a model: its type and template; "" where it cannot tell and needs an option."""
+    """What ms-swift makes of a model: its type and template; "" where it cannot recognise it and needs an option."""
 
     model_type: str = ""
     template: str = ""

@@ -72,6 +72,6 @@ def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
 
 
 def _named(row: Trajectory, place: str) -> str:
-    """A record tells where it came from first: its own place and that of training may be one."""
+    """A row by its source; its own place and that of its copy in training may be the same."""
     ours = row.source or row.id
     return f"{ours} (row {row.id})" if place in ("", ours) else f"{ours} is {place}"

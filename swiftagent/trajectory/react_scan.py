@@ -14,7 +14,7 @@ from swiftagent.errors import RowError
 from swiftagent.trajectory.read_loose import closing_index, keyword_arguments, read_arguments, read_loose
 
 Kind = Literal["thought", "action", "input", "observation", "answer", "path"]
-# KnowAgent's ActionPath: the model tells the way so far before it thinks.
+# KnowAgent's ActionPath: the model repeats the path so far before it thinks.
 _SPELLINGS: dict[Kind, tuple[str, ...]] = {
     "thought": ("thought", "思考", "想法"),
     "action": ("action", "行动", "动作"),

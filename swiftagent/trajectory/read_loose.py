@@ -120,7 +120,7 @@ def keyword_arguments(text: str) -> dict[str, Any] | None:
     """`a=1, b='x'` as an object; None where it is anything but names with literals."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" is told as a SyntaxWarning, in the middle of what the model says
+            warnings.simplefilter("ignore")  # "\d" raises a SyntaxWarning, printed into what the model says
             call = ast.parse(f"f({text})", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or not call.keywords:
             return None
@@ -195,7 +195,7 @@ def _literal(text: str) -> Any:
     if _NOT_OF_REPR.search(text):
         text = _PYTHON_BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, is told as a SyntaxWarning
+        warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, raises a SyntaxWarning
         try:
             return ast.literal_eval(text)
         except ValueError:

@@ -39,11 +39,11 @@ class Step(NamedTuple):
     reasoning: str = ""
     notes: tuple[str, ...] = ()
     said: bool = False  # the thought is text beside a native call
-    problem: str = ""  # what is wrong with the last call's input, told to the model
+    problem: str = ""  # what is wrong with the last call's input, as the model reads it
 
 
 def step_end(text: str) -> int | None:
-    """Where a step ends: at the first `Observation:` outside a JSON string. None while it goes on.
+    """Where a step ends: at the first `Observation:` outside a JSON string. None while it is open.
 
     In a thought or an answer the word counts only at the start of a line, since prose may speak of it.
     """

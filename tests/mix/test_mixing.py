@@ -106,7 +106,7 @@ def test_a_mix_is_repeated_from_its_manifest_byte_by_byte(swiftagent: Run, data:
     (data / "agent.jsonl").write_bytes(jsonl([agent_row(number) for number in range(301)]))
     done = swiftagent("mix", "--manifest", "one/mix.manifest.json", "-o", "three/mix.jsonl")
     assert done.returncode == 4
-    assert done.stderr.splitlines()[-1].startswith("error: agent.jsonl: its data is not what the manifest tells of")
+    assert done.stderr.splitlines()[-1].startswith("error: agent.jsonl: its data is not what the manifest names")
     assert not (data / "three/mix.jsonl").exists()
 
 

@@ -1,4 +1,4 @@
-"""Entries of Mistral's Conversations API, told as the items of OpenAI's Responses.
+"""Entries of Mistral's Conversations API, read as the items of OpenAI's Responses.
 
 Types as mistralai/client-python declares them (`MessageInputEntry`, `FunctionCallEntry`, `ToolExecutionEntry`, ...).
 """
@@ -54,7 +54,7 @@ def _items(entry: dict[str, Any]) -> list[dict[str, Any]]:
         return [call]
     if kind == "function.result":
         return [{**call, "type": "function_call_output", "output": entry.get("result")}]
-    if kind == "tool.execution":  # of a connector: what it found stands in `info`, as far as the API tells it
+    if kind == "tool.execution":  # of a connector: what it found stands in `info`, as far as the API reports it
         return [call, {**call, "type": "function_call_output", "output": as_text(entry.get("info"))}]
     if kind not in _ROLES:
         return []
