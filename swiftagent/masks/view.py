@@ -134,9 +134,11 @@ def _rows_of(part: Part) -> Iterator[tuple[int, Any]]:
 
 def _not_a_record(path: Path, number: int, row: object, why: str) -> str:
     """Which format a file is of, and how it becomes training records."""
-    from swiftagent.convert.reading import recognise  # imports the readers of all formats, which only this error needs
+    # Imported here: the readers of all formats are needed for this error alone.
+    from swiftagent.convert.reading import recognise
 
-    if row is None and number == 1:  # an array over many lines, a table: other programs' files
+    # An array over many lines or a table: other programs' files.
+    if row is None and number == 1:
         found = next(read_rows(str(path)), None)
         row = None if found is None or isinstance(found, BadRow) else found.value
     name = ""
@@ -182,6 +184,7 @@ def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]
     yield f"  [{span.message}] {span.kind}: {state}{weight}{number}", f"{colour} bold" if trained else colour
     yield (f"  ! {span.fault}\n" if span.fault else "\n"), "bold red"
     for index, (token, is_trained) in enumerate(zip(span.tokens, span.trained, strict=True)):
+        # Every second token is underlined, so that borders show between tokens of one colour.
         style = f"{colour} reverse" if is_trained else f"{colour} dim"
         yield token, f"{style} underline" if real_tokens and index % 2 else style
         if real_tokens and index < len(span.tokens) - 1:

@@ -117,6 +117,7 @@ class _Conversion:
         recipe = self.task.recipe
         changed, ways = augmented(kept, recipe.augment) if recipe.augment else (kept, [])
         prompt = style_for(changed.tools, recipe.prompt)
+        # After `auto` has chosen: augmentation asks for the style that the row would not have.
         if "prompt" in ways:
             prompt = "schema" if prompt == "ms-agent" else "ms-agent"
         record = to_record(train_only(changed, source.train), prompt, recipe.language)

@@ -74,6 +74,7 @@ def shingles(text: str) -> set[bytes]:
 
 def signature(parts: Iterable[bytes]) -> bytes:
     """A MinHash signature (datasketch) as bytes."""
+    # A copy: each new MinHash would draw its permutations again.
     made = _empty_signature().copy()
     made.update_batch(parts)
     return bytes(made.hashvalues.astype("<u4").tobytes())
@@ -115,7 +116,8 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
         for where, text in _asked(file):
             asked += 1
             found = words(text)
-            if len(found) >= 3:  # "hello" is in every set
+            # "hello" is in every set.
+            if len(found) >= 3:
                 known.setdefault(_hash(found), where)
             for at in range(len(found) - _GRAM + 1):
                 known.setdefault(_hash(found[at : at + _GRAM]), where)

@@ -90,6 +90,7 @@ def plan_of(
             problems += error.problems
             continue
         plans.append(SourcePlan(number, source, files, hub, revision, seed))
+    # Before the scan, which may take minutes: a missing file is reported with all the others at once.
     if problems:
         raise ConfigError(problems)
     scan_all(plans, [_reserve(recipe, plan) for plan in plans], workers, tell)
@@ -116,6 +117,7 @@ def scan_all(plans: list[SourcePlan], keeps: list[int | None], workers: Workers,
             jobs += [(index, number, task) for task in scan_tasks(file, plan.seed, keep)]
             if not file.sha256:
                 jobs.append((index, number, file))
+    # Largest first, so that no process is left alone with a large file at the end.
     jobs.sort(key=lambda job: -(job[2].end - job[2].start if isinstance(job[2], ScanTask) else job[2].size))
     found: list[dict[tuple[int, int], Scanned]] = [{} for _ in plans]
     for done, (job, result) in enumerate(workers.map(_scan_or_hash, [task for *_, task in jobs]), 1):
@@ -148,7 +150,8 @@ def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned], keep: int 
     first_line, before = 0, -1
     for (number, _), scanned in sorted(scans.items()):
         first_line = 0 if number != before else first_line
-        tables.append(scanned.candidates.copy())  # what Ray hands over cannot be written
+        # Ray hands over arrays that cannot be written.
+        tables.append(scanned.candidates.copy())
         tables[-1]["line"] += first_line
         tables[-1]["file"] = number
         plan.file_rows[number] += scanned.rows
@@ -175,7 +178,8 @@ def _wanted(recipe: Recipe, plans: list[SourcePlan]) -> list[int | None]:
     if sum(weights) and total is None:
         if given:
             total = round(given / max(1e-9, 1 - sum(weights)))
-        else:  # as much as the scarcest source allows
+        # As much as the scarcest source allows.
+        else:
             weighed = [(plan, weight) for plan, weight in zip(plans, weights, strict=True) if weight]
             total = int(min(plan.rows * plan.source.repeat / weight for plan, weight in weighed))
     shared = shares(round((total or 0) * min(1.0, sum(weights))), weights) if sum(weights) else [0] * len(plans)

@@ -33,14 +33,17 @@ _TEXTS = msgspec.json.decode(Path(__file__).with_name("restraint.json").read_byt
 def restraint_rows(row: Trajectory, share: float) -> Iterator[tuple[str, Trajectory]]:
     """(kind, row) for about a share of the rows that call a tool in their first turn; the same row is always chosen or
     never."""
+    # Declining teaches nothing where there are no tools to decline with.
     if not share or not row.tools:
         return
     first, calls = _first_turn(row.events)
+    # From the content and not from a generator: any process, part or order makes the same choice.
     dice = key_of(content_hash(row).to_bytes(8, "big"), _SEED)
     if first is None or not calls or dice >= share * 2**64:
         return
     made = (_tool_taken_away, _tool_swapped, _parameter_missing)
-    for turn in range(3):  # where the row does not allow the kind that fell to it, the next one is tried
+    # Where the row does not allow the kind that fell to it, the next one is tried.
+    for turn in range(3):
         found = made[(dice + turn) % 3](row, first, calls, dice // 3)
         if found is not None:
             kind, tools, *asked = found
@@ -110,6 +113,7 @@ def _needed(tool: Tool) -> list[str]:
     if not isinstance(required, list) or not isinstance(properties, dict):
         return []
     named = []
+    # More than three would read as a form and not as a question.
     for name in required[:3]:
         about = properties.get(name)
         text = about.get("description") if isinstance(about, dict) else None
@@ -122,7 +126,8 @@ def _needed(tool: Tool) -> list[str]:
 def _task(tool: Tool) -> str:
     """What a tool does, in a few words: its description's first sentence, else its name."""
     about = _sentence(tool.description)
-    boilerplate = about.lower().startswith("call this tool")  # ms-agent says it of every tool
+    # ms-agent's descriptions open so for every tool, which says nothing of this one.
+    boilerplate = about.lower().startswith("call this tool")
     return about if 0 < len(about) <= 120 and not boilerplate else re.sub(r"[_\W]+", " ", tool.name).strip()
 
 

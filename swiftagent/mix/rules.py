@@ -27,6 +27,7 @@ def fill_in(row: Row, source: Source) -> Row:
         return row
     tag = value.get("tag")
     text = " ".join(_texts(value))
+    # swift/self-cognition tags its rows; other files are judged by their text, without the ASCII placeholders.
     chinese = tag == "zh" or (tag != "en" and language_of(_PLACEHOLDER.sub("", text)) == "zh")
     index = 0 if chinese else -1
     names = {"name": source.name[index], "author": source.author[index]}
@@ -59,6 +60,7 @@ def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, T
     """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
     if "other-assistant" in source.leave_out:
         trajectory = _without_default_system(trajectory)
+        # The bytes first: they settle nearly every row without lower-casing each of its texts.
         if may_name_another(raw) and _speaks_as_another(trajectory):
             return "other-assistant", trajectory
     return (_filtered(trajectory, source.filter) if source.filter != _NO_FILTER else ""), trajectory

@@ -126,7 +126,9 @@ class Selector:
         self.workers = workers
         self.tell = tell
         self.unit = "trained" if recipe.by == "trained-tokens" else "tokens"
+        # In this process alone: whether a row is a duplicate depends on the rows taken before it, in their order.
         self.seen = SeenRows(recipe) if needs_fingerprints(recipe) else None
+        # A source resumes only if everything before it is unchanged, since duplicates look across sources.
         self.hashes = _hashes(recipe, plans)
         self.restored = self._restore(plans)
 
@@ -158,6 +160,7 @@ class Selector:
         if budget is None:
             return _ROUND_ROWS if plan.wanted is None else min(_ROUND_ROWS, plan.wanted - len(taken))
         used = int(taken.records[self.unit].sum())
+        # By the mean size of the rows so far; 400 tokens a row is a first guess that the next round corrects.
         return min(_ROUND_ROWS, math.ceil((budget - used) * len(taken) / used) if used else max(1, int(budget / 400)))
 
     def _budget(self, plan: SourcePlan) -> float | None:
@@ -177,7 +180,8 @@ class Selector:
         verdicts: list[bool] = []
         sizes = found.records[self.unit].tolist()
         for record, size, row in itertools.zip_longest(found.records, sizes, found.fingerprints):
-            if record["synthetic"]:  # made from the record before it, and goes with it
+            # Made from the record before it, and taken or left with it.
+            if record["synthetic"]:
                 verdicts.append(verdicts[-1])
                 continue
             # The budget is met better without a record of which more than half is beyond it.
@@ -201,6 +205,7 @@ class Selector:
         candidates = plan.candidates[first:last]
         for number in np.unique(candidates["file"]):
             ranks = np.flatnonzero(candidates["file"] == number)
+            # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
             for start in range(0, len(ranks), _TASK_ROWS):
                 part = ranks[start : start + _TASK_ROWS]
@@ -212,7 +217,8 @@ class Selector:
         not_taken: list[NotTaken] = []
         for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
             spool, ranks = taken.spool(result.spool), ranks_of[number]
-            records = result.records.copy()  # what Ray hands over cannot be written
+            # Ray hands over arrays that cannot be written.
+            records = result.records.copy()
             records["spool"] = spool
             records["rank"] = ranks[records["row"]]
             records["key"] = plan.candidates["key"][records["rank"]]
@@ -221,6 +227,7 @@ class Selector:
             for row in result.rejections:
                 rank = int(ranks[row.row])
                 not_taken.append(NotTaken(rank, row.code, spool, row.offset, row.length, row.fault))
+            # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last
             self.tell(f"convert {plan.source.channel}", min(wanted, first + done * _TASK_ROWS), wanted)
@@ -235,7 +242,9 @@ class Selector:
     def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:
         """Count what is not taken, each row with its reason, in order of the keys."""
         reasons = Counter(taken.ledger.get("reasons", {}))
+        # Tasks end in any order; sorted, rejects.jsonl has the same bytes each time.
         for row in sorted(not_taken):
+            # The task counted it as a row out; the decision came later.
             if not row.fault:
                 reasons[row.code] += 1
                 taken.ledger["rows_out"] -= 1
@@ -297,6 +306,7 @@ def synthetic(plan: SourcePlan, taken: Selection) -> tuple[SourcePlan, Selection
 
 def _hashes(recipe: Recipe, plans: list[SourcePlan]) -> dict[int, str]:
     """By source a hash of all that its records follow from: the recipe, its files and all sources before it."""
+    # With the version: another one may convert the same row differently.
     chain = hashlib.sha256(f"{__version__}\0".encode() + msgspec.json.encode(recipe))
     found = {}
     for plan in plans:

@@ -45,6 +45,7 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
         candidates = tuple(table["architectures"].get(architectures[0], ()))
         named_by_config = config_json.get("model_type")
         model_type = candidates[0] if len(candidates) == 1 else named_by_config if named_by_config in candidates else ""
+    # A template that the config names wins: the type's own is only a default.
     known = table["types"].get(model_type, {})
     template = template or known.get("template") or ""
     return KnownModel(

@@ -68,6 +68,7 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
     family = str(config.get("model_type", ""))
     groups = int(config.get("num_key_value_heads") or heads)
     head = int(config.get("head_dim") or hidden // heads)
+    # Some families have biases on Q, K and V without a key that says so.
     bias = bool(config.get("attention_bias", family in QKV_BIAS))
     linears = [
         Linear("q_proj", heads * head, hidden, layers, bias),
@@ -75,6 +76,7 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
         Linear("v_proj", groups * head, hidden, layers, bias),
         Linear("o_proj", hidden, heads * head, layers, bias and family not in ("qwen2", "qwen")),
     ]
+    # Gemma normalises before and behind attention and MLP, others before each; one more ends the decoder.
     norms = layers * hidden * (4 if family in FOUR_NORMS else 2) + hidden
     norms += 2 * head * layers if family in QK_NORM else 0
     experts = int(config.get("num_local_experts") or config.get("num_experts") or 0)

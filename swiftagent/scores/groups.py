@@ -67,6 +67,7 @@ def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics
 def _right_arguments(
     call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]
 ) -> Collection[str]:
+    # The score of the whole call settles it without a second comparison.
     if found.argument_values in (0.0, 1.0):
         return wanted if found.argument_values else ()
     given = next((a.arguments for a in attempts if score_call(call, a) == found and isinstance(a.arguments, dict)), {})

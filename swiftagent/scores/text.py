@@ -28,6 +28,7 @@ def _lcs_length(left: Sequence[str], right: Sequence[str]) -> int:
     places: dict[str, int] = {}
     for index, word in enumerate(left):
         places[word] = places.get(word, 0) | 1 << index
+    # Python's integers take any number of bits, so one row of the table is one number.
     mask = (1 << len(left)) - 1
     row = mask
     for word in right:

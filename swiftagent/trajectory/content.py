@@ -29,6 +29,7 @@ class Seen(msgspec.Struct):
 
 def content_hash(row: Trajectory) -> int:
     """A hash of the questions, calls and answers of a row, in order."""
+    # Without results, thoughts and system texts: copies of a conversation often differ in these alone.
     parts: list[object] = []
     for event in row.events:
         match event:

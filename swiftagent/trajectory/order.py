@@ -39,7 +39,8 @@ def in_order(events: tuple[Event, ...]) -> bool:  # noqa: C901 (one table of sta
             open_calls.append(event.id)  # type: ignore[union-attr]
             state = _CALLING
         elif kind is Answer:
-            if state == _THINKING and said:  # text to the user and an answer are one turn
+            # Text to the user and an answer are one turn.
+            if state == _THINKING and said:
                 return False
             state = _DONE
         else:
@@ -66,6 +67,7 @@ def settle(events: tuple[Event, ...], notes: list[str], lenient_orphans: bool = 
 
 
 def _system_first(events: list[Event], notes: list[str]) -> list[Event]:
+    # ms-swift's templates render one system message, and at the start only.
     texts = [event.text for event in events if isinstance(event, System)]
     if not texts or (len(texts) == 1 and isinstance(events[0], System)):
         return events
@@ -83,6 +85,7 @@ def _without_orphans(events: list[Event], notes: list[str], lenient: bool) -> li
             known.add(event.id)
         if isinstance(event, Observation):
             if event.call_id not in known:
+                # Left out silently, the row would train an answer whose source nobody sees.
                 if not lenient:
                     raise RowError("orphan-observation", f"tool result {event.text[:40]!r} answers no call")
                 notes.append("orphan-observation")
@@ -135,10 +138,12 @@ class _Steps:
             return
         answered = any(call.id in self._results for call in self._calls)
         if self._late and answered:
+            # Models write such text before the call takes effect, so it is what explains the call.
             self._notes.append("text-after-call")
             at = next(place for place, event in enumerate(self.settled) if event is self._calls[0])
             self.settled[at:at] = [Thought(e.text, True, e.trained) if isinstance(e, Answer) else e for e in self._late]
             self._late = []
+        # In ReAct text a further step without a result would train the model to go on without waiting.
         needs_result = answered or bool(self._late) or (follows is not None and not isinstance(follows, Question))
         for call in self._calls:
             if call.id in self._results:
@@ -204,6 +209,7 @@ def _start_with_question(events: list[Event], notes: list[str]) -> list[Event]:
     first = next((place for place, event in enumerate(events) if isinstance(event, Question)), None)
     if first == start:
         return events
+    # Calls that nobody asked for cannot be left out: later steps rest on their results.
     if first is None or any(isinstance(event, Call) for event in events[start:first]):
         if not any(isinstance(event, (Call, Answer)) for event in events):
             raise RowError("nothing-trained", "no call and no answer to train")

@@ -142,6 +142,7 @@ def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
         if item.get("description"):
             schema["description"] = item["description"]
         properties[name] = schema
+        # ms-agent writes booleans as text; a word of neither kind makes nothing required.
         if _REQUIRED.get(str(item.get("required")), False):
             required.append(name)
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}

@@ -51,6 +51,7 @@ Record = dict[str, Any]
 
 def to_record(trajectory: Trajectory, prompt: PromptStyle = "auto", language: str = "auto") -> Record:
     """One training row. The trajectory ends on something trained (`wellformed` sees to it)."""
+    # Plain chat makes up most of a mix, so it has a way without spans.
     messages = None if trajectory.tools else _plain_messages(trajectory.events)
     return {
         "messages": to_messages(render(trajectory, prompt, language)) if messages is None else messages,

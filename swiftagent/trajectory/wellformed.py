@@ -100,10 +100,12 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
     if policy.thinking == "drop" and any(type(event) is Thought for event in events):
         events = tuple(event for event in events if type(event) is not Thought or event.said)
         notes.append("dropped-thinking")
+    # Masked and not dropped: its results are still context for what follows.
     if "failed-row" in notes and policy.action("failed-row") == "mask":
         events = tuple(with_trained(event, False) for event in events)
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
+    # After the order is settled: what was joined or moved is read as it will be trained.
     suspected = suspicion(events, tools)
     if suspected is not None:
         if policy.action(suspected[0]) == "reject":
