@@ -55,26 +55,25 @@ class Round(NamedTuple):
     not_taken: list[NotTaken]
 
 
-class Selection:
+class Selection(msgspec.Struct):
     """The records that one source gives, in order of their keys, and the account of every row that was looked at.
 
-    `rounds`: how often every record is written, and how many of the first ones once more.
+    `rounds`: how often every record is written, and how many of the first ones once more. `made`: synthetic records
+    made from those taken. `names`: of spool files. `budget`: tokens wanted, where the recipe shares tokens. There are
+    fingerprints only where the recipe needs them.
     """
 
-    STATE = ("names", "rejects", "fingerprints", "made_fingerprints", "ledger", "rounds", "faults", "short", "budget")
-
-    def __init__(self) -> None:
-        self.records: Table = np.empty(0, RECORD)
-        self.fingerprints: list[Fingerprint] = []  # of each record, where the recipe needs them
-        self.made: Table = np.empty(0, RECORD)  # synthetic records made from those taken
-        self.made_fingerprints: list[Fingerprint] = []
-        self.names: list[str] = []  # of spool files
-        self.rejects: list[tuple[int, int, int, str, str]] = []
-        self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
-        self.rounds = (1, 0)
-        self.faults = 0
-        self.short = 0
-        self.budget: int | None = None  # tokens wanted, where the recipe shares tokens
+    records: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: np.empty(0, RECORD))
+    fingerprints: list[Fingerprint] = []
+    made: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: np.empty(0, RECORD))
+    made_fingerprints: list[Fingerprint] = []
+    names: list[str] = []
+    rejects: list[tuple[int, int, int, str, str]] = []
+    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0})
+    rounds: tuple[int, int] = (1, 0)
+    faults: int = 0
+    short: int = 0
+    budget: int | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -290,16 +289,15 @@ class Selector:
         return found
 
     def _save(self, plan: SourcePlan, taken: Selection) -> None:
-        state = {"fingerprint": self.hashes[plan.number], **{name: getattr(taken, name) for name in taken.STATE}}
-        state |= {"records": taken.records.tobytes(), "made": taken.made.tobytes()}
+        # Only what is needed to go on: a killed run converts the sources again that it had not finished.
+        state = (self.hashes[plan.number], taken)
         with whole_file(self.work / f"{plan.number}.done") as file:
-            file.write(msgspec.msgpack.encode(state))
+            file.write(msgspec.msgpack.encode(state, enc_hook=lambda table: table.tobytes()))
 
 
 def synthetic(plan: SourcePlan, taken: Selection) -> tuple[SourcePlan, Selection]:
     """What was made from a source's rows, as a source of its own, in a channel of its own."""
-    made = Selection()
-    made.names, made.records, made.fingerprints = taken.names, taken.made, taken.made_fingerprints
+    made = Selection(taken.made, taken.made_fingerprints, names=taken.names)
     source = msgspec.structs.replace(plan.source, channel=CHANNEL, count=None, share=None)
     return SourcePlan(plan.number, source, [], "", "", plan.seed, synthetic=True), made
 
@@ -317,20 +315,13 @@ def _hashes(recipe: Recipe, plans: list[SourcePlan]) -> dict[int, str]:
 
 def _read_state(path: Path, fingerprint: str) -> Selection | None:
     """What a killed run has finished of a source, or None where there is nothing of the same recipe and files."""
-    taken = Selection()
     try:
-        state = msgspec.msgpack.decode(path.read_bytes())
-        if state["fingerprint"] != fingerprint:
-            return None
-        for name in Selection.STATE:
-            setattr(taken, name, state[name])
-        taken.records, taken.made = (np.frombuffer(state[name], RECORD) for name in ("records", "made"))
-    except (OSError, msgspec.MsgspecError, KeyError, ValueError):
+        known, taken = msgspec.msgpack.decode(
+            path.read_bytes(), type=tuple[str, Selection], dec_hook=lambda kind, table: np.frombuffer(table, RECORD)
+        )
+    except (OSError, msgspec.MsgspecError, ValueError):
         return None
-    taken.fingerprints = msgspec.convert(taken.fingerprints, list[Fingerprint])
-    taken.made_fingerprints = msgspec.convert(taken.made_fingerprints, list[Fingerprint])
-    taken.rounds = tuple(state["rounds"])
-    return taken if all((path.parent / name).exists() for name in taken.names) else None
+    return taken if known == fingerprint and all((path.parent / name).exists() for name in taken.names) else None
 
 
 def _reject_of(line: bytes, code: str, about: str) -> bytes:

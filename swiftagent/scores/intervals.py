@@ -185,14 +185,6 @@ def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> float:
     return float(binomtest(sum(gained), len(gained)).pvalue) if gained else 1.0
 
 
-def mean_estimate(values: Sequence[float], *, seed: int = 0) -> MetricEstimate:
-    """The mean of independent values with its interval."""
-    ratios = Ratios(("mean",))
-    for index, value in enumerate(values):
-        ratios.add(str(index), {"mean": (value, 1.0)})
-    return ratios.estimates(seed=seed)["mean"]
-
-
 def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     """Column sums over `resamples` draws of rows with replacement: resamples x columns.
 

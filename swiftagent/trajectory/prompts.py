@@ -56,8 +56,8 @@ def _tool_line(tool: Tool, style: PromptStyle) -> str:
     if known is not None and known[0] is tool:
         return known[1]
     shown = tool.parameters if style == "schema" else flat_parameters(tool.parameters)
-    about = f" {_write_description(tool.description)}" if tool.description else ""
-    line = f"{_write_name(tool.name)}:{about}{PARAMETERS}{json_text(shown)}"
+    about = f" {_write(tool.description, _DESCRIPTION)}" if tool.description else ""
+    line = f"{_write(tool.name, _NAME)}:{about}{PARAMETERS}{json_text(shown)}"
     if len(_lines) >= _MOST_LINES:
         _lines.clear()
     _lines[key] = (tool, line)
@@ -179,7 +179,7 @@ def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
         except ValueError:
             return None
         schema = schema_of_flat_parameters(shown) if isinstance(shown, list) else shown
-        tools.append(Tool(_read_name(name), _read_description(description[1:]), schema))
+        tools.append(Tool(_read(name, _NAME), _read(description[1:], _DESCRIPTION), schema))
         rest = rest[length:]
         if rest.startswith("\n\n") and not rest.startswith(end):
             rest = rest[2:]
@@ -191,24 +191,17 @@ def _leading_json(text: str) -> tuple[Any, int]:
     return parse_json_text(text[:length]), length
 
 
-# What would end a name or a description when it is read back is parted by a joiner, one more than it has already.
-_NAME_END = re.compile(rf":({JOINER}*)(?= )")
-_DESCRIPTION_END = re.compile(rf"(Parameters|APIs|工具):({JOINER}*)(?=\s|$)")
-_PARTED_NAME_END = re.compile(rf":{JOINER}({JOINER}*)(?= )")
-_PARTED_DESCRIPTION_END = re.compile(rf"(Parameters|APIs|工具):{JOINER}({JOINER}*)(?=\s|$)")
+def _ends(before: str, after: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What would end a text when it is read back: as it is found, and as it is written, with one joiner more."""
+    return tuple(re.compile(rf"({before}):{more}({JOINER}*)(?={after})") for more in ("", JOINER))  # type: ignore
 
 
-def _write_name(name: str) -> str:
-    return _NAME_END.sub(rf":{JOINER}\1", hide_control_tokens(name))
+_NAME, _DESCRIPTION = _ends("", " "), _ends("Parameters|APIs|工具", r"\s|$")
 
 
-def _read_name(text: str) -> str:
-    return show_control_tokens(_PARTED_NAME_END.sub(r":\1", text))
+def _write(text: str, ends: tuple[re.Pattern[str], re.Pattern[str]]) -> str:
+    return ends[0].sub(rf"\1:{JOINER}\2", hide_control_tokens(text))
 
 
-def _write_description(text: str) -> str:
-    return _DESCRIPTION_END.sub(rf"\1:{JOINER}\2", hide_control_tokens(text))
-
-
-def _read_description(text: str) -> str:
-    return show_control_tokens(_PARTED_DESCRIPTION_END.sub(r"\1:\2", text))
+def _read(text: str, ends: tuple[re.Pattern[str], re.Pattern[str]]) -> str:
+    return show_control_tokens(ends[1].sub(r"\1:\2", text))
