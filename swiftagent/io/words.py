@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
-
-import msgspec
-
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+from typing import Any
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

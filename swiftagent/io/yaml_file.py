@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find
-from swiftagent.io.words import Share, did_you_mean, share
+from swiftagent.io.words import did_you_mean, share
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 _TYPES = {int: "whole number", float: "number", str: "text", bool: "choice of true, false", Share: "share, 0.01 or 1%"}
 

@@ -98,7 +98,7 @@ class _Conversion:
 
     def run(self) -> Converted:
         options = Policy(format=self.task.source.format, merge=False)
-        for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
+        for trajectory in read_trajectories(self._rows(), options, self.ledger, self._reject):
             self._take(trajectory)
         ledger = {**self.ledger.as_dict(), "made": dict(self.made)}
         return Converted(self.spool, np.array(self.records, RECORD), self.fingerprints, self.rejections, ledger)
@@ -148,13 +148,10 @@ class _Conversion:
             self.fingerprints.append(fingerprint_of(trajectory, self.task.recipe))
         return True
 
-    def _rejected(self, reject: dict[str, Any]) -> None:
-        self._reject(reject, True)
-
     def _leave_out(self, source: str, code: str) -> None:
         self._reject({"source": source, "code": code, "message": LEFT_OUT, "row": self.value}, False)
 
-    def _reject(self, reject: dict[str, Any], fault: bool) -> None:
+    def _reject(self, reject: dict[str, Any], fault: bool = True) -> None:
         line = encode(reject) + b"\n"
         self.out.write(line)
         self.rejections.append(Rejection(self.row, reject["code"], self.end, len(line), fault))

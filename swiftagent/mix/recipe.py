@@ -9,8 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from swiftagent.errors import ConfigError
-from swiftagent.io.words import Share
-from swiftagent.io.yaml_file import read_yaml
+from swiftagent.io.yaml_file import Share, read_yaml
 from swiftagent.trajectory.prompts import PromptStyle
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"

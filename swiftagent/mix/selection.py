@@ -289,7 +289,7 @@ class Selector:
         return found
 
     def _save(self, plan: SourcePlan, taken: Selection) -> None:
-        # Only what is needed to go on: a killed run converts the sources again that it had not finished.
+        # A killed run converts only the sources again that it had not finished.
         state = (self.hashes[plan.number], taken)
         with whole_file(self.work / f"{plan.number}.done") as file:
             file.write(msgspec.msgpack.encode(state, enc_hook=lambda table: table.tobytes()))

@@ -3,7 +3,6 @@ flags."""
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -27,8 +26,7 @@ class KnownModel(msgspec.Struct, frozen=True):
 
 @lru_cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((HERE / "known.json").read_text(encoding="utf-8"))
-    return table
+    return msgspec.json.decode((HERE / "known.json").read_bytes(), type=dict[str, Any])
 
 
 def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] | None = None) -> KnownModel:
