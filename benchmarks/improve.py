@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What `swiftagent improve` gains on the demo's model: rounds of several seeds, each from a copy of one demo run.
 
-    benchmarks/improve.py --demo runs            # the folder that `swiftagent demo` wrote
-    benchmarks/improve.py --demo runs --seeds 1 --ask 100
+benchmarks/improve.py --demo runs            # the folder that `swiftagent demo` wrote
+benchmarks/improve.py --demo runs --seeds 1 --ask 100
 """
 
 from __future__ import annotations

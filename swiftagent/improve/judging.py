@@ -129,8 +129,8 @@ def _until_wrong(each: Try, verdict: Judgement) -> list[Event]:
     result = next((e for e in each.events if isinstance(e, Observation) and e.call_id == call.id), None)
     if result is None:
         return []
-    thoughts = [e for e in each.events[: verdict.first_wrong] if isinstance(e, Thought)]
-    return [*(with_trained(event, False) for event in (*thoughts, call)), result]
+    thoughts = [event for event in each.events[: verdict.first_wrong] if isinstance(event, Thought)]
+    return [*(with_trained(thought, False) for thought in thoughts), with_trained(call, False), result]
 
 
 def _renamed(gold: Sequence[Event], seen: Sequence[Event]) -> list[Event]:
