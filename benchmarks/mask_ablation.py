@@ -27,6 +27,7 @@ import argparse
 import json
 import math
 import random
+import statistics
 import tempfile
 import time
 from collections import defaultdict
@@ -41,7 +42,6 @@ from swiftagent.evaluate.data import read_gold
 from swiftagent.evaluate.scoring import Gold, gold_from
 from swiftagent.io.jsonl import decode
 from swiftagent.io.shipped import shipped
-from swiftagent.scores.intervals import mean_estimate
 from swiftagent.scores.metrics import score_step
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.scores.text import same_text
@@ -244,8 +244,7 @@ def show(path: Path) -> None:
         cells = []
         for name in MEASURES:
             values = [row[name] for row in mine if name in row]
-            found = mean_estimate(values)
-            cells.append(f"{found.value:.3f} ({min(values):.3f}–{max(values):.3f})" if values else "–")
+            cells.append(f"{statistics.mean(values):.3f} ({min(values):.3f}–{max(values):.3f})" if values else "–")
         print(f"| {arm} | {len(mine)} | {mine[0]['trained_tokens']:,} | " + " | ".join(cells) + " |")
 
 

@@ -1,7 +1,7 @@
 """Mixing side by side: swiftagent, ms-swift and LLaMA-Factory on the same generated rows, whole processes, peak memory.
 
-  python benchmarks/mix.py                         32,000 agent + 100,000 chat rows (about 386 MB), 30,000 + 60,000
-  sampled python benchmarks/mix.py --times 10              ten times the rows and the sample
+  python benchmarks/mix.py               32,000 agent + 100,000 chat rows (about 386 MB), 30,000 + 60,000 sampled
+  python benchmarks/mix.py --times 10    ten times the rows and the sample
   python benchmarks/mix.py --llamafactory VENV/bin/python
 
 ms-swift and LLaMA-Factory load and sample with their own loaders and write what they loaded as JSONL; a tool that is
@@ -25,25 +25,28 @@ ROOT = Path(__file__).resolve().parent.parent
 AGENT_ROWS, CHAT_ROWS, AGENT_SAMPLE, CHAT_SAMPLE = 32_000, 100_000, 30_000, 60_000
 _WORDS = (
     "the a of to and in is it you that he was for on are with as his they be at one have this from or had by word "
-    "but what "
-    "some we can out other were all there when up use your how said an each she which do their time if will way "
-    "about many then them "  # noqa: E501
-    "write would like so these her long make thing see him two has look more day could go come did number sound no "
-    "most people my "  # noqa: E501
-    "over know water than call first who may down side been now find any new work part take get place made live"
+    "but what some we can out other were all there when up use your how said an each she which do their time if "
+    "will way about many then them write would like so these her long make thing see him two has look more day "
+    "could go come did number sound no most people my over know water than call first who may down side been now "
+    "find any new work part take get place made live"
 )
 WORDS = _WORDS.split()
 CHINESE = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子"
-REACT = (
-    "Answer the following questions as best you can. You have access to the following APIs:\n{tools}\n\nUse the "
-    "following format:"
-    "\n\nThought: you should always think about what to do\nAction: the action to take, should be one of the above "
-    "tools[{names}]"
-    "\nAction Input: the input to the action\nObservation: the result of the action\n... (this "
-    "Thought/Action/Action Input/"
-    "Observation can be repeated zero or more times)\nThought: I now know the final answer\nFinal Answer: the final answer to the "  # noqa: E501
-    "original input question\nBegin!"
-)
+# In full and not imported from the package: the rows stay the same whatever version is measured.
+REACT = """\
+Answer the following questions as best you can. You have access to the following APIs:
+{tools}
+
+Use the following format:
+
+Thought: you should always think about what to do
+Action: the action to take, should be one of the above tools[{names}]
+Action Input: the input to the action
+Observation: the result of the action
+... (this Thought/Action/Action Input/Observation can be repeated zero or more times)
+Thought: I now know the final answer
+Final Answer: the final answer to the original input question
+Begin!"""
 
 
 def english(rng: random.Random, words: int) -> str:

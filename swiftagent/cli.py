@@ -68,13 +68,13 @@ class _Parser(argparse.ArgumentParser):
         if wrong:
             option, kind, value = wrong.groups()
             return [
-                f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` tells which"
+                f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` shows which"
             ]
-        return [f"{message.removeprefix('argument ')}; `{self.prog} --help` tells more"]
+        return [f"{message.removeprefix('argument ')}; `{self.prog} --help` shows more"]
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
-            return f"{word}: one word too many; `{self.prog} --help` tells what it takes"
+            return f"{word}: one word too many; `{self.prog} --help` shows what it takes"
         from swiftagent.io.words import did_you_mean
 
         known, otherwise = self._option_string_actions, f"; `{self.prog} --help` lists them"
@@ -204,7 +204,7 @@ def main_parser() -> argparse.ArgumentParser:
     lines = "\n".join(f"  {name:<{width}}  {about}" for name, about in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="swiftagent",
-        usage="swiftagent COMMAND [options]   (swiftagent COMMAND --help tells the options)",
+        usage="swiftagent COMMAND [options]   (swiftagent COMMAND --help shows the options)",
         description=f"Fine-tune tool-using language models on ms-swift.\n\ncommands:\n{lines}",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -111,7 +111,7 @@ class GateError(SwiftAgentError):
 
 
 class ToolError(Exception):
-    """For the model, never for the user: its text becomes the Observation and the run goes on."""
+    """For the model, never for the user: its text becomes the Observation and the run continues."""
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from swiftagent.formats.reading.builder import Builder, calls_in_text
 from swiftagent.formats.reading.tags import TAGS, read_tag_text
 from swiftagent.formats.writers.native import render
 from swiftagent.trajectory.escape import show_control_tokens
-from swiftagent.trajectory.order import settle, with_trained
+from swiftagent.trajectory.order import settle
 from swiftagent.trajectory.read_step import Step, read_input, split_reasoning
 from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory, with_trained
 
 # Text -> (name, arguments as JSON text) of each call.
 ReadCalls = Callable[[str], list[tuple[str, str]]]

@@ -17,7 +17,7 @@ from swiftagent.clean.values import grounding
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
-from swiftagent.trajectory.wellformed import Policy, mask_step, trim
+from swiftagent.trajectory.wellformed import Policy, mask_steps, trim
 
 # The share of grounded values from which one that is not is a fault: of an argument, of all arguments of its name, or
 # of a whole file, the first that has so many values.
@@ -88,7 +88,7 @@ class Cleaner:
             raise RowError(code, finding.reason)
         notes.append(code)
         if action == "mask":
-            mask_step(events, set(finding.places))
+            events[:] = mask_steps(tuple(events), set(finding.places))
 
     def _ungrounded(self, row: Trajectory) -> Iterator[Finding]:
         for call, place, path, value, is_grounded in grounding(row):

@@ -13,7 +13,7 @@ import msgspec
 from swiftagent.clean.values import Path, leaves, slots
 from swiftagent.errors import ConfigError
 from swiftagent.io.yaml_file import read_text
-from swiftagent.mix.fingerprints import words
+from swiftagent.trajectory.content import words
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Json, Tool
 

@@ -22,8 +22,9 @@ from swiftagent.errors import ConfigError
 from swiftagent.io.jsonl import Row
 from swiftagent.io.parts import Part
 from swiftagent.io.workers import Workers
-from swiftagent.mix.fingerprints import shingles, signature, text_of, words
+from swiftagent.mix.fingerprints import shingles, signature, text_of
 from swiftagent.mix.seen import NearDuplicates
+from swiftagent.trajectory.content import words
 from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, Trajectory
 
 _SIMILAR = 0.8  # of two signatures; what `mix` calls near

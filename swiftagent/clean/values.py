@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.mix.fingerprints import words
+from swiftagent.trajectory.content import words
 from swiftagent.trajectory.types import Call, Json, Observation, Question, System, Tool, Trajectory
 
 Path = tuple[str, ...]

@@ -108,7 +108,7 @@ def _write(
         if isinstance(out, Pieces):
             shards = write_shards(places, out.count, out.writer(), workers)
             rows = list(zip(shards, places.rows(), strict=True))
-        # The report comes after the rows that it tells of, and an earlier one goes before they change.
+        # The report comes after the rows that it counts, and an earlier one goes before they change.
         put_in_place([*rows, *zip(names[1:], finals[1:], strict=True)], [places.report])
     return ledger, report
 

@@ -97,5 +97,5 @@ def whole_conversations(part: Part) -> Iterator[Row]:
     for row in read_part(part):
         key = line_key(row.value)
         if turn_of(row.value) is not None if key is None else part.kind != "whole":
-            raise RowsBelongTogether(f"{row.where}: a turn of a conversation that other rows go on with")
+            raise RowsBelongTogether(f"{row.where}: a turn of a conversation that other rows continue")
         yield row

@@ -84,7 +84,7 @@ def recognise(row: Any) -> str:
 
 
 Candidate = Callable[[Any], str]  # the name of the format that a row has, "" where it is not the one asked for
-Asked = list[tuple[str, Candidate]]  # by name; "" for those that are told apart by their turns
+Asked = list[tuple[str, Candidate]]  # by name; "" for those that are distinguished by their turns
 _readers: list[tuple[str, frozenset[str] | None, Candidate]] = []  # (name, keys of which a row has one, ...)
 _by_keys: dict[Any, Asked] = {}
 _by_form: dict[Any, list[Candidate]] = {}
@@ -140,14 +140,14 @@ _MAY_BE_JSON = frozenset("[{ \t\r\n")
 # A row holds a list of turns, a turn a list of blocks, and a block plain values.
 _DEPTH_OF_TURNS, _DEEPEST = 4, 5
 _LABELS = frozenset(("role", "from", "type", "kind", "source", "schemaVersion"))
-# Declared tools and arguments differ from row to row and tell no format.
+# Declared tools and arguments differ from row to row and identify no format.
 _OPAQUE = frozenset(("tools", "functions", "function", "parameters", "arguments", "args", "input_schema"))
 
 
 def _all_readers() -> list[tuple[str, frozenset[str] | None, Candidate]]:
     for name, path in FORMATS.items() if not _readers else ():
         module = importlib.import_module(path)
-        if name == TURN_FORMATS[0]:  # one look at the turns tells all of these apart
+        if name == TURN_FORMATS[0]:  # one look at the turns distinguishes all of these
             _readers.append(("", frozenset(MESSAGE_KEYS), lambda row: view_of(row).format))
         if name not in TURN_FORMATS:
             _readers.append((name, getattr(module, "KEYS", None), partial(_asked, name, module.looks_like)))
@@ -311,7 +311,7 @@ def rejection(where: str, error: Exception, row: Any) -> dict[str, Any]:
 
 
 def join_turns(pieces: list[Trajectory]) -> Trajectory:
-    """Turns of one conversation as one: what a later turn repeats of the earlier ones is not told twice."""
+    """Turns of one conversation as one: what a later turn repeats of the earlier ones is not kept twice."""
     events: list[Event] = []
     tools: dict[str, Tool] = {}
     repairs: list[str] = []

@@ -53,7 +53,7 @@ class Grouping:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.lines: list[Row] = []  # of a transcript that may still go on
+        self.lines: list[Row] = []  # of a transcript that may be unfinished
         self._key: Hashable = None
         self._scattered = _Scattered()
 
@@ -105,7 +105,7 @@ def _file(row: Row) -> str:
 
 
 def turn_of(value: Any) -> tuple[str, int] | None:
-    """(id, turn) of a row that is one turn of a conversation told in several rows."""
+    """(id, turn) of a row that is one turn of a conversation that spans several rows."""
     if type(value) is not dict or _TURN_KEYS.isdisjoint(value):
         return None
     for name in _TURNS:

@@ -14,7 +14,7 @@ from swiftagent.trajectory.types import Trajectory
 
 
 class OutsideReader:
-    """Has the one function of a format module; what goes wrong in it is a rejected row, told with its type."""
+    """Has the one function of a format module; what goes wrong in it is a rejected row, named with its type."""
 
     def __init__(self, name: str, parse: Callable[[Any], Any]) -> None:
         self.name = name
@@ -25,7 +25,7 @@ class OutsideReader:
             parsed = self._parse(row)
         except RowError:
             raise
-        except Exception as error:  # the person's own code, at the boundary of one row
+        except Exception as error:  # the user's own code, at the boundary of one row
             raise RowError("reader-failed", f"{self.name}: {type(error).__name__}: {error}") from error
         pieces = parsed if isinstance(parsed, list) else [parsed]
         wrong = next((piece for piece in pieces if not isinstance(piece, Trajectory)), None)

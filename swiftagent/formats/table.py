@@ -6,7 +6,7 @@ A format module has
     SAMPLE: a raw row (JSON value)
     looks_like(row: Json) -> bool                cheap and exact; used by `auto`, in the order of this table
     KEYS: frozenset[str]                         a dict without any of these is not asked about; left out by formats
-    told by turns parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
+    by its turns  parse(row: Json) -> Trajectory | list[Trajectory]      raises RowError(code, sentence)
     render(trajectory) -> row                    only where the format can be written
     READS: frozenset[str]                        keys that `parse` takes texts from, where they are more than KEYS
     reads(row) -> frozenset[str]                 the same, where the row decides which keys these are
@@ -74,7 +74,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "alpaca": "swiftagent.formats.readers.alpaca",
     "wrapped": "swiftagent.formats.readers.wrapped",
 }
-# Told apart by one look at their turns (`reading.view`), so none of them is asked for itself. "react" reads pairs too.
+# One look at their turns (`reading.view`) separates them, so no module of these is asked. "react" reads pairs too.
 TURN_FORMATS = (
     *(
         "ms-agent",

@@ -14,9 +14,8 @@ import msgspec
 
 from swiftagent.scores.calls import Attempt as Made
 from swiftagent.scores.calls import score_call
-from swiftagent.trajectory.order import with_trained
 from swiftagent.trajectory.schema import faults_of
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory, with_trained
 
 Check = Callable[[str, list[dict[str, object]], str], bool]  # question, calls, answer -> whether the run is right
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, without_surrogates
 
-HEAD = 1 << 20  # bytes that tell whether each line is a row
+HEAD = 1 << 20  # bytes that show whether each line is a row
 _CHUNK = 1 << 20
 LONGEST_ROW = 64 << 20  # bytes
 _LONGEST_LITERAL = 1 << 20  # characters; Python's parser needs some hundred bytes for each
@@ -39,7 +39,7 @@ _NOT_A_NUMBER = re.compile(rf"({_STRING})|\bNaN\b|-?\bInfinity\b", re.S)
 
 
 def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[Row]:
-    """Yield the rows of a JSON text, told apart by what it holds; `by_line` says that its name promises JSONL."""
+    """Yield the rows of a JSON text, distinguished by what it holds; `by_line` says that its name promises JSONL."""
     head = stream.read(HEAD)  # more than `peek` gives on a pipe
     whole: io.BufferedReader = io.BufferedReader(cast(Any, _Rejoined(head, stream)), _CHUNK)
     if is_by_line(head, by_line):
@@ -234,7 +234,7 @@ class _TextWindow:
                 return False
 
     def take(self, where: str) -> Row:
-        """The value that starts here; a `BadRow` where it is broken, and the text goes on behind it."""
+        """The value that starts here; a `BadRow` where it is broken, and the text continues behind it."""
         while True:
             try:
                 value, end = self._decode(self.buffer, self.at)
@@ -242,7 +242,7 @@ class _TextWindow:
                 if self._may_be_cut(error) and self.more():
                     continue
                 return self._take_broken(where, error)
-            if end == len(self.buffer) and self.more():  # a number may go on
+            if end == len(self.buffer) and self.more():  # a number may be incomplete
                 continue
             raw = self.buffer[self.at : end]
             self.advance(end)

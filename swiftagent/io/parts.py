@@ -80,7 +80,7 @@ def lines_in(part: Part) -> int:
 
 
 def numbered(parts: list[Part], each: Callable[[Callable[[Part], int], list[Part]], Iterator[int]]) -> list[Part]:
-    """The same parts, those of lines told which line is their first; `each` calls a function with each of some
+    """The same parts, those of lines with the number of their first line; `each` calls a function with each of some
     parts."""
     lines = [part for part in parts if part.kind == "lines"]
     counts = each(lines_in, [one for one, following in pairwise(lines) if following.start])

@@ -85,12 +85,14 @@ class RayWorkers(Workers):
     def _result(self, reference: Any) -> Any:
         try:
             fine, result = self._ray.get(reference)
-        except self._ray.exceptions.RayTaskError as error:  # a bug, or a node without swiftagent: its traceback tells
+        except (
+            self._ray.exceptions.RayTaskError
+        ) as error:  # a bug, or a node without swiftagent: its traceback shows it
             print(error, file=sys.stderr)
             raise SetupError(f"a task failed on the Ray cluster: {str(error).strip().splitlines()[-1]}") from error
         except self._ray.exceptions.RayError as error:
             raise SetupError(
-                f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it goes on"
+                f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it resumes"
             ) from error
         if not fine:
             raise result

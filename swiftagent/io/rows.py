@@ -105,7 +105,7 @@ def _is_data(name: Path | PurePosixPath) -> bool:
 
 
 def _read_stream(raw: BinaryIO, place: str, name: str, around: frozenset[str] = frozenset()) -> Iterator[Row]:
-    """One stream, by its first bytes where they tell, else by its name, else by its text; `around` is what it was
+    """One stream, by its first bytes where they are known, else by its name, else by its text; `around` is what it was
     unpacked from."""
     stream: io.BufferedReader = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
     kind = kind_of(stream.peek(8)[:8], name)
@@ -132,7 +132,7 @@ def _read_stream(raw: BinaryIO, place: str, name: str, around: frozenset[str] = 
 
 
 def kind_of(head: bytes, name: str) -> str:
-    """What a file is, as an ending (`.parquet`), by its first eight bytes where they tell, else by its name."""
+    """What a file is, as an ending (`.parquet`), by its first eight bytes where they are known, else by its name."""
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), PurePosixPath(name).suffix)
 
 
@@ -211,7 +211,7 @@ class _FromUtf16(io.RawIOBase):
 
 @contextmanager
 def damage(place: str) -> Iterator[None]:
-    """Tell of a file that is not there or is broken as a ConfigError."""
+    """Report a file that is missing or broken as a ConfigError."""
     try:
         yield
     except FileNotFoundError:

@@ -94,7 +94,7 @@ def upload(files: Sequence[Path], url: str) -> None:
 
 @contextmanager
 def _reached(url: str) -> Iterator[None]:
-    """Tell in one line what the package of a scheme raises that is no OSError: no credentials, no such host."""
+    """Report in one line what the package of a scheme raises that is not an OSError: no credentials, no such host."""
     try:
         yield
     except (OSError, SwiftAgentError):

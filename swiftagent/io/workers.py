@@ -121,7 +121,7 @@ def _receive(pipe: Any) -> Any:
 
 def _serve(pipe: Connection, inherited: list[Connection]) -> None:
     """The life of one process: tasks until the parent closes the pipe or is gone."""
-    for other in inherited:  # a pipe that a sibling holds open would never tell the end of the parent
+    for other in inherited:  # a pipe that a sibling holds open would never report the end of the parent
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()

@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
+import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.shipped import find
+from swiftagent.io.words import did_you_mean, share
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+_TYPES = {int: "whole number", float: "number", str: "text", bool: "choice of true, false", Share: "share, 0.01 or 1%"}
 
 _MOST_VALUES = 1_000_000  # that a text may stand for with its aliases written out
 
@@ -93,7 +100,11 @@ def _bounded(root: yaml.Node | None) -> yaml.Node | None:
 def lines_of(node: yaml.Node, path: str) -> Iterator[Line]:
     """The keys of a mapping in their order."""
     for key, value in node.value:
-        yield Line(str(key.value), f"{path}:{key.start_mark.line + 1}", value)
+        yield Line(str(key.value), _place(key, path), value)
+
+
+def _place(node: yaml.Node, path: str) -> str:
+    return f"{path}:{node.start_mark.line + 1}"
 
 
 def plain_value(text: str) -> Any:
@@ -102,3 +113,73 @@ def plain_value(text: str) -> Any:
         return load(text)
     except yaml.YAMLError:
         return text
+
+
+def read_yaml(path: str, kind: type[Kind], wanted: str) -> Kind:
+    """A YAML file as a Struct. One text may stand for a list of texts, and for a Struct in a list the value of its
+    first field; a Share may be written as 1%.
+
+    Raises ConfigError with every problem, each with file:line.
+    """
+    problems: list[str] = []
+    values = _struct(read_mapping(read_text(find(path), path), path, wanted), kind, path, problems)
+    if problems:
+        raise ConfigError(problems)
+    return msgspec.convert(values, kind)
+
+
+def _struct(node: yaml.Node, kind: type[msgspec.Struct], path: str, problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    # A scalar stands for the first field, which is the only one that most entries of a list have.
+    lines = (
+        lines_of(node, path)
+        if isinstance(node, yaml.MappingNode)
+        else [Line(next(iter(fields)), _place(node, path), node)]
+    )
+    for line in lines:
+        if line.key not in fields:
+            hint = did_you_mean(line.key, fields, otherwise=f"known are {', '.join(fields)}")
+            problems.append(f"{line.place}: {line.key}: unknown key, {hint}")
+        elif line.key in values:
+            problems.append(f"{line.place}: {line.key}: set twice")
+        else:
+            values[line.key] = _field(line, fields[line.key].type, path, problems)
+    missing = [name for name, field in fields.items() if field.required and name not in values]
+    problems += [f"{_place(node, path)}: {name}: missing" for name in missing]
+    return values
+
+
+def _field(line: Line, hint: Any, path: str, problems: list[str]) -> Any:
+    inner: Any = next(iter(get_args(hint)), None)
+    if _is_struct(hint) and line.is_mapping:
+        return _struct(line.node, hint, path, problems)
+    if _is_struct(inner) and isinstance(line.node, yaml.SequenceNode):
+        return [_struct(item, inner, path, problems) for item in line.node.value]
+    value = line.value()
+    if value is None:
+        problems.append(f"{line.place}: {line.key}: empty; give a value or leave the line out")
+        return None
+    try:
+        if Share in (hint, inner):
+            value = share(value)
+        elif get_origin(hint) is tuple and isinstance(value, str):
+            value = [value]
+        msgspec.convert(value, hint)
+    except (ValueError, TypeError):
+        problems.append(f"{line.place}: {line.key}: {value!r} is not a {_described(hint)}")
+    return value
+
+
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _described(hint: Any) -> str:
+    """A type as an error names it; of a union the first."""
+    inner = get_args(hint)
+    if hint in _TYPES or not inner:
+        return _TYPES.get(hint, "mapping")
+    if get_origin(hint) is Literal:
+        return f"choice of {', '.join(inner)}"
+    return f"list, each item a {_described(inner[0])}" if get_origin(hint) is tuple else _described(inner[0])

@@ -78,6 +78,7 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
     """
     try:
         messages = row["messages"]
+        # Media stand under keys of their own, so a row with our four keys alone need not be searched for them.
         if len(row) > _OWN_KEYS and media_of(row):
             return False
         agentic = is_agentic(messages)
@@ -110,10 +111,13 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
                 found.append(("thought", head, not masked))
             found.append((kind, len(content) - head, not masked))
             result_next = kind == "call"
-    except (KeyError, TypeError, AttributeError, IndexError):  # no record: `malformed` says why
+    # Not a record; `malformed` says why.
+    except (KeyError, TypeError, AttributeError, IndexError):
         return False
+    # A masked last message would still train the end token of its turn.
     if role != "assistant" or masked or not content:
         return False
+    # Counted only now that the whole row is known to be as written: a row may not be counted twice.
     for kind, size, trained in found:
         count = totals.tokens[kind]
         count[0] += size

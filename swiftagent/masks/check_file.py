@@ -21,9 +21,11 @@ def check_file(place: str, workers: Workers) -> Totals:
     Rows of shards are numbered as in the one file that they are when joined in order. Raises ConfigError where there is
     something else than training records.
     """
+    # Cut only where several processes share a file: one process reads it whole, without a count of lines beforehand.
     parts = numbered([part for file in files_of(place) for part in _parts(file, workers.alone)], workers.in_order)
     totals = Totals(unit="character")
     before = 0
+    # Shards are reported as the one file that they make, so their rows continue the count.
     for part, found in zip(parts, workers.in_order(_check_part, parts), strict=True):
         if part.start == 0:
             before = totals.rows

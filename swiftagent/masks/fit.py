@@ -40,6 +40,7 @@ def fit(record: Record, max_length: int, measure: Measure) -> tuple[Record | Non
     done = Fit()
     if _fits(messages, max_length, measure):
         return record, done
+    # The last exchange stays: without its question the row would train an answer to nothing.
     exchanges = _exchange_starts(messages)
     while len(exchanges) > 1 and not _fits(messages, max_length, measure):
         messages = messages[: exchanges[0]] + messages[exchanges[1] :]
@@ -54,6 +55,7 @@ def fit(record: Record, max_length: int, measure: Measure) -> tuple[Record | Non
                 break
         else:
             return None, done
+    # What is left may be an exchange that was masked.
     if not any(map(_trains, messages)):
         return None, done
     return {**record, "messages": messages}, done
@@ -78,6 +80,7 @@ def _with_short_results(messages: list[Message], max_length: int, measure: Measu
     low, high = SHORTEST_RESULT, max(sizes, default=0)
     if high <= low:
         return messages
+    # Each try tokenizes the row, so the search stops at what a reader would not notice.
     while high - low > 16:
         middle = (low + high) // 2
         if _fits(_shortened(messages, results, middle), max_length, measure):
@@ -101,6 +104,7 @@ def _shortened(messages: list[Message], results: set[int], size: int) -> list[Me
 
 def shorten(text: str, size: int) -> str:
     """Keep the head and the tail of a text, `size` characters in all, and say between them how many are left out."""
+    # The mark counts towards the size: it has to fit, too.
     mark = f"\n[... {len(text) - size:,} characters left out ...]\n"
     kept = max(0, size - len(mark))
     head = kept - kept // 2

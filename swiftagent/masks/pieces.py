@@ -18,7 +18,7 @@ from swiftagent.trajectory.record import Message, set_loss
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
-MAX_FAULTS = 1000  # kept by name; the counts go on
+MAX_FAULTS = 1000  # kept by name; further ones are only counted
 _STEP_STARTS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 
 
@@ -171,6 +171,7 @@ def _react_turn(number: int, turn: list[Message]) -> Iterator[Piece]:
             if starts[current + 1] > end:
                 break
             current += 1
+        # An event is trained whole or not at all: where a part of it is marked as trained, its other parts are lost.
         right = kind != "observation" and any(marks[part[0]] for part in parts)
         for part, low, high in parts:
             yield Piece(number + part, low - starts[part], high - starts[part], kind, right, marks[part])
@@ -215,6 +216,7 @@ def _result_end(text: str, starts: list[int], begin: int) -> int:
 
     White space that stands before that step is the result's, in whichever message it was put.
     """
+    # Only at a message boundary: a result may hold any text, labels at the start of a line included.
     for start in starts:
         if start <= begin:
             continue
@@ -301,6 +303,7 @@ def served(messages: list[Message], found: list[Piece], step: int) -> list[Messa
         role, content = message["role"], message["content"]
         if role != "assistant" or number in results:
             fed.append(set_loss({"role": role, "content": content}, 0))
+        # A thought and its call may stand in two messages of a weighted record; the engine wrote them in one step.
         elif fed and fed[-1]["role"] == "assistant" and "loss" not in fed[-1]:
             fed[-1]["content"] += content
         elif content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def shown_without_model(line: int, record: Record, faults: Iterable[Fault] = ())
 
 
 def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
-    """A shown row with what its record tells of it."""
+    """A shown row with the facts of its record: tools, flags, turns."""
     messages = record["messages"]
     heads = [span.text.partition("\n")[0] for span in spans if span.kind == "call"]
     tools = dict.fromkeys(head.removeprefix(ACTION_LABEL) for head in heads if head.startswith(ACTION_LABEL))
@@ -132,22 +133,17 @@ def _rows_of(part: Part) -> Iterator[tuple[int, Any]]:
 
 
 def _not_a_record(path: Path, number: int, row: object, why: str) -> str:
-    """Say which format a file is of, and how it becomes training records."""
-    from swiftagent.formats.table import FORMATS
+    """Which format a file is of, and how it becomes training records."""
+    # Imported here: the readers of all formats are needed for this error alone.
+    from swiftagent.convert.reading import recognise
 
-    if row is None and number == 1:  # an array over many lines, a table: other programs' files
+    # An array over many lines or a table: other programs' files.
+    if row is None and number == 1:
         found = next(read_rows(str(path)), None)
         row = None if found is None or isinstance(found, BadRow) else found.value
     name = ""
-    for format_name, module in FORMATS.items() if row is not None else ():
-        import importlib
-
-        try:
-            if importlib.import_module(module).looks_like(row):
-                name = format_name
-                break
-        except (RowError, KeyError, TypeError, ValueError):
-            continue
+    with suppress(RowError):
+        name = recognise(row) if row is not None else ""
     fact = f"{name} rows, not training records" if name else why or "no training records"
     return f"{path}:{number}: {fact}; make some with: swiftagent convert {path} -o {path.stem}.react.jsonl"
 
@@ -188,6 +184,7 @@ def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]
     yield f"  [{span.message}] {span.kind}: {state}{weight}{number}", f"{colour} bold" if trained else colour
     yield (f"  ! {span.fault}\n" if span.fault else "\n"), "bold red"
     for index, (token, is_trained) in enumerate(zip(span.tokens, span.trained, strict=True)):
+        # Every second token is underlined, so that borders show between tokens of one colour.
         style = f"{colour} reverse" if is_trained else f"{colour} dim"
         yield token, f"{style} underline" if real_tokens and index % 2 else style
         if real_tokens and index < len(span.tokens) - 1:

@@ -44,6 +44,7 @@ def train_only(record: Record, train_on: TrainOn) -> Record:
         return record
     messages = record["messages"]
     first = max((number for number, message in enumerate(messages) if message["role"] == "user"), default=-1) + 1
+    # A step begins behind a result, or behind the question where the turn has none.
     if train_on == "last_step":
         results = [piece.message + 1 for piece in pieces(messages) if piece.kind == "observation"]
         first = max([first, *(after for after in results if after < len(messages))])
@@ -74,6 +75,7 @@ def weigh(record: Record, weights: Weights) -> Record:
     messages = record["messages"]
     found = pieces(messages)
     weighed: list[Message] = []
+    # Empty messages only close a masked turn; weights are of text.
     for number, message in enumerate(messages):
         if message["role"] != "assistant" or not message["content"]:
             weighed.append(message)

@@ -22,6 +22,7 @@ def augmented(row: Trajectory, ways: tuple[str, ...]) -> tuple[Trajectory, list[
     """
     if not ways or not row.tools:
         return row, []
+    # From the content: repeats of a row on any machine are changed alike.
     dice = key_of(content_hash(row).to_bytes(8, "big"), _SEED)
     done = []
     for number, way in enumerate(sorted(ways)):
@@ -35,8 +36,10 @@ def _renamed(row: Trajectory, dice: int) -> Trajectory | None:
     """Every tool under another name, in its calls and where thoughts and answers name it."""
     spell = _SPELLINGS[dice // 31 % len(_SPELLINGS)]
     names = {tool.name: spell(tool.name, dice) for tool in row.tools}
+    # Two names that become one would merge two tools.
     if len(set(names.values())) < len(names) or all(new == old for old, new in names.items()):
         return None
+    # Longest first: `search` must not be replaced inside `search_trains`.
     mention = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(names, key=len, reverse=True)))
 
     def rename(event: Event) -> Event:

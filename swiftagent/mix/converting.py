@@ -30,6 +30,7 @@ from swiftagent.trajectory.prompts import style_for
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
+_NAMES = ("channel", "id", "source")
 LEFT_OUT = "left out by the recipe"
 
 
@@ -97,7 +98,7 @@ class _Conversion:
 
     def run(self) -> Converted:
         options = Policy(format=self.task.source.format, merge=False)
-        for trajectory in read_trajectories(self._rows(), options, self.ledger, self._rejected):
+        for trajectory in read_trajectories(self._rows(), options, self.ledger, self._reject):
             self._take(trajectory)
         ledger = {**self.ledger.as_dict(), "made": dict(self.made)}
         return Converted(self.spool, np.array(self.records, RECORD), self.fingerprints, self.rejections, ledger)
@@ -116,6 +117,7 @@ class _Conversion:
         recipe = self.task.recipe
         changed, ways = augmented(kept, recipe.augment) if recipe.augment else (kept, [])
         prompt = style_for(changed.tools, recipe.prompt)
+        # After `auto` has chosen: augmentation asks for the style that the row would not have.
         if "prompt" in ways:
             prompt = "schema" if prompt == "ms-agent" else "ms-agent"
         record = to_record(train_only(changed, source.train), prompt, recipe.language)
@@ -130,10 +132,8 @@ class _Conversion:
     def _write(self, record: dict[str, Any], trajectory: Trajectory | None = None, synthetic: bool = False) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode_texts(record["messages"])
-        line = (
-            b'{"messages":' + messages + b',"channel":' + encode(record["channel"]) + b',"id":' + encode(record["id"])
-        )
-        line += b',"source":' + encode(record["source"]) + b"}\n"
+        # Hashed below too, so they are encoded once.
+        line = encode({"messages": msgspec.Raw(messages), **{key: record[key] for key in _NAMES}}) + b"\n"
         size = size_of(record["messages"])
         if (code := too_long_or_short(size, self.task.source.filter)) != "":
             self._leave_out(record["source"], code)
@@ -148,13 +148,10 @@ class _Conversion:
             self.fingerprints.append(fingerprint_of(trajectory, self.task.recipe))
         return True
 
-    def _rejected(self, reject: dict[str, Any]) -> None:
-        self._reject(reject, True)
-
     def _leave_out(self, source: str, code: str) -> None:
         self._reject({"source": source, "code": code, "message": LEFT_OUT, "row": self.value}, False)
 
-    def _reject(self, reject: dict[str, Any], fault: bool) -> None:
+    def _reject(self, reject: dict[str, Any], fault: bool = True) -> None:
         line = encode(reject) + b"\n"
         self.out.write(line)
         self.rejections.append(Rejection(self.row, reject["code"], self.end, len(line), fault))

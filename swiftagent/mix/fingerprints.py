@@ -6,7 +6,6 @@ They are made only for a recipe that needs them (duplicates, hold-outs, decontam
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -18,15 +17,13 @@ from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import ConfigError
 from swiftagent.io.rows import read_rows
 from swiftagent.mix.recipe import HoldOut, Recipe
-from swiftagent.trajectory.content import content_hash
+from swiftagent.trajectory.content import content_hash, words
 from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
 
 SCHEME = "affine32"
 PERMUTATIONS = 64  # of a signature: an estimate of the Jaccard similarity to about 0.06
 _SHINGLE = 5  # words or Chinese characters that stand together
 _GRAM = 13  # words in a row that are no accident: the length that decontamination of evaluation sets uses
-_CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
 class Fingerprint(msgspec.Struct, array_like=True):
@@ -68,11 +65,6 @@ def text_of(row: Trajectory) -> str:
     return "\n".join(parts)
 
 
-def words(text: str) -> list[str]:
-    """Words in small letters; a Chinese, Japanese or Korean character is a word."""
-    return _TOKEN.findall(text.casefold())
-
-
 def shingles(text: str) -> set[bytes]:
     found = words(text)
     if len(found) <= _SHINGLE:
@@ -82,6 +74,7 @@ def shingles(text: str) -> set[bytes]:
 
 def signature(parts: Iterable[bytes]) -> bytes:
     """A MinHash signature (datasketch) as bytes."""
+    # A copy: each new MinHash would draw its permutations again.
     made = _empty_signature().copy()
     made.update_batch(parts)
     return bytes(made.hashvalues.astype("<u4").tobytes())
@@ -123,7 +116,8 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
         for where, text in _asked(file):
             asked += 1
             found = words(text)
-            if len(found) >= 3:  # "hello" is in every set
+            # "hello" is in every set.
+            if len(found) >= 3:
                 known.setdefault(_hash(found), where)
             for at in range(len(found) - _GRAM + 1):
                 known.setdefault(_hash(found[at : at + _GRAM]), where)

@@ -46,6 +46,7 @@ def _chosen(recipe: Recipe, wanted: int, spans: dict[str, list[int]], rows: Tabl
     """`wanted` rows, so many of each channel as its size asks for; first of the conversations that several channels
     share."""
     groups, prints = (array("Q", rows[name].tobytes()) for name in ("group", "print"))
+    # A restraint row asks the question of the row that it was made from, so groups decide and not whole contents.
     strict = bool(recipe.no_call) or recipe.hold_out != HoldOut()
     shared = _in_several(spans, groups, groups if strict else prints)
     common = [index for indexes in spans.values() for index in indexes if groups[index] in shared]
@@ -68,15 +69,17 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
         own = {marks[index] for index in indexes}
         shared |= seen & own
         seen |= own
-    if not shared:  # as nearly always
+    # Nearly always; the pass over all rows below is spared then.
+    if not shared:
         return set()
     return {groups[index] for indexes in spans.values() for index in indexes if marks[index] in shared}
 
 
 def _with_their_like(held: set[int], groups: Sequence[int], near: _Twins | None) -> set[int]:
-    """Rows that a rule holds out, and all that would tell of them in training: of their conversations, their near
+    """Rows that a rule holds out, and all that would leak them into training: of their conversations, their near
     duplicates."""
     size = -1
+    # Held-out rows pull in their conversations, these their near duplicates, those their conversations, until no more.
     while held and len(held) != size:
         size = len(held)
         alike = {groups[index] for index in held}
@@ -107,6 +110,7 @@ def _hashes(path: str) -> set[int]:
         return {int(line, 16) for line in Path(path).read_text(encoding="utf-8").split()}
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
+    # Not hexadecimal: a file of rows, whose hashes are taken.
     except ValueError:
         found = {content_hash(row) for row in read_trajectories(read_rows(path), Policy())}
     if not found:
@@ -132,7 +136,8 @@ class _Twins:
         twins."""
         alike = {index: set(self._of(index)) for index in chosen}
         size = -1
-        while len(chosen) != size:  # what stays in training may have a twin here that has to stay there too
+        # What stays in training may have a twin here that has to stay there too.
+        while len(chosen) != size:
             size = len(chosen)
             chosen = {index for index in chosen if alike[index] <= chosen | ruled}
         return chosen

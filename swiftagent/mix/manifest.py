@@ -28,6 +28,7 @@ def manifest_of(
         "recipe": msgspec.to_builtins(recipe),
         "seed": recipe.seed,
         "rows": {"mix": len(train), "val": len(val)},
+        # Ids and places differ between machines; the content does not.
         "content": {"mix": _content(train), "val": _content(val)},
         "tokens_are": f"exact ({recipe.model})" if recipe.model else "estimated",
         "channels": channels(plans, taken),

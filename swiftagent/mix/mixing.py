@@ -53,6 +53,7 @@ def mix(
                 refuse_other_files(plans, repeated)
             selector = Selector(recipe, plans, out.work, workers, tell, count)
             taken = [selector.take(plan) for plan in plans]
+            # A row is read again by its offset long after the scan: a file that changed since would give other rows.
             for plan in plans:
                 for file in plan.files:
                     refuse_changed(file.path, (file.size, file.stamp), file.shown)
@@ -61,8 +62,10 @@ def mix(
             manifest = _write(
                 recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell
             )
+            # Only now: until the outputs are in place, a killed run resumes from these files.
             shutil.rmtree(out.work)
-    except OSError as error:  # a full disk, wherever it is met
+    # A full disk, wherever it is met: the work folder is kept, so the next run resumes from it.
+    except OSError as error:
         place = error.filename or out.path.parent
         raise SetupError(
             f"{place}: {error.strerror or error}; nothing was lost: free space or choose another place with -o"
@@ -78,6 +81,7 @@ def _write(
     rows = _placed(recipe, plans, taken, names)
     held = np.zeros(len(rows), bool)
     held[sorted(held_out(recipe, plans, taken, rows))] = True
+    # By content where two places are equal, so that the order never depends on processes.
     order = np.lexsort((rows["print"], rows["place"]))
     train, val = rows[order[~held[order]]], rows[order[held[order]]]
     tell("write", 0, len(rows))
@@ -98,7 +102,7 @@ def _write(
         report.write_bytes(indented(report_of(plans, taken)))
         with rejects.open("wb") as file:
             file.writelines(line for source in taken for line in source.reject_lines(out.work))
-        # The mix comes after its companions, and the report after the rows that it tells of.
+        # The mix comes after its companions, and the report after the rows that it counts.
         companions = [(parts[0], out.val), (rejects, out.rejects), (parts[1], out.manifest)]
         put_in_place([*companions, *zip(shards, out.rows(), strict=True), (report, out.report)], out.earlier())
     return manifest

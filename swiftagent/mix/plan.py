@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.rows import data_files
+from swiftagent.io.rows import files_of
 from swiftagent.io.shipped import find
-from swiftagent.io.storage import is_url, matching, sha256_of
+from swiftagent.io.storage import is_url, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares, smallest
@@ -90,6 +90,7 @@ def plan_of(
             problems += error.problems
             continue
         plans.append(SourcePlan(number, source, files, hub, revision, seed))
+    # Before the scan, which may take minutes: a missing file is reported with all the others at once.
     if problems:
         raise ConfigError(problems)
     scan_all(plans, [_reserve(recipe, plan) for plan in plans], workers, tell)
@@ -116,6 +117,7 @@ def scan_all(plans: list[SourcePlan], keeps: list[int | None], workers: Workers,
             jobs += [(index, number, task) for task in scan_tasks(file, plan.seed, keep)]
             if not file.sha256:
                 jobs.append((index, number, file))
+    # Largest first, so that no process is left alone with a large file at the end.
     jobs.sort(key=lambda job: -(job[2].end - job[2].start if isinstance(job[2], ScanTask) else job[2].size))
     found: list[dict[tuple[int, int], Scanned]] = [{} for _ in plans]
     for done, (job, result) in enumerate(workers.map(_scan_or_hash, [task for *_, task in jobs]), 1):
@@ -148,7 +150,8 @@ def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned], keep: int 
     first_line, before = 0, -1
     for (number, _), scanned in sorted(scans.items()):
         first_line = 0 if number != before else first_line
-        tables.append(scanned.candidates.copy())  # what Ray hands over cannot be written
+        # Ray hands over arrays that cannot be written.
+        tables.append(scanned.candidates.copy())
         tables[-1]["line"] += first_line
         tables[-1]["file"] = number
         plan.file_rows[number] += scanned.rows
@@ -175,7 +178,8 @@ def _wanted(recipe: Recipe, plans: list[SourcePlan]) -> list[int | None]:
     if sum(weights) and total is None:
         if given:
             total = round(given / max(1e-9, 1 - sum(weights)))
-        else:  # as much as the scarcest source allows
+        # As much as the scarcest source allows.
+        else:
             weighed = [(plan, weight) for plan, weight in zip(plans, weights, strict=True) if weight]
             total = int(min(plan.rows * plan.source.repeat / weight for plan, weight in weighed))
     shared = shares(round((total or 0) * min(1.0, sum(weights))), weights) if sum(weights) else [0] * len(plans)
@@ -204,16 +208,9 @@ def _files(
 def _paths(text: str) -> list[str]:
     if text == "-":
         return [text]
-    if is_url(text):
-        if found := matching(text):
-            return found
-        raise ConfigError(f"{text}: no such file")
     place = find(text)
-    if place.is_dir():
-        found = [str(path) for path in data_files(place)]
-        if not found:
-            raise ConfigError(f"{text}: no data in this folder")
-        return found
+    if is_url(text) or place.is_dir():
+        return files_of(text)
     if place.exists():
         return [text if os.path.exists(text) else str(place)]
     if not glob.has_magic(text):
@@ -246,13 +243,13 @@ def refuse_own_outputs(plans: list[SourcePlan], files: Iterable[Path], folder: P
 
 
 def refuse_other_files(plans: list[SourcePlan], manifest: Mapping[str, Any]) -> None:
-    """Raise SetupError where a file is not the one that the manifest tells of."""
+    """Raise SetupError where a file is not the one that the manifest names."""
     fetched = [source for source in manifest["sources"] if not source.get("synthetic")]
     for plan, told in zip(plans, fetched, strict=True):
         now = [file.sha256 for file in plan.files]
         then = [file["sha256"] for file in told["files"]]
         if now != then:
             raise SetupError(
-                f"{plan.name}: its data is not what the manifest tells of (other SHA-256); give the same files, or mix "
+                f"{plan.name}: its data is not what the manifest names (other SHA-256); give the same files, or mix "
                 "without --manifest"
             )

@@ -3,18 +3,14 @@ manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from swiftagent.errors import ConfigError
-from swiftagent.io.shipped import find
-from swiftagent.io.words import did_you_mean
-from swiftagent.io.words import share as as_share
-from swiftagent.io.yaml_file import Line, lines_of, read_mapping
+from swiftagent.io.yaml_file import Share, read_yaml
 from swiftagent.trajectory.prompts import PromptStyle
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
@@ -40,7 +36,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     source: tuple[str, ...]
     channel: str = "agent"
     count: int | None = None
-    share: float | None = None
+    share: Share | None = None
     format: str = "auto"
     revision: str = ""
     repeat: int = 1  # how often one row may be taken
@@ -66,43 +62,26 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     sources: tuple[Source, ...]
     seed: int = 42
-    val: float = 0.01
+    val: Share = 0.01
     by: Unit = "rows"
     total: int | None = None
     prompt: PromptStyle = "auto"
     language: Literal["auto", "en", "zh"] = "auto"
     duplicates: Literal["keep", "exact", "near"] = "keep"
-    near: float = 0.8  # the Jaccard similarity from which rows are near duplicates
+    near: Share = 0.8  # the Jaccard similarity from which rows are near duplicates
     hold_out: HoldOut = HoldOut()
     decontaminate: tuple[str, ...] = ()
     max_per_tool: int | None = None
-    no_call: float = 0.0
+    no_call: Share = 0.0
     augment: tuple[Literal["names", "order", "descriptions", "prompt"], ...] = ()
-    max_rejects: float = 0.01
+    max_rejects: Share = 0.01
     rewrite_general: bool = False  # chat answers are written anew by `model`
     model: str = ""
 
 
-_PERCENT = {"val", "share", "no_call", "max_rejects", "near"}
-_LISTS = {"source", "leave_out", "language", "tools", "without_tools", "name", "author", "decontaminate", "augment"}
-
-
 def from_yaml(path: str) -> Recipe:
     """Read a recipe file. Raises ConfigError with every problem, each with file:line."""
-    try:
-        text = find(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text: {error}") from error
-    root = read_mapping(text, path, "a recipe is a mapping with the key sources")
-    problems: list[str] = []
-    values = _mapping(root, Recipe, path, problems)
-    if not problems and "sources" not in values:
-        problems.append(f"{path}:1: sources: missing; a recipe names at least one")
-    if problems:
-        raise ConfigError(problems)
-    return _checked(values, path)
+    return checked(read_yaml(path, Recipe, "a recipe is a mapping with the key sources"), path)
 
 
 def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
@@ -117,20 +96,13 @@ def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
     return recipe, manifest
 
 
-def checked(recipe: Recipe) -> Recipe:
+def checked(recipe: Recipe, path: str = "") -> Recipe:
     """The same recipe. Raises ConfigError with everything that does not fit together."""
-    return _checked(msgspec.to_builtins(recipe), "")
-
-
-def _checked(values: Mapping[str, Any], path: str) -> Recipe:
-    try:
-        recipe = msgspec.convert(values, Recipe)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
     problems = [f"{path}: {problem}" if path else problem for problem in _misfits(recipe)]
     if problems:
         raise ConfigError(problems)
-    return recipe
+    # Options leave lists where the fields are tuples, and a manifest has to repeat what it was made from.
+    return msgspec.convert(msgspec.to_builtins(recipe), Recipe)
 
 
 def _misfits(recipe: Recipe) -> list[str]:
@@ -175,56 +147,3 @@ def _source_misfits(source: Source) -> list[str]:
         (bool(source.name) != bool(source.author), "name and author go together"),
     )
     return [f"{', '.join(source.source)}: {problem}" for wrong, problem in checks if wrong]
-
-
-def _mapping(node: yaml.MappingNode, kind: type[msgspec.Struct], path: str, problems: list[str]) -> dict[str, Any]:
-    """The values of one mapping for `kind`, checked key by key so that every problem has its line."""
-    values: dict[str, Any] = {}
-    hints = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for line in lines_of(node, path):
-        key = line.key
-        if key not in hints:
-            hint = did_you_mean(key, hints, otherwise=f"known are {', '.join(hints)}")
-            problems.append(f"{line.place}: {key}: unknown key, {hint}")
-        elif key in values:
-            problems.append(f"{line.place}: {key}: set twice")
-        else:
-            values[key] = _value(line, hints[key], path, problems)
-    return values
-
-
-def _value(line: Line, hint: Any, path: str, problems: list[str]) -> Any:
-    key, node = line.key, line.node
-    if key == "sources" and isinstance(node, yaml.SequenceNode):
-        return [
-            _mapping(item, Source, path, problems)
-            if isinstance(item, yaml.MappingNode)
-            else {"source": [str(item.value)]}
-            for item in node.value
-        ]
-    if key in ("filter", "hold_out") and isinstance(node, yaml.MappingNode):
-        return _mapping(node, Filter if key == "filter" else HoldOut, path, problems)
-    value = line.value()
-    if value is None:
-        problems.append(f"{line.place}: {key}: empty; give a value or leave the line out")
-        return None
-    try:
-        value = as_share(value) if key in _PERCENT else [value] if key in _LISTS and isinstance(value, str) else value
-        msgspec.convert(value, hint)
-    except (ValueError, TypeError):
-        problems.append(f"{line.place}: {key}: {value!r} is no {_described(key, hint)}")
-    return value
-
-
-def _described(key: str, hint: Any) -> str:
-    if key in _PERCENT:
-        return "share such as 0.01 or 1%"
-    choices: Sequence[Any] = get_args(hint)
-    if get_origin(hint) is Literal:
-        return f"choice of {', '.join(map(str, choices))}"
-    nested = [choice for argument in choices if get_origin(argument) is Literal for choice in get_args(argument)]
-    if nested:
-        return f"list of {', '.join(map(str, nested))}"
-    return {int: "whole number", float: "number", str: "text"}.get(
-        hint, "whole number" if int in choices else "list of texts"
-    )

@@ -1,10 +1,11 @@
-"""Rows that teach restraint, made from a person's own rows: the right tool is gone, another stands in its place, or
+"""Rows that teach restraint, made from the user's own rows: the right tool is gone, another stands in its place, or
 what the tool needs was never said. The answer declines or asks. They are synthetic, and the manifest says so."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -15,66 +16,34 @@ from swiftagent.trajectory.types import Answer, Call, Event, Question, System, T
 
 CHANNEL = "no-call"
 _SEED = seed_of("no-call")
-_DECLINE = {
-    "en": (
-        "None of my tools can do this. What I can do with them: {tools}.",
-        "I have no tool for that, so I will not guess. My tools are for: {tools}.",
-        "Sorry, this is beyond the tools that I have here ({tools}).",
-        "I cannot look that up: my tools only cover {tools}. Is there something else in there that would help?",
-    ),
-    "zh": (
-        "我现有的工具做不到这件事。我能用工具完成的是：{tools}。",
-        "没有适合这个请求的工具，我就不乱猜了。我的工具可以用来：{tools}。",
-        "抱歉，这超出了我手上工具的范围（{tools}）。",
-        "这个我查不到：我的工具只能处理{tools}。其中有什么能帮到您吗？",
-    ),
-}
-_ASK = {
-    "en": (
-        "I can do that, but I do not know enough yet. Please tell me: {needed}.",
-        "Gladly. What I still need from you: {needed}.",
-        "To do this I need a little more ({needed}). Could you tell me?",
-    ),
-    "zh": (
-        "可以的，不过我还需要知道{needed}，请告诉我。",
-        "好的，请问{needed}是什么？",
-        "要完成这件事，请先提供{needed}。",
-    ),
-}
-_REQUEST = {
-    "en": (
-        "Please help me with this: {task}.",
-        "Can you do the following for me? {task}.",
-        "I need this done: {task}.",
-    ),
-    "zh": ("请帮我做这件事：{task}。", "能帮我处理一下吗？{task}。", "我需要：{task}。"),
-}
-_OTHER_TOOLS = tuple(
-    Tool(
-        name, about, {"type": "object", "properties": {key: {"type": "string", "description": told}}, "required": [key]}
-    )
-    for name, about, key, told in (
-        ("convert_length", "Convert a length from one unit into another", "length", "the length with its unit"),
-        ("count_words", "Count the words of a text", "text", "the text"),
-        ("sort_list", "Sort a list of words", "words", "the words, separated by commas"),
-        ("roll_dice", "Roll dice and tell the sum", "dice", "how many dice"),
-        ("name_color", "Tell the name of a colour given as a hex code", "code", "the hex code"),
-        ("reverse_text", "Write a text backwards", "text", "the text"),
-    )
-)
+
+
+class _Texts(msgspec.Struct, frozen=True):
+    """Sentences by language, and the tools that take a right one's place."""
+
+    decline: dict[str, tuple[str, ...]]
+    ask: dict[str, tuple[str, ...]]
+    request: dict[str, tuple[str, ...]]
+    other_tools: tuple[Tool, ...]
+
+
+_TEXTS = msgspec.json.decode(Path(__file__).with_name("restraint.json").read_bytes(), type=_Texts)
 
 
 def restraint_rows(row: Trajectory, share: float) -> Iterator[tuple[str, Trajectory]]:
     """(kind, row) for about a share of the rows that call a tool in their first turn; the same row is always chosen or
     never."""
+    # Declining teaches nothing where there are no tools to decline with.
     if not share or not row.tools:
         return
     first, calls = _first_turn(row.events)
+    # From the content and not from a generator: any process, part or order makes the same choice.
     dice = key_of(content_hash(row).to_bytes(8, "big"), _SEED)
     if first is None or not calls or dice >= share * 2**64:
         return
     made = (_tool_taken_away, _tool_swapped, _parameter_missing)
-    for turn in range(3):  # where the row does not allow the kind that fell to it, the next one is tried
+    # Where the row does not allow the kind that fell to it, the next one is tried.
+    for turn in range(3):
         found = made[(dice + turn) % 3](row, first, calls, dice // 3)
         if found is not None:
             kind, tools, *asked = found
@@ -96,7 +65,7 @@ def _tool_taken_away(row: Trajectory, first: Question, calls: set[str], dice: in
 
 def _tool_swapped(row: Trajectory, first: Question, calls: set[str], dice: int) -> _Made | None:
     names = {tool.name for tool in row.tools}
-    others = [tool for tool in _OTHER_TOOLS if tool.name not in names]
+    others = [tool for tool in _TEXTS.other_tools if tool.name not in names]
     if not others:
         return None
     tools = tuple(
@@ -113,8 +82,8 @@ def _parameter_missing(row: Trajectory, first: Question, calls: set[str], dice: 
     if tool is None or not needed:
         return None
     language = language_of(first.text)
-    question = _pick(_REQUEST[language], dice).format(task=_task(tool))
-    answer = _pick(_ASK[language], dice // 7).format(needed=("、" if language == "zh" else ", ").join(needed))
+    question = _pick(_TEXTS.request[language], dice).format(task=_task(tool))
+    answer = _pick(_TEXTS.ask[language], dice // 7).format(needed=("、" if language == "zh" else ", ").join(needed))
     return "parameter-missing", row.tools, Question(question), Answer(answer)
 
 
@@ -133,8 +102,8 @@ def _first_turn(events: tuple[Event, ...]) -> tuple[Question | None, set[str]]:
 
 def _declined(question: Question, tools: tuple[Tool, ...], dice: int) -> Answer:
     language = language_of(question.text)
-    told = ("；" if language == "zh" else "; ").join(_task(tool) for tool in tools[:5])
-    return Answer(_pick(_DECLINE[language], dice).format(tools=told))
+    offered = ("；" if language == "zh" else "; ").join(_task(tool) for tool in tools[:5])
+    return Answer(_pick(_TEXTS.decline[language], dice).format(tools=offered))
 
 
 def _needed(tool: Tool) -> list[str]:
@@ -143,20 +112,22 @@ def _needed(tool: Tool) -> list[str]:
     properties = tool.parameters.get("properties")
     if not isinstance(required, list) or not isinstance(properties, dict):
         return []
-    told = []
+    named = []
+    # More than three would read as a form and not as a question.
     for name in required[:3]:
         about = properties.get(name)
         text = about.get("description") if isinstance(about, dict) else None
-        told.append(
+        named.append(
             _sentence(text) if isinstance(text, str) and 0 < len(_sentence(text)) <= 60 else str(name).replace("_", " ")
         )
-    return told
+    return named
 
 
 def _task(tool: Tool) -> str:
     """What a tool does, in a few words: its description's first sentence, else its name."""
     about = _sentence(tool.description)
-    boilerplate = about.lower().startswith("call this tool")  # ms-agent says it of every tool
+    # ms-agent's descriptions open so for every tool, which says nothing of this one.
+    boilerplate = about.lower().startswith("call this tool")
     return about if 0 < len(about) <= 120 and not boilerplate else re.sub(r"[_\W]+", " ", tool.name).strip()
 
 

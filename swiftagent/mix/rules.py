@@ -1,4 +1,4 @@
-"""What a recipe says of one row: names filled in, rows left out, steps that are not trained."""
+"""The rules of a recipe for one row: names filled in, rows left out, steps that are not trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swiftagent.io.jsonl import Row
 from swiftagent.mix.recipe import Filter, Source
 from swiftagent.mix.sizes import Size
 from swiftagent.trajectory.react import language_of
-from swiftagent.trajectory.types import Answer, Call, Event, Question, System, Thought, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Question, System, Thought, Trajectory, with_trained
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 # Rows of ms_bench in which another assistant speaks or a role marker leaked; what ms-swift's own loader leaves out.
@@ -27,6 +27,7 @@ def fill_in(row: Row, source: Source) -> Row:
         return row
     tag = value.get("tag")
     text = " ".join(_texts(value))
+    # swift/self-cognition tags its rows; other files are judged by their text, without the ASCII placeholders.
     chinese = tag == "zh" or (tag != "en" and language_of(_PLACEHOLDER.sub("", text)) == "zh")
     index = 0 if chinese else -1
     names = {"name": source.name[index], "author": source.author[index]}
@@ -59,13 +60,14 @@ def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, T
     """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
     if "other-assistant" in source.leave_out:
         trajectory = _without_default_system(trajectory)
+        # The bytes first: they settle nearly every row without lower-casing each of its texts.
         if may_name_another(raw) and _speaks_as_another(trajectory):
             return "other-assistant", trajectory
     return (_filtered(trajectory, source.filter) if source.filter != _NO_FILTER else ""), trajectory
 
 
 def may_name_another(raw: bytes) -> bool:
-    """A quick look: what is not in the bytes of a row is in none of its texts."""
+    """A fast filter: what is not in the bytes of a row is in none of its texts."""
     low = raw.lower()
     return any([word in low for word in _OTHER_ASSISTANT_RAW])
 
@@ -125,9 +127,5 @@ def train_only(trajectory: Trajectory, which: str) -> Trajectory:
         start = steps[-1] if steps else 0
         while start and isinstance(events[start - 1], (Call, Thought)):
             start -= 1
-    context = tuple(_untrained(event) for event in events[:start])
+    context = tuple(with_trained(event, False) for event in events[:start])
     return msgspec.structs.replace(trajectory, events=context + events[start:])
-
-
-def _untrained(event: Event) -> Event:
-    return msgspec.structs.replace(event, trained=False) if isinstance(event, (Thought, Call, Answer)) else event

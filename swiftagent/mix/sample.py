@@ -29,7 +29,7 @@ def key_of(content: bytes, seed: int) -> int:
 
 
 def place_of(key: int, copy: int, seed: int) -> int:
-    """Where a row stands in the shuffled output. `copy` tells repeats of one row apart."""
+    """Where a row stands in the shuffled output. `copy` distinguishes repeats of one row."""
     return xxhash.xxh3_64_intdigest(_PACK(key, copy), seed)
 
 
@@ -37,8 +37,10 @@ def smallest(table: Table, keep: int | None) -> Table:
     """The rows of a table with the `keep` smallest keys; rows of one key stay or go together. None keeps all."""
     if keep is None or len(table) <= keep:
         return table
-    import numpy as np  # here, since the command sweep takes shares alone
+    # Imported here: the command sweep needs `shares` alone.
+    import numpy as np
 
+    # By key and not by row: rows with equal content have one key, and which of them stays may not depend on files.
     limit = np.partition(table["key"], keep - 1)[keep - 1] if keep else None
     return table[:0] if limit is None else table[table["key"] <= limit]
 
@@ -58,6 +60,7 @@ def shares(total: int, weights: Sequence[float]) -> list[int]:
         return [0] * len(weights)
     exact = [total * weight / whole for weight in weights]
     counts = [int(value) for value in exact]
+    # Ties go to the earlier weight, so that the same recipe always gives the same counts.
     order = sorted(range(len(weights)), key=lambda index: (counts[index] - exact[index], index))
     for index in order[: total - sum(counts)]:
         counts[index] += 1
@@ -72,6 +75,7 @@ def validation(groups: Sequence[int], wanted: int, seed: int, *, whole: bool = F
     if wanted <= 0 or not groups:
         return set()
     places = ((place_of(group, 0, seed), group) for group in groups)
+    # More than are wanted, since groups that are too large are passed over; not all, which may be millions to sort.
     first = dict(heapq.nsmallest(2 * wanted + 1000, places))
     members: dict[int, list[int]] = {group: [] for group in first.values()}
     for index, group in enumerate(groups):

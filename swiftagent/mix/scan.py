@@ -95,10 +95,12 @@ def open_file(path: str, shown: str) -> SourceFile | None:
 
 
 def _kind(name: str, head: bytes) -> Kind | None:
+    # UTF-16, compressed and columnar files: their rows do not begin at an offset.
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1", b"ARROW1")):
         return None
     if name.endswith((".csv", ".tsv")):
         header = head.split(b"\n", 1)[0]
+        # An odd number of quotes: the header itself runs over several lines.
         return "csv" if b"\n" in head and header.count(b'"') % 2 == 0 else None
     lines = [line for line in head.removeprefix(_BOM).split(b"\n")[:3] if line.strip()]
     if not lines or not name.endswith((".jsonl", ".ndjson", ".json")):
@@ -157,6 +159,7 @@ def _keyed_lines(file: BinaryIO, task: ScanTask, found: Scanned) -> Iterator[tup
     for offset, line in lines_between(file, task.start, task.end):
         content = line.rstrip(b"\r\n")
         if content and not content.isspace():
+            # Without the place, so that the key is that of the row wherever the file lies.
             if enveloped:
                 content = content.partition(b'","value":')[2]
             yield key_of(content, task.seed), offset, found.line_count, 0
@@ -167,7 +170,8 @@ def _keyed_records(file: BinaryIO, task: ScanTask, found: Scanned) -> Iterator[t
     offset = 0
     for record, lines in records(file):
         content = record.rstrip(b"\r\n")
-        if offset and content:  # the header is no row
+        # The header is not a row.
+        if offset and content:
             yield key_of(content, task.seed), offset, found.line_count, 0
         offset += len(record)
         found.line_count += lines
@@ -210,7 +214,8 @@ def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iter
 def _line_row(raw: bytes, where: str) -> Row:
     try:
         value, repairs = parse_json(raw)
-    except RowError:  # read with all the repairs that `convert` knows
+    # Read again with all the repairs that `convert` knows.
+    except RowError:
         stream = io.BufferedReader(cast(Any, io.BytesIO(raw.removeprefix(_BOM))))
         return _placed(next(json_rows(stream, "", by_line=True)), where)
     return Row(value, where, repairs)

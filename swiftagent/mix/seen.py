@@ -52,6 +52,7 @@ class NearDuplicates:
         from datasketch import MinHashLSH  # type: ignore[import-untyped]
 
         self.threshold = threshold
+        # The index only proposes; it is looser than the threshold, and `like` decides by the estimate.
         self._index = MinHashLSH(threshold=max(0.1, threshold - 0.05), num_perm=PERMUTATIONS)
         self._signatures: list[bytes] = []
 

@@ -55,26 +55,25 @@ class Round(NamedTuple):
     not_taken: list[NotTaken]
 
 
-class Selection:
+class Selection(msgspec.Struct):
     """The records that one source gives, in order of their keys, and the account of every row that was looked at.
 
-    `rounds`: how often every record is written, and how many of the first ones once more.
+    `rounds`: how often every record is written, and how many of the first ones once more. `made`: synthetic records
+    made from those taken. `names`: of spool files. `budget`: tokens wanted, where the recipe shares tokens. There are
+    fingerprints only where the recipe needs them.
     """
 
-    STATE = ("names", "rejects", "fingerprints", "made_fingerprints", "ledger", "rounds", "faults", "short", "budget")
-
-    def __init__(self) -> None:
-        self.records: Table = np.empty(0, RECORD)
-        self.fingerprints: list[Fingerprint] = []  # of each record, where the recipe needs them
-        self.made: Table = np.empty(0, RECORD)  # synthetic records made from those taken
-        self.made_fingerprints: list[Fingerprint] = []
-        self.names: list[str] = []  # of spool files
-        self.rejects: list[tuple[int, int, int, str, str]] = []
-        self.ledger: dict[str, Any] = {"rows_in": 0, "rows_out": 0}
-        self.rounds = (1, 0)
-        self.faults = 0
-        self.short = 0
-        self.budget: int | None = None  # tokens wanted, where the recipe shares tokens
+    records: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: np.empty(0, RECORD))
+    fingerprints: list[Fingerprint] = []
+    made: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: np.empty(0, RECORD))
+    made_fingerprints: list[Fingerprint] = []
+    names: list[str] = []
+    rejects: list[tuple[int, int, int, str, str]] = []
+    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0})
+    rounds: tuple[int, int] = (1, 0)
+    faults: int = 0
+    short: int = 0
+    budget: int | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -126,7 +125,9 @@ class Selector:
         self.workers = workers
         self.tell = tell
         self.unit = "trained" if recipe.by == "trained-tokens" else "tokens"
+        # In this process alone: whether a row is a duplicate depends on the rows taken before it, in their order.
         self.seen = SeenRows(recipe) if needs_fingerprints(recipe) else None
+        # A source resumes only if everything before it is unchanged, since duplicates look across sources.
         self.hashes = _hashes(recipe, plans)
         self.restored = self._restore(plans)
 
@@ -158,6 +159,7 @@ class Selector:
         if budget is None:
             return _ROUND_ROWS if plan.wanted is None else min(_ROUND_ROWS, plan.wanted - len(taken))
         used = int(taken.records[self.unit].sum())
+        # By the mean size of the rows so far; 400 tokens a row is a first guess that the next round corrects.
         return min(_ROUND_ROWS, math.ceil((budget - used) * len(taken) / used) if used else max(1, int(budget / 400)))
 
     def _budget(self, plan: SourcePlan) -> float | None:
@@ -177,7 +179,8 @@ class Selector:
         verdicts: list[bool] = []
         sizes = found.records[self.unit].tolist()
         for record, size, row in itertools.zip_longest(found.records, sizes, found.fingerprints):
-            if record["synthetic"]:  # made from the record before it, and goes with it
+            # Made from the record before it, and taken or left with it.
+            if record["synthetic"]:
                 verdicts.append(verdicts[-1])
                 continue
             # The budget is met better without a record of which more than half is beyond it.
@@ -201,6 +204,7 @@ class Selector:
         candidates = plan.candidates[first:last]
         for number in np.unique(candidates["file"]):
             ranks = np.flatnonzero(candidates["file"] == number)
+            # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
             for start in range(0, len(ranks), _TASK_ROWS):
                 part = ranks[start : start + _TASK_ROWS]
@@ -212,7 +216,8 @@ class Selector:
         not_taken: list[NotTaken] = []
         for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
             spool, ranks = taken.spool(result.spool), ranks_of[number]
-            records = result.records.copy()  # what Ray hands over cannot be written
+            # Ray hands over arrays that cannot be written.
+            records = result.records.copy()
             records["spool"] = spool
             records["rank"] = ranks[records["row"]]
             records["key"] = plan.candidates["key"][records["rank"]]
@@ -221,6 +226,7 @@ class Selector:
             for row in result.rejections:
                 rank = int(ranks[row.row])
                 not_taken.append(NotTaken(rank, row.code, spool, row.offset, row.length, row.fault))
+            # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last
             self.tell(f"convert {plan.source.channel}", min(wanted, first + done * _TASK_ROWS), wanted)
@@ -235,7 +241,9 @@ class Selector:
     def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:
         """Count what is not taken, each row with its reason, in order of the keys."""
         reasons = Counter(taken.ledger.get("reasons", {}))
+        # Tasks end in any order; sorted, rejects.jsonl has the same bytes each time.
         for row in sorted(not_taken):
+            # The task counted it as a row out; the decision came later.
             if not row.fault:
                 reasons[row.code] += 1
                 taken.ledger["rows_out"] -= 1
@@ -281,22 +289,22 @@ class Selector:
         return found
 
     def _save(self, plan: SourcePlan, taken: Selection) -> None:
-        state = {"fingerprint": self.hashes[plan.number], **{name: getattr(taken, name) for name in taken.STATE}}
-        state |= {"records": taken.records.tobytes(), "made": taken.made.tobytes()}
+        # A killed run converts only the sources again that it had not finished.
+        state = (self.hashes[plan.number], taken)
         with whole_file(self.work / f"{plan.number}.done") as file:
-            file.write(msgspec.msgpack.encode(state))
+            file.write(msgspec.msgpack.encode(state, enc_hook=lambda table: table.tobytes()))
 
 
 def synthetic(plan: SourcePlan, taken: Selection) -> tuple[SourcePlan, Selection]:
     """What was made from a source's rows, as a source of its own, in a channel of its own."""
-    made = Selection()
-    made.names, made.records, made.fingerprints = taken.names, taken.made, taken.made_fingerprints
+    made = Selection(taken.made, taken.made_fingerprints, names=taken.names)
     source = msgspec.structs.replace(plan.source, channel=CHANNEL, count=None, share=None)
     return SourcePlan(plan.number, source, [], "", "", plan.seed, synthetic=True), made
 
 
 def _hashes(recipe: Recipe, plans: list[SourcePlan]) -> dict[int, str]:
     """By source a hash of all that its records follow from: the recipe, its files and all sources before it."""
+    # With the version: another one may convert the same row differently.
     chain = hashlib.sha256(f"{__version__}\0".encode() + msgspec.json.encode(recipe))
     found = {}
     for plan in plans:
@@ -307,20 +315,13 @@ def _hashes(recipe: Recipe, plans: list[SourcePlan]) -> dict[int, str]:
 
 def _read_state(path: Path, fingerprint: str) -> Selection | None:
     """What a killed run has finished of a source, or None where there is nothing of the same recipe and files."""
-    taken = Selection()
     try:
-        state = msgspec.msgpack.decode(path.read_bytes())
-        if state["fingerprint"] != fingerprint:
-            return None
-        for name in Selection.STATE:
-            setattr(taken, name, state[name])
-        taken.records, taken.made = (np.frombuffer(state[name], RECORD) for name in ("records", "made"))
-    except (OSError, msgspec.MsgspecError, KeyError, ValueError):
+        known, taken = msgspec.msgpack.decode(
+            path.read_bytes(), type=tuple[str, Selection], dec_hook=lambda kind, table: np.frombuffer(table, RECORD)
+        )
+    except (OSError, msgspec.MsgspecError, ValueError):
         return None
-    taken.fingerprints = msgspec.convert(taken.fingerprints, list[Fingerprint])
-    taken.made_fingerprints = msgspec.convert(taken.made_fingerprints, list[Fingerprint])
-    taken.rounds = tuple(state["rounds"])
-    return taken if all((path.parent / name).exists() for name in taken.names) else None
+    return taken if known == fingerprint and all((path.parent / name).exists() for name in taken.names) else None
 
 
 def _reject_of(line: bytes, code: str, about: str) -> bytes:

@@ -40,6 +40,7 @@ def lines_at(folder: Path, names: Sequence[str], places: Any) -> Iterator[bytes]
     try:
         for spool, offset, length in places:
             line = os.pread(files[spool], length, offset)
+            # The disk was full, or another program cut the file: a short line would be written as a whole record.
             if len(line) != length:
                 raise SetupError(f"{folder}: a file of this run was cut short; run again")
             yield line

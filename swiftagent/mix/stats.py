@@ -49,6 +49,7 @@ def stats_of(
         for row in read_trajectories(rows, Policy(format=form), ledger, lambda reject: None):
             channel = channels.setdefault(row.channel or "none", Channel())
             _measure(row, channel, count)
+            # A hash a row, so that a file larger than memory can be counted.
             content = content_hash(row)
             channel.duplicates += content in seen
             seen.add(content)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.models.identity import is_hub_id
+from swiftagent.models.known import bare_name
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -80,6 +81,7 @@ def own_tokens(folder: Path) -> set[str]:
         list(read_object(folder / "added_tokens.json")),
     ]
     added += [list(read_object(folder / "special_tokens_map.json").values())]
+    # These files spell a token as text, as an object with `content`, or as a list of either.
     listed = (entry for part in added for entry in (part.values() if isinstance(part, dict) else part or ()))
     flat = (inner for entry in listed for inner in (entry if isinstance(entry, list) else [entry]))
     texts = (entry.get("content") if isinstance(entry, dict) else entry for entry in flat)
@@ -90,6 +92,7 @@ def _files_below(folder: Path) -> Iterator[str]:
     """Names of all files below a folder, links to other folders followed, each folder once."""
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
+        # A link to a folder above would never end.
         folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen]
         seen.update(os.path.realpath(os.path.join(place, name)) for name in folders)
         yield from (os.path.relpath(os.path.join(place, name), folder) for name in names)
@@ -130,6 +133,7 @@ def adapter_problems(adapter: str, model: str, place: str, *, trust_remote_code:
             "trust_remote_code: true allows it"
         ]
     base = str(config.get("base_model_name_or_path") or "")
+    # Applied to another base an adapter loads without an error and answers nonsense.
     if base and not same_model(base, model):
         return [f"{place}: adapters: {adapter}: trained on {base}, not on {model}; give model: {base}"]
     return []
@@ -142,13 +146,7 @@ def same_model(one: str, other: str) -> bool:
             return True
         configs = [read_object(Path(folder) / "config.json") for folder in (one, other)]
         return bool(configs[0]) and configs[0] == configs[1] and _size(one) == _size(other)
-    return _last_name(one) == _last_name(other)
-
-
-def _last_name(model: str) -> str:
-    path = Path(model)
-    name = path.parent.parent.name if path.parent.name == "snapshots" else path.name
-    return name.split("--")[-1].replace("___", ".").lower()
+    return bare_name(one) == bare_name(other)
 
 
 def _size(folder: str) -> int:

@@ -33,8 +33,10 @@ def hub_folder(model: str) -> Path | None:
     try:
         modelscope = user_folder("MODELSCOPE_CACHE", ".cache/modelscope/hub")
         huggingface = user_folder("HF_HOME", ".cache/huggingface") / "hub"
-    except SetupError:  # no home folder, so no cache in it
+    # No home folder, so no cache in it.
+    except SetupError:
         return None
+    # ModelScope's caches write a dot so; Hugging Face's keep the name and add a snapshot.
     plain = name.replace(".", "___")
     candidates = [modelscope / "models" / owner / plain, modelscope / "hub" / "models" / owner / plain]
     candidates += sorted((modelscope / "models" / f"{owner}--{name}" / "snapshots").glob("*"))

@@ -3,7 +3,6 @@ flags."""
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 class KnownModel(msgspec.Struct, frozen=True):
-    """What ms-swift makes of a model: its type and template; "" where it cannot tell and needs an option."""
+    """What ms-swift makes of a model: its type and template; "" where it cannot recognise it and needs an option."""
 
     model_type: str = ""
     template: str = ""
@@ -27,8 +26,7 @@ class KnownModel(msgspec.Struct, frozen=True):
 
 @lru_cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((HERE / "known.json").read_text(encoding="utf-8"))
-    return table
+    return msgspec.json.decode((HERE / "known.json").read_bytes(), type=dict[str, Any])
 
 
 def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] | None = None) -> KnownModel:
@@ -37,7 +35,7 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
     table = _table()
     model_type, template = str(train.get("model_type", "")), str(train.get("template", ""))
     candidates: tuple[str, ...] = ()
-    if not model_type and (found := table["names"].get(_bare_name(model))):
+    if not model_type and (found := table["names"].get(bare_name(model))):
         model_type, _, named = found.partition("/")
         template = template or named
     if not model_type and config_json:
@@ -45,6 +43,7 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
         candidates = tuple(table["architectures"].get(architectures[0], ()))
         named_by_config = config_json.get("model_type")
         model_type = candidates[0] if len(candidates) == 1 else named_by_config if named_by_config in candidates else ""
+    # A template that the config names wins: the type's own is only a default.
     known = table["types"].get(model_type, {})
     template = template or known.get("template") or ""
     return KnownModel(
@@ -57,7 +56,7 @@ def known_model(model: str, train: dict[str, Any], config_json: dict[str, Any] |
     )
 
 
-def _bare_name(model: str) -> str:
+def bare_name(model: str) -> str:
     """The name by which ms-swift matches: hub caches keep it in their folder names."""
     inside_cache = re.search(r"/models(?:--|/)(?:.+?--)?(.+?)/snapshots/", model)
     name = inside_cache.group(1) if inside_cache else model.rstrip("/").rsplit("/", 1)[-1]

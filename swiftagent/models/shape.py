@@ -3,27 +3,15 @@ loaded."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-# Shapes of hub models that the shipped recipes name, so that an estimate needs no download; as in their own
-# config.json.
-_KEYS = ("model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-         "num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings", "num_local_experts")  # fmt: skip
-_KNOWN = {
-    "qwen2.5-0.5b-instruct": ("qwen2", 896, 4864, 24, 14, 2, 64, 151936, True, 0),
-    "qwen2.5-1.5b-instruct": ("qwen2", 1536, 8960, 28, 12, 2, 128, 151936, True, 0),
-    "qwen2.5-3b-instruct": ("qwen2", 2048, 11008, 36, 16, 2, 128, 151936, True, 0),
-    "qwen2.5-7b-instruct": ("qwen2", 3584, 18944, 28, 28, 4, 128, 152064, False, 0),
-    "qwen2.5-14b-instruct": ("qwen2", 5120, 13824, 48, 40, 8, 128, 152064, False, 0),
-    "qwen2.5-32b-instruct": ("qwen2", 5120, 27648, 64, 40, 8, 128, 152064, False, 0),
-    "deepseek-r1-distill-qwen-7b": ("qwen2", 3584, 18944, 28, 28, 4, 128, 152064, False, 0),
-    "qwen3-8b": ("qwen3", 4096, 12288, 36, 32, 8, 128, 151936, False, 0),
-    "gemma-3-4b-it": ("gemma3_text", 2560, 10240, 34, 8, 4, 256, 262208, True, 0),
-    "gpt-oss-20b": ("gpt_oss", 2880, 2880, 24, 64, 8, 64, 201088, False, 32),
-}
-KNOWN_CONFIGS = {name: dict(zip(_KEYS, values, strict=True)) for name, values in _KNOWN.items()}
+from swiftagent.models.known import bare_name
+
+# Of hub models that the shipped recipes name, as in their own config.json: so that an estimate needs no download.
+KNOWN_CONFIGS: dict[str, dict[str, Any]] = msgspec.json.decode(Path(__file__).with_name("shapes.json").read_bytes())
 QKV_BIAS = {"qwen2", "qwen", "gpt_oss"}
 QK_NORM = {"qwen3", "qwen3_moe", "gemma3_text"}
 FULL_ATTENTION = {"llama", "mistral", "qwen2", "qwen3"}
@@ -80,6 +68,7 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
     family = str(config.get("model_type", ""))
     groups = int(config.get("num_key_value_heads") or heads)
     head = int(config.get("head_dim") or hidden // heads)
+    # Some families have biases on Q, K and V without a key that says so.
     bias = bool(config.get("attention_bias", family in QKV_BIAS))
     linears = [
         Linear("q_proj", heads * head, hidden, layers, bias),
@@ -87,6 +76,7 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
         Linear("v_proj", groups * head, hidden, layers, bias),
         Linear("o_proj", hidden, heads * head, layers, bias and family not in ("qwen2", "qwen")),
     ]
+    # Gemma normalises before and behind attention and MLP, others before each; one more ends the decoder.
     norms = layers * hidden * (4 if family in FOUR_NORMS else 2) + hidden
     norms += 2 * head * layers if family in QK_NORM else 0
     experts = int(config.get("num_local_experts") or config.get("num_experts") or 0)
@@ -114,5 +104,5 @@ def _full_attention(config: dict[str, Any]) -> bool:
 
 def known_shape(model: str) -> ModelShape | None:
     """The shape of a hub model that the shipped recipes name."""
-    config = KNOWN_CONFIGS.get(model.rstrip("/").rsplit("/", 1)[-1].lower())
+    config = KNOWN_CONFIGS.get(bare_name(model))
     return shape_of(config) if config else None

@@ -72,6 +72,7 @@ def bfcl_problem(item: Item, attempts: Sequence[Attempt]) -> str:
     if item.kind == "multiple":
         return _call_problem(_function_of(item, item.answers[0]), attempts[0], item.answers[0])
     left = list(attempts)
+    # As BFCL pairs them: greedily, each expected call with the first that fits.
     for answer in item.answers:
         function = _function_of(item, answer)
         fitting = next(

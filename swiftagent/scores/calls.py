@@ -84,8 +84,10 @@ def steps_of(trajectory: Trajectory) -> Iterator[DecisionPoint]:
         written = events[start:end]
         calls = tuple(event for event in written if isinstance(event, Call))
         answer = next((event for event in written if isinstance(event, Answer)), None)
+        # A masked step is a failure that the data kept as context: no model should be measured by it.
         gold_is_good = all(call.trained for call in calls) and (answer is None or answer.trained)
         if (calls or answer is not None) and gold_is_good:
+            # Text beside calls accompanies them; where gold acts, it gave no answer.
             text = None if answer is None or calls else answer.text
             name, results = f"{trajectory.id}#{number}", _results_after(events, end)
             yield DecisionPoint(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)

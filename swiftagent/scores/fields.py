@@ -43,6 +43,7 @@ def json_answer(text: str | None) -> Json:
     if not text:
         return None
     fenced = _FENCED.search(text)
+    # From the most exact to the loosest, so that prose around JSON never wins over JSON.
     candidates = [text, fenced.group(1) if fenced else "", _between(text, "{", "}"), _between(text, "[", "]")]
     for candidate in candidates:
         try:
@@ -78,6 +79,7 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
     unreadable = 0
     for row, gold_text, predicted_text in pairs:
         gold = json_answer(gold_text)
+        # A row whose gold answer is prose has no fields to be right.
         if gold is None:
             continue
         predicted = json_answer(predicted_text)

@@ -88,6 +88,7 @@ def _read_rules(metric: str, wanted: Mapping[Any, Any], rules: list[Rule], probl
         number = _number(limit)
         if number is None:
             problems.append(f"gate.{metric}.{kind}: expected a number, got {limit!r}")
+        # 60 where 0.6 was meant would be a gate that nothing passes.
         elif METRICS[metric].share and not 0 <= number <= 1:
             problems.append(f"gate.{metric}.{kind}: {limit!r} is not between 0 and 1 (0.6 is 60 %)")
         else:
@@ -116,6 +117,7 @@ def check_gate(
 
 
 def _check_rule(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> RuleResult:
+    # A gate that passes what was not measured would ship a model on missing data.
     if tuned is None:
         return RuleResult(rule, None, False, "not measured on this data")
     if rule.kind not in AGAINST_BASE:

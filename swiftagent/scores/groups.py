@@ -23,7 +23,7 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     `largest` groups; the rest stand together as "(others)"."""
     keys: dict[str, Callable[[StepScore], str | None]] = {
         "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
-        "language": lambda score: _language(score),
+        "language": _language,
         "number of tools": lambda score: (
             number_range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None
         ),
@@ -67,6 +67,7 @@ def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics
 def _right_arguments(
     call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]
 ) -> Collection[str]:
+    # The score of the whole call settles it without a second comparison.
     if found.argument_values in (0.0, 1.0):
         return wanted if found.argument_values else ()
     given = next((a.arguments for a in attempts if score_call(call, a) == found and isinstance(a.arguments, dict)), {})

@@ -114,6 +114,7 @@ class Ratios:
         values, low, high = _ratio_intervals(reached, out_of, seed, resamples)
         clusters = np.count_nonzero(out_of, axis=0)
         shares = np.array([name not in not_shares for name in self.names])
+        # Only shares: Clopper-Pearson's bound is that of a proportion.
         _widen_where_all_agree(values, low, high, np.where(shares, clusters, 0))
         n = [clusters[i] if name in not_shares else out_of[:, i].sum() for i, name in enumerate(self.names)]
         return {
@@ -142,6 +143,7 @@ def paired_differences(
     pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's
     test.
     """
+    # Both sides by one numbering: a draw takes the same rows of both.
     clusters = {name: index for index, name in enumerate(dict.fromkeys([*base.clusters, *tuned.clusters]))}
     sums = np.concatenate([*base.sums(clusters), *tuned.sums(clusters)], axis=1)
     width = len(base.names)
@@ -183,14 +185,6 @@ def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> float:
     return float(binomtest(sum(gained), len(gained)).pvalue) if gained else 1.0
 
 
-def mean_estimate(values: Sequence[float], *, seed: int = 0) -> MetricEstimate:
-    """The mean of independent values with its interval."""
-    ratios = Ratios(("mean",))
-    for index, value in enumerate(values):
-        ratios.add(str(index), {"mean": (value, 1.0)})
-    return ratios.estimates(seed=seed)["mean"]
-
-
 def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     """Column sums over `resamples` draws of rows with replacement: resamples x columns.
 
@@ -212,6 +206,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
 def distinct_rows(sums: Array) -> tuple[Array, NDArray[np.int64]]:
     """The different rows and how often each comes. Sorting rows is slow, so they are first distinguished by one number
     each."""
+    # With random weights two different rows have one sum almost never.
     marks = sums @ np.random.default_rng(0).random(sums.shape[1])
     _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
     # Two kinds of rows may share a number by chance; then all are sorted.

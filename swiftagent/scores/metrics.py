@@ -44,6 +44,7 @@ def _parallel_match(score: StepScore) -> Part | None:
     if not score.calls:
         return None
     exact = sum(call.exact for call in score.calls)
+    # Extra calls count as wrong: they have effects, too.
     return exact / max(len(score.calls), len(score.predicted.calls)), 1.0
 
 
@@ -57,6 +58,7 @@ def _undeclared_tool(score: StepScore) -> Part | None:
 def _schema_valid(score: StepScore) -> Part | None:
     tools = score.step.tools
     declared = {tool.name for tool in tools}
+    # Undeclared tools have their own metric and no schema to fit.
     known = [attempt for attempt in score.predicted.calls if attempt.tool in declared]
     valid = sum(attempt.parsed and not faults_of(Call(attempt.tool, attempt.arguments), tools) for attempt in known)
     return (float(valid), float(len(known))) if known else None

@@ -22,6 +22,7 @@ def predicted_from_text(text: str, *, agentic: bool = True, tools: tuple[Tool, .
 
     Text outside the grammar counts as an answer, since `infer` would show it as one, but not as readable.
     """
+    # In plain chat a call is not asked for, but one that is written all the same must be seen.
     if not agentic and not starts_with_label(text):
         return Predicted(answer=split_reasoning(text)[1].strip() or None, text=text)
     return predicted_from_step(REACT.read(text, tools), text)

@@ -36,6 +36,7 @@ def tasks_of(row: Trajectory) -> Iterator[FreeTask]:
         question = row.events[start]
         calls = tuple(event for event in own if isinstance(event, Call))
         answer = next((event.text for event in own if isinstance(event, Answer)), None)
+        # A question that gold leaves open says nothing about a model that answers it.
         if not isinstance(question, Question) or (not calls and answer is None):
             continue
         results = {event.call_id: event.text for event in own if isinstance(event, Observation)}

@@ -3,17 +3,10 @@ use."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from swiftagent.scores.values import plain_text
-
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words; each Chinese, Japanese or Korean letter is a word."""
-    return _WORD.findall(text.casefold())
+from swiftagent.trajectory.content import words
 
 
 def rouge_l(candidate: str, reference: str) -> float:
@@ -35,6 +28,7 @@ def _lcs_length(left: Sequence[str], right: Sequence[str]) -> int:
     places: dict[str, int] = {}
     for index, word in enumerate(left):
         places[word] = places.get(word, 0) | 1 << index
+    # Python's integers take any number of bits, so one row of the table is one number.
     mask = (1 << len(left)) - 1
     row = mask
     for word in right:

@@ -24,6 +24,7 @@ def toolbench_parts(step: DecisionPoint, predicted: Predicted) -> dict[str, tupl
     known |= {"Finish", "none"}
     gold = step.calls[0] if step.calls else None
     made = predicted.calls[0] if predicted.calls else None
+    # ToolBench counts the step without looking at the prediction.
     if gold and (gold.tool not in known or gold.tool == _INVENTED):
         return {"HalluRate": (0.0, 1.0)}
     finished = made is None and bool(predicted.answer)

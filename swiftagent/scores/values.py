@@ -45,6 +45,7 @@ def same_value(gold: Json, predicted: Json) -> bool:
 
 
 def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | bool) -> bool:
+    # First, since in Python True is 1.
     if isinstance(gold, bool) or isinstance(predicted, bool):
         return str(gold).strip().lower() == str(predicted).strip().lower()
     left, right = as_number(gold), as_number(predicted)
@@ -70,11 +71,13 @@ def as_number(value: str | int | float) -> int | float | Decimal | None:
 def _same_number(left: int | float | Decimal, right: int | float | Decimal) -> bool:
     if left == right:
         return True
+    # Identifiers of many digits must not be equal by a relative tolerance.
     if isinstance(left, int) and isinstance(right, int):
         return False
     try:
         difference = abs(float(left) - float(right))
         return difference <= RELATIVE_TOLERANCE * max(abs(float(left)), abs(float(right)))
+    # An integer beyond the range of floats, which is near nothing.
     except OverflowError:
         return False
 
@@ -92,6 +95,7 @@ def plain_text(text: str) -> str:
 def as_date(text: str) -> tuple[int, ...] | None:
     """(year, month, day, hour, minute, second) of a text in `plain_text` form; None where it is not a date, or one that
     readers take differently."""
+    # Nearly every text: four patterns are spared.
     if not any(letter.isdigit() for letter in text):
         return None
     for pattern in _DATES:

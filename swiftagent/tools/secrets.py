@@ -1,4 +1,4 @@
-"""Redaction of secrets: the values of variables whose names tell of one, and texts that have the form of one."""
+"""Redaction of secrets: the values of variables whose names suggest one, and texts that have the form of one."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def read_json(path: Path, option: str) -> Any:
 
 
 def unknown_tool(name: str, tools: Sequence[Tool]) -> str:
-    """What the model is told of a tool that is not declared."""
+    """What the model reads about a tool that is not declared."""
     near = nearest(name, [tool.name for tool in tools])
     hint = f"did you mean {near}? " if near else ""
     return f"there is no tool {name[:80]!r}; {hint}the tools are {', '.join(tool.name for tool in tools)}"

@@ -111,7 +111,7 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         "ms-swift refused an option:{0}",
     ),
 )
-# Exit codes of a killed process, as Python (-9) and torchrun or a shell (137) tell them.
+# Exit codes of a killed process, as Python (-9) and torchrun or a shell (137) report them.
 KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 
 
@@ -134,14 +134,14 @@ def find_cause(exit_code: int, log: str) -> Cause:
         number = -exit_code if exit_code < 0 else exit_code - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
         return Cause(
-            "signal", f"the trainer was stopped by {name}; `swiftagent sft --resume` goes on from the last checkpoint"
+            "signal", f"the trainer was stopped by {name}; `swiftagent sft --resume` resumes from the last checkpoint"
         )
     last = _last_error_line(log)
     return Cause("unknown", last or f"the trainer ended with exit code {exit_code} and without a message")
 
 
 def disk_full() -> Cause:
-    """For a log that could not tell, since it lies on the full disk itself."""
+    """For a log that could not be written, since it lies on the full disk itself."""
     return next(Cause(code, text) for code, _, text in CAUSES if code == "disk-full")
 
 

@@ -20,7 +20,7 @@ from swiftagent.trajectory.record import is_record
 def write_copies(inputs: Inputs, folder: Path) -> None:
     """Write a copy of each data and validation file into the run folder.
 
-    Raises ConfigError where a file holds no training records, whose grammar is what tells a thought from a call.
+    Raises ConfigError where a file holds no training records, whose grammar is what separates a thought from a call.
     """
     config = inputs.config
     key = "weights" if config.weights else "train_on"

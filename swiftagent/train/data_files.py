@@ -88,7 +88,7 @@ def read_file(path: Path, *, every_row: bool = True) -> tuple[FileFacts, list[st
         try:
             row = next(rows, None)
         except RowError as error:
-            problems.append(f"{error}; `swiftagent convert` leaves broken rows out and tells why")
+            problems.append(f"{error}; `swiftagent convert` leaves broken rows out and reports why")
             break  # the reader ends at the first broken line
         if row is None:
             break

@@ -99,7 +99,7 @@ STALE_RANKS = {
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """A launcher that is killed takes the trainer with it: an orphan would go on writing into the run folder."""
+    """A launcher that is killed takes the trainer with it: an orphan would keep writing into the run folder."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl

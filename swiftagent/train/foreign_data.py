@@ -158,7 +158,7 @@ def mix_command(settings: dict[str, Any], names: list[str]) -> str:
 
 
 def _own(names: list[str]) -> list[str]:
-    """Files and hub names that `mix` has to be told of: all but the published ones, which are its defaults."""
+    """Files and hub names that `mix` has to be given: all but the published ones, which are its defaults."""
     return [name.partition("#")[0] for name in names if not _is_of_a_mix(name)]
 
 

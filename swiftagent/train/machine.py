@@ -80,7 +80,7 @@ def trainer_entry() -> str:
 
 
 def describe() -> dict[str, str]:
-    """What is written into a run folder, so that a run can be told apart from another machine's."""
+    """What is written into a run folder, so that a run can be distinguished from another machine's."""
     return {"python": platform.python_version(), "platform": platform.platform(), **packages()}
 
 

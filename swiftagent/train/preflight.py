@@ -107,7 +107,7 @@ def data_problems(inputs: Inputs) -> list[str]:
 
 
 def recognition_problems(inputs: Inputs) -> list[str]:
-    """A model folder whose type or chat template ms-swift could not tell: it would say so only once it has started."""
+    """A model folder whose type or chat template ms-swift could not recognise: it would fail only after its start."""
     config, known = inputs.config, inputs.model
     if not Path(config.model).is_dir():
         return []

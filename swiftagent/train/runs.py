@@ -234,7 +234,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def identity() -> dict[str, Any]:
-    """Who runs this: enough to tell later whether it still does."""
+    """Who runs this: enough to find out later whether it still does."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "pid_started": _started(os.getpid())}
 
 

@@ -149,7 +149,7 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
         why = error.message.partition(";")[0]
         raise LaunchError(
             f"{run.folder}: {outcome.cause or 'trained to its end'}; its end was not written down ({why}), "
-            f"then `swiftagent sft --resume {run.name}` goes on from the last whole checkpoint"
+            f"then `swiftagent sft --resume {run.name}` resumes from the last whole checkpoint"
         ) from error
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
@@ -184,7 +184,7 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     """The resolved config, the command and the environment, before the first process starts."""
     config = inputs.config
     with whole_file(run.folder / "config.yaml") as out:
-        head = f"# swiftagent sft --resume {run.name}      goes on with this run\n"
+        head = f"# swiftagent sft --resume {run.name}      resumes this run\n"
         out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
     write_json(run.folder / "plugin.json", _left_for_the_plugin(inputs, planned))
     run.update(
@@ -334,7 +334,7 @@ def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     if outcome.state == "interrupted":
         last = run.checkpoint_last
         kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
-        warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` goes on")
+        warn(f"{run.folder}: {outcome.cause}; {kept}; `swiftagent sft --resume {run.name}` resumes it")
         return INTERRUPTED
     for advice in trend_advice(list(run.metrics())):
         warn(advice)

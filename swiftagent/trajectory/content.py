@@ -3,6 +3,7 @@ and results make no difference."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -11,6 +12,8 @@ import msgspec
 from swiftagent.errors import SetupError
 from swiftagent.trajectory.types import Answer, Call, Question, Trajectory
 
+_CJK = r"\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -26,6 +29,7 @@ class Seen(msgspec.Struct):
 
 def content_hash(row: Trajectory) -> int:
     """A hash of the questions, calls and answers of a row, in order."""
+    # Without results, thoughts and system texts: copies of a conversation often differ in these alone.
     parts: list[object] = []
     for event in row.events:
         match event:
@@ -34,6 +38,11 @@ def content_hash(row: Trajectory) -> int:
             case Call(tool=tool, arguments=arguments):
                 parts.append([tool, arguments])
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big")
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case; each Chinese, Japanese or Korean character is a word."""
+    return _WORD.findall(text.casefold())
 
 
 def seen_in_training(rows: Iterable[Trajectory]) -> Seen:
@@ -64,6 +73,6 @@ def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
 
 
 def _named(row: Trajectory, place: str) -> str:
-    """A record tells where it came from first: its own place and that of training may be one."""
+    """A row by its source; its own place and that of its copy in training may be the same."""
     ours = row.source or row.id
     return f"{ours} (row {row.id})" if place in ("", ours) else f"{ours} is {place}"

@@ -38,6 +38,7 @@ class Ledger:
 
     def note(self, codes: tuple[str, ...], policy: Policy) -> None:
         """Count what a row needed, by what the policy did about it."""
+        # What a policy does about a code is looked up once and not for every row.
         if policy is not self._policy:
             self._policy, self._counters = policy, {}
         for code in codes:

@@ -6,8 +6,6 @@ A step is thoughts, then calls, then one result for each call; or thoughts, then
 
 from __future__ import annotations
 
-import msgspec
-
 from swiftagent.errors import RowError
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
 
@@ -41,7 +39,8 @@ def in_order(events: tuple[Event, ...]) -> bool:  # noqa: C901 (one table of sta
             open_calls.append(event.id)  # type: ignore[union-attr]
             state = _CALLING
         elif kind is Answer:
-            if state == _THINKING and said:  # text to the user and an answer are one turn
+            # Text to the user and an answer are one turn.
+            if state == _THINKING and said:
                 return False
             state = _DONE
         else:
@@ -68,6 +67,7 @@ def settle(events: tuple[Event, ...], notes: list[str], lenient_orphans: bool = 
 
 
 def _system_first(events: list[Event], notes: list[str]) -> list[Event]:
+    # ms-swift's templates render one system message, and at the start only.
     texts = [event.text for event in events if isinstance(event, System)]
     if not texts or (len(texts) == 1 and isinstance(events[0], System)):
         return events
@@ -85,6 +85,7 @@ def _without_orphans(events: list[Event], notes: list[str], lenient: bool) -> li
             known.add(event.id)
         if isinstance(event, Observation):
             if event.call_id not in known:
+                # Left out silently, the row would train an answer whose source nobody sees.
                 if not lenient:
                     raise RowError("orphan-observation", f"tool result {event.text[:40]!r} answers no call")
                 notes.append("orphan-observation")
@@ -137,10 +138,12 @@ class _Steps:
             return
         answered = any(call.id in self._results for call in self._calls)
         if self._late and answered:
+            # Models write such text before the call takes effect, so it is what explains the call.
             self._notes.append("text-after-call")
             at = next(place for place, event in enumerate(self.settled) if event is self._calls[0])
             self.settled[at:at] = [Thought(e.text, True, e.trained) if isinstance(e, Answer) else e for e in self._late]
             self._late = []
+        # In ReAct text a further step without a result would train the model to go on without waiting.
         needs_result = answered or bool(self._late) or (follows is not None and not isinstance(follows, Question))
         for call in self._calls:
             if call.id in self._results:
@@ -195,11 +198,10 @@ def _join_with_earlier(settled: list[Event]) -> None:
 def _thought_as_answer(settled: list[Event], notes: list[str]) -> None:
     thought = settled[-1]
     if isinstance(thought, Thought):
-        if len(settled) > 1 and isinstance(settled[-2], Thought):
-            settled[-1] = Answer(thought.text, thought.trained)
-        else:
-            settled[-1] = Answer(thought.text, thought.trained)
+        # Beside reasoning the said text was the answer all along, so nothing is repaired.
+        if not (len(settled) > 1 and isinstance(settled[-2], Thought)):
             notes.append("thought-without-step")
+        settled[-1] = Answer(thought.text, thought.trained)
 
 
 def _start_with_question(events: list[Event], notes: list[str]) -> list[Event]:
@@ -207,16 +209,10 @@ def _start_with_question(events: list[Event], notes: list[str]) -> list[Event]:
     first = next((place for place, event in enumerate(events) if isinstance(event, Question)), None)
     if first == start:
         return events
+    # Calls that nobody asked for cannot be left out: later steps rest on their results.
     if first is None or any(isinstance(event, Call) for event in events[start:first]):
         if not any(isinstance(event, (Call, Answer)) for event in events):
             raise RowError("nothing-trained", "no call and no answer to train")
         raise RowError("no-question", "no user turn stands before the first step")
     notes.append("starts-with-assistant")
     return events[:start] + events[first:]
-
-
-def with_trained(event: Event, trained: bool) -> Event:
-    """The event with its mark; events that are never trained stay as they are."""
-    if isinstance(event, (Thought, Call, Answer)):
-        return msgspec.structs.replace(event, trained=trained)
-    return event

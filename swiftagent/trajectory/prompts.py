@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from swiftagent.trajectory.escape import JOINER, hide_control_tokens, json_text, parse_json_text, show_control_tokens
@@ -13,34 +14,12 @@ from swiftagent.trajectory.types import Tool
 PromptStyle = Literal["auto", "ms-agent", "schema"]
 STYLES: tuple[PromptStyle, ...] = ("auto", "ms-agent", "schema")
 
-HEAD = {
-    "en": "Answer the following questions as best you can. You have access to the following APIs:\n",
-    "zh": "尽你所能回答以下问题。你可以使用以下工具:\n",
+# Written into the data of every run and looked for when it is read back: a change makes older data another format.
+_WHOLE = {
+    language: Path(__file__).with_name(f"prompt_{language}.txt").read_text(encoding="utf-8").removesuffix("\n")
+    for language in ("en", "zh")
 }
-FORMAT = {
-    "en": (
-        "\n\nUse the following format:\n\n"
-        "Thought: you should always think about what to do\n"
-        "Action: the action to take, should be one of the above tools[{names}]\n"
-        "Action Input: the input to the action\n"
-        "Observation: the result of the action\n"
-        "... (this Thought/Action/Action Input/Observation can be repeated zero or more times)\n"
-        "Thought: I now know the final answer\n"
-        "Final Answer: the final answer to the original input question\n"
-        "Begin!"
-    ),
-    "zh": (
-        "\n\n请按以下格式回答:\n\n"
-        "Thought: 先想清楚接下来要做什么\n"
-        "Action: 要使用的工具，必须是以上工具之一[{names}]\n"
-        "Action Input: 工具的输入\n"
-        "Observation: 工具返回的结果\n"
-        "... (Thought/Action/Action Input/Observation 可以重复零次或多次)\n"
-        "Thought: I now know the final answer\n"
-        "Final Answer: 对原始问题的最终回答\n"
-        "Begin!"
-    ),
-}
+HEAD, FORMAT = ({language: text.split("{tools}")[part] for language, text in _WHOLE.items()} for part in (0, 1))
 PARAMETERS = " Parameters: "
 _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
@@ -77,8 +56,8 @@ def _tool_line(tool: Tool, style: PromptStyle) -> str:
     if known is not None and known[0] is tool:
         return known[1]
     shown = tool.parameters if style == "schema" else flat_parameters(tool.parameters)
-    about = f" {_write_description(tool.description)}" if tool.description else ""
-    line = f"{_write_name(tool.name)}:{about}{PARAMETERS}{json_text(shown)}"
+    about = f" {_write(tool.description, _DESCRIPTION)}" if tool.description else ""
+    line = f"{_write(tool.name, _NAME)}:{about}{PARAMETERS}{json_text(shown)}"
     if len(_lines) >= _MOST_LINES:
         _lines.clear()
     _lines[key] = (tool, line)
@@ -163,6 +142,7 @@ def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
         if item.get("description"):
             schema["description"] = item["description"]
         properties[name] = schema
+        # ms-agent writes booleans as text; a word of neither kind makes nothing required.
         if _REQUIRED.get(str(item.get("required")), False):
             required.append(name)
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
@@ -199,7 +179,7 @@ def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
         except ValueError:
             return None
         schema = schema_of_flat_parameters(shown) if isinstance(shown, list) else shown
-        tools.append(Tool(_read_name(name), _read_description(description[1:]), schema))
+        tools.append(Tool(_read(name, _NAME), _read(description[1:], _DESCRIPTION), schema))
         rest = rest[length:]
         if rest.startswith("\n\n") and not rest.startswith(end):
             rest = rest[2:]
@@ -211,24 +191,17 @@ def _leading_json(text: str) -> tuple[Any, int]:
     return parse_json_text(text[:length]), length
 
 
-# What would end a name or a description when it is read back is parted by a joiner, one more than it has already.
-_NAME_END = re.compile(rf":({JOINER}*)(?= )")
-_DESCRIPTION_END = re.compile(rf"(Parameters|APIs|工具):({JOINER}*)(?=\s|$)")
-_PARTED_NAME_END = re.compile(rf":{JOINER}({JOINER}*)(?= )")
-_PARTED_DESCRIPTION_END = re.compile(rf"(Parameters|APIs|工具):{JOINER}({JOINER}*)(?=\s|$)")
+def _ends(before: str, after: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What would end a text when it is read back: as it is found, and as it is written, with one joiner more."""
+    return tuple(re.compile(rf"({before}):{more}({JOINER}*)(?={after})") for more in ("", JOINER))  # type: ignore
 
 
-def _write_name(name: str) -> str:
-    return _NAME_END.sub(rf":{JOINER}\1", hide_control_tokens(name))
+_NAME, _DESCRIPTION = _ends("", " "), _ends("Parameters|APIs|工具", r"\s|$")
 
 
-def _read_name(text: str) -> str:
-    return show_control_tokens(_PARTED_NAME_END.sub(r":\1", text))
+def _write(text: str, ends: tuple[re.Pattern[str], re.Pattern[str]]) -> str:
+    return ends[0].sub(rf"\1:{JOINER}\2", hide_control_tokens(text))
 
 
-def _write_description(text: str) -> str:
-    return _DESCRIPTION_END.sub(rf"\1:{JOINER}\2", hide_control_tokens(text))
-
-
-def _read_description(text: str) -> str:
-    return show_control_tokens(_PARTED_DESCRIPTION_END.sub(r"\1:\2", text))
+def _read(text: str, ends: tuple[re.Pattern[str], re.Pattern[str]]) -> str:
+    return show_control_tokens(ends[1].sub(r"\1:\2", text))

@@ -77,7 +77,8 @@ def render_step(events: Iterable[Event], plain: bool = False) -> list[Span]:
     said, given = (indent_keywords, str) if plain else (hide, hide_control_tokens)
     spans: list[Span] = []
     no_thought = True
-    for event in events:  # by exact type: a match statement over classes takes three times as long
+    # By exact type: a match statement over classes takes three times as long, and every row passes here.
+    for event in events:
         kind = type(event)
         if kind is Observation:
             spans.append(Span("assistant", f" {given(event.text)}\n", 0.0, "observation"))  # type: ignore[union-attr]
@@ -147,7 +148,8 @@ def _each_call_before_its_result(events: Iterable[Event]) -> Iterator[Event]:
             yield call
             if call.id in results:
                 yield results[call.id]
-            elif position < len(waiting) - 1:  # parallel calls of a row that holds no results
+            # Parallel calls of a row that holds no results: ReAct needs one between two calls.
+            elif position < len(waiting) - 1:
                 yield Observation("", call.id)
         waiting, results = [], {}
         if isinstance(event, Call):
@@ -183,6 +185,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 @lru_cache(maxsize=256)
 def language_of(text: str) -> str:
     """zh where at least a fifth of the letters are Chinese, else en."""
+    # The beginning decides: results quoted further down may be in any language.
     head = text[:400]
     if head.isascii():
         return "en"

@@ -14,7 +14,7 @@ from swiftagent.errors import RowError
 from swiftagent.trajectory.read_loose import closing_index, keyword_arguments, read_arguments, read_loose
 
 Kind = Literal["thought", "action", "input", "observation", "answer", "path"]
-# KnowAgent's ActionPath: the model tells the way so far before it thinks.
+# KnowAgent's ActionPath: the model repeats the path so far before it thinks.
 _SPELLINGS: dict[Kind, tuple[str, ...]] = {
     "thought": ("thought", "思考", "想法"),
     "action": ("action", "行动", "动作"),
@@ -96,6 +96,7 @@ def labels(text: str, at: int = 0) -> Iterator[Section]:
             if inline is not None:
                 kind, at = "input", inline.end()
                 yield Section(kind, inline.start() - 1, at - 1, at - 1)
+        # JSON may hold text with labels of its own, such as a prompt for another model.
         if kind == "input":
             at = max(at, closing_index(padded, at) or 0)
 
@@ -162,6 +163,7 @@ def read_action(line: str, given: str | None) -> Action:
         wrapped = _WRAPPED.match(given)
         return Action(described[1] if described else name, wrapped[1] if wrapped else given, rest.strip(), "input")
     fenced = _FENCED.match(line.strip())
+    # Code where a name belongs, as of a shell agent: its language is the tool.
     if fenced:
         name = "" if fenced[1].lower() == "json" else fenced[1]
         return Action(name, {"input": fenced[2]}, "", "fence")

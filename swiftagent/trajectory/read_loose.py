@@ -67,7 +67,8 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
 def read_loose(text: str) -> tuple[Any, Repairs]:
     """JSON, or a Python literal (`{'q': 'x', 'b': True}`), or JSON with small faults. Raises RowError("not-json",
     ...)."""
-    if text[:2] not in ("{'", "['"):  # Python's spelling, which no JSON starts with
+    # No JSON starts with Python's spelling.
+    if text[:2] not in ("{'", "['"):
         try:
             return parse_json(text)
         except RowError:
@@ -77,7 +78,8 @@ def read_loose(text: str) -> tuple[Any, Repairs]:
             return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
         except (ValueError, UnicodeError):
             pass
-    if '"' in text and "," in text:  # Python allows a trailing comma too, but it is JSON's fault that is to be named
+    # Before Python, which allows a trailing comma: the repair is to be named as one of JSON.
+    if '"' in text and "," in text:
         try:
             return without_surrogates(json.loads(_TRAILING_COMMA.sub(r"\1", text))), ("trailing-comma",)
         except (ValueError, RecursionError):
@@ -98,7 +100,8 @@ def closing_index(text: str, at: int) -> int | None:
     if text[start : start + 1] not in ("{", "["):
         return None
     try:
-        return _raw_decode(text, start)[1]  # of valid JSON the same index, in a third of the time
+        # For valid JSON the same index in a third of the time.
+        return _raw_decode(text, start)[1]
     except (ValueError, RecursionError):
         pass
     depth: list[str] = []
@@ -120,7 +123,7 @@ def keyword_arguments(text: str) -> dict[str, Any] | None:
     """`a=1, b='x'` as an object; None where it is anything but names with literals."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" is told as a SyntaxWarning, in the middle of what the model says
+            warnings.simplefilter("ignore")  # "\d" raises a SyntaxWarning, printed into what the model says
             call = ast.parse(f"f({text})", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or not call.keywords:
             return None
@@ -169,7 +172,8 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
     except RowError as error:
         if error.code == "cut-json":
             raise RowError("cut-arguments", f"arguments end in the middle: ...{text[-40:]!r}") from None
-        if text[0] == "{" and text.endswith("}"):  # a placeholder, `{...}`, or an object that nothing mends
+        # A placeholder, `{...}`, or an object that nothing mends: as {"input": text} it would train a broken call.
+        if text[0] == "{" and text.endswith("}"):
             raise RowError("broken-call", f"arguments that are no object: {text[:60]!r}") from None
         return {"input": without_surrogates(text)}, ("text-arguments",)
 
@@ -195,7 +199,7 @@ def _literal(text: str) -> Any:
     if _NOT_OF_REPR.search(text):
         text = _PYTHON_BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, is told as a SyntaxWarning
+        warnings.simplefilter("ignore")  # "\d" in a repr, or `1and`, raises a SyntaxWarning
         try:
             return ast.literal_eval(text)
         except ValueError:
@@ -237,6 +241,7 @@ def _mend(text: str) -> tuple[Any, Repairs]:
             continue
     if len(text) > _LONGEST_MENDED:
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
+    # Cut JSON must not be completed by guessing: the call would be trained with arguments that were never written.
     if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")) or _opens_more_than_it_closes(text):
         raise RowError("cut-json", f"JSON that ends in the middle: ...{text[-40:]!r}")
     try:
@@ -261,7 +266,8 @@ def _in_double_quotes(text: str) -> str:
 
 
 def _mend_by_library(text: str) -> tuple[Any, Repairs]:
-    from json_repair import repair_json  # slow to import, needed seldom
+    # Slow to import and rarely needed.
+    from json_repair import repair_json
 
     try:
         value = repair_json(text, return_objects=True, skip_json_loads=True)
@@ -274,6 +280,7 @@ def _mend_by_library(text: str) -> tuple[Any, Repairs]:
         AssertionError,
     ) as error:  # its own asserts too
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
+    # json-repair makes something of any text; another type than the bracket promised is a guess.
     wanted = dict if text.lstrip()[:1] == "{" else list
     if not isinstance(value, wanted) or (not value and len(text.strip()) > 2):
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")

@@ -39,11 +39,11 @@ class Step(NamedTuple):
     reasoning: str = ""
     notes: tuple[str, ...] = ()
     said: bool = False  # the thought is text beside a native call
-    problem: str = ""  # what is wrong with the last call's input, told to the model
+    problem: str = ""  # what is wrong with the last call's input, as the model reads it
 
 
 def step_end(text: str) -> int | None:
-    """Where a step ends: at the first `Observation:` outside a JSON string. None while it goes on.
+    """Where a step ends: at the first `Observation:` outside a JSON string. None while it is open.
 
     In a thought or an answer the word counts only at the start of a line, since prose may speak of it.
     """
@@ -90,6 +90,7 @@ def read_step(text: str, declared: Collection[str] = ()) -> Step:
     """
     notes: list[str] = []
     text = without_surrogates(text)
+    # What the model wrote behind the stop word is a result that it invented.
     end = step_end(text)
     if end is not None:
         label = _OBSERVATION_INLINE.search(text, end)
@@ -126,7 +127,8 @@ def _read_sections(
             is_input = following is not None and following.kind == "input"
             given = text[following.value : following.end] if following is not None and is_input else None
             call, answer, strayed, problem = _read_action(value, given, declared)
-            if "trailing-text" in notes:  # prose after it: the call before was only spoken of
+            # Prose stands behind the call before, so that one was only mentioned.
+            if "trailing-text" in notes:
                 calls.clear()
             notes += strayed
             calls += [call] if call is not None else []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from swiftagent.errors import RowError
 from swiftagent.trajectory.escape import (
     indent_keywords,
@@ -49,6 +51,7 @@ Record = dict[str, Any]
 
 def to_record(trajectory: Trajectory, prompt: PromptStyle = "auto", language: str = "auto") -> Record:
     """One training row. The trajectory ends on something trained (`wellformed` sees to it)."""
+    # Plain chat makes up most of a mix, so it has a way without spans.
     messages = None if trajectory.tools else _plain_messages(trajectory.events)
     return {
         "messages": to_messages(render(trajectory, prompt, language)) if messages is None else messages,
@@ -124,14 +127,7 @@ def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
         return None
     if end == len(trajectory.events):
         return trajectory
-    return Trajectory(
-        trajectory.events[:end],
-        trajectory.tools,
-        trajectory.id,
-        trajectory.source,
-        trajectory.channel,
-        trajectory.repairs,
-    )
+    return msgspec.structs.replace(trajectory, events=trajectory.events[:end])
 
 
 def is_record(row: object) -> bool:

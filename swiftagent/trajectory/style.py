@@ -21,6 +21,7 @@ def prompt_style(paths: Iterable[str]) -> PromptStyle | None:
 
 def common_style(styles: Iterable[PromptStyle | None]) -> PromptStyle | None:
     """The one style that records have; `auto`, the rule of the tools, where they have both."""
+    # Rows without tools have no style and decide nothing.
     found = set(styles) - {None}
     return "auto" if len(found) > 1 else found.pop() if found else None
 

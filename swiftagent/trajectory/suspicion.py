@@ -92,6 +92,7 @@ def may_hold_step(text: str) -> bool:
 def suspicion(events: Iterable[Event], tools: tuple[Tool, ...]) -> tuple[str, str] | None:
     """(code, sentence) of the first trained text that holds an unread call or result; None where none does."""
     events = tuple(events)
+    # A row with calls was recognised; texts that quote a call in it are about calls.
     if any(type(event) is Call for event in events):
         return _spoken_result(events)
     for event in events:

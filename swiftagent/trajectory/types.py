@@ -114,3 +114,10 @@ def last_trained_step(events: tuple[Event, ...]) -> int:
         if isinstance(event, (Call, Answer)) and event.trained:
             return index + 1
     return 0
+
+
+def with_trained(event: Event, trained: bool) -> Event:
+    """The event with its mark; events that are never trained stay as they are."""
+    if isinstance(event, (Thought, Call, Answer)):
+        return msgspec.structs.replace(event, trained=trained)
+    return event

@@ -106,7 +106,7 @@ def test_a_mix_is_repeated_from_its_manifest_byte_by_byte(swiftagent: Run, data:
     (data / "agent.jsonl").write_bytes(jsonl([agent_row(number) for number in range(301)]))
     done = swiftagent("mix", "--manifest", "one/mix.manifest.json", "-o", "three/mix.jsonl")
     assert done.returncode == 4
-    assert done.stderr.splitlines()[-1].startswith("error: agent.jsonl: its data is not what the manifest tells of")
+    assert done.stderr.splitlines()[-1].startswith("error: agent.jsonl: its data is not what the manifest names")
     assert not (data / "three/mix.jsonl").exists()
 
 
@@ -256,7 +256,7 @@ def test_a_dry_run_writes_nothing(swiftagent: Run, data: Path):
             "error: none.jsonl: no such file; a hub id is owner/name",
         ),
         (["--agent-source", "a.jsonl"], 2, "error: --agent-source needs --agent N, the number of rows"),
-        (["none.yaml"], 2, "error: none.yaml: No such file or directory"),
+        (["none.yaml"], 2, "error: none.yaml: cannot be read: No such file or directory"),
         (["--agent", "5", "--agent-source", "empty.jsonl"], 2, "error: empty.jsonl: no rows, the file is empty"),
         (
             ["--agent", "5", "--agent-source", "agent.jsonl", "-o", "agent.jsonl"],

@@ -56,10 +56,10 @@ def test_every_problem_has_its_line(tmp_path: Path):
         "repeat:\n",
     ) == [
         "r.yaml:1: sead: unknown key, did you mean seed?",
-        "r.yaml:2: val: 'lots' is no share such as 0.01 or 1%",
+        "r.yaml:2: val: 'lots' is not a share, 0.01 or 1%",
         "r.yaml:5: chanel: unknown key, did you mean channel?",
-        "r.yaml:6: count: 'many' is no whole number",
-        "r.yaml:7: leave_out: ['moss'] is no list of other-assistant",
+        "r.yaml:6: count: 'many' is not a whole number",
+        "r.yaml:7: leave_out: ['moss'] is not a list, each item a choice of other-assistant",
         "r.yaml:8: repeat: empty; give a value or leave the line out",
     ]
 
@@ -69,7 +69,10 @@ def test_every_problem_has_its_line(tmp_path: Path):
     [
         ("sources:\n  - {source: a, count: 1, share: 0.5}\n", "r.yaml: a: count and share exclude each other"),
         ("sources:\n  - {source: a, count: -1}\n", "r.yaml: a: count is -1; it is 0 or more"),
-        ("seed: 1\n", "r.yaml:1: sources: missing; a recipe names at least one"),
+        ("seed: 1\n", "r.yaml:1: sources: missing"),
+        ("total: 9\nsources:\n  - count: 3\n", "r.yaml:3: source: missing"),
+        ("sources: 5\n", "r.yaml:1: sources: 5 is not a list, each item a mapping"),
+        ("sources: [a]\nval: 2\n", "r.yaml:2: val: 2 is not a share, 0.01 or 1%"),
         ("- a\n", "r.yaml:1: a recipe is a mapping with the key sources"),
         (
             "by: tokens\ntotal: 5\nsources: [a]\n",
@@ -83,7 +86,10 @@ def test_every_problem_has_its_line(tmp_path: Path):
             "sources: [{source: a, filter: {turns: [5, 2]}}]\n",
             "r.yaml: a: filter: turns is [5, 2]; the least comes first",
         ),
-        ("sources: [{source: a, filter: {language: xx}}]\n", "r.yaml:1: language: ['xx'] is no list of en, zh"),
+        (
+            "sources: [{source: a, filter: {language: xx}}]\n",
+            "r.yaml:1: language: ['xx'] is not a list, each item a choice of en, zh",
+        ),
         ("sources: [{source: a, name: X}]\n", "r.yaml: a: name and author go together"),
         (
             "sources: [{source: a, share: 60%}, {source: b, share: 70%}]\n",

@@ -14,9 +14,9 @@ from mix_data import agent_row, chat_row, jsonl, read
 
 from swiftagent.convert.reading import read_trajectories
 from swiftagent.io.jsonl import Row
-from swiftagent.mix.fingerprints import shingles, signature, words
+from swiftagent.mix.fingerprints import shingles, signature
 from swiftagent.mix.seen import NearDuplicates
-from swiftagent.trajectory.content import content_hash
+from swiftagent.trajectory.content import content_hash, words
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 END = "<|endoftext|>"

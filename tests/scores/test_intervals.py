@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from swiftagent.scores.intervals import Ratios, distinct_rows, mcnemar, mean_estimate, paired_differences
+from swiftagent.scores.intervals import Ratios, distinct_rows, mcnemar, paired_differences
 
 
 def filled(values: list[float]) -> Ratios:
@@ -16,7 +16,7 @@ def filled(values: list[float]) -> Ratios:
 
 
 def test_the_interval_of_a_share_is_that_of_theory():
-    found = mean_estimate([1.0] * 60 + [0.0] * 40)
+    found = filled([1.0] * 60 + [0.0] * 40).estimates()["right"]
     spread = 1.96 * math.sqrt(0.6 * 0.4 / 100)
     assert found.value == pytest.approx(0.6)
     assert found.low == pytest.approx(0.6 - spread, abs=0.02)
@@ -58,17 +58,16 @@ def test_rows_are_counted_by_kind_as_numpy_does():
 
 
 def test_twenty_of_twenty_is_not_certainty():
-    found = mean_estimate([1.0] * 20)
+    found = filled([1.0] * 20).estimates()["right"]
     assert (found.value, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(0.832, abs=0.001)
 
 
 def test_coverage_of_the_interval():
     generator = np.random.default_rng(1)
-    hits = sum(
-        (found := mean_estimate(list((generator.random(60) < 0.7).astype(float)), seed=trial)).low <= 0.7 <= found.high
-        for trial in range(200)
-    )
+    samples = [list((generator.random(60) < 0.7).astype(float)) for _ in range(200)]
+    found = [filled(sample).estimates(seed=trial)["right"] for trial, sample in enumerate(samples)]
+    hits = sum(each.low <= 0.7 <= each.high for each in found)
     assert hits >= 180
 
 

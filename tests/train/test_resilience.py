@@ -90,7 +90,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(started: Callable[..., Started]):
     run = Run(going.folder)
     assert (run.state, run.record["cause"]) == ("interrupted", "stopped on request")
     step = int(run.checkpoint_last.name.rpartition("-")[2])
-    assert f"step {step} is saved; `swiftagent sft --resume tiny` goes on" in stderr
+    assert f"step {step} is saved; `swiftagent sft --resume tiny` resumes it" in stderr
 
 
 def test_a_killed_rank_is_named(started: Callable[..., Started]):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.errors import SetupError
-from swiftagent.trajectory.content import content_hash, refuse_overlap, seen_in_training, trained_rows
+from swiftagent.trajectory.content import content_hash, refuse_overlap, seen_in_training, trained_rows, words
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
 
@@ -35,3 +35,7 @@ def test_trained_rows_are_named():
         refuse_overlap(held_out, seen)
     refuse_overlap(held_out[:1], seen)
     assert seen.tools == {"weather"}
+
+
+def test_words_are_letters_of_one_script():
+    assert words("Use GPT4模型 now") == ["use", "gpt4", "模", "型", "now"]

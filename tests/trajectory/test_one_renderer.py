@@ -10,11 +10,8 @@ from pathlib import Path
 OTHERS = {"formats/readers/xlam.py", "masks/weights.py", "masks/pieces.py"}
 
 _LABEL_LINE = re.compile(r"(?:^|\n)(?:Thought|Action|Action Input|Observation|Final Answer):")
-# The grammar explained to the model; the servers' debris filters; samples that only a tokenizer or a loader sees.
-SPELL_TOO = {
-    *("trajectory/prompts.py", "agent/serving/reply.py", "backend/engine_openai.py"),
-    *("export/targets.py", "export/merge.py"),
-}
+# The servers' debris filters; samples that only a tokenizer or a loader sees.
+SPELL_TOO = {"agent/serving/reply.py", "backend/engine_openai.py", "export/targets.py", "export/merge.py"}
 
 
 def sets_loss(node: ast.AST) -> bool:

@@ -59,7 +59,7 @@ def parse(row: Any) -> Trajectory:
             builder.thought(said[len("think:") :].strip())
             if answered and answered != "OK.":
                 builder.repairs.append("result-of-thought")
-        elif said.startswith("ActionPath:"):  # KnowAgent: the model tells the way so far
+        elif said.startswith("ActionPath:"):  # KnowAgent: the model repeats the path so far
             builder.thought(said)
         elif said:
             builder.repairs.append("text-action")

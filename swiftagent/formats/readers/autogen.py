@@ -1,4 +1,4 @@
-"""AutoGen (0.4 and later): messages and events of a team, and the messages of a model's context, told by their type."""
+"""AutoGen (0.4 and later): messages and events of a team, and messages of a model's context, known by their type."""
 
 from __future__ import annotations
 

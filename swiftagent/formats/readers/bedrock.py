@@ -1,4 +1,4 @@
-"""Bedrock Converse: content blocks without a type, told by their key: text, toolUse, toolResult, reasoningContent."""
+"""Bedrock Converse: content blocks without a type, known by their key: text, toolUse, toolResult, reasoningContent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ChatGPT and Claude hand out where a person exports their chats: conversations.json."""
+"""The export of a user's chats from ChatGPT and Claude: conversations.json."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parse(row: Any) -> Trajectory:
 
 
 def _path(mapping: dict[str, Any], last: Any) -> list[dict[str, Any]]:
-    """The messages from the root to the current node: what was edited or generated anew lies on other branches."""
+    """The messages from the root to the current node: what was edited or generated again lies on other branches."""
     if last not in mapping:
         parents = {node["parent"] for node in mapping.values()}
         last = [name for name in mapping if name not in parents][-1:]
@@ -71,7 +71,7 @@ def _path(mapping: dict[str, Any], last: Any) -> list[dict[str, Any]]:
 
 
 def _branch(turns: list[dict[str, Any]], last: Any) -> list[dict[str, Any]]:
-    """The turns that lead to the last one that was shown, where the chat tells which it is; else all."""
+    """The turns that lead to the last one that was shown, where the chat names it; else all."""
     by_id = {turn.get("uuid"): turn for turn in turns}
     path: list[dict[str, Any]] = []
     while last is not None and last in by_id and len(path) < len(turns):
@@ -86,7 +86,7 @@ def _read_node(builder: Builder, message: dict[str, Any]) -> None:
         raise RowError("bad-message", "a node of the tree names no author or holds no content")
     role, kind = author.get("role"), content.get("content_type")
     text = _text(content)
-    if kind == "user_editable_context":  # what the person told about themselves, in all chats
+    if kind == "user_editable_context":  # what the user wrote about themselves, in all chats
         builder.system(
             "\n\n".join(filter(None, (as_text(content.get(key)) for key in ("user_profile", "user_instructions"))))
         )

@@ -63,9 +63,7 @@ def looks_like(row: Any) -> bool:
 
 
 def _text_of(row: Any) -> str | None:
-    if type(row) is not dict or (
-        "instruction" in row and "output" in row
-    ):  # Alpaca tells the same once more under `text`
+    if type(row) is not dict or ("instruction" in row and "output" in row):  # Alpaca repeats the same under `text`
         return None
     for key in _KEYS:
         text = row.get(key)
@@ -110,7 +108,7 @@ def turns_in(text: str) -> list[dict[str, str]]:
 
 
 def _harmony_turns(text: str) -> list[dict[str, str]]:
-    """Of gpt-oss: what an assistant says keeps its marks, which tell what is thought, called and answered."""
+    """Of gpt-oss: what an assistant says keeps its marks, which separate what is thought, called and answered."""
     turns = []
     for role, rest in _HARMONY.findall(text):
         said = _SAID.search(rest)

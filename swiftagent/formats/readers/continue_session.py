@@ -59,7 +59,7 @@ def parse(row: Any) -> Trajectory:
 
 
 def _calls(item: dict[str, Any], told: set[Any]) -> list[dict[str, Any]]:
-    """The calls of a message; their results stand in their states where no message of their own tells them."""
+    """The calls of a message; their results stand in their states where no message of their own holds them."""
     states = [*(item.get("toolCallStates") or ()), *filter(None, [item.get("toolCallState")])]
     outputs = {state.get("toolCallId"): state.get("output") for state in states if isinstance(state, dict)}
     calls = []

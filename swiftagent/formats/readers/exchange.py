@@ -81,7 +81,7 @@ def _inner(value: Any) -> Any:
 
 
 def _turns(value: Any) -> list[Any] | None:
-    """Turns with roles, of any dialect, and the items of Responses that stand between them; those of LangChain are told
+    """Turns with roles, of any dialect, and the items of Responses that stand between them; those of LangChain are read
     so."""
     if isinstance(value, list) and langchain.looks_like(value):
         inner = value[0] if isinstance(value[0], list) else value

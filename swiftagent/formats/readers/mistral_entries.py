@@ -1,4 +1,4 @@
-"""Entries of Mistral's Conversations API, told as the items of OpenAI's Responses.
+"""Entries of Mistral's Conversations API, read as the items of OpenAI's Responses.
 
 Types as mistralai/client-python declares them (`MessageInputEntry`, `FunctionCallEntry`, `ToolExecutionEntry`, ...).
 """

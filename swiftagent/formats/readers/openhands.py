@@ -102,7 +102,7 @@ def _read_action(builder: Builder, event: dict[str, Any], answered: set[str]) ->
 
 
 def _read_message(builder: Builder, event: dict[str, Any], text: str) -> None:
-    """Where no source is told, the first to speak is the user, and then who is asked."""
+    """Where no source is given, the first to speak is the user, and then who is asked."""
     asked = bool(builder.events) and not builder.answered
     source = event.get("source") or ("agent" if asked else "user")
     (builder.answer if source == "agent" else builder.question)(text)

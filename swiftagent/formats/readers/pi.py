@@ -97,7 +97,7 @@ def _turn(entry: dict[str, Any]) -> dict[str, Any] | None:
     role, content = message.get("role"), message.get("content")
     if role == "toolResult":
         return {"role": "tool", "tool_call_id": message.get("toolCallId"), "content": content}
-    if role == "bashExecution":  # a command that the user ran, told to the model as their word
+    if role == "bashExecution":  # a command that the user ran, which the model reads as the user's words
         return {"role": "user", "content": f"Ran `{message.get('command')}`\n```\n{message.get('output')}\n```"}
     if role in ("branchSummary", "compactionSummary"):
         return None

@@ -1,4 +1,4 @@
-"""Agent logs told step by step: {task, steps: [{thought, action, observation}], answer}."""
+"""Agent logs, step by step: {task, steps: [{thought, action, observation}], answer}."""
 
 from __future__ import annotations
 

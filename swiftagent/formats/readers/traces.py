@@ -119,7 +119,7 @@ def _id_of(row: Any) -> str:
 
 
 def _chat_of(span: TraceSpan) -> Chat | None:
-    """What the model was sent and what it answered, in whichever convention the span tells it."""
+    """What the model was sent and what it answered, in whichever convention the span uses."""
     found = next(filter(None, (read(span) for read in _CONVENTIONS)), None)
     return found if found is not None and found[0] else None
 

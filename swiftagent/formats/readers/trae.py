@@ -53,7 +53,7 @@ def parse(row: Any) -> Trajectory:
 
 
 def _steps_of(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The steps as the requests tell them: what the tools of one gave stands in the messages of the next."""
+    """The steps as the requests hold them: what the tools of one gave stands in the messages of the next."""
     given = [
         [
             turn["tool_result"]

@@ -1,5 +1,5 @@
 """Turns made of parts that say their type: Vercel's AI SDK (UI messages), Pydantic AI, OpenTelemetry's GenAI
-messages, and those of frameworks that `reading.framework_turns` tells in the same parts."""
+messages, and those of frameworks that `reading.framework_turns` converts into the same parts."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def parse(row: Any) -> Trajectory:
     for turn in as_messages(_turns(row) or []):
         turn = told_in_parts(turn) or turn
         told = turn.get("instructions")
-        if isinstance(told, str) and told and told != system:  # Pydantic AI says them anew with every request
+        if isinstance(told, str) and told and told != system:  # Pydantic AI repeats them with every request
             read_system(builder, told)
             system = told
         _read_turn(builder, turn)

@@ -1,4 +1,4 @@
-"""Conversations inside an object that tells more of them: a thread's state, a log's samples, the body of a request."""
+"""Conversations inside an object with more about them: a thread's state, a log's samples, the body of a request."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def each_once(found: list[Trajectory]) -> list[Trajectory]:
 
 
 def _said(trajectory: Trajectory) -> list[Any]:
-    """What was said, without ids and without how the model was instructed: some observations tell these and some do
+    """What was said, without ids and without how the model was instructed: some observations hold these and some do
     not."""
     told: list[Any] = []
     for event in trajectory.events:

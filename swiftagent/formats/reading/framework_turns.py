@@ -1,4 +1,4 @@
-"""Turns as agent frameworks keep them, told in the typed parts that Vercel's AI SDK and OpenTelemetry have.
+"""Turns as agent frameworks keep them, in the typed parts that Vercel's AI SDK and OpenTelemetry have.
 
 LlamaIndex (`blocks` of ChatMessage), Haystack (`ChatMessage.to_dict`, of 2.9 with `_content`), Semantic Kernel
 (`items` of ChatMessageContent, in Python and in C#), FastGPT (`obj` and `value`), opencode (`info` and `parts`).

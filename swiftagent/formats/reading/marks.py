@@ -372,7 +372,7 @@ def command_in_tags(text: str) -> str:
 
 
 def result_in_user_turn(text: str, marked: bool) -> str | None:
-    """What a tool gave, where a user turn tells it in one of the known ways; else None.
+    """What a tool gave, where a user turn states it in one of the known ways; else None.
 
     `marked` says that it did so before in this conversation: then the environment speaks there, and what has no mark is
     its word too ("Your command ran successfully and did not produce any output." of SWE-agent).

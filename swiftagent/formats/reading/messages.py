@@ -181,7 +181,7 @@ def _is_read_aside(builder: Builder, message: dict[str, Any], kind: str, content
             builder.result(as_text(result.get("content") if isinstance(result, dict) else result), id)
         return not content
     if kind == "result" and isinstance(content, dict) and content.get("type") == "function" and "function" in content:
-        _declare(builder, content)  # Langfuse tells the tools of LangChain as turns
+        _declare(builder, content)  # Langfuse lists the tools of LangChain as turns
         return True
     return False
 

@@ -55,7 +55,7 @@ def is_react(text: str) -> bool:
 
 
 def may_be_prompt(text: str) -> bool:
-    """A quick look: False is sure."""
+    """A fast filter: False is certain."""
     if text.isascii():
         return "ccess to the following" in text
     # One letter is looked for far quicker than a word.
@@ -63,7 +63,7 @@ def may_be_prompt(text: str) -> bool:
 
 
 def read_prompt(text: str) -> Prompt | None:
-    """A system or first user text that names tools for ReAct; None where it is none."""
+    """A system or first user text that names tools for ReAct; None where it is not one."""
     if not may_be_prompt(text):
         return None
     return _read_prompt(text) if len(text) < _LONGEST_KEPT else _read_prompt.__wrapped__(text)

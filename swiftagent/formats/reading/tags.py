@@ -188,7 +188,7 @@ def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
 
 
 def _refuse_unclosed(body: str, pairs: int, *tags: str) -> None:
-    """Raises RowError("broken-call") where an argument's tag is not closed: its value may go on."""
+    """Raises RowError("broken-call") where an argument's tag is not closed: its value may be incomplete."""
     for tag in tags:
         if body.count(tag) != pairs:
             raise RowError("broken-call", f"a {tag} of a call is not closed")

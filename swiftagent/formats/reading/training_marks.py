@@ -28,7 +28,7 @@ _FALSE_WORDS = frozenset(
     ("false", "no", "n", "f", "failed", "fail", "failure", "incorrect", "wrong", "unresolved", "unsolved", "i", "loss")
 )
 _ZERO = re.compile(r"\s*(?:-\s*\d+(?:\.\d*)?|[+]?0+(?:\.0*)?)(?:e[+-]?\d+)?\s*")
-# What these hold is told turn by turn, or is no verdict on the row.
+# What these hold is stated turn by turn, or is not a verdict on the row.
 _NOT_LOOKED_INTO = frozenset(
     ("messages", "conversations", "conversation", "tools", "functions", "parameters", "arguments", "properties")
 )

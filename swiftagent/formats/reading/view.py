@@ -321,7 +321,7 @@ def tools_field(row: Any) -> Any:
 
 
 def _tools_inside(row: dict[str, Any]) -> Any:
-    """Tools that stand in what is told about the row: `metadata` of Nemotron, `chat_template_kwargs` of
+    """Tools that stand in the row's metadata: `metadata` of Nemotron, `chat_template_kwargs` of
     SmolTalk 2, `info` of verifiers."""
     for key in ("chat_template_kwargs", "metadata", "info"):
         inner: Any = row.get(key)

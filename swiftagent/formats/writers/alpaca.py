@@ -98,7 +98,7 @@ def _append(pair: list[str], span: Span) -> None:
 
 
 def is_written(row: Any) -> bool:
-    """Whether it is a row with tools that `render` wrote, as far as one can tell."""
+    """Whether it is a row with tools that `render` wrote, as far as the text shows."""
     return (
         isinstance(row, dict)
         and isinstance(row.get("system"), str)
@@ -108,7 +108,7 @@ def is_written(row: Any) -> bool:
 
 
 def parse(row: dict[str, Any]) -> Trajectory:
-    """Read a row with tools that `render` wrote, exactly. Raises RowError("bad-message", ...) where it is none."""
+    """Read a row with tools that `render` wrote, exactly. Raises RowError("bad-message", ...) where it is not one."""
     split = split_prompt(row["system"])
     own, tools = split if split is not None else ("", ())
     events: list[Event] = [System(own)] if own else []

@@ -91,7 +91,7 @@ def _is_turn(turn: Any) -> bool:
 
 
 def parse(row: dict[str, Any]) -> Trajectory:
-    """Read a row with tools that `render` wrote, exactly. Raises RowError where a call or a tool is none."""
+    """Read a row with tools that `render` wrote, exactly. Raises RowError where a call or a tool is malformed."""
     head, *turns = row["conversations"]
     own, _, block = head["value"].rpartition(BEFORE_TOOLS)
     builder = Builder(*read_tools(block.removesuffix(AFTER_TOOLS)))

@@ -29,7 +29,7 @@ WRITABLE: dict[
 
 
 def writer_of(name: str, prompt: PromptStyle, language: str) -> Write:
-    """The function that writes this format. Raises ConfigError for a name that is none."""
+    """The function that writes this format. Raises ConfigError for an unknown name."""
     if name not in WRITABLE:
         raise ConfigError(f"--to {name}: no such format; it can be {', '.join(WRITABLE)}")
     if name == "react":
