@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from swiftagent.agent.drive import Usage
+from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.read_step import step_end
@@ -28,14 +28,18 @@ _key = msgspec.json.Encoder(order="deterministic").encode
 
 
 class CachedEngine:
-    """An engine with a cache: greedy text is the same each time, and free runs begin as next steps do."""
+    """An engine with a cache: greedy text is the same each time, and free runs begin as next steps do.
+    What is sampled is written anew for every request."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, temperature: float = 0.0) -> None:
         self.engine = engine
+        self.temperature = temperature
         self._known: dict[bytes, Generated] = {}
 
     def write(self, request: Generate) -> Generated:
         """The text of one request, read no further than its stop word."""
+        if self.temperature:
+            return self._write(request)
         name = _name(request)
         if name not in self._known:
             self._known[name] = self._write(request)
@@ -43,11 +47,13 @@ class CachedEngine:
 
     def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
         """The texts of many; those that are known, or asked for twice, are not written again."""
+        if self.temperature:
+            return [_clean(each) for each in self.engine.write_together(list(requests), self.temperature)]
         names = [_name(request) for request in requests]
         new = {name: request for name, request in zip(names, requests, strict=True) if name not in self._known}
         if new:
             for name, written in zip(new, self.engine.write_together(list(new.values())), strict=True):
-                self._known[name] = msgspec.structs.replace(written, text=without_surrogates(written.text))
+                self._known[name] = _clean(written)
         return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
@@ -56,7 +62,7 @@ class CachedEngine:
             request.messages,
             stop=(request.stop,) if request.stop else (),
             max_tokens=request.max_tokens,
-            temperature=0.0,
+            temperature=self.temperature,
             tools=request.tools,
             usage=usage,
         )
@@ -74,6 +80,10 @@ class CachedEngine:
         return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
 
 
+def _clean(written: Generated) -> Generated:
+    return msgspec.structs.replace(written, text=without_surrogates(written.text))
+
+
 def _name(request: Generate) -> bytes:
     return _key([request.messages, request.stop, request.max_tokens, request.tools])
 
@@ -83,7 +93,13 @@ def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
     try:
         request = next(job)
         while True:
-            request = job.send(write(request))
+            try:
+                written = write(request)
+            # A job may know what to make of it.
+            except RequestRefused as error:
+                request = job.throw(error)
+            else:
+                request = job.send(written)
     except StopIteration as done:
         result: Entry = done.value
         return result

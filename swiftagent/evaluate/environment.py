@@ -1,0 +1,180 @@
+"""Tasks whose tools hold state: a file of tasks with scripted user turns, and the Python tools that they act on.
+
+    domain: library
+    tools: library_tools.py          # beside this file; has reset(state) and snapshot() besides the tools
+    system: Today is 2026-03-02.     # optional
+    state: {loans: {B1: Ann}}        # at the start of each task, unless a task has its own
+    tasks:
+      - id: bring-back
+        turns: [Ann brings B1 back., {user: "And B2?", says: [[on the shelf, available]]}]
+        end: {loans: {B1: null}}     # what has changed, as a JSON merge patch (RFC 7396)
+
+Whatever `end` does not name must be as it was at the start: an extra side effect fails a task.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from swiftagent.errors import ConfigError, ToolError
+from swiftagent.io.shipped import find
+from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
+from swiftagent.scores.values import plain_text, same_value
+from swiftagent.tools.python_file import PythonFile
+from swiftagent.tools.source import DEFAULTS
+from swiftagent.tools.toolbox import Toolbox
+
+RESERVED = ("reset", "snapshot")
+_WANTED = "a file of tasks is a mapping with the keys domain, tools and tasks"
+_ABSENT = object()
+
+
+class UserTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the user says. says: what the answer to it has to hold; of a list, one of its texts."""
+
+    user: str
+    says: list[str | list[str]] = []
+
+
+class StateTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One task. end: what the state has become, as a merge patch over the start. any_order: the order of lists does
+    not count."""
+
+    id: str
+    turns: list[str | UserTurn]
+    state: dict[str, Any]
+    end: dict[str, Any] = {}
+    any_order: bool = False
+    domain: str = ""
+    tools: str = ""
+    system: str = ""
+
+    def user_turns(self) -> list[UserTurn]:
+        return [UserTurn(turn) if isinstance(turn, str) else turn for turn in self.turns]
+
+
+class StatefulTools:
+    """The tools of one run in a process of their own, which is ended with it. Use it as a context manager."""
+
+    def __init__(self, task: StateTask) -> None:
+        self.source = PythonFile(Path(task.tools), DEFAULTS)
+        reserved = {tool.name for tool in self.source.tools} & set(RESERVED)
+        self.source.tools = tuple(tool for tool in self.source.tools if tool.name not in RESERVED)
+        self.toolbox = Toolbox([self.source])
+        try:
+            if missing := [name for name in RESERVED if name not in reserved]:
+                raise ConfigError(
+                    f"{task.tools}: no function {' and '.join(missing)}; a task sets and reads state by it"
+                )
+            self.source.call("reset", {"state": task.state})
+            self.start = self.snapshot()
+        except ToolError as error:
+            self.close()
+            raise ConfigError(f"{task.tools}: task {task.id} cannot begin: {error}; check its state") from None
+        except ConfigError:
+            self.close()
+            raise
+
+    def snapshot(self) -> Any:
+        return self.source.call("snapshot", {})
+
+    def close(self) -> None:
+        self.toolbox.close()
+
+    def __enter__(self) -> StatefulTools:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_tasks(paths: Sequence[str]) -> list[StateTask]:
+    """The tasks of all files, each of which can begin. Raises ConfigError with every problem, at its file and line."""
+    tasks: list[StateTask] = []
+    problems: list[str] = []
+    for path in paths:
+        for found in _tasks(path):
+            if isinstance(found, str):
+                problems.append(found)
+            else:
+                tasks.append(found)
+    ids = [task.id for task in tasks]
+    problems += [f"task {name}: given more than once; each needs an id of its own" for name in _twice(ids)]
+    if not problems:
+        for task in {task.tools: task for task in tasks}.values():
+            StatefulTools(task).close()
+    if problems or not tasks:
+        raise ConfigError(problems or [f"{', '.join(paths)}: no task"])
+    return tasks
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _tasks(path: str) -> Iterator[StateTask | str]:
+    """Every task of a file, or what is wrong with it."""
+    shared: dict[str, Any] = {}
+    listed: yaml.Node | None = None
+    for line in lines_of(read_mapping(read_text(find(path), path), path, _WANTED), path):
+        if line.key == "tasks":
+            listed = line.node
+        elif line.key in ("domain", "tools", "system", "state"):
+            shared[line.key] = line.value()
+        else:
+            yield f"{line.place}: unknown key {line.key}; {_WANTED}"
+    if not isinstance(listed, yaml.SequenceNode) or not isinstance(shared.get("tools"), str):
+        yield f"{path}:1: {_WANTED}"
+        return
+    shared["tools"] = str(find(path).parent / shared["tools"])
+    for node in listed.value:
+        line = Line("", f"{path}:{node.start_mark.line + 1}", node)
+        try:
+            # Dates that YAML makes are texts again, as JSON has them.
+            yield msgspec.convert({**shared, **msgspec.to_builtins(line.value())}, StateTask)
+        except (msgspec.ValidationError, TypeError) as error:
+            yield f"{line.place}: {error}; a task has {', '.join(StateTask.__struct_fields__[:6])}"
+
+
+def patched(value: Any, patch: Any) -> Any:
+    """A JSON value after a merge patch (RFC 7396): objects key by key, null removes, anything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = dict(value) if isinstance(value, dict) else {}
+    merged = {**kept, **{key: patched(kept.get(key), part) for key, part in patch.items()}}
+    return {key: part for key, part in merged.items() if key not in patch or patch[key] is not None}
+
+
+def state_faults(expected: Any, found: Any, any_order: bool = False, place: str = "state") -> Iterator[str]:
+    """Every place where a state is not the one that was expected."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in {**expected, **found}:
+            yield from state_faults(expected.get(key, _ABSENT), found.get(key, _ABSENT), any_order, f"{place}.{key}")
+    elif _ABSENT in (expected, found) or not same_value(_ordered(expected, any_order), _ordered(found, any_order)):
+        yield f"{place} is {_shown(found)}, expected {_shown(expected)}"
+
+
+def _ordered(value: Any, any_order: bool) -> Any:
+    is_set = any_order and isinstance(value, list)
+    return sorted(value, key=lambda item: json.dumps(item, sort_keys=True)) if is_set else value
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def answer_faults(turn: UserTurn, answer: str) -> Iterator[str]:
+    """What an answer lacks. Case, width and spaces do not count; 3 does not stand in 13, nor in 3.5."""
+    text = plain_text(answer).replace(",", "")
+    for wanted in turn.says:
+        texts = [wanted] if isinstance(wanted, str) else wanted
+        plain = [re.escape(plain_text(each).replace(",", "")) for each in texts]
+        if not re.search(rf"(?<![a-z0-9])(?<!\d\.)(?:{'|'.join(plain)})(?![a-z0-9]|\.\d)", text):
+            yield f"the answer lacks {' or '.join(map(_shown, texts))}"
