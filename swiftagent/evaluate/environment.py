@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,62 +62,55 @@ class StateTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StatefulTools:
-    """The tools of one run in a process of their own, which is ended with it. Use it as a context manager."""
+    """Tools with state in a process of their own, which is ended with it. Use it as a context manager."""
 
-    def __init__(self, task: StateTask) -> None:
-        self.source = PythonFile(Path(task.tools), DEFAULTS)
-        reserved = {tool.name for tool in self.source.tools} & set(RESERVED)
-        self.source.tools = tuple(tool for tool in self.source.tools if tool.name not in RESERVED)
-        self.toolbox = Toolbox([self.source])
+    def __init__(self, path: str) -> None:
+        self._source = PythonFile(Path(path), DEFAULTS)
+        names = [tool.name for tool in self._source.tools]
+        self._source.tools = tuple(tool for tool in self._source.tools if tool.name not in RESERVED)
+        self.toolbox = Toolbox([self._source])
+        self.start: Any = None
+        if missing := [name for name in RESERVED if name not in names]:
+            self.toolbox.close()
+            raise ConfigError(
+                f"{path}: has no function {' and '.join(missing)}; a task sets and reads its state by them"
+            )
+
+    def begin(self, task: StateTask) -> None:
+        """Set the state to that at the start of a task. Raises ConfigError where the tools do not take it."""
         try:
-            if missing := [name for name in RESERVED if name not in reserved]:
-                raise ConfigError(
-                    f"{task.tools}: no function {' and '.join(missing)}; a task sets and reads state by it"
-                )
-            self.source.call("reset", {"state": task.state})
+            self._source.call("reset", {"state": task.state})
             self.start = self.snapshot()
         except ToolError as error:
-            self.close()
-            raise ConfigError(f"{task.tools}: task {task.id} cannot begin: {error}; check its state") from None
-        except ConfigError:
-            self.close()
-            raise
+            raise ConfigError(f"{self._source.path}: task {task.id} cannot begin: {error}; check its state") from None
 
     def snapshot(self) -> Any:
-        return self.source.call("snapshot", {})
-
-    def close(self) -> None:
-        self.toolbox.close()
+        return self._source.call("snapshot", {})
 
     def __enter__(self) -> StatefulTools:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.toolbox.close()
 
 
 def read_tasks(paths: Sequence[str]) -> list[StateTask]:
     """The tasks of all files, each of which can begin. Raises ConfigError with every problem, at its file and line."""
-    tasks: list[StateTask] = []
-    problems: list[str] = []
-    for path in paths:
-        for found in _tasks(path):
-            if isinstance(found, str):
-                problems.append(found)
-            else:
-                tasks.append(found)
-    ids = [task.id for task in tasks]
-    problems += [f"task {name}: given more than once; each needs an id of its own" for name in _twice(ids)]
-    if not problems:
-        for task in {task.tools: task for task in tasks}.values():
-            StatefulTools(task).close()
-    if problems or not tasks:
-        raise ConfigError(problems or [f"{', '.join(paths)}: no task"])
+    found = [each for path in paths for each in _tasks(path)]
+    tasks = [each for each in found if isinstance(each, StateTask)]
+    problems = [each for each in found if isinstance(each, str)]
+    counts = Counter(task.id for task in tasks)
+    problems += [f"task {name}: given {n} times; each needs an id of its own" for name, n in counts.items() if n > 1]
+    if not found:
+        problems.append(f"{', '.join(paths)}: no task; list one below tasks")
+    for path in () if problems else dict.fromkeys(task.tools for task in tasks):
+        with StatefulTools(path) as tools:
+            for task in tasks:
+                if task.tools == path:
+                    tools.begin(task)
+    if problems:
+        raise ConfigError(problems)
     return tasks
-
-
-def _twice(names: Sequence[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _tasks(path: str) -> Iterator[StateTask | str]:
@@ -172,9 +166,13 @@ def _shown(value: Any) -> str:
 
 def answer_faults(turn: UserTurn, answer: str) -> Iterator[str]:
     """What an answer lacks. Case, width and spaces do not count; 3 does not stand in 13, nor in 3.5."""
-    text = plain_text(answer).replace(",", "")
+    text = _plain(answer)
     for wanted in turn.says:
         texts = [wanted] if isinstance(wanted, str) else wanted
-        plain = [re.escape(plain_text(each).replace(",", "")) for each in texts]
+        plain = [re.escape(_plain(each)) for each in texts]
         if not re.search(rf"(?<![a-z0-9])(?<!\d\.)(?:{'|'.join(plain)})(?![a-z0-9]|\.\d)", text):
             yield f"the answer lacks {' or '.join(map(_shown, texts))}"
+
+
+def _plain(text: str) -> str:
+    return plain_text(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))

@@ -106,7 +106,8 @@ def _run(task: StateTask, model: str, run: str, grammar: Grammar, step_tokens: i
     """One run of a task with tools of its own, which no other run shares."""
     faults: list[str] = []
     limits = Limits(step_tokens=step_tokens)
-    with StatefulTools(task) as tools:
+    with StatefulTools(task.tools) as tools:
+        tools.begin(task)
         talk = start(tools.toolbox.specs, task.system)
         try:
             for number, asked in enumerate(task.user_turns(), 1):

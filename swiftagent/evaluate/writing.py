@@ -33,7 +33,8 @@ Done = Callable[[], None]
 
 
 class Entry(msgspec.Struct):
-    """One line of predictions.jsonl or state.jsonl. kind: "step", "run", "likelihood" or "state"; id: of the decision point, task or answer."""
+    """One line of predictions.jsonl or state.jsonl. kind: "step", "run", "likelihood" or
+    "state"; id: of the decision point, task or answer."""
 
     model: str
     kind: str
