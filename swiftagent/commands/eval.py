@@ -96,31 +96,14 @@ def run(args: argparse.Namespace) -> int:
 def _state(args: argparse.Namespace) -> int:
     from swiftagent import console
 
-    unused = {
-        "--data": args.data,
-        "--predictions": args.predictions,
-        "--gate": args.gate,
-        "--evalscope": args.evalscope,
-    }
-    if given := [name for name, value in unused.items() if value]:
+    if given := [f"--{name}" for name in ("data", "predictions", "gate", "evalscope") if getattr(args, name)]:
         raise ConfigError(f"--state brings its own tasks and has no gate: leave {' and '.join(given)} out")
     if named := [name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")]:
         raise ConfigError(f"--state {named[0]}: not a YAML or JSON file of tasks; a run is named before --state")
-    with console.progress("loading ms-swift", quiet=args.quiet):
-        from swiftagent.evaluate.session import EvaluationOptions
-        from swiftagent.evaluate.state import StateOptions, evaluate_state, score_lines, task_lines
+    options = _options(args)
+    from swiftagent.evaluate.state import evaluate_state, score_lines, task_lines
 
-    how = StateOptions(tuple(args.state), args.trials, args.temperature)
-    options = EvaluationOptions(
-        limit=args.limit,
-        at_a_time=args.at_a_time,
-        fresh=args.fresh,
-        native=args.native,
-        prompt=args.prompt,
-        step_tokens=args.step_tokens,
-        quiet=args.quiet,
-    )
-    found = evaluate_state(_target(args), how, options, args.output)
+    found = evaluate_state(_target(args), options, args.output)
     if args.json:
         print(json.dumps(found, ensure_ascii=False))
     if not args.quiet:
@@ -143,14 +126,22 @@ def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
     from swiftagent.console import progress
 
-    with progress("loading ms-swift", quiet=args.quiet):
-        from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
+    options = _options(args)
+    from swiftagent.evaluate.session import evaluate_models, evaluate_predictions
 
-    options = msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
     with progress("evaluating", quiet=args.quiet):
         if args.predictions:
             return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
         return evaluate_models(_target(args), options, args.output)
+
+
+def _options(args: argparse.Namespace) -> Any:
+    from swiftagent.console import progress
+
+    with progress("loading ms-swift", quiet=args.quiet):
+        from swiftagent.evaluate.session import EvaluationOptions
+
+    return msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
 
 
 def _target(args: argparse.Namespace) -> Any:

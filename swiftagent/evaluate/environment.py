@@ -33,6 +33,7 @@ from swiftagent.tools.source import DEFAULTS
 from swiftagent.tools.toolbox import Toolbox
 
 RESERVED = ("reset", "snapshot")
+_SHARED = ("domain", "system", "state")  # besides tools and tasks
 _WANTED = "a file of tasks is a mapping with the keys domain, tools and tasks"
 _ABSENT = object()
 
@@ -98,43 +99,37 @@ def read_tasks(paths: Sequence[str]) -> list[StateTask]:
     """The tasks of all files, each of which can begin. Raises ConfigError with every problem, at its file and line."""
     found = [each for path in paths for each in _tasks(path)]
     tasks = [each for each in found if isinstance(each, StateTask)]
-    problems = [each for each in found if isinstance(each, str)]
     counts = Counter(task.id for task in tasks)
+    problems = [each for each in found if isinstance(each, str)]
     problems += [f"task {name}: given {n} times; each needs an id of its own" for name, n in counts.items() if n > 1]
-    if not found:
-        problems.append(f"{', '.join(paths)}: no task; list one below tasks")
-    for path in () if problems else dict.fromkeys(task.tools for task in tasks):
+    if problems or not found:
+        raise ConfigError(problems or f"{', '.join(paths)}: no task; list one below tasks")
+    for path in dict.fromkeys(task.tools for task in tasks):
         with StatefulTools(path) as tools:
             for task in tasks:
                 if task.tools == path:
                     tools.begin(task)
-    if problems:
-        raise ConfigError(problems)
     return tasks
 
 
 def _tasks(path: str) -> Iterator[StateTask | str]:
     """Every task of a file, or what is wrong with it."""
-    shared: dict[str, Any] = {}
-    listed: yaml.Node | None = None
-    for line in lines_of(read_mapping(read_text(find(path), path), path, _WANTED), path):
-        if line.key == "tasks":
-            listed = line.node
-        elif line.key in ("domain", "tools", "system", "state"):
-            shared[line.key] = line.value()
-        else:
-            yield f"{line.place}: unknown key {line.key}; {_WANTED}"
-    if not isinstance(listed, yaml.SequenceNode) or not isinstance(shared.get("tools"), str):
-        yield f"{path}:1: {_WANTED}"
+    lines = {line.key: line for line in lines_of(read_mapping(read_text(find(path), path), path, _WANTED), path)}
+    listed, tools = lines.pop("tasks", None), lines.pop("tools", None)
+    unknown = [f"{line.place}: unknown key {key}; {_WANTED}" for key, line in lines.items() if key not in _SHARED]
+    if unknown or listed is None or not isinstance(listed.node, yaml.SequenceNode) or tools is None:
+        yield from unknown or [f"{path}:1: {_WANTED}"]
         return
-    shared["tools"] = str(find(path).parent / shared["tools"])
-    for node in listed.value:
+    shared = {key: line.value() for key, line in lines.items()}
+    beside = {"tools": str(find(path).parent / str(tools.value()))}
+    for node in listed.node.value:
         line = Line("", f"{path}:{node.start_mark.line + 1}", node)
         try:
-            # Dates that YAML makes are texts again, as JSON has them.
-            yield msgspec.convert({**shared, **msgspec.to_builtins(line.value())}, StateTask)
+            # As JSON has them: dates that YAML makes are texts again, and keys too.
+            values = msgspec.to_builtins({**shared, **line.value(), **beside}, str_keys=True)
+            yield msgspec.convert(values, StateTask)
         except (msgspec.ValidationError, TypeError) as error:
-            yield f"{line.place}: {error}; a task has {', '.join(StateTask.__struct_fields__[:6])}"
+            yield f"{line.place}: {error}; a task has id, turns, state, end and any_order"
 
 
 def patched(value: Any, patch: Any) -> Any:

@@ -54,6 +54,9 @@ class EvaluationOptions(msgspec.Struct, frozen=True):
     training: tuple[str, ...] | None = None
     rules: tuple[Rule, ...] | None = None  # None: the gate of the run's config
     quiet: bool = False
+    state: tuple[str, ...] | None = None  # files of tasks whose tools hold state; () for the shipped ones
+    trials: int = 4  # runs of each of these: the first greedy, the others sampled
+    temperature: float = 0.8
 
 
 class Evaluation(msgspec.Struct):

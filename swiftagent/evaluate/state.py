@@ -26,6 +26,7 @@ from swiftagent.evaluate.target import Model, Target, training_files
 from swiftagent.evaluate.writing import Entry, Log, driven, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import shipped
+from swiftagent.io.storage import sha256_of
 from swiftagent.scores.calls import Attempt
 from swiftagent.scores.intervals import Ratios, paired_differences
 from swiftagent.trajectory.types import Call
@@ -34,70 +35,50 @@ _KS = (1, 4)
 Summary = dict[str, Any]
 
 
-class StateOptions(msgspec.Struct, frozen=True):
-    """files: of tasks; none for the shipped ones. trials: runs of each task, the first of them greedy, the others
-    sampled at `temperature`."""
-
-    files: tuple[str, ...] = ()
-    trials: int = 4
-    temperature: float = 0.8
-
-
-def evaluate_state(target: Target, how: StateOptions, options: EvaluationOptions, folder: Path | None) -> Summary:
+def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | None = None) -> Summary:
     """Run every task with the models of a target; state.jsonl, from which it resumes, and state.json are written.
 
     Raises ConfigError for files of tasks that cannot be used, before any model is loaded."""
-    if how.temperature < 0:
-        raise ConfigError(f"--temperature {how.temperature}: must be at least 0")
-    files = how.files or [str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))]
+    if options.temperature < 0:
+        raise ConfigError(f"--temperature {options.temperature}: must be at least 0")
+    files = options.state or [str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))]
     tasks = read_tasks(files)[: options.limit]
     folder = folder or target.folder
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
     prompt = style_of_prompts(options, training_files(target.run), target)
-    settings = {"models": {name: model.mark for name, model in models.items()}, "tasks": msgspec.to_builtins(tasks)}
-    sources = {path: jsonl.without_surrogates(Path(path).read_text(errors="replace")) for path in _tool_files(tasks)}
-    settings |= {"tools": sources, "prompt": prompt, "temperature": how.temperature}
-    settings |= {name: getattr(options, name) for name in ("step_tokens", "native")}
+    settings = {
+        "models": {name: model.mark for name, model in models.items()},
+        "tasks": msgspec.to_builtins(tasks),
+        "tools": [sha256_of(Path(path)) for path in sorted({task.tools for task in tasks})],
+        "prompt": prompt,
+        **{name: getattr(options, name) for name in ("temperature", "step_tokens", "native")},
+    }
     log = begin_log(folder / "state.jsonl", settings, options)
     try:
-        todo = {name: model for name, model in models.items() if _undone(tasks, how, log, name)}
-        with_engines(target, todo, partial(_write, tasks, how, log, prompt, options))
-        runs = {name: log.of(name, "state") for name in models}
+        runs = set(_runs(tasks, range(options.trials)))
+        todo = {name: model for name, model in models.items() if runs - set(log.of(name, "state"))}
+        with_engines(target, todo, partial(_write, tasks, log, prompt, options))
+        entries = {name: log.of(name, "state") for name in models}
     finally:
         log.close()
-    found = _summary(target, tasks, how, runs)
+    found = _summary(target, tasks, options, entries)
     jsonl.write_json(folder / "state.json", found)
     return found
 
 
-def _tool_files(tasks: Sequence[StateTask]) -> list[str]:
-    return sorted({task.tools for task in tasks})
-
-
-def _names(tasks: Sequence[StateTask], trials: range) -> dict[str, StateTask]:
+def _runs(tasks: Sequence[StateTask], trials: range) -> dict[str, StateTask]:
     return {f"{task.id}#{trial + 1}": task for trial in trials for task in tasks}
 
 
-def _undone(tasks: Sequence[StateTask], how: StateOptions, log: Log, name: str) -> set[str]:
-    return set(_names(tasks, range(how.trials))) - set(log.of(name, "state"))
-
-
 def _write(
-    tasks: Sequence[StateTask],
-    how: StateOptions,
-    log: Log,
-    prompt: Any,
-    options: EvaluationOptions,
-    name: str,
-    model: Model,
-    engine: Any,
+    tasks: Sequence[StateTask], log: Log, prompt: Any, options: EvaluationOptions, name: str, model: Model, engine: Any
 ) -> None:
-    with progress(f"{name}: {model.name}", total=len(tasks) * how.trials) as bar:
-        for temperature, trials in ((0.0, range(1)), (how.temperature, range(1, how.trials))):
+    with progress(f"{name}: {model.name}", total=len(tasks) * options.trials) as bar:
+        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
             writer = writer_of(name, engine, log, prompt, options, temperature)
             work: list[tuple[str, Callable[[], Job[Entry]]]] = [
                 (run, partial(_run, task, name, run, writer.grammar, options.step_tokens))
-                for run, task in _names(tasks, trials).items()
+                for run, task in _runs(tasks, trials).items()
             ]
             writer.all("state", work, bar.advance)
 
@@ -133,21 +114,21 @@ def pass_hat(passed: int, runs: int, k: int) -> float:
 
 
 def _summary(
-    target: Target, tasks: Sequence[StateTask], how: StateOptions, runs: Mapping[str, Mapping[str, Entry]]
+    target: Target, tasks: Sequence[StateTask], options: EvaluationOptions, runs: Mapping[str, Mapping[str, Entry]]
 ) -> Summary:
     about = {"name": target.name, "tuned": target.tuned.name, "base": target.base.name if target.base else None}
-    found: Summary = {"about": about, "trials": how.trials, "temperature": how.temperature}
+    found: Summary = {"about": about, "trials": options.trials, "temperature": options.temperature}
     domains = sorted({task.domain for task in tasks})
-    ks = [k for k in _KS if k <= how.trials]
-    by_task = {task.id: {"domain": task.domain} for task in tasks}
+    ks = [k for k in _KS if k <= options.trials]
+    by_task: dict[str, dict[str, Any]] = {task.id: {"domain": task.domain} for task in tasks}
     ratios = {}
     for model, entries in runs.items():
         ratios[model] = Ratios([f"pass^{k}{domain}" for domain in ("", *(f" {name}" for name in domains)) for k in ks])
         for task in tasks:
-            faults = [entries[f"{task.id}#{trial + 1}"].faults for trial in range(how.trials)]
+            faults = [entries[f"{task.id}#{trial + 1}"].faults for trial in range(options.trials)]
             passed = faults.count([])
             by_task[task.id][model] = {"passed": passed, "faults": faults}
-            parts = {k: (pass_hat(passed, how.trials, k), 1.0) for k in ks}
+            parts = {k: (pass_hat(passed, options.trials, k), 1.0) for k in ks}
             named = {f"pass^{k}{of}": part for k, part in parts.items() for of in ("", f" {task.domain}")}
             ratios[model].add(task.id, named)
         found[model] = {name: msgspec.structs.asdict(each) for name, each in ratios[model].estimates().items()}

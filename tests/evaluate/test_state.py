@@ -14,7 +14,7 @@ from swiftagent.cli import main
 from swiftagent.errors import ConfigError
 from swiftagent.evaluate.environment import UserTurn, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.session import EvaluationOptions
-from swiftagent.evaluate.state import StateOptions, evaluate_state, pass_hat, score_lines, task_lines
+from swiftagent.evaluate.state import evaluate_state, pass_hat, score_lines, task_lines
 from swiftagent.evaluate.target import Model, Target
 from swiftagent.io.shipped import shipped
 
@@ -68,8 +68,8 @@ def tasks(tmp_path: Path) -> Path:
 def evaluated(tasks: Path, *texts: str, trials: int = 1) -> tuple[dict[str, Any], ScriptedEngine]:
     engine = ScriptedEngine(*texts)
     target = Target("m", tasks.parent / "eval", Scripted("m", Loading("m"), script=engine), None)
-    how = StateOptions((str(tasks),), trials, 0.7)
-    return evaluate_state(target, how, EvaluationOptions(quiet=True), None), engine
+    options = EvaluationOptions(state=(str(tasks),), trials=trials, temperature=0.7, quiet=True)
+    return evaluate_state(target, options), engine
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_number_stands_in_an_answer_as_a_whole(answer: str, is_there: bool):
         ),
         ("tasks.yaml", "tools: tools.py", "tool: tools.py", "tasks.yaml:3: unknown key tool; a file of tasks is a map"),
         ("tasks.yaml", "tools.py", "none.py", "none.py: no such file"),
-        ("tasks.yaml", "tasks:", "tasks: [", "tasks.yaml:10: not YAML: "),
+        ("tasks.yaml", "tasks:", "tasks: [", "tasks.yaml:6: not YAML: "),
         ("tools.py", "snapshot", "shot", "tools.py: has no function snapshot; a task sets and reads its state by them"),
         ("tools.py", "STATE.clear()", "state[1]", "tools.py: task t cannot begin: KeyError: 1; check its state"),
     ],
