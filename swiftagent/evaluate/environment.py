@@ -18,7 +18,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,13 +27,13 @@ from swiftagent.errors import ConfigError, ToolError
 from swiftagent.io.shipped import find
 from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
 from swiftagent.scores.values import plain_text, same_value
-from swiftagent.tools.python_file import PythonFile
-from swiftagent.tools.source import DEFAULTS
-from swiftagent.tools.toolbox import Toolbox
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
 
 RESERVED = ("reset", "snapshot")
 _SHARED = ("domain", "system", "state")  # besides tools and tasks
-_WANTED = "a file of tasks is a mapping with the keys domain, tools and tasks"
+_WANTED = (
+    "a file of tasks is a mapping with the keys tools (a .py file), tasks and, for all tasks, domain, system and state"
+)
 _ABSENT = object()
 
 
@@ -66,7 +65,8 @@ class StatefulTools:
     """Tools with state in a process of their own, which is ended with it. Use it as a context manager."""
 
     def __init__(self, path: str) -> None:
-        self._source = PythonFile(Path(path), DEFAULTS)
+        [self._source] = open_toolbox([path]).sources
+        self._path = path
         names = [tool.name for tool in self._source.tools]
         self._source.tools = tuple(tool for tool in self._source.tools if tool.name not in RESERVED)
         self.toolbox = Toolbox([self._source])
@@ -83,7 +83,7 @@ class StatefulTools:
             self._source.call("reset", {"state": task.state})
             self.start = self.snapshot()
         except ToolError as error:
-            raise ConfigError(f"{self._source.path}: task {task.id} cannot begin: {error}; check its state") from None
+            raise ConfigError(f"{self._path}: task {task.id} cannot begin: {error}; check its state") from None
 
     def snapshot(self) -> Any:
         return self._source.call("snapshot", {})
@@ -117,12 +117,13 @@ def _tasks(path: str) -> Iterator[StateTask | str]:
     lines = {line.key: line for line in lines_of(read_mapping(read_text(find(path), path), path, _WANTED), path)}
     listed, tools = lines.pop("tasks", None), lines.pop("tools", None)
     unknown = [f"{line.place}: unknown key {key}; {_WANTED}" for key, line in lines.items() if key not in _SHARED]
-    if unknown or listed is None or not isinstance(listed.node, yaml.SequenceNode) or tools is None:
+    is_list = listed is not None and isinstance(listed.node, yaml.SequenceNode)
+    if unknown or not is_list or tools is None or not str(tools.value()).endswith(".py"):
         yield from unknown or [f"{path}:1: {_WANTED}"]
         return
     shared = {key: line.value() for key, line in lines.items()}
     beside = {"tools": str(find(path).parent / str(tools.value()))}
-    for node in listed.node.value:
+    for node in listed.node.value if listed else ():
         line = Line("", f"{path}:{node.start_mark.line + 1}", node)
         try:
             # As JSON has them: dates that YAML makes are texts again, and keys too.

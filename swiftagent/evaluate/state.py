@@ -49,7 +49,7 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
     settings = {
         "models": {name: model.mark for name, model in models.items()},
         "tasks": msgspec.to_builtins(tasks),
-        "tools": [sha256_of(Path(path)) for path in sorted({task.tools for task in tasks})],
+        "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
         "prompt": prompt,
         **{name: getattr(options, name) for name in ("temperature", "step_tokens", "native")},
     }
