@@ -12,13 +12,16 @@ from scripted_engine import ScriptedEngine
 from swiftagent.backend.loading import Loading
 from swiftagent.cli import main
 from swiftagent.errors import ConfigError
-from swiftagent.evaluate.environment import UserTurn, answer_faults, patched, read_tasks, state_faults
+from swiftagent.evaluate.environment import StatefulTools, UserTurn, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.session import EvaluationOptions
 from swiftagent.evaluate.state import evaluate_state, pass_hat, score_lines, task_lines
 from swiftagent.evaluate.target import Model, Target
 from swiftagent.io.shipped import shipped
+from swiftagent.trajectory.types import Call
 
 TOOLS = '''
+import os
+
 STATE = {}
 
 def reset(state: dict) -> None:
@@ -30,6 +33,8 @@ def snapshot() -> dict:
 
 def put(key: str, value: int) -> str:
     """Put a number somewhere."""
+    if value < 0:
+        os._exit(3)
     if value > 9:
         raise ValueError("at most 9")
     STATE[key] = value
@@ -72,20 +77,24 @@ def evaluated(tasks: Path, *texts: str, trials: int = 1) -> tuple[dict[str, Any]
     return evaluate_state(target, options), engine
 
 
-@pytest.mark.parametrize(
-    ("texts", "faults"),
-    [
-        (RIGHT, []),
-        ([PUT.format("a", 5), PUT.format("c", 7), DONE, FIVE], ["state.c is 7, expected absent"]),
-        ([PUT.format("a", 5), DONE, "Thought: x\nFinal Answer: It is 15."], ['turn 2: the answer lacks "5"']),
-        ([PUT.format("a", 50), *RIGHT], []),  # the tool's error is seen, and the call made right
-        ([DONE, FIVE], ["state.a is 1, expected 5"]),
-        ([], ["turn 1: no answer (empty)", "state.a is 1, expected 5"]),
-    ],
-)
-def test_a_run_passes_where_answers_and_state_are_the_expected_ones(tasks: Path, texts: list[str], faults: list[str]):
-    found, engine = evaluated(tasks, *texts)
-    assert found["tasks"]["t"]["tuned"] == {"passed": int(not faults), "faults": [faults]}
+RUNS: list[tuple[list[str], list[str]]] = [
+    (RIGHT, []),
+    ([PUT.format("a", 5), PUT.format("c", 7), DONE, FIVE], ["state.c is 7, expected absent"]),
+    ([PUT.format("a", 5), DONE, "Thought: x\nFinal Answer: It is 15."], ['turn 2: the answer lacks "5"']),
+    ([PUT.format("a", 50), *RIGHT], []),  # the tool's error is seen, and the call made right
+    ([PUT.format("a", 5), PUT.format("a", -1), DONE, FIVE], ["the tool's process ended (exit code 3)"]),
+    ([DONE, FIVE], ["state.a is 1, expected 5"]),
+    (["", ""], ["turn 1: no answer (empty)", "state.a is 1, expected 5"]),
+]
+
+
+def test_a_run_passes_where_answers_and_state_are_the_expected_ones(tasks: Path):
+    head, task = TASKS.split("  - id: t")
+    # Each begins with words of its own: greedy text of the same prompt is not asked for again.
+    tasks.write_text(head + "".join(f"  - id: t{n}{task.replace('Put', f'{n}: put')}" for n in range(len(RUNS))))
+    found, engine = evaluated(tasks, *(text for texts, _ in RUNS for text in texts))
+    assert [each["tuned"]["faults"] for each in found["tasks"].values()] == [[faults] for _, faults in RUNS]
+    assert [each["tuned"]["passed"] for each in found["tasks"].values()] == [int(not faults) for _, faults in RUNS]
     # What sets and reads state is not offered.
     assert "put" in engine.prompts[0][0]["content"] and "snapshot" not in engine.prompts[0][0]["content"]
 
@@ -101,7 +110,6 @@ def test_more_runs_are_sampled_and_a_second_evaluation_resumes(tasks: Path):
     assert json.loads((tasks.parent / "eval" / "state.json").read_text()) == found
     kept = (tasks.parent / "eval" / "state.jsonl").read_text().splitlines()
     assert "User: Put 5 at a.\nThought: x\nAction: put" in json.loads(kept[1])["text"]
-    assert evaluated(tasks, trials=4)[0] == found
     assert score_lines(found)[0][2] == "0.750 (0.750–0.750)"
     assert task_lines(found) == [["t", "–", "3/4", 'turn 2: the answer lacks "5"']]
 
@@ -154,11 +162,34 @@ def test_a_broken_file_is_refused_before_a_model_is_loaded(tasks: Path, file: st
     assert problem in raised.value.problems[0]
 
 
-def test_the_shipped_tasks_begin_and_are_not_passed_by_silence():
+GOLD: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "library-lend": [("lend_book", {"book": "B1", "member": "M2"})],
+    "library-renew-refused": [("renew_loan", {"book": "B3"})],
+    "library-return-and-lend": [("return_book", {"book": "B2"}), ("lend_book", {"book": "B1", "member": "M1"})],
+    "library-room": [
+        ("book_room", {"room": room, "day": "2026-03-03", "hour": 10, "member": "M1"}) for room in ("north", "south")
+    ],
+    "library-renew-zh": [("list_loans", {"member": "M3"}), ("renew_loan", {"book": "B5"})],
+    "shop-cheapest": [("place_order", {"product": "P2", "quantity": 2, "address": "3 Park Street"})],
+    "shop-cancel": [("get_order", {"order": "O3"}), ("cancel_order", {"order": "O3"})],
+    "shop-shipped": [("change_address", {"order": name, "address": "3 Park Street"}) for name in ("O2", "O1")],
+    "shop-stock": [("place_order", {"product": "P3", "quantity": 3, "address": "9 Hill Road"})],
+    "shop-order-zh": [("place_order", {"product": "P4", "quantity": 3, "address": "和平路8号"})],
+}
+
+
+def test_the_shipped_tasks_are_passed_by_gold_and_not_by_silence():
     found = read_tasks([str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))])
-    assert len(found) == 10 and {task.domain for task in found} == {"library", "shop"}
+    assert [task.id for task in found] == list(GOLD)
     assert sum(not task.user_turns()[0].user.isascii() for task in found) == 2
-    assert all(task.end or any(turn.says for turn in task.user_turns()) for task in found)
+    assert all(answer_faults(turn, "") for task in found for turn in task.user_turns() if turn.says)
+    for path in dict.fromkeys(task.tools for task in found):
+        with StatefulTools(path) as tools:
+            for task in (task for task in found if task.tools == path):
+                tools.begin(task)
+                for name, arguments in GOLD[task.id]:
+                    tools.toolbox.call(Call(name, arguments))
+                assert list(state_faults(patched(tools.start, task.end), tools.snapshot())) == [], task.id
 
 
 @pytest.mark.parametrize(
