@@ -82,7 +82,10 @@ RUNS: list[tuple[list[str], list[str]]] = [
     ([PUT.format("a", 5), PUT.format("c", 7), DONE, FIVE], ["state.c is 7, expected absent"]),
     ([PUT.format("a", 5), DONE, "Thought: x\nFinal Answer: It is 15."], ['turn 2: the answer lacks "5"']),
     ([PUT.format("a", 50), *RIGHT], []),  # the tool's error is seen, and the call made right
-    ([PUT.format("a", 5), PUT.format("a", -1), DONE, FIVE], ["the tool's process ended (exit code 3)"]),
+    (
+        [PUT.format("a", 5), PUT.format("a", -1), DONE, FIVE],
+        ["state.a is absent, expected 5", "state.b is absent, expected 2"],
+    ),
     ([DONE, FIVE], ["state.a is 1, expected 5"]),
     (["", ""], ["turn 1: no answer (empty)", "state.a is 1, expected 5"]),
 ]
@@ -91,7 +94,7 @@ RUNS: list[tuple[list[str], list[str]]] = [
 def test_a_run_passes_where_answers_and_state_are_the_expected_ones(tasks: Path):
     head, task = TASKS.split("  - id: t")
     # Each begins with words of its own: greedy text of the same prompt is not asked for again.
-    tasks.write_text(head + "".join(f"  - id: t{n}{task.replace('Put', f'{n}: put')}" for n in range(len(RUNS))))
+    tasks.write_text(head + "".join(f"  - id: t{n}{task.replace('Put', f'In case {n} put')}" for n in range(len(RUNS))))
     found, engine = evaluated(tasks, *(text for texts, _ in RUNS for text in texts))
     assert [each["tuned"]["faults"] for each in found["tasks"].values()] == [[faults] for _, faults in RUNS]
     assert [each["tuned"]["passed"] for each in found["tasks"].values()] == [int(not faults) for _, faults in RUNS]
