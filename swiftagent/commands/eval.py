@@ -96,8 +96,9 @@ def run(args: argparse.Namespace) -> int:
 def _state(args: argparse.Namespace) -> int:
     from swiftagent import console
 
-    if given := [f"--{name}" for name in ("data", "predictions", "gate", "evalscope") if getattr(args, name)]:
-        raise ConfigError(f"--state brings its own tasks and has no gate: leave {' and '.join(given)} out")
+    others = ("data", "predictions", "gate", "evalscope", "fields", "markdown")
+    if given := [f"--{name}" for name in others if getattr(args, name)]:
+        raise ConfigError(f"--state brings its own tasks and prints its own table: leave {' and '.join(given)} out")
     if named := [name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")]:
         raise ConfigError(f"--state {named[0]}: not a YAML or JSON file of tasks; a run is named before --state")
     options = _options(args)

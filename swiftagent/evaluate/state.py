@@ -20,7 +20,7 @@ from swiftagent.console import progress
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate.environment import StatefulTools, StateTask, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.jobs import Job
-from swiftagent.evaluate.report import with_difference, with_interval
+from swiftagent.evaluate.report import verdict, with_difference, with_interval
 from swiftagent.evaluate.session import EvaluationOptions, begin_log, style_of_prompts, with_engines, writer_of
 from swiftagent.evaluate.target import Model, Target, training_files
 from swiftagent.evaluate.writing import Entry, Log, driven, transcript
@@ -142,18 +142,9 @@ def score_lines(found: Summary) -> list[list[object]]:
     """pass^k of both models, their difference, whether it is one, and the number of tasks; over all and by domain."""
     lines: list[list[object]] = []
     for name, tuned in found["tuned"].items():
-        difference = found.get("difference", {}).get(name)
-        verdict = (
-            ""
-            if not difference
-            else "noise"
-            if difference["is_noise"]
-            else "better"
-            if difference["value"] > 0
-            else "worse"
-        )
-        base = with_interval(name, found.get("base", {}).get(name))
-        lines.append([name, base, with_interval(name, tuned), with_difference(name, difference), verdict, tuned["n"]])
+        base, difference = (found.get(part, {}).get(name) for part in ("base", "difference"))
+        values = [with_interval(name, base), with_interval(name, tuned), with_difference(name, difference)]
+        lines.append([name, *values, verdict(name, difference) or "noise", tuned["n"]])
     return lines
 
 

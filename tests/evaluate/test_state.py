@@ -199,7 +199,7 @@ def test_the_shipped_tasks_are_passed_by_gold_and_not_by_silence():
     ("words", "problem"),
     [
         (["--state", "RUN"], "--state RUN: not a YAML or JSON file of tasks; a run is named before --state"),
-        (["--data", "x.jsonl", "--state"], "--state brings its own tasks and has no gate: leave --data out"),
+        (["--data", "x.jsonl", "--state"], "--state brings its own tasks and prints its own table: leave --data out"),
     ],
 )
 def test_the_command_refuses_what_does_not_fit(capsys: pytest.CaptureFixture[str], words: list[str], problem: str):
