@@ -120,17 +120,18 @@ def _summary(
     found: Summary = {"about": about, "trials": options.trials, "temperature": options.temperature}
     domains = sorted({task.domain for task in tasks})
     ks = [k for k in _KS if k <= options.trials]
+    names = [f"pass^{k}{of}" for of in ("", *(f" {name}" for name in domains if len(domains) > 1)) for k in ks]
     by_task: dict[str, dict[str, Any]] = {task.id: {"domain": task.domain} for task in tasks}
     ratios = {}
     for model, entries in runs.items():
-        ratios[model] = Ratios([f"pass^{k}{domain}" for domain in ("", *(f" {name}" for name in domains)) for k in ks])
+        ratios[model] = Ratios(names)
         for task in tasks:
             faults = [entries[f"{task.id}#{trial + 1}"].faults for trial in range(options.trials)]
             passed = faults.count([])
             by_task[task.id][model] = {"passed": passed, "faults": faults}
-            parts = {k: (pass_hat(passed, options.trials, k), 1.0) for k in ks}
-            named = {f"pass^{k}{of}": part for k, part in parts.items() for of in ("", f" {task.domain}")}
-            ratios[model].add(task.id, named)
+            parts = {f"pass^{k}": (pass_hat(passed, options.trials, k), 1.0) for k in ks}
+            parts |= {f"{name} {task.domain}": part for name, part in parts.items()}
+            ratios[model].add(task.id, {name: part for name, part in parts.items() if name in names})
         found[model] = {name: msgspec.structs.asdict(each) for name, each in ratios[model].estimates().items()}
     if "base" in ratios:
         differences = paired_differences(ratios["base"], ratios["tuned"], {})

@@ -109,7 +109,7 @@ def test_more_runs_are_sampled_and_a_second_evaluation_resumes(tasks: Path):
     assert len(engine.prompts) == 5
     assert [len(each) for each in found["tasks"]["t"]["tuned"]["faults"]] == [0, 0, 0, 2]
     scores = {name: each["value"] for name, each in found["tuned"].items()}
-    assert scores == {"pass^1": 0.75, "pass^4": 0.0, "pass^1 toy": 0.75, "pass^4 toy": 0.0}
+    assert scores == {"pass^1": 0.75, "pass^4": 0.0}
     assert json.loads((tasks.parent / "eval" / "state.json").read_text()) == found
     kept = (tasks.parent / "eval" / "state.jsonl").read_text().splitlines()
     assert "User: Put 5 at a.\nThought: x\nAction: put" in json.loads(kept[1])["text"]
