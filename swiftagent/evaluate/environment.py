@@ -41,7 +41,7 @@ class UserTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the user says. says: what the answer to it has to hold; of a list, one of its texts."""
 
     user: str
-    says: list[str | list[str]] = []
+    says: list[str | int | list[str | int]] = []
 
 
 class StateTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,8 +164,8 @@ def answer_faults(turn: UserTurn, answer: str) -> Iterator[str]:
     """What an answer lacks. Case, width and spaces do not count; 3 does not stand in 13, nor in 3.5."""
     text = _plain(answer)
     for wanted in turn.says:
-        texts = [wanted] if isinstance(wanted, str) else wanted
-        plain = [re.escape(_plain(each)) for each in texts]
+        texts = wanted if isinstance(wanted, list) else [wanted]
+        plain = [re.escape(_plain(str(each))) for each in texts]
         if not re.search(rf"(?<![a-z0-9])(?<!\d\.)(?:{'|'.join(plain)})(?![a-z0-9]|\.\d)", text):
             yield f"the answer lacks {' or '.join(map(_shown, texts))}"
 
