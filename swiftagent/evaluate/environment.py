@@ -61,21 +61,21 @@ class StateTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [UserTurn(turn) if isinstance(turn, str) else turn for turn in self.turns]
 
 
-class StatefulTools:
-    """Tools with state in a process of their own, which is ended with it. Use it as a context manager."""
+class StatefulTools(Toolbox):
+    """Tools with state in a process of their own; `start` is their state once a task has begun."""
+
+    start: Any = None
 
     def __init__(self, path: str) -> None:
         [self._source] = open_toolbox([path]).sources
         self._path = path
-        names = [tool.name for tool in self._source.tools]
+        missing = set(RESERVED) - {tool.name for tool in self._source.tools}
         self._source.tools = tuple(tool for tool in self._source.tools if tool.name not in RESERVED)
-        self.toolbox = Toolbox([self._source])
-        self.start: Any = None
-        if missing := [name for name in RESERVED if name not in names]:
-            self.toolbox.close()
-            raise ConfigError(
-                f"{path}: has no function {' and '.join(missing)}; a task sets and reads its state by them"
-            )
+        super().__init__([self._source])
+        if missing:
+            self.close()
+            names = " and ".join(sorted(missing))
+            raise ConfigError(f"{path}: has no function {names}; a task sets and reads its state by reset and snapshot")
 
     def begin(self, task: StateTask) -> None:
         """Set the state to that at the start of a task. Raises ConfigError where the tools do not take it."""
@@ -88,12 +88,6 @@ class StatefulTools:
     def snapshot(self) -> Any:
         return self._source.call("snapshot", {})
 
-    def __enter__(self) -> StatefulTools:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.toolbox.close()
-
 
 def read_tasks(paths: Sequence[str]) -> list[StateTask]:
     """The tasks of all files, each of which can begin. Raises ConfigError with every problem, at its file and line."""
@@ -105,7 +99,8 @@ def read_tasks(paths: Sequence[str]) -> list[StateTask]:
     if problems or not found:
         raise ConfigError(problems or f"{', '.join(paths)}: no task; list one below tasks")
     for path in dict.fromkeys(task.tools for task in tasks):
-        with StatefulTools(path) as tools:
+        tools = StatefulTools(path)
+        with tools:
             for task in tasks:
                 if task.tools == path:
                     tools.begin(task)

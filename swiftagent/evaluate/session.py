@@ -242,17 +242,13 @@ def _write(
 ) -> None:
     jobs = len(gold.steps) + len(gold.tasks) * options.free + len(gold.chats) * options.likelihood
     with progress(f"{name}: {model.name}", total=jobs) as bar:
-
-        def done() -> None:
-            bar.advance()
-
         writer = writer_of(name, engine, log, prompt, options)
-        writer.steps(gold.steps, done)
+        writer.steps(gold.steps, bar.advance)
         if options.free:
-            writer.runs(gold.tasks, done)
+            writer.runs(gold.tasks, bar.advance)
         # Of a server `model` is a name: it gives no likelihoods.
         if options.likelihood and callable(getattr(engine, "model", None)):
-            writer.likelihoods(gold.chats, done)
+            writer.likelihoods(gold.chats, bar.advance)
 
 
 def writer_of(

@@ -6,7 +6,7 @@ has to, and the state at the end is the expected one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.agent.drive import RequestRefused
-from swiftagent.agent.loop import Grammar, Limits, conversation_after, run_turn, start
+from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
 from swiftagent.console import progress
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate.environment import StatefulTools, StateTask, answer_faults, patched, read_tasks, state_faults
@@ -23,7 +23,7 @@ from swiftagent.evaluate.jobs import Job
 from swiftagent.evaluate.report import verdict, with_difference, with_interval
 from swiftagent.evaluate.session import EvaluationOptions, begin_log, style_of_prompts, with_engines, writer_of
 from swiftagent.evaluate.target import Model, Target, training_files
-from swiftagent.evaluate.writing import Entry, Log, driven, transcript
+from swiftagent.evaluate.writing import Entry, Log, Writer, driven, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import shipped
 from swiftagent.io.storage import sha256_of
@@ -76,23 +76,21 @@ def _write(
     with progress(f"{name}: {model.name}", total=len(tasks) * options.trials) as bar:
         for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
             writer = writer_of(name, engine, log, prompt, options, temperature)
-            work: list[tuple[str, Callable[[], Job[Entry]]]] = [
-                (run, partial(_run, task, name, run, writer.grammar, options.step_tokens))
-                for run, task in _runs(tasks, trials).items()
-            ]
-            writer.all("state", work, bar.advance)
+            work = {run: partial(_run, task, run, writer) for run, task in _runs(tasks, trials).items()}
+            writer.all("state", list(work.items()), bar.advance)
 
 
-def _run(task: StateTask, model: str, run: str, grammar: Grammar, step_tokens: int) -> Job[Entry]:
+def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
     """One run of a task with tools of its own, which no other run shares."""
     faults: list[str] = []
-    limits = Limits(step_tokens=step_tokens)
-    with StatefulTools(task.tools) as tools:
+    limits = Limits(step_tokens=writer.step_tokens)
+    tools = StatefulTools(task.tools)
+    with tools:
         tools.begin(task)
-        talk = start(tools.toolbox.specs, task.system)
+        talk = start(tools.specs, task.system)
         try:
             for number, asked in enumerate(task.user_turns(), 1):
-                turn = yield from driven(run_turn(talk, asked.user, limits, grammar), tools.toolbox.call)
+                turn = yield from driven(run_turn(talk, asked.user, limits, writer.grammar), tools.call)
                 talk = conversation_after(talk, turn)
                 if turn.answer is None:
                     faults.append(f"turn {number}: no answer ({turn.stopped_by})")
@@ -103,7 +101,7 @@ def _run(task: StateTask, model: str, run: str, grammar: Grammar, step_tokens: i
         except (RequestRefused, ToolError) as error:
             faults.append(str(error))
     calls = [Attempt(event.tool, event.arguments) for event in talk.events if isinstance(event, Call)]
-    return Entry(model, "state", run, transcript(talk.events, questions=True), calls, faults=faults)
+    return Entry(writer.name, "state", run, transcript(talk.events, questions=True), calls, faults=faults)
 
 
 def pass_hat(passed: int, runs: int, k: int) -> float:

@@ -153,7 +153,7 @@ def test_a_number_stands_in_an_answer_as_a_whole(answer: str, is_there: bool):
         ("tasks.yaml", "tools: tools.py", "tool: tools.py", "tasks.yaml:3: unknown key tool; a file of tasks is a map"),
         ("tasks.yaml", "tools.py", "none.py", "none.py: no such file"),
         ("tasks.yaml", "tasks:", "tasks: [", "tasks.yaml:6: not YAML: "),
-        ("tools.py", "snapshot", "shot", "tools.py: has no function snapshot; a task sets and reads its state by them"),
+        ("tools.py", "snapshot", "shot", "tools.py: has no function snapshot; a task sets and reads its state by res"),
         ("tools.py", "STATE.clear()", "state[1]", "tools.py: task t cannot begin: KeyError: 1; check its state"),
     ],
 )
@@ -187,11 +187,12 @@ def test_the_shipped_tasks_are_passed_by_gold_and_not_by_silence():
     assert sum(not task.user_turns()[0].user.isascii() for task in found) == 2
     assert all(answer_faults(turn, "") for task in found for turn in task.user_turns() if turn.says)
     for path in dict.fromkeys(task.tools for task in found):
-        with StatefulTools(path) as tools:
+        tools = StatefulTools(path)
+        with tools:
             for task in (task for task in found if task.tools == path):
                 tools.begin(task)
                 for name, arguments in GOLD[task.id]:
-                    tools.toolbox.call(Call(name, arguments))
+                    tools.call(Call(name, arguments))
                 assert list(state_faults(patched(tools.start, task.end), tools.snapshot())) == [], task.id
 
 
