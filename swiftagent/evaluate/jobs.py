@@ -7,17 +7,15 @@ entry. So a step, a run of many steps and a batch of them are the same code, and
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
 
-from swiftagent.agent.drive import RequestRefused, Usage
+from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.io.jsonl import without_surrogates
-from swiftagent.trajectory.read_step import step_end
 
 Entry = TypeVar("Entry")
 Job = Generator[Generate, Generated, Entry]
@@ -57,27 +55,13 @@ class CachedEngine:
         return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
-        started, usage = time.monotonic(), Usage()
-        pieces = self.engine.generate(
-            request.messages,
-            stop=(request.stop,) if request.stop else (),
-            max_tokens=request.max_tokens,
-            temperature=self.temperature,
-            tools=request.tools,
-            usage=usage,
-        )
-        text, ended_by = "", ""
+        writing = write(self.engine, request, Usage(), temperature=self.temperature)
         try:
-            for piece in pieces:
-                text += piece
-                # The label that ends a step has a colon: a piece without one needs no look at the whole text.
-                if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
-                    ended_by = "stop"
-                    break
-        finally:
-            pieces.close()
-        seconds = time.monotonic() - started
-        return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
+            while True:
+                next(writing)
+        except StopIteration as done:
+            written: Generated = done.value
+            return written
 
 
 def _clean(written: Generated) -> Generated:

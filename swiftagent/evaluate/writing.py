@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ class Writer:
     def _predict(self, conversation: Trajectory) -> Job[Predicted]:
         stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
         messages = self.grammar.messages(conversation)
-        written = yield Generate(messages, stop, self.step_tokens, 0.0, self.grammar.declared(conversation))
+        written = yield Generate(messages, stop, self.step_tokens, inf, self.grammar.declared(conversation))
         if isinstance(self.grammar, Native):
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
