@@ -70,9 +70,11 @@ def tasks(tmp_path: Path) -> Path:
     return tmp_path / "tasks.yaml"
 
 
-def evaluated(tasks: Path, *texts: str, trials: int = 1) -> tuple[dict[str, Any], ScriptedEngine]:
+def evaluated(
+    tasks: Path, *texts: str, trials: int = 1, base: Model | None = None
+) -> tuple[dict[str, Any], ScriptedEngine]:
     engine = ScriptedEngine(*texts)
-    target = Target("m", tasks.parent / "eval", Scripted("m", Loading("m"), script=engine), None)
+    target = Target("m", tasks.parent / "eval", Scripted("m", Loading("m"), script=engine), base)
     options = EvaluationOptions(state=(str(tasks),), trials=trials, temperature=0.7, quiet=True)
     return evaluate_state(target, options), engine
 
@@ -115,6 +117,15 @@ def test_more_runs_are_sampled_and_a_second_evaluation_resumes(tasks: Path):
     assert "User: Put 5 at a.\nThought: x\nAction: put" in json.loads(kept[1])["text"]
     assert score_lines(found)[0][2] == "0.750 (0.750–0.750)"
     assert task_lines(found) == [["t", "–", "3/4", 'turn 2: the answer lacks "5"']]
+
+
+def test_a_base_is_compared_on_the_same_tasks(tasks: Path):
+    base = Scripted("b", Loading("b"), script=ScriptedEngine(DONE, FIVE))
+    found, _ = evaluated(tasks, *RIGHT, base=base)
+    assert score_lines(found) == [
+        ["pass^1", "0.000 (0.000–0.975)", "1.000 (0.025–1.000)", "+1.000 (+1.000 to +1.000)", "noise", 1]
+    ]
+    assert task_lines(found) == [["t", "0/1", "1/1", ""]]
 
 
 def test_pass_hat_is_the_unbiased_estimator():
