@@ -64,9 +64,9 @@ class VllmEngine:
         [written] = self._write([request], temperature, usage or Usage(), sampling)
         yield written.text
 
-    def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
-        """Greedy texts after many prompts, which vLLM batches."""
-        return self._write(requests, 0.0, Usage())
+    def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
+        """Texts after many prompts, which vLLM batches; greedy where `temperature` is 0."""
+        return self._write(requests, temperature, Usage())
 
     def _write(
         self, requests: Sequence[Generate], temperature: float, usage: Usage, sampling: Sampling = PLAIN

@@ -5,6 +5,7 @@
   swiftagent eval --model Qwen/Qwen2.5-7B-Instruct --data bfcl_simple_python.jsonl
   swiftagent eval --predictions generated_predictions.jsonl
   swiftagent eval compare RUN RUN
+  swiftagent eval RUN --state                       tasks whose tools hold state, several runs each: pass^1 and pass^4
 
 predictions.jsonl, metrics.json and report.html go to runs/RUN/eval. Exit code 7: the gate of the config was not passed;
 4: rows to evaluate were trained on.
@@ -63,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     also("--evalscope SET", "sets of evalscope too, where it is installed", nargs="+", default=[])
     also("--evalscope-args JSON", "its --dataset-args, such as the folder of a set of your own")
     also("--bfcl-eval PYTHON", "let the real bfcl-eval judge BFCL items: the Python that has it")
+    state = options(parser, "tasks with state")
+    state(
+        "--state FILE", "run tasks whose tools hold state (default: the shipped ten), in place of gold rows", nargs="*"
+    )
+    state("--trials N", "runs of each task: the first greedy, the others sampled (default 4)", type=positive, default=4)
+    state("--temperature", "of the sampled runs (default 0.8)", type=float, default=0.8)
     out = options(parser, "output")
     out("--gate CONFIG", "take the gate of this config, in place of the run's own")
     out("-o --output FOLDER", "where the files go (default runs/RUN/eval)", type=Path)
@@ -77,10 +84,34 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args)
     if len(args.words) > 1:
         raise ConfigError(f"one run is evaluated at a time, got {', '.join(args.words)}; `eval compare` compares them")
+    if args.state is not None:
+        return _state(args)
     outcome = evaluate(args)
     outcome.write()
     _print(args, outcome)
     raise_where_the_gate_failed(outcome)
+    return 0
+
+
+def _state(args: argparse.Namespace) -> int:
+    from swiftagent import console
+
+    others = ("data", "predictions", "gate", "evalscope", "fields", "markdown")
+    if given := [f"--{name}" for name in others if getattr(args, name)]:
+        raise ConfigError(f"--state brings its own tasks and prints its own table: leave {' and '.join(given)} out")
+    if named := [name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")]:
+        raise ConfigError(f"--state {named[0]}: not a YAML or JSON file of tasks; a run is named before --state")
+    options = _options(args)
+    from swiftagent.evaluate.state import evaluate_state, score_lines, task_lines
+
+    found = evaluate_state(_target(args), options, args.output)
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
+    if not args.quiet:
+        to = console.err if args.json else console.out
+        columns = ["", "base", "tuned", "difference", "", "n"]
+        console.table("values from 0 to 1, with 95 % intervals", columns, score_lines(found), console=to)
+        console.table("runs that passed", ["task", "base", "tuned", "what was wrong"], task_lines(found), console=to)
     return 0
 
 
@@ -96,14 +127,22 @@ def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
     from swiftagent.console import progress
 
-    with progress("loading ms-swift", quiet=args.quiet):
-        from swiftagent.evaluate.session import EvaluationOptions, evaluate_models, evaluate_predictions
+    options = _options(args)
+    from swiftagent.evaluate.session import evaluate_models, evaluate_predictions
 
-    options = msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
     with progress("evaluating", quiet=args.quiet):
         if args.predictions:
             return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
         return evaluate_models(_target(args), options, args.output)
+
+
+def _options(args: argparse.Namespace) -> Any:
+    from swiftagent.console import progress
+
+    with progress("loading ms-swift", quiet=args.quiet):
+        from swiftagent.evaluate.session import EvaluationOptions
+
+    return msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
 
 
 def _target(args: argparse.Namespace) -> Any:
@@ -113,7 +152,7 @@ def _target(args: argparse.Namespace) -> Any:
     if args.model or args.adapter:
         if args.words:
             raise ConfigError("give either a run or --model/--adapter, not both")
-        if not args.data:
+        if not args.data and args.state is None:
             raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
         if args.base_url:
             target = _of_server(args)

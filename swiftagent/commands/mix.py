@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -163,7 +164,7 @@ def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, 
     engine = CachedEngine(load_engine(model, server=server))
 
     def job(number: int, prompt: Prompt) -> Any:
-        written = yield Generate(prompt, "", ANSWER_TOKENS, 0.0)
+        written = yield Generate(prompt, "", ANSWER_TOKENS, math.inf)
         return number, written.text.strip() if written.ended_by == "end" else ""
 
     def write(prompts: Sequence[Prompt]) -> list[str]:

@@ -7,17 +7,15 @@ entry. So a step, a run of many steps and a batch of them are the same code, and
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
 
-from swiftagent.agent.drive import Usage
+from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.io.jsonl import without_surrogates
-from swiftagent.trajectory.read_step import step_end
 
 Entry = TypeVar("Entry")
 Job = Generator[Generate, Generated, Entry]
@@ -28,14 +26,18 @@ _key = msgspec.json.Encoder(order="deterministic").encode
 
 
 class CachedEngine:
-    """An engine with a cache: greedy text is the same each time, and free runs begin as next steps do."""
+    """An engine with a cache: greedy text is the same each time, and free runs begin as next steps do.
+    What is sampled is written anew for every request."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, temperature: float = 0.0) -> None:
         self.engine = engine
+        self.temperature = temperature
         self._known: dict[bytes, Generated] = {}
 
     def write(self, request: Generate) -> Generated:
         """The text of one request, read no further than its stop word."""
+        if self.temperature:
+            return self._write(request)
         name = _name(request)
         if name not in self._known:
             self._known[name] = self._write(request)
@@ -43,35 +45,27 @@ class CachedEngine:
 
     def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
         """The texts of many; those that are known, or asked for twice, are not written again."""
+        if self.temperature:
+            return [_clean(each) for each in self.engine.write_together(list(requests), self.temperature)]
         names = [_name(request) for request in requests]
         new = {name: request for name, request in zip(names, requests, strict=True) if name not in self._known}
         if new:
             for name, written in zip(new, self.engine.write_together(list(new.values())), strict=True):
-                self._known[name] = msgspec.structs.replace(written, text=without_surrogates(written.text))
+                self._known[name] = _clean(written)
         return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
-        started, usage = time.monotonic(), Usage()
-        pieces = self.engine.generate(
-            request.messages,
-            stop=(request.stop,) if request.stop else (),
-            max_tokens=request.max_tokens,
-            temperature=0.0,
-            tools=request.tools,
-            usage=usage,
-        )
-        text, ended_by = "", ""
+        writing = write(self.engine, request, Usage(), temperature=self.temperature)
         try:
-            for piece in pieces:
-                text += piece
-                # The label that ends a step has a colon: a piece without one needs no look at the whole text.
-                if request.stop and (":" in piece or "：" in piece) and step_end(text) is not None:
-                    ended_by = "stop"
-                    break
-        finally:
-            pieces.close()
-        seconds = time.monotonic() - started
-        return Generated(without_surrogates(text), usage.generated, seconds, ended_by or usage.ended_by)
+            while True:
+                next(writing)
+        except StopIteration as done:
+            written: Generated = done.value
+            return written
+
+
+def _clean(written: Generated) -> Generated:
+    return msgspec.structs.replace(written, text=without_surrogates(written.text))
 
 
 def _name(request: Generate) -> bytes:
@@ -83,7 +77,13 @@ def finish(job: Job[Entry], write: Callable[[Generate], Generated]) -> Entry:
     try:
         request = next(job)
         while True:
-            request = job.send(write(request))
+            try:
+                written = write(request)
+            # A job may know what to make of it.
+            except RequestRefused as error:
+                request = job.throw(error)
+            else:
+                request = job.send(written)
     except StopIteration as done:
         result: Entry = done.value
         return result

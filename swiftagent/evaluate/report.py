@@ -61,7 +61,7 @@ def verdict(metric: str, difference: Mapping[str, Any] | None) -> str:
         return "-"
     if difference["is_noise"]:
         return ""
-    return "better" if (difference["value"] > 0) != METRICS[metric].lower_is_better else "worse"
+    return "better" if (difference["value"] > 0) != (metric in METRICS and METRICS[metric].lower_is_better) else "worse"
 
 
 def format_value(metric: str, value: float | None, *, signed: bool = False) -> str:

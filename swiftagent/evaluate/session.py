@@ -3,7 +3,8 @@ written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ class EvaluationOptions(msgspec.Struct, frozen=True):
     training: tuple[str, ...] | None = None
     rules: tuple[Rule, ...] | None = None  # None: the gate of the run's config
     quiet: bool = False
+    state: tuple[str, ...] | None = None  # files of tasks whose tools hold state; () for the shipped ones
+    trials: int = 4  # runs of each of these: the first greedy, the others sampled
+    temperature: float = 0.8
 
 
 class Evaluation(msgspec.Struct):
@@ -86,10 +90,11 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    prompt = _style(options, training, target, files)
+    prompt = style_of_prompts(options, training, target, files.prompt)
     log = _open_log(folder, models, gold, prompt, options)
+    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
     try:
-        _write_all(target, models, gold, log, prompt, options)
+        with_engines(target, todo, partial(_write, gold, log, prompt, options))
     finally:
         log.close()
     kinds = ("step", "run", "likelihood")
@@ -172,12 +177,14 @@ def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:
         warn("no row calls a tool: call scores cannot be measured on this data")
 
 
-def _style(options: EvaluationOptions, training: list[str], target: Target, files: GoldFiles) -> PromptStyle:
+def style_of_prompts(
+    options: EvaluationOptions, training: list[str], target: Target, of_gold: PromptStyle | None = None
+) -> PromptStyle:
     """As asked for, else as the training data, an export's record or the gold has it, else the rule of the tools."""
     if options.prompt != "auto":
         return options.prompt
     loading = target.tuned.loading
-    return prompt_style(training) or exported_style(loading.adapter or loading.model) or files.prompt or "auto"
+    return prompt_style(training) or exported_style(loading.adapter or loading.model) or of_gold or "auto"
 
 
 def _open_log(
@@ -192,7 +199,12 @@ def _open_log(
         "stop": options.stop,
         "native": options.native,
     }
-    log = Log(folder / "predictions.jsonl", settings, fresh=options.fresh)
+    return begin_log(folder / "predictions.jsonl", settings, options)
+
+
+def begin_log(path: Path, settings: dict[str, Any], options: EvaluationOptions) -> Log:
+    """The log of an evaluation with these settings, resumed where there is one."""
+    log = Log(path, settings, fresh=options.fresh)
     if log.resumed and not options.quiet:
         say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
     if log.aside and not options.quiet:
@@ -207,17 +219,15 @@ def _fingerprint(gold: Gold) -> str:
     return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
 
 
-def _write_all(
-    target: Target, models: Mapping[str, Model], gold: Gold, log: Log, prompt: PromptStyle, options: EvaluationOptions
-) -> None:
-    """An adapter and its own base are one loaded model, with the adapter and without it."""
-    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
+def with_engines(target: Target, todo: Mapping[str, Model], write: Callable[[str, Model, Any], None]) -> None:
+    """Load each model, let it `write(name, model, engine)`, and close it. An adapter and its own base are one loaded
+    model, with the adapter and without it."""
     # Loading twice would take twice the memory for the same weights.
     shared = _load(target.tuned) if len(todo) == 2 and target.is_own_base else None
     for name, model in todo.items():
         engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
         try:
-            _write(name, model, engine, gold, log, prompt, options)
+            write(name, model, engine)
         finally:
             engine.close()
 
@@ -228,24 +238,24 @@ def _load(model: Model) -> Any:
 
 
 def _write(
-    name: str, model: Model, engine: Any, gold: Gold, log: Log, prompt: PromptStyle, options: EvaluationOptions
+    gold: Gold, log: Log, prompt: PromptStyle, options: EvaluationOptions, name: str, model: Model, engine: Any
 ) -> None:
     jobs = len(gold.steps) + len(gold.tasks) * options.free + len(gold.chats) * options.likelihood
     with progress(f"{name}: {model.name}", total=jobs) as bar:
-
-        def done() -> None:
-            bar.advance()
-
-        grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
-        writer = Writer(
-            name, engine, log, grammar, step_tokens=options.step_tokens, at_a_time=options.at_a_time, stop=options.stop
-        )
-        writer.steps(gold.steps, done)
+        writer = writer_of(name, engine, log, prompt, options)
+        writer.steps(gold.steps, bar.advance)
         if options.free:
-            writer.runs(gold.tasks, done)
+            writer.runs(gold.tasks, bar.advance)
         # Of a server `model` is a name: it gives no likelihoods.
         if options.likelihood and callable(getattr(engine, "model", None)):
-            writer.likelihoods(gold.chats, done)
+            writer.likelihoods(gold.chats, bar.advance)
+
+
+def writer_of(
+    name: str, engine: Any, log: Log, prompt: PromptStyle, options: EvaluationOptions, temperature: float = 0.0
+) -> Writer:
+    grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
+    return Writer(name, engine, log, grammar, options.step_tokens, options.at_a_time, options.stop, temperature)
 
 
 def _complete(name: str, gold: Gold, log: Log, options: EvaluationOptions) -> bool:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ Done = Callable[[], None]
 
 
 class Entry(msgspec.Struct):
-    """One line of predictions.jsonl. kind: "step", "run" or "likelihood"; id: of the decision point, task or answer."""
+    """One line of predictions.jsonl or state.jsonl. kind: "step", "run", "likelihood" or
+    "state"; id: of the decision point, task or answer."""
 
     model: str
     kind: str
@@ -46,6 +48,7 @@ class Entry(msgspec.Struct):
     stopped_by: str = ""
     bits: float | None = None
     bytes: int = 0
+    faults: list[str] = msgspec.field(default_factory=list)  # of a run with state
 
     @classmethod
     def of_step(cls, model: str, name: str, found: Predicted) -> Entry:
@@ -150,17 +153,18 @@ class Writer:
     step_tokens: int = 512
     at_a_time: int | None = None
     stop: bool = True
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
-        self.cached = CachedEngine(self.engine)
+        self.cached = CachedEngine(self.engine, self.temperature)
 
     def steps(self, steps: Sequence[DecisionPoint], done: Done) -> None:
         """The next step at every decision point, on gold context."""
-        self._all("step", [(step.id, partial(self._step, step)) for step in steps], done)
+        self.all("step", [(step.id, partial(self._step, step)) for step in steps], done)
 
     def runs(self, tasks: Sequence[FreeTask], done: Done) -> None:
         """Every question answered freely."""
-        self._all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
+        self.all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
 
     def likelihoods(self, answers: Sequence[DecisionPoint], done: Done) -> None:
         """The bits of held-out answers, where the engine holds the model itself."""
@@ -170,7 +174,8 @@ class Writer:
                 self.log.add(self._likelihood(step))
             done()
 
-    def _all(self, kind: str, work: list[tuple[str, Callable[[], Job[Entry]]]], done: Done) -> None:
+    def all(self, kind: str, work: Sequence[tuple[str, Callable[[], Job[Entry]]]], done: Done) -> None:
+        """Finish the jobs of these names that the log does not hold yet."""
         before = self.log.of(self.name, kind)
         for name, _ in work:
             if name in before:
@@ -201,7 +206,7 @@ class Writer:
     def _predict(self, conversation: Trajectory) -> Job[Predicted]:
         stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
         messages = self.grammar.messages(conversation)
-        written = yield Generate(messages, stop, self.step_tokens, 0.0, self.grammar.declared(conversation))
+        written = yield Generate(messages, stop, self.step_tokens, inf, self.grammar.declared(conversation))
         if isinstance(self.grammar, Native):
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
@@ -209,8 +214,9 @@ class Writer:
     def _run(self, task: FreeTask) -> Job[Entry]:
         replay = Replay(task.calls, task.results)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
-        turn = yield from _replayed(
-            run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar), replay
+        turn = yield from driven(
+            run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar),
+            lambda call: ToolResult(replay.result(Attempt(call.tool, call.arguments))),
         )
         made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
         text = transcript(turn.events)
@@ -224,8 +230,8 @@ class Writer:
         return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
 
 
-def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn]:
-    """A turn of the loop whose tools are gold's recorded results."""
+def driven(turn: Generator[Request, Reply, Turn], run_tool: Callable[[Call], ToolResult]) -> Job[Turn]:
+    """A turn of the loop whose calls are run by `run_tool`."""
     reply: Reply = None
     try:
         while True:
@@ -233,7 +239,7 @@ def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn
                 case Generate() as request:
                     reply = yield request
                 case RunTool(call=call):
-                    reply = ToolResult(replay.result(Attempt(call.tool, call.arguments)))
+                    reply = run_tool(call)
                 case _:
                     reply = None
     except StopIteration as done:
@@ -241,18 +247,17 @@ def _replayed(turn: Generator[Request, Reply, Turn], replay: Replay) -> Job[Turn
         return result
 
 
-def transcript(events: Iterable[Event]) -> str:
-    """Events as readable text, one a line."""
+def transcript(events: Iterable[Event], *, questions: bool = False) -> str:
+    """Events as readable text, one a line, with the user's questions where asked for."""
     lines = []
     for event in events:
         match event:
-            case Question():
+            case Question() if not questions:
                 continue
             case Call(tool=tool, arguments=arguments):
                 lines.append(f"{ACTION_LABEL}{tool} {json.dumps(arguments, ensure_ascii=False)}")
             case _:
-                label = {"Observation": "Result", "Answer": "Answer", "Thought": "Thought"}.get(
-                    type(event).__name__, ""
-                )
+                kind = type(event).__name__
+                label = {"Observation": "Result", "Question": "User"}.get(kind, kind)
                 lines.append(f"{label}: {event.text}")
     return "\n".join(lines)

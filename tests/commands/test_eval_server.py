@@ -135,3 +135,21 @@ def test_a_gate_over_what_was_not_measured_fails(
     done = swiftagent("eval", "--base-url", model[0], *words)
     assert done.returncode == 7
     assert "no base model was measured" in done.stdout
+
+
+def test_tasks_with_state(swiftagent: Run, tmp_path: Path, model: tuple[str, list[str]]):
+    functions = "def reset(state: dict): STATE.update(state)\ndef snapshot() -> dict: return STATE\n"
+    called = "def weather(city: str) -> str:\n    STATE[city] = True\n    return '3C'\n"
+    (tmp_path / "tools.py").write_text(f"STATE = {{}}\n{functions}{called}")
+    tasks = [{"id": city, "domain": city, "turns": [f"{city}?"], "end": {city: True}} for city in ("Oslo", "Lima")]
+    (tmp_path / "tasks.json").write_text(json.dumps({"tools": "tools.py", "state": {}, "tasks": tasks}))
+    words = ["-j", "2", "--trials", "2", "-o", tmp_path / "out", "--json"]
+    done = swiftagent("eval", "--base-url", model[0], "--model", "m", *words, "--state", tmp_path / "tasks.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    wrong = ["state.Lima is absent, expected true", "state.Cusco is true, expected absent"]
+    assert found["tasks"]["Oslo"]["tuned"] == {"passed": 2, "faults": [[], []]}
+    assert found["tasks"]["Lima"]["tuned"] == {"passed": 0, "faults": [wrong, wrong]}
+    scores = {name: estimate["value"] for name, estimate in found["tuned"].items()}
+    assert scores == {"pass^1": 0.5, "pass^1 Lima": 0.0, "pass^1 Oslo": 1.0}
+    assert "state.Lima is absent" in done.stderr
