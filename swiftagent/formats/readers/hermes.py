@@ -61,6 +61,8 @@ def parse(row: Any) -> Trajectory:
         elif kind in ("result", "user") and "<tool_response>" in text:
             for result in _RESPONSE.findall(text):
                 builder.result(result)
+            if rest := _RESPONSE.sub("", text).strip():
+                (builder.question if kind == "user" else builder.result)(rest)
         elif kind == "user" and builder.waits_for_result and (told := result_in_user_turn(text, marked)) is not None:
             marked = True
             builder.result(told)

@@ -30,8 +30,9 @@ _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
-KEYS = frozenset((*_LISTS, "turns"))
-READS = KEYS | {"log"}
+KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION"))
+READS = frozenset((*_LISTS, "turns", "log"))
+_STEP = ("thought", "action", "action_input", "observation")
 
 
 def looks_like(row: Any) -> bool:
@@ -39,6 +40,7 @@ def looks_like(row: Any) -> bool:
         return False
     if _is_trace(row):
         return True
+    row = _flat(row) or row
     return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
 
 
@@ -59,6 +61,22 @@ def _steps(row: dict[str, Any]) -> list[Any] | None:
     return None
 
 
+def _flat(row: Any) -> dict[str, Any] | None:
+    """A row that is one step, as a table has it (Query, Thought, Action, Action Input, ...), with this step in a
+    list."""
+    if type(row) is not dict or any(key in row for key in _LISTS):
+        return None
+    small = {_small(key): value for key, value in row.items()}
+    if not isinstance(small.get("action"), str) or "action_input" not in small:
+        return None
+    step = {key: small[key] for key in _STEP if key in small}
+    return {**{key: value for key, value in small.items() if key not in _STEP}, "steps": [step]}
+
+
+def _small(key: Any) -> str:
+    return str(key).strip().lower().replace(" ", "_")
+
+
 def _paired(step: Any) -> Any:
     """The pair (AgentAction, observation) of LangChain as one step; `log` begins with what was thought."""
     if type(step) is not list or len(step) != 2 or type(step[0]) is not dict or "tool" not in step[0]:
@@ -68,6 +86,7 @@ def _paired(step: Any) -> Any:
 
 
 def parse(row: Any) -> Trajectory:
+    row = _flat(row) or row
     builder = Builder(*read_tools(tools_field(row)))
     builder.system(as_text(system_field(row)))
     for turn in row.get("turns", [row]) if _is_trace(row) else [row]:

@@ -226,7 +226,7 @@ def _read_action(builder: Builder, action: Action, answer_follows: bool, trained
         return
     if action.is_finish and (_names_answer(action) or action.tool not in {tool.name for tool in builder.tools}):
         builder.repairs.append("finish-action")
-        builder.answer(final_text(action.given), trained)
+        builder.answer(final_text(action.given) if action.given else "", trained)
         return
     name, given = action.tool, action.given
     if action.written not in ("input", "blob"):
