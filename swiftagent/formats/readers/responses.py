@@ -25,7 +25,9 @@ _LISTS = ("input", "items", "output")
 _CALLS = frozenset(("function_call", "custom_tool_call"))
 _OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output"))
 # Calls of the server's own tools, and those that an output with their id answers.
-_SERVED = frozenset(("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"))
+_SERVED = frozenset(
+    ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call")
+)
 _ANSWERED = frozenset(("computer_call", "local_shell_call", "shell_call", "apply_patch_call"))
 _TOLD = _CALLS | _OUTPUTS | _SERVED | _ANSWERED | {"reasoning"}
 

@@ -65,7 +65,7 @@ def _as_turns(items: list[Any]) -> list[dict[str, Any]] | None:
     kinds = [_ROLES[turn["role"]] for turn in known]
     if "assistant" not in kinds and "user" in kinds and "system" in kinds[kinds.index("user") :]:
         # Of two that speak by turns, "system" is the one that answers (MultiWOZ).
-        known = [{**turn, "role": "assistant"} if kind == "system" else turn for turn, kind in zip(known, kinds)]
+        known = [{**turn, "role": "assistant"} if kind == "system" else turn for turn, kind in zip(known, kinds, strict=True)]
         kinds = [_ROLES[turn["role"]] for turn in known]
     return known if "assistant" in kinds else None
 

@@ -8,7 +8,9 @@ from swiftagent.formats.reading.builder import Builder, as_text
 from swiftagent.formats.reading.messages import ROLES, as_messages
 from swiftagent.trajectory.types import Trajectory
 
-ABOUT = "SWE-agent runs: trajectory of {thought, action, observation, response}, beside history; a command is a bash call"
+ABOUT = (
+    "SWE-agent runs: trajectory of {thought, action, observation, response}, beside history; a command is a bash call"
+)
 SAMPLE = {
     "history": [{"role": "system", "content": "You fix bugs."}, {"role": "user", "content": "Fix it."}],
     "trajectory": [
@@ -25,7 +27,9 @@ READS = KEYS | {"history", *_STEP, *_TASKS}
 
 def looks_like(row: Any) -> bool:
     steps = row.get("trajectory") if type(row) is dict else None
-    return isinstance(steps, list) and bool(steps) and all(type(step) is dict and _STEP <= step.keys() for step in steps)
+    return (
+        isinstance(steps, list) and bool(steps) and all(type(step) is dict and step.keys() >= _STEP for step in steps)
+    )
 
 
 def parse(row: Any) -> Trajectory:

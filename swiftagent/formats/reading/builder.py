@@ -9,8 +9,8 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import RawCall, calls_of
-from swiftagent.formats.reading.marks import results_in_tags
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
+from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
 from swiftagent.trajectory.react import NO_THOUGHT

@@ -12,6 +12,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_steps import canonical_steps
 from swiftagent.formats.reading.schemas import as_schema
+from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.trajectory.react_scan import FINISH, Action, final_text, labels, read_action, sections
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Answer, Call, Observation, Tool
@@ -265,6 +266,8 @@ def read_user_text(builder: Builder, text: str) -> None:
     if first is not None and (first.kind, first.start) == ("observation", 0) and acted:
         _observation(builder, text[first.value :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
-        builder.result(text)
+        results, rest, _ = results_in_tags(text)
+        for result in [text] if rest else results:
+            builder.result(result)
     else:
         builder.question(text)
