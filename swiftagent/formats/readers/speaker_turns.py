@@ -63,10 +63,11 @@ def _as_turns(items: list[Any]) -> list[dict[str, Any]] | None:
     if len(known) < len(turns):
         return None
     kinds = [_ROLES[turn["role"]] for turn in known]
-    if "assistant" not in kinds and "user" in kinds and "system" in kinds[kinds.index("user") :]:
+    first = kinds.index("user") if "user" in kinds else len(kinds)
+    if "assistant" not in kinds and "system" in kinds[first:]:
         # Of two that speak by turns, "system" is the one that answers (MultiWOZ).
-        known = [{**turn, "role": "assistant"} if kind == "system" else turn for turn, kind in zip(known, kinds, strict=True)]
-        kinds = [_ROLES[turn["role"]] for turn in known]
+        answers = [{**turn, "role": "assistant"} if turn["role"] != "user" else turn for turn in known[first:]]
+        return known[:first] + answers if set(kinds[first:]) == {"user", "system"} else None
     return known if "assistant" in kinds else None
 
 

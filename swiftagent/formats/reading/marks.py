@@ -203,11 +203,9 @@ def _without_prefix(found: Found) -> str:
 
 
 TOOLSET = "tool_call: "
-_Rule = tuple[re.Pattern[str], Callable[[Found], str]]
+_Rule = tuple[str, Callable[[Found], str]]
 # The mark that a text holds, and what is made of what stands around it.
-_MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
-    (mark, tuple((re.compile(pattern, re.S | re.M), tell) for pattern, tell in rules))
-    for mark, rules in (
+_MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = (
         (
             "<|tool_call_begin|>",
             (
@@ -342,7 +340,6 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         ("```tool_code", ((r"```tool_code\s*\n(.*?)\n?```", _tool_code),)),
         ("</execute>", ((r"<execute>\s*(.*?)\s*</execute>\s*\Z", _code),)),
         ("</execute_", ((r"<execute_(?:bash|ipython)>\s*(.*?)\s*</execute_(?:bash|ipython)>\s*\Z", _shell),)),
-    )
 )  # fmt: skip
 CALL_MARKS = tuple(mark for mark, _ in _MARKS)
 # Those that hold no control token and begin no line with a keyword.
@@ -354,7 +351,7 @@ def in_common_tags(text: str) -> str:
     for mark, rules in _MARKS:
         if mark in text:
             for pattern, tell in rules:
-                text = pattern.sub(tell, text)
+                text = re.sub(pattern, tell, text, flags=re.S | re.M)  # most files need few of them compiled
     return text
 
 
