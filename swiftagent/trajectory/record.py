@@ -72,7 +72,7 @@ def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:
             messages.append({"role": "assistant", "content": event.text})  # type: ignore[union-attr]
         elif kind is Question or kind is System:
             role = "user" if kind is Question else "system"
-            messages.append({"role": role, "content": event.text, "loss": False})  # type: ignore[union-attr]
+            messages.append(untrained({"role": role, "content": event.text}))  # type: ignore[union-attr]
         else:
             return None
     return messages
