@@ -117,6 +117,8 @@ CHATS: dict[str, Any] = {
     "a system that answers": {
         "dialog": [{"speaker": "USER", "utterance": "Tide?"}, {"speaker": "SYSTEM", "utterance": "Low."}]
     },
+    "a step that calls nothing": {"Query": "Tide?", "Action": "None", "Action Input": "", "Final Answer": "Low."},
+    "a step that is the answer": {"Query": "Tide?", "Action": "Final Answer", "Action Input": "Low."},
     "questions and answers": [["Tide?", "Low."]],
     "questions and answers under a key": {"conversations": [["Tide?", "Low."]]},
 }

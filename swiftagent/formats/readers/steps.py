@@ -13,6 +13,7 @@ from swiftagent.formats.reading.messages import as_messages
 from swiftagent.formats.reading.react_text import read_react_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field
+from swiftagent.trajectory.react_scan import FINISH, NO_TOOL
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "agent logs: a task and steps with thought, action (text, call object, or name and action_input), observation"
@@ -26,13 +27,14 @@ _TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
 _ANSWERS = ("final_answer", "answer", "final_response", "output", "response", "result")
+_NO_TOOLS = FINISH | NO_TOOL  # a step that calls nothing, or says the answer
 _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
-KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION"))
+KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool"))
 READS = frozenset((*_LISTS, "turns", "log"))
-_STEP = ("thought", "action", "action_input", "observation")
+_STEP = ("thought", "action", "action_input", "tool", "tool_input", "observation")
 
 
 def looks_like(row: Any) -> bool:
@@ -67,7 +69,7 @@ def _flat(row: Any) -> dict[str, Any] | None:
     if type(row) is not dict or any(key in row for key in _LISTS):
         return None
     small = {_small(key): value for key, value in row.items()}
-    if not isinstance(small.get("action"), str) or "action_input" not in small:
+    if not any(isinstance(small.get(name), str) and f"{name}_input" in small for name in ("action", "tool")):
         return None
     step = {key: small[key] for key in _STEP if key in small}
     return {**{key: value for key, value in small.items() if key not in _STEP}, "steps": [step]}
@@ -117,7 +119,9 @@ def _read_step(builder: Builder, step: dict[str, Any]) -> None:
         name, arguments, id = call_of(action)
         builder.call(name, arguments, id, worked)
     elif isinstance(action, str) and action.strip():
-        if given is not None:
+        if isinstance(given, str) and action.strip().lower() in _NO_TOOLS:
+            read_react_text(builder, f"Action: {action.strip()}\nAction Input: {given}")
+        elif given is not None:
             given = _unwrapped(action, given)
             builder.call(action, given, trained=worked)
         else:
