@@ -143,7 +143,7 @@ def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
     answered = "\n" + "\n".join(said)
     whole = f"\n{asked}{answered}"
     tags, lists = "<" in whole, "[" in whole
-    if tags and (has_system or "<func" in whole or "<TOOLCALL>" in whole):
+    if tags and (has_system or "<func" in whole or "<tool_" in asked or "<TOOLCALL>" in whole):
         return True
     if (tags or "`" in whole) and (holds_results(whole) or any(mark in whole for mark in QUIET_MARKS)):
         return True

@@ -250,6 +250,9 @@ class _Reader:
             raise RowError("nothing-trained", "the row holds no conversation")
         self.left = left = unread(row.value, pieces, *self._keys)
         self.ledger.unread.update(left.counts)
+        for code, sentence in _NOTED.items():
+            if self.policy.action(code) == "reject" and any(code in piece.repairs for piece in pieces):
+                raise RowError(code, sentence)
         if left.steps:
             if self.policy.action("unread-turns") != "keep":
                 raise RowError("unread-turns", f"what stands under {left.steps!r} was not read")
@@ -353,6 +356,10 @@ def _keys_of(name: str, module: Any, row: Any) -> tuple[frozenset[str], bool]:
 
 
 _NONE = frozenset[str]()
+_NOTED = {  # by a reader, of what it cannot read
+    "unread-turns": "a call that the server made, without what it gave",
+    "unread-result": "a turn of the user that is nothing but results, of which no call is left to be answered",
+}
 
 
 def _named(name: str) -> Any:

@@ -103,9 +103,10 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
     def put_reject(reject: dict[str, Any]) -> None:
         files.rejects.put(encode(reject))
 
+    step = job.policy.step
     for found in read_trajectories(rows, job.policy, ledger, put_reject):
         try:
-            row, lost = write(_in_channel(found, job.channel))
+            row, lost = write(_in_channel(found, job.channel) if job.channel else found)
             if "mask-widened" in lost and not _trains(row):
                 raise RowError("nothing-trained", f"{job.to} masks whole steps, of which each has a masked part here")
             line = write_bytes(row)
@@ -116,8 +117,9 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
             continue
         for code in lost:
             losses[code] = losses.get(code, 0) + 1
-        (files.test if _is_test(found, job.test_share) else files.out).put(line)
-        _put_decisions(job.policy.step, files.decisions)
+        (files.test if job.test_share and _is_test(found, job.test_share) else files.out).put(line)
+        if step:
+            _put_decisions(step, files.decisions)
     _put_decisions(job.policy.step, files.decisions)
     return ledger, losses
 
@@ -134,12 +136,10 @@ def _trains(row: dict[str, Any]) -> bool:
 
 
 def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:
-    return msgspec.structs.replace(trajectory, channel=channel) if channel else trajectory
+    return msgspec.structs.replace(trajectory, channel=channel)
 
 
 def _is_test(trajectory: Trajectory, share: float) -> bool:
     """By a hash of the conversation, so that a row and its copies land on one side."""
-    if not share:
-        return False
     digest = hashlib.blake2b(encode(trajectory.events), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64

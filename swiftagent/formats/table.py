@@ -45,6 +45,8 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "trae": "swiftagent.formats.readers.trae",
     "continue": "swiftagent.formats.readers.continue_session",
     "mistral-entries": "swiftagent.formats.readers.mistral_entries",
+    "librechat": "swiftagent.formats.readers.librechat",
+    "swe-agent": "swiftagent.formats.readers.swe_agent",
     "chat-export": "swiftagent.formats.readers.chat_export",
     "typed-parts": "swiftagent.formats.readers.typed_parts",
     "gemini": "swiftagent.formats.readers.gemini",
@@ -72,6 +74,7 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
     "scattered": "swiftagent.formats.readers.scattered",
     "conversation-pair": "swiftagent.formats.readers.conversation_pair",
     "alpaca": "swiftagent.formats.readers.alpaca",
+    "speaker-turns": "swiftagent.formats.readers.speaker_turns",
     "wrapped": "swiftagent.formats.readers.wrapped",
 }
 # One look at their turns (`reading.view`) separates them, so no module of these is asked. "react" reads pairs too.

@@ -52,6 +52,9 @@ PUBLIC = (
     "trae",
     "turn_lines",
     "typed_parts",
+    "librechat",
+    "speaker_turns",
+    "swe_agent",
     "wrapped",
     "xlam",
 )

@@ -7,11 +7,12 @@ from typing import Any
 
 from swiftagent.formats.readers.openai import starts_with_system
 from swiftagent.formats.reading.builder import Builder
-from swiftagent.formats.reading.marks import RETURNED, command_in_tags, result_in_user_turn
+from swiftagent.formats.reading.marks import RETURNED, command_in_tags
 from swiftagent.formats.reading.messages import ROLES, as_messages, read_message
 from swiftagent.formats.reading.tags import read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.training_marks import is_trained
+from swiftagent.formats.reading.user_results import result_in_user_turn
 from swiftagent.formats.reading.view import system_field, tools_field, view_of
 from swiftagent.formats.writers import hermes
 from swiftagent.trajectory.types import Trajectory
@@ -61,6 +62,8 @@ def parse(row: Any) -> Trajectory:
         elif kind in ("result", "user") and "<tool_response>" in text:
             for result in _RESPONSE.findall(text):
                 builder.result(result)
+            if rest := _RESPONSE.sub("", text).strip():
+                (builder.question if kind == "user" else builder.result)(rest)
         elif kind == "user" and builder.waits_for_result and (told := result_in_user_turn(text, marked)) is not None:
             marked = True
             builder.result(told)

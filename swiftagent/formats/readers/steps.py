@@ -13,6 +13,7 @@ from swiftagent.formats.reading.messages import as_messages
 from swiftagent.formats.reading.react_text import read_react_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field
+from swiftagent.trajectory.react_scan import FINISH, NO_TOOL
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "agent logs: a task and steps with thought, action (text, call object, or name and action_input), observation"
@@ -26,12 +27,14 @@ _TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
 _ANSWERS = ("final_answer", "answer", "final_response", "output", "response", "result")
+_NO_TOOLS = FINISH | NO_TOOL  # a step that calls nothing, or says the answer
 _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
-KEYS = frozenset((*_LISTS, "turns"))
-READS = KEYS | {"log"}
+KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool"))
+READS = frozenset((*_LISTS, "turns", "log"))
+_STEP = ("thought", "action", "action_input", "tool", "tool_input", "observation")
 
 
 def looks_like(row: Any) -> bool:
@@ -39,6 +42,7 @@ def looks_like(row: Any) -> bool:
         return False
     if _is_trace(row):
         return True
+    row = _flat(row) or row
     return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
 
 
@@ -59,6 +63,22 @@ def _steps(row: dict[str, Any]) -> list[Any] | None:
     return None
 
 
+def _flat(row: Any) -> dict[str, Any] | None:
+    """A row that is one step, as a table has it (Query, Thought, Action, Action Input, ...), with this step in a
+    list."""
+    if type(row) is not dict or any(key in row for key in _LISTS):
+        return None
+    small = {_small(key): value for key, value in row.items()}
+    if not any(isinstance(small.get(name), str) and f"{name}_input" in small for name in ("action", "tool")):
+        return None
+    step = {key: small[key] for key in _STEP if key in small}
+    return {**{key: value for key, value in small.items() if key not in _STEP}, "steps": [step]}
+
+
+def _small(key: Any) -> str:
+    return str(key).strip().lower().replace(" ", "_")
+
+
 def _paired(step: Any) -> Any:
     """The pair (AgentAction, observation) of LangChain as one step; `log` begins with what was thought."""
     if type(step) is not list or len(step) != 2 or type(step[0]) is not dict or "tool" not in step[0]:
@@ -68,6 +88,7 @@ def _paired(step: Any) -> Any:
 
 
 def parse(row: Any) -> Trajectory:
+    row = _flat(row) or row
     builder = Builder(*read_tools(tools_field(row)))
     builder.system(as_text(system_field(row)))
     for turn in row.get("turns", [row]) if _is_trace(row) else [row]:
@@ -98,7 +119,9 @@ def _read_step(builder: Builder, step: dict[str, Any]) -> None:
         name, arguments, id = call_of(action)
         builder.call(name, arguments, id, worked)
     elif isinstance(action, str) and action.strip():
-        if given is not None:
+        if isinstance(given, str) and action.strip().lower() in _NO_TOOLS:
+            read_react_text(builder, f"Action: {action.strip()}\nAction Input: {given}")
+        elif given is not None:
             given = _unwrapped(action, given)
             builder.call(action, given, trained=worked)
         else:

@@ -60,7 +60,9 @@ _MANY = (
     "simulations",
 )
 # Questions and answers are everywhere; only what is plainly a conversation is looked for inside.
-_NOT_INSIDE = frozenset(("alpaca", "conversation-pair", "chat-text", "preference", "xlam", "swiftagent"))
+_NOT_INSIDE = frozenset(
+    ("alpaca", "conversation-pair", "chat-text", "preference", "xlam", "swiftagent", "speaker-turns")
+)
 
 KEYS = frozenset((*_ONE, *_MANY))
 

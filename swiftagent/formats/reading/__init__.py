@@ -17,5 +17,6 @@ PUBLIC = (
     "spans",
     "tags",
     "tools",
+    "user_results",
     "view",
 )

@@ -61,7 +61,7 @@ METADATA_KEYS = frozenset((
     "issidechain",
 ))
 # Alone beside a question and an answer, these hold what was done on the way.
-_STEP_KEYS = CALL_KEYS | frozenset((
+STEP_KEYS = CALL_KEYS | frozenset((
     "observation", "observations", "toolresponse", "toolresponses", "toolresult", "toolresults", "tooloutput",
     "tooloutputs", "functionresponse", "result", "results", "steps", "intermediatesteps", "agentthoughts",
     "trajectory", "trace", "execution",
@@ -177,7 +177,7 @@ def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool)
         return None
     if key in read or plain in read:
         return "walk"
-    if is_row and plain in _STEP_KEYS and key not in MESSAGE_KEYS:
+    if is_row and plain in STEP_KEYS and key not in MESSAGE_KEYS:
         return "whole"
     if is_row and key in MESSAGE_KEYS:  # of which the reader takes another one, or none
         return "trace"
@@ -206,7 +206,7 @@ def _in_part(text: str, rule: _Rule) -> bool:
 
 
 def _is_steps(path: str, value: Any) -> bool:
-    return _holds_turns(value, calls=True) or _plain_of(path.rpartition(".")[2]) in _STEP_KEYS
+    return _holds_turns(value, calls=True) or _plain_of(path.rpartition(".")[2]) in STEP_KEYS
 
 
 def _plain_of(key: str) -> str:

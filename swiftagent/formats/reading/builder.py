@@ -10,6 +10,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
+from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
 from swiftagent.trajectory.react import NO_THOUGHT
@@ -65,11 +66,27 @@ class Builder:
             self.events.append(System(_shown(text)))
 
     def question(self, text: str) -> None:
+        """What the user says; results in tags at its beginning are those of the calls before it."""
+        if "</" in text and text.lstrip()[:1] == "<":
+            text = self._results_of_user(text)
+            if not text:
+                return
         self._end_step()
         if text:
             self.events.append(Question(_shown(text)))
         else:
             self.repairs.append("empty-turn")
+
+    def _results_of_user(self, text: str) -> str:
+        """Take the results from a user turn that stands behind a call; returns what else it says."""
+        results, rest, alone = results_in_tags(text)
+        if not results or not self._open:
+            if results and alone and not rest:
+                self.repairs.append("unread-result")
+            return text
+        for result in results:
+            self.result(result)
+        return rest
 
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
         if not self._results_to_come():

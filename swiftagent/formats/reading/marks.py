@@ -40,14 +40,6 @@ _COMMAND = re.compile(r"```(?:mswea_bash_command|bash|sh)\n((?:(?!```).)*?)\n?``
 # What ends a task of Cline, and how the user's turns answer its calls.
 CLINE = "</attempt_completion>"
 CLINE_RESULT = re.compile(r"^\[(\w+)(?: for '.*?')?\] Result:[ \t]*\n?", re.S | re.M)
-# What a user turn says where it is the answer to such a call.
-_RESULT = re.compile(
-    r"\s*(?:(?=<returncode>)|EXECUTION RESULT of \[[^\]\n]*\]:\s?|OBSERVATION:\s?|Observation:\s?|Result:\s?"
-    r"|```tool_output\n|<function_results>\s*)(.*?)"
-    r"(?:\n?```|\s*</function_results>)?\s*\Z",
-    re.S,
-)
-_RESULT_PARTS = re.compile(r"<(?:stdout|output)>\s*(.*?)\s*</(?:stdout|output)>", re.S)
 
 
 def _call(name: str, arguments: Any) -> str:
@@ -211,11 +203,9 @@ def _without_prefix(found: Found) -> str:
 
 
 TOOLSET = "tool_call: "
-_Rule = tuple[re.Pattern[str], Callable[[Found], str]]
+_Rule = tuple[str, Callable[[Found], str]]
 # The mark that a text holds, and what is made of what stands around it.
-_MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
-    (mark, tuple((re.compile(pattern, re.S | re.M), tell) for pattern, tell in rules))
-    for mark, rules in (
+_MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = (
         (
             "<|tool_call_begin|>",
             (
@@ -350,7 +340,6 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = tuple(
         ("```tool_code", ((r"```tool_code\s*\n(.*?)\n?```", _tool_code),)),
         ("</execute>", ((r"<execute>\s*(.*?)\s*</execute>\s*\Z", _code),)),
         ("</execute_", ((r"<execute_(?:bash|ipython)>\s*(.*?)\s*</execute_(?:bash|ipython)>\s*\Z", _shell),)),
-    )
 )  # fmt: skip
 CALL_MARKS = tuple(mark for mark, _ in _MARKS)
 # Those that hold no control token and begin no line with a keyword.
@@ -362,23 +351,10 @@ def in_common_tags(text: str) -> str:
     for mark, rules in _MARKS:
         if mark in text:
             for pattern, tell in rules:
-                text = pattern.sub(tell, text)
+                text = re.sub(pattern, tell, text, flags=re.S | re.M)  # most files need few of them compiled
     return text
 
 
 def command_in_tags(text: str) -> str:
     """A turn of a log whose commands are answered by RETURNED, its last block as a call of bash."""
     return _COMMAND.sub(lambda found: _call("bash", {"command": found[1]}), text)
-
-
-def result_in_user_turn(text: str, marked: bool) -> str | None:
-    """What a tool gave, where a user turn states it in one of the known ways; else None.
-
-    `marked` says that it did so before in this conversation: then the environment speaks there, and what has no mark is
-    its word too ("Your command ran successfully and did not produce any output." of SWE-agent).
-    """
-    found = _RESULT.match(text)
-    if found is None:
-        return text if marked else None
-    parts = _RESULT_PARTS.findall(found[1]) if "<function_results>" in text else []
-    return "\n".join(parts) if parts else found[1]

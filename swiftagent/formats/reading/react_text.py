@@ -12,6 +12,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.react_steps import canonical_steps
 from swiftagent.formats.reading.schemas import as_schema
+from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.trajectory.react_scan import FINISH, Action, final_text, labels, read_action, sections
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Answer, Call, Observation, Tool
@@ -226,7 +227,7 @@ def _read_action(builder: Builder, action: Action, answer_follows: bool, trained
         return
     if action.is_finish and (_names_answer(action) or action.tool not in {tool.name for tool in builder.tools}):
         builder.repairs.append("finish-action")
-        builder.answer(final_text(action.given), trained)
+        builder.answer(final_text(action.given) if action.given else "", trained)
         return
     name, given = action.tool, action.given
     if action.written not in ("input", "blob"):
@@ -265,6 +266,8 @@ def read_user_text(builder: Builder, text: str) -> None:
     if first is not None and (first.kind, first.start) == ("observation", 0) and acted:
         _observation(builder, text[first.value :], False)
     elif builder.waits_for_result and text.strip():  # a call ended the turn before, so this is what it gave
-        builder.result(text)
+        results, rest, _ = results_in_tags(text)
+        for result in [text] if rest else results:
+            builder.result(result)
     else:
         builder.question(text)

@@ -173,7 +173,8 @@ class View:
                     return None
             elif kind == "user":
                 if (
-                    text.startswith(RETURNED)
+                    (text.lstrip()[:1] == "<" and "</" in text)  # results in tags, or mini-swe-agent's
+                    or text.startswith(RETURNED)
                     or _answers_cline(text)
                     or (may_be_prompt(text) and read_prompt(text) is not None)
                 ):

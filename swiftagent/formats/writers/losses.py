@@ -42,16 +42,22 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
 
 def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[str, ...]:
     """What ReAct text, with one kind of thought and one call a step, cannot hold of a trajectory."""
+    events = trajectory.events
+    kinds = list(map(type, events))
+    calls, thoughts = Call in kinds, Thought in kinds
+    if not calls and not thoughts and not trajectory.tools:
+        return ()
     lost = []
     if prompt == "ms-agent" and not all(map(is_flat, trajectory.tools)):
         lost.append("flat-prompt")
-    events = trajectory.events
-    if any(type(event) is Thought and event.said for event in events):
+    if thoughts and any(type(event) is Thought and event.said for event in events):
         lost.append("text-as-thought")
-    parallel = [first for first, second in zip(events, events[1:], strict=False) if type(first) is Call is type(second)]
+    parallel = [
+        first for first, kind, following in zip(events, kinds, kinds[1:], strict=False) if kind is Call is following
+    ]
     if parallel:
         answered = {event.call_id for event in events if type(event) is Observation}
         lost.append("calls-in-turn")
-        if any(call.id not in answered for call in parallel):
+        if any(type(call) is Call and call.id not in answered for call in parallel):
             lost.append("result-inserted")
     return tuple(lost)
