@@ -266,12 +266,6 @@ def _in_double_quotes(text: str) -> str:
 
 
 def _mend_by_library(text: str) -> tuple[Any, Repairs]:
-    end = closing_index(text, 0)
-    if end is not None and end > 0 and not set("{[") & set(text[end:]):
-        try:
-            return parse_json(text[:end])[0], ("trailing-text",)
-        except RowError:
-            pass
     # Slow to import and rarely needed.
     from json_repair import repair_json
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.python_calls import python_calls
-from swiftagent.trajectory.read_loose import read_loose
+from swiftagent.trajectory.read_loose import closing_index, read_loose
 
 Found = re.Match[str]
 _HARMONY = "<|channel|>"
@@ -51,11 +51,13 @@ def _tagged(body: str) -> str:
 
 
 def _named(found: Found) -> str:
-    """A name, and arguments as JSON or as a Python literal."""
+    """A name, and arguments as JSON or as a Python literal; text behind them stays text."""
     given = found[2].strip() or "{}"
+    end = max(closing_index(given, 0) or 0, 0) or len(given)
+    given, rest = given[:end], given[end:]
     if given[:2] in ("{'", "{ "):
         given = json.dumps(read_loose(given)[0], ensure_ascii=False)
-    return _tagged(f'{{"name": {json.dumps(found[1].strip())}, "arguments": {given}}}')
+    return _tagged(f'{{"name": {json.dumps(found[1].strip())}, "arguments": {given}}}') + rest
 
 
 def _body(found: Found) -> str:
