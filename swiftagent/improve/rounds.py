@@ -100,7 +100,8 @@ def _questions(plan: Rounds, files: Sequence[str], gold: Sequence[str]) -> Quest
     """Other questions in each round, since each round has one file more. Raises SetupError where there are none."""
     found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), _rows(plan.questions))
     if not found.rows:
-        raise SetupError(f"no question can be made: {dict(found.left_out)}; give your own with --questions FILE")
+        why = ", ".join(f"{reason} {count:,}" for reason, count in found.left_out.most_common()) or "no training rows"
+        raise SetupError(f"no question can be made: {why}; give your own with --questions FILE")
     return found
 
 
