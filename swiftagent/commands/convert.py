@@ -68,8 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add("-q --quiet", "no table")
 
 
-def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> int:
-    """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar."""
+def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_dry: bool = False) -> int:
+    """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar. is_dry: what
+    is written is thrown away, and no message names its folder."""
     from swiftagent.console import fault, progress, say
     from swiftagent.convert.files import convert_files, parse_share
     from swiftagent.convert.rows import Job
@@ -94,11 +95,13 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> 
             job = prepare(job, workers=workers, seen=bar.update) if prepare else job
             convert_files(job, bar.update, workers, say)
     except RejectsError as error:
-        fault(str(error))
+        fault(str(error).replace(f"{job.output.parent}/", "").partition("; see ")[0] if is_dry else str(error))
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)
     report = json.loads(job.places.report.read_text(encoding="utf-8"))
+    if is_dry:
+        report["output"] = job.output.name
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif not args.quiet:

@@ -98,7 +98,11 @@ def first_questions(plan: Rounds) -> dict[str, Any]:
 
 def _questions(plan: Rounds, files: Sequence[str], gold: Sequence[str]) -> Questions:
     """Other questions in each round, since each round has one file more. Raises SetupError where there are none."""
-    found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), _rows(plan.questions))
+    own = _rows(plan.questions)
+    if plan.questions and not own:
+        names = ", ".join(plan.questions)
+        raise SetupError(f"--questions: {names}: no row can be read; `swiftagent convert {names} -o OUT` says why")
+    found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), own)
     if not found.rows:
         why = ", ".join(f"{reason} {count:,}" for reason, count in found.left_out.most_common()) or "no training rows"
         raise SetupError(f"no question can be made: {why}; give your own with --questions FILE")

@@ -217,6 +217,8 @@ def _value(line: Line, hint: Any, path: str, problems: list[str]) -> Any:
 
 
 def _described(key: str, hint: Any) -> str:
+    if key == "clean":
+        return "true, false or mapping (tools, map, like, actions)"
     if key in _PERCENT:
         return "share such as 0.01 or 1%"
     choices: Sequence[Any] = get_args(hint)
