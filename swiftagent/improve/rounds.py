@@ -211,7 +211,7 @@ def _ask_and_judge(
     tell(f"{parent.name}: {len(questions.rows):,} questions, {plan.tries} tries each")
     trying = _trying(plan, parent, toolbox)
     with whole_file(folder / "tries.jsonl") as out:
-        for done, (row, tries) in enumerate(_resumed(trying, questions.rows, plan), 1):
+        for done, (row, tries) in enumerate(_until_spent(trying, questions.rows, plan), 1):
             judged = judge(row, tries, plan.check)
             verdicts.update(verdict.reason for verdict in judged)
             learnt = lesson(row, tries, judged)
@@ -234,7 +234,7 @@ def _ask_and_judge(
     }
 
 
-def _resumed(trying: Trying, rows: list[Trajectory], plan: Rounds) -> Iterable[tuple[Trajectory, list[Try]]]:
+def _until_spent(trying: Trying, rows: list[Trajectory], plan: Rounds) -> Iterable[tuple[Trajectory, list[Try]]]:
     """All tries, until the tokens are spent."""
     for found in all_tries(trying, rows):
         yield found
