@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import add_output_arguments, options
-from swiftagent.errors import ConfigError, RejectsError, visible
+from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
@@ -113,17 +113,20 @@ def _explain(args: argparse.Namespace, policy: Policy) -> int:
     """What became of the texts of one row, on stdout."""
     import msgspec
 
-    from swiftagent.console import out, table
+    from swiftagent.console import out, table, tell, translated
     from swiftagent.convert.explain import explain, find_row
 
     found = explain(find_row(args.explain), policy)
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
         return 0
-    print(visible(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}"))
+    tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
     for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
-        print(visible(line))
-    rows = [(text.path, text.fate, text.events, textwrap.shorten(text.text, 60)) for text in found.texts]
+        tell(line)
+    rows = [
+        (text.path, text.fate, ", ".join(map(translated, text.events.split(", "))), textwrap.shorten(text.text, 60))
+        for text in found.texts
+    ]
     table("", ["text", "is", "as", ""], rows, console=out)
     return 0
 
