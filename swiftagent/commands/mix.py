@@ -109,6 +109,8 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     from swiftagent.io.outputs import outputs
 
     out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
+    if args.base_url and not recipe.rewrite_general:
+        raise ConfigError("--base-url is where --rewrite-general has answers written: give both or none")
     if recipe.rewrite_general and args.shard_format == "parquet":
         raise ConfigError("--rewrite-general writes JSON lines: leave --shard-format parquet out")
     _escape_tokens_of(recipe.model)

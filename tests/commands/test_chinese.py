@@ -69,7 +69,11 @@ def test_lang_puts_help_messages_tables_and_errors_into_chinese(
     with pytest.raises(SystemExit):
         main(["doctor", "--lang", "zh", "--help"])
     shown = capsys.readouterr().out
-    assert shown.startswith("用法：swiftagent doctor ") and "把所得打印成一个 JSON 对象" in shown and "swiftagent doctor CONFIG" in shown
+    assert (
+        shown.startswith("用法：swiftagent doctor ")
+        and "把所得打印成一个 JSON 对象" in shown
+        and "swiftagent doctor CONFIG" in shown
+    )
     assert main(["--lang=zh", "runs"]) == 0
     assert capsys.readouterr().err == "runs：还没有运行；`swiftagent sft CONFIG` 开始一个\n"
     assert main(["infer", "--lang", "zh", "--runn", "x"]) == 2
