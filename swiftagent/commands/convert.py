@@ -123,10 +123,12 @@ def _explain(args: argparse.Namespace, policy: Policy) -> int:
     tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
     for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
         tell(line)
-    rows = [
-        (text.path, text.fate, ", ".join(map(translated, text.events.split(", "))), textwrap.shorten(text.text, 60))
-        for text in found.texts
-    ]
+    rows = []
+    for each in found.texts:
+        events = ", ".join(map(translated, each.events.split(", ")))
+        # In quotes, as a cell that is a word of the catalogue would be translated.
+        text = json.dumps(textwrap.shorten(each.text, 60), ensure_ascii=False)
+        rows.append((each.path, each.fate, events, text))
     table("", ["text", "is", "as", ""], rows, console=out)
     return 0
 

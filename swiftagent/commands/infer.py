@@ -89,6 +89,10 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--input and --output belong together")
     if args.input is not None and args.question is not None:
         problems.append("--input takes no further question")
+    if args.input is not None and not args.input.exists():
+        problems.append(f"--input {args.input}: no such file")
+    if args.compare and args.record and not args.events:
+        problems.append("--compare records nothing: leave --record out, or --compare")
     if args.compare and args.output is not None and args.output.suffix != ".html":
         problems.append(f"--output {args.output}: --compare writes a page, as in --output compared.html")
     if args.events and (args.question is not None or args.input is not None):
