@@ -106,4 +106,5 @@ def test_what_became_of_the_texts_of_one_row_is_explained(swiftagent: Run, tmp_p
     assert {fate for path, fate in fates.items() if path.startswith("tools[0]")} == {"metadata", "not trained"}
     told = json.loads(swiftagent("convert", "--explain", "a.jsonl:2", "--json").stdout)
     assert told["rejects"][0][0] == "orphan-observation"
+    assert "rows are written as JSON" in swiftagent("convert", "a.jsonl", "-o", "a.parquet").stderr
     assert "-o OUT is missing" in swiftagent("convert", "a.jsonl").stderr
