@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.words import did_you_mean
+from swiftagent.trajectory.wellformed import CODES as READING_CODES
 from swiftagent.trajectory.wellformed import Code
 
 _STEP, _ROW = ("keep", "mask", "drop"), ("keep", "drop")
@@ -52,8 +54,11 @@ def parse_actions(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     others, problems = [], []
     for word in words:
         code, _, action = word.partition("=")
-        if code not in CODES:
+        if code in READING_CODES:
             others.append(word)
+        elif code not in CODES:
+            hint = did_you_mean(code, [*CODES, *READING_CODES], otherwise="docs/clean.md lists them")
+            problems.append(f"--on {word}: no such code, {hint}")
         elif action not in CODES[code].allowed:
             problems.append(f"--on {word}: {code} can be {', '.join(CODES[code].allowed)}, not {action!r}")
         else:

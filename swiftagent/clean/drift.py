@@ -36,7 +36,7 @@ class Renames(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_renames(path: str) -> Renames:
     """Raises ConfigError."""
     try:
-        return msgspec.json.decode(read_text(pathlib.Path(path), "--map"), type=Renames)
+        return msgspec.json.decode(read_text(pathlib.Path(path), f"--map {path}"), type=Renames)
     except msgspec.MsgspecError as error:
         raise ConfigError(f"--map {path}: {error}; its keys are {', '.join(Renames.__struct_fields__)}") from None
 
@@ -202,8 +202,11 @@ class _Migration:
         if isinstance(value, str) and value in values:
             return values[value]
         if factor is not None and isinstance(value, (int, float)):
-            scaled = value * factor
-            return int(scaled) if scaled == int(scaled) else scaled
+            try:
+                scaled = value * factor
+                return int(scaled) if scaled == int(scaled) else scaled
+            except OverflowError:  # beyond a float
+                return _NONE
         candidates = [value, *self._choices(path, slot, value), *_other_types(value)]
         return next((each for each in candidates if not faults(_one(slot), {"value": each})), _NONE)
 

@@ -16,6 +16,7 @@ from swiftagent.io.workers import Workers
 from swiftagent.tools.toolbox import open_toolbox
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Tool
+from swiftagent.trajectory.wellformed import parse_policy
 
 
 class Cleaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -31,9 +32,9 @@ def with_cleaning(
     job: Job, cleaning: Cleaning, workers: Workers, seen: Callable[[int], None] = lambda count: None
 ) -> Job:
     """The job with the step that cleans its rows; reads the inputs once. Raises ConfigError."""
-    actions = parse_actions([f"{code}={action}" for code, action in cleaning.actions.items()])[0]
+    actions, others = parse_actions([f"{code}={action}" for code, action in cleaning.actions.items()])
     # A call of yesterday's tool is what clean is for, so it is no reason to reject the row.
-    on = {"undeclared-tool": "keep", **job.policy.on, **actions}
+    on = {"undeclared-tool": "keep", **job.policy.on, **parse_policy(others), **actions}
     job = msgspec.structs.replace(job, policy=msgspec.structs.replace(job.policy, on=on))
     renames = read_renames(cleaning.map) if cleaning.map else Renames()
     tools = tools_of_today(cleaning.tools) if cleaning.tools else ()

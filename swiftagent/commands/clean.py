@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent.clean.codes import parse_actions
     from swiftagent.clean.files import Cleaning, with_cleaning
 
-    if not args.output:
+    if not args.output and not args.dry_run:
         raise ConfigError("-o OUT is missing: name the file to write")
     if args.explain:
         return _explain(Path(args.output), args.explain, args.json)
@@ -45,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run:
         return convert.run(args, prepare)
     with tempfile.TemporaryDirectory() as folder:
-        args.output, args.report, args.rejects = str(Path(folder) / Path(args.output).name), None, None
-        return convert.run(args, prepare)
+        name = Path(args.output or "cleaned.jsonl").name
+        args.output, args.report, args.rejects, args.upload = str(Path(folder) / name), None, None, ""
+        return convert.run(args, prepare, is_dry=True)
 
 
 def _explain(output: Path, name: str, as_json: bool) -> int:
@@ -60,9 +61,8 @@ def _explain(output: Path, name: str, as_json: bool) -> int:
         raise ConfigError(f"{path}: {error.strerror}; clean the file first, without --explain") from error
     found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
     if not found:
-        raise ConfigError(f"--explain {name}: {path} holds no decision on it; the row is as it was")
-    for each in found:
-        print(json.dumps(each, ensure_ascii=False) if as_json else _told(each))
+        raise ConfigError(f"--explain {name}: {path} has no decision on such a row; a row without one is as it was")
+    print(json.dumps({"decisions": found}, ensure_ascii=False) if as_json else "\n".join(map(_told, found)))
     return 0
 
 

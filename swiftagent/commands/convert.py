@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import add_output_arguments, options
-from swiftagent.errors import ConfigError, RejectsError, visible
+from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url
 from swiftagent.trajectory.prompts import STYLES
@@ -68,8 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add("-q --quiet", "no table")
 
 
-def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> int:
-    """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar."""
+def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_dry: bool = False) -> int:
+    """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar. is_dry: what
+    is written is thrown away, and no message names its folder."""
     from swiftagent.console import fault, progress, say
     from swiftagent.convert.files import convert_files, parse_share
     from swiftagent.convert.rows import Job
@@ -94,11 +95,13 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None) -> 
             job = prepare(job, workers=workers, seen=bar.update) if prepare else job
             convert_files(job, bar.update, workers, say)
     except RejectsError as error:
-        fault(str(error))
+        fault(str(error).replace(f"{job.output.parent}/", "").partition("; see ")[0] if is_dry else str(error))
         code = error.exit_code
     if args.upload and not code:
         _upload(job, args.upload)
     report = json.loads(job.places.report.read_text(encoding="utf-8"))
+    if is_dry:
+        report["output"] = job.output.name
     if args.json:
         print(json.dumps(report, ensure_ascii=False))
     elif not args.quiet:
@@ -110,17 +113,22 @@ def _explain(args: argparse.Namespace, policy: Policy) -> int:
     """What became of the texts of one row, on stdout."""
     import msgspec
 
-    from swiftagent.console import out, table
+    from swiftagent.console import out, table, tell, translated
     from swiftagent.convert.explain import explain, find_row
 
     found = explain(find_row(args.explain), policy)
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
         return 0
-    print(visible(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}"))
+    tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
     for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
-        print(visible(line))
-    rows = [(text.path, text.fate, text.events, textwrap.shorten(text.text, 60)) for text in found.texts]
+        tell(line)
+    rows = []
+    for each in found.texts:
+        events = ", ".join(map(translated, each.events.split(", ")))
+        # In quotes, as a cell that is a word of the catalogue would be translated.
+        text = json.dumps(textwrap.shorten(each.text, 60), ensure_ascii=False)
+        rows.append((each.path, each.fate, events, text))
     table("", ["text", "is", "as", ""], rows, console=out)
     return 0
 

@@ -28,6 +28,7 @@ from swiftagent.commands import demo_plan
 from swiftagent.commands.demo_plan import DemoPlan, HeldOutScore
 from swiftagent.commands.options import options
 from swiftagent.errors import LaunchError, SetupError
+from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import find
 from swiftagent.scores.calls import Predicted
 
@@ -119,7 +120,7 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
 
     console.say(f"$ swiftagent {shlex.join(words)}\n")
     out = subprocess.PIPE if capture else sys.stderr
-    done = subprocess.run([sys.executable, "-m", "swiftagent", *words], stdout=out, text=True, check=False)
+    done = subprocess.run(own_command(*words), stdout=out, text=True, check=False)
     if done.returncode == 130:
         raise KeyboardInterrupt
     if done.returncode:

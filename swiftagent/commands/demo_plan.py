@@ -145,10 +145,6 @@ class HeldOutScore(msgspec.Struct, frozen=True):
     no_call: tuple[int, int]
     right: tuple[int, int]
 
-    @property
-    def share_right(self) -> float:
-        return self.right[0] / self.right[1]
-
 
 def score_held_out(gold: Sequence[Trajectory], answers: Sequence[Predicted]) -> HeldOutScore:
     """Compare first steps: the tool's name; tool and arguments exactly; and where gold calls nothing, that nothing is

@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent.tools.toolbox import open_toolbox
 
     plan = _plan(args)
-    if args.dry_run:
-        print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
-        return 0
     with ExitStack() as stack:
         toolbox = stack.enter_context(open_toolbox(args.tools)) if args.tools else None
+        if args.dry_run:
+            print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
+            return 0
         if toolbox is not None:
             _ask_for_effects(toolbox, args.yes)
         outcomes = improve(plan, toolbox, console.say)
@@ -79,18 +79,27 @@ def run(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> Rounds:
     from swiftagent.formats.outside import function_named
     from swiftagent.improve.rounds import Rounds
+    from swiftagent.train.config import load
     from swiftagent.train.runs import find_run, newest_run
 
     problems = [
-        f"--{name.replace('_', '-')} {value}: must be at least 1"
-        for name, value in (("rounds", args.rounds), ("ask", args.count), ("tries", args.tries))
-        if value < 1
+        f"--{name} {value}: must be at least 1"
+        for name, value in (
+            ("rounds", args.rounds),
+            ("ask", args.count),
+            ("tries", args.tries),
+            ("step-tokens", args.step_tokens),
+            ("max-minutes", args.max_minutes),
+            ("max-tokens", args.max_tokens),
+        )
+        if value is not None and value < 1
     ]
     if args.temperature < 0:
         problems.append(f"--temperature {args.temperature}: must be at least 0")
     if problems:
         raise ConfigError(problems)
     found = find_run(args.run, args.runs) if args.run else newest_run(args.runs)
+    load(found.folder / "config.yaml", args.changes)  # a wrong --set shows before anything is asked
     same = ("rounds", "count", "tries", "temperature", "step_tokens", "seed", "max_minutes", "max_tokens", "native")
     return Rounds(
         found,

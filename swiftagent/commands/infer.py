@@ -89,6 +89,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--input and --output belong together")
     if args.input is not None and args.question is not None:
         problems.append("--input takes no further question")
+    if args.compare and args.record and not args.events:
+        problems.append("--compare records nothing: leave --record out, or --compare")
     if args.compare and args.output is not None and args.output.suffix != ".html":
         problems.append(f"--output {args.output}: --compare writes a page, as in --output compared.html")
     if args.events and (args.question is not None or args.input is not None):
@@ -97,6 +99,8 @@ def _check(args: argparse.Namespace) -> None:
         problems.append("--compare needs the engine transformers, which holds the model with its adapter and without")
     if problems:
         raise ConfigError(problems)
+    if args.input is not None and not args.input.exists():
+        raise ConfigError(f"--input {args.input}: no such file")
 
 
 def _runtime(args: argparse.Namespace, engine: Any, toolbox: Toolbox, silent: bool = False) -> Runtime:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from itertools import islice
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.commands.options import options
+from swiftagent.io.own_command import own_command
 
 SHOWN_ROWS = 3
 
@@ -107,7 +107,7 @@ async def _answer(command: str, options: list[str], words: list[str]) -> dict[st
     # Options that write or run code are not for clients, and stdin is the protocol's.
     if refused := [word for word in words if word.startswith("-")]:
         raise ToolError(f"{refused[0]}: neither an option nor stdin can be given; ./{refused[0]} is a file")
-    argv = [sys.executable, "-m", "swiftagent", command, *options, "--json", *words]
+    argv = own_command(command, *options, "--json", *words)
     done = await run_process(argv, stdin=subprocess.DEVNULL, check=False)
     try:
         found = json.loads(done.stdout)

@@ -22,7 +22,7 @@ import msgspec
 
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import add_output_arguments, count, options
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import ConfigError, SetupError, at
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs
 from swiftagent.io.words import share
@@ -110,6 +110,8 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     from swiftagent.io.outputs import outputs
 
     out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
+    if args.base_url and not recipe.rewrite_general:
+        raise ConfigError("--base-url is where --rewrite-general has answers written: give both or none")
     if recipe.rewrite_general and args.shard_format == "parquet":
         raise ConfigError("--rewrite-general writes JSON lines: leave --shard-format parquet out")
     _escape_tokens_of(recipe.model)
@@ -274,13 +276,15 @@ def _cleaned(recipe: Recipe, out: Outputs, workers: Workers, say: Any) -> Recipe
         from swiftagent.convert.rows import Job
         from swiftagent.trajectory.wellformed import Policy
 
+        place = f"{', '.join(source.source)}: clean"
         try:
             cleaning = msgspec.convert({} if source.clean is True else source.clean, Cleaning)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"{', '.join(source.source)}: clean: {error}") from None
+            raise ConfigError(f"{place}: {error}; its keys are {', '.join(Cleaning.__struct_fields__)}") from None
         inputs = local_inputs([str(find(word)) if find(word).exists() else word for word in source.source])
         job = Job(inputs, beside(out.path, f".clean-{number}.jsonl"), Policy(source.format), max_rejects=1.0)
-        report = convert_files(with_cleaning(job, cleaning, workers), workers=workers, say=say)
+        with at(place):
+            report = convert_files(with_cleaning(job, cleaning, workers), workers=workers, say=say)
         say(
             f"{job.output}: {report['rows_out']:,} of {report['rows_in']:,} rows clean; {job.places.decisions} says why"
         )

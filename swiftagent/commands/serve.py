@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
         )
+    if args.upstream and not args.upstream.startswith(("http://", "https://")):
+        raise ConfigError(f"--upstream {args.upstream}: not an http address; write https://api.openai.com/v1")
     key = os.environ.get(args.key_env, "") if args.key_env else ""
     if args.key_env and not key:
         raise ConfigError(f"--key-env {args.key_env}: this variable is not set or empty")

@@ -13,9 +13,12 @@ from swiftagent.errors import ConfigError
 from swiftagent.formats.dataset_entries import input_rows
 from swiftagent.formats.grouping import Grouping
 from swiftagent.formats.reading.accounting import is_metadata
+from swiftagent.formats.reading.calls import plain_key
+from swiftagent.formats.reading.view import TOOL_KEYS
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.trajectory.types import Call, Trajectory
 
+_DECLARING = frozenset(map(plain_key, TOOL_KEYS)) - {"function"}
 _SHORT = 4  # characters of a text that is looked for whole, not inside others
 
 
@@ -117,6 +120,10 @@ def _fate(
         return "unread", ""
     if is_metadata(keys) or not text.strip():
         return "metadata", ""
+    if any(plain_key(key) in _DECLARING for key in keys[:-1]):
+        if keys[-1] == "type" and text == "function":
+            return "metadata", ""
+        events = [event for event in events if event.kind == "tool"]  # a call of the same name is trained, this is not
     own = text.strip()
     met = [event for event in events if any(own == given.strip() for given in event.texts)]
     if not met:

@@ -162,6 +162,8 @@ def _check_places(job: Job) -> None:
     problems += _written_twice(job)
     if job.output.is_dir():
         problems.append(f"-o {job.output} is a folder; name a file in it")
+    if job.output.suffix in (".parquet", ".csv", ".arrow"):
+        problems.append(f"-o {job.output}: rows are written as JSON; name it .jsonl, or see --shard-format")
     if job.dataset_name and job.to not in ("sharegpt", "alpaca", "openai"):
         problems.append(
             f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}"

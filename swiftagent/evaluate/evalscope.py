@@ -19,6 +19,7 @@ from typing import Any
 
 from swiftagent.backend.loading import Loading
 from swiftagent.errors import ConfigError, LaunchError, SetupError
+from swiftagent.io.own_command import own_command
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
 _POLL = 0.1  # seconds between two looks at the server's log
@@ -37,7 +38,7 @@ def serve_words(loading: Loading, name: str) -> list[str]:
     options = {**what, "--template": loading.template, "--model-type": loading.model_type, "--device": loading.device}
     given = [word for option, value in options.items() if value is not None for word in (option, value)]
     trust = ["--trust-remote-code"] if loading.trust_remote_code else []
-    return [sys.executable, "-m", "swiftagent", "serve", "--port", "0", "--name", name, *given, *trust]
+    return own_command("serve", "--port", "0", "--name", name, *given, *trust)
 
 
 def evalscope_words(

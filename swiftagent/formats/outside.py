@@ -42,6 +42,8 @@ def outside_reader(name: str) -> OutsideReader:
 def function_named(name: str, option: str) -> Callable[..., Any]:
     """The user's own function, as `module:function` or `file.py:function`. Raises ConfigError where it is not there."""
     place, _, function = name.rpartition(":")
+    if not place:
+        raise ConfigError(f"{option} {name}: names no function; write FILE.py:FUNCTION or MODULE:FUNCTION")
     try:
         module = _file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except (ImportError, OSError, SyntaxError, ValueError) as error:

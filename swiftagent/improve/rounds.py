@@ -98,9 +98,14 @@ def first_questions(plan: Rounds) -> dict[str, Any]:
 
 def _questions(plan: Rounds, files: Sequence[str], gold: Sequence[str]) -> Questions:
     """Other questions in each round, since each round has one file more. Raises SetupError where there are none."""
-    found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), _rows(plan.questions))
+    own = _rows(plan.questions)
+    if plan.questions and not own:
+        names = ", ".join(plan.questions)
+        raise SetupError(f"--questions: {names}: no row can be read; `swiftagent convert {names} -o OUT` says why")
+    found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), own)
     if not found.rows:
-        raise SetupError(f"no question can be made: {dict(found.left_out)}; give your own with --questions FILE")
+        why = ", ".join(f"{reason} {count:,}" for reason, count in found.left_out.most_common()) or "no training rows"
+        raise SetupError(f"no question can be made: {why}; give your own with --questions FILE")
     return found
 
 
@@ -206,7 +211,7 @@ def _ask_and_judge(
     tell(f"{parent.name}: {len(questions.rows):,} questions, {plan.tries} tries each")
     trying = _trying(plan, parent, toolbox)
     with whole_file(folder / "tries.jsonl") as out:
-        for done, (row, tries) in enumerate(_resumed(trying, questions.rows, plan), 1):
+        for done, (row, tries) in enumerate(_until_spent(trying, questions.rows, plan), 1):
             judged = judge(row, tries, plan.check)
             verdicts.update(verdict.reason for verdict in judged)
             learnt = lesson(row, tries, judged)
@@ -229,7 +234,7 @@ def _ask_and_judge(
     }
 
 
-def _resumed(trying: Trying, rows: list[Trajectory], plan: Rounds) -> Iterable[tuple[Trajectory, list[Try]]]:
+def _until_spent(trying: Trying, rows: list[Trajectory], plan: Rounds) -> Iterable[tuple[Trajectory, list[Try]]]:
     """All tries, until the tokens are spent."""
     for found in all_tries(trying, rows):
         yield found

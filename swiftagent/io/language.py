@@ -88,10 +88,13 @@ class _ChineseHelp(argparse.RawDescriptionHelpFormatter):
 
 def translate_help(parser: argparse.ArgumentParser) -> None:
     """Put a parser's help into Chinese."""
+    # Intermixed arguments cut the length of the English prefix off a usage that they have to make themselves.
+    usage = parser.usage or parser.format_usage().removeprefix("usage: ").rstrip()
     parser.formatter_class = _ChineseHelp
-    for name in ("description", "epilog", "usage"):
+    for name in ("description", "epilog"):
         text = getattr(parser, name)
         setattr(parser, name, text and "".join(map(in_chinese, description_parts(text))))
+    parser.usage = usage
     for group in parser._action_groups:
         group.title = group.title and in_chinese(group.title)
     for action in parser._actions:

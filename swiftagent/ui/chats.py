@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError
-from swiftagent.ui.jobs import command_line, program
+from swiftagent.io.own_command import own_command
+from swiftagent.ui.jobs import command_line
 
 _QUIET = 15.0  # seconds after which a watcher gets a sign of life
 
@@ -29,7 +30,7 @@ class Chat:
         self._news = threading.Condition()
         self._log = (folder / f"chat-{self.id}.log").open("w+b")
         self._process = subprocess.Popen(
-            program(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
+            own_command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
         )
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.jsonl import write_json
+from swiftagent.io.own_command import own_command
 from swiftagent.models.files import read_object
 
 State = Literal["running", "done", "failed", "stopped"]
@@ -105,11 +106,6 @@ class Jobs:
         return sorted((job for job in found if page in ("", job.page)), key=lambda job: job.id, reverse=True)
 
 
-def program(argv: list[str]) -> list[str]:
-    """The command line of this installation's own `swiftagent`."""
-    return [sys.executable, "-m", "swiftagent", *argv]
-
-
 def command_line(argv: list[str]) -> str:
     return shlex.join(["swiftagent", *argv])
 
@@ -120,7 +116,7 @@ def run_job(folder: Path) -> int:
     with FileLock(folder / "lock"), (folder / "out").open("wb") as out, (folder / "log").open("wb") as log:
         # A Ctrl-C is meant for the command alone.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        process = subprocess.Popen(program(argv), stdout=out, stderr=log, preexec_fn=_take_interrupts)
+        process = subprocess.Popen(own_command(*argv), stdout=out, stderr=log, preexec_fn=_take_interrupts)
         partial = folder / "pid.new"
         partial.write_text(str(process.pid))
         partial.replace(folder / "pid")

@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import shipped
 from swiftagent.masks.view import ShownRow, read_records, shown_without_model
 from swiftagent.train.lines import channel_losses, duration, seconds_left
 from swiftagent.train.loss_curves import loss_series, plot
 from swiftagent.train.runs import Run, all_runs, find_run
-from swiftagent.ui.jobs import program
 
 ROWS_A_PAGE = 10
 DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")
@@ -70,7 +70,7 @@ def readable(root: Path, name: str) -> Path:
 def answer_of(words: list[str], root: Path) -> dict[str, Any]:
     """What a quick command prints under --json. A command that fails gives {"error": its line}."""
     done = subprocess.run(
-        program(words), cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        own_command(*words), cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
     try:
         found = json.loads(done.stdout.splitlines()[-1])

@@ -15,7 +15,9 @@ from swiftagent.cli import main, parser_of
 
 SKILL = Path("docs") / "skills" / "swiftagent" / "SKILL.md"
 # What runs without a model, a GPU and the network; of the others the words are checked.
-RUN = re.compile(r"formats|convert|stats|inspect (?!.*--model)|mix .*rows\.json|doctor --json|configs|runs --json")
+RUN = re.compile(
+    r"formats|convert|clean|stats|inspect (?!.*--model)|mix .*rows\.json|doctor --json|configs|runs --json"
+)
 
 
 def commands(text: str) -> list[str]:
@@ -38,7 +40,7 @@ def test_its_commands_run(root: Path, tmp_path: Path, monkeypatch, capsys):
             Path(file).write_text(out, encoding="utf-8")
         elif "--json" in given:
             ran[line] = json.loads(out)
-    assert (len(found), len(ran)) == (28, 10)
+    assert (len(found), len(ran)) == (29, 11)
     converted = ran["swiftagent convert rows.json -o train.jsonl --json"]
     assert (converted["rows_out"], converted["rejected"], converted["unread"]) == (1, 0, {})
     assert ran["swiftagent inspect train.jsonl --check --json"]["clean"] is True

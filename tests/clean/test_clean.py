@@ -255,6 +255,21 @@ def test_bad_input_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "given twice" in capsys.readouterr().err
     assert main([*begin, "--on", "drifted=always"]) == 2
     assert "migrate, keep, mask, drop" in capsys.readouterr().err
+    assert main([*begin, "--on", "drfted=drop"]) == 2
+    assert "--on drfted=drop: no such code, did you mean drifted?" in capsys.readouterr().err
+    (tmp_path / "map.json").write_text('{"tools": {"get_weather": "nothing_of_today"}}', "utf-8")
+    assert main([*begin, *today(tmp_path), "--map", str(tmp_path / "map.json")]) == 2
+    assert "--map: nothing_of_today: no tool of today" in capsys.readouterr().err
+    recipe = tmp_path / "recipe.yaml"
+    for clean, said in (
+        ("{actions: {foo: drop}}", "clean: --on foo=drop: no such code"),
+        ("maybe", "is no true, false"),
+    ):
+        recipe.write_text(
+            f"sources:\n  - {{source: {tmp_path / 'in.jsonl'}, channel: agent, clean: {clean}}}\n", "utf-8"
+        )
+        assert main(["mix", str(recipe), "-o", str(tmp_path / "mix.jsonl")]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_rows_without_calls_are_written_and_the_report_says_what_was_not_judged(tmp_path: Path):
@@ -271,10 +286,14 @@ def test_explain_shows_the_decisions_on_one_row_and_a_dry_run_writes_nothing(
     source = str(tmp_path / "in.jsonl")
     assert main(["clean", source, "-o", out, "--explain", f"{source}:13"]) == 0
     assert 'argument: "city"\n  value: "Kyoto"' in capsys.readouterr().out
+    assert main(["clean", "-o", out, "--explain", f"{source}:13", "--json"]) == 0
+    assert [each["code"] for each in json.loads(capsys.readouterr().out)["decisions"]] == ["ungrounded-value"]
     assert main(["clean", source, "-o", out, "--explain", "nothing"]) == 2
     before = {path.name for path in tmp_path.iterdir()}
-    assert main(["clean", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "dry.jsonl"), "--dry-run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["kept"]["ungrounded-value"] == 1
+    upload = ["--upload", f"file://{tmp_path}/uploaded"]
+    assert main(["clean", str(tmp_path / "in.jsonl"), "--dry-run", "--json", *upload]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kept"]["ungrounded-value"], told["output"]) == (1, "cleaned.jsonl")
     assert {path.name for path in tmp_path.iterdir()} == before
 
 

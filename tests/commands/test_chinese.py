@@ -69,11 +69,15 @@ def test_lang_puts_help_messages_tables_and_errors_into_chinese(
     with pytest.raises(SystemExit):
         main(["doctor", "--lang", "zh", "--help"])
     shown = capsys.readouterr().out
-    assert shown.startswith("用法:") and "把所得打印成一个 JSON 对象" in shown and "swiftagent doctor CONFIG" in shown
+    assert (
+        shown.startswith("用法：swiftagent doctor ")
+        and "把所得打印成一个 JSON 对象" in shown
+        and "swiftagent doctor CONFIG" in shown
+    )
     assert main(["--lang=zh", "runs"]) == 0
-    assert capsys.readouterr().err == "runs:还没有运行;`swiftagent sft CONFIG` 开始一个\n"
+    assert capsys.readouterr().err == "runs：还没有运行；`swiftagent sft CONFIG` 开始一个\n"
     assert main(["infer", "--lang", "zh", "--runn", "x"]) == 2
-    assert capsys.readouterr().err == "错误: swiftagent infer: --runn:没有这个选项,您是想说 --run 吗?\n"
+    assert capsys.readouterr().err == "错误: swiftagent infer: --runn：没有这个选项，您是想说 --run 吗？\n"
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     assert main(["formats", "--codes"]) == 0
     assert "含义" in capsys.readouterr().out
@@ -83,4 +87,4 @@ def test_lang_puts_help_messages_tables_and_errors_into_chinese(
 
 def test_a_text_that_the_catalogue_does_not_have_stays_as_it_is():
     assert in_chinese("half of the rows were read by a new reader") == "half of the rows were read by a new reader"
-    assert in_chinese("run runs/a: 1 GPU; log in log.txt") == "运行 runs/a:1 GPU;日志在 log.txt"
+    assert in_chinese("run runs/a: 1 GPU; log in log.txt") == "运行 runs/a：1 GPU；日志在 log.txt"

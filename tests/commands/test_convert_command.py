@@ -95,6 +95,16 @@ def test_what_became_of_the_texts_of_one_row_is_explained(swiftagent: Run, tmp_p
     done = swiftagent("convert", "--explain", "a.jsonl:1")
     assert done.returncode == 0 and "read as openai, records: 1" in done.stdout, done.stderr
     assert "unread" in done.stdout and "by Ann" in done.stdout and not (tmp_path / "out.jsonl").exists()
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+    tool = {"type": "function", "function": {"name": "weather", "description": "Weather of a city.", "parameters": {}}}
+    asked, answered = GOOD["messages"]
+    calls = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "3C"}]
+    write(tmp_path / "b.jsonl", {"messages": [asked, *calls, answered], "tools": [tool]})
+    texts = json.loads(swiftagent("convert", "--explain", "b.jsonl:1", "--json").stdout)["texts"]
+    fates = {text["path"]: text["fate"] for text in texts}
+    assert fates["messages[1].tool_calls[0].function.name"] == "trained"
+    assert {fate for path, fate in fates.items() if path.startswith("tools[0]")} == {"metadata", "not trained"}
     told = json.loads(swiftagent("convert", "--explain", "a.jsonl:2", "--json").stdout)
     assert told["rejects"][0][0] == "orphan-observation"
+    assert "rows are written as JSON" in swiftagent("convert", "a.jsonl", "-o", "a.parquet").stderr
     assert "-o OUT is missing" in swiftagent("convert", "a.jsonl").stderr

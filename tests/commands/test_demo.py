@@ -20,7 +20,7 @@ def test_gold_is_right_by_its_own_standard() -> None:
         calls = tuple(Attempt(e.tool, e.arguments) for e in row.events if type(e).__name__ == "Call")
         perfect.append(Predicted(calls, None if calls else "an answer"))
     judged = demo_plan.score_held_out(gold, perfect)
-    assert judged.share_right == 1.0
+    assert judged.right[0] == judged.right[1]
     assert judged.right[1] >= 60
     assert judged.call[1] >= 50
     assert judged.no_call[1] >= 10

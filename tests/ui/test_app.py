@@ -121,7 +121,7 @@ def test_every_text_has_its_chinese():
 def test_the_language_is_the_chosen_one_else_the_browsers(inside: TestClient):
     assert wanted_language("", "zh-CN,zh;q=0.9") == "zh"
     assert wanted_language("en", "zh-CN") == "en"
-    assert speaker("zh")("rejected: {code}", code="x") == "被拒绝:x"
+    assert speaker("zh")("rejected: {code}", code="x") == "被拒绝：x"
     assert "数据" in inside.get("/data?lang=zh").text
     assert "数据" in inside.get("/mix").text  # the choice is kept
 

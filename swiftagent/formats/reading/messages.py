@@ -44,7 +44,6 @@ _TYPES = {
     "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
     "function_call_output": "result", "tool_result": "result", "verbose": "aside", "follow_up": "aside",
 }  # fmt: skip
-_TEXT_BLOCKS = frozenset(("text", "input_text", "output_text", "markdown"))
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
 _CALL_BLOCKS = frozenset(
     ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")

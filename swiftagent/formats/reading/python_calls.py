@@ -12,7 +12,6 @@ from swiftagent.trajectory.read_loose import read_loose
 
 _START = re.compile(r"\s*\[\s*[A-Za-z_][\w .\-/:]*\(")
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
-_OPENERS = {"(": ")", "[": "]", "{": "}"}
 
 
 def looks_like_calls(text: str) -> bool:

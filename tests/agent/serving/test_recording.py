@@ -337,3 +337,5 @@ def test_upstream_needs_a_file_and_no_key_of_its_own(capfd):
     for words in (["--upstream", "http://x"], ["--upstream", "http://x", "--record", "f", "--key-env", "HOME"]):
         assert main(["serve", *words]) == 2
         assert "--upstream records a server" in capfd.readouterr().err
+    assert main(["serve", "--upstream", "foo", "--record", "f"]) == 2
+    assert "--upstream foo: not an http address" in capfd.readouterr().err
