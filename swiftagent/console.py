@@ -22,7 +22,9 @@ from rich.text import Text
 
 from swiftagent.errors import visible
 
-SILENCE = 5.0  # seconds without a line after which one says what is being done
+# Seconds without a line after which one says what is being done; a program that reads stderr may want none.
+_ASKED = os.environ.get("SWIFTAGENT_SILENCE", "")
+SILENCE = float(_ASKED) if _ASKED.isdecimal() else 5.0
 _ONE = re.compile(
     r"(?<![\w.,/-])1 ((?:gold )?(?:row|question|token|step|call|fault|score|repeat|file|tool|answer))s\b( were| are)?"
 )

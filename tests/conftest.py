@@ -56,7 +56,7 @@ def swiftagent(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
         return subprocess.run(
             [sys.executable, "-m", "swiftagent", *map(str, words)],
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "SWIFTAGENT_SILENCE": "600", **(env or {})},
             capture_output=True,
             text=True,
             timeout=timeout,

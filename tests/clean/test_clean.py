@@ -263,7 +263,7 @@ def test_bad_input_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     recipe = tmp_path / "recipe.yaml"
     for clean, said in (
         ("{actions: {foo: drop}}", "clean: --on foo=drop: no such code"),
-        ("maybe", "is no true, false"),
+        ("maybe", "is not a choice of true, false"),
     ):
         recipe.write_text(
             f"sources:\n  - {{source: {tmp_path / 'in.jsonl'}, channel: agent, clean: {clean}}}\n", "utf-8"
