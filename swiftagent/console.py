@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from rich.cells import cell_len
@@ -201,7 +201,9 @@ class _Heartbeat:
     def _beat(self) -> None:
         while not self._ended.wait(max(0.05, self.last + SILENCE - time.monotonic())):
             if time.monotonic() - self.last >= SILENCE:
-                err.print(_status(self.stages[-1].task), markup=False, soft_wrap=True)
+                # A stage may end between this thread's look at it and its line.
+                with suppress(LookupError, StopIteration):
+                    err.print(_status(self.stages[-1].task), markup=False, soft_wrap=True)
 
 
 heartbeat = _Heartbeat()
@@ -231,13 +233,13 @@ def progress(label: str, total: int | None = None, *, quiet: bool = False) -> It
         try:
             yield stage
         finally:
+            if began:
+                heartbeat.stop()
+                err._file = None  # sys.stderr, whatever it is then
             heartbeat.stages.remove(stage)
             bar.remove_task(stage.number)
             if not began:
                 bar.update(heartbeat.stages[-1].number, visible=True)
-            else:
-                heartbeat.stop()
-                err._file = None  # sys.stderr, whatever it is then
 
 
 def _bar() -> Progress:

@@ -101,7 +101,10 @@ def _ended(process: subprocess.Popen[bytes], deadline: float, kill: int) -> tupl
             process.returncode = os.waitstatus_to_exitcode(status)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            return None if killed else process.returncode, usage.ru_maxrss >> 10
+            # The peak of a child counts what its parent held when it was forked: below that, nothing is known of it.
+            own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            peak = usage.ru_maxrss if usage.ru_maxrss > own else 0
+            return None if killed else process.returncode, peak >> 10
         if not killed and time.monotonic() > deadline:
             killed = True
             os.killpg(process.pid, kill)

@@ -33,7 +33,7 @@ def shortened_line(loaded: dict[str, Any]) -> str:
     if not counts:
         return ""
     how = "oldest exchanges went, long results were cut in the middle, or last steps went"
-    return f"{sum(counts.values()):,} rows over max_length were shortened to fit ({_by_channel(counts)}): {how}"
+    return f"{sum(counts.values()):,} rows were over max_length and shortened to fit ({_by_channel(counts)}): {how}"
 
 
 def _by_channel(counts: dict[str, int]) -> str:

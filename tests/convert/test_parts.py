@@ -58,7 +58,7 @@ def test_turns_that_lie_apart_are_put_together_by_one_process(swiftagent: Run, t
     found = same_by_one_and_two(swiftagent, tmp_path, "a.jsonl")
     assert found["merged"] == 1
     assert found["said"] == (
-        "a.jsonl:1: a turn of a conversation that other rows go on with, so one process converts everything\n"
+        "a.jsonl:1: a turn of a conversation that other rows continue, so one process converts everything\n"
     )
 
 

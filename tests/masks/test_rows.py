@@ -4,6 +4,7 @@ deleted."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from strategies import random_trajectory
@@ -35,7 +36,12 @@ def test_fitted_and_weighed_rows_are_clean(tmp_path: Path, shared: Path, tokeniz
     records = [train_only(to_record(row), "last_turn") for row in rows]
     weights = normalised(Weights(thought=0.5, call=1, arguments=2, answer=1), records)
     with open_trainer(model) as trainer:
-        fitted = [fit(record, 1000, trainer.length) for record in records]
+        trainer.template.max_length = None
+
+        def length(messages: list[dict[str, Any]]) -> int:
+            return len(trainer.template.encode({"messages": messages})["input_ids"])
+
+        fitted = [fit(record, 1000, length) for record in records]
     assert [done.results for _, done in fitted[:2]] == [1, 1]
     kept = [record for record, _ in fitted if record is not None]
     assert len(kept) == len(records)

@@ -50,7 +50,7 @@ def test_every_channel_is_told(swiftagent: Run, mixed: Path):
 
 
 def test_raw_rows_and_a_page(swiftagent: Run, mixed: Path, tmp_path: Path):
-    done = swiftagent("stats", "agent.jsonl", "--near", "--html", "s.html")
+    done = swiftagent("stats", "agent.jsonl", "--near", "--html", "s.html", env={"COLUMNS": "160"})
     assert done.returncode == 0, done.stderr
     assert [line.split("│")[5].strip() for line in done.stdout.splitlines() if line.startswith("agent")] == [
         "1"

@@ -28,10 +28,10 @@ def test_two_processes_train_and_leave_a_run_that_can_be_read(tiny_config: Path,
     done = swiftagent("sft", tiny_config.name, *ours, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     run = newest_run(tiny_config.parent / "runs")
-    assert "1 rows are longer than max_length 1400 and left out (1 general)" in done.stderr
-    assert "1 rows over max_length were shortened to fit (1 agent)" in done.stderr
+    assert "1 row is longer than max_length 1400 and left out (1 general)" in done.stderr
+    assert "1 row was over max_length and shortened to fit (1 agent)" in done.stderr
     assert "23 rows loaded" in done.stderr
-    assert done.stderr.splitlines()[-2] == f"best checkpoint: runs/tiny/{run.checkpoint_best.name}"
+    assert done.stderr.splitlines()[-3] == f"best checkpoint: runs/tiny/{run.checkpoint_best.name}"
     assert (run.state, run.template, run.checkpoint_last.name) == ("done", "qwen2_5", "checkpoint-4")
     steps = [line for line in run.metrics() if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
