@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -92,18 +93,28 @@ class Target(NamedTuple):
         return Finished(code, *texts, lasted, peak)
 
 
+def _peak_so_far(pid: int) -> int:
+    """The most memory that a process has held since it was started, in kilobytes; 0 where it has ended."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
 def _ended(process: subprocess.Popen[bytes], deadline: float, kill: int) -> tuple[int | None, int]:
     """(exit code, or None where it had to be killed; megabytes)."""
-    killed = False
+    killed, peak = False, 0
     while True:
+        peak = max(peak, _peak_so_far(process.pid))
         found, status, usage = os.wait4(process.pid, os.WNOHANG)
         if found:
             process.returncode = os.waitstatus_to_exitcode(status)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            # The peak of a child counts what its parent held when it was forked: below that, nothing is known of it.
+            # The peak of a child counts what its parent held when it was forked: below that, the samples are believed.
             own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            peak = usage.ru_maxrss if usage.ru_maxrss > own else 0
+            peak = usage.ru_maxrss if usage.ru_maxrss > own else peak
             return None if killed else process.returncode, peak >> 10
         if not killed and time.monotonic() > deadline:
             killed = True
