@@ -113,24 +113,45 @@ def lesson(row: Trajectory, tries: Sequence[Try], verdicts: Sequence[Judgement])
     gold = row.events[len(context) :]
     wrong = next((pair for pair in zip(tries, verdicts, strict=True) if not pair[1].right), None)
     if wrong is not None and any(isinstance(event, Call) for event in gold):
-        seen = _until_wrong(*wrong)
+        seen, left = _until_wrong(*wrong, gold)
         kind = "corrected" if seen else "taught"
-        return kind, _row(row, (*context, *seen, *_renamed(gold, seen)))
+        return kind, _row(row, (*context, *seen, *_renamed(left, seen)))
     right = next((each for each, verdict in zip(tries, verdicts, strict=True) if verdict.right), None)
     return None if right is None else ("kept", _row(row, (*context, *right.events)))
 
 
-def _until_wrong(each: Try, verdict: Judgement) -> list[Event]:
-    """The wrong call and its result, with the thought before it, as context; [] where it is not the first or never
-    ran."""
-    call = each.events[verdict.first_wrong] if verdict.first_wrong < len(each.events) else None
-    if not isinstance(call, Call) or any(isinstance(event, Call) for event in each.events[: verdict.first_wrong]):
-        return []
-    result = next((e for e in each.events if isinstance(e, Observation) and e.call_id == call.id), None)
-    if result is None:
-        return []
-    before: list[Event] = [event for event in each.events[: verdict.first_wrong] if isinstance(event, Thought)]
-    return [*(with_trained(event, False) for event in [*before, call]), result]
+def _until_wrong(each: Try, verdict: Judgement, gold: Sequence[Event]) -> tuple[list[Event], Sequence[Event]]:
+    """The run up to its first wrong call and that call's result, both masked with the thought before it, and what is
+    left of gold; nothing and all of gold where the call never ran or the calls before it are not gold's in order."""
+    place = verdict.first_wrong
+    call = each.events[place] if place < len(each.events) else None
+    if not isinstance(call, Call):
+        return [], gold
+    answers = (event for event in each.events[place:] if isinstance(event, Observation))
+    result = next((event for event in answers if event.call_id == call.id), None)
+    before = [event for event in each.events[:place] if isinstance(event, Call)]
+    left = _after(gold, before)
+    if result is None or left is None:
+        return [], gold
+    start = place
+    while start and isinstance(each.events[start - 1], Thought):
+        start -= 1
+    masked = [with_trained(event, False) for event in each.events[start : place + 1]]
+    return [*each.events[:start], *masked, result], left
+
+
+def _after(gold: Sequence[Event], calls: Sequence[Call]) -> Sequence[Event] | None:
+    """Gold behind its first calls, which these are; None where they are not, or their results stand further on."""
+    end = 0
+    for call in calls:
+        end = next((i + 1 for i in range(end, len(gold)) if isinstance(gold[i], Call)), 0)
+        if not end or not score_call(gold[end - 1], Made(call.tool, call.arguments)).exact:  # type: ignore[arg-type]
+            return None
+        while end < len(gold) and isinstance(gold[end], Observation):
+            end += 1
+    known = {event.id for event in gold[end:] if isinstance(event, Call)}
+    aside = any(isinstance(event, Observation) and event.call_id not in known for event in gold[end:])
+    return None if aside or not known else gold[end:]
 
 
 def _renamed(gold: Sequence[Event], seen: Sequence[Event]) -> list[Event]:

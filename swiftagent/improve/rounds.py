@@ -208,6 +208,7 @@ def _ask_and_judge(
     verdicts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     kept: list[Trajectory] = []
+    done = 0
     tell(f"{parent.name}: {len(questions.rows):,} questions, {plan.tries} tries each")
     trying = _trying(plan, parent, toolbox)
     with whole_file(folder / "tries.jsonl") as out:
@@ -226,7 +227,7 @@ def _ask_and_judge(
     with whole_file(folder / "lessons.jsonl") as out:
         out.writelines(encode(to_record(row, style)) + b"\n" for row in kept)
     return {
-        "asked": len(questions.rows),
+        "asked": done,  # fewer than there are where the tokens are spent
         "left_out": dict(questions.left_out),
         "verdicts": dict(verdicts),
         "lessons": dict(kinds),

@@ -69,3 +69,22 @@ def test_a_right_try_is_kept_in_the_models_own_words_and_a_wrong_one_without_gol
     assert (kind, learnt.events[1]) == ("kept", Thought("Mine."))
     split = [tried("Rome"), tried("Oslo")]
     assert lesson(row(ASKED), split, judge(row(ASKED), split)) is None
+
+
+def test_right_steps_before_the_wrong_one_are_trained_and_the_rest_of_gold_follows() -> None:
+    second = (Thought("And Oslo."), Call("get_weather", {"city": "Oslo"}, "c1"))
+    asked = row(*GOLD, Observation("20", "c0"), *second)
+    wrong = (
+        Thought("And Kyiv."),
+        Call("get_weather", {"city": "Kyiv"}, "c1"),
+        Observation("3", "c1"),
+        Answer("20, 3."),
+    )
+    tries = [Try([Thought("Mine."), GOLD[2], Observation("20", "c0"), *wrong])]
+    kind, learnt = lesson(asked, tries, judge(asked, tries)) or ("", asked)
+    assert kind == "corrected"
+    trained = [(type(e).__name__, getattr(e, "arguments", "")) for e in learnt.events if getattr(e, "trained", False)]
+    rome, oslo = ("Call", {"city": "Rome"}), ("Call", {"city": "Oslo"})
+    assert trained == [("Thought", ""), rome, ("Thought", ""), oslo]
+    assert learnt.events[-1] == Call("get_weather", {"city": "Oslo"}, "g-c1")
+    assert to_record(learnt)
