@@ -22,7 +22,7 @@ from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_con
 from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
 from swiftagent.trajectory.read_loose import read_arguments
-from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step
+from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step, starts_as_observation
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check_calls
 
@@ -87,8 +87,7 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None
     """A system text or none, then questions and answers by turns, none empty. Raises KeyError, TypeError,
     AttributeError."""
     events: list[Event] = []
-    given: list[str] = []
-    said: list[str] = []
+    texts: list[str] = []
     asked = False
     for turn in turns if type(turns) is list else ():
         role, text = ROLES[turn[role_key]], turn[text_key]
@@ -99,9 +98,11 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None
                 return None
             asked = False
             events.append(Answer(text))
-            said.append(text)
+            texts.append(text)
             continue
         if role == "user":
+            if may_be_prompt(text) and read_prompt(text) is not None:
+                return None
             asked = True
             events.append(Question(text))
         elif role != "system" or events:
@@ -110,8 +111,8 @@ def _turns(turns: Any, role_key: str, text_key: str, form: str) -> _Turns | None
             return _agent(turns, role_key, text_key)
         else:
             events.append(System(text))
-        given.append(text)
-    if asked or len(events) < 2 or _may_be_more(given, said, type(events[0]) is System):
+        texts.append(text)
+    if asked or len(events) < 2 or _may_be_more(texts, type(events[0]) is System):
         return None
     return tuple(events), form, None, ()
 
@@ -137,24 +138,22 @@ def _names_tools(system: str) -> bool:
     return may_be_prompt(system) or '"parameters"' in system or '"arguments"' in system
 
 
-def _may_be_more(given: list[str], said: list[str], has_system: bool) -> bool:
-    """Whether turns may be more than plain chat: calls, reasoning, tools or hidden control tokens in some spelling."""
-    asked = "\n".join(given)  # searching all texts at once is cheaper than a call for each
-    answered = "\n" + "\n".join(said)
-    whole = f"\n{asked}{answered}"
+def _may_be_more(texts: list[str], has_system: bool) -> bool:
+    """Whether turns may be more than plain chat: calls, reasoning or hidden control tokens in some spelling."""
+    whole = "\n" + "\n".join(texts)  # searching all texts at once is cheaper than a call for each
     tags, lists = "<" in whole, "[" in whole
-    if tags and (has_system or "<func" in whole or "<tool_" in asked or "<TOOLCALL>" in whole):
+    if tags and (has_system or "<func" in whole or "<tool_" in whole or "<TOOLCALL>" in whole):
         return True
     if (tags or "`" in whole) and (holds_results(whole) or any(mark in whole for mark in QUIET_MARKS)):
         return True
-    if (lists and "functools[" in whole) or "✿" in whole or ((tags or lists) and may_hold_marks(answered)):
+    if (lists and "functools[" in whole) or "✿" in whole or ((tags or lists) and may_hold_marks(whole)):
         return True
-    if may_hold_step(answered):
+    if may_hold_step(whole):
         return True
     # One search for all labels at the start of a line; which of them it is matters in few rows.
-    if _LABEL.search(whole) is not None and (_KEYWORD.search(whole) is not None or may_hold_labels(answered)):
+    if _LABEL.search(whole) is not None and (_KEYWORD.search(whole) is not None or may_hold_labels(whole)):
         return True
-    return _is_loud(whole) or (may_be_prompt(asked) and any(read_prompt(text) is not None for text in given))
+    return _is_loud(whole)
 
 
 def _is_loud(text: str) -> bool:
@@ -196,7 +195,7 @@ def _add_steps(
         if step.thought and step.thought != NO_THOUGHT:
             events.append(Thought(step.thought))
         if name is None:
-            if not text or text[0] in _ODD_STARTS:
+            if not text or text[0] in _ODD_STARTS or (number and starts_as_observation(text)):
                 return False
             events.append(Answer(text))
             continue

@@ -20,16 +20,7 @@ from swiftagent.io.outputs import claimed, clear, write_shards
 from swiftagent.io.parts import Part
 from swiftagent.io.rows import damage, data_files
 from swiftagent.io.storage import refuse_changed, size_and_stamp
-from swiftagent.io.words import share
 from swiftagent.io.workers import Workers
-
-
-def parse_share(word: str) -> float:
-    """`2%` or a share from 0 to 1. Raises ConfigError."""
-    try:
-        return share(word)
-    except ValueError:
-        raise ConfigError(f"{word!r} is no share: write 2% or a number from 0 to 1") from None
 
 
 def convert_files(

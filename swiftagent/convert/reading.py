@@ -19,6 +19,7 @@ from swiftagent.formats.table import BY_STRUCTURE, FORMATS, TURN_FORMATS
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.ledger import Ledger
+from swiftagent.trajectory.record import is_record
 from swiftagent.trajectory.types import Call, Event, Observation, System, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, Policy, check
 
@@ -76,6 +77,8 @@ def read_alone(row: Row, policy: Policy) -> tuple[list[Trajectory], Unread, Ledg
 
 def recognise(row: Any) -> str:
     """The name of the format that a raw row has. Raises RowError("unknown-format" or "not-training-data")."""
+    if is_record(row):  # the first of the table, and the only one that needs no look at what stands in the row
+        return "swiftagent"
     for candidate in candidates(row):
         name = candidate(row)
         if name:
@@ -249,7 +252,8 @@ class _Reader:
         if not pieces:
             raise RowError("nothing-trained", "the row holds no conversation")
         self.left = left = unread(row.value, pieces, *self._keys)
-        self.ledger.unread.update(left.counts)
+        if left.texts:
+            self.ledger.unread.update(left.counts)
         for code, sentence in _NOTED.items():
             if self.policy.action(code) == "reject" and any(code in piece.repairs for piece in pieces):
                 raise RowError(code, sentence)
@@ -351,8 +355,9 @@ def _reader_named(name: str) -> tuple[str, Any]:
 def _keys_of(name: str, module: Any, row: Any) -> tuple[frozenset[str], bool]:
     """The keys of a row from which its reader takes texts, and whether it has a structure of its own below them."""
     keys = module.reads(row) if hasattr(module, "reads") else getattr(module, "READS", getattr(module, "KEYS", _NONE))
-    view = view_of(row)
-    return (keys | {view.key}, False) if view.format == name else (keys, True)
+    if (name in TURN_FORMATS or name == "react") and view_of(row).format == name:
+        return keys | {view_of(row).key}, False
+    return keys, True
 
 
 _NONE = frozenset[str]()

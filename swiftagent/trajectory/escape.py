@@ -14,6 +14,7 @@ import json
 import json.encoder
 import re
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 JOINER = "\u2060"
@@ -56,6 +57,7 @@ _INDENTED_LINE = re.compile(_KEYWORD_LINE.pattern.replace("( *)", " ( *)"), re.I
 # Where no token of a model was added, these are where one of the table can begin.
 _ANGLE = re.compile(r"<[^\s\d=-]")
 _SQUARE = re.compile(r"\[(?:[/|A-Zgscu]|e~)")
+_CURLY = re.compile(r"\{\{")
 _FEW, _SHORT = 16, 256
 # A newline is looked for far quicker than `^` under re.M.
 _KEYWORD_BELOW = re.compile(r"\n *(?:thought|action|observation|final answer)", re.I)
@@ -87,7 +89,10 @@ class _Patterns:
         rests = [f"{re.escape(first)}(?={rest})" for first, rest in _TABLE.items()]
         rests += [f"(?={shape})[{re.escape(_OPENINGS)}]" for shape in shapes]
         self.token = re.compile("|".join(rests))
-        self.hide = re.compile(rf"{self.token.pattern}|[{re.escape(_OPENINGS)}](?={JOINER})")
+
+    @cached_property
+    def hide(self) -> re.Pattern[str]:
+        return re.compile(rf"{self.token.pattern}|[{re.escape(_OPENINGS)}](?={JOINER})")
 
 
 _patterns = _Patterns()
@@ -131,8 +136,8 @@ def may_hold_control_token(text: str) -> bool:
         JOINER in text
         or ("<" in text and (not alone or _stands("<", _ANGLE, text)))
         or ("[" in text and (not alone or _stands("[", _SQUARE, text)))
-        or ("]" in text and ("]~" in text or "]<]" in text))
-        or ("{" in text and "{{" in text)
+        or ("]" in text and (("~" in text and "]~" in text) or ("<" in text and "]<]" in text)))
+        or ("{" in text and ("{{" in text if len(text) < _SHORT else _stands("{", _CURLY, text)))
         or ("|" in text and "|||" in text)
         or "｜" in text
     )

@@ -26,11 +26,11 @@ _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
 def react_prompt(tools: tuple[Tool, ...], style: PromptStyle, language: str) -> str:
     """The prompt that names the tools and shows the format, ending in "Begin!"."""
-    style = style_for(tools, style)
     key = (id(tools), style, language)
     known = _prompts.get(key)
     if known is not None and known[0] is tools:
         return known[1]
+    style = style_for(tools, style)
     lines = [f"{number}. {_tool_line(tool, style)}" for number, tool in enumerate(tools, 1)]
     names = ", ".join(hide_control_tokens(tool.name) for tool in tools)
     text = HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)

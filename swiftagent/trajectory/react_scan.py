@@ -19,10 +19,11 @@ _SPELLINGS: dict[Kind, tuple[str, ...]] = {
     "thought": ("thought", "思考", "想法"),
     "action": ("action", "行动", "动作"),
     "input": ("action input", "action_input", "actioninput", "行动输入", "动作输入"),
-    "observation": ("observation", "观察", "观察结果"),
-    "answer": ("final answer", "最终答案", "最终回答"),
+    "observation": ("observation", "观察", "观察结果", "结果", "执行结果"),
+    "answer": ("final answer", "final_answer", "最终答案", "最终回答"),
     "path": ("actionpath",),
 }
+_RESULT_OF_CALL = ("结果", "执行结果")
 _KINDS = {word: kind for kind, words in _SPELLINGS.items() for word in words}
 _WORDS = "|".join(sorted(_KINDS, key=len, reverse=True))
 _COLON = r"(?:\*\*|__)? *[:：](?:\*\*|__)?"
@@ -82,11 +83,15 @@ def labels(text: str, at: int = 0) -> Iterator[Section]:
     """
     padded = "\n" + text
     spelling: tuple[str, bool, bool] | None = None
+    kind: Kind | None = None
     while (found := _LABEL.search(padded, at)) is not None:
         at = found.end()
         if spelling is None:
             spelling = _spelling_of_text(padded, found.start())
         if _spelling(found) != spelling:
+            continue
+        # An answer may have a line `结果：` of its own; a tool's result stands right behind the input.
+        if found[2] in _RESULT_OF_CALL and kind != "input":
             continue
         kind = _KINDS[found[2].lower()]
         yield Section(kind, found.start(), at - 1, at - 1)

@@ -61,3 +61,8 @@ def test_a_declared_tool_may_be_called_answer():
     text = 'Action: answer\nAction Input: {"text": "x"}'
     assert read_step(text).answer == "x"
     assert [call.tool for call in read_step(text, ["answer"]).calls] == ["answer"]
+
+
+def test_a_result_may_be_called_so_directly_behind_an_input_alone():
+    text = '想法：查\n动作：w\n动作输入：{"a": 1}\n结果：3\n最终答案：三\n结果：很好'
+    assert [label.kind for label in labels(text)] == ["thought", "action", "input", "observation", "answer"]

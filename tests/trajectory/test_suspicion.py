@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.trajectory.suspicion import suspicion
-from swiftagent.trajectory.types import Answer, Call, Event, Question, Thought, Tool
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Thought, Tool
 
 TOOL = Tool("tide", "", {"type": "object", "properties": {"port": {"type": "string"}}})
 
@@ -59,3 +59,49 @@ def test_a_row_whose_calls_were_read_may_quote_one_and_what_is_masked_is_not_loo
     quote = Answer('I wrote <tool_call>{"name": "tide", "arguments": {"port": "Nes"}}</tool_call>.')
     assert code_of(Call("tide", {"port": "Nes"}, "c0"), quote, tools=(TOOL,)) == ""
     assert code_of(Answer('<call>tide(port="Nes")</call>', trained=False), tools=(TOOL,)) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<use tool='tide'><arg name='port'>Nes</arg></use>",
+        "<call>tide</call><with>{}</with>",
+        "[CALL: tide | port=Nes]",
+        "$ tide --port Nes",
+        "uses: tide\nport: Nes",
+        '{"do": {"what": "tide", "with": {"port": "Nes"}}}',
+        '{"tool": "tide"}',
+    ],
+)
+def test_a_declared_tool_with_its_parameters_is_a_call_in_any_notation(text: str) -> None:
+    assert code_of(Answer(text), tools=(TOOL,)) == "unread-call"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The tide is low. Our port: Nes.",
+        '{"subject": "the tide tables", "port": "Nes"}',
+        "I can look up the tide of a port.",
+        "Low tide | port: Nes",
+    ],
+)
+def test_an_answer_that_holds_the_words_of_a_tool_is_an_answer(text: str) -> None:
+    assert code_of(Answer(text), tools=(TOOL,)) == ""
+
+
+def test_reasoning_may_speak_of_a_tool_and_its_parameters() -> None:
+    thought = "Shall I use <tide>? It would need\nport: Nes"
+    assert code_of(Thought(thought), Answer("It is low."), tools=(TOOL,)) == ""
+
+
+@pytest.mark.parametrize("given", ["LOW", ""])
+def test_an_answer_that_repeats_the_observation_as_one_is_not_trained(given: str) -> None:
+    before = (Call("tide", {"port": "Nes"}, "c0"), Observation(given, "c0"))
+    assert code_of(*before, Answer("Observation: LOW\nIt is low."), tools=(TOOL,)) == "unread-result"
+    assert code_of(*before, Answer("It is low."), tools=(TOOL,)) == ""
+
+
+def test_turns_of_a_tool_inside_one_text() -> None:
+    assert code_of(Answer("tide Nes\nTool: LOW\nAssistant: It is low.")) == "unread-result"
+    assert code_of(Answer("Two ways:\nTool: a hammer\nPlace: the shed")) == ""

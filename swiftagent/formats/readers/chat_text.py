@@ -21,7 +21,7 @@ _ENDINGS = ("completion", "response", "output")
 
 KEYS = frozenset(_KEYS)
 _START = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
-_HASHES = r"(?:System|Human|User|Assistant|Instruction|Input|Response)"
+_HASHES = r"(?:System|Human|User|Assistant|Instruction|Input|Response|Tool|Function|Observation)"
 # First the mark that a text of the kind starts with, then role and text of each turn.
 _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     (re.compile(first), re.compile(turn, re.S))
@@ -45,7 +45,10 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
             r"\[\|(Human|AI)\|\]\s*(.*?)\s*(?=\[\|(?:Human|AI)\|\]|\Z)",
         ),
         (r"\[Human\]: ", r"\[(Human|MOSS)\]:\s*(.*?)\s*(?:<eoh>|<eoa>|(?=\[(?:Human|MOSS)\]:)|\Z)"),
-        (r"Human: ", r"(?:^|\n\n)(Human|Assistant): ?(.*?)\s*(?=\n\n(?:Human|Assistant):|\Z)"),
+        (
+            r"Human: ",
+            r"(?:^|\n\n)(Human|Assistant|Tool|Observation): ?(.*?)\s*(?=\n\n(?:Human|Assistant|Tool|Observation):|\Z)",
+        ),
     )
 )
 _INST = re.compile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import count, takewhile
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -26,7 +27,8 @@ _LISTS = ("steps", "trajectory", "intermediate_steps", "trace", "agent_thoughts"
 _TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt")
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
-_ANSWERS = ("final_answer", "answer", "final_response", "output", "response", "result")
+_ANSWERS = ("final_answer", "answer", "final_response", "final_output", "output", "response", "result")
+_DSPY = {"thought": "thought", "tool_name": "tool", "tool_args": "tool_input", "observation": "observation"}
 _NO_TOOLS = FINISH | NO_TOOL  # a step that calls nothing, or says the answer
 _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
@@ -56,11 +58,20 @@ def _is_trace(row: dict[str, Any]) -> bool:
 
 def _steps(row: dict[str, Any]) -> list[Any] | None:
     for key in _LISTS:
-        steps = row.get(key)
+        steps = _numbered(row.get(key))
         steps = list(map(_paired, steps)) if isinstance(steps, list) else None
         if steps and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps):
             return steps
     return None
+
+
+def _numbered(value: Any) -> Any:
+    """DSPy's trajectory (`thought_0`, `tool_name_0`, `tool_args_0`, `observation_0`, ...) as a list of steps."""
+    if type(value) is not dict or "tool_name_0" not in value:
+        return value
+    numbers = takewhile(lambda number: f"tool_name_{number}" in value, count())
+    steps = [{name: value.get(f"{key}_{number}") for key, name in _DSPY.items()} for number in numbers]
+    return [{"thought": step["thought"], "tool": ""} if step["tool"] == "finish" else step for step in steps]
 
 
 def _flat(row: Any) -> dict[str, Any] | None:

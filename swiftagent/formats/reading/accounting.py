@@ -66,6 +66,11 @@ STEP_KEYS = CALL_KEYS | frozenset((
     "tooloutputs", "functionresponse", "result", "results", "steps", "intermediatesteps", "agentthoughts",
     "trajectory", "trace", "execution",
 ))
+# The same in other words: api_call, tool_output, search_results.
+_STEP_KEY = re.compile(
+    r"(?:api|tool|function|plugin|code|search|execution|environment|env)"
+    r"(?:calls?|results?|outputs?|responses?|observations?|returns?|invocations?|logs?)"
+)
 # Inside a value, these name a speaker, a kind or an id, and say nothing.
 _LABELS = frozenset((
     "role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function", "id", "uuid", "type", "timestamp",
@@ -74,10 +79,13 @@ _LABELS = frozenset((
 # fmt: on
 _TEXT_KEYS = frozenset(("content", "value", "text", "message", "output", "thought", "observation", "parts"))
 _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", "tool", "class_"))
+_CALLED_KEYS = frozenset(("call", "tool", "action", "api", "tool_call", "function_call", "api_call"))
+_GIVEN_KEYS = frozenset(("result", "output", "observation", "response", "returned", "tool_result", "tool_output"))
 
 # walk: trusted, its objects are walked; trace: a part of it stands in the trajectory; whole: all of it does;
-# turns: metadata, in which nothing but turns is looked for; spoken: sentences are looked for, and nothing is rejected.
-_Rule = Literal["walk", "trace", "whole", "turns", "spoken"]
+# turns: metadata, in which nothing but turns is looked for; spoken: sentences are looked for, and nothing is rejected;
+# call: trusted, and looked into where the trajectory has no call at all.
+_Rule = Literal["walk", "trace", "whole", "turns", "spoken", "call"]
 _SENTENCE = re.compile(r"\S\s+\S|[\u4e00-\u9fff]{4}")
 _plain: dict[str, str] = {}
 _rules: dict[Any, tuple[tuple[Any, _Rule], ...]] = {}
@@ -108,6 +116,11 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = (), o
     places = list(_places(row, frozenset(read), own, own and type(row) is list))
     if not places:
         return NOTHING
+    pieces = tuple(pieces)
+    if any(type(event) is Call for piece in pieces for event in piece.events):
+        places = [place for place in places if place[2] != "call"]
+        if not places:
+            return NOTHING
     said = _Said(pieces)
     texts: list[tuple[str, str]] = []
     steps = ""
@@ -115,9 +128,9 @@ def unread(row: Any, pieces: Iterable[Trajectory], read: Collection[str] = (), o
         left = [text for text in _texts(value) if not said.holds(text, _in_part(text, rule))]
         if rule == "spoken":
             left = [text for text in left if _SENTENCE.search(text) is not None]
-        if left and (rule != "turns" or _holds_turns(value)):
+        if left:
             texts += [(path, text) for text in left]
-            if rule != "spoken" and _is_steps(path, value):
+            if rule == "call" or (rule != "spoken" and _is_steps(path, value)):
                 steps = path
     return Unread(texts, steps)
 
@@ -146,18 +159,24 @@ def _places(
         for key, rule in _rules_of(value, read, not path):
             item = value[key]
             kind = type(item)
-            if not item or (kind is not str and kind is not dict and kind is not list):
+            if not item or (rule == "walk" if kind is str else kind is not dict and kind is not list):
                 continue
             inner = f"{path}.{key}" if path else str(key)
+            yield from _call_at(key, item, inner) if kind is not str and (rule == "walk" or is_own) else ()
             if rule != "walk" and not is_own:
-                yield inner, item, rule
+                if rule != "turns" or _holds_turns(item):
+                    yield inner, item, rule
             elif rule == "whole":
                 yield inner, item, "spoken"
             elif kind is dict and _plain_of(str(key)) in ("toolcalls", "toolresults"):  # by their ids
                 yield from _places(list(item.values()), read, own, is_own, inner)
-            elif kind is not str:
+            elif kind is not str:  # of the reader's own structure
                 claimed = own and (key in read or _plain_of(str(key)) in read)
                 yield from _places(item, read, own, is_own or claimed, path if _is_id(str(key)) else inner)
+
+
+def _call_at(key: Any, value: Any, path: str) -> tuple[tuple[str, Any, _Rule], ...]:
+    return ((path, value, "call"),) if _plain_of(str(key)) in CALL_KEYS and is_call_value(value) else ()
 
 
 def _rules_of(value: dict[Any, Any], read: frozenset[str], is_row: bool) -> tuple[tuple[Any, _Rule], ...]:
@@ -177,7 +196,7 @@ def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool)
         return None
     if key in read or plain in read:
         return "walk"
-    if is_row and plain in STEP_KEYS and key not in MESSAGE_KEYS:
+    if is_row and _is_step_key(plain) and key not in MESSAGE_KEYS:
         return "whole"
     if is_row and key in MESSAGE_KEYS:  # of which the reader takes another one, or none
         return "trace"
@@ -206,7 +225,11 @@ def _in_part(text: str, rule: _Rule) -> bool:
 
 
 def _is_steps(path: str, value: Any) -> bool:
-    return _holds_turns(value, calls=True) or _plain_of(path.rpartition(".")[2]) in STEP_KEYS
+    return _holds_turns(value, calls=True) or _is_step_key(_plain_of(path.rpartition(".")[2]))
+
+
+def _is_step_key(plain: str) -> bool:
+    return plain in STEP_KEYS or _STEP_KEY.fullmatch(plain) is not None
 
 
 def _plain_of(key: str) -> str:
@@ -262,7 +285,8 @@ def _is_turn(item: dict[str, Any]) -> bool:
         return True
     keys = item.keys()
     spoken = not _TEXT_KEYS.isdisjoint(keys) and not _SPEAKER_KEYS.isdisjoint(keys)
-    return spoken or ("tool" in keys and not keys.isdisjoint(ARGUMENT_KEYS))
+    stepped = not _CALLED_KEYS.isdisjoint(keys) and not _GIVEN_KEYS.isdisjoint(keys)
+    return spoken or stepped or ("tool" in keys and not keys.isdisjoint(ARGUMENT_KEYS))
 
 
 class _Said:

@@ -188,8 +188,9 @@ class Builder:
             self.thought(text, said=True, trained=trained)
 
     @property
-    def waits_for_result(self) -> bool:
-        return bool(self._open)
+    def waits_for_result(self) -> str:
+        """The last tool whose result is missing; "" where none is."""
+        return self._open[-1][1] if self._open else ""
 
     @property
     def answered(self) -> bool:

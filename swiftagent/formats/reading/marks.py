@@ -88,17 +88,18 @@ def _invoke(found: Found) -> str:
     parts = _PARAMETER.findall(found[2])
     if any(is_text for _, is_text, _ in parts):
         return _call(found[1], {name: value if told == "true" else _value(value) for name, told, value in parts})
-    return _untyped(found[1], [(name, value) for name, _, value in parts] or _CHILD.findall(found[2]))
+    return _untyped(found, [(name, value) for name, _, value in parts] or _CHILD.findall(found[2]))
 
 
-def _untyped(name: str, given: list[tuple[str, str]]) -> str:
-    """A call whose arguments are text, as Qwen's XML has it: the declared type says what they are."""
+def _untyped(found: Found, given: list[tuple[str, str]]) -> str:
+    """A call whose arguments are text, as Qwen's XML has it: the declared type says what they are. What has no
+    arguments in tags stays as it is: JSON, or not a call that can be read."""
     inside = "".join(f"<parameter={key}>{value}</parameter>" for key, value in given)
-    return f"<function={name}>{inside}</function>"
+    return f"<function={found[1]}>{inside or found[2]}</function>"
 
 
 def _function(found: Found) -> str:
-    return _untyped(found[1], _PARAM.findall(found[2]))
+    return _untyped(found, _PARAM.findall(found[2]))
 
 
 def _kimi_k3(found: Found) -> str:
@@ -287,6 +288,15 @@ _MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = (
         (":opensource>", ((r"<(/?)(tool_calls?|tool_sep|arg_key|arg_value|think):opensource>", _without_prefix),)),
         ("<tool_sep>", ((r"<tool_sep>|</?tool_calls>", _nothing),)),  # Hunyuan 3
         ("<param_key>", ((r"<(/?)param_(key|value)>", _argument),)),
+        (
+            "<action_input>",
+            (
+                (r"<thought>\s*(.*?)\s*</thought>", _thought),
+                (r"<action>\s*([\w.\-]+)\s*</action>\s*<action_input>\s*(\{.*?\})\s*</action_input>", _named),
+                (r"(?<=</tool_call>)\s*<observation>\s*(.*?)\s*</observation>", _result),
+                (r"<(?:final_)?answer>\s*(.*?)\s*</(?:final_)?answer>\s*\Z", _text),
+            ),
+        ),
         ("<function name=", ((r'<function name="([^"]+)">(.*?)</function>', _function),)),  # MiniCPM 5
         (
             "<|open|>call",  # Kimi K3

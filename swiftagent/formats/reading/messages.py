@@ -129,6 +129,8 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = kind_of(message.get("from") if role is None else role)
     if len(message) > 2:
         kind = _kind_by_type(builder, message, kind)
+        if kind == "assistant" and message.get("name") and message["name"] == builder.waits_for_result:
+            kind = "result"  # the tool speaks under the assistant's role
         if kind == "assistant" and content and has_masked_part(message):
             builder.repairs.append("masked-part")
     if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):

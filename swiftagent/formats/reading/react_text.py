@@ -33,7 +33,7 @@ _PARAMETERS = re.compile(r"(?:^|(?<=[\s.。]))(?:Parameters|Args|参数)[:：]\s
 _decoder = json.JSONDecoder()
 
 
-_ACTION_WORDS = ("\nAct", "\nact", "\nACT", "行动", "动作")
+_ACTION_WORDS = ("\nAct", "\nact", "\nACT", "\n**Act", "行动", "动作")
 _BESIDE_ACTION = frozenset(("input", "thought", "observation", "answer"))
 
 

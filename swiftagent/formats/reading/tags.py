@@ -196,6 +196,8 @@ def _refuse_unclosed(body: str, pairs: int, *tags: str) -> None:
 
 def _xml_arguments(inside: str, types: dict[str, Any]) -> dict[str, Any]:
     found = _XML_ARGUMENT.findall(inside)
+    if inside.strip() and not found:
+        raise RowError("broken-call", f"no argument can be read of {inside.strip()[:60]!r}")
     _refuse_unclosed(inside, len(found), "<parameter=")
     return {key.strip(): typed_value(value, types.get(key.strip())) for key, value in found}
 

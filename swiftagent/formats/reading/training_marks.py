@@ -11,8 +11,10 @@ from typing import Any
 # On a turn or on a part of its content: false, 0 or "false" means that it is context.
 TURN_MARKS = (
     *("loss", "weight", "loss_weight", "train", "trainable", "training", "label", "loss_mask", "learn", "is_trained"),
-    "loss_scale",
+    *("loss_scale", "train_on_turn"),
 )
+# The other way round: true means that it is context.
+LEFT_OUT_MARKS = ("masked", "ignore", "ignored", "no_loss")
 # Beside a row, or in an object beside it (metadata, reward_info, info, ...).
 FAILED_IF_FALSE = frozenset(
     ("success", "issuccess", "successful", "succeeded", "resolved", "isresolved", "solved", "issolved", "correct")
@@ -22,8 +24,14 @@ FAILED_IF_FALSE = frozenset(
 FAILED_IF_BOOLEAN_FALSE = frozenset(("label", "result", "outcome", "verdict"))
 FAILED_IF_ZERO = frozenset(("weight", "lossweight", "sampleweight"))
 # Where a status is a word, these words say that the run failed.
-STATUS_KEYS = frozenset(("status", "state", "outcome", "verdict", "runstatus", "taskstatus"))
-STATUS_FAILED = frozenset(("failed", "failure", "fail"))
+STATUS_KEYS = frozenset(
+    ("status", "state", "outcome", "verdict", "runstatus", "taskstatus", "judgement", "judgment")
+    + ("feedback", "humanfeedback", "userfeedback")
+)
+STATUS_FAILED = frozenset(
+    ("failed", "failure", "fail", "error", "errored", "incorrect", "wrong", "aborted", "crashed", "timeout")
+    + ("negative", "thumbsdown", "thumbs_down", "thumbs-down", "dislike", "disliked")
+)
 _FALSE_WORDS = frozenset(
     ("false", "no", "n", "f", "failed", "fail", "failure", "incorrect", "wrong", "unresolved", "unsolved", "i", "loss")
 )
@@ -40,6 +48,8 @@ def is_trained(message: dict[str, Any]) -> bool:
     if len(message) == 2 and type(message.get("content", message.get("value"))) is str:
         return True
     if any(mark in message and _is_off(message[mark]) for mark in TURN_MARKS):
+        return False
+    if any(message.get(mark) is True for mark in LEFT_OUT_MARKS):
         return False
     return not has_masked_part(message)
 

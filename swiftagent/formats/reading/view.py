@@ -248,7 +248,7 @@ def tag_in(text: str) -> str:
 def _may_call(text: str) -> bool:
     """Whether an assistant text must be looked at for calls or reasoning."""
     return (
-        (("\nA" in text or "\na" in text or "动" in text) and is_react(text))
+        (("\nA" in text or "\na" in text or "\n**A" in text or "动" in text) and is_react(text))
         or (text.startswith("Thought:") and is_react(text))
         or (text[0] in "Aa" and is_react(text))
         or ("<" in text and ("</think>" in text or thought_end(text) != "" or any(tag in text for tag in TAGS)))

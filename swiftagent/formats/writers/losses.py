@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swiftagent.trajectory.prompts import PromptStyle, is_flat
-from swiftagent.trajectory.types import Call, Observation, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
     "mask-lost": (
@@ -43,21 +43,20 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
 def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[str, ...]:
     """What ReAct text, with one kind of thought and one call a step, cannot hold of a trajectory."""
     events = trajectory.events
-    kinds = list(map(type, events))
-    calls, thoughts = Call in kinds, Thought in kinds
-    if not calls and not thoughts and not trajectory.tools:
-        return ()
-    lost = []
+    lost: tuple[str, ...] = ()
+    parallel: list[Call] = []
+    before: Event | None = None
+    for event in events:
+        if type(event) is Call:
+            if type(before) is Call:
+                parallel.append(before)
+        elif type(event) is Thought and event.said:
+            lost = ("text-as-thought",)
+        before = event
     if prompt == "ms-agent" and not all(map(is_flat, trajectory.tools)):
-        lost.append("flat-prompt")
-    if thoughts and any(type(event) is Thought and event.said for event in events):
-        lost.append("text-as-thought")
-    parallel = [
-        first for first, kind, following in zip(events, kinds, kinds[1:], strict=False) if kind is Call is following
-    ]
+        lost = ("flat-prompt", *lost)
     if parallel:
         answered = {event.call_id for event in events if type(event) is Observation}
-        lost.append("calls-in-turn")
-        if any(type(call) is Call and call.id not in answered for call in parallel):
-            lost.append("result-inserted")
-    return tuple(lost)
+        inserted = any(call.id not in answered for call in parallel)
+        lost = (*lost, "calls-in-turn", *(("result-inserted",) if inserted else ()))
+    return lost

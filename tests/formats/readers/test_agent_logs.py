@@ -416,3 +416,11 @@ def test_a_run_of_autogen() -> None:
     expected = [(EVENTS[0], Thought("I look."), *EVENTS[1:])]
     assert read(told, "autogen") == read([{"messages": told, "stop_reason": None}], "autogen") == expected
     assert read([{"inner_messages": told[:5], "chat_message": told[5]}], "autogen") == expected
+
+
+def test_the_numbered_steps_of_dspy() -> None:
+    steps = {"thought_0": "I look.", "tool_name_0": "tide", "tool_args_0": {"port": "Nes"}, "observation_0": "LOW 4"}
+    last = {"thought_1": "Known.", "tool_name_1": "finish", "tool_args_1": {}, "observation_1": "Completed."}
+    row = {"question": "Tide?", "trajectory": steps | last, "answer": "It is low."}
+    (events,) = read([row])
+    assert [type(event) for event in events] == [Question, Thought, Call, Observation, Thought, Answer]

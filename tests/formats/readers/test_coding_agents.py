@@ -207,7 +207,8 @@ def test_a_conversation_of_cline(blocks: bool, keyed: bool) -> None:
 
 def test_what_a_call_of_cline_writes_is_its_argument_as_it_stands() -> None:
     body = "<a>\n  <path>x</path>\n</content>\n</a>"
-    call = f"<thinking>I write.</thinking>\nDone soon.\n<write_to_file>\n<path>a.xml</path>\n<content>\n{body}\n</content>\n</write_to_file>"  # noqa: E501
+    written = f"<write_to_file>\n<path>a.xml</path>\n<content>\n{body}\n</content>\n</write_to_file>"
+    call = f"<thinking>I write.</thinking>\nDone soon.\n{written}"
     turns = [
         *({"role": "user", "content": "Write."}, {"role": "assistant", "content": call}),
         {"role": "user", "content": "[write_to_file for 'a.xml'] Result:\nThe tool failed: <error>"},

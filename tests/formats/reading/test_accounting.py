@@ -120,3 +120,29 @@ def test_no_text_of_a_mutated_row_is_lost_in_silence() -> None:
         assert ledger.balanced
         if not (rejects or ledger.unread or ledger.repairs or ledger.kept):
             assert missing_words(row, found) <= replaced, row
+
+
+@pytest.mark.parametrize("key", ["api_call", "search_results", "toolInvocation", "env_output"])
+def test_what_a_tool_was_asked_or_gave_is_a_step_under_any_such_key(key: str) -> None:
+    row = {"instruction": "Tide?", key: "tide at Nes", "output": "It is low."}
+    _, ledger, _ = read(row)
+    assert ledger.reasons == {"unread-turns": 1}
+
+
+def test_a_call_of_which_nothing_was_read_is_not_lost_inside_a_structure_of_its_own() -> None:
+    call = {"name": "tide", "arguments": {"port": "Nes"}}
+    _, ledger, _ = read({"turns": [{"user": "Tide?", "tool_call": call, "assistant": "It is low."}]})
+    assert ledger.reasons == {"unread-turns": 1}
+
+
+def test_steps_in_words_of_their_own_are_steps() -> None:
+    row = {"question": "Tide?", "work": [{"no": 1, "call": "tide(Nes)", "result": "LOW 4"}], "answer": "It is low."}
+    _, ledger, _ = read(row)
+    assert ledger.reasons == {"unread-turns": 1}
+
+
+def test_a_tool_may_speak_under_the_role_of_the_assistant() -> None:
+    turns = [*TURNS[:2], {"role": "assistant", "name": "tide", "content": "LOW 4"}, TURNS[3]]
+    ((found,), _, _) = read({"messages": turns})
+    assert "LOW 4" not in [message["content"] for message in to_record(found)["messages"] if message.get("loss")]
+    assert any(getattr(event, "text", "") == "LOW 4" for event in found.events)

@@ -115,3 +115,33 @@ def test_reasoning_of_minicpm_stands_before_answers_too() -> None:
     answer = {"from": "gpt", "value": "<|thought_start|>\nNo tool is needed.\n<|thought_end|>\n425 EUR"}
     (found,) = read_trajectories([Row({"conversations": [ask, answer]}, "x:1")])
     assert found.events[1:] == (Thought("No tool is needed."), Answer("425 EUR"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<function name="get_w">{"city": "Rom"}</function>',
+        '<invoke name="get_w">{"city": "Rom"}</invoke>',
+        '<thought>look</thought><action>get_w</action>\n<action_input>{"city": "Rom"}</action_input>',
+        '**Action:** get_w\n**Action Input:** {"city": "Rom"}',
+    ],
+)
+def test_arguments_as_json_in_tags_of_xml_and_bold_labels(text: str) -> None:
+    row = {"conversations": [*row_of(text)["conversations"], {"from": "tool", "value": "3C"}], "tools": TOOLS}
+    calls = [event for event in said(row) if isinstance(event, Call)]
+    assert [(call.tool, call.arguments) for call in calls] == [("get_w", {"city": "Rom"})]
+
+
+def test_arguments_that_cannot_be_read_are_not_lost() -> None:
+    ledger = Ledger()
+    row = row_of("<function=get_w>city is Rom</function>")
+    assert list(read_trajectories([Row(row, "x:1")], Policy(), ledger)) == []
+    assert ledger.reasons == {"broken-call": 1}
+
+
+def test_a_result_inside_tags_of_steps_is_a_result() -> None:
+    text = (
+        '<thought>look</thought>\n<action>get_w</action>\n<action_input>{"city": "Rom"}</action_input>\n'
+        "<observation>3C</observation>\n<answer>It is 3C.</answer>"
+    )
+    assert [type(event) for event in said(row_of(text))] == [Thought, Call, Observation, Answer]

@@ -27,6 +27,7 @@ from swiftagent.formats.reading.training_marks import is_marked_failed, is_train
             {"metadata": {"passed": "failed"}},
         ),
         *({"correct": "I"}, {"weight": 0}, {"label": False}, {"status": "failed"}, {"is_solved": False}),
+        *({"status": "error"}, {"verdict": "Incorrect"}, {"human_feedback": "thumbs_down"}),
     ],
 )
 def test_a_failed_run(mark: dict[str, Any]) -> None:
@@ -70,3 +71,9 @@ def test_a_turn_that_is_not_trained(mark: dict[str, Any]) -> None:
 
 def test_a_turn_that_is_trained() -> None:
     assert is_trained({"role": "assistant", "content": "x"}) and is_trained({"content": "x", "weight": 1, "name": "a"})
+
+
+@pytest.mark.parametrize("mark", [{"train_on_turn": False}, {"masked": True}, {"ignore": True}, {"no_loss": True}])
+def test_a_turn_that_is_left_out(mark: dict[str, Any]) -> None:
+    assert not is_trained({"role": "assistant", "content": "x", **mark})
+    assert is_trained({"role": "assistant", "content": "x", **{key: not value for key, value in mark.items()}})
