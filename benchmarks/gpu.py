@@ -1,25 +1,31 @@
 """What a GPU does a second: `swiftagent sft` as it plans, the bare published command, and ours with parts left out.
 
     python benchmarks/gpu.py --minutes 8                # on a GPU: a Qwen2.5-7B of random weights
-    python benchmarks/gpu.py --minutes 5 --rehearse     # on a CPU: a tiny model, to see that the script works
+    python benchmarks/gpu.py --minutes 5 --rehearse     # on a CPU, with a tiny model planned for an H100
+    python benchmarks/gpu.py --wheels                   # what pip would install for it, to carry to a machine offline
 
 Rows are made up: 60 to 2,048 tokens, 430 on average, as many to a step as the published recipe takes (64). Variants run
-one after another, in the order of the table; what no longer fits into the minutes is skipped and said so. Each is a
-process of its own, whose seconds before the first step do not count. Needs no network.
+one after another, in the order of the table, in one process: none loads a model, its weights are drawn on the GPU. What
+no longer fits into the minutes is skipped and said so. Needs no network but for --wheels.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent / "support")]
@@ -35,162 +41,326 @@ SHAPES: dict[str, dict[str, Any]] = {
     "tiny": {},
 }  # fmt: skip
 PUBLISHED = {
-    "model_type": "qwen2", "template": "qwen2_5", "tuner_type": "lora", "target_modules": "[all-linear, all-embedding]",
-    "torch_dtype": "bfloat16", "lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.05, "learning_rate": 5e-5,
-    "max_length": 2048, "per_device_train_batch_size": 2, "logging_steps": 1, "save_strategy": "no",
+    "model_type": "qwen2", "template": "qwen2_5", "tuner_type": "lora", "torch_dtype": "bfloat16",
+    "target_modules": ["all-linear", "all-embedding"], "lora_rank": 8, "lora_alpha": 32, "lora_dropout": 0.05,
+    "learning_rate": 5e-5, "max_length": 2048, "per_device_train_batch_size": 2, "logging_steps": 1,
+    "save_strategy": "no",
 }  # fmt: skip
-SEQUENCES, ROWS, MEAN, LONGEST = 64, 1500, 430, 2048
-SECONDS_A_VARIANT = 45  # the least that is kept for one
+BARE = {"add_version": False, "gradient_checkpointing": True, "check_model": False, "output_dir": "bare"}
+ON_A_CPU = {"use_cpu": True, "torch_dtype": "float32", "bf16": False, "fp16": False}
+MEAN, LONGEST = 430, 2048  # tokens of a row
+AROUND = 330  # of them, what a row of ours holds besides its result
+FOR_A_GPU = ("bitsandbytes", "liger-kernel", "flash-attn-4>=4.0.0b1", "nvidia-cutlass-dsl[cu13]")  # 4 has only betas
+CONSTRAINTS = str(ROOT / "scripts" / "constraints.txt")
 
 
 class Variant(NamedTuple):
-    """A name, what is changed on the command line, and what must be installed."""
+    """What is changed of the published recipe, what must be installed, and the seconds that it needs on an H100."""
 
     name: str
-    words: tuple[str, ...] = ()
+    changed: dict[str, Any] = {}
+    steps: int = 8
+    seconds: int = 45
     package: str = ""
     model: str = "7B"
-    fails: bool = False
+    needs_gpu: bool = False
 
 
+BY_SEQUENCES = {"micro_batch": "sequences"}
+OURS, BARE_COMMAND, EVALUATION = "ours as planned", "bare ms-swift, the published command", "eval, 32 at a time"
 VARIANTS = (
-    Variant("ours as planned"),
-    Variant("bare ms-swift, the published command"),
-    Variant("ours, batches of sequences", ("micro_batch=sequences", "gradient_checkpointing=true")),
-    Variant("ours, recomputed", ("gradient_checkpointing=true",)),
-    Variant("ours, all logits", ("use_logits_to_keep=false", "micro_batch=4096")),
+    Variant(OURS),
+    Variant(BARE_COMMAND, steps=2, seconds=60),
+    Variant("ours, batches of sequences", {**BY_SEQUENCES, "gradient_checkpointing": True}, steps=4, seconds=90),
+    Variant("ours, recomputed", {"gradient_checkpointing": True}),
+    Variant("ours, all logits", {"use_logits_to_keep": False, "micro_batch": 4096}, steps=6),
     Variant(
         "out of memory, explained",
-        ("micro_batch=sequences", "per_device_train_batch_size=64", "gradient_checkpointing=false"),
-        fails=True,
+        {**BY_SEQUENCES, "per_device_train_batch_size": 64, "gradient_checkpointing": False},
+        steps=2, seconds=20, needs_gpu=True,
     ),
-    Variant("QLoRA", ("quant_bits=4", "quant_method=bnb"), "bitsandbytes"),
-    Variant("packing", ("packing=true",)),
-    Variant("0.5B, ours as planned", model="0.5B"),
-)
+    Variant("QLoRA", {"quant_bits": 4, "quant_method": "bnb"}, package="bitsandbytes", seconds=90, needs_gpu=True),
+    Variant("packing", {"packing": True}, steps=4),
+    Variant("0.5B, ours as planned", model="0.5B", seconds=20),
+    Variant(EVALUATION, seconds=25),
+)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=8)
-    parser.add_argument("--steps", type=int, default=12, help="of each variant; the bare command takes two")
     parser.add_argument("--rehearse", action="store_true", help="on a CPU, with a tiny model")
+    parser.add_argument("--wheels", action="store_true", help="list the wheels of this Python that a GPU machine needs")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    import torch
-
-    if not args.rehearse and not torch.cuda.is_available():
-        raise SystemExit("no GPU here; --rehearse runs the script on a CPU with a tiny model")
+    if args.wheels:
+        print_wheels()
+        return
     end, found = time.monotonic() + 60 * args.minutes, []
-    with tempfile.TemporaryDirectory() as folder:
-        work = Work(Path(folder), args.steps, args.rehearse)
+    with tempfile.TemporaryDirectory() as folder, _output_into(Path(folder) / "log.txt") as out:
+        bench = Bench(Path(folder), rehearse=args.rehearse)
         for variant in VARIANTS:
-            found.append({"variant": variant.name} | work.measure(variant, end))
-            print("  ".join(f"{name} {value}" for name, value in found[-1].items()), flush=True)
-    print("machine:", "CPU, rehearsed" if args.rehearse else torch.cuda.get_device_name())
+            found.append({"variant": variant.name} | bench.measure(variant, end - time.monotonic()))
+            print("  ".join(f"{name} {value}" for name, value in found[-1].items()), file=out, flush=True)
+        said = f"foretold of {bench.gpu.name}, measured on this CPU" if args.rehearse else verdict(found)
+        print(f"machine: {bench.gpu.name}", said, sep="\n", file=out)
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
+    sys.exit(any("failed" in line for line in found))
 
 
-class Work:
-    """A folder with data, and each model made when a variant first needs it."""
+def verdict(found: list[dict[str, Any]]) -> str:
+    """How far the plan was off, and how many times the bare command it is."""
+    by_name = {line["variant"]: line for line in found}
+    ours, bare = by_name[OURS], by_name[BARE_COMMAND]
+    parts = []
+    for name in ("GB", "s/step"):
+        if ours.get(name) and ours.get(f"{name} foretold"):
+            parts.append(f"{name} foretold {ours[f'{name} foretold'] / ours[name] - 1:+.0%}")
+    if ours.get("tokens/s") and bare.get("tokens/s"):
+        parts.append(f"{ours['tokens/s'] / bare['tokens/s']:.1f} times the bare command")
+    return "; ".join(parts) or "ours and the bare command were not both measured"
 
-    def __init__(self, folder: Path, steps: int, rehearse: bool) -> None:
+
+class Bench:
+    """A folder with rows and models, and the GPU that runs are planned for."""
+
+    def __init__(self, folder: Path, *, rehearse: bool) -> None:
         import made
+        import torch
+        from transformers import AutoModelForCausalLM
 
-        self.folder, self.steps, self.rehearse = folder, steps, rehearse
-        draw = random.Random(0)
-        # Bytes are tokens here; a row of ours has about 330 besides its result.
-        lengths = [min(LONGEST - 400, int(draw.expovariate(1 / (MEAN - 330)))) for _ in range(ROWS)]
-        kinds = [made.record(number, result="x" * max(1, length)) for number, length in enumerate(lengths)]
-        made.write_rows(folder / "data.jsonl", 0, kinds[:200] if rehearse else kinds)
-        self.tokens_a_row = 0.0
+        from swiftagent.train.machine import GIB, Gpu, Machine, look, packages
 
-    def measure(self, variant: Variant, end: float) -> dict[str, Any]:
+        self.rehearse, self.sequences = rehearse, 4 if rehearse else 64
+        self.machine = look()
+        if rehearse:
+            described = Gpu(0, "NVIDIA H100 80GB HBM3", 80 * GIB, 79 * GIB, (9, 0))
+            self.machine = Machine((described,), cpus=16, packages=packages())
+        elif not torch.cuda.is_available():
+            raise SystemExit("no GPU here; --rehearse runs the script on a CPU with a tiny model")
+        self.gpu = self.machine.gpus[0]
+        os.environ["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
+        os.chdir(folder)
+        drawn, longest = random.Random(0), (LONGEST if not rehearse else 700) - AROUND - 70
+        lengths = [min(longest, int(drawn.expovariate(1 / (MEAN - AROUND)))) for _ in range(40 if rehearse else 1500)]
+        rows = [made.record(number, result="x" * max(1, length)) for number, length in enumerate(lengths)]
+        made.write_rows(Path("data.jsonl"), 0, rows)
+        self.tokens_a_row = float(MEAN)
+        self.from_disk = AutoModelForCausalLM.from_pretrained
+        AutoModelForCausalLM.from_pretrained = self._drawn
+
+    def measure(self, variant: Variant, left: float) -> dict[str, Any]:
         """Figures of a variant, or why there are none."""
         if variant.package and importlib.util.find_spec(variant.package) is None:
             return {"skipped": f"{variant.package} is not installed"}
-        if self.rehearse and (variant.fails or variant.package or "packing=true" in variant.words):
+        if self.rehearse and variant.needs_gpu:
             return {"skipped": "needs a GPU"}
-        if end - time.monotonic() < (10 if self.rehearse else SECONDS_A_VARIANT):
-            return {"skipped": "no minutes left"}
-        run = self._bare if variant.name.startswith("bare") else self._ours
-        return run(variant, end)
+        if left < variant.seconds:
+            return {"skipped": f"needs {variant.seconds} s, {max(0, left):.0f} are left"}
+        run = {BARE_COMMAND: self._bare, EVALUATION: self._evaluation}.get(variant.name, self._ours)
+        try:
+            return run(variant)
+        except (Exception, SystemExit) as error:  # whatever a variant raises, the next one may run
+            return self._explained(variant, error)
+        finally:
+            _free_memory()
 
-    def _model(self, name: str) -> str:
+    def _explained(self, variant: Variant, error: BaseException) -> dict[str, Any]:
+        from swiftagent.train.causes import find_cause
+
+        text = "".join(traceback.format_exception(error))
+        print(text, flush=True)
+        cause = find_cause(1, text)
+        asked = variant.name.startswith("out of memory") and cause.code == "gpu-memory"
+        return {"said" if asked else "failed": cause.text}
+
+    def _model(self, variant: Variant, *, weights: bool = False) -> Path:
+        """A folder with a tokenizer and the shape; with its weights only where they are quantized as they are read."""
         import made
         import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
 
-        shape = "tiny" if self.rehearse else name
-        folder = self.folder / f"model-{shape}"
+        folder = Path("tiny" if self.rehearse else variant.model)
         if not folder.exists():
-            torch.set_default_dtype(torch.bfloat16)
-            with torch.device("cpu" if self.rehearse else "cuda"):
-                made.make_tiny_model(folder, **SHAPES[shape])
-            torch.set_default_dtype(torch.float32)
-            if not self.rehearse:
-                torch.cuda.empty_cache()
-        return folder.name
+            made.make_tiny_model(folder)
+            shape = json.loads((folder / "config.json").read_text()) | SHAPES[folder.name]
+            (folder / "config.json").write_text(json.dumps(shape))
+        if weights:
+            with torch.device("cuda"):
+                drawn = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.bfloat16)
+            drawn.save_pretrained(folder)
+        return folder
 
-    def _ours(self, variant: Variant, end: float) -> dict[str, Any]:
-        name = variant.name.replace(" ", "-").replace(",", "").replace(".", "")
-        options = "".join(f"  {key}: {value}\n" for key, value in {**PUBLISHED, "max_steps": self.steps}.items())
-        head = f"model: {self._model(variant.model)}\ndata: data.jsonl\nname: {name}\nsequences_per_step: {SEQUENCES}\n"
-        where = f"gpus: {0 if self.rehearse else 1}\n"
-        (self.folder / f"{name}.yaml").write_text(f"{head}{where}train:\n{options}")
-        words = [sys.executable, "-m", "swiftagent", "sft", f"{name}.yaml", *variant.words]
-        done, problem = self._run(words, end)
-        if variant.fails:
-            return {"said": done.splitlines()[-1] if done.strip() else problem}
-        return {"failed": problem} if problem else _figures(self.folder / "runs" / name, self)
+    def _drawn(self, folder: str, *words: Any, config: Any, **how: Any) -> Any:
+        """In place of a model that is read from the disk."""
+        import torch
+        from transformers import AutoModelForCausalLM
 
-    def _bare(self, variant: Variant, end: float) -> dict[str, Any]:
-        options = {**PUBLISHED, "max_steps": 2, "gradient_accumulation_steps": SEQUENCES // 2}
-        options |= {"model": self._model(variant.model), "dataset": "data.jsonl", "output_dir": "bare"}
-        options |= {"add_version": "false", "gradient_checkpointing": "true", "check_model": "false"}
-        options |= {"use_cpu": "true", "bf16": "true", "fp16": "false"} if self.rehearse else {}
-        options["target_modules"] = "all-linear all-embedding"
-        words = [word for key, value in options.items() for word in (f"--{key}", *str(value).split())]
-        _, problem = self._run([str(Path(sys.executable).parent / "swift"), "sft", *words], end)
-        if problem:
-            return {"failed": problem}
-        lines = [json.loads(line) for line in (self.folder / "bare" / "logging.jsonl").read_text().splitlines()]
-        seconds = next(float(line["train_runtime"]) for line in lines if "train_runtime" in line)
-        return {"tokens/s": round(2 * SEQUENCES * self.tokens_a_row / seconds), "s/step": round(seconds / 2, 2)}
+        if how.get("quantization_config"):
+            return self.from_disk(folder, *words, config=config, **how)
+        dtype = how.get("dtype") or how.get("torch_dtype") or torch.float32
+        with torch.device("cpu" if self.rehearse else "cuda"):
+            return AutoModelForCausalLM.from_config(
+                config, dtype=dtype, attn_implementation=config._attn_implementation
+            )
 
-    def _run(self, words: list[str], end: float) -> tuple[str, str]:
-        """What it wrote to stderr, and its last line where it failed or took too long."""
-        limit = max(5.0, end - time.monotonic())
+    def _ours(self, variant: Variant) -> dict[str, Any]:
+        from swiftagent.io.jsonl import write_json
+        from swiftagent.train.config import TOP_KEYS, load
+        from swiftagent.train.inputs import resolve
+        from swiftagent.train.launch import plan
+        from swiftagent.train.memory import estimate
+        from swiftagent.train.session import settings_of_the_plugin
+
+        options = {**PUBLISHED, **variant.changed, "max_steps": self._steps(variant)}
+        ours = {name: options.pop(name) for name in list(options) if name in TOP_KEYS}
+        ours |= {"model": str(self._model(variant, weights="quant_bits" in options)), "data": "data.jsonl", "gpus": 1}
+        text = json.dumps({**ours, "sequences_per_step": self.sequences, "train": options})
+        run = Path("runs") / variant.name.replace(" ", "-")
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text(text, encoding="utf-8")
+        inputs = resolve(load(run / "config.yaml"), self.machine)
+        planned = plan(inputs, run, tokens_a_row=self.tokens_a_row)
+        write_json(run / "plugin.json", settings_of_the_plugin(inputs, planned))
+        print(variant.name, planned.notes, planned.warnings, sep="\n", flush=True)
+        self._train(planned.options)
+        micro, memory = planned.micro, planned.micro.memory if planned.micro else 0.0
+        if not micro and inputs.shape:
+            recomputed = bool(planned.options.get("gradient_checkpointing", True))
+            sizes: dict[str, Any] = {"batch": planned.batch, "length": LONGEST, "gpus": 1, "checkpointing": recomputed}
+            memory = estimate(inputs.shape, planned.options, **sizes).total
+        return self._figures(run) | {"GB foretold": round(memory / 1e9, 1)} | (
+            {"s/step foretold": round(micro.seconds, 2)} if micro else {}
+        )  # fmt: skip
+
+    def _steps(self, variant: Variant) -> int:
+        return 2 if self.rehearse else variant.steps
+
+    def _bare(self, variant: Variant) -> dict[str, Any]:
+        options = {"model": str(self._model(variant)), "dataset": ["data.jsonl"], **PUBLISHED, **BARE}
+        options |= {"max_steps": self._steps(variant), "gradient_accumulation_steps": self.sequences // 2}
+        with _ms_swift_as_it_is():
+            history = self._train(options)["log_history"]
+        seconds = (
+            next(float(line["train_runtime"]) for line in history if "train_runtime" in line) / options["max_steps"]
+        )
+        return {"tokens/s": round(self.sequences * self.tokens_a_row / seconds), "s/step": round(seconds, 2)} | (
+            {} if self.rehearse else {"GB": round(_reserved() / 1e9, 1)}
+        )
+
+    def _train(self, options: dict[str, Any]) -> Any:
+        """By ms-swift's own class, in this process."""
+        from swift.pipelines.train.sft import SwiftSft
+
+        from swiftagent.train.options import as_words
+
+        options = {**options, **(ON_A_CPU if self.rehearse else {})}
+        words = [word for item in options.items() for word in as_words(*item)]
+        sys.argv = ["sft.py", *words]  # which the plugin reads
+        return SwiftSft(words).main()
+
+    def _figures(self, run: Path) -> dict[str, Any]:
+        """The middle of the measured steps, the first two left out where there are more."""
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        steps = [line for line in lines if "loss" in line]
+        loaded = json.loads((run / "loaded.json").read_text())
+        if "packing" not in run.name:
+            self.tokens_a_row = loaded["tokens"] / loaded["rows"]
+
+        def middle(name: str) -> Any:
+            values = sorted(line[name] for line in steps[2:] or steps if line.get(name) is not None)
+            return values[len(values) // 2] if values else None
+
+        return {
+            "tokens/s": middle("tokens_per_second"), "padding": middle("padding"), "mfu": middle("mfu"),
+            "micro-steps": middle("micro_steps"), "attention": steps[-1]["attention"],
+            "GB": middle("memory_reserved_gb"), "s/step": middle("seconds_of_steps"),
+        }  # fmt: skip
+
+    def _evaluation(self, variant: Variant) -> dict[str, Any]:
+        """What `eval` does most: many prompts written on together."""
+        from swiftagent.agent.loop import Generate
+        from swiftagent.backend.engine import load_engine
+
+        device = "cpu" if self.rehearse else "auto"
+        engine = load_engine(str(self._model(variant)), template="qwen2_5", device=device, model_type="qwen2")
+        rows = [json.loads(line) for line in Path("data.jsonl").read_text().splitlines()[:32]]
+        asked = [Generate(row["messages"][:2], "", 16 if self.rehearse else 128, 600.0) for row in rows]
+        engine.write_together(asked[:2])
+        began = time.monotonic()
+        tokens = sum(text.tokens for text in engine.write_together(asked))
+        seconds = time.monotonic() - began
+        return {"written tokens/s": round(tokens / seconds), "tokens": tokens, "s": round(seconds, 1)}
+
+
+@contextmanager
+def _ms_swift_as_it_is() -> Iterator[None]:
+    """Without what the plugin has put in the place of its parts."""
+    from swift import dataset
+    from swift.pipelines.train import sft
+    from swift.trainers import TrainerFactory
+
+    ours = sft.AddLengthPreprocessor, sft.LazyLLMDataset, dict(TrainerFactory.TRAINER_MAPPING)
+    sft.AddLengthPreprocessor, sft.LazyLLMDataset = dataset.AddLengthPreprocessor, dataset.LazyLLMDataset
+    TrainerFactory.TRAINER_MAPPING["causal_lm"] = "swift.trainers.Seq2SeqTrainer"
+    try:
+        yield
+    finally:
+        sft.AddLengthPreprocessor, sft.LazyLLMDataset, mapping = ours
+        TrainerFactory.TRAINER_MAPPING.update(mapping)
+
+
+@contextmanager
+def _output_into(log: Path) -> Iterator[TextIO]:
+    """All that is written goes into a file, but for what is written to the text that this gives."""
+    with os.fdopen(os.dup(1), "w") as out, log.open("wb") as file:
+        error = os.dup(2)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
         try:
-            done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, timeout=limit)
-        except subprocess.TimeoutExpired:
-            return "", "stopped: no minutes left"
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        return done.stderr, last if done.returncode else ""
+            yield out
+        except BaseException:
+            out.write(log.read_text(errors="replace")[-4000:])
+            raise
+        finally:
+            out.flush()
+            os.dup2(out.fileno(), 1)
+            os.dup2(error, 2)
 
 
-def _figures(run: Path, work: Work) -> dict[str, Any]:
-    """The middle of the measured steps, the first two left out; memory and seconds as foretold and as measured."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if "loss" in line][2:]
-    loaded, plan = (json.loads((run / name).read_text()) for name in ("loaded.json", "run.json"))
-    work.tokens_a_row = loaded["tokens"] / max(1, loaded["rows"])
-    plan = plan["plan"]
+def _free_memory() -> None:
+    import torch
 
-    def middle(name: str) -> Any:
-        values = sorted(line[name] for line in steps if line.get(name) is not None)
-        return values[len(values) // 2] if values else None
-
-    return {
-        "tokens/s": _rounded(middle("tokens_per_second")), "padding": middle("padding"), "mfu": middle("mfu"),
-        "micro-steps": middle("micro_steps"), "attention": steps[-1]["attention"],
-        "GB foretold": plan.get("memory_gb"), "GB": middle("memory_reserved_gb"),
-        "s/step foretold": _rounded(plan.get("seconds_per_step")), "s/step": _rounded(middle("seconds_of_steps")),
-    }  # fmt: skip
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+def _reserved() -> int:
+    import torch
+
+    return int(torch.cuda.max_memory_reserved())
+
+
+def print_wheels() -> None:
+    """Name, version and address of each wheel that pip would take for this Python, nothing installed."""
+    words = [
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+        "--quiet",
+        "--report",
+        "-",
+        "-c",
+        CONSTRAINTS,
+        str(ROOT),
+        *FOR_A_GPU,
+    ]
+    done = subprocess.run([sys.executable, "-m", "pip", *words, *FOR_A_GPU], stdout=subprocess.PIPE, check=True)
+    for wheel in json.loads(done.stdout)["install"]:
+        print(wheel["metadata"]["name"], wheel["metadata"]["version"], wheel["download_info"]["url"])
 
 
 if __name__ == "__main__":

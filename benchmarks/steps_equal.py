@@ -89,7 +89,9 @@ def compare(work: Path, ranks: int, budgets: list[int]) -> list[dict[str, Any]]:
     for budget in budgets:
         cut.append(train(work, f"b{ranks}-{budget}", ranks, budget))
         lines.append(describe(cut[-1], ranks, f"B, {budget:,} tokens") | difference(padded, cut[-1]))
-    lines.append(describe(cut[-1], ranks, "B, resumed") | difference(padded, resumed(work, cut[-1], budgets[0])))
+    again = resumed(work, cut[-1], budgets[0])
+    plan = f"B, {budgets[-1]:,}, resumed with {budgets[0]:,}"
+    lines.append(describe(again, ranks, plan, after=RESUMED_AFTER) | difference(padded, again))
     return lines
 
 
@@ -122,10 +124,10 @@ def metrics(run: Path) -> dict[tuple[int, str], float]:
     return {(line["step"], name): line[name] for line in lines for name in COMPARED if name in line}
 
 
-def describe(run: Path, ranks: int, plan: str) -> dict[str, Any]:
-    """What the steps were made of."""
+def describe(run: Path, ranks: int, plan: str, after: int = 0) -> dict[str, Any]:
+    """What the steps `after` a step were made of."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if "loss" in line]
+    steps = [line for line in lines if "loss" in line and line["step"] > after]
     seconds = sum(line["seconds_of_steps"] for line in steps[1:])
     return {
         "ranks": ranks, "plan": plan, "micro_steps": sum(line["micro_steps"] for line in steps) / len(steps),

@@ -1,4 +1,4 @@
-"""Loads what answers: a model folder or hub id with its adapter, by ms-swift's template, or a server over HTTP.
+"""Loads an engine: a model folder or hub id with its adapter, by ms-swift's template, or a server over HTTP.
 
 engine = load_engine("Qwen/Qwen2.5-7B-Instruct", adapter="runs/x/checkpoint-100")
 for piece in engine.generate(messages, stop=["\\nObservation:"], max_tokens=512, temperature=0): ...
@@ -67,11 +67,11 @@ def _of_server(server: Server | None, model: str | None, template: str | None, k
 
         with open_trainer(tokenizer, template, {"model_type": kind} if kind else None) as trainer:
             encoder = PromptEncoder(trainer.template)
-    return OpenAIEngine(server.base_url, model, server.key, encoder, server.seconds, server.tell)
+    return OpenAIEngine(server, model, encoder)
 
 
 def resolve(model: str | None, adapter: str | None, template: str | None = None, **settings: Any) -> Loading:
-    """What to load: the base of an adapter and the template of its training come from the files beside it."""
+    """The settings to load with: an adapter's base and the template of its training come from the files beside it."""
     if model is not None and adapter is None and (Path(model) / "adapter_config.json").is_file():
         model, adapter = None, model
     given = {name: value for name, value in settings.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Many prompts written on in one batch by a TransformersEngine: what takes an evaluation from hours to minutes.
+"""Batched generation with a TransformersEngine: what takes an evaluation from hours to minutes.
 
 Prompts are padded on the left and decoded together; a row that is done makes room as soon as half of them are.
 No KV cache is kept for the next step: prompts of many conversations would not fit.
@@ -18,25 +18,57 @@ from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.read_step import step_end
 
 
-class BatchRow:
-    """One prompt, and what is written on it."""
+class TextDecoder:
+    """Token ids to text, piece by piece: a character is held back until all its bytes are there."""
 
-    def __init__(self, ids: list[int], room: int, stop: str, ends: set[int], new_text: Callable[[], Any]) -> None:
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.ids: list[int] = []
+        # The ids whose text is decoded again, so that a space between tokens is not lost.
+        self.start = 0
+        self.decoded = 0
+        self.recent = ""
+
+    def add(self, token: int) -> str:
+        self.ids.append(token)
+        before = self._decode(self.start, self.decoded)
+        now = self._decode(self.start, len(self.ids))
+        if now.endswith("\ufffd") and len(self.ids) - self.decoded < 8:
+            return ""
+        piece = now[len(before) :]
+        self.start, self.decoded = self.decoded, len(self.ids)
+        self.recent = (self.recent + piece)[-200:]
+        return piece
+
+    def rest(self) -> str:
+        return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.decoded)) :]
+
+    def _decode(self, start: int, end: int) -> str:
+        text: str = self.tokenizer.decode(
+            self.ids[start:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return text
+
+
+class BatchRow:
+    """One prompt of a batch and its generated text."""
+
+    def __init__(self, ids: list[int], room: int, stop: str, ends: set[int], tokenizer: Any) -> None:
         self.ids = ids
         self.room = room
         self.stop = stop
         self.ends = ends
-        self._new_text = new_text
+        self.tokenizer = tokenizer
         self.restart()
 
     def restart(self) -> None:
-        self._text = self._new_text()
+        self._text = TextDecoder(self.tokenizer)
         self.text = ""
         self.tokens = 0
         self.ended_by = "" if self.room > 0 else "length"
 
     def take(self, token: int) -> None:
-        """Write a token, and see whether the row ends with it."""
+        """Add a generated token; `ended_by` is set where the row ends with it."""
         if token in self.ends:
             self._end("end")
             return
@@ -63,27 +95,25 @@ Choose = Callable[[torch.Tensor], torch.Tensor]
 
 
 @torch.inference_mode()
-def write_together(
-    engine: Any, requests: Sequence[Generate], context: int, new_text: Callable[[], Any], choose: Choose
-) -> list[Generated]:
-    """What the model writes on each request. Raises SetupError where not even one prompt fits the GPU's memory.
+def write_together(engine: Any, requests: Sequence[Generate], choose: Choose) -> list[Generated]:
+    """The text generated after each request. Raises SetupError where not even one prompt fits the GPU's memory.
 
-    context: the longest text that the model takes. new_text: makes what turns token ids into text, piece by piece.
     choose: picks a token for each row of logits (rows x vocabulary).
     """
     started = time.monotonic()
     rows = []
     for request in requests:
         ids = engine.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
-        room = min(request.max_tokens, context - len(ids))
-        rows.append(BatchRow(ids, room, request.stop, engine.ends(native=bool(request.tools)), new_text))
+        room = min(request.max_tokens, engine.context - len(ids))
+        ends = engine.ends(native=bool(request.tools))
+        rows.append(BatchRow(ids, room, request.stop, ends, engine.tokenizer))
     _decode_what_fits(engine, [row for row in rows if not row.ended_by], choose)
     seconds = (time.monotonic() - started) / max(1, len(rows))
     return [Generated(row.text, row.tokens, seconds, row.ended_by) for row in rows]
 
 
 def _decode_what_fits(engine: Any, rows: list[BatchRow], choose: Choose) -> None:
-    """Where the GPU's memory does not hold all of them, halves of them."""
+    """Decode the rows, in halves where the GPU's memory does not hold all of them."""
     try:
         _decode(engine, rows, choose)
         return
@@ -104,6 +134,7 @@ def _decode(engine: Any, rows: list[BatchRow], choose: Choose) -> None:
         return
     longest = max(len(row.ids) for row in rows)
     device = engine.model.device
+    # Padding is masked, so any id will do.
     padded = [[row.ids[0]] * (longest - len(row.ids)) + row.ids for row in rows]
     seen = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
     tokens, mask = torch.tensor(padded, device=device), torch.tensor(seen, device=device)

@@ -3,7 +3,7 @@
 Three ways to write a ReAct step, the first that the server takes:
 completions  `/v1/completions` with the prompt of training, where a tokenizer is known: as ids, else as text
 partial      `/v1/chat/completions` with the turn so far as last assistant message, which the server continues
-user         `/v1/chat/completions` with each result as a user message: not what was trained, and said once
+user         `/v1/chat/completions` with each result as a user message: not what was trained, and reported once
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,18 +22,16 @@ from msgspec.structs import replace
 from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.native import END_NOW
 from swiftagent.agent.sampling import PLAIN, Sampling
+from swiftagent.backend.loading import Server
 from swiftagent.errors import SetupError, at
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Tool
 
-CONTINUE = {
-    "continue_final_message": True,
-    "add_generation_prompt": False,
-}  # vLLM's and SGLang's words; Ollama needs none
-
-
+# vLLM's and SGLang's words; Ollama needs none.
+CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
+WAYS = ("completions-ids", "completions-text", "partial", "user")
 _ANY = {"type": "object", "properties": {}}
 _TOO_LONG = re.compile(r"context (?:length|size|window)|maximum context|too long|too many tokens|exceeds? the", re.I)
 _LONGEST_EVENT = 4 << 20  # bytes
@@ -50,31 +48,24 @@ class OpenAIEngine:
     encoder: writes the prompt as training does (engine_prompt.PromptEncoder), where a tokenizer is known.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        model: str,
-        key: str = "",
-        encoder: Any = None,
-        seconds: float = 600.0,
-        tell: Callable[[str], None] = lambda text: None,
-    ) -> None:
-        self.base_url = base_url.rstrip("/")
+    def __init__(self, server: Server, model: str, encoder: Any = None) -> None:
+        self.base_url = server.base_url.rstrip("/")
         self.name = f"{model} at {self.base_url}"
         self.model = model
         self.encoder = encoder
         self.way = "completions-ids" if encoder is not None else "partial"
-        self._tell = tell
+        self._tell = server.tell
         # Further fields that this server needs.
         self._extra: dict[str, Any] = {}
         # The way in which the last answer came.
         self._worked = ""
         self._lock = threading.Lock()
-        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        # A packed answer could unpack to any size.
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {server.key}"} if server.key else {})
+        timeout = httpx.Timeout(server.seconds, connect=10)
         # A proxy of the environment would not reach a server on this machine.
-        self._client = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(seconds, connect=10), trust_env=not _is_local(base_url)
-        )
+        is_local = (urlsplit(self.base_url).hostname or "") in ("127.0.0.1", "localhost", "::1")
+        self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=not is_local)
 
     def generate(
         self,
@@ -116,30 +107,29 @@ class OpenAIEngine:
         self._client.close()
 
     def _request(self, way: str, messages: list[Message], tools: tuple[Tool, ...]) -> tuple[str, dict[str, Any]]:
+        if way.startswith("completions") and not tools:
+            encode = self.encoder.encode if way == "completions-ids" else self.encoder.text
+            return "/completions", {"prompt": encode(messages)}
+        body: dict[str, Any] = {"messages": chat_messages(messages)}
         if tools:
-            return "/chat/completions", {
-                "messages": chat_messages(messages),
-                # Servers refuse an empty schema.
-                "tools": [function_tool(tool if tool.parameters else replace(tool, parameters=_ANY)) for tool in tools],
-            }
-        if way == "completions-ids":
-            return "/completions", {"prompt": self.encoder.encode(messages)}
-        if way == "completions-text":
-            return "/completions", {"prompt": self.encoder.text(messages)}
-        chat = chat_messages(messages)
-        if way == "partial":
-            return "/chat/completions", {"messages": chat, **(CONTINUE if chat[-1]["role"] == "assistant" else {})}
-        return "/chat/completions", {"messages": results_as_user(messages)}
+            # Servers refuse an empty schema.
+            body["tools"] = [
+                function_tool(tool if tool.parameters else replace(tool, parameters=_ANY)) for tool in tools
+            ]
+        elif way == "user":
+            body["messages"] = results_as_user(messages)
+        elif body["messages"][-1]["role"] == "assistant":
+            body |= CONTINUE
+        return "/chat/completions", body
 
     def _next_way(self, refused: str, refusal: str, native: bool) -> None:
-        """Take the way after the one that was refused, once however many threads were refused it."""
-        ways = ["completions-ids", "completions-text", "partial", "user"]
+        """Fall back to the next way, once however many threads were refused the last one."""
         if native or refused == "user":
             raise self._given_up(f"{self.name}: {refusal}")
         with self._lock:
             if self.way != refused:
                 return
-            self.way = ways[ways.index(refused) + 1]
+            self.way = WAYS[WAYS.index(refused) + 1]
         if self.way == "user":
             self._tell(
                 "this server does not continue an unfinished turn, so results are sent as user messages, which is not "
@@ -147,7 +137,7 @@ class OpenAIEngine:
             )
 
     def _given_up(self, reason: str) -> SetupError:
-        """What is wrong is the request where the server answers others: those continue in the way that worked."""
+        """The error of the last way: of this request alone where the server has answered others."""
         if not self._worked:
             return SetupError(reason)
         self.way = self._worked
@@ -179,20 +169,13 @@ class OpenAIEngine:
             raise UnsupportedRequest(reason)
         if reply.status_code in (400, 413, 422, 500) and _TOO_LONG.search(reason):
             raise RequestRefused(f"{self.base_url}: HTTP {reply.status_code}: {reason}")
-        if (
-            reply.status_code in (400, 404, 405, 415, 422, 501)
-            and "does not exist" not in reason
-            and "not found" not in reason.lower()
-        ):
+        is_missing = "does not exist" in reason or "not found" in reason.lower()
+        if reply.status_code in (400, 404, 405, 415, 422, 501) and not is_missing:
             raise UnsupportedRequest(reason)
         if reply.status_code == 404 and way.startswith("completions") and "model" not in reason.lower():
             raise UnsupportedRequest(reason)
         problem = f"{self.base_url}: HTTP {reply.status_code}: {reason}"
         raise self._given_up(problem) if reply.status_code in (400, 413, 422, 500) else SetupError(problem)
-
-
-def _is_local(url: str) -> bool:
-    return (urlsplit(url).hostname or "") in ("127.0.0.1", "localhost", "::1")
 
 
 def _asked_wait(reply: httpx.Response) -> float:
@@ -209,7 +192,7 @@ def _reason(reply: httpx.Response) -> str:
 
 
 def _message(value: Any) -> str:
-    """What a server says in {"error": {"message": ...}}, or in something like it."""
+    """The message of {"error": {"message": ...}}, or of something like it."""
     error = value.get("error", value) if isinstance(value, dict) else value
     return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
 
@@ -229,7 +212,7 @@ def _event(line: str) -> dict[str, Any]:
 
 
 def _head(reply: httpx.Response) -> bytes:
-    """As much of an answer as a reason may take."""
+    """The beginning of an answer, which is enough for a reason."""
     return next(reply.iter_raw(1 << 16), b"")
 
 
@@ -280,22 +263,20 @@ def chat_messages(messages: list[Message]) -> list[Message]:
     """Record messages as OpenAI's: neighbours of one turn joined, calls and results in its own fields."""
     chat: list[Message] = []
     calls = 0
+    waiting: list[str] = []  # ids of calls whose results are still to come
     for message in messages:
         role, content = message["role"], message["content"]
         last = chat[-1] if chat else {}
         if role == "tool_call":
             value = json.loads(content)
             function = {"name": value["name"], "arguments": json.dumps(value["arguments"], ensure_ascii=False)}
-            if last.get("role") != "assistant" or "answered" in last:
+            if last.get("role") != "assistant":
                 chat.append({"role": "assistant", "content": None})
+            waiting.append(f"c{calls}")
             chat[-1].setdefault("tool_calls", []).append({"id": f"c{calls}", "type": "function", "function": function})
             calls += 1
         elif role in ("tool_response", "tool"):
-            pending = [call["id"] for row in chat for call in row.get("tool_calls", ())]
-            done = sum(row["role"] == "tool" for row in chat)
-            chat.append(
-                {"role": "tool", "content": content, "tool_call_id": pending[done] if done < len(pending) else ""}
-            )
+            chat.append({"role": "tool", "content": content, "tool_call_id": waiting.pop(0) if waiting else ""})
         elif role == "assistant" == last.get("role"):
             last["content"] = (last["content"] or "") + content
         elif role != "assistant" or content:
@@ -313,10 +294,10 @@ def results_as_user(messages: list[Message]) -> list[Message]:
             chat.append({"role": "user", "content": f"{OBSERVATION} {content.strip()}"})
         elif role == "assistant" and content.endswith("Final Answer:"):
             chat.append({"role": "user", "content": f"{END_NOW} Begin with `Final Answer:`."})
-        elif role != "assistant" or content:
-            chat.append(
-                {"role": role, "content": content.removesuffix(f"\n{OBSERVATION}") if role == "assistant" else content}
-            )
+        elif role == "assistant" and content:
+            chat.append({"role": role, "content": content.removesuffix(f"\n{OBSERVATION}")})
+        elif role != "assistant":
+            chat.append({"role": role, "content": content})
     joined: list[Message] = []
     for message in chat:
         if joined and joined[-1]["role"] == message["role"]:

@@ -31,7 +31,7 @@ class PromptEncoder:
         # Whether a prompt fits the model is for the engine to see.
         template.max_length = None
         # Only labels come of it.
-        template._add_dynamic_eos = _no_labels
+        template._add_dynamic_eos = lambda *_: None
         meta = template.template_meta
         self._tail = self._appended_tokens() if meta.auto_add_bos else []
 
@@ -52,7 +52,7 @@ class PromptEncoder:
         return ids[: -len(self._tail)] if self._tail and ids[-len(self._tail) :] == self._tail else ids
 
     def text(self, messages: list[Message]) -> str:
-        """The prompt as text, for servers that take no ids. Their tokenizer may part it otherwise than training did."""
+        """The prompt as text, for servers that take no ids. Their tokenizer may split it in another way."""
         decoded: str = self.tokenizer.decode(self.encode(messages), skip_special_tokens=False)
         return decoded
 
@@ -77,7 +77,7 @@ class PromptEncoder:
         return CallFrame(opening, middle, closing) if named and given else None
 
     def _appended_tokens(self) -> list[int]:
-        """What the tokenizer puts after every text, which ms-swift puts at the end of a row."""
+        """The tokens that the tokenizer appends to every text, which ms-swift appends to a row."""
         whole: list[int] = self.tokenizer.encode("a")
         bare: list[int] = self.tokenizer.encode("a", add_special_tokens=False)
         return whole[whole.index(bare[0]) + len(bare) :]
@@ -95,17 +95,17 @@ class PromptEncoder:
         return {token for token in ends if isinstance(token, int)}
 
 
-def open_template(folder: str, template_type: str | None, loading: Loading, processor: Any = None) -> Any:
+def open_template(loading: Loading, processor: Any = None) -> Any:
     """ms-swift's template for a folder, with the settings of its training. No weights are loaded."""
     from swift.model import get_model_processor
     from swift.template import get_template
 
     if processor is None:
-        _, processor = get_model_processor(folder, load_model=False, model_type=loading.model_type)
+        _, processor = get_model_processor(loading.model, load_model=False, model_type=loading.model_type)
     return get_template(
         processor,
         loading.system,
-        template_type=template_type,
+        template_type=loading.template,
         agent_template=loading.agent_template,
         enable_thinking=loading.enable_thinking,
         add_non_thinking_prefix=loading.add_non_thinking_prefix,
@@ -115,7 +115,3 @@ def open_template(folder: str, template_type: str | None, loading: Loading, proc
 def common_prefix(one: Sequence[Any], other: Sequence[Any]) -> int:
     """How many ids, or characters, two sequences begin with alike."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _no_labels(*_: Any) -> None:
-    return None

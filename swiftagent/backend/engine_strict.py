@@ -15,24 +15,18 @@ def can_constrain() -> bool:
     return importlib.util.find_spec("llguidance") is not None
 
 
-class Vocabulary:
-    """A tokenizer as llguidance knows it; made once for an engine, which takes about a second."""
+def vocabulary_of(tokenizer: Any, size: int) -> Any:
+    """The vocabulary of a tokenizer for llguidance; made once for an engine, which takes about a second."""
+    from llguidance.hf import from_tokenizer
 
-    def __init__(self, tokenizer: Any, size: int) -> None:
-        from llguidance.hf import from_tokenizer
-
-        self.tokenizer = tokenizer
-        self.inner = from_tokenizer(tokenizer, n_vocab=max(size, len(tokenizer)))
-
-    def encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return ids
+    return from_tokenizer(tokenizer, n_vocab=max(size, len(tokenizer)))
 
 
 class Guide:
-    """Follows one text that is written, and takes part in choosing its tokens while a grammar holds."""
+    """Follows one generated text and constrains its tokens while a grammar applies."""
 
-    def __init__(self, vocabulary: Vocabulary, forms: tuple[Form, ...]) -> None:
+    def __init__(self, tokenizer: Any, vocabulary: Any, forms: tuple[Form, ...]) -> None:
+        self._tokenizer = tokenizer
         self._vocabulary = vocabulary
         self._forms = forms
         self._matcher: Any = None
@@ -60,7 +54,7 @@ class Guide:
         return logits.masked_fill(~allowed.to(logits.device), float("-inf"))
 
     def is_over_after(self, token: int, piece: str) -> bool:
-        """Take down a token that was written, and the text that came of it; whether the text ends here."""
+        """Record a generated token and its text; returns whether the text ends here."""
         self._text += piece
         del self._forced[:1]
         if self._matcher is None:
@@ -86,9 +80,10 @@ class Guide:
 
         for form in self._forms:
             if form.after == after:
-                matcher = LLMatcher(self._vocabulary.inner, form.lark)
+                matcher = LLMatcher(self._vocabulary, form.lark)
                 # A token may reach over the end of the label; what it wrote otherwise is not the grammar's.
-                fits = not matcher.is_error() and (not rest or matcher.consume_tokens(self._vocabulary.encode(rest)))
+                ids = self._tokenizer.encode(rest, add_special_tokens=False) if rest else []
+                fits = not matcher.is_error() and (not ids or matcher.consume_tokens(ids))
                 self._matcher, self._form = (matcher, form) if fits else (None, None)
                 self._start = len(self._text)
 

@@ -19,11 +19,12 @@ import torch
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
-from swiftagent.agent.sampling import PLAIN, CallFrame, Form, Sampling
+from swiftagent.agent.sampling import PLAIN, Form, Sampling
+from swiftagent.backend.engine_batch import TextDecoder, can_batch, write_together
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
-from swiftagent.backend.engine_strict import Guide, Vocabulary, can_constrain
+from swiftagent.backend.engine_strict import Guide, can_constrain, vocabulary_of
 from swiftagent.backend.loading import Loading
-from swiftagent.backend.template import code_is_run, first_line, model_type_of, quiet, with_adapter
+from swiftagent.backend.template import checked, code_is_run, first_line, quiet, with_adapter
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.record import Message
@@ -51,20 +52,25 @@ class TransformersEngine:
         self.loading = loading
         self.model, template = loaded or _load(loading)
         self.prompt = PromptEncoder(template)
+        self.read_calls, self.call_frame = self.prompt.read_calls, self.prompt.call_frame
         self.tokenizer = self.prompt.tokenizer
         self.usage = Usage()
+        config = self.model.config.get_text_config()
+        # Tokens of the longest text that the model takes.
+        self.context = int(getattr(config, "max_position_embeddings", None) or 1 << 20)
         self._ends = self.prompt.end_tokens(self.model)
         self._specials = set(self.tokenizer.all_special_ids)
         self._held: list[_Held] = []
         self._lock = threading.Lock()
         # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
-        self._vocabulary: Vocabulary | None = None
+        self._vocabulary: Any = None
         # Whether texts can be kept to a grammar.
         self.is_strict = can_constrain()
         self._croppable = True
         self._is_base = False
 
+    @torch.inference_mode()
     def generate(
         self,
         messages: list[Message],
@@ -79,88 +85,58 @@ class TransformersEngine:
         """Yield the text as it is written, up to and with a stop word, without the end token. `usage` takes what it
         cost."""
         ids = self.prompt.encode(messages, [function_tool(tool) for tool in tools])
-        with self._lock:
-            ends = self.ends(native=bool(tools))
-            yield from self._continue(ids, ends, stop, max_tokens, temperature, usage or Usage(), sampling)
-
-    @torch.inference_mode()
-    def _continue(
-        self,
-        ids: list[int],
-        ends: set[int],
-        stop: Sequence[str],
-        max_tokens: int,
-        temperature: float,
-        usage: Usage,
-        sampling: Sampling,
-    ) -> Iterator[str]:
-        room = _context_length(self.model) - len(ids)
-        self.usage = usage
+        usage, room = usage or Usage(), self.context - len(ids)
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
-        if room <= 0:
-            return
-        held, logits = self._prefill(ids, usage)
-        text = TextDecoder(self.tokenizer)
-        usage.ids = text.ids
-        choose = self._chooser(temperature, sampling)
-        guide = self._guide(sampling.forms)
-        for _ in range(min(max_tokens, room)):
-            token = guide.forced() if guide else None
-            if token is None:
-                # Tokens that were forced are computed together with the one before them.
-                logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
-                token = choose(guide.masked(logits) if guide else logits)
-            if token in ends:
-                usage.ended_by, usage.ids = "end", [*text.ids, token]
-                break
-            usage.generated += 1
-            piece = text.add(token)
-            if piece:
-                yield piece
-            if stop and any(word in text.recent for word in stop):
-                usage.ended_by = "stop"
-                break
-            if guide and guide.is_over_after(token, piece):
-                usage.ended_by = "end"
-                break
-        if rest := text.rest():
-            yield rest
+        text, ends = TextDecoder(self.tokenizer), self.ends(native=bool(tools))
+        with self._lock:
+            self.usage = usage
+            if room <= 0:
+                return
+            usage.ids = text.ids
+            held, logits = self._prefill(ids, usage)
+            choose, guide = self._chooser(temperature, sampling), self._guide(sampling.forms)
+            for _ in range(min(max_tokens, room)):
+                token = guide.forced() if guide else None
+                if token is None:
+                    # Tokens that were forced are computed together with the one before them.
+                    logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
+                    token = int(choose(guide.masked(logits) if guide else logits))
+                if token in ends:
+                    usage.ended_by, usage.ids = "end", [*text.ids, token]
+                    break
+                usage.generated += 1
+                piece = text.add(token)
+                if piece:
+                    yield piece
+                if stop and any(word in text.recent for word in stop):
+                    usage.ended_by = "stop"
+                    break
+                if guide and guide.is_over_after(token, piece):
+                    usage.ended_by = "end"
+                    break
+            if rest := text.rest():
+                yield rest
 
     def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
         """Texts after many prompts, in one batch where the model can be batched; greedy where `temperature` is 0."""
-        from swiftagent.backend.engine_batch import can_batch, write_together
-
         with self._lock:
             size = max(1, len(requests)) if can_batch(self.model) else 1
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
-            context = _context_length(self.model)
-            return [
-                text
-                for part in parts
-                for text in write_together(
-                    self, part, context, lambda: TextDecoder(self.tokenizer), self._chooser_of_many(temperature)
-                )
-            ]
+            choose = self._chooser(temperature)
+            return [text for part in parts for text in write_together(self, part, choose)]
 
     def ends(self, *, native: bool) -> set[int]:
         """The ids that end a text; of a native call, special tokens are part."""
         return self._ends if native else self._ends | self._specials
 
     def weights(self) -> contextlib.AbstractContextManager[Any]:
-        """In it the model is the base where this engine is one `without_adapter`."""
+        """A context in which an engine `without_adapter` computes with the base's weights alone."""
         return self.model.disable_adapter() if self._is_base else contextlib.nullcontext()
 
     def new_cache(self) -> Any:
         from transformers import DynamicCache
 
         return DynamicCache(config=self.model.config)
-
-    def read_calls(self, text: str) -> list[tuple[str, str]]:
-        return self.prompt.read_calls(text)
-
-    def call_frame(self) -> CallFrame | None:
-        """The text around a native call, None where its arguments are not JSON."""
-        return self.prompt.call_frame()
 
     def without_adapter(self) -> TransformersEngine:
         """The base of the same loaded model, with KV caches of its own. Raises ConfigError where no adapter is
@@ -224,29 +200,18 @@ class TransformersEngine:
         held.ids.extend(ids)
         return out.logits[0, -1].float()
 
-    def _chooser(self, temperature: float, sampling: Sampling) -> Callable[[torch.Tensor], int]:
-        """What picks the next token from logits."""
+    def _chooser(self, temperature: float, sampling: Sampling = PLAIN) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The choice of the next token from logits (vocabulary), or one for each row of them (rows x vocabulary)."""
         if temperature <= 0:
-            return lambda logits: int(logits.argmax())
+            return lambda logits: logits.argmax(-1)
         seed = sampling.seed
         random = self._random if seed is None else torch.Generator(device="cpu").manual_seed(seed % (1 << 63))
 
-        def choose(logits: torch.Tensor) -> int:
-            chances = torch.softmax(logits.cpu() / temperature, dim=-1)
-            if sampling.top_p < 1:
-                chances = _likeliest(chances, sampling.top_p)
-            return int(torch.multinomial(chances, 1, generator=random))
-
-        return choose
-
-    def _chooser_of_many(self, temperature: float) -> Callable[[torch.Tensor], torch.Tensor]:
-        """What picks the next token of each row of a batch."""
-        if temperature <= 0:
-            return lambda logits: logits.argmax(-1)
-
         def choose(logits: torch.Tensor) -> torch.Tensor:
             chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
-            return torch.multinomial(chances, 1, generator=self._random)[:, 0].to(logits.device)
+            if sampling.top_p < 1:
+                chances = _likeliest(chances, sampling.top_p)
+            return torch.multinomial(chances, 1, generator=random)[..., 0].to(logits.device)
 
         return choose
 
@@ -254,74 +219,34 @@ class TransformersEngine:
         if not forms:
             return None
         if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self.tokenizer, self.model.config.get_text_config().vocab_size)
-        return Guide(self._vocabulary, forms)
+            self._vocabulary = vocabulary_of(self.tokenizer, self.model.config.get_text_config().vocab_size)
+        return Guide(self.tokenizer, self._vocabulary, forms)
 
 
 def _likeliest(chances: torch.Tensor, share: float) -> torch.Tensor:
     """The chances, 0 for all but the likeliest tokens that together reach `share`."""
     ordered, places = chances.sort(descending=True)
-    kept = ordered.cumsum(-1) - ordered < share
-    return torch.zeros_like(chances).scatter(-1, places[kept], ordered[kept])
-
-
-class TextDecoder:
-    """Token ids to text, piece by piece: a character is held back until all its bytes are there."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.ids: list[int] = []
-        # The ids whose text is decoded again, so that a space between tokens is not lost.
-        self.start = 0
-        self.decoded = 0
-        self.recent = ""
-
-    def add(self, token: int) -> str:
-        self.ids.append(token)
-        before = self._decode(self.start, self.decoded)
-        now = self._decode(self.start, len(self.ids))
-        if now.endswith("\ufffd") and len(self.ids) - self.decoded < 8:
-            return ""
-        piece = now[len(before) :]
-        self.start, self.decoded = self.decoded, len(self.ids)
-        self.recent = (self.recent + piece)[-200:]
-        return piece
-
-    def rest(self) -> str:
-        return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.decoded)) :]
-
-    def _decode(self, start: int, end: int) -> str:
-        text: str = self.tokenizer.decode(
-            self.ids[start:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return text
+    kept = ordered * (ordered.cumsum(-1) - ordered < share)
+    return torch.zeros_like(chances).scatter(-1, places, kept)
 
 
 def _load(loading: Loading) -> tuple[Any, Any]:
-    from swiftagent.backend.engine_files import checked_folder
-
     with quiet():
         from swift.model import get_model_processor
 
-        folder, template_type = checked_folder(loading)
+        found = checked(loading)
         on_gpu = loading.device != "cpu" and torch.cuda.is_available()
         settings: dict[str, Any] = {
             "torch_dtype": None if on_gpu else torch.float32,
             "device_map": ("auto" if loading.device == "auto" else loading.device) if on_gpu else "cpu",
-            "model_type": loading.model_type or model_type_of(Path(folder)),
+            "model_type": found.model_type,
             "model_kwargs": {} if loading.trust_remote_code else {"use_safetensors": True},
         }
         try:
             with code_is_run(loading.trust_remote_code):
-                model, processor = get_model_processor(folder, **settings)
+                model, processor = get_model_processor(found.model, **settings)
         except (OSError, ValueError, KeyError) as error:
             raise SetupError(f"{loading.model}: cannot be loaded: {first_line(error)}") from error
-        template = open_template(folder, template_type, loading, processor)
         if loading.adapter:
             model = with_adapter(model, Path(loading.adapter))
-    return model.eval(), template
-
-
-def _context_length(model: Any) -> int:
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
-    return int(getattr(config, "max_position_embeddings", None) or 1 << 20)
+    return model.eval(), open_template(found, processor)

@@ -10,11 +10,10 @@ from typing import Any
 
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
-from swiftagent.agent.sampling import PLAIN, CallFrame, Sampling
-from swiftagent.backend.engine_files import checked_folder
+from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.backend.engine_prompt import PromptEncoder, open_template
 from swiftagent.backend.loading import Loading
-from swiftagent.backend.template import first_line, quiet
+from swiftagent.backend.template import checked, first_line, quiet
 from swiftagent.errors import SetupError
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.models.files import read_object
@@ -30,11 +29,12 @@ class VllmEngine:
 
         self.name = f"vllm: {loading.adapter or loading.model}"
         with quiet():
-            folder, template_type = checked_folder(loading)
-            self.prompt = PromptEncoder(open_template(folder, template_type, loading))
+            loading = checked(loading)
+            self.prompt = PromptEncoder(open_template(loading))
+        self.read_calls, self.call_frame = self.prompt.read_calls, self.prompt.call_frame
         try:
             self._llm = LLM(
-                model=folder,
+                model=loading.model,
                 enable_prefix_caching=True,
                 enable_lora=loading.adapter is not None,
                 max_lora_rank=int(read_object(Path(loading.adapter or "", "adapter_config.json")).get("r", 16)),
@@ -61,17 +61,18 @@ class VllmEngine:
         sampling: Sampling = PLAIN,
     ) -> Iterator[str]:
         request = Generate(messages, stop[0] if stop else "", max_tokens, 0.0, tools)
-        [written] = self._write([request], temperature, usage or Usage(), sampling)
+        [written] = self.write_together([request], temperature, usage, sampling)
         yield written.text
 
-    def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
-        """Texts after many prompts, which vLLM batches; greedy where `temperature` is 0."""
-        return self._write(requests, temperature, Usage())
-
-    def _write(
-        self, requests: Sequence[Generate], temperature: float, usage: Usage, sampling: Sampling = PLAIN
+    def write_together(
+        self,
+        requests: Sequence[Generate],
+        temperature: float = 0.0,
+        usage: Usage | None = None,
+        sampling: Sampling = PLAIN,
     ) -> list[Generated]:
-        """The texts of all; `usage` tells what the last one cost."""
+        """Texts after many prompts, which vLLM batches; greedy where `temperature` is 0. `usage` takes the counts of
+        the last one."""
         from vllm import SamplingParams
 
         prompts = [
@@ -84,6 +85,7 @@ class VllmEngine:
                 temperature=temperature,
                 top_p=sampling.top_p,
                 seed=sampling.seed,
+                # The text ends with its stop word, as with the other engines.
                 stop=[request.stop] if request.stop else None,
                 include_stop_str_in_output=True,
                 stop_token_ids=sorted(self.prompt.end_tokens()),
@@ -96,7 +98,7 @@ class VllmEngine:
             inputs = [{"prompt_token_ids": ids} for ids in prompts]
             done = self._llm.generate(inputs, samplings, lora_request=self._lora, use_tqdm=False)
             seconds = (time.monotonic() - started) / max(1, len(requests))
-        written = []
+        written, usage = [], usage or Usage()
         for ids, answer in zip(prompts, done, strict=True):
             out = answer.outputs[0]
             by_word = "stop" if isinstance(out.stop_reason, str) else "end"
@@ -106,12 +108,6 @@ class VllmEngine:
             usage.generated, usage.ended_by, usage.ids = len(out.token_ids), ended_by, list(out.token_ids)
             written.append(Generated(out.text, len(out.token_ids), seconds, ended_by))
         return written
-
-    def read_calls(self, text: str) -> list[tuple[str, str]]:
-        return self.prompt.read_calls(text)
-
-    def call_frame(self) -> CallFrame | None:
-        return self.prompt.call_frame()
 
     def close(self) -> None:
         """vLLM ends with the process."""

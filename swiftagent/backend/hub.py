@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -24,8 +24,8 @@ from swiftagent.io.storage import sha256_of
 from swiftagent.mix.plan import Fetched, FetchedFile
 
 # The order of choice where one split comes in several.
-DATA = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
-PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
+DATA = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
+_DATA_FILE = re.compile(rf"(.+)\.({'|'.join(DATA)})(\.(gz|zst|bz2|xz))?", re.I)
 NOT_DATA = re.compile(r"(dataset_infos?|configuration|config|croissant|package)\.json")
 TRAIN = {"train", "training"}
 HELD_OUT = {"validation", "valid", "val", "dev", "eval", "evaluation", "test", "testing"}
@@ -39,25 +39,15 @@ class Listed(msgspec.Struct):
     sha256: str = ""
 
 
-class _Hub(Protocol):
-    """One hub's client."""
-
-    name: str
-    where: str
-    switch: str
-
-    def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]: ...
-    def download(self, dataset: str, revision: str, file: Listed) -> Path: ...
-    def cache(self) -> Path: ...
-
-
 def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda line: None) -> Fetched:
     """Bring the train split of `owner/name` (ModelScope) or `hf::owner/name` here.
 
     Raises SetupError with one line that says what to do: no network, no such dataset, a wrong hash, a full disk.
     """
-    _quiet_progress_off_terminals()
-    hub: _Hub = _HuggingFace() if source.startswith("hf::") else _ModelScope()
+    if not sys.stderr.isatty():  # the clients draw their bars with tqdm, which reads this when it is imported
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    hub: _ModelScope | _HuggingFace = _HuggingFace() if source.startswith("hf::") else _ModelScope()
     dataset = source.removeprefix("hf::").removeprefix("ms::")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", dataset) or ".." in dataset:
         raise SetupError(f"{source!r} is neither a file nor a hub id; a hub id is owner/name or hf::owner/name")
@@ -74,7 +64,7 @@ def fetch(source: str, revision: str = "", say: Callable[[str], None] = lambda l
         raise SetupError(_explained(error, hub, dataset)) from error
 
 
-def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Fetched:
+def _fetch(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, say: Callable[[str], None]) -> Fetched:
     exact, listed = hub.list_files(dataset, revision)
     unsafe = next((file.name for file in listed if not _is_safe(file.name)), None)
     if unsafe is not None:
@@ -95,34 +85,20 @@ def _fetch(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -
 def train_files(listed: Iterable[Listed], splits: dict[str, str] | None = None) -> list[Listed]:
     """The data files of the train split: what `splits` says, else what the names say; files of no split are train."""
     data = [
-        file
-        for file in listed
-        if _extension(file.name) and not NOT_DATA.fullmatch(PurePosixPath(file.name).name.lower())
+        (file, found)
+        for file in sorted(listed, key=lambda file: file.name)
+        if (found := _DATA_FILE.fullmatch(file.name)) and not NOT_DATA.fullmatch(PurePosixPath(file.name).name.lower())
     ]
     if splits:
-        data = [file for file in data if splits.get(file.name) in TRAIN]
+        data = [pair for pair in data if splits.get(pair[0].name) in TRAIN]
     else:
-        data = [file for file in data if not (file.name.startswith(".") or file.name.lower().endswith("_infos.json"))]
-        named = [file for file in data if _words(file.name) & TRAIN]
-        data = named or [file for file in data if not _words(file.name) & HELD_OUT]
-    best: dict[str, Listed] = {}
-    for file in sorted(data, key=lambda file: file.name):
-        stem = file.name[: -len(_extension(file.name))]
-        if stem not in best or _rank(file) < _rank(best[stem]):
-            best[stem] = file
-    return list(best.values())
-
-
-def _extension(name: str) -> str:
-    low = name.lower()
-    return next((kind + packed for kind in DATA for packed in PACKED if low.endswith(kind + packed)), "")
-
-
-def _rank(file: Listed) -> int:
-    extension = _extension(file.name)
-    return next(
-        index for index, kind in enumerate(DATA) if extension.startswith(kind) and not extension.startswith(kind + "l")
-    )
+        data = [pair for pair in data if not (pair[0].name.startswith(".") or pair[1][1].lower().endswith("_infos"))]
+        named = [pair for pair in data if _words(pair[0].name) & TRAIN]
+        data = named or [pair for pair in data if not _words(pair[0].name) & HELD_OUT]
+    # Of files that differ only in their kind, the last here is kept: the first of DATA, and of its packings.
+    ranked = sorted(data[::-1], key=lambda pair: -DATA.index(pair[1][2].lower()))
+    best = {found[1]: file for file, found in ranked}
+    return sorted(best.values(), key=lambda file: file.name)
 
 
 def _words(name: str) -> set[str]:
@@ -134,8 +110,8 @@ def _is_safe(name: str) -> bool:
     return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
 
 
-def _splits(hub: _Hub, dataset: str, revision: str, listed: list[Listed]) -> dict[str, str]:
-    """File -> split as an old ModelScope dataset tells it: NAME.json holds {subset: {split: {"meta": file}}}."""
+def _splits(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, listed: list[Listed]) -> dict[str, str]:
+    """File -> split as an old ModelScope dataset states it: NAME.json holds {subset: {split: {"meta": file}}}."""
     about = dataset.partition("/")[2] + ".json"
     file = next((file for file in listed if file.name == about and file.size < 100_000), None)
     if file is None:
@@ -153,12 +129,12 @@ def _splits(hub: _Hub, dataset: str, revision: str, listed: list[Listed]) -> dic
         return {}
 
 
-def _memory(hub: _Hub, dataset: str, revision: str) -> Path:
+def _memory(hub: _ModelScope | _HuggingFace, dataset: str, revision: str) -> Path:
     return hub.cache() / "swiftagent" / f"{dataset.replace('/', '--')}@{(revision or 'latest').replace('/', '-')}.json"
 
 
-def _remembered(hub: _Hub, dataset: str, revision: str) -> Fetched | None:
-    """What an earlier fetch left, if every file is still there and unchanged."""
+def _remembered(hub: _ModelScope | _HuggingFace, dataset: str, revision: str) -> Fetched | None:
+    """The result of an earlier fetch, if every file is still there and unchanged."""
     try:
         known = msgspec.json.decode(_memory(hub, dataset, revision).read_bytes(), type=Fetched)
         whole = all(sha256_of(file.path) == file.sha256 for file in known.files)
@@ -167,7 +143,7 @@ def _remembered(hub: _Hub, dataset: str, revision: str) -> Fetched | None:
     return known if whole else None
 
 
-def _from_loader(hub: _Hub, dataset: str, revision: str, say: Callable[[str], None]) -> Fetched:
+def _from_loader(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, say: Callable[[str], None]) -> Fetched:
     """Rows of a dataset that has no data files on the hub, through its loader; its own code is not run."""
     if hub.name != "modelscope":
         raise SetupError(f"{dataset}: no data file ({', '.join(DATA)}) of a train split on {hub.where}")
@@ -255,9 +231,10 @@ class _HuggingFace:
             if not file.sha256 or sha256_of(str(path)) == file.sha256:
                 return path
         path.unlink()
-        raise SetupError(_wrong_hash(dataset, file.name))
+        raise SetupError(f"{dataset}: {_WRONG_HASH.format(file.name)}")
 
 
+_WRONG_HASH = "{} arrived with another size or hash than the hub lists, and was thrown away; run again later"
 # What a hub answered, by words in the name of its client's error.
 _ANSWERS = {
     "missing": ("NotExist", "NotFound"),
@@ -267,29 +244,25 @@ _ANSWERS = {
 
 
 def _answer(error: BaseException) -> str:
-    """Of _ANSWERS, "" where there was none: a copy on this disk must not stand in for an answer that is no."""
+    """A key of _ANSWERS, "" where the hub did not answer: only then may a copy on this disk be used."""
     name = type(error).__name__
     return next((answer for answer, words in _ANSWERS.items() if any(word in name for word in words)), "")
 
 
-def _explained(error: BaseException, hub: _Hub, dataset: str) -> str:
+def _explained(error: BaseException, hub: _ModelScope | _HuggingFace, dataset: str) -> str:
     """One line for whatever a client raised: what happened, and what to do."""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, ConnectionError):
-        fact = f"cannot store it under {hub.cache()}: {error.strerror}"
-        return f"{dataset}: {fact}; free space or set another cache folder"
-    match _answer(error):
-        case "missing":
-            fact = f"no such dataset on {hub.where}"
-            return f"{dataset}: {fact}; check the name, or `hf::` in front for Hugging Face"
-        case "changed":
-            return _wrong_hash(dataset, "a file")
-        case "refused":
-            fact = f"{hub.where} refuses it ({first_line(error)})"
-            return f"{dataset}: {fact}; log in with the hub's own client, then run again"
-    return (
-        f"{dataset}: cannot be fetched from {hub.where} ({_what(error)}); check the network or set {hub.switch}, "
-        "or give local files (--agent-source FILE --general-source FILE); what has arrived is kept, run again to go on"
-    )
+        return (
+            f"{dataset}: cannot store it under {hub.cache()}: {error.strerror}; free space or set another cache folder"
+        )
+    answers = {
+        "missing": f"no such dataset on {hub.where}; check the name, or `hf::` in front for Hugging Face",
+        "changed": _WRONG_HASH.format("a file"),
+        "refused": f"{hub.where} refuses it ({first_line(error)}); log in with the hub's own client, then run again",
+        "": f"cannot be fetched from {hub.where} ({_what(error)}); check the network or set {hub.switch}, or give "
+        "local files (--agent-source FILE --general-source FILE); what has arrived is kept, run again to resume",
+    }
+    return f"{dataset}: {answers[_answer(error)]}"
 
 
 def _what(error: BaseException) -> str:
@@ -301,16 +274,3 @@ def _what(error: BaseException) -> str:
     if "ServerError" in kinds:
         return "it answers with an error of its own"
     return first_line(error)
-
-
-def _wrong_hash(dataset: str, name: str) -> str:
-    return (
-        f"{dataset}: {name} arrived with another size or hash than the hub lists, and was thrown away; run again later"
-    )
-
-
-def _quiet_progress_off_terminals() -> None:
-    """The clients draw their bars with tqdm, which reads this once, when it is imported."""
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

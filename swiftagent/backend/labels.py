@@ -3,7 +3,7 @@
     report = check_labels(Path("mix.jsonl"), "Qwen/Qwen2.5-7B-Instruct", settings={"max_length": 4096})
     report.clean, report.as_dict()
 
-`check_labels` is what `inspect --check` and the preflight of `sft` call: config values in, a `mask.Totals` out.
+`check_labels` is what `inspect --check` and the preflight of `sft` call: config values in, `masks.pieces.Totals` out.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
 from swiftagent.backend.row_labels import RowLabels, RowReport
 from swiftagent.backend.template import Trainer, open_trainer, quiet
-from swiftagent.backend.token_spans import Aligner, TokenTexts
+from swiftagent.backend.token_spans import Aligner, Region, TokenTexts
 from swiftagent.errors import CheckError
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.io.jsonl import decode
 from swiftagent.io.workers import Workers, cores
-from swiftagent.masks.pieces import Fault, Totals, is_native, malformed, pieces, served
+from swiftagent.masks.pieces import Totals, is_native, malformed, pieces, served
 from swiftagent.masks.view import ShownRow, ShownSpan, describe_row, shown_without_model
 from swiftagent.trajectory.record import Record
 
@@ -59,10 +59,12 @@ def check_labels(
     subject = LabelJob(str(path), model, template, settings or {}, parity, trust_remote_code)
     numbers = list(range(len(_line_offsets(path)[0])))
     if sample is not None and sample < len(numbers):
+        # In the order of the file, which is then read forwards.
         numbers = sorted(random.Random(0).sample(numbers, sample))
     if workers is not None:
         return _check_all(subject, numbers, workers, progress)
     with _opened(subject):
+        # Elsewhere processes are not forked, and each would import ms-swift again.
         count = min(processes or cores(), -(-len(numbers) // _ROWS_A_TASK)) if sys.platform == "linux" else 1
         with Workers(count) as forked:  # they have what is opened here
             return _check_all(subject, numbers, forked, progress)
@@ -143,76 +145,63 @@ class LabelChecker:
         if parity:
             remember_segments([trainer.template, trainer.serving.template], self._memory)
 
-    def check(self, number: int, totals: Totals) -> None:
-        """Add row `number` (0 is the first of the file) to `totals`."""
+    def check(self, number: int, totals: Totals) -> RowLabels | None:
+        """Add row `number` (0 is the first of the file) to `totals`; its labels, None for a native or a lost row."""
         record = self._source.record(number)
         report = RowReport(totals, int(self._source.lines[number]), str(record.get("id", "")))
         totals.rows += 1
         if is_native(record):
             self._check_native(number, record, report)
-            return
-        problem = malformed(record)
-        if problem:
-            report.fault(0, "malformed", problem, "malformed")
-            return
+            return None
+        if problem := malformed(record):
+            report.fault(0, "malformed", problem)
+            return None
         encoded = self._encoded(number, report)
         if encoded is None:
-            return
+            return None
         messages = record["messages"]
         row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
         row.check(report, self._texts)
         if self._parity and not row.alignment.problem and not row.alignment.cut:
             self._check_parity(row, report)
         self._memory.clear()
+        return row
 
     def tokens_of(self, number: int) -> ShownRow:
         """Row `number` with its tokens; one that ms-swift drops or changes is displayed as its record has it, and
         flagged."""
-        record = self._source.record(number)
-        line = int(self._source.lines[number])
-        totals = Totals()
-        self.check(number, totals)
+        record, line, totals = self._source.record(number), int(self._source.lines[number]), Totals()
+        row = self.check(number, totals)
+        if row is None or row.alignment.problem:
+            found = shown_without_model(line, record, totals.faults)
+        else:
+            wrong = {fault.span: fault.text for fault in totals.faults}
+            regions = [region for region in row.alignment.regions if region.first < region.last]
+            found = describe_row(line, record, [self._shown(row, region, wrong) for region in regions])
+            found.real_tokens = True
         flags = [name for name in ("truncated", "dropped") if totals.counts[name]]
-        lost = totals.counts["dropped"] or totals.counts["malformed"] or is_native(record)
-        row = None if lost else self._shown_tokens(number, line, record, totals.faults)
-        row = row or shown_without_model(line, record, totals.faults)
-        row.flags += [flag for flag in [*flags, *(["faulty"] if totals.faults else [])] if flag not in row.flags]
-        return row
-
-    def _shown_tokens(self, number: int, line: int, record: Record, faults: list[Fault]) -> ShownRow | None:
-        encoded = self._encoded(number, RowReport(Totals(), line, ""))
-        if encoded is None:
-            return None
-        messages = record["messages"]
-        row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
-        if row.alignment.problem:
-            return None
-        wrong = {fault.span: fault.text for fault in faults}
-        spans = []
-        for region in row.alignment.regions:
-            if region.first == region.last:
-                continue
-            tokens = self._texts.readable(row.ids[region.first : region.last])
-            trained = [bool(value) for value in row.trained[region.first : region.last]]
-            weights = [float(value) for value in (row.weights or [])[region.first : region.last]]
-            plain = all(value in (0.0, 1.0) for value in weights)
-            kind = region.piece.kind if region.piece else "template"
-            fault = wrong.get(region.message, "") if region.piece else ""
-            spans.append(ShownSpan(kind, region.message, tokens, trained, [] if plain else weights, fault))
-        found = describe_row(line, record, spans)
-        found.real_tokens = True
+        flags += ["faulty"] if totals.faults else []
+        found.flags += [flag for flag in flags if flag not in found.flags]
         return found
+
+    def _shown(self, row: RowLabels, region: Region, wrong: dict[int, str]) -> ShownSpan:
+        tokens = self._texts.readable(row.ids[region.first : region.last])
+        trained = [bool(value) for value in row.trained[region.first : region.last]]
+        weights = [float(value) for value in (row.weights or [])[region.first : region.last]]
+        plain = all(value in (0.0, 1.0) for value in weights)
+        kind, fault = (region.piece.kind, wrong.get(region.message, "")) if region.piece else ("template", "")
+        return ShownSpan(kind, region.message, tokens, trained, [] if plain else weights, fault)
 
     def _encoded(self, number: int, report: RowReport) -> dict[str, Any] | None:
         place = self._source.place[number]
         if place is None:
-            report.fault(0, "dropped", "ms-swift deletes this row when it loads the file", "dropped")
+            report.fault(0, "dropped", "ms-swift deletes this row when it loads the file")
             return None
         try:
             encoded: dict[str, Any] = self._rows[place]
         # Whatever its encode raises is a row that training would lose without a word.
         except Exception as error:
-            report.fault(0, "dropped", f"ms-swift deletes this row: {error}", "dropped")
+            report.fault(0, "dropped", f"ms-swift deletes this row: {error}")
             return None
         return encoded
 
@@ -228,7 +217,7 @@ class LabelChecker:
                 fed = self._trainer.serving.encode(messages, [function_tool(tool) for tool in tools])
                 if fed != ids[: len(fed)]:
                     text = "this step is fed other ids than it was trained on"
-                    report.fault(step, "parity", text, "parity")
+                    report.fault(step, "parity", text)
         self._memory.clear()
 
     def _check_parity(self, row: RowLabels, report: RowReport) -> None:
@@ -238,7 +227,7 @@ class LabelChecker:
             if fed != row.ids[:token]:
                 same = common_prefix(fed, row.ids[:token])
                 text = f"this step is fed other ids than it was trained on, from token {same} on"
-                report.fault(message, "parity", text, "parity")
+                report.fault(message, "parity", text)
 
 
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:

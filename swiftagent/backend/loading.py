@@ -1,4 +1,4 @@
-"""What is loaded, and which server answers."""
+"""Settings of a model to load, or of a server that answers in its place."""
 
 from __future__ import annotations
 

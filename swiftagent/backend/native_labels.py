@@ -2,7 +2,7 @@
 knows it.
 
 ms-swift passes every piece of a row with its type (response, suffix, other) through its loss scale, before it is
-tokenised. A listener there takes the pieces down; the labels that come out in the end are compared with them.
+tokenised. A recorder there keeps the pieces; the final labels are compared with them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from swiftagent.trajectory.record import Message
 
 
 class PieceRecorder:
-    """Stands in for a template's loss scale, does what it does, and remembers the pieces of the last row."""
+    """A template's loss scale that also records the pieces of the last row."""
 
     def __init__(self, template: Any) -> None:
         self._inner = template.loss_scale
@@ -60,11 +60,12 @@ def check_native(
     ids: list[int] = encoded["input_ids"]
     written = [texts.join(piece[0]) if isinstance(piece[0], list) else piece[0].encode() for piece in listener.pieces]
     if b"".join(written) != texts.join(ids):
-        report.fault(0, "altered", "the tokens are not the text that the agent template wrote", "altered")
+        report.fault(0, "altered", "the tokens are not the text that the agent template wrote")
         return None
     trained = np.asarray(encoded["labels"]) != -100
     ends = np.cumsum(texts.lengths[np.asarray(ids)])
     borders = np.searchsorted(ends, np.cumsum([0, *map(len, written)]), side="right").tolist()
+    # Tokens without bytes at the end belong to the last piece.
     borders[-1] = len(ids)
     follows_trained = False
     for (_, kind, number, right), text, first, last in zip(
@@ -85,7 +86,7 @@ def check_native(
         if part and not (follows_trained and bool(trained[first])):
             report.wrong_mask(number, label, readable, part, right=False)
         if kind == "suffix" and bool(trained[first]) != right:
-            report.fault(number, "ends_open", "its end token has another mask than its turn", "ends_open")
+            report.fault(number, "ends_open", "its end token has another mask than its turn")
         follows_trained = False
     return ids
 

@@ -13,6 +13,8 @@ from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenText
 from swiftagent.masks.pieces import Fault, Piece, Totals, describe
 from swiftagent.trajectory.record import Message
 
+_COUNTED_AS = {"leak": "leaks", "weight": "weights"}
+
 
 class RowReport(NamedTuple):
     """Where the faults of one row are counted. line, name: of the row in its file."""
@@ -21,13 +23,13 @@ class RowReport(NamedTuple):
     line: int
     name: str
 
-    def fault(self, message: int, code: str, text: str, count: str, amount: int = 1) -> None:
-        self.totals.fault(Fault(self.line, message, code, text, self.name), count, amount)
+    def fault(self, message: int, code: str, text: str, amount: int = 1) -> None:
+        self.totals.fault(Fault(self.line, message, code, text, self.name), _COUNTED_AS.get(code, code), amount)
 
     def wrong_mask(self, message: int, kind: str, text: str, off: int, right: bool) -> None:
         """`off` tokens of a text whose label is wrong; right: whether they are to be trained."""
-        code, count = ("lost", "lost") if right else ("leak", "leaks")
-        self.fault(message, code, describe(code, kind, text), count, off)
+        code = "lost" if right else "leak"
+        self.fault(message, code, describe(code, kind, text), off)
 
 
 class RowLabels:
@@ -64,12 +66,12 @@ class RowLabels:
         """Count the tokens of each kind and compare their labels with what is right."""
         if self.alignment.problem:
             message, text = self.alignment.problem
-            report.fault(message, "altered", text, "altered")
+            report.fault(message, "altered", text)
             report.totals.count("unknown", len(self.ids), int(self.trained.sum()))
             return
         if self.alignment.cut:
             text = f"cut to {len(self.ids)} tokens by ms-swift's truncation_strategy"
-            report.fault(0, "truncated", text, "truncated")
+            report.fault(0, "truncated", text)
         trained_before = np.concatenate(([0], np.cumsum(self.trained))).tolist()
         control = np.flatnonzero(texts.control[as_array(self.ids)]).tolist()
         ends_trained = False
@@ -90,7 +92,7 @@ class RowLabels:
             inside = [n for n in control if region.first <= n < region.last] if control else []
             if inside and not (region.piece.kind == "thought" and self._is_own_markup(region, inside, texts)):
                 text = describe("control", region.piece.kind, texts.texts[self.ids[inside[0]]].decode(errors="replace"))
-                report.fault(region.piece.message, "control", text, "control", len(inside))
+                report.fault(region.piece.message, "control", text, len(inside))
 
     def _check_weights(self, region: Region, report: RowReport) -> None:
         """The weight of every trained token is the one that its message asks for: 1, or its `loss_scale`."""
@@ -105,7 +107,7 @@ class RowLabels:
         if off:
             seen = ", ".join(f"{value:g}" for value in sorted(set(real[trained].tolist())))
             text = f"{region.piece.kind} trained with weight {seen} where the record says {wanted:g}"
-            report.fault(region.piece.message, "weight", text, "weights", off)
+            report.fault(region.piece.message, "weight", text, off)
 
     def _first_trained_message(self) -> int:
         """Under `last_round` only what follows the last question is to be trained."""
@@ -136,7 +138,7 @@ class RowLabels:
             if bool(self.trained[region.first]) != ends_trained:
                 masked = "it ends on something masked, and its end token is trained"
                 text = "its end token is not trained" if ends_trained else masked
-                report.fault(before, "ends_open", text, "ends_open")
+                report.fault(before, "ends_open", text)
             return
         if trained:
             wrong = texts.join([self.ids[n] for n in range(region.first, region.last) if self.trained[n]])

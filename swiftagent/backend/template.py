@@ -10,18 +10,22 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from swiftagent.backend.engine_prompt import PromptEncoder
+from swiftagent.backend.loading import TEMPLATE_SETTINGS, Loading
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.io.shipped import find
 from swiftagent.io.words import did_you_mean
-from swiftagent.models.files import own_code, own_tokens, read_object
+from swiftagent.models.files import TOKENIZER_FILES, own_code, own_tokens, read_object
 from swiftagent.models.identity import is_hub_id
+from swiftagent.models.known import KnownModel, known_model
 from swiftagent.trajectory.escape import add_control_tokens
 
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
@@ -36,34 +40,13 @@ STUB_CONFIG = {
     "vocab_size": 256,
 }
 _STUB_KINDS = [("qwen2", "Qwen2ForCausalLM"), ("llama", "LlamaForCausalLM")]
-# Signs in a chat template's text of the ms-swift template that matches it; the first hit counts.
-_TEMPLATE_SIGNS = [
-    ("qwen3", ("<|im_start|>", "enable_thinking", "</think>")),
-    ("qwen3_thinking", ("<|im_start|>", "</think>", "<think>\\n")),
-    ("qwen2_5", ("<|im_start|>", "You are Qwen, created by Alibaba Cloud")),
-    ("chatml", ("<|im_start|>",)),
-    ("llama3_2", ("<|start_header_id|>", "Cutting Knowledge Date")),
-    ("llama3", ("<|start_header_id|>",)),
-    ("mistral_nemo", ("[INST]", "[AVAILABLE_TOOLS]")),
-    ("llama", ("[INST]", "<<SYS>>")),
-    ("gemma3_text", ("<start_of_turn>",)),
-    ("phi4", ("<|im_sep|>",)),
-]
 # On thinking templates ReAct and chat records stand without an empty think block, in training and serving alike.
 RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
 # These say where the run goes or what it loads; they change no label.
 _NOT_PASSED = {"val_dataset", "streaming", "cached_dataset", "cached_val_dataset", "adapters", "external_plugins"}
-_SAVED_SETTINGS = (
-    "template",
-    "model_type",
-    "system",
-    "truncation_strategy",
-    "agent_template",
-    "norm_bbox",
-    "use_chat_template",
-    "response_prefix",
-    "new_special_tokens",
-)
+# What ms-swift saved of its template beside a checkpoint. It would itself load all of that file, and import the plugins
+# that it names.
+_SAVED_SETTINGS = (*TEMPLATE_SETTINGS, "template", "truncation_strategy", "use_chat_template", "response_prefix")
 
 
 class Trainer:
@@ -81,19 +64,10 @@ class Trainer:
             self.template = self._arguments.get_template(self.processor)
             self.template.set_mode("train")
             self.serving = PromptEncoder(self._arguments.get_template(self.processor))
-
-    @property
-    def template_name(self) -> str:
-        return str(self.template.template_meta.template_type)
-
-    @property
-    def tokenizer(self) -> Any:
-        return self.template.tokenizer
-
-    @property
-    def base_strategy(self) -> str:
-        """Which turns ms-swift trains: default, last_round or all."""
-        return str(self.template.loss_scale.base_strategy)
+        self.template_name = str(self.template.template_meta.template_type)
+        self.tokenizer: Any = self.template.tokenizer
+        # Which turns are trained: default, last_round or all.
+        self.base_strategy = str(self.template.loss_scale.base_strategy)
 
     def load_rows(self, path: Path) -> Any:
         """The file through ms-swift's own loading: what `sft` would see, in the order of the file.
@@ -137,29 +111,20 @@ def open_trainer(
 
 def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_code: bool) -> str:
     """A place that ms-swift can load a tokenizer from; fills in the template where settings name none."""
-    folder = find(model)
-    if not folder.is_dir():
-        fetched = from_hub(model, weights=False)
-        if not trust_remote_code:
-            refuse_remote_code(fetched)
-        add_control_tokens(own_tokens(fetched))
+    folder = model_folder(model, weights=False, trust_remote_code=trust_remote_code)
+    if not find(model).is_dir():
         # By whose name ms-swift knows it.
         return model
-    if not trust_remote_code:
-        refuse_remote_code(folder)
-    add_control_tokens(own_tokens(folder))
-    names = {path.name for path in folder.iterdir()}
-    if not names & {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json"}:
-        raise ConfigError(
-            f"{model}: no tokenizer in this folder; give a model folder, a hub id or a folder with a tokenizer"
-        )
-    settings |= {name: value for name, value in _saved(folder).items() if not settings.get(name)}
-    if not settings.get("template"):
-        settings["template"] = template_of_config(folder) or template_of_chat_template(folder)
-    if "config.json" in names:
-        if not settings.get("model_type"):
-            settings["model_type"] = model_type_of(folder)
+    saved = read_object(folder / "args.json")
+    settings |= {
+        name: saved[name] for name in _SAVED_SETTINGS if saved.get(name) is not None and not settings.get(name)
+    }
+    known = recognised(folder, settings, model)
+    settings["template"] = known.template
+    if (folder / "config.json").exists():
+        settings["model_type"] = known.model_type or None
         return str(folder)
+    # ms-swift loads no tokenizer without a config.json beside it.
     for path in folder.iterdir():
         (scratch / path.name).symlink_to(path.resolve())
     kind = _STUB_KINDS[
@@ -170,11 +135,33 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
     return str(scratch)
 
 
-def _saved(folder: Path) -> dict[str, Any]:
-    """The settings of its template that ms-swift saved beside a checkpoint. ms-swift itself would load all of that
-    file, and import the plugins that it names."""
-    saved = read_object(folder / "args.json")
-    return {name: saved[name] for name in _SAVED_SETTINGS if saved.get(name) is not None}
+def model_folder(model: str, *, weights: bool, trust_remote_code: bool = False, option: str = "") -> Path:
+    """The folder of a model, fetched from the hub where it must be and free of code of its own; texts that hold tokens
+    of its tokenizer are escaped from now on. option: what gave the name, for the message.
+
+    Raises ConfigError for a name that is neither folder nor hub id, SetupError for the rest.
+    """
+    folder = find(model)
+    if not folder.is_dir():
+        folder = from_hub(model, weights=weights, option=option)
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise SetupError(f"{model}: no tokenizer in this folder; copy the tokenizer files of its base there")
+    if not trust_remote_code:
+        refuse_remote_code(folder)
+    add_control_tokens(own_tokens(folder))
+    return folder
+
+
+def checked(loading: Loading) -> Loading:
+    """What is loaded as a folder on this machine, with its template and model type. Raises as `model_folder` does."""
+    folder = model_folder(loading.model, weights=True, trust_remote_code=loading.trust_remote_code, option="--model ")
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"--model {loading.model}: no config.json in this folder; it is not a model")
+    # PEFT would take weights from a pickle beside an adapter's config too.
+    if loading.adapter and not loading.trust_remote_code:
+        refuse_remote_code(Path(loading.adapter))
+    known = recognised(folder, {"template": loading.template, "model_type": loading.model_type}, loading.model)
+    return replace(loading, model=str(folder), template=known.template, model_type=known.model_type or None)
 
 
 def from_hub(model: str, *, weights: bool, option: str = "") -> Path:
@@ -210,53 +197,22 @@ def code_is_run(trusted: bool) -> Iterator[None]:
 
 
 def refuse_remote_code(folder: Path) -> None:
-    """ms-swift's loader trusts whatever code lies in a model folder: so none may."""
+    """Raises SetupError for a folder with code of its own, which ms-swift's loader would run."""
     if code := own_code(folder):
         raise SetupError(
             f"{folder}: this model brings its own code ({code}), which would be run; allow it with --trust-remote-code"
         )
 
 
-def _meta_of(folder: Path) -> Any:
-    """What ms-swift knows of a model folder, or the error by which it says that it does not know it."""
-    with quiet():
-        from swift.model import get_model_info_meta
-
-        try:
-            return get_model_info_meta(str(folder))[1]
-        # ValueError, KeyError, OSError and others, for a config that it does not know.
-        except Exception as error:
-            return error
-
-
-def model_type_of(folder: Path) -> str | None:
-    """ms-swift's model type where it hesitates between several for a config: the one that transformers names."""
-    found = _meta_of(folder)
-    named = read_object(folder / "config.json").get("model_type")
-    return named if isinstance(found, ValueError) and f"'{named}'" in str(found) else None
-
-
-def template_of_config(folder: Path) -> str | None:
-    """The template that ms-swift has for this config, where there is exactly one."""
-    found = _meta_of(folder) if (folder / "config.json").exists() else None
-    return None if isinstance(found, Exception) else getattr(found, "template", None) or None
-
-
-def template_of_chat_template(folder: Path) -> str:
-    """Recognise the chat template's own text. Raises ConfigError where it is missing or unknown."""
-    text = read_object(folder / "tokenizer_config.json").get("chat_template") or ""
-    for name in ("chat_template.jinja", "chat_template.json"):
-        if (folder / name).exists():
-            text = text or (folder / name).read_text(encoding="utf-8")
-    text = json.dumps(text) if not isinstance(text, str) else text
-    if not text:
+def recognised(folder: Path, given: Mapping[str, Any], name: str) -> KnownModel:
+    """What a folder's model is. Raises ConfigError where no template is known for it."""
+    known = known_model(str(folder), given)
+    if not known.template:
         raise ConfigError(
-            f"{folder}: this tokenizer has no chat template; name ms-swift's with --template (e.g. --template chatml)"
+            f"{name}: no ms-swift template is known for its chat template; name one with --template (e.g. --template "
+            "chatml)"
         )
-    for name, signs in _TEMPLATE_SIGNS:
-        if all(sign in text for sign in signs):
-            return name
-    raise ConfigError(f"{folder}: no ms-swift template is known for its chat template; name one with --template")
+    return known
 
 
 def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
@@ -269,6 +225,7 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
         for name, value in settings.items()
         if name in known and name not in _NOT_PASSED and value is not None
     }
+    # A row that fails is a fault to be counted; each row is found again by its place in the file.
     own = {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
     own["load_args"] = False
     try:
@@ -323,28 +280,19 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep ms-swift's and transformers' own chatter, progress bars and false alarms away; errors still raise."""
+    """Silence ms-swift's and transformers' logs, progress bars and false alarms; errors still raise."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    names = ("swift", "transformers", "modelscope", "datasets")
-    before = {name: logging.getLogger(name).level for name in names}
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stderr(io.StringIO()),
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
+    silenced, before = io.StringIO(), logging.root.manager.disable
+    with warnings.catch_warnings(), contextlib.redirect_stderr(silenced), contextlib.redirect_stdout(silenced):
         warnings.simplefilter("ignore")
-        import swift.utils  # noqa: F401 - it sets its logger's level when it is imported
-
+        logging.disable(logging.WARNING)
         import datasets
 
         bars = datasets.are_progress_bars_disabled()
         datasets.disable_progress_bars()
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
         try:
             yield
         finally:
-            for name, level in before.items():
-                logging.getLogger(name).setLevel(level)
+            logging.disable(before)
             if not bars:
                 datasets.enable_progress_bars()

@@ -1,37 +1,30 @@
 """Exact tokens of training records: what ms-swift's own template makes of them, remembered by content on this machine.
 
-count = counter("Qwen/Qwen2.5-7B-Instruct")
-count([{"role": "user", "content": "Hi", "loss": False}, ...])  -> (tokens, trained tokens)
+counts = TokenCounts("Qwen/Qwen2.5-7B-Instruct")
+counts.of([[{"role": "user", "content": "Hi", "loss": False}, ...]])  -> [(tokens, trained tokens)]
 """
 
 from __future__ import annotations
 
 import atexit
 import hashlib
-import multiprocessing
-import os
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import xxhash
 
 from swiftagent.backend.template import Trainer, open_trainer
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import decode, encode, whole_file
 from swiftagent.io.shipped import user_folder
+from swiftagent.io.workers import Workers, cores
 
 Counts = tuple[int, int]
 # Rows for which starting processes costs more than it saves.
-_FEW = 200
-
-
-def counter(model: str) -> Callable[[list[dict[str, Any]]], Counts]:
-    """A function that counts one record's messages."""
-    counts = TokenCounts(model)
-    return lambda messages: counts.of([messages])[0]
+_FEW, _A_TASK = 200, 64
 
 
 class TokenCounts:
@@ -59,16 +52,18 @@ class TokenCounts:
         return self.of([decode(line)["messages"] for line in lines])
 
 
-_trainer: list[Trainer] = []
+_trainer: list[Trainer] = []  # the one in use: forked processes find it here
 
 
 def _count_all(trainer: Trainer, records: list[list[dict[str, Any]]]) -> list[Counts]:
     _trainer[:] = [trainer]
-    processes = len(os.sched_getaffinity(0))
-    if len(records) < _FEW or processes < 2:
-        return [_count(messages) for messages in records]
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return pool.map(_count, records, chunksize=64)
+    with Workers(cores() if len(records) >= _FEW else 1) as workers:
+        parts = [records[start : start + _A_TASK] for start in range(0, len(records), _A_TASK)]
+        return [counts for part in workers.in_order(_count_part, parts) for counts in part]
+
+
+def _count_part(records: list[list[dict[str, Any]]]) -> list[Counts]:
+    return [_count(messages) for messages in records]
 
 
 def _count(messages: list[dict[str, Any]]) -> Counts:
@@ -86,20 +81,17 @@ def _memory(model: str, trainer: Trainer) -> Path:
         f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
     )
     root = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / "tokens"
-    return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.bin"
+    return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.msgpack"
 
 
 def _read(path: Path) -> dict[int, Counts]:
-    values = array("Q")
     try:
-        values.frombytes(path.read_bytes())
-    except (OSError, ValueError):
+        return msgspec.msgpack.decode(path.read_bytes(), type=dict[int, Counts])
+    except (OSError, msgspec.DecodeError):
         return {}
-    return {values[at]: (values[at + 1], values[at + 2]) for at in range(0, len(values) - 2, 3)}
 
 
 def _write(path: Path, known: dict[int, Counts]) -> None:
-    values = array("Q", (value for key, counts in known.items() for value in (key, *counts)))
     # What cannot be remembered is counted again.
     with suppress(SetupError), whole_file(path) as out:
-        out.write(values.tobytes())
+        out.write(msgspec.msgpack.encode(known))

@@ -18,6 +18,9 @@ from swiftagent.trajectory.escape import has_control_token
 from swiftagent.trajectory.record import Message
 
 _SHAPES_KEPT = 20_000
+_Part = tuple[
+    int, Piece | None, bytes
+]  # a message, its piece, its bytes; piece None: the template's own text before it
 
 
 class Region(msgspec.Struct):
@@ -122,51 +125,37 @@ class Aligner:
     def align(
         self, messages: list[Message], pieces: list[Piece], ids: list[int], max_length: int | None = None
     ) -> Alignment:
-        """Regions of one row; pieces as `mask.pieces` cuts its messages. They cover all tokens, or `problem` is set."""
+        """Regions of one row, by the pieces of its messages. They cover all tokens, or `problem` is set."""
         order, around = self._texts_around(messages)
         of_message: list[list[Piece]] = [[] for _ in messages]
         for piece in pieces:
             of_message[piece.message].append(piece)
-        parts: list[bytes] = []
-        marks: list[tuple[int, Piece | None]] = []
+        parts: list[_Part] = []
         for number, before in zip(order, around, strict=False):
             content = messages[number]["content"]
-            parts.append(before)
-            marks.append((number, None))
-            for piece in of_message[number]:
-                whole = piece.end - piece.start == len(content)
-                parts.append((content if whole else content[piece.start : piece.end]).encode())
-                marks.append((number, piece))
-        parts.append(around[-1])
-        marks.append((len(messages), None))
-        expected = b"".join(parts)
-        seen = self._texts.join(ids)
-        base, cut = 0, False
-        if seen != expected and self._texts.normalize is not None:
-            parts = [
-                part if marks[n][1] is None else self._texts.normalize(part.decode()).encode()
-                for n, part in enumerate(parts)
-            ]
-            expected = b"".join(parts)
-        if seen == expected:
-            ends = np.cumsum(self._texts.lengths[as_array(ids)])
-        elif (
-            max_length is not None and len(ids) == max_length and (expected.startswith(seen) or expected.endswith(seen))
-        ):
-            base, cut = (0 if expected.startswith(seen) else len(expected) - len(seen)), True
-            ends = np.cumsum(self._texts.lengths[as_array(ids)]) + base
-        else:
-            loose = None if self._texts.exact else self._ends_with_spaces_added(ids, expected)
-            if loose is None:
-                return Alignment([], False, _difference(seen, parts, marks))
-            ends = loose
+            parts.append((number, None, before))
+            parts += [(number, piece, content[piece.start : piece.end].encode()) for piece in of_message[number]]
+        parts.append((len(messages), None, around[-1]))
+        seen, normalize = self._texts.join(ids), self._texts.normalize
+        if normalize is not None and seen != _text_of(parts):
+            parts = [(at, of, normalize(text.decode()).encode() if of else text) for at, of, text in parts]
+        expected = _text_of(parts)
+        cut = seen != expected and max_length is not None and len(ids) == max_length
+        ends: Any = np.cumsum(self._texts.lengths[as_array(ids)])
+        if cut and expected.endswith(seen) and not expected.startswith(seen):
+            ends = ends + (len(expected) - len(seen))
+        elif seen != expected and not (cut and expected.startswith(seen)):
+            cut, ends = False, None if self._texts.exact else self._ends_with_spaces_added(ids, expected)
+        if ends is None:
+            return Alignment([], False, _difference(seen, parts))
         # A token belongs where its last byte stands: one that a tokenizer begins with a space of its own, to the text
         # after it.
-        borders = np.cumsum([0, *map(len, parts)])
+        borders = np.cumsum([0, *(len(text) for _, _, text in parts)])
         firsts = np.searchsorted(ends, borders, side="right").tolist()
+        # Tokens without bytes at the end belong to the last region.
         firsts[-1] = len(ids)
         regions, last_written = [], -1
-        for n, (message, of) in enumerate(marks):
+        for n, (message, of, _) in enumerate(parts):
             regions.append(Region(firsts[n], firsts[n + 1], message, of, last_written))
             last_written = last_written if of is None else message
         return Alignment(regions, cut)
@@ -223,14 +212,18 @@ def _shape(message: Message) -> tuple[Any, ...]:
     return message["role"], message.get("loss"), message.get("loss_scale"), not content, content.startswith("<think>")
 
 
-def _difference(seen: bytes, parts: list[bytes], marks: list[tuple[int, Piece | None]]) -> tuple[int, str]:
+def _text_of(parts: list[_Part]) -> bytes:
+    return b"".join(text for _, _, text in parts)
+
+
+def _difference(seen: bytes, parts: list[_Part]) -> tuple[int, str]:
     """The message in which the token stream first differs from the record, and how."""
     at = 0
-    for part, (message, _) in zip(parts, marks, strict=True):
+    for message, _, part in parts:
         if not seen.startswith(part, at):
             common = next((n for n in range(len(part)) if seen[at : at + n + 1] != part[: n + 1]), len(part))
             there, here = seen[at + common : at + common + 40], part[common : common + 40]
             seen_text, own_text = there.decode(errors="replace"), here.decode(errors="replace")
             return message, f"the trainer sees {seen_text!r} where the record has {own_text!r}"
         at += len(part)
-    return marks[-1][0], f"the trainer sees more text: {seen[at : at + 40].decode(errors='replace')!r}"
+    return parts[-1][0], f"the trainer sees more text: {seen[at : at + 40].decode(errors='replace')!r}"

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from swiftagent.models.identity import is_hub_id
-from swiftagent.models.known import bare_name
+from swiftagent.models.identity import bare_name, is_hub_id
 
 TOKENIZER_FILES = (
     "tokenizer.json",

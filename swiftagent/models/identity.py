@@ -1,12 +1,11 @@
-"""Which model is meant: a hub id or a path, a folder on this machine, a checkpoint of a run. One rule for all."""
+"""Which model is meant: a hub id or a path, a folder on this machine. One rule for all."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import SetupError
 from swiftagent.io.shipped import find, user_folder
 
 _NAME = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
@@ -49,13 +48,8 @@ def local_folder(model: str) -> Path | None:
     return Path(model) if Path(model).is_dir() else hub_folder(model)
 
 
-def choose_checkpoint(run: Path, which: str, checkpoints: Sequence[Path], best: Path | None) -> Path:
-    """`best`, `last` or a step among a run's complete checkpoints, oldest first. Raises SetupError where there are
-    none, ConfigError where it is not among them."""
-    if not checkpoints or best is None:
-        raise SetupError(f"{run}: no complete checkpoint yet; its log.txt shows how far training came")
-    named = {path.name.rpartition("-")[2]: path for path in checkpoints}
-    chosen = {"best": best, "last": checkpoints[-1]}.get(which) or named.get(which)
-    if chosen is None:
-        raise ConfigError(f"--checkpoint {which}: {run.name} has no such checkpoint; there are {', '.join(named)}")
-    return chosen
+def bare_name(model: str) -> str:
+    """The name by which ms-swift matches: hub caches keep it in their folder names."""
+    inside_cache = re.search(r"/models(?:--|/)(?:.+?--)?(.+?)/snapshots/", model)
+    name = inside_cache.group(1) if inside_cache else model.rstrip("/").rsplit("/", 1)[-1]
+    return name.replace("___", ".").lower()

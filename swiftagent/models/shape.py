@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.models.known import bare_name
+from swiftagent.models.identity import bare_name
 
 # Of hub models that the shipped recipes name, as in their own config.json: so that an estimate needs no download.
 KNOWN_CONFIGS: dict[str, dict[str, Any]] = msgspec.json.decode(Path(__file__).with_name("shapes.json").read_bytes())

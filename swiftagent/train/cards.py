@@ -70,47 +70,44 @@ def fit(config: Config, card: Card) -> CardFit:
     if inputs.shape is None:
         raise ConfigError(f"{config.model}: its size is not known here; name a model folder, or download it first")
     planned = plan(inputs, Path(config.runs) / "run")
-    length = int(planned.options.get("max_length") or DEFAULT_LENGTH)
-    usable = card.memory * MEMORY_USED
-    sizes = {"length": length, "gpus": card.count, "batch": planned.batch}
-    needed = memory_of(inputs.shape, planned.options, sizes)
-    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, planned.options, sizes, usable)
+    options, usable = planned.options, card.memory * MEMORY_USED
+    length = int(options.get("max_length") or DEFAULT_LENGTH)
+    by_tokens = planned.micro.memory if planned.micro else 0.0
+    needed = by_tokens or memory_of(inputs.shape, options, length, card.count)
+    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, length, card.count, usable)
     return CardFit(card.word, needed, usable, remedy)
 
 
-def memory_of(shape: ModelShape, options: dict[str, Any], sizes: dict[str, Any]) -> float:
-    checkpointing = bool(options.get("gradient_checkpointing", True))
-    return estimate(shape, options, checkpointing=checkpointing, **sizes).total
+def memory_of(shape: ModelShape, options: dict[str, Any], length: int, gpus: int) -> float:
+    """Bytes that each GPU needs for rows of `length` tokens, by estimate."""
+    batch = int(options.get("per_device_train_batch_size", 1))
+    recomputed = bool(options.get("gradient_checkpointing", True))
+    return estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=recomputed).total
 
 
-def settings_that_fit(shape: ModelShape, options: dict[str, Any], sizes: dict[str, int], usable: float) -> str:
+def settings_that_fit(shape: ModelShape, options: dict[str, Any], length: int, gpus: int, usable: float) -> str:
     """The fewest changed settings with which it fits, as key=value words; "" where nothing helps."""
-    changes = list(_changes(options, sizes))
+    changes = list(_changes(options, length, gpus))
     for count in range(1, len(changes) + 1):
         for chosen in combinations(changes, count):
             changed = {key: value for one in chosen for key, value in one.items()}
-            own = {
-                "length": changed.get("max_length", sizes["length"]),
-                "batch": changed.get("per_device_train_batch_size", sizes["batch"]),
-                "gpus": sizes["gpus"],
-            }
-            if memory_of(shape, {**options, **changed}, own) <= usable:
+            if memory_of(shape, {**options, **changed}, changed.get("max_length", length), gpus) <= usable:
                 return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
     return ""
 
 
-def _changes(options: dict[str, Any], sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _changes(options: dict[str, Any], length: int, gpus: int) -> Iterator[dict[str, Any]]:
     """Settings that lower memory, the least harmful first."""
-    if sizes["batch"] > 1:
+    if options.get("per_device_train_batch_size", 1) > 1:
         yield {"per_device_train_batch_size": 1}
     if not options.get("gradient_checkpointing", True):
         yield {"gradient_checkpointing": True}
-    if sizes["gpus"] > 1 and not options.get("quant_bits"):
+    if gpus > 1 and not options.get("quant_bits"):
         yield {"deepspeed": "zero3"}
     if options.get("tuner_type") == "full":
         yield {"tuner_type": "lora"}
         yield {"tuner_type": "lora", "quant_bits": 4}
     elif not options.get("quant_bits"):
         yield {"quant_bits": 4}
-    if sizes["length"] > 1024:
+    if length > 1024:
         yield {"max_length": 1024}

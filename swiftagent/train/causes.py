@@ -93,7 +93,7 @@ CAUSES: tuple[tuple[str, str, str], ...] = (
         r"corresponds to no data|train_dataset: None\b|train_dataset.*num_rows: 0|"
         r"`?num_samples`? (?:=|should be a positive).*0|dataset_sample.*0 rows",
         "no row is left to train on: every one failed or is longer than max_length; "
-        "`swiftagent doctor CONFIG` tells which",
+        "`swiftagent doctor CONFIG` names them",
     ),
     (
         "row",

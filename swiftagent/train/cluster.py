@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
 from collections.abc import Mapping
 
 import msgspec
@@ -40,22 +39,15 @@ def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient:
     if rank is None:
         rank = _number(env, "PET_NODE_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
     master = config.master or env.get("PET_MASTER_ADDR") or env.get("MASTER_ADDR") or _first_slurm_node(env)
-    problems = []
-    if rank is None:
-        problems.append(
-            f"{config.place('nodes')}: nodes: {nodes}, and which this one is is not said: node_rank=0 on the first"
-        )
-    elif rank >= nodes:
+    which = f"nodes: {nodes}, and the rank of this one is not given: node_rank=0 on the first"
+    where = f"nodes: {nodes} need master=HOST:PORT, the first node as the others reach it"
+    problems = [] if rank is not None else [f"{config.place('nodes')}: {which}"]
+    problems += [] if master else [f"{config.place('nodes')}: {where}"]
+    if rank is not None and rank >= nodes:
         problems.append(f"{config.place('node_rank')}: node_rank: {rank} of {nodes} nodes; it counts from 0")
-    if not master:
-        problems.append(
-            f"{config.place('nodes')}: nodes: {nodes} need master=HOST:PORT, the first node as the others reach it"
-        )
-    if lenient:
-        rank, master = rank or 0, master or "MASTER_HOST"
-    elif problems:
+    if problems and not lenient:
         raise ConfigError(problems)
-    host, _, port = master.partition(":")
+    host, _, port = (master or "MASTER_HOST").partition(":")
     number = int(port) if port.isdigit() else _number(env, "PET_MASTER_PORT", "MASTER_PORT") or DEFAULT_PORT
     return Place(nodes, rank or 0, host, number)
 
@@ -76,14 +68,7 @@ def _number(env: Mapping[str, str], *names: str) -> int | None:
 
 
 def _first_slurm_node(env: Mapping[str, str]) -> str:
+    """The first host of a list as SLURM writes it: gpu[03-07,9],login1 begins with gpu03. "" without a list."""
     listed = env.get("SLURM_JOB_NODELIST") or env.get("SLURM_NODELIST") or ""
-    if not listed:
-        return ""
-    try:
-        done = subprocess.run(["scontrol", "show", "hostnames", listed], capture_output=True, text=True, timeout=10)
-        if done.stdout.split():
-            return done.stdout.split()[0]
-    except (OSError, subprocess.TimeoutExpired):
-        pass
-    ranged = re.match(r"([^\[,]+)\[(\d+)", listed)  # node[03-07,9] starts at node03
-    return "".join(ranged.groups()) if ranged else listed.split(",")[0]
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", listed)
+    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", first[0]) if first else ""

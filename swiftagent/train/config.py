@@ -5,19 +5,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find, shipped
-from swiftagent.io.words import did_you_mean, nearest
-from swiftagent.io.yaml_file import lines_of, plain_value, read_mapping, read_text
+from swiftagent.io.words import nearest
+from swiftagent.io.yaml_file import described, lines_of, plain_value, read_mapping, read_text
 from swiftagent.scores.gate import read_gate
 from swiftagent.train.foreign_text import is_foreign
 from swiftagent.train.options import check_value, options, unknown_key
 
-Preflight = Literal["off", "sample", "full"]
+# The descriptions end the sentence `VALUE is not a ...`, and are what an editor shows.
+Natural = Annotated[int, Meta(ge=0, description="whole number of at least 0")]
+Positive = Annotated[int, Meta(ge=1, description="whole number of at least 1")]
+Gpus = Annotated[int, Meta(ge=0, description="number of GPUs (0 means the CPU), or auto")]
+FolderName = Annotated[
+    str, Meta(pattern=r"^(?!\.)[^/\\]+$", description="plain folder name; `runs:` chooses where it lies")
+]
+MicroBatch = Annotated[
+    Literal["auto", "tokens", "sequences"] | Annotated[int, Meta(ge=1)],
+    Meta(description="number of tokens, or the word auto, tokens or sequences"),
+]
+Kind = Literal["thought", "call", "arguments", "answer", "observation"]
+Weights = Annotated[
+    dict[Kind, Annotated[float, Meta(ge=0, le=100)]],
+    Meta(description="mapping of thought, call, arguments, answer or observation to a weight from 0 to 100"),
+]
 # What ms-swift calls things that are ours to set: reported where a config sets them under train:.
 OURS = {
     "model": "the top-level key `model`",
@@ -39,22 +55,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     data: tuple[str, ...]
     val: tuple[str, ...] | None = None  # None: found beside the data; (): none wanted
-    name: str = ""
+    name: FolderName = ""
     runs: str = "runs"
-    gpus: int | None = None  # None: as many as there are; 0: the CPU
-    cpu_processes: int = 1
-    nodes: int | None = None
-    node_rank: int | None = None
+    gpus: Gpus | None = None  # None: as many as there are; 0: the CPU
+    cpu_processes: Positive = 1
+    nodes: Positive | None = None
+    node_rank: Natural | None = None
     master: str = ""
-    sequences_per_step: int | None = None
-    micro_batch: str | int = "sequences"  # ms-swift's batches; "tokens": a budget is chosen; a number: that budget
-    preflight: Preflight = "sample"
+    sequences_per_step: Positive | None = None
+    # "sequences": ms-swift's batches; "tokens": a budget is chosen; a number: that budget; "auto": tokens on a GPU
+    micro_batch: MicroBatch = "auto"
+    preflight: Literal["off", "sample", "full"] = "sample"
     train_on: Literal["all", "last_step", "last_turn"] = "all"
-    weights: dict[str, float] = {}  # kind of text (thought, call, arguments, answer): its weight in the loss
+    weights: Weights = {}  # of a kind of text in the loss
     trust_remote_code: bool = False
     gate: dict[str, Any] = {}
     method: Literal["sft", "self-distill"] = "sft"  # self-distill: on chat, close to the model without its adapter
-    eval_calls: int = 0  # held-out questions asked at each evaluation, by which the best checkpoint is chosen
+    eval_calls: Natural = 0  # held-out questions asked at each evaluation, by which the best checkpoint is chosen
     adapter_scale: Literal["full", "auto"] = "full"  # auto: chosen on the validation split after training
     train: dict[str, Any] = {}
     path: str = ""
@@ -63,6 +80,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def place(self, key: str) -> str:
         """file:line of a key, else the file."""
         return self.places.get(key) or self.places.get(f"train.{key}") or self.path
+
+    def fault(self, key: str, fact: str) -> str:
+        """A problem with a key at its place."""
+        return f"{self.place(key)}: {key.removeprefix('train.')}: {fact}"
 
     @property
     def run_name(self) -> str:
@@ -80,6 +101,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOP_KEYS = tuple(name for name in Config.__struct_fields__ if name not in ("path", "places")) + ("extends",)
+EXAMPLES = {"model": "Qwen/Qwen2.5-7B-Instruct", "data": "datasets/mix.jsonl"}
+# What YAML may say of a key, and what it stands for. YAML reads a bare `off` as false.
+ALIASES: dict[tuple[str, Any], Any] = {
+    ("gpus", "auto"): None,
+    ("val", "none"): (),
+    ("val", False): (),
+    ("preflight", False): "off",
+}
 
 
 class _Entry(NamedTuple):
@@ -87,15 +116,10 @@ class _Entry(NamedTuple):
     place: str
 
 
-# Stands for a file that could not be read and has been reported: nothing of it is called missing.
-_UNREAD = {"extends": _Entry("", "")}
-
-
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read, extend, override and check a config. Raises ConfigError with every problem found."""
     problems: list[str] = []
-    found = find_config(str(path))
-    entries = _read(found, problems, [])
+    entries = _read(find_config(str(path)), problems, ())
     if is_foreign(entries):
         raise ConfigError(
             f"{path}: a config of another program; `swiftagent configs from {path} -o ours.yaml` translates it"
@@ -103,23 +127,15 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     for word in overrides:
         _override(entries, word, problems)
     config = _build(entries, str(path), problems)
-    config = msgspec.structs.replace(config, data=tuple(file for entry in config.data for file in _shards(entry)))
+    data = tuple(file for entry in config.data for file in _shards(entry))
     shipped_model = find(config.model)  # `datasets/tiny-base` from any folder
-    return config if shipped_model == Path(config.model) else msgspec.structs.replace(config, model=str(shipped_model))
+    model = config.model if shipped_model == Path(config.model) else str(shipped_model)
+    return msgspec.structs.replace(config, data=data, model=model)
 
 
 def _shards(entry: str) -> list[str]:
     """The files that an entry means: those of a folder of shards, as `mix --shards` and `convert --shards` write it."""
     return sorted(map(str, Path(entry).glob("train-*-of-*.*"))) or [entry]
-
-
-def from_text(text: str, path: str = "config") -> Config:
-    """A config from YAML text, as `load` reads it from a file (no `extends`)."""
-    problems: list[str] = []
-    entries = _entries(text, path, problems)
-    if "extends" in entries and not problems:
-        problems.append(f"{entries['extends'].place}: extends: only a config in a file can extend another")
-    return _build(entries, path, problems)
 
 
 def find_config(path: str) -> Path:
@@ -138,43 +154,26 @@ def find_config(path: str) -> Path:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path, problems: list[str], chain: list[Path]) -> dict[str, _Entry]:
+def _read(path: Path, problems: list[str], chain: tuple[Path, ...]) -> dict[str, _Entry]:
+    """Flat entries "key" and "train.key" with their places, those of the config that is extended first. Raises
+    ConfigError where a file cannot be read."""
     if path.resolve() in chain:
-        problems.append(f"{path}:1: extends: a circle: {' -> '.join(map(str, [*chain, path]))}")
-        return dict(_UNREAD)
-    try:
-        text = read_text(path)
-    except ConfigError as error:
-        problems += error.problems
-        return dict(_UNREAD)
-    entries = _entries(text, str(path), problems)
+        raise ConfigError(f"{path}:1: extends: a circle: {' -> '.join(map(str, [*chain, path]))}")
+    root = read_mapping(read_text(path), str(path), "a config is a mapping with at least `model:` and `data:`")
+    entries = _flatten(root, str(path), "", problems)
     base = entries.pop("extends", None)
     if base is None:
         return entries
-    if not base.place:
-        return dict(_UNREAD)
     if not isinstance(base.value, str) or not base.value:
-        problems.append(
+        raise ConfigError(
             f"{base.place}: extends: {base.value!r} is not the name of a config; give one or remove the line"
         )
-        return {**entries, "extends": base}
     beside = path.parent / base.value
     try:
         base_path = beside if beside.is_file() else find_config(base.value)
     except ConfigError as error:
-        problems.append(f"{base.place}: extends: {error}")
-        return {**entries, "extends": base}
-    return {**_read(base_path, problems, [*chain, path.resolve()]), **entries}
-
-
-def _entries(text: str, path: str, problems: list[str]) -> dict[str, _Entry]:
-    """Flat entries "key" and "train.key" with their places."""
-    try:
-        root = read_mapping(text, path, "a config is a mapping with at least `model:` and `data:`")
-    except ConfigError as error:
-        problems += error.problems
-        return dict(_UNREAD)
-    return _flatten(root, path, "", problems)
+        raise ConfigError(f"{base.place}: extends: {error}") from None
+    return _read(base_path, problems, (*chain, path.resolve())) | entries
 
 
 def _flatten(node: Any, path: str, prefix: str, problems: list[str]) -> dict[str, _Entry]:
@@ -217,8 +216,6 @@ def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config
     train: dict[str, Any] = {}
     plugins = "train.external_plugins" in entries
     for key, (value, place) in entries.items():
-        if key == "extends":
-            continue
         name, problem = key.removeprefix("train."), _unknown(key)
         if not problem and value in (None, "", [], {}):
             problem = f"{name}: empty; give a value or remove the line"
@@ -227,13 +224,10 @@ def _build(entries: dict[str, _Entry], path: str, problems: list[str]) -> Config
         elif not problem and key.startswith("train."):
             train[name], problem = check_value(name, value, plugins)
         elif not problem:
-            try:
-                values[key] = READERS[key](value)
-            except ValueError as error:
-                problem = f"{key}: {error}"
+            values[key], problem = _own_value(key, value)
         problems += [f"{place}: {problem}"] if problem else []
     for needed in ("model", "data"):
-        if needed not in entries and "extends" not in entries:
+        if needed not in entries:
             problems.append(f"{path}: {needed}: missing; add `{needed}: {EXAMPLES[needed]}`")
     if problems:
         raise ConfigError(problems)
@@ -277,106 +271,18 @@ def _with_one_batch_size(config: Config) -> Config:
     return msgspec.structs.replace(config, sequences_per_step=sequences, train=train)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, (dict, list, bool)):
-        raise ValueError(f"{value!r} is not a text")
-    return str(value)
-
-
-def _name(value: Any) -> str:
-    text = _text(value)
-    if Path(text).name != text or text.startswith("."):
-        raise ValueError(f"{text!r} is not a plain folder name; `runs:` chooses where it lies")
-    return text
-
-
-def _files(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item) for item in (value if isinstance(value, list) else [value]))
-
-
-def _val(value: Any) -> tuple[str, ...]:
-    return () if value is False or value == "none" else _files(value)
-
-
-def _count(low: int) -> Any:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ValueError(f"{value!r} is not a whole number of at least {low}")
-        return value
-
-    return read
-
-
-def _micro_batch(value: Any) -> str | int:
-    if value in ("tokens", "sequences") or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value  # type: ignore[no-any-return]
-    raise ValueError(f"{value!r} is neither tokens nor sequences nor a number of tokens")
-
-
-def _gpus(value: Any) -> int | None:
-    if value == "auto":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is neither auto nor a number of GPUs (0 means the CPU)")
-    return value
-
-
-def _one_of(*choices: str) -> Any:
-    def read(value: Any) -> str:
-        text = "off" if value is False else value  # YAML reads a bare `off` as false
-        if text not in choices:
-            raise ValueError(f"{value!r} is not one of {', '.join(choices)}{did_you_mean(str(text), choices, '; ')}")
-        return str(text)
-
-    return read
-
-
-def _kind(kind: type, shown: str) -> Any:
-    def read(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise ValueError(f"{value!r} is not {shown}")
-        return value
-
-    return read
-
-
-def _weights(value: Any) -> dict[str, float]:
-    for kind, weight in _kind(dict, "a mapping")(value).items():
-        if kind not in WEIGHED:
-            raise ValueError(f"{kind!r} is not one of {', '.join(WEIGHED)}{did_you_mean(str(kind), WEIGHED, '; ')}")
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 100:
-            raise ValueError(f"{kind}: {weight!r} is not a weight from 0 to 100")
-    return {kind: float(weight) for kind, weight in value.items()}
-
-
-def _gate(value: Any) -> dict[str, Any]:
-    _, problems = read_gate(value)
-    if problems:
-        raise ValueError("; ".join(problem.removeprefix("gate.").removeprefix("gate: ") for problem in problems))
-    return dict(value or {})
-
-
-WEIGHED = ("thought", "call", "arguments", "answer", "observation")  # as mask_weights.Weights names them
-EXAMPLES = {"model": "Qwen/Qwen2.5-7B-Instruct", "data": "datasets/mix.jsonl"}
-READERS: dict[str, Any] = {
-    "model": _text,
-    "data": _files,
-    "val": _val,
-    "name": _name,
-    "runs": _text,
-    "gpus": _gpus,
-    "cpu_processes": _count(1),
-    "nodes": _count(1),
-    "node_rank": _count(0),
-    "master": _text,
-    "sequences_per_step": _count(1),
-    "micro_batch": _micro_batch,
-    "preflight": _one_of("off", "sample", "full"),
-    "train_on": _one_of("all", "last_step", "last_turn"),
-    "weights": _weights,
-    "trust_remote_code": _kind(bool, "true or false"),
-    "gate": _gate,
-    "method": _one_of("sft", "self-distill"),
-    "eval_calls": _count(0),
-    "adapter_scale": _one_of("full", "auto"),
-}
+def _own_value(key: str, value: Any) -> tuple[Any, str]:
+    """The value of a top-level key, and what is wrong with it ("" where nothing is)."""
+    if isinstance(value, (str, bool)):
+        value = ALIASES.get((key, value), value)
+    hint = next(field.type for field in msgspec.structs.fields(Config) if field.name == key)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and key in ("model", "name", "runs", "master"):
+        value = str(value)
+    elif isinstance(value, str) and key in ("data", "val"):
+        value = [value]
+    try:
+        value = msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return value, f"{key}: {value!r} is not a {described(hint)}"
+    problems = read_gate(value)[1] if key == "gate" else ()
+    return value, "; ".join(problems)

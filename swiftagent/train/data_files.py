@@ -28,7 +28,6 @@ class FileFacts(msgspec.Struct):
     repeats: int = 0  # rows whose messages an earlier row has too
     native: int = 0  # rows that carry `tools` themselves
     thinking: int = 0  # rows with a <think> block
-    characters: int = 0
 
     def add(self, other: FileFacts) -> None:
         for name in self.__struct_fields__:
@@ -52,21 +51,22 @@ def local_files(entries: Iterable[str]) -> list[Path]:
 
 def file_problems(paths: Iterable[Path], key: str, place: str) -> list[str]:
     """Problems with the files themselves; cheap, so that it is done even without a preflight."""
-    problems = []
-    for path in paths:
-        if not path.exists():
-            problems.append(f"{place}: {key}: {path}: no such file; `swiftagent mix` or `swiftagent convert` makes one")
-        elif path.is_dir():
-            problems.append(f"{place}: {key}: {path}: a folder; name the files in it")
-        elif path.stat().st_size == 0:
-            problems.append(f"{place}: {key}: {path}: empty; no row to train on")
-        elif path.suffix.lower() not in TRAINED_ON:
-            problems.append(f"{place}: {key}: {path}: no kind of file that ms-swift reads; {_MAKES_ONE}")
-        elif path.suffix.lower() == ".jsonl" and _starts_with_mark(path):
-            problems.append(
-                f"{place}: {key}: {path}: begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}"
-            )
-    return problems
+    found = ((path, _file_problem(path)) for path in paths)
+    return [f"{place}: {key}: {path}: {problem}" for path, problem in found if problem]
+
+
+def _file_problem(path: Path) -> str:
+    if not path.exists():
+        return "no such file; `swiftagent mix` or `swiftagent convert` makes one"
+    if path.is_dir():
+        return "a folder; name the files in it"
+    if path.stat().st_size == 0:
+        return "empty; no row to train on"
+    if path.suffix.lower() not in TRAINED_ON:
+        return f"no kind of file that ms-swift reads; {_MAKES_ONE}"
+    if path.suffix.lower() == ".jsonl" and _starts_with_mark(path):
+        return f"begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}"
+    return ""
 
 
 def _starts_with_mark(path: Path) -> bool:
@@ -77,27 +77,22 @@ def _starts_with_mark(path: Path) -> bool:
         return False
 
 
-def read_file(path: Path, *, every_row: bool = True) -> tuple[FileFacts, list[str]]:
-    """Read a JSONL file; problems are one line each with file:line. Only the first 1,000 rows where `every_row` is
-    false."""
+def read_file(path: Path) -> tuple[FileFacts, list[str]]:
+    """Read a JSONL file; problems are one line each with file:line."""
     facts = FileFacts()
     problems: list[str] = []
     seen: set[bytes] = set()
-    rows = read_lines(path)
-    while len(problems) < MOST_PROBLEMS and (every_row or facts.rows < 1_000):
-        try:
-            row = next(rows, None)
-        except RowError as error:
-            problems.append(f"{error}; `swiftagent convert` leaves broken rows out and reports why")
-            break  # the reader ends at the first broken line
-        if row is None:
-            break
-        facts.rows += 1
-        problem = _row_problem(row.value)
-        if problem:
-            problems.append(f"{row.where}: {problem}")
-            continue
-        _count(row.value, facts, seen)
+    try:
+        for row in read_lines(path):
+            facts.rows += 1
+            if problem := _row_problem(row.value):
+                problems.append(f"{row.where}: {problem}")
+            else:
+                _count(row.value, facts, seen)
+            if len(problems) == MOST_PROBLEMS:
+                break
+    except RowError as error:  # the reader ends at the first line that is no JSON
+        problems.append(f"{error}; `swiftagent convert` leaves broken rows out and reports why")
     if not facts.rows and not problems:
         problems.append(f"{path}: empty; no row to train on")
     return facts, problems
@@ -130,7 +125,6 @@ def _count(row: dict[str, Any], facts: FileFacts, seen: set[bytes]) -> None:
         str(message.get("content") or message.get("value") or "") for message in messages if isinstance(message, dict)
     ]
     facts.thinking += any(text.lstrip().startswith("<think>") for text in texts)
-    facts.characters += sum(map(len, texts))
     digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=12).digest()
     facts.repeats += digest in seen
     seen.add(digest)

@@ -54,7 +54,7 @@ class Follower:
 def train(plan: LaunchPlan, run: Run, follower: Follower, log_name: str = "log.txt") -> TrainingEnd:
     """Run the trainer to its end. Ctrl-C and SIGTERM ask it to save at the end of the step; a second one ends it at
     once."""
-    for leftover in () if plan.node_rank else ("loaded.json", "too_long.txt", "stop-requested"):
+    for leftover in () if plan.node_rank else ("loaded.json", "stop-requested"):
         (run.folder / leftover).unlink(missing_ok=True)
     try:
         log = (run.folder / log_name).open("ab")

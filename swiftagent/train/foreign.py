@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from swiftagent.train.foreign_data import DataPlan, command, first_of, plan_data
-from swiftagent.train.foreign_names import NEEDLESS, TODAY
+from swiftagent.train.foreign_names import MODELS, NEEDLESS, TODAY
 from swiftagent.train.foreign_tasks import command_of
 from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
@@ -31,7 +31,8 @@ TARGETS = {
     "EMBEDDING": ["all-embedding"],
 }
 Train = dict[str, Any]
-Read = Callable[[Any, Train], str]  # puts a value where it belongs; returns what is to be noted
+Found = dict[str, Any] | str  # options of ms-swift, or why there is none
+Read = Callable[[Any], Found]
 
 
 class Translated(msgspec.Struct):
@@ -98,10 +99,13 @@ def _training(foreign: Foreign, place: Path) -> Translated:
     top: dict[str, Any] = {}
     train: Train = {}
     for key, value in settings.items():
-        if value in (None, "", []) or key in NEEDLESS or key in MIXED or key in MODELS:
+        if value in (None, "", []) or key in NEEDLESS or key in MIXED:
             continue
-        note = VALUES[key](value, train) if key in VALUES else _take(key, value, top, train)
-        left_out += [(key, f"{_words(value)}: {note}")] if note else []
+        found = VALUES[key](value) if key in VALUES else _taken(key, value, top)
+        if isinstance(found, str):
+            left_out.append((key, f"{_words(value)}: {found}"))
+        else:
+            train |= found
     data = plan_data(foreign, place)
     _finish(foreign, top, train, data)
     model = first_of(settings, *MODELS)
@@ -110,9 +114,6 @@ def _training(foreign: Foreign, place: Path) -> Translated:
     body = yaml.safe_dump({**ours, "train": train}, sort_keys=False, allow_unicode=True)
     commands = [*data.commands, _TRAIN, *_afterwards(settings)]
     return Translated(foreign.program, foreign.task, body, commands, left_out)
-
-
-MODELS = ("model", *(name for name, today in TODAY.items() if today == "model" and name != "model_cache_dir"))
 
 
 def _afterwards(settings: dict[str, Any]) -> list[str]:
@@ -131,18 +132,16 @@ def _words(value: Any) -> str:
     return text.lower() if isinstance(value, bool) else text[:80]
 
 
-def _take(key: str, value: Any, top: dict[str, Any], train: Train) -> str:
-    """Put a setting where it stands today; returns why it cannot be."""
+def _taken(key: str, value: Any, top: dict[str, Any]) -> Found:
+    """A setting by today's name; our own keys are put into `top`."""
     today = TODAY.get(key, key)
     if today in OWN:
         top.setdefault(today, int(value) if str(value).isdigit() else value)
-    elif today in options():
-        checked, problem = check_value(today, "bnb" if value == "bitsandbytes" else value, plugins=True)
-        train.update({} if problem else {today: checked})
-        return problem
-    else:
+        return {}
+    if today not in options():
         return "has no counterpart; left out"
-    return ""
+    checked, problem = check_value(today, "bnb" if value == "bitsandbytes" else value, plugins=True)
+    return problem or {today: checked}
 
 
 def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan) -> None:
@@ -165,54 +164,46 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan)
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _put(train: Train, values: dict[str, Any]) -> str:
-    train |= values
-    return ""
-
-
 def _always(key: str, given: Any) -> Read:
     """A switch that is another option's value today; off, it means nothing."""
-    return lambda value, train: _put(train, {key: given} if is_true(value) else {})
+    return lambda value: {key: given} if is_true(value) else {}
 
 
 def _named(key: str, names: dict[str, Any]) -> Read:
     """A value by today's name; one that has none is left to ms-swift."""
-    return lambda value, train: _put(train, {key: names[n]} if (n := str(value).lower()) in names else {})
+    return lambda value: {key: names[name]} if (name := str(value).lower()) in names else {}
 
 
 def _unless(reason: str, *fine: str) -> Read:
     """A setting that is never carried over, and the reason where its value would have meant something."""
-    return lambda value, train: "" if str(value).lower() in fine else reason.format(value)
+    return lambda value: {} if str(value).lower() in fine else reason.format(value)
 
 
-def _model_type(value: Any, train: Train) -> str:
-    if check_value("model_type", value)[1]:
-        return "a name of an older version; today's is found by the model's name"
-    return _put(train, {"model_type": value})
+def _model_type(value: Any) -> Found:
+    is_old = check_value("model_type", value)[1]
+    return "a name of an older version; today's is found by the model's name" if is_old else {"model_type": value}
 
 
-def _targets(value: Any, train: Train) -> str:
+def _targets(value: Any) -> Found:
     listed = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-    return _put(train, {"target_modules": [name for part in listed for name in TARGETS.get(str(part), [str(part)])]})
+    return {"target_modules": [name for part in listed for name in TARGETS.get(str(part), [str(part)])]}
 
 
-def _deepspeed(value: Any, train: Train) -> str:
+def _deepspeed(value: Any) -> Found:
     text = str(value).lower()
     stage = re.search(r"z(?:ero)?[-_]?(\d)", text)
-    train["deepspeed"] = f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)
-    return "" if stage else "copied as it stands"
+    return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
-def _tuner(value: Any, train: Train) -> str:
-    if value == "qlora":
-        train |= {"quant_bits": 4, "quant_method": "bnb"}
-    train["tuner_type"] = {"freeze": "full", "qlora": "lora"}.get(str(value), str(value))
-    return "translated as full; name what is trained in train.trainable_parameters" if value == "freeze" else ""
+def _tuner(value: Any) -> Found:
+    if value == "freeze":
+        return "name what is trained in train.trainable_parameters, with tuner_type: full"
+    return {"tuner_type": "lora", "quant_bits": 4, "quant_method": "bnb"} if value == "qlora" else {"tuner_type": value}
 
 
 def _times_an_epoch(key: str) -> Read:
     """Negative until `_finish` knows the number of epochs."""
-    return lambda value, train: _put(train, {key: -float(value)})
+    return lambda value: {key: -float(value)}
 
 
 VALUES: dict[str, Read] = {
@@ -244,5 +235,5 @@ VALUES: dict[str, Read] = {
     "max_samples": _unless("`swiftagent mix --agent {} --agent-source FILE` samples, before training"),
     "evals_per_epoch": _times_an_epoch("eval_steps"),
     "saves_per_epoch": _times_an_epoch("save_steps"),
-    "wandb_project": lambda value, train: _put(train, {"report_to": ["wandb"]}),
+    "wandb_project": lambda value: {"report_to": ["wandb"]},
 }

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.formats.dataset_entries import entries_of
+from swiftagent.train.foreign_names import HELD_OUT, TRAINED_ON
 from swiftagent.train.foreign_text import Foreign, listed_of, near
 
 MIX = "datasets/mix.jsonl"
@@ -49,8 +50,8 @@ def command(*parts: Any) -> str:
 def plan_data(foreign: Foreign, place: Path) -> DataPlan:
     """The data of a training."""
     settings = foreign.settings
-    trained = names_of(first_of(settings, "dataset", "datasets", "custom_train_dataset_path"))
-    held_out = names_of(first_of(settings, "eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path"))
+    trained = names_of(first_of(settings, *TRAINED_ON))
+    held_out = names_of(first_of(settings, *HELD_OUT))
     plan = DataPlan()
     if foreign.program == "ms-swift" and (_is_mixed(settings) or any(map(_is_of_a_mix, trained))):
         plan.data, plan.commands = MIX, [mix_command(settings, trained)]

@@ -53,15 +53,21 @@ FORMER = {
     "master": "master_addr master_port",
     "sequences_per_step": "global_batch_size",
 }
+MODELS = ("model", "model_name_or_path", "model_id_or_path", "base_model")
+ADAPTERS = ("adapter_name_or_path", "adapters", "ckpt_dir", "lora_model_dir")
+TRAINED_ON = ("dataset", "datasets", "custom_train_dataset_path")
+HELD_OUT = ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path")
 TODAY = {former: today for today, names in FORMER.items() for former in names.split()}
 # Settings that say what we do anyway, or that belong to the other program's own files; and those that become commands.
 NEEDLESS = {
     "do_train", "do_eval", "do_predict", "overwrite_cache", "overwrite_output_dir", "plot_loss", "dataset_dir",
     "output_dir", "add_output_dir_suffix", "logging_dir", "run_name", "resume_from_checkpoint", "model_cache_dir",
     "include_tokens_per_second", "include_num_input_tokens_seen", "cache_dir", "use_fast_tokenizer", "print_config",
-    "model", "dataset", "datasets", "val_dataset", "eval_dataset", "test_datasets", "custom_train_dataset_path",
-    "custom_val_dataset_path", "tokenizer", "train_dataset", "dataset_text_field", "dataset_prepared_path", "strict",
-    "tokenizer_type", "node_rank", "master_addr", "master_port", "save_merge", "save_gguf",
+    *MODELS, *TRAINED_ON, *HELD_OUT, "tokenizer", "train_dataset", "dataset_text_field", "dataset_prepared_path",
+    "strict", "tokenizer_type", "node_rank", "master_addr", "master_port", "save_merge", "save_gguf",
     "quantization_method", "wandb_entity", "wandb_watch", "wandb_name", "wandb_log_model", "predict_with_generate",
-    "max_new_tokens", "args", "plugins", "data_collator", "tuner_backend", "model_revision", "report_to_none",
+    "max_new_tokens", "do_sample", "infer_backend", "result_path", "export_dir", "export_size", "export_device",
+    "export_legacy_format", "export_hub_model_id", "merge_lora", "load_args", "load_dataset_config",
+    "args", "plugins", "data_collator", "tuner_backend", "model_revision", "report_to_none",
+    "split", "save_method",
 }  # fmt: skip

@@ -107,7 +107,7 @@ def _task_of(program: Program, words: list[str], settings: dict[str, Any]) -> Fo
     named: Task = next(
         (task for pattern, task in _VERBS if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
     )
-    task = _told_task(settings) if named == "train" and program == "LLaMA-Factory" else named
+    task = _task_by_settings(settings) if named == "train" and program == "LLaMA-Factory" else named
     return Foreign(program, task, settings)
 
 
@@ -139,13 +139,8 @@ def _with_variables(text: str) -> str:
     """Shell variables that the text itself sets, and quotients of two numbers, put in place."""
     for name, value in re.findall(r"(?m)(?:^|\s)([A-Za-z_]\w*)=([\w.,/:-]+)(?=\s|;|$)", text):
         text = re.sub(rf"\$(?:{name}\b|{{{name}}})", value, text)
-    divided = re.compile(r"\$\(\s*expr\s+(\d+)\s*/\s*(\d+)\s*\)|\$\(\(\s*(\d+)\s*/\s*(\d+)\s*\)\)")
-
-    def quotient(match: re.Match[str]) -> str:
-        of, by = (int(number) for number in match.groups() if number)
-        return str(of // by) if by else match.group()
-
-    return divided.sub(quotient, text)
+    divided = re.compile(r"\$\(\(?\s*(?:expr\s+)?(\d+)\s*/\s*(\d+)\s*\)?\)")
+    return divided.sub(lambda found: str(int(found[1]) // int(found[2])) if int(found[2]) else found[0], text)
 
 
 def _plain(word: str) -> Any:
@@ -172,7 +167,7 @@ def _of_yaml(text: str, name: str) -> Foreign:
         folder = str(Path(name).absolute().parent)
         return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
     program = program_of(settings)
-    return Foreign(program, _told_task(settings) if program == "LLaMA-Factory" else "train", settings)
+    return Foreign(program, _task_by_settings(settings) if program == "LLaMA-Factory" else "train", settings)
 
 
 def program_of(settings: dict[str, Any]) -> Program:
@@ -187,7 +182,7 @@ def is_foreign(settings: Mapping[str, Any]) -> bool:
     return bool({"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len"} & set(settings))
 
 
-def _told_task(settings: dict[str, Any]) -> Task:
+def _task_by_settings(settings: dict[str, Any]) -> Task:
     """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
     if "export_dir" in settings:
         return "export"
@@ -212,13 +207,17 @@ def is_true(value: Any) -> bool:
 # a script
 # ---------------------------------------------------------------------------------------------------------------
 
-_RENAMED = {
-    "from_pretrained": {"model_name": "model"},
-    "get_peft_model": {"r": "lora_rank", "bias": "lora_bias"},
-    "LoraConfig": {"r": "lora_rank", "bias": "lora_bias"},
+_LORA = {"r": "lora_rank", "bias": "lora_bias"}
+# Calls of a script that are read: what their keywords and their first arguments are called here.
+_CALLS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "from_pretrained": ({"model_name": "model"}, ("model", "adapters")),
+    "load_dataset": ({"data_files": "dataset"}, ("dataset",)),
+    **dict.fromkeys(("get_peft_model", "LoraConfig"), (_LORA, ())),
+    **dict.fromkeys(("TrainingArguments", "SFTConfig", "SFTTrainer"), ({}, ())),
+    "save_pretrained_merged": ({}, ("save_merge",)),
+    "save_pretrained_gguf": ({}, ("save_gguf",)),
 }
 _TRAINING = {"get_peft_model", "LoraConfig", "TrainingArguments", "SFTConfig", "SFTTrainer"}
-_SAVING = {"save_pretrained_merged": "merge", "save_pretrained_gguf": "gguf"}
 
 
 def _of_script(text: str, name: str) -> Foreign:
@@ -231,7 +230,15 @@ def _of_script(text: str, name: str) -> Foreign:
     settings: dict[str, Any] = {}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
-        settings |= _of_call(call, known, settings)
+        # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
+        settings |= {
+            key: value
+            for key, value in _of_call(call, known)
+            if value is not None and not (key in ("model", "dataset") and key in settings)
+        }
+    if isinstance(files := settings.get("dataset"), dict):
+        settings["eval_dataset"] = next((files[key] for key in ("test", "validation", "eval") if key in files), None)
+        settings["dataset"] = files.get("train")
     if "model" not in settings:
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
     if _TRAINING.isdisjoint(map(_function, calls)):
@@ -253,25 +260,14 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
                 continue
 
 
-def _of_call(call: ast.Call, known: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    function = _function(call)
-    given = {
-        word.arg: value for word in call.keywords if word.arg and (value := _literal(word.value, known)) is not None
-    }
-    first, second = (*(_literal(word, known) for word in call.args[:2]), None, None)[:2]
-    if function in _SAVING:
-        return {f"save_{_SAVING[function]}": first, "quantization_method": given.get("quantization_method")}
-    if function == "load_dataset":
-        return {} if "dataset" in before else {"dataset": given.get("data_files") or first, **_split(given)}
-    if function not in _TRAINING and function != "from_pretrained":
-        return {}
-    renamed = {_RENAMED.get(function, {}).get(key, key): value for key, value in given.items()}
-    if function == "from_pretrained" and isinstance(first, str):
-        renamed.setdefault("model", first)
-    if function == "from_pretrained" and isinstance(second, str):  # of peft's PeftModel
-        renamed["adapters"] = second
-    # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
-    return {key: value for key, value in renamed.items() if key != "model" or "model" not in before}
+def _of_call(call: ast.Call, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The settings that a call writes out; None for values that it does not."""
+    renamed, positions = _CALLS.get(_function(call), ({}, ()))
+    for key, value in zip(positions, call.args, strict=False):
+        if not any(renamed.get(word.arg or "") == key for word in call.keywords):
+            yield key, _literal(value, known)
+    for word in call.keywords if _function(call) in _CALLS else ():
+        yield renamed.get(word.arg or "", word.arg or ""), _literal(word.value, known)
 
 
 def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
@@ -281,11 +277,3 @@ def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
         return ast.literal_eval(node)
     except ValueError:
         return None
-
-
-def _split(given: dict[str, Any]) -> dict[str, Any]:
-    files = given.get("data_files")
-    if not isinstance(files, dict):
-        return {}
-    held_out = next((files[key] for key in ("test", "validation", "eval") if key in files), None)
-    return {"dataset": files.get("train"), "eval_dataset": held_out}

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.jsonl import parse_json
+from swiftagent.errors import RowError
+from swiftagent.io.jsonl import read_lines
 from swiftagent.models.files import read_object
 from swiftagent.models.identity import local_folder
 from swiftagent.models.known import KnownModel, known_model
@@ -50,7 +50,7 @@ def resolve(config: Config, machine: Machine) -> Inputs:
         val_files=tuple(local_files(val)),
         # Where no file is there yet, `swiftagent mix` will write it, with channels.
         first_row=first_row(there) if there else {"channel": ""},
-        model=recognise_model(config, json),
+        model=known_model(config.model, config.train),
         shape=shape_of(json) if json else known_shape(config.model),
         folder=local_folder(config.model),
     )
@@ -70,27 +70,7 @@ def validation_files(config: Config) -> tuple[str, ...]:
 def first_row(path: Path) -> dict[str, Any]:
     """The first row of a JSONL file; {} where there is none or it cannot be read."""
     try:
-        with path.open("rb") as lines:
-            line = next((line for line in lines if line.strip()), b"{}")
-        row = parse_json(line)[0]
+        row = next(read_lines(path), None)
     except (OSError, RowError):  # a broken row is the preflight's to report, with its place
         return {}
-    return row if isinstance(row, dict) else {}
-
-
-def recognise_model(config: Config, config_json: dict[str, Any] | None) -> KnownModel:
-    """The model's type and template: as the config says, as its trainer wrote them beside it, by its name, by its
-    config.json, by the text of its chat template."""
-    folder = Path(config.model)
-    written = read_object(folder / "args.json")
-    train = {key: written[key] for key in ("model_type", "template") if written.get(key)} | config.train
-    known = known_model(config.model, train, config_json)
-    if known.template or not folder.is_dir():
-        return known
-    from swiftagent.backend.template import template_of_chat_template
-
-    try:
-        template = template_of_chat_template(folder)
-    except ConfigError:
-        return known
-    return known_model(config.model, {**train, "template": template}, config_json)
+    return row.value if row and isinstance(row.value, dict) else {}

@@ -14,12 +14,11 @@ from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.kernels import choose_attention, untried
 from swiftagent.train.machine import Machine, trainer_entry
 from swiftagent.train.memory import estimate
 from swiftagent.train.micro_plan import MicroPlan
 from swiftagent.train.options import as_words
-from swiftagent.train.step_cutting import Cut, cut_steps
+from swiftagent.train.step_cutting import Cut, choose_attention, cut_steps, reason_for_another_trainer
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
@@ -68,9 +67,7 @@ def plan(
     processes = gpus or config.cpu_processes
     draft = _Draft(_own_options(inputs, folder))
     if place.address == "MASTER_HOST":
-        draft.warnings.append(
-            "which machine is the first is not said: master=HOST:PORT node_rank=N (or SLURM's variables)"
-        )
+        draft.warnings.append("the first machine is not given: master=HOST:PORT node_rank=N (or SLURM's variables)")
     if gpus:
         _choose_kernels(inputs, draft)
     else:
@@ -107,13 +104,8 @@ def plan(
         notes=draft.notes,
         warnings=draft.warnings,
         micro=micro,
-        token_trainer=_fits_our_trainer(machine, options),
+        token_trainer=not reason_for_another_trainer(machine, options),
     )
-
-
-def _fits_our_trainer(machine: Machine, options: dict[str, Any]) -> bool:
-    alone = int(options.get("sequence_parallel_size", 1)) == 1
-    return alone and options.get("task_type", "causal_lm") == "causal_lm" and not untried(machine)
 
 
 def _gpus_to_use(config: Config, machine: Machine, as_configured: bool) -> int:
@@ -211,9 +203,8 @@ def _choose_kernels(inputs: Inputs, draft: _Draft) -> None:
         options["torch_dtype"] = "bfloat16" if capable else "float16"
         draft.notes.append(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
     if options.get("packing") and "attn_impl" not in options:
-        attention = choose_attention(machine)
-        options["attn_impl"] = attention.name
-        draft.notes.append(f"attention {attention.name}: {attention.why}")
+        options["attn_impl"], why = choose_attention(machine)
+        draft.notes.append(f"attention {options['attn_impl']}: {why}")
 
 
 def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) -> None:
@@ -286,17 +277,14 @@ def _launcher(place: Place, processes: int, options: dict[str, Any]) -> list[str
 
 
 def _environment(machine: Machine, gpus: int, processes: int) -> dict[str, str]:
+    threads = "1" if gpus else str(max(1, machine.cpus // processes))
     env = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    if gpus:
-        chosen = [str(gpu.index) for gpu in machine.gpus[:gpus]]
-        if chosen and (len(chosen) < len(machine.gpus) or "CUDA_VISIBLE_DEVICES" in os.environ):
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
-        env["PYTORCH_CUDA_ALLOC_CONF"] = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-    else:
-        env["CUDA_VISIBLE_DEVICES"] = ""
-    if "OMP_NUM_THREADS" not in os.environ:
-        env["OMP_NUM_THREADS"] = str(max(1, machine.cpus // processes)) if not gpus else "1"
+    env |= {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": threads}
     if not gpus:
         # Threads that spin while they wait take the cores from each other on a busy machine.
-        env["OMP_WAIT_POLICY"] = "PASSIVE"
-    return env
+        return env | {"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "PASSIVE"}
+    chosen = [str(gpu.index) for gpu in machine.gpus[:gpus]]
+    if chosen and (len(chosen) < len(machine.gpus) or "CUDA_VISIBLE_DEVICES" in os.environ):
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
+    allocator = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    return env | {"PYTORCH_CUDA_ALLOC_CONF": allocator}

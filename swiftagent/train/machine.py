@@ -97,18 +97,19 @@ def _gpus() -> tuple[tuple[Gpu, ...], str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return (), ""
-    gpus, driver, uuids = [], "", {}
-    for line in done.stdout.splitlines():
-        cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) != 7 or not cells[0].isdigit():
-            continue
-        index, name, total, free, capability, driver, uuid = cells
-        major, _, minor = capability.partition(".")
-        level = (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
-        megabytes = [int(cell) if cell.isdigit() else 0 for cell in (total, free)]
-        gpus.append(Gpu(int(index), name, megabytes[0] << 20, megabytes[1] << 20, level))
-        uuids[uuid] = int(index)
-    return _visible(gpus, uuids), driver
+    rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines()]
+    rows = [row for row in rows if len(row) == 7 and row[0].isdigit()]
+    gpus = [_gpu(*row[:5]) for row in rows]
+    uuids = {row[6]: int(row[0]) for row in rows}
+    return _visible(gpus, uuids), rows[-1][5] if rows else ""
+
+
+def _gpu(index: str, name: str, total: str, free: str, capability: str) -> Gpu:
+    major, _, minor = capability.partition(".")
+    level = (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+    # A card in MIG mode, or one that is shared, says [N/A].
+    size, room = (int(cell) << 20 if cell.isdigit() else 0 for cell in (total, free))
+    return Gpu(int(index), name, size, room, level)
 
 
 def _visible(gpus: list[Gpu], uuids: dict[str, int]) -> tuple[Gpu, ...]:

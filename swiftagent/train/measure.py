@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,40 +100,43 @@ def _measure_rows(paths: list[Path], model: str, settings: dict[str, Any], sampl
     from swiftagent.backend.labels import check_labels
     from swiftagent.backend.template import open_trainer, quiet
 
-    rows = [(path, number) for path in paths for number, line in enumerate(path.open("rb"), 1) if line.strip()]
-    of = len(rows)
-    if sample is not None and sample < of:
-        rows = [rows[index] for index in sorted(random.Random(0).sample(range(of), sample))]
+    of = sum(1 for _ in _rows_of(paths))
+    drawn = range(of) if sample is None or sample >= of else sorted(random.Random(0).sample(range(of), sample))
     with tempfile.TemporaryDirectory(prefix="swiftagent-") as folder:
-        drawn = Path(folder) / "sample.jsonl"
-        _copy_rows(rows, drawn)
-        measured = Measured(sampled=len(rows), of=of)
+        path = Path(folder) / "sample.jsonl"
+        places = _copy_rows(paths, set(drawn), path)
+        measured = Measured(sampled=len(places), of=of)
         unlimited = {
             name: value for name, value in settings.items() if name not in ("max_length", "truncation_strategy")
         }
         with open_trainer(model, None, unlimited, trust) as trainer, quiet():
             measured.template = trainer.template_name
             measured.template_note = _compare_with_chat_template(trainer)
-            _count_tokens(trainer, drawn, int(settings.get("max_length") or 0), measured)
-        totals = check_labels(drawn, model, None, unlimited, progress=_report_done, trust_remote_code=trust)
+            _count_tokens(trainer, path, int(settings.get("max_length") or 0), measured)
+        totals = check_labels(path, model, None, unlimited, progress=_report_done, trust_remote_code=trust)
     measured.masks = totals.as_dict()
     measured.masks.pop("faults", None)
     for fault in totals.faults[:5]:
-        path, number = rows[fault.row - 1]
-        measured.faults.append(f"{path}:{number}: message {fault.span}: {fault.text} [{fault.code}]")
+        measured.faults.append(f"{places[fault.row - 1]}: message {fault.span}: {fault.text} [{fault.code}]")
     return measured
 
 
-def _copy_rows(rows: list[tuple[Path, int]], target: Path) -> None:
-    wanted: dict[Path, set[int]] = {}
-    for path, number in rows:
-        wanted.setdefault(path, set()).add(number)
+def _rows_of(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+    """(file:line, row) of every row."""
+    for path in paths:
+        with path.open("rb") as lines:
+            yield from ((f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _copy_rows(paths: list[Path], drawn: set[int], target: Path) -> list[str]:
+    """Copy the rows that were drawn; returns the place of each."""
+    places = []
     with target.open("wb") as out:
-        for path, numbers in wanted.items():
-            with path.open("rb") as lines:
-                out.writelines(
-                    line.rstrip(b"\r\n") + b"\n" for number, line in enumerate(lines, 1) if number in numbers
-                )
+        for index, (place, line) in enumerate(_rows_of(paths)):
+            if index in drawn:
+                places.append(place)
+                out.write(line.rstrip(b"\r\n") + b"\n")
+    return places
 
 
 def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured) -> None:

@@ -108,19 +108,6 @@ def zero_stage(options: dict[str, Any]) -> int:
     return int(digits[0]) if digits else 0
 
 
-def largest_batch(
-    shape: ModelShape, options: dict[str, Any], *, length: int, gpus: int, room: float, checkpointing: bool
-) -> int:
-    """The largest power of two of sequences that fits into `room` bytes; 0 where not even one does."""
-    best = 0
-    for power in range(8):
-        found = estimate(shape, options, batch=2**power, length=length, gpus=gpus, checkpointing=checkpointing)
-        if found.total > room:
-            break
-        best = 2**power
-    return best
-
-
 def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
     bits = options.get("quant_bits")
     if bits not in QUANTIZED:

@@ -17,9 +17,8 @@ STEP = 1024  # tokens between two budgets that are compared
 MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
 SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
 MASK = 3  # bytes for each pair of tokens: a mask of truth values, and what the kernel makes of it
-LAUNCH = (
-    0.018  # seconds a layer to launch a forward and a backward pass with recomputation, fitted to three runs of an H100
-)
+# Seconds a layer to launch a forward and a backward pass with recomputation, fitted to three runs of an H100.
+LAUNCH = 0.018
 
 
 class MicroPlan(msgspec.Struct, frozen=True):
@@ -37,8 +36,11 @@ class MicroPlan(msgspec.Struct, frozen=True):
 
 class Load(msgspec.Struct, frozen=True):
     """What a GPU has to do in a step, and with what: `sequences` of its own, of `mean` tokens and `longest` at most;
-    `room` bytes may be filled."""
+    `room` bytes may be filled. `options` are ms-swift's."""
 
+    shape: ModelShape
+    options: dict[str, Any]
+    attention: str
     sequences: int
     mean: float
     longest: int
@@ -51,48 +53,38 @@ class Load(msgspec.Struct, frozen=True):
         return self.sequences * self.mean
 
 
-def choose(shape: ModelShape, options: dict[str, Any], load: Load, attention: str, budget: int = 0) -> MicroPlan:
+def choose(load: Load, checkpointing: bool | None, budget: int = 0) -> MicroPlan:
     """The plan with the least predicted time that fits into `load.room`; where none does, the one that needs least, and
-    `fits` is false. `budget` and `gradient_checkpointing` of the options are kept where given."""
-    given = options.get("gradient_checkpointing")
-    ways = (False, True) if given is None else (bool(given),)
+    `fits` is false. `checkpointing` and `budget` are kept where given."""
+    ways = (False, True) if checkpointing is None else (checkpointing,)
     most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
     budgets = [budget] if budget else range(STEP, most + 1, STEP)
-    plans = [_predicted(shape, options, load, attention, tokens, way) for way in ways for tokens in budgets]
+    plans = [_predicted(load, tokens, way) for way in ways for tokens in budgets]
     fitting = [one for one in plans if one.fits]
     # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
-    return (
-        min(fitting, key=lambda one: (one.seconds, -one.tokens)) if fitting else min(plans, key=lambda one: one.memory)
-    )
+    fastest = min(fitting, key=lambda one: (one.seconds, -one.tokens), default=None)
+    return fastest or min(plans, key=lambda one: one.memory)
 
 
-def _predicted(
-    shape: ModelShape, options: dict[str, Any], load: Load, attention: str, budget: int, checkpointing: bool
-) -> MicroPlan:
+def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
     most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
-    needed = estimate(
-        shape, options, batch=1, length=most, gpus=load.gpus, checkpointing=checkpointing, chunked=True
-    ).total + (MASK * most**2 if attention == "sdpa" else 0)
+    sizes: dict[str, Any] = {"batch": 1, "length": most, "gpus": load.gpus, "checkpointing": checkpointing}
+    needed = estimate(load.shape, load.options, chunked=True, **sizes).total
+    needed += MASK * most**2 if load.attention == "sdpa" else 0
     # Rows are whole, so a micro-step is on average not quite full.
-    a_step = max(1, int(budget // max(load.mean, 1)))
-    count = math.ceil(load.sequences / a_step)
-    return MicroPlan(
-        budget, count, checkpointing, attention, needed,
-        seconds(shape, options, load, count, checkpointing=checkpointing, whole=attention == "sdpa"),
-        needed <= load.room,
-    )  # fmt: skip
+    count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
+    seconds = _seconds(load, count, checkpointing)
+    return MicroPlan(budget, count, checkpointing, load.attention, needed, seconds, needed <= load.room)
 
 
-def seconds(
-    shape: ModelShape, options: dict[str, Any], load: Load, micro_steps: int, *, checkpointing: bool, whole: bool
-) -> float:
-    """Of an optimizer step: launching the kernels of each micro-step, then the operations. `whole`: attention computes
-    every pair of tokens of a micro-step, and masks those of different sequences."""
-    passes = 4 if checkpointing else 3
+def _seconds(load: Load, micro_steps: int, checkpointing: bool) -> float:
+    """Of an optimizer step: launching the kernels of each micro-step, then the operations."""
+    passes, shape = 4 if checkpointing else 3, load.shape
     launching = micro_steps * shape.layers * LAUNCH * passes / 4
-    reach = load.tokens / micro_steps if whole else load.mean
-    pairs = 4 * shape.hidden * shape.layers * reach * (1 if whole else 0.5) * passes
-    work = load.tokens * (operations(shape, options, checkpointing=checkpointing) + pairs)
+    # With a block mask, attention computes every pair of tokens of a micro-step.
+    reach = load.tokens / micro_steps if load.attention == "sdpa" else load.mean / 2
+    pairs = 4 * shape.hidden * shape.layers * reach * passes
+    work = load.tokens * (operations(shape, load.options, checkpointing=checkpointing) + pairs)
     return launching + work / (teraflops(load.gpu) * 1e12 * USED)
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Collection
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.io.shipped import user_folder
 from swiftagent.io.words import did_you_mean
 from swiftagent.train.foreign_names import TODAY
 
 HERE = Path(__file__).parent
-OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type"}  # external_plugins may register more
+# External plugins, or another version of ms-swift, may register more.
+OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type", "loss_scale", "report_to"}
 KIND_NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -29,6 +27,7 @@ KIND_NAMES = {
     "str": "a text",
     "dict": "a mapping",
 }
+_TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict[str, Any]}
 # name: (lowest, highest, whether the lowest itself is refused)
 RANGES: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0, 1, True),
@@ -39,17 +38,9 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     **dict.fromkeys(("gradient_accumulation_steps", "max_length", "lora_rank", "logging_steps"), (1, math.inf, False)),
     **dict.fromkeys(("save_total_limit", "sequence_parallel_size"), (1, math.inf, False)),
 }
-# Options whose type is any text, while only these words (or a file) mean something: a misspelt one would fail late
-# or never.
-WORDS = {
-    "deepspeed": ("zero0", "zero1", "zero2", "zero3", "zero2_offload", "zero3_offload"),
-    "fsdp": ("fsdp2",),
-    "report_to": ("none", "all", "tensorboard", "wandb", "swanlab", "mlflow", "azure_ml", "clearml", "codecarbon",
-                  "comet_ml", "dagshub", "dvclive", "flyte", "kubeflow", "neptune", "trackio"),
-    "loss_scale": ("default", "last_round", "all", "base", "hermes", "qwen", "agentflan", "alpha_umi",
-                   "ignore_empty_think", "ignore_think_prefix"),
-}  # fmt: skip
-OR_A_FILE = ("deepspeed", "fsdp")
+# Their choices are words of a longer text, or a file, a mapping or JSON may stand in place of one.
+JOINED = {"loss_scale"}
+OR_A_FILE = {"deepspeed", "fsdp"}
 REACT_REFUSED = (
     "loss_scale: react finds results by keyword, so it trains every tool result that holds 'Thought:' or 'Action:'; "
     "the `loss` marks of the rows are exact: leave it out"
@@ -65,43 +56,25 @@ class Option(msgspec.Struct, frozen=True):
 
 
 @lru_cache
-def options() -> dict[str, Option]:
-    """Every option of the class: from the shipped table, or read live (10 s, once) where another ms-swift is
-    installed."""
-    table = _shipped()
-    if _another_version():
-        table = _read_live(_installed_version()) or table
-    return {name: Option(tuple(o["kinds"]), tuple(o.get("choices", ()))) for name, o in table["options"].items()}
-
-
-@lru_cache
-def _shipped() -> dict[str, Any]:
+def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads((HERE / "options.json").read_text(encoding="utf-8"))
     return table
 
 
 @lru_cache
-def _installed_version() -> str:
+def options() -> dict[str, Option]:
+    """Every option of the class."""
+    return {name: Option(tuple(o["kinds"]), tuple(o.get("choices", ()))) for name, o in _table()["options"].items()}
+
+
+@lru_cache
+def _other_version() -> str:
+    """The installed ms-swift where it is another than the table's: it may know further names and words."""
     try:
-        return version("ms-swift")
+        installed = version("ms-swift")
     except PackageNotFoundError:
         return ""
-
-
-def _another_version() -> bool:
-    return _installed_version() not in ("", _shipped()["ms_swift"])
-
-
-def _read_live(installed: str) -> dict[str, Any] | None:
-    """The table of another version, made by a process of its own and kept for the next time; None where that fails."""
-    cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent"
-    path = cache / f"trainer_options-{installed}.json"
-    if not path.is_file():
-        command = [sys.executable, "-m", "swiftagent.backend.option_table", str(path)]
-        if subprocess.run(command, capture_output=True).returncode or not path.is_file():
-            return None
-    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return table
+    return "" if installed == _table()["ms_swift"] else installed
 
 
 def unknown_key(name: str, known: Collection[str]) -> str:
@@ -110,7 +83,8 @@ def unknown_key(name: str, known: Collection[str]) -> str:
         today = TODAY[name]
         place = f"train.{today}" if today in options() and today not in known else today
         return f"{name}: the name of another program or version; today it is {place}"
-    return f"{name}: unknown key{did_you_mean(name, known, ', ')}"
+    of = f" of ms-swift {_table()['ms_swift']}, and {_other_version()} is installed" if _other_version() else ""
+    return f"{name}: unknown key{of}{did_you_mean(name, known, ', ')}"
 
 
 def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]:
@@ -128,89 +102,63 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
     if converted is None:
         wanted = " or ".join(_kind_name(kind) for kind in option.kinds)
         return value, f"{name}: {_shown(value)} is not {wanted}"
-    if option.choices and converted not in option.choices and not (plugins and name in OPEN_TO_PLUGINS):
-        few = len(option.choices) <= 16
-        some = ", ".join(map(str, option.choices)) if few else f"{len(option.choices)} known names"
-        hint = did_you_mean(str(converted), map(str, option.choices), "; ")
-        return value, f"{name}: {_shown(value)} is not one of {some}{hint}"
+    if unknown := _unknown_word(name, converted, option.choices, plugins or bool(_other_version())):
+        return value, f"{name}: {unknown}"
     if name in RANGES and not isinstance(converted, (str, list)):
         low, high, above = RANGES[name]
-        if not (low < converted if above else low <= converted) or converted > high:
-            limit = f"above {low}" if above else f"at least {low}"
-            return value, f"{name}: {_shown(value)} is out of range: {limit}" + (
-                "" if high == math.inf else f", at most {high}"
-            )
-    return converted, _unknown_word(name, converted, plugins)
+        if not low <= converted <= high or (above and converted == low):
+            limit = f"{'above' if above else 'at least'} {low}" + ("" if high == math.inf else f", at most {high}")
+            return value, f"{name}: {_shown(value)} is out of range: {limit}"
+    return converted, ""
 
 
-def _unknown_word(name: str, value: Any, plugins: bool) -> str:
-    """What is wrong with a text of which only some words are known; "" where it is one of them, a mapping or a file."""
-    if name not in WORDS or isinstance(value, dict) or (plugins and name not in OR_A_FILE) or _another_version():
+def _unknown_word(name: str, value: Any, choices: Collection[Any], is_open: bool) -> str:
+    """The first word of a value that is not one of its choices; "" where all are."""
+    if not choices or isinstance(value, dict) or (is_open and name in OPEN_TO_PLUGINS):
         return ""
-    for word in value if isinstance(value, list) else str(value).split("+") if name == "loss_scale" else [value]:
-        if word in WORDS[name] or (name in OR_A_FILE and (str(word).lstrip().startswith("{") or Path(word).is_file())):
-            continue
-        also = " or a file" if name in OR_A_FILE else ""
-        hint = did_you_mean(str(word), WORDS[name], "; ")
-        return f"{name}: {_shown(word)} is not one of {', '.join(WORDS[name])}{also}{hint}"
+    for word in value if isinstance(value, list) else str(value).split("+") if name in JOINED else [value]:
+        given_whole = name in OR_A_FILE and (str(word).lstrip().startswith("{") or Path(str(word)).is_file())
+        if word not in choices and not given_whole:
+            also = " or a file" if name in OR_A_FILE else ""
+            some = ", ".join(map(str, choices)) if len(choices) <= 18 else f"{len(choices)} known names"
+            return f"{_shown(word)} is not one of {some}{also}{did_you_mean(str(word), map(str, choices), '; ')}"
     return ""
 
 
 def as_words(name: str, value: Any) -> list[str]:
     """One option as argv words: lists become several words, mappings JSON, booleans true and false."""
-    if isinstance(value, bool):
-        return [f"--{name}", "true" if value else "false"]
-    if isinstance(value, dict):
-        return [f"--{name}", json.dumps(value, ensure_ascii=False)]
-    if isinstance(value, list):
-        return [f"--{name}", *map(_word, value)]
-    return [f"--{name}", _word(value)]
+    return [f"--{name}", *map(_word, value if isinstance(value, list) else [value])]
 
 
 def _word(value: Any) -> str:
-    """5e-5 as people write it, not 5e-05."""
+    if isinstance(value, (bool, dict)):
+        return json.dumps(value, ensure_ascii=False)
+    # 5e-5 as people write it, not 5e-05
     return re.sub(r"e([+-])0+", r"e\1", repr(value)) if isinstance(value, float) else str(value)
 
 
 def _convert(kinds: tuple[str, ...], value: Any) -> Any:
     """The value in the first kind that holds it; None where none does."""
     for kind in kinds:
-        if kind.startswith("list["):
-            items = value if isinstance(value, list) else value.split() if isinstance(value, str) else [value]
-            converted = [_convert_one(kind[5:-1], item) for item in items]
-            if items and None not in converted:
-                return converted
-        else:
-            converted_one = _convert_one(kind, value)
-            if converted_one is not None:
-                return converted_one
+        is_list = kind.startswith("list[")
+        items = value if is_list and isinstance(value, list) else [value]
+        items = value.split() if is_list and isinstance(value, str) else items
+        converted = [_convert_one(kind[5:-1] if is_list else kind, item) for item in items]
+        if items and None not in converted:
+            return converted if is_list else converted[0]
     return None
 
 
 def _convert_one(kind: str, value: Any) -> Any:
-    if kind == "bool":
-        return {"true": True, "false": False}.get(str(value).lower())
-    if isinstance(value, bool):
-        return None if kind != "str" else str(value).lower()
-    if kind == "dict":
-        return value if isinstance(value, dict) else None
-    if isinstance(value, (dict, list)):
-        return None
-    if kind == "str":
-        return str(value)
-    return _number(kind, value)
-
-
-def _number(kind: str, value: Any) -> int | float | None:
+    if kind == "str" and isinstance(value, (bool, int, float)):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    if kind == "float" and type(value) is int:
+        return value
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        converted = msgspec.convert(value, _TYPES[kind], strict=False)  # numbers and booleans that YAML reads as text
+    except msgspec.ValidationError:
         return None
-    if not math.isfinite(number):
-        return None
-    if kind == "int":
-        return int(number) if number == int(number) else None
-    return int(value) if isinstance(value, int) else number
+    return None if isinstance(converted, float) and not math.isfinite(converted) else converted
 
 
 def _kind_name(kind: str) -> str:

@@ -23,21 +23,13 @@ from swiftagent.train.data_files import FileFacts, file_problems, read_file
 from swiftagent.train.effort import Effort, effort
 from swiftagent.train.impossible import context_of, memory_problem, option_problems, time_problem
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.launch import LaunchPlan
+from swiftagent.train.launch import LaunchPlan, plan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
-from swiftagent.train.memory import GB, MemoryEstimate, estimate, largest_batch
+from swiftagent.train.memory import GB, MemoryEstimate, estimate
 from swiftagent.train.micro_plan import MicroPlan
-from swiftagent.train.step_cutting import Cut, choose_budget
 
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
-OPTION_PACKAGES = {"deepspeed": "deepspeed", "use_liger_kernel": "liger-kernel"}
-FLASH_PACKAGES = {
-    "flash_attn": "flash-attn",
-    "flash_attention_2": "flash-attn",
-    "flash_attention_3": "flash-attn-3",
-    "flash_attention_4": "flash-attn-4",
-}
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given
 
 
@@ -51,7 +43,6 @@ class Report(msgspec.Struct):
     val_rows: int = 0
     measured: Measured | None = None
     memory: MemoryEstimate | None = None
-    suggestion: str = ""
     effort: Effort | None = None
     micro: MicroPlan | None = None  # as planned, with the tokens of a row that were measured
     seconds: float = 0.0
@@ -87,7 +78,6 @@ def quick_problems(inputs: Inputs) -> list[str]:
     folder."""
     config = inputs.config
     problems = [] if trainer_entry() else ["ms-swift is not installed: pip install 'ms-swift>=4.6.0,<4.7'"]
-    problems += package_problems(inputs)
     named = {config.model, *([str(inputs.folder)] if inputs.folder and not Path(config.model).exists() else [])}
     for model in sorted(named, key=lambda name: name != config.model):
         problems += model_problems(model, config.place("model"), trust_remote_code=config.trust_remote_code)
@@ -116,38 +106,19 @@ def recognition_problems(inputs: Inputs) -> list[str]:
         f"its kind{fits}; add train.model_type": known.model_type,
         "its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)": known.template,
     }
-    place = f"{config.place('model')}: model: {config.model}"
-    return [f"{place}: ms-swift cannot tell {what}" for what, found in unknown.items() if not found]
-
-
-def package_problems(inputs: Inputs) -> list[str]:
-    """Options that need a package which is not installed."""
-    config, train = inputs.config, inputs.config.train
-    needed = {package: option for option, package in OPTION_PACKAGES.items() if train.get(option)}
-    if train.get("quant_bits") in (4, 8) and train.get("quant_method", "bnb") == "bnb":
-        needed["bitsandbytes"] = "quant_bits"
-    if "bnb" in str(train.get("optim", "")) or "8bit" in str(train.get("optim", "")):
-        needed["bitsandbytes"] = "optim"
-    if attention := FLASH_PACKAGES.get(str(train.get("attn_impl", ""))):
-        needed[attention] = "attn_impl"
-    trackers = ("wandb", "swanlab", "tensorboard")
-    needed |= {tracker: "report_to" for tracker in trackers if tracker in train.get("report_to", [])}
     return [
-        f"{config.place(f'train.{option}')}: {option}: needs the package {package}: pip install {package}"
-        for package, option in needed.items()
-        if not inputs.machine.has(package)
+        config.fault("model", f"{config.model}: ms-swift cannot tell {what}")
+        for what, known in unknown.items()
+        if not known
     ]
 
 
 def folder_problems(config: Config) -> list[str]:
     """A `runs:` folder that cannot be written."""
-    folder, place = Path(config.runs), f"{config.place('runs')}: runs"
-    existing = existing_above(folder)
-    if not existing.is_dir():
-        return [f"{place}: {existing} is a file; choose another folder with runs=FOLDER"]
-    if not os.access(existing, os.W_OK):
-        return [f"{place}: {folder} cannot be written; choose another folder with runs=FOLDER"]
-    return []
+    existing = existing_above(Path(config.runs))
+    fact = f"{config.runs} cannot be written" if existing.is_dir() else f"{existing} is a file"
+    fine = existing.is_dir() and os.access(existing, os.W_OK)
+    return [] if fine else [config.fault("runs", f"{fact}; choose another folder with runs=FOLDER")]
 
 
 def missing_for_good(inputs: Inputs) -> list[str]:
@@ -160,10 +131,8 @@ def what_is_missing(inputs: Inputs) -> list[str]:
     """The warnings of a dry run: all quick problems, and what is not on this machine."""
     config, missing = inputs.config, quick_problems(inputs)
     if is_hub_id(config.model) and inputs.folder is None:
-        missing.append(
-            f"{config.place('model')}: model: {config.model} is not on this machine; the run downloads it first"
-        )
-    return missing + [f"{config.place('data')}: data: {entry} is read from the hub" for entry in inputs.hub_data]
+        missing.append(config.fault("model", f"{config.model} is not on this machine; the run downloads it first"))
+    return missing + [config.fault("data", f"{entry} is read from the hub") for entry in inputs.hub_data]
 
 
 def existing_above(folder: Path) -> Path:
@@ -214,33 +183,27 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
 
 
 def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
-    options, data, place = planned.options, report.data, inputs.config.place
+    options, data, fault = planned.options, report.data, inputs.config.fault
     advice = {
         "train.learning_rate": rate_advice(options, report.parameters or None),
         "train.enable_thinking": thinking_advice(options, data.thinking),
         "train.target_modules": tied_advice(options, inputs.shape is not None and inputs.shape.tied),
     }
-    report.warnings += [f"{place(key)}: {text}" for key, text in advice.items() if text]
+    report.warnings += [f"{inputs.config.place(key)}: {text}" for key, text in advice.items() if text]
     if agent := agent_template_problem(options, data.native):
-        report.problems.append(f"{place('train.agent_template')}: {agent}")
+        report.problems.append(f"{inputs.config.place('train.agent_template')}: {agent}")
     if data.rows and data.repeats > 0.2 * data.rows:
         report.warnings.append(f"{data.repeats:,} of {data.rows:,} rows repeat an earlier one")
-    context, longest = context_of(inputs), max((channel.longest for channel in report.channels.values()), default=0)
-    if context and longest > context and not options.get("max_length"):
+    channels, context, limit = report.channels, context_of(inputs), options.get("max_length")
+    longest = max((channel.longest for channel in channels.values()), default=0)
+    if context and longest > context and not limit:
+        fact = f"the longest row has {longest:,} tokens, the model's context {context:,}; "
         report.problems.append(
-            f"{place('train.max_length')}: the longest row has {longest:,} tokens, the model's context {context:,}; "
-            f"max_length={context} shortens longer rows or leaves them out"
+            fault("train.max_length", f"{fact}max_length={context} shortens longer rows or leaves them out")
         )
-    _advise_on_length(f"{place('train.max_length')}: max_length: {options.get('max_length')}", report)
-
-
-def _advise_on_length(place: str, report: Report) -> None:
-    channels = report.channels
     if channels and all(channel.left_out == channel.rows for channel in channels.values()):
-        longest = max(channel.longest for channel in channels.values())
-        report.problems.append(
-            f"{place}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens"
-        )
+        fact = f"{limit}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens"
+        report.problems.append(fault("train.max_length", fact))
         return
     for name in ("shortened", "left out"):
         shares = ", ".join(
@@ -249,7 +212,7 @@ def _advise_on_length(place: str, report: Report) -> None:
             if (count := channel.left_out if name == "left out" else channel.too_long - channel.left_out)
         )
         if shares:
-            report.warnings.append(f"{place}; longer rows are {name}: {shares}")
+            report.warnings.append(fault("train.max_length", f"{limit}; longer rows are {name}: {shares}"))
 
 
 def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
@@ -266,7 +229,8 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
             shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names, checkpointing=recomputed
         )
         if planned.micro and on_gpu:
-            report.micro = choose_budget(_cut(inputs, planned, report.tokens_a_row))
+            measured = plan(inputs, Path(str(options["output_dir"])), tokens_a_row=report.tokens_a_row)
+            report.micro = measured.micro or planned.micro
             hours = report.effort.steps * report.micro.seconds / 3600
             report.effort = msgspec.structs.replace(report.effort, hours=hours)
         if late := time_problem(inputs, planned, report.effort):
@@ -283,39 +247,19 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         return
     if planned.device == "gpu" and inputs.machine.gpus:
         room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
-        best = 0 if planned.micro else largest_batch(shape, options, room=room, **sizes)
-        _compare_with_gpus(report.memory.total, room, best, planned, report)
+        if (needed := report.memory.total) > room:
+            what = _what_fits(inputs, planned, shape, length)
+            report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; {what}")
     _compare_with_disk(inputs.config, report.memory, options, report)
 
 
 def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, length: int) -> str:
-    if planned.device == "cpu":
+    if planned.device == "cpu" or not inputs.machine.gpus:
         return "a smaller model"
     usable = MEMORY_USED * min(gpu.total for gpu in inputs.machine.gpus)
-    sizes = {"length": length, "batch": planned.batch, "gpus": planned.processes * planned.nodes}
-    fitting = settings_that_fit(shape, planned.options, sizes, usable)
+    gpus = planned.processes * planned.nodes
+    fitting = settings_that_fit(shape, planned.options, length, gpus, usable)
     return f"{fitting} would fit" if fitting else "a smaller model or a larger card"
-
-
-def _cut(inputs: Inputs, planned: LaunchPlan, tokens_a_row: float) -> Cut:
-    sequences, processes = planned.batch * planned.accumulation, planned.processes * planned.nodes
-    return Cut(inputs, planned.options, sequences, processes, planned.device == "gpu", tokens_a_row)
-
-
-def _compare_with_gpus(needed: float, room: float, best: int, planned: LaunchPlan, report: Report) -> None:
-    if needed > room:
-        remedy = _with_accumulation(planned, best) if best else "quant_bits=4, deepspeed=zero3, or a shorter max_length"
-        report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; try {remedy}")
-        return
-    best = min(best, planned.sequences_per_step // (planned.processes * planned.nodes))
-    if best > planned.batch:
-        report.suggestion = f"{_with_accumulation(planned, best)} would fit"
-
-
-def _with_accumulation(planned: LaunchPlan, batch: int) -> str:
-    """Another batch with what keeps the sequences of a step."""
-    accumulation = max(1, planned.sequences_per_step // (batch * planned.processes * planned.nodes))
-    return f"per_device_train_batch_size={batch} (accumulation {accumulation})"
 
 
 def _compare_with_disk(config: Config, memory: MemoryEstimate, options: dict[str, Any], report: Report) -> None:

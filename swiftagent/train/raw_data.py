@@ -25,9 +25,10 @@ from swiftagent.io.jsonl import BadRow
 from swiftagent.io.shipped import find
 from swiftagent.masks.pieces import malformed
 from swiftagent.models.files import read_object
+from swiftagent.models.known import known_model
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import TRAINED_ON
-from swiftagent.train.inputs import Inputs, recognise_model, resolve
+from swiftagent.train.inputs import Inputs, resolve
 
 Calls = Literal["auto", "react", "native"]
 Seen = Callable[[str, dict[str, Any]], None]  # a line that says what becomes of the data, and the ledger of it
@@ -123,18 +124,18 @@ def written_as(config: Config, raw: list[Raw], calls: Calls) -> tuple[str, str]:
     """`native` where all rows hold native calls and the model's template has a way to write them, else `react`; and
     the line that says which."""
     formats = set().union(*(one.formats for one in raw))
-    known = recognise_model(config, read_object(Path(config.model) / "config.json") or None)
+    known = known_model(config.model, config.train)
     way = str(config.train.get("agent_template") or known.agent_template)
     has_way = bool(way) and not way.startswith("react")
     names = ", ".join(Path(entry).name for one in raw for entry in one.entries)
-    told = f"{names}: {', '.join(sorted(formats))} rows"
+    what = f"{names}: {', '.join(sorted(formats))} rows"
     if calls == "native" or (calls == "auto" and has_way and formats <= set(_NATIVE)):
         if not has_way:
             raise ConfigError(
-                f"{told}: template {known.template or '(unknown)'} has no way to write native calls; leave --native out"
+                f"{what}: template {known.template or '(unknown)'} has no way to write native calls; leave --native out"
             )
-        return "native", f"{told} stay native, as {way} writes them (--react trains ReAct text)"
-    return "react", f"{told} are trained as ReAct text" + (" (--native keeps native calls)" if has_way else "")
+        return "native", f"{what} stay native, as {way} writes them (--react trains ReAct text)"
+    return "react", f"{what} are trained as ReAct text" + (" (--native keeps native calls)" if has_way else "")
 
 
 def _convert(one: Raw, folder: Path, to: str) -> dict[str, Any]:
@@ -166,11 +167,9 @@ def into_run(inputs: Inputs, folder: Path) -> Inputs:
     if stage is None:
         return inputs
     shutil.move(stage, folder / "data")
-    placed = {key: _moved(getattr(config, key), stage, folder / "data") for key in ("data", "val")}
-    return resolve(msgspec.structs.replace(config, **placed), inputs.machine)
 
+    def placed(entry: str) -> str:
+        return str(folder / "data" / Path(entry).name) if Path(entry).parent == stage else entry
 
-def _moved(entries: tuple[str, ...] | None, stage: Path, folder: Path) -> tuple[str, ...] | None:
-    if entries is None:
-        return None
-    return tuple(str(folder / Path(entry).name) if Path(entry).parent == stage else entry for entry in entries)
+    val = None if config.val is None else tuple(map(placed, config.val))
+    return resolve(msgspec.structs.replace(config, data=tuple(map(placed, config.data)), val=val), inputs.machine)

@@ -9,10 +9,10 @@ from typing import Any
 from swiftagent.io.shipped import shipped
 from swiftagent.models.shape import ModelShape, known_shape
 from swiftagent.train.advice import method
-from swiftagent.train.cards import Card, fit
+from swiftagent.train.cards import DEFAULT_LENGTH, Card, fit, memory_of
 from swiftagent.train.config import Config, load
 from swiftagent.train.effort import Effort, effort
-from swiftagent.train.memory import GB, estimate
+from swiftagent.train.memory import GB
 
 ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
 GUIDE_ROWS = 93_000  # 30,000 rows of tool calling, 60,000 of general chat, 3,000 of self-cognition
@@ -43,10 +43,9 @@ def describe_recipes() -> list[dict[str, Any]]:
         row: dict[str, Any] = {"name": path.stem, "model": config.model.rpartition("/")[2], "method": method(options)}
         row |= {"GPUs": gpus or "CPU", "memory": "", "hours": ""}
         if shape is not None and gpus:
-            batch, length = options.get("per_device_train_batch_size", 1), options.get("max_length", 2048)
-            needed = estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=True)
+            needed = memory_of(shape, options, options.get("max_length", DEFAULT_LENGTH), gpus)
             hours = _effort(config, shape, ROWS, ["A100"] * gpus).hours
-            row |= {"memory": f"{needed.total / GB:.0f} GB", "hours": f"{hours:.0f}" if hours >= 1 else "<1"}
+            row |= {"memory": f"{needed / GB:.0f} GB", "hours": f"{hours:.0f}" if hours >= 1 else "<1"}
         head = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         row["about"] = head.partition(".")[0].partition(":")[0]
         rows.append(row)

@@ -18,11 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from swiftagent.errors import SetupError
+from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
-from swiftagent.models.identity import choose_checkpoint
 from swiftagent.train.data_files import local_files
 
 
@@ -102,7 +101,14 @@ class Run:
 
     def checkpoint(self, which: str) -> Path:
         """`best`, `last` or a step. Raises SetupError where there are none, ConfigError where it is not among them."""
-        return choose_checkpoint(self.folder, which, self.checkpoints, self.checkpoint_best)
+        found, best = self.checkpoints, self.checkpoint_best
+        if best is None:
+            raise SetupError(f"{self.folder}: no complete checkpoint yet; its log.txt shows how far training came")
+        named = {path.name.rpartition("-")[2]: path for path in found} | {"best": best, "last": found[-1]}
+        if which not in named:
+            steps = ", ".join(path.name.rpartition("-")[2] for path in found)
+            raise ConfigError(f"--checkpoint {which}: {self.name} has no such checkpoint; there are {steps}")
+        return named[which]
 
     def data_files(self) -> list[str]:
         """The training data that can still be found, from any folder."""

@@ -37,6 +37,7 @@ MEASURED = (
     "micro_steps", "micro_step_tokens", "padding", "tokens_per_second", "mfu", "memory_reserved_gb", "attention",
     "seconds_per_step",
 )  # fmt: skip
+FROM_CUTTING = ("unknown", "gpu-memory")  # causes that steps cut by tokens may have
 RESHAPING = {"split_dataset_ratio", "packing", "streaming", "cached_dataset"}  # rows are no longer rows of the files
 
 
@@ -143,6 +144,14 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
         say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
     with progress("starting the trainer", quiet=verbosity.quiet), _View(inputs, run, verbosity) as view:
         outcome = train(planned, run, view)
+    # Nobody asked for steps cut by tokens, and no other machine waits for them.
+    may_be_batches = planned.micro and inputs.config.micro_batch == "auto" and planned.nodes == 1
+    if may_be_batches and outcome.state == "failed" and outcome.code in FROM_CUTTING and not view.stepped:
+        warn(f"failed before its first step, cut by tokens: {outcome.cause}; it starts again with batches of sequences")
+        config = msgspec.structs.replace(inputs.config, micro_batch="sequences")
+        batches = msgspec.structs.replace(inputs, config=config)
+        again = plan(batches, run.folder, resume=planned.options.get("resume_from_checkpoint", ""))
+        return _train(batches, again, run, verbosity)
     try:
         finish(run, outcome)
     except SetupError as error:
@@ -186,7 +195,7 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     with whole_file(run.folder / "config.yaml") as out:
         head = f"# swiftagent sft --resume {run.name}      resumes this run\n"
         out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
-    write_json(run.folder / "plugin.json", _left_for_the_plugin(inputs, planned))
+    write_json(run.folder / "plugin.json", settings_of_the_plugin(inputs, planned))
     run.update(
         state="running",
         started=run.record.get("started") or now(),
@@ -207,7 +216,8 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     )
 
 
-def _left_for_the_plugin(inputs: Inputs, planned: LaunchPlan) -> dict[str, Any]:
+def settings_of_the_plugin(inputs: Inputs, planned: LaunchPlan) -> dict[str, Any]:
+    """What the trainer reads in `plugin.json`."""
     left: dict[str, Any] = {"trust_remote_code": inputs.config.trust_remote_code}
     left["token_trainer"] = planned.token_trainer
     left |= {"method": inputs.config.method, "eval_calls": inputs.config.eval_calls}
@@ -261,7 +271,7 @@ class _View(Follower):
         self.log = (run.folder / "log.txt").open("ab+") if verbosity.verbose else None
         self.open = ExitStack()
         self.bar: Any = None
-        self.measured, self.began = False, 0
+        self.measured, self.stepped, self.began = False, False, 0
 
     def __enter__(self) -> _View:
         return self
@@ -304,6 +314,7 @@ class _View(Follower):
         return int(max(0, rows - int(loaded["rows"]) - sum(loaded["too_long"].values())))
 
     def metric(self, line: dict[str, Any]) -> None:
+        self.stepped = True
         if not self.measured and int(line["step"]) - self.began >= MEASURED_AFTER and "micro_steps" in line:
             self.measured = True
             figures = {name: line.get(name) for name in MEASURED}

@@ -1,17 +1,47 @@
-"""Whether and how the steps of a run are cut by tokens, on the machine and with the options that it has."""
+"""Whether and how the steps of a run are cut by tokens, and by which attention: from the machine's packages and the
+options, nothing imported."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
+from swiftagent.io.shipped import user_folder
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.kernels import CPU_BUDGET, choose_attention, reason_for_sequences
+from swiftagent.train.machine import Machine
 from swiftagent.train.micro_plan import PLANNED, Load, MicroPlan, choose
 
 GUESSED_ROW, GUESSED_LENGTH = 450.0, 2048  # tokens of a row, and of the longest, where nothing was measured
 UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
+# What `train/plugin` takes hold of in these packages was tried on these versions.
+TRIED = {"ms-swift": ("4.6.",), "transformers": ("5.17.", "5.19.")}
+# Attention by ms-swift's name, the package that has it, and the GPUs that it runs on; the fastest first.
+FLASH = (
+    ("flash_attention_3", "flash-attn-3", (9, 0)),
+    ("flash_attn", "flash-attn", (8, 0)),
+    ("kernels-community/flash-attn2", "kernels", (8, 0)),
+    ("flash_attention_4", "flash-attn-4", (9, 0)),
+)
+TORCH_VARLEN = (2, 10)  # torch.nn.attention.varlen
+CPU_BUDGET = 1  # a sequence at a time: on a CPU, batches only add padding
+# Options under which steps stay batches of sequences, and why.
+BY_SEQUENCES = {
+    "streaming": "streaming reads rows as they come",
+    "lazy_tokenize": "lazy_tokenize knows no lengths beforehand",
+    "packing": "packing cuts the rows itself",
+    "group_by_length": "group_by_length orders the rows itself",
+    "dataloader_drop_last": "dataloader_drop_last drops batches of sequences",
+    "label_smoothing_factor": "label smoothing takes the mean of each batch",
+    "enable_dft_loss": "the DFT loss needs all logits",
+    "predict_with_generate": "predict_with_generate evaluates by batches",
+    "eval_metric": "eval_metric needs all logits",
+    "loss_type": "loss_type is a loss of its own",
+    "router_aux_loss_coef": "the router's loss depends on the batch",
+    "deepspeed_autotp_size": "tensor parallelism shares the rows between GPUs",
+    "cached_dataset": "cached_dataset was not tried with it",
+}
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -25,32 +55,25 @@ class Cut(msgspec.Struct, frozen=True):
     on_gpu: bool
     tokens_a_row: float = 0.0
 
-    @property
-    def asked(self) -> int:
-        """The budget that the config gives; 0 where it gives none."""
-        micro_batch = self.inputs.config.micro_batch
-        return micro_batch if isinstance(micro_batch, int) else 0
-
 
 def cut_steps(cut: Cut) -> tuple[MicroPlan | None, list[str]]:
     """The plan, None where steps stay batches of sequences, and the lines that report what was decided."""
-    options, inputs = cut.options, cut.inputs
-    one_by_one = cut.asked == 1 or not (cut.on_gpu or cut.asked)
-    if reason := reason_for_sequences(inputs, options, one_by_one=one_by_one):
-        lines = [] if inputs.config.micro_batch == "sequences" else [f"batches of sequences: {reason}"]
-        return None, [*lines, *(_flash_batches(cut) if cut.on_gpu else [])]
-    if one_by_one:
-        return MicroPlan(CPU_BUDGET, cut.sequences, options.get("gradient_checkpointing"), "sdpa"), []
-    attention = choose_attention(inputs.machine)
-    name = options.setdefault("attn_impl", attention.name)
-    notes = [f"attention {name}: {attention.why if name == attention.name else 'as configured'}"]
+    options, inputs, asked = cut.options, cut.inputs, cut.inputs.config.micro_batch
+    if asked == "sequences" or (asked == "auto" and not cut.on_gpu):
+        return None, _flash_batches(cut)
+    if reason := reason_for_sequences(inputs, options):
+        return None, [f"batches of sequences: {reason}", *_flash_batches(cut)]
+    fastest, why = choose_attention(inputs.machine)
+    name = options.setdefault("attn_impl", fastest)
+    notes = [f"attention {name}: {why if name == fastest else 'as configured'}"]
     options["padding_free"] = True
+    budget = asked if isinstance(asked, int) else 0
     if not cut.on_gpu:
-        return MicroPlan(cut.asked, 0, options.get("gradient_checkpointing"), name), notes
+        return MicroPlan(budget or CPU_BUDGET, 0, options.get("gradient_checkpointing"), name), notes
     if inputs.machine.has("liger-kernel") and "use_liger_kernel" not in options:
         options["use_liger_kernel"] = True
         notes.append("liger kernels: liger-kernel is installed")
-    micro = choose_budget(cut)
+    micro = _choose_budget(cut, budget)
     options["gradient_checkpointing"] = micro.checkpointing
     return micro, [*notes, _line(micro)]
 
@@ -58,6 +81,8 @@ def cut_steps(cut: Cut) -> tuple[MicroPlan | None, list[str]]:
 def _flash_batches(cut: Cut) -> list[str]:
     """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
     options, machine, lines = cut.options, cut.inputs.machine, list[str]()
+    if not cut.on_gpu:
+        return []
     capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
     if "attn_impl" not in options and capable and machine.has("flash-attn"):
         options["attn_impl"] = "flash_attn"
@@ -73,20 +98,22 @@ def _flash_batches(cut: Cut) -> list[str]:
     return lines
 
 
-def choose_budget(cut: Cut) -> MicroPlan:
+def _choose_budget(cut: Cut, budget: int) -> MicroPlan:
     """By predicted time, for the GPUs here, or for those of `UNSEEN_GPU` bytes that the config names."""
     inputs, gpus = cut.inputs, cut.inputs.machine.gpus
     assert inputs.shape is not None, "the shape of a model whose attention is known is known too"
     load = Load(
-        cut.sequences,
-        cut.tokens_a_row or GUESSED_ROW,
-        int(cut.options.get("max_length") or GUESSED_LENGTH),
-        cut.processes,
-        PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
-        gpus[0].name if gpus else "",
+        shape=inputs.shape,
+        options=cut.options,
+        attention=str(cut.options["attn_impl"]),
+        sequences=cut.sequences,
+        mean=cut.tokens_a_row or GUESSED_ROW,
+        longest=int(cut.options.get("max_length") or GUESSED_LENGTH),
+        gpus=cut.processes,
+        room=PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
+        gpu=gpus[0].name if gpus else "",
     )
-    own = {"gradient_checkpointing": inputs.config.train.get("gradient_checkpointing")}
-    return choose(inputs.shape, cut.options | own, load, str(cut.options["attn_impl"]), cut.asked)
+    return choose(load, inputs.config.train.get("gradient_checkpointing"), budget)
 
 
 def _line(micro: MicroPlan) -> str:
@@ -95,3 +122,59 @@ def _line(micro: MicroPlan) -> str:
         f"micro-steps of up to {micro.tokens:,} tokens, about {micro.micro_steps} a step, {recomputed} gradient "
         f"checkpointing: about {micro.memory / 1e9:.0f} GB a GPU and {micro.seconds:.1f} s a step"
     )
+
+
+def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:
+    """Why steps stay batches of sequences; "" where they can be cut by tokens."""
+    if reason := reason_for_another_trainer(inputs.machine, options):
+        return reason
+    for name, reason in BY_SEQUENCES.items():
+        if options.get(name):
+            return reason
+    if options.get("padding_free") is False:
+        return "padding_free: false"
+    if inputs.model.multimodal:
+        return "images and their text are kept in batches"
+    if inputs.shape is None or not inputs.shape.full_attention:
+        return f"{inputs.config.model} is not known to have full causal attention in every layer"
+    return ""
+
+
+def reason_for_another_trainer(machine: Machine, options: dict[str, Any]) -> str:
+    """Why the trainer is not ours; "" where it is."""
+    if unknown := untried(machine):
+        return f"cutting steps by tokens was not tried on {unknown}"
+    if int(options.get("sequence_parallel_size", 1)) > 1:
+        return "sequence_parallel_size shares each sequence between GPUs"
+    whole = options.get("task_type", "causal_lm") == "causal_lm" and options.get("truncation_strategy") != "split"
+    return "" if whole else "only fine-tuning of whole rows is cut by tokens"
+
+
+def untried(machine: Machine) -> str:
+    """The first package whose version the plugin was not tried on, with its version; "" where there is none."""
+    for package, prefixes in TRIED.items():
+        version = machine.packages.get(package, "")
+        if version and not version.startswith(prefixes):
+            return f"{package} {version}"
+    return ""
+
+
+def choose_attention(machine: Machine) -> tuple[str, str]:
+    """The fastest attention without padding that this machine has, by its name for ms-swift, and why: torch's own with
+    a block mask needs nothing."""
+    capability = min((gpu.capability for gpu in machine.gpus), default=(0, 0))
+    for name, package, needed in FLASH:
+        if capability >= needed and machine.has(package) and (package != "kernels" or _kernel_on_disk()):
+            return name, f"{package} is installed"
+    if capability >= (8, 0) and _numbers(machine.packages.get("torch", ""))[:2] >= TORCH_VARLEN:
+        return "swiftagent_varlen", "torch's own for sequences of any length"
+    return "sdpa", "torch's own with a block mask"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def _kernel_on_disk() -> bool:
+    folder = user_folder("HF_HOME", ".cache/huggingface") / "hub" / "models--kernels-community--flash-attn2"
+    return folder.is_dir()

@@ -190,7 +190,7 @@ def test_a_way_that_two_threads_are_refused_at_once_is_left_once(server: OneServ
             return "text"
 
     server.refuses, server.together, server.script = ("ids",), threading.Barrier(2), [DONE, DONE]
-    engine = OpenAIEngine(f"http://127.0.0.1:{server.server_port}/v1", "m", encoder=Encoder())
+    engine = OpenAIEngine(Server(f"http://127.0.0.1:{server.server_port}/v1"), "m", Encoder())
     with ThreadPoolExecutor(2) as threads:
         texts = list(threads.map(lambda name: "".join(engine.generate([{"role": "user", "content": name}])), "ab"))
     engine.close()

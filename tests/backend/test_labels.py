@@ -232,7 +232,7 @@ def test_wrong_templates_and_models_say_what_to_do(check: Check, tmp_path: Path)
         check(records(), template="qwen25")
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "tokenizer_config.json").write_text("{}")
-    with pytest.raises(ConfigError, match="no chat template; name ms-swift's with --template"):
+    with pytest.raises(ConfigError, match="no ms-swift template is known"):
         check(records(), str(tmp_path / "bare"))
     (tmp_path / "bare" / "modeling.py").write_text("")
     with pytest.raises(SetupError, match="brings its own code"):

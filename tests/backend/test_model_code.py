@@ -69,10 +69,10 @@ def test_pickles_beside_safetensors_are_not_opened_and_alone_are_refused(
 
 
 def test_the_tokens_of_a_loaded_tokenizer_are_escaped(model: Path):
-    from swiftagent.backend.engine_files import checked_folder
     from swiftagent.backend.loading import Loading
+    from swiftagent.backend.template import checked
 
     assert not has_control_token("<zy_token>")
     (model / "added_tokens.json").write_text('{"<zy_token>": 9000}')
-    checked_folder(Loading(str(model), template="qwen2_5"))
+    checked(Loading(str(model), template="qwen2_5"))
     assert has_control_token("<zy_token>")

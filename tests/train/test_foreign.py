@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from config_text import config_of
 
 from swiftagent.errors import ConfigError
-from swiftagent.train.config import from_text
 from swiftagent.train.foreign import translate
 
 LLAMA_FACTORY = """
@@ -85,7 +85,7 @@ swift sft \\
 
 def test_llama_factory_yaml():
     translated = translate(LLAMA_FACTORY, "a.yaml")
-    config = from_text(translated.yaml)
+    config = config_of(translated.yaml)
     assert (config.model, config.data, config.trust_remote_code) == (
         "Qwen/Qwen2.5-7B-Instruct",
         ("datasets/identity.jsonl",),
@@ -118,7 +118,7 @@ def test_llama_factory_yaml():
 
 def test_an_old_swift_command():
     translated = translate(SWIFT_2, "train.sh")
-    config = from_text(translated.yaml)
+    config = config_of(translated.yaml)
     assert (config.model, config.gpus, config.data) == ("qwen/Qwen-7B-Chat", 8, ("datasets/mix.jsonl",))
     assert config.train == {
         "tuner_type": "lora",
@@ -136,7 +136,7 @@ def test_an_old_swift_command():
 
 def test_the_guides_command_with_its_shell_variables_is_a_config_that_sft_takes():
     translated = translate(GUIDE, "sft.sh")
-    config = from_text(translated.yaml)
+    config = config_of(translated.yaml)
     assert (config.model, config.gpus, config.data) == ("qwen/Qwen-7B-Chat", 8, ("datasets/mix.jsonl",))
     assert (config.sequences_per_step, config.train) == (
         64,
@@ -227,7 +227,7 @@ def factory(folder: Path) -> str:
 
 def test_a_llamafactory_command_with_its_data_set(tmp_path: Path):
     translated = translate(COMMAND, factory(tmp_path))
-    config = from_text(translated.yaml)
+    config = config_of(translated.yaml)
     assert (config.model, config.gpus, config.data) == ("/data/models/Qwen3-8B", 2, ("datasets/calls.jsonl",))
     assert (config.train["learning_rate"], config.train["lora_rank"], config.train["enable_thinking"]) == (
         5e-5,
@@ -255,7 +255,7 @@ def test_a_yaml_that_exports_gives_the_export():
 
 def test_an_axolotl_yaml():
     translated = translate(AXOLOTL, "a.yaml")
-    assert from_text(translated.yaml).train == {
+    assert config_of(translated.yaml).train == {
         "split_dataset_ratio": 0.1,
         "tuner_type": "lora",
         "quant_bits": 4,
@@ -281,7 +281,7 @@ def test_an_axolotl_yaml():
 
 def test_an_unsloth_script_is_read_and_never_run():
     translated = translate(UNSLOTH, "train.py")
-    config = from_text(translated.yaml)
+    config = config_of(translated.yaml)
     assert (config.model, config.data, config.val) == ("unsloth/Qwen3-8B", ("datasets/a.jsonl",), ("datasets/b.jsonl",))
     assert config.train == {
         "max_length": 4096,
@@ -314,7 +314,7 @@ model = PeftModel.from_pretrained(base, "./saves/react")
 
 def test_the_words_of_a_launcher_are_no_values_of_its_options():
     command = "torchrun --nproc_per_node=8 llm_sft.py --model_id_or_path a/b --sft_type lora --dataset x.jsonl"
-    assert from_text(translate(command, "a.sh").yaml).gpus == 8
+    assert config_of(translate(command, "a.sh").yaml).gpus == 8
 
 
 def test_a_command_that_names_a_yaml_is_that_yaml(tmp_path: Path):
@@ -322,7 +322,7 @@ def test_a_command_that_names_a_yaml_is_that_yaml(tmp_path: Path):
         "model_name_or_path: a/b\ndataset: x.jsonl\nfinetuning_type: lora\ndo_train: true\n"
     )
     translated = translate("llamafactory-cli train lora.yaml\n", str(tmp_path / "run.sh"))
-    assert (translated.task, from_text(translated.yaml).model) == ("train", "a/b")
+    assert (translated.task, config_of(translated.yaml).model) == ("train", "a/b")
     with pytest.raises(ConfigError, match="names other.yaml, which is not here"):
         translate("llamafactory-cli train other.yaml\n", str(tmp_path / "run.sh"))
 
@@ -337,7 +337,7 @@ def test_every_command_of_a_guide_that_trains_is_a_config(shared: Path):
                 translated = translate(text, f"guide.{kind}")
                 assert translated.commands, text
                 if translated.yaml:
-                    from_text(translated.yaml)
+                    config_of(translated.yaml)
 
 
 def test_a_dataset_info_json_is_converted_and_checked(tmp_path: Path):
@@ -356,4 +356,4 @@ def test_an_ms_swift_3_command_with_self_cognition():
     translated = translate(command, "a.sh")
     mix = "swiftagent mix --general 500 --self-cognition 300 --name robot --author swift"
     assert translated.commands[0] == f"{mix} --general-source AI-ModelScope/alpaca-zh"
-    assert from_text(translated.yaml).train == {"tuner_type": "lora", "torch_dtype": "bfloat16"}
+    assert config_of(translated.yaml).train == {"tuner_type": "lora", "torch_dtype": "bfloat16"}

@@ -93,8 +93,10 @@ def test_steps_that_match_are_no_problem(here: Path):
 def test_cards_that_are_not_here():
     config = load("qwen7b_agent")
     assert fit(config, parse_card("8x80GB")).fits
-    assert fit(config, parse_card("24 GB")).remedy == "per_device_train_batch_size=1"
-    assert fit(config, parse_card("12GB")).remedy == "per_device_train_batch_size=1 quant_bits=4"
+    assert fit(config, parse_card("24 GB")).fits
+    assert fit(config, parse_card("12GB")).remedy == "quant_bits=4"
+    by_sequences = load("qwen7b_agent", ["micro_batch=sequences"])
+    assert fit(by_sequences, parse_card("24 GB")).remedy == "per_device_train_batch_size=1"
     assert not fit(config, parse_card("4GB")).remedy
     with pytest.raises(ConfigError, match="write the memory of a card, as 24GB"):
         parse_card("big")
@@ -118,7 +120,7 @@ def test_the_guides_memory_table_stands(model: str, words: list[str], card: str)
 
 
 def test_doctor_asks_cards_alone(swiftagent: Run, tmp_path: Path):
-    done = swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "24GB", "--gpu", "8x80GB", "--json")
+    done = swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "12GB", "--gpu", "8x80GB", "--json")
     cards = json.loads(done.stdout)["cards"]
     assert (done.returncode, [card["fits"] for card in cards]) == (4, [False, True])
     assert swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "8x80GB").returncode == 0

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from config_text import config_of
 
 from swiftagent.train import launch
-from swiftagent.train.config import Config, from_text, load
+from swiftagent.train.config import Config, load
 from swiftagent.train.data_copy import write_copies
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import LaunchPlan
@@ -33,7 +35,7 @@ ENTRY = trainer_entry() or "swift/cli/sft.py"  # a plan is made where ms-swift i
 
 
 def config(more: str = "") -> Config:
-    return from_text("model: Qwen/Qwen2.5-7B-Instruct\ndata: a.jsonl\nsequences_per_step: 64\n" + more)
+    return config_of("model: Qwen/Qwen2.5-7B-Instruct\ndata: a.jsonl\nsequences_per_step: 64\n" + more)
 
 
 def plan(config: Config, machine: Machine, folder: Path, **more: Any) -> LaunchPlan:
@@ -57,14 +59,14 @@ def test_published_recipe_on_eight_gpus():
     planned = plan(load("configs/qwen7b_agent.yaml"), machine(8), Path("runs/x"))
     assert planned.argv[:5] == [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "8"]
     assert planned.argv.index(ENTRY) < planned.argv.index("--model")
-    assert option(planned.argv, "gradient_accumulation_steps") == ["4"]
+    assert option(planned.argv, "gradient_accumulation_steps") == ["8"]  # micro-steps by tokens: see test_step_cutting
     assert option(planned.argv, "target_modules") == ["all-linear", "all-embedding"]
     assert option(planned.argv, "learning_rate") == ["5e-5"]
     assert option(planned.argv, "check_model") == ["false"]
 
 
 @pytest.mark.parametrize(
-    ("gpus", "processes", "accumulation"), [(8, 8, 4), (4, 4, 8), (2, 2, 16), (1, 1, 32), (0, 1, 32)]
+    ("gpus", "processes", "accumulation"), [(8, 8, 8), (4, 4, 16), (2, 2, 32), (1, 1, 64), (0, 1, 32)]
 )
 def test_the_same_config_keeps_its_step_on_any_machine(gpus: int, processes: int, accumulation: int):
     planned = plan(load("configs/qwen7b_agent.yaml"), machine(gpus), Path("runs/x"))
@@ -75,7 +77,7 @@ def test_the_same_config_keeps_its_step_on_any_machine(gpus: int, processes: int
 
 def test_dry_run_plans_for_the_gpus_that_are_not_here():
     planned = plan(load("configs/qwen7b_agent.yaml"), CPU, Path("runs/x"), as_configured=True)
-    assert (planned.processes, planned.accumulation, planned.device) == (8, 4, "gpu")
+    assert (planned.processes, planned.accumulation, planned.device) == (8, 8, "gpu")
 
 
 def test_one_process_needs_no_torchrun():
@@ -111,13 +113,14 @@ def test_a_step_that_does_not_divide_is_told():
 
 
 def test_flash_attention_and_padding_free_where_they_are_installed():
-    assert plan(config("gpus: 1\n"), machine(1, "flash-attn"), Path("r")).options["padding_free"] is True
-    assert "padding_free" not in plan(config("gpus: 1\n"), machine(1), Path("r")).options
+    batches = config("gpus: 1\nmicro_batch: sequences\n")
+    assert plan(batches, machine(1, "flash-attn"), Path("r")).options["padding_free"] is True
+    assert "padding_free" not in plan(batches, machine(1), Path("r")).options
     assert "attn_impl" not in plan(config("gpus: 0\n"), machine(1, "flash-attn"), Path("r")).options
 
 
 def test_thinking_templates_train_without_empty_think_blocks():
-    thinking = from_text("model: Qwen/Qwen3-8B\ndata: a.jsonl\n")
+    thinking = config_of("model: Qwen/Qwen3-8B\ndata: a.jsonl\n")
     planned = plan(thinking, CPU, Path("r"))
     assert (option(planned.argv, "enable_thinking"), option(planned.argv, "add_non_thinking_prefix")) == (
         ["true"],
@@ -133,14 +136,17 @@ def test_several_nodes():
     assert planned.sequences_per_step == 64
 
 
-def test_several_nodes_from_slurm(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("listed", "first"), [("gpu[07-08]", "gpu07"), ("n1,n2", "n1"), ("rack[1-2]n[04-09,11],login", "rack1n04")]
+)
+def test_several_nodes_from_slurm(listed: str, first: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         os, "environ", copy.deepcopy(os.environ)
     )  # as `datasets` does when it maps with several processes
-    for name, value in {"SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "gpu[07-08]"}.items():
+    for name, value in {"SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": listed}.items():
         monkeypatch.setenv(name, value)
     words = " ".join(plan(config("gpus: 8\n"), machine(8), Path("r")).argv)
-    assert "--nnodes 2 --node_rank 1 --master_addr gpu07 --master_port 29500" in words
+    assert f"--nnodes 2 --node_rank 1 --master_addr {first} --master_port 29500" in words
 
 
 def test_validation_file_beside_the_data_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -170,10 +176,12 @@ def test_packing_keeps_the_sequences_of_a_step():
 
 
 def test_checkpointing_is_switched_off_where_memory_is_ample():
-    small = from_text("model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 512}\n")
+    small = config_of("model: Qwen/Qwen2.5-0.5B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 512}\n")
     assert plan(small, machine(1), Path("r")).options["gradient_checkpointing"] is False
-    large = from_text("model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 8192}\n")
-    assert "gradient_checkpointing" not in plan(large, machine(1), Path("r")).options
+    large = config_of("model: Qwen/Qwen2.5-14B-Instruct\ndata: a.jsonl\ngpus: 1\ntrain: {max_length: 8192}\n")
+    assert plan(large, machine(1), Path("r")).options["gradient_checkpointing"] is True
+    batches = msgspec.structs.replace(large, micro_batch="sequences")
+    assert "gradient_checkpointing" not in plan(batches, machine(1), Path("r")).options
 
 
 def test_a_model_folder_is_recognised_by_its_own_files(tmp_path: Path):
@@ -181,11 +189,11 @@ def test_a_model_folder_is_recognised_by_its_own_files(tmp_path: Path):
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}')
     (folder / "tokenizer.json").write_text('{"a": 1}')
-    plain = from_text(f"model: {folder}\ndata: a.jsonl\n")
+    plain = config_of(f"model: {folder}\ndata: a.jsonl\n")
     found = resolve(plain, CPU)
     assert (found.model.model_type, found.model.template) == ("qwen2", "")
     assert recognition_problems(found) == [
-        f"config:1: model: {folder}: ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, "
+        f"a.yaml:1: model: {folder}: ms-swift cannot tell its chat template; add train.template (chatml, qwen2_5, "
         f"llama3_2, ...)"
     ]
     (folder / "chat_template.jinja").write_text("<|im_start|>{{ content }}")
@@ -203,7 +211,7 @@ def test_changed_copies_of_files_of_one_name_are_files_of_their_own(tmp_path: Pa
         (tmp_path / name).write_text(json.dumps(record) + "\n")
         entries.append(str(tmp_path / name))
     one, other, val = entries
-    asked = from_text(f"model: m\ndata: [{one}, '{other}#1']\nval: {val}\nweights: {{answer: 2}}\n")
+    asked = config_of(f"model: m\ndata: [{one}, '{other}#1']\nval: {val}\nweights: {{answer: 2}}\n")
     folder = tmp_path / "run"
     write_copies(resolve(asked, CPU), folder)
     argv = plan(asked, CPU, folder).argv

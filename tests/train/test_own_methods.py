@@ -50,6 +50,8 @@ def test_what_cannot_be_combined_is_refused_before_training(tiny_config: Path, s
         "adapter_scale: no scale reaches what train.use_dora changes",
     ):
         assert fact in done.stderr, done.stderr
+    dry = swiftagent("sft", tiny_config.name, "eval_calls=9", "--dry-run")
+    assert dry.returncode == 0 and "eval_calls: there is no validation split" in dry.stderr
 
 
 @pytest.mark.needs_swift

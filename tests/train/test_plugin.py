@@ -13,10 +13,10 @@ pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
 
 
 def test_outside_training_the_plugin_changes_nothing():
-    from swift.dataset import utils
     from swift.model import model_meta
+    from swift.pipelines.train import sft
 
-    before = utils.AddLengthPreprocessor.preprocess, model_meta._get_model_info
+    before = sft.AddLengthPreprocessor, model_meta._get_model_info
     plugin = Path(swiftagent.__file__).parent / "train" / "plugin" / "swiftagent_trainer_plugin.py"
     runpy.run_path(str(plugin))
-    assert (utils.AddLengthPreprocessor.preprocess, model_meta._get_model_info) == before
+    assert (sft.AddLengthPreprocessor, model_meta._get_model_info) == before

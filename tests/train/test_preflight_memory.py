@@ -15,14 +15,9 @@ from swiftagent.train.preflight import examine
 
 @pytest.mark.parametrize(
     ("gib", "count", "said"),
-    [
-        (80, 8, "per_device_train_batch_size=8 (accumulation 1) would fit"),
-        (80, 1, "per_device_train_batch_size=8 (accumulation 8) would fit"),
-        (24, 8, "memory: about 25 GB a GPU, 24 GB usable; try per_device_train_batch_size=1 (accumulation 8)"),
-        (20, 8, "memory: about 25 GB a GPU, 20 GB usable; try quant_bits=4, deepspeed=zero3, or a shorter max_length"),
-    ],
+    [(80, 8, []), (24, 8, ["memory: about 25 GB a GPU, 24 GB usable; per_device_train_batch_size=1 would fit"])],
 )
-def test_batch_and_accumulation_are_suggested_for_the_card(gib: int, count: int, said: str, tmp_path: Path):
+def test_what_would_fit_is_said_for_a_card_that_is_too_small(gib: int, count: int, said: list[str], tmp_path: Path):
     gpus = tuple(Gpu(index, "A100", gib * GIB, gib * GIB, (8, 0)) for index in range(count))
     machine = Machine(gpus, packages={"ms-swift": "4.6.0"})
     inputs = resolve(
@@ -30,4 +25,4 @@ def test_batch_and_accumulation_are_suggested_for_the_card(gib: int, count: int,
         machine,
     )
     report = examine(inputs, plan(inputs, tmp_path), "off")
-    assert [*(line for line in report.warnings if line.startswith("memory")), report.suggestion or ""][0] == said
+    assert [line for line in report.warnings if line.startswith("memory")] == said

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from config_text import config_of
 
-from swiftagent.train.config import Config, from_text
+from swiftagent.train.config import Config, load
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import LaunchPlan, plan
 from swiftagent.train.machine import GIB, Gpu, Machine
@@ -34,8 +35,7 @@ def machine(card: str, **packages: str) -> Machine:
 
 def config(size: str = "7B", method: str = "lora", more: str = "", train: str = "") -> Config:
     options = f"{METHODS[method]}, torch_dtype: bfloat16, max_length: 2048{train}"
-    more = more if "micro_batch" in more else f"micro_batch: tokens\n{more}"
-    return from_text(
+    return config_of(
         f"model: Qwen/Qwen2.5-{size}-Instruct\ndata: a.jsonl\nsequences_per_step: 64\n{more}train: {{{options}}}\n"
     )
 
@@ -75,10 +75,17 @@ def test_no_plan_exceeds_the_card_unless_it_says_so(size: str, method: str, card
     assert (micro.memory <= 0.85 * described.gpus[0].free) == micro.fits
 
 
-def test_without_a_gpu_sequences_are_computed_one_by_one():
-    found = planned(config(), Machine(cpus=2))
+def test_the_published_recipe_is_cut_by_tokens_on_a_gpu_that_is_known_and_only_there():
+    recipe = load("configs/qwen7b_agent.yaml")
+    on_gpus, on_cpu = planned(recipe, machine("8x80")), planned(recipe, Machine(cpus=2))
+    assert on_gpus.micro == planned(config("7B", "lora"), machine("8x80")).micro
+    assert (on_cpu.micro, on_cpu.batch, on_cpu.notes) == (None, 2, [])
+
+
+def test_without_a_gpu_tokens_are_sequences_computed_one_by_one():
+    found = planned(config(more="micro_batch: tokens\n"), Machine(cpus=2))
     assert found.micro is not None
-    assert (found.micro.tokens, found.micro.micro_steps, found.options.get("padding_free")) == (1, 64, None)
+    assert (found.micro.tokens, found.micro.micro_steps, found.options.get("padding_free")) == (1, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_what_cannot_be_cut_stays_batches_of_sequences_and_says_why(train: str, 
 
 
 def test_a_model_with_sliding_windows_stays_batches():
-    found = planned(from_text("model: google/gemma-3-4b-it\ndata: a.jsonl\n"), machine("1x80"))
+    found = planned(config_of("model: google/gemma-3-4b-it\ndata: a.jsonl\n"), machine("1x80"))
     assert found.micro is None
 
 

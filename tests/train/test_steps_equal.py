@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,6 +29,16 @@ def test_steps_cut_by_tokens_are_the_steps_of_padded_batches(root: Path, tmp_pat
     assert (plan["micro_batch"], plan["micro_step_tokens"], plan["attention"]) == ("tokens", 2048, "sdpa")
     assert (plan["measured"]["padding"], plan["measured"]["mfu"], plan["measured"]["attention"]) == (0, None, "sdpa")
     _evaluation_is_the_mean_of_all_trained_tokens(work, [line for line in lines if "eval_loss" in line][-1])
+    _a_resume_may_have_another_budget(steps_equal, work, padded, cut)
+
+
+def _a_resume_may_have_another_budget(steps_equal: ModuleType, work: Path, padded: Path, cut: Path) -> None:
+    after = steps_equal.RESUMED_AFTER
+    before = steps_equal.describe(cut, 1, "B", after)["micro_steps"]
+    again = steps_equal.resumed(work, cut, 512)
+    assert steps_equal.describe(again, 1, "B", after)["micro_steps"] > before
+    found = steps_equal.difference(padded, again)
+    assert found["equal"], found
 
 
 def _evaluation_is_the_mean_of_all_trained_tokens(work: Path, line: dict[str, float]) -> None:

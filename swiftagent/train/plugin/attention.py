@@ -15,11 +15,7 @@ TOLERANCE = 0.05  # of the norm, between two kernels in bfloat16; sequences that
 def register_varlen() -> None:
     """Make torch's `varlen_attn` (CUDA, torch >= 2.10) known to transformers as `swiftagent_varlen`."""
     AttentionInterface.register(VARLEN, varlen_attention)
-    AttentionMaskInterface.register(VARLEN, _no_mask)
-
-
-def _no_mask(*args: Any, **kwargs: Any) -> None:
-    return None
+    AttentionMaskInterface.register(VARLEN, lambda *args, **kwargs: None)
 
 
 def varlen_attention(

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import torch
-import torch.distributed as dist
+from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
 from swiftagent.backend.engine import engine_over
 from swiftagent.train.held_out import call_exact, read_held_out
@@ -27,12 +27,8 @@ class CallScores:
 
     def score(self, trainer: Any) -> float:
         """The share of exact calls, on every rank what the first one found."""
-        found: list[Any] = [0.0]
-        if trainer.is_world_process_zero():
-            found = [self._ask(trainer)]
-        if dist.is_available() and dist.is_initialized():
-            dist.broadcast_object_list(found, 0)
-        return float(found[0])
+        found = self._ask(trainer) if trainer.is_world_process_zero() else 0.0
+        return float(broadcast_object_list([found])[0])
 
     def _ask(self, trainer: Any) -> float:
         model, was_training = trainer.accelerator.unwrap_model(trainer.model), trainer.model.training

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 
 from swiftagent.train.plugin.attention import sequence_bounds
 from swiftagent.train.plugin.step_loader import UNTRAINED
@@ -26,21 +26,12 @@ def largest_that_runs(attempt: Callable[[int], None], budget: int) -> int:
             fits = max(1, budget * STEP_BACK[0] // STEP_BACK[1])
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        agreed = _smallest(fits)
+        agreed = min(gather_object([fits]))
         if agreed == budget:
             break
         print(f"swiftagent: {budget:,} tokens do not fit into a micro-step; {agreed:,} are tried", flush=True)
         budget = agreed
     return budget
-
-
-def _smallest(value: int) -> int:
-    """Of all ranks."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return value
-    values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
-    return int(min(values))
 
 
 def row_of(tokens: int, longest: int, device: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@ micro-steps by tokens."""
 
 from __future__ import annotations
 
-import collections
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ UNTRAINED = -100  # the label that a loss ignores
 
 
 class StepSampler:
-    """The micro-steps of one rank, an optimizer step at a time; `totals` holds (tokens of all ranks) by step."""
+    """The micro-steps of one rank, an optimizer step at a time."""
 
     def __init__(
         self,
@@ -35,19 +34,16 @@ class StepSampler:
         self.lengths, self.sequences, self.budget = lengths, sequences, budget
         self.rank, self.ranks, self.seed, self.skip = rank, ranks, seed, skip
         self.epoch = 0
-        self.totals: collections.deque[int] = collections.deque()
 
     def __len__(self) -> int:
         return max(1, math.ceil(self._kept / self.sequences))
 
     def __iter__(self) -> Iterator[list[MicroStep]]:
-        self.totals.clear()
         order = self._order()
         for step in range(self.skip, len(self)):
             # The last step takes the rows that ms-swift drops.
             end = None if step == len(self) - 1 else (step + 1) * self.sequences
             rows = order[step * self.sequences : end]
-            self.totals.append(sum(self.lengths[row] for row in rows))
             yield cut_step(rows, self.lengths, budget=self.budget, ranks=self.ranks)[self.rank]
 
     def set_epoch(self, epoch: int) -> None:

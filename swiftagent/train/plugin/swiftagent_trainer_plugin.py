@@ -7,7 +7,6 @@ from `plugin.json` in the run folder, which is the trainer's output_dir.
 
 from __future__ import annotations
 
-import collections
 import ctypes
 import json
 import math
@@ -19,45 +18,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 from swift.callbacks import TrainerCallback, callbacks_map
-from swift.dataset import utils as dataset_utils
 from swift.model import model_meta, register
-from swift.template import MaxLengthError
 
 if str(Path(__file__).parents[3]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
-from swiftagent.train.plugin.settings import run_folder, settings
-
-TOO_LONG = "too_long.txt"  # in the run folder, fate and channel a line: datasets may map in processes of its own
+from swiftagent.io.jsonl import write_json
+from swiftagent.train.plugin.encoded_rows import LEFT_OUT, SHORTENED, encode_once, fates
+from swiftagent.train.plugin.settings import settings
 
 
 def die_with_the_launcher() -> None:
     """A killed launcher must not leave a trainer behind that still writes into the run folder."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def fit_rows_that_are_too_long() -> None:
-    """ms-swift drops rows over max_length in silence. Here they are made to fit without losing their sense
-    (`masks.fit`), else left out; both are counted by channel.
-    """
-    from swiftagent.train.fit_row import fitted
-
-    encode = dataset_utils.AddLengthPreprocessor.preprocess
-
-    def preprocess(self: Any, row: dict[str, Any]) -> dict[str, Any] | None:
-        try:
-            encoded: dict[str, Any] | None = encode(self, row)
-            return encoded
-        except MaxLengthError:
-            shorter = fitted(row, self.template, self.template.max_length)
-            if os.environ.get("RANK", "0") == "0":  # without a process group every rank reads all rows
-                with (run_folder() / TOO_LONG).open("a", encoding="utf-8") as out:
-                    out.write(f"{'left out' if shorter is None else 'shortened'}\t{row.get('channel') or ''}\n")
-            fitting: dict[str, Any] | None = None if shorter is None else encode(self, shorter)
-            return fitting
-
-    dataset_utils.AddLengthPreprocessor.preprocess = preprocess
 
 
 def refuse_code_from_the_model() -> None:
@@ -99,8 +75,8 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
         val_rows, _ = _rows_and_tokens(self.trainer.eval_dataset)
         loaded = {"rows": rows, "tokens": tokens, "val_rows": val_rows, "max_steps": state.max_steps}
         loaded |= {"epochs": args.num_train_epochs, "sequences_per_step": sequences}
-        loaded |= {"started_at_step": state.global_step, **_fates(self.folder / TOO_LONG)}
-        _write(self.folder / "loaded.json", loaded)
+        loaded |= {"started_at_step": state.global_step, **_fates()}
+        write_json(self.folder / "loaded.json", loaded)
         self.began = self.last = (state.global_step, time.time())
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -130,23 +106,19 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
         tally = getattr(self.trainer, "tally", None)
         if tally is None:
             return {"tokens_per_second": round(self.tokens_per_step * steps / seconds, 1)}
-        tokens = tally.all_ranks or tally.real * self.trainer.args.world_size
+        tokens = tally.real * self.trainer.args.world_size  # ranks have nearly as many
+        share = settings().get("mfu_of_a_token")  # of the launcher, which knows the GPUs and the model's size
         figures = {
             "tokens_per_second": round(tokens / seconds, 1),
             "micro_steps": round(tally.batches / steps, 2),
             "micro_step_tokens": tally.longest,
             "padding": round(1 - tally.real / max(1, tally.computed), 4),
-            "mfu": self._mfu(tokens / seconds),
+            "mfu": round(share * tokens / seconds, 4) if share else None,
             "memory_reserved_gb": round(_most_memory() / 1e9, 2) if on_a_gpu() else None,
             "attention": self.trainer.template.get_base_model(self.trainer.model).config._attn_implementation,
         }
         tally.clear()
         return figures
-
-    def _mfu(self, tokens_per_second: float) -> float | None:
-        """The launcher knows the GPUs and the model's size: it leaves the share that one token a second is."""
-        share = settings().get("mfu_of_a_token")
-        return round(share * tokens_per_second, 4) if share else None
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
@@ -155,44 +127,26 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
             draw(self.folder)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if _agreed((self.folder / "stop-requested").exists()):
+        # What rank 0 sees, for all: ranks that stop at different steps would wait for each other for ever.
+        if broadcast_object_list([(self.folder / "stop-requested").exists()])[0]:
             control.should_save = True
             control.should_training_stop = True
 
 
-def _fates(path: Path) -> dict[str, dict[str, int]]:
+def _fates() -> dict[str, dict[str, int]]:
     """What became of rows over max_length, by channel: `too_long` were left out, `shortened` made to fit."""
-    lines = [line.partition("\t") for line in path.read_text().splitlines()] if path.is_file() else []
-    counted = {
-        key: collections.Counter(channel for said, _, channel in lines if said == key)
-        for key in ("left out", "shortened")
+    named = {"too_long": LEFT_OUT, "shortened": SHORTENED}
+    return {
+        name: {channel: n for (fate, channel), n in fates.items() if fate == is_it} for name, is_it in named.items()
     }
-    return {"too_long": counted["left out"], "shortened": counted["shortened"]}
-
-
-def _agreed(asked: bool) -> bool:
-    """What rank 0 sees, for all: ranks that stop at different steps would wait for each other for ever."""
-    import torch
-    import torch.distributed as dist
-
-    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
-        return asked
-    on_gpu = dist.get_backend() == "nccl"
-    flag = torch.tensor([int(asked)], device=f"cuda:{torch.cuda.current_device()}" if on_gpu else "cpu")
-    dist.broadcast(flag, 0)
-    return bool(flag.item())
 
 
 def on_a_gpu() -> bool:
-    import torch
-
     return bool(torch.cuda.is_available() and torch.cuda.is_initialized())
 
 
 def _most_memory() -> int:
     """Bytes that this process took at most: of its GPU where it has one, else of the machine's memory."""
-    import torch
-
     if on_a_gpu():
         return int(torch.cuda.max_memory_reserved())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
@@ -209,12 +163,6 @@ def _rows_and_tokens(dataset: Any) -> tuple[int, int]:
     return len(dataset), int(tokens)
 
 
-def _write(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
 def join_the_process_group_on_a_cpu() -> None:
     """ZeRO-3 asks for the world's size while the model is loaded, and on a CPU nothing has joined the ranks by then."""
     words = sys.argv
@@ -229,7 +177,7 @@ callbacks_map["swiftagent"] = RunFolder
 if "--output_dir" in sys.argv:
     die_with_the_launcher()
     join_the_process_group_on_a_cpu()
-    fit_rows_that_are_too_long()
+    encode_once()
     refuse_code_from_the_model()
     if settings().get("token_trainer"):
         from swiftagent.train.plugin.ms_swift import cut_steps_by_tokens

@@ -2,7 +2,7 @@
 weighs every trained token the same.
 
 All that is private to ms-swift and taken hold of here and in `ms_swift.py` was tried on the versions that
-`swiftagent.train.kernels.TRIED` names.
+`swiftagent.train.step_cutting.TRIED` names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from swiftagent.train.plugin.probe import largest_that_runs, nothing_left, row_o
 from swiftagent.train.plugin.self_distill import SelfDistillation
 from swiftagent.train.plugin.settings import settings
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
-from swiftagent.train.plugin.tally import Tally
 
 
 class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no types
@@ -49,8 +48,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
     def _chunked_loss(self) -> ChunkedLoss | None:
         """Where a batch is one row, so that ms-swift keeps trained tokens only, and nobody asks for the logits."""
         model, args = self.template.get_base_model(self.model), self.args
-        one_row = self.template.padding_free or self.budget == 1
-        plain = type(model).__name__ in PLAIN_HEADS and one_row and self.get_use_logits_to_keep()
+        plain = type(model).__name__ in PLAIN_HEADS and self.template.padding_free and self.get_use_logits_to_keep()
         asked = self.compute_metrics is not None or args.acc_strategy != "token" or args.tuner_backend == "unsloth"
         return ChunkedLoss(model.get_output_embeddings()) if plain and not asked else None
 
@@ -65,7 +63,6 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             self._probe()
         seed = (self.args.data_seed or 0) if self.args.train_dataloader_shuffle else None
         sampler = self._sampler(self.train_dataset, self.sequences, self.budget, seed=seed, skip=skip_batches)
-        self.tally.sampler = sampler
         collate = partial(step_of, collate=self.data_collator)
         return self._loader(self.train_dataset, sampler, collate)
 
@@ -186,3 +183,23 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         if len(hits):
             mode = "train" if self.model.training else "eval"
             self.custom_metrics[mode]["token_acc"].update(hits)
+
+
+class Tally:
+    """Of the steps since the last line of metrics: micro-steps, and the tokens that were real and computed."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.batches = self.real = self.computed = self.longest = 0
+
+    def count(self, batches: list[dict[str, Any]]) -> None:
+        """The micro-steps of one call of `training_step`."""
+        for batch in batches:
+            ids, mask = batch.get("input_ids"), batch.get("attention_mask")
+            if ids is None:  # images are embedded beforehand
+                continue
+            real = ids.numel() if mask is None else int(mask.sum())
+            self.batches, self.real, self.computed = self.batches + 1, self.real + real, self.computed + ids.numel()
+            self.longest = max(self.longest, ids.numel())
