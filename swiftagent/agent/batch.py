@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import RequestRefused, Runtime, answer
-from swiftagent.agent.loop import Grammar, Limits, Turn, conversation_after, start
+from swiftagent.agent.drive import Dialog, RequestRefused, Runtime
+from swiftagent.agent.loop import Grammar, Limits, Turn, start
 from swiftagent.agent.traces import trace
 from swiftagent.errors import ConfigError, RowError, SetupError
 from swiftagent.io.jsonl import encode, parse_json
@@ -51,6 +51,7 @@ def read_asked(row: int, value: Any) -> Asked:
         messages = [message for message in value["messages"] if isinstance(message, dict)]
         found = [message.get("content") for message in messages if message.get("role") == "user"]
         system = next((message.get("content") for message in messages if message.get("role") == "system"), system)
+    # Refused here, since a model would answer an empty question with something.
     questions = [found] if isinstance(found, str) else found
     if (
         not isinstance(questions, list)
@@ -95,9 +96,11 @@ def run_batch(
         try:
             value, _ = parse_json(line)
             asked = read_asked(row, value)
+            # A worker process of a Python tool answers one call at a time.
             if not hasattr(local, "runtime"):
                 local.runtime = open_runtime()
-            turns = _answer_all(local.runtime, before, asked, limits, grammar)
+            own = before if asked.system is None else start(before.tools, asked.system)
+            turns = _answer_all(Dialog(local.runtime, own, limits, grammar), asked)
             out = _traces(asked, turns)
             refused = 0
         except RowError as error:
@@ -135,16 +138,11 @@ def run_batch(
     return counts
 
 
-def _answer_all(runtime: Runtime, before: Trajectory, asked: Asked, limits: Limits, grammar: Grammar) -> list[Turn]:
-    conversation = before if asked.system is None else start(before.tools, asked.system)
-    turns = []
+def _answer_all(dialog: Dialog, asked: Asked) -> list[Turn]:
     for question in asked.questions:
-        turn = answer(runtime, conversation, question, limits, grammar)
-        conversation = conversation_after(conversation, turn)
-        turns.append(turn)
-        if turn.stopped_by == "interrupt":
+        if dialog.ask(question).stopped_by == "interrupt":
             raise KeyboardInterrupt
-    return turns
+    return dialog.turns
 
 
 def _traces(asked: Asked, turns: list[Turn]) -> dict[str, Any]:

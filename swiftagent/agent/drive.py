@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from functools import reduce
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from swiftagent.agent.loop import (
     Reply,
     RunTool,
     Turn,
+    conversation_after,
     run_turn,
 )
 from swiftagent.errors import SetupError
@@ -125,6 +127,28 @@ def answer(
         return result
 
 
+class Dialog:
+    """A conversation that grows by its turns after `before`. A question that was interrupted is forgotten."""
+
+    def __init__(self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar) -> None:
+        self.runtime, self.before, self.limits, self.grammar = runtime, before, limits, grammar
+        self.turns: list[Turn] = []
+
+    @property
+    def conversation(self) -> Trajectory:
+        return reduce(conversation_after, self.turns, self.before)
+
+    def ask(self, question: str) -> Turn:
+        turn = answer(self.runtime, self.conversation, question, self.limits, self.grammar)
+        if turn.stopped_by != "interrupt":
+            self.turns.append(turn)
+        return turn
+
+    def reset(self, before: Trajectory | None = None) -> None:
+        """Begin again, after `before` where it is given."""
+        self.before, self.turns = before or self.before, []
+
+
 def write(
     engine: Engine, request: Generate, usage: Usage, prefix: str = "", **settings: Any
 ) -> Generator[str, bool | None, Generated]:
@@ -196,6 +220,7 @@ def _call(runtime: Runtime, call: Call) -> ToolResult:
             return ToolResult("Error: the user did not allow this call", "the user did not allow this call")
         try:
             return runtime.toolbox.call(call)
+        # Declared without code, and no canned result fits: only the user knows.
         except NoCode:
             spec = next((tool for tool in runtime.toolbox.specs if tool.name == call.tool), None)
             return ToolResult(runtime.ask(call, spec), "", 0.0)

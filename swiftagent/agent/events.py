@@ -32,7 +32,7 @@ class EventStream(Listener):
         print(json.dumps({"event": event, "side": self.side, **facts}, ensure_ascii=False), flush=True)
 
     def requests(self) -> Iterator[dict[str, Any]]:
-        """Each object of stdin; a line that is none is reported and skipped."""
+        """Each object of stdin; a line that is not one is reported and skipped."""
         for line in iter(sys.stdin.readline, ""):
             try:
                 found = json.loads(line)
@@ -90,7 +90,8 @@ def converse(
             sides.reset()
             stream.emit("reset")
         elif path := request.get("save"):
-            saved = recorder.to(Path(path)).add(sides.conversations["tuned"], sides.turns["tuned"])
+            dialog = sides.dialogs["tuned"]
+            saved = recorder.to(Path(path)).add(dialog.conversation, dialog.turns)
             stream.emit("saved", path=path if saved else "")
         elif question := request.get("question"):
             for side in runtimes:

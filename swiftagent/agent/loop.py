@@ -230,6 +230,7 @@ def _generate(
     conversation = conversation_after(before, turn)
     messages = [*protocol.messages(conversation), *ending]
     room = max(1, min(limits.step_tokens, limits.tokens - turn.tokens))
+    # Without tools a stop word of ReAct would cut a chat answer that quotes it.
     stop = protocol.stop if conversation.is_agentic else ""
     reply = yield Generate(messages, stop, room, limits.seconds - turn.seconds, protocol.declared(conversation))
     written = reply if isinstance(reply, Generated) else Generated("")

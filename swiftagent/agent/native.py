@@ -98,6 +98,7 @@ def read_marked(text: str, tools: tuple[Tool, ...] = ()) -> Step | None:
     Calls without marks (JSON, `[f(a=1)]`, GLM-4's name above JSON) count where each names a declared tool. A call that
     cannot be read is one with a problem, and keeps its name.
     """
+    # The reader of training data, so that a call that can be trained can be run.
     builder = Builder(tools)
     head, _, rest = text.partition("</think>")
     # Templates open the reasoning themselves, and a call in it is only thought of.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from swiftagent.trajectory.escape import hide_control_tokens
 from swiftagent.trajectory.react import ACTION_LABEL, INPUT_LABEL, STOP
 
 
@@ -34,6 +35,15 @@ class CallFrame(msgspec.Struct, frozen=True):
     opening: str = '<tool_call>\n{"name": "'
     middle: str = '", "arguments": '
     closing: str = "}\n</tool_call>"
+
+    @property
+    def trigger(self) -> str:
+        """The first word of a call, behind which no other text can follow."""
+        return self.opening.partition("\n")[0].strip()
+
+    def head(self, name: str) -> str:
+        """The text of a call up to its arguments."""
+        return self.opening + hide_control_tokens(name) + self.middle
 
 
 HERMES = CallFrame()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swiftagent import console
-from swiftagent.agent.drive import Runtime, answer
-from swiftagent.agent.loop import Grammar, Limits, Turn, conversation_after
+from swiftagent.agent.drive import Dialog, Runtime
+from swiftagent.agent.loop import Grammar, Limits, Turn
 from swiftagent.agent.terminal import read_questions, show_end
 from swiftagent.agent.traces import Recorder
 from swiftagent.trajectory.types import System, Trajectory
@@ -24,39 +24,33 @@ COMMANDS = {
 
 
 class Session:
-    """A conversation at the prompt. An interrupted question is forgotten."""
+    """A conversation at the prompt."""
 
     def __init__(
         self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar, recorder: Recorder
     ) -> None:
-        self.runtime = runtime
-        self.limits = limits
-        self.grammar = grammar
+        self.dialog = Dialog(runtime, before, limits, grammar)
         self.recorder = recorder
-        self.empty = before
-        self.conversation = before
-        self.turns: list[Turn] = []
 
     def turns_of(self, history: Path | None) -> Iterator[Turn]:
         """Ask for questions until the user leaves; yields each finished turn."""
-        tools = ", ".join(tool.name for tool in self.conversation.tools)
+        tools = ", ".join(tool.name for tool in self.dialog.before.tools)
         about = f"tools: {tools}" if tools else "no tools, so it only chats; give some with --tools"
-        console.say(f"{self.runtime.engine.name}; {about}; /help")
+        console.say(f"{self.dialog.runtime.engine.name}; {about}; /help")
         ask = read_questions(history)
         while (line := ask()) is not None:
             if line.startswith("/"):
                 if not self.command(line):
                     return
             elif line:
-                turn = answer(self.runtime, self.conversation, line, self.limits, self.grammar)
+                turn = self.dialog.ask(line)
                 show_end(turn)
                 if turn.stopped_by != "interrupt":
-                    self._add(turn)
                     yield turn
 
     def record(self) -> None:
         """Write the conversation where --record says."""
-        self.recorder.add(self.conversation, self.turns)
+        self.recorder.add(self.dialog.conversation, self.dialog.turns)
 
     def command(self, line: str) -> bool:
         """Do what a line that starts with / asks for; False ends the chat."""
@@ -65,12 +59,12 @@ class Session:
             case "/quit" | "/exit":
                 return False
             case "/tools":
-                for tool in self.conversation.tools:
+                for tool in self.dialog.before.tools:
                     console.say(f"{tool.name}: {tool.description}")
             case "/system":
                 self._system(rest.strip())
             case "/reset":
-                self.conversation, self.turns = self.empty, []
+                self.dialog.reset()
                 console.say("forgotten")
             case "/undo":
                 self._undo()
@@ -81,33 +75,24 @@ class Session:
                     console.say(f"{name:<9} {about}")
         return True
 
-    def _add(self, turn: Turn) -> None:
-        self.conversation = conversation_after(self.conversation, turn)
-        self.turns.append(turn)
-
     def _system(self, text: str) -> None:
+        before = self.dialog.before
         if text:
-            self.empty = Trajectory((System(text),), self.empty.tools)
-            self.conversation, self.turns = self.empty, []
+            # Earlier turns were answered under another prompt, which no training row could hold.
+            self.dialog.reset(Trajectory((System(text),), before.tools))
             console.say("set; the conversation starts over")
             return
-        console.say(
-            "\n".join(event.text for event in self.conversation.events if isinstance(event, System))
-            or "none of your own"
-        )
+        own = [event.text for event in before.events if isinstance(event, System)]
+        console.say("\n".join(own) or "none of your own")
 
     def _undo(self) -> None:
-        console.say(f"forgotten: {self.turns[-1].question}" if self.turns else "nothing to undo")
-        # The conversation is rebuilt from its turns, which the system prompt is no part of.
-        kept = self.turns[:-1]
-        self.conversation, self.turns = self.empty, []
-        for turn in kept:
-            self._add(turn)
+        turns = self.dialog.turns
+        console.say(f"forgotten: {turns.pop().question}" if turns else "nothing to undo")
 
     def _save(self, path: str) -> None:
         if not path:
             console.say("where to? /save FILE.jsonl")
-        elif self.recorder.to(Path(path)).add(self.conversation, self.turns):
+        elif self.recorder.to(Path(path)).add(self.dialog.conversation, self.dialog.turns):
             console.say(f"added to {path}")
         else:
             console.say("nothing to save yet")

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from swiftagent.agent.drive import Listener, Runtime, answer
-from swiftagent.agent.loop import Grammar, Limits, Turn, conversation_after
+from swiftagent.agent.drive import Dialog, Listener, Runtime
+from swiftagent.agent.loop import Grammar, Limits, Turn
 from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.types import Event, Observation, Trajectory
 
 
 class Sides:
-    """runtimes: by the name of the side. A side whose answer was interrupted forgets the question."""
+    """runtimes: by the name of the side."""
 
     def __init__(self, runtimes: Mapping[str, tuple[Runtime, Grammar]], before: Trajectory, limits: Limits) -> None:
-        self.runtimes, self.before, self.limits = runtimes, before, limits
-        self.reset()
+        self.runtimes, self.before = runtimes, before
+        self.dialogs = {side: Dialog(runtime, before, limits, how) for side, (runtime, how) in runtimes.items()}
 
     def reset(self, before: Trajectory | None = None) -> None:
-        """Begin anew, after `before` where it is given."""
-        self.conversations = dict.fromkeys(self.runtimes, before or self.before)
-        self.turns: dict[str, list[Turn]] = {side: [] for side in self.runtimes}
+        """Begin again, after `before` where it is given."""
+        for dialog in self.dialogs.values():
+            dialog.reset(before or self.before)
 
     def ask(self, side: str, question: str) -> Turn:
-        runtime, grammar = self.runtimes[side]
-        turn = answer(runtime, self.conversations[side], question, self.limits, grammar)
-        if turn.stopped_by != "interrupt":
-            self.conversations[side] = conversation_after(self.conversations[side], turn)
-            self.turns[side].append(turn)
-        return turn
+        return self.dialogs[side].ask(question)
 
 
 class ColumnListener(Listener):

@@ -35,9 +35,8 @@ _LONGEST_SHOWN = 2_000
 class Terminal(Listener):
     """Prints a run as it happens, its parts marked by colour and by a sign before each."""
 
-    def __init__(self, think: bool = True, raw: bool = False) -> None:
+    def __init__(self, think: bool = True) -> None:
         self.think = think
-        self.raw = raw
         self._line = ""
         # What may yet become the end of the thinking.
         self._held = ""
@@ -98,6 +97,7 @@ class Terminal(Listener):
 
     def _print(self, text: str, style: str | None = None) -> None:
         if text and not self._silent:
+            # A model may write what a terminal would obey.
             text = visible(text)
             console.out.print(text, style=self._style if style is None else style, end="", markup=False, soft_wrap=True)
 

@@ -47,6 +47,7 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
     }
     events: list[Event] = []
     for event in conversation.events:
+        # Kept as context: the step that corrects it refers to it.
         if isinstance(event, Call) and event.id in failed:
             if events and isinstance(events[-1], Thought):
                 events[-1] = msgspec.structs.replace(events[-1], trained=False)

@@ -18,16 +18,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.template import Trainer
-from swiftagent.export.templates import Turns
 from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
 from swiftagent.trajectory.prompts import HEAD, PromptStyle, style_for
-from swiftagent.trajectory.react import INPUT_LABEL, STOP, render
 from swiftagent.trajectory.record import Record, from_record, is_record
 from swiftagent.trajectory.style import common_style, style_of
 from swiftagent.trajectory.types import Call, Trajectory
@@ -45,11 +44,13 @@ class Compared(msgspec.Struct):
     differences: list[PromptDifference] = []
 
 
-CONVERSATIONS = 50  # compared for each target
+# Compared for each target.
+CONVERSATIONS = 50
 
 
 def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
     """The first `count` agent rows of a training file, and as many chat rows as then are missing."""
+    # Tool prompts are what templates get wrong, so agent rows come first.
     agent: list[Record] = []
     chat: list[Record] = []
     if data.is_file():
@@ -117,6 +118,7 @@ def check_chat_template(
         except TemplateError as error:
             left_out[f"refused by the chat template: {error}"] += 1
             continue
+        # All of the row: tokens that are only read must be equal as well.
         trained = trained_ids(trainer, case.record)
         if "tools" not in case.record and isinstance(case.trajectory.events[-1], Call):
             trained = _without_end(trained, rendered, trainer)
@@ -169,29 +171,32 @@ def chat_of(trajectory: Trajectory) -> dict[str, Any]:
     return {"messages": messages, "tools": json.loads(tools) if isinstance(tools, str) else tools}
 
 
-def ollama_text(trajectory: Trajectory, turns: Turns, style: PromptStyle, language: str) -> str:
-    """The trained text, up to the last answer's end token, with arguments as Ollama writes them."""
-    calls = iter([event for event in trajectory.events if isinstance(event, Call)])
-    text = ""
-    answered = False
-    spans = render(trajectory, style, language)
-    if spans[0].role != "system" and turns.default_system:
-        text = turns.system_open + turns.default_system + turns.system_close
-    for span in spans:
-        if span.kind == "system":
-            text += turns.system_open + span.text + turns.system_close
-        elif span.kind == "question":
-            text += (turns.between if answered else "") + turns.user_open + span.text + turns.user_close
-            answered = True
-        elif span.kind == "call":
-            text += f"{span.text.partition(chr(10))[0]}{INPUT_LABEL}{go_json(next(calls).arguments)}{STOP}"
-        else:
-            text += span.text
-    return text
+def ollama_text(
+    template: str, trajectory: Trajectory, as_tool: Callable[[dict[str, Any]], dict[str, Any]] = lambda tool: tool
+) -> str:
+    """What a chat template writes up to the last answer's end token, with tools and arguments in Ollama's JSON. The
+    chat template itself is compared with training, so a Modelfile's that writes this text writes the trained one."""
+    chat = chat_of(trajectory)
+    for message in chat["messages"]:
+        for call in message.get("tool_calls") or []:
+            call["function"]["arguments"] = _sorted_by_name(call["function"]["arguments"])
+    engine = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    engine.filters["tojson"] = go_json
+    tools = [as_tool(tool) for tool in chat["tools"]]
+    written: str = engine.from_string(template).render(
+        messages=chat["messages"], tools=tools or None, add_generation_prompt=True
+    )
+    return written
 
 
-def go_json(value: Any, *, sort: bool = True) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=sort, separators=(",", ":"))
+def _sorted_by_name(value: Any) -> Any:
+    return json.loads(json.dumps(value, sort_keys=True))
+
+
+def go_json(value: Any) -> str:
+    """As Go's encoding/json writes it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # encoding/json escapes them so that JSON can stand in HTML.
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
@@ -203,6 +208,7 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
     for trajectory in trajectories:
         chat = chat_of(trajectory)
         system = "\n\n".join(m["content"] for m in chat["messages"] if m["role"] == "system")
+        # Ollama hands system messages to its templates apart from the others.
         messages = [message for message in chat["messages"] if message["role"] != "system"]
         for message in messages:
             message["thinking"] = message.pop("reasoning_content", "")
@@ -211,7 +217,8 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
         path, program = Path(scratch, "template"), Path(scratch, "render")
         path.write_text(template, encoding="utf-8")
         built = subprocess.run(["go", "build", "-o", str(program), str(RENDER_GO)], capture_output=True)
-        if built.returncode:  # a Go that is too old, or has no room to build
+        # A Go that is too old, or has no room to build.
+        if built.returncode:
             return None
         done = subprocess.run(
             [str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True

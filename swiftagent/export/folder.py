@@ -28,9 +28,11 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     with _hidden(out, "part") as part:
         try:
             yield part
-        except SwiftAgentError as error:  # what was written into it knows its hidden name only
+        # What was written into it knows its hidden name only.
+        except SwiftAgentError as error:
             error.message = error.message.replace(str(part), str(out))
             raise
+        # Another export may have finished there while this one was written.
         require_free(out, force)
         _open_to_readers(part)
         _put(part, out)
@@ -59,7 +61,8 @@ def _hidden(out: Path, kind: str) -> Iterator[Path]:
     except OSError as error:
         raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
     finally:
-        with suppress(OSError):  # where nothing could be made, nothing can be removed
+        # Where nothing could be made, nothing can be removed.
+        with suppress(OSError):
             _remove(hidden)
         for folder in made:
             if folder.exists() and not any(folder.iterdir()):
@@ -72,11 +75,11 @@ def whole_folder(
     *,
     force: bool,
     keep: Iterable[Path | str | None] = (),
-    go_on: Callable[[Path], bool] = lambda left: False,
+    resumable: Callable[[Path], bool] = lambda left: False,
 ) -> Iterator[Path]:
-    """`whole` with the folder made, or one that a killed export left here and that `go_on` can use."""
+    """`whole` with the folder made, or the one that a killed export left here, where it is `resumable`."""
     require_free(Path(os.path.abspath(out)), force)
-    found = next((left for left in _abandoned(out) if left.is_dir() and go_on(left)), None)
+    found = next((left for left in _abandoned(out) if left.is_dir() and resumable(left)), None)
     kept = None if found is None else found.rename(out.absolute().with_name(f".{out.name}.{os.getpid()}.part"))
     with whole(out, force=force, keep=keep) as part:
         if kept is None:
@@ -103,11 +106,13 @@ def _open_to_readers(part: Path) -> None:
 
 def _put(part: Path, out: Path) -> None:
     """Rename; what `out` was is removed only when the new one is there."""
+    # A folder cannot be renamed onto one that is not empty.
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
     if out.exists():
         out.rename(old)
     try:
         part.rename(out)
+    # Better the earlier export than none.
     except OSError:
         if old.exists():
             old.rename(out)
@@ -131,7 +136,7 @@ def _remove(path: Path) -> None:
 def require_room(needed: int, out: Path) -> None:
     """Raises SetupError where the disk does not hold `needed` bytes and a tenth more."""
     parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
-    # What a killed export left is gone on with, or makes room.
+    # An export resumes what a killed one left, or removes it.
     left = [
         file for part in _abandoned(out) for file in (part.rglob("*") if part.is_dir() else [part]) if file.is_file()
     ]
@@ -152,7 +157,7 @@ def require_memory(needed: int) -> None:
 
 
 def size(count: int) -> str:
-    """Bytes as a person reads them: 15.2 GB, 812.0 MB, 3.1 kB."""
+    """Bytes in a readable unit: 15.2 GB, 812.0 MB, 3.1 kB."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
         if count >= unit:
             return f"{count / unit:.1f} {name}"

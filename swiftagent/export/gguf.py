@@ -22,11 +22,16 @@ from swiftagent.export.merge import load_model, load_tokenizer
 from swiftagent.io.shipped import user_folder
 from swiftagent.models.files import read_object
 
-LLAMA_CPP = "0.3.36"  # the release of llama-cpp-python whose source carries the converter that was tried
-DIRECT = ("f32", "f16", "bf16", "q8_0")  # what the converter writes itself; all else is quantised from f16
-PROMPT_TOKENS = 256  # of each prompt that is compared
-NEAR_TIE = 0.05  # difference of two logits that the order of additions alone can turn round
-F32 = 0  # ggml.h: GGML_TYPE_F32
+# The release of llama-cpp-python whose source carries the converter that was tried.
+LLAMA_CPP = "0.3.36"
+# What the converter writes itself; all else is quantised from f16.
+DIRECT = ("f32", "f16", "bf16", "q8_0")
+# Of each prompt that is compared.
+PROMPT_TOKENS = 256
+# Difference of two logits that the order of additions alone can reverse.
+NEAR_TIE = 0.05
+# ggml.h: GGML_TYPE_F32.
+F32 = 0
 # llama.h: enum llama_ftype
 QUANTIZED = {"q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13}
 QUANTIZED |= {"q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18}
@@ -52,6 +57,7 @@ def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = 
     kind = quantize.lower()
     require_known(quantize)
     converter = find_converter(llama_cpp)
+    # On the disk of the output, which the last rename must not leave.
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         first = Path(scratch, "model.gguf")
@@ -61,7 +67,7 @@ def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = 
 
 
 def require_known(quantize: str) -> None:
-    """Raises ConfigError for a type that llama.cpp has not."""
+    """Raises ConfigError for a type that llama.cpp does not have."""
     if quantize.lower() not in (*DIRECT, *QUANTIZED):
         raise ConfigError(f"--quantize {quantize}: not one of {', '.join([*DIRECT, *QUANTIZED])}")
 
@@ -94,7 +100,8 @@ def _fetch_converter(cache: Path) -> None:
             )
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            if hasattr(tarfile, "data_filter"):  # Python 3.10.12, 3.11.4 and later
+            # Python 3.10.12, 3.11.4 and later.
+            if hasattr(tarfile, "data_filter"):
                 archive.extraction_filter = tarfile.data_filter
             archive.extractall(scratch, members=_converter_files(archive))
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
@@ -202,6 +209,7 @@ def compare(
         ours_text = _greedy(model, ids, new_tokens)
         theirs_text: list[int] = []
         other.reset()
+        # It has no limit of its own, and no end token counts: equal lengths are compared.
         for token in other.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0):
             theirs_text.append(int(token))
             if len(theirs_text) == len(ours_text):

@@ -32,7 +32,8 @@ def pre_tokenizer(folder: Path) -> str | None:
 
 def main() -> None:
     converter, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    sys.path.pop(0)  # this folder, whose modules must not shadow packages
+    # This folder, whose modules must not shadow packages.
+    sys.path.pop(0)
     sys.path[:0] = [str(converter), str(converter / "gguf-py")]
     model: Any = importlib.import_module("conversion.base").TextModel
     by_hash = model.get_vocab_base_pre

@@ -13,7 +13,6 @@ from typing import Any
 from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json
-from swiftagent.trajectory.escape import hide_control_tokens
 from swiftagent.trajectory.types import Tool
 
 # Any JSON, spelled as records are: `, ` and `: `, and no other white space.
@@ -29,7 +28,8 @@ null ::= "null"
 """
 _NAMED = {"string", "number", "integer", "boolean", "null"}
 _COMMA = '", "'
-_WORD_TRIGGER = 1  # llama.cpp's COMMON_GRAMMAR_TRIGGER_TYPE_WORD
+# llama.cpp's COMMON_GRAMMAR_TRIGGER_TYPE_WORD.
+_WORD_TRIGGER = 1
 
 
 def frame_of(react: bool, agent_template: str) -> CallFrame:
@@ -42,7 +42,7 @@ def frame_of(react: bool, agent_template: str) -> CallFrame:
 def write_grammars(tools: tuple[Tool, ...], frame: CallFrame, out: Path) -> dict[str, str]:
     """Write what a request of each server takes beside its messages, as JSON files in `out`; {server: file}."""
     tag = {"response_format": structural_tag(tools, frame)}
-    trigger = {"type": _WORD_TRIGGER, "value": _trigger(frame)}
+    trigger = {"type": _WORD_TRIGGER, "value": frame.trigger}
     lazy = {"grammar": gbnf(tools, frame), "grammar_lazy": True, "grammar_triggers": [trigger]}
     files = {"vLLM, SGLang": ("structural_tag.json", tag), "llama.cpp": ("llama_cpp.json", lazy)}
     for name, fields in files.values():
@@ -53,26 +53,22 @@ def write_grammars(tools: tuple[Tool, ...], frame: CallFrame, out: Path) -> dict
 def structural_tag(tools: tuple[Tool, ...], frame: CallFrame) -> dict[str, Any]:
     """A `response_format`, in the form that vLLM and SGLang both take (xgrammar and llguidance behind them)."""
     structures = [
-        {"begin": opening, "schema": {"additionalProperties": False, **tool.parameters}, "end": frame.closing}
-        for opening, tool in _openings(tools, frame)
+        {
+            "begin": frame.head(tool.name),
+            "schema": {"additionalProperties": False, **tool.parameters},
+            "end": frame.closing,
+        }
+        for tool in tools
     ]
-    return {"type": "structural_tag", "structures": structures, "triggers": [_trigger(frame)]}
+    return {"type": "structural_tag", "structures": structures, "triggers": [frame.trigger]}
 
 
 def gbnf(tools: tuple[Tool, ...], frame: CallFrame) -> str:
     """A grammar whose root is one call, for a lazy grammar that begins with the trigger. Patterns, lengths, ranges and
     references are not in it: `swiftagent serve` checks those."""
     closing = _text(frame.closing)
-    calls = [f"{_text(opening)} {_object(tool.parameters)} {closing}" for opening, tool in _openings(tools, frame)]
+    calls = [f"{_text(frame.head(tool.name))} {_object(tool.parameters)} {closing}" for tool in tools]
     return f"root ::= {' | '.join(calls)}{_JSON}"
-
-
-def _trigger(frame: CallFrame) -> str:
-    return frame.opening.partition("\n")[0].strip()
-
-
-def _openings(tools: tuple[Tool, ...], frame: CallFrame) -> list[tuple[str, Tool]]:
-    return [(frame.opening + hide_control_tokens(tool.name) + frame.middle, tool) for tool in tools]
 
 
 def _text(text: str) -> str:
@@ -103,6 +99,7 @@ def _members(members: list[tuple[str, bool]], comma: str) -> str:
 
 def _value(schema: Any) -> str:
     kind = schema.get("type") if isinstance(schema, dict) else None
+    # Free JSON is always a superset: the tool checks its arguments once more.
     if not isinstance(schema, dict) or "$ref" in schema or "allOf" in schema:
         return "value"
     if literals := schema.get("enum") or ([schema["const"]] if "const" in schema else []):

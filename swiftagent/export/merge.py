@@ -20,7 +20,8 @@ import msgspec
 from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
-from swiftagent.export.merge_state import Written, fingerprint, put_down, take_up, written
+from swiftagent.export.merge_state import Written, fingerprint, save_state, take_logits, written
+from swiftagent.export.tokens import END_TOKENS
 from swiftagent.models.files import model_problems, own_code, read_object, safetensors_fault
 
 PROBES = (
@@ -28,7 +29,8 @@ PROBES = (
     "The quick brown fox jumps over the lazy dog 1234567890 times.",
     "今天北京的天气怎么样？请用一句话回答。",
 )
-TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}  # relative to the largest logit
+# Relative to the largest logit.
+TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}
 
 
 class Merged(msgspec.Struct):
@@ -74,10 +76,12 @@ def merge(
     require_memory(needed)
     made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with whole_folder(out, force=force, keep=keep, go_on=lambda left: bool(written(left, made_of))) as part:
+    with whole_folder(out, force=force, keep=keep, resumable=lambda left: bool(written(left, made_of))) as part:
         found = written(part, made_of)
+        # Weights that a killed merge wrote whole are not computed twice.
         state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
-        before = take_up(part)
+        before = take_logits(part)
+        # From the files: what is proved is what others will load.
         reloaded = load_model(part, wanted)
         after = _logits(reloaded, load_tokenizer(part))
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
@@ -113,7 +117,7 @@ def _write_weights(
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
     _save(model, part, max_shard_size=max_shard_size, **form)
     tokenizer.save_pretrained(part)
-    return put_down(part, made_of, untied, before)
+    return save_state(part, made_of, untied, before)
 
 
 @quiet()
@@ -147,7 +151,8 @@ def _save(model: Any, folder: Path, **options: Any) -> None:
 
     try:
         model.save_pretrained(folder, **options)
-    except SafetensorError as error:  # a full disk, which safetensors has its own word for
+    # A full disk, which safetensors has its own word for.
+    except SafetensorError as error:
         raise OSError(str(error)) from error
 
 
@@ -172,29 +177,24 @@ def require_adapter(adapter: Path) -> None:
             f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); "
             "name a finished run"
         )
-    fault = next((fault for file in adapter.glob("*.safetensors") if (fault := safetensors_fault(file))), "")
-    if fault:
+    if fault := safetensors_fault(adapter / "adapter_model.safetensors"):
         raise SetupError(
             f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint"
         )
 
 
 def require_words(dtype: str, max_shard_size: str) -> None:
-    """Raises ConfigError for a type or a size that is none: a caller may ask before it does anything that takes
-    long."""
+    """Raises ConfigError for an unknown type or size: a caller may ask before it does anything that takes long."""
     if dtype not in ("auto", *TOLERANCE):
         raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
-    if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]?i?B", max_shard_size, re.IGNORECASE) or not float(
-        re.split("[^0-9.]", max_shard_size)[0]
-    ):
+    if not re.fullmatch(r"(?=.*[1-9])\d+(\.\d+)?\s*[KMGT]?i?B", max_shard_size, re.IGNORECASE):
         raise ConfigError(f"--max-shard-size {max_shard_size}: not a size such as 5GB or 500MB")
 
 
 def _dtype(model_folder: Path, dtype: str) -> str:
     config = read_object(model_folder / "config.json")
     wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
-    if wanted not in TOLERANCE:
-        raise ConfigError(f"--dtype {dtype}: not one of {', '.join(TOLERANCE)}")
+    require_words(str(wanted), "5GB")
     return str(wanted)
 
 
@@ -204,7 +204,8 @@ def _bytes_as(folder: Path, dtype: str) -> int:
     shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
     if not shapes:
         return sum(file.stat().st_size for file in folder.glob("*.bin"))
-    packed = {"U8": 2}  # two 4-bit weights in a byte
+    # Two 4-bit weights in a byte.
+    packed = {"U8": 2}
     return sum(math.prod(tensor["shape"]) * packed.get(tensor["dtype"], 1) * width for tensor in shapes)
 
 
@@ -219,16 +220,13 @@ def _untie_if_adapted(model: Any, adapter: Path) -> bool:
     """Give a tied model an output head of its own where the adapter changes the embedding."""
     from safetensors import safe_open
 
-    tied = bool(getattr(model.config, "tie_word_embeddings", False))
-    files = list(adapter.glob("adapter_model.safetensors"))
-    if not tied or not files:
-        return False
-    with safe_open(files[0], "pt") as tensors:
-        names = list(tensors.keys())
-    if not any("embed" in name or "lm_head" in name for name in names):
+    with safe_open(adapter / "adapter_model.safetensors", "pt") as tensors:
+        adapts_it = any("embed" in name or "lm_head" in name for name in tensors.keys())  # noqa: SIM118 (not a dict)
+    if not adapts_it or not getattr(model.config, "tie_word_embeddings", False):
         return False
     import torch
 
+    # The adapter was trained on the input embedding alone; a tied head would change with it.
     model.config.tie_word_embeddings = False
     head = model.get_output_embeddings()
     head.weight = torch.nn.Parameter(model.get_input_embeddings().weight.detach().clone(), requires_grad=False)
@@ -247,9 +245,8 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     """Greedy enough for calls, and ending at every end token that the chat template writes."""
     config = model.generation_config
     known = tokenizer.get_vocab()
-    ends = [known[token] for token in ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>") if token in known]
-    own = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
-    config.eos_token_id = list(dict.fromkeys([*ends, *own]))
+    ends = (known.get(token) for token in (*END_TOKENS, tokenizer.eos_token))
+    config.eos_token_id = list(dict.fromkeys(end for end in ends if end is not None))
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config

@@ -1,5 +1,4 @@
-"""What a merge leaves beside its weights once they are written, so that one that was killed is gone on with, not begun
-again."""
+"""The state of a merge whose weights are written, from which a killed merge resumes."""
 
 from __future__ import annotations
 
@@ -28,6 +27,7 @@ class Written(msgspec.Struct):
 def fingerprint(folders: list[Path], *settings: str) -> str:
     """Of the files of base and adapter (names, sizes, times), the settings, and the programs."""
     digest = hashlib.sha256("\0".join([__version__, *settings, *map(version, _LIBRARIES)]).encode())
+    # Sizes and times stand for contents: hashing a model takes as long as merging it.
     for folder in folders:
         for file in sorted(path for path in folder.iterdir() if path.is_file()):
             about = file.stat()
@@ -35,8 +35,8 @@ def fingerprint(folders: list[Path], *settings: str) -> str:
     return digest.hexdigest()
 
 
-def put_down(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> Written:
-    """Say that every weight is written, and what base and adapter answer to the probes."""
+def save_state(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> Written:
+    """Record that every weight is written, and the logits of base and adapter on the probes."""
     from safetensors.torch import save_file
 
     save_file({str(number): tensor for number, tensor in enumerate(logits)}, folder / LOGITS)
@@ -47,7 +47,7 @@ def put_down(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> Wri
 
 
 def written(folder: Path, made_of: str) -> Written | None:
-    """What was put down here; None where it is of another merge, or a file is not whole."""
+    """The saved state; None where it is of another merge, or a file is incomplete."""
     try:
         state = msgspec.json.decode((folder / STATE).read_bytes(), type=Written)
         whole = all((folder / name).stat().st_size == size for name, size in state.files.items())
@@ -57,8 +57,8 @@ def written(folder: Path, made_of: str) -> Written | None:
     return state if whole and not cut and state.made_of == made_of else None
 
 
-def take_up(folder: Path) -> list[Any]:
-    """The logits that were put down; the marks are gone then, so that they are no part of the model."""
+def take_logits(folder: Path) -> list[Any]:
+    """The saved logits; state and logits are removed, since they are not part of the model."""
     from safetensors.torch import load_file
 
     tensors = load_file(folder / LOGITS)

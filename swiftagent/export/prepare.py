@@ -21,7 +21,7 @@ from swiftagent.export.check import (
     react_cases,
     records_of,
 )
-from swiftagent.export.check_native import hermes_text, native_cases, native_chat
+from swiftagent.export.check_native import native_cases, native_chat, ollama_tool
 from swiftagent.export.merge import require_model
 from swiftagent.export.subject import TunedModel
 from swiftagent.export.templates import (
@@ -46,7 +46,7 @@ class Prepared(msgspec.Struct):
     """What a target needs to write the trained prompt, and how its prompts compared.
 
     chat_template: None where the base's own is kept. go_template: None where none could be written. system: the system
-    prompt that most of the training data has, "" where there is no such one. limits: what the templates cannot do.
+    prompt that most of the training data has, "" where none does. limits: what the templates cannot do.
     """
 
     chat_template: str | None
@@ -65,6 +65,7 @@ class Prepared(msgspec.Struct):
 def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
     """Write the templates and compare their prompts with training's. Raises CheckError where they differ."""
     model = str(require_model(subject.base))
+    # The subject has both: those of the training may be a folder that is gone.
     settings = {name: value for name, value in subject.settings.items() if name not in ("model", "template")}
     with open_trainer(model, subject.template, settings) as trainer:
         prepared = _of_react(subject, trainer) if subject.react else _of_native(subject, trainer)
@@ -79,13 +80,14 @@ def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
     stops = stop_words(trainer, react=True)
     try:
         turns = turns_of(trainer)
-    except SetupError as error:  # merged it can be all the same, and `swiftagent serve` writes its prompts itself
+    # It can still be merged, and `swiftagent serve` writes its prompts itself.
+    except SetupError as error:
         return Prepared(None, None, stops, trainer.template_name, None, limits=[str(error)])
     style, language = subject.prompt or prompt_style(records)
     chat = jinja_template(turns, style, language)
     go = go_template(turns, style, language)
     as_go = react_cases(records, style, language, for_go=True)
-    by_go = check_go_template(go, as_go, lambda one: ollama_text(one, turns, style, language)) if records else None
+    by_go = check_go_template(go, as_go, lambda one: ollama_text(chat, one)) if records else None
     by_jinja = check_chat_template(trainer, chat, react_cases(records, style, language), chat_of) if records else None
     fixed = (
         f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "
@@ -120,7 +122,7 @@ def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
         turns, before, after = turns_of(trainer), *_around_tools(trainer)
         chat, go = jinja_hermes(turns, before, after), go_hermes(turns, before, after)
         cases = native_cases(rows)
-        by_go = check_go_template(go, cases, lambda one: hermes_text(one, turns, before, after)) if rows else None
+        by_go = check_go_template(go, cases, lambda one: ollama_text(str(chat), one, ollama_tool)) if rows else None
     template = chat or trainer.tokenizer.chat_template
     by_jinja = check_chat_template(trainer, template, native_cases(rows), native_chat) if rows else None
     stops = stop_words(trainer, react=False)
@@ -133,6 +135,7 @@ def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
 
 def _around_tools(trainer: Trainer) -> tuple[str, str]:
     """What ms-swift's agent template writes between the system text and the tools, and after them."""
+    # Rendered with a mark in place of the tools, since ms-swift keeps the texts around them nowhere apart.
     text = trainer.template.agent_template._format_tools([MARK], "")
     before, _, after = text.partition(json.dumps(MARK, ensure_ascii=False))
     return before, after

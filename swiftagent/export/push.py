@@ -33,10 +33,11 @@ class Upload(msgspec.Struct):
 def push(folder: Path, repository: str, hub: str, *, private: bool, token: str | None, dry_run: bool = False) -> Upload:
     """Create the repository where it is missing and upload a folder. `token`: else the client's own login.
 
-    Raises ConfigError for a name that is none, SetupError for a folder that is no export and where the hub refuses.
+    Raises ConfigError for a name that is not OWNER/NAME, SetupError for a folder that is not an export and
+    where the hub refuses.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise ConfigError(f"export push: {repository!r} is no OWNER/NAME")
+        raise ConfigError(f"export push: {repository!r} is not OWNER/NAME")
     files = _files(folder)
     size = sum((folder / name).stat().st_size for name in files)
     upload = Upload(hub, repository, "", files, size)
@@ -55,9 +56,10 @@ def _files(folder: Path) -> list[str]:
     """What is uploaded: everything but hidden files, such as the clients' own caches."""
     remedy = "make one with `swiftagent export merge` or `swiftagent export adapter` first"
     if not folder.is_dir():
-        raise SetupError(f"{folder} is no folder; {remedy}")
+        raise SetupError(f"{folder} is not a folder; {remedy}")
     if (folder / "trainer_state.json").exists() or (folder / "run.json").exists():
         raise SetupError(f"{folder} is a run or a checkpoint, with its optimizer and local paths; {remedy}")
+    # Sorted, so that --dry-run lists them alike on every machine.
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     files = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
     if "README.md" not in files:
@@ -78,8 +80,9 @@ def _to_modelscope(folder: Path, repository: str, files: list[str], private: boo
     from modelscope.hub import api as modelscope_api
     from modelscope_hub.errors import StorageError
 
-    api = modelscope_api.HubApi(token=token)  # not login(), which would write the token to this machine's disk
-    # The client calls every new repository Apache-2.0 unless it is told otherwise.
+    # Not login(), which would write the token to this machine's disk.
+    api = modelscope_api.HubApi(token=token)
+    # The client calls every new repository Apache-2.0 unless it gets another licence.
     names = {"license": _license(folder), "visibility": "private" if private else "public"}
     api.create_repo(repository, repo_type="model", exist_ok=True, **names)
     reasons: list[str] = []
@@ -87,7 +90,8 @@ def _to_modelscope(folder: Path, repository: str, files: list[str], private: boo
     options["progress_callback"] = lambda event: reasons.append(event.get("error") or "")
     try:
         api.upload_folder(repository, str(folder), allow_patterns=files, commit_message=MESSAGE, **options)
-    except StorageError as error:  # which counts the files and does not say why
+    # Which counts the files and does not say why.
+    except StorageError as error:
         raise StorageError(next(filter(None, reasons), str(error))) from error
     return f"{api.endpoint}/models/{repository}"
 
@@ -108,7 +112,8 @@ def _client_errors() -> tuple[type[Exception], ...]:
     import httpx
     from modelscope_hub.errors import HubError
 
-    return (HubError, httpx.HTTPError, OSError, ValueError, RuntimeError)  # those of requests are OSErrors
+    # Those of requests are OSErrors.
+    return (HubError, httpx.HTTPError, OSError, ValueError, RuntimeError)
 
 
 def _first_line(error: Exception, token: str | None) -> str:
@@ -124,7 +129,7 @@ def _first_line(error: Exception, token: str | None) -> str:
 
 @contextmanager
 def _quiet_clients() -> Iterator[None]:
-    """What the clients tell on stdout and in their logs, an error comes with anyway."""
+    """Silence stdout and logs of the clients: their errors say the same."""
     logging.disable(logging.CRITICAL)
     try:
         with contextlib.redirect_stdout(io.StringIO()):

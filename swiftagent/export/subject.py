@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.backend.engine import resolve
-from swiftagent.backend.loading import TEMPLATE_SETTINGS, Loading
+from swiftagent.backend.loading import TEMPLATE_SETTINGS
 from swiftagent.errors import SetupError
 from swiftagent.export.merge import require_adapter
 from swiftagent.io.rows import read_rows
@@ -109,6 +109,7 @@ def _of_adapter(adapter: Path, model: str | None) -> TunedModel:
 
 
 def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
+    # The best checkpoint is known at the end of a run only.
     if run.state != "done" and checkpoint == "best":
         finish = (
             "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
@@ -117,6 +118,7 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
     chosen = run.checkpoint(checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()
     trained = read_object(chosen / "args.json") or read_object(run.folder / "args.json")
+    # ms-swift settles the model type when it trains; the config names it only where the user had to.
     settings = dict(run.config.get("train") or {})
     if trained.get("model_type"):
         settings.setdefault("model_type", trained["model_type"])
@@ -144,10 +146,11 @@ def base_folder(model: str, trained: dict[str, Any]) -> str:
     if known and Path(known).is_dir():
         return known
     if not is_hub_id(model):
-        return str(given)  # what is missing is said by whoever opens it
-    from swiftagent.backend.engine_files import checked_folder
+        # What is missing is said by whoever opens it.
+        return str(given)
+    from swiftagent.backend.template import model_folder
 
-    return checked_folder(Loading(model))[0]
+    return str(model_folder(model, weights=True))
 
 
 def _data(run: Run) -> str:

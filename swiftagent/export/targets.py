@@ -21,6 +21,7 @@ from swiftagent.export.prepare import Prepared
 from swiftagent.export.subject import TunedModel
 from swiftagent.export.templates import modelfile
 from swiftagent.io.jsonl import write_json
+from swiftagent.io.pages import render
 from swiftagent.io.shipped import shipped
 from swiftagent.models.files import EXPORT_RECORD
 from swiftagent.trajectory.react import ACTION_LABEL
@@ -148,6 +149,7 @@ def export_ollama(
         if quantize:
             compared = export_gguf(model, part / source, quantize, llama_cpp, force=True, data=subject.data)
             facts["gguf"] = msgspec.to_builtins(compared)
+            # The GGUF holds all of it, and a folder for Ollama is copied about.
             shutil.rmtree(model)
         template, length = prepared.go_template, subject.max_length
         text = modelfile(f"./{source}", template, stops=prepared.stops, context_length=length, system=prepared.system)
@@ -167,29 +169,8 @@ def _create(out: Path, name: str) -> str:
 
 def _ollama_readme(name: str, subject: TunedModel, prepared: Prepared) -> str:
     executed = next((one for one in prepared.compared if one.target.startswith("Modelfile")), None)
-    proof = (
-        f"The template was executed with Go's text/template on {executed.conversations} conversations of the training "
-        f"data and wrote the text of training in {executed.conversations - len(executed.differences)}, "
-        "up to the points below."
-        if executed
-        else "The template was not executed here: Go or the training data is missing. "
-        "It is generated from the text of training."
-    )
-    react = (
-        "The model writes ReAct text. Where a request declares `tools`, Ollama finds the call by its "
-        f"`{ACTION_LABEL.strip()}` and gives it as\n"
-        "`tool_calls` (but where its arguments hold a key `name`); without `tools` the text comes as content. "
-        "To run its calls\n"
-        "with real tools:\n\n"
-        "    swiftagent infer --react --tools TOOLS.py --engine openai "
-        f"--base-url http://localhost:11434/v1 --model {name}\n"
-    )
-    native = "Where a request declares `tools`, Ollama hands the model's calls on as `tool_calls`.\n"
-    limits = "".join(f"- {limit}\n" for limit in prepared.go_limits)
-    return (
-        f"# {name}\n\n    ollama create {name} -f Modelfile\n    ollama run {name}\n\n{proof}\n\n"
-        f"{react if subject.react else native}\n## What Ollama cannot render as in training\n\n{limits}"
-    )
+    facts = {"react": subject.react, "action": ACTION_LABEL.strip(), "limits": prepared.go_limits}
+    return render("export/pages/ollama.md.j2", name=name, executed=executed, **facts)
 
 
 def export_adapter(
@@ -204,6 +185,7 @@ def export_adapter(
             if file.exists():
                 shutil.copy2(file, part / file.name)
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))
+        # PEFT wrote the folder of this machine.
         config["base_model_name_or_path"] = subject.name or subject.base
         write_json(part / "adapter_config.json", config)
         _describe(part, subject, prepared, out.name, license, {})

@@ -41,7 +41,7 @@ _LABELS = {
     **{"think_open": react.THINK_OPEN, "think_close": react.THINK_CLOSE},
     **{"flat_object": str(list(FLAT_OBJECT)), "flat_parameter": str(list(FLAT_PARAMETER))},
 }
-# Signs that neither language knows: what is filled in here is told apart from what the engines fill in.
+# Signs that neither language knows: what is filled in here differs from what the engines fill in.
 _FILLER = Environment(
     block_start_string="<%",
     block_end_string="%>",

@@ -80,12 +80,13 @@ def require_same_prompts(differences: Sequence[PromptDifference], target: str) -
         raise CheckError(
             f"{target}: {len(differences)} prompts differ from training, first in {first.conversation} "
             f"at token {first.token}: "
-            f"trained {first.trained!r}, rendered {first.rendered!r}; --allow-differences exports it all the same"
+            f"trained {first.trained!r}, rendered {first.rendered!r}; --allow-differences exports it anyway"
         )
 
 
 def stop_words(trainer: Trainer, *, react: bool) -> list[str]:
     """What ends a turn: the template's end token, the tokenizer's, and for ReAct the label of a result."""
+    # A base may end its turn with another end token of its family than the template's.
     known = trainer.tokenizer.get_vocab()
     ends = [trainer.tokenizer.eos_token, *(token for token in END_TOKENS if token in known)]
     return [*([OBSERVATION] if react else []), *dict.fromkeys(token for token in ends if token)]

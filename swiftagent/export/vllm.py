@@ -28,6 +28,7 @@ def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, 
     chat_template = Path(folder) / "chat_template.jinja"
     if chat_template.is_file():
         words += ["--chat-template", str(chat_template)]
+    # vLLM has no parser of ReAct text.
     if subject.react:
         kind = subject.settings.get("model_type")
         serve = shlex.split("swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1")

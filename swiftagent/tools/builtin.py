@@ -9,11 +9,12 @@ import math
 import operator
 import zoneinfo
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from swiftagent.errors import ConfigError, ToolError
+from swiftagent.tools.function_schema import describe
 from swiftagent.tools.http_client import request
-from swiftagent.tools.source import NoCode, Options, ToolSource
+from swiftagent.tools.source import Functions, NoCode, Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
 
 # A power tower must not eat the machine.
@@ -25,63 +26,27 @@ _LONGEST_EXPRESSION = 1000
 _LARGEST_PAGE = 1 << 20
 
 
-def _schema(required: tuple[str, ...], **properties: dict[str, Json]) -> dict[str, Json]:
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
-
-
-def _text(about: str) -> dict[str, Json]:
-    return {"type": "string", "description": about}
-
-
-CALCULATOR = Tool(
-    "calculator",
-    "Compute an arithmetic expression: + - * / // % **, brackets, "
-    "sqrt, abs, round, min, max, log, exp, sin, cos, tan, pi, e.",
-    _schema(("expression",), expression=_text("for example (3 + 4) * 2")),
-)
+# Where a default were declared, `--prompt auto` could not list this tool in ReAct's short form.
 CLOCK = Tool(
-    "clock", "The date and time now.", _schema((), timezone=_text("for example Europe/Oslo; UTC where it is left out"))
-)
-UNITS = Tool(
-    "convert_units",
-    "Convert a quantity to another unit.",
-    _schema(
-        ("value", "from", "to"),
-        **{
-            "value": {"type": "number"},
-            "from": _text("for example km, lb, C, l, kWh, MB"),
-            "to": _text("the unit wanted"),
+    "clock",
+    "The date and time now.",
+    {
+        "type": "object",
+        "properties": {
+            "timezone": {"type": "string", "description": "for example Europe/Oslo; UTC where it is left out"}
         },
-    ),
-)
-MEMORY = (
-    Tool(
-        "memory_set",
-        "Remember a text under a key.",
-        _schema(("key", "value"), key=_text("its key"), value=_text("the text")),
-    ),
-    Tool("memory_get", "What is remembered under a key.", _schema(("key",), key=_text("its key"))),
-    Tool("memory_list", "The keys under which something is remembered.", _schema(())),
-)
-HUMAN = Tool(
-    "ask_human", "Ask the user something that only they know.", _schema(("question",), question=_text("what to ask"))
+        "required": [],
+        "additionalProperties": False,
+    },
 )
 HTTP = "http_get"
 
 
-class Functions:
-    """Tools that are functions of this process."""
-
-    def __init__(self, name: str, *functions: tuple[Tool, Callable[[dict[str, Json]], Json]]) -> None:
-        self.name = name
-        self.tools = tuple(tool for tool, _ in functions)
-        self._functions = {tool.name: function for tool, function in functions}
-
-    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
-        return self._functions[tool](arguments)
-
-    def close(self) -> None:
-        """Nothing was started."""
+def _tool(name: str, function: Callable[..., Json], about: str = "") -> tuple[Tool, Callable[..., Json]]:
+    known = describe(function, name)
+    parameters = {"required": [], **known["parameters"]}
+    ordered = {key: parameters[key] for key in ("type", "properties", "required")}
+    return Tool(name, about or known["description"], {**ordered, "additionalProperties": False}), function
 
 
 def open_source(word: str, options: Options) -> list[ToolSource]:
@@ -89,50 +54,51 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     name, _, hosts = word.partition(":")
     match name:
         case "calculator":
-            return [Functions(name, (CALCULATOR, lambda given: calculate(given["expression"])))]
+            return [Functions(name, _tool(name, calculate))]
         case "clock":
-            return [Functions(name, (CLOCK, lambda given: now(given.get("timezone", "UTC"))))]
+            return [Functions(name, (CLOCK, now))]
         case "units":
-            return [Functions(name, (UNITS, lambda given: convert(given["value"], given["from"], given["to"])))]
+            return [Functions(name, _tool("convert_units", convert))]
         case "memory":
             return [_memory()]
         case "human":
-            return [Functions(name, (HUMAN, _ask_user))]
+            return [Functions(name, _tool("ask_human", _ask_human))]
         case "http":
             return [_http(hosts, options)]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
 
 
-def _ask_user(given: dict[str, Json]) -> Json:
+def _ask_human(question: Annotated[str, "what to ask"]) -> Json:
+    """Ask the user something that only they know."""
     raise NoCode("the user answers this")
 
 
 def _memory() -> ToolSource:
     kept: dict[str, str] = {}
 
-    def put(given: dict[str, Json]) -> Json:
-        kept[given["key"]] = given["value"]
+    def put(key: Annotated[str, "its key"], value: Annotated[str, "the text"]) -> Json:
+        """Remember a text under a key."""
+        kept[key] = value
         return "kept"
 
-    def get(given: dict[str, Json]) -> Json:
-        if given["key"] not in kept:
-            raise ToolError(f"nothing is kept under {given['key']!r}; there is {', '.join(kept) or 'nothing yet'}")
-        return kept[given["key"]]
+    def get(key: Annotated[str, "its key"]) -> Json:
+        """What is remembered under a key."""
+        if key not in kept:
+            raise ToolError(f"nothing is kept under {key!r}; there is {', '.join(kept) or 'nothing yet'}")
+        return kept[key]
 
-    return Functions("memory", *zip(MEMORY, (put, get, lambda given: list(kept)), strict=True))
+    def names() -> Json:
+        """The keys under which something is remembered."""
+        return list(kept)
+
+    return Functions("memory", _tool("memory_set", put), _tool("memory_get", get), _tool("memory_list", names))
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
+    **{ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv},
+    **{ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow},
 }
-_NUMBERS = ("sqrt", "log", "log2", "log10", "exp", "floor", "ceil")
-_ANGLES = ("sin", "cos", "tan", "asin", "acos", "atan", "degrees", "radians")
+_OF_MATH = "sqrt log log2 log10 exp floor ceil sin cos tan asin acos atan degrees radians"
 
 
 def _rounded(value: Any, digits: int = 0) -> Any:
@@ -142,20 +108,24 @@ def _rounded(value: Any, digits: int = 0) -> Any:
     return round(value, digits) if digits else round(value)
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in (*_NUMBERS, *_ANGLES)}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(math, name) for name in _OF_MATH.split()}
 _FUNCTIONS |= {"abs": abs, "round": _rounded, "min": min, "max": max, "ln": math.log}
 _CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau}
 
 
-def calculate(expression: str) -> Json:
-    """The value of an arithmetic expression. Raises ToolError with what stands in its way."""
+def calculate(expression: Annotated[str, "for example (3 + 4) * 2"]) -> Json:
+    """Compute an arithmetic expression: + - * / // % **, brackets, sqrt, abs, round, min, max, log, exp, sin, cos, tan,
+    pi, e.
+
+    :raises ToolError: what stands in its way
+    """
     if len(expression) > _LONGEST_EXPRESSION:
         raise ToolError(f"the expression is longer than {_LONGEST_EXPRESSION} characters")
     text = expression.strip().replace("×", "*").replace("÷", "/").replace("−", "-").replace("^", "**")
     try:
         value = _value(ast.parse(text, mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError):
-        raise ToolError(f"{expression!r} is no arithmetic expression") from None
+        raise ToolError(f"{expression!r} is not an arithmetic expression") from None
     except ZeroDivisionError:
         raise ToolError("division by zero") from None
     except (ValueError, OverflowError, TypeError) as error:
@@ -179,7 +149,7 @@ def _value(node: ast.expr) -> Any:
             return _combined(type(op), _value(left), _value(right))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
             return _FUNCTIONS[name](*map(_value, arguments))
-    raise ToolError(f"{ast.unparse(node)[:60]!r} is no arithmetic that the calculator knows")
+    raise ToolError(f"{ast.unparse(node)[:60]!r} is not arithmetic that the calculator knows")
 
 
 def _combined(op: type[ast.operator], left: Any, right: Any) -> Any:
@@ -187,13 +157,13 @@ def _combined(op: type[ast.operator], left: Any, right: Any) -> Any:
         raise ToolError("the power is too large")
     value = _BINARY[op](left, right)
     if isinstance(value, complex):
-        raise ToolError("the value is no real number")
+        raise ToolError("the value is not a real number")
     if isinstance(value, int) and abs(value) > _LARGEST:
         raise ToolError("the value is too large")
     return value
 
 
-def now(timezone: str) -> Json:
+def now(timezone: str = "UTC") -> Json:
     """ISO 8601 with the weekday. Raises ToolError for an unknown zone."""
     try:
         zone = zoneinfo.ZoneInfo(timezone or "UTC")
@@ -244,9 +214,14 @@ _ALIASES = {name: unit for unit, names in _NAMES.items() for name in names}
 _BY_CASE = {unit.lower(): unit for unit in _UNITS if unit not in ("b", "B")}
 
 
-def convert(value: float, unit: str, wanted: str) -> Json:
-    """Raises ToolError for an unknown unit, another kind of quantity, or a number that is too large."""
-    one, other = _unit(unit), _unit(wanted)
+def convert(
+    value: float, from_: Annotated[str, "for example km, lb, C, l, kWh, MB"], to: Annotated[str, "the unit wanted"]
+) -> Json:
+    """Convert a quantity to another unit.
+
+    :raises ToolError: an unknown unit, another kind of quantity, or a number that is too large
+    """
+    one, other = _unit(from_), _unit(to)
     if not abs(value) < _LARGEST_QUANTITY:
         raise ToolError("the value is too large")
     if one in ("C", "F", "K") and other in ("C", "F", "K"):
@@ -254,7 +229,7 @@ def convert(value: float, unit: str, wanted: str) -> Json:
         found = {"C": kelvin - 273.15, "F": (kelvin - 273.15) * 1.8 + 32, "K": kelvin}[other]
         return {"value": round(found, 10), "unit": other}
     if one not in _UNITS or other not in _UNITS or _UNITS[one][0] != _UNITS[other][0]:
-        raise ToolError(f"{unit} cannot be converted to {wanted}")
+        raise ToolError(f"{from_} cannot be converted to {to}")
     return {"value": float(f"{value * _UNITS[one][1] / _UNITS[other][1]:.12g}"), "unit": other}
 
 
@@ -276,9 +251,11 @@ def _http(hosts: str, options: Options) -> ToolSource:
         raise ConfigError(
             "--tools http: name the hosts that may be read, as in --tools http:example.com,127.0.0.1:8000"
         )
-    about = f"Read a page of {', '.join(allowed)}."
-    tool = Tool(HTTP, about, _schema(("url",), url=_text("its full address")))
-    return Functions("http", (tool, lambda given: _get(given["url"], allowed, options.seconds)))
+
+    def read(url: Annotated[str, "its full address"]) -> Json:
+        return _get(url, allowed, options.seconds)
+
+    return Functions("http", _tool(HTTP, read, f"Read a page of {', '.join(allowed)}."))
 
 
 def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:

@@ -10,21 +10,8 @@ import msgspec
 
 from swiftagent.errors import ConfigError, RowError, ToolError
 from swiftagent.io.yaml_file import read_text
-from swiftagent.tools.source import NoCode, Options, ToolSource, read_json
-from swiftagent.trajectory.types import Json, Tool
-
-
-class Declared(msgspec.Struct):
-    """Declarations without code: every call is the user's to answer."""
-
-    name: str
-    tools: tuple[Tool, ...]
-
-    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
-        raise NoCode(f"{tool} has no code behind it")
-
-    def close(self) -> None:
-        """Nothing was started."""
+from swiftagent.tools.source import Functions, NoCode, Options, ToolSource, read_json
+from swiftagent.trajectory.types import Json
 
 
 class Canned(msgspec.Struct, frozen=True):
@@ -91,4 +78,8 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
         raise ConfigError(f"--tools {word}: {error.message}") from None
     if not tools:
         raise ConfigError(f"--tools {word}: declares no tool")
-    return [Declared(Path(word).stem, tools)]
+    return [Functions(Path(word).stem, *((tool, _no_code) for tool in tools))]
+
+
+def _no_code(**arguments: Json) -> Json:
+    raise NoCode("nothing runs behind a declaration")

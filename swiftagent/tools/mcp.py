@@ -32,7 +32,7 @@ from swiftagent.tools.source import Options, ToolSource, read_json
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
-# The SDK reports what a server sends amiss with tracebacks; what matters of it comes back as an error.
+# The SDK logs a traceback for every malformed message; what matters of it is returned as an error.
 logging.getLogger("mcp").addHandler(logging.NullHandler())
 logging.getLogger("mcp").propagate = False
 _START_SECONDS = 60.0
@@ -272,7 +272,7 @@ async def _leave_to_caller(name: str, result: Any) -> None:
 
 
 def _part(part: Any) -> str:
-    """A piece of a result as text; what is no text is named."""
+    """A content block of a result as text; of one that is not text its type."""
     match part.type:
         case "text":
             return str(part.text)

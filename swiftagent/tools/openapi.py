@@ -28,13 +28,11 @@ _SWAGGER_KEYS = ("type", "format", "enum", "items", "default", "minimum", "maxim
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """How a call is sent. places: parameter -> path, query, header or body. inner: its name there; "" is the whole
-    body."""
+    """How a call is sent. places: parameter -> (path, query, header or body; its name there, "" for the whole body)."""
 
     method: str
     path: str
-    places: dict[str, str]
-    inner: dict[str, str]
+    places: dict[str, tuple[str, str]]
     form: bool = False
 
 
@@ -82,7 +80,8 @@ class OpenApi(msgspec.Struct):
 def _placed(operation: Operation, arguments: dict[str, Json]) -> dict[str, dict[str, Json]]:
     placed: dict[str, dict[str, Json]] = {place: {} for place in ("path", "query", "header", "body")}
     for name, value in arguments.items():
-        placed[operation.places.get(name, "body")][operation.inner.get(name, name)] = value
+        place, inner = operation.places.get(name, ("body", name))
+        placed[place][inner] = value
     return placed
 
 
@@ -185,8 +184,7 @@ class OperationReader(msgspec.Struct):
     item: dict[str, Any]
     properties: dict[str, Json] = {}
     required: list[str] = []
-    places: dict[str, str] = {}
-    inner: dict[str, str] = {}
+    places: dict[str, tuple[str, str]] = {}
     left: int = 0
 
     def operation(self, taken: dict[str, Operation]) -> tuple[Tool, Operation]:
@@ -211,22 +209,25 @@ class OperationReader(msgspec.Struct):
             parameters["required"] = list(dict.fromkeys(self.required))
         form = body is not None and body[2]
         tool = Tool(name, " ".join(str(about).split()), parameters)
-        return tool, Operation(self.method, self.path, self.places, self.inner, form)
+        return tool, Operation(self.method, self.path, self.places, form)
 
     def _add_parameter(self, parameter: dict[str, Any]) -> None:
         place, name = str(parameter.get("in")), str(parameter.get("name"))
         # What a request is sent to, and as whom, is not for a spec or a model to say.
         if place == "cookie" or place == "header" and name.lower() in _OWN_HEADERS:
             return
-        key = name if self.places.get(name, place) == place else f"{place}_{name}"
+        key = name if self.places.get(name, (place,))[0] == place else f"{place}_{name}"
         schema = self._followed(
             parameter.get("schema") or {key: parameter[key] for key in _SWAGGER_KEYS if key in parameter}
         )
         about = parameter.get("description") or schema.get("description")
-        self.properties[key] = self._written_out({**schema, **({"description": about} if about else {})})
-        self.places[key], self.inner[key] = ("body" if place == "formData" else place), name
-        if parameter.get("required") or place == "path":
-            self.required.append(key)
+        schema = self._written_out({**schema, **({"description": about} if about else {})})
+        must = parameter.get("required") or place == "path"
+        self._add(key, schema, "body" if place == "formData" else place, name, must)
+
+    def _add(self, key: str, schema: Json, place: str, name: str, must: Any) -> None:
+        self.properties[key], self.places[key] = schema, (place, name)
+        self.required += [key] if must else []
 
     def _body(self, spec: dict[str, Any]) -> tuple[dict[str, Any], bool, bool] | None:
         """(schema, whether it must be there, whether it is a form)."""
@@ -244,13 +245,9 @@ class OperationReader(msgspec.Struct):
             wanted = schema.get("required") if must or form else []
             for name, field in fields.items():
                 key = f"body_{name}" if name in self.properties else name
-                self.properties[key], self.places[key], self.inner[key] = field, "body", name
-                if isinstance(wanted, list) and name in wanted:
-                    self.required.append(key)
+                self._add(key, field, "body", name, isinstance(wanted, list) and name in wanted)
         else:
-            self.properties["body"], self.places["body"], self.inner["body"] = schema, "body", ""
-            if must:
-                self.required.append("body")
+            self._add("body", schema, "body", "", must)
 
     def _followed(self, value: Any) -> dict[str, Any]:
         """What a `$ref` within the document points at; {} where it points nowhere or leaves it."""

@@ -19,9 +19,13 @@ from pathlib import Path
 
 TOO_LARGE = "swiftagent: the answer is larger than"
 TOO_LARGE_CODE = 125
-_SUBREAPER, _DIES_WITH_PARENT = 36, 1  # of Linux's prctl
-_MOST_NOISE = 1 << 20  # bytes of stderr that are handed on
+# Of Linux's prctl.
+_SUBREAPER, _DIES_WITH_PARENT = 36, 1
+# Bytes of stderr that are handed on.
+_MOST_NOISE = 1 << 20
 _ROUNDS = 200
+# Between two looks at who still runs.
+_LOOK_SECONDS = 0.2
 
 
 def supervised(command: Sequence[str], largest: int) -> list[str]:
@@ -30,16 +34,39 @@ def supervised(command: Sequence[str], largest: int) -> list[str]:
 
 
 def main(largest: int, command: list[str]) -> int:
-    """The exit code of the command, 128 and more where a signal ended it; TOO_LARGE_CODE where a line is too large."""
-    _prctl(_SUBREAPER, 1)
+    """The exit code of the command, 128 and more where a signal ended it; TOO_LARGE_CODE where a line is too large.
+
+    Two processes watch over it, and each ends everything where the other is gone: the program may kill the one that
+    started it, and what is orphaned by that goes to the other.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    run, first, (reads, writes) = os.getppid(), os.getpid(), os.pipe()
+    _prctl(_SUBREAPER, 1)
+    second = os.fork()
+    try:
+        if not second:
+            _prctl(_SUBREAPER, 1)
+            return _run(largest, command, first)
+        os.close(writes)
+        # The second has ended where the pipe has, of which the command knows nothing.
+        while os.getppid() == run and not select.select([reads], [], [], _LOOK_SECONDS)[0]:
+            pass
+        return _exit_code(os.waitstatus_to_exitcode(os.waitpid(second, 0)[1])) if os.getppid() == run else 1
+    finally:
+        _end_descendants()
+
+
+def _exit_code(code: int) -> int:
+    return code if code >= 0 else 128 - code
+
+
+def _run(largest: int, command: list[str], parent: int) -> int:
     pipe = subprocess.PIPE
     die = lambda: _prctl(_DIES_WITH_PARENT, signal.SIGKILL)  # noqa: E731
     program = subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=die)
     try:
-        _hand_on(program, largest)
-        code = program.wait(1)
-        return code if code >= 0 else 128 - code
+        _hand_on(program, largest, parent)
+        return _exit_code(program.wait(1))
     except OverflowError:
         print(f"{TOO_LARGE} {largest >> 20} MB", file=sys.stderr, flush=True)
         return TOO_LARGE_CODE
@@ -48,7 +75,6 @@ def main(largest: int, command: list[str]) -> int:
         return 1
     finally:
         program.kill()
-        _end_descendants()
 
 
 def _prctl(option: int, value: int) -> None:
@@ -56,13 +82,13 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _hand_on(program: subprocess.Popen[bytes], largest: int) -> None:
+def _hand_on(program: subprocess.Popen[bytes], largest: int, parent: int) -> None:
     """Copy output until the program or this process's parent ends. Raises OverflowError for a line too large."""
     assert program.stdout is not None and program.stderr is not None
     out, errors = program.stdout.fileno(), program.stderr.fileno()
-    parent, waiting, length, noise = os.getppid(), {out, errors}, 0, 0
+    waiting, length, noise = {out, errors}, 0, 0
     while out in waiting and os.getppid() == parent:
-        ready = select.select(list(waiting), [], [], 0.5)[0]
+        ready = select.select(list(waiting), [], [], _LOOK_SECONDS)[0]
         # What it started holds its pipes.
         if not ready and program.poll() is not None:
             return

@@ -18,7 +18,7 @@ from typing import Any
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools.processes import TOO_LARGE_CODE, supervised
-from swiftagent.tools.source import Options, ToolSource, scrubbed_environment
+from swiftagent.tools.source import STATE_FUNCTIONS, Options, ToolSource, scrubbed_environment
 from swiftagent.trajectory.types import Json, Tool
 
 _START = """
@@ -51,7 +51,10 @@ class PythonFile:
         if listed["problem"]:
             self.close()
             raise ConfigError(f"--tools {path}: cannot be imported: {listed['problem']}")
-        self.tools = tuple(Tool(tool["name"], tool["description"], tool["parameters"]) for tool in listed["tools"])
+        tools = [Tool(tool["name"], tool["description"], tool["parameters"]) for tool in listed["tools"]]
+        # Together they set and read the state of a task, and no model is to call them.
+        self.holds_state = {tool.name for tool in tools}.issuperset(STATE_FUNCTIONS)
+        self.tools = tuple(tool for tool in tools if not (self.holds_state and tool.name in STATE_FUNCTIONS))
         if not self.tools:
             self.close()
             raise ConfigError(f"--tools {path}: holds no public function; define one with type hints and a docstring")
@@ -144,9 +147,8 @@ def _read_line(descriptor: int, deadline: float) -> bytes:
 
 
 def _ending(code: int) -> str:
-    if code > 128:
-        with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(code - 128).name}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-code if code < 0 else code - 128).name}"
     return f"exit code {code}"
 
 

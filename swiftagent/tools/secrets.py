@@ -68,7 +68,7 @@ class Redactor:
         """A structured value with its texts redacted, before it is encoded: escapes would hide a secret."""
         try:
             return self._redacted(value)
-        # Deeper than the stack: its encoded text is redacted all the same.
+        # Deeper than the stack: its encoded text is redacted instead.
         except RecursionError:
             return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +14,14 @@ import msgspec
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.io.words import nearest
 from swiftagent.io.yaml_file import read_text
+from swiftagent.tools.function_schema import python_name
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 # Faults that the model sees at once.
 _MOST_FAULTS = 5
+# Of a file of tools whose tasks hold state.
+STATE_FUNCTIONS = ("reset", "snapshot")
 
 # What a program needs to run and to write in the user's language.
 _NEEDED = re.compile(r"PATH|HOME|LANG(UAGE)?|LC_\w*|TZ|TMPDIR|TE?MP|SYSTEMROOT|VIRTUAL_ENV|USER|SHELL|TERM")
@@ -47,6 +50,21 @@ class ToolSource(Protocol):
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json: ...
     def close(self) -> None: ...
+
+
+class Functions:
+    """Tools that are functions of this process, their arguments by name."""
+
+    def __init__(self, name: str, *functions: tuple[Tool, Callable[..., Json]]) -> None:
+        self.name = name
+        self.tools = tuple(tool for tool, _ in functions)
+        self._functions = {tool.name: function for tool, function in functions}
+
+    def call(self, tool: str, arguments: dict[str, Json]) -> Json:
+        return self._functions[tool](**{python_name(name): value for name, value in arguments.items()})
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 class NoCode(ToolError):

@@ -17,11 +17,12 @@ import resource
 import sys
 import traceback
 import typing
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from swiftagent.tools.function_schema import describe, to_python
+from swiftagent.tools.function_schema import describe, hints_of, python_name, to_python
 
 LONGEST_OUTPUT = 100_000
 
@@ -90,8 +91,9 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            hints = typing.get_type_hints(function, include_extras=True) if function.__annotations__ else {}
-            values = {name: to_python(value, hints.get(name, Any)) for name, value in arguments.items()}
+            hints = hints_of(function)
+            given = {python_name(name): value for name, value in arguments.items()}
+            values = {name: to_python(value, hints.get(name, Any)) for name, value in given.items()}
             value = _apply(function, values)
             if inspect.isawaitable(value):
                 value = asyncio.run(_awaited(value))
@@ -119,17 +121,15 @@ def _as_json(value: Any) -> Any:
 
 
 def _apply(function: Callable[..., Any], values: dict[str, Any]) -> Any:
-    parameters = inspect.signature(function).parameters
-    several = next((name for name, parameter in parameters.items() if parameter.kind is parameter.VAR_POSITIONAL), "")
-    more = values.pop(several, []) if several else []
-    positional = []
-    for name, parameter in parameters.items():
-        if parameter.kind is parameter.POSITIONAL_ONLY or (more and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
-            if name in values:
-                positional.append(values.pop(name))
-            elif more and parameter.default is not parameter.empty:
-                positional.append(parameter.default)
-    return function(*positional, *(more if isinstance(more, list) else [more]), **values)
+    signature = inspect.signature(function)
+    known = {name: value for name, value in values.items() if name in signature.parameters}
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            known[name] = {other: value for other, value in values.items() if other not in known}
+    bound = inspect.BoundArguments(signature, OrderedDict(known))
+    # Else nothing could stand behind an argument that was left out, such as the first of `*numbers`.
+    bound.apply_defaults()
+    return function(*bound.args, **bound.kwargs)
 
 
 async def _all_of(values: Any) -> list[Any]:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from swiftagent.agent.loop import Generate, Generated, Limits, RunTool, Turn, conversation_after, run_turn, start
+from collections.abc import Sequence
+
+from swiftagent.agent.loop import (
+    DEFAULT_LIMITS,
+    Generate,
+    Generated,
+    Limits,
+    RunTool,
+    Turn,
+    conversation_after,
+    run_turn,
+    start,
+)
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import STOP
 from swiftagent.trajectory.record import to_record
@@ -14,7 +26,9 @@ LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}\nObservat
 DONE = "Thought: I now know the final answer\nFinal Answer: 3C"
 
 
-def play(texts: list[str | Generated], results: list[ToolResult] = [], limits: Limits = Limits(), tools=TOOLS):  # noqa: B006, B008
+def play(
+    texts: list[str | Generated], results: Sequence[ToolResult] = (), limits: Limits = DEFAULT_LIMITS, tools=TOOLS
+):
     """(the Turn, the prompts, the calls that ran) of a turn whose model writes these texts."""
     texts, results = list(texts), list(results)
     prompts: list[Generate] = []

@@ -100,5 +100,5 @@ def test_a_conversation_with_commands(session, tmp_path: Path, capsys: pytest.Ca
 def test_reset_and_a_new_system_prompt(session):
     chat = session("one\n/reset\ntwo\n/system Be loud.\nthree\n", *["Final Answer: x"] * 3)
     list(chat.turns_of(None))
-    assert [len(prompt) for prompt in chat.runtime.engine.prompts] == [2, 2, 2]
-    assert chat.conversation.events[0] == System("Be loud.")
+    assert [len(prompt) for prompt in chat.dialog.runtime.engine.prompts] == [2, 2, 2]
+    assert chat.dialog.conversation.events[0] == System("Be loud.")

@@ -58,8 +58,8 @@ def test_a_merge_that_was_killed_is_gone_on_with(
     shutil.copytree(tied[0], base)
     program = (
         "import os, sys; from pathlib import Path; from swiftagent.export import merge as m\n"
-        "put_down = m.put_down\n"
-        "m.put_down = lambda *facts: (put_down(*facts), os.kill(os.getpid(), 9))\n"
+        "save_state = m.save_state\n"
+        "m.save_state = lambda *facts: (save_state(*facts), os.kill(os.getpid(), 9))\n"
         "m.merge(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))"
     )
     killed = subprocess.run([sys.executable, "-c", program, base, adapter, out], capture_output=True)

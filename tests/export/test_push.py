@@ -96,8 +96,8 @@ def test_what_is_no_export_is_refused(swiftagent: Run, tmp_path: Path, folder: P
     bare.mkdir()
     cases = [
         ([folder], 2, "name the folder and the repository"),
-        ([folder, "fern"], 2, "'fern' is no OWNER/NAME"),
-        ([tmp_path / "gone", "fern/agent"], 4, "gone is no folder"),
+        ([folder, "fern"], 2, "'fern' is not OWNER/NAME"),
+        ([tmp_path / "gone", "fern/agent"], 4, "gone is not a folder"),
         ([bare, "fern/agent"], 4, "holds no README.md, the model card"),
         ([checkpoint, "fern/agent"], 4, "is a run or a checkpoint"),
     ]

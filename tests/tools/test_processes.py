@@ -23,7 +23,7 @@ from swiftagent.trajectory.types import Call
 def opened(word: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Toolbox:
     monkeypatch.chdir(folder)
     shutil.copy(attack_functions.__file__, folder)
-    return open_toolbox([word], Options(seconds=1))
+    return open_toolbox([word], Options(seconds=2))
 
 
 def left(folder: Path) -> list[str]:
@@ -45,12 +45,28 @@ def test_daemons_without_environment_and_deaf_tools_end_with_the_run(tmp_path: P
             assert box.call(Call(name, {})).text == "started"
         assert len(left(tmp_path)) == 3 and all_run(left(tmp_path))
         for name in ("daemon_and_hang", "deaf"):
-            assert box.call(Call(name, {})).error.endswith("1 seconds and was stopped")
+            assert box.call(Call(name, {})).error.endswith("2 seconds and was stopped")
         # The worker was ended with all of its calls.
         assert not any(map(is_running, left(tmp_path)))
         assert box.call(Call("daemon_and_crash", {})).error == "the tool's process ended (exit code 3)"
         assert box.call(Call("crash", {})).error == "the tool's process ended (signal SIGSEGV)"
     assert len(left(tmp_path)) == 6 and not any(map(is_running, left(tmp_path)))
+
+
+@pytest.mark.parametrize("parent", ["os.getppid()", "int(open(f'/proc/{os.getppid()}/stat').read().split()[3])"])
+def test_a_tool_that_kills_what_watches_over_it_leaves_nothing(tmp_path: Path, parent: str):
+    (tmp_path / "killer.py").write_text(
+        "import os, signal, subprocess, time\n\n\ndef kill():\n"
+        "    left = subprocess.Popen(['sleep', '100'], start_new_session=True, env={'PATH': os.environ['PATH']})\n"
+        f"    open({str(tmp_path / 'left')!r}, 'w').write(str(left.pid))\n"
+        f"    os.kill({parent}, signal.SIGKILL)\n    time.sleep(100)\n"
+    )
+    with open_toolbox([str(tmp_path / "killer.py")], Options(seconds=10)) as box:
+        assert box.call(Call("kill", {})).error == "the tool's process ended (signal SIGKILL)"
+    until = time.monotonic() + 5
+    while is_running(left(tmp_path)[0]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_running(left(tmp_path)[0])
 
 
 def test_what_an_mcp_server_started_without_environment_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

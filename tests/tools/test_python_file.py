@@ -97,14 +97,14 @@ def test_signatures_become_schemas(box: Toolbox):
     )
     place = {
         "type": "object",
-        "properties": {"city": {"type": "string"}, "zone": {"type": "integer"}},
+        "properties": {"city": {"type": "string"}, "zone": {"type": "integer", "default": 0}},
         "required": ["city"],
         "additionalProperties": False,
     }
     assert tools["move"].parameters["properties"] == {
         "to": place,
         "via": {"type": "array", "items": place, "default": []},
-        "color": {"enum": ["red"]},
+        "color": {"type": "string", "enum": ["red"]},
     }
     assert tools["later"].parameters["properties"] == {"seconds": {"type": "number", "description": "how long"}}
 
@@ -272,6 +272,7 @@ def test_a_tuple_of_several_types_is_one(odd: Toolbox):
         "prefixItems": [{"type": "integer"}, {"type": "string"}],
         "minItems": 2,
         "maxItems": 2,
+        "items": False,
         "description": "what it is made of",
     }
     assert odd.call(Call("pair", {"of": [1, "a"]})).text == "(1, 'a')"
@@ -287,3 +288,31 @@ def test_what_is_no_json_is_shown_as_python_shows_it(odd: Toolbox):
 
 def test_a_fork_of_a_tool_does_not_answer_for_it(odd: Toolbox):
     assert [odd.call(Call("fork", {})).text, odd.call(Call("double", {"x": 1})).text] == ["parent", "2"]
+
+
+def test_types_that_hold_themselves_and_chinese_docstrings(tmp_path: Path):
+    (tmp_path / "tree.py").write_text(
+        "import dataclasses\n@dataclasses.dataclass\nclass Node:\n    kids: list['Node']\n\n\n"
+        'def depth(root: Node) -> int:\n    """树的深度。\n\n    参数：\n        root：树根\n    """\n'
+    )
+    with open_toolbox([str(tmp_path / "tree.py")]) as box:
+        (spec,) = box.specs
+    assert spec.description == "树的深度。"
+    assert spec.parameters["properties"]["root"] == {
+        "type": "object",
+        "properties": {"kids": {"type": "array", "items": {"type": "object"}}},
+        "required": ["kids"],
+        "additionalProperties": False,
+        "description": "树根",
+    }
+
+
+def test_functions_that_set_and_read_the_state_of_a_task_are_no_tools(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    text = 'def reset(state: dict) -> None:\n    "Set."\n\ndef buy(what: str) -> str:\n    "Buy."\n    return what\n'
+    file.write_text(text, encoding="utf-8")
+    with open_toolbox([str(file)]) as box:
+        assert [tool.name for tool in box.specs] == ["reset", "buy"]
+    file.write_text(text + '\ndef snapshot() -> dict:\n    "Read."\n    return {}\n', encoding="utf-8")
+    with open_toolbox([str(file)]) as box:
+        assert [tool.name for tool in box.specs] == ["buy"]

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-import math
+import json
+import re
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import msgspec
 
+from swiftagent.agent.serving.conversation import Refusal, read_conversation
 from swiftagent.trajectory.types import Tool, Trajectory
 
 REMEMBERED_CALLS = 10_000
 REMEMBERED_RESPONSES = 1_000
 MOST_CHOICES = 16
+_Most = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Refusal(Exception):
-    """A request that is not answered. status: HTTP's. code and param: what OpenAI's error JSON calls so."""
+class Sampled(msgspec.Struct, frozen=True):
+    """How a reply is to be written, in the field names of all interfaces; each sends its own."""
 
-    def __init__(self, message: str, status: int = 400, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.param = param
+    stream: bool = False
+    n: Annotated[int, msgspec.Meta(ge=1, le=MOST_CHOICES)] = 1
+    max_completion_tokens: _Most | None = None
+    max_tokens: _Most | None = None
+    max_output_tokens: _Most | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    seed: int | None = None
+    stop: str | list[str] = []
+    stop_sequences: list[str] = []
+    stream_options: dict[str, Any] = {}
+    parallel_tool_calls: bool = True
+
+    @property
+    def most(self) -> int | None:
+        """Tokens of the reply at most."""
+        return self.max_completion_tokens or self.max_tokens or self.max_output_tokens
+
+    @property
+    def stops(self) -> list[str]:
+        own = [self.stop] if isinstance(self.stop, str) else self.stop
+        return [text for text in (*own, *self.stop_sequences) if text]
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
@@ -34,17 +54,10 @@ class ModelRequest(msgspec.Struct, frozen=True):
     """
 
     conversation: Trajectory
+    sampled: Sampled
     declared: tuple[Tool, ...] = ()
     forced: str = ""
     parallel: bool = True
-    stream: bool = False
-    choices: int = 1
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    counts_usage: bool = False
     strict: bool = True
     shape: dict[str, Any] | None = None
 
@@ -72,54 +85,64 @@ class Memory:
         return self._by_name.get(name, otherwise)
 
 
-def without_nulls(body: Any) -> dict[str, Any]:
-    """The fields of a request that are given; null is absent. Raises Refusal where it is not an object."""
+def fields_of(body: Any, *refused: str) -> dict[str, Any]:
+    """The fields of a request that are given; null is absent. Raises Refusal where it is not an object, or asks for
+    one of `refused`."""
     if not isinstance(body, dict):
         raise Refusal("the request must be a JSON object")
+    for name in refused:
+        if body.get(name):
+            raise Refusal(f"{name} is not supported by this server; leave it out", 400, "unsupported_parameter", name)
     return {name: value for name, value in body.items() if value is not None}
 
 
-def refuse(body: dict[str, Any], names: tuple[str, ...]) -> None:
-    """Raises Refusal for the first of these fields that asks for something."""
-    for name in names:
-        if body.get(name):
-            raise Refusal(f"{name} is not supported by this server; leave it out", 400, "unsupported_parameter", name)
+def model_request(
+    body: dict[str, Any],
+    parse: Callable[[Any], Trajectory],
+    row: dict[str, Any],
+    tools: tuple[Tool, ...],
+    form: Any = None,
+    form_name: str = "response_format",
+    parallel: bool = True,
+) -> ModelRequest:
+    """The fields that all interfaces share, read. row: messages and tools as `parse` reads them; form: what the answer
+    is to be, in the field `form_name`. Raises Refusal for what is wrong."""
+    try:
+        sampled = msgspec.convert(body, Sampled)
+    except msgspec.ValidationError as error:
+        fact, _, place = str(error).partition(" - at `$.")
+        name = re.split(r"\W", place)[0]
+        raise Refusal(f"{name}: {fact[0].lower()}{fact[1:]}", param=name) from None
+    forced = _forced(body.get("tool_choice", body.get("function_call")), tools)
+    # One grammar holds for all calls of a reply, so one tool that is called freely frees all.
+    given = body.get("tools", body.get("functions", ()))
+    strict = not any((tool.get("function") or tool).get("strict") is False for tool in given)
+    conversation = read_conversation(parse, row, forced)
+    parallel = parallel and sampled.parallel_tool_calls
+    return ModelRequest(conversation, sampled, tools, forced, parallel, strict, _shape(form, form_name))
 
 
-def whole_number(body: dict[str, Any], *names: str, most: float = math.inf) -> int | None:
-    """The first of these fields that is given. Raises Refusal where it is not a whole number above 0."""
-    for name in names:
-        if name in body:
-            value = body[name]
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-                upto = "" if most == math.inf else f" and at most {most}"
-                raise Refusal(f"{name} must be a whole number above 0{upto}", param=name)
-            return value
-    return None
+def _forced(choice: Any, tools: tuple[Tool, ...]) -> str:
+    match choice:
+        case None | "auto" | {"type": "auto"}:
+            return ""
+        case "none" | {"type": "none"}:
+            return "none"
+        case "required" | {"type": "any"} if tools:
+            return "*"
+        case {"function": {"name": str(name)}} | {"name": str(name)} if any(tool.name == name for tool in tools):
+            return name
+    raise Refusal(f"tool_choice {json.dumps(choice, default=str)[:100]} names no declared tool", param="tool_choice")
 
 
-def number(body: dict[str, Any], name: str, most: float) -> float | None:
-    value = body.get(name)
-    if value is None:
+def _shape(wanted: Any, name: str) -> dict[str, Any] | None:
+    kind = wanted.get("type", "text") if isinstance(wanted, dict) else "text"
+    if kind == "text":
         return None
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= most:
-        raise Refusal(f"{name} must be between 0 and {most:g}", param=name)
-    return float(value)
-
-
-def sampling_fields(body: dict[str, Any]) -> dict[str, Any]:
-    """temperature, top_p and seed as fields of ModelRequest."""
-    seed = body.get("seed")
-    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
-        raise Refusal("seed must be a whole number", param="seed")
-    top_p = number(body, "top_p", 1)
-    if top_p == 0:
-        raise Refusal("top_p must be above 0", param="top_p")
-    return {"temperature": number(body, "temperature", 2), "top_p": 1.0 if top_p is None else top_p, "seed": seed}
-
-
-def stop_words(given: Any, name: str = "stop") -> tuple[str, ...]:
-    stop = [given] if isinstance(given, str) else given or []
-    if not isinstance(stop, list) or not all(isinstance(text, str) for text in stop):
-        raise Refusal(f"{name} must be a text or a list of texts", param=name)
-    return tuple(text for text in stop if text)
+    if kind == "json_object":
+        return {"type": "object"}
+    held = wanted.get("json_schema", wanted)
+    schema = held.get("schema") if isinstance(held, dict) else None
+    if kind != "json_schema" or not isinstance(schema, dict):
+        raise Refusal(f"{name} {kind} is not supported; text, json_object and json_schema are", param=name)
+    return schema

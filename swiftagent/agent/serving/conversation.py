@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.serving.asked import Memory, Refusal
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Tool, Trajectory
@@ -19,6 +18,16 @@ from swiftagent.trajectory.wellformed import Policy, check
 
 # A client may hand over a conversation whose calls were made with other tools, and texts are not trained here.
 _POLICY = Policy(on={"undeclared-tool": "keep", "unread-call": "keep", "unread-result": "keep"})
+
+
+class Refusal(Exception):
+    """A request that is not answered. status: HTTP's. code and param: what OpenAI's error JSON calls so."""
+
+    def __init__(self, message: str, status: int = 400, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
 
 
 def read_conversation(parse: Callable[[Any], Trajectory], row: dict[str, Any], forced: str = "") -> Trajectory:
@@ -57,29 +66,19 @@ def read_reply(parse: Callable[[Any], Trajectory], row: dict[str, Any]) -> tuple
     return check(parse(row), _POLICY).events[1:]
 
 
-def declared_tools(given: Any, name: str = "tools") -> tuple[Tool, ...]:
-    """Raises Refusal for what is no list of functions."""
-    if given is None:
-        return ()
+def declared_tools(body: dict[str, Any]) -> tuple[Tool, ...]:
+    """Raises Refusal for what is not a list of functions that the client runs."""
+    name = "tools" if "tools" in body else "functions"
+    given = body.get(name, [])
     if not isinstance(given, list):
         raise Refusal(f"{name} must be a list", param=name)
     for number, tool in enumerate(given):
         kind = tool.get("type", "function") if isinstance(tool, dict) else ""
-        if kind not in ("function", "custom", "object"):
+        # Anthropic's own tools have a type and no schema.
+        has_schema = isinstance(tool, dict) and "input_schema" in tool
+        if not has_schema and kind not in ("function", "custom", "object"):
             raise Refusal(f"{name}[{number}]: a tool of type {kind!r} is not supported; only functions are", param=name)
     try:
         return read_tools(given)[0]
     except RowError as error:
         raise Refusal(f"{name}: {error.message}", code=error.code, param=name) from None
-
-
-def with_thoughts(messages: list[Any], thoughts: Memory) -> list[Any]:
-    """The messages, each call with what was thought before it where the client left that out."""
-    return [_with_thought(message, thoughts) for message in messages]
-
-
-def _with_thought(message: Any, thoughts: Memory) -> Any:
-    calls = message.get("tool_calls") if isinstance(message, dict) else None
-    first = calls[0] if isinstance(calls, list) and calls else None
-    thought = thoughts.of(str(first.get("id"))) if isinstance(first, dict) else ""
-    return {**message, "reasoning_content": thought} if thought else message

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 from swiftagent.agent.sampling import CallFrame, Form
-from swiftagent.trajectory.escape import hide_control_tokens
 from swiftagent.trajectory.react import ANSWER_LABEL
 from swiftagent.trajectory.types import Tool
 
@@ -33,14 +32,13 @@ def forms_of(
 
 def _calls(tools: tuple[Tool, ...], frame: CallFrame, prefix: str) -> Form:
     """Calls behind the first word of their opening, or behind a prefix that has begun one."""
-    trigger = frame.opening.partition("\n")[0].strip()
+    trigger = frame.trigger
     begun = prefix if prefix.startswith(trigger) else trigger
-    whole = [
-        (frame.opening + hide_control_tokens(tool.name) + frame.middle, _schema(json.dumps(tool.parameters)))
+    choices = [
+        f"{_text(frame.head(tool.name).removeprefix(begun))} %json {_schema(json.dumps(tool.parameters))}"
         for tool in tools
+        if frame.head(tool.name).startswith(begun)
     ]
-    heads = [(head[len(begun) :], schema) for head, schema in whole if head.startswith(begun)]
-    choices = [f"{_text(head)} %json {schema}" for head, schema in heads]
     rules = [f"c{number}: {choice}" for number, choice in enumerate(choices)]
     names = " | ".join(f"c{number}" for number in range(len(rules)))
     return Form(
@@ -67,6 +65,7 @@ def _followed(schema: dict[str, Any]) -> str:
     from llguidance import LLMatcher
 
     spelled = json.dumps({**schema, "x-guidance": _SPELLING}, ensure_ascii=False)
+    # A schema that it cannot follow would refuse every token.
     if not LLMatcher.validate_grammar(f"start: %json {spelled}"):
         return spelled
     return json.dumps({"type": "object", "x-guidance": _SPELLING})

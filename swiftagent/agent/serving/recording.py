@@ -72,7 +72,7 @@ class Recording:
         headers: Mapping[str, str] = {},  # noqa: B006 (it is only read)
     ) -> None:
         """Record one finished turn. ids: the tokens that were sampled for it. headers: of the request, whose secrets
-        are redacted too. A turn that cannot be written is reported, and the client gets its reply all the same."""
+        are redacted too. A turn that cannot be written is reported, and the client still gets its reply."""
         given, _ = render(Trajectory((*history.events, *reply), history.tools))
         redacted: _Row = Redactor({**self._variables, **secrets_of(headers)}).value(given)
         # The tokens of a secret would spell it.
@@ -101,7 +101,7 @@ class Recording:
         messages = row["messages"]
         cut = next((size for size in range(len(messages) - 1, 0, -1) if keys[size - 1] in self._known), 0)
         earlier = self._read(self._known[keys[cut - 1]]) if cut else {"messages": []}
-        # Readers number calls anew, so the ids of this request fit each other.
+        # Readers renumber calls, so the ids of this request fit each other.
         before = [
             {**old, **{name: new[name] for name in ("tool_calls", "tool_call_id") if name in new}}
             for old, new in zip(earlier["messages"], messages[:cut], strict=False)

@@ -11,7 +11,8 @@ import msgspec
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, REACT_FRAME, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal
+from swiftagent.agent.serving.asked import Memory, ModelRequest
+from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.shown import Shown, starts_with_label
@@ -63,7 +64,7 @@ class Answering:
         self.generated = 0
         self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
-        self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.stop)
+        self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
         # What was handed on so far.
         self.content = ""
         self.reasoning = ""
@@ -90,8 +91,9 @@ class Answering:
                 self.finish = delta.finish or self.finish
                 yield delta
         except RequestRefused as error:
-            if self.generated and self.asked.stream:
+            if self.generated and self.asked.sampled.stream:
                 raise
+            # Clients shorten their history by this code.
             code = "context_length_exceeded" if "context" in str(error) else None
             raise Refusal(str(error), code=code, param="messages") from None
         # What was cut, by length or by a word of the client, is not what the model would have written.
@@ -99,12 +101,6 @@ class Answering:
         if self.served.recording and not is_cut and (self.calls or self.content):
             reply = reply_events(self.reasoning, self.content, self.calls)
             self.served.recording.add(self.asked.conversation, reply, self._ids)
-
-    def run(self) -> Answering:
-        """The same whole: what was said stands in content, reasoning, calls and finish."""
-        for _ in self.deltas():
-            pass
-        return self
 
     def _with_calls(self) -> Iterator[Delta]:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
@@ -198,28 +194,28 @@ class Answering:
             yield from self._think(shown.thought(written.text))
         if not shown.stopped:
             is_bare = shown.labels and not starts_with_label(written.text)
-            yield from self._rest((Shown(True, False, self.asked.stop) if is_bare else shown).content(written.text))
+            yield from self._rest(
+                (Shown(True, False, self.asked.sampled.stops) if is_bare else shown).content(written.text)
+            )
         yield Delta(finish="stop" if shown.stopped else "length")
 
     def _prefix(self) -> str:
         """What the model continues so that it makes the call that was ordered."""
-        forced = self.asked.forced
+        forced, frame = self.asked.forced, self._frame()
         if not forced:
             return ""
-        name = "" if forced == "*" else forced
-        if self._is_react:
-            return f"Action: {name}\nAction Input:" if name else "Action:"
-        frame = self._frame()
-        return frame.opening + name + frame.middle.rstrip() if name else frame.opening
+        return frame.opening.rstrip() if forced == "*" else frame.opening + forced + frame.middle.rstrip()
 
     def _frame(self) -> CallFrame:
-        """The text around a native call; hermes where the engine does not know."""
+        """The text around a call; hermes where the engine does not know its own."""
+        if self._is_react:
+            return REACT_FRAME
         known = getattr(self.served.engine, "call_frame", None)
         return (known() if known else None) or HERMES
 
     def _limits(self) -> Limits:
         # A client counts the tokens of one reply, which is one step of the loop.
-        limits, most = self.served.limits, self.asked.max_tokens
+        limits, most = self.served.limits, self.asked.sampled.most
         if most is None:
             return limits
         return msgspec.structs.replace(limits, step_tokens=most, tokens=max(most, limits.tokens))
@@ -227,18 +223,18 @@ class Answering:
     def _write(self, request: Generate, prefix: str, skip: int = 0) -> Generator[Delta, None, Generated]:
         """Generate one step behind `prefix` and hand on what is surely content. Returns the Generated without the
         first `skip` characters."""
-        usage, asked = Usage(), self.asked
+        usage, sampled = Usage(), self.asked.sampled
         # Choices of one request would else all be the same.
-        seed = asked.seed + self.number if asked.seed is not None else None
-        sampling = Sampling(asked.top_p, seed, self._forms(prefix) if self.served.strict else ())
+        seed = sampled.seed + self.number if sampled.seed is not None else None
+        sampling = Sampling(sampled.top_p, seed, self._forms(prefix) if self.served.strict else ())
         more = {"sampling": sampling} if sampling != PLAIN else {}
-        temperature = self.served.temperature if asked.temperature is None else asked.temperature
+        temperature = self.served.temperature if sampled.temperature is None else sampled.temperature
         writing = write(self.served.engine, request, usage, prefix, temperature=temperature, **more)
         try:
             text = next(writing)
             while True:
                 yield from self._grown(text[skip:])
-                is_over = self._shown.stopped or (self._shown.ended and not asked.may_call)
+                is_over = self._shown.stopped or (self._shown.ended and not self.asked.may_call)
                 text = writing.send(bool(is_over))
         except StopIteration as done:
             written: Generated = done.value
@@ -251,8 +247,7 @@ class Answering:
     def _forms(self, prefix: str) -> tuple[Form, ...]:
         asked = self.asked
         tools = asked.conversation.tools if asked.may_call and asked.strict else ()
-        frame = REACT_FRAME if self._is_react else self._frame()
-        return forms_of(tools, asked.shape, frame, prefix, self._is_react and asked.conversation.is_agentic)
+        return forms_of(tools, asked.shape, self._frame(), prefix, self._is_react and asked.conversation.is_agentic)
 
     def _count(self, usage: Usage) -> None:
         self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
@@ -279,7 +274,7 @@ class Answering:
 
     def _rest(self, content: str) -> Iterator[Delta]:
         """What of the content was not handed on yet, up to a stop word of the client."""
-        for stop in self.asked.stop:
+        for stop in self.asked.sampled.stops:
             if stop in content:
                 content, self._shown.stopped = content.partition(stop)[0], stop
         new = content[len(self.content) :] if content.startswith(self.content) else ""

@@ -5,22 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import (
-    Memory,
-    ModelRequest,
-    Refusal,
-    refuse,
-    sampling_fields,
-    whole_number,
-    without_nulls,
-)
-from swiftagent.agent.serving.chat import forced_of, shape_of
-from swiftagent.agent.serving.conversation import declared_tools, read_conversation
+from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
+from swiftagent.agent.serving.conversation import Refusal, declared_tools
 from swiftagent.agent.serving.reply import Answering
-from swiftagent.errors import SwiftAgentError
+from swiftagent.agent.serving.streams import Reply, begun
 from swiftagent.formats.readers.responses import parse
 from swiftagent.trajectory.types import Call
 
@@ -30,6 +21,7 @@ _Items = list[dict[str, Any]]
 
 def _item(stored: Memory, name: Any) -> dict[str, Any]:
     """An item that was handed out. Raises Refusal where it is not stored."""
+    # A client names what it got last, mostly.
     for items in stored.newest():
         for item in items:
             if item.get("id") == name:
@@ -39,8 +31,7 @@ def _item(stored: Memory, name: Any) -> dict[str, Any]:
 
 def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     """The request, and its items with those before them. Raises Refusal with what is wrong."""
-    body = without_nulls(body)
-    refuse(body, _REFUSED)
+    body = fields_of(body, *_REFUSED)
     given = body.get("input")
     if isinstance(given, str) and given:
         given = [{"role": "user", "content": given}]
@@ -53,22 +44,10 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
         raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")
     given = [_item(stored, item.get("id")) if item.get("type") == "item_reference" else item for item in given]
     items = [*before, *given]
-    tools = declared_tools(body.get("tools"))
-    forced = forced_of(body.get("tool_choice"), tools)
-    row = {"input": [readable(item) for item in items], "instructions": body.get("instructions")}
-    text = body.get("text")
-    asked = ModelRequest(
-        read_conversation(parse, {**row, "tools": body.get("tools") or []}, forced),
-        tools,
-        forced,
-        body.get("parallel_tool_calls") is not False,
-        bool(body.get("stream")),
-        max_tokens=whole_number(body, "max_output_tokens"),
-        strict=not any(tool.get("strict") is False for tool in body.get("tools", ())),
-        shape=shape_of(text.get("format") if isinstance(text, dict) else None, "text.format"),
-        **sampling_fields(body),
-    )
-    return asked, items
+    tools, text = declared_tools(body), body.get("text")
+    row = {"input": [*map(readable, items)], "instructions": body.get("instructions"), "tools": body.get("tools", [])}
+    form = text.get("format") if isinstance(text, dict) else None
+    return model_request(body, parse, row, tools, form, "text.format"), items
 
 
 def readable(item: dict[str, Any]) -> dict[str, Any]:
@@ -76,50 +55,44 @@ def readable(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value not in (None, [])}
 
 
-class ResponseReply:
+class ResponseReply(Reply):
     """The reply to one request as responses have it."""
 
     def __init__(self, model: str, body: dict[str, Any], items: _Items, answering: Answering, stored: Memory) -> None:
-        self.body = body
+        self.body = fields_of(body)
         self.items = items
         self.answering = answering
         self.stored = stored
-        self.id = f"resp_{secrets.token_hex(16)}"
-        self.created = int(time.time())
-        self.model = model
+        self._head = {"id": f"resp_{secrets.token_hex(16)}", "created_at": int(time.time()), "model": model}
         self._output: _Items = []
-        self._number = 0
 
     def whole(self) -> dict[str, Any]:
-        """The reply as one object."""
-        for _ in self._made():
-            pass
-        return self._response(self._status())
+        return joined([*self.made()])
 
-    def events(self) -> Generator[str, None, None]:
-        """The reply as server-sent events."""
-        made = self._made()
-        try:
-            # What is wrong with the request shows itself before anything is sent.
-            first = next(made)
-            yield self._event("response.created", {"response": self._response("in_progress")})
-            yield self._event("response.in_progress", {"response": self._response("in_progress")})
-            yield self._event(*first)
-            for event in made:
-                yield self._event(*event)
-        except SwiftAgentError as error:
-            failed = {**self._response("failed"), "error": {"code": "server_error", "message": str(error)}}
-            yield self._event("response.failed", {"response": failed})
-            return
-        status = self._status()
-        yield self._event(f"response.{status}", {"response": self._response(status)})
+    def made(self) -> Iterator[dict[str, Any]]:
+        for number, (kind, fields) in enumerate(self._unnumbered()):
+            yield {"type": f"response.{kind}", "sequence_number": number, **fields}
 
-    def _made(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def failed(self, message: str) -> dict[str, Any]:
+        error = {"code": "server_error", "message": message}
+        return {"type": "response.failed", "response": {**self._response("failed"), "error": error}}
+
+    def _unnumbered(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        deltas = begun(self.answering.deltas())
+        yield "created", {"response": self._response("in_progress")}
+        yield "in_progress", {"response": self._response("in_progress")}
+        yield from self._items(deltas)
+        if self.body.get("store") is not False:
+            self.stored.remember(str(self._head["id"]), [*self.items, *self._output])
+        status = "incomplete" if self.answering.finish == "length" else "completed"
+        yield status, {"response": self._response(status)}
+
+    def _items(self, deltas: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Events of the output items as they come; afterwards `_output` holds the items."""
         item: _OpenItem | None = None
-        for delta in self.answering.deltas():
+        for delta in deltas:
             kind = "reasoning" if delta.reasoning else "message" if delta.content else ""
-            if item is not None and (kind or delta.call or delta.finish) and kind != item.kind:
+            if item is not None and kind != item.kind:
                 yield from item.close(self._output)
                 item = None
             if kind and item is None:
@@ -133,35 +106,25 @@ class ResponseReply:
             item = _OpenItem("message", 0)
             yield from item.open()
             yield from item.close(self._output)
-        if self.body.get("store") is not False:
-            self.stored.remember(self.id, [*self.items, *self._output])
-
-    def _status(self) -> str:
-        return "incomplete" if self.answering.finish == "length" else "completed"
 
     def _response(self, status: str) -> dict[str, Any]:
         body = self.body
         is_done = status in ("completed", "incomplete")
+        given = ("instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p")
         return {
-            "id": self.id,
+            **self._head,
+            **{name: body.get(name) for name in given},
             "object": "response",
-            "created_at": self.created,
             "status": status,
             "error": None,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
-            "instructions": body.get("instructions"),
-            "max_output_tokens": body.get("max_output_tokens"),
-            "model": self.model,
             "output": self._output if is_done else [],
-            "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
-            "previous_response_id": body.get("previous_response_id"),
+            "parallel_tool_calls": body.get("parallel_tool_calls", True),
             "reasoning": {"effort": None, "summary": None},
-            "store": body.get("store") is not False,
-            "temperature": body.get("temperature"),
+            "store": body.get("store", True),
             "text": body.get("text") or {"format": {"type": "text"}},
             "tool_choice": body.get("tool_choice") or "auto",
             "tools": body.get("tools") or [],
-            "top_p": body.get("top_p"),
             "truncation": "disabled",
             "usage": self._usage() if is_done else None,
             "metadata": body.get("metadata") or {},
@@ -177,10 +140,11 @@ class ResponseReply:
             "total_tokens": read + written,
         }
 
-    def _event(self, kind: str, fields: dict[str, Any]) -> str:
-        value = {"type": kind, "sequence_number": self._number, **fields}
-        self._number += 1
-        return f"event: {kind}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+def joined(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The response at the end of events; {} where it did not come to its end."""
+    ends = ("response.completed", "response.incomplete")
+    return next((event["response"] for event in reversed(events) if event["type"] in ends), {})
 
 
 class _OpenItem:
@@ -191,33 +155,33 @@ class _OpenItem:
         self.text = ""
         self._is_message = kind == "message"
         self._part = "output_text" if self._is_message else "reasoning_text"
+        self._probable: dict[str, Any] = {"logprobs": []} if self._is_message else {}
         self._id = f"{'msg' if self._is_message else 'rs'}_{secrets.token_hex(16)}"
         self._place = {"output_index": index}
         self._inner = {"item_id": self._id, "output_index": index, "content_index": 0}
 
     def open(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield "response.output_item.added", {**self._place, "item": {**self._item("in_progress"), "content": []}}
-        yield "response.content_part.added", {**self._inner, "part": self._content("")}
+        yield "output_item.added", {**self._place, "item": {**self._item("in_progress"), "content": []}}
+        yield "content_part.added", {**self._inner, "part": self._content()}
 
     def grow(self, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         self.text += text
-        more: dict[str, Any] = {"logprobs": []} if self._is_message else {}
-        yield f"response.{self._part}.delta", {**self._inner, "delta": text, **more}
+        yield f"{self._part}.delta", {**self._inner, "delta": text, **self._probable}
 
     def close(self, output: _Items) -> Iterator[tuple[str, dict[str, Any]]]:
-        more: dict[str, Any] = {"logprobs": []} if self._is_message else {}
         item = self._item("completed")
         output.append(item)
-        yield f"response.{self._part}.done", {**self._inner, "text": self.text, **more}
-        yield "response.content_part.done", {**self._inner, "part": self._content(self.text)}
-        yield "response.output_item.done", {**self._place, "item": item}
+        yield f"{self._part}.done", {**self._inner, "text": self.text, **self._probable}
+        yield "content_part.done", {**self._inner, "part": self._content()}
+        yield "output_item.done", {**self._place, "item": item}
 
-    def _content(self, text: str) -> dict[str, Any]:
-        return {"type": self._part, "text": text, **({"annotations": [], "logprobs": []} if self._is_message else {})}
+    def _content(self) -> dict[str, Any]:
+        own: dict[str, Any] = {"annotations": [], "logprobs": []} if self._is_message else {}
+        return {"type": self._part, "text": self.text, **own}
 
     def _item(self, status: str) -> dict[str, Any]:
         own: dict[str, Any] = {"role": "assistant"} if self._is_message else {"summary": []}
-        return {"id": self._id, "type": self.kind, "status": status, "content": [self._content(self.text)], **own}
+        return {"id": self._id, "type": self.kind, "status": status, "content": [self._content()], **own}
 
 
 def _called(call: Call, output: _Items) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -233,7 +197,7 @@ def _called(call: Call, output: _Items) -> Iterator[tuple[str, dict[str, Any]]]:
     place = {"output_index": len(output)}
     inner = {"item_id": item["id"], **place}
     output.append(item)
-    yield "response.output_item.added", {**place, "item": {**item, "arguments": "", "status": "in_progress"}}
-    yield "response.function_call_arguments.delta", {**inner, "delta": arguments}
-    yield "response.function_call_arguments.done", {**inner, "arguments": arguments, "name": call.tool}
-    yield "response.output_item.done", {**place, "item": item}
+    yield "output_item.added", {**place, "item": {**item, "arguments": "", "status": "in_progress"}}
+    yield "function_call_arguments.delta", {**inner, "delta": arguments}
+    yield "function_call_arguments.done", {**inner, "arguments": arguments, "name": call.tool}
+    yield "output_item.done", {**place, "item": item}

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,22 +22,17 @@ from starlette.routing import Route
 
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import (
-    REMEMBERED_CALLS,
-    REMEMBERED_RESPONSES,
-    Memory,
-    ModelRequest,
-    Refusal,
-    without_nulls,
-)
+from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory
+from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.reply import Answering, Served
+from swiftagent.agent.serving.streams import Reply
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """name: what the model is called. key: "" lets everybody in. hosts: where there is no key, the names by which a
+    """name: what the model is called. key: "" admits every client. hosts: where there is no key, the names by which a
     request may address the server; () takes any. largest: bytes of a request. temperature: the default.
     strict: whether the engine keeps texts to a grammar."""
 
@@ -122,21 +117,25 @@ class _Server:
         self._let_in(request)
         body = await self._body(request)
         asked = chat.read_request(body, self.served.thoughts)
-        choices = [Answering(self.served, asked, number) for number in range(asked.choices)]
-        return await _answer(asked, chat.ChatReply(self.settings.name, asked, choices, "functions" in body))
+        choices = [Answering(self.served, asked, number) for number in range(asked.sampled.n)]
+        return await _answer(
+            asked.sampled.stream, chat.ChatReply(self.settings.name, asked, choices, "functions" in body)
+        )
 
     async def responses(self, request: Request) -> Response:
         self._let_in(request)
         body = await self._body(request)
         asked, items = responses.read_request(body, self.stored)
         answering = Answering(self.served, asked)
-        reply = responses.ResponseReply(self.settings.name, without_nulls(body), items, answering, self.stored)
-        return await _answer(asked, reply)
+        reply = responses.ResponseReply(self.settings.name, body, items, answering, self.stored)
+        return await _answer(asked.sampled.stream, reply)
 
     async def messages(self, request: Request) -> Response:
         self._let_in(request)
         asked = anthropic.read_request(await self._body(request), self.served.thoughts)
-        return await _answer(asked, anthropic.MessageReply(self.settings.name, Answering(self.served, asked)))
+        return await _answer(
+            asked.sampled.stream, anthropic.MessageReply(self.settings.name, Answering(self.served, asked))
+        )
 
     def _let_in(self, request: Request) -> None:
         if not self.settings.key:
@@ -181,17 +180,10 @@ async def request_body(request: Request, largest: int) -> bytes:
     return body
 
 
-class _Whole(Protocol):
-    """A reply in one of the interfaces."""
-
-    def whole(self) -> dict[str, Any]: ...
-    def events(self) -> Generator[str, None, None]: ...
-
-
-async def _answer(asked: ModelRequest, reply: _Whole) -> Response:
+async def _answer(is_streamed: bool, reply: Reply) -> Response:
     """The reply whole or streamed. What is wrong with the request shows itself before the first event, and has a
     status of its own then."""
-    if not asked.stream:
+    if not is_streamed:
         return JSONResponse(await run_in_threadpool(reply.whole))
     events = streamed(reply.events())
     first = await anext(events, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from swiftagent.formats.reading.tags import TAGS
 from swiftagent.trajectory.escape import JOINER, show, show_control_tokens
@@ -36,7 +37,7 @@ class Shown:
     which end the content. stopped: the one that was found. ended: whether a label or a call stands behind the content.
     """
 
-    def __init__(self, react: bool, labels: bool, stop: tuple[str, ...] = ()) -> None:
+    def __init__(self, react: bool, labels: bool, stop: Sequence[str] = ()) -> None:
         self.react = react
         self.labels = labels
         self.stop = stop
@@ -95,7 +96,7 @@ class Shown:
         found = _ANSWER_LINE.search(text, head)
         if found:
             return found.end()
-        # Without any label it is an answer all the same, but that is sure only in the end.
+        # Without any label it is still an answer, but only the end of the text settles that.
         return head if done and not may_become_label(text[head:].partition("\n")[0]) else None
 
     def _sure(self, text: str) -> int:

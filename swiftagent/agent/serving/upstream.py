@@ -17,8 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory, Refusal
-from swiftagent.agent.serving.conversation import read_reply
+from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory
+from swiftagent.agent.serving.conversation import Refusal, read_reply
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.server import FAILURES, Settings, refuse_foreign_names, request_body
 from swiftagent.console import warn
@@ -30,8 +30,6 @@ from swiftagent.trajectory.types import Event, Trajectory
 _ASKED = {"role": "user", "content": "."}
 # Of one connection, or said about the bytes on it.
 _NOT_PASSED = {"host", "connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "te"}
-# Fields of a streamed message that come in pieces.
-_IN_PIECES = ("content", "reasoning_content", "reasoning", "arguments", "text", "thinking", "partial_json")
 # History, what was said, and the sampled ids where the server gives them.
 _Turn = tuple[Trajectory, tuple[Event, ...], list[int]]
 
@@ -95,8 +93,9 @@ class _Gateway:
         path = request.url.path
         try:
             asked = {name: value for name, value in json.loads(body).items() if value is not None}
-            said = _whole(path, reply) if asked.get("stream") else json.loads(reply)
-            for history, events, ids in _READERS[path](asked, said, self.stored):
+            turns, joined = _READERS[path]
+            said = joined(_events(reply)) if asked.get("stream") else json.loads(reply)
+            for history, events, ids in turns(asked, said, self.stored):
                 self.recording.add(history, events, ids, str(said.get("model") or asked.get("model")), request.headers)
         # The boundary of one exchange: what a server sends may have any shape, and its client has its reply already.
         except Exception as error:
@@ -130,7 +129,12 @@ def _message_turns(asked: dict[str, Any], said: dict[str, Any], stored: Memory) 
         yield request.conversation, read_reply(anthropic_rows.parse, {"messages": [_ASKED, message]}), []
 
 
-_READERS = {"/v1/chat/completions": _chat_turns, "/v1/responses": _response_turns, "/v1/messages": _message_turns}
+# path: (the turns of a request and its reply, the reply that streamed events make up)
+_READERS = {
+    "/v1/chat/completions": (_chat_turns, chat.joined),
+    "/v1/responses": (_response_turns, responses.joined),
+    "/v1/messages": (_message_turns, anthropic.joined),
+}
 
 
 def _of(asked: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -138,55 +142,8 @@ def _of(asked: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: asked[name] for name in names if name in asked}
 
 
-def _whole(path: str, streamed: bytes) -> dict[str, Any]:
-    """The reply that server-sent events make up."""
+def _events(streamed: bytes) -> list[dict[str, Any]]:
+    """The objects of server-sent events."""
+    # Some servers end with [DONE], which is not an object.
     lines = (line[5:].strip() for line in streamed.split(b"\n") if line.startswith(b"data:"))
-    events = [json.loads(line) for line in lines if line.startswith(b"{")]
-    if path == "/v1/responses":
-        return next((event["response"] for event in events if event["type"] == "response.completed"), {})
-    return _message_of(events) if path == "/v1/messages" else _completion_of(events)
-
-
-def _completion_of(events: list[dict[str, Any]]) -> dict[str, Any]:
-    choices: dict[int, dict[str, Any]] = {}
-    for piece in (choice for event in events for choice in event.get("choices") or ()):
-        choice = choices.setdefault(piece["index"], {"message": {}, "calls": {}, "token_ids": []})
-        delta = dict(piece.get("delta") or {})
-        for call in delta.pop("tool_calls", None) or ():
-            _grow(choice["calls"].setdefault(call.get("index", 0), {}), call)
-        _grow(choice["message"], delta)
-        choice["token_ids"] += piece.get("token_ids") or ()
-        choice["finish_reason"] = piece.get("finish_reason") or choice.get("finish_reason")
-    for choice in choices.values():
-        if choice["calls"]:
-            choice["message"]["tool_calls"] = list(choice["calls"].values())
-    return {"choices": list(choices.values()), "model": events[0].get("model") if events else ""}
-
-
-def _message_of(events: list[dict[str, Any]]) -> dict[str, Any]:
-    message: dict[str, Any] = {}
-    blocks: dict[int, dict[str, Any]] = {}
-    for event in events:
-        if event["type"] == "message_start":
-            message = event["message"]
-        elif event["type"] == "content_block_start":
-            blocks[event["index"]] = event["content_block"]
-        elif event["type"] == "content_block_delta":
-            _grow(blocks[event["index"]], {**event["delta"], "type": None})
-        elif event["type"] == "message_delta":
-            message["stop_reason"] = event["delta"].get("stop_reason")
-    for block in blocks.values():
-        if "partial_json" in block:
-            block["input"] = json.loads(block.pop("partial_json") or "{}")
-    return {**message, "content": list(blocks.values())}
-
-
-def _grow(held: dict[str, Any], more: dict[str, Any]) -> None:
-    """Add a piece of a message to what came before it."""
-    for name, value in more.items():
-        if isinstance(value, dict):
-            _grow(held.setdefault(name, {}), value)
-        elif name in _IN_PIECES and held.get(name):
-            held[name] += value or ""
-        elif value is not None:
-            held[name] = value
+    return [json.loads(line) for line in lines if line.startswith(b"{")]

@@ -92,7 +92,7 @@ def test_what_cannot_be_trained_is_refused_with_the_reason(messages: list[Any], 
 def test_null_is_absent() -> None:
     names = ("tools", "tool_choice", "n", "stop", "max_tokens", "temperature", "top_p", "seed", "logprobs", "functions")
     asked = read_request({"messages": [ASKED], **dict.fromkeys(names), "max_completion_tokens": 7}, Memory(9))
-    assert (asked.max_tokens, asked.choices, asked.stop, asked.may_call) == (7, 1, (), False)
+    assert (asked.sampled.most, asked.sampled.n, asked.sampled.stops, asked.may_call) == (7, 1, [], False)
 
 
 def test_calls_of_tools_that_are_no_longer_declared_are_kept() -> None:
