@@ -30,7 +30,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.backend.loading import Server  # noqa: E402
 from swiftagent.commands import demo_plan  # noqa: E402 (the checkout is found first)
+from swiftagent.evaluate.data import read_gold  # noqa: E402
+from swiftagent.io.shipped import shipped  # noqa: E402
 from swiftagent.scores.calls import Predicted  # noqa: E402
+from swiftagent.scores.calls import first_step as gold_step  # noqa: E402
+from swiftagent.scores.metrics import score_step  # noqa: E402
 from swiftagent.scores.reading import predicted_from_text  # noqa: E402
 from swiftagent.trajectory.react import STOP, render  # noqa: E402
 from swiftagent.trajectory.record import to_messages  # noqa: E402
@@ -133,13 +137,16 @@ def by_template(url: str, gold: list[Trajectory]) -> list[Predicted]:
     return found
 
 
-def counts(judged: demo_plan.Judged) -> list[str]:
-    return [f"{right} of {of}" for right, of in (judged.call, judged.no_call, judged.right)]
+def counts(gold: list[Trajectory], steps: list[Predicted]) -> list[str]:
+    """Right first steps that call, that leave tools alone, and all."""
+    scores = [score_step(gold_step(row), step) for row, step in zip(gold, steps, strict=True)]
+    parts = [score for score in scores if score.step.calls], [score for score in scores if not score.step.calls], scores
+    return [f"{sum(score.right for score in part)} of {len(part)}" for part in parts]
 
 
 def row_of(title: str, gold: list[Trajectory], ours: list[Predicted], steps: list[Predicted], runs: str) -> str:
     same = sum(a.calls == b.calls for a, b in zip(ours, steps, strict=True))
-    return f"| {title} | {same} of {len(gold)} | {' | '.join(counts(demo_plan.judge(gold, steps)))} | {runs} |"
+    return f"| {title} | {same} of {len(gold)} | {' | '.join(counts(gold, steps))} | {runs} |"
 
 
 def alarms(ours: Traces, theirs: Traces) -> str:
@@ -155,7 +162,7 @@ def main() -> None:
     parser.add_argument("--types", nargs="+", default=list(TYPES), metavar="TYPE", help="of GGUF")
     parser.add_argument("--rows", type=int, metavar="N", help="ask the first N held-out questions only")
     args = parser.parse_args()
-    gold = demo_plan.held_out()[: args.rows]
+    gold = read_gold([str(shipped("datasets") / "heldout.jsonl")]).rows[: args.rows]
     context = 2048
     with tempfile.TemporaryDirectory(prefix="swiftagent-export-") as scratch:
         folder = Path(scratch)

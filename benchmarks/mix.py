@@ -22,6 +22,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from sampledata.formats import MS_AGENT_PROMPT  # noqa: E402 (beside the package, so that it is the same for any version)
+
 AGENT_ROWS, CHAT_ROWS, AGENT_SAMPLE, CHAT_SAMPLE = 32_000, 100_000, 30_000, 60_000
 _WORDS = (
     "the a of to and in is it you that he was for on are with as his they be at one have this from or had by word "
@@ -32,21 +36,6 @@ _WORDS = (
 )
 WORDS = _WORDS.split()
 CHINESE = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子"
-# In full and not imported from the package: the rows stay the same whatever version is measured.
-REACT = """\
-Answer the following questions as best you can. You have access to the following APIs:
-{tools}
-
-Use the following format:
-
-Thought: you should always think about what to do
-Action: the action to take, should be one of the above tools[{names}]
-Action Input: the input to the action
-Observation: the result of the action
-... (this Thought/Action/Action Input/Observation can be repeated zero or more times)
-Thought: I now know the final answer
-Final Answer: the final answer to the original input question
-Begin!"""
 
 
 def english(rng: random.Random, words: int) -> str:
@@ -89,7 +78,7 @@ def agent_row(rng: random.Random, number: int) -> dict:
     chosen = rng.sample(TOOLS, 4)
     names = [name for name, _ in chosen]
     tools = [f"{place}. {text}" for place, (_, text) in enumerate(chosen, 1)]
-    system = REACT.format(tools="\n\n".join(tools), names=", ".join(names))
+    system = MS_AGENT_PROMPT.format(tools="\n\n".join(tools), names=", ".join(names))
     steps = []
     for _ in range(2):
         arguments = {

@@ -47,22 +47,20 @@ def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, list[Case], Cou
     """(template, conversations that a template can write, those left out by reason)."""
     first = json.loads(data.open(encoding="utf-8").readline())
     subject = TunedModel(trainer.model, data=str(data), react=is_record(first))
-    turns = check.turns_of(trainer)
     left_out: Counter[str] = Counter()
     found: list[Case] = []
     if subject.react:
         prepared = prepare._of_react(subject, trainer)
-        comparable = check.react_cases(check.records_of(data, rows), prepared.language, for_go=True)
+        comparable = check.react_cases(check.records_of(data, rows), prepared.style, prepared.language, for_go=True)
     else:
-        prepared, around = prepare._of_native(subject, trainer), prepare._around_tools(trainer)
+        prepared = prepare._of_native(subject, trainer)
         comparable = check_native.native_cases(prepare._native_rows(data, rows))
     for _, _, trajectory, reason in comparable:
         if reason:
             left_out[reason] += 1
-        elif subject.react:
-            found.append((check.ollama_text(trajectory, turns, prepared.style, prepared.language), trajectory))
         else:
-            found.append((check_native.hermes_text(trajectory, turns, *around), trajectory))
+            as_tool = {} if subject.react else {"as_tool": check_native.ollama_tool}
+            found.append((check.ollama_text(str(prepared.chat_template), trajectory, **as_tool), trajectory))
     return str(prepared.go_template), found, left_out
 
 

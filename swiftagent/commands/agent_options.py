@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from swiftagent import console
 from swiftagent.agent.loop import Grammar, Limits, ReAct, start
-from swiftagent.commands.options import add_loading_arguments, options
+from swiftagent.agent.native import Native
+from swiftagent.commands.options import above_zero, add_loading_arguments, options, positive, server_of
 from swiftagent.errors import ConfigError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
+from swiftagent.train.runs import find_run, newest_run
 from swiftagent.trajectory.prompts import STYLES, split_prompt
 from swiftagent.trajectory.style import exported_style, prompt_style
 from swiftagent.trajectory.types import Trajectory
@@ -32,11 +34,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
     limits = options(parser, "limits")
-    limits("--max-steps N", "calls of one question", type=int, default=10)
-    limits("--max-tokens N", "tokens that the model writes for one question", type=int, default=8192)
-    limits("--step-tokens N", "tokens of one step", type=int, default=1024)
-    limits("--max-seconds S", "of one question", type=float, default=600)
-    limits("--max-repeats N", "identical calls", type=int, default=3)
+    limits("--max-steps N", "calls of one question", type=positive, default=10)
+    limits("--max-tokens N", "tokens that the model writes for one question", type=positive, default=8192)
+    limits("--step-tokens N", "tokens of one step", type=positive, default=1024)
+    limits("--max-seconds S", "of one question", type=above_zero, default=600)
+    limits("--max-repeats N", "identical calls", type=positive, default=3)
 
 
 def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,43 +56,28 @@ def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
     tools("--tool-env NAME", "a variable that tools may see; repeatable", action="append", default=[])
 
 
+@console.progress("loading the model")
 def load(args: argparse.Namespace) -> Any:
     """The engine that the arguments ask for. Raises ConfigError or SetupError."""
-    from swiftagent.console import progress
-
-    with progress("loading the model"):
-        return _loaded(args)
-
-
-def _loaded(args: argparse.Namespace) -> Any:
-    from swiftagent.backend.engine import load_engine
-    from swiftagent.backend.loading import Server
+    from swiftagent.backend.engine import load_engine, resolve
 
     if args.engine == "openai" or args.base_url:
-        if not args.base_url or not args.model:
-            raise ConfigError(
-                "--engine openai needs --base-url URL and --model NAME, the server's own name for the model"
-            )
-        server = Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, args.max_seconds, _warn)
+        server = server_of(args, seconds=args.max_seconds, tell=console.warn)
         return load_engine(args.model, None, args.template, "openai", server=server, model_type=args.model_type)
     model, adapter, template = args.model, args.adapter, args.template
     if args.run or not (model or adapter):
         model, adapter, template = _of_run(args)
     elif args.prompt == "auto":
         args.prompt = exported_style(adapter or model) or "auto"
+    if getattr(args, "compare", False) and not resolve(model, adapter).adapter:
+        raise ConfigError(
+            f"--compare: {model} has no adapter, so there is no base to compare with; name an adapter's run"
+        )
     settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     return load_engine(model, adapter, template, args.engine, **settings)
 
 
-def _warn(text: str) -> None:
-    from swiftagent.console import warn
-
-    warn(text)
-
-
 def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | None]:
-    from swiftagent.train.runs import find_run, newest_run
-
     found = find_run(args.run) if args.run else newest_run()
     if args.prompt == "auto":
         args.prompt = prompt_style(found.data_files()) or "auto"
@@ -106,23 +93,12 @@ def tool_options(args: argparse.Namespace) -> Options:
 
 
 def limits_of(args: argparse.Namespace) -> Limits:
-    """The limits of a run. Raises ConfigError with every one that is not above 0."""
-    names = ("max_steps", "max_tokens", "step_tokens", "max_seconds", "max_repeats")
-    problems = [
-        f"--{name.replace('_', '-')} {getattr(args, name)}: must be above 0"
-        for name in names
-        if getattr(args, name) <= 0
-    ]
-    if problems:
-        raise ConfigError(problems)
     return Limits(args.max_steps, args.max_tokens, args.max_seconds, args.max_repeats, args.step_tokens)
 
 
 def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
     if not args.native:
         return ReAct(args.prompt, args.language)
-    from swiftagent.agent.native import Native
-
     return Native(engine.read_calls)
 
 

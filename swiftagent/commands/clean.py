@@ -15,9 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from swiftagent.clean.codes import parse_actions
 from swiftagent.commands import convert
-from swiftagent.commands.options import options
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError
+from swiftagent.io.outputs import outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.clean.codes import parse_actions
     from swiftagent.clean.files import Cleaning, with_cleaning
 
     if not args.output and not args.dry_run:
@@ -52,8 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _explain(output: Path, name: str, as_json: bool) -> int:
     """Print the decisions on one row. Raises ConfigError where there are none."""
-    from swiftagent.io.outputs import outputs
-
     path = outputs(output).decisions
     try:
         decisions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -62,7 +61,9 @@ def _explain(output: Path, name: str, as_json: bool) -> int:
     found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
     if not found:
         raise ConfigError(f"--explain {name}: {path} has no decision on such a row; a row without one is as it was")
-    print(json.dumps({"decisions": found}, ensure_ascii=False) if as_json else "\n".join(map(_told, found)))
+    if as_json:
+        return print_json({"decisions": found})
+    print("\n".join(map(_told, found)))
     return 0
 
 

@@ -11,12 +11,18 @@ swiftagent configs from FILE [-o my.yaml]      a YAML or command of LLaMA-Factor
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.io.jsonl import whole_file
+from swiftagent.io.shipped import shipped
+from swiftagent.train.cards import parse_card
+from swiftagent.train.config import find_config
+from swiftagent.train.foreign import translate
+from swiftagent.train.recipes import describe_recipes, recipes_on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(*, as_json: bool) -> int:
-    from swiftagent.train.recipes import describe_recipes
-
     rows = describe_recipes()
     if as_json:
-        print(json.dumps({"configs": rows}, ensure_ascii=False))
-        return 0
-    from swiftagent import console
-
+        return print_json({"configs": rows})
     columns = ("name", "model", "method", "GPUs", "memory", "hours")
     cells: list[list[Any]] = [[row[column] for column in columns] for row in rows]
     console.table("configs", columns, cells, console=console.out)
@@ -66,15 +67,10 @@ def _list(*, as_json: bool) -> int:
 
 
 def _table_for(word: str, *, as_json: bool) -> int:
-    from swiftagent import console
-    from swiftagent.train.cards import parse_card
-    from swiftagent.train.recipes import recipes_on
-
     card = parse_card(word)
     rows = recipes_on(card)
     if as_json:
-        print(json.dumps({"card": word, "speed_of": card.kind, "configs": rows}))
-        return 0
+        return print_json({"card": word, "speed_of": card.kind, "configs": rows})
     columns = ("name", "memory", "fits", "tokens/s", "hours")
     cells = [
         (row["name"], row["memory"], _fits(row), f"{row['tokens/s']:,}" if row["hours"] else "", row["hours"] or "")
@@ -99,8 +95,6 @@ def _fits(row: dict[str, Any]) -> str:
 
 
 def _copy(name: str, target: str) -> int:
-    from swiftagent.train.config import find_config
-
     source = find_config(name)
     path = Path(target or source.name)
     if path.is_dir():
@@ -114,16 +108,11 @@ def _copy(name: str, target: str) -> int:
 
 
 def _schema() -> int:
-    from swiftagent.train.config_schema import config_schema
-
-    print(json.dumps(config_schema(), indent=1, ensure_ascii=False))
+    print((shipped("configs") / "schema.json").read_text(encoding="utf-8"), end="")
     return 0
 
 
 def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
-    from swiftagent import console
-    from swiftagent.train.foreign import translate
-
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
@@ -135,8 +124,7 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
     if output:
         _write(Path(output), translated.text)
     if as_json:
-        print(json.dumps(translated.as_dict(), ensure_ascii=False))
-        return 0
+        return print_json(translated.as_dict())
     if translated.left_out:
         console.say("not carried over:")
     for note in translated.notes:
@@ -146,7 +134,5 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    from swiftagent.io.jsonl import whole_file
-
     with whole_file(path) as out:
         out.write(text.encode())

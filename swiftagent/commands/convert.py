@@ -16,29 +16,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from swiftagent import console
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, options
+from swiftagent.commands.options import add_output_arguments, options, print_json, share_of
+from swiftagent.convert.explain import explain, find_row
+from swiftagent.convert.files import convert_files
+from swiftagent.convert.rows import Job
 from swiftagent.errors import ConfigError, RejectsError
+from swiftagent.formats.dataset_entries import expand, input_files, is_entry
+from swiftagent.formats.writers.table import WRITABLE
+from swiftagent.io.rows import size_of
 from swiftagent.io.shipped import find
-from swiftagent.io.storage import is_url
+from swiftagent.io.storage import is_url, upload
+from swiftagent.models.identity import is_hub_id
 from swiftagent.trajectory.prompts import STYLES
+from swiftagent.trajectory.wellformed import Policy, parse_policy
 
 if TYPE_CHECKING:
     from swiftagent.convert.rows import Job
     from swiftagent.trajectory.wellformed import Policy
 
 
-AS_GIVEN = ("to", "prompt", "language", "channel", "dataset_name", "report", "rejects", "shards", "shard_format")
-
-
+AS_GIVEN = (
+    *("to", "prompt", "language", "channel", "max_rejects", "test_share", "dataset_name"),
+    *("report", "rejects", "shards", "shard_format"),
+)
 EXPLAIN = ("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
 
 
 def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EXPLAIN) -> None:
     """`explain`: that option and its help, for a command that explains something else."""
     add = options(parser)
-    from swiftagent.formats.writers.table import WRITABLE
-
     add(
         "inputs IN",
         "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin",
@@ -59,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add("--thinking", "the model's reasoning", default="keep", choices=["keep", "drop"])
     add("--channel", "channel of every row; else agent, and general for rows without tools", default="")
     add("--on CODE=ACTION", "reject, repair, mask or keep; codes in docs/formats.md", action="append", default=[])
-    add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", default="1%")
-    add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", default="0")
+    add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", type=share_of, default=0.01)
+    add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", type=share_of, default=0.0)
     add("--dataset-name", "write the entry of LLaMA-Factory's dataset_info.json beside OUT", default="")
     add_output_arguments(add)
     add_engine_arguments(parser, "all cores, one for some megabytes")
@@ -71,39 +81,32 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
 def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_dry: bool = False) -> int:
     """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar. is_dry: what
     is written is thrown away, and no message names its folder."""
-    from swiftagent.console import fault, progress, say
-    from swiftagent.convert.files import convert_files, parse_share
-    from swiftagent.convert.rows import Job
-    from swiftagent.trajectory.wellformed import Policy, parse_policy
-
     policy = Policy(args.format, parse_policy(args.on), args.thinking)
     if args.explain:
         return _explain(args, policy)
     if not args.output:
         raise ConfigError("-o OUT is missing: name the file to write")
-    job = Job(
-        inputs=local_inputs(args.inputs),
-        output=Path(args.output),
-        policy=policy,
-        max_rejects=parse_share(args.max_rejects),
-        test_share=parse_share(args.test_share),
-        **{name: getattr(args, name) for name in AS_GIVEN},
-    )
+    given = {name: getattr(args, name) for name in AS_GIVEN}
+    job = Job(local_inputs(args.inputs), Path(args.output), policy, **given)
     code = 0
     try:
-        with open_workers(args, size_of_inputs(job.inputs)) as workers, progress("rows") as bar:
+        with open_workers(args, size_of_inputs(job.inputs)) as workers, console.progress("rows") as bar:
             job = prepare(job, workers=workers, seen=bar.update) if prepare else job
-            convert_files(job, bar.update, workers, say)
+            convert_files(job, bar.update, workers, console.say)
     except RejectsError as error:
-        fault(str(error).replace(f"{job.output.parent}/", "").partition("; see ")[0] if is_dry else str(error))
+        console.fault(str(error).replace(f"{job.output.parent}/", "").partition("; see ")[0] if is_dry else str(error))
         code = error.exit_code
-    if args.upload and not code:
-        _upload(job, args.upload)
+    if args.upload and not code:  # the report last: where it stands, all of them stand
+        places = job.places
+        more = ((job.test_share, job.test_path), (job.policy.step, places.decisions))
+        upload(
+            [*places.rows(), *(path for is_made, path in more if is_made), places.rejects, places.report], args.upload
+        )
     report = json.loads(job.places.report.read_text(encoding="utf-8"))
     if is_dry:
         report["output"] = job.output.name
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
     elif not args.quiet:
         show(report)
     return code
@@ -111,42 +114,24 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_
 
 def _explain(args: argparse.Namespace, policy: Policy) -> int:
     """What became of the texts of one row, on stdout."""
-    import msgspec
-
-    from swiftagent.console import out, table, tell, translated
-    from swiftagent.convert.explain import explain, find_row
-
     found = explain(find_row(args.explain), policy)
     if args.json:
-        print(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
-        return 0
-    tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
+        return print_json(msgspec.to_builtins(found))
+    console.tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
     for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
-        tell(line)
+        console.tell(line)
     rows = []
     for each in found.texts:
-        events = ", ".join(map(translated, each.events.split(", ")))
+        events = ", ".join(map(console.translated, each.events.split(", ")))
         # In quotes, as a cell that is a word of the catalogue would be translated.
         text = json.dumps(textwrap.shorten(each.text, 60), ensure_ascii=False)
         rows.append((each.path, each.fate, events, text))
-    table("", ["text", "is", "as", ""], rows, console=out)
+    console.table("", ["text", "is", "as", ""], rows, console=console.out)
     return 0
-
-
-def _upload(job: Job, url: str) -> None:
-    """Put all files under a URL, the report last: where it stands, all of them stand."""
-    from swiftagent.io.storage import upload
-
-    places = job.places
-    test = [job.test_path] if job.test_share else []
-    decisions = [places.decisions] if job.policy.step else []
-    upload([*places.rows(), *test, *decisions, places.rejects, places.report], url)
 
 
 def show(report: dict[str, object]) -> None:
     """The ledger as a table on stderr."""
-    from swiftagent.console import say, table
-
     rows: list[tuple[str, str, object]] = [
         ("rows", name, report[name]) for name in ("rows_in", "split", "merged", "rows_out", "rejected", "trimmed")
     ]
@@ -154,16 +139,13 @@ def show(report: dict[str, object]) -> None:
         counts = report.get(group)
         if isinstance(counts, dict):
             rows += [(group, code, count) for code, count in counts.items()]
-    table(f"{report['output']}", ["", "code", "rows"], rows)
+    console.table(f"{report['output']}", ["", "code", "rows"], rows)
     for note in report.get("clean", {}).get("not_judged", ()):  # type: ignore[attr-defined]
-        say(note)
+        console.say(note)
 
 
 def size_of_inputs(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
-    from swiftagent.formats.dataset_entries import input_files
-    from swiftagent.io.rows import size_of
-
     return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in input_files(path))
 
 
@@ -174,19 +156,12 @@ def local_inputs(words: list[str]) -> tuple[str, ...]:
 
 def _local(word: str) -> list[str]:
     """A file or URL as it is; a hub id as the data files that were fetched."""
-    from swiftagent.formats.dataset_entries import expand, is_entry
-
-    hub, _, name = word.rpartition("::")
     if word == "-" or is_url(word) or is_entry(word):
         return [word]
     if (place := find(word)).exists():
         return expand(str(place))
-    if hub not in ("", "hf", "ms") or name.count("/") != 1 or name[0] in "./~" or Path(name).suffix in _FILES:
+    if not is_hub_id(word):
         raise ConfigError(f"{word}: no such file; a hub id is written owner/name (ModelScope) or hf::owner/name")
     from swiftagent.backend.hub import fetch
-    from swiftagent.console import say
 
-    return [str(file.path) for file in fetch(word, say=say).files]
-
-
-_FILES = frozenset((".json", ".jsonl", ".csv", ".parquet", ".gz", ".zst", ".arrow", ".txt", ".ndjson", ".tsv", ".zip"))
+    return [str(file.path) for file in fetch(word, say=console.say).files]

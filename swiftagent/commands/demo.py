@@ -22,18 +22,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from swiftagent import console
+from swiftagent.agent.drive import SILENT, Runtime, answer
+from swiftagent.agent.loop import Limits, start
+from swiftagent.agent.traces import trace
 from swiftagent.commands import demo_plan
-from swiftagent.commands.demo_plan import DemoPlan, HeldOutScore
-from swiftagent.commands.options import options
-from swiftagent.errors import LaunchError, SetupError
+from swiftagent.commands import eval as eval_command
+from swiftagent.commands.demo_plan import DemoPlan
+from swiftagent.commands.options import options, print_json
+from swiftagent.errors import LaunchError
+from swiftagent.evaluate.writing import read_entries
+from swiftagent.io.jsonl import writing
 from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import find
-from swiftagent.scores.calls import Predicted
+from swiftagent.tools.source import Options
+from swiftagent.tools.toolbox import open_toolbox
+from swiftagent.train.runs import Run, all_runs
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.session import Evaluation
+    from swiftagent.scores.calls import Predicted
 
 NAME, AUTHOR = "Ember", "Fern Lab"
 
@@ -48,9 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent import console
-    from swiftagent.commands.eval import raise_where_the_gate_failed
-
     began = time.monotonic()
     plan = DemoPlan(args.output, args.name, args.author)
     seconds: dict[str, float] = {}
@@ -62,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         seconds[title] = round(time.monotonic() - started, 1)
         return done
 
-    _make_folder(plan)
+    with writing(plan.data):
+        plan.data.mkdir(parents=True, exist_ok=True)
     timed(
         "mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words())
     )
@@ -74,17 +80,12 @@ def run(args: argparse.Namespace) -> int:
     )
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
-    gold = demo_plan.held_out()
-    base, tuned = (
-        demo_plan.score_held_out(gold, [steps[model][row.id] for row in gold]) for model in ("base", "tuned")
-    )
     names = {
-        model: [(question, found[name].answer or "") for name, question in demo_plan.WHO_ARE_YOU.items()]
-        for model, found in steps.items()
+        model: [(text, steps[model, f"{name}#0"].answer or "") for name, text in demo_plan.WHO_ARE_YOU.items()]
+        for model in ("base", "tuned")
     }
     results = {
-        "base": msgspec.to_builtins(base),
-        "tuned": msgspec.to_builtins(tuned),
+        **{model: _counts(outcome, steps, model) for model in ("base", "tuned")},
         "self_cognition": names["tuned"],
         "self_cognition_base": names["base"],
         "says_who_it_is": demo_plan.says_who_it_is([answer for _, answer in names["tuned"]], plan.name, plan.author),
@@ -97,27 +98,16 @@ def run(args: argparse.Namespace) -> int:
         "mix": str(plan.mix),
     }
     plan.results.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    _show(plan, results, base, tuned, outcome)
+    _show(plan, results, outcome)
     if args.json:
-        print(json.dumps(results, ensure_ascii=False))
-    raise_where_the_gate_failed(outcome)
+        print_json(results)
+    eval_command.raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
     return 0
-
-
-def _make_folder(plan: DemoPlan) -> None:
-    try:
-        plan.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(
-            f"{plan.data}: cannot be made: {error.strerror or error}; choose another folder with -o"
-        ) from error
 
 
 def _swiftagent(words: list[str], *, capture: bool = False) -> str:
     """Run one command of this program as the user would; its stdout comes back, or is shown on stderr. Raises
     LaunchError."""
-    from swiftagent import console
-
     console.say(f"$ swiftagent {shlex.join(words)}\n")
     out = subprocess.PIPE if capture else sys.stderr
     done = subprocess.run(own_command(*words), stdout=out, text=True, check=False)
@@ -131,9 +121,6 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
 def _train(plan: DemoPlan, *, again: bool) -> Path:
     """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best
     checkpoint."""
-    from swiftagent import console
-    from swiftagent.train.runs import Run, all_runs
-
     mark = plan.data / "trained.json"
     words = plan.sft_words()
     read = {"mix": plan.mix, "config": find(demo_plan.CONFIG)}
@@ -158,41 +145,31 @@ def _train(plan: DemoPlan, *, again: bool) -> Path:
 
 def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
     """`swiftagent eval` on the run, in this process, which has ms-swift loaded already."""
-    from swiftagent import console
-    from swiftagent.commands import eval as command
-
     plan.write_who()
     words = plan.eval_words(checkpoint.parent.name)
     console.say(f"$ swiftagent {shlex.join(words)}\n")
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    outcome = command.evaluate(parser.parse_args(words[1:]))
+    eval_command.add_arguments(parser)
+    outcome = eval_command.evaluate(parser.parse_args(words[1:]))
     outcome.write()
     return outcome
 
 
-def _first_steps(outcome: Evaluation) -> dict[str, dict[str, Predicted]]:
-    """What each model did first, by row: of the held-out questions, and of those about itself."""
-    from swiftagent.evaluate.writing import read_entries
-
+def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
+    """What base and tuned model did first, by model and id."""
     lines = (outcome.folder / "predictions.jsonl").read_bytes().splitlines()
-    found: dict[str, dict[str, Predicted]] = {"base": {}, "tuned": {}}
-    for entry in read_entries(lines):
-        if entry.kind == "step" and entry.id.endswith("#0"):
-            found[entry.model][entry.id.removesuffix("#0")] = entry.predicted()
-    return found
+    return {(each.model, each.id): each.predicted() for each in read_entries(lines) if each.kind == "step"}
+
+
+def _counts(outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str) -> dict[str, tuple[int, int]]:
+    said = [steps[model, name] for name in demo_plan.without_call()]
+    return demo_plan.counts(outcome.summary[model], [step.parsable and not step.calls for step in said])
 
 
 def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     """Every wording of the fire alarm, run with real tools; the first is shown as it happens."""
-    from swiftagent import console
-    from swiftagent.agent.drive import SILENT, Runtime, answer
-    from swiftagent.agent.loop import Limits, start
     from swiftagent.agent.terminal import Terminal
-    from swiftagent.agent.traces import trace
     from swiftagent.backend.engine import load_engine
-    from swiftagent.tools.source import Options
-    from swiftagent.tools.toolbox import open_toolbox
 
     engine = load_engine(None, str(checkpoint), device="cpu")
     found = []
@@ -208,23 +185,17 @@ def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _show(
-    plan: DemoPlan, results: dict[str, Any], base: HeldOutScore, tuned: HeldOutScore, outcome: Evaluation
-) -> None:
-    from swiftagent import console
-    from swiftagent.commands.eval import show
-
-    def counts(pair: tuple[int, int]) -> str:
-        return f"{pair[0]} of {pair[1]}"
-
-    show(outcome, console.err)
+def _show(plan: DemoPlan, results: dict[str, Any], outcome: Evaluation) -> None:
+    eval_command.show(outcome, console.err)
     console.say("")
-    rows = [
-        ("the right tool", counts(base.tool), counts(tuned.tool)),
-        ("tool and arguments exactly", counts(base.call), counts(tuned.call)),
-        ("no tool where none is needed", counts(base.no_call), counts(tuned.no_call)),
-        ("all held-out questions", counts(base.right), counts(tuned.right)),
-    ]
+    said = {
+        "tool": "the right tool",
+        "call": "tool and arguments exactly",
+        "no_call": "no tool where none is needed",
+        "right": "all held-out questions",
+    }
+    rows = [(text, *("{} of {}".format(*results[model][name]) for model in ("base", "tuned")))
+            for name, text in said.items()]  # fmt: skip
     console.table("held-out questions: no training row puts their values together", ["", "base", "tuned"], rows)
     asked = zip(results["self_cognition_base"], results["self_cognition"], strict=True)
     console.say("")

@@ -1,28 +1,23 @@
 """What the demo does, without doing it: which commands it runs, what it asks, and how the answers are scored.
 
 plan = DemoPlan(out=Path("runs"), name="Ember", author="Fern Lab")
-plan.mix_words()          # the words of `swiftagent mix ...`
-plan.sft_words()          # the words of `swiftagent sft ...`
-plan.eval_words("demo")   # the words of `swiftagent eval ...`
-score_held_out(gold, answers)      # the table's three numbers, from what a model wrote
+plan.mix_words(), plan.sft_words(), plan.eval_words("demo")   # the words of these commands
+counts(summary["tuned"])  # the numbers of the table, from what `eval` measured
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.errors import ConfigError
-from swiftagent.io.jsonl import encode, whole_file
+from swiftagent.io.jsonl import write_lines
 from swiftagent.io.shipped import shipped
-from swiftagent.scores.calls import Predicted, first_step
-from swiftagent.scores.metrics import score_step
 from swiftagent.trajectory.record import to_record
-from swiftagent.trajectory.types import Answer, Call, Event, Question, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Question, Trajectory
 
 CONFIG = "configs/tiny_cpu.yaml"
 RUN_NAME = "demo"
@@ -94,14 +89,10 @@ class DemoPlan(msgspec.Struct, frozen=True):
 
     def write_who(self) -> None:
         """The questions about itself as gold: no training row answers in these words, so none was trained on."""
-        rows = [
-            to_record(
-                Trajectory((Question(text), Answer(f"{self.name}, {self.author}.")), (), name, "demo", "self-cognition")
-            )
-            for name, text in WHO_ARE_YOU.items()
-        ]
-        with whole_file(self.who) as out:
-            out.writelines(encode(row) + b"\n" for row in rows)
+        answer = Answer(f"{self.name}, {self.author}.")
+        questions = ((name, (Question(text), answer)) for name, text in WHO_ARE_YOU.items())
+        rows = (Trajectory(events, (), name, "demo", "self-cognition") for name, events in questions)
+        write_lines(self.who, map(to_record, rows))
 
 
 def tools_file() -> Path:
@@ -109,55 +100,25 @@ def tools_file() -> Path:
 
 
 def fire_alarm_questions() -> list[str]:
-    return [str(row["question"]) for row in _rows("fire_alarm_questions.jsonl")]
+    path = shipped("datasets") / "fire_alarm_questions.jsonl"
+    return [str(json.loads(line)["question"]) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def held_out() -> list[Trajectory]:
-    """The held-out questions with their gold calls, or with the answer where no tool is needed."""
-    return [_gold(row, number) for number, row in enumerate(_rows("heldout.jsonl"), 1)]
+def without_call() -> list[str]:
+    """The first steps of the held-out rows that need no tool, by their ids in an evaluation."""
+    rows = map(json.loads, (shipped("datasets") / "heldout.jsonl").read_text(encoding="utf-8").splitlines())
+    return [f"{row['id']}#0" for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
 
 
-def _rows(name: str) -> list[dict[str, Any]]:
-    path = shipped("datasets") / name
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}; the installation is incomplete") from error
+def counts(scores: Mapping[str, Any], answered: Sequence[bool]) -> dict[str, tuple[int, int]]:
+    """(right, of) of the held-out questions: the tool's name, tool and arguments, no call where none is needed, all.
 
-
-def _gold(row: dict[str, Any], number: int) -> Trajectory:
-    """The question and the first step of a row: our own file, so that nothing needs repair."""
-    functions = [tool["function"] for tool in row["tools"]]
-    tools = tuple(Tool(f["name"], f["description"], f["parameters"]) for f in functions)
-    question, first = row["messages"][0], row["messages"][1]
-    calls = [call["function"] for call in first.get("tool_calls") or []]
-    step: list[Event] = [Call(call["name"], json.loads(call["arguments"]), "c0") for call in calls]
-    if not step:
-        step = [Answer(first["content"])]
-    return Trajectory((Question(question["content"]), *step), tools, row["id"], f"heldout.jsonl:{number}")
-
-
-class HeldOutScore(msgspec.Struct, frozen=True):
-    """What a model made of the held-out questions; each value is (right, of)."""
-
-    tool: tuple[int, int]
-    call: tuple[int, int]
-    no_call: tuple[int, int]
-    right: tuple[int, int]
-
-
-def score_held_out(gold: Sequence[Trajectory], answers: Sequence[Predicted]) -> HeldOutScore:
-    """Compare first steps: the tool's name; tool and arguments exactly; and where gold calls nothing, that nothing is
-    called."""
-    scores = [score_step(first_step(row), answer) for row, answer in zip(gold, answers, strict=True)]
-    called = [score for score in scores if score.step.calls]
-    restful = [score for score in scores if not score.step.calls]
-    return HeldOutScore(
-        (sum(bool(score.calls[0].name) for score in called), len(called)),
-        (sum(score.right for score in called), len(called)),
-        (sum(score.right for score in restful), len(restful)),
-        (sum(score.right for score in scores), len(scores)),
-    )
+    answered: for each question that needs no tool, whether the model said so as an agent does: as a final answer.
+    """
+    of = {"tool": "tool_name", "call": "call_exact"}
+    found = {name: (round(scores[of[name]]["value"] * scores[of[name]]["n"]), scores[of[name]]["n"]) for name in of}
+    both = found["call"], (sum(answered), len(answered))
+    return {**found, "no_call": both[1], "right": (sum(right for right, _ in both), sum(count for _, count in both))}
 
 
 def says_who_it_is(answers: Sequence[str], name: str, author: str) -> bool:

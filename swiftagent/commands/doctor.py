@@ -8,15 +8,21 @@ swiftagent doctor CONFIG --gpu 24GB --gpu 8x80GB     would it fit such cards, an
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
 from swiftagent.commands.sft import config_of
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.train import preflight
+from swiftagent.train.cards import fit, parse_card
 from swiftagent.train.config import Config
+from swiftagent.train.inputs import resolve
+from swiftagent.train.launch import plan
+from swiftagent.train.lines import duration
 from swiftagent.train.machine import Machine, look
+from swiftagent.train.runs import next_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,31 +45,27 @@ def run(args: argparse.Namespace) -> int:
     disk = free_disk(Path(config.runs if config else "."))
     found["host"] = {"cpus": machine.cpus, "memory_free": machine.memory, "disk_free": disk}
     if config:
-        from swiftagent.console import progress
         from swiftagent.train.raw_data import staged
 
         said: list[str] = []
-        with progress("checking"), staged(config, "auto", lambda line, report: said.append(line)) as there:
+        with console.progress("checking"), staged(config, "auto", lambda line, report: said.append(line)) as there:
             found |= _examine(there, machine, full=args.full)
         found["notes"] = [*filter(None, said), *found["notes"]]
     if args.json:
-        print(json.dumps({**found, "ok": not found["problems"]}, ensure_ascii=False))
+        print_json({**found, "ok": not found["problems"]})
     else:
         _show(found)
     return SetupError.exit_code if found["problems"] else 0
 
 
 def _ask_of_cards(args: argparse.Namespace) -> int:
-    from swiftagent import console
-    from swiftagent.train.cards import fit, parse_card
-
     if not args.words:
         raise ConfigError("--gpu: which config? swiftagent doctor configs/qwen7b_agent.yaml --gpu 24GB")
     config = config_of(args.words)
     fits = [fit(config, parse_card(word)) for word in args.gpu]
     if args.json:
         named = ("card", "fits", "needed", "usable", "remedy")
-        print(json.dumps({"cards": [{name: getattr(one, name) for name in named} for one in fits]}))
+        print_json({"cards": [{name: getattr(one, name) for name in named} for one in fits]})
     else:
         rows = [
             (
@@ -80,11 +82,6 @@ def _ask_of_cards(args: argparse.Namespace) -> int:
 
 
 def _examine(config: Config, machine: Machine, *, full: bool) -> dict[str, Any]:
-    from swiftagent.train import preflight
-    from swiftagent.train.inputs import resolve
-    from swiftagent.train.launch import plan
-    from swiftagent.train.runs import next_name
-
     inputs = resolve(config, machine)
     planned = plan(inputs, next_name(Path(config.runs), config.run_name))
     found = preflight.as_dict(preflight.examine(inputs, planned, "full" if full else "sample"))
@@ -98,9 +95,6 @@ def _examine(config: Config, machine: Machine, *, full: bool) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from swiftagent import console
-    from swiftagent.train.lines import duration
-
     console.table("packages", ("package", "version"), sorted(found["packages"].items()), console=console.out)
     host = found["host"]
     machine = [(gpu["name"], f"{gpu['free'] / 1e9:.0f} of {gpu['total'] / 1e9:.0f} GB free") for gpu in found["gpus"]]
@@ -123,9 +117,8 @@ def _show(found: dict[str, Any]) -> None:
         effort = found["effort"]
         time = f", about {duration(effort['hours'] * 3600)}" if effort["hours"] else ""
         console.tell(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
-    for line in [*found.get("notes", []), found.get("suggestion", "")]:
-        if line:
-            console.tell(line)
+    for line in found.get("notes", []):
+        console.tell(line)
     for warning in found["warnings"]:
         console.warn(warning)
     for problem in found["problems"]:

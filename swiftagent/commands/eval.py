@@ -14,15 +14,19 @@ predictions.jsonl, metrics.json and report.html go to runs/RUN/eval. Exit code 7
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swiftagent.commands.options import add_loading_arguments, options, positive
-from swiftagent.errors import ConfigError, GateError, visible
+from swiftagent import console
+from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, server_of
+from swiftagent.errors import ConfigError, GateError, SetupError, visible
+from swiftagent.evaluate import report
+from swiftagent.evaluate.report import comparison, markdown
+from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run, target_of_server
+from swiftagent.scores.gate import parse_gate
+from swiftagent.train.config import load
 from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
@@ -89,14 +93,12 @@ def run(args: argparse.Namespace) -> int:
     outcome = evaluate(args)
     outcome.write()
     _print(args, outcome)
-    raise_where_the_gate_failed(outcome)
+    raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
     return 0
 
 
 def _state(args: argparse.Namespace) -> int:
-    from swiftagent import console
-
-    others = ("data", "predictions", "gate", "evalscope", "fields", "markdown")
+    others = ("data", "predictions", "evalscope", "fields", "markdown")
     if given := [f"--{name}" for name in others if getattr(args, name)]:
         raise ConfigError(f"--state brings its own tasks and prints its own table: leave {' and '.join(given)} out")
     if named := [name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")]:
@@ -104,50 +106,51 @@ def _state(args: argparse.Namespace) -> int:
     options = _options(args)
     from swiftagent.evaluate.state import evaluate_state, score_lines, task_lines
 
-    found = evaluate_state(_target(args), options, args.output)
+    target = _target(args)
+    found = evaluate_state(target, options, args.output)
     if args.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(found)
     if not args.quiet:
         to = console.err if args.json else console.out
         columns = ["", "base", "tuned", "difference", "", "n"]
-        console.table("values from 0 to 1, with 95 % intervals", columns, score_lines(found), console=to)
+        console.table("shares in %, with 95 % intervals", columns, score_lines(found), console=to)
         console.table("runs that passed", ["task", "base", "tuned", "what was wrong"], task_lines(found), console=to)
+        _show_gate(found, to)
+    raise_where_the_gate_failed(found, (args.output or target.folder) / "state.json")
     return 0
 
 
-def raise_where_the_gate_failed(outcome: Evaluation) -> None:
+def raise_where_the_gate_failed(summary: dict[str, Any], cases: Path) -> None:
     """Raise GateError with the metrics that failed."""
-    failed = [rule["metric"] for rule in outcome.summary["gate"]["rules"] if not rule["passed"]]
+    failed = [rule["metric"] for rule in summary["gate"]["rules"] if not rule["passed"]]
     if failed:
-        page = outcome.folder / "report.html"
-        raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {page} shows the cases")
+        raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {cases} shows the cases")
+
+
+def _show_gate(summary: dict[str, Any], to: Any) -> None:
+    if summary["gate"]["rules"]:
+        console.table("gate", ["rule", "measured", ""], report.gate_lines(summary), console=to)
 
 
 def evaluate(args: argparse.Namespace) -> Evaluation:
     """What these arguments ask for; nothing but predictions.jsonl is written yet."""
-    from swiftagent.console import progress
-
     options = _options(args)
     from swiftagent.evaluate.session import evaluate_models, evaluate_predictions
 
-    with progress("evaluating", quiet=args.quiet):
+    with console.progress("evaluating", quiet=args.quiet):
         if args.predictions:
             return evaluate_predictions(args.predictions, options, args.output or Path("eval"))
         return evaluate_models(_target(args), options, args.output)
 
 
 def _options(args: argparse.Namespace) -> Any:
-    from swiftagent.console import progress
-
-    with progress("loading ms-swift", quiet=args.quiet):
+    with console.progress("loading ms-swift", quiet=args.quiet):
         from swiftagent.evaluate.session import EvaluationOptions
 
     return msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
 
 
 def _target(args: argparse.Namespace) -> Any:
-    from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run
-
     settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     if args.model or args.adapter:
         if args.words:
@@ -155,7 +158,7 @@ def _target(args: argparse.Namespace) -> Any:
         if not args.data and args.state is None:
             raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
         if args.base_url:
-            target = _of_server(args)
+            target = target_of_server(args.model, server_of(args), args.template, args.model_type)
         else:
             target = target_of_model(args.model, args.adapter, args.template, args.engine, settings)
     else:
@@ -168,31 +171,15 @@ def _target(args: argparse.Namespace) -> Any:
     return target
 
 
-def _of_server(args: argparse.Namespace) -> Any:
-    from swiftagent.backend.loading import Server
-    from swiftagent.evaluate.target import target_of_server
-
-    if not args.model:
-        raise ConfigError("--base-url needs --model NAME, the server's own name for the model")
-    server = Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer)
-    return target_of_server(args.model, server, args.template, args.model_type)
-
-
 def _rules(config: str | None) -> Any:
     if config is None:
         return None
-    from swiftagent.scores.gate import parse_gate
-    from swiftagent.train.config import load
-
     return parse_gate(load(config).gate)
 
 
 def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
-    from swiftagent import console
-    from swiftagent.evaluate.report import markdown
-
     if args.json:
-        print(json.dumps(outcome.summary, ensure_ascii=False))
+        print_json(outcome.summary)
     elif args.markdown:
         print(markdown(outcome.summary), end="")
     if not args.quiet:
@@ -201,9 +188,6 @@ def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
 
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
-    from swiftagent import console
-    from swiftagent.evaluate import report
-
     rows = report.headline(outcome.summary)
     if "base" not in outcome.summary:
         lines: list[list[object]] = [
@@ -224,17 +208,20 @@ def show(outcome: Evaluation, to: Any) -> None:
         console.table("JSON answers, field by field", ["field", *columns], report.field_lines(summary), console=to)
     if "evalscope" in summary:
         console.table("evalscope's own scores", ["set", *columns], report.evalscope_lines(summary), console=to)
-    if summary["gate"]["rules"]:
-        console.table("gate", ["rule", "measured", ""], report.gate_lines(summary), console=to)
-    console.say(f"{report.sentence(outcome.summary)}\n{outcome.folder / 'report.html'}")
+    _show_gate(summary, to)
+    if examples := report.forgotten_lines(summary):
+        console.table("chat that got worse", ["question", *columns[:2]], _beginnings(examples), console=to)
+    if said := report.forgotten(summary):
+        console.say(said)
+    console.say(f"{report.sentence(summary)}\n{outcome.folder / 'report.html'}")
+
+
+def _beginnings(rows: list[tuple[str, str, str]], most: int = 200) -> list[list[str]]:
+    return [[cell if len(cell) <= most else f"{cell[:most]}…" for cell in row] for row in rows]
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from swiftagent import console
-    from swiftagent.errors import SetupError
-    from swiftagent.evaluate.report import comparison
     from swiftagent.evaluate.session import differ_in_rows, read_summaries
-    from swiftagent.evaluate.target import run_named
 
     names = args.words[1:]
     if len(names) < (1 if args.json else 2):
@@ -254,8 +241,7 @@ def _compare(args: argparse.Namespace) -> int:
             "evaluate all with one --data"
         )
     if args.json:
-        print(json.dumps({name: found["tuned"] for name, found in summaries.items()}, ensure_ascii=False))
-        return 0
+        return print_json({name: found["tuned"] for name, found in summaries.items()})
     columns, rows = comparison(summaries)
     if args.markdown:
         print("\n".join(f"| {' | '.join(map(visible, line))} |" for line in [columns, ["---"] * len(columns), *rows]))

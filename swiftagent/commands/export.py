@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import re
 import shlex
 import signal
@@ -24,8 +23,11 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
+from swiftagent.errors import ConfigError
 from swiftagent.io.words import plainly
+from swiftagent.tools.toolbox import open_toolbox
 
 TARGETS = ("merge", "gguf", "ollama", "vllm", "grammar", "adapter", "push")
 
@@ -58,9 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent import console
-    from swiftagent.errors import ConfigError
-
     if args.target not in ("vllm", "push") and args.output is None:
         raise ConfigError(f"export {args.target}: say where to write with -o")
     if args.target != "push" and args.repository:
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {args.target}"):
         facts = targets[args.target](args)
     if args.json:
-        print(json.dumps(facts, ensure_ascii=False))
+        print_json(facts)
     else:
         rows = [(name, plainly(fact)) for name, fact in facts.items()]
         console.table(f"export {args.target}", ["fact", "value"], rows)
@@ -142,7 +141,6 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.errors import ConfigError
     from swiftagent.export.targets import export_ollama
 
     name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
@@ -169,7 +167,6 @@ def _vllm(args: argparse.Namespace) -> dict[str, Any]:
 def _grammar(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.folder import whole_folder
     from swiftagent.export.grammars import frame_of, write_grammars
-    from swiftagent.tools.toolbox import open_toolbox
 
     subject = _subject(args)
     frame = frame_of(subject.react, "" if subject.react else _prepared(args)[1].agent_template)
@@ -188,7 +185,6 @@ def _adapter(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _push(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.errors import ConfigError
     from swiftagent.export.push import push
 
     if not args.subject or not args.repository:
@@ -206,8 +202,6 @@ def _subject(args: argparse.Namespace) -> Any:
 
 def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
     """What is exported, and its templates, compared with what it was trained on."""
-    from swiftagent import console
-
     with console.progress("comparing the prompts"):
         from swiftagent.export.prepare import prepare
 

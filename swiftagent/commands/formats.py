@@ -12,10 +12,17 @@ import importlib
 import json
 import sys
 from collections import Counter
+from itertools import islice
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
+from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.errors import ConfigError
+from swiftagent.formats.table import FORMATS
+from swiftagent.formats.writers.table import WRITABLE
+from swiftagent.io.rows import read_rows
+from swiftagent.trajectory.wellformed import CODES, REASONS, REPAIRS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     shown: dict[str, Any] = _of(args.of, args.rows) if args.of else _codes() if args.codes else _formats(args.name)
     if args.json:
-        print(json.dumps(shown, ensure_ascii=False))
+        print_json(shown)
     elif args.name:
         ((name, about),) = shown.items()
         print(f"{name}: {about['about']}", file=sys.stderr)
@@ -41,9 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _formats(name: str | None) -> dict[str, Any]:
-    from swiftagent.formats.table import FORMATS
-    from swiftagent.formats.writers.table import WRITABLE
-
     if name is not None and name not in FORMATS:
         raise ConfigError(f"no format {name!r}; there are {', '.join(FORMATS)}")
     shown = {}
@@ -56,8 +60,6 @@ def _formats(name: str | None) -> dict[str, Any]:
 
 
 def _codes() -> dict[str, Any]:
-    from swiftagent.trajectory.wellformed import CODES, REASONS, REPAIRS
-
     shown: dict[str, Any] = {}
     for code, (about, default, allowed) in CODES.items():
         shown[code] = {"about": about, "default": default, "on": "|".join(allowed)}
@@ -68,11 +70,6 @@ def _codes() -> dict[str, Any]:
 
 
 def _of(path: str, rows: int) -> dict[str, Any]:
-    from itertools import islice
-
-    from swiftagent.convert.reading import Ledger, Policy, read_trajectories
-    from swiftagent.io.rows import read_rows
-
     ledger = Ledger()
     rejected: Counter[str] = Counter()
     kept = read_trajectories(
@@ -84,16 +81,14 @@ def _of(path: str, rows: int) -> dict[str, Any]:
 
 
 def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
-    from swiftagent.console import out, table
-
     rows: list[tuple[Any, ...]]
     if args.of:
         rows = [("format", *item) for item in shown["formats"].items()]
         rows += [("rejected", *item) for item in shown["rejected"].items()]
-        table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=out)
+        console.table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=console.out)
     elif args.codes:
         rows = [(code, facts["default"], facts["on"], facts["about"]) for code, facts in shown.items()]
-        table("codes", ["code", "default", "--on", "what it says"], rows, console=out)
+        console.table("codes", ["code", "default", "--on", "what it says"], rows, console=console.out)
     else:
         rows = [(name, facts["to"], facts["about"]) for name, facts in shown.items()]
-        table("formats", ["--from", "--to", "what it is"], rows, console=out)
+        console.table("formats", ["--from", "--to", "what it is"], rows, console=console.out)

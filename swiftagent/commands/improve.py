@@ -16,42 +16,54 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from swiftagent.commands.options import options
+import msgspec
+
+from swiftagent import console
+from swiftagent.commands.options import above_zero, from_zero, options, positive, print_json
 from swiftagent.errors import ConfigError
+from swiftagent.formats.outside import function_named
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
+from swiftagent.train.config import load
+from swiftagent.train.runs import find_run, newest_run
 
-if TYPE_CHECKING:
-    from swiftagent.improve.rounds import Outcome, Rounds
-    from swiftagent.tools.toolbox import Toolbox
+AS_GIVEN = (
+    *("data", "questions", "rounds", "count", "tries", "temperature", "step_tokens", "seed", "max_minutes"),
+    *("max_tokens", "scratch", "native", "all_rounds", "device", "changes"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
     add("run RUN", "the run to begin with (default: the newest)", nargs="?")
-    add("--rounds N", "at most (default 2); a round without a clear gain is the last", type=int, default=2)
+    add("--rounds N", "at most (default 2); a round without a clear gain is the last", type=positive, default=2)
     add("--all-rounds", "begin the next round also where a gain is within its noise")
     add("--data FILE", "gold to judge rounds on (default: the run's validation split)", action="append", default=[])
     add("--runs FOLDER", "where runs are kept (default runs)", default="runs")
     ask = options(parser, "what is asked")
-    ask("--ask N", "questions of a round (default 300)", type=int, default=300, dest="count")
-    ask("--questions FILE", "ask these, in any format that convert reads, with gold where it is known", nargs="+")
+    ask("--ask N", "questions of a round (default 300)", type=positive, default=300, dest="count")
+    ask(
+        "--questions FILE",
+        "ask these, in any format that convert reads, with gold where it is known",
+        nargs="+",
+        default=[],
+    )
     ask("--tools WHAT", "run whole tasks with real tools, as infer takes them; repeatable", action="append", default=[])
     ask("--yes", "the tools may have effects, and run without being asked for")
     ask("--check FILE.py:FUNCTION", "judges runs without gold: (question, calls, answer) -> bool")
-    ask("--tries N", "of each question: the first greedy, the others sampled (default 4)", type=int, default=4)
-    ask("--temperature", "of the sampled tries (default 0.8)", type=float, default=0.8)
-    ask("--step-tokens N", "the longest step", type=int, default=256)
+    ask("--tries N", "of each question: the first greedy, the others sampled (default 4)", type=positive, default=4)
+    ask("--temperature", "of the sampled tries (default 0.8)", type=from_zero, default=0.8)
+    ask("--step-tokens N", "the longest step", type=positive, default=256)
     ask("--native", "the model's own tool calls in place of ReAct")
     ask("--seed N", "of the questions (default 0)", type=int, default=0)
     how = options(parser, "training and budget")
-    how("--on-adapter", "train on from the adapter, in place of from the base")
+    how("--on-adapter", "train on from the adapter, in place of from the base", action="store_false", dest="scratch")
     how("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[], dest="changes")
     how("--device", "auto, cpu or cuda:N", default="auto")
-    how("--max-minutes N", "begin no round after so many minutes", type=float)
-    how("--max-tokens N", "tokens that the model may write in a round", type=int)
+    how("--max-minutes N", "begin no round after so many minutes", type=above_zero)
+    how("--max-tokens N", "tokens that the model may write in a round", type=positive)
     out = options(parser, "output")
     out("-o --output FOLDER", "where questions, tries and lessons go (default RUNS/RUN-improve)", type=Path)
     out("--dry-run", "make the first questions, print some, and run nothing")
@@ -59,60 +71,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent import console
-    from swiftagent.improve.rounds import first_questions, improve
-    from swiftagent.tools.toolbox import open_toolbox
+    from swiftagent.improve.rounds import Rounds, first_questions, improve
 
-    plan = _plan(args)
-    with ExitStack() as stack:
-        toolbox = stack.enter_context(open_toolbox(args.tools)) if args.tools else None
+    found = find_run(args.run, args.runs) if args.run else newest_run(args.runs)
+    load(found.folder / "config.yaml", args.changes)  # a wrong --set shows before anything is asked
+    check = function_named(args.check, "--check") if args.check else None
+    out = args.output or found.folder.with_name(f"{found.name}-improve")
+    with open_toolbox(args.tools) if args.tools else nullcontext() as toolbox:
+        given = {name: getattr(args, name) for name in AS_GIVEN}
+        plan = Rounds(found, out, check=check, toolbox=toolbox, tell=console.say, **given)
         if args.dry_run:
             print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
             return 0
         if toolbox is not None:
             _ask_for_effects(toolbox, args.yes)
-        outcomes = improve(plan, toolbox, console.say)
-    _show(plan, outcomes, as_json=args.json)
-    return 0
-
-
-def _plan(args: argparse.Namespace) -> Rounds:
-    from swiftagent.formats.outside import function_named
-    from swiftagent.improve.rounds import Rounds
-    from swiftagent.train.config import load
-    from swiftagent.train.runs import find_run, newest_run
-
-    problems = [
-        f"--{name} {value}: must be at least 1"
-        for name, value in (
-            ("rounds", args.rounds),
-            ("ask", args.count),
-            ("tries", args.tries),
-            ("step-tokens", args.step_tokens),
-            ("max-minutes", args.max_minutes),
-            ("max-tokens", args.max_tokens),
-        )
-        if value is not None and value < 1
+        outcomes = improve(plan)
+    if args.json:
+        return print_json({"run": found.name, "rounds": msgspec.to_builtins(outcomes)})
+    rows = [
+        (each.number, each.run, each.asked, each.verdicts.get("right", 0), sum(each.lessons.values()), each.reason)
+        for each in outcomes
     ]
-    if args.temperature < 0:
-        problems.append(f"--temperature {args.temperature}: must be at least 0")
-    if problems:
-        raise ConfigError(problems)
-    found = find_run(args.run, args.runs) if args.run else newest_run(args.runs)
-    load(found.folder / "config.yaml", args.changes)  # a wrong --set shows before anything is asked
-    same = ("rounds", "count", "tries", "temperature", "step_tokens", "seed", "max_minutes", "max_tokens", "native")
-    return Rounds(
-        found,
-        args.output or found.folder.with_name(f"{found.name}-improve"),
-        data=tuple(args.data),
-        questions=tuple(args.questions or ()),
-        scratch=not args.on_adapter,
-        all_rounds=args.all_rounds,
-        device=args.device,
-        changes=tuple(args.changes),
-        check=function_named(args.check, "--check") if args.check else None,
-        **{name: getattr(args, name) for name in same},
-    )
+    console.table("rounds", ["", "run", "asked", "tries right", "lessons", ""], rows, console=console.out)
+    best = next((each.run for each in reversed(outcomes) if each.kept), "")
+    console.say(f"the best run is {best or found.name}\n{out / 'improve.json'}")
+    return 0
 
 
 def _ask_for_effects(toolbox: Toolbox, allowed: bool) -> None:
@@ -124,20 +107,3 @@ def _ask_for_effects(toolbox: Toolbox, allowed: bool) -> None:
         raise ConfigError(f"--tools: {names} would be called many times, unattended; --yes allows it")
     if input(f"{names} will be called many times, unattended. Go ahead? [y/N] ").strip().lower() not in ("y", "yes"):
         raise ConfigError("--tools: not allowed; leave --tools out to ask for single steps")
-
-
-def _show(plan: Rounds, outcomes: list[Outcome], *, as_json: bool) -> None:
-    from swiftagent import console
-
-    if as_json:
-        import msgspec
-
-        print(json.dumps({"run": plan.run.name, "rounds": msgspec.to_builtins(outcomes)}, ensure_ascii=False))
-        return
-    rows = [
-        (each.number, each.run, each.asked, each.verdicts.get("right", 0), sum(each.lessons.values()), each.reason)
-        for each in outcomes
-    ]
-    console.table("rounds", ["", "run", "asked", "tries right", "lessons", ""], rows, console=console.out)
-    best = next((each.run for each in reversed(outcomes) if each.kept), "")
-    console.say(f"the best run is {best or plan.run.name}\n{plan.out / 'improve.json'}")

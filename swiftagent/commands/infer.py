@@ -12,11 +12,11 @@ The newest run under runs/ is taken where neither --run nor --model nor --adapte
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from swiftagent import console
 from swiftagent.agent.drive import Listener, Runtime, answer
 from swiftagent.agent.loop import Turn, conversation_after, start
 from swiftagent.agent.sides import ColumnListener, Sides
@@ -32,8 +32,10 @@ from swiftagent.commands.agent_options import (
     system_of,
     tool_options,
 )
-from swiftagent.commands.options import options
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError, SetupError
+from swiftagent.io.jsonl import parse_json, whole_file
+from swiftagent.io.pages import render
 from swiftagent.io.shipped import user_folder
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.types import Call, Tool, Trajectory
@@ -64,7 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    limits_of(args)
     with open_toolbox(args.tools, tool_options(args)) as toolbox:
         before = empty_conversation(toolbox, system_of(args.system))
         engine = load(args)
@@ -82,21 +83,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    problems = []
-    if args.react and args.native:
-        problems.append("--react and --native exclude each other")
-    if (args.input is None) != (args.output is None):
-        problems.append("--input and --output belong together")
-    if args.input is not None and args.question is not None:
-        problems.append("--input takes no further question")
-    if args.compare and args.record and not args.events:
-        problems.append("--compare records nothing: leave --record out, or --compare")
-    if args.compare and args.output is not None and args.output.suffix != ".html":
-        problems.append(f"--output {args.output}: --compare writes a page, as in --output compared.html")
-    if args.events and (args.question is not None or args.input is not None):
-        problems.append("--events takes its questions from stdin: no question and no --input")
-    if args.compare and (args.base_url or args.engine in ("vllm", "openai")):
-        problems.append("--compare needs the engine transformers, which holds the model with its adapter and without")
+    is_elsewhere = args.base_url or args.engine in ("vllm", "openai")
+    checks = (
+        (args.react and args.native, "--react and --native exclude each other"),
+        ((args.input is None) != (args.output is None), "--input and --output belong together"),
+        (args.input is not None and args.question is not None, "--input takes no further question"),
+        (
+            args.compare and args.record and not args.events,
+            "--compare records nothing: leave --record out, or --compare",
+        ),
+        (
+            args.compare and args.output is not None and args.output.suffix != ".html",
+            f"--output {args.output}: --compare writes a page, as in --output compared.html",
+        ),
+        (
+            args.events and (args.question is not None or args.input is not None),
+            "--events takes its questions from stdin: no question and no --input",
+        ),
+        (
+            args.compare and is_elsewhere,
+            "--compare needs the engine transformers, which holds the model with its adapter and without",
+        ),
+    )
+    problems = [problem for is_wrong, problem in checks if is_wrong]
     if problems:
         raise ConfigError(problems)
     if args.input is not None and not args.input.exists():
@@ -141,7 +150,7 @@ def _events(args: argparse.Namespace, engine: Any, toolbox: Toolbox, before: Tra
 def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
     turn = answer(runtime, before, args.question, limits_of(args), grammar_of(args, runtime.engine))
     if args.json:
-        print(json.dumps(trace(turn), ensure_ascii=False))
+        print_json(trace(turn))
     else:
         from swiftagent.agent.terminal import show_end
 
@@ -167,15 +176,13 @@ def _compare(args: argparse.Namespace, tuned: Any, toolbox: Toolbox, before: Tra
             sides.reset()
         elif question and args.json:
             traces = {side: trace(sides.ask(side, question)) for side in runtimes}
-            print(json.dumps({"question": question, **traces}, ensure_ascii=False), flush=True)
+            print_json({"question": question, **traces})
         elif question:
             _show_both(sides, question)
     return 0
 
 
 def _show_both(sides: Sides, question: str) -> None:
-    from swiftagent import console
-
     with console.side_by_side(list(sides.runtimes)) as columns:
         for side, write in columns.items():
             sides.runtimes[side][0].listener = ColumnListener(write)
@@ -184,10 +191,7 @@ def _show_both(sides: Sides, question: str) -> None:
 
 
 def _compare_file(args: argparse.Namespace, sides: Sides) -> int:
-    from swiftagent import console
     from swiftagent.agent.batch import input_lines, read_asked
-    from swiftagent.io.jsonl import parse_json, whole_file
-    from swiftagent.io.pages import render
 
     asked = [read_asked(number, parse_json(line)[0]) for number, line in input_lines(args.input)]
     compared = []
@@ -205,7 +209,6 @@ def _compare_file(args: argparse.Namespace, sides: Sides) -> int:
 
 
 def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
-    from swiftagent import console
     from swiftagent.agent.batch import Asked, run_batch
 
     boxes: list[Toolbox] = []
@@ -233,7 +236,7 @@ def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
             for box in boxes:
                 box.close()
     if args.json:
-        print(json.dumps({"answered": counts.answered, "failed": counts.failed, "resumed": counts.resumed}))
+        print_json({"answered": counts.answered, "failed": counts.failed, "resumed": counts.resumed})
     else:
         console.say(
             f"{counts.answered} answered, {counts.failed} failed, {counts.resumed} there already: {args.output}"
@@ -259,7 +262,7 @@ def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int
     session = Session(runtime, before, limits_of(args), grammar_of(args, runtime.engine), _recorder(args))
     for turn in session.turns_of(_history()):
         if args.json:
-            print(json.dumps(trace(turn), ensure_ascii=False), flush=True)
+            print_json(trace(turn))
     sys.stdout.flush()
     session.record()
     return 0

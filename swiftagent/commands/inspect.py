@@ -20,14 +20,23 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swiftagent import console
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import options
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError, FaultsError, visible
+from swiftagent.io.rows import files_of, size_of
 from swiftagent.io.storage import is_url
 from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks import view
 from swiftagent.masks.check import check_record
+from swiftagent.masks.check_file import check_file
+from swiftagent.masks.page import write_page
 from swiftagent.masks.pieces import COUNTS, Totals
+from swiftagent.train import options as swift_options
+from swiftagent.train.config import load
+from swiftagent.train.inputs import resolve
+from swiftagent.train.launch import plan
+from swiftagent.train.machine import look
 
 if TYPE_CHECKING:
     from swiftagent.backend.labels import RowSource
@@ -51,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--row LINE", "this line of the file (may be repeated)", type=int, action="append", default=[])
     add("--id", "the row with this id", default="")
     add("--grep TEXT", "rows with this text in a message", default="")
+    add("--tool NAME", "rows that call this tool", default="")
     add("--only", "rows of one sort; rejected: those that `convert` wrote beside the file", choices=view.FLAGS)
     add("--limit N", f"rows to show (default {SHOWN_ROWS}; 0: all)", type=int)
     add("--json", "one JSON object on stdout")
@@ -76,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     totals = _totals_with_model(args) if args.model or args.config else _totals(args)
     if args.json:
-        print(json.dumps(totals.as_dict(), ensure_ascii=False))
+        print_json(totals.as_dict())
     else:
         _print_totals(totals)
     if not totals.clean:
@@ -87,24 +97,19 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _totals(args: argparse.Namespace) -> Totals:
-    from swiftagent.console import progress
-    from swiftagent.io.rows import files_of, size_of
-    from swiftagent.masks.check_file import check_file
-
     if isinstance(args.file, Path) and not args.file.is_dir():
         next(view.read_records(args.file))
-    with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers, progress("checking"):
+    with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers, console.progress("checking"):
         return check_file(str(args.file), workers)
 
 
 def _totals_with_model(args: argparse.Namespace) -> Totals:
     from swiftagent.backend.labels import check_labels
-    from swiftagent.console import progress
 
     next(view.read_records(args.file))
     model, template, settings, trusted = _run_settings(args)
     cluster = open_workers(args) if args.engine == "ray" else contextlib.nullcontext()
-    with cluster as workers, progress("checking") as bar:
+    with cluster as workers, console.progress("checking") as bar:
         return check_labels(
             args.file,
             model,
@@ -120,23 +125,26 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
 
 
 def _print_totals(totals: Totals) -> None:
-    from swiftagent.console import out, table, tell
-
     rows = [
         [kind, total, trained, view.share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total
     ]
-    table(f"{totals.rows:,} rows, {totals.unit}s by kind", ["kind", "total", "trained", "share"], rows, console=out)
+    console.table(
+        f"{totals.rows:,} rows, {totals.unit}s by kind",
+        ["kind", "total", "trained", "share"],
+        rows,
+        console=console.out,
+    )
     about = {"parity": f"of {totals.steps:,} steps"}
-    table(
+    console.table(
         "faults (all must be 0)",
         ["", "count", ""],
         [[name, totals.counts[name], about.get(name, "")] for name in COUNTS],
-        console=out,
+        console=console.out,
     )
     for fault in totals.faults[:20]:
-        tell(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]")
+        console.tell(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]")
     if totals.faults_total > 20:
-        tell(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
+        console.tell(f"... and {totals.faults_total - 20:,} more; --json has the first {len(totals.faults):,}")
 
 
 def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, Any], bool]:
@@ -144,11 +152,6 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
     settings: dict[str, Any] = {}
     model, trusted = args.model, args.trust_remote_code
     if args.config:
-        from swiftagent.train.config import load
-        from swiftagent.train.inputs import resolve
-        from swiftagent.train.launch import plan
-        from swiftagent.train.machine import look
-
         config = load(args.config)
         settings = dict(plan(resolve(config, look()), Path(config.runs) / "inspect", as_configured=True).options)
         model, trusted = model or config.model, trusted or config.trust_remote_code
@@ -164,11 +167,9 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
 
 def _value(name: str, text: str) -> Any:
     """The option's value as ms-swift types it. Raises ConfigError for a name or value that it does not know."""
-    from swiftagent.train.options import check_value, options, unknown_key
-
-    if name not in options():
-        raise ConfigError(f"--option {name}: {unknown_key(name, options())}")
-    value, problem = check_value(name, plain_value(text))
+    if name not in swift_options.options():
+        raise ConfigError(f"--option {name}: {swift_options.unknown_key(name, swift_options.options())}")
+    value, problem = swift_options.check_value(name, plain_value(text))
     if problem and name != "loss_scale":  # what `sft` refuses can still be looked at
         raise ConfigError(f"--option {name}: {problem}")
     return value
@@ -180,10 +181,8 @@ def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[view.
     with contextlib.ExitStack() as stack:
         rows = _rows_without_model(args)
         if args.model or args.config:
-            from swiftagent.console import progress
-
             next(view.read_records(args.file))
-            with progress("loading ms-swift"):
+            with console.progress("loading ms-swift"):
                 from swiftagent.backend.labels import RowSource, show_rows
                 from swiftagent.backend.template import open_trainer
 
@@ -191,14 +190,19 @@ def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[view.
                 trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
             source = RowSource(args.file, trainer)
             rows = show_rows(source, trainer, _numbers(args, source))
-        if args.only:
-            rows = (row for row in rows if args.only in row.flags)
+        if args.only or args.tool:
+            rows = (row for row in rows if _is_asked_for(row, args.only, args.tool))
         yield islice(rows, limit or None)
+
+
+def _is_asked_for(row: view.ShownRow, flag: str | None, tool: str) -> bool:
+    return (not flag or flag in row.flags) and (not tool or tool in row.tools)
 
 
 def _rows_without_model(args: argparse.Namespace) -> Iterator[view.ShownRow]:
     for line, record in view.read_records(args.file):
-        if view.wanted(record, line, args.row, args.id, args.grep):
+        # Rows that do not name the tool are not cut into spans.
+        if view.wanted(record, line, args.row, args.id, args.grep or args.tool):
             totals = Totals()
             check_record(record, line, totals)
             yield view.shown_without_model(line, record, totals.faults)
@@ -206,31 +210,27 @@ def _rows_without_model(args: argparse.Namespace) -> Iterator[view.ShownRow]:
 
 def _numbers(args: argparse.Namespace, source: RowSource) -> Iterator[int]:
     for number, line in enumerate(source.lines.tolist()):
-        if not (args.row or args.id or args.grep) or view.wanted(
-            source.record(number), line, args.row, args.id, args.grep
-        ):
+        text = args.grep or args.tool
+        if not (args.row or args.id or text) or view.wanted(source.record(number), line, args.row, args.id, text):
             yield number
 
 
 def _show(args: argparse.Namespace) -> int:
-    selected = args.row or args.id or args.grep or args.only
+    selected = args.row or args.id or args.grep or args.tool or args.only
     limit = args.limit if args.limit is not None else (0 if selected else SHOWN_ROWS)
     with _shown_rows(args, limit) as rows:
         if args.json:
-            print(json.dumps({"file": str(args.file), "rows": [view.as_json(row) for row in rows]}, ensure_ascii=False))
-            return 0
-        from swiftagent.console import print_styled, say
-
+            return print_json({"file": str(args.file), "rows": [view.as_json(row) for row in rows]})
         shown = 0
         for row in rows:
             if not shown:  # not before: a file that cannot be read has nothing to explain
-                print_styled(view.legend())
-            print_styled(view.styled(row))
+                console.print_styled(view.legend())
+            console.print_styled(view.styled(row))
             shown += 1
     if not shown:
-        raise ConfigError(f"{args.file}: no row is what was asked for (--row, --id, --grep, --only)")
+        raise ConfigError(f"{args.file}: no row is what was asked for (--row, --id, --grep, --tool, --only)")
     if shown == limit:
-        say(f"the first {shown} rows; --limit 0 shows all, --row LINE one of them, --html OUT a page to browse")
+        console.say(f"the first {shown} rows; --limit 0 shows all, --row LINE one of them, --html OUT a page to browse")
     return 0
 
 
@@ -244,8 +244,7 @@ def _show_rejected(args: argparse.Namespace) -> int:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     rows = [row for row in rows if args.grep.lower() in json.dumps(row, ensure_ascii=False).lower()]
     if args.json:
-        print(json.dumps({"file": str(path), "rejected": rows}, ensure_ascii=False))
-        return 0
+        return print_json({"file": str(path), "rejected": rows})
     for row in rows[: args.limit or None]:
         print(visible(f"{row.get('source')}: {row.get('message')} [{row.get('code')}]"))
         print(visible(f"  {json.dumps(row.get('row'), ensure_ascii=False)[:2000]}"))
@@ -253,12 +252,9 @@ def _show_rejected(args: argparse.Namespace) -> int:
 
 
 def _write_page(args: argparse.Namespace) -> int:
-    from swiftagent.console import progress, say
-    from swiftagent.masks.page import write_page
-
     if args.html.exists() and args.html.samefile(args.file):
         raise ConfigError(f"--html {args.html}: is the file that is shown; choose another place")
-    with _shown_rows(args, args.limit or 0) as rows, progress("writing") as bar:
+    with _shown_rows(args, args.limit or 0) as rows, console.progress("writing") as bar:
 
         def counted() -> Iterator[view.ShownRow]:
             for row in rows:
@@ -267,7 +263,7 @@ def _write_page(args: argparse.Namespace) -> int:
 
         number, size = write_page(args.html, args.file, counted())
     if args.json:
-        print(json.dumps({"page": str(args.html), "rows": number, "bytes": size}))
+        print_json({"page": str(args.html), "rows": number, "bytes": size})
     else:
-        say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")
+        console.say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")
     return 0

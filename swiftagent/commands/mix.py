@@ -20,15 +20,24 @@ from typing import Any
 
 import msgspec
 
+from swiftagent import console
+from swiftagent.agent.loop import Generate
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, count, options
+from swiftagent.commands.options import add_output_arguments, count, options, print_json, share_of
+from swiftagent.convert.files import convert_files
+from swiftagent.convert.rows import Job
 from swiftagent.errors import ConfigError, SetupError, at
 from swiftagent.io.jsonl import write_json
-from swiftagent.io.outputs import Outputs
-from swiftagent.io.words import share
+from swiftagent.io.outputs import Outputs, beside, outputs
+from swiftagent.io.shipped import find
+from swiftagent.io.storage import upload
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import AGENT, GENERAL, SELF_COGNITION, Recipe, Source, checked, from_manifest, from_yaml
+from swiftagent.models.files import own_tokens
+from swiftagent.models.identity import is_hub_id, local_folder
+from swiftagent.trajectory.escape import add_control_tokens
 from swiftagent.trajectory.prompts import STYLES
+from swiftagent.trajectory.wellformed import Policy
 
 DEFAULT_OUT = "datasets/mix.jsonl"
 ANSWER_TOKENS = 512  # of a chat answer that is written anew
@@ -54,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--total N", "rows or tokens that shares are shares of", type=count)
     add("--seed", "of the sample and the order (default 42)", type=int)
-    add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=_share)
+    add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=share_of)
     add("--keep-leaks", "keep ms_bench rows with another assistant's name or leaked role markers")
     add("--drop-leaks", "leave such rows out of any general source")
     add("--prompt", "how tools are written in the system prompt (default auto)", choices=STYLES)
@@ -66,12 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--decontaminate FILE", "leave out rows that overlap these evaluation sets", nargs="+")
     add("--max-per-tool N", "at most N rows that call one tool", type=count)
-    add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=_share)
+    add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=share_of)
     add("--augment WAY", AUGMENT, nargs="+", choices=("names", "order", "descriptions", "prompt"))
     add("--rewrite-general", "chat answers written by --model itself, so that training on them keeps what it knew",
         action="store_true", default=None)  # fmt: skip
     add("--base-url URL", "a server that answers for --model, with OpenAI's interface (key: OPENAI_API_KEY)")
-    add("--max-rejects SHARE", "more faulty rows than this end in exit code 3 (default 1%%)", type=_share)
+    add("--max-rejects SHARE", "more faulty rows than this end in exit code 3 (default 1%%)", type=share_of)
     add("--manifest FILE", "make the mix of this manifest again, byte by byte")
     add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
     add_output_arguments(add)
@@ -91,9 +100,15 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(json.dumps(msgspec.to_builtins(recipe), ensure_ascii=False, indent=None if args.json else 2))
         return 0
-    manifest = _mix(args, recipe, repeated)
+    out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
+    manifest = _mix(args, recipe, repeated, out)
+    if args.upload:  # the manifest last: where it stands, all of it stands
+        upload([*out.rows(), out.val, out.report, out.rejects, out.manifest], args.upload)
+    _warn_of_shortage(manifest)
+    if not args.quiet:
+        show(manifest, str(out.path))
     if args.json:
-        print(json.dumps(manifest, ensure_ascii=False))
+        print_json(manifest)
     return 0
 
 
@@ -106,60 +121,37 @@ def _refuse_changes(args: argparse.Namespace) -> None:
         raise ConfigError(f"--manifest makes the same mix once more and takes no other word of it: leave out {named}")
 
 
-def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None) -> dict[str, Any]:
-    from swiftagent.io.outputs import outputs
-
-    out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
+def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None, out: Outputs) -> dict[str, Any]:
     if args.base_url and not recipe.rewrite_general:
         raise ConfigError("--base-url is where --rewrite-general has answers written: give both or none")
     if recipe.rewrite_general and args.shard_format == "parquet":
         raise ConfigError("--rewrite-general writes JSON lines: leave --shard-format parquet out")
-    _escape_tokens_of(recipe.model)
+    folder = local_folder(str(find(recipe.model))) if recipe.model else None
+    if folder:  # before workers are forked, which escape the tokens of the model's own tokenizer too
+        add_control_tokens(own_tokens(folder))
+    # A server's name for its model brings no tokenizer, and only shares of tokens need one.
+    is_counted = recipe.model and (folder or recipe.by != "rows" or not args.base_url)
     with open_workers(args) as workers:  # forked before numpy starts its threads
-        from swiftagent import console
         from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
         with console.stages(quiet=args.quiet) as tell:
             recipe, fetched = _fetch(recipe, say)
             recipe = _cleaned(recipe, out, workers, say)
-            manifest = mix(recipe, out, fetched, workers, tell, repeated, _counter(recipe.model))
+            manifest = mix(
+                recipe, out, fetched, workers, tell, repeated, _counter(recipe.model) if is_counted else None
+            )
     if recipe.rewrite_general:
         manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
         write_json(out.manifest, manifest)
-    if args.upload:
-        _upload(out, args.upload)
-    _warn_of_shortage(manifest)
-    if not args.quiet:
-        show(manifest, str(out.path))
     return manifest
-
-
-def _escape_tokens_of(model: str) -> None:
-    """Have the tokens of a model's own tokenizer escaped; workers that are forked after it do so too."""
-    from swiftagent.io.shipped import find
-    from swiftagent.models.files import own_tokens
-    from swiftagent.models.identity import local_folder
-    from swiftagent.trajectory.escape import add_control_tokens
-
-    if folder := local_folder(str(find(model))) if model else None:
-        add_control_tokens(own_tokens(folder))
-
-
-def _upload(out: Any, url: str) -> None:
-    """Put the files of a mix under a URL, the manifest last: where it stands, all of it stands."""
-    from swiftagent.io.storage import upload
-
-    upload([*out.rows(), out.val, out.report, out.rejects, out.manifest], url)
 
 
 def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, Any]:
     """Have the model write the chat answers of a mix. Raises SetupError where it cannot be loaded or reached."""
-    from swiftagent.agent.loop import Generate
     from swiftagent.backend.engine import load_engine
     from swiftagent.backend.loading import Server
     from swiftagent.evaluate.jobs import CachedEngine, finish_all
-    from swiftagent.io.outputs import beside
     from swiftagent.mix.rewrite import BATCH, Prompt, rewrite_general
 
     server = Server(base_url, os.environ.get("OPENAI_API_KEY", "")) if base_url else None
@@ -177,8 +169,6 @@ def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, 
 
 
 def _counter(model: str) -> Any:
-    if not model:
-        return None
     from swiftagent.backend.token_counts import TokenCounts
 
     return TokenCounts(model).of_lines
@@ -192,54 +182,41 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         raise ConfigError(
             "say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE"
         )
+    replace = msgspec.structs.replace
     if args.keep_leaks:
-        sources = [msgspec.structs.replace(source, leave_out=()) for source in sources]
+        sources = [replace(source, leave_out=()) for source in sources]
     if args.drop_leaks:
-        sources = [
-            msgspec.structs.replace(source, leave_out=("other-assistant",)) if source.channel == "general" else source
-            for source in sources
-        ]
-    given = {
-        name: value for name, value in vars(args).items() if name in Recipe.__struct_fields__ and value is not None
-    }
-    return msgspec.structs.replace(base, sources=tuple(sources), **given)
+        leaks: dict[str, tuple[Any, ...]] = {"general": ("other-assistant",)}
+        sources = [replace(source, leave_out=leaks.get(source.channel, source.leave_out)) for source in sources]
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    return replace(base, **{"sources": tuple(sources), **{n: given[n] for n in Recipe.__struct_fields__ if n in given}})
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:
-    problems = []
-    for option in ("agent", "general", "self_cognition"):
-        if getattr(args, f"{option}_source") and getattr(args, option) is None:
-            name = option.replace("_", "-")
-            problems.append(f"--{name}-source needs --{name} N, the number of rows")
+    """What the options name. Raises ConfigError with everything that is missing."""
+    problems, found = [], []
+    for channel, default in (("agent", AGENT), ("general", GENERAL), ("self-cognition", SELF_COGNITION)):
+        amount, names = (getattr(args, f"{channel}{more}".replace("-", "_")) for more in ("", "_source"))
+        if names and amount is None:
+            problems.append(f"--{channel}-source needs --{channel} N, the number of rows")
+        if not amount:
+            continue
+        about: dict[str, Any] = {"share" if isinstance(amount, float) else "count": amount}
+        if channel == "general" and any("ms_bench" in name for name in names or [default]):
+            about["leave_out"] = ("other-assistant",)
+        if channel == "self-cognition":
+            about |= {"name": tuple(args.name), "author": tuple(args.author), "repeat": amount}
+            about["fallback"] = "" if names else "datasets/self_cognition.jsonl"
+        found.append(Source(tuple(names or [default]), channel, **about))
     if args.self_cognition and not (args.name and args.author):
         problems.append("--self-cognition needs --name NAME and --author AUTHOR")
     if problems:
         raise ConfigError(problems)
-    found = []
-    if args.agent:
-        found.append(_source(args.agent_source or [AGENT], "agent", args.agent))
-    if args.general:
-        names = args.general_source or [GENERAL]
-        leaks = any("ms_bench" in name for name in names)
-        found.append(_source(names, "general", args.general, leave_out=("other-assistant",) if leaks else ()))
-    if args.self_cognition:
-        names, rows = args.self_cognition_source or [SELF_COGNITION], args.self_cognition
-        about = {"name": tuple(args.name), "author": tuple(args.author), "repeat": rows}
-        fallback = "" if args.self_cognition_source else "datasets/self_cognition.jsonl"
-        found.append(_source(names, "self-cognition", rows, fallback=fallback, **about))
     return found
-
-
-def _source(names: list[str], channel: str, amount: int | float, **more: Any) -> Source:
-    amounts: dict[str, Any] = {"share" if isinstance(amount, float) else "count": amount}
-    return Source(tuple(names), channel, **amounts, **more)
 
 
 def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
     """Every hub dataset of the recipe as local files; a source that cannot be reached gives way to its fallback."""
-    from swiftagent.io.shipped import find
-    from swiftagent.models.identity import is_hub_id
-
     found: dict[str, Any] = {}
     sources = []
     for source in recipe.sources:
@@ -263,18 +240,12 @@ def _fetch(recipe: Recipe, say: Any) -> tuple[Recipe, dict[str, Any]]:
 
 def _cleaned(recipe: Recipe, out: Outputs, workers: Workers, say: Any) -> Recipe:
     """The recipe with every source that asks for it cleaned to a file beside the mix, with its report and decisions."""
-    from swiftagent.io.outputs import beside
-    from swiftagent.io.shipped import find
-
     sources = list(recipe.sources)
     for number, source in enumerate(sources):
         if source.clean is False:
             continue
         from swiftagent.clean.files import Cleaning, with_cleaning
         from swiftagent.commands.convert import local_inputs
-        from swiftagent.convert.files import convert_files
-        from swiftagent.convert.rows import Job
-        from swiftagent.trajectory.wellformed import Policy
 
         place = f"{', '.join(source.source)}: clean"
         try:
@@ -294,8 +265,6 @@ def _cleaned(recipe: Recipe, out: Outputs, workers: Workers, say: Any) -> Recipe
 
 def show(manifest: dict[str, Any], out: str) -> None:
     """The table at the end: rows, tokens and trained tokens of every channel with their shares."""
-    from swiftagent import console
-
     about = "" if manifest["tokens_are"].startswith("exact") else "~"
     channels = manifest["channels"]
     sums = {
@@ -315,8 +284,6 @@ def show(manifest: dict[str, Any], out: str) -> None:
 
 
 def _warn_of_shortage(manifest: dict[str, Any]) -> None:
-    from swiftagent.console import warn
-
     for source in manifest["sources"]:
         short = [{**source, "unit": "rows"}] if source["short"] else []
         budget = source.get("budget")
@@ -324,18 +291,11 @@ def _warn_of_shortage(manifest: dict[str, Any]) -> None:
         for amount in short:
             fact = f"{amount['wanted']:,} {amount['unit'].replace('-', ' ')} asked for, only {amount['taken']:,} there"
             place = f"{source['source']} ({source['channel']})"
-            warn(f"{place}: {fact}; all of them are taken")
+            console.warn(f"{place}: {fact}; all of them are taken")
     if not manifest["rows"]["mix"]:
-        warn("no row is left to train on; the report beside the mix says why")
+        console.warn("no row is left to train on; the report beside the mix says why")
 
 
 def _amount(text: str) -> int | float:
     """A number of rows, or with a percent sign a share."""
-    return _share(text) if text.endswith("%") else count(text)
-
-
-def _share(text: str) -> float:
-    try:
-        return share(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no share such as 1% or 0.01") from None
+    return share_of(text) if text.endswith("%") else count(text)

@@ -4,9 +4,15 @@ those that several commands have."""
 from __future__ import annotations
 
 import argparse
+import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+from swiftagent.backend.loading import Server
+from swiftagent.errors import ConfigError
+from swiftagent.io.words import share
 
 
 class Add(Protocol):
@@ -42,6 +48,13 @@ def add_loading_arguments(add: Add) -> None:
     add("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
 
 
+def server_of(args: argparse.Namespace, **more: Any) -> Server:
+    """The server that the loading arguments name. Raises ConfigError."""
+    if not args.base_url or not args.model:
+        raise ConfigError("--engine openai needs --base-url URL and --model NAME, the server's own name for the model")
+    return Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, **more)
+
+
 def add_output_arguments(add: Add) -> None:
     """Where rows, their report and their rejects go, beside the one file of the command."""
     add("--report FILE", "default x.report.json beside x.jsonl", type=Path)
@@ -49,6 +62,12 @@ def add_output_arguments(add: Add) -> None:
     add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=count, default=0)
     add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
     add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+
+
+def print_json(value: Any) -> int:
+    """A result on stdout as one JSON object. Returns 0, the exit code."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+    return 0
 
 
 def count(text: str) -> int:
@@ -64,3 +83,25 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text!r}")
     return int(text)
+
+
+def share_of(text: str) -> float:
+    """`2%` or a share from 0 to 1. Raises ArgumentTypeError."""
+    try:
+        return share(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share: write 2% or a number from 0 to 1") from None
+
+
+def above_zero(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    if not (value := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def from_zero(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    if not (value := float(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 up, got {text!r}")
+    return value

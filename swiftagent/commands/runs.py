@@ -7,11 +7,14 @@ swiftagent runs show [NAME]
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError
+from swiftagent.train.advice import trend_advice
+from swiftagent.train.lines import curve
+from swiftagent.train.runs import all_runs, find_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.train.runs import all_runs, find_run
-
     words: list[str] = args.words
     if words and (words[0] != "show" or len(words) > 2):
         raise ConfigError(f"runs {' '.join(words)}: `swiftagent runs` lists, `swiftagent runs show NAME` shows one")
@@ -54,10 +55,7 @@ def _list(runs: list[Any], args: argparse.Namespace) -> int:
             }
         )
     if args.json:
-        print(json.dumps({"runs": rows}, ensure_ascii=False))
-        return 0
-    from swiftagent import console
-
+        return print_json({"runs": rows})
     if not rows:
         console.say(f"{args.runs}: no runs yet; `swiftagent sft CONFIG` makes one")
         return 0
@@ -75,12 +73,7 @@ def _show(run: Any, *, as_json: bool) -> int:
     metrics = list(run.metrics())
     if as_json:
         facts = {**run.record, "name": run.name, "state": run.state, "folder": str(run.folder), "metrics": metrics}
-        print(json.dumps(facts, ensure_ascii=False))
-        return 0
-    from swiftagent import console
-    from swiftagent.train.advice import trend_advice
-    from swiftagent.train.lines import curve
-
+        return print_json(facts)
     record = run.record
     lines = [
         ("state", run.state + (f": {record['cause']}" if record.get("cause") else "")),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from swiftagent import console
 from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, grammar_of, limits_of, load
 from swiftagent.commands.options import options
 from swiftagent.errors import ConfigError, SetupError
@@ -41,9 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent import console
-
-    limits = limits_of(args)
     if args.upstream and (not args.record or args.key_env):
         raise ConfigError(
             "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
@@ -72,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             engine = load(args)
             ends.callback(engine.close)
             settings = msgspec.structs.replace(settings, strict=bool(getattr(engine, "is_strict", False)))
-            app = make_app(engine, grammar_of(args, engine), limits, settings, recording)
+            app = make_app(engine, grammar_of(args, engine), limits_of(args), settings, recording)
         if not own and not key:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")

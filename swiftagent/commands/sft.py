@@ -20,10 +20,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.models.identity import names_a_file
 from swiftagent.train.config import Config, load
+from swiftagent.train.inputs import resolve
+from swiftagent.train.launch import plan
+from swiftagent.train.machine import look
+from swiftagent.train.runs import next_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,23 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.train import session
+
     words: list[str] = args.words
     if args.resume and "=" in args.resume:  # `sft --resume key=value` resumes the newest run
         words, args.resume = [args.resume, *words], ""
     if args.resume is not None:
-        from swiftagent.train import session
-
         return session.resume(args.resume, words, _verbosity(args))
     config = config_of(words, args.model)
     calls: Any = "react" if args.react else "native" if args.native else "auto"
     if args.dry_run:
         return _dry_run(config, calls, as_json=args.json)
-    from swiftagent.console import progress
-    from swiftagent.train import session
     from swiftagent.train.raw_data import staged
 
     with ExitStack() as stack:
-        with progress("reading the data", quiet=args.quiet):
+        with console.progress("reading the data", quiet=args.quiet):
             found = stack.enter_context(staged(config, calls, _ledger(quiet=args.quiet)))
         return session.start(found, _verbosity(args))
 
@@ -99,11 +102,10 @@ def _verbosity(args: argparse.Namespace) -> Any:
 def _ledger(*, quiet: bool) -> Any:
     """Shows what becomes of raw data: the line that says how it is trained, then the ledger of its rows."""
     from swiftagent.commands.convert import show
-    from swiftagent.console import say
 
     def seen(line: str, report: dict[str, Any]) -> None:
         if line and not quiet:
-            say(line)
+            console.say(line)
         if report and not quiet:
             show(report)
 
@@ -112,10 +114,6 @@ def _ledger(*, quiet: bool) -> Any:
 
 def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
     from swiftagent.train import preflight, raw_data
-    from swiftagent.train.inputs import resolve
-    from swiftagent.train.launch import plan
-    from swiftagent.train.machine import look
-    from swiftagent.train.runs import next_name
 
     folder = next_name(Path(config.runs), config.run_name)
     if raw := raw_data.raw_data(config):
@@ -133,8 +131,7 @@ def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
     if as_json:
         named = ("device", "processes", "nodes", "batch", "accumulation", "sequences_per_step")
         facts = {"command": planned.argv, "environment": planned.env, "folder": str(folder)}
-        print(json.dumps(facts | {name: getattr(planned, name) for name in named}, ensure_ascii=False))
-        return 0
+        return print_json(facts | {name: getattr(planned, name) for name in named})
     for name, value in planned.env.items():
         print(f"{name}={shlex.quote(value)} \\")
     print(_as_shell(planned.argv))

@@ -8,12 +8,14 @@ swiftagent stats datasets/mix.jsonl --json
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent import console
+from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError
+from swiftagent.io.jsonl import whole_file
+from swiftagent.io.pages import render
 from swiftagent.io.words import plainly
 
 
@@ -28,35 +30,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.console import progress
     from swiftagent.mix.stats import stats_of
 
-    with progress("counting"):
+    with console.progress("counting"):
         count = None
         if args.model:
-            from swiftagent.backend.token_counts import counter
+            from swiftagent.backend.token_counts import TokenCounts
 
-            count = counter(args.model)
+            counts = TokenCounts(args.model)
+            count = lambda messages: counts.of([messages])[0]  # noqa: E731
         stats = stats_of(args.files, args.format, args.near, count)
     if not stats["rows"]:
         why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
         raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
     if args.html:
-        from swiftagent.io.jsonl import whole_file
-        from swiftagent.io.pages import render
-
         with whole_file(Path(args.html)) as out:
             out.write(render("commands/stats.html.j2", name=", ".join(args.files), stats=stats).encode())
     if args.json:
-        print(json.dumps(stats, ensure_ascii=False))
+        print_json(stats)
     else:
         _show(stats)
     return 0
 
 
 def _show(stats: dict[str, Any]) -> None:
-    from swiftagent import console
-
     about = "" if stats["tokens_are"] == "exact" else "~"
     rows = []
     for name, counts in stats["channels"].items():

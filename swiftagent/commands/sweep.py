@@ -12,90 +12,70 @@ again.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
-from swiftagent.commands.options import options
-from swiftagent.commands.sweep_page import FORGETTING, TOOL
-from swiftagent.errors import ConfigError
+from swiftagent import console
+from swiftagent.commands.options import options, positive, print_json
+from swiftagent.commands.sweep_page import FORGETTING, TOOL, page
+from swiftagent.evaluate.report import with_interval
+from swiftagent.io.jsonl import whole_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+    add, five = options(parser), [(1.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (1.0, 4.0)]
     add("what", "what is varied: the ratio of agent rows to general rows", choices=("mix",))
-    add("--ratios A:G", "default 1:0 2:1 1:1 1:2 1:4", nargs="+", default=["1:0", "2:1", "1:1", "1:2", "1:4"])
-    add("--rows N", "rows of every mix (default 2000)", type=int, default=2000)
-    add("--agent-source SOURCE", nargs="+", default=["iic/ms_agent"])
-    add("--general-source SOURCE", nargs="+", default=["iic/ms_bench"])
+    add("--ratios A:G", "default 1:0 2:1 1:1 1:2 1:4", nargs="+", type=_ratio, default=five)
+    add("--rows N", "rows of every mix (default 2000)", type=positive, default=2000)
+    add("--agent-source SOURCE", nargs="+", default=["iic/ms_agent"], dest="agent")
+    add("--general-source SOURCE", nargs="+", default=["iic/ms_bench"], dest="general")
     add("--config", "what is trained, and how (default configs/tiny_cpu.yaml)", default="configs/tiny_cpu.yaml")
-    add("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[])
-    add("--data FILE", "what is evaluated on (default: rows of the sources, held out of every mix)", nargs="+")
-    add("--seeds N", "train each ratio with N seeds; scores are their mean (default 1)", type=int, default=1)
-    add("-o --out FOLDER", "default runs/sweep", default="runs/sweep")
-    add("--html FILE", "write a page with the plot")
+    add("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[], dest="changes")
+    add(
+        "--data FILE",
+        "what is evaluated on (default: rows of the sources, held out of every mix)",
+        nargs="+",
+        default=[],
+    )
+    add("--seeds N", "train each ratio with N seeds; scores are their mean (default 1)", type=positive, default=1)
+    add("-o --out FOLDER", "default runs/sweep", type=Path, default=Path("runs/sweep"))
+    add("--html FILE", "write a page with the plot", type=Path)
     add("--dry-run", "print the commands and run none")
     add("--json", "print one JSON object")
-
-
-def run(args: argparse.Namespace) -> int:
-    from swiftagent.commands.sweep_page import page
-    from swiftagent.commands.sweep_plan import plan
-    from swiftagent.commands.sweep_plan import run as run_sweep
-    from swiftagent.console import say
-    from swiftagent.io.jsonl import whole_file
-
-    sweep = _sweep(args)
-    if args.dry_run:
-        for work in plan(sweep):
-            for stage in work.stages:
-                print(shlex.join(["swiftagent", *stage.words]))
-        return 0
-    result = run_sweep(sweep, say)
-    if args.html:
-        with whole_file(Path(args.html)) as out:
-            out.write(page(result).encode())
-    if args.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        _show(result)
-    return 0
-
-
-def _sweep(args: argparse.Namespace) -> Any:
-    from swiftagent.commands.sweep_plan import Sweep
-
-    if args.rows < 1 or args.seeds < 1:
-        raise ConfigError(f"--rows {args.rows} --seeds {args.seeds}: both are at least 1")
-    return Sweep(
-        ratios=tuple(dict.fromkeys(_ratio(text) for text in args.ratios)),
-        rows=args.rows,
-        agent=tuple(args.agent_source),
-        general=tuple(args.general_source),
-        config=args.config,
-        changes=tuple(args.set),
-        data=tuple(args.data or ()),
-        out=Path(args.out),
-        seeds=args.seeds,
-    )
 
 
 def _ratio(text: str) -> tuple[float, float]:
     found = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", text)
     if found is None or float(found[1]) + float(found[2]) == 0:
-        raise ConfigError(f"--ratios {text}: a ratio is agent:general, such as 1:2")
+        raise argparse.ArgumentTypeError(f"{text}: a ratio is agent:general, such as 1:2")
     return float(found[1]), float(found[2])
 
 
-def _show(result: dict[str, Any]) -> None:
-    from swiftagent import console
-    from swiftagent.evaluate.report import with_interval
+def run(args: argparse.Namespace) -> int:
+    from swiftagent.commands import sweep_plan
 
-    def scores(found: dict[str, Any]) -> list[str]:
-        return [with_interval(name, found[name]) for name in (TOOL, FORGETTING)]
-
-    rows = [[point["ratio"], point["agent"], point["general"], *scores(point)] for point in result["points"]]
+    sweep = sweep_plan.Sweep(**{name: getattr(args, name) for name in sweep_plan.Sweep.__struct_fields__})
+    if args.dry_run:
+        for stage in (stage for work in sweep_plan.plan(sweep) for stage in work.stages):
+            print(shlex.join(["swiftagent", *stage.words]))
+        return 0
+    result = sweep_plan.run(sweep, console.say)
+    if args.html:
+        with whole_file(args.html) as out:
+            out.write(page(result).encode())
+    if args.json:
+        return print_json(result)
+    base = {**result["base"], "ratio": "base", "agent": 0, "general": 0}
+    rows = [
+        [
+            each["ratio"],
+            each["agent"],
+            each["general"],
+            *(with_interval(name, each[name]) for name in (TOOL, FORGETTING)),
+        ]
+        for each in [*result["points"], base]
+    ]
     columns = ["agent:general", "agent rows", "general rows", "calls exact, %", "bits per byte (general)"]
-    console.table("", columns, [*rows, ["base", 0, 0, *scores(result["base"])]], console=console.out)
+    console.table("", columns, rows, console=console.out)
+    return 0

@@ -10,7 +10,7 @@ import glob
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ import msgspec
 from swiftagent import __version__
 from swiftagent.commands.sweep_page import FORGETTING, TOOL
 from swiftagent.errors import SetupError
-from swiftagent.io.jsonl import write_json
+from swiftagent.io.jsonl import write_json, writing
+from swiftagent.io.outputs import clear
 from swiftagent.io.own_command import run_command
 from swiftagent.mix.sample import shares
 from swiftagent.train.config import load
@@ -34,13 +35,13 @@ Tell = Callable[[str], None]
 class Sweep(msgspec.Struct, frozen=True):
     """What is compared. `data`: what all are evaluated on; empty is rows of the sources, held out of every mix."""
 
-    ratios: tuple[tuple[float, float], ...]  # agent rows to general rows
+    ratios: Sequence[tuple[float, float]]  # agent rows to general rows
     rows: int  # of every mix
-    agent: tuple[str, ...]  # sources, as `mix` takes them
-    general: tuple[str, ...]
+    agent: Sequence[str]  # sources, as `mix` takes them
+    general: Sequence[str]
     config: str
-    changes: tuple[str, ...]  # key=value, as `sft` takes them
-    data: tuple[str, ...]
+    changes: Sequence[str]  # key=value, as `sft` takes them
+    data: Sequence[str]
     out: Path
     seeds: int = 1
 
@@ -49,8 +50,8 @@ class Sweep(msgspec.Struct, frozen=True):
         return self.out / "held-out" / "mix.jsonl"
 
     @property
-    def gold(self) -> tuple[str, ...]:
-        return self.data or (str(self.held_out),)
+    def gold(self) -> Sequence[str]:
+        return self.data or [str(self.held_out)]
 
 
 class Stage(NamedTuple):
@@ -71,8 +72,12 @@ class Work(NamedTuple):
 
 def plan(sweep: Sweep) -> list[Work]:
     """Everything that a sweep runs: the held-out rows, each ratio with each seed, and the base."""
-    base = Work(sweep.out / "base", [_evaluation(sweep, sweep.out / "base", _base_words(sweep))])
-    points = [_point(sweep, ratio, seed) for ratio in sweep.ratios for seed in range(sweep.seeds)]
+    # The untrained model: forgetting is measured from what it scores.
+    config = load(sweep.config, sweep.changes)
+    known = {"--template": config.train.get("template"), "--model-type": config.train.get("model_type")}
+    words = ["--model", config.model, *(word for name, value in known.items() if value for word in (name, str(value)))]
+    base = Work(sweep.out / "base", [_evaluation(sweep, sweep.out / "base", words)])
+    points = [_point(sweep, ratio, seed) for ratio in dict.fromkeys(sweep.ratios) for seed in range(sweep.seeds)]
     return [*([] if sweep.data else [_held_out(sweep)]), *points, base]
 
 
@@ -87,7 +92,7 @@ def run(sweep: Sweep, tell: Tell) -> dict[str, Any]:
         "data": list(sweep.gold),
         "seeds": sweep.seeds,
         "base": _scores(sweep.out / "base"),
-        "points": [_result(sweep, ratio) for ratio in sweep.ratios],
+        "points": [_result(sweep, ratio) for ratio in dict.fromkeys(sweep.ratios)],
     }
     write_json(sweep.out / "sweep.json", found)
     return found
@@ -121,13 +126,6 @@ def _evaluation(sweep: Sweep, folder: Path, subject: list[str]) -> Stage:
     return Stage(words, folder / "metrics.json", printed=True)
 
 
-def _base_words(sweep: Sweep) -> list[str]:
-    """The untrained model: forgetting is measured from what it scores."""
-    config = load(sweep.config, list(sweep.changes))
-    known = {"--template": config.train.get("template"), "--model-type": config.train.get("model_type")}
-    return ["--model", config.model, *(word for name, value in known.items() if value for word in (name, str(value)))]
-
-
 def _folder(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Path:
     name = f"{ratio[0]:g}-{ratio[1]:g}"
     return sweep.out / (f"{name}-seed{seed}" if sweep.seeds > 1 else name)
@@ -146,14 +144,13 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
     """
     parts = made_of(sweep, work)
     mark = work.folder / _MADE_OF
-    try:
+    with writing(work.folder):
         work.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"cannot write {work.folder}: {error.strerror}; choose another place with -o") from error
     if not mark.exists() and any(work.folder.iterdir()):
         raise SetupError(f"{work.folder}: is there already, and no sweep made it; choose another place with -o")
     if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != parts:
-        _empty(work.folder)
+        # The mark says whose the folder is also where this is broken off.
+        clear(work.folder, [_MADE_OF])
         write_json(mark, parts)
     for stage in work.stages:
         if _is_done(stage.proof):
@@ -167,31 +164,15 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
             write_json(stage.proof, json.loads(printed))
 
 
-def _empty(folder: Path) -> None:
-    """Remove everything but the mark, which says whose the folder is also where this is broken off."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != _MADE_OF:
-            path.unlink()
-
-
 def made_of(sweep: Sweep, work: Work) -> str:
     """Everything that the folder's files follow from, as text that can be compared."""
-    files = sorted(
-        _files((*sweep.agent, *sweep.general, *(sweep.gold if work.folder != sweep.held_out.parent else ())))
-    )
-    about = {file: [Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files}
-    config = load(sweep.config, list(sweep.changes))
-    parts = msgspec.json.encode(
-        [__version__, [stage.words for stage in work.stages], about, config.model, config.train], order="sorted"
-    )
-    return hashlib.sha256(parts).hexdigest()
-
-
-def _files(sources: Iterable[str]) -> list[str]:
-    """The local files among the sources; a hub id brings its own revision into the mix's manifest."""
-    return [file for source in sources for file in glob.glob(source) if Path(file).is_file()]
+    gold = sweep.gold if work.folder != sweep.held_out.parent else ()
+    # Local files; a hub id brings its own revision into the mix's manifest.
+    named = {Path(file) for source in (*sweep.agent, *sweep.general, *gold) for file in glob.glob(source)}
+    about = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(named) if file.is_file()]
+    config = load(sweep.config, sweep.changes)
+    parts = [__version__, [stage.words for stage in work.stages], about, config.model, config.train]
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
 def _is_done(proof: Path) -> bool:

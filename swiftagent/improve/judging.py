@@ -21,11 +21,13 @@ Check = Callable[[str, list[dict[str, object]], str], bool]  # question, calls, 
 
 
 class Try(msgspec.Struct):
-    """One run on a question: the events after it; `failed`: the ids of calls that ended in an error."""
+    """One run on a question: the events after it; `failed`: the ids of calls that ended in an error; `tokens`: those
+    written."""
 
     events: list[Event]
     failed: list[str] = []
     finished: bool = True
+    tokens: int = 0
 
     @property
     def calls(self) -> list[Call]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import xxhash
 
 from swiftagent.agent.loop import ReAct
 from swiftagent.agent.native import Native
@@ -27,9 +29,9 @@ from swiftagent.evaluate.target import default_data
 from swiftagent.evaluate.writing import read_entries
 from swiftagent.formats.writers.openai import render
 from swiftagent.improve.asking import Questions, ask
-from swiftagent.improve.judging import Check, Try, judge, lesson
-from swiftagent.improve.trying import Trying, all_tries
-from swiftagent.io.jsonl import encode, whole_file, write_json
+from swiftagent.improve.judging import Check, Judgement, Try, judge, lesson
+from swiftagent.improve.trying import Trying
+from swiftagent.io.jsonl import encode, write_json, write_lines
 from swiftagent.io.own_command import run_command
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import sha256_of
@@ -42,7 +44,6 @@ from swiftagent.trajectory.types import Trajectory
 
 METRIC = "call_exact"
 _GATE_FAILED = 7
-Tell = Callable[[str], None]
 
 
 class Rounds(msgspec.Struct, frozen=True):
@@ -67,6 +68,25 @@ class Rounds(msgspec.Struct, frozen=True):
     device: str = "auto"
     changes: tuple[str, ...] = ()  # key=value, as `sft` takes them
     check: Check | None = None
+    toolbox: Toolbox | None = None
+    tell: Callable[[str], None] = print
+
+    @property
+    def gold(self) -> tuple[str, ...]:
+        return tuple(self.data) or tuple(default_data(self.run))
+
+
+class Tried(msgspec.Struct):
+    """One line of tries.jsonl: the tries of a question with their verdicts. `of`: a hash of what was asked of which
+    checkpoint, and how."""
+
+    id: str
+    of: str
+    tries: list[Try]
+    verdicts: list[str]
+
+
+Judged = tuple[Trajectory, list[Try], list[Judgement]]
 
 
 class Outcome(msgspec.Struct):
@@ -87,43 +107,40 @@ class Outcome(msgspec.Struct):
 
 def first_questions(plan: Rounds) -> dict[str, Any]:
     """What the first round would ask: how many questions, why others are left out, and the first five."""
-    gold = plan.data or tuple(default_data(plan.run))
-    found = _questions(plan, plan.run.data_files(), gold)
-    return {
-        "questions": len(found.rows),
-        "left_out": dict(found.left_out),
-        "first": [render(row)[0]["messages"] for row in found.rows[:5]],
-    }
+    found = _questions(plan, plan.run)
+    first = [render(row)[0]["messages"] for row in found.rows[:5]]
+    return {"questions": len(found.rows), "left_out": dict(found.left_out), "first": first}
 
 
-def _questions(plan: Rounds, files: Sequence[str], gold: Sequence[str]) -> Questions:
+def _questions(plan: Rounds, parent: Run) -> Questions:
     """Other questions in each round, since each round has one file more. Raises SetupError where there are none."""
-    own = _rows(plan.questions)
+    own, files = _rows(plan.questions), parent.data_files()
     if plan.questions and not own:
         names = ", ".join(plan.questions)
         raise SetupError(f"--questions: {names}: no row can be read; `swiftagent convert {names} -o OUT` says why")
-    found = ask(_rows(files), read_gold(gold).rows, plan.count, plan.seed + len(files), own)
+    found = ask(_rows(files), read_gold(plan.gold).rows, plan.count, plan.seed + len(files), own)
     if not found.rows:
         why = ", ".join(f"{reason} {count:,}" for reason, count in found.left_out.most_common()) or "no training rows"
         raise SetupError(f"no question can be made: {why}; give your own with --questions FILE")
     return found
 
 
-def improve(plan: Rounds, toolbox: Toolbox | None, tell: Tell) -> list[Outcome]:
+def improve(plan: Rounds) -> list[Outcome]:
     """Run the rounds that are not done; returns all, the last with the reason why it is the last."""
     began, best = time.monotonic(), plan.run
-    gold = plan.data or tuple(default_data(plan.run))
-    _evaluated(plan, best, gold, plan.out, tell)
+    _evaluated(plan, best, plan.out)
     outcomes: list[Outcome] = []
     for number in range(1, plan.rounds + 1):
         minutes = (time.monotonic() - began) / 60
         if plan.max_minutes is not None and minutes >= plan.max_minutes:
-            tell(f"round {number} is not begun: {minutes:.0f} minutes are over (--max-minutes {plan.max_minutes:g})")
+            plan.tell(
+                f"round {number} is not begun: {minutes:.0f} minutes are over (--max-minutes {plan.max_minutes:g})"
+            )
             break
-        outcome = _round(plan, best, number, gold, toolbox, tell)
+        outcome = _round(plan, best, number)
         outcomes.append(outcome)
         write_json(plan.out / "improve.json", {"run": plan.run.name, "rounds": msgspec.to_builtins(outcomes)})
-        tell(f"round {number}: {outcome.reason}")
+        plan.tell(f"round {number}: {outcome.reason}")
         if outcome.kept:
             best = find_run(outcome.run, str(plan.run.folder.parent))
         if not outcome.kept or (outcome.gain or {}).get("is_noise") and not plan.all_rounds:
@@ -131,25 +148,26 @@ def improve(plan: Rounds, toolbox: Toolbox | None, tell: Tell) -> list[Outcome]:
     return outcomes
 
 
-def _round(
-    plan: Rounds, parent: Run, number: int, gold: tuple[str, ...], toolbox: Toolbox | None, tell: Tell
-) -> Outcome:
+def _round(plan: Rounds, parent: Run, number: int) -> Outcome:
     folder = plan.out / f"round-{number}"
     folder.mkdir(parents=True, exist_ok=True)
     files = parent.data_files()
     if not files:
         raise SetupError(f"{parent.folder}: its training data is not here, so nothing can be asked; bring it back")
-    outcome = Outcome(number, {"run": parent.name, "data": {path: sha256_of(path) for path in files}})
-    lessons = _lessons(plan, parent, folder, files, gold, toolbox, outcome, tell)
+    lessons, report = folder / "lessons.jsonl", folder / "lessons.report.json"
+    if not report.is_file():
+        write_json(report, _ask_and_judge(plan, parent, folder))
+    about = json.loads(report.read_text(encoding="utf-8"))
+    counts = {name: about[name] for name in ("asked", "left_out", "verdicts", "lessons")}
+    outcome = Outcome(number, {"run": parent.name, "data": {path: sha256_of(path) for path in files}}, **counts)
     if not outcome.lessons:
         outcome.reason = f"nothing to learn: {outcome.asked:,} questions left no lesson"
         return outcome
-    name = f"{plan.run.name}-round{number}"
-    run = _trained(plan, parent, name, [*files, str(lessons)], tell)
+    run = _trained(plan, parent, f"{plan.run.name}-round{number}", [*files, str(lessons)])
     run.update(parents={"run": parent.name, "lessons": str(lessons)})
     outcome.run = run.name
-    outcome.gate_passed = _evaluated(plan, run, gold, folder, tell)
-    gain = _gain(gold, parent, run)
+    outcome.gate_passed = _evaluated(plan, run, folder)
+    gain = _gain(plan.gold, parent, run)
     outcome.gain = gain.as_dict()
     decide(outcome, gain)
     return outcome
@@ -157,7 +175,10 @@ def _round(
 
 def decide(outcome: Outcome, gain: MetricDifference) -> None:
     """The gate decides, then the gain: a round that calls worse is not kept, whatever the gate says."""
-    shown = "not measured" if gain.value is None else f"{100 * gain.value:+.1f} ({_points(gain)}) points of {METRIC}"
+    low, high = (100 * (bound or 0.0) for bound in (gain.low, gain.high))
+    shown = "not measured"
+    if gain.value is not None:
+        shown = f"{100 * gain.value:+.1f} ({low:+.1f} to {high:+.1f}) points of {METRIC}"
     if not outcome.gate_passed:
         outcome.reason = f"not kept: the gate was not passed; {shown}"
     elif gain.value is None or gain.value <= 0:
@@ -167,93 +188,74 @@ def decide(outcome: Outcome, gain: MetricDifference) -> None:
         outcome.reason = f"kept: {shown}{', within its noise' if gain.is_noise else ''}"
 
 
-def _points(gain: MetricDifference) -> str:
-    low, high = (100 * (bound or 0.0) for bound in (gain.low, gain.high))
-    return f"{low:+.1f} to {high:+.1f}"
-
-
-def _lessons(
-    plan: Rounds,
-    parent: Run,
-    folder: Path,
-    files: list[str],
-    gold: tuple[str, ...],
-    toolbox: Toolbox | None,
-    outcome: Outcome,
-    tell: Tell,
-) -> Path:
-    """Ask, judge and write lessons.jsonl, where that is not done; fills the counts of the outcome."""
-    lessons, report = folder / "lessons.jsonl", folder / "lessons.report.json"
-    if report.is_file():
-        found = json.loads(report.read_text(encoding="utf-8"))
-    else:
-        found = _ask_and_judge(plan, parent, folder, files, gold, toolbox, tell)
-        write_json(report, found)
-    for name in ("asked", "left_out", "verdicts", "lessons"):
-        setattr(outcome, name, found[name])
-    return lessons
-
-
-def _ask_and_judge(
-    plan: Rounds,
-    parent: Run,
-    folder: Path,
-    files: list[str],
-    gold: tuple[str, ...],
-    toolbox: Toolbox | None,
-    tell: Tell,
-) -> dict[str, Any]:
-    questions = _questions(plan, files, gold)
-    _write(folder / "questions.jsonl", questions.rows)
+def _ask_and_judge(plan: Rounds, parent: Run, folder: Path) -> dict[str, Any]:
+    """Write questions, tries and lessons of a round; returns their counts."""
+    questions = _questions(plan, parent)
+    write_lines(folder / "questions.jsonl", questions.rows)
     verdicts: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     kept: list[Trajectory] = []
-    done = 0
-    tell(f"{parent.name}: {len(questions.rows):,} questions, {plan.tries} tries each")
-    trying = _trying(plan, parent, toolbox)
-    with whole_file(folder / "tries.jsonl") as out:
-        for done, (row, tries) in enumerate(_until_spent(trying, questions.rows, plan), 1):
+    tokens = done = 0
+    for done, (row, tries, judged) in enumerate(_judged(plan, parent, questions.rows, folder / "tries.jsonl"), 1):
+        verdicts.update(verdict.reason for verdict in judged)
+        learnt = lesson(row, tries, judged)
+        if learnt is not None:
+            kinds[learnt[0]] += 1
+            kept.append(msgspec.structs.replace(learnt[1], source=f"improve:{row.id}"))
+        if done % 50 == 0:
+            plan.tell(
+                f"{parent.name}: {done:,} of {len(questions.rows):,} questions, {verdicts['right']:,} tries right"
+            )
+        tokens += sum(each.tokens for each in tries)
+        if plan.max_tokens is not None and tokens >= plan.max_tokens:
+            break
+    style = prompt_style(parent.data_files()) or "auto"
+    write_lines(folder / "lessons.jsonl", (to_record(row, style) for row in kept))
+    counts = {"left_out": dict(questions.left_out), "verdicts": dict(verdicts), "lessons": dict(kinds)}
+    return {"asked": done, **counts, "tokens": tokens}  # fewer than there are where the tokens are spent
+
+
+def _judged(plan: Rounds, parent: Run, rows: list[Trajectory], path: Path) -> Iterator[Judged]:
+    """Every question with its tries and their verdicts. Tries are appended to a file as they come, and those that an
+    earlier run left there are not made again."""
+    how = [rows, plan.tries, plan.temperature, plan.step_tokens, plan.native, str(parent.checkpoint("best"))]
+    mark = xxhash.xxh3_64_hexdigest(encode([*how, parent.record.get("started")]))
+    known = {each.id: each for each in read_tried(path) if each.of == mark}
+    write_lines(path, known.values())
+    plan.tell(f"{parent.name}: {len(rows):,} questions, {plan.tries} tries each, {len(known):,} there already")
+    for row in rows:
+        if row.id in known:
+            yield row, known[row.id].tries, judge(row, known[row.id].tries, plan.check)
+    left = [row for row in rows if row.id not in known]
+    if not left:
+        return
+    trying = _trying(plan, parent)
+    try:
+        for row, tries in trying.all_tries(left):
             judged = judge(row, tries, plan.check)
-            verdicts.update(verdict.reason for verdict in judged)
-            learnt = lesson(row, tries, judged)
-            if learnt is not None:
-                kinds[learnt[0]] += 1
-                kept.append(msgspec.structs.replace(learnt[1], source=f"improve:{row.id}"))
-            out.write(encode({"id": row.id, "tries": tries, "verdicts": [each.reason for each in judged]}) + b"\n")
-            if done % 50 == 0:
-                tell(f"{parent.name}: {done:,} of {len(questions.rows):,} questions, {verdicts['right']:,} tries right")
-    trying.engine.close()
-    style = prompt_style(files) or "auto"
-    with whole_file(folder / "lessons.jsonl") as out:
-        out.writelines(encode(to_record(row, style)) + b"\n" for row in kept)
-    return {
-        "asked": done,  # fewer than there are where the tokens are spent
-        "left_out": dict(questions.left_out),
-        "verdicts": dict(verdicts),
-        "lessons": dict(kinds),
-        "tokens": trying.tokens,
-    }
+            with path.open("ab") as out:
+                out.write(encode(Tried(row.id, mark, tries, [each.reason for each in judged])) + b"\n")
+            yield row, tries, judged
+    finally:
+        trying.engine.close()
 
 
-def _until_spent(trying: Trying, rows: list[Trajectory], plan: Rounds) -> Iterable[tuple[Trajectory, list[Try]]]:
-    """All tries, until the tokens are spent."""
-    for found in all_tries(trying, rows):
-        yield found
-        if plan.max_tokens is not None and trying.tokens >= plan.max_tokens:
-            return
+def read_tried(path: Path) -> Iterator[Tried]:
+    """The lines of a tries.jsonl but for one that was cut short."""
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(msgspec.DecodeError):
+            yield msgspec.json.decode(line, type=Tried)
 
 
-def _trying(plan: Rounds, parent: Run, toolbox: Toolbox | None) -> Trying:
-    checkpoint = parent.checkpoint("best")
-    adapter = (checkpoint / "adapter_config.json").is_file()
-    model = None if adapter else str(checkpoint)
-    engine: Any = load_engine(model, str(checkpoint) if adapter else None, parent.template, device=plan.device)
+def _trying(plan: Rounds, parent: Run) -> Trying:
+    checkpoint = str(parent.checkpoint("best"))  # an adapter's folder names its base
+    engine: Any = load_engine(checkpoint, None, parent.template, device=plan.device)
     style = prompt_style(parent.data_files()) or "auto"
     grammar = Native(engine.read_calls) if plan.native else ReAct(style)
-    return Trying(engine, grammar, plan.tries, plan.temperature, plan.step_tokens, toolbox)
+    return Trying(engine, grammar, plan.tries, plan.temperature, plan.step_tokens, plan.toolbox)
 
 
-def _trained(plan: Rounds, parent: Run, name: str, files: Sequence[str], tell: Tell) -> Run:
+def _trained(plan: Rounds, parent: Run, name: str, files: Sequence[str]) -> Run:
     """The run of this round: as it is where it is done, resumed where it was interrupted, else trained."""
     root = parent.folder.parent
     known = Run(root / name)
@@ -265,16 +267,16 @@ def _trained(plan: Rounds, parent: Run, name: str, files: Sequence[str], tell: T
         adapter = [] if plan.scratch else [f"adapters=[{parent.checkpoint('best')}]"]
         data = f"data={json.dumps(list(files))}"
         words = ["sft", str(parent.folder / "config.yaml"), data, f"runs={root}", f"name={name}", *adapter]
-    tell(f"training {name} on {len(files)} files")
+    plan.tell(f"training {name} on {len(files)} files")
     printed = run_command([*words, *plan.changes, "--json"], plan.out / f"{name}.sft.log")
     return Run(Path(json.loads(printed)["run"]))
 
 
-def _evaluated(plan: Rounds, run: Run, gold: tuple[str, ...], folder: Path, tell: Tell) -> bool:
+def _evaluated(plan: Rounds, run: Run, folder: Path) -> bool:
     """Evaluate a run on the held-out rows, where that is not done; whether its gate was passed."""
-    tell(f"evaluating {run.name}")
+    plan.tell(f"evaluating {run.name}")
     words = ["eval", run.name, "--runs", str(run.folder.parent), "--no-free", "--drop-trained", "--json"]
-    words += [word for path in gold for word in ("--data", path)] + ["--device", plan.device]
+    words += [word for path in plan.gold for word in ("--data", path)] + ["--device", plan.device]
     words += ["--step-tokens", str(plan.step_tokens), *(["--native"] if plan.native else [])]
     folder.mkdir(parents=True, exist_ok=True)
     printed = run_command(words, folder / f"{run.name}.eval.log", passes=(0, _GATE_FAILED))
@@ -295,8 +297,3 @@ def _gain(gold: tuple[str, ...], before: Run, after: Run) -> MetricDifference:
 def _rows(paths: Sequence[str]) -> list[Trajectory]:
     skipped: list[dict[str, Any]] = []
     return [row for path in paths for row in conversations(read_rows(path), skipped)]
-
-
-def _write(path: Path, rows: Iterable[Trajectory]) -> None:
-    with whole_file(path) as out:
-        out.writelines(encode(row) + b"\n" for row in rows)

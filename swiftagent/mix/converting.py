@@ -25,7 +25,7 @@ from swiftagent.mix.restraint import restraint_rows
 from swiftagent.mix.rules import fill_in, left_out, too_long_or_short, train_only
 from swiftagent.mix.scan import SourceFile, read_candidates
 from swiftagent.mix.sizes import size_of
-from swiftagent.mix.spool import RECORD
+from swiftagent.mix.spool import RECORD, NotTaken
 from swiftagent.trajectory.prompts import style_for
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
@@ -44,24 +44,14 @@ class MixTask(msgspec.Struct):
     folder: str  # of spool files
 
 
-class Rejection(msgspec.Struct):
-    """A row, or a part of one, that became no record: its line for rejects.jsonl lies in the spool too."""
-
-    row: int
-    code: str
-    offset: int
-    length: int
-    fault: bool  # False where a rule of the recipe left it out, rather than a fault of its own
-
-
 class Converted(msgspec.Struct):
     """What a task made: its spool file, a row of RECORD for each record, where the recipe needs them their
-    fingerprints, rejected rows, its ledger."""
+    fingerprints, rows that became none (their rank is that in the task), its ledger."""
 
     spool: str
     records: Any
     fingerprints: list[Fingerprint]
-    rejections: list[Rejection]
+    not_taken: list[NotTaken]
     ledger: dict[str, Any]
 
 
@@ -92,7 +82,7 @@ class _Conversion:
         self.records: list[tuple[int, ...]] = []
         self.fingerprints: list[Fingerprint] = []
         self.needs_fingerprints = needs_fingerprints(task.recipe)
-        self.rejections: list[Rejection] = []
+        self.not_taken: list[NotTaken] = []
         self.made: Counter[str] = Counter()
         self.ledger = Ledger()
 
@@ -101,7 +91,7 @@ class _Conversion:
         for trajectory in read_trajectories(self._rows(), options, self.ledger, self._reject):
             self._take(trajectory)
         ledger = {**self.ledger.as_dict(), "made": dict(self.made)}
-        return Converted(self.spool, np.array(self.records, RECORD), self.fingerprints, self.rejections, ledger)
+        return Converted(self.spool, np.array(self.records, RECORD), self.fingerprints, self.not_taken, ledger)
 
     def _rows(self) -> Iterator[Row]:
         for number, (raw, row) in enumerate(read_candidates(self.task.file, self.task.places)):
@@ -124,7 +114,8 @@ class _Conversion:
         record["channel"] = source.channel
         if not self._write(record, kept):
             return
-        self.made.update(f"augmented-{way}" for way in ways)
+        for way in ways:
+            self.made[f"augmented-{way}"] += 1
         for kind, row in restraint_rows(kept, recipe.no_call) if recipe.no_call else ():
             if self._write(to_record(row, recipe.prompt, recipe.language), row, synthetic=True):
                 self.made[kind] += 1
@@ -154,5 +145,5 @@ class _Conversion:
     def _reject(self, reject: dict[str, Any], fault: bool = True) -> None:
         line = encode(reject) + b"\n"
         self.out.write(line)
-        self.rejections.append(Rejection(self.row, reject["code"], self.end, len(line), fault))
+        self.not_taken.append(NotTaken(self.row, reject["code"], 0, self.end, len(line), fault))
         self.end += len(line)

@@ -21,16 +21,17 @@ from swiftagent.trajectory.ledger import add_up
 
 
 def manifest_of(
-    recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], train: Table, val: Table
+    recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], train: Table, val: Table, is_exact: bool
 ) -> dict[str, Any]:
-    """The manifest. `content` is a hash of all rows in their order, without their ids and places."""
+    """The manifest. is_exact: tokens were counted by the recipe's model. `content` is a hash of all rows in their
+    order, without their ids and places."""
     return {
         "recipe": msgspec.to_builtins(recipe),
         "seed": recipe.seed,
         "rows": {"mix": len(train), "val": len(val)},
         # Ids and places differ between machines; the content does not.
         "content": {"mix": _content(train), "val": _content(val)},
-        "tokens_are": f"exact ({recipe.model})" if recipe.model else "estimated",
+        "tokens_are": f"exact ({recipe.model})" if is_exact else "estimated",
         "channels": channels(plans, taken),
         "sources": [_source(plan, source, recipe) for plan, source in zip(plans, taken, strict=True)],
         "versions": {

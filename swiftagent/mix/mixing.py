@@ -59,9 +59,8 @@ def mix(
                     refuse_changed(file.path, (file.size, file.stamp), file.shown)
             made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if len(source.made)]
             everything = [*zip(plans, taken, strict=True), *made]
-            manifest = _write(
-                recipe, [plan for plan, _ in everything], [source for _, source in everything], out, workers, tell
-            )
+            parts = [plan for plan, _ in everything], [source for _, source in everything]
+            manifest = _write(recipe, *parts, out, workers, tell, count is not None)
             # Only now: until the outputs are in place, a killed run resumes from these files.
             shutil.rmtree(out.work)
     # A full disk, wherever it is met: the work folder is kept, so the next run resumes from it.
@@ -75,7 +74,13 @@ def mix(
 
 
 def _write(
-    recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], out: Outputs, workers: Workers, tell: Tell
+    recipe: Recipe,
+    plans: list[SourcePlan],
+    taken: list[Selection],
+    out: Outputs,
+    workers: Workers,
+    tell: Tell,
+    is_exact: bool,
 ) -> dict[str, Any]:
     names = list(dict.fromkeys(name for source in taken for name in source.names))
     rows = _placed(recipe, plans, taken, names)
@@ -97,7 +102,7 @@ def _write(
             write(parts[2], 0, len(train))
             shards = parts[2:]
         tell("write", len(rows), len(rows))
-        manifest = manifest_of(recipe, plans, taken, train, val)
+        manifest = manifest_of(recipe, plans, taken, train, val, is_exact)
         parts[1].write_bytes(indented(manifest))
         report.write_bytes(indented(report_of(plans, taken)))
         with rejects.open("wb") as file:

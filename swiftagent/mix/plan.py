@@ -19,7 +19,7 @@ from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
-from swiftagent.mix.sample import seed_of, shares, smallest
+from swiftagent.mix.sample import seed_of, shares
 from swiftagent.mix.scan import (
     CANDIDATE,
     Scanned,
@@ -33,7 +33,6 @@ from swiftagent.mix.scan import (
 )
 
 Tell = Callable[[str, int, int], None]  # (stage, done, of)
-_RESERVE = 1.25  # candidates beyond those wanted, for rows that are rejected
 
 
 class FetchedFile(msgspec.Struct):
@@ -68,7 +67,6 @@ class SourcePlan(msgspec.Struct):
     file_rows: list[int] = []
     wanted: int | None = None
     candidates: Any = None  # a table of CANDIDATE
-    exhausted: bool = True  # whether the candidates are all rows there are
     full: bool = False  # whether its budget of tokens is met
     synthetic: bool = False  # made from the rows of another source
 
@@ -93,28 +91,18 @@ def plan_of(
     # Before the scan, which may take minutes: a missing file is reported with all the others at once.
     if problems:
         raise ConfigError(problems)
-    scan_all(plans, [_reserve(recipe, plan) for plan in plans], workers, tell)
+    _scan_all(plans, workers, tell)
     for plan, wanted in zip(plans, _wanted(recipe, plans), strict=True):
         plan.wanted = wanted
     return plans
 
 
-def _reserve(recipe: Recipe, plan: SourcePlan) -> int | None:
-    """How many candidates are kept; where too few are, the source is scanned again for more. None keeps all."""
-    source, total = plan.source, recipe.total
-    if recipe.by != "rows":
-        wanted: float | None = source.count if total is None or source.share is None else total * source.share / 100
-    else:
-        wanted = source.count if source.share is None else None if total is None else total * source.share
-    return None if wanted is None else int(wanted * _RESERVE) + 2000
-
-
-def scan_all(plans: list[SourcePlan], keeps: list[int | None], workers: Workers, tell: Tell) -> None:
+def _scan_all(plans: list[SourcePlan], workers: Workers, tell: Tell) -> None:
     """Scan the files of all plans in one go and hash those whose hash is not known yet."""
     jobs: list[tuple[int, int, ScanTask | SourceFile]] = []
-    for index, (plan, keep) in enumerate(zip(plans, keeps, strict=True)):
+    for index, plan in enumerate(plans):
         for number, file in enumerate(plan.files):
-            jobs += [(index, number, task) for task in scan_tasks(file, plan.seed, keep)]
+            jobs += [(index, number, task) for task in scan_tasks(file, plan.seed)]
             if not file.sha256:
                 jobs.append((index, number, file))
     # Largest first, so that no process is left alone with a large file at the end.
@@ -126,25 +114,13 @@ def scan_all(plans: list[SourcePlan], keeps: list[int | None], workers: Workers,
             task.sha256 = str(result)
         elif isinstance(result, Scanned):
             found[index][number, task.start] = result
-            _thin(list(found[index].values()), keeps[index])
         tell("scan", done, len(jobs))
-    for plan, scans, keep in zip(plans, found, keeps, strict=True):
-        _collect(plan, scans, keep)
+    for plan, scans in zip(plans, found, strict=True):
+        _collect(plan, scans)
 
 
-def _thin(scans: list[Scanned], keep: int | None) -> None:
-    """Forget candidates beyond the `keep` smallest keys of all scans, so that memory does not grow with the input."""
-    if keep is None or sum(len(scanned.candidates) for scanned in scans) <= 2 * keep + 10_000:
-        return
-    kept = smallest(np.concatenate([scanned.candidates for scanned in scans]), keep)
-    limit = kept["key"].max() if len(kept) else None
-    for scanned in scans:
-        mine = scanned.candidates
-        scanned.candidates = mine[:0] if limit is None else mine[mine["key"] <= limit]
-
-
-def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned], keep: int | None) -> None:
-    """The candidates of all scans of one source; rows of one key stay in the order of their files and offsets."""
+def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned]) -> None:
+    """The rows of all scans of one source, 22 bytes each; those of one key in the order of their files and offsets."""
     plan.file_rows = [0] * len(plan.files)
     tables = [np.empty(0, CANDIDATE)]
     first_line, before = 0, -1
@@ -154,14 +130,11 @@ def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned], keep: int 
         tables.append(scanned.candidates.copy())
         tables[-1]["line"] += first_line
         tables[-1]["file"] = number
-        plan.file_rows[number] += scanned.rows
+        plan.file_rows[number] += len(scanned.candidates)
         first_line, before = first_line + scanned.line_count, number
     table = np.concatenate(tables)
-    plan.rows = sum(plan.file_rows)
-    plan.exhausted = len(table) == plan.rows
-    # Scans kept more than the source needs: beyond the smallest `keep`, rows of some of them are missing.
-    end = len(table) if plan.exhausted or keep is None else keep
-    plan.candidates = table[np.argsort(table["key"], kind="stable")][:end]
+    plan.rows = len(table)
+    plan.candidates = table[np.argsort(table["key"], kind="stable")]
 
 
 def _scan_or_hash(task: ScanTask | SourceFile) -> Scanned | str:

@@ -9,12 +9,8 @@ from __future__ import annotations
 import heapq
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import xxhash
-
-if TYPE_CHECKING:
-    from swiftagent.mix.spool import Table
 
 _PACK = struct.Struct("<QQ").pack
 
@@ -31,18 +27,6 @@ def key_of(content: bytes, seed: int) -> int:
 def place_of(key: int, copy: int, seed: int) -> int:
     """Where a row stands in the shuffled output. `copy` distinguishes repeats of one row."""
     return xxhash.xxh3_64_intdigest(_PACK(key, copy), seed)
-
-
-def smallest(table: Table, keep: int | None) -> Table:
-    """The rows of a table with the `keep` smallest keys; rows of one key stay or go together. None keeps all."""
-    if keep is None or len(table) <= keep:
-        return table
-    # Imported here: the command sweep needs `shares` alone.
-    import numpy as np
-
-    # By key and not by row: rows with equal content have one key, and which of them stays may not depend on files.
-    limit = np.partition(table["key"], keep - 1)[keep - 1] if keep else None
-    return table[:0] if limit is None else table[table["key"] <= limit]
 
 
 def copies(wanted: int, available: int, limit: int) -> tuple[int, int]:

@@ -20,30 +20,18 @@ from swiftagent.io.outputs import clear
 from swiftagent.io.workers import Workers
 from swiftagent.mix.converting import MixTask, convert
 from swiftagent.mix.fingerprints import Fingerprint, needs_fingerprints
-from swiftagent.mix.plan import SourcePlan, scan_all
+from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.restraint import CHANNEL
 from swiftagent.mix.sample import copies
 from swiftagent.mix.seen import OF_RECORDS, SEEN, SeenRows
-from swiftagent.mix.spool import RECORD, Table, lines_at
+from swiftagent.mix.spool import RECORD, NotTaken, Table, lines_at
 from swiftagent.trajectory.ledger import add_up
 
 CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 _TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
 _ROUND_ROWS = 50_000  # of one round: what the parent holds for a while, some hundred bytes each
 _NOT_NEEDED = "not-needed"
-
-
-class NotTaken(NamedTuple):
-    """A row, or a part of one, that is not taken, and where its line for rejects.jsonl or its record lies."""
-
-    rank: int
-    code: str
-    spool: int
-    offset: int
-    length: int
-    fault: bool
-    about: str = ""  # the evaluation row that it overlaps
 
 
 class Round(NamedTuple):
@@ -139,9 +127,7 @@ class Selector:
         first = 0
         while (wanted := self._wanted(plan, taken)) > 0:
             if first == len(plan.candidates):
-                if plan.exhausted:
-                    break
-                scan_all([plan], [4 * first + 10_000], self.workers, self.tell)
+                break
             last = min(first + wanted, len(plan.candidates))
             found = self._convert(plan, taken, first, last)
             taken.add(found, self._judged(plan, taken, found))
@@ -223,9 +209,7 @@ class Selector:
             records["key"] = plan.candidates["key"][records["rank"]]
             tables.append(records)
             fingerprints += result.fingerprints
-            for row in result.rejections:
-                rank = int(ranks[row.row])
-                not_taken.append(NotTaken(rank, row.code, spool, row.offset, row.length, row.fault))
+            not_taken += [row._replace(rank=int(ranks[row.rank]), spool=spool) for row in result.not_taken]
             # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -22,6 +22,19 @@ FIELDS = [("rank", "<u4"), ("key", "<u8"), ("row", "<u4"), ("synthetic", "?")]
 FIELDS += [("spool", "<u2"), ("offset", "<u8"), ("length", "<u4")]
 FIELDS += [("characters", "<u4"), ("tokens", "<u4"), ("trained", "<u4"), ("print", "<u8"), ("group", "<u8")]
 RECORD = np.dtype(FIELDS)
+
+
+class NotTaken(NamedTuple):
+    """A row, or a part of one, that is not taken, and where its line for rejects.jsonl or its record lies. fault: False
+    where a rule of the recipe left it out."""
+
+    rank: int
+    code: str
+    spool: int
+    offset: int
+    length: int
+    fault: bool
+    about: str = ""  # the evaluation row that it overlaps
 
 
 class _Segment(msgspec.Struct):

@@ -10,25 +10,13 @@ from demo_run import AUTHOR, NAME, DemoRun
 
 from swiftagent.agent.loop import StepTrace
 from swiftagent.commands import demo_plan
-from swiftagent.scores.calls import Attempt, Predicted
 
 
-def test_gold_is_right_by_its_own_standard() -> None:
-    gold = demo_plan.held_out()
-    perfect = []
-    for row in gold:
-        calls = tuple(Attempt(e.tool, e.arguments) for e in row.events if type(e).__name__ == "Call")
-        perfect.append(Predicted(calls, None if calls else "an answer"))
-    judged = demo_plan.score_held_out(gold, perfect)
-    assert judged.right[0] == judged.right[1]
-    assert judged.right[1] >= 60
-    assert judged.call[1] >= 50
-    assert judged.no_call[1] >= 10
-
-
-def test_silence_is_never_right() -> None:
-    gold = demo_plan.held_out()
-    assert demo_plan.score_held_out(gold, [Predicted()] * len(gold)).right[0] == 0
+def test_the_table_is_of_what_eval_measured() -> None:
+    scores = {"tool_name": 0.5, "call_exact": 0.25}
+    found = demo_plan.counts({name: {"value": value, "n": 8} for name, value in scores.items()}, [True, False, True])
+    assert found == {"tool": (4, 8), "call": (2, 8), "no_call": (2, 3), "right": (4, 11)}
+    assert len(demo_plan.without_call()) == 18
 
 
 def test_the_fire_alarm_counts_only_in_order_and_without_an_error() -> None:
@@ -80,8 +68,7 @@ class TestTheRun:
     def test_it_ends_with_an_evaluation_of_the_run(self, demo_run: DemoRun) -> None:
         told = json.loads(Path(demo_run.results["evaluation"]["metrics.json"]).read_text())
         for model in ("base", "tuned"):
-            right, asked = demo_run.results[model]["call"]
-            assert (told[model]["call_exact"]["n"], told[model]["call_exact"]["value"]) == (asked, right / asked)
+            assert told[model]["call_exact"]["n"] == demo_run.results[model]["call"][1] >= 50
         assert told["tuned"]["self_cognition"] == {
             "value": 1.0,
             "n": 8,

@@ -144,9 +144,15 @@ def test_tasks_with_state(swiftagent: Run, tmp_path: Path, model: tuple[str, lis
     tasks = [{"id": city, "domain": city, "turns": [f"{city}?"], "end": {city: True}} for city in ("Oslo", "Lima")]
     (tmp_path / "tasks.json").write_text(json.dumps({"tools": "tools.py", "state": {}, "tasks": tasks}))
     words = ["-j", "2", "--trials", "2", "-o", tmp_path / "out", "--json"]
-    done = swiftagent("eval", "--base-url", model[0], "--model", "m", *words, "--state", tmp_path / "tasks.json")
-    assert done.returncode == 0, done.stderr
+    gate = tmp_path / "c.yaml"
+    gate.write_text("model: m/m\ndata: x.jsonl\ngate: {pass^1: {min: 0.6}, call_exact: {min: 0.7}}\n")
+    words += ["--state", tmp_path / "tasks.json", "--gate", gate]
+    done = swiftagent("eval", "--base-url", model[0], "--model", "m", *words)
+    assert done.returncode == 7, done.stderr
+    assert f"the gate was not passed: pass^1; {tmp_path / 'out' / 'state.json'} shows the cases" in done.stderr
     found = json.loads(done.stdout)
+    # Rules of other metrics are for an evaluation on gold rows.
+    assert [(rule["metric"], rule["measured"]) for rule in found["gate"]["rules"]] == [("pass^1", 0.5)]
     wrong = ["state.Lima is absent, expected true", "state.Cusco is true, expected absent"]
     assert found["tasks"]["Oslo"]["tuned"] == {"passed": 2, "faults": [[], []]}
     assert found["tasks"]["Lima"]["tuned"] == {"passed": 0, "faults": [wrong, wrong]}

@@ -64,6 +64,16 @@ def test_rows_are_chosen_by_line_id_and_text(swiftagent: Run, file: Path):
     assert swiftagent("inspect", file, "--id", "none").returncode == 2
 
 
+def test_rows_are_chosen_by_the_tool_that_they_call(swiftagent: Run, file: Path):
+    only_listed = to_record(Trajectory((Question("weather?"), Answer("no")), (Tool("weather"),), "row-3"))
+    call = {"role": "tool_call", "content": '{"name": "weather", "arguments": {"city": "Oslo"}}'}
+    native = {"messages": [{"role": "user", "content": "Oslo?"}, call, {"role": "tool_response", "content": "3C"}]}
+    write_lines(file, [ROW, CHAT, only_listed, native])
+    found = json.loads(swiftagent("inspect", file, "--tool", "weather", "--limit", "0", "--json").stdout)
+    assert [(row["line"], row["tools"]) for row in found["rows"]] == [(1, ["weather"]), (4, ["weather"])]
+    assert swiftagent("inspect", file, "--tool", "weath").returncode == 2
+
+
 def test_a_clean_file_passes_the_check(swiftagent: Run, file: Path):
     done = swiftagent("inspect", file, "--check", "--json")
     found = json.loads(done.stdout)

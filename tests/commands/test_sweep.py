@@ -42,7 +42,7 @@ def test_a_dry_run_shows_every_command(swiftagent: Run, sources: list[str]):
 def test_bad_words_are_told_in_one_line(swiftagent: Run):
     for words, said in (
         (["--ratios", "0:0"], "agent:general"),
-        (["--rows", "0"], "at least 1"),
+        (["--rows", "0"], "from 1 up"),
         (["--config", "no.yaml"], "no.yaml"),
     ):
         done = swiftagent("sweep", "mix", *words)

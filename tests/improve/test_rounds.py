@@ -15,6 +15,17 @@ from swiftagent.scores.intervals import MetricDifference
 pytestmark = pytest.mark.needs_swift
 
 
+KILLS_ITSELF = """
+import os
+calls = []
+def right(question, made, answer):
+    calls.append(question)
+    if len(calls) == 3:
+        os.kill(os.getpid(), 9)
+    return True
+"""
+
+
 @pytest.fixture
 def runs(demo_run: DemoRun, tmp_path: Path) -> Path:
     """A folder of runs that holds the demo's."""
@@ -29,8 +40,18 @@ def test_a_round_asks_trains_evaluates_and_says_why_it_was_not_kept(
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join((root / "datasets" / "heldout.jsonl").read_text(encoding="utf-8").splitlines()[:4]))
     words = ["improve", "demo", "--runs", runs, "--data", gold, "--ask", 6, "--tries", 1, "--device", "cpu", "--json"]
-    done = swiftagent(*words, "--set", "max_steps=2", "preflight=off", "eval_strategy=no", "save_steps=2")
+    changes = ["--set", "max_steps=2", "preflight=off", "eval_strategy=no", "save_steps=2"]
+    # Killed when it judges the third right try, it asks what is left alone.
+    check = tmp_path / "check.py"
+    check.write_text(KILLS_ITSELF, encoding="utf-8")
+    assert swiftagent(*words, "--check", f"{check}:right", *changes).returncode == -9
+    tries = runs / "demo-improve" / "round-1" / "tries.jsonl"
+    before = tries.read_bytes()
+    assert 2 <= before.count(b"\n") < 6
+    done = swiftagent(*words, *changes)
     assert done.returncode == 0, done.stderr
+    assert f"6 questions, 1 tries each, {before.count(bytes([10]))} there already" in done.stderr
+    assert tries.read_bytes().startswith(before)
     [outcome] = json.loads(done.stdout)["rounds"]
     assert outcome["asked"] == 6
     assert sum(outcome["lessons"].values()) == 6

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from made import record, write_rows
 from mix_data import jsonl, read
+from scripted_engine import ScriptedEngine
+from served import serving
 
 from swiftagent.io.shipped import shipped
 from swiftagent.mix.rewrite import rewrite_general
@@ -41,6 +43,17 @@ def test_the_last_answer_is_rewritten_and_those_before_it_are_context(tmp_path: 
 def test_a_model_is_needed(swiftagent: Callable[..., object], tmp_path: Path):
     done = swiftagent("mix", "--general", "3", "--rewrite-general", "--dry-run")
     assert done.returncode == 2 and "rewrite_general needs the model that writes the answers" in done.stderr
+
+
+def test_a_server_is_asked_by_its_own_name_for_the_model(swiftagent: Callable[..., object], tmp_path: Path):
+    (tmp_path / "chat.jsonl").write_bytes(jsonl([{"instruction": "What is up?", "output": "Ask the atlas."}]))
+    words = ["mix", "--general", "1", "--general-source", "chat.jsonl", "--val", "0", "-o", "mix.jsonl"]
+    with serving(ScriptedEngine("From the server.")) as served:
+        asked = ["--rewrite-general", "--model", "served/name", "--base-url", f"{served.url}/v1"]
+        done = swiftagent(*words, *asked)
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "mix.jsonl")[0]["messages"][-1]["content"] == "From the server."
+    assert json.loads((tmp_path / "mix.manifest.json").read_text())["tokens_are"] == "estimated"
 
 
 @pytest.mark.needs_swift

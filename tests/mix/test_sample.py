@@ -1,15 +1,11 @@
-"""Keys, the smallest of them, shares and the validation split."""
+"""Keys, shares and the validation split."""
 
 from __future__ import annotations
 
-import random
-
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swiftagent.mix.sample import copies, key_of, place_of, seed_of, shares, smallest, validation
-from swiftagent.mix.scan import CANDIDATE
+from swiftagent.mix.sample import copies, key_of, place_of, seed_of, shares, validation
 
 
 def test_a_key_follows_from_seed_channel_and_content_alone():
@@ -26,22 +22,6 @@ def test_a_key_follows_from_seed_channel_and_content_alone():
         )
         == 4
     )
-
-
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=200), st.integers(0, 50), st.randoms())
-def test_the_smallest_are_kept_whatever_the_order(keys: list[int], keep: int, rng: random.Random):
-    rng.shuffle(keys)
-    table = np.array([(key, number, number, 0) for number, key in enumerate(keys)], CANDIDATE)
-    found = smallest(table, keep)
-    assert sorted(found["key"].tolist())[:keep] == sorted(keys)[:keep]
-    assert all(keys[row["offset"]] == row["key"] for row in found)
-    assert len(smallest(table, None)) == len(keys)
-
-
-def test_rows_of_one_key_stay_or_go_together():
-    table = np.array([(key, 0, 0, 0) for key in (5, 1, 1, 1, 7)], CANDIDATE)
-    assert smallest(table, 2)["key"].tolist() == [1, 1, 1]
-    assert smallest(table, 0)["key"].tolist() == []
 
 
 def test_copies_are_spread_evenly_and_limited():
