@@ -1,5 +1,5 @@
-"""Terminal output: tables, news, bars, and a sign of life while something takes long. The one module that imports rich;
-all of it goes to stderr or a terminal, never into machine output."""
+"""Terminal output: tables, news, bars, and a sign of life while something takes long. The one module that imports rich,
+and only when something is drawn; all of it goes to stderr or a terminal, never into machine output."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from typing import Any
-
-from rich.cells import cell_len
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
-from rich.table import Table
-from rich.text import Text
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, TextIO
 
 from swiftagent.errors import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    err: Console
+    out: Console
 
 # Seconds without a line after which one says what is being done; a program that reads stderr may want none.
 _ASKED = os.environ.get("SWIFTAGENT_SILENCE", "")
@@ -30,18 +31,39 @@ _ONE = re.compile(
 )
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """A reader that went away is handled by the command line, with the same exit code whoever printed."""
-        raise BrokenPipeError
+@cache
+def _console(stderr: bool) -> Console:
+    from rich.console import Console
 
-    def print(self, *parts: Any, **how: Any) -> None:
-        heartbeat.last = time.monotonic()
-        super().print(*parts, **how)
+    class Ours(Console):
+        @property  # type: ignore[misc]  # rich sets `_file` only
+        def file(self) -> Any:
+            return (heartbeat.stream if self.stderr else None) or super().file
+
+        def on_broken_pipe(self) -> None:
+            """A reader that went away is handled by the command line, with the same exit code whoever printed."""
+            raise BrokenPipeError
+
+        def print(self, *parts: Any, **how: Any) -> None:
+            heartbeat.last = time.monotonic()
+            super().print(*parts, **how)
+
+    return Ours(stderr=stderr, highlight=False)
 
 
-err = _Console(stderr=True, highlight=False)
-out = _Console(highlight=False)
+def __getattr__(name: str) -> Any:
+    """`err` and `out`, the consoles of stderr and stdout."""
+    if name not in ("err", "out"):
+        raise AttributeError(name)
+    return _console(name == "err")
+
+
+def _is_terminal() -> bool:
+    """Whether stderr is a terminal; rich, which knows what else makes it one, is asked where it may be."""
+    may_be = sys.stderr.isatty() or not {"FORCE_COLOR", "TTY_COMPATIBLE"}.isdisjoint(os.environ)
+    return may_be and _console(True).is_terminal
+
+
 _translate: list[Callable[[str], str]] = []
 
 
@@ -67,29 +89,36 @@ def worded(text: str) -> str:
 
 def say(text: str) -> None:
     """A line of news on stderr."""
-    err.print(worded(text), markup=False, soft_wrap=True)
+    _console(True).print(worded(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    _print_styled(err, "yellow", f"{translated('warning')}: {worded(text)}")
+    _print_styled("yellow", f"{translated('warning')}: {worded(text)}")
 
 
 def fault(text: str) -> None:
     """A problem on stderr that does not end the command by itself."""
-    _print_styled(err, "red", f"{translated('error')}: {worded(text)}")
+    _print_styled("red", f"{translated('error')}: {worded(text)}")
 
 
 def tell(text: str) -> None:
     """A line of the result on stdout."""
-    out.print(worded(text), markup=False, soft_wrap=True)
+    _console(False).print(worded(text), markup=False, soft_wrap=True)
 
 
-def _print_styled(console: Console, style: str, text: str) -> None:
-    console.print(text, style=style, markup=False, soft_wrap=True)
+def _print_styled(style: str, text: str) -> None:
+    _console(True).print(text, style=style, markup=False, soft_wrap=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console = err) -> None:
-    """Print a table; numbers are set to the right. No word is broken: without room, one line a cell."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console | None = None
+) -> None:
+    """Print a table, to stderr by default; numbers are set to the right. No word is broken: without room, one line a
+    cell."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = console or _console(True)
     rows = [list(row) for row in rows]
     names = [worded(column) for column in columns]
     cells = [[f"{cell:,}" if isinstance(cell, int) else worded(str(cell)) for cell in row] for row in rows]
@@ -110,6 +139,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def _widths(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
     """The width of each column, at least its longest word; None where these have no room."""
+    from rich.cells import cell_len
+
     columns = list(zip(*lines, strict=True))
     words = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in columns]
     wanted = [max(cell_len(line) for cell in column for line in cell.splitlines() or [""]) for column in columns]
@@ -135,21 +166,6 @@ def _print_records(title: str, names: Sequence[str], cells: Sequence[Sequence[st
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-class _StatusColumn(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(_status(task))
-
-
-def _status(task: Task) -> str:
-    """ "measuring 64 of 200, 12 s left" or "loading the model 12 s"."""
-    what, elapsed = worded(task.description), _duration(task.elapsed or 0.0)
-    if not task.total:
-        return f"{what} {f'{task.completed:,.0f}, ' if task.completed else ''}{elapsed}"
-    left = task.time_remaining
-    ahead = translated("{} left").format(_duration(left)) if left else elapsed
-    return f"{what} {translated('{} of {}').format(f'{task.completed:,.0f}', f'{task.total:,.0f}')}, {ahead}"
-
-
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
@@ -158,21 +174,29 @@ def _duration(seconds: float) -> str:
 class Doing:
     """One thing that is being done, with what is done of it."""
 
-    def __init__(self, bar: Progress, label: str, total: int | None) -> None:
-        self.bar, self.number = bar, bar.add_task(label, total=total)
-
-    @property
-    def task(self) -> Task:
-        return next(task for task in self.bar.tasks if task.id == self.number)
+    def __init__(self, label: str, total: int | None) -> None:
+        self.label, self.done, self.total = label, 0, total
+        self.began = time.monotonic()
 
     def advance(self, count: int = 1) -> None:
-        self.bar.advance(self.number, count)
+        self.done += count
 
     def update(self, done: int, of: int | None = None, label: str | None = None) -> None:
         """done of `of`; a new label begins a new stage."""
-        if label is not None and label != self.task.description:
-            self.bar.reset(self.number, description=label)
-        self.bar.update(self.number, completed=done, total=of)
+        if label is not None and label != self.label:
+            self.label, self.began = label, time.monotonic()
+        self.done = done
+        if of is not None:
+            self.total = of
+
+    def status(self) -> str:
+        """ "measuring 64 of 200, 12 s left" or "loading the model 12 s"."""
+        what, elapsed = worded(self.label), time.monotonic() - self.began
+        if not self.total:
+            return f"{what} {f'{self.done:,}, ' if self.done else ''}{_duration(elapsed)}"
+        left = elapsed * (self.total - self.done) / self.done if self.done else 0
+        ahead = translated("{} left").format(_duration(left)) if left else _duration(elapsed)
+        return f"{what} {translated('{} of {}').format(f'{self.done:,}', f'{self.total:,}')}, {ahead}"
 
 
 class _Heartbeat:
@@ -181,13 +205,15 @@ class _Heartbeat:
     def __init__(self) -> None:
         self.last = time.monotonic()
         self.stages: list[Doing] = []
+        # Libraries are kept quiet by taking sys.stderr away for a while; what is being done is shown nevertheless.
+        self.stream: TextIO | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         # A process that is forked while the thread prints would inherit a lock that nobody opens.
         os.register_at_fork(before=self.stop, after_in_parent=self.start, after_in_child=self.stages.clear)
 
     def start(self) -> None:
-        if self.stages and self._thread is None and not err.is_terminal:
+        if self.stages and self._thread is None and not _is_terminal():
             self._ended.clear()
             self._thread = threading.Thread(target=self._beat, daemon=True)
             self._thread.start()
@@ -202,8 +228,8 @@ class _Heartbeat:
         while not self._ended.wait(max(0.05, self.last + SILENCE - time.monotonic())):
             if time.monotonic() - self.last >= SILENCE:
                 # A stage may end between this thread's look at it and its line.
-                with suppress(LookupError, StopIteration):
-                    err.print(_status(self.stages[-1].task), markup=False, soft_wrap=True)
+                with suppress(LookupError):
+                    _console(True).print(self.stages[-1].status(), markup=False, soft_wrap=True)
 
 
 heartbeat = _Heartbeat()
@@ -215,44 +241,53 @@ def progress(label: str, total: int | None = None, *, quiet: bool = False) -> It
 
     Inside another one it takes its place until it is done.
     """
+    stage = Doing(label, total)
     if quiet:
-        yield Doing(Progress(disable=True), label, total)
+        yield stage
         return
     began = not heartbeat.stages
-    bar = _bar() if began else heartbeat.stages[-1].bar
-    stage = Doing(bar, label, total)
-    for outer in heartbeat.stages:
-        bar.update(outer.number, visible=False)
     heartbeat.stages.append(stage)
     if began:
-        # Libraries are kept quiet by taking sys.stderr away for a while; what is being done is shown nevertheless.
-        err._file = sys.stderr
-        heartbeat.last = time.monotonic()
+        heartbeat.stream, heartbeat.last = sys.stderr, time.monotonic()
         heartbeat.start()
-    with bar if began else nullcontext():
+    with _bar() if began and _is_terminal() else nullcontext():
         try:
             yield stage
         finally:
             if began:
                 heartbeat.stop()
-                err._file = None  # sys.stderr, whatever it is then
+                heartbeat.stream = None  # sys.stderr, whatever it is then
             heartbeat.stages.remove(stage)
-            bar.remove_task(stage.number)
-            if not began:
-                bar.update(heartbeat.stages[-1].number, visible=True)
 
 
-def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(), BarColumn(), _StatusColumn(), console=err, disable=not err.is_terminal, transient=True
-    )
+def _bar() -> AbstractContextManager[Any]:
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.spinner import Spinner
+    from rich.table import Table
+    from rich.text import Text
+
+    spinner = Spinner("dots", style="progress.spinner")
+
+    def drawn() -> Table:
+        grid = Table.grid(padding=(0, 1))
+        for stage in heartbeat.stages[-1:]:
+            grid.add_row(spinner, ProgressBar(stage.total, stage.done, width=40), Text(stage.status()))
+        return grid
+
+    return Live(get_renderable=drawn, console=_console(True), transient=True, refresh_per_second=10)
 
 
 @contextmanager
 def side_by_side(names: Sequence[str]) -> Iterator[dict[str, Callable[[str], None]]]:
     """Functions that write into columns; they are seen to grow on a terminal, and elsewhere printed when all is
     written."""
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
     columns = {name: Text(overflow="fold") for name in names}
+    out = _console(False)
 
     def drawn() -> Table:
         grid = Table(*map(worded, columns), expand=True, show_edge=False)
@@ -274,7 +309,9 @@ def _writer(column: Text) -> Callable[[str], None]:
 
 def print_styled(parts: Iterable[tuple[str, str]]) -> None:
     """Print (text, style) parts to stdout; a pipe and NO_COLOR get the text alone, lines are not broken anew."""
-    out.print(Text.assemble(*((visible(text), style) for text, style in parts)), soft_wrap=True, end="")
+    from rich.text import Text
+
+    _console(False).print(Text.assemble(*((visible(text), style) for text, style in parts)), soft_wrap=True, end="")
 
 
 @contextmanager

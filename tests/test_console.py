@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 import time
 
@@ -63,3 +64,11 @@ def test_a_quiet_command_stays_quiet(monkeypatch: pytest.MonkeyPatch, capsys: py
     with console.progress("loading", quiet=True):
         time.sleep(0.2)
     assert capsys.readouterr().err == ""
+
+
+def test_rich_is_imported_only_when_something_is_drawn():
+    """It takes a quarter of the start of a quiet command."""
+    code = "from swiftagent.console import progress\nwith progress('rows') as bar: bar.advance()\nimport sys\n"
+    code += "print([name for name in sys.modules if name.startswith('rich')])"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True)
+    assert (done.stdout, done.stderr) == (b"[]\n", b"")

@@ -117,6 +117,32 @@ def openai_choice(choice: str) -> Any:
     return choice if choice in ("auto", "none", "required") else {"type": "function", "function": {"name": choice}}
 
 
+def openai_reply(message: Any, pieces: int = 0) -> Reply:
+    """A message of OpenAI's types."""
+    calls = [(call.function.name, json.loads(call.function.arguments)) for call in message.tool_calls or ()]
+    return Reply(message.content or "", calls, pieces)
+
+
+def openai_shaped(complete: Callable[..., Any], server: Server, question: str) -> Any:
+    """complete(server, messages, **more): what chat.completions.create gives."""
+    form = {"type": "json_schema", "json_schema": {"name": "fire", "schema": SHAPE, "strict": True}}
+    reply = complete(server, [{"role": "user", "content": question}], response_format=form)
+    return json.loads(reply.choices[0].message.content or "")
+
+
+def openai_loop(complete: Callable[..., Any], server: Server, question: str) -> Reply:
+    messages: list[Any] = [{"role": "user", "content": question}]
+    for _ in range(6):
+        message = complete(server, messages, tools=openai_tools(ALARM)).choices[0].message
+        if not message.tool_calls:
+            return Reply(message.content or "", list(CALLED))
+        messages.append(message)
+        for call in message.tool_calls:
+            result = ALARM[call.function.name](**json.loads(call.function.arguments))
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+    raise AssertionError("no end after 6 steps")
+
+
 def expect(got: Any, wanted: Any) -> None:
     if got != wanted:
         raise AssertionError(f"{got!r}, not {wanted!r}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-import time
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
-import uvicorn
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "support"))
+
+from running_app import running
 
 from swiftagent.agent.drive import RequestRefused, Usage
 from swiftagent.agent.loop import Grammar, Limits
@@ -59,20 +60,6 @@ class AnsweringEngine:
         pass
 
 
-@contextmanager
-def scripted_server(grammar: Grammar) -> Iterator[str]:
+def scripted_server(grammar: Grammar) -> AbstractContextManager[str]:
     """Its address; the key is "none"."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    app = make_app(AnsweringEngine(), grammar, Limits(), Settings("my-agent", key="none"))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(5)
-        listening.close()
+    return running(make_app(AnsweringEngine(), grammar, Limits(), Settings("my-agent", key="none")))

@@ -113,7 +113,8 @@ const features = {
     expect([typeof output.place, typeof output.on_fire], ["string", "boolean"]);
   },
   errors: async () => {
-    for (const [stream, key, word] of [[false, "none", "context"], [true, "none", "context"], [false, "wrong", "key"]]) {
+    const wrong = [[false, "none", "context"], [true, "none", "context"], [false, "wrong", "key"]];
+    for (const [stream, key, word] of wrong) {
       const failure = await ask(react, "Too long.", { stream, key }).catch((error) => error);
       if (!(failure instanceof Error && failure.message.includes(word)))
         throw new Error(`no error that names the ${word}: ${failure.message ?? JSON.stringify(failure)}`);

@@ -10,7 +10,7 @@ from .tools import TOOLS
 
 Row = dict[str, Any]
 
-_MS_AGENT_PROMPT = """Answer the following questions as best you can. You have access to the following APIs:
+MS_AGENT_PROMPT = """Answer the following questions as best you can. You have access to the following APIs:
 {tools}
 
 Use the following format:
@@ -27,7 +27,7 @@ Begin!"""
 
 def ms_agent(talk: Conversation, number: int) -> Row:
     """ReAct in one string, arguments as Python writes them, results inline: the format of ModelScope's ms_agent."""
-    prompt = _MS_AGENT_PROMPT.format(
+    prompt = MS_AGENT_PROMPT.format(
         tools="\n\n".join(_ms_agent_tool(n, name) for n, name in enumerate(talk.tools, 1)), names=", ".join(talk.tools)
     )
     lines = []

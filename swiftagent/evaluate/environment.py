@@ -27,9 +27,9 @@ from swiftagent.errors import ConfigError, ToolError
 from swiftagent.io.shipped import find
 from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
 from swiftagent.scores.values import plain_text, same_value
+from swiftagent.tools.source import STATE_FUNCTIONS
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
 
-RESERVED = ("reset", "snapshot")
 _SHARED = ("domain", "system", "state")  # besides tools and tasks
 _WANTED = (
     "a file of tasks is a mapping with the keys tools (a .py file), tasks and, for all tasks, domain, system and state"
@@ -69,12 +69,10 @@ class StatefulTools(Toolbox):
     def __init__(self, path: str) -> None:
         [self._source] = open_toolbox([path]).sources
         self._path = path
-        missing = set(RESERVED) - {tool.name for tool in self._source.tools}
-        self._source.tools = tuple(tool for tool in self._source.tools if tool.name not in RESERVED)
         super().__init__([self._source])
-        if missing:
+        if not getattr(self._source, "holds_state", False):
             self.close()
-            names = " and ".join(sorted(missing))
+            names = " and ".join(sorted(set(STATE_FUNCTIONS) - {tool.name for tool in self._source.tools}))
             raise ConfigError(f"{path}: has no function {names}; a task sets and reads its state by reset and snapshot")
 
     def begin(self, task: StateTask) -> None:

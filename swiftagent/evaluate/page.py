@@ -35,6 +35,8 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         "evaluate/page.html.j2",
         summary=summary,
         sentence=report.sentence(summary),
+        forgotten=report.forgotten(summary),
+        fallen=_fallen(summary),
         compared="base" in summary,
         # The last two parts of a path distinguish models well enough for a heading.
         models=["/".join(PurePath(str(about[key])).parts[-2:]) for key in ("tuned", "base") if about.get("base")],
@@ -69,6 +71,15 @@ def _examples(cases: Sequence[report.Case]) -> list[report.Case]:
     """Two of what improved and two of what did not, for a reader who opens no list."""
     kinds = (["improved"], ["broke", "still wrong"])
     return [case for kind in kinds for case in [each for each in cases if each.status in kind][:2]]
+
+
+def _fallen(summary: report.Summary) -> list[report.Case]:
+    """The chat answers that got worse, shown as cases are."""
+    examples = summary.get("forgetting", {}).get("examples", [])
+    return [
+        report.Case("", "broke", "(no call)", each["question"], "", each["reference"], each["base"], each["tuned"])
+        for each in examples
+    ]
 
 
 def _groups(tuned: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

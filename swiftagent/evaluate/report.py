@@ -109,6 +109,31 @@ def sentence(summary: Summary) -> str:
     return f"Of {len(rows)} scores the tuned model is better in {len(better)} and {lost}; {noise} moved within noise."
 
 
+_CHAT = {"bits_per_byte": "bits per byte", "answer_rouge_l": "ROUGE-L of its own answers"}
+
+
+def forgotten(summary: Summary) -> str:
+    """What it forgot of chat, in one sentence; "" where that was not measured for both models."""
+    lost = summary.get("forgetting")
+    if lost is None:
+        return ""
+    found = {"bits_per_byte": summary["difference"].get("bits_per_byte"), "answer_rouge_l": lost["change"]}
+    found = {name: change for name, change in found.items() if change and change["value"] is not None}
+    changes = [f"{_CHAT[name]} {with_difference(name, change)}" for name, change in found.items()]
+    forgot = any(verdict(name, change) == "worse" for name, change in found.items())
+    return (
+        f"On {lost['answers']:,} held-out chat answers, against its base: {', '.join(changes)}; "
+        f"{lost['further']:,} got clearly further from the reference and {lost['closer']:,} closer: "
+        f"{'it forgot' if forgot else 'no forgetting beyond noise'}."
+    )
+
+
+def forgotten_lines(summary: Summary) -> list[tuple[str, str, str]]:
+    """(question, base, tuned) of the chat answers that got furthest from their reference."""
+    examples = summary.get("forgetting", {}).get("examples", [])
+    return [(each["question"], each["base"], each["tuned"]) for each in examples]
+
+
 def gate_lines(summary: Summary) -> list[tuple[str, str, str]]:
     """(rule, measured, passed or FAILED) of each rule of the gate."""
     lines = []
@@ -207,10 +232,9 @@ def markdown(summary: Summary) -> str:
         for row in headline(summary)
     ]
     lines += _markdown_table(["", "base", "tuned", "difference", "n", ""], "lrrrrl", scores)
-    lost = summary.get("forgetting", {"sentences": [], "examples": []})
-    lines += ["", *lost["sentences"]] if lost["sentences"] else []
-    examples = [[found[name] for name in ("question", "base", "tuned")] for found in lost["examples"]]
-    lines += _markdown_table(["chat that got worse", "base", "tuned"], "lll", examples) if examples else []
+    lines += ["", forgotten(summary)] if forgotten(summary) else []
+    if examples := forgotten_lines(summary):
+        lines += _markdown_table(["chat that got worse", "base", "tuned"], "lll", examples)
     columns = ["base", "tuned", "n"]
     if "fields" in summary:
         lines += _markdown_table(["field of JSON answers", *columns], "lrrr", field_lines(summary))

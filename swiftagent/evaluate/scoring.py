@@ -14,7 +14,7 @@ from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
 from swiftagent.scores.calls import DecisionPoint, StepScore, steps_of
 from swiftagent.scores.fields import FieldScores, score_fields
-from swiftagent.scores.gate import Rule, check_gate
+from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
@@ -192,8 +192,7 @@ def summary(
     if base is not None:
         report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
     values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
-    results = check_gate(tuple(rules), values["tuned"], values.get("base"))
-    report["gate"] = {"passed": all(v.passed for v in results), "rules": [v.as_dict() for v in results]}
+    report["gate"] = gate_report(tuple(rules), values["tuned"], values.get("base"))
     seen_tools = None if seen is None else seen.tools
     groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
     report["groups"] = {

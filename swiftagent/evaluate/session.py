@@ -27,6 +27,7 @@ from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
 from swiftagent.scores.gate import Rule, parse_gate
+from swiftagent.scores.metrics import METRICS, WITH_STATE
 from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
@@ -107,7 +108,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         "trained on": training,
         "config": target.run.config if target.run else None,
     }
-    report = _report(gold, scored, _rules(options, target), seen, about)
+    report = _report(gold, scored, rules_of(options, target), seen, about)
     if options.evalscope:
         report["evalscope"] = {name: _evalscope(name, model, options, folder) for name, model in models.items()}
     curve = [] if target.run is None else list(target.run.metrics())
@@ -290,11 +291,13 @@ def _cases(scored: Mapping[str, Scored]) -> list[Case]:
     return cases(scored["tuned"].steps, None if base is None else {score.step.id: score for score in base.steps})
 
 
-def _rules(options: EvaluationOptions, target: Target) -> tuple[Rule, ...]:
-    if options.rules is not None:
-        return options.rules
-    config = config_of(target.run)
-    return parse_gate(config.gate) if config else ()
+def rules_of(options: EvaluationOptions, target: Target, *, with_state: bool = False) -> tuple[Rule, ...]:
+    """The rules of the gate that this evaluation measures: those of tasks with state, or all others."""
+    rules = options.rules
+    if rules is None:
+        config = config_of(target.run)
+        rules = parse_gate(config.gate) if config else ()
+    return tuple(rule for rule in rules if (METRICS[rule.metric].part == WITH_STATE) == with_state)
 
 
 def read_summaries(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:

@@ -21,13 +21,21 @@ from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate.environment import StatefulTools, StateTask, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.jobs import Job
 from swiftagent.evaluate.report import verdict, with_difference, with_interval
-from swiftagent.evaluate.session import EvaluationOptions, begin_log, style_of_prompts, with_engines, writer_of
+from swiftagent.evaluate.session import (
+    EvaluationOptions,
+    begin_log,
+    rules_of,
+    style_of_prompts,
+    with_engines,
+    writer_of,
+)
 from swiftagent.evaluate.target import Model, Target, training_files
 from swiftagent.evaluate.writing import Entry, Log, Writer, driven, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import shipped
 from swiftagent.io.storage import sha256_of
 from swiftagent.scores.calls import Attempt
+from swiftagent.scores.gate import gate_report
 from swiftagent.scores.intervals import Ratios, paired_differences
 from swiftagent.trajectory.types import Call
 
@@ -134,16 +142,19 @@ def _summary(
     if "base" in ratios:
         differences = paired_differences(ratios["base"], ratios["tuned"], {})
         found["difference"] = {name: each.as_dict() for name, each in differences.items()}
-    return {**found, "tasks": by_task}
+    values = {name: {k: each.value for k, each in part.estimates().items()} for name, part in ratios.items()}
+    rules = rules_of(options, target, with_state=True)
+    return {**found, "gate": gate_report(rules, values["tuned"], values.get("base")), "tasks": by_task}
 
 
 def score_lines(found: Summary) -> list[list[object]]:
     """pass^k of both models, their difference, whether it is one, and the number of tasks; over all and by domain."""
     lines: list[list[object]] = []
     for name, tuned in found["tuned"].items():
+        metric = name.partition(" ")[0]  # pass^1 of "pass^1 shop"
         base, difference = (found.get(part, {}).get(name) for part in ("base", "difference"))
-        values = [with_interval(name, base), with_interval(name, tuned), with_difference(name, difference)]
-        lines.append([name, *values, verdict(name, difference) or "noise", tuned["n"]])
+        values = [with_interval(metric, base), with_interval(metric, tuned), with_difference(metric, difference)]
+        lines.append([name, *values, verdict(metric, difference) or "noise", tuned["n"]])
     return lines
 
 

@@ -98,7 +98,10 @@ def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[R
     for number, line in enumerate(lines, first):
         if not line.isspace():
             row = _row(line, f"{place}:{number}")
-            yield from (_by_id(row) if number == 1 else ()) or (row,)
+            if number == 1 and (rows := _by_id(row)):
+                yield from rows
+            else:
+                yield row
 
 
 def _row(text: bytes | str, where: str) -> Row:

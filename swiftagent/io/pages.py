@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent
 
 
 def render(template: str, **values: Any) -> str:
-    """A whole page. template: its place in the package, such as "mix/stats.html.j2". Every value is escaped."""
+    """A whole page. template: its place in the package, such as "mix/stats.html.j2". In HTML every value is escaped."""
     return _templates().get_template(template).render(values)
 
 
@@ -29,7 +29,7 @@ def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     found = Environment(
-        autoescape=True,
+        autoescape=lambda name: name is None or ".html" in name,
         loader=FileSystemLoader(PACKAGE),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 _RETRIES = 8  # of one task whose worker was lost
 _LAST_TASKS = 60  # seconds that tasks may still take when one has failed
+_ANSWER = 20.0  # seconds that a cluster has to accept a connection
 _WAITING = 4  # tasks a core that are handed out before the first results are back
 
 
@@ -36,6 +38,7 @@ class RayWorkers(Workers):
             path = [str(Path(__file__).resolve().parents[2]), os.getcwd(), os.environ.get("PYTHONPATH", "")]
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
             options["runtime_env"] = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, path))}}
+            _require_listener(address or "")
             try:
                 if address:
                     del options["include_dashboard"]
@@ -97,6 +100,20 @@ class RayWorkers(Workers):
         if not fine:
             raise result
         return result
+
+
+def _require_listener(address: str) -> None:
+    """Raise SetupError where nothing listens at HOST:PORT: Ray itself would go on asking."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise SetupError(
+            f"--ray-address {address}: no Ray cluster answers ({error}); `ray status` there shows whether one runs, "
+            "and without the option one is started here"
+        ) from None
 
 
 def _call(function: Callable[[Any], Any], task: Any, folder: str) -> tuple[bool, Any]:

@@ -167,7 +167,7 @@ def _field(line: Line, hint: Any, path: str, problems: list[str]) -> Any:
             value = [value]
         msgspec.convert(value, hint)
     except (ValueError, TypeError):
-        problems.append(f"{line.place}: {line.key}: {value!r} is not a {_described(hint)}")
+        problems.append(f"{line.place}: {line.key}: {value!r} is not a {described(hint)}")
     return value
 
 
@@ -175,11 +175,13 @@ def _is_struct(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
-def _described(hint: Any) -> str:
-    """A type as an error names it; of a union the first."""
+def described(hint: Any) -> str:
+    """A type as an error names it: by its own description, else in words; of a union the first."""
+    if metas := [meta for meta in getattr(hint, "__metadata__", ()) if meta.description]:
+        return str(metas[0].description)
     inner = get_args(hint)
     if hint in _TYPES or not inner:
         return _TYPES.get(hint, "mapping")
     if get_origin(hint) is Literal:
         return f"choice of {', '.join(inner)}"
-    return f"list, each item a {_described(inner[0])}" if get_origin(hint) is tuple else _described(inner[0])
+    return f"list, each item a {described(inner[0])}" if get_origin(hint) is tuple else described(inner[0])

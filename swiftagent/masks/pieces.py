@@ -242,8 +242,11 @@ NATIVE_KINDS = {
 def is_native(row: object) -> bool:
     """Whether a row has turns that only an agent template can write, as `convert --to native` makes them."""
     messages = row.get("messages") if isinstance(row, dict) else None
-    turns = messages if isinstance(messages, list) else []
-    return any(isinstance(turn, dict) and turn.get("role") in ("tool_call", "tool_response", "tool") for turn in turns)
+    turns = [turn for turn in messages if isinstance(turn, dict)] if isinstance(messages, list) else []
+    # OpenAI's rows have turns of `tool` too, but hold their calls beside the text.
+    if any("tool_calls" in turn for turn in turns):
+        return False
+    return any(turn.get("role") in ("tool_call", "tool_response", "tool") for turn in turns)
 
 
 def native_pieces(messages: list[Message]) -> Iterator[Piece]:

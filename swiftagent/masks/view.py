@@ -16,7 +16,7 @@ from swiftagent.io.rows import damage, read_rows
 from swiftagent.io.storage import open_binary
 from swiftagent.masks.pieces import Fault, is_native, malformed, native_pieces, pieces
 from swiftagent.trajectory.react import ACTION_LABEL
-from swiftagent.trajectory.record import Record, is_record
+from swiftagent.trajectory.record import Message, Record, is_record
 
 _BUFFER = 1 << 17
 FLAGS = ("faulty", "truncated", "dropped", "masked", "rejected")  # what `--only` and the page's filter know
@@ -83,13 +83,23 @@ def shown_without_model(line: int, record: Record, faults: Iterable[Fault] = ())
 def describe_row(line: int, record: Record, spans: list[ShownSpan]) -> ShownRow:
     """A shown row with the facts of its record: tools, flags, turns."""
     messages = record["messages"]
-    heads = [span.text.partition("\n")[0] for span in spans if span.kind == "call"]
-    tools = dict.fromkeys(head.removeprefix(ACTION_LABEL) for head in heads if head.startswith(ACTION_LABEL))
+    tools = dict.fromkeys(_tools_called(messages, spans))
     masked = any(span.kind in ("thought", "call", "answer") and not any(span.trained) and span.text for span in spans)
     flags = (["faulty"] if any(span.fault for span in spans) else []) + (["masked"] if masked else [])
     turns = sum(message["role"] == "user" for message in messages)
     name, channel, source = (str(record.get(key, "")) for key in ("id", "channel", "source"))
     return ShownRow(line, name, channel, source, spans, list(tools), flags, turns)
+
+
+def _tools_called(messages: list[Message], spans: list[ShownSpan]) -> Iterator[str]:
+    for span in spans:
+        head = span.text.partition("\n")[0]
+        if span.kind == "call" and head.startswith(ACTION_LABEL):
+            yield head.removeprefix(ACTION_LABEL)
+    for message in messages:
+        if message["role"] == "tool_call":
+            with suppress(RowError, KeyError, TypeError):
+                yield str(parse_json(str(message["content"]).encode())[0]["name"])
 
 
 def read_records(path: Path) -> Iterator[tuple[int, Record]]:

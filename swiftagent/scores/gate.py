@@ -116,6 +116,14 @@ def check_gate(
     ]
 
 
+def gate_report(
+    rules: tuple[Rule, ...], tuned: Mapping[str, float | None], base: Mapping[str, float | None] | None
+) -> dict[str, Any]:
+    """Whether every rule is passed, and how each came out."""
+    results = check_gate(rules, tuned, base)
+    return {"passed": all(result.passed for result in results), "rules": [result.as_dict() for result in results]}
+
+
 def _check_rule(rule: Rule, tuned: float | None, base: float | None, has_base: bool) -> RuleResult:
     # A gate that passes what was not measured would ship a model on missing data.
     if tuned is None:
@@ -131,5 +139,5 @@ def _check_rule(rule: Rule, tuned: float | None, base: float | None, has_base: b
     close = math.isclose(abs(change), rule.limit, rel_tol=1e-9, abs_tol=1e-12)
     if rule.kind == "gain":
         return RuleResult(rule, change, change >= rule.limit or (close and change > 0))
-    measured = -change if rule.kind == "drop" else change
+    measured = base - tuned if rule.kind == "drop" else change
     return RuleResult(rule, measured, measured <= rule.limit or close)

@@ -18,6 +18,7 @@ from swiftagent.trajectory.types import Call
 
 Part = tuple[float, float]  # reached, out of
 NEXT_STEP = "next step, on given context"
+WITH_STATE = "tasks with state, by `eval --state`"
 GOLD_CALLS = "all gold calls"
 
 
@@ -154,11 +155,16 @@ _OF_THE_LITERATURE = {
     "Rouge-L": Metric("steps where gold answers", "ToolBench: ROUGE-L of final answers"),
     "bfcl_ast": Metric("rows of BFCL's files", "the AST match of `bfcl-eval`"),
 }
+_OF_TASKS = {
+    "pass^1": Metric("tasks with state", "a run passes: tau-bench's pass^1 (Yao et al. 2024)"),
+    "pass^4": Metric("tasks with state", "four runs all pass, by tau-bench's unbiased estimator"),
+}
 _PARTS = {
     NEXT_STEP: _ON_NEXT_STEPS,
     "free running, results replayed from gold": _IN_FREE_RUNS,
     "answers and chat": _OF_ANSWERS,
     "by the literature's own definitions": _OF_THE_LITERATURE,
+    WITH_STATE: _OF_TASKS,
 }
 METRICS: dict[str, Metric] = {
     name: msgspec.structs.replace(metric, part=part) for part, own in _PARTS.items() for name, metric in own.items()

@@ -7,7 +7,10 @@ async function refresh(address) {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const old of document.querySelectorAll("[data-live]")) {
     const now = fresh.getElementById(old.id);
-    if (now && now.innerHTML !== old.innerHTML) old.innerHTML = now.innerHTML;
+    if (!now || now.innerHTML === old.innerHTML) continue;
+    const atEnd = old.scrollHeight - old.scrollTop - old.clientHeight < 4;
+    old.innerHTML = now.innerHTML;
+    if (old.matches(".log") && atEnd) old.scrollTop = old.scrollHeight;
   }
   // An answer that is still being found is asked for again.
   if (document.querySelector("[data-pending]")) setTimeout(() => refresh().catch(() => {}), 600);
@@ -18,11 +21,12 @@ function poll(every) {
     const wanted = document.querySelector("[data-every]");
     if (!document.hidden) await refresh().catch(() => {});
     if (wanted && !document.querySelector("[data-ended]")) poll(every);
-    else if (wanted && wanted.dataset.reload !== undefined) location.reload();
   }, every);
 }
 
 if (document.querySelector("[data-pending]")) setTimeout(refresh, 300);
+
+for (const log of document.querySelectorAll(".log")) log.scrollTop = log.scrollHeight;
 
 const polled = document.querySelector("[data-every]");
 if (polled && !document.querySelector("[data-ended]")) poll(Number(polled.dataset.every));
@@ -41,7 +45,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
 }
 
 for (const select of document.querySelectorAll("select[data-go]")) {
-  select.addEventListener("change", () => { location.href = select.dataset.go + encodeURIComponent(select.value); });
+  select.addEventListener("change", () => { location.search = new URLSearchParams(new FormData(select.form)); });
 }
 
 document.addEventListener("click", (event) => {
@@ -55,15 +59,21 @@ document.addEventListener("click", (event) => {
     const root = document.documentElement;
     const next = (root.dataset.theme || (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
     root.dataset.theme = next;
-    localStorage.setItem("theme", next);
+    document.cookie = `theme=${next}; path=/; samesite=strict; max-age=31536000`;
   }
 });
-if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
+
+// The report names a tool, and its training rows are shown. It runs in an origin of its own, so it can do no more.
+addEventListener("message", (event) => {
+  const frame = document.querySelector("iframe[data-rows]");
+  if (frame && event.source === frame.contentWindow && typeof event.data.tool === "string")
+    location.href = frame.dataset.rows + encodeURIComponent(event.data.tool);
+});
 
 const drop = document.querySelector(".drop");
 if (drop) {
   const files = drop.querySelector("input");
-  files.addEventListener("change", () => drop.form ? drop.form.submit() : drop.closest("form").submit());
+  files.addEventListener("change", () => drop.closest("form").submit());
   for (const name of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(name, (event) => {
       event.preventDefault();

@@ -32,6 +32,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from swiftagent.errors import ConfigError, SwiftAgentError
 from swiftagent.io.language import speaker, wanted_language
 from swiftagent.io.pages import render
+from swiftagent.masks.view import share
 from swiftagent.ui import views
 from swiftagent.ui.jobs import UiJob, command_line
 from swiftagent.ui.pages import NAMES, Page, Pages
@@ -201,7 +202,9 @@ class Site:
         about = {"page": name, "names": NAMES, "language": language, "say": speaker(language), "asked": {}}
         address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
         about["here"] = f"{request.url.path}?{urlencode(address)}"
-        text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": views.percent} | values))
+        theme = request.cookies.get("theme", "")
+        about["theme"] = theme if theme in ("light", "dark") else ""
+        text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": share} | values))
         answer = HTMLResponse(
             text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
         )

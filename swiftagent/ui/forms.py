@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -34,8 +35,6 @@ class Field(msgspec.Struct, frozen=True):
     value: str = ""
     default: str = ""
     choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
 
 
 def command_fields(parser: argparse.ArgumentParser, values: Values) -> list[Field]:
@@ -60,6 +59,17 @@ def command_words(parser: argparse.ArgumentParser, values: Values) -> list[str]:
         else:
             words.append(f"{name}={value}")
     return words
+
+
+def choices_of(parser: argparse.ArgumentParser, name: str) -> tuple[str, ...]:
+    """What a word of a command may be, such as the target of `export`."""
+    return next(tuple(action.choices or ()) for action in parser._actions if action.dest == name)
+
+
+def concerns(field: Field, choice: str, choices: tuple[str, ...]) -> bool:
+    """Whether an option means something for one choice: help that begins as "gguf, ollama: ..." names its own."""
+    named = {word.strip() for word in field.about.partition(":")[0].split(",")}
+    return choice in named or not named <= set(choices)
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
@@ -115,11 +125,18 @@ def _setting(name: str, default: Any, values: Values) -> Field:
     key = name.removeprefix("train.")
     option = options().get(key) if name != key else None
     kinds = option.kinds if option else ()
-    low, high, _ = RANGES.get(key, (None, None, False))
     choices = tuple(str(choice) for choice in option.choices) if option else _CHOICES.get(key, ())
     kind: Kind = "choice" if choices else "number" if {"int", "float"} & set(kinds) else "text"
     shown = _text(default)
-    return Field(name, key.replace("_", " "), "", kind, values.get(name, shown), shown, ("", *choices), low, high)
+    return Field(name, key.replace("_", " "), _range(key), kind, values.get(name, shown), shown, ("", *choices))
+
+
+def _range(key: str) -> str:
+    """The values that `doctor` accepts, as "0 … 1" or "≥ 1"; "" where it checks none."""
+    if key not in RANGES:
+        return ""
+    low, high, is_above = RANGES[key]
+    return f"{low:g} … {high:g}" if high < math.inf else f"{'>' if is_above else '≥'} {low:g}"
 
 
 _CHOICES = {"train_on": ("all", "last_step", "last_turn"), "preflight": ("off", "sample", "full")}

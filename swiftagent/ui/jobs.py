@@ -26,7 +26,7 @@ from swiftagent.io.own_command import own_command
 from swiftagent.models.files import read_object
 
 State = Literal["running", "done", "failed", "stopped"]
-_TAIL = 20_000  # bytes of a log that a page shows
+_TAIL, _LINES = 20_000, 100  # bytes and lines of a log that a page shows
 _INTERRUPTED = (130, -signal.SIGINT)
 
 
@@ -58,8 +58,7 @@ class UiJob:
     @property
     def log(self) -> str:
         """The end of what it wrote on stderr, without the trace of a progress bar."""
-        data = _tail(self.folder / "log")
-        return "\n".join(line.rpartition("\r")[2] for line in data.splitlines())
+        return log_tail(self.folder / "log")
 
     @property
     def result(self) -> dict[str, Any]:
@@ -137,11 +136,13 @@ def _is_locked(path: Path) -> bool:
         return True
 
 
-def _tail(path: Path) -> str:
+def log_tail(path: Path) -> str:
+    """The end of a log, of each line what a progress bar left there; "" where there is none."""
     with suppress(OSError), path.open("rb") as stream:
         stream.seek(0, os.SEEK_END)
         stream.seek(max(0, stream.tell() - _TAIL))
-        return stream.read().decode("utf-8", "replace")
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+        return "\n".join(line.rpartition("\r")[2] for line in lines[-_LINES:])
     return ""
 
 

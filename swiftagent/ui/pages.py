@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +12,29 @@ from urllib.parse import urlencode
 import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.evaluate.report import comparison, gate_lines
 from swiftagent.masks.pieces import KINDS
+from swiftagent.models.identity import is_hub_id
 from swiftagent.train.config import load
 from swiftagent.train.recipes import describe_recipes
 from swiftagent.train.runs import find_run
 from swiftagent.ui import views
 from swiftagent.ui.chats import Chats
-from swiftagent.ui.forms import Field, Values, command_fields, command_words, train_fields, train_words
+from swiftagent.ui.forms import (
+    Field,
+    Values,
+    choices_of,
+    command_fields,
+    command_words,
+    concerns,
+    train_fields,
+    train_words,
+)
 from swiftagent.ui.jobs import Jobs
 
 NAMES = ("data", "mix", "train", "run", "try", "judge", "ship")
-TARGETS = ("merge", "gguf", "ollama", "vllm", "adapter", "push")
 _CHANNELS = ("agent", "general", "self_cognition")
+_CARDS = ("24GB", "48GB", "80GB", "8x80GB")  # that `doctor` is asked about beside this machine
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -54,16 +66,21 @@ class Pages:
         values: dict[str, Any] = {"files": views.data_files(self.root), "file": name, "window": None, "kinds": KINDS}
         if not name:
             return Page(values)
+        tool = asked.get("tool", "")
+        values |= {"tool": tool, "rejected": [], "ledger": {}, "stats": {}, "facts": {}}
+        if is_hub_id(name):
+            out = f"uploads/{re.sub('[^a-zA-Z0-9.-]+', '-', name)}.react.jsonl"
+            return Page(values, ["convert", name, "-o", out], _address("data", file=out))
         path = views.readable(self.root, name)
-        values |= {"rejected": views.rejected_rows(path), "stats": {}, "facts": {}}
+        values |= {"rejected": views.rejected_rows(path), "ledger": views.ledger(path)}
         try:
-            values["window"] = views.masked_rows(path, int(asked.get("at") or 0))
+            values["window"] = views.masked_rows(path, int(asked.get("at") or 0), tool)
         except ConfigError:
             # Rows of another program: what they are, and the command that reads them.
             values["facts"] = self.answers.about(path, ["formats", "--of", str(path)])
         else:
             values["stats"] = self.answers.about(path, ["stats", str(path)])
-            return Page(values, ["inspect", name])
+            return Page(values, ["inspect", name, *([f"--tool={tool}"] if tool else [])])
         out = f"uploads/{path.name.split('.')[0]}.react.jsonl"
         return Page(values, ["convert", name, "-o", out], _address("data", file=out))
 
@@ -89,6 +106,7 @@ class Pages:
             "recipes": describe_recipes(),
             "error": "",
             "doctor": {},
+            "cards": {},
             "fields": [],
         }
         values["more"] = asked.get("more", "")
@@ -99,7 +117,8 @@ class Pages:
         words = train_words(name, recipe, asked)
         values["fields"] = train_fields(recipe, asked)
         if asked.get("check"):
-            values["doctor"] = self.answers.now(["doctor", *words])
+            cards = [f"--gpu={card}" for card in _CARDS]
+            values["doctor"], values["cards"] = self.answers.now(["doctor", *words], ["doctor", *words, *cards])
         return Page(values, ["sft", *words], _address("run", name="newest"))
 
     def _run(self, asked: Values) -> Page:
@@ -120,34 +139,38 @@ class Pages:
         return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
 
     def _judge(self, asked: Values) -> Page:
-        runs = [run for run in views.runs_of(self.root) if run.checkpoint_last]
-        name = asked.get("run") or (runs[0].name if runs else "")
-        chosen = next((run for run in runs if run.name == name), None)
+        found = {run.name: views.evaluation_of(run) for run in views.runs_of(self.root) if run.checkpoint_last}
+        name = asked.get("run") or next(iter(found), "")
         report = f"runs/{name}/eval/report.html"
         fields = self._fields("eval", asked)
         shown = ("data", "n", "checkpoint", "against", "no_base", "no_free", "gate")
+        judged = {each: summary for each, summary in found.items() if summary}
+        trained_on = judged[name]["about"].get("trained on") if name in judged else None
         values = {
-            "runs": [(run.name, views.evaluation_of(run)) for run in runs],
+            "runs": list(found),
             "name": name,
             "fields": [fields[key] for key in shown],
-            "summary": views.evaluation_of(chosen) if chosen else {},
+            "gate": gate_lines(judged[name]) if name in judged else [],
+            "compared": comparison(judged) if len(judged) > 1 else None,
             "report": report if (self.root / report).is_file() else "",
+            # Where several files were trained on, the first is the mix.
+            "trained_on": (trained_on or [""])[0],
         }
-        return Page(
-            values, ["eval", *([name] if name else []), *self._words("eval", asked)], _address("judge", run=name)
-        )
+        return Page(values, ["eval", *self._words("eval", {**asked, "run": name})], _address("judge", run=name))
 
     def _ship(self, asked: Values) -> Page:
-        runs = self._trained()
-        target, subject = asked.get("target") or "merge", asked.get("run") or (runs[0] if runs else "")
-        fields = self._fields("export", asked)
-        shown = ("output", "checkpoint", "quantize", "name", "hub", "private", "force", "dry_run")
+        runs, targets = self._trained(), choices_of(self._parser_of("export"), "target")
+        target, subject = asked.get("target") or targets[0], asked.get("run") or (runs[0] if runs else "")
         to = asked.get("repository", "") if target == "push" else ""
-        values: dict[str, Any] = {"runs": runs, "target": target, "name": subject, "repository": to}
-        values["targets"] = TARGETS
-        values["fields"] = [fields[key] for key in shown if key in fields]
+        shown = ("output", "checkpoint", "quantize", "tools", "name", "hub", "private", "force")
+        fields = self._fields("export", asked)
+        fields = {key: fields[key] for key in shown if concerns(fields[key], target, targets)}
+        values: dict[str, Any] = {"runs": runs, "target": target, "targets": targets, "name": subject}
+        values |= {"repository": to, "fields": list(fields.values())}
+        # What was filled in for another target is no part of this one's command.
+        own = {key: value for key, value in asked.items() if key in fields}
         places = [word for word in (target, subject, to) if word]
-        return Page(values, ["export", *places, *self._words("export", asked)])
+        return Page(values, ["export", *places, *self._words("export", own)])
 
     def _trained(self) -> list[str]:
         return [run.name for run in views.runs_of(self.root) if run.checkpoint_last]

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from itertools import islice
@@ -20,15 +20,17 @@ import msgspec
 from swiftagent.errors import ConfigError
 from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import shipped
-from swiftagent.masks.view import ShownRow, read_records, shown_without_model
+from swiftagent.masks.view import ShownRow, read_records, shown_without_model, wanted
+from swiftagent.models.files import read_object
 from swiftagent.train.lines import channel_losses, duration, seconds_left
 from swiftagent.train.loss_curves import loss_series, plot
 from swiftagent.train.runs import Run, all_runs, find_run
+from swiftagent.ui.jobs import log_tail
 
 ROWS_A_PAGE = 10
 DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")
 _BESIDE = (".rejects.jsonl", ".report.json", ".manifest.json")
-_TAIL = 8_000
+_LONGEST = 300  # seconds that a quick command may take on a busy machine
 _SOON = 0.1  # seconds that a page waits for an answer before it shows without it
 
 
@@ -69,9 +71,11 @@ def readable(root: Path, name: str) -> Path:
 
 def answer_of(words: list[str], root: Path) -> dict[str, Any]:
     """What a quick command prints under --json. A command that fails gives {"error": its line}."""
-    done = subprocess.run(
-        own_command(*words), cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
-    )
+    argv, ended = own_command(*words), subprocess.DEVNULL
+    try:
+        done = subprocess.run(argv, cwd=root, stdin=ended, capture_output=True, text=True, timeout=_LONGEST)
+    except subprocess.TimeoutExpired:
+        return {"error": f"`swiftagent {words[0]}` was not done after {_LONGEST} s; run it in a terminal"}
     try:
         found = json.loads(done.stdout.splitlines()[-1])
         return found if isinstance(found, dict) else {}
@@ -85,6 +89,7 @@ class Answers:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._asked: dict[tuple[Any, ...], Future[dict[str, Any]]] = {}
+        self._current: set[tuple[Any, ...]] = set()
         self._workers = ThreadPoolExecutor(2)
 
     def about(self, path: Path, words: list[str]) -> dict[str, Any] | None:
@@ -92,18 +97,26 @@ class Answers:
         facts = path.stat()
         return self._answer((*words, facts.st_mtime_ns, facts.st_size), words)
 
-    def now(self, words: list[str]) -> dict[str, Any] | None:
-        """The same of what may change at any time: an answer that was given is not kept."""
-        found = self._answer(tuple(words), words)
-        if found is not None:
-            del self._asked[tuple(words)]
+    def now(self, *asked: list[str]) -> list[dict[str, Any] | None]:
+        """The answers of several commands about what may change at any time: once all are given, none is kept."""
+        wanted = {tuple(words) for words in asked}
+        for old in self._current - wanted:
+            # What was typed over is not begun: only the newest fields are worth a command.
+            if old in self._asked and self._asked[old].cancel():
+                self._asked.pop(old, None)
+        self._current = wanted
+        found = [self._answer(tuple(words), words) for words in asked]
+        if None not in found:
+            for words in wanted:
+                self._asked.pop(words, None)
         return found
 
     def _answer(self, key: tuple[Any, ...], words: list[str]) -> dict[str, Any] | None:
-        if key not in self._asked:
-            self._asked[key] = self._workers.submit(answer_of, [*words, "--json"], self.root)
-        with suppress(NotYet):
-            return self._asked[key].result(timeout=_SOON)
+        found = self._asked.get(key)
+        if found is None:
+            found = self._asked[key] = self._workers.submit(answer_of, [*words, "--json"], self.root)
+        with suppress(NotYet, CancelledError):
+            return found.result(timeout=_SOON)
         return None
 
 
@@ -115,16 +128,31 @@ class Window(msgspec.Struct, frozen=True):
     total: int
 
 
-def masked_rows(path: Path, start: int) -> Window:
-    """ROWS_A_PAGE rows from number `start` on. Raises ConfigError where the file holds something else."""
+def masked_rows(path: Path, start: int, tool: str = "") -> Window:
+    """ROWS_A_PAGE rows from number `start` on, of those that call `tool` where one is named. Raises ConfigError where
+    the file holds something else."""
+    if tool:
+        return _rows_with(path, start, tool)
     with path.open("rb") as stream:
         total = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
-    rows = [shown_without_model(line, record) for line, record in _from(path, start)]
+    found = islice(read_records(path), start, start + ROWS_A_PAGE)
+    rows = [shown_without_model(line, record) for line, record in found]
     return Window(rows, start, max(total, start + len(rows)))
 
 
-def _from(path: Path, start: int) -> Iterable[tuple[int, Any]]:
-    return islice(read_records(path), start, start + ROWS_A_PAGE)
+def _rows_with(path: Path, start: int, tool: str) -> Window:
+    rows, total = [], 0
+    for line, record in read_records(path):
+        # Rows that do not name the tool are not cut into spans.
+        if wanted(record, line, [], "", tool) and tool in (row := shown_without_model(line, record)).tools:
+            total += 1
+            rows += [row] if start < total <= start + ROWS_A_PAGE else []
+    return Window(rows, start, total)
+
+
+def ledger(path: Path) -> dict[str, Any]:
+    """What `convert` or `mix` reported of this output; {} where it made none."""
+    return read_object(path.with_name(f"{path.stem}.report.json"))
 
 
 def rejected_rows(path: Path) -> list[dict[str, Any]]:
@@ -184,12 +212,9 @@ def run_view(run: Run) -> RunView:
     trained = [line for line in metrics if "loss" in line]
     last = trained[-1] if trained else {}
     seconds = seconds_left(last) if last and run.state == "running" else None
-    log = run.folder / "log.txt"
-    text = log.read_bytes()[-_TAIL:].decode("utf-8", "replace") if log.is_file() else ""
-    lines = [line.rpartition("\r")[2] for line in text.splitlines()]
     left = duration(seconds) if seconds is not None else ""
     losses = {"loss": last["loss"], **channel_losses(last)} if last else {}
-    return RunView(run, metrics, last, losses, left, plot(loss_series(metrics)), "\n".join(lines[-40:]))
+    return RunView(run, metrics, last, losses, left, plot(loss_series(metrics)), log_tail(run.folder / "log.txt"))
 
 
 def runs_of(root: Path) -> list[Run]:
@@ -205,9 +230,4 @@ def stop_run(name: str, root: Path) -> None:
 
 def evaluation_of(run: Run) -> dict[str, Any]:
     """The summary of a run's evaluation; {} where it has none."""
-    path = run.folder / "eval" / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "-"
+    return read_object(run.folder / "eval" / "metrics.json")

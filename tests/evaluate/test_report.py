@@ -173,7 +173,7 @@ def test_a_score_leads_to_its_cases_and_a_case_to_the_rows_that_trained_it():
     assert shown.index("<h2>Examples</h2>") < shown.index("<h2>Scores</h2>")
     assert '<button class="link" data-missed="call_exact">5 missed</button>' in shown
     assert len(re.findall(r'<article [^>]*data-missed="[^"]*\bcall_exact\b', shown.partition('id="cases"')[2])) == 5
-    assert "swiftagent inspect mix.jsonl --grep" in shown
+    assert "swiftagent inspect mix.jsonl --tool" in shown
 
 
 @pytest.mark.parametrize("scheme", [0, 1])

@@ -115,7 +115,7 @@ def test_more_runs_are_sampled_and_a_second_evaluation_resumes(tasks: Path):
     assert json.loads((tasks.parent / "eval" / "state.json").read_text()) == found
     kept = (tasks.parent / "eval" / "state.jsonl").read_text().splitlines()
     assert "User: Put 5 at a.\nThought: x\nAction: put" in json.loads(kept[1])["text"]
-    assert score_lines(found)[0][2] == "0.750 (0.750–0.750)"
+    assert score_lines(found)[0][2] == "75.0 (75.0–75.0)"
     assert task_lines(found) == [["t", "–", "3/4", 'turn 2: the answer lacks "5"']]
 
 
@@ -123,7 +123,7 @@ def test_a_base_is_compared_on_the_same_tasks(tasks: Path):
     base = Scripted("b", Loading("b"), script=ScriptedEngine(DONE, FIVE))
     found, _ = evaluated(tasks, *RIGHT, base=base)
     assert score_lines(found) == [
-        ["pass^1", "0.000 (0.000–0.975)", "1.000 (0.025–1.000)", "+1.000 (+1.000 to +1.000)", "noise", 1]
+        ["pass^1", "0.0 (0.0–97.5)", "100.0 (2.5–100.0)", "+100.0 (+100.0 to +100.0)", "noise", 1]
     ]
     assert task_lines(found) == [["t", "0/1", "1/1", ""]]
 

@@ -37,7 +37,7 @@ def test_a_page_is_written_while_its_parts_are_made():
 
 
 def test_one_sheet_and_no_address():
-    templates = sorted(PACKAGE.rglob("*.j2"))
+    templates = sorted(PACKAGE.rglob("*.html.j2"))
     assert len(templates) >= 6
     for path in templates:
         # The pages of `ui` share a page that asks the server for the sheet.

@@ -18,8 +18,16 @@ import pytest
 from convert_inputs import several_inputs
 from mix_data import agent_row, chat_row, jsonl
 
+from swiftagent.errors import SetupError
+from swiftagent.io.ray_workers import RayWorkers
+
 ray: Any = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_an_address_where_nothing_answers_is_reported():
+    with pytest.raises(SetupError, match=r"^--ray-address 127\.0\.0\.1:1: no Ray cluster answers .*refused"):
+        RayWorkers("127.0.0.1:1")
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from swiftagent.commands.export import TARGETS
 from swiftagent.commands.ui import parser_of
 from swiftagent.io.language import chinese, speaker, wanted_language
 from swiftagent.train.config import load
 from swiftagent.trajectory.record import to_record
-from swiftagent.trajectory.types import Answer, Question, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 from swiftagent.ui.app import Site
 from swiftagent.ui.forms import command_fields, train_fields
 from swiftagent.ui.pages import NAMES, Pages
@@ -93,6 +94,63 @@ def test_ten_thousand_rows_are_windows(inside: TestClient, tmp_path: Path):
     assert "9,991–10,000" in page
 
 
+def test_the_rows_of_a_tool_are_shown_with_their_masks(inside: TestClient, tmp_path: Path):
+    def row(name: str, tool: str) -> dict[str, object]:
+        events = (Question("weather"), Call(tool, {}, "c0"), Observation("3C", "c0"), Answer("It is."))
+        return to_record(Trajectory(events, (Tool("weather"), Tool("clock")), name))
+
+    lines = [json.dumps(row(f"row-{n}", ("weather", "clock")[n % 2])) for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    page = inside.get("/data?file=rows.jsonl&tool=weather&at=10").text
+    assert re.findall(r'id="row-(\d+)"', page) == [str(number) for number in range(21, 41, 2)]
+    assert "11–20 of 20" in page
+    assert page.count('class="s call on"') == 10 + 1  # the legend has one
+    assert "swiftagent inspect rows.jsonl --tool=weather" in page
+    assert "No row calls this tool." in inside.get("/data?file=rows.jsonl&tool=nothing").text
+
+
+def test_rows_of_another_program_are_converted_first(inside: TestClient, tmp_path: Path):
+    call = {"id": "c0", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    turns = [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    turns += [{"role": "tool", "tool_call_id": "c0", "content": "3C"}, {"role": "assistant", "content": "It is 3C."}]
+    (tmp_path / "openai.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
+    assert "Convert to training records" in inside.get("/data?file=openai.jsonl").text
+
+
+def test_a_hub_id_is_converted_and_a_missing_file_is_an_error(inside: TestClient):
+    page = inside.get("/data?file=hf::owner/data.set").text
+    assert "swiftagent convert hf::owner/data.set -o uploads/hf-owner-data.set.react.jsonl" in page
+    assert inside.get("/data?file=missing/rows.jsonl").status_code == 400
+
+
+def test_ship_has_every_target_of_export_and_the_options_of_the_chosen_one(inside: TestClient):
+    page = inside.get("/ship?target=grammar&tools=calculator&quantize=q8_0&run=r").text
+    assert set(re.findall(r"<option(?: selected)?>(\w+)</option>", page)) == set(TARGETS)
+    assert "swiftagent export grammar r --tools=calculator<" in page
+    assert ('name="tools"' in page, 'name="quantize"' in page) == (True, False)
+    assert 'name="tools"' not in inside.get("/ship?target=gguf").text
+
+
+def test_judge_shows_the_gate_and_runs_side_by_side(inside: TestClient, tmp_path: Path):
+    for name, value in (("a", 0.5), ("b", 0.75)):
+        checkpoint = tmp_path / "runs" / name / "checkpoint-1"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "trainer_state.json").write_text('{"global_step": 1}')
+        (checkpoint / "adapter_model.bin").write_bytes(b"weights")
+        (tmp_path / "runs" / name / "run.json").write_text(json.dumps({"state": "done", "config": {"model": "m"}}))
+        rule = {"metric": "call_exact", "rule": "min", "limit": 0.7, "measured": value, "passed": value > 0.7}
+        found = {"value": value, "n": 4, "low": 0.1, "high": 0.9}
+        summary = {"about": {"trained on": ["mix.jsonl"]}, "tuned": {"call_exact": found}, "data": {"rows": 4}}
+        (tmp_path / "runs" / name / "eval").mkdir()
+        (tmp_path / "runs" / name / "eval" / "metrics.json").write_text(
+            json.dumps({**summary, "gate": {"rules": [rule]}})
+        )
+    page = inside.get("/judge?run=a").text
+    assert "swiftagent eval --run=a<" in page
+    assert re.search(r'"state failed">failed</span></td><td>call_exact: min 0.7</td><td class="n">0.5<', page)
+    assert "75.0 (10.0–90.0) *" in page
+
+
 def texts_of_pages() -> set[str]:
     found = set()
     for path in Path(__import__("swiftagent.ui", fromlist=["ui"]).__file__).parent.glob("*.j2"):
@@ -103,7 +161,7 @@ def texts_of_pages() -> set[str]:
 def texts_of_forms() -> set[str]:
     shown = {"infer": ("run", "model", "tools", "mock", "system", "compare", "confirm"), "mix": None}
     shown |= {"eval": ("data", "n", "checkpoint", "against", "no_base", "no_free", "gate")}
-    shown |= {"export": ("output", "checkpoint", "quantize", "name", "hub", "private", "force", "dry_run")}
+    shown |= {"export": ("output", "checkpoint", "quantize", "tools", "name", "hub", "private", "force")}
     found = {field.label for field in train_fields(load("tiny_cpu"), {})}
     for command, names in shown.items():
         for field in command_fields(parser_of(command), {}):

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from swiftagent.ui.pages import NAMES
+
 pytestmark = pytest.mark.needs_swift
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
@@ -69,33 +71,91 @@ def _show_events_with_markup(page: Any) -> None:
     assert (page.title() == "ran", page.inner_text(".said.observation").count(markup)) == (False, 1)
 
 
+SHIFTS = """() => new Promise((done) => {
+  let sum = 0;
+  const add = (list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value; };
+  new PerformanceObserver(add).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(sum), 200);
+})"""
+
+
+def data_and_mix(page: Any, base: str, file: Path, mixed: str) -> None:
+    """Drop a file, convert it, look at its masks and the rows of a tool, and mix it."""
+    page.goto(f"{base}/data")
+    page.set_input_files(".drop input", file)
+    page.click("main form[action='/data'] button.main")
+    finish(page)
+    page.click("#job a.button")
+    page.wait_for_selector("article.card .s.on")
+    page.wait_for_selector("#facts tbody tr")
+    # What is counted later stands in a place that was kept for it (0.1 is where Chrome calls a page good).
+    assert page.evaluate(SHIFTS) < 0.1
+    converted = page.input_value("[name=file]")
+    page.fill("[name=tool]", "fire_recognition")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#command >> text=--tool=fire_recognition")
+    assert page.locator("article.card .s.call.on", has_text="Action: fire_recognition").count() >= 10
+
+    page.goto(f"{base}/mix")
+    page.fill("[name=agent]", "40")
+    page.fill("[name=agent_source]", converted)
+    page.fill("[name=out]", mixed)
+    page.wait_for_selector("#shares table")
+    page.wait_for_selector("#command >> text=--agent=40")
+    page.click("button.main")
+    finish(page)
+
+
+def judge(page: Any, base: str, gold: Path) -> None:
+    """Evaluate, and go from a case to the training rows of its tool."""
+    page.goto(f"{base}/judge?run=first")
+    page.fill("[name=data]", str(gold))
+    page.check("[name=no_free]")
+    page.click("button.main")
+    finish(page, 240)
+    page.click("#job a.button")
+    frame = page.frame_locator("iframe")
+    frame.locator("#cases button[data-status='']").wait_for()
+    frame.locator("#cases article button.link").first.click()
+    page.wait_for_url(re.compile(r"/data\?file=.*mix\.jsonl&tool=fire_recognition$"))
+    assert page.locator("article.card .s.call.on", has_text="Action: fire_recognition").count() > 0
+
+
+def export(page: Any, base: str, folder: Path) -> None:
+    """An export that lacks a word fails and says why; with it, the model is there."""
+    page.goto(f"{base}/ship?run=first")
+    page.click("button.main")
+    page.wait_for_selector(".state.failed")
+    assert "-o" in page.inner_text("#log")
+    page.goto(f"{base}/ship?run=first")
+    page.fill("[name=output]", folder.name)
+    page.wait_for_selector(f"#command >> text={folder.name}")
+    page.click("button.main")
+    finish(page)
+    assert (folder / "config.json").is_file()
+
+
 def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
     process, address = start_server(tmp_path)
     base, port = address.partition("/?")[0], re.findall(r":(\d+)/", address)[0]
+    data, gold = root / "datasets", tmp_path / "gold.jsonl"
+    held_out = (data / "heldout.jsonl").read_text(encoding="utf-8").splitlines()
+    gold.write_text("\n".join([row for row in held_out if "fire_recognition" in row][:2]) + "\n", encoding="utf-8")
     try:
         page = page_of(browser, address, "en", 1280, "light")
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.set_input_files(".drop input", root / "datasets" / "agent_sharegpt.jsonl")
-        page.click("text=Convert to training records")
-        finish(page)
-        page.click("text=See the result")
-        page.wait_for_selector("article.card .s.on")
-        page.wait_for_selector("#facts .numbers >> text=duplicates")
-
-        page.goto(f"{base}/mix")
-        page.fill("[name=agent]", "40")
-        page.fill("[name=agent_source]", "uploads/agent_sharegpt.react.jsonl")
-        page.wait_for_selector("#shares table")
-        assert "--agent=40" in page.inner_text("#command")
-        page.click("button.main")
-        finish(page)
+        page.focus("#theme")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.type") == "file"
+        data_and_mix(page, base, data / "agent_sharegpt.jsonl", "datasets/mix.jsonl")
 
         page.goto(f"{base}/train?recipe=tiny_cpu")
         page.fill('[name="train.max_steps"]', "5")
         page.fill("[name=name]", "first")
         page.fill("[name=more]", "cpu_processes=1 preflight=off")
         page.wait_for_selector("#doctor .numbers")
+        assert page.locator("#doctor .state.passed").count() == 4
         page.click("button.main")
         page.wait_for_url("**/job*")
 
@@ -105,6 +165,7 @@ def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
         process, address = start_server(tmp_path, port)
         page = page_of(browser, address, "zh", 390, "dark")
         page.on("pageerror", lambda error: faults.append(str(error)))
+        data_and_mix(page, base, data / "agent_openai.jsonl", "datasets/second.jsonl")
         page.goto(f"{base}/run?name=newest")
         page.wait_for_selector(".state.done, .state.failed", timeout=180 * SECONDS)
         assert "5 / 5" in page.inner_text("main")
@@ -112,17 +173,17 @@ def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
         assert page.locator("svg.plot").count() == 1
 
         page.goto(f"{base}/try?run=first")
-        page.fill("[name=tools]", "calculator clock")
+        page.fill("[name=tools]", str(data / "fire_alarm_tools.py"))
         page.click("button.main")
         page.wait_for_selector("#ask textarea:enabled", timeout=90 * SECONDS)
-        assert "calculator, clock" in page.inner_text("#talk")
-        page.fill("#ask textarea", "<img src=x onerror=alert(1)> 12 * 7?")
+        assert "fire_recognition" in page.inner_text("#talk")
+        page.fill("#ask textarea", "<img src=x onerror=alert(1)> Is there a fire in IMG_0036.jpeg?")
         page.keyboard.press("Enter")
         page.wait_for_selector(".said.question")
         second = page_of(browser, address, "en", 1280, "light")  # another browser sees the same conversation
         second.goto(page.url)
         second.wait_for_selector(".said.question")
-        assert "12 * 7?" in second.inner_text("#talk")
+        assert "IMG_0036.jpeg?" in second.inner_text("#talk")
         page.wait_for_selector(".said.answer, .said.thought, .said.call", timeout=90 * SECONDS)
         page.click("#stop")
         assert page.locator("#talk img").count() == 0
@@ -130,13 +191,11 @@ def test_the_whole_way(browser: Any, tmp_path: Path, root: Path):
         second.goto(f"{base}/run?name=first")
         assert "5 / 5" in second.inner_text("main")
 
-        page.goto(f"{base}/ship?run=first")
-        page.fill("[name=output]", "exported")
-        page.locator("#command", has_text="exported").wait_for()
-        page.click("button.main")
-        finish(page)
-        assert (tmp_path / "exported" / "config.json").is_file()
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        judge(page, base, gold)
+        export(page, base, tmp_path / "exported")
+        for name in NAMES:
+            page.goto(f"{base}/{name}")
+            assert page.evaluate("document.documentElement.scrollWidth") == 390, name
         assert faults == []
     finally:
         process.send_signal(signal.SIGINT)
