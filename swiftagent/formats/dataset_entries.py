@@ -61,9 +61,10 @@ def input_files(word: str) -> list[str]:
 
 def input_rows(word: str) -> Iterator[Row]:
     """The rows of an input of `convert`, those of an entry in the usual names. Raises ConfigError."""
-    if not is_entry(word):
-        yield from read_rows(word)
-        return
+    return _entry_rows(word) if is_entry(word) else read_rows(word)
+
+
+def _entry_rows(word: str) -> Iterator[Row]:
     file, entry = _file_and_entry(word)
     for row in read_rows(file):
         yield row if isinstance(row, BadRow) or type(row.value) is not dict else _usual(row, entry)

@@ -77,7 +77,7 @@ def test_fields_become_the_options_they_stand_for(command: str):
 
 
 # Values that an option's own type accepts.
-SAMPLES = {"val": "2%", "on": "empty-tools=keep"}
+SAMPLES = {"val": "2%", "test_share": "2%", "max_rejects": "2%", "on": "empty-tools=keep"}
 
 
 def test_a_training_command_names_what_differs_from_the_recipe():
