@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from sampledata.formats import MS_AGENT_PROMPT  # noqa: E402 (beside the package, so that it is the same for any version)
+from sampledata.formats import MS_AGENT_PROMPT  # noqa: E402 (of no version of the package)
 
 AGENT_ROWS, CHAT_ROWS, AGENT_SAMPLE, CHAT_SAMPLE = 32_000, 100_000, 30_000, 60_000
 _WORDS = (
