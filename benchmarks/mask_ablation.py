@@ -50,7 +50,7 @@ from swiftagent.trajectory.record import to_messages, to_record
 from swiftagent.trajectory.types import Trajectory
 
 ARMS: dict[str, dict[str, Any]] = {
-    "exact": {},
+    "exact": {"is_binary_loss_scale": False},  # else weights on messages become 0 or 1
     "none": {},
     "react": {"loss_scale": "react", "is_binary_loss_scale": False},
 }
@@ -90,7 +90,8 @@ def encode(
     rows: list[dict[str, Any]], arm: str, model: str, template: str, longest: int, model_type: str = "qwen2"
 ) -> list[Encoded]:
     """(ids, labels, weights) of each row of at most `longest` tokens, as ms-swift trains it."""
-    settings = {"model_type": model_type, "max_length": 1024, **ARMS[arm]}
+    # Longer rows are left out below; beyond max_length ms-swift raises.
+    settings = {"model_type": model_type, "max_length": 1 << 20, **ARMS[arm]}
     with tempfile.TemporaryDirectory() as folder, open_trainer(model, template, settings) as trainer:
         path = Path(folder) / "rows.jsonl"
         written = rows if arm == "exact" else [without_marks(row) for row in rows]

@@ -15,7 +15,7 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from support.real_report import write_evidence
 
 from swiftagent.evaluate.scoring import Gold
 from swiftagent.io.shipped import shipped
+from swiftagent.masks.weights import Weights, normalised, weigh
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -44,6 +45,8 @@ class Arm(msgspec.Struct, frozen=True):
     prompt: str = "auto"
     distil: bool = False  # chat rows keep to the base by divergence
     scale: float = 1.0  # of the baseline's adapter; not 1: nothing is trained
+    weights: Weights = Weights()  # of kinds of text in the loss
+    augment: tuple[str, ...] = ()  # ways of `swiftagent mix --augment`
 
 
 ARMS = (
@@ -60,6 +63,11 @@ ARMS = (
     Arm("1:2", "b", ratio=2.0),
     Arm("ms-agent prompt", "f", prompt="ms-agent"),
     Arm("schema prompt", "f", prompt="schema"),
+    Arm("thought 0.5", "e", weights=Weights(thought=0.5)),
+    Arm("thought 0", "e", weights=Weights(thought=0.0)),
+    Arm("call 2", "e", weights=Weights(call=2.0, arguments=2.0)),
+    Arm("names varied", "g", augment=("names",)),
+    Arm("order varied", "g", augment=("order",)),
 )
 
 
@@ -90,7 +98,7 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
     args.model = args.model or (shipped("datasets") / "tiny-base" if args.size == "toy" else unpacked(args.work))
     for seed in range(size.seeds):
         for arm in (Arm("untuned", ""), *ARMS) if seed == 0 else ARMS:
-            path = args.runs / f"{arm.name.replace(' ', '_')}-{seed}.json"
+            path = args.runs / f"{run_name(arm, seed)}.json"
             if path.is_file() or (args.only and arm.name not in args.only):
                 continue
             if time.monotonic() + took > ends:
@@ -101,6 +109,10 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
             about = {"arm": msgspec.to_builtins(arm), "seed": seed, "seconds": round(took), "machine": machine(args)}
             path.write_text(json.dumps({**about, **found}), encoding="utf-8")
             print(f"{arm.name}, seed {seed}: {took:.0f} s", flush=True)
+
+
+def run_name(arm: Arm, seed: int) -> str:
+    return f"{arm.name.replace(' ', '_')}-{seed}"
 
 
 def machine(args: argparse.Namespace) -> str:
@@ -114,13 +126,14 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
     asked = questions(mixed(args.work, args.data, arm.prompt), size.asked)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     engine = training.tuned_engine(args.model, arm.rank, seed, device)
-    predictions = path.with_suffix(".predictions.jsonl")
-    answers = base_answers(args, engine, asked)
+    chat = training.prompts_of(asked["chat"])
+    answers = kept(args.runs / "base_answers.json", lambda: training.answers_of_base(engine, chat))
     about: dict[str, Any] = {"curve": [], "trained_tokens": 0}
     if arm.scale != 1:
         training.apply_scaled(engine, args.runs / f"baseline-{seed}", arm.scale)
     elif arm.name != "untuned":
-        about = trained(args, size, arm, seed, engine, asked, path.with_suffix(""))
+        about = trained(args, size, arm, seed, engine, asked)
+    predictions = path.with_suffix(".predictions.jsonl")
     parts = training.measure(engine, asked, answers, arm.name, predictions)
     if about["curve"]:
         about["curve"][-1]["call_exact"] = call_share(parts)
@@ -128,20 +141,23 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
 
 
 def trained(
-    args: argparse.Namespace, size: Size, arm: Arm, seed: int, engine: Any, asked: dict[str, Gold], folder: Path
+    args: argparse.Namespace, size: Size, arm: Arm, seed: int, engine: Any, asked: dict[str, Gold]
 ) -> dict[str, Any]:
     """Train an arm's adapter into a folder, or take it from there; its curve and its trained tokens."""
-    done = folder / "trained.json"
-    if done.is_file():  # an earlier call was cut off while it measured
-        training.apply_scaled(engine, folder, 1.0)
-        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return found
-    groups, tokens = rows_of(args, size, arm, engine, mixed(args.work, args.data, arm.prompt))
-    curve: list[dict[str, Any]] = []
-    after = checkpoint(size, engine, asked, curve)
-    training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil, after)
-    engine.model.save_pretrained(folder)
-    return kept(done, lambda: {"curve": curve, "trained_tokens": tokens})
+    folder = args.runs / run_name(arm, seed)
+
+    def make() -> dict[str, Any]:
+        groups, tokens = rows_of(args, size, arm, engine)
+        curve: list[dict[str, Any]] = []
+        after = checkpoint(size, engine, asked, curve)
+        training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil, after)
+        engine.model.save_pretrained(folder)
+        return {"curve": curve, "trained_tokens": tokens}
+
+    # It is there where an earlier call was cut off while it measured.
+    found: dict[str, Any] = kept(folder / "trained.json", make)
+    training.apply_scaled(engine, folder, 1.0)
+    return found
 
 
 def call_share(parts: Any) -> float:
@@ -162,47 +178,38 @@ def checkpoint(size: Size, engine: Any, asked: dict[str, Gold], curve: list[dict
     return after
 
 
-def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any, mix: Path) -> tuple[Any, int]:
-    """The encoded rows of an arm by group, with how many of each a step takes, and their trained tokens."""
+def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Any, int]:
+    """The encoded rows of an arm by group, with how many of each a step takes, and their trained tokens.
+
+    Raises SystemExit where no agent row is short enough.
+    """
+    mix = mixed(args.work, args.data, arm.prompt, arm.augment)
     found = channels(mix)
     agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
-    chat = found["general"][: round(size.steps * size.agent * 1.2)]
-    about_itself = found.get("self-cognition", [])
+    chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []
     if arm.replay == "base":
-        chat = rewritten_chat(args, engine, chat)
+        chat = kept(args.runs / "rewritten.json", lambda: training.rewritten(engine, chat))
+    about_itself = found.get("self-cognition", [])
+    weights = normalised(arm.weights, [*agent, *chat, *about_itself])
 
     def encoded(rows: list[dict[str, Any]], labels: str) -> Any:
         kind = training.model_type(args.model)
-        return encode(rows, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
+        weighed = [weigh(row, weights) for row in rows]
+        return encode(weighed, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
 
     groups = [
         (encoded(agent, arm.labels), float(size.agent)),
-        (encoded(chat, "exact") if arm.ratio else [], size.agent * arm.ratio),
+        (encoded(chat, "exact"), size.agent * arm.ratio),
         (encoded(about_itself, "exact"), size.agent / 6),
     ]
+    if not groups[0][0]:
+        raise SystemExit(f"{mix}: none of {len(agent)} agent rows has at most {size.longest} tokens")
     rows = [row for made, _ in groups for row in made]
     return groups, sum(label != -100 and weight > 0 for _, ls, ws in rows for label, weight in zip(ls, ws, strict=True))
 
 
-def base_answers(args: argparse.Namespace, engine: Any, asked: dict[str, Gold]) -> list[str]:
-    """What the untouched base answers to held-out chat, written once for all arms."""
-    return kept(args.runs / "base_answers.json", lambda: of_base(engine, training.prompts_of(asked["chat"])))
-
-
-def rewritten_chat(args: argparse.Namespace, engine: Any, chat: Any) -> Any:
-    def make() -> Any:
-        with engine.model.disable_adapter():
-            return training.rewritten(engine, chat)
-
-    return kept(args.runs / "rewritten.json", make)
-
-
-def of_base(engine: Any, prompts: Any) -> list[str]:
-    with engine.model.disable_adapter():
-        return training.own_answers(engine, prompts)
-
-
-def kept(path: Path, make: Any) -> Any:
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What an earlier call left in a file, or what is made for it now."""
     if not path.is_file():
         path.write_text(json.dumps(make()), encoding="utf-8")
     return json.loads(path.read_text(encoding="utf-8"))

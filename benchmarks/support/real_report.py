@@ -32,8 +32,10 @@ QUESTIONS = {
     "c": "The learning rate of a LoRA",
     "b": "Agent rows to chat rows",
     "f": "How the prompt lists tools",
+    "e": "What thoughts and calls weigh in the loss",
+    "g": "Augmentation: names and order of tools varied in half of the rows",
 }
-NEVER = "e (weights of thought and call), g (augmentation), h (length of thoughts)"
+NEVER = "- (h) none, short or long thoughts: no arm, since no command writes rows without thoughts or with shorter ones"
 Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
 
 
@@ -68,7 +70,7 @@ def _head(found: Found, size: str) -> list[str]:
         "Written by `python benchmarks/real_base.py --size "
         f"{size} --work FOLDER`; nothing here is typed by hand. SmolLM2-135M-Instruct is tuned with a LoRA on rows of "
         "three formats, one factor at a time changed from one baseline (exact masks, chat as it is 1:1, learning rate "
-        "1e-3, rank 8). Three tools are held out of training. Values are `value (low to high)`: 95 % bootstrap "
+        "1e-3, rank 8). No training row offers or calls the unseen tools. Values are `value (low to high)`: 95 % bootstrap "
         "intervals over questions, the seeds of an arm pooled; they say nothing about other models or data.",
         "",
         f"Runs done: {len(found)}, {hours:.1f} hours on {'; '.join(machines)}.",
@@ -158,7 +160,7 @@ def _not_run(found: Found, wanted: Sequence[tuple[str, int]]) -> list[str]:
         if (arm, seed) not in found:
             missing.setdefault(seed, []).append(arm)
     lines = [f"- seed {seed}: {', '.join(arms)}" for seed, arms in missing.items()]
-    return ["", "## Not run", "", *lines, f"- no seed: questions {NEVER}"]
+    return ["", "## Not run", "", *lines, NEVER]
 
 
 def _hashes(found: Found) -> list[str]:

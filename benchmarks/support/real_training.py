@@ -119,14 +119,12 @@ def apply_scaled(engine: Any, adapter: Path, scale: float) -> None:
     engine.model.eval()
 
 
-def own_answers(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
-    """What the model answers to each, greedily, in batches of 16."""
+def answers_of_base(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
+    """What the untouched base answers to each, greedily, in batches of 16."""
     asked = [Generate(messages, "", OWN_TOKENS, 0.0) for messages in prompts]
-    return [
-        written.text
-        for start in range(0, len(asked), 16)
-        for written in engine.write_together(asked[start : start + 16])
-    ]
+    batches = [asked[start : start + 16] for start in range(0, len(asked), 16)]
+    with engine.model.disable_adapter():
+        return [written.text for batch in batches for written in engine.write_together(batch)]
 
 
 def prompts_of(gold: Gold) -> list[list[Message]]:
@@ -215,7 +213,7 @@ def rewritten(engine: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     context = [
         [{**message, "loss": False} if message["role"] == "assistant" else message for message in p] for p in prompts
     ]
-    answers = own_answers(engine, prompts)
+    answers = answers_of_base(engine, prompts)
     return [
         {**row, "messages": [*before, {"role": "assistant", "content": answer}]}
         for row, before, answer in zip(rows, context, answers, strict=True)
