@@ -68,6 +68,8 @@ ARMS = (
     Arm("call 2", "e", weights=Weights(call=2.0, arguments=2.0)),
     Arm("names varied", "g", augment=("names",)),
     Arm("order varied", "g", augment=("order",)),
+    Arm("rate 5e-4", "c", rate=5e-4),
+    Arm("rank 32", "c", rank=32),
 )
 
 
@@ -86,10 +88,18 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     args.runs = args.work / args.size
     args.runs.mkdir(parents=True, exist_ok=True)
+    about = what_is_trained(args)
     if not args.show:
         run_all(args, SIZES[args.size])
     wanted = [(arm.name, seed) for seed in range(SIZES[args.size].seeds) for arm in ARMS]
-    print(write_evidence(args.out, args.runs, {arm.name: arm.question for arm in ARMS}, wanted))
+    print(write_evidence(args.out, args.runs, about, {arm.name: arm.question for arm in ARMS}, wanted))
+
+
+def what_is_trained(args: argparse.Namespace) -> str:
+    real = "the shipped tiny base" if args.size == "toy" else "SmolLM2-135M-Instruct"
+    model = f"the model of {args.model.name}/" if args.model else real
+    more = f" and those of {args.data.name}/" if args.data else ""
+    return f"A LoRA of {model} is trained on rows of three formats{more}."
 
 
 def run_all(args: argparse.Namespace, size: Size) -> None:
@@ -106,8 +116,8 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
             started = time.monotonic()
             found = run(args, size, arm, seed, path)
             took = time.monotonic() - started
-            about = {"arm": msgspec.to_builtins(arm), "seed": seed, "seconds": round(took), "machine": machine(args)}
-            path.write_text(json.dumps({**about, **found}), encoding="utf-8")
+            facts = {"arm": msgspec.to_builtins(arm), "seed": seed, "seconds": round(took), "machine": machine(args)}
+            path.write_text(json.dumps({**facts, **found}), encoding="utf-8")
             print(f"{arm.name}, seed {seed}: {took:.0f} s", flush=True)
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -149,18 +150,24 @@ def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: s
     """The next step at each held-out question, scored; metrics of calls are named after the kind of question."""
     found: Parts = {}
     golds = {kind: questions[kind] for kind in kinds if kind in questions}
-    with tempfile.TemporaryDirectory() as folder:
-        kept = Log(log or Path(folder) / "predictions.jsonl", {"name": name})
-        steps = [step for gold in golds.values() for step in gold.steps]
-        Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32).steps(steps, lambda: None)
-        written = kept.of(name, "step")
-        kept.close()
+    steps = written(engine, [step for gold in golds.values() for step in gold.steps], name, log)
     for kind, gold in golds.items():
-        scored = score_model(gold, written, {}, {}, own_name=NAME)
+        scored = score_model(gold, steps, {}, {}, own_name=NAME)
         for row, parts in scored.parts.items():
             named = {_named(metric, kind): part for metric, part in parts.items()}
             found[f"{kind} {row}"] = {metric: part for metric, part in named.items() if metric}
     return found
+
+
+def written(engine: Any, steps: Sequence[Any], name: str, log: Path | None = None, stop: bool = True) -> dict[str, Any]:
+    """What the model writes at each step, by the step's id; it stays in `log`."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Log(log or Path(folder) / "log.jsonl", {"name": name})) as kept,
+    ):
+        writer = Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32, stop=stop)
+        writer.steps(steps, lambda: None)
+        return kept.of(name, "step")
 
 
 def _named(metric: str, kind: str) -> str:
@@ -171,14 +178,8 @@ def _named(metric: str, kind: str) -> str:
 
 def _invented(engine: Any, gold: Gold, count: int = 8) -> Parts:
     """Whether, without the stop word, the model writes a result of its own after its call."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Log(Path(folder) / "free.jsonl", {})
-        Writer("free", engine, log, step_tokens=STEP_TOKENS, at_a_time=16, stop=False).steps(
-            gold.steps[:count], lambda: None
-        )
-        entries = log.of("free", "step")
-        log.close()
-    return {f"free {name}": {"invented": (float(entry.invented_observation), 1.0)} for name, entry in entries.items()}
+    steps = written(engine, gold.steps[:count], "free", stop=False)
+    return {f"free {name}": {"invented": (float(step.invented_observation), 1.0)} for name, step in steps.items()}
 
 
 def _results(gold: Gold, count: int = 8) -> list[tuple[list[Message], str]]:

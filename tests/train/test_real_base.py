@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
-ARMS = ["untuned", "baseline", "adapter at 0.5", "thought 0", "names varied"]
+ARMS = ["untuned", "baseline", "adapter at 0.5", "thought 0.5", "names varied"]
 
 
 @pytest.fixture
@@ -42,20 +42,32 @@ def test_arms_are_trained_measured_and_written_down_once(real_base: ModuleType, 
     words = ["--size", "toy", "--work", str(tmp_path), "--out", str(page), "--data", str(tmp_path / "more")]
     real_base.main([*words, "--only", *ARMS])
     text = page.read_text()
-    for head in ("untuned | baseline", "baseline | adapter at 0.5", "baseline | thought 0", "baseline | names varied"):
+    for head in (
+        "untuned | baseline",
+        "baseline | adapter at 0.5",
+        "baseline | thought 0.5",
+        "baseline | names varied",
+    ):
         assert f"| | {head} |" in text
-    assert "schema prompt, thought 0.5, call 2, order varied\n- (h) none, short or long thoughts: no arm" in text
+    assert (
+        "schema prompt, thought 0, call 2, order varied, rate 5e-4, rank 32\n- (h) none, short or long thoughts: no arm"
+        in text
+    )
     assert (page.parent / "img" / "evidence.svg").is_file()
     runs = {arm: json.loads((tmp_path / "toy" / f"{arm.replace(' ', '_')}-0.json").read_text()) for arm in ARMS}
     assert [point["step"] for point in runs["baseline"]["curve"]] == [1, 2, 3]
-    assert runs["thought 0"]["trained_tokens"] < runs["baseline"]["trained_tokens"] > runs["untuned"]["trained_tokens"]
+    # Weights leave the tokens alone; other names have others.
+    tokens = {arm: run["trained_tokens"] for arm, run in runs.items()}
+    assert tokens["thought 0.5"] == tokens["baseline"] != tokens["names varied"] > tokens["untuned"] == 0
     # All arms answer the same questions, whatever their rows are.
     assert len({tuple(run["parts"]) for run in runs.values()}) == 1
     chat = next(name for name in runs["untuned"]["parts"] if name.startswith("chat "))
     bits = {run["parts"][chat]["own_bits"][0] for run in runs.values()}
     assert len(bits) == len(ARMS) and runs["untuned"]["parts"][chat]["agreement"][0] > 0
+    made = json.loads((tmp_path / "data-auto" / "mix.report.json").read_text())["sources"][3]
+    assert made["formats"] == {"openai": 60} and "close_ticket" in (tmp_path / "data-auto" / "mix.jsonl").read_text()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "toy").glob("*.json")}
-    real_base.main(words + ["--only", *ARMS])
+    real_base.main([*words, "--only", *ARMS])
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "toy").glob("*.json")} == before
     with pytest.raises(SystemExit, match="made with other --data"):
         real_base.main([*words[:-2], "--only", "rate 2e-4"])
