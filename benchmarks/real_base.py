@@ -21,9 +21,9 @@ from typing import Any
 
 import msgspec
 import torch
-from mask_ablation import encode
+from mask_ablation import Encoded, encode
 from support import real_training as training
-from support.real_data import SIZES, Size, channels, mixed, questions
+from support.real_data import SIZES, Rows, Size, channels, mixed, questions
 from support.real_model import unpacked
 from support.real_report import write_evidence
 
@@ -91,8 +91,8 @@ def main(words: Sequence[str] | None = None) -> None:
     about = what_is_trained(args)
     if not args.show:
         run_all(args, SIZES[args.size])
-    wanted = [(arm.name, seed) for seed in range(SIZES[args.size].seeds) for arm in ARMS]
-    print(write_evidence(args.out, args.runs, about, {arm.name: arm.question for arm in ARMS}, wanted))
+    questions = {arm.name: arm.question for arm in ARMS}
+    print(write_evidence(args.out, args.runs, about, questions, SIZES[args.size].seeds))
 
 
 def what_is_trained(args: argparse.Namespace) -> str:
@@ -157,11 +157,11 @@ def trained(
     folder = args.runs / run_name(arm, seed)
 
     def make() -> dict[str, Any]:
-        groups, tokens = rows_of(args, size, arm, engine)
-        curve: list[dict[str, Any]] = []
-        after = checkpoint(size, engine, asked, curve)
-        training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil, after)
+        groups = encoded_rows(args, size, arm, engine)
+        losses = training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil)
+        curve = [point(size, engine, asked, step, loss) for step, loss in enumerate(losses, 1)]
         engine.model.save_pretrained(folder)
+        tokens = sum(label != -100 for rows, _ in groups for _, labels, _ in rows for label in labels)
         return {"curve": curve, "trained_tokens": tokens}
 
     # It is there where an earlier call was cut off while it measured.
@@ -170,39 +170,29 @@ def trained(
     return found
 
 
-def call_share(parts: Any) -> float:
+def point(size: Size, engine: Any, asked: dict[str, Gold], step: int, loss: float) -> dict[str, Any]:
+    """A step's loss, and at each third of the run but the last the calls of a few held-out questions."""
+    found: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
+    if step % max(1, size.steps // 3) == 0 and step < size.steps:
+        few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
+        found["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
+    return found
+
+
+def call_share(parts: training.Parts) -> float:
     scores = [part["call_exact seen"] for part in parts.values() if "call_exact seen" in part]
-    return float(sum(made for made, _ in scores) / max(1.0, sum(gold for _, gold in scores)))
+    return sum(made for made, _ in scores) / max(1.0, sum(gold for _, gold in scores))
 
 
-def checkpoint(size: Size, engine: Any, asked: dict[str, Gold], curve: list[dict[str, Any]]) -> Any:
-    """Notes each step's loss, and at each third of the run but the last the calls of a few held-out questions."""
-    few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
-
-    def after(step: int, loss: float) -> None:
-        point: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
-        if step % max(1, size.steps // 3) == 0 and step < size.steps:
-            point["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
-        curve.append(point)
-
-    return after
-
-
-def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Any, int]:
-    """The encoded rows of an arm by group, with how many of each a step takes, and their trained tokens.
+def encoded_rows(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> list[training.Group]:
+    """The rows of an arm: agent, chat, self-cognition; with how many of each a step takes.
 
     Raises SystemExit where no agent row is short enough.
     """
-    mix = mixed(args.work, args.data, arm.prompt, arm.augment)
-    found = channels(mix)
-    agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
-    chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []
-    if arm.replay == "base":
-        chat = kept(args.runs / "rewritten.json", lambda: training.rewritten(engine, chat))
-    about_itself = found.get("self-cognition", [])
+    agent, chat, about_itself = rows_of(args, size, arm, engine)
     weights = normalised(arm.weights, [*agent, *chat, *about_itself])
 
-    def encoded(rows: list[dict[str, Any]], labels: str) -> Any:
+    def encoded(rows: Rows, labels: str) -> list[Encoded]:
         kind = training.model_type(args.model)
         weighed = [weigh(row, weights) for row in rows]
         return encode(weighed, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
@@ -213,9 +203,17 @@ def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tupl
         (encoded(about_itself, "exact"), size.agent / 6),
     ]
     if not groups[0][0]:
-        raise SystemExit(f"{mix}: none of {len(agent)} agent rows has at most {size.longest} tokens")
-    rows = [row for made, _ in groups for row in made]
-    return groups, sum(label != -100 and weight > 0 for _, ls, ws in rows for label, weight in zip(ls, ws, strict=True))
+        raise SystemExit(f"{args.work}: none of {len(agent)} agent rows has at most {size.longest} tokens")
+    return groups
+
+
+def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Rows, Rows, Rows]:
+    found = channels(mixed(args.work, args.data, arm.prompt, arm.augment))
+    agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
+    chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []
+    if arm.replay == "base":
+        chat = kept(args.runs / "rewritten.json", lambda: training.rewritten(engine, chat))
+    return agent, chat, found.get("self-cognition", [])
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:

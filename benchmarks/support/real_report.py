@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,13 +46,10 @@ NEVER = "- (h) none, short or long thoughts: no arm, since no command writes row
 Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
 
 
-def write_evidence(
-    out: Path, runs: Path, about: str, questions: Mapping[str, str], wanted: Sequence[tuple[str, int]]
-) -> Path:
+def write_evidence(out: Path, runs: Path, about: str, questions: Mapping[str, str], seeds: int) -> Path:
     """Write the page and its picture from the JSON files of `runs`.
 
-    `about`: what was trained on what, a sentence; `questions`: arm: question; `wanted`: the arms and seeds that make
-    the whole.
+    `about`: what was trained on what, a sentence; `questions`: arm: question; `seeds`: of each arm, where all is done.
     """
     found: Found = {}
     for path in sorted(runs.glob("*-*.json")):
@@ -59,14 +57,16 @@ def write_evidence(
         found[row["arm"]["name"], row["seed"]] = row
     lines = _head(found, runs.name, about)
     lines += ["", "## The model before and after", "", *_table(found, ["untuned", "baseline"])]
-    picture = out.parent / "img" / "evidence.svg"
-    if draw(picture, found):
+    points = _points(found)
+    # One point compares nothing.
+    if len(points) > 1:
+        _draw(out.parent / "img" / "evidence.svg", points)
         lines += ["", "![calls exact against forgetting, a point for each run](img/evidence.svg)"]
     for letter, title in QUESTIONS.items():
         arms = [arm for arm, question in questions.items() if question == letter and _seeds(found, arm)]
         lines += ["", f"## ({letter}) {title}", ""]
         lines += [*_table(found, ["baseline", *arms]), "", *_decided(found, arms)] if arms else ["Not run."]
-    lines += ["", *_checkpoints(found), *_not_run(found, wanted), *_hashes(found)]
+    lines += ["", *_checkpoints(found), *_not_run(found, questions, seeds), *_hashes(found)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return out
@@ -98,7 +98,8 @@ def _ratios(found: Found, arm: str, seeds: Iterable[int]) -> Ratios:
     ratios = Ratios(tuple(MEASURES))
     for seed in seeds:
         for question, parts in found[arm, seed]["parts"].items():
-            ratios.add(question, {name: part for name, part in parts.items() if name in MEASURES})
+            # A row without an id has that of its place: mixes of two checkouts name its folder differently.
+            ratios.add(re.sub(r"\S*/", "", question), {name: part for name, part in parts.items() if name in MEASURES})
     return ratios
 
 
@@ -162,12 +163,9 @@ def _checkpoints(found: Found) -> list[str]:
     return [title, "", *head, *rows] if rows else [title, "", "Not run."]
 
 
-def _not_run(found: Found, wanted: Sequence[tuple[str, int]]) -> list[str]:
-    missing: dict[int, list[str]] = {}
-    for arm, seed in wanted:
-        if (arm, seed) not in found:
-            missing.setdefault(seed, []).append(arm)
-    lines = [f"- seed {seed}: {', '.join(arms)}" for seed, arms in missing.items()]
+def _not_run(found: Found, arms: Iterable[str], seeds: int) -> list[str]:
+    missing = {seed: [arm for arm in arms if (arm, seed) not in found] for seed in range(seeds)}
+    lines = [f"- seed {seed}: {', '.join(names)}" for seed, names in missing.items() if names]
     return ["", "## Not run", "", *lines, NEVER]
 
 
@@ -177,17 +175,18 @@ def _hashes(found: Found) -> list[str]:
     return ["", "## The raw predictions", "", "They stay in the work folder.", "", *head, *rows]
 
 
-def draw(path: Path, found: Found) -> bool:
-    """Calls exact on seen tools against bits per byte of the base's own chat, a point for each run; false where there
-    is nothing to compare."""
+def _points(found: Found) -> dict[str, list[tuple[float, float]]]:
+    """By arm, for each run: bits per byte of the base's own chat, and calls exact on seen tools in per cent."""
     points: dict[str, list[tuple[float, float]]] = {}
-    for (arm, seed), _ in found.items():
+    for arm, seed in found:
         values = _ratios(found, arm, [seed]).estimates(not_shares=NOT_SHARES, resamples=10)
         x, y = values["own_bits"].value, values["call_exact seen"].value
         if x is not None and y is not None:
             points.setdefault(arm, []).append((x, 100 * y))
-    if len(points) < 2:
-        return False
+    return points
+
+
+def _draw(path: Path, points: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     import matplotlib
 
     matplotlib.use("svg")
@@ -203,4 +202,3 @@ def draw(path: Path, found: Found) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     pyplot.close(figure)
-    return True

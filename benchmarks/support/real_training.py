@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import Message, to_messages, to_record
 from swiftagent.trajectory.types import Observation, Trajectory
 
+Group = tuple[list[Encoded], float]  # rows, and how many of them a step takes
 Parts = dict[str, dict[str, tuple[float, float]]]  # by question: metric: (reached, out of)
 TEMPLATE = "chatml"
 OWN_TOKENS = 40  # of an answer that the base writes
@@ -49,7 +50,7 @@ class Batches:
     """Batches of like composition: `agent` agent rows, then chat and self-cognition rows in proportion; every row once
     before one comes again."""
 
-    def __init__(self, groups: Sequence[tuple[list[Encoded], float]], seed: int) -> None:
+    def __init__(self, groups: Sequence[Group], seed: int) -> None:
         self.groups, self.choose = groups, random.Random(seed)
         self.left: list[list[int]] = [[] for _ in groups]
         self.owed = [0.0] * len(groups)
@@ -66,15 +67,13 @@ class Batches:
         return picked
 
 
-def train(
-    model: Any, batches: Batches, steps: int, rate: float, distil: bool, after: Callable[[int, float], None]
-) -> None:
-    """AdamW, 10 % warm-up, cosine to zero; a step's loss is over its trained tokens, as ms-swift's is. `distil`: chat
-    rows (group 1) keep to the base. `after` gets the number of each step and its loss."""
+def train(model: Any, batches: Batches, steps: int, rate: float, distil: bool) -> Iterator[float]:
+    """AdamW, 10 % warm-up, cosine to zero; yields the loss of each step, which is over its trained tokens, as
+    ms-swift's is. `distil`: chat rows (group 1) keep to the base."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
-    for step in range(1, steps + 1):
+    for _ in range(steps):
         model.train()
         rows = batches.next()
         tokens = sum(label != -100 for (_, labels, _), _ in rows for label in labels[1:])
@@ -89,7 +88,7 @@ def train(
         schedule.step()
         optimizer.zero_grad()
         model.eval()
-        after(step, total)
+        yield total
 
 
 def row_loss(model: Any, row: Encoded, distil: bool) -> Any:
@@ -125,7 +124,7 @@ def answers_of_base(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
     asked = [Generate(messages, "", OWN_TOKENS, 0.0) for messages in prompts]
     batches = [asked[start : start + 16] for start in range(0, len(asked), 16)]
     with engine.model.disable_adapter():
-        return [written.text for batch in batches for written in engine.write_together(batch)]
+        return [reply.text for batch in batches for reply in engine.write_together(batch)]
 
 
 def prompts_of(gold: Gold) -> list[list[Message]]:
