@@ -1,28 +1,28 @@
 """MCP servers as tools, through the official SDK: a command (stdio), a URL (streamable HTTP), or an mcp.json with
 several.
 
-The SDK is asynchronous, so each server lives in a thread with an event loop of its own; a call waits for its answer.
+The SDK is asynchronous, so each server lives in a thread with an event loop of its own (anyio's blocking portal); a
+call waits for its answer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
+import math
 import os
 import re
 import shlex
 import shutil
 import tempfile
-import threading
-import time
-from collections.abc import Coroutine
-from concurrent.futures import Future, wait
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
+import anyio
 import msgspec
+from anyio.from_thread import start_blocking_portal
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
@@ -35,19 +35,13 @@ from swiftagent.trajectory.types import Json, Tool
 # The SDK logs a traceback for every malformed message; what matters of it is returned as an error.
 logging.getLogger("mcp").addHandler(logging.NullHandler())
 logging.getLogger("mcp").propagate = False
-_START_SECONDS = 60.0
+_START_SECONDS, _END_SECONDS = 60.0, 10.0
 # Of a list of tools.
 _MOST_PAGES = 100
 # A tool that reports progress may take this many times the time of one call.
 _MOST_RENEWALS = 10
-_GONE = (
-    "ClosedResourceError",
-    "BrokenResourceError",
-    "EndOfStream",
-    "ConnectError",
-    "ReadError",
-    "RemoteProtocolError",
-)
+# Of anyio and of httpx, both versions.
+_GONE = "ClosedResourceError BrokenResourceError EndOfStream ConnectError ReadError RemoteProtocolError".split()
 
 
 class McpServer(msgspec.Struct, frozen=True):
@@ -97,8 +91,6 @@ class McpSource:
 
     def _running(self) -> _Connection | None:
         """The connection, made again once where it has ended."""
-        if self._connection is not None and not self._connection.is_alive:
-            self.close()
         if self._connection is None and self._restarts_left:
             self._restarts_left -= 1
             with contextlib.suppress(ConfigError):
@@ -124,66 +116,45 @@ class McpSource:
             connection.close()
 
 
-class _Deadline:
-    """The time that is left for one call. Progress that the server reports renews it; the SDK has the last limit."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        return self._end - time.monotonic()
-
-    async def renew(self, progress: float, total: float | None, message: str | None) -> None:
-        self._end = time.monotonic() + self._seconds
-
-
 class _Connection:
-    """One session with a server, in a thread of its own. Raises ConfigError where it cannot be made."""
+    """One session with a server, on an event loop in a thread. Raises ConfigError where it cannot be made."""
 
     def __init__(self, server: McpServer, options: Options) -> None:
         self.server = server
         self.options = options
-        self.listed: list[Any] = []
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready: Future[list[Any]] = Future()
-        self._client: Any = None
-        # The SDK adds what a program needs to run; everything else must be named.
-        named = {name: os.environ[name] for name in options.environment if name in os.environ}
-        self._environment = {**named, **server.env}
-        errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
-        self._errors = cast(TextIO, errors)
-        self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
-        self._thread.start()
+        self._ends = contextlib.ExitStack()
+        self._errors = self._ends.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
         try:
-            self.listed = self._ready.result(_START_SECONDS)
+            self._portal = self._ends.enter_context(start_blocking_portal())
+            session = self._portal.wrap_async_context_manager(self._session())
+            self._client, self.listed = self._ends.enter_context(session)
         # Whatever the SDK, the network or the command raises.
-        except (Exception, FutureTimeout) as error:
+        except Exception as error:
             reason = self.last_error_line() or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Any:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""
         from mcp import MCPError
 
-        seconds = self.options.seconds
-        clock = _Deadline(seconds)
-        longest = seconds * _MOST_RENEWALS
         try:
-            return self._do(self._client.call_tool(tool, arguments, longest, clock.renew), clock)
-        except (FutureTimeout, TimeoutError):
+            future = self._portal.start_task_soon(self._called, tool, arguments)
+            try:
+                return future.result()
+            finally:
+                # After Ctrl-C: the SDK then reports to the server that the request is cancelled.
+                future.cancel()
+        except TimeoutError:
             raise ToolError(f"the tool did not answer within {self.options.seconds:g} seconds") from None
         except MCPError as error:
             if "closed" in str(error).lower() or "not connected" in str(error).lower():
                 raise ConnectionError from None
             raise ToolError(str(error)) from None
-        except (ConnectionError, EOFError, RuntimeError, asyncio.CancelledError):
+        except (ConnectionError, EOFError, RuntimeError, CancelledError):
             raise ConnectionError from None
         # Anyio's and httpx's own, alone or in groups.
         except Exception as error:
@@ -191,55 +162,42 @@ class _Connection:
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
 
+    async def _called(self, tool: str, arguments: dict[str, Json]) -> Any:
+        seconds = self.options.seconds
+        with anyio.fail_after(seconds) as limit:
+
+            async def renew(progress: float, total: float | None, message: str | None) -> None:
+                limit.deadline = anyio.current_time() + seconds
+
+            return await self._client.call_tool(tool, arguments, seconds * _MOST_RENEWALS, renew)
+
     def close(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        self._errors.close()
+        with contextlib.suppress(Exception):
+            self._ends.close()
 
-    def _do(self, work: Coroutine[Any, Any, Any], clock: _Deadline) -> Any:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            # A loop that has ended leaves its futures open, so its thread is looked after as well.
-            while self.is_alive and (left := clock.left()) > 0:
-                wait([future], min(0.5, left))
-                if future.done():
-                    return future.result()
-            raise FutureTimeout if self.is_alive else ConnectionError
-        finally:
-            # The SDK then reports to the server that the request is cancelled.
-            future.cancel()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._serve())
-        # Handed to the thread that waits.
-        except BaseException as error:
-            if not self._ready.done():
-                self._ready.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
-        finally:
-            with contextlib.suppress(Exception):
-                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
-
-    async def _serve(self) -> None:
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[tuple[Any, list[Any]]]:
+        """(client, tools) while the server is connected; its start and its end have limits of their own."""
         from mcp import Client
 
-        async with contextlib.AsyncExitStack() as stack:
-            transport = await self._transport(stack)
-            client: Any = Client(without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
-            self._client = await stack.enter_async_context(client)
-            client.session.validate_tool_result = _leave_to_caller
-            page = await client.list_tools()
-            listed = list(page.tools)
-            for _ in range(_MOST_PAGES):
-                if not page.next_cursor:
-                    break
-                page = await client.list_tools(cursor=page.next_cursor)
-                listed += page.tools
-            self._ready.set_result(listed)
-            await self._stop.wait()
+        with anyio.fail_after(_START_SECONDS) as limit:
+            async with contextlib.AsyncExitStack() as stack:
+                transport = without_odd_tools(await self._transport(stack))
+                client: Any = Client(transport, read_timeout_seconds=self.options.seconds)
+                await stack.enter_async_context(client)
+                client.session.validate_tool_result = _leave_to_caller
+                page = await client.list_tools()
+                listed = list(page.tools)
+                for _ in range(_MOST_PAGES):
+                    if not page.next_cursor:
+                        break
+                    page = await client.list_tools(cursor=page.next_cursor)
+                    listed += page.tools
+                limit.deadline = math.inf
+                try:
+                    yield client, listed
+                finally:
+                    limit.deadline = anyio.current_time() + _END_SECONDS
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
         from mcp import StdioServerParameters, stdio_client
@@ -251,12 +209,14 @@ class _Connection:
             client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
             client.event_hooks = {"response": [limit]}
             return streamable_http_client(self.server.url, http_client=client)
+        # The SDK adds what a program needs to run; everything else must be named.
+        named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         command = [self.server.command, *self.server.args]
         # A command that is not there is the SDK's to report.
         if shutil.which(command[0]):
             command = supervised(command, LARGEST_ANSWER)
         parameters = StdioServerParameters(
-            command=command[0], args=command[1:], env=self._environment, cwd=self.server.cwd
+            command=command[0], args=command[1:], env={**named, **self.server.env}, cwd=self.server.cwd
         )
         return stdio_client(parameters, errlog=self._errors)
 
@@ -292,7 +252,7 @@ def _first(error: BaseException) -> BaseException:
 
 def _innermost(error: BaseException) -> str:
     error = _first(error)
-    if isinstance(error, (FutureTimeout, TimeoutError)):
+    if isinstance(error, TimeoutError):
         return f"it did not answer within {_START_SECONDS:g} seconds"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
