@@ -251,6 +251,7 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
                 function = part.get("function") or {}
                 call["name"] += function.get("name") or ""
                 call["arguments"] += function.get("arguments") or ""
+            usage.ids = [*usage.ids, *(choice.get("token_ids") or ())]
             if choice.get("finish_reason") == "length":
                 usage.ended_by = "length"
         usage.generated = counted.get("completion_tokens") or usage.generated

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.errors import CheckError, ConfigError, SetupError, reason_in
 from swiftagent.export.merge import load_model, load_tokenizer
 from swiftagent.io.shipped import user_folder
 from swiftagent.models.files import read_object
@@ -127,11 +127,7 @@ def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
     command = [sys.executable, bootstrap, str(converter), str(folder), "--outfile", str(out), "--outtype", kind]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode or not out.exists():
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = next(
-            (line for line in reversed(lines) if "Error" in line),
-            lines[-1] if lines else f"exit code {done.returncode}",
-        )
+        reason = reason_in(done.stderr) or f"exit code {done.returncode}"
         if reason.startswith("OSError"):
             raise SetupError(f"the GGUF cannot be written: {reason}; choose another place with -o")
         raise SetupError(f"llama.cpp's converter does not take {folder}: {reason}")
@@ -142,7 +138,7 @@ def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Pat
     if program:
         done = subprocess.run([program, str(source), str(out), kind.upper()], capture_output=True, text=True)
         if done.returncode:
-            raise SetupError(f"llama-quantize failed: {done.stderr.strip().splitlines()[-1:]}")
+            raise SetupError(f"llama-quantize failed: {reason_in(done.stderr)}")
         return out
     llama = _llama_cpp("quantise")
     params = llama.llama_model_quantize_default_params()

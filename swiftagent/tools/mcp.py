@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ import anyio
 import msgspec
 from anyio.from_thread import start_blocking_portal
 
-from swiftagent.errors import ConfigError, ToolError
+from swiftagent.errors import ConfigError, ToolError, reason_in
 from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
 from swiftagent.tools.processes import TOO_LARGE, supervised
 from swiftagent.tools.secrets import secrets_of
-from swiftagent.tools.source import Options, ToolSource, read_json
+from swiftagent.tools.source import Options, ToolSource, opened, read_json
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
@@ -41,7 +42,14 @@ _MOST_PAGES = 100
 # A tool that reports progress may take this many times the time of one call.
 _MOST_RENEWALS = 10
 # Of anyio and of httpx, both versions.
-_GONE = "ClosedResourceError BrokenResourceError EndOfStream ConnectError ReadError RemoteProtocolError".split()
+_GONE = (
+    "ClosedResourceError",
+    "BrokenResourceError",
+    "EndOfStream",
+    "ConnectError",
+    "ReadError",
+    "RemoteProtocolError",
+)
 
 
 class McpServer(msgspec.Struct, frozen=True):
@@ -77,7 +85,7 @@ class McpSource:
             try:
                 return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
-                reason = connection.last_error_line()
+                reason = connection.reason()
                 self.close()
                 if reason.startswith(TOO_LARGE):
                     raise ToolError(f"{reason.removeprefix('swiftagent: ')}; the server was stopped") from None
@@ -123,14 +131,15 @@ class _Connection:
         self.server = server
         self.options = options
         self._ends = contextlib.ExitStack()
-        self._errors = self._ends.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
+        errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
+        self._errors = self._ends.enter_context(errors)
         try:
             self._portal = self._ends.enter_context(start_blocking_portal())
             session = self._portal.wrap_async_context_manager(self._session())
             self._client, self.listed = self._ends.enter_context(session)
         # Whatever the SDK, the network or the command raises.
         except Exception as error:
-            reason = self.last_error_line() or _innermost(error)
+            reason = self.reason() or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
         except BaseException:
@@ -220,11 +229,10 @@ class _Connection:
         )
         return stdio_client(parameters, errlog=self._errors)
 
-    def last_error_line(self) -> str:
-        """The last line that the server wrote to stderr, "" where it wrote none."""
+    def reason(self) -> str:
+        """Why the server ended, as its stderr has it, "" where it wrote nothing."""
         self._errors.seek(0)
-        lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
-        return lines[-1][:300] if lines else ""
+        return reason_in(self._errors.read())
 
 
 async def _leave_to_caller(name: str, result: Any) -> None:
@@ -259,18 +267,11 @@ def _innermost(error: BaseException) -> str:
 
 def open_source(word: str, options: Options) -> list[ToolSource]:
     """Start every server that the word names. Raises ConfigError with all that do not start."""
-    started: list[ToolSource] = []
-    problems: list[str] = []
-    for server in servers_of(word):
-        try:
-            started.append(McpSource(server, options))
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        for source in started:
-            source.close()
-        raise ConfigError(problems)
-    return started
+    return opened(partial(_started, server, options) for server in servers_of(word))
+
+
+def _started(server: McpServer, options: Options) -> list[ToolSource]:
+    return [McpSource(server, options)]
 
 
 def servers_of(word: str) -> list[McpServer]:
