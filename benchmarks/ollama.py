@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.backend.template import Trainer, open_trainer  # noqa: E402
-from swiftagent.export import check, check_native, prepare  # noqa: E402 (the checkout is found first)
+from swiftagent.export import check, prepare  # noqa: E402 (the checkout is found first)
 from swiftagent.export.subject import TunedModel  # noqa: E402
 from swiftagent.formats.writers.native import call_json  # noqa: E402
 from swiftagent.trajectory.react import call_text  # noqa: E402
@@ -49,18 +49,12 @@ def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, list[Case], Cou
     subject = TunedModel(trainer.model, data=str(data), react=is_record(first))
     left_out: Counter[str] = Counter()
     found: list[Case] = []
-    if subject.react:
-        prepared = prepare._of_react(subject, trainer)
-        comparable = check.react_cases(check.records_of(data, rows), prepared.style, prepared.language, for_go=True)
-    else:
-        prepared = prepare._of_native(subject, trainer)
-        comparable = check_native.native_cases(prepare._native_rows(data, rows))
-    for _, _, trajectory, reason in comparable:
+    prepared, comparable = prepare.templates_of(subject, trainer, rows)
+    for _, _, trajectory, reason in comparable(True) if comparable else ():
         if reason:
             left_out[reason] += 1
         else:
-            as_tool = {} if subject.react else {"as_tool": check_native.ollama_tool}
-            found.append((check.ollama_text(str(prepared.chat_template), trajectory, **as_tool), trajectory))
+            found.append((check.ollama_text(str(prepared.chat_template), trajectory), trajectory))
     return str(prepared.go_template), found, left_out
 
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.template import Trainer
 from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
+from swiftagent.formats.readers.openai import parse_turns
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
@@ -82,16 +83,22 @@ class PromptCase(NamedTuple):
 def react_cases(
     records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False
 ) -> Iterator[PromptCase]:
-    """Records as they are compared. for_go: as Ollama writes them, whose parameters are sorted by name."""
+    """Records as they are compared; for_go: as Ollama writes them."""
     for number, record in enumerate(records):
         trajectory = from_record(record)
-        trajectory = _with_sorted_parameters(trajectory) if for_go else trajectory
         reason = _unavoidable(trajectory, record, style, language)
         reason = reason or (_unavoidable_in_go(trajectory, style) if for_go else "")
-        yield PromptCase(case_name(record, number), record, trajectory, reason)
+        yield PromptCase(_case_name(record, number), record, trajectory, reason)
 
 
-def case_name(record: Record, number: int) -> str:
+def native_cases(rows: list[Record]) -> Iterator[PromptCase]:
+    """Native rows (`tools`, `tool_call`, `tool_response`) as they are compared."""
+    for number, row in enumerate(rows):
+        trajectory = parse_turns(row)
+        yield PromptCase(_case_name(row, number), row, trajectory, _control_tokens(row) or _odd_arguments(trajectory))
+
+
+def _case_name(record: Record, number: int) -> str:
     return str(record.get("id") or f"row {number + 1}")
 
 
@@ -103,14 +110,12 @@ def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator
             yield case
 
 
-def check_chat_template(
-    trainer: Trainer, template: str, cases: Iterable[PromptCase], as_chat: Callable[[Trajectory], dict[str, Any]]
-) -> Compared:
+def check_chat_template(trainer: Trainer, template: str, cases: Iterable[PromptCase]) -> Compared:
     """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
     compared = Compared("chat template")
     left_out: Counter[str] = Counter()
     for case in _comparable(cases, left_out):
-        chat = as_chat(case.trajectory)
+        chat = chat_of(case.trajectory)
         try:
             rendered = trainer.tokenizer.apply_chat_template(
                 chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
@@ -137,11 +142,9 @@ def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> l
     return trained[: len(rendered)] if end == turns_of(trainer).end else trained
 
 
-def check_go_template(
-    template: str, cases: Iterable[PromptCase], expected: Callable[[Trajectory], str]
-) -> Compared | None:
-    """Execute a Modelfile's template with Go itself and compare with the texts that are expected of it; None where no
-    Go works here."""
+def check_go_template(template: str, chat_template: str, cases: Iterable[PromptCase]) -> Compared | None:
+    """Execute a Modelfile's template with Go itself and compare with the texts that the chat template writes in
+    Ollama's JSON; None where no Go works here."""
     if not shutil.which("go"):
         return None
     left_out: Counter[str] = Counter()
@@ -151,7 +154,7 @@ def check_go_template(
         return None
     compared = Compared("Modelfile template", len(kept), dict(left_out))
     for case, text in zip(kept, rendered, strict=True):
-        wanted = expected(case.trajectory)
+        wanted = ollama_text(chat_template, case.trajectory)
         if text != wanted:
             at = common_prefix(wanted, text)
             around = slice(max(0, at - 20), at + 40)
@@ -160,40 +163,62 @@ def check_go_template(
 
 
 def chat_of(trajectory: Trajectory) -> dict[str, Any]:
-    """The conversation as a chat client sends it, arguments as objects."""
+    """The conversation as a chat client sends it, arguments as objects, call ids of nine letters and digits: Mistral's
+    template takes no other."""
     row, _ = render_openai(trajectory)
-    messages = [dict(message) for message in row["messages"]]
-    for message in messages:
-        for call in message.get("tool_calls") or []:
-            if isinstance(call["function"]["arguments"], str):
-                call["function"]["arguments"] = json.loads(call["function"]["arguments"])
-    tools = row.get("tools") or []
-    return {"messages": messages, "tools": json.loads(tools) if isinstance(tools, str) else tools}
+    for message in row["messages"]:
+        for call in message.get("tool_calls", ()):
+            call["id"] = f"call{int(call['id'][1:]):05d}"
+            call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+        if message["role"] == "tool":
+            message["tool_call_id"] = f"call{int(message['tool_call_id'][1:]):05d}"
+    return {"messages": row["messages"], "tools": row.get("tools", [])}
 
 
-def ollama_text(
-    template: str, trajectory: Trajectory, as_tool: Callable[[dict[str, Any]], dict[str, Any]] = lambda tool: tool
-) -> str:
+def ollama_text(template: str, trajectory: Trajectory) -> str:
     """What a chat template writes up to the last answer's end token, with tools and arguments in Ollama's JSON. The
     chat template itself is compared with training, so a Modelfile's that writes this text writes the trained one."""
     chat = chat_of(trajectory)
     for message in chat["messages"]:
-        for call in message.get("tool_calls") or []:
+        for call in message.get("tool_calls", ()):
             call["function"]["arguments"] = _sorted_by_name(call["function"]["arguments"])
     engine = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    engine.filters["tojson"] = go_json
-    tools = [as_tool(tool) for tool in chat["tools"]]
+    engine.filters["tojson"] = _go_json
+    tools = [_ollama_tool(tool) for tool in chat["tools"]]
     written: str = engine.from_string(template).render(
         messages=chat["messages"], tools=tools or None, add_generation_prompt=True
     )
     return written
 
 
+def _ollama_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool as Ollama keeps it: its own fields in its own order, properties sorted by name."""
+    function = tool["function"]
+    given = function.get("parameters") or {}
+    required = {"required": given["required"]} if given.get("required") else {}
+    named = given.get("properties")
+    properties = None if named is None else {name: _ollama_property(one) for name, one in sorted(named.items())}
+    parameters = {"type": given.get("type", ""), **required, "properties": properties}
+    kept = {"name": function["name"], "description": function.get("description") or "", "parameters": parameters}
+    return {"type": "function", "function": kept}
+
+
+def _ollama_property(one: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: one[name] for name in ("anyOf", "type", "items", "description", "enum") if one.get(name)}
+    if one.get("properties"):
+        kept["properties"] = {name: _ollama_property(inner) for name, inner in sorted(one["properties"].items())}
+    if one.get("required"):
+        kept["required"] = one["required"]
+    if "items" in kept:
+        kept["items"] = _sorted_by_name(kept["items"])
+    return kept
+
+
 def _sorted_by_name(value: Any) -> Any:
     return json.loads(json.dumps(value, sort_keys=True))
 
 
-def go_json(value: Any) -> str:
+def _go_json(value: Any) -> str:
     """As Go's encoding/json writes it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # encoding/json escapes them so that JSON can stand in HTML.
@@ -226,24 +251,13 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:
-    tools = []
-    for tool in trajectory.tools:
-        properties = tool.parameters.get("properties")
-        if isinstance(properties, dict):
-            sorted_by_name = {**tool.parameters, "properties": dict(sorted(properties.items()))}
-            tool = msgspec.structs.replace(tool, parameters=sorted_by_name)
-        tools.append(tool)
-    return msgspec.structs.replace(trajectory, tools=tuple(tools))
-
-
-def control_tokens(value: Any) -> str:
+def _control_tokens(value: Any) -> str:
     """The reason to leave a conversation out whose texts hold escaped control tokens, or ""."""
     text = json.dumps(value, ensure_ascii=False)
     return "control tokens in a text" if JOINER in text or "\\u003c" in text else ""
 
 
-def odd_arguments(trajectory: Trajectory) -> str:
+def _odd_arguments(trajectory: Trajectory) -> str:
     """The reason to leave a conversation out with a call whose arguments are no object, or ""."""
     odd = any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events)
     return "arguments that are no object" if odd else ""
@@ -253,7 +267,7 @@ def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, lan
     """Why a chat template cannot render this conversation as it was trained; "" where it can."""
     texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
     texts += [tool.description for tool in trajectory.tools]
-    if reason := control_tokens(record["messages"]):
+    if reason := _control_tokens(record["messages"]):
         return reason
     if any(hide(text) != hide_control_tokens(text) for text in texts):
         return "a ReAct keyword at the start of a line"
@@ -261,7 +275,7 @@ def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, lan
         return "the tool prompt in another language"
     if trajectory.tools and style_of(record) != style_for(trajectory.tools, style):
         return "the tool prompt in another style"
-    if reason := odd_arguments(trajectory):
+    if reason := _odd_arguments(trajectory):
         return reason
     if any(
         message.get("loss") is False and message["role"] == "assistant" and not message["content"].startswith(" ")

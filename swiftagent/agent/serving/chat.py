@@ -15,7 +15,7 @@ from typing import Any
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
 from swiftagent.agent.serving.conversation import declared_tools, messages_of
 from swiftagent.agent.serving.reply import Answering
-from swiftagent.agent.serving.streams import Reply, grow
+from swiftagent.agent.serving.streams import grow
 from swiftagent.formats.readers.openai import parse
 from swiftagent.trajectory.types import Call
 
@@ -43,7 +43,7 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     return {**message, "reasoning_content": thought} if thought else message
 
 
-class ChatReply(Reply):
+class ChatReply:
     """The reply to one request as chat completions have it. legacy: the client speaks of functions, not tools."""
 
     end = "[DONE]"

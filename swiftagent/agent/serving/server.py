@@ -26,7 +26,7 @@ from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSE
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import Reply
+from swiftagent.agent.serving.streams import Reply, events_of
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 
@@ -185,7 +185,7 @@ async def _answer(is_streamed: bool, reply: Reply) -> Response:
     status of its own then."""
     if not is_streamed:
         return JSONResponse(await run_in_threadpool(reply.whole))
-    events = streamed(reply.events())
+    events = streamed(events_of(reply))
     first = await anext(events, "")
 
     async def all_events() -> AsyncIterator[str]:
