@@ -127,12 +127,14 @@ def answer(
         return result
 
 
-class Dialog:
+class Dialog(msgspec.Struct):
     """A conversation that grows by its turns after `before`. A question that was interrupted is forgotten."""
 
-    def __init__(self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar) -> None:
-        self.runtime, self.before, self.limits, self.grammar = runtime, before, limits, grammar
-        self.turns: list[Turn] = []
+    runtime: Runtime
+    before: Trajectory
+    limits: Limits
+    grammar: Grammar
+    turns: list[Turn] = []
 
     @property
     def conversation(self) -> Trajectory:

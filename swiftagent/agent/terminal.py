@@ -123,6 +123,20 @@ class Terminal(Listener):
         self._at_line_start, self._silent = True, False
 
 
+class ColumnListener(Listener):
+    """Writes what one of two models says, and what its tools answer, into a column."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+
+    def text(self, piece: str) -> None:
+        self.write(piece)
+
+    def event(self, event: Event, error: str) -> None:
+        if isinstance(event, Observation):
+            self.write(f"\n{OBSERVATION} {event.text[:500]}\n")
+
+
 def ask_user(call: Call, tool: Tool | None) -> str:
     """Ask for the result of a call that nothing runs. Raises EOFError where nobody is there."""
     arguments = json.dumps(call.arguments, ensure_ascii=False)

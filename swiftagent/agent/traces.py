@@ -56,23 +56,24 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
     return trim_untrained_tail(Trajectory(tuple(events), conversation.tools, conversation.id, source, "agent"))
 
 
-class Recorder:
+class Recorder(msgspec.Struct):
     """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and
     tools)."""
 
-    def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
+    path: Path | None
+    format: str
+    only_good: bool
+    prompt: PromptStyle
+    language: str
+
+    def __post_init__(self) -> None:
         # Reported before a model is asked anything.
-        if path is not None and path.is_dir():
-            raise SetupError(f"--record {path}: cannot be written: Is a directory; choose another place")
-        self.path = path
-        self.format = format
-        self.only_good = only_good
-        self.prompt: PromptStyle = prompt
-        self.language = language
+        if self.path is not None and self.path.is_dir():
+            raise SetupError(f"--record {self.path}: cannot be written: Is a directory; choose another place")
 
     def to(self, path: Path) -> Recorder:
         """The same for another file, whatever became of the runs."""
-        return Recorder(path, self.format, False, self.prompt, self.language)
+        return msgspec.structs.replace(self, path=path, only_good=False)
 
     def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""

@@ -20,7 +20,7 @@ from swiftagent.errors import SetupError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.record import from_record
-from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought
 
 FIRE = '''
 LOG = []
@@ -229,6 +229,22 @@ def test_a_batch_resumes_and_one_bad_row_harms_no_other(tmp_path: Path, box: Too
     lines = target.read_text().splitlines(keepends=True)
     target.write_text("".join(line for line in lines if json.loads(line)["row"] != 4) + '{"row": 4, "ans')
     assert go(1) == (1, 0, 4)
+
+
+def test_a_row_of_a_batch_may_have_a_system_prompt_of_its_own(tmp_path: Path, box: Toolbox):
+    (tmp_path / "in.jsonl").write_text('{"question": "one", "system": "Be brief."}\n"two"\n')
+    runtime = Runtime(ScriptedEngine("Final Answer: 1", "Final Answer: 2"), box, lambda call, tool: "")
+    begun: list[Any] = []
+    run_batch(
+        tmp_path / "in.jsonl",
+        tmp_path / "out.jsonl",
+        lambda: runtime,
+        start(box.specs),
+        Limits(),
+        REACT,
+        done_row=lambda dialog: begun.append(dialog and dialog.conversation.events[0]),
+    )
+    assert begun == [System("Be brief."), Question("two")]
 
 
 class RefusingEngine(ScriptedEngine):
