@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from functools import reduce
 from typing import Any, Protocol
 
@@ -61,15 +61,9 @@ class Engine(Protocol):
     name: str
 
     def generate(
-        self,
-        messages: list[Message],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        tools: tuple[Tool, ...] = (),
-        usage: Usage | None = None,
-    ) -> Generator[str, None, None]: ...
+        self, messages: list[Message], *, usage: Usage | None = None, **settings: Any
+    ) -> Generator[str, None, None]:
+        """settings: stop, max_tokens, temperature, tools and, where the engine can, sampling."""
 
     def close(self) -> None: ...
 

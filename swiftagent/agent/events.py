@@ -16,7 +16,7 @@ from typing import Any
 
 from swiftagent.agent.drive import Dialog, Listener
 from swiftagent.agent.traces import Recorder, trace
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool
+from swiftagent.trajectory.types import Call, Event, Observation, Tool
 
 
 class EventStream(Listener):
@@ -48,28 +48,25 @@ class EventStream(Listener):
         self.emit("text", text=piece)
 
     def event(self, event: Event, error: str) -> None:
-        match event:
-            case Thought(text=text):
-                self.emit("thought", text=text)
-            case Call(tool=tool, arguments=arguments):
-                self.emit("call", tool=tool, arguments=arguments)
-            case Observation(text=text):
-                self.emit("observation", text=text, error=error)
-            case Answer(text=text):
-                self.emit("answer", text=text)
+        facts: dict[str, Any] = {"text": event.text} if not isinstance(event, Call) else _asked(event)
+        self.emit(type(event).__name__.lower(), **facts, **({"error": error} if isinstance(event, Observation) else {}))
 
     def confirm(self, call: Call) -> bool:
         """Whether the driving program allows a call; its silence is a refusal."""
-        self.emit("confirm", tool=call.tool, arguments=call.arguments)
+        self.emit("confirm", **_asked(call))
         return bool(next(self.requests(), {}).get("allow"))
 
     def ask(self, call: Call, tool: Tool | None) -> str:
         """The result of a tool without code. Raises EOFError where the driving program has gone."""
-        self.emit("ask", tool=call.tool, arguments=call.arguments)
+        self.emit("ask", **_asked(call))
         reply = next(self.requests(), None)
         if reply is None:
             raise EOFError
         return str(reply.get("result", ""))
+
+
+def _asked(call: Call) -> dict[str, Any]:
+    return {"tool": call.tool, "arguments": call.arguments}
 
 
 def converse(stream: EventStream, dialogs: Mapping[str, Dialog], recorder: Recorder) -> None:

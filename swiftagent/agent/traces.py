@@ -21,7 +21,7 @@ def trace(turn: Turn) -> dict[str, Any]:
     """One JSON object: question, steps, answer, stopped_by."""
     return {
         "question": turn.question,
-        "steps": [msgspec.to_builtins(step) for step in turn.steps if step.action is not None],
+        "steps": msgspec.to_builtins(turn.steps),
         "answer": turn.answer,
         "stopped_by": turn.stopped_by,
     }
@@ -38,11 +38,7 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
     failed = {
         event.call_id
         for turn in turns
-        for event, step in zip(
-            (event for event in turn.events if type(event) is Observation),
-            (step for step in turn.steps if step.action is not None),
-            strict=False,
-        )
+        for event, step in zip((each for each in turn.events if type(each) is Observation), turn.steps, strict=False)
         if step.error
     }
     events: list[Event] = []

@@ -99,10 +99,6 @@ class OpenAIEngine:
             except UnsupportedRequest as refusal:
                 self._next_way(way, str(refusal), bool(tools))
 
-    def read_calls(self, text: str) -> list[tuple[str, str]]:
-        """None: no agent template is known here, and `Native` reads every family's marks."""
-        return []
-
     def close(self) -> None:
         self._client.close()
 
@@ -290,19 +286,14 @@ def results_as_user(messages: list[Message]) -> list[Message]:
     chat: list[Message] = []
     for message in messages:
         role, content = message["role"], message["content"]
-        is_result = role == "assistant" and message.get("loss") is False and content
-        if is_result:
-            chat.append({"role": "user", "content": f"{OBSERVATION} {content.strip()}"})
+        if role == "assistant" and message.get("loss") is False and content:
+            role, content = "user", f"{OBSERVATION} {content.strip()}"
         elif role == "assistant" and content.endswith("Final Answer:"):
-            chat.append({"role": "user", "content": f"{END_NOW} Begin with `Final Answer:`."})
-        elif role == "assistant" and content:
-            chat.append({"role": role, "content": content.removesuffix(f"\n{OBSERVATION}")})
-        elif role != "assistant":
+            role, content = "user", f"{END_NOW} Begin with `Final Answer:`."
+        elif role == "assistant":
+            content = content.removesuffix(f"\n{OBSERVATION}")
+        if chat and chat[-1]["role"] == role:
+            chat[-1]["content"] += f"\n{content}" if content else ""
+        elif role != "assistant" or content:
             chat.append({"role": role, "content": content})
-    joined: list[Message] = []
-    for message in chat:
-        if joined and joined[-1]["role"] == message["role"]:
-            joined[-1]["content"] += "\n" + message["content"]
-        else:
-            joined.append(message)
-    return joined
+    return chat

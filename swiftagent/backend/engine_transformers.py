@@ -20,7 +20,7 @@ import torch
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.agent.sampling import PLAIN, Form, Sampling
-from swiftagent.backend.engine_batch import TextDecoder, can_batch, write_together
+from swiftagent.backend.engine_batch import BatchRow, can_batch, write_together
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
 from swiftagent.backend.engine_strict import Guide, can_constrain, vocabulary_of
 from swiftagent.backend.loading import Loading
@@ -52,7 +52,7 @@ class TransformersEngine:
         self.loading = loading
         self.model, template = loaded or _load(loading)
         self.prompt = PromptEncoder(template)
-        self.read_calls, self.call_frame = self.prompt.read_calls, self.prompt.call_frame
+        self.call_frame = self.prompt.call_frame
         self.tokenizer = self.prompt.tokenizer
         self.usage = Usage()
         config = self.model.config.get_text_config()
@@ -85,37 +85,31 @@ class TransformersEngine:
         """Yield the text as it is written, up to and with a stop word, without the end token. `usage` takes what it
         cost."""
         ids = self.prompt.encode(messages, [function_tool(tool) for tool in tools])
-        usage, room = usage or Usage(), self.context - len(ids)
+        room = min(max_tokens, self.context - len(ids))
+        row = BatchRow(ids, room, "".join(stop), self.ends(native=bool(tools)), self.tokenizer)
+        usage = usage or Usage()
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
-        text, ends = TextDecoder(self.tokenizer), self.ends(native=bool(tools))
         with self._lock:
             self.usage = usage
-            if room <= 0:
+            if row.ended_by:
                 return
-            usage.ids = text.ids
+            usage.ids = row.sampled
             held, logits = self._prefill(ids, usage)
             choose, guide = self._chooser(temperature, sampling), self._guide(sampling.forms)
-            for _ in range(min(max_tokens, room)):
+            while not row.ended_by:
                 token = guide.forced() if guide else None
                 if token is None:
                     # Tokens that were forced are computed together with the one before them.
-                    logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
+                    new = row.sampled[len(held.ids) - len(ids) :]
+                    logits = self._forward(held, new) if new else logits
                     token = int(choose(guide.masked(logits) if guide else logits))
-                if token in ends:
-                    usage.ended_by, usage.ids = "end", [*text.ids, token]
-                    break
-                usage.generated += 1
-                piece = text.add(token)
+                piece = row.take(token)
+                usage.generated = row.tokens
+                if guide and not row.ended_by and guide.is_over_after(token, piece):
+                    piece += row.end("end")
                 if piece:
                     yield piece
-                if stop and any(word in text.recent for word in stop):
-                    usage.ended_by = "stop"
-                    break
-                if guide and guide.is_over_after(token, piece):
-                    usage.ended_by = "end"
-                    break
-            if rest := text.rest():
-                yield rest
+            usage.ended_by = row.ended_by
 
     def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
         """Texts after many prompts, in one batch where the model can be batched; greedy where `temperature` is 0."""

@@ -45,7 +45,7 @@ class VllmEngine(OpenAIEngine):
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, start_new_session=True)
         super().__init__(Server(f"http://127.0.0.1:{port}/v1"), "model", encoder)
         self.name = f"vllm: {loading.adapter or loading.model}"
-        self.read_calls, self.call_frame = encoder.read_calls, encoder.call_frame
+        self.call_frame = encoder.call_frame
         self._extra = {"stop_token_ids": sorted(encoder.end_tokens()), "return_token_ids": True}
         self._extra["stream_options"] = {"include_usage": True}
         try:

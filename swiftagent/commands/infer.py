@@ -148,14 +148,11 @@ def _events(args: argparse.Namespace, engine: Any, toolbox: Toolbox, before: Tra
 
 def _dialogs(args: argparse.Namespace, runtimes: dict[str, Runtime], before: Trajectory) -> dict[str, Dialog]:
     """A conversation for each side, base or tuned."""
-    return {
-        side: Dialog(runtime, before, limits_of(args), grammar_of(args, runtime.engine))
-        for side, runtime in runtimes.items()
-    }
+    return {side: Dialog(runtime, before, limits_of(args), grammar_of(args)) for side, runtime in runtimes.items()}
 
 
 def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
-    turn = answer(runtime, before, args.question, limits_of(args), grammar_of(args, runtime.engine))
+    turn = answer(runtime, before, args.question, limits_of(args), grammar_of(args))
     if args.json:
         print_json(trace(turn))
     else:
@@ -238,7 +235,7 @@ def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
                 recorder.add(dialog.conversation, dialog.turns)
 
         try:
-            grammar = grammar_of(args, engine)
+            grammar = grammar_of(args)
             counts = run_batch(
                 args.input, args.output, open_runtime, before, limits_of(args), grammar, args.jobs, done_row
             )
@@ -269,7 +266,7 @@ def _history() -> Path | None:
 def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
     from swiftagent.agent.session import Session
 
-    session = Session(runtime, before, limits_of(args), grammar_of(args, runtime.engine), _recorder(args))
+    session = Session(runtime, before, limits_of(args), grammar_of(args), _recorder(args))
     for turn in session.turns_of(_history()):
         if args.json:
             print_json(trace(turn))

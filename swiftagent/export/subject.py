@@ -122,7 +122,7 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
     settings = dict(run.config.get("train") or {})
     if trained.get("model_type"):
         settings.setdefault("model_type", trained["model_type"])
-    data = _data(run)
+    data = next(iter(run.data_files()), "")
     return TunedModel(
         base=base_folder(model or run.model, {} if model else trained) if is_adapter else str(chosen),
         adapter=chosen if is_adapter else None,
@@ -151,16 +151,6 @@ def base_folder(model: str, trained: dict[str, Any]) -> str:
     from swiftagent.backend.template import model_folder
 
     return str(model_folder(model, weights=True))
-
-
-def _data(run: Run) -> str:
-    """The first file of the run's data that is still there."""
-    named = run.config.get("data") or []
-    for entry in [named] if isinstance(named, str) else named:
-        found = find(str(entry))
-        if found.is_file():
-            return str(found)
-    return ""
 
 
 def _is_native(data: str) -> bool:

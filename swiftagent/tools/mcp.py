@@ -8,6 +8,7 @@ call waits for its answer.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import os
@@ -292,7 +293,7 @@ def servers_of(word: str) -> list[McpServer]:
 
 
 def _from_file(path: Path) -> list[McpServer]:
-    value = read_json(path, "--tools")
+    value = read_json(path, "--tools", _with_variables)
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")
@@ -302,9 +303,8 @@ def _from_file(path: Path) -> list[McpServer]:
         if not isinstance(given, dict) or not (given.get("command") or given.get("url")):
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
-            fields = {key: _with_variables(given[key]) for key in McpServer.__struct_fields__[1:] if key in given}
             try:
-                servers.append(msgspec.convert({**fields, "name": name}, McpServer))
+                servers.append(msgspec.convert({**given, "name": name}, McpServer))
             except msgspec.ValidationError as error:
                 problems.append(f"--tools {path}: server {name}: {error}")
     if problems:
@@ -312,12 +312,7 @@ def _from_file(path: Path) -> list[McpServer]:
     return servers
 
 
-def _with_variables(value: Any) -> Any:
-    """`${NAME}` and `${env:NAME}` filled in from the environment, as desktop clients do."""
-    if isinstance(value, dict):
-        return {key: _with_variables(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_variables(item) for item in value]
-    if isinstance(value, str):
-        return re.sub(r"\$\{(?:env:)?(\w+)\}", lambda found: os.environ.get(found.group(1), ""), value)
-    return value
+def _with_variables(text: str) -> str:
+    """JSON text with `${NAME}` and `${env:NAME}` filled in from the environment, as desktop clients do."""
+    value = lambda found: json.dumps(os.environ.get(found[1], ""))[1:-1]  # noqa: E731
+    return re.sub(r"\$\{(?:env:)?(\w+)\}", value, text)

@@ -102,10 +102,10 @@ class ToolResult(msgspec.Struct, frozen=True):
     interrupted: bool = False
 
 
-def read_json(path: Path, option: str) -> Any:
+def read_json(path: Path, option: str, filled: Callable[[str], str] = str) -> Any:
     """The JSON of a file that an option names. Raises ConfigError."""
     try:
-        return json.loads(read_text(path, f"{option} {path}"))
+        return json.loads(filled(read_text(path, f"{option} {path}")))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{option} {path}: not JSON: {error}") from None
 

@@ -161,9 +161,7 @@ def test_native_calls_come_from_the_server(server: OneServer):
     server.script = [[{"index": 0, "id": "x", "function": function}], "It is 3C."]
     url = f"http://127.0.0.1:{server.server_port}/v1"
     engine = load_engine("m", kind="openai", server=Server(url))
-    turn = answer(
-        Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native(engine.read_calls)
-    )
+    turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native())
     engine.close()
     assert (turn.steps[0].action_input, turn.answer) == ({"city": "Oslo"}, "It is 3C.")
     assert server.seen[1][1]["messages"][1:] == [

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal, declared_tools, messages_of
+from swiftagent.agent.serving.conversation import Refusal, messages_of
 from swiftagent.agent.serving.reply import Answering
 from swiftagent.agent.serving.streams import Block, blocks, grow
 from swiftagent.formats.readers.anthropic import parse
@@ -24,17 +24,12 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     if body.get("thread"):
         # By this code Anthropic's own tool runner sends the whole conversation instead.
         raise Refusal("threads are not held here; send all messages", 400, "thread_unsupported_request", "thread")
-    tools = declared_tools(body)
-    choice, form = body.get("tool_choice"), body.get("output_config")
     row = {
         "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
         "tools": body.get("tools", []),
         **({"system": body["system"]} if body.get("system") else {}),
     }
-    # Other settings of the output, such as effort, change nothing here.
-    form = form.get("format") if isinstance(form, dict) else None
-    parallel = not (isinstance(choice, dict) and choice.get("disable_parallel_tool_use"))
-    return model_request(body, parse, row, tools, form, "output_config.format", parallel)
+    return model_request(body, parse, row)
 
 
 def _with_thought(message: Any, thoughts: Memory) -> Any:

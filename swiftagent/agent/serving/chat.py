@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import declared_tools, messages_of
+from swiftagent.agent.serving.conversation import messages_of
 from swiftagent.agent.serving.reply import Answering
 from swiftagent.agent.serving.streams import grow
 from swiftagent.formats.readers.openai import parse
@@ -29,10 +29,9 @@ _EMPTY: dict[str, Any] = {"role": "assistant", "content": ""}
 def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = fields_of(body, *_REFUSED)
-    tools = declared_tools(body)
     messages = [_with_thought(message, thoughts) for message in messages_of(body)]
     row = {"messages": messages, "tools": body.get("tools", body.get("functions", []))}
-    return model_request(body, parse, row, tools, body.get("response_format"), parallel="functions" not in body)
+    return model_request(body, parse, row)
 
 
 def _with_thought(message: Any, thoughts: Memory) -> Any:

@@ -70,6 +70,8 @@ class Answering:
         self.reasoning = ""
         self.calls: list[Call] = []
         self.finish = "stop"
+        # The client's own stop word that ended the content.
+        self.stop_word = ""
         if asked.shape is not None and not served.strict:
             raise Refusal(
                 "answers of a given JSON schema need llguidance and an engine in this process: "
@@ -77,11 +79,6 @@ class Answering:
                 code="unsupported_parameter",
                 param="response_format",
             )
-
-    @property
-    def stop_word(self) -> str:
-        """The client's own stop word that ended the content, or ""."""
-        return self._shown.stopped
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the engine takes no such prompt, SwiftAgentError where an ordered call is not made."""
@@ -106,8 +103,7 @@ class Answering:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
         calls: list[Call] = []
         reply: Reply = None
-        thought = ""
-        tries = 0
+        thought, tries, ended = "", 0, Turn("")
         try:
             while True:
                 request = turn.send(reply)
@@ -116,10 +112,11 @@ class Answering:
                     # Another step is asked for: the client runs the calls of this one.
                     if calls:
                         break
+                    if self.asked.forced and tries == min(_TRIES, self.served.limits.steps):
+                        raise self._not_called()
                     tries += 1
-                    reply = yield from self._step(request, tries)
-                    if self._shown.stopped or reply.ended_by in _CUT:
-                        turn.close()
+                    reply = yield from self._write(request, self._prefix())
+                    if self.stop_word or reply.ended_by in _CUT:
                         yield from self._cut_short(reply)
                         return
                 elif isinstance(request, Progress) and isinstance(request.event, Thought):
@@ -130,23 +127,19 @@ class Answering:
                     calls.append(request.call)
                     reply = ToolResult("")
         except StopIteration as done:
-            yield from self._ended(done.value, calls, thought)
-            return
-        turn.close()
-        yield from self._called(calls, thought)
-
-    def _ended(self, turn: Turn, calls: list[Call], thought: str) -> Iterator[Delta]:
-        if calls:
-            yield from self._called(calls, thought)
-            return
-        if self.asked.forced:
+            ended = done.value
+        finally:
+            turn.close()
+        if self.asked.forced and not calls:
             raise self._not_called()
         yield from self._think(thought)
-        yield from self._rest(turn.answer or "")
-        yield Delta(finish="length" if turn.stopped_by in ("tokens", "seconds") else "stop")
+        if calls:
+            yield from self._called(calls, thought)
+        else:
+            yield from self._rest(ended.answer or "")
+            yield Delta(finish="length" if ended.stopped_by in ("tokens", "seconds") else "stop")
 
     def _called(self, calls: list[Call], thought: str) -> Iterator[Delta]:
-        yield from self._think(thought)
         for call in calls if self.asked.parallel else calls[:1]:
             call_id = f"call_{secrets.token_hex(12)}"
             self.served.thoughts.remember(call_id, thought or self.reasoning)
@@ -173,7 +166,7 @@ class Answering:
             prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
             request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
             written = yield from self._said(request, prefix)
-        yield Delta(finish="stop" if self._shown.stopped or written.ended_by not in _CUT else "length")
+        yield Delta(finish="stop" if self.stop_word or written.ended_by not in _CUT else "length")
 
     def _said(self, request: Generate, prefix: str) -> Generator[Delta, None, Generated]:
         self._shown.ended = False
@@ -182,22 +175,17 @@ class Answering:
             yield from self._rest(self._shown.content(written.text, done=True))
         return written
 
-    def _step(self, request: Generate, tries: int) -> Generator[Delta, None, Generated]:
-        if self.asked.forced and tries > min(_TRIES, self.served.limits.steps):
-            raise self._not_called()
-        return (yield from self._write(request, self._prefix()))
-
     def _cut_short(self, written: Generated) -> Iterator[Delta]:
         """The reply to a step that was cut in the middle, or ended by the client's own stop word."""
         shown = self._shown
         if self._is_react:
             yield from self._think(shown.thought(written.text))
-        if not shown.stopped:
+        if not self.stop_word:
             is_bare = shown.labels and not starts_with_label(written.text)
             yield from self._rest(
                 (Shown(True, False, self.asked.sampled.stops) if is_bare else shown).content(written.text)
             )
-        yield Delta(finish="stop" if shown.stopped else "length")
+        yield Delta(finish="stop" if self.stop_word else "length")
 
     def _prefix(self) -> str:
         """What the model continues so that it makes the call that was ordered."""
@@ -234,7 +222,7 @@ class Answering:
             text = next(writing)
             while True:
                 yield from self._grown(text[skip:])
-                is_over = self._shown.stopped or (self._shown.ended and not self.asked.may_call)
+                is_over = self.stop_word or (self._shown.ended and not self.asked.may_call)
                 text = writing.send(bool(is_over))
         except StopIteration as done:
             written: Generated = done.value
@@ -276,7 +264,7 @@ class Answering:
         """What of the content was not handed on yet, up to a stop word of the client."""
         for stop in self.asked.sampled.stops:
             if stop in content:
-                content, self._shown.stopped = content.partition(stop)[0], stop
+                content, self.stop_word = content.partition(stop)[0], stop
         new = content[len(self.content) :] if content.startswith(self.content) else ""
         if new:
             self.content = content

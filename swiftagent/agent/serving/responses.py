@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal, declared_tools
+from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.reply import Answering
 from swiftagent.agent.serving.streams import Block, blocks
 from swiftagent.formats.readers.responses import parse
@@ -42,10 +42,8 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
         raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")
     given = [_stored_item(stored, item.get("id")) if item.get("type") == "item_reference" else item for item in given]
     items = [*before, *given]
-    tools, text = declared_tools(body), body.get("text")
     row = {"input": [*map(readable, items)], "instructions": body.get("instructions"), "tools": body.get("tools", [])}
-    form = text.get("format") if isinstance(text, dict) else None
-    return model_request(body, parse, row, tools, form, "text.format"), items
+    return model_request(body, parse, row), items
 
 
 def readable(item: dict[str, Any]) -> dict[str, Any]:

@@ -61,22 +61,17 @@ def make_app(
     return Starlette(routes=routes, exception_handlers=FAILURES)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    return _error(request, str(error), *(getattr(error, name) for name in ("status", "code", "param")))
-
-
 async def _failed(request: Request, error: Exception) -> Response:
+    match error:
+        case Refusal(status=status, code=code, param=param):
+            return _error(request, str(error), status, code, param)
+        case HTTPException(status_code=status):
+            about = f"{request.method} {request.url.path} is not served here; /v1/chat/completions, /v1/responses, "
+            return _error(request, f"{about}/v1/messages and /v1/models are", status)
     return _error(request, str(error), 500)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    about = f"{request.method} {request.url.path} is not served here"
-    return _error(request, f"{about}; /v1/chat/completions, /v1/responses, /v1/messages and /v1/models are", status)
-
-
-# What answers each kind of error.
-FAILURES: Any = {Refusal: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
+FAILURES: Any = dict.fromkeys((Refusal, SwiftAgentError, HTTPException), _failed)
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
 
 

@@ -33,15 +33,14 @@ class Shown:
     """The parts of a text that grows.
 
     react: whether the model was trained on ReAct, where labels at the start of a line are never content. labels:
-    whether this text is a step, in which an answer stands behind `Final Answer:`. stop: the client's own stop words,
-    which end the content. stopped: the one that was found. ended: whether a label or a call stands behind the content.
+    whether this text is a step, in which an answer stands behind `Final Answer:`. stop: the client's own stop words, of
+    which none is shown in part. ended: whether a label or a call stands behind the content.
     """
 
     def __init__(self, react: bool, labels: bool, stop: Sequence[str] = ()) -> None:
         self.react = react
         self.labels = labels
         self.stop = stop
-        self.stopped = ""
         self.ended = False
 
     def reasoning(self, text: str) -> str:
@@ -75,12 +74,7 @@ class Shown:
         elif not done:
             text = text[: self._sure(text)]
         # Answers of ReAct rows are trained with their own labels indented.
-        text = (show if self.react else show_control_tokens)(text.strip())
-        found = min(((text.find(stop), stop) for stop in self.stop if stop in text), default=None)
-        if found is None:
-            return text
-        self.stopped = found[1]
-        return text[: found[0]]
+        return (show if self.react else show_control_tokens)(text.strip())
 
     def _start(self, text: str, done: bool) -> int | None:
         """Where the content begins; None where it has not begun."""
