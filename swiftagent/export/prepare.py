@@ -87,7 +87,7 @@ def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
 
 def templates_of(subject: TunedModel, trainer: Trainer, most: int = 4 * CONVERSATIONS) -> tuple[Prepared, Cases | None]:
     """The templates, and what is compared, of `most` rows; None where no data is known."""
-    prepared = Prepared(trainer.template_name, stop_words(trainer, react=subject.react))
+    prepared = Prepared(trainer.template_name, stop_words(trainer.tokenizer, react=subject.react))
     return (_react if subject.react else _native)(prepared, subject, trainer, most)
 
 

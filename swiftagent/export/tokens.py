@@ -84,9 +84,12 @@ def require_same_prompts(differences: Sequence[PromptDifference], target: str) -
         )
 
 
-def stop_words(trainer: Trainer, *, react: bool) -> list[str]:
-    """What ends a turn: the template's end token, the tokenizer's, and for ReAct the label of a result."""
-    # A base may end its turn with another end token of its family than the template's.
-    known = trainer.tokenizer.get_vocab()
-    ends = [trainer.tokenizer.eos_token, *(token for token in END_TOKENS if token in known)]
-    return [*([OBSERVATION] if react else []), *dict.fromkeys(token for token in ends if token)]
+def stop_words(tokenizer: Any, *, react: bool) -> list[str]:
+    """What ends a turn: the end tokens, and for ReAct the label of a result."""
+    return [*([OBSERVATION] if react else []), *end_tokens(tokenizer)]
+
+
+def end_tokens(tokenizer: Any) -> list[str]:
+    """The tokenizer's end token, and others of its family: a base may end its turn with another than the template."""
+    known = tokenizer.get_vocab()
+    return [token for token in dict.fromkeys((tokenizer.eos_token, *END_TOKENS)) if token in known]
