@@ -39,12 +39,12 @@ class Asked(msgspec.Struct, frozen=True):
     system: str | None = None
 
 
-def read_asked(row: int, found: Row) -> Asked:
+def read_asked(row: int, given: Row) -> Asked:
     """A row as text, {"question"}, {"questions"} or {"messages"} with user turns. Raises RowError("bad-question", ...),
     or with what keeps it from being read."""
-    if isinstance(found, BadRow):
-        raise found.error
-    value = found.value
+    if isinstance(given, BadRow):
+        raise given.error
+    value = given.value
     if isinstance(value, str):
         return Asked(row, str(row), (value,))
     if not isinstance(value, dict):

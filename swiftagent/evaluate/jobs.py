@@ -97,7 +97,7 @@ def finish_all(
     Entries come as they are finished.
     """
     batches = hasattr(cached.engine, "write_together")
-    at_a_time = at_a_time or (BATCH if batches else getattr(cached.engine, "at_a_time", 1))
+    at_a_time = at_a_time or (BATCH if batches else int(getattr(cached.engine, "at_a_time", 1)))
     if at_a_time > 1 and batches:
         yield from _in_waves(jobs, cached, at_a_time)
     elif at_a_time > 1:

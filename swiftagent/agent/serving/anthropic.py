@@ -9,7 +9,7 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
 from swiftagent.agent.serving.conversation import Refusal, messages_of
-from swiftagent.agent.serving.reply import Answering
+from swiftagent.agent.serving.reply import Answering, Served
 from swiftagent.agent.serving.streams import Block, blocks, grow
 from swiftagent.formats.readers.anthropic import parse
 
@@ -48,9 +48,11 @@ class MessageReply:
 
     end = ""
 
-    def __init__(self, model: str, answering: Answering) -> None:
-        self.answering = answering
-        self._head = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "model": model}
+    def __init__(self, served: Served, body: Any) -> None:
+        self.asked = read_request(body, served.thoughts)
+        self.answering = Answering(served, self.asked)
+        self._head = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant"}
+        self._head["model"] = served.name
 
     def whole(self) -> dict[str, Any]:
         return joined([*self.made()])

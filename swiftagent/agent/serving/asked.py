@@ -133,7 +133,9 @@ def _shape(body: dict[str, Any]) -> dict[str, Any] | None:
     for name in ("text", "output_config", "response_format"):
         held = body.get(name)
         wanted = held.get("format") if name != "response_format" and isinstance(held, dict) else held
-        kind = wanted.get("type", "text") if isinstance(wanted, dict) else "text"
+        if not isinstance(wanted, dict):
+            continue
+        kind = wanted.get("type", "text")
         if kind == "json_object":
             return {"type": "object"}
         if kind != "text":

@@ -11,7 +11,7 @@ import msgspec
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, PLAIN, REACT_FRAME, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import Memory, ModelRequest
+from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
@@ -42,15 +42,18 @@ def reply_events(reasoning: str, content: str, calls: Sequence[Call]) -> tuple[E
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What answers requests. strict: whether the engine keeps texts to a grammar. recording: takes finished turns."""
+    """What answers requests. name: what the model is called. strict: whether the engine keeps texts to a grammar.
+    recording: takes finished turns. thoughts, responses: what was handed out, by the ids that clients send back."""
 
+    name: str
     engine: Any
     grammar: Grammar
     limits: Limits
-    thoughts: Memory
     temperature: float = 0.0
     strict: bool = False
     recording: Recording | None = None
+    thoughts: Memory = msgspec.field(default_factory=lambda: Memory(REMEMBERED_CALLS))
+    responses: Memory = msgspec.field(default_factory=lambda: Memory(REMEMBERED_RESPONSES))
 
 
 class Answering:

@@ -9,7 +9,7 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
 from swiftagent.agent.serving.conversation import Refusal
-from swiftagent.agent.serving.reply import Answering
+from swiftagent.agent.serving.reply import Answering, Served
 from swiftagent.agent.serving.streams import Block, blocks
 from swiftagent.formats.readers.responses import parse
 
@@ -56,12 +56,12 @@ class ResponseReply:
 
     end = ""
 
-    def __init__(self, model: str, body: dict[str, Any], items: _Items, answering: Answering, stored: Memory) -> None:
+    def __init__(self, served: Served, body: Any) -> None:
+        self.asked, self.items = read_request(body, served.responses)
         self.body = fields_of(body)
-        self.items = items
-        self.answering = answering
-        self.stored = stored
-        self._head = {"id": f"resp_{secrets.token_hex(16)}", "created_at": int(time.time()), "model": model}
+        self.answering = Answering(served, self.asked)
+        self.stored = served.responses
+        self._head = {"id": f"resp_{secrets.token_hex(16)}", "created_at": int(time.time()), "model": served.name}
         self._output: _Items = []
 
     def whole(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from swiftagent.agent.serving.asked import ModelRequest
 from swiftagent.agent.serving.reply import Delta
 from swiftagent.errors import SwiftAgentError
 from swiftagent.trajectory.types import Call
@@ -47,7 +48,8 @@ def _blocks(deltas: Iterator[Delta]) -> Iterator[tuple[str, Block, str]]:
         if is_new:
             block = Block(kind, block.number + bool(kind), delta.call)
         if kind:
-            piece = delta.content or delta.reasoning or json.dumps(delta.call.arguments, ensure_ascii=False)
+            arguments = json.dumps(delta.call.arguments, ensure_ascii=False) if delta.call else ""
+            piece = delta.content or delta.reasoning or arguments
             if is_new:
                 yield "open", block, ""
             block.text += piece
@@ -55,9 +57,9 @@ def _blocks(deltas: Iterator[Delta]) -> Iterator[tuple[str, Block, str]]:
 
 
 class Reply(Protocol):
-    """A reply in one of the interfaces."""
+    """A reply in one of the interfaces, made of a request's body. end: what ends a stream."""
 
-    # What ends a stream.
+    asked: ModelRequest
     end: str
 
     def whole(self) -> dict[str, Any]:
