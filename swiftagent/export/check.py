@@ -153,8 +153,8 @@ def check_go_template(template: str, chat_template: str, cases: Iterable[PromptC
     if rendered is None:
         return None
     compared = Compared("Modelfile template", len(kept), dict(left_out))
-    for case, text in zip(kept, rendered, strict=True):
-        wanted = ollama_text(chat_template, case.trajectory)
+    for case, found in zip(kept, rendered, strict=True):
+        text, wanted = found["Prompt"], ollama_text(chat_template, case.trajectory, found["Tools"])
         if text != wanted:
             at = common_prefix(wanted, text)
             around = slice(max(0, at - 20), at + 40)
@@ -175,47 +175,22 @@ def chat_of(trajectory: Trajectory) -> dict[str, Any]:
     return {"messages": row["messages"], "tools": row.get("tools", [])}
 
 
-def ollama_text(template: str, trajectory: Trajectory) -> str:
+def ollama_text(template: str, trajectory: Trajectory, tools: list[dict[str, Any]]) -> str:
     """What a chat template writes up to the last answer's end token, with tools and arguments in Ollama's JSON. The
-    chat template itself is compared with training, so a Modelfile's that writes this text writes the trained one."""
+    chat template itself is compared with training, so a Modelfile's that writes this text writes the trained one.
+
+    tools: as Ollama's types hold them, with its own fields in its own order.
+    """
     chat = chat_of(trajectory)
     for message in chat["messages"]:
         for call in message.get("tool_calls", ()):
-            call["function"]["arguments"] = _sorted_by_name(call["function"]["arguments"])
+            call["function"]["arguments"] = json.loads(json.dumps(call["function"]["arguments"], sort_keys=True))
     engine = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     engine.filters["tojson"] = _go_json
-    tools = [_ollama_tool(tool) for tool in chat["tools"]]
     written: str = engine.from_string(template).render(
         messages=chat["messages"], tools=tools or None, add_generation_prompt=True
     )
     return written
-
-
-def _ollama_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool as Ollama keeps it: its own fields in its own order, properties sorted by name."""
-    function = tool["function"]
-    given = function.get("parameters") or {}
-    required = {"required": given["required"]} if given.get("required") else {}
-    named = given.get("properties")
-    properties = None if named is None else {name: _ollama_property(one) for name, one in sorted(named.items())}
-    parameters = {"type": given.get("type", ""), **required, "properties": properties}
-    kept = {"name": function["name"], "description": function.get("description") or "", "parameters": parameters}
-    return {"type": "function", "function": kept}
-
-
-def _ollama_property(one: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: one[name] for name in ("anyOf", "type", "items", "description", "enum") if one.get(name)}
-    if one.get("properties"):
-        kept["properties"] = {name: _ollama_property(inner) for name, inner in sorted(one["properties"].items())}
-    if one.get("required"):
-        kept["required"] = one["required"]
-    if "items" in kept:
-        kept["items"] = _sorted_by_name(kept["items"])
-    return kept
-
-
-def _sorted_by_name(value: Any) -> Any:
-    return json.loads(json.dumps(value, sort_keys=True))
 
 
 def _go_json(value: Any) -> str:
@@ -227,8 +202,9 @@ def _go_json(value: Any) -> str:
     return text
 
 
-def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
-    """What Ollama would make of the conversations; None where Go cannot build here."""
+def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any]] | None:
+    """What Ollama would make of the conversations, and their tools as its types hold them; None where Go cannot build
+    here."""
     lines = []
     for trajectory in trajectories:
         chat = chat_of(trajectory)

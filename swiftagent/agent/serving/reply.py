@@ -15,9 +15,10 @@ from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSE
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
-from swiftagent.agent.serving.shown import Shown, starts_with_label
+from swiftagent.agent.serving.shown import Shown
 from swiftagent.errors import SwiftAgentError
 from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.react_scan import starts_with_label
 from swiftagent.trajectory.types import Answer, Call, Event, Thought
 
 # How often a model may try to make the call that it was ordered to make.

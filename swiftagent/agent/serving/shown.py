@@ -19,10 +19,6 @@ _OPEN, _CLOSE = "<think>", "</think>"
 _TAIL = 80
 
 
-def starts_with_label(text: str) -> bool:
-    return _LABEL_LINE.match(text.lstrip()) is not None
-
-
 def may_become_label(line: str) -> bool:
     """Whether a line, as far as it is written, may be a label of ReAct."""
     line = line.strip("*_#> ").lower()
