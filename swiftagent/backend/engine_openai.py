@@ -201,7 +201,9 @@ def _event(line: str) -> dict[str, Any]:
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        raise SetupError(f"an event that is no JSON object: {line[:100]!r}; is this a server with OpenAI's interface?")
+        raise SetupError(
+            f"an event that is not a JSON object: {line[:100]!r}; is this a server with OpenAI's interface?"
+        )
     if event.get("error"):
         raise SetupError(f"broke off with an error: {_message(event)}; its log may say more")
     return event

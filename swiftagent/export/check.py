@@ -234,9 +234,9 @@ def _control_tokens(value: Any) -> str:
 
 
 def _odd_arguments(trajectory: Trajectory) -> str:
-    """The reason to leave a conversation out with a call whose arguments are no object, or ""."""
+    """The reason to leave a conversation out with a call whose arguments are not an object, or ""."""
     odd = any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events)
-    return "arguments that are no object" if odd else ""
+    return "arguments that are not an object" if odd else ""
 
 
 def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> str:

@@ -61,7 +61,7 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     sys.argv = [path]
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
-        return {}, "it is no Python file"
+        return {}, "it is not a Python file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     try:

@@ -15,7 +15,7 @@ from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSE
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
-from swiftagent.agent.serving.shown import Shown
+from swiftagent.agent.serving.visible import VisibleText
 from swiftagent.errors import SwiftAgentError
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react_scan import starts_with_label
@@ -68,7 +68,7 @@ class Answering:
         self.generated = 0
         self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
-        self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
+        self._visible = VisibleText(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
         # What was handed on so far.
         self.content = ""
         self.reasoning = ""
@@ -173,21 +173,21 @@ class Answering:
         yield Delta(finish="stop" if self.stop_word or written.ended_by not in _CUT else "length")
 
     def _said(self, request: Generate, prefix: str) -> Generator[Delta, None, Generated]:
-        self._shown.ended = False
+        self._visible.ended = False
         written = yield from self._write(request, prefix, len(prefix))
         if written.ended_by not in _CUT:
-            yield from self._rest(self._shown.content(written.text, done=True))
+            yield from self._rest(self._visible.content(written.text, done=True))
         return written
 
     def _cut_short(self, written: Generated) -> Iterator[Delta]:
         """The reply to a step that was cut in the middle, or ended by the client's own stop word."""
-        shown = self._shown
+        visible = self._visible
         if self._is_react:
-            yield from self._think(shown.thought(written.text))
+            yield from self._think(visible.thought(written.text))
         if not self.stop_word:
-            is_bare = shown.labels and not starts_with_label(written.text)
+            is_bare = visible.labels and not starts_with_label(written.text)
             yield from self._rest(
-                (Shown(True, False, self.asked.sampled.stops) if is_bare else shown).content(written.text)
+                (VisibleText(True, False, self.asked.sampled.stops) if is_bare else visible).content(written.text)
             )
         yield Delta(finish="stop" if self.stop_word else "length")
 
@@ -226,7 +226,7 @@ class Answering:
             text = next(writing)
             while True:
                 yield from self._grown(text[skip:])
-                is_over = self.stop_word or (self._shown.ended and not self.asked.may_call)
+                is_over = self.stop_word or (self._visible.ended and not self.asked.may_call)
                 text = writing.send(bool(is_over))
         except StopIteration as done:
             written: Generated = done.value
@@ -252,10 +252,10 @@ class Answering:
             )
 
     def _grown(self, text: str) -> Iterator[Delta]:
-        content = self._shown.content(text)
+        content = self._visible.content(text)
         # A thought stands before the answer, and clients get it there.
-        labelled = self._shown.thought(text) if content and self._shown.labels else ""
-        yield from self._think(labelled or self._shown.reasoning(text))
+        labelled = self._visible.thought(text) if content and self._visible.labels else ""
+        yield from self._think(labelled or self._visible.reasoning(text))
         yield from self._rest(content)
 
     def _think(self, reasoning: str) -> Iterator[Delta]:

@@ -25,7 +25,7 @@ def may_become_label(line: str) -> bool:
     return any(word.lower().startswith(line[: len(word)]) for word in _WORDS)
 
 
-class Shown:
+class VisibleText:
     """The parts of a text that grows.
 
     react: whether the model was trained on ReAct, where labels at the start of a line are never content. labels:
