@@ -15,7 +15,7 @@ from swiftagent.agent.drive import Dialog, RequestRefused, Runtime
 from swiftagent.agent.loop import Grammar, Limits, start
 from swiftagent.agent.traces import trace
 from swiftagent.errors import RowError, SetupError
-from swiftagent.io.jsonl import BadRow, Row, encode, parse_json
+from swiftagent.io.jsonl import BadRow, Row, encode, parse_json, writing
 from swiftagent.io.rows import read_rows
 from swiftagent.trajectory.types import Trajectory
 
@@ -120,7 +120,8 @@ def run_batch(
         with lock:
             counts.failed += "error" in out
             counts.answered += "error" not in out
-            _append(target, out)
+            with writing(target, "--output"), target.open("ab") as lines:
+                lines.write(encode(out) + b"\n")
             done_row(None if "error" in out else dialog)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
@@ -152,24 +153,12 @@ def _answered(dialog: Dialog, asked: Asked) -> dict[str, Any]:
 _BEGINS = b'{"row"'
 
 
-def _append(target: Path, out: dict[str, Any]) -> None:
-    try:
-        with target.open("ab") as lines:
-            lines.write(encode(out) + b"\n")
-    except OSError as error:
-        raise _cannot_write(target, error) from None
-
-
-def _cannot_write(target: Path, error: OSError) -> SetupError:
-    return SetupError(f"--output {target}: cannot be written: {error.strerror}; choose another place")
-
-
 def _already_done(target: Path) -> set[int]:
     """The rows that an earlier run wrote; a last line that it only began is cut away.
 
     Raises SetupError where the file holds anything else, which is left as it is.
     """
-    try:
+    with writing(target, "--output"):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("a+b") as lines:
             lines.seek(0)
@@ -181,9 +170,7 @@ def _already_done(target: Path) -> set[int]:
                 done.add(_row_of(line, f"--output {target}:{number}"))
                 whole += len(line)
             os.truncate(target, whole)
-            return done
-    except OSError as error:
-        raise _cannot_write(target, error) from None
+    return done
 
 
 def _row_of(line: bytes, place: str) -> int:

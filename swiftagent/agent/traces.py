@@ -11,7 +11,7 @@ import msgspec
 from swiftagent.agent.loop import Turn
 from swiftagent.errors import SetupError
 from swiftagent.formats.writers.openai import render
-from swiftagent.io.jsonl import encode
+from swiftagent.io.jsonl import encode, writing
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record, trim_untrained_tail
 from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
@@ -65,7 +65,7 @@ class Recorder(msgspec.Struct):
     def __post_init__(self) -> None:
         # Reported before a model is asked anything.
         if self.path is not None and self.path.is_dir():
-            raise SetupError(f"--record {self.path}: cannot be written: Is a directory; choose another place")
+            raise SetupError(f"cannot write {self.path}: Is a directory; choose another place with --record")
 
     def to(self, path: Path) -> Recorder:
         """The same for another file, whatever became of the runs."""
@@ -81,12 +81,8 @@ class Recorder(msgspec.Struct):
         if row is None:
             return False
         value = render(row)[0] if self.format == "openai" else to_record(row, self.prompt, self.language)
-        try:
+        with writing(self.path, "--record"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as out:
                 out.write(encode(value) + b"\n")
-        except OSError as error:
-            raise SetupError(
-                f"--record {self.path}: cannot be written: {error.strerror}; choose another place"
-            ) from None
         return True

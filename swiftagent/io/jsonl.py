@@ -137,12 +137,12 @@ def is_left_over(process: str) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Report a place that cannot be written, or a full disk, as a SetupError."""
+def writing(path: Path, option: str = "-o") -> Iterator[None]:
+    """Report a place that cannot be written, or a full disk, as a SetupError. option: that names the place."""
     try:
         yield
     except OSError as error:
-        remedy = remedy_of(error) or "choose another place with -o"
+        remedy = remedy_of(error) or f"choose another place with {option}"
         raise SetupError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 

@@ -288,7 +288,9 @@ def test_a_batch_whose_output_cannot_be_written_any_more_is_told_in_one_line(box
         target.mkdir()
         return Runtime(ScriptedEngine("Final Answer: ok"), box, lambda call, tool: "")
 
-    with pytest.raises(SetupError, match=r"out\.jsonl: cannot be written: Is a directory"):
+    with pytest.raises(
+        SetupError, match=r"cannot write .*out\.jsonl: Is a directory; choose another place with --output"
+    ):
         run_batch(tmp_path / "in.jsonl", target, runtime, start(box.specs), Limits(), REACT)
 
 
