@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,26 +80,57 @@ class PromptCase(NamedTuple):
     reason: str
 
 
+# (whether it is so, why a template then cannot render a conversation as it was trained)
+_Reasons = Iterator[tuple[bool, str]]
+
+
 def react_cases(
     records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False
 ) -> Iterator[PromptCase]:
     """Records as they are compared; for_go: as Ollama writes them."""
     for number, record in enumerate(records):
         trajectory = from_record(record)
-        reason = _unavoidable(trajectory, record, style, language)
-        reason = reason or (_unavoidable_in_go(trajectory, style) if for_go else "")
-        yield PromptCase(_case_name(record, number), record, trajectory, reason)
+        reasons = [_of_any(trajectory, record), _of_react(trajectory, record, style, language)]
+        reasons += [_of_go(trajectory, style)] if for_go else []
+        yield _case(record, number, trajectory, chain(*reasons))
 
 
 def native_cases(rows: list[Record]) -> Iterator[PromptCase]:
     """Native rows (`tools`, `tool_call`, `tool_response`) as they are compared."""
     for number, row in enumerate(rows):
         trajectory = parse_turns(row)
-        yield PromptCase(_case_name(row, number), row, trajectory, _control_tokens(row) or _odd_arguments(trajectory))
+        yield _case(row, number, trajectory, _of_any(trajectory, row))
 
 
-def _case_name(record: Record, number: int) -> str:
-    return str(record.get("id") or f"row {number + 1}")
+def _case(record: Record, number: int, trajectory: Trajectory, reasons: _Reasons) -> PromptCase:
+    name = str(record.get("id") or f"row {number + 1}")
+    return PromptCase(name, record, trajectory, next((reason for is_so, reason in reasons if is_so), ""))
+
+
+def _of_any(trajectory: Trajectory, record: Record) -> _Reasons:
+    text = json.dumps(record, ensure_ascii=False)
+    yield JOINER in text or "\\u003c" in text, "control tokens in a text"
+    calls = [event for event in trajectory.events if isinstance(event, Call)]
+    yield not all(isinstance(call.arguments, dict) for call in calls), "arguments that are not an object"
+
+
+def _of_react(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> _Reasons:
+    texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
+    texts += [tool.description for tool in trajectory.tools]
+    yield any(hide(text) != hide_control_tokens(text) for text in texts), "a ReAct keyword at the start of a line"
+    if trajectory.tools:
+        yield HEAD[language] not in record["messages"][0]["content"], "the tool prompt in another language"
+        yield style_of(record) != style_for(trajectory.tools, style), "the tool prompt in another style"
+    masked = [m["content"] for m in record["messages"] if m.get("loss") is False and m["role"] == "assistant"]
+    yield not all(text.startswith(" ") for text in masked), "a masked step"
+
+
+def _of_go(trajectory: Trajectory, style: PromptStyle) -> _Reasons:
+    # Ollama reads a schema into types of its own and writes those.
+    is_schema = bool(trajectory.tools) and style_for(trajectory.tools, style) == "schema"
+    yield is_schema, "a tool's schema, which Ollama writes in its own order and spacing"
+    described = json.dumps([tool.parameters for tool in trajectory.tools], ensure_ascii=False)
+    yield any(letter in described for letter in "<>&"), "`<`, `>` or `&` in a parameter's description"
 
 
 def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator[PromptCase]:
@@ -225,45 +256,3 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any
             [str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True
         )
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def _control_tokens(value: Any) -> str:
-    """The reason to leave a conversation out whose texts hold escaped control tokens, or ""."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "control tokens in a text" if JOINER in text or "\\u003c" in text else ""
-
-
-def _odd_arguments(trajectory: Trajectory) -> str:
-    """The reason to leave a conversation out with a call whose arguments are not an object, or ""."""
-    odd = any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events)
-    return "arguments that are not an object" if odd else ""
-
-
-def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> str:
-    """Why a chat template cannot render this conversation as it was trained; "" where it can."""
-    texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
-    texts += [tool.description for tool in trajectory.tools]
-    if reason := _control_tokens(record["messages"]):
-        return reason
-    if any(hide(text) != hide_control_tokens(text) for text in texts):
-        return "a ReAct keyword at the start of a line"
-    if trajectory.tools and HEAD[language] not in record["messages"][0]["content"]:
-        return "the tool prompt in another language"
-    if trajectory.tools and style_of(record) != style_for(trajectory.tools, style):
-        return "the tool prompt in another style"
-    if reason := _odd_arguments(trajectory):
-        return reason
-    if any(
-        message.get("loss") is False and message["role"] == "assistant" and not message["content"].startswith(" ")
-        for message in record["messages"]
-    ):
-        return "a masked step"
-    return ""
-
-
-def _unavoidable_in_go(trajectory: Trajectory, style: PromptStyle) -> str:
-    if trajectory.tools and style_for(trajectory.tools, style) == "schema":
-        # Ollama reads a schema into types of its own and writes those.
-        return "a tool's schema, which Ollama writes in its own order and spacing"
-    described = json.dumps([tool.parameters for tool in trajectory.tools], ensure_ascii=False)
-    return "`<`, `>` or `&` in a parameter's description" if any(letter in described for letter in "<>&") else ""
