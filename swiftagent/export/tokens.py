@@ -33,15 +33,8 @@ def turns_of(trainer: Trainer) -> Turns:
     system_prefix = meta.system_prefix or meta.prefix
     system_open, found, system_close = _text(trainer, system_prefix).partition("{{SYSTEM}}")
     user_open, asked, user_close = _text(trainer, meta.prompt).partition("{{QUERY}}")
-    written = Turns(
-        system_open=system_open,
-        system_close=system_close,
-        user_open=user_open,
-        user_close=user_close,
-        between=_text(trainer, meta.chat_sep),
-        end=_text(trainer, meta.suffix),
-        default_system=meta.default_system or "",
-    )
+    between, end = _text(trainer, meta.chat_sep), _text(trainer, meta.suffix)
+    written = Turns(system_open, system_close, user_open, user_close, between, end, meta.default_system or "")
     # A placeholder that is left over, such as {{ROUND0}}, is a text that no other engine could fill in.
     left_over = any("{{" in getattr(written, name) for name in Turns.__struct_fields__)
     if not found or not asked or meta.chat_sep is None or left_over:
