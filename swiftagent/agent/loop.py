@@ -36,9 +36,9 @@ class Generate(msgspec.Struct, frozen=True):
     `tools` is set where the engine renders them itself (native calls)."""
 
     messages: list[Message]
-    stop: str
-    max_tokens: int
-    seconds: float
+    stop: str = ""
+    max_tokens: int = 1024
+    seconds: float = 600.0
     tools: tuple[Tool, ...] = ()
 
 

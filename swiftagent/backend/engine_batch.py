@@ -14,7 +14,6 @@ import torch
 
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.errors import SetupError
-from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.read_step import step_end
 
 
@@ -104,12 +103,7 @@ def write_together(engine: Any, requests: Sequence[Generate], choose: Choose) ->
     choose: picks a token for each row of logits (rows x vocabulary).
     """
     started = time.monotonic()
-    rows = []
-    for request in requests:
-        ids = engine.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
-        room = min(request.max_tokens, engine.context - len(ids))
-        ends = engine.ends(native=bool(request.tools))
-        rows.append(BatchRow(ids, room, request.stop, ends, engine.tokenizer))
+    rows = [engine.row_of(request) for request in requests]
     _decode_what_fits(engine, [row for row in rows if not row.ended_by], choose)
     seconds = (time.monotonic() - started) / max(1, len(rows))
     return [Generated(row.text, row.tokens, seconds, row.ended_by) for row in rows]

@@ -12,7 +12,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ import httpx
 from msgspec.structs import replace
 
 from swiftagent.agent.drive import RequestRefused, Usage
+from swiftagent.agent.loop import Generate
 from swiftagent.agent.native import END_NOW
 from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.backend.loading import Server
@@ -67,37 +68,26 @@ class OpenAIEngine:
         is_local = (urlsplit(self.base_url).hostname or "") in ("127.0.0.1", "localhost", "::1")
         self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=not is_local)
 
-    def generate(
-        self,
-        messages: list[Message],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        tools: tuple[Tool, ...] = (),
-        usage: Usage | None = None,
-        sampling: Sampling = PLAIN,
-    ) -> Iterator[str]:
+    def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Iterator[str]:
         """Yield the text as it comes; in `usage` tokens are pieces where the server does not count them.
 
         Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error;
         RequestRefused where it is this request that it does not take.
         """
         usage = usage or Usage()
-        settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
-        settings |= {"top_p": sampling.top_p} if sampling.top_p < 1 else {}
+        settings = {"model": self.model, "max_tokens": request.max_tokens, "temperature": sampling.temperature}
+        settings |= {"stream": True} | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
         settings |= {"seed": sampling.seed} if sampling.seed is not None else {}
-        if stop:
-            settings["stop"] = list(stop)
+        settings |= {"stop": [request.stop]} if request.stop else {}
         while True:
             way = self.way
-            path, body = self._request(way, messages, tools)
+            path, body = self._request(way, request.messages, request.tools)
             try:
                 yield from self._stream(way, path, {**settings, **body, **self._extra}, usage)
                 self._worked = way
                 return
             except UnsupportedRequest as refusal:
-                self._next_way(way, str(refusal), bool(tools))
+                self._next_way(way, str(refusal), bool(request.tools))
 
     def close(self) -> None:
         self._client.close()

@@ -27,8 +27,6 @@ from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import checked, code_is_run, first_line, quiet, with_adapter
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.types import Tool
 
 # KV caches held at once.
 CONVERSATIONS = 4
@@ -71,22 +69,11 @@ class TransformersEngine:
         self._is_base = False
 
     @torch.inference_mode()
-    def generate(
-        self,
-        messages: list[Message],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        tools: tuple[Tool, ...] = (),
-        usage: Usage | None = None,
-        sampling: Sampling = PLAIN,
-    ) -> Iterator[str]:
+    def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Iterator[str]:
         """Yield the text as it is written, up to and with a stop word, without the end token. `usage` takes what it
         cost."""
-        ids = self.prompt.encode(messages, [function_tool(tool) for tool in tools])
-        room = min(max_tokens, self.context - len(ids))
-        row = BatchRow(ids, room, "".join(stop), self.ends(native=bool(tools)), self.tokenizer)
+        row = self.row_of(request)
+        ids = row.ids
         usage = usage or Usage()
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
         with self._lock:
@@ -95,7 +82,7 @@ class TransformersEngine:
                 return
             usage.ids = row.sampled
             held, logits = self._prefill(ids, usage)
-            choose, guide = self._chooser(temperature, sampling), self._guide(sampling.forms)
+            choose, guide = self._chooser(sampling), self._guide(sampling.forms)
             while not row.ended_by:
                 token = guide.forced() if guide else None
                 if token is None:
@@ -116,12 +103,15 @@ class TransformersEngine:
         with self._lock:
             size = max(1, len(requests)) if can_batch(self.model) else 1
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
-            choose = self._chooser(temperature)
+            choose = self._chooser(Sampling(temperature=temperature))
             return [text for part in parts for text in write_together(self, part, choose)]
 
-    def ends(self, *, native: bool) -> set[int]:
-        """The ids that end a text; of a native call, special tokens are part."""
-        return self._ends if native else self._ends | self._specials
+    def row_of(self, request: Generate) -> BatchRow:
+        """The prompt of a request, id for id as training has it, and how its text ends."""
+        ids = self.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
+        # Special tokens are part of a native call.
+        ends = self._ends if request.tools else self._ends | self._specials
+        return BatchRow(ids, min(request.max_tokens, self.context - len(ids)), request.stop, ends, self.tokenizer)
 
     def weights(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which an engine `without_adapter` computes with the base's weights alone."""
@@ -194,15 +184,15 @@ class TransformersEngine:
         held.ids.extend(ids)
         return out.logits[0, -1].float()
 
-    def _chooser(self, temperature: float, sampling: Sampling = PLAIN) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _chooser(self, sampling: Sampling) -> Callable[[torch.Tensor], torch.Tensor]:
         """The choice of the next token from logits (vocabulary), or one for each row of them (rows x vocabulary)."""
-        if temperature <= 0:
+        if sampling.temperature <= 0:
             return lambda logits: logits.argmax(-1)
         seed = sampling.seed
         random = self._random if seed is None else torch.Generator(device="cpu").manual_seed(seed % (1 << 63))
 
         def choose(logits: torch.Tensor) -> torch.Tensor:
-            chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
+            chances = torch.softmax(logits.float().cpu() / sampling.temperature, dim=-1)
             if sampling.top_p < 1:
                 chances = _likeliest(chances, sampling.top_p)
             return torch.multinomial(chances, 1, generator=random)[..., 0].to(logits.device)

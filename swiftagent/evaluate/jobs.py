@@ -15,6 +15,7 @@ import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.sampling import Sampling
 from swiftagent.io.jsonl import without_surrogates
 
 Entry = TypeVar("Entry")
@@ -55,7 +56,7 @@ class CachedEngine:
         return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
-        writing = write(self.engine, request, Usage(), temperature=self.temperature)
+        writing = write(self.engine, request, Usage(), sampling=Sampling(temperature=self.temperature))
         try:
             while True:
                 next(writing)

@@ -13,7 +13,7 @@ from scripted_engine import ScriptedEngine
 
 from swiftagent.agent.batch import run_batch
 from swiftagent.agent.drive import Listener, RequestRefused, Runtime, Usage, answer
-from swiftagent.agent.loop import REACT, Limits, conversation_after, start
+from swiftagent.agent.loop import REACT, Generate, Limits, conversation_after, start
 from swiftagent.agent.native import Native
 from swiftagent.agent.traces import Recorder, is_good, trace
 from swiftagent.errors import SetupError
@@ -248,8 +248,8 @@ def test_a_row_of_a_batch_may_have_a_system_prompt_of_its_own(tmp_path: Path, bo
 
 
 class RefusingEngine(ScriptedEngine):
-    def generate(self, messages: list[dict[str, Any]], **settings: Any) -> Iterator[str]:
-        if "long" in messages[-1]["content"]:
+    def generate(self, request: Generate, *settings: Any) -> Iterator[str]:
+        if "long" in request.messages[-1]["content"]:
             raise RequestRefused("http://x/v1: HTTP 400: longer than the context")
         yield "Final Answer: ok"
 
@@ -322,7 +322,7 @@ class Endless:
 
     name = "endless"
 
-    def generate(self, messages: Any, *, usage: Usage, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Generate, *settings: Any) -> Iterator[str]:
         while True:
             yield "word " * 100
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate
 from swiftagent.backend.engine import load_engine
 from swiftagent.errors import SetupError
 
@@ -58,7 +59,7 @@ def loaded(model: Path) -> Any:
 def test_its_server_gets_the_prompt_of_training_and_ends_with_the_engine(tiny_model: Path, told: Path):
     engine, usage = loaded(tiny_model), Usage()
     messages = [{"role": "user", "content": "Oslo?"}]
-    assert "".join(engine.generate(messages, stop=["\nObservation:"], usage=usage)) == "It is 3C."
+    assert "".join(engine.generate(Generate(messages, "\nObservation:"), usage=usage)) == "It is 3C."
     arguments, path, asked = json.loads(told.read_text())
     assert arguments[:2] == ["serve", str(tiny_model)] and "--enable-prefix-caching" in arguments
     assert (path, asked["prompt"]) == ("/v1/completions", engine.encoder.encode(messages))

@@ -10,7 +10,7 @@ import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
-from swiftagent.agent.sampling import HERMES, PLAIN, REACT_FRAME, CallFrame, Form, Sampling
+from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.forms import forms_of
@@ -218,10 +218,10 @@ class Answering:
         usage, sampled = Usage(), self.asked.sampled
         # Choices of one request would else all be the same.
         seed = sampled.seed + self.number if sampled.seed is not None else None
-        sampling = Sampling(sampled.top_p, seed, self._forms(prefix) if self.served.strict else ())
-        more = {"sampling": sampling} if sampling != PLAIN else {}
+        forms = self._forms(prefix) if self.served.strict else ()
         temperature = self.served.temperature if sampled.temperature is None else sampled.temperature
-        writing = write(self.served.engine, request, usage, prefix, temperature=temperature, **more)
+        sampling = Sampling(sampled.top_p, seed, forms, temperature)
+        writing = write(self.served.engine, request, usage, prefix, sampling)
         try:
             text = next(writing)
             while True:

@@ -50,7 +50,7 @@ def test_a_stop_word_cuts_the_answer_alone(serve: Callable[..., Served], tools: 
 class FullEngine(ScriptedEngine):
     """Its context is full before it writes anything."""
 
-    def generate(self, messages: Any, *, usage: Any, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Any, sampling: Any, usage: Any) -> Iterator[str]:
         usage.prompt_tokens, usage.ended_by = 5000, "length"
         return
         yield
@@ -59,7 +59,7 @@ class FullEngine(ScriptedEngine):
 class RefusingEngine(ScriptedEngine):
     """Stands before a server that takes no such prompt."""
 
-    def generate(self, messages: Any, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Any, *settings: Any) -> Iterator[str]:
         raise RequestRefused("http://x/v1: HTTP 400: longer than the context")
         yield
 
