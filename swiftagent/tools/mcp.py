@@ -86,10 +86,10 @@ class McpSource:
             try:
                 return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
-                reason = connection.reason()
+                last = connection.log().rstrip().rpartition("\n")[2]
                 self.close()
-                if reason.startswith(TOO_LARGE):
-                    raise ToolError(f"{reason.removeprefix('swiftagent: ')}; the server was stopped") from None
+                if last.startswith(TOO_LARGE):
+                    raise ToolError(f"{last.removeprefix('swiftagent: ')}; the server was stopped") from None
                 hints = self._listed[tool].annotations
                 # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
                 if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
@@ -99,7 +99,7 @@ class McpSource:
         raise ToolError(f"the MCP server {self.name} has ended and does not come back")
 
     def _running(self) -> _Connection | None:
-        """The connection, made again once where it has ended."""
+        """The connection, rebuilt once where it has ended."""
         if self._connection is None and self._restarts_left:
             self._restarts_left -= 1
             with contextlib.suppress(ConfigError):
@@ -140,7 +140,7 @@ class _Connection:
             self._client, self.listed = self._ends.enter_context(session)
         # Whatever the SDK, the network or the command raises.
         except Exception as error:
-            reason = self.reason() or _innermost(error)
+            reason = reason_in(self.log()) or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
         except BaseException:
@@ -230,10 +230,10 @@ class _Connection:
         )
         return stdio_client(parameters, errlog=self._errors)
 
-    def reason(self) -> str:
-        """Why the server ended, as its stderr has it, "" where it wrote nothing."""
+    def log(self) -> str:
+        """What the server wrote to stderr."""
         self._errors.seek(0)
-        return reason_in(self._errors.read())
+        return self._errors.read()
 
 
 async def _leave_to_caller(name: str, result: Any) -> None:

@@ -23,7 +23,7 @@ def test_sampling_reaches_the_engine(serve: Callable[..., Served]) -> None:
     reply = served.ask(ASKED, top_p=0.5, seed=7, temperature=0.3, max_completion_tokens=9, n=2)
     assert [(choice.index, choice.message.content) for choice in reply.choices] == [(0, "a"), (1, "b")]
     first, second = served.engine.settings
-    assert (first["sampling"], second["sampling"]) == (Sampling(0.5, 7), Sampling(0.5, 8))
+    assert (first["sampling"], second["sampling"]) == (Sampling(0.5, 7, (), 0.3), Sampling(0.5, 8, (), 0.3))
     assert (first["temperature"], first["max_tokens"]) == (0.3, 9)
 
 
