@@ -24,7 +24,8 @@ class ScriptedEngine:
 
     def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Iterator[str]:
         self.prompts.append(request.messages)
-        self.settings.append({"tools": request.tools, "temperature": sampling.temperature, "sampling": sampling})
+        settings = {"tools": request.tools, "max_tokens": request.max_tokens, "temperature": sampling.temperature}
+        self.settings.append({**settings, "sampling": sampling})
         self.usage = usage or Usage()
         text = self.texts.pop(0) if self.texts else ""
         # Its tokens are bytes.
