@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Generator, Sequence
-from typing import Any, Protocol, Union
+from typing import Any, Union
 
 import msgspec
 
-from swiftagent.agent.native import read_marked, starts_with_mark
+from swiftagent.agent.native import Native, read_marked, starts_with_mark
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult, argument_problem, unknown_tool
 from swiftagent.trajectory.escape import show
@@ -111,18 +111,6 @@ Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
 
 
-class Grammar(Protocol):
-    """How a conversation is written for the model, and how its text is read: ReAct text or native tool calls."""
-
-    stop: str
-
-    def final_prefix(self, conversation: Trajectory) -> str: ...
-    def final_messages(self, conversation: Trajectory) -> list[Message]: ...
-    def messages(self, conversation: Trajectory) -> list[Message]: ...
-    def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step: ...
-    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]: ...
-
-
 class ReAct:
     """Thought, Action, Action Input and Observation as text, written by the code that wrote the training data."""
 
@@ -163,6 +151,8 @@ class ReAct:
 
 
 REACT = ReAct()
+# How a conversation is written for the model, and how its text is read.
+Grammar = Union[ReAct, Native]  # noqa: UP007
 
 
 def run_turn(

@@ -266,7 +266,7 @@ def _history() -> Path | None:
 def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
     from swiftagent.agent.session import Session
 
-    session = Session(runtime, before, limits_of(args), grammar_of(args), _recorder(args))
+    session = Session(Dialog(runtime, before, limits_of(args), grammar_of(args)), _recorder(args))
     for turn in session.turns_of(_history()):
         if args.json:
             print_json(trace(turn))

@@ -90,11 +90,10 @@ def _error(request: Request, message: str, status: int, code: str | None = None,
     return JSONResponse({"error": {"message": message, "type": kind, "code": code, "param": param}}, status)
 
 
-class _Server:
-    def __init__(self, served: Served, settings: Settings) -> None:
-        self.served = served
-        self.settings = settings
-        self.started = int(time.time())
+class _Server(msgspec.Struct):
+    served: Served
+    settings: Settings
+    started: int = msgspec.field(default_factory=lambda: int(time.time()))
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok", "model": self.settings.name})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from swiftagent.formats.reading.tags import TAGS
 from swiftagent.trajectory.escape import JOINER, show, show_control_tokens
 from swiftagent.trajectory.react import ACTION_LABEL, ANSWER_LABEL, INPUT_LABEL, NO_THOUGHT, OBSERVATION, THOUGHT_LABEL
@@ -25,7 +27,7 @@ def may_become_label(line: str) -> bool:
     return any(word.lower().startswith(line[: len(word)]) for word in _WORDS)
 
 
-class VisibleText:
+class VisibleText(msgspec.Struct):
     """The parts of a text that grows.
 
     react: whether the model was trained on ReAct, where labels at the start of a line are never content. labels:
@@ -33,11 +35,10 @@ class VisibleText:
     which none is shown in part. ended: whether a label or a call stands behind the content.
     """
 
-    def __init__(self, react: bool, labels: bool, stop: Sequence[str] = ()) -> None:
-        self.react = react
-        self.labels = labels
-        self.stop = stop
-        self.ended = False
+    react: bool
+    labels: bool
+    stop: Sequence[str] = ()
+    ended: bool = False
 
     def reasoning(self, text: str) -> str:
         """What is thought between `<think>` marks so far."""
