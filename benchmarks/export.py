@@ -28,6 +28,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from swiftagent.agent.loop import Generate  # noqa: E402
 from swiftagent.backend.loading import Server  # noqa: E402
 from swiftagent.commands import demo_plan  # noqa: E402 (the checkout is found first)
 from swiftagent.evaluate.data import read_gold  # noqa: E402
@@ -92,7 +93,7 @@ def first_steps(gold: list[Trajectory], **model: Any) -> list[Predicted]:
 
 def first_step(engine: Any, row: Trajectory) -> Predicted:
     messages = to_messages(render(Trajectory((row.events[0],), row.tools)))
-    return predicted_from_text("".join(engine.generate(messages, stop=[STOP], max_tokens=demo_plan.LONGEST_STEP)))
+    return predicted_from_text("".join(engine.generate(Generate(messages, STOP, demo_plan.LONGEST_STEP))))
 
 
 def alarm_runs(name: str, folder: Path, model: list[str]) -> Traces:

@@ -35,6 +35,12 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
+def reason_in(log: str) -> str:
+    """The last line of a program's output that names an error, else its last line; "" where it wrote nothing."""
+    lines = [line.strip()[:300] for line in log.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "")
+
+
 class SwiftAgentError(Exception):
     """A failure that is reported in one line: place, fact, remedy. `exit_code` is the program's."""
 

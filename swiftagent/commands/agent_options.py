@@ -96,10 +96,8 @@ def limits_of(args: argparse.Namespace) -> Limits:
     return Limits(args.max_steps, args.max_tokens, args.max_seconds, args.max_repeats, args.step_tokens)
 
 
-def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
-    if not args.native:
-        return ReAct(args.prompt, args.language)
-    return Native(engine.read_calls)
+def grammar_of(args: argparse.Namespace) -> Grammar:
+    return Native() if args.native else ReAct(args.prompt, args.language)
 
 
 def system_of(given: str | None) -> str:

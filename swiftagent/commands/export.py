@@ -112,17 +112,17 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import export_merged
+    from swiftagent.export.targets import Wanted, export_merged
 
     subject, prepared = _prepared(args)
-    given = _given(args, "dtype", "max_shard_size", "force", "license")
-    merged = export_merged(subject, prepared, args.output, **given)
+    wanted = Wanted(subject, prepared, args.output, **_given(args, "force", "license"))
+    merged = export_merged(wanted, **_given(args, "dtype", "max_shard_size"))
     return {**msgspec.to_builtins(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
 
 
 def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.folder import scratch_beside
-    from swiftagent.export.targets import export_gguf, export_merged
+    from swiftagent.export.targets import Wanted, export_gguf, export_merged
 
     subject = _subject(args)
     quantize = args.quantize or "f16"
@@ -132,7 +132,7 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     else:
         subject, prepared = _prepared(args)
         with scratch_beside(args.output, force=args.force) as scratch:
-            export_merged(subject, prepared, scratch / "model", license=args.license, name=args.output.stem)
+            export_merged(Wanted(subject, prepared, scratch / "model", args.output.stem, args.license))
             compared = export_gguf(scratch / "model", args.output, **given)
     facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
     if compared is None:
@@ -141,14 +141,14 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import export_ollama
+    from swiftagent.export.targets import Wanted, export_ollama
 
     name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
     if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
         raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
     subject, prepared = _prepared(args)
     given = _given(args, "quantize", "llama_cpp", "force", "license")
-    facts = export_ollama(subject, prepared, args.output, name=name, **given)
+    facts = export_ollama(Wanted(subject, prepared, args.output, name, **given))
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
 
@@ -176,11 +176,11 @@ def _grammar(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _adapter(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import adapter_of, export_adapter
+    from swiftagent.export.targets import Wanted, adapter_of, export_adapter
 
     adapter_of(_subject(args))  # before the seconds that the templates take
     subject, prepared = _prepared(args)
-    export_adapter(subject, prepared, args.output, force=args.force, license=args.license)
+    export_adapter(Wanted(subject, prepared, args.output, **_given(args, "force", "license")))
     return {"folder": str(args.output), "prompts": _prompts(prepared)}
 
 

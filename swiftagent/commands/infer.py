@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.agent.drive import Listener, Runtime, answer
-from swiftagent.agent.loop import Turn, conversation_after, start
-from swiftagent.agent.sides import ColumnListener, Sides
+from swiftagent.agent.drive import Dialog, Listener, Runtime, answer
+from swiftagent.agent.loop import conversation_after, start
 from swiftagent.agent.traces import Recorder, trace
 from swiftagent.commands.agent_options import (
     add_limit_arguments,
@@ -34,8 +33,9 @@ from swiftagent.commands.agent_options import (
 )
 from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.jsonl import parse_json, whole_file
+from swiftagent.io.jsonl import whole_file
 from swiftagent.io.pages import render
+from swiftagent.io.rows import read_rows
 from swiftagent.io.shipped import user_folder
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.types import Call, Tool, Trajectory
@@ -140,15 +140,19 @@ def _events(args: argparse.Namespace, engine: Any, toolbox: Toolbox, before: Tra
     engines = {"base": engine.without_adapter(), "tuned": engine} if args.compare else {"tuned": engine}
     confirm = stream.confirm if args.confirm else _allow
     runtimes = {
-        side: (Runtime(each, toolbox, stream.ask, confirm, stream, args.temperature), grammar_of(args, each))
-        for side, each in engines.items()
+        side: Runtime(each, toolbox, stream.ask, confirm, stream, args.temperature) for side, each in engines.items()
     }
-    converse(stream, runtimes, before, limits_of(args), _recorder(args))
+    converse(stream, _dialogs(args, runtimes, before), _recorder(args))
     return 0
 
 
+def _dialogs(args: argparse.Namespace, runtimes: dict[str, Runtime], before: Trajectory) -> dict[str, Dialog]:
+    """A conversation for each side, base or tuned."""
+    return {side: Dialog(runtime, before, limits_of(args), grammar_of(args)) for side, runtime in runtimes.items()}
+
+
 def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
-    turn = answer(runtime, before, args.question, limits_of(args), grammar_of(args, runtime.engine))
+    turn = answer(runtime, before, args.question, limits_of(args), grammar_of(args))
     if args.json:
         print_json(trace(turn))
     else:
@@ -163,43 +167,48 @@ def _compare(args: argparse.Namespace, tuned: Any, toolbox: Toolbox, before: Tra
     """One question, a file of conversations into a page, or a chat."""
     from swiftagent.agent.terminal import read_questions
 
-    runtimes = {
-        name: (_runtime(args, engine, toolbox, silent=True), grammar_of(args, engine))
-        for name, engine in (("base", tuned.without_adapter()), ("tuned", tuned))
-    }
-    sides = Sides(runtimes, before, limits_of(args))
+    engines = {"base": tuned.without_adapter(), "tuned": tuned}
+    runtimes = {side: _runtime(args, engine, toolbox, silent=True) for side, engine in engines.items()}
+    dialogs = _dialogs(args, runtimes, before)
     if args.input is not None:
-        return _compare_file(args, sides)
+        return _compare_file(args, dialogs, before)
     ask = read_questions(_history()) if args.question is None else iter([args.question, None]).__next__
     while (question := ask()) is not None and question not in ("/quit", "/exit"):
         if question == "/reset":
-            sides.reset()
+            _reset(dialogs, before)
         elif question and args.json:
-            traces = {side: trace(sides.ask(side, question)) for side in runtimes}
+            traces = {side: trace(dialog.ask(question)) for side, dialog in dialogs.items()}
             print_json({"question": question, **traces})
         elif question:
-            _show_both(sides, question)
+            _show_both(dialogs, question)
     return 0
 
 
-def _show_both(sides: Sides, question: str) -> None:
-    with console.side_by_side(list(sides.runtimes)) as columns:
+def _reset(dialogs: dict[str, Dialog], before: Trajectory) -> None:
+    for dialog in dialogs.values():
+        dialog.reset(before)
+
+
+def _show_both(dialogs: dict[str, Dialog], question: str) -> None:
+    from swiftagent.agent.terminal import ColumnListener
+
+    with console.side_by_side(list(dialogs)) as columns:
         for side, write in columns.items():
-            sides.runtimes[side][0].listener = ColumnListener(write)
-            turn = sides.ask(side, question)
+            dialogs[side].runtime.listener = ColumnListener(write)
+            turn = dialogs[side].ask(question)
             write(f"\n[{turn.stopped_by}]" if turn.stopped_by != "answer" else "")
 
 
-def _compare_file(args: argparse.Namespace, sides: Sides) -> int:
-    from swiftagent.agent.batch import input_lines, read_asked
+def _compare_file(args: argparse.Namespace, dialogs: dict[str, Dialog], before: Trajectory) -> int:
+    from swiftagent.agent.batch import read_asked
 
-    asked = [read_asked(number, parse_json(line)[0]) for number, line in input_lines(args.input)]
+    asked = [read_asked(number, row) for number, row in enumerate(read_rows(str(args.input)), 1)]
     compared = []
     with console.progress("questions", sum(len(each.questions) for each in asked)) as bar:
         for each in asked:
-            sides.reset(None if each.system is None else start(sides.before.tools, each.system))
+            _reset(dialogs, before if each.system is None else start(before.tools, each.system))
             for question in each.questions:
-                turns = {side: sides.ask(side, question) for side in sides.runtimes}
+                turns = {side: dialog.ask(question) for side, dialog in dialogs.items()}
                 compared.append({"id": each.id, "question": question, "turns": turns})
                 bar.advance()
     with whole_file(args.output) as out:
@@ -209,7 +218,7 @@ def _compare_file(args: argparse.Namespace, sides: Sides) -> int:
 
 
 def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
-    from swiftagent.agent.batch import Asked, run_batch
+    from swiftagent.agent.batch import run_batch
 
     boxes: list[Toolbox] = []
     recorder = _recorder(args)
@@ -220,15 +229,13 @@ def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
 
     with console.progress("questions") as bar:
 
-        def done_row(asked: Asked | None, turns: list[Turn]) -> None:
+        def done_row(dialog: Dialog | None) -> None:
             bar.advance()
-            conversation = before
-            for turn in turns:
-                conversation = conversation_after(conversation, turn)
-            recorder.add(conversation, turns)
+            if dialog:
+                recorder.add(dialog.conversation, dialog.turns)
 
         try:
-            grammar = grammar_of(args, engine)
+            grammar = grammar_of(args)
             counts = run_batch(
                 args.input, args.output, open_runtime, before, limits_of(args), grammar, args.jobs, done_row
             )
@@ -259,7 +266,7 @@ def _history() -> Path | None:
 def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
     from swiftagent.agent.session import Session
 
-    session = Session(runtime, before, limits_of(args), grammar_of(args, runtime.engine), _recorder(args))
+    session = Session(Dialog(runtime, before, limits_of(args), grammar_of(args)), _recorder(args))
     for turn in session.turns_of(_history()):
         if args.json:
             print_json(trace(turn))

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             engine = load(args)
             ends.callback(engine.close)
             settings = msgspec.structs.replace(settings, strict=bool(getattr(engine, "is_strict", False)))
-            app = make_app(engine, grammar_of(args, engine), limits_of(args), settings, recording)
+            app = make_app(engine, grammar_of(args), limits_of(args), settings, recording)
         if not own and not key:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")

@@ -255,7 +255,7 @@ def _write(
 def writer_of(
     name: str, engine: Any, log: Log, prompt: PromptStyle, options: EvaluationOptions, temperature: float = 0.0
 ) -> Writer:
-    grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
+    grammar = Native() if options.native else ReAct(prompt)
     return Writer(name, engine, log, grammar, options.step_tokens, options.at_a_time, options.stop, temperature)
 
 

@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -87,24 +88,41 @@ def require_regular(path: Path) -> None:
 
 @contextmanager
 def unfinished(*finals: Path) -> Iterator[list[Path]]:
-    """Temporary names beside the places of files that are not whole yet; what is still under one at the end is removed.
+    """Temporary names beside the places of files or folders that are not whole yet; what is still under one at the end
+    is removed, with the folders that were made for it.
 
     What killed processes left under such names is removed too. Raises SetupError where a place cannot be written.
     """
     parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in finals]
-    for path in finals:
-        require_regular(path)
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-                if is_left_over(left.name.split(".")[-2]):
-                    left.unlink(missing_ok=True)
+    made = {folder for path in finals for folder in path.parents if not folder.exists()}
     try:
+        for path in finals:
+            require_regular(path)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                for left in left_overs(path):
+                    _remove(left)
         yield parts
     finally:
         for part in parts:
             with suppress(OSError):  # where nothing could be made, nothing can be removed
-                part.unlink()
+                _remove(part)
+        for folder in sorted(made, reverse=True):
+            with suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def left_overs(path: Path) -> list[Path]:
+    """What processes that were killed left under temporary names of a file or folder."""
+    found = path.parent.glob(f".{glob.escape(path.name)}.*.part")
+    return [left for left in found if is_left_over(left.name.split(".")[-2])]
 
 
 def is_left_over(process: str) -> bool:
@@ -119,12 +137,12 @@ def is_left_over(process: str) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Report a place that cannot be written, or a full disk, as a SetupError."""
+def writing(path: Path, option: str = "-o") -> Iterator[None]:
+    """Report a place that cannot be written, or a full disk, as a SetupError. option: that names the place."""
     try:
         yield
     except OSError as error:
-        remedy = remedy_of(error) or "choose another place with -o"
+        remedy = remedy_of(error) or f"choose another place with {option}"
         raise SetupError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
