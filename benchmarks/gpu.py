@@ -227,9 +227,7 @@ class Bench:
         self._train(planned.options)
         micro, memory = planned.micro, planned.micro.memory if planned.micro else 0.0
         if not micro and inputs.shape:
-            recomputed = bool(planned.options.get("gradient_checkpointing", True))
-            sizes: dict[str, Any] = {"batch": planned.batch, "length": LONGEST, "gpus": 1, "checkpointing": recomputed}
-            memory = estimate(inputs.shape, planned.options, **sizes).total
+            memory = estimate(inputs.shape, planned.options, length=LONGEST, gpus=1).total
         return self._figures(run) | {"GB foretold": round(memory / 1e9, 1)} | (
             {"s/step foretold": round(micro.seconds, 2)} if micro else {}
         )  # fmt: skip

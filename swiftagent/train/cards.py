@@ -73,25 +73,21 @@ def fit(config: Config, card: Card) -> CardFit:
     options, usable = planned.options, card.memory * MEMORY_USED
     length = int(options.get("max_length") or DEFAULT_LENGTH)
     by_tokens = planned.micro.memory if planned.micro else 0.0
-    needed = by_tokens or memory_of(inputs.shape, options, length, card.count)
-    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, length, card.count, usable)
+    sizes: dict[str, Any] = {"length": length, "gpus": card.count, "distilled": config.distills}
+    needed = by_tokens or estimate(inputs.shape, options, **sizes).total
+    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, usable, **sizes)
     return CardFit(card.word, needed, usable, remedy)
 
 
-def memory_of(shape: ModelShape, options: dict[str, Any], length: int, gpus: int) -> float:
-    """Bytes that each GPU needs for rows of `length` tokens, by estimate."""
-    batch = int(options.get("per_device_train_batch_size", 1))
-    recomputed = bool(options.get("gradient_checkpointing", True))
-    return estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=recomputed).total
-
-
-def settings_that_fit(shape: ModelShape, options: dict[str, Any], length: int, gpus: int, usable: float) -> str:
-    """The fewest changed settings with which it fits, as key=value words; "" where nothing helps."""
-    changes = list(_changes(options, length, gpus))
+def settings_that_fit(shape: ModelShape, options: dict[str, Any], usable: float, **sizes: Any) -> str:
+    """The fewest changed settings with which it fits, as key=value words; "" where nothing helps. `sizes` are those of
+    an estimate."""
+    changes = list(_changes(options, sizes["length"], sizes["gpus"]))
     for count in range(1, len(changes) + 1):
         for chosen in combinations(changes, count):
             changed = {key: value for one in chosen for key, value in one.items()}
-            if memory_of(shape, {**options, **changed}, changed.get("max_length", length), gpus) <= usable:
+            length = changed.get("max_length", sizes["length"])
+            if estimate(shape, {**options, **changed}, **{**sizes, "length": length}).total <= usable:
                 return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
     return ""
 

@@ -86,6 +86,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.place(key)}: {key.removeprefix('train.')}: {fact}"
 
     @property
+    def distills(self) -> bool:
+        """Whether chat keeps to the model without its adapter, whose logits are then needed too."""
+        return self.method == "self-distill"
+
+    @property
     def run_name(self) -> str:
         """The name of its runs: its own, else its file's."""
         return self.name or Path(self.path).stem

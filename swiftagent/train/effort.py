@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.models.shape import ModelShape
-from swiftagent.train.memory import adapter_parameters
+from swiftagent.train.memory import adapter_parameters, recomputes
 
 # Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
 TERAFLOPS = {"H200": 989, "H100": 989, "H20": 148, "H800": 989, "A100": 312, "A800": 312, "L40": 181, "A40": 150,
@@ -27,8 +27,7 @@ class Effort(msgspec.Struct, frozen=True):
 
 
 def effort(
-    shape: ModelShape | None, options: dict[str, Any], *, rows: int, tokens: int, sequences: int, gpus: list[str],
-    checkpointing: bool,
+    shape: ModelShape | None, options: dict[str, Any], *, rows: int, tokens: int, sequences: int, gpus: list[str]
 ) -> Effort:  # fmt: skip
     """`tokens` of one epoch, `sequences` a step; `gpus` are the names of all that train, [] for a CPU."""
     epochs = float(options.get("num_train_epochs", 3))
@@ -38,16 +37,16 @@ def effort(
     seen = int(tokens * steps / steps_an_epoch)
     if shape is None:
         return Effort(steps, seen, 0.0)
-    work = seen * operations(shape, options, checkpointing=checkpointing)
+    work = seen * operations(shape, options)
     speed = sum(teraflops(name) for name in gpus) or ONE_CPU
     return Effort(steps, seen, work / (speed * 1e12 * USED) / 3600)
 
 
-def operations(shape: ModelShape, options: dict[str, Any], *, checkpointing: bool) -> float:
+def operations(shape: ModelShape, options: dict[str, Any]) -> float:
     """Of training a token, without attention: forward 2 a parameter, backward by activations 2, by weights 2 where they
     are trained, forward again where it is recomputed."""
     trained = shape.parameters if options.get("tuner_type") == "full" else adapter_parameters(shape, options)
-    return float(4 * shape.parameters + 2 * trained + (2 * shape.parameters if checkpointing else 0))
+    return float(4 * shape.parameters + 2 * trained + (2 * shape.parameters if recomputes(options) else 0))
 
 
 def teraflops(gpu: str) -> float:

@@ -184,8 +184,9 @@ def _choose_precision(config: Config, draft: _Draft) -> None:
     """What a CPU trains in, and without the options that only a GPU has."""
     options = draft.options
     options["use_cpu"] = True
-    half = "deepspeed" in options  # DeepSpeed on a CPU refuses float16, and float32 with ms-swift's settings
-    options |= HALF_PRECISION_CPU if half or options.get("torch_dtype") == "bfloat16" else FULL_PRECISION
+    # DeepSpeed on a CPU refuses float16, which is what ms-swift takes where nothing is said.
+    asked = options.get("torch_dtype", "bfloat16" if "deepspeed" in options else "float32")
+    options |= HALF_PRECISION_CPU if asked == "bfloat16" else FULL_PRECISION
     for gone in ("attn_impl", "padding_free", "use_liger_kernel"):
         options.pop(gone, None)
     for gone in ("packing", "quant_method", "quant_bits"):
@@ -214,7 +215,8 @@ def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) 
     if "gradient_checkpointing" in draft.options or shape is None or not length or not gpus_here:
         return
     room = min(gpu.free for gpu in gpus_here)
-    needed = estimate(shape, draft.options, batch=batch, length=int(length), gpus=gpus, checkpointing=False).total
+    options = {**draft.options, "per_device_train_batch_size": batch, "gradient_checkpointing": False}
+    needed = estimate(shape, options, length=int(length), gpus=gpus, distilled=inputs.config.distills).total
     if needed < AMPLE * room:
         draft.options["gradient_checkpointing"] = False
         draft.notes.append(

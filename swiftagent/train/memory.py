@@ -17,6 +17,9 @@ QUANTIZED = {
     8: 1.0 + 1 / 64,
 }  # bytes a weight, with block scales (double quantization for 4 bits)
 LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
+# Bytes a logit that `method: self-distill` adds on chat: those of the base in bfloat16, and what the divergence of the
+# two keeps in float32 (30 in all where plain cross-entropy takes 14, as the peak of a CPU process shows).
+LOGITS_OF_BASE = 16
 CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
 
@@ -49,11 +52,11 @@ class MemoryEstimate(msgspec.Struct, frozen=True):
 
 
 def estimate(
-    shape: ModelShape, options: dict[str, Any], *, batch: int, length: int, gpus: int, checkpointing: bool,
-    chunked: bool = False,
+    shape: ModelShape, options: dict[str, Any], *, length: int, gpus: int, by_tokens: bool = False,
+    distilled: bool = False,
 ) -> MemoryEstimate:  # fmt: skip
-    """`options` are ms-swift's own, as planned; `length` the tokens of the longest row, or of a micro-step cut by
-    tokens; `gpus` all of the run; `chunked`: logits exist for `CHUNK` tokens at once."""
+    """`options` are ms-swift's own, as planned; `length` the tokens of the longest row, or `by_tokens` those of a
+    micro-step; `gpus` all of the run; `distilled`: the base's logits are held beside the model's own."""
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
     trainable = shape.parameters if full else adapter_parameters(shape, options)
@@ -72,18 +75,25 @@ def estimate(
         adapters=0 if full else trainable * kept / (share if stage >= 3 else 1),
         gradients=gradients / (share if stage >= 2 else 1),
         optimizer=0 if offloaded else optimizer / (share if stage >= 1 else 1),
-        activations=activation_bytes(shape, batch, length, checkpointing=checkpointing, chunked=chunked),
+        activations=_activation_bytes(shape, options, length, by_tokens, distilled),
     )
 
 
-def activation_bytes(
-    shape: ModelShape, batch: int, length: int, *, checkpointing: bool, chunked: bool = False
+def recomputes(options: dict[str, Any]) -> bool:
+    """Whether activations are recomputed: unless the options say otherwise, ms-swift does."""
+    return options.get("gradient_checkpointing") is not False
+
+
+def _activation_bytes(
+    shape: ModelShape, options: dict[str, Any], length: int, by_tokens: bool, distilled: bool
 ) -> float:
     """What backward needs, in bfloat16: every layer's inside, or each layer's input and one inside; and the logits."""
-    tokens = batch * length
+    tokens = length if by_tokens else length * int(options.get("per_device_train_batch_size", 1))
     inside = tokens * 2 * (ATTENTION * shape.hidden + MLP * shape.intermediate)
-    layers = shape.layers * tokens * 2 * shape.hidden + inside if checkpointing else shape.layers * inside
-    return float(layers + (min(tokens, CHUNK) if chunked else tokens) * shape.vocabulary * LOGITS)
+    layers = shape.layers * tokens * 2 * shape.hidden + inside if recomputes(options) else shape.layers * inside
+    # A divergence needs the logits that chunks never put together.
+    at_once = min(tokens, CHUNK) if by_tokens and not distilled else tokens
+    return float(layers + at_once * shape.vocabulary * (LOGITS + (LOGITS_OF_BASE if distilled else 0)))
 
 
 def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ import msgspec
 
 from swiftagent.models.shape import ModelShape
 from swiftagent.train.effort import USED, operations, teraflops
-from swiftagent.train.memory import estimate
+from swiftagent.train.memory import estimate, recomputes
 
 PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
 STEP = 1024  # tokens between two budgets that are compared
@@ -47,6 +47,7 @@ class Load(msgspec.Struct, frozen=True):
     gpus: int
     room: float
     gpu: str
+    distilled: bool = False
 
     @property
     def tokens(self) -> float:
@@ -68,23 +69,25 @@ def choose(load: Load, checkpointing: bool | None, budget: int = 0) -> MicroPlan
 
 def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
     most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
-    sizes: dict[str, Any] = {"batch": 1, "length": most, "gpus": load.gpus, "checkpointing": checkpointing}
-    needed = estimate(load.shape, load.options, chunked=True, **sizes).total
+    options = {**load.options, "gradient_checkpointing": checkpointing}
+    needed = estimate(
+        load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled
+    ).total
     needed += MASK * most**2 if load.attention == "sdpa" else 0
     # Rows are whole, so a micro-step is on average not quite full.
     count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
-    seconds = _seconds(load, count, checkpointing)
+    seconds = _seconds(load, count, options)
     return MicroPlan(budget, count, checkpointing, load.attention, needed, seconds, needed <= load.room)
 
 
-def _seconds(load: Load, micro_steps: int, checkpointing: bool) -> float:
+def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
     """Of an optimizer step: launching the kernels of each micro-step, then the operations."""
-    passes, shape = 4 if checkpointing else 3, load.shape
+    passes, shape = 4 if recomputes(options) else 3, load.shape
     launching = micro_steps * shape.layers * LAUNCH * passes / 4
     # With a block mask, attention computes every pair of tokens of a micro-step.
     reach = load.tokens / micro_steps if load.attention == "sdpa" else load.mean / 2
     pairs = 4 * shape.hidden * shape.layers * reach * passes
-    work = load.tokens * (operations(shape, load.options, checkpointing=checkpointing) + pairs)
+    work = load.tokens * (operations(shape, options) + pairs)
     return launching + work / (teraflops(load.gpu) * 1e12 * USED)
 
 

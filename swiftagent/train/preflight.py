@@ -219,15 +219,11 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     shape, options, rows = inputs.shape, planned.options, report.data.rows
     longest = max((channel.longest for channel in report.channels.values()), default=DEFAULT_LENGTH)
     length = min(longest, int(options.get("max_length") or longest))
-    # Activations are recomputed unless the options say otherwise: ms-swift's default.
-    recomputed = bool(options.get("gradient_checkpointing", True))
     if rows and report.channels:
         on_gpu = planned.device == "gpu"
         names = [gpu.name for gpu in inputs.machine.gpus[: planned.processes]] * planned.nodes if on_gpu else []
         tokens, sequences = round(report.tokens_a_row * rows), planned.sequences_per_step
-        report.effort = effort(
-            shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names, checkpointing=recomputed
-        )
+        report.effort = effort(shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names)
         if planned.micro and on_gpu:
             measured = plan(inputs, Path(str(options["output_dir"])), tokens_a_row=report.tokens_a_row)
             report.micro = measured.micro or planned.micro
@@ -238,27 +234,27 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     if shape is None:
         return
     gpus = planned.processes * planned.nodes
-    sizes: dict[str, Any] = {"length": length, "gpus": gpus, "checkpointing": recomputed}
+    sizes: dict[str, Any] = {"length": length, "gpus": gpus, "distilled": inputs.config.distills}
+    fitting = _what_fits(inputs, planned, shape, **sizes)
     if micro := report.micro or planned.micro:
-        sizes |= {"length": max(length, micro.tokens), "checkpointing": bool(micro.checkpointing), "chunked": True}
-    report.memory = estimate(shape, options, batch=planned.batch, **sizes)
-    if impossible := memory_problem(inputs, planned, report.memory, _what_fits(inputs, planned, shape, length)):
+        options = {**options, "gradient_checkpointing": micro.checkpointing}
+        sizes |= {"length": max(length, micro.tokens), "by_tokens": True}
+    report.memory = estimate(shape, options, **sizes)
+    if impossible := memory_problem(inputs, planned, report.memory, fitting):
         report.problems.append(impossible)
         return
     if planned.device == "gpu" and inputs.machine.gpus:
         room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
         if (needed := report.memory.total) > room:
-            what = _what_fits(inputs, planned, shape, length)
-            report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; {what}")
+            report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; {fitting}")
     _compare_with_disk(inputs.config, report.memory, options, report)
 
 
-def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, length: int) -> str:
+def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, **sizes: Any) -> str:
     if planned.device == "cpu" or not inputs.machine.gpus:
         return "a smaller model"
     usable = MEMORY_USED * min(gpu.total for gpu in inputs.machine.gpus)
-    gpus = planned.processes * planned.nodes
-    fitting = settings_that_fit(shape, planned.options, length, gpus, usable)
+    fitting = settings_that_fit(shape, planned.options, usable, **sizes)
     return f"{fitting} would fit" if fitting else "a smaller model or a larger card"
 
 

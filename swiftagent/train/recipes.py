@@ -9,10 +9,10 @@ from typing import Any
 from swiftagent.io.shipped import shipped
 from swiftagent.models.shape import ModelShape, known_shape
 from swiftagent.train.advice import method
-from swiftagent.train.cards import DEFAULT_LENGTH, Card, fit, memory_of
+from swiftagent.train.cards import DEFAULT_LENGTH, Card, fit
 from swiftagent.train.config import Config, load
 from swiftagent.train.effort import Effort, effort
-from swiftagent.train.memory import GB
+from swiftagent.train.memory import GB, estimate
 
 ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
 GUIDE_ROWS = 93_000  # 30,000 rows of tool calling, 60,000 of general chat, 3,000 of self-cognition
@@ -43,7 +43,8 @@ def describe_recipes() -> list[dict[str, Any]]:
         row: dict[str, Any] = {"name": path.stem, "model": config.model.rpartition("/")[2], "method": method(options)}
         row |= {"GPUs": gpus or "CPU", "memory": "", "hours": ""}
         if shape is not None and gpus:
-            needed = memory_of(shape, options, options.get("max_length", DEFAULT_LENGTH), gpus)
+            length = int(options.get("max_length", DEFAULT_LENGTH))
+            needed = estimate(shape, options, length=length, gpus=gpus, distilled=config.distills).total
             hours = _effort(config, shape, ROWS, ["A100"] * gpus).hours
             row |= {"memory": f"{needed / GB:.0f} GB", "hours": f"{hours:.0f}" if hours >= 1 else "<1"}
         head = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
@@ -61,4 +62,4 @@ def _recipes() -> Iterator[tuple[Path, Config, ModelShape | None]]:
 
 def _effort(config: Config, shape: ModelShape, rows: int, gpus: list[str]) -> Effort:
     sequences, tokens = config.sequences_per_step or 16, rows * TOKENS_A_ROW
-    return effort(shape, config.train, rows=rows, tokens=tokens, sequences=sequences, gpus=gpus, checkpointing=True)
+    return effort(shape, config.train, rows=rows, tokens=tokens, sequences=sequences, gpus=gpus)

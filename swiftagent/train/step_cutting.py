@@ -112,6 +112,7 @@ def _choose_budget(cut: Cut, budget: int) -> MicroPlan:
         gpus=cut.processes,
         room=PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
         gpu=gpus[0].name if gpus else "",
+        distilled=inputs.config.distills,
     )
     return choose(load, inputs.config.train.get("gradient_checkpointing"), budget)
 
