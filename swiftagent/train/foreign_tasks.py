@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.train.foreign_data import command, first_of, names_of, sources_of
-from swiftagent.train.foreign_names import ADAPTERS, HELD_OUT, MODELS, NEEDLESS, TODAY
+from swiftagent.train.foreign_names import ADAPTERS, HELD_OUT, MODELS, foreign_names
 from swiftagent.train.foreign_text import Foreign
 from swiftagent.train.options import options
 
@@ -20,7 +20,8 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     named = first_of(settings, *HELD_OUT, "dataset") if task in ("eval", "check") else None
     sources, notes = sources_of(foreign, names_of(named), place)
     # Settings of a training say how the model was made; only what is no such setting is missed here.
-    known = {*NEEDLESS, *ADAPTERS, *TODAY, *options(), "stage", "port", "default_system"}
+    names = foreign_names()
+    known = {*names.needless, *ADAPTERS, *names.today, *options(), "stage", "port", "default_system"}
     unused = [key for key, value in settings.items() if key not in known and value not in (None, "")]
     left_out = [(key, f"not needed to {task}, or without a counterpart") for key in unused]
     return _commands(foreign, sources), [*notes, *left_out]

@@ -70,9 +70,7 @@ def choose(load: Load, checkpointing: bool | None, budget: int = 0) -> MicroPlan
 def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
     most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
     options = {**load.options, "gradient_checkpointing": checkpointing}
-    needed = estimate(
-        load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled
-    ).total
+    needed = estimate(load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled).total
     needed += MASK * most**2 if load.attention == "sdpa" else 0
     # Rows are whole, so a micro-step is on average not quite full.
     count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
