@@ -22,4 +22,4 @@ def fitted(row: dict[str, Any], template: Any, limit: int) -> dict[str, Any] | N
             template.max_length = before
 
     messages = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
-    return fit({**row, "messages": messages}, limit, measure)[0]
+    return fit({**row, "messages": messages}, limit, measure)
