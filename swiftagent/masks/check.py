@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from swiftagent.masks.pieces import (
-    Fault,
+    RowReport,
     Totals,
     describe,
     is_agentic,
@@ -24,7 +24,6 @@ _ACTION_LINE, _ANSWER_LINE = f"\n{react.ACTION_LABEL}", f"\n{react.ANSWER_LABEL}
 _INPUT_SIZE, _STOP_SIZE = len(react.INPUT_LABEL), len(react.STOP)
 _OWN_KEYS = 4  # messages, channel, id, source: nearly every record has these alone
 _KIND_OF = {"system": "system", "user": "question"}
-_COUNT_OF = {"leak": "leaks", "lost": "lost"}
 _system_has_control_token = lru_cache(maxsize=512)(has_control_token)  # rows of one tool set share it
 
 
@@ -36,20 +35,18 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
     if is_native(row):
         _count_native(row, totals)
         return
-    problem = malformed(row)
-    name = str(row.get("id", "")) if isinstance(row, dict) else ""
-    if problem:
-        totals.fault(Fault(number, 0, "malformed", problem, name), "malformed")
+    report = RowReport(totals, number, str(row.get("id", "")) if isinstance(row, dict) else "")
+    if problem := malformed(row):
+        report.fault(0, "malformed", problem)
         return
     messages = row["messages"]
-    _check_pieces(messages, number, name, totals)
+    _check_pieces(messages, report)
     for span, message in enumerate(messages):
         role, content = message["role"], message["content"]
         if has_control_token(_own_text(role, content)):
-            totals.fault(Fault(number, span, "control", describe("control", role, content), name), "control")
+            report.fault(span, "control", describe("control", role, content))
     if (last := _masked_end(messages)) is not None:
-        text = "the row ends on something masked: its end token would be trained"
-        totals.fault(Fault(number, last, "ends_open", text, name), "ends_open")
+        report.fault(last, "ends_open", "the row ends on something masked: its end token would be trained")
 
 
 def _count_native(row: Record, totals: Totals) -> None:
@@ -58,15 +55,13 @@ def _count_native(row: Record, totals: Totals) -> None:
         totals.count(piece.kind, piece.end, piece.end * piece.trained)
 
 
-def _check_pieces(messages: list[Message], number: int, name: str, totals: Totals) -> None:
+def _check_pieces(messages: list[Message], report: RowReport) -> None:
     for piece in pieces(messages):
         length = piece.end - piece.start
-        totals.count(piece.kind, length, length * piece.marked)
+        report.totals.count(piece.kind, length, length * piece.marked)
         if piece.trained != piece.marked:
             text = messages[piece.message]["content"][piece.start : piece.end]
-            code = "lost" if piece.trained else "leak"
-            fault = Fault(number, piece.message, code, describe(code, piece.kind, text), name)
-            totals.fault(fault, _COUNT_OF[code], length)
+            report.wrong_mask(piece.message, piece.kind, text, length, piece.trained)
 
 
 def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
