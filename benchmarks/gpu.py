@@ -208,9 +208,9 @@ class Bench:
     def _ours(self, variant: Variant) -> dict[str, Any]:
         from swiftagent.io.jsonl import write_json
         from swiftagent.train.config import TOP_KEYS, load
+        from swiftagent.train.estimates import estimate
         from swiftagent.train.inputs import resolve
         from swiftagent.train.launch import plan
-        from swiftagent.train.memory import estimate
         from swiftagent.train.session import settings_of_the_plugin
 
         options = {**PUBLISHED, **variant.changed, "max_steps": self._steps(variant)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from swiftagent.masks.pieces import is_trained, pieces
 from swiftagent.trajectory.record import Message, Record
@@ -32,6 +33,24 @@ def fit(record: Record, max_length: int, measure: Measure) -> Record | None:
     if shorter is None or (shorter is not messages and not any(map(_trains, shorter))):
         return None
     return {**record, "messages": shorter}
+
+
+def fitted(row: dict[str, Any], template: Any, limit: int) -> dict[str, Any] | None:
+    """The row within `limit` tokens as a template counts them: what training does with long rows, and what the
+    preflight foretells. None for one that cannot be, and for native rows."""
+    if row.get("tools") or any(not isinstance(message.get("content"), str) for message in row["messages"]):
+        return None
+    before = template.max_length
+
+    def measure(messages: list[dict[str, Any]]) -> int:
+        template.max_length = None
+        try:
+            return len(template.encode({"messages": [dict(message) for message in messages]})["input_ids"])
+        finally:
+            template.max_length = before
+
+    messages = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
+    return fit({**row, "messages": messages}, limit, measure)
 
 
 def _ever_shorter(messages: list[Message], fits: Callable[[list[Message]], bool]) -> Iterator[list[Message]]:

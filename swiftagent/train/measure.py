@@ -140,7 +140,7 @@ def _copy_rows(paths: list[Path], drawn: set[int], target: Path) -> list[str]:
 
 
 def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured) -> None:
-    from swiftagent.train.fit_row import fitted
+    from swiftagent.masks.fit import fitted
 
     rows = trainer.load_rows(path)
     encoded_rows = trainer.lazily_encoded(rows)

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.models.shape import ModelShape
-from swiftagent.train.effort import USED, operations, teraflops
-from swiftagent.train.memory import estimate, recomputes
+from swiftagent.train.estimates import USED, estimate, operations, recomputes, teraflops
 
 PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
 STEP = 1024  # tokens between two budgets that are compared

@@ -20,13 +20,12 @@ from swiftagent.train.advice import agent_template_problem, rate_advice, thinkin
 from swiftagent.train.cards import DEFAULT_LENGTH, MEMORY_USED, settings_that_fit
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import FileFacts, file_problems, read_file
-from swiftagent.train.effort import Effort, effort
+from swiftagent.train.estimates import GB, Effort, MemoryEstimate, effort, estimate
 from swiftagent.train.impossible import context_of, memory_problem, option_problems, time_problem
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import LaunchPlan, plan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
-from swiftagent.train.memory import GB, MemoryEstimate, estimate
 from swiftagent.train.micro_plan import MicroPlan
 
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")

@@ -25,7 +25,7 @@ from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import LaunchPlan, needs_copy, plan
 from swiftagent.train.lines import duration, loaded_line, metric_line, seconds_left, shortened_line, too_long_line
-from swiftagent.train.loss_plot import draw
+from swiftagent.train.loss_curves import draw
 from swiftagent.train.machine import describe, look
 from swiftagent.train.micro_plan import mfu
 from swiftagent.train.raw_data import into_run

@@ -6,7 +6,7 @@ import pytest
 
 from swiftagent.models.shape import known_shape
 from swiftagent.train.advice import agent_template_problem, rate_advice, thinking_advice, trend_advice
-from swiftagent.train.effort import effort
+from swiftagent.train.estimates import effort
 
 
 @pytest.mark.parametrize(

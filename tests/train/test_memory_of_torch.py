@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swiftagent.models.shape import shape_of
-from swiftagent.train.memory import estimate
+from swiftagent.train.estimates import estimate
 
 pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
 SIZES = {
