@@ -169,7 +169,7 @@ def check_file(place: str, workers: Workers) -> Totals:
     something else than training records.
     """
     # Cut only where several processes share a file: one process reads it whole, without a count of lines beforehand.
-    parts = numbered([part for file in files_of(place) for part in _parts(file, workers.alone)], workers.in_order)
+    parts = numbered([part for file in files_of(place) for part in _file_parts(file, workers.alone)], workers.in_order)
     totals = Totals(unit="character")
     before = 0
     # Shards are reported as the one file that they make, so their rows continue the count.
@@ -183,7 +183,7 @@ def check_file(place: str, workers: Workers) -> Totals:
     return totals
 
 
-def _parts(file: str, whole: bool) -> list[Part]:
+def _file_parts(file: str, whole: bool) -> list[Part]:
     if file.endswith(".parquet"):
         return parts_of(file, 0)  # by row group
     size = size_of(file)
