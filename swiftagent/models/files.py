@@ -52,7 +52,12 @@ def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[s
     if (folder / "adapter_config.json").is_file():
         base = read_object(folder / "adapter_config.json").get("base_model_name_or_path", "its base")
         return [f"{place}: model: {model}: an adapter; give model: {base} and train.adapters: {model}"]
-    problems = [*_config_problems(folder), *_tokenizer_problems(folder), *_weight_problems(folder)]
+    problems = [*_tokenizer_problems(folder), *_weight_problems(folder)]
+    if not read_object(folder / "config.json"):
+        there = (folder / "config.json").is_file()
+        problems.insert(
+            0, f"{'config.json is not JSON' if there else 'no config.json in it'}; download the model again"
+        )
     if not trust_remote_code and (code := own_code(folder)):
         problems.append(f"holds code of its own ({code}), which loading would run; trust_remote_code: true allows it")
     return [f"{place}: model: {model}: {problem}" for problem in problems]
@@ -152,13 +157,6 @@ def _size(folder: str) -> int:
     return sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in Path(folder).glob(pattern))
 
 
-def _config_problems(folder: Path) -> list[str]:
-    path = folder / "config.json"
-    if not path.is_file():
-        return ["no config.json in it; download the model again, whole"]
-    return [] if read_object(path) else ["config.json is not JSON; download the model again"]
-
-
 def _tokenizer_problems(folder: Path) -> list[str]:
     present = [name for name in TOKENIZER_FILES if (folder / name).is_file() or list(folder.glob("*.tiktoken"))]
     if not present or present == ["tokenizer_config.json"]:
@@ -187,14 +185,10 @@ def shards(index: Path) -> set[str]:
 
 def safetensors_fault(path: Path) -> str:
     """What is wrong with a safetensors file, by its header against its size; "" where nothing is."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > size:
-                return "truncated"
-            header = json.loads(file.read(length))
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-    except (OSError, ValueError, KeyError, TypeError):
-        return "unreadable"
-    return f"truncated ({size:,} of {8 + length + end:,} bytes)" if 8 + length + end > size else ""
+        with safe_open(path, "np"):
+            return ""
+    except (OSError, SafetensorError) as error:
+        return f"cut or damaged ({str(error).rpartition(': ')[2]})"

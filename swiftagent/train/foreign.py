@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_data import DataPlan, command, first_of, plan_data
+from swiftagent.train.foreign_commands import DataPlan, command, command_of, first_of, plan_data
 from swiftagent.train.foreign_names import MODELS, foreign_names
-from swiftagent.train.foreign_tasks import command_of
 from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 

@@ -16,7 +16,7 @@ from swiftagent.console import progress
 from swiftagent.models.files import adapter_problems, model_problems
 from swiftagent.models.identity import is_hub_id
 from swiftagent.models.shape import ModelShape
-from swiftagent.train.advice import agent_template_problem, rate_advice, thinking_advice, tied_advice
+from swiftagent.train.advice import advice, agent_template_problem
 from swiftagent.train.cards import DEFAULT_LENGTH, MEMORY_USED, settings_that_fit
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import FileFacts, file_problems, read_file
@@ -145,14 +145,13 @@ def free_disk(folder: Path) -> int:
 
 
 def _read_data(inputs: Inputs, report: Report) -> None:
-    for path in _rows_files(inputs.files):
-        facts, problems = read_file(path)
-        report.problems += problems
-        report.data.add(facts)
-    for path in _rows_files(inputs.val_files):
-        facts, problems = read_file(path)
-        report.problems += problems
-        report.val_rows += facts.rows
+    held_out = FileFacts()
+    for files, total in ((inputs.files, report.data), (inputs.val_files, held_out)):
+        for path in _rows_files(files):
+            facts, problems = read_file(path)
+            report.problems += problems
+            total.add(facts)
+    report.val_rows = held_out.rows
 
 
 def _rows_files(paths: Iterable[Path]) -> list[Path]:
@@ -167,13 +166,10 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
         what = f"{config.model} is not on this machine yet" if files else elsewhere
         report.warnings.append(f"tokens and masks are not checked: {what}")
         return
-    sample = SAMPLE if level == "sample" else None
+    how: dict[str, Any] = {"sample": SAMPLE if level == "sample" else None, "trust": config.trust_remote_code}
     settings = {name: value for name, value in planned.options.items() if name not in NOT_FOR_LABELS}
-    trusted = config.trust_remote_code
     with progress("measuring rows with ms-swift") as stage:
-        measured = measure(
-            files, str(inputs.folder), settings, sample=sample, trust_remote_code=trusted, progress=stage.update
-        )
+        measured = measure(files, str(inputs.folder), settings, **how, progress=stage.update)
     report.measured = measured
     report.problems += [measured.error] if measured.error else []
     if measured.template_note:
@@ -183,12 +179,8 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
 
 def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     options, data, fault = planned.options, report.data, inputs.config.fault
-    advice = {
-        "train.learning_rate": rate_advice(options, report.parameters or None),
-        "train.enable_thinking": thinking_advice(options, data.thinking),
-        "train.target_modules": tied_advice(options, inputs.shape is not None and inputs.shape.tied),
-    }
-    report.warnings += [f"{inputs.config.place(key)}: {text}" for key, text in advice.items() if text]
+    facts = advice(options, report.parameters, inputs.shape is not None and inputs.shape.tied, data.thinking)
+    report.warnings += [f"{inputs.config.place(key)}: {text}" for key, holds, text in facts if holds]
     if agent := agent_template_problem(options, data.native):
         report.problems.append(f"{inputs.config.place('train.agent_template')}: {agent}")
     if data.rows and data.repeats > 0.2 * data.rows:
@@ -219,11 +211,9 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     longest = max((channel.longest for channel in report.channels.values()), default=DEFAULT_LENGTH)
     length = min(longest, int(options.get("max_length") or longest))
     if rows and report.channels:
-        on_gpu = planned.device == "gpu"
-        names = [gpu.name for gpu in inputs.machine.gpus[: planned.processes]] * planned.nodes if on_gpu else []
         tokens, sequences = round(report.tokens_a_row * rows), planned.sequences_per_step
-        report.effort = effort(shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names)
-        if planned.micro and on_gpu:
+        report.effort = effort(shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=planned.gpu_names)
+        if planned.micro and planned.device == "gpu":
             measured = plan(inputs, Path(str(options["output_dir"])), tokens_a_row=report.tokens_a_row)
             report.micro = measured.micro or planned.micro
             hours = report.effort.steps * report.micro.seconds / 3600

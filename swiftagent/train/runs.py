@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.jsonl import write_json
+from swiftagent.io.jsonl import is_left_over, write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
 from swiftagent.train.data_files import local_files
@@ -255,9 +255,4 @@ def _started(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
-        pass
-    try:
-        os.kill(pid, 0)
-    except (OSError, OverflowError):
-        return 0
-    return 1
+        return int(not is_left_over(str(pid)))  # where there is no /proc, it only shows whether it runs
