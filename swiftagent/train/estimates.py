@@ -22,6 +22,7 @@ LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gra
 # Bytes a logit that `method: self-distill` adds on chat: those of the base in bfloat16, and what the divergence of the
 # two keeps in float32 (30 in all where plain cross-entropy takes 14, as the peak of a CPU process shows).
 LOGITS_OF_BASE = 16
+MASK = 3  # bytes for each pair of tokens of a block mask: truth values, and what the kernel makes of them
 CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
 # Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
@@ -99,9 +100,10 @@ def _activation_bytes(
     tokens = length if by_tokens else length * int(options.get("per_device_train_batch_size", 1))
     inside = tokens * 2 * (ATTENTION * shape.hidden + MLP * shape.intermediate)
     layers = shape.layers * tokens * 2 * shape.hidden + inside if recomputes(options) else shape.layers * inside
+    mask = MASK * tokens**2 if by_tokens and options.get("attn_impl") == "sdpa" else 0
     # A divergence needs the logits that chunks never put together.
     at_once = min(tokens, CHUNK) if by_tokens and not distilled else tokens
-    return float(layers + at_once * shape.vocabulary * (LOGITS + (LOGITS_OF_BASE if distilled else 0)))
+    return float(layers + mask + at_once * shape.vocabulary * (LOGITS + (LOGITS_OF_BASE if distilled else 0)))
 
 
 def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:

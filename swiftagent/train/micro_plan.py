@@ -15,7 +15,6 @@ PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own e
 STEP = 1024  # tokens between two budgets that are compared
 MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
 SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
-MASK = 3  # bytes for each pair of tokens: a mask of truth values, and what the kernel makes of it
 # Seconds a layer to launch a forward and a backward pass with recomputation, fitted to three runs of an H100.
 LAUNCH = 0.018
 
@@ -39,7 +38,6 @@ class Load(msgspec.Struct, frozen=True):
 
     shape: ModelShape
     options: dict[str, Any]
-    attention: str
     sequences: int
     mean: float
     longest: int
@@ -70,11 +68,10 @@ def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
     most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
     options = {**load.options, "gradient_checkpointing": checkpointing}
     needed = estimate(load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled).total
-    needed += MASK * most**2 if load.attention == "sdpa" else 0
     # Rows are whole, so a micro-step is on average not quite full.
     count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
     seconds = _seconds(load, count, options)
-    return MicroPlan(budget, count, checkpointing, load.attention, needed, seconds, needed <= load.room)
+    return MicroPlan(budget, count, checkpointing, options["attn_impl"], needed, seconds, needed <= load.room)
 
 
 def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
@@ -82,7 +79,7 @@ def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
     passes, shape = 4 if recomputes(options) else 3, load.shape
     launching = micro_steps * shape.layers * LAUNCH * passes / 4
     # With a block mask, attention computes every pair of tokens of a micro-step.
-    reach = load.tokens / micro_steps if load.attention == "sdpa" else load.mean / 2
+    reach = load.tokens / micro_steps if options["attn_impl"] == "sdpa" else load.mean / 2
     pairs = 4 * shape.hidden * shape.layers * reach * passes
     work = load.tokens * (operations(shape, options) + pairs)
     return launching + work / (teraflops(load.gpu) * 1e12 * USED)

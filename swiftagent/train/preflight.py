@@ -101,15 +101,9 @@ def recognition_problems(inputs: Inputs) -> list[str]:
     if not Path(config.model).is_dir():
         return []
     fits = f" (its architecture fits {', '.join(known.candidates[:6])})" if known.candidates else ""
-    unknown = {
-        f"its kind{fits}; add train.model_type": known.model_type,
-        "its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)": known.template,
-    }
-    return [
-        config.fault("model", f"{config.model}: ms-swift cannot tell {what}")
-        for what, known in unknown.items()
-        if not known
-    ]
+    unknown = [] if known.model_type else [f"its kind{fits}; add train.model_type"]
+    unknown += [] if known.template else ["its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)"]
+    return [config.fault("model", f"{config.model}: ms-swift cannot tell {what}") for what in unknown]
 
 
 def folder_problems(config: Config) -> list[str]:

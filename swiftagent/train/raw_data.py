@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,23 +52,13 @@ def raw_format(entry: str) -> str:
     if not (is_entry(entry) or path.exists()):
         return ""
     is_file = path.is_file() and path.suffix.lower() in TRAINED_ON
-    for word in _inputs(entry):
-        for row in islice(input_rows(word), _ROWS):
-            name = "" if isinstance(row, BadRow) else _format_of(row.value)
-            if name and not (is_file and _is_ready(name, row.value)):
+    for row in chain.from_iterable(islice(input_rows(word), _ROWS) for word in _inputs(entry)):
+        with suppress(RowError):  # the preflight names it
+            name = "" if isinstance(row, BadRow) else recognise(row.value)
+            is_ready = is_file and name in _READY and (name == "swift" or not malformed(row.value))
+            if name and not is_ready:
                 return name
     return ""
-
-
-def _format_of(row: Any) -> str:
-    try:
-        return recognise(row)
-    except RowError:
-        return ""  # the preflight names it
-
-
-def _is_ready(name: str, row: dict[str, Any]) -> bool:
-    return name in _READY and (name == "swift" or not malformed(row))
 
 
 def raw_data(config: Config) -> list[Raw]:

@@ -113,7 +113,6 @@ def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
     load = Load(
         shape=inputs.shape,
         options=draft.options,
-        attention=str(draft.options["attn_impl"]),
         sequences=sequences,
         mean=draft.tokens_a_row or GUESSED_ROW,
         longest=int(draft.options.get("max_length") or GUESSED_LENGTH),
