@@ -170,3 +170,10 @@ def operations(shape: ModelShape, options: dict[str, Any]) -> float:
 def teraflops(gpu: str) -> float:
     """Of a GPU by its name, as nvidia-smi gives it."""
     return next((value for name, value in TERAFLOPS.items() if name in gpu), OTHER_GPU)
+
+
+def mfu(shape: ModelShape, tokens_per_second: float, gpus: list[str]) -> float | None:
+    """Model FLOPs utilisation: 6 operations a parameter and token, recomputation not counted, as a share of the data
+    sheets' arithmetic (Chowdhery et al., 2022, appendix B, without attention). None without a GPU."""
+    peak = sum(teraflops(name) for name in gpus) * 1e12
+    return 6 * shape.parameters * tokens_per_second / peak if peak else None

@@ -16,9 +16,8 @@ from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.estimates import estimate
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine, trainer_entry
-from swiftagent.train.micro_plan import MicroPlan
 from swiftagent.train.options import as_words
-from swiftagent.train.step_cutting import Draft, choose_attention, cut_steps, reason_for_another_trainer
+from swiftagent.train.step_cutting import Draft, MicroPlan, choose_attention, cut_steps, reason_for_another_trainer
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default

@@ -47,14 +47,9 @@ class Measured(msgspec.Struct):
 
 
 def measure(
-    paths: list[Path],
-    model: str,
-    settings: dict[str, Any],
-    *,
-    sample: int | None,
-    trust: bool,
-    progress: Callable[[int, int], None] = lambda done, of: None,
-) -> Measured:
+    paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust: bool,
+    progress: Callable[[int, int], None],
+) -> Measured:  # fmt: skip
     """Measure JSONL files of records or messages; `sample` of their rows, or all. `trust`: the model's own code is run.
     What goes wrong is reported in `error`. progress: called with (rows measured, of)."""
     question = [list(map(str, paths)), model, settings, sample, trust]

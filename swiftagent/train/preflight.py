@@ -26,7 +26,7 @@ from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import LaunchPlan, plan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
-from swiftagent.train.micro_plan import MicroPlan
+from swiftagent.train.step_cutting import MicroPlan
 
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given

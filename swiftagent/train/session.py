@@ -20,15 +20,14 @@ from swiftagent.train import preflight
 from swiftagent.train.adapter_scale import scale_checkpoint
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.config import Config, load
-from swiftagent.train.data_copy import write_copies
+from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import LaunchPlan, needs_copy, plan
 from swiftagent.train.lines import duration, loaded_line, metric_line, seconds_left, shortened_line, too_long_line
 from swiftagent.train.loss_curves import draw
 from swiftagent.train.machine import describe, look
-from swiftagent.train.micro_plan import mfu
-from swiftagent.train.raw_data import into_run
+from swiftagent.train.raw_data import into_run, write_copies
 from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 
 INTERRUPTED = 130
@@ -98,9 +97,8 @@ def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
 
 
 def _newest_unfinished(root: str) -> Run:
-    for run in all_runs(root):
-        if run.state != "done":
-            return run
+    if newest := next((run for run in all_runs(root) if run.state != "done"), None):
+        return newest
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 

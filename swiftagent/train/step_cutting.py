@@ -1,17 +1,20 @@
 """Whether and how the steps of a run are cut by tokens, and by which attention: from the machine's packages and the
-options, nothing imported."""
+options, nothing imported. The budget of a micro-step, and whether activations are recomputed, are what takes the least
+time by prediction among what fits into the GPU by estimate."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 import msgspec
 
 from swiftagent.io.shipped import user_folder
+from swiftagent.models.shape import ModelShape
+from swiftagent.train.estimates import USED, estimate, operations, recomputes, teraflops
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine
-from swiftagent.train.micro_plan import PLANNED, Load, MicroPlan, choose
 
 GUESSED_ROW, GUESSED_LENGTH = 450.0, 2048  # tokens of a row, and of the longest, where nothing was measured
 UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
@@ -42,6 +45,12 @@ BY_SEQUENCES = {
     "deepspeed_autotp_size": "tensor parallelism shares the rows between GPUs",
     "cached_dataset": "cached_dataset was not tried with it",
 }
+PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
+STEP = 1024  # tokens between two budgets that are compared
+MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
+SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
+# Seconds a layer to launch a forward and a backward pass with recomputation, fitted to three runs of an H100.
+LAUNCH = 0.018
 
 
 class Draft(msgspec.Struct):
@@ -55,6 +64,38 @@ class Draft(msgspec.Struct):
     tokens_a_row: float = 0.0
     notes: list[str] = []
     warnings: list[str] = []
+
+
+class MicroPlan(msgspec.Struct, frozen=True):
+    """How an optimizer step is cut. `tokens` is the budget of a micro-step; memory in bytes of one GPU, time in
+    seconds a step, both predicted (0 where there is nothing to predict from)."""
+
+    tokens: int
+    micro_steps: int
+    checkpointing: bool | None
+    attention: str
+    memory: float = 0.0
+    seconds: float = 0.0
+    fits: bool = True
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What a GPU has to do in a step, and with what: `sequences` of its own, of `mean` tokens and `longest` at most;
+    `room` bytes may be filled. `options` are ms-swift's."""
+
+    shape: ModelShape
+    options: dict[str, Any]
+    sequences: int
+    mean: float
+    longest: int
+    gpus: int
+    room: float
+    gpu: str
+    distilled: bool = False
+
+    @property
+    def tokens(self) -> float:
+        return self.sequences * self.mean
 
 
 def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
@@ -107,7 +148,8 @@ def _use_liger(draft: Draft) -> None:
 
 
 def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
-    """By predicted time, for the GPUs here, or for those of `UNSEEN_GPU` bytes that the config names."""
+    """The plan with the least predicted time that fits into the GPUs here, or into those of `UNSEEN_GPU` bytes that the
+    config names; where none does, the one that needs least, and `fits` is false. A budget that is given is kept."""
     inputs, gpus = draft.inputs, draft.inputs.machine.gpus
     assert inputs.shape is not None, "the shape of a model whose attention is known is known too"
     load = Load(
@@ -121,7 +163,36 @@ def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
         gpu=gpus[0].name if gpus else "",
         distilled=inputs.config.distills,
     )
-    return choose(load, inputs.config.train.get("gradient_checkpointing"), budget)
+    asked = inputs.config.train.get("gradient_checkpointing")
+    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
+    budgets = [budget] if budget else range(STEP, most + 1, STEP)
+    plans = [
+        _predicted(load, tokens, way) for way in ((False, True) if asked is None else (asked,)) for tokens in budgets
+    ]
+    # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
+    fastest = min((one for one in plans if one.fits), key=lambda one: (one.seconds, -one.tokens), default=None)
+    return fastest or min(plans, key=lambda one: one.memory)
+
+
+def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
+    most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
+    options = {**load.options, "gradient_checkpointing": checkpointing}
+    needed = estimate(load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled).total
+    # Rows are whole, so a micro-step is on average not quite full.
+    count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
+    seconds = _seconds(load, count, options)
+    return MicroPlan(budget, count, checkpointing, options["attn_impl"], needed, seconds, needed <= load.room)
+
+
+def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
+    """Of an optimizer step: launching the kernels of each micro-step, then the operations."""
+    passes, shape = 4 if recomputes(options) else 3, load.shape
+    launching = micro_steps * shape.layers * LAUNCH * passes / 4
+    # With a block mask, attention computes every pair of tokens of a micro-step.
+    reach = load.tokens / micro_steps if options["attn_impl"] == "sdpa" else load.mean / 2
+    pairs = 4 * shape.hidden * shape.layers * reach * passes
+    work = load.tokens * (operations(shape, options) + pairs)
+    return launching + work / (teraflops(load.gpu) * 1e12 * USED)
 
 
 def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:
