@@ -19,10 +19,9 @@ from swiftagent.commands.options import options, print_json
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import whole_file
 from swiftagent.io.shipped import shipped
-from swiftagent.train.cards import parse_card
+from swiftagent.train.cards import describe_recipes, parse_card, recipes_on
 from swiftagent.train.config import find_config
 from swiftagent.train.foreign import translate
-from swiftagent.train.recipes import describe_recipes, recipes_on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,8 +28,7 @@ from swiftagent.io.rows import files_of, size_of
 from swiftagent.io.storage import is_url
 from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks import view
-from swiftagent.masks.check import check_record
-from swiftagent.masks.check_file import check_file
+from swiftagent.masks.check import check_file, check_record
 from swiftagent.masks.page import write_page
 from swiftagent.masks.pieces import COUNTS, Totals
 from swiftagent.train import options as swift_options

@@ -15,8 +15,8 @@ from swiftagent.errors import ConfigError, SwiftAgentError
 from swiftagent.evaluate.report import comparison, gate_lines
 from swiftagent.masks.pieces import KINDS
 from swiftagent.models.identity import is_hub_id
+from swiftagent.train.cards import describe_recipes
 from swiftagent.train.config import load
-from swiftagent.train.recipes import describe_recipes
 from swiftagent.train.runs import find_run
 from swiftagent.ui import views
 from swiftagent.ui.chats import Chats
