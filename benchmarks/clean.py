@@ -69,7 +69,7 @@ def said(row: Trajectory, place: int) -> str:
 
 
 def a_call(row: Trajectory, rng: random.Random) -> tuple[int, Call] | None:
-    calls = [(at, event) for at, event in enumerate(row.events) if isinstance(event, Call) and event.arguments]
+    calls = [(at, e) for at, e in enumerate(row.events) if isinstance(e, Call) and e.arguments and e.trained]
     return rng.choice(calls) if calls else None
 
 

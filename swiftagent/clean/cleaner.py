@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,15 +13,10 @@ from swiftagent.clean.codes import Finding
 from swiftagent.clean.drift import Renames, has_changed, migrate, successor
 from swiftagent.clean.runs import findings_of_row, shown, wrong_tools
 from swiftagent.clean.survey import Survey, findings_of_file, majority_tools
-from swiftagent.clean.values import grounding
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
 from swiftagent.trajectory.wellformed import Policy, mask_steps, trim
-
-# The share of grounded values from which one that is not is a fault: of an argument, of all arguments of its name, or
-# of a whole file, the first that has so many values.
-_USUALLY, _FEWEST, _FEWEST_OF_FILE = 0.5, 8, 40
 
 
 class Cleaner:
@@ -51,7 +46,6 @@ class Cleaner:
             self.notes.append(
                 "no tool is declared alike by enough rows, so drift is not judged; --tools names those of today"
             )
-        self.usual = _usual(survey)
         self.decisions: list[dict[str, Any]] = []
 
     def __call__(self, given: Trajectory, place: str) -> Trajectory:
@@ -60,7 +54,7 @@ class Cleaner:
         found = [*self.of_file.get(place, ()), *findings_of_row(given), *drifted]
         events = list(row.events)
         notes: list[str] = []
-        for finding in (*found, *wrong_tools(row), *self._ungrounded(row)):
+        for finding in (*found, *wrong_tools(row)):
             self._act(given, place, finding, events, notes)
         if not notes:
             return given
@@ -100,13 +94,6 @@ class Cleaner:
         notes.append(code)
         if action == "mask":
             events[:] = mask_steps(tuple(events), set(finding.places))
-
-    def _ungrounded(self, row: Trajectory) -> Iterator[Finding]:
-        for call, place, path, value, is_grounded in grounding(row):
-            share = next(self.usual[key] for key in ((call.tool, path), path[-1], None) if key in self.usual)
-            if not is_grounded and call.trained and share >= _USUALLY:
-                evidence = {"tool": call.tool, "argument": ".".join(path), "value": value, "usually": share}
-                yield Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (place,))
 
     def _up_to_date(self, row: Trajectory) -> tuple[Trajectory, list[Finding]]:
         """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
@@ -179,18 +166,6 @@ class Cleaner:
         if changed:
             found.append(Finding("drifted", "declared as they are today", {"declarations": changed}))
         return tuple(tools.values())
-
-
-def _usual(survey: Survey) -> dict[Any, float]:
-    """The share of values that are grounded: of each (tool, path), of each name of an argument, and (None) of all."""
-    counts: dict[Any, Counter[bool]] = defaultdict(Counter)
-    for (tool, path, is_grounded), count in survey.values.items():
-        for key in ((tool, path), path[-1], None):
-            counts[key][is_grounded] += count
-    fewest = {key: _FEWEST if key else _FEWEST_OF_FILE for key in counts}
-    return {None: 0.0} | {
-        key: round(each[True] / each.total(), 3) for key, each in counts.items() if each.total() >= fewest[key]
-    }
 
 
 def _with_names(event: Event, renamed: Mapping[str, str]) -> Event:

@@ -13,7 +13,7 @@ import xxhash
 
 from swiftagent.clean.codes import Finding
 from swiftagent.clean.drift import Renames, shape, successor
-from swiftagent.clean.values import grounding
+from swiftagent.clean.values import Given, given_values
 from swiftagent.convert.files import parts_for, rows_of
 from swiftagent.convert.parts import RowsBelongTogether, whole_conversations
 from swiftagent.convert.reading import Policy, read_trajectories
@@ -30,6 +30,11 @@ from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, T
 _SIMILAR = 0.8  # of two signatures; what `mix` calls near
 _COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of its rows, and so many at least
 _ENDING = 0.8  # share of rows that end on an answer, from which one that does not is truncated
+# The share of grounded values from which one that is not is a fault. That of an argument counts as so many more values
+# as there are of it; few values are held to be like those of all arguments of the name, and these like the file's.
+_USUALLY, _PRIOR = 0.5, 8
+# Rows with a word and a value that nobody said, and their share of the rows with the word, from which it leads there.
+_HABIT, _OF_WORD = 3, 0.6
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -46,23 +51,21 @@ class RowFacts(msgspec.Struct, array_like=True):
     words: bytes
     calls: int
     is_open: bool  # it ends on a call
+    given: list[Given]
 
 
 class Survey:
-    """The facts of some rows. declared: (tool, shape of its schema) -> rows; values: (tool, path, whether it is
-    grounded) -> arguments."""
+    """The facts of some rows. declared: (tool, shape of its schema) -> rows."""
 
     def __init__(self) -> None:
         self.rows: list[RowFacts] = []
         self.declared: Counter[tuple[str, str]] = Counter()
         self.tools: dict[tuple[str, str], Tool] = {}
-        self.values: Counter[tuple[str, tuple[str, ...], bool]] = Counter()
 
     def add(self, other: Survey) -> None:
         self.rows += other.rows
         self.declared.update(other.declared)
         self.tools = {**other.tools, **self.tools}
-        self.values.update(other.values)
 
     def take(self, row: Trajectory, place: str) -> None:
         """Note the facts of one row."""
@@ -73,14 +76,13 @@ class Survey:
         asked = {word for event in row.events if isinstance(event, Question) for word in words(event.text)}
         hashed = np.array(sorted(xxhash.xxh32_intdigest(word.encode()) for word in asked), "<u4").tobytes()
         facts = (_hash([row.events, row.tools]), signature(shingles(text_of(row))), _hash(before), _hash(deed))
-        self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), isinstance(row.events[-1], Call)))
+        is_open = isinstance(row.events[-1], Call)
+        self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), is_open, [*given_values(row)]))
         for tool in row.tools:
             if tool.parameters:
                 key = tool.name, shape(tool.parameters)
                 self.declared[key] += 1
                 self.tools.setdefault(key, tool)
-        for call, _, path, _, is_grounded in grounding(row):
-            self.values[call.tool, path, is_grounded] += 1
 
 
 def _first_step(row: Trajectory) -> tuple[Any, Any]:
@@ -174,7 +176,7 @@ def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
     """Findings by the place of their row, and what could not be judged."""
     found: dict[str, list[Finding]] = defaultdict(list)
-    for rule in (_duplicates, _contradictions, _lengths, _endings):
+    for rule in (_duplicates, _contradictions, _lengths, _endings, _ungrounded):
         for place, finding in rule(survey.rows):
             found[place].append(finding)
     domain = _domain(survey.rows, like)
@@ -240,6 +242,54 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
         for row in unfinished:
             share = round(1 - len(unfinished) / len(calling), 3)
             yield row.place, Finding("truncated-run", "it ends on a call", {"rows_ending_on_an_answer": share})
+
+
+def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    """Values that stand nowhere before their call, of arguments whose values usually do."""
+    habits = _habits(rows)
+    counts: dict[str, Counter[bool]] = defaultdict(Counter)
+    found = []
+    for row in rows:
+        for given in row.given:
+            led_to = habits.get(_encode(given.value), set()) if not given.is_grounded else set()
+            is_grounded = given.is_grounded or not led_to.isdisjoint(_words(row))
+            for name in _wider(given.slot):
+                counts[name][is_grounded] += 1
+            found += [] if is_grounded else [(row.place, given)]
+    for place, given in found:
+        share = 0.0
+        for name in reversed(_wider(given.slot)):
+            share = (counts[name][True] + _PRIOR * share) / (counts[name].total() + _PRIOR)
+        if share >= _USUALLY:
+            tool, _, argument = given.slot.partition(".")
+            evidence = {"tool": tool, "argument": argument, "value": given.value, "usually": round(share, 3)}
+            yield place, Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (given.place,))
+
+
+def _wider(slot: str) -> tuple[str, str, str]:
+    """An argument, all of its name, and all of the file."""
+    return slot, slot.rpartition(".")[2], ""
+
+
+def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int]]:
+    """The words that lead to a value though it is not said: AAPL, wherever rows speak of Apple."""
+    unsaid: dict[bytes, dict[str, RowFacts]] = defaultdict(dict)
+    of_slot: dict[str, dict[str, RowFacts]] = defaultdict(dict)
+    slots: dict[bytes, set[str]] = defaultdict(set)
+    for row in rows:
+        for given in row.given:
+            of_slot[given.slot][row.place] = row
+            if not given.is_grounded:
+                unsaid[_encode(given.value)][row.place] = row
+                slots[_encode(given.value)].add(given.slot)
+    habits = {}
+    for value, found in unsaid.items():
+        if len(found) >= _HABIT:
+            here = Counter(word for row in found.values() for word in _words(row))
+            alike = {place: row for slot in slots[value] for place, row in of_slot[slot].items()}
+            there = Counter(word for row in alike.values() for word in _words(row))
+            habits[value] = {word for word, n in here.items() if n >= max(_HABIT, _OF_WORD * there[word])}
+    return habits
 
 
 class _Domain:
