@@ -50,11 +50,12 @@ class Cleaner:
 
     def __call__(self, given: Trajectory, place: str) -> Trajectory:
         """The row as it is trained. Raises RowError, with the code that drops it."""
-        row, drifted = self._up_to_date(given)
-        found = [*self.of_file.get(place, ()), *findings_of_row(given), *drifted]
+        wrong_tool = list(wrong_tools(given))
+        row, drifted = self._up_to_date(given, {place for each in wrong_tool for place in each.places})
+        found = [*self.of_file.get(place, ()), *findings_of_row(given), *drifted, *wrong_tool]
         events = list(row.events)
         notes: list[str] = []
-        for finding in (*found, *wrong_tools(row)):
+        for finding in found:
             self._act(given, place, finding, events, notes)
         if not notes:
             return given
@@ -95,31 +96,30 @@ class Cleaner:
         if action == "mask":
             events[:] = mask_steps(tuple(events), set(finding.places))
 
-    def _up_to_date(self, row: Trajectory) -> tuple[Trajectory, list[Finding]]:
-        """The row with the calls and tools of today, where every step of the way is certain, and what was found."""
+    def _up_to_date(self, row: Trajectory, passed: set[int]) -> tuple[Trajectory, list[Finding]]:
+        """The row with the calls and tools of today, where every step of the way is certain, and what was found.
+        passed: the places of calls that are wrong in another way."""
         own = {tool.name: tool for tool in row.tools}
         names = {event.tool for event in row.events if isinstance(event, Call)} | set(own)
         heirs = {name: self._heir(self._declared(name, row), own) for name in names}
         events, found, stale = list(row.events), [], []
         for place, event in enumerate(row.events):
-            if not isinstance(event, Call):
+            if not isinstance(event, Call) or place in passed:
                 continue
-            today = self.today.get(heirs[event.tool])
-            if today and event.tool == today.name and self._fits(event, today, own):
+            mine = own.get(event.tool)
+            today = self.today.get(heirs[event.tool]) or (None if self.is_told else mine)
+            if today and self._fits(event, today, mine):
                 continue
             versions = [tool for tool in row.tools if tool.name == event.tool] + self.versions[event.tool]
-            done = migrate(event, today, versions, self.renames) if today else None
-            if done:
+            if done := migrate(event, today, versions, self.renames) if today else None:
                 events[place] = done[0]
                 evidence = {"before": shown(event), "after": shown(done[0]), "changes": done[1]}
                 found.append(Finding("drifted", f"a call of {event.tool} as its tool is today", evidence, (place,)))
-            elif not event.trained:
-                continue
-            elif self._is_stale(event, today, own, self.is_told and any(heirs.values())):
+            elif event.trained and today and mine and not self.is_told and not faults(mine.parameters, event.arguments):
+                return row, []  # its own declaration takes the call: two versions, of which none is known to be right
+            elif event.trained and (today or not mine or self.is_told and any(heirs.values())):
                 reason = "today's tools refuse the call" if today else "today's tools have no such tool"
                 stale.append(Finding("stale-call", reason, {"call": shown(event)}, (place,)))
-            elif today:  # its own declaration takes the call: two versions, of which none is known to be right
-                return row, []
         if self.actions["drifted"] != "migrate":
             return row, found + stale
         tools = self._tools(row, heirs, found)
@@ -127,11 +127,11 @@ class Cleaner:
         events = [_with_names(event, renamed) for event in events]
         return msgspec.structs.replace(row, events=tuple(events), tools=tools), found + stale
 
-    def _fits(self, call: Call, today: Tool, own: Mapping[str, Tool]) -> bool:
+    def _fits(self, call: Call, today: Tool, mine: Tool | None) -> bool:
         """Where no tools were named, only names show that a call is old: a wrong type may always have been wrong."""
         codes = {fault.code for fault in faults(today.parameters, call.arguments)}
-        if self.is_told or call.tool not in own or has_changed(own[call.tool], today):
-            return not codes
+        if self.is_told or mine is None or has_changed(mine, today):
+            return call.tool == today.name and not codes
         return codes.isdisjoint(("missing-argument", "unknown-argument"))
 
     def _heir(self, tool: Tool, own: Mapping[str, Tool]) -> str:
@@ -146,12 +146,6 @@ class Cleaner:
         given = [event.arguments for event in row.events if isinstance(event, Call) and event.tool == name]
         names = {key for arguments in given if isinstance(arguments, dict) for key in arguments}
         return Tool(name, "", {"properties": {key: {} for key in sorted(names)}})
-
-    def _is_stale(self, call: Call, today: Tool | None, own: Mapping[str, Tool], is_of_today: bool) -> bool:
-        """Where no tools were named, the row's own declaration has a say too."""
-        if is_of_today or call.tool not in own:
-            return True
-        return today is not None and bool(faults(own[call.tool].parameters, call.arguments))
 
     def _tools(self, row: Trajectory, heirs: Mapping[str, str], found: list[Finding]) -> tuple[Tool, ...]:
         """The row's tools with those that changed since as they are today."""

@@ -263,7 +263,10 @@ def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
         if share >= _USUALLY:
             tool, _, argument = given.slot.partition(".")
             evidence = {"tool": tool, "argument": argument, "value": given.value, "usually": round(share, 3)}
-            yield place, Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (given.place,))
+            yield (
+                place,
+                Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (given.place,)),
+            )
 
 
 def _wider(slot: str) -> tuple[str, str, str]:
