@@ -18,7 +18,7 @@ from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
-from swiftagent.scores.runs import FreeTask, run_parts, tasks_of
+from swiftagent.scores.runs import run_parts, tasks_of
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
 from swiftagent.trajectory.types import Trajectory
@@ -33,9 +33,8 @@ class Gold(msgspec.Struct):
 
     rows: list[Trajectory]
     steps: list[DecisionPoint]
-    tasks: list[FreeTask]
+    tasks: list[DecisionPoint]
     chats: list[DecisionPoint]
-    channels: dict[str, str]  # row id: channel
     left_out: int = 0  # rows that were trained on
 
 
@@ -80,7 +79,6 @@ def gold_from(
         steps,
         [task for row in kept for task in tasks_of(row)],
         [step for step in steps if step.row not in not_chat and step.answer],
-        {row.id: row.channel for row in kept},
         left_out,
     )
 
@@ -116,11 +114,11 @@ def score_model(
     ratios = Ratios(tuple(METRICS))
     all_parts: dict[str, dict[str, tuple[float, float]]] = {}
     scores = []
+    about_itself = {row.id for row in gold.rows if row.channel == SELF}
     for step in gold.steps:
         score = score_step(step, steps[step.id].predicted())
-        if _asks_for_name(step, gold, own_name):
-            named = own_name.casefold() in (score.predicted.answer or "").casefold()
-            score.parts["self_cognition"] = (float(named), 1.0)
+        if step.row in about_itself and own_name and _says(step.answer, own_name):
+            score.parts["self_cognition"] = (float(_says(score.predicted.answer, own_name)), 1.0)
         if step.could_call:
             score.parts.update(toolbench_parts(step, score.predicted))
         scores.append(score)
@@ -156,9 +154,8 @@ def _row_of_part(name: str) -> str:
     return name[: max(name.rfind("#"), name.rfind("@"))]
 
 
-def _asks_for_name(step: DecisionPoint, gold: Gold, own_name: str) -> bool:
-    is_about_itself = gold.channels.get(step.row) == SELF
-    return bool(is_about_itself and own_name and own_name.casefold() in (step.answer or "").casefold())
+def _says(answer: str | None, name: str) -> bool:
+    return name.casefold() in (answer or "").casefold()
 
 
 def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:

@@ -6,7 +6,7 @@ has to, and the state at the end is the expected one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -20,7 +20,7 @@ from swiftagent.console import progress
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate.environment import StatefulTools, StateTask, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.jobs import Job
-from swiftagent.evaluate.report import verdict, with_difference, with_interval
+from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
 from swiftagent.evaluate.session import (
     EvaluationOptions,
     begin_log,
@@ -147,22 +147,20 @@ def _summary(
     return {**found, "gate": gate_report(rules, values["tuned"], values.get("base")), "tasks": by_task}
 
 
-def score_lines(found: Summary) -> list[list[object]]:
-    """pass^k of both models, their difference, whether it is one, and the number of tasks; over all and by domain."""
-    lines: list[list[object]] = []
+def tables(found: Summary) -> Iterator[Table]:
+    """pass^k over all and by domain; each task, with what was wrong first; the gate."""
+    lines = []
     for name, tuned in found["tuned"].items():
         metric = name.partition(" ")[0]  # pass^1 of "pass^1 shop"
         base, difference = (found.get(part, {}).get(name) for part in ("base", "difference"))
         values = [with_interval(metric, base), with_interval(metric, tuned), with_difference(metric, difference)]
-        lines.append([name, *values, verdict(metric, difference) or "noise", tuned["n"]])
-    return lines
-
-
-def task_lines(found: Summary) -> list[list[object]]:
-    """Each task: how many runs of the base and the tuned model passed, and what was wrong first."""
-    lines: list[list[object]] = []
+        lines.append([name, *values, tuned["n"], verdict(metric, difference) or "noise"])
+    yield Table("shares in %, with 95 % intervals", ("", "base", "tuned", "difference", "n", ""), lines)
+    lines = []
     for name, task in found["tasks"].items():
         faults = [fault for each in task["tuned"]["faults"] for fault in each]
         counts = [f"{task[model]['passed']}/{found['trials']}" if model in task else "–" for model in ("base", "tuned")]
         lines.append([name, *counts, faults[0] if faults else ""])
-    return lines
+    yield Table("runs that passed", ("task", "base", "tuned", "what was wrong"), lines)
+    if found["gate"]["rules"]:
+        yield Table("gate", ("rule", "measured", ""), gate_lines(found))

@@ -25,7 +25,7 @@ from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 from swiftagent.io import jsonl
 from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.scores.runs import FreeTask, Replay
+from swiftagent.scores.runs import Replay
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
@@ -162,7 +162,7 @@ class Writer:
         """The next step at every decision point, on gold context."""
         self.all("step", [(step.id, partial(self._step, step)) for step in steps], done)
 
-    def runs(self, tasks: Sequence[FreeTask], done: Done) -> None:
+    def runs(self, tasks: Sequence[DecisionPoint], done: Done) -> None:
         """Every question answered freely."""
         self.all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
 
@@ -211,11 +211,12 @@ class Writer:
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
-    def _run(self, task: FreeTask) -> Job[Entry]:
+    def _run(self, task: DecisionPoint) -> Job[Entry]:
+        *before, question = task.context
         replay = Replay(task.calls, task.results)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
         turn = yield from driven(
-            run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar),
+            run_turn(Trajectory(tuple(before), task.tools), getattr(question, "text", ""), limits, self.grammar),
             lambda call: ToolResult(replay.result(Attempt(call.tool, call.arguments))),
         )
         made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]

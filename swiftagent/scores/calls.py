@@ -163,10 +163,3 @@ class StepScore(msgspec.Struct):
         if self.step.calls:
             return self.parts["parallel_match"][0] == 1.0
         return self.predicted.parsable and not self.predicted.calls
-
-
-def first_step(trajectory: Trajectory) -> DecisionPoint:
-    """Where a gold trajectory first acts. Raises ValueError where it never does."""
-    for step in steps_of(trajectory):
-        return step
-    raise ValueError(f"the gold row {trajectory.id or trajectory.source!r} holds neither a call nor an answer")

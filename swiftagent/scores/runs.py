@@ -4,45 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import msgspec
-
-from swiftagent.scores.calls import Attempt, match_calls, score_call
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Tool, Trajectory
+from swiftagent.scores.calls import Attempt, DecisionPoint, match_calls, score_call
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Trajectory
 
 NO_RESULT = "Error: no result is recorded for these arguments"
 
 
-class FreeTask(msgspec.Struct, frozen=True):
-    """One question of a gold row: what precedes it, and what gold does until its answer."""
-
-    id: str
-    row: str
-    before: tuple[Event, ...]
-    question: str
-    tools: tuple[Tool, ...]
-    calls: tuple[Call, ...]
-    results: dict[str, str]  # of the gold calls, by call id
-    answer: str | None
-
-
-def tasks_of(row: Trajectory) -> Iterator[FreeTask]:
-    """Each question of a gold row that tools can help with."""
+def tasks_of(row: Trajectory) -> Iterator[DecisionPoint]:
+    """Each question of a gold row that tools can help with, the last of its context, and what gold does until its
+    answer."""
     if not row.tools:
         return
     starts = [index for index, event in enumerate(row.events) if isinstance(event, Question)]
     for number, start in enumerate(starts):
         end = starts[number + 1] if number + 1 < len(starts) else len(row.events)
         own = row.events[start + 1 : end]
-        question = row.events[start]
         calls = tuple(event for event in own if isinstance(event, Call))
         answer = next((event.text for event in own if isinstance(event, Answer)), None)
         # A question that gold leaves open says nothing about a model that answers it.
-        if not isinstance(question, Question) or (not calls and answer is None):
-            continue
-        results = {event.call_id: event.text for event in own if isinstance(event, Observation)}
-        yield FreeTask(
-            f"{row.id}@{number}", row.id, row.events[:start], question.text, row.tools, calls, results, answer
-        )
+        if calls or answer is not None:
+            results = {event.call_id: event.text for event in own if isinstance(event, Observation)}
+            context = row.events[: start + 1]
+            yield DecisionPoint(f"{row.id}@{number}", row.id, context, row.tools, calls, answer, True, results)
 
 
 class Replay:
@@ -66,7 +49,7 @@ class Replay:
 
 
 def run_parts(
-    task: FreeTask, calls: Sequence[Attempt], answer: str | None, stopped_by: str
+    task: DecisionPoint, calls: Sequence[Attempt], answer: str | None, stopped_by: str
 ) -> dict[str, tuple[float, float]]:
     """The parts of the free-running metrics, as StepScore has them. stopped_by: "answer" where the run finished."""
     finished = stopped_by == "answer" and bool(answer)

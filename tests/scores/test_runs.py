@@ -24,9 +24,9 @@ EXACT = (Attempt("weather", {"city": "rome"}), Attempt("weather", {"city": "Oslo
 
 
 def test_one_task_a_question():
-    assert [(task.id, len(task.before), task.calls) for task in (FIRST, SECOND)] == [
-        ("r@0", 0, (OSLO, ROME)),
-        ("r@1", 6, ()),
+    assert [(task.id, len(task.context), task.calls) for task in (FIRST, SECOND)] == [
+        ("r@0", 1, (OSLO, ROME)),
+        ("r@1", 7, ()),
     ]
     assert list(tasks_of(Trajectory((Question("hi"), Answer("hi"))))) == []
 
