@@ -34,8 +34,8 @@ class Cleaner:
         self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
         self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)
         self.versions: dict[str, list[Tool]] = defaultdict(list)
-        for (name, _), tool in survey.tools.items():
-            self.versions[name].append(tool)
+        for tool in survey.tools.values():
+            self.versions[tool.name].append(tool)
         self._refuse_unknown(renames)
         self.of_file, self.notes = findings_of_file(survey, like)
         if self.notes and actions["foreign-domain"] != "keep":

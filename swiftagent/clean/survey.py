@@ -54,18 +54,11 @@ class RowFacts(msgspec.Struct, array_like=True):
     given: list[Given]
 
 
-class Survey:
-    """The facts of some rows. declared: (tool, shape of its schema) -> rows."""
+class Survey(msgspec.Struct):
+    """The facts of some rows, and the tools that they declare by NAME#SHAPE."""
 
-    def __init__(self) -> None:
-        self.rows: list[RowFacts] = []
-        self.declared: Counter[tuple[str, str]] = Counter()
-        self.tools: dict[tuple[str, str], Tool] = {}
-
-    def add(self, other: Survey) -> None:
-        self.rows += other.rows
-        self.declared.update(other.declared)
-        self.tools = {**other.tools, **self.tools}
+    rows: list[RowFacts] = []
+    tools: dict[str, Tool] = {}
 
     def take(self, row: Trajectory, place: str) -> None:
         """Note the facts of one row."""
@@ -80,9 +73,7 @@ class Survey:
         self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), is_open, [*given_values(row)]))
         for tool in row.tools:
             if tool.parameters:
-                key = tool.name, shape(tool.parameters)
-                self.declared[key] += 1
-                self.tools.setdefault(key, tool)
+                self.tools.setdefault(own[tool.name], tool)
 
 
 def _first_step(row: Trajectory) -> tuple[Any, Any]:
@@ -129,7 +120,8 @@ def survey_files(job: Job, workers: Workers, seen: Callable[[int], None] = lambd
         surveys = []
     whole = Survey()
     for each in surveys or [survey_rows(rows_of(job, seen), job.policy)]:
-        whole.add(each)
+        whole.rows += each.rows
+        whole.tools = {**each.tools, **whole.tools}
     places = [row.place for row in whole.rows]
     if len(set(places)) < len(places):
         raise ConfigError("a file is given twice, or rows of two files have one place; name each file once")
@@ -141,36 +133,27 @@ def _survey_part(task: tuple[Part, Policy]) -> Survey:
 
 
 def majority_tools(survey: Survey) -> dict[str, Tool]:
-    """The tools that are common in the file, each as most rows declare it."""
-    agentic = sum(bool(row.tools) for row in survey.rows)
-    totals = _rows_by_name(survey)
-    found = {
-        name: survey.tools[name, key]
-        for (name, key), count in survey.declared.items()
-        if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > totals[name]
-    }
-    return {name: tool for name, tool in found.items() if not _is_outdated(tool, found, survey)}
-
-
-def _rows_by_name(survey: Survey) -> Counter[str]:
+    """The tools that are common in the file, each as most rows declare it, but for earlier names of others."""
+    declared = Counter(key for row in survey.rows for key in row.tools if key in survey.tools)
     totals: Counter[str] = Counter()
-    for (name, _), count in survey.declared.items():
-        totals[name] += count
-    return totals
+    for key, count in declared.items():
+        totals[survey.tools[key].name] += count
+    fewest = max(_FEWEST_ROWS, _COMMON * sum(bool(row.tools) for row in survey.rows))
+    keys = [key for key, count in declared.items() if count >= fewest and 2 * count > totals[survey.tools[key].name]]
+    found = {survey.tools[key].name: survey.tools[key] for key in keys}
+    beside: dict[str, set[str]] = defaultdict(set)
+    for offer in {row.tools for row in survey.rows}:
+        # A name without a shape is called and not declared.
+        names = {name for name, _, kind in (key.rpartition("#") for key in offer) if kind}
+        for name in names & found.keys():
+            beside[name] |= names
 
+    def is_outdated(tool: Tool) -> bool:
+        newer = {name: other for name, other in found.items() if totals[name] > totals[tool.name]}
+        apart = beside[tool.name]
+        return bool(successor(tool, {name: newer[name] for name in newer if name not in apart}, (), Renames()))
 
-def _offered(row: RowFacts) -> set[str]:
-    """The names of the tools that a row declares."""
-    return {name for name, _, kind in (each.rpartition("#") for each in row.tools) if kind}
-
-
-def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
-    """Whether a tool is an earlier name of one that more rows declare, and none beside it."""
-    rows = _rows_by_name(survey)
-    offers = (_offered(row) for row in survey.rows)
-    beside = {name for offer in offers if tool.name in offer for name in offer}
-    newer = {name: other for name, other in common.items() if rows[name] > rows[tool.name] and name not in beside}
-    return bool(successor(tool, newer, (), Renames()))
+    return {name: tool for name, tool in found.items() if not is_outdated(tool)}
 
 
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:

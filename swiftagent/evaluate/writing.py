@@ -5,10 +5,8 @@ Every prediction is appended to a log, so that an evaluation that was cut short 
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
 from swiftagent.agent.native import Native
@@ -68,7 +67,7 @@ class Log:
     def __init__(self, path: Path, settings: dict[str, Any], *, fresh: bool = False) -> None:
         self.path = path
         head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
-        self._held = _hold(path.parent)
+        self._lock = _lock(path.parent)
         found = [] if fresh else self._read(head)
         self.entries = {(entry.model, entry.kind, entry.id): entry for entry in found or []}
         self.resumed = len(found or [])
@@ -97,7 +96,7 @@ class Log:
 
     def close(self) -> None:
         self._out.close()
-        os.close(self._held)
+        self._lock.release()
 
     def of(self, model: str, kind: str) -> dict[str, Entry]:
         return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
@@ -112,24 +111,19 @@ def _cannot_write(path: Path, error: OSError) -> SetupError:
     return SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o")
 
 
-def _hold(folder: Path) -> int:
-    """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none
+def _lock(folder: Path) -> FileLock:
+    """Keep other evaluations out of a folder until it is released. Raises SetupError where one writes there or none
     can."""
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(folder, os.O_RDONLY)
+        lock.acquire(timeout=0)
+    except Timeout:
+        wait = "wait for it or choose another folder with -o"
+        raise SetupError(f"{folder}: another evaluation is writing there; {wait}") from None
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        raise SetupError(
-            f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o"
-        ) from None
-    except OSError:
-        pass  # A file system without locks: two evaluations at once are then the user's to avoid.
-    return held
+    return lock
 
 
 def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
