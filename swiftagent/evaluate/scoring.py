@@ -1,5 +1,5 @@
-"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups and the
-gate."""
+"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups, the gate,
+and what was forgotten."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from swiftagent.scores.metrics import METRICS, not_shares, score_step
 from swiftagent.scores.runs import run_parts, tasks_of
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
-from swiftagent.trajectory.types import Trajectory
+from swiftagent.trajectory.types import Question, Trajectory
 
 SELF = "self-cognition"
+ROUGE = "answer_rouge_l"
+CLEARLY = 0.2  # of ROUGE-L, between two answers to one question
 RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
 
 
@@ -218,3 +220,31 @@ def _fields(found: FieldScores) -> dict[str, Any]:
         "confusions": msgspec.to_builtins(found.confusions),
         "unreadable": found.unreadable,
     }
+
+
+def forgetting(gold: Gold, base: Scored, tuned: Scored, most: int = 3) -> dict[str, Any] | None:
+    """metrics.json's `forgetting`: `answers` of held-out chat, the `change` of their ROUGE-L (tuned - base), how many
+    got clearly `further` from the reference or `closer` to it, and as `examples` those furthest away (question, base,
+    tuned, reference). None where the data holds no chat."""
+    chats = {step.id: step for step in gold.chats}
+    change = paired_differences(_of_chats(base, chats), _of_chats(tuned, chats), {})[ROUGE]
+    if change.value is None:
+        return None
+    answers = [{score.step.id: score.predicted.answer or "" for score in scored.steps} for scored in (base, tuned)]
+    rise = {name: tuned.parts[name][ROUGE][0] - base.parts[name][ROUGE][0] for name in chats}
+    further = sorted((change, name) for name, change in rise.items() if change <= -CLEARLY)
+    examples = [
+        {"question": _question(chats[name]), "base": answers[0][name], "tuned": answers[1][name],
+         "reference": chats[name].answer}
+        for _, name in further[:most]
+    ]  # fmt: skip
+    counts = {"answers": len(chats), "further": len(further), "closer": sum(up >= CLEARLY for up in rise.values())}
+    return {**counts, "change": change.as_dict(), "examples": examples}
+
+
+def _of_chats(scored: Scored, chats: Mapping[str, DecisionPoint]) -> Ratios:
+    return scored.ratios.part([number for number, name in enumerate(scored.parts) if name in chats])
+
+
+def _question(step: DecisionPoint) -> str:
+    return next((event.text for event in reversed(step.context) if isinstance(event, Question)), "")

@@ -16,11 +16,10 @@ from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
-from swiftagent.evaluate.forgetting import forgetting
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
-from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
+from swiftagent.evaluate.scoring import Gold, Scored, forgetting, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
 from swiftagent.evaluate.writing import Entry, Log, Writer
 from swiftagent.io import jsonl

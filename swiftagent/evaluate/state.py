@@ -1,11 +1,26 @@
-"""Tasks with state, run several times each: pass^k of a model and of its base.
+"""Tasks whose tools hold state, run several times each: pass^k of a model and of its base.
 
-The user is a script: its next turn is sent after the model's answer. A run passes where every answer holds what it
-has to, and the state at the end is the expected one.
+A file of tasks has scripted user turns, and the Python tools that they act on:
+
+    domain: library
+    tools: library_tools.py          # beside this file; has reset(state) and snapshot() besides the tools
+    system: Today is 2026-03-02.     # optional
+    state: {loans: {B1: Ann}}        # at the start of each task, unless a task has its own
+    tasks:
+      - id: bring-back
+        turns: [Ann brings B1 back., {user: "And B2?", says: [[on the shelf, available]]}]
+        end: {loans: {B1: null}}     # what has changed, as a JSON merge patch (RFC 7396)
+
+Whatever `end` does not name must be as it was at the start: an extra side effect fails a task. The next user turn is
+sent after the model's answer. A run passes where every answer holds what it has to, and the end state is the expected
+one.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import comb
@@ -13,12 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
 from swiftagent.console import progress
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.evaluate.environment import StatefulTools, StateTask, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.jobs import Job
 from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
 from swiftagent.evaluate.session import (
@@ -32,12 +47,153 @@ from swiftagent.evaluate.session import (
 from swiftagent.evaluate.target import Model, Target, training_files
 from swiftagent.evaluate.writing import Entry, Log, Writer, driven, transcript
 from swiftagent.io import jsonl
-from swiftagent.io.shipped import shipped
+from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
+from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
 from swiftagent.scores.calls import Attempt
 from swiftagent.scores.gate import gate_report
 from swiftagent.scores.intervals import Ratios, paired_differences
+from swiftagent.scores.values import plain_text, same_value
+from swiftagent.tools.source import STATE_FUNCTIONS
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.types import Call
+
+_SHARED = ("domain", "system", "state")  # besides tools and tasks
+_WANTED = (
+    "a file of tasks is a mapping with the keys tools (a .py file), tasks and, for all tasks, domain, system and state"
+)
+_ABSENT = object()
+
+
+class UserTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the user says. says: what the answer to it has to hold; of a list, one of its texts."""
+
+    user: str
+    says: list[str | int | list[str | int]] = []
+
+
+class StateTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One task. end: what the state has become, as a merge patch over the start. any_order: the order of lists does
+    not count."""
+
+    id: str
+    turns: list[str | UserTurn]
+    state: dict[str, Any]
+    end: dict[str, Any] = {}
+    any_order: bool = False
+    domain: str = ""
+    tools: str = ""
+    system: str = ""
+
+    def user_turns(self) -> list[UserTurn]:
+        return [UserTurn(turn) if isinstance(turn, str) else turn for turn in self.turns]
+
+
+class StatefulTools(Toolbox):
+    """Tools with state in a process of their own; `start` is their state once a task has begun."""
+
+    start: Any = None
+
+    def __init__(self, path: str) -> None:
+        [self._source] = open_toolbox([path]).sources
+        self._path = path
+        super().__init__([self._source])
+        if not getattr(self._source, "holds_state", False):
+            self.close()
+            names = " and ".join(sorted(set(STATE_FUNCTIONS) - {tool.name for tool in self._source.tools}))
+            raise ConfigError(f"{path}: has no function {names}; a task sets and reads its state by reset and snapshot")
+
+    def begin(self, task: StateTask) -> None:
+        """Set the state to that at the start of a task. Raises ConfigError where the tools do not take it."""
+        try:
+            self._source.call("reset", {"state": task.state})
+            self.start = self.snapshot()
+        except ToolError as error:
+            raise ConfigError(f"{self._path}: task {task.id} cannot begin: {error}; check its state") from None
+
+    def snapshot(self) -> Any:
+        return self._source.call("snapshot", {})
+
+
+def read_tasks(paths: Sequence[str]) -> list[StateTask]:
+    """The tasks of all files, each of which can begin. Raises ConfigError with every problem, at its file and line."""
+    found = [each for path in paths for each in _tasks(path)]
+    tasks = [each for each in found if isinstance(each, StateTask)]
+    counts = Counter(task.id for task in tasks)
+    problems = [each for each in found if isinstance(each, str)]
+    problems += [f"task {name}: given {n} times; each needs an id of its own" for name, n in counts.items() if n > 1]
+    if problems or not found:
+        raise ConfigError(problems or f"{', '.join(paths)}: no task; list one below tasks")
+    for path in dict.fromkeys(task.tools for task in tasks):
+        tools = StatefulTools(path)
+        with tools:
+            for task in tasks:
+                if task.tools == path:
+                    tools.begin(task)
+    return tasks
+
+
+def _tasks(path: str) -> Iterator[StateTask | str]:
+    """Every task of a file, or what is wrong with it."""
+    lines = {line.key: line for line in lines_of(read_mapping(read_text(find(path), path), path, _WANTED), path)}
+    listed, tools = lines.pop("tasks", None), lines.pop("tools", None)
+    unknown = [f"{line.place}: unknown key {key}; {_WANTED}" for key, line in lines.items() if key not in _SHARED]
+    is_list = listed is not None and isinstance(listed.node, yaml.SequenceNode)
+    if unknown or not is_list or tools is None or not str(tools.value()).endswith(".py"):
+        yield from unknown or [f"{path}:1: {_WANTED}"]
+        return
+    shared = {key: line.value() for key, line in lines.items()}
+    beside = {"tools": str(find(path).parent / str(tools.value()))}
+    for node in listed.node.value if listed else ():
+        line = Line("", f"{path}:{node.start_mark.line + 1}", node)
+        try:
+            # As JSON has them: dates that YAML makes are texts again, and keys too.
+            values = msgspec.to_builtins({**shared, **line.value(), **beside}, str_keys=True)
+            yield msgspec.convert(values, StateTask)
+        except (msgspec.ValidationError, TypeError) as error:
+            yield f"{line.place}: {error}; a task has id, turns, state, end and any_order"
+
+
+def patched(value: Any, patch: Any) -> Any:
+    """A JSON value after a merge patch (RFC 7396): objects key by key, null removes, anything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = dict(value) if isinstance(value, dict) else {}
+    merged = {**kept, **{key: patched(kept.get(key), part) for key, part in patch.items()}}
+    return {key: part for key, part in merged.items() if key not in patch or patch[key] is not None}
+
+
+def state_faults(expected: Any, found: Any, any_order: bool = False, place: str = "state") -> Iterator[str]:
+    """Every place where a state is not the one that was expected."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in {**expected, **found}:
+            yield from state_faults(expected.get(key, _ABSENT), found.get(key, _ABSENT), any_order, f"{place}.{key}")
+    elif _ABSENT in (expected, found) or not same_value(_ordered(expected, any_order), _ordered(found, any_order)):
+        yield f"{place} is {_shown(found)}, expected {_shown(expected)}"
+
+
+def _ordered(value: Any, any_order: bool) -> Any:
+    is_set = any_order and isinstance(value, list)
+    return sorted(value, key=lambda item: json.dumps(item, sort_keys=True)) if is_set else value
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def answer_faults(turn: UserTurn, answer: str) -> Iterator[str]:
+    """What an answer lacks. Case, width and spaces do not count; 3 does not stand in 13, nor in 3.5."""
+    text = _plain(answer)
+    for wanted in turn.says:
+        texts = wanted if isinstance(wanted, list) else [wanted]
+        plain = [re.escape(_plain(str(each))) for each in texts]
+        if not re.search(rf"(?<![a-z0-9])(?<!\d\.)(?:{'|'.join(plain)})(?![a-z0-9]|\.\d)", text):
+            yield f"the answer lacks {' or '.join(map(_shown, texts))}"
+
+
+def _plain(text: str) -> str:
+    return plain_text(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))
+
 
 _KS = (1, 4)
 Summary = dict[str, Any]

@@ -298,7 +298,7 @@ def test_explain_shows_the_decisions_on_one_row_and_a_dry_run_writes_nothing(
 
 
 def test_processes_write_the_same_bytes(tmp_path: Path):
-    from swiftagent.clean.files import Cleaning, with_cleaning
+    from swiftagent.clean.cleaner import Cleaning, with_cleaning
     from swiftagent.convert.files import convert_files
     from swiftagent.convert.rows import Job
     from swiftagent.io.workers import Workers

@@ -12,9 +12,18 @@ from scripted_engine import ScriptedEngine
 from swiftagent.backend.loading import Loading
 from swiftagent.cli import main
 from swiftagent.errors import ConfigError
-from swiftagent.evaluate.environment import StatefulTools, UserTurn, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.session import EvaluationOptions
-from swiftagent.evaluate.state import evaluate_state, pass_hat, tables
+from swiftagent.evaluate.state import (
+    StatefulTools,
+    UserTurn,
+    answer_faults,
+    evaluate_state,
+    pass_hat,
+    patched,
+    read_tasks,
+    state_faults,
+    tables,
+)
 from swiftagent.evaluate.target import Model, Target
 from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.types import Call
