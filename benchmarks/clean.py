@@ -180,7 +180,8 @@ def drifted(kind: str, seed: int) -> Corrupt:
         ]
         declares_old = rng.random() < 0.5
         tools = [old if each.name == tool.name and declares_old else each for each in row.tools]
-        return msgspec.structs.replace(row, events=tuple(events), tools=tuple(tools))
+        old_row = msgspec.structs.replace(row, events=tuple(events), tools=tuple(tools))
+        return None if (old_row.events, old_row.tools) == (row.events, row.tools) else old_row
 
     return corrupt
 
@@ -295,7 +296,7 @@ def one_version(rows: Sequence[Trajectory]) -> list[Trajectory]:
 
 def fits(row: Trajectory) -> bool:
     """Whether every call takes what its row declares: one that does not has drifted before anything is corrupted."""
-    return not any(faults_of(event, row.tools) for event in row.events if isinstance(event, Call) and event.trained)
+    return not any(faults_of(event, row.tools) for event in row.events if isinstance(event, Call))
 
 
 def is_hidden(row: Trajectory, before: Trajectory, declared: Counter[str]) -> bool:
@@ -336,16 +337,20 @@ def measure(name: str, rows: list[Trajectory], foreign: list[Trajectory], folder
     print("| --- | --- | --- | --- | --- | --- |")
     untouched = clean(rows, folder)
     scored("none, default actions", set(), untouched.changed(), len(rows), f"{len(untouched.changed())} changed")
+
+    def known(alarms: set[int], code: str) -> str:
+        return (
+            f"{len(alarms & untouched.flagged(code))} of the false alarms in the untouched file too" if alarms else ""
+        )
+
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, failed_call, seed)
         found = clean(made, folder).flagged("corrected-error")
-        scored(f"failed call {share:.0%}", wrong, found, len(rows))
-    before = untouched.flagged("ungrounded-value")
+        scored(f"failed call {share:.0%}", wrong, found, len(rows), known(found - wrong, "corrected-error"))
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, value_noise, seed)
         found = clean(made, folder).flagged("ungrounded-value")
-        more = f"{len((found - wrong) & before)} of the false alarms in the untouched file too"
-        scored(f"silent value {share:.0%}", wrong, found, len(rows), more)
+        scored(f"silent value {share:.0%}", wrong, found, len(rows), known(found - wrong, "ungrounded-value"))
     versions = one_version(rows)
     given = clean(versions, folder, *tools_of(versions, folder)).flagged("drifted", "stale-call")
     scored("none, --tools", set(), given, len(versions), "calls that break the schema of their own row")

@@ -110,7 +110,7 @@ class Cleaner:
             if not isinstance(event, Call) or place in passed:
                 continue
             mine = own.get(event.tool)
-            today = self.today.get(heirs[event.tool]) or (None if self.is_told else mine)
+            today = self.today.get(heirs[event.tool]) or (None if self.is_told else own.get(heirs[event.tool], mine))
             if today and self._fits(event, today, mine):
                 continue
             versions = [tool for tool in row.tools if tool.name == event.tool] + self.versions[event.tool]
@@ -138,8 +138,12 @@ class Cleaner:
         return codes.isdisjoint(("missing-argument", "unknown-argument"))
 
     def _heir(self, tool: Tool, own: Mapping[str, Tool]) -> str:
-        """Today's name of a tool, "" where it has none."""
-        return tool.name if tool.name in self.today else successor(tool, self.today, own, self.renames)
+        """Today's name of a tool, "" where it has none. What a row calls and does not declare may be called otherwise
+        there."""
+        if tool.name in self.today:
+            return tool.name
+        known = self.today if self.is_told or tool.name in own else {**own, **self.today}
+        return successor(tool, known, own, self.renames)
 
     def _declared(self, name: str, row: Trajectory) -> Tool:
         """A tool as the row declares it, else as others do, else as it is called."""
