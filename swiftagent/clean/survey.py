@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -268,13 +269,18 @@ def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int]]:
             if not given.is_grounded:
                 unsaid[_encode(given.value)][row.place] = row
                 slots[_encode(given.value)].add(given.slot)
+
+    @cache  # many values share their arguments
+    def there(names: frozenset[str]) -> Counter[int]:
+        alike = {place: row for slot in names for place, row in of_slot[slot].items()}
+        return Counter(word for row in alike.values() for word in _words(row))
+
     habits = {}
     for value, found in unsaid.items():
         if len(found) >= _HABIT:
+            all_rows = there(frozenset(slots[value]))
             here = Counter(word for row in found.values() for word in _words(row))
-            alike = {place: row for slot in slots[value] for place, row in of_slot[slot].items()}
-            there = Counter(word for row in alike.values() for word in _words(row))
-            habits[value] = {word for word, n in here.items() if n >= max(_HABIT, _OF_WORD * there[word])}
+            habits[value] = {word for word, n in here.items() if n >= max(_HABIT, _OF_WORD * all_rows[word])}
     return habits
 
 

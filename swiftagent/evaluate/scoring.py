@@ -12,13 +12,12 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import DecisionPoint, StepScore, steps_of
+from swiftagent.scores.calls import DecisionPoint, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
-from swiftagent.scores.runs import run_parts, tasks_of
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
 from swiftagent.trajectory.types import Question, Trajectory

@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -22,14 +23,14 @@ from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, Replay
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.scores.runs import Replay
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
 Done = Callable[[], None]
+T = TypeVar("T")
 
 
 class Entry(msgspec.Struct):
@@ -84,10 +85,9 @@ class Log:
 
     def _read(self, head: str) -> list[Entry] | None:
         """What was written under the same settings; None where the file is of another evaluation."""
-        if not self.path.is_file():
-            return []
-        first, *rest = self.path.read_bytes().split(b"\n")
-        return list(read_entries(rest)) if first.decode(errors="replace") == head else None
+        if self.path.is_file() and self.path.read_bytes().partition(b"\n")[0].decode(errors="replace") != head:
+            return None
+        return list(read_entries(self.path, Entry))
 
     def add(self, entry: Entry) -> None:
         self.entries[entry.model, entry.kind, entry.id] = entry
@@ -126,14 +126,12 @@ def _lock(folder: Path) -> FileLock:
     return lock
 
 
-def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
-    """The entries of a log; its first line and a line cut short are left out."""
-    decoder = msgspec.json.Decoder(Entry)
-    for line in lines:
-        try:
+def read_entries(path: Path, kind: type[T]) -> Iterator[T]:
+    """The entries of a log; a line that is none, as its first, and one cut short are left out."""
+    decoder = msgspec.json.Decoder(kind)
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(msgspec.DecodeError):
             yield decoder.decode(line)
-        except msgspec.DecodeError:
-            continue
 
 
 @dataclass

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from swiftagent.scores.calls import Attempt
-from swiftagent.scores.runs import NO_RESULT, Replay, run_parts, tasks_of
+from swiftagent.scores.calls import NO_RESULT, Attempt, Replay, run_parts, tasks_of
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 OSLO, ROME = Call("weather", {"city": "Oslo"}, "c0"), Call("weather", {"city": "Rome"}, "c1")
