@@ -22,6 +22,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -32,20 +33,12 @@ import yaml
 
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
-from swiftagent.console import progress
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate.jobs import Job
 from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
-from swiftagent.evaluate.session import (
-    EvaluationOptions,
-    begin_log,
-    rules_of,
-    style_of_prompts,
-    with_engines,
-    writer_of,
-)
-from swiftagent.evaluate.target import Model, Target, training_files
-from swiftagent.evaluate.writing import Entry, Log, Writer, driven, transcript
+from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
+from swiftagent.evaluate.target import Target, training_files
+from swiftagent.evaluate.writing import Done, Entry, Writer, driven, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
@@ -208,40 +201,28 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
     files = options.state or [str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))]
     tasks = read_tasks(files)[: options.limit]
     folder = folder or target.folder
-    models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    prompt = style_of_prompts(options, training_files(target.run), target)
     settings = {
-        "models": {name: model.mark for name, model in models.items()},
         "tasks": msgspec.to_builtins(tasks),
         "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
-        "prompt": prompt,
-        **{name: getattr(options, name) for name in ("temperature", "step_tokens", "native")},
+        "temperature": options.temperature,
     }
-    log = begin_log(folder / "state.jsonl", settings, options)
-    try:
-        runs = set(_runs(tasks, range(options.trials)))
-        todo = {name: model for name, model in models.items() if runs - set(log.of(name, "state"))}
-        with_engines(target, todo, partial(_write, tasks, log, prompt, options))
-        entries = {name: log.of(name, "state") for name in models}
-    finally:
-        log.close()
-    found = _summary(target, tasks, options, entries)
+
+    def write(writer: Writer, done: Done) -> None:
+        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
+            each = replace(writer, temperature=temperature)
+            runs = _runs(tasks, trials).items()
+            each.all("state", [(run, partial(_run, task, run, each)) for run, task in runs], done)
+
+    prompt = style_of_prompts(options, training_files(target.run), target)
+    wanted = [("state", run) for run in _runs(tasks, range(options.trials))]
+    log = let_write(target, folder / "state.jsonl", settings, prompt, options, wanted, write)
+    found = _summary(target, tasks, options, {name: log.of(name, "state") for name in target.models})
     jsonl.write_json(folder / "state.json", found)
     return found
 
 
 def _runs(tasks: Sequence[StateTask], trials: range) -> dict[str, StateTask]:
     return {f"{task.id}#{trial + 1}": task for trial in trials for task in tasks}
-
-
-def _write(
-    tasks: Sequence[StateTask], log: Log, prompt: Any, options: EvaluationOptions, name: str, model: Model, engine: Any
-) -> None:
-    with progress(f"{name}: {model.name}", total=len(tasks) * options.trials) as bar:
-        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
-            writer = writer_of(name, engine, log, prompt, options, temperature)
-            work = {run: partial(_run, task, run, writer) for run, task in _runs(tasks, trials).items()}
-            writer.all("state", list(work.items()), bar.advance)
 
 
 def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
