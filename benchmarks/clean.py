@@ -15,6 +15,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from swiftagent.convert.reading import read_trajectories
 from swiftagent.formats.writers.table import writer_of
 from swiftagent.io.rows import read_rows
 from swiftagent.io.shipped import find
+from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Call, Event, Observation, Thought, Tool, Trajectory
 
 Corrupt = Callable[[Trajectory, random.Random, "Values"], Trajectory | None]
@@ -69,7 +71,7 @@ def said(row: Trajectory, place: int) -> str:
 
 
 def a_call(row: Trajectory, rng: random.Random) -> tuple[int, Call] | None:
-    calls = [(at, event) for at, event in enumerate(row.events) if isinstance(event, Call) and event.arguments]
+    calls = [(at, e) for at, e in enumerate(row.events) if isinstance(e, Call) and e.arguments and e.trained]
     return rng.choice(calls) if calls else None
 
 
@@ -164,7 +166,7 @@ def drifted(kind: str, seed: int) -> Corrupt:
     """Every call of one tool, and in half of the rows its declaration, as before; one old version a tool."""
 
     def corrupt(row: Trajectory, rng: random.Random, values: Values) -> Trajectory | None:
-        called = {event.tool for event in row.events if isinstance(event, Call) and event.arguments}
+        called = {event.tool for event in row.events if isinstance(event, Call) and event.arguments and event.trained}
         own = [tool for tool in row.tools if tool.name in called and tool.parameters.get("properties")]
         if not own:
             return None
@@ -178,7 +180,8 @@ def drifted(kind: str, seed: int) -> Corrupt:
         ]
         declares_old = rng.random() < 0.5
         tools = [old if each.name == tool.name and declares_old else each for each in row.tools]
-        return msgspec.structs.replace(row, events=tuple(events), tools=tuple(tools))
+        old_row = msgspec.structs.replace(row, events=tuple(events), tools=tuple(tools))
+        return None if (old_row.events, old_row.tools) == (row.events, row.tools) else old_row
 
     return corrupt
 
@@ -291,33 +294,68 @@ def one_version(rows: Sequence[Trajectory]) -> list[Trajectory]:
     return kept
 
 
+def fits(row: Trajectory) -> bool:
+    """Whether every call takes what its row declares: one that does not has drifted before anything is corrupted."""
+    return not any(faults_of(event, row.tools) for event in row.events if isinstance(event, Call))
+
+
+def is_hidden(row: Trajectory, before: Trajectory, declared: Counter[str]) -> bool:
+    """Whether nothing in the file shows that a row is old: it declares its calls, and few rows show today's tool."""
+    gone = [tool for tool in before.tools if tool not in row.tools]
+    most = max(10, 0.02 * declared[""])
+    return bool(gone) and all(declared[json.dumps([tool.name, tool.parameters])] < most for tool in gone)
+
+
+def declarations(rows: Iterable[Trajectory]) -> Counter[str]:
+    """In how many rows each tool stands as it does; "": the rows with tools."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        found.update(json.dumps([tool.name, tool.parameters]) for tool in row.tools)
+        found[""] += bool(row.tools)
+    return found
+
+
+def measure_drift(rows: list[Trajectory], kind: str, folder: Path, seed: int) -> None:
+    made, wrong = corrupted(rows, 0.3, drifted(kind, seed), seed)
+    if not wrong:  # rows that declare no tools show no drift
+        return
+    declared = declarations(made)
+    hidden = {at for at in wrong if is_hidden(made[at - 1], rows[at - 1], declared)}
+    for told in ([], tools_of(rows, folder)):
+        done = clean(made, folder, *told)
+        found, source = done.flagged("drifted", "stale-call"), str(folder / "in.jsonl")
+        back = {at for at in wrong if same_calls(rows[at - 1], done.rows.get(f"{source}:{at}"))}
+        shown = wrong if told else wrong - hidden
+        label = f"drift, {kind}, {'--tools' if told else 'majority'}"
+        more = f"{len(back & shown)} of {len(shown)} rewritten exactly"
+        more += "" if told or not hidden else f"; where nothing shows it {len(hidden & found)} of {len(hidden)} found"
+        scored(label, shown, found - hidden if not told else found, len(rows), more)
+
+
 def measure(name: str, rows: list[Trajectory], foreign: list[Trajectory], folder: Path, seed: int) -> None:
     print(f"\n{name}: {len(rows)} rows\n\n| corruption | rows | precision | recall | false alarms | |")
     print("| --- | --- | --- | --- | --- | --- |")
     untouched = clean(rows, folder)
     scored("none, default actions", set(), untouched.changed(), len(rows), f"{len(untouched.changed())} changed")
+
+    def known(alarms: set[int], code: str) -> str:
+        return (
+            f"{len(alarms & untouched.flagged(code))} of the false alarms in the untouched file too" if alarms else ""
+        )
+
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, failed_call, seed)
         found = clean(made, folder).flagged("corrected-error")
-        scored(f"failed call {share:.0%}", wrong, found, len(rows))
+        scored(f"failed call {share:.0%}", wrong, found, len(rows), known(found - wrong, "corrected-error"))
     for share in (0.1, 0.3, 0.5):
         made, wrong = corrupted(rows, share, value_noise, seed)
-        scored(f"silent value {share:.0%}", wrong, clean(made, folder).flagged("ungrounded-value"), len(rows))
+        found = clean(made, folder).flagged("ungrounded-value")
+        scored(f"silent value {share:.0%}", wrong, found, len(rows), known(found - wrong, "ungrounded-value"))
     versions = one_version(rows)
     given = clean(versions, folder, *tools_of(versions, folder)).flagged("drifted", "stale-call")
     scored("none, --tools", set(), given, len(versions), "calls that break the schema of their own row")
     for kind in DRIFT:
-        made, wrong = corrupted(versions, 0.3, drifted(kind, seed), seed)
-        if not wrong:  # rows that declare no tools show no drift
-            continue
-        for told in ([], tools_of(versions, folder)):
-            done = clean(made, folder, *told)
-            source = str(folder / "in.jsonl")
-            back = sum(same_calls(versions[at - 1], done.rows.get(f"{source}:{at}")) for at in wrong)
-            codes = {"drifted", "stale-call"}
-            label = f"drift, {kind}, {'--tools' if told else 'majority'}"
-            more = f"{back} of {len(wrong)} rewritten exactly" if wrong else ""
-            scored(label, wrong, done.flagged(*codes), len(versions), more)
+        measure_drift([row for row in versions if fits(row)], kind, folder, seed)
     for kind, code, corrupt in (
         ("wrong tool", "wrong-tool", wrong_tool),
         ("truncated", "truncated-run", truncated),

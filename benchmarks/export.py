@@ -33,8 +33,7 @@ from swiftagent.backend.loading import Server  # noqa: E402
 from swiftagent.commands import demo_plan  # noqa: E402 (the checkout is found first)
 from swiftagent.evaluate.data import read_gold  # noqa: E402
 from swiftagent.io.shipped import shipped  # noqa: E402
-from swiftagent.scores.calls import Predicted  # noqa: E402
-from swiftagent.scores.calls import first_step as gold_step  # noqa: E402
+from swiftagent.scores.calls import Predicted, steps_of  # noqa: E402
 from swiftagent.scores.metrics import score_step  # noqa: E402
 from swiftagent.scores.reading import predicted_from_text  # noqa: E402
 from swiftagent.trajectory.react import STOP, render  # noqa: E402
@@ -140,7 +139,7 @@ def by_template(url: str, gold: list[Trajectory]) -> list[Predicted]:
 
 def counts(gold: list[Trajectory], steps: list[Predicted]) -> list[str]:
     """Right first steps that call, that leave tools alone, and all."""
-    scores = [score_step(gold_step(row), step) for row, step in zip(gold, steps, strict=True)]
+    scores = [score_step(next(steps_of(row)), step) for row, step in zip(gold, steps, strict=True)]
     parts = [score for score in scores if score.step.calls], [score for score in scores if not score.step.calls], scores
     return [f"{sum(score.right for score in part)} of {len(part)}" for part in parts]
 

@@ -45,7 +45,7 @@ from swiftagent.io.jsonl import decode
 from swiftagent.io.shipped import shipped
 from swiftagent.scores.metrics import score_step
 from swiftagent.scores.reading import predicted_from_text
-from swiftagent.scores.text import same_text
+from swiftagent.scores.values import same_text
 from swiftagent.trajectory.react import STOP, render
 from swiftagent.trajectory.record import to_messages, to_record
 from swiftagent.trajectory.types import Trajectory

@@ -9,7 +9,7 @@ import argparse
 import random
 import time
 
-from swiftagent.scores.calls import first_step
+from swiftagent.scores.calls import steps_of
 from swiftagent.scores.groups import next_step_ratios
 from swiftagent.scores.metrics import score_step
 from swiftagent.scores.reading import predicted_from_text
@@ -43,7 +43,7 @@ def texts_of(rows: list[Trajectory], choose: random.Random) -> list[str]:
     """Half of them right, the others with another date, city or tool, or cut."""
     texts = []
     for row in rows:
-        text = f"Thought: look\n{call_text(first_step(row).calls[0])}"
+        text = f"Thought: look\n{call_text(next(steps_of(row)).calls[0])}"
         change = choose.choice(["", "", "", "March 5, 2024", "Oslo", "forecast_1"])
         text = text.replace(change, "2024-03-05") if change else text
         texts.append(text[:-40] if choose.random() < 0.05 else text)
@@ -59,7 +59,7 @@ def main() -> None:
     started = time.process_time()
     predicted = [predicted_from_text(text) for text in texts]
     read = time.process_time()
-    scores = [score_step(first_step(row), guess) for row, guess in zip(rows, predicted, strict=True)]
+    scores = [score_step(next(steps_of(row)), guess) for row, guess in zip(rows, predicted, strict=True)]
     scored = time.process_time()
     found = next_step_ratios(scores).estimates()
     done = time.process_time()

@@ -7,10 +7,8 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.errors import ConfigError
-from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.wellformed import CODES as READING_CODES
-from swiftagent.trajectory.wellformed import Code
+from swiftagent.trajectory.wellformed import Code, parse_policy
 
 _STEP, _ROW = ("keep", "mask", "drop"), ("keep", "drop")
 CODES: dict[str, Code] = {
@@ -50,19 +48,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def parse_actions(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Every code's action, and the words of `--on` that name no code of this table. Raises ConfigError."""
-    actions = {code: about.default for code, about in CODES.items()}
-    others, problems = [], []
-    for word in words:
-        code, _, action = word.partition("=")
-        if code in READING_CODES:
-            others.append(word)
-        elif code not in CODES:
-            hint = did_you_mean(code, [*CODES, *READING_CODES], otherwise="docs/clean.md lists them")
-            problems.append(f"--on {word}: no such code, {hint}")
-        elif action not in CODES[code].allowed:
-            problems.append(f"--on {word}: {code} can be {', '.join(CODES[code].allowed)}, not {action!r}")
-        else:
-            actions[code] = action
-    if problems:
-        raise ConfigError(problems)
-    return actions, others
+    others = [word for word in words if word.partition("=")[0] in READING_CODES]
+    allowed = {code: about.allowed for code, about in CODES.items()}
+    given = parse_policy((word for word in words if word not in others), allowed, "docs/clean.md lists them")
+    return {code: about.default for code, about in CODES.items()} | given, others

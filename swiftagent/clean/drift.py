@@ -5,15 +5,17 @@ from __future__ import annotations
 import pathlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from difflib import SequenceMatcher
 from typing import Any, TypeVar
 
 import msgspec
 
 from swiftagent.clean.values import Path, leaves, slots
-from swiftagent.errors import ConfigError
+from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.yaml_file import read_text
 from swiftagent.trajectory.content import words
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Call, Json, Tool
 
@@ -259,10 +261,10 @@ def _other_types(value: Json) -> list[Json]:
     if isinstance(value, list):
         return value if len(value) == 1 else []
     if isinstance(value, str):
-        try:
-            return [msgspec.json.decode(value), [value]]
-        except (msgspec.DecodeError, RecursionError):
-            return [[value]] if value[:1] not in "[{" else []
+        with suppress(RowError):
+            read, repairs = read_loose(value)
+            return [*([read] if {"python-repr"}.issuperset(repairs) else []), [value]]
+        return [[value]] if value[:1] not in "[{" else []
     return [] if value is None or isinstance(value, dict) else [[value], msgspec.json.encode(value).decode()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import xxhash
 
 from swiftagent.clean.codes import Finding
 from swiftagent.clean.drift import Renames, shape, successor
-from swiftagent.clean.values import grounding
+from swiftagent.clean.values import Given, given_values
 from swiftagent.convert.files import parts_for, rows_of
 from swiftagent.convert.parts import RowsBelongTogether, whole_conversations
 from swiftagent.convert.reading import Policy, read_trajectories
@@ -30,6 +31,11 @@ from swiftagent.trajectory.types import Answer, Call, Question, Thought, Tool, T
 _SIMILAR = 0.8  # of two signatures; what `mix` calls near
 _COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of its rows, and so many at least
 _ENDING = 0.8  # share of rows that end on an answer, from which one that does not is truncated
+# The share of grounded values from which one that is not is a fault. That of an argument counts as so many more values
+# as there are of it; few values are held to be like those of all arguments of the name, and these like the file's.
+_USUALLY, _PRIOR = 0.5, 8
+# Rows with a word and a value that nobody said, and their share of the rows with the word, from which it leads there.
+_HABIT, _OF_WORD = 3, 0.6
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -46,23 +52,14 @@ class RowFacts(msgspec.Struct, array_like=True):
     words: bytes
     calls: int
     is_open: bool  # it ends on a call
+    given: list[Given]
 
 
-class Survey:
-    """The facts of some rows. declared: (tool, shape of its schema) -> rows; values: (tool, path, whether it is
-    grounded) -> arguments."""
+class Survey(msgspec.Struct):
+    """The facts of some rows, and the tools that they declare by NAME#SHAPE."""
 
-    def __init__(self) -> None:
-        self.rows: list[RowFacts] = []
-        self.declared: Counter[tuple[str, str]] = Counter()
-        self.tools: dict[tuple[str, str], Tool] = {}
-        self.values: Counter[tuple[str, tuple[str, ...], bool]] = Counter()
-
-    def add(self, other: Survey) -> None:
-        self.rows += other.rows
-        self.declared.update(other.declared)
-        self.tools = {**other.tools, **self.tools}
-        self.values.update(other.values)
+    rows: list[RowFacts] = []
+    tools: dict[str, Tool] = {}
 
     def take(self, row: Trajectory, place: str) -> None:
         """Note the facts of one row."""
@@ -73,14 +70,11 @@ class Survey:
         asked = {word for event in row.events if isinstance(event, Question) for word in words(event.text)}
         hashed = np.array(sorted(xxhash.xxh32_intdigest(word.encode()) for word in asked), "<u4").tobytes()
         facts = (_hash([row.events, row.tools]), signature(shingles(text_of(row))), _hash(before), _hash(deed))
-        self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), isinstance(row.events[-1], Call)))
+        is_open = isinstance(row.events[-1], Call)
+        self.rows.append(RowFacts(place, *facts, names, hashed, len(calls), is_open, [*given_values(row)]))
         for tool in row.tools:
             if tool.parameters:
-                key = tool.name, shape(tool.parameters)
-                self.declared[key] += 1
-                self.tools.setdefault(key, tool)
-        for call, _, path, _, is_grounded in grounding(row):
-            self.values[call.tool, path, is_grounded] += 1
+                self.tools.setdefault(own[tool.name], tool)
 
 
 def _first_step(row: Trajectory) -> tuple[Any, Any]:
@@ -127,7 +121,8 @@ def survey_files(job: Job, workers: Workers, seen: Callable[[int], None] = lambd
         surveys = []
     whole = Survey()
     for each in surveys or [survey_rows(rows_of(job, seen), job.policy)]:
-        whole.add(each)
+        whole.rows += each.rows
+        whole.tools = {**each.tools, **whole.tools}
     places = [row.place for row in whole.rows]
     if len(set(places)) < len(places):
         raise ConfigError("a file is given twice, or rows of two files have one place; name each file once")
@@ -139,42 +134,33 @@ def _survey_part(task: tuple[Part, Policy]) -> Survey:
 
 
 def majority_tools(survey: Survey) -> dict[str, Tool]:
-    """The tools that are common in the file, each as most rows declare it."""
-    agentic = sum(bool(row.tools) for row in survey.rows)
-    totals = _rows_by_name(survey)
-    found = {
-        name: survey.tools[name, key]
-        for (name, key), count in survey.declared.items()
-        if count >= max(_FEWEST_ROWS, _COMMON * agentic) and 2 * count > totals[name]
-    }
-    return {name: tool for name, tool in found.items() if not _is_outdated(tool, found, survey)}
-
-
-def _rows_by_name(survey: Survey) -> Counter[str]:
+    """The tools that are common in the file, each as most rows declare it, but for earlier names of others."""
+    declared = Counter(key for row in survey.rows for key in row.tools if key in survey.tools)
     totals: Counter[str] = Counter()
-    for (name, _), count in survey.declared.items():
-        totals[name] += count
-    return totals
+    for key, count in declared.items():
+        totals[survey.tools[key].name] += count
+    fewest = max(_FEWEST_ROWS, _COMMON * sum(bool(row.tools) for row in survey.rows))
+    keys = [key for key, count in declared.items() if count >= fewest and 2 * count > totals[survey.tools[key].name]]
+    found = {survey.tools[key].name: survey.tools[key] for key in keys}
+    beside: dict[str, set[str]] = defaultdict(set)
+    for offer in {row.tools for row in survey.rows}:
+        # A name without a shape is called and not declared.
+        names = {name for name, _, kind in (key.rpartition("#") for key in offer) if kind}
+        for name in names & found.keys():
+            beside[name] |= names
 
+    def is_outdated(tool: Tool) -> bool:
+        newer = {name: other for name, other in found.items() if totals[name] > totals[tool.name]}
+        apart = beside[tool.name]
+        return bool(successor(tool, {name: newer[name] for name in newer if name not in apart}, (), Renames()))
 
-def _offered(row: RowFacts) -> set[str]:
-    """The names of the tools that a row declares."""
-    return {name for name, _, kind in (each.rpartition("#") for each in row.tools) if kind}
-
-
-def _is_outdated(tool: Tool, common: dict[str, Tool], survey: Survey) -> bool:
-    """Whether a tool is an earlier name of one that more rows declare, and none beside it."""
-    rows = _rows_by_name(survey)
-    offers = (_offered(row) for row in survey.rows)
-    beside = {name for offer in offers if tool.name in offer for name in offer}
-    newer = {name: other for name, other in common.items() if rows[name] > rows[tool.name] and name not in beside}
-    return bool(successor(tool, newer, (), Renames()))
+    return {name: tool for name, tool in found.items() if not is_outdated(tool)}
 
 
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
     """Findings by the place of their row, and what could not be judged."""
     found: dict[str, list[Finding]] = defaultdict(list)
-    for rule in (_duplicates, _contradictions, _lengths, _endings):
+    for rule in (_duplicates, _contradictions, _lengths, _endings, _ungrounded):
         for place, finding in rule(survey.rows):
             found[place].append(finding)
     domain = _domain(survey.rows, like)
@@ -240,6 +226,62 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
         for row in unfinished:
             share = round(1 - len(unfinished) / len(calling), 3)
             yield row.place, Finding("truncated-run", "it ends on a call", {"rows_ending_on_an_answer": share})
+
+
+def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    """Values that stand nowhere before their call, of arguments whose values usually do."""
+    habits = _habits(rows)
+    counts: dict[str, Counter[bool]] = defaultdict(Counter)
+    found = []
+    for row in rows:
+        for given in row.given:
+            led_to = habits.get(_encode(given.value), set()) if not given.is_grounded else set()
+            is_grounded = given.is_grounded or not led_to.isdisjoint(_words(row))
+            for name in _wider(given.slot):
+                counts[name][is_grounded] += 1
+            found += [] if is_grounded else [(row.place, given)]
+    for place, given in found:
+        share = 0.0
+        for name in reversed(_wider(given.slot)):
+            share = (counts[name][True] + _PRIOR * share) / (counts[name].total() + _PRIOR)
+        if share >= _USUALLY:
+            tool, _, argument = given.slot.partition(".")
+            evidence = {"tool": tool, "argument": argument, "value": given.value, "usually": round(share, 3)}
+            yield (
+                place,
+                Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (given.place,)),
+            )
+
+
+def _wider(slot: str) -> tuple[str, str, str]:
+    """An argument, all of its name, and all of the file."""
+    return slot, slot.rpartition(".")[2], ""
+
+
+def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int]]:
+    """The words that lead to a value though it is not said: AAPL, wherever rows speak of Apple."""
+    unsaid: dict[bytes, dict[str, RowFacts]] = defaultdict(dict)
+    of_slot: dict[str, dict[str, RowFacts]] = defaultdict(dict)
+    slots: dict[bytes, set[str]] = defaultdict(set)
+    for row in rows:
+        for given in row.given:
+            of_slot[given.slot][row.place] = row
+            if not given.is_grounded:
+                unsaid[_encode(given.value)][row.place] = row
+                slots[_encode(given.value)].add(given.slot)
+
+    @cache  # many values share their arguments
+    def there(names: frozenset[str]) -> Counter[int]:
+        alike = {place: row for slot in names for place, row in of_slot[slot].items()}
+        return Counter(word for row in alike.values() for word in _words(row))
+
+    habits = {}
+    for value, found in unsaid.items():
+        if len(found) >= _HABIT:
+            all_rows = there(frozenset(slots[value]))
+            here = Counter(word for row in found.values() for word in _words(row))
+            habits[value] = {word for word, n in here.items() if n >= max(_HABIT, _OF_WORD * all_rows[word])}
+    return habits
 
 
 class _Domain:

@@ -6,19 +6,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from swiftagent.trajectory.content import words
-from swiftagent.trajectory.types import Call, Json, Observation, Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Json, Observation, Question, System, Tool, Trajectory
 
 Path = tuple[str, ...]
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_DATE = re.compile(r"\d{4}-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2}).*)?")
+_NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)\s*(%|percent|k\b|thousand|million)?")
+_SCALES = {"%": 0.01, "percent": 0.01, "k": 1e3, "thousand": 1e3, "million": 1e6}
+_DATE = re.compile(r"(?:(?:(\d{4})-)?(\d{1,2})-(\d{1,2}))?[T ]?(?:(\d{1,2}):(\d{2})(?::\d{2}.*)?)?")
 _DAY_BY_NAME = re.compile(
     r"\b(?:to(?:day|morrow|night)|yesterday|now|(?:next|this|last) \w+|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
     r"|[今明后昨]天|周[一二三四五六日末]|星期|现在"
 )
+_HOUR_BY_NAME = re.compile(r"\b(?:noon|midnight|morning|afternoon|evening|tonight|now|o'clock)\b|[点早晚午]")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _COVERED = 0.5  # share of a value's letters that stand in known words: "Paris, France" where Paris was said
+_STEM = 5  # letters that words of one stem share: "registering" and "registration"
+_PROSE = 12  # words from which a text is the model's own and no value
 
 
 def leaves(value: Json, stop: Any = (), path: Path = ()) -> Iterator[tuple[Path, Json]]:
@@ -40,76 +47,109 @@ def slots(schema: dict[str, Any], path: Path = ()) -> dict[Path, dict[str, Any]]
     return found
 
 
+class Given(msgspec.Struct, array_like=True):
+    """One argument that only a conversation can give. slot: "TOOL.path"; place: of its call."""
+
+    slot: str
+    place: int
+    value: Json
+    is_grounded: bool
+
+
 class Context:
     """What was said and answered so far."""
 
     def __init__(self) -> None:
         self.text = ""
         self.words: set[str] = set()
-        self.numbers: set[float] = set()
+        self.stems: set[str] = set()
+        self.numbers: set[float] = {0.0}
 
     def add(self, text: str) -> None:
         self.text += f"\n{text.casefold()}"
-        self.words.update(words(text))
-        self.numbers.update(_numbers(text))
+        found = words(text)
+        self.words.update(found)
+        self.stems.update(word[:_STEM] for word in found if len(word) >= _STEM)
+        self.numbers.update(_numbers(text.casefold()))
         self.numbers.update(number for number, word in enumerate(_COUNTS) if word in self.words)
 
     def grounds(self, value: Json) -> bool:
         """Whether a value, or most of it, stands here; a number by its amount, a text by its words."""
         if isinstance(value, (list, dict)):
-            inner = list(value.values() if isinstance(value, dict) else value)
-            return all(map(self.grounds, inner))
+            return all(map(self.grounds, value.values() if isinstance(value, dict) else value))
         if value is None or isinstance(value, bool):
             return True
-        if isinstance(value, (int, float)) or _NUMBER.fullmatch(value.strip()):
-            return self.numbers.issuperset(_numbers(str(value))) or str(value) in self.text
-        text = value.casefold().strip()
-        if text in self.text or text in ("true", "false"):
+        text = str(value).casefold().strip()
+        if isinstance(value, (int, float)) or _NUMBER.fullmatch(text):
+            return self.numbers.issuperset(_numbers(text))
+        if self._says(text) or text in ("true", "false"):
             return True
         if date := _DATE.fullmatch(text):
-            return self._grounds_date(*[int(part or 0) for part in date.groups()])
+            return self._grounds_date(date)
         parts = words(text)
-        known = sum(
-            len(word) for word in parts if word in self.words or word.isdecimal() and float(word) in self.numbers
-        )
-        return known >= _COVERED * sum(map(len, parts))
+        known = [word for word in parts if self._knows(word)]
+        # "pier_46.png" is not "pier_29.png", though most of it is.
+        if any(word not in known for word in parts if any(map(str.isdecimal, word))):
+            return False
+        return sum(map(len, known)) >= _COVERED * sum(map(len, parts))
 
-    def _grounds_date(self, month: int, day: int, hour: int, minute: int) -> bool:
-        """Half of what a date and a time of day say; days that are named count, as nobody knows when it was said."""
-        if _DAY_BY_NAME.search(self.text):
+    def _says(self, text: str) -> bool:
+        """Whether a text stands here from the beginning of a word on: "eur" in "euros", and not in "europe's" ."""
+        at = self.text.find(text)
+        while at > 0 and text[:1].isascii() and self.text[at - 1].isalnum() and self.text[at - 1].isascii():
+            at = self.text.find(text, at + 1)
+        return at >= 0
+
+    def _knows(self, word: str) -> bool:
+        if word.isdecimal() and float(word) in self.numbers or word in self.words:
             return True
-        is_month = 0 < month < 13 and any(word.startswith(_MONTHS[month - 1]) for word in self.words)
-        said = [is_month or month in self.numbers, day in self.numbers]
-        said += [not {hour, hour - 12}.isdisjoint(self.numbers)] * bool(hour) + [minute in self.numbers] * bool(minute)
-        return 2 * sum(said) >= len(said)
+        return word.isalpha() and len(word) >= _STEM and (word[:_STEM] in self.stems or word[: _STEM - 1] in self.words)
+
+    def _grounds_date(self, date: re.Match[str]) -> bool:
+        """More than half of what a date and a time of day say; days and hours that are named count, as nobody knows
+        when it was said."""
+        said = []
+        year, month, day, hour, minute = (None if part is None else int(part) for part in date.groups())
+        if month and day:
+            is_named = month < 13 and day < 32 and _DAY_BY_NAME.search(self.text) is not None
+            is_month = month < 13 and any(word.startswith(_MONTHS[month - 1]) for word in self.words)
+            said += [is_named or is_month or month in self.numbers, is_named or day in self.numbers]
+            said += [year in self.numbers] * (year is not None and _YEAR.search(self.text) is not None)
+        if hour:
+            said.append(_HOUR_BY_NAME.search(self.text) is not None or not {hour, hour - 12}.isdisjoint(self.numbers))
+        said += [minute in self.numbers] * bool(minute)
+        return 2 * sum(said) > len(said) or not said
 
 
 def _numbers(text: str) -> list[float]:
     found = []
-    for word in _NUMBER.findall(text):
+    for word, scale in _NUMBER.findall(text):
         found += [float(part) for part in re.split(r"[.,]", word)]
         plain = word.replace(",", "")
-        found += [float(plain)] if plain.count(".") < 2 else []
+        if plain.count(".") < 2:
+            found += [float(plain), float(plain) * _SCALES.get(scale, 1.0)]
     return found
 
 
 def free_values(call: Call, tool: Tool | None) -> Iterator[tuple[Path, Json]]:
-    """The arguments that only a conversation can give: no flags, defaults and listed choices."""
+    """The arguments that only a conversation can give: no flags, defaults, listed choices and prose."""
     known = slots(tool.parameters) if tool else {}
     for path, value in leaves(call.arguments):
         slot = known.get(path, {})
-        is_free = not isinstance(value, bool) and value not in (None, "", [], {}) and "enum" not in slot
-        if is_free and value != slot.get("default"):
+        choices = slot["enum"] if isinstance(slot.get("enum"), list) else []
+        is_free = not isinstance(value, bool) and value not in (None, "", [], {}, slot.get("default"), *choices)
+        if is_free and not (isinstance(value, str) and len(words(value)) > _PROSE):
             yield path, value
 
 
-def grounding(row: Trajectory) -> Iterator[tuple[Call, int, Path, Json, bool]]:
-    """(call, its index, path, value, whether it is grounded) of every argument that a conversation gives."""
+def given_values(row: Trajectory) -> Iterator[Given]:
+    """The free values of the calls that are trained."""
     context = Context()
     tools = {tool.name: tool for tool in row.tools}
     for place, event in enumerate(row.events):
-        if isinstance(event, (System, Question, Observation)):
+        # What the model answered was said too: the user has read it.
+        if isinstance(event, (System, Question, Observation, Answer)):
             context.add(event.text)
-        elif isinstance(event, Call):
+        elif isinstance(event, Call) and event.trained:
             for path, value in free_values(event, tools.get(event.tool)):
-                yield event, place, path, value, context.grounds(value)
+                yield Given(".".join((event.tool, *path)), place, value, context.grounds(value))

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from swiftagent.clean.files import Cleaning, with_cleaning
+    from swiftagent.clean.cleaner import Cleaning, with_cleaning
 
     if not args.output and not args.dry_run:
         raise ConfigError("-o OUT is missing: name the file to write")

@@ -31,7 +31,7 @@ from swiftagent.commands import eval as eval_command
 from swiftagent.commands.demo_plan import DemoPlan
 from swiftagent.commands.options import options, print_json
 from swiftagent.errors import LaunchError
-from swiftagent.evaluate.writing import read_entries
+from swiftagent.evaluate.writing import Entry, read_entries
 from swiftagent.io.jsonl import writing
 from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import find
@@ -157,8 +157,8 @@ def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
 
 def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
     """What base and tuned model did first, by model and id."""
-    lines = (outcome.folder / "predictions.jsonl").read_bytes().splitlines()
-    return {(each.model, each.id): each.predicted() for each in read_entries(lines) if each.kind == "step"}
+    entries = read_entries(outcome.folder / "predictions.jsonl", Entry)
+    return {(each.model, each.id): each.predicted() for each in entries if each.kind == "step"}
 
 
 def _counts(outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str) -> dict[str, tuple[int, int]]:

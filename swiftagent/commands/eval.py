@@ -21,7 +21,7 @@ import msgspec
 
 from swiftagent import console
 from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, server_of
-from swiftagent.errors import ConfigError, GateError, SetupError, visible
+from swiftagent.errors import ConfigError, GateError, SetupError
 from swiftagent.evaluate import report
 from swiftagent.evaluate.report import comparison, markdown
 from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run, target_of_server
@@ -104,7 +104,7 @@ def _state(args: argparse.Namespace) -> int:
     if named := [name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")]:
         raise ConfigError(f"--state {named[0]}: not a YAML or JSON file of tasks; a run is named before --state")
     options = _options(args)
-    from swiftagent.evaluate.state import evaluate_state, score_lines, task_lines
+    from swiftagent.evaluate.state import evaluate_state, tables
 
     target = _target(args)
     found = evaluate_state(target, options, args.output)
@@ -112,10 +112,8 @@ def _state(args: argparse.Namespace) -> int:
         print_json(found)
     if not args.quiet:
         to = console.err if args.json else console.out
-        columns = ["", "base", "tuned", "difference", "", "n"]
-        console.table("shares in %, with 95 % intervals", columns, score_lines(found), console=to)
-        console.table("runs that passed", ["task", "base", "tuned", "what was wrong"], task_lines(found), console=to)
-        _show_gate(found, to)
+        for table in tables(found):
+            console.table(*table, console=to)
     raise_where_the_gate_failed(found, (args.output or target.folder) / "state.json")
     return 0
 
@@ -125,11 +123,6 @@ def raise_where_the_gate_failed(summary: dict[str, Any], cases: Path) -> None:
     failed = [rule["metric"] for rule in summary["gate"]["rules"] if not rule["passed"]]
     if failed:
         raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {cases} shows the cases")
-
-
-def _show_gate(summary: dict[str, Any], to: Any) -> None:
-    if summary["gate"]["rules"]:
-        console.table("gate", ["rule", "measured", ""], report.gate_lines(summary), console=to)
 
 
 def evaluate(args: argparse.Namespace) -> Evaluation:
@@ -188,36 +181,12 @@ def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
 
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
-    rows = report.headline(outcome.summary)
-    if "base" not in outcome.summary:
-        lines: list[list[object]] = [
-            [row.metric, report.with_interval(row.metric, row.tuned), row.tuned["n"]] for row in rows
-        ]
-        console.table("shares in %, with 95 % intervals", ["", "tuned", "n"], lines, console=to)
-    else:
-        values = report.with_interval if to.width >= WIDE else report.without_interval
-        lines = [
-            [row.metric, values(row.metric, row.base), values(row.metric, row.tuned)]
-            + [report.with_difference(row.metric, row.difference), row.verdict or "noise", row.tuned["n"]]
-            for row in rows
-        ]
-        columns = ["", "base", "tuned", "difference", "", "n"]
-        console.table("shares in %; the difference with its 95 % interval", columns, lines, console=to)
-    summary, columns = outcome.summary, ["base", "tuned", "n"]
-    if "fields" in summary:
-        console.table("JSON answers, field by field", ["field", *columns], report.field_lines(summary), console=to)
-    if "evalscope" in summary:
-        console.table("evalscope's own scores", ["set", *columns], report.evalscope_lines(summary), console=to)
-    _show_gate(summary, to)
-    if examples := report.forgotten_lines(summary):
-        console.table("chat that got worse", ["question", *columns[:2]], _beginnings(examples), console=to)
+    summary = outcome.summary
+    for table in report.tables(summary, intervals=to.width >= WIDE):
+        console.table(*table, console=to)
     if said := report.forgotten(summary):
         console.say(said)
     console.say(f"{report.sentence(summary)}\n{outcome.folder / 'report.html'}")
-
-
-def _beginnings(rows: list[tuple[str, str, str]], most: int = 200) -> list[list[str]]:
-    return [[cell if len(cell) <= most else f"{cell[:most]}…" for cell in row] for row in rows]
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -244,7 +213,7 @@ def _compare(args: argparse.Namespace) -> int:
         return print_json({name: found["tuned"] for name, found in summaries.items()})
     columns, rows = comparison(summaries)
     if args.markdown:
-        print("\n".join(f"| {' | '.join(map(visible, line))} |" for line in [columns, ["---"] * len(columns), *rows]))
+        print(report.markdown_table(columns, rows))
         return 0
     console.table("tuned models, shares in %, with 95 % intervals; * the best", columns, rows, console=console.out)
     return 0

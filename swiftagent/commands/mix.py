@@ -244,7 +244,7 @@ def _cleaned(recipe: Recipe, out: Outputs, workers: Workers, say: Any) -> Recipe
     for number, source in enumerate(sources):
         if source.clean is False:
             continue
-        from swiftagent.clean.files import Cleaning, with_cleaning
+        from swiftagent.clean.cleaner import Cleaning, with_cleaning
         from swiftagent.commands.convert import local_inputs
 
         place = f"{', '.join(source.source)}: clean"

@@ -65,7 +65,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         steps = [
             msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
         ]
-    return Gold([], steps, [], [], {step.row: "agent" for step in steps}), entries
+    return Gold([], steps, [], []), entries
 
 
 def _names_tools(step: DecisionPoint) -> bool:

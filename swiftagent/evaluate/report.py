@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,7 @@ from swiftagent.scores.metrics import METRICS, Metric, Part
 from swiftagent.trajectory.types import Observation, Question
 
 Summary = Mapping[str, Any]
+_MOST_FIELDS = 20
 
 
 class HeadlineRow(msgspec.Struct, frozen=True):
@@ -83,10 +84,6 @@ def with_interval(metric: str, found: Mapping[str, Any] | None) -> str:
     return f"{value} ({low}–{high})"
 
 
-def without_interval(metric: str, found: Mapping[str, Any] | None) -> str:
-    return format_value(metric, found["value"] if found else None)
-
-
 def with_difference(metric: str, found: Mapping[str, Any] | None) -> str:
     """ "+4.2 (+1.0 to +7.9)"."""
     if not found or found["value"] is None:
@@ -128,29 +125,15 @@ def forgotten(summary: Summary) -> str:
     )
 
 
-def forgotten_lines(summary: Summary) -> list[tuple[str, str, str]]:
-    """(question, base, tuned) of the chat answers that got furthest from their reference."""
-    examples = summary.get("forgetting", {}).get("examples", [])
-    return [(each["question"], each["base"], each["tuned"]) for each in examples]
-
-
 def gate_lines(summary: Summary) -> list[tuple[str, str, str]]:
     """(rule, measured, passed or FAILED) of each rule of the gate."""
-    lines = []
-    for rule in summary["gate"]["rules"]:
-        metric = rule["metric"]
-        wanted = f"{metric}: {rule['rule']} {rule['limit']:g}"
-        measured = rule["note"] if rule["measured"] is None else f"{rule['measured']:.4g}"
-        lines.append((wanted, measured, "passed" if rule["passed"] else "FAILED"))
-    return lines
-
-
-def field_lines(summary: Summary, most: int = 20) -> list[tuple[str, str, str, int]]:
-    """(field, base, tuned, n) of JSON answers scored field by field, of the first `most` fields."""
-    tuned, base = summary["fields"]["tuned"]["accuracy"], summary["fields"].get("base", {}).get("accuracy", {})
     return [
-        (name, with_interval("answer_exact", base.get(name)), with_interval("answer_exact", found), found["n"])
-        for name, found in list(tuned.items())[:most]
+        (
+            f"{rule['metric']}: {rule['rule']} {rule['limit']:g}",
+            rule["note"] if rule["measured"] is None else f"{rule['measured']:.4g}",
+            "passed" if rule["passed"] else "FAILED",
+        )
+        for rule in summary["gate"]["rules"]
     ]
 
 
@@ -219,38 +202,70 @@ def _calls_text(calls: Iterable[Attempt]) -> str:
     return "\n".join(f"{call.tool} {json.dumps(call.arguments, ensure_ascii=False)}" for call in calls)
 
 
+class Table(NamedTuple):
+    """A table of the terminal and of Markdown."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def tables(summary: Summary, *, intervals: bool = True) -> Iterator[Table]:
+    """Everything that was measured. intervals: of both models too, beside that of their difference."""
+    rows, sides = headline(summary), ("base", "tuned", "n")
+
+    def value(row: HeadlineRow, found: Mapping[str, Any] | None) -> str:
+        return with_interval(row.metric, found) if intervals else format_value(row.metric, found and found["value"])
+
+    if "base" in summary:
+        yield Table(
+            "shares in %; the difference with its 95 % interval",
+            ("", "base", "tuned", "difference", "n", ""),
+            [
+                (row.metric, value(row, row.base), value(row, row.tuned), with_difference(row.metric, row.difference))
+                + (row.tuned["n"], row.verdict or "noise")
+                for row in rows
+            ],
+        )
+    else:
+        lines = [(row.metric, with_interval(row.metric, row.tuned), row.tuned["n"]) for row in rows]
+        yield Table("shares in %, with 95 % intervals", ("", "tuned", "n"), lines)
+    if "fields" in summary:
+        tuned, base = summary["fields"]["tuned"]["accuracy"], summary["fields"].get("base", {}).get("accuracy", {})
+        fields = [
+            (name, with_interval("answer_exact", base.get(name)), with_interval("answer_exact", found), found["n"])
+            for name, found in list(tuned.items())[:_MOST_FIELDS]
+        ]
+        yield Table("JSON answers, field by field", ("field", *sides), fields)
+    if "evalscope" in summary:
+        yield Table("evalscope's own scores", ("set", *sides), evalscope_lines(summary))
+    if summary["gate"]["rules"]:
+        result = "passed" if summary["gate"]["passed"] else "FAILED"
+        yield Table(f"gate: {result}", ("rule", "measured", ""), gate_lines(summary))
+    if examples := summary.get("forgetting", {}).get("examples"):
+        texts = [[_beginning(each[key]) for key in ("question", "base", "tuned")] for each in examples]
+        yield Table("chat that got worse", ("question", "base", "tuned"), texts)
+
+
+def _beginning(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def markdown(summary: Summary) -> str:
     """The evaluation as Markdown for a pull request."""
     data = summary["data"]
-    counts = f"{data['rows']:,} rows, {data['steps']:,} next steps on given context, {data['calls']:,} gold calls"
-    lines = [f"### Evaluation: {visible(str(summary['about'].get('name', 'predictions')))}", "", sentence(summary), ""]
-    lines.append(f"{counts}; values with bootstrap 95 % intervals, shares in %.")
-    signs = {"better": "better", "worse": "**worse**", "": "noise", "-": ""}
-    scores = [
-        [row.metric, with_interval(row.metric, row.base), with_interval(row.metric, row.tuned)]
-        + [with_difference(row.metric, row.difference), f"{row.tuned['n']:,}", signs[row.verdict]]
-        for row in headline(summary)
-    ]
-    lines += _markdown_table(["", "base", "tuned", "difference", "n", ""], "lrrrrl", scores)
-    lines += ["", forgotten(summary)] if forgotten(summary) else []
-    if examples := forgotten_lines(summary):
-        lines += _markdown_table(["chat that got worse", "base", "tuned"], "lll", examples)
-    columns = ["base", "tuned", "n"]
-    if "fields" in summary:
-        lines += _markdown_table(["field of JSON answers", *columns], "lrrr", field_lines(summary))
-    if "evalscope" in summary:
-        lines += _markdown_table(["evalscope's own scores", *columns], "lrrr", evalscope_lines(summary))
-    if summary["gate"]["rules"]:
-        lines += ["", f"Gate: **{'passed' if summary['gate']['passed'] else 'FAILED'}**"]
-        lines += _markdown_table(["rule", "measured", ""], "lrl", gate_lines(summary))
-    return "\n".join(lines) + "\n"
+    name = visible(str(summary["about"].get("name", "predictions")))
+    counts = f"{data['rows']:,} rows, {data['steps']:,} next steps on given context, {data['calls']:,} gold calls."
+    parts = [f"### Evaluation: {name}", sentence(summary), counts, forgotten(summary)]
+    parts += [f"{table.title}\n\n{markdown_table(table.columns, table.rows)}" for table in tables(summary)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _markdown_table(columns: Sequence[str], aligned: str, rows: Iterable[Sequence[object]]) -> list[str]:
-    """aligned: "l" or "r" for each column."""
-    rules = ["---" if side == "l" else "---:" for side in aligned]
-    head = f"|{''.join(f' {name} |' if name else ' |' for name in columns)}"
-    return ["", head, *(f"| {' | '.join(visible(str(cell)) for cell in cells)} |" for cells in [rules, *rows])]
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The columns after the first, which hold values, are set to the right."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    cells = [columns, rule, *([f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(visible(str(cell)) for cell in line)} |" for line in cells)
 
 
 def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]:

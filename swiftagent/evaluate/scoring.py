@@ -1,5 +1,5 @@
-"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups and the
-gate."""
+"""Gold rows and what models wrote about them become metrics.json: scores per model, differences, groups, the gate,
+and what was forgotten."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import DecisionPoint, StepScore, steps_of
+from swiftagent.scores.calls import DecisionPoint, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
 from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
-from swiftagent.scores.runs import FreeTask, run_parts, tasks_of
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
-from swiftagent.trajectory.types import Trajectory
+from swiftagent.trajectory.types import Question, Trajectory
 
 SELF = "self-cognition"
+ROUGE = "answer_rouge_l"
+CLEARLY = 0.2  # of ROUGE-L, between two answers to one question
 RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
 
 
@@ -33,9 +34,8 @@ class Gold(msgspec.Struct):
 
     rows: list[Trajectory]
     steps: list[DecisionPoint]
-    tasks: list[FreeTask]
+    tasks: list[DecisionPoint]
     chats: list[DecisionPoint]
-    channels: dict[str, str]  # row id: channel
     left_out: int = 0  # rows that were trained on
 
 
@@ -80,7 +80,6 @@ def gold_from(
         steps,
         [task for row in kept for task in tasks_of(row)],
         [step for step in steps if step.row not in not_chat and step.answer],
-        {row.id: row.channel for row in kept},
         left_out,
     )
 
@@ -116,11 +115,11 @@ def score_model(
     ratios = Ratios(tuple(METRICS))
     all_parts: dict[str, dict[str, tuple[float, float]]] = {}
     scores = []
+    about_itself = {row.id for row in gold.rows if row.channel == SELF}
     for step in gold.steps:
         score = score_step(step, steps[step.id].predicted())
-        if _asks_for_name(step, gold, own_name):
-            named = own_name.casefold() in (score.predicted.answer or "").casefold()
-            score.parts["self_cognition"] = (float(named), 1.0)
+        if step.row in about_itself and own_name and _says(step.answer, own_name):
+            score.parts["self_cognition"] = (float(_says(score.predicted.answer, own_name)), 1.0)
         if step.could_call:
             score.parts.update(toolbench_parts(step, score.predicted))
         scores.append(score)
@@ -156,9 +155,8 @@ def _row_of_part(name: str) -> str:
     return name[: max(name.rfind("#"), name.rfind("@"))]
 
 
-def _asks_for_name(step: DecisionPoint, gold: Gold, own_name: str) -> bool:
-    is_about_itself = gold.channels.get(step.row) == SELF
-    return bool(is_about_itself and own_name and own_name.casefold() in (step.answer or "").casefold())
+def _says(answer: str | None, name: str) -> bool:
+    return name.casefold() in (answer or "").casefold()
 
 
 def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
@@ -221,3 +219,31 @@ def _fields(found: FieldScores) -> dict[str, Any]:
         "confusions": msgspec.to_builtins(found.confusions),
         "unreadable": found.unreadable,
     }
+
+
+def forgetting(gold: Gold, base: Scored, tuned: Scored, most: int = 3) -> dict[str, Any] | None:
+    """metrics.json's `forgetting`: `answers` of held-out chat, the `change` of their ROUGE-L (tuned - base), how many
+    got clearly `further` from the reference or `closer` to it, and as `examples` those furthest away (question, base,
+    tuned, reference). None where the data holds no chat."""
+    chats = {step.id: step for step in gold.chats}
+    change = paired_differences(_of_chats(base, chats), _of_chats(tuned, chats), {})[ROUGE]
+    if change.value is None:
+        return None
+    answers = [{score.step.id: score.predicted.answer or "" for score in scored.steps} for scored in (base, tuned)]
+    rise = {name: tuned.parts[name][ROUGE][0] - base.parts[name][ROUGE][0] for name in chats}
+    further = sorted((change, name) for name, change in rise.items() if change <= -CLEARLY)
+    examples = [
+        {"question": _question(chats[name]), "base": answers[0][name], "tuned": answers[1][name],
+         "reference": chats[name].answer}
+        for _, name in further[:most]
+    ]  # fmt: skip
+    counts = {"answers": len(chats), "further": len(further), "closer": sum(up >= CLEARLY for up in rise.values())}
+    return {**counts, "change": change.as_dict(), "examples": examples}
+
+
+def _of_chats(scored: Scored, chats: Mapping[str, DecisionPoint]) -> Ratios:
+    return scored.ratios.part([number for number, name in enumerate(scored.parts) if name in chats])
+
+
+def _question(step: DecisionPoint) -> str:
+    return next((event.text for event in reversed(step.context) if isinstance(event, Question)), "")

@@ -3,8 +3,7 @@ written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ from swiftagent.agent.native import Native
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
-from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
-from swiftagent.evaluate.forgetting import forgetting
+from swiftagent.evaluate.evalscope import check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
-from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
+from swiftagent.evaluate.scoring import Gold, Scored, forgetting, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
-from swiftagent.evaluate.writing import Entry, Log, Writer
+from swiftagent.evaluate.writing import Done, Entry, Log, Writer
 from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
@@ -90,16 +88,22 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     # they are left out rather than refused.
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
-    models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
     prompt = style_of_prompts(options, training, target, files.prompt)
-    log = _open_log(folder, models, gold, prompt, options)
-    todo = {name: model for name, model in models.items() if not _complete(name, gold, log, options)}
-    try:
-        with_engines(target, todo, partial(_write, gold, log, prompt, options))
-    finally:
-        log.close()
+    settings = {"rows": [row.id for row in gold.rows], "content": _fingerprint(gold), "stop": options.stop}
+    wanted = [("step", step.id) for step in gold.steps] + [("run", task.id) for task in gold.tasks if options.free]
+    wanted += [("likelihood", step.id) for step in gold.chats if options.likelihood]
+
+    def write(writer: Writer, done: Done) -> None:
+        writer.steps(gold.steps, done)
+        if options.free:
+            writer.runs(gold.tasks, done)
+        # Of a server `model` is a name: it gives no likelihoods.
+        if options.likelihood and callable(getattr(writer.engine, "model", None)):
+            writer.likelihoods(gold.chats, done)
+
+    log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, wanted, write)
     kinds = ("step", "run", "likelihood")
-    scored = {name: _score(gold, [log.of(name, kind) for kind in kinds], files.bfcl, options) for name in models}
+    scored = {name: _score(gold, [log.of(name, kind) for kind in kinds], files.bfcl, options) for name in target.models}
     about = {
         "name": target.name,
         "tuned": target.tuned.name,
@@ -110,15 +114,13 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     }
     report = _report(gold, scored, rules_of(options, target), seen, about)
     if options.evalscope:
-        report["evalscope"] = {name: _evalscope(name, model, options, folder) for name, model in models.items()}
+        sets = options.evalscope, options.limit, options.evalscope_args
+        report["evalscope"] = {
+            name: run_sets(model.loading, name, *sets, folder / "evalscope" / name)
+            for name, model in target.models.items()
+        }
     curve = [] if target.run is None else list(target.run.metrics())
     return Evaluation(report, _cases(scored), curve, folder)
-
-
-def _evalscope(name: str, model: Model, options: EvaluationOptions, folder: Path) -> Sets:
-    return run_sets(
-        model.loading, name, options.evalscope, options.limit, options.evalscope_args, folder / "evalscope" / name
-    )
 
 
 def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) -> Evaluation:
@@ -188,31 +190,6 @@ def style_of_prompts(
     return prompt_style(training) or exported_style(loading.adapter or loading.model) or of_gold or "auto"
 
 
-def _open_log(
-    folder: Path, models: Mapping[str, Model], gold: Gold, prompt: PromptStyle, options: EvaluationOptions
-) -> Log:
-    settings = {
-        "models": {name: model.mark for name, model in models.items()},
-        "rows": [row.id for row in gold.rows],
-        "content": _fingerprint(gold),
-        "prompt": prompt,
-        "step_tokens": options.step_tokens,
-        "stop": options.stop,
-        "native": options.native,
-    }
-    return begin_log(folder / "predictions.jsonl", settings, options)
-
-
-def begin_log(path: Path, settings: dict[str, Any], options: EvaluationOptions) -> Log:
-    """The log of an evaluation with these settings, resumed where there is one."""
-    log = Log(path, settings, fresh=options.fresh)
-    if log.resumed and not options.quiet:
-        say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
-    if log.aside and not options.quiet:
-        say(f"{log.aside}: what another evaluation wrote here before")
-    return log
-
-
 def _fingerprint(gold: Gold) -> str:
     from hashlib import sha256
 
@@ -220,49 +197,46 @@ def _fingerprint(gold: Gold) -> str:
     return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
 
 
-def with_engines(target: Target, todo: Mapping[str, Model], write: Callable[[str, Model, Any], None]) -> None:
-    """Load each model, let it `write(name, model, engine)`, and close it. An adapter and its own base are one loaded
-    model, with the adapter and without it."""
-    # Loading twice would take twice the memory for the same weights.
-    shared = _load(target.tuned) if len(todo) == 2 and target.is_own_base else None
-    for name, model in todo.items():
-        engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
-        try:
-            write(name, model, engine)
-        finally:
-            engine.close()
+def let_write(
+    target: Target,
+    path: Path,
+    settings: dict[str, Any],
+    prompt: PromptStyle,
+    options: EvaluationOptions,
+    wanted: Collection[tuple[str, str]],
+    write: Callable[[Writer, Done], None],
+) -> Log:
+    """The log in which each model of a target has written what is `wanted` (kind, id); resumed where there is one of
+    these settings. Models that lack nothing are not loaded; an adapter and its own base are one loaded model."""
+    marks = {"models": {name: model.mark for name, model in target.models.items()}}
+    own = {"prompt": prompt, "step_tokens": options.step_tokens, "native": options.native}
+    log = Log(path, {**marks, **own, **settings}, fresh=options.fresh)
+    if log.resumed and not options.quiet:
+        say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
+    if log.aside and not options.quiet:
+        say(f"{log.aside}: what another evaluation wrote here before")
+    lacking = [name for name in target.models if any((name, *each) not in log.entries for each in wanted)]
+    try:
+        # Loading twice would take twice the memory for the same weights.
+        shared = _load(target.tuned) if len(lacking) == 2 and target.is_own_base else None
+        for name in lacking:
+            model = target.models[name]
+            engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
+            grammar = Native() if options.native else ReAct(prompt)
+            try:
+                with progress(f"{name}: {model.name}", total=len(wanted)) as bar:
+                    how = options.step_tokens, options.at_a_time, options.stop
+                    write(Writer(name, engine, log, grammar, *how), bar.advance)
+            finally:
+                engine.close()
+    finally:
+        log.close()
+    return log
 
 
 def _load(model: Model) -> Any:
     with progress("loading the model"):
         return model.load()
-
-
-def _write(
-    gold: Gold, log: Log, prompt: PromptStyle, options: EvaluationOptions, name: str, model: Model, engine: Any
-) -> None:
-    jobs = len(gold.steps) + len(gold.tasks) * options.free + len(gold.chats) * options.likelihood
-    with progress(f"{name}: {model.name}", total=jobs) as bar:
-        writer = writer_of(name, engine, log, prompt, options)
-        writer.steps(gold.steps, bar.advance)
-        if options.free:
-            writer.runs(gold.tasks, bar.advance)
-        # Of a server `model` is a name: it gives no likelihoods.
-        if options.likelihood and callable(getattr(engine, "model", None)):
-            writer.likelihoods(gold.chats, bar.advance)
-
-
-def writer_of(
-    name: str, engine: Any, log: Log, prompt: PromptStyle, options: EvaluationOptions, temperature: float = 0.0
-) -> Writer:
-    grammar = Native() if options.native else ReAct(prompt)
-    return Writer(name, engine, log, grammar, options.step_tokens, options.at_a_time, options.stop, temperature)
-
-
-def _complete(name: str, gold: Gold, log: Log, options: EvaluationOptions) -> bool:
-    steps_done = len(log.of(name, "step")) == len(gold.steps)
-    runs_done = not options.free or len(log.of(name, "run")) == len(gold.tasks)
-    return steps_done and runs_done and (not options.likelihood or len(log.of(name, "likelihood")) == len(gold.chats))
 
 
 def _score(

@@ -1,43 +1,192 @@
-"""Tasks with state, run several times each: pass^k of a model and of its base.
+"""Tasks whose tools hold state, run several times each: pass^k of a model and of its base.
 
-The user is a script: its next turn is sent after the model's answer. A run passes where every answer holds what it
-has to, and the state at the end is the expected one.
+A file of tasks has scripted user turns, and the Python tools that they act on:
+
+    domain: library
+    tools: library_tools.py          # beside this file; has reset(state) and snapshot() besides the tools
+    system: Today is 2026-03-02.     # optional
+    state: {loans: {B1: Ann}}        # at the start of each task, unless a task has its own
+    tasks:
+      - id: bring-back
+        turns: [Ann brings B1 back., {user: "And B2?", says: [[on the shelf, available]]}]
+        end: {loans: {B1: null}}     # what has changed, as a JSON merge patch (RFC 7396)
+
+Whatever `end` does not name must be as it was at the start: an extra side effect fails a task. The next user turn is
+sent after the model's answer. A run passes where every answer holds what it has to, and the end state is the expected
+one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import comb
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
-from swiftagent.console import progress
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.evaluate.environment import StatefulTools, StateTask, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.jobs import Job
-from swiftagent.evaluate.report import verdict, with_difference, with_interval
-from swiftagent.evaluate.session import (
-    EvaluationOptions,
-    begin_log,
-    rules_of,
-    style_of_prompts,
-    with_engines,
-    writer_of,
-)
-from swiftagent.evaluate.target import Model, Target, training_files
-from swiftagent.evaluate.writing import Entry, Log, Writer, driven, transcript
+from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
+from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
+from swiftagent.evaluate.target import Target, training_files
+from swiftagent.evaluate.writing import Done, Entry, Writer, driven, transcript
 from swiftagent.io import jsonl
-from swiftagent.io.shipped import shipped
+from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
+from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
 from swiftagent.scores.calls import Attempt
 from swiftagent.scores.gate import gate_report
 from swiftagent.scores.intervals import Ratios, paired_differences
+from swiftagent.scores.values import plain_text, same_value
+from swiftagent.tools.source import STATE_FUNCTIONS
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.types import Call
+
+_SHARED = ("domain", "system", "state")  # besides tools and tasks
+_WANTED = (
+    "a file of tasks is a mapping with the keys tools (a .py file), tasks and, for all tasks, domain, system and state"
+)
+_ABSENT = object()
+
+
+class UserTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the user says. says: what the answer to it has to hold; of a list, one of its texts."""
+
+    user: str
+    says: list[str | int | list[str | int]] = []
+
+
+class StateTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One task. end: what the state has become, as a merge patch over the start. any_order: the order of lists does
+    not count."""
+
+    id: str
+    turns: list[str | UserTurn]
+    state: dict[str, Any]
+    end: dict[str, Any] = {}
+    any_order: bool = False
+    domain: str = ""
+    tools: str = ""
+    system: str = ""
+
+    def user_turns(self) -> list[UserTurn]:
+        return [UserTurn(turn) if isinstance(turn, str) else turn for turn in self.turns]
+
+
+class StatefulTools(Toolbox):
+    """Tools with state in a process of their own; `start` is their state once a task has begun."""
+
+    start: Any = None
+
+    def __init__(self, path: str) -> None:
+        [self._source] = open_toolbox([path]).sources
+        self._path = path
+        super().__init__([self._source])
+        if not getattr(self._source, "holds_state", False):
+            self.close()
+            names = " and ".join(sorted(set(STATE_FUNCTIONS) - {tool.name for tool in self._source.tools}))
+            raise ConfigError(f"{path}: has no function {names}; a task sets and reads its state by reset and snapshot")
+
+    def begin(self, task: StateTask) -> None:
+        """Set the state to that at the start of a task. Raises ConfigError where the tools do not take it."""
+        try:
+            self._source.call("reset", {"state": task.state})
+            self.start = self.snapshot()
+        except ToolError as error:
+            raise ConfigError(f"{self._path}: task {task.id} cannot begin: {error}; check its state") from None
+
+    def snapshot(self) -> Any:
+        return self._source.call("snapshot", {})
+
+
+def read_tasks(paths: Sequence[str]) -> list[StateTask]:
+    """The tasks of all files, each of which can begin. Raises ConfigError with every problem, at its file and line."""
+    found = [each for path in paths for each in _tasks(path)]
+    tasks = [each for each in found if isinstance(each, StateTask)]
+    counts = Counter(task.id for task in tasks)
+    problems = [each for each in found if isinstance(each, str)]
+    problems += [f"task {name}: given {n} times; each needs an id of its own" for name, n in counts.items() if n > 1]
+    if problems or not found:
+        raise ConfigError(problems or f"{', '.join(paths)}: no task; list one below tasks")
+    for path in dict.fromkeys(task.tools for task in tasks):
+        tools = StatefulTools(path)
+        with tools:
+            for task in tasks:
+                if task.tools == path:
+                    tools.begin(task)
+    return tasks
+
+
+def _tasks(path: str) -> Iterator[StateTask | str]:
+    """Every task of a file, or what is wrong with it."""
+    lines = {line.key: line for line in lines_of(read_mapping(read_text(find(path), path), path, _WANTED), path)}
+    listed, tools = lines.pop("tasks", None), lines.pop("tools", None)
+    unknown = [f"{line.place}: unknown key {key}; {_WANTED}" for key, line in lines.items() if key not in _SHARED]
+    is_list = listed is not None and isinstance(listed.node, yaml.SequenceNode)
+    if unknown or not is_list or tools is None or not str(tools.value()).endswith(".py"):
+        yield from unknown or [f"{path}:1: {_WANTED}"]
+        return
+    shared = {key: line.value() for key, line in lines.items()}
+    beside = {"tools": str(find(path).parent / str(tools.value()))}
+    for node in listed.node.value if listed else ():
+        line = Line("", f"{path}:{node.start_mark.line + 1}", node)
+        try:
+            # As JSON has them: dates that YAML makes are texts again, and keys too.
+            values = msgspec.to_builtins({**shared, **line.value(), **beside}, str_keys=True)
+            yield msgspec.convert(values, StateTask)
+        except (msgspec.ValidationError, TypeError) as error:
+            yield f"{line.place}: {error}; a task has id, turns, state, end and any_order"
+
+
+def patched(value: Any, patch: Any) -> Any:
+    """A JSON value after a merge patch (RFC 7396): objects key by key, null removes, anything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = dict(value) if isinstance(value, dict) else {}
+    merged = {**kept, **{key: patched(kept.get(key), part) for key, part in patch.items()}}
+    return {key: part for key, part in merged.items() if key not in patch or patch[key] is not None}
+
+
+def state_faults(expected: Any, found: Any, any_order: bool = False, place: str = "state") -> Iterator[str]:
+    """Every place where a state is not the one that was expected."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in {**expected, **found}:
+            yield from state_faults(expected.get(key, _ABSENT), found.get(key, _ABSENT), any_order, f"{place}.{key}")
+    elif _ABSENT in (expected, found) or not same_value(_ordered(expected, any_order), _ordered(found, any_order)):
+        yield f"{place} is {_shown(found)}, expected {_shown(expected)}"
+
+
+def _ordered(value: Any, any_order: bool) -> Any:
+    is_set = any_order and isinstance(value, list)
+    return sorted(value, key=lambda item: json.dumps(item, sort_keys=True)) if is_set else value
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+
+
+def answer_faults(turn: UserTurn, answer: str) -> Iterator[str]:
+    """What an answer lacks. Case, width and spaces do not count; 3 does not stand in 13, nor in 3.5."""
+    text = _plain(answer)
+    for wanted in turn.says:
+        texts = wanted if isinstance(wanted, list) else [wanted]
+        plain = [re.escape(_plain(str(each))) for each in texts]
+        if not re.search(rf"(?<![a-z0-9])(?<!\d\.)(?:{'|'.join(plain)})(?![a-z0-9]|\.\d)", text):
+            yield f"the answer lacks {' or '.join(map(_shown, texts))}"
+
+
+def _plain(text: str) -> str:
+    return plain_text(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))
+
 
 _KS = (1, 4)
 Summary = dict[str, Any]
@@ -52,40 +201,28 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
     files = options.state or [str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))]
     tasks = read_tasks(files)[: options.limit]
     folder = folder or target.folder
-    models = {name: model for name, model in (("base", target.base), ("tuned", target.tuned)) if model is not None}
-    prompt = style_of_prompts(options, training_files(target.run), target)
     settings = {
-        "models": {name: model.mark for name, model in models.items()},
         "tasks": msgspec.to_builtins(tasks),
         "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
-        "prompt": prompt,
-        **{name: getattr(options, name) for name in ("temperature", "step_tokens", "native")},
+        "temperature": options.temperature,
     }
-    log = begin_log(folder / "state.jsonl", settings, options)
-    try:
-        runs = set(_runs(tasks, range(options.trials)))
-        todo = {name: model for name, model in models.items() if runs - set(log.of(name, "state"))}
-        with_engines(target, todo, partial(_write, tasks, log, prompt, options))
-        entries = {name: log.of(name, "state") for name in models}
-    finally:
-        log.close()
-    found = _summary(target, tasks, options, entries)
+
+    def write(writer: Writer, done: Done) -> None:
+        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
+            each = replace(writer, temperature=temperature)
+            runs = _runs(tasks, trials).items()
+            each.all("state", [(run, partial(_run, task, run, each)) for run, task in runs], done)
+
+    prompt = style_of_prompts(options, training_files(target.run), target)
+    wanted = [("state", run) for run in _runs(tasks, range(options.trials))]
+    log = let_write(target, folder / "state.jsonl", settings, prompt, options, wanted, write)
+    found = _summary(target, tasks, options, {name: log.of(name, "state") for name in target.models})
     jsonl.write_json(folder / "state.json", found)
     return found
 
 
 def _runs(tasks: Sequence[StateTask], trials: range) -> dict[str, StateTask]:
     return {f"{task.id}#{trial + 1}": task for trial in trials for task in tasks}
-
-
-def _write(
-    tasks: Sequence[StateTask], log: Log, prompt: Any, options: EvaluationOptions, name: str, model: Model, engine: Any
-) -> None:
-    with progress(f"{name}: {model.name}", total=len(tasks) * options.trials) as bar:
-        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
-            writer = writer_of(name, engine, log, prompt, options, temperature)
-            work = {run: partial(_run, task, run, writer) for run, task in _runs(tasks, trials).items()}
-            writer.all("state", list(work.items()), bar.advance)
 
 
 def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
@@ -147,22 +284,20 @@ def _summary(
     return {**found, "gate": gate_report(rules, values["tuned"], values.get("base")), "tasks": by_task}
 
 
-def score_lines(found: Summary) -> list[list[object]]:
-    """pass^k of both models, their difference, whether it is one, and the number of tasks; over all and by domain."""
-    lines: list[list[object]] = []
+def tables(found: Summary) -> Iterator[Table]:
+    """pass^k over all and by domain; each task, with what was wrong first; the gate."""
+    lines = []
     for name, tuned in found["tuned"].items():
         metric = name.partition(" ")[0]  # pass^1 of "pass^1 shop"
         base, difference = (found.get(part, {}).get(name) for part in ("base", "difference"))
         values = [with_interval(metric, base), with_interval(metric, tuned), with_difference(metric, difference)]
-        lines.append([name, *values, verdict(metric, difference) or "noise", tuned["n"]])
-    return lines
-
-
-def task_lines(found: Summary) -> list[list[object]]:
-    """Each task: how many runs of the base and the tuned model passed, and what was wrong first."""
-    lines: list[list[object]] = []
+        lines.append([name, *values, tuned["n"], verdict(metric, difference) or "noise"])
+    yield Table("shares in %, with 95 % intervals", ("", "base", "tuned", "difference", "n", ""), lines)
+    lines = []
     for name, task in found["tasks"].items():
         faults = [fault for each in task["tuned"]["faults"] for fault in each]
         counts = [f"{task[model]['passed']}/{found['trials']}" if model in task else "–" for model in ("base", "tuned")]
         lines.append([name, *counts, faults[0] if faults else ""])
-    return lines
+    yield Table("runs that passed", ("task", "base", "tuned", "what was wrong"), lines)
+    if found["gate"]["rules"]:
+        yield Table("gate", ("rule", "measured", ""), gate_lines(found))

@@ -56,6 +56,11 @@ class Target(msgspec.Struct):
     run: Run | None = None
 
     @property
+    def models(self) -> dict[str, Model]:
+        """The base, where there is one, and the tuned model."""
+        return {name: each for name, each in (("base", self.base), ("tuned", self.tuned)) if each is not None}
+
+    @property
     def is_own_base(self) -> bool:
         """Whether the base is what the tuned model's adapter sits on, so that one of them is loaded for both."""
         tuned, base = self.tuned, self.base

@@ -5,32 +5,32 @@ Every prediction is appended to a log, so that an evaluation that was cut short 
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, Replay
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.scores.runs import FreeTask, Replay
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
 Done = Callable[[], None]
+T = TypeVar("T")
 
 
 class Entry(msgspec.Struct):
@@ -68,7 +68,7 @@ class Log:
     def __init__(self, path: Path, settings: dict[str, Any], *, fresh: bool = False) -> None:
         self.path = path
         head = json.dumps({"settings": settings}, ensure_ascii=False, sort_keys=True)
-        self._held = _hold(path.parent)
+        self._lock = _lock(path.parent)
         found = [] if fresh else self._read(head)
         self.entries = {(entry.model, entry.kind, entry.id): entry for entry in found or []}
         self.resumed = len(found or [])
@@ -85,10 +85,9 @@ class Log:
 
     def _read(self, head: str) -> list[Entry] | None:
         """What was written under the same settings; None where the file is of another evaluation."""
-        if not self.path.is_file():
-            return []
-        first, *rest = self.path.read_bytes().split(b"\n")
-        return list(read_entries(rest)) if first.decode(errors="replace") == head else None
+        if self.path.is_file() and self.path.read_bytes().partition(b"\n")[0].decode(errors="replace") != head:
+            return None
+        return list(read_entries(self.path, Entry))
 
     def add(self, entry: Entry) -> None:
         self.entries[entry.model, entry.kind, entry.id] = entry
@@ -97,7 +96,7 @@ class Log:
 
     def close(self) -> None:
         self._out.close()
-        os.close(self._held)
+        self._lock.release()
 
     def of(self, model: str, kind: str) -> dict[str, Entry]:
         return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
@@ -112,34 +111,27 @@ def _cannot_write(path: Path, error: OSError) -> SetupError:
     return SetupError(f"cannot write {path}: {error.strerror or error}; choose another folder with -o")
 
 
-def _hold(folder: Path) -> int:
-    """Keep other evaluations out of a folder until it is closed. Raises SetupError where one writes there or none
+def _lock(folder: Path) -> FileLock:
+    """Keep other evaluations out of a folder until it is released. Raises SetupError where one writes there or none
     can."""
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(folder, os.O_RDONLY)
+        lock.acquire(timeout=0)
+    except Timeout:
+        wait = "wait for it or choose another folder with -o"
+        raise SetupError(f"{folder}: another evaluation is writing there; {wait}") from None
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        raise SetupError(
-            f"{folder}: another evaluation is writing there; wait for it or choose another folder with -o"
-        ) from None
-    except OSError:
-        pass  # A file system without locks: two evaluations at once are then the user's to avoid.
-    return held
+    return lock
 
 
-def read_entries(lines: Iterable[bytes]) -> Iterator[Entry]:
-    """The entries of a log; its first line and a line cut short are left out."""
-    decoder = msgspec.json.Decoder(Entry)
-    for line in lines:
-        try:
+def read_entries(path: Path, kind: type[T]) -> Iterator[T]:
+    """The entries of a log; a line that is none, as its first, and one cut short are left out."""
+    decoder = msgspec.json.Decoder(kind)
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(msgspec.DecodeError):
             yield decoder.decode(line)
-        except msgspec.DecodeError:
-            continue
 
 
 @dataclass
@@ -162,7 +154,7 @@ class Writer:
         """The next step at every decision point, on gold context."""
         self.all("step", [(step.id, partial(self._step, step)) for step in steps], done)
 
-    def runs(self, tasks: Sequence[FreeTask], done: Done) -> None:
+    def runs(self, tasks: Sequence[DecisionPoint], done: Done) -> None:
         """Every question answered freely."""
         self.all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
 
@@ -211,11 +203,12 @@ class Writer:
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
-    def _run(self, task: FreeTask) -> Job[Entry]:
+    def _run(self, task: DecisionPoint) -> Job[Entry]:
+        *before, question = task.context
         replay = Replay(task.calls, task.results)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
         turn = yield from driven(
-            run_turn(Trajectory(task.before, task.tools), task.question, limits, self.grammar),
+            run_turn(Trajectory(tuple(before), task.tools), getattr(question, "text", ""), limits, self.grammar),
             lambda call: ToolResult(replay.result(Attempt(call.tool, call.arguments))),
         )
         made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]

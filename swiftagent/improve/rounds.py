@@ -12,7 +12,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.data import conversations, read_gold
 from swiftagent.evaluate.scoring import differences, gold_from, score_model
 from swiftagent.evaluate.target import default_data
-from swiftagent.evaluate.writing import read_entries
+from swiftagent.evaluate.writing import Entry, read_entries
 from swiftagent.formats.writers.openai import render
 from swiftagent.improve.asking import Questions, ask
 from swiftagent.improve.judging import Check, Judgement, Try, judge, lesson
@@ -220,7 +219,7 @@ def _judged(plan: Rounds, parent: Run, rows: list[Trajectory], path: Path) -> It
     earlier run left there are not made again."""
     how = [rows, plan.tries, plan.temperature, plan.step_tokens, plan.native, str(parent.checkpoint("best"))]
     mark = xxhash.xxh3_64_hexdigest(encode([*how, parent.record.get("started")]))
-    known = {each.id: each for each in read_tried(path) if each.of == mark}
+    known = {each.id: each for each in read_entries(path, Tried) if each.of == mark}
     write_lines(path, known.values())
     plan.tell(f"{parent.name}: {len(rows):,} questions, {plan.tries} tries each, {len(known):,} there already")
     for row in rows:
@@ -238,13 +237,6 @@ def _judged(plan: Rounds, parent: Run, rows: list[Trajectory], path: Path) -> It
             yield row, tries, judged
     finally:
         trying.engine.close()
-
-
-def read_tried(path: Path) -> Iterator[Tried]:
-    """The lines of a tries.jsonl but for one that was cut short."""
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        with suppress(msgspec.DecodeError):
-            yield msgspec.json.decode(line, type=Tried)
 
 
 def _trying(plan: Rounds, parent: Run) -> Trying:
@@ -288,8 +280,8 @@ def _gain(gold: tuple[str, ...], before: Run, after: Run) -> MetricDifference:
     rows = gold_from(read_gold(gold).rows)
     steps = []
     for run in (before, after):
-        lines = (run.folder / "eval" / "predictions.jsonl").read_bytes().splitlines()
-        steps.append({each.id: each for each in read_entries(lines) if (each.model, each.kind) == ("tuned", "step")})
+        entries = read_entries(run.folder / "eval" / "predictions.jsonl", Entry)
+        steps.append({each.id: each for each in entries if (each.model, each.kind) == ("tuned", "step")})
     rows.steps = [step for step in rows.steps if step.id in steps[0] and step.id in steps[1]]
     return differences(*(score_model(rows, found, {}, {}) for found in steps))[METRIC]
 

@@ -16,8 +16,7 @@ from swiftagent.agent.loop import Generate, Grammar, Limits, run_turn
 from swiftagent.evaluate.jobs import BATCH, CachedEngine, Job, finish_all
 from swiftagent.evaluate.writing import driven
 from swiftagent.improve.judging import Try, asked
-from swiftagent.scores.calls import Attempt
-from swiftagent.scores.runs import Replay
+from swiftagent.scores.calls import Attempt, Replay
 from swiftagent.tools.source import NoCode, ToolResult
 from swiftagent.tools.toolbox import Toolbox
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Thought, Trajectory

@@ -45,7 +45,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     filter: Filter = Filter()
     name: tuple[str, ...] = ()  # what {{NAME}} becomes: Chinese rows take the first, others the last
     author: tuple[str, ...] = ()
-    clean: bool | Mapping[str, Any] = False  # keys of clean.files.Cleaning; the source is cleaned before it is mixed
+    clean: bool | Mapping[str, Any] = False  # keys of clean.cleaner.Cleaning; the source is cleaned before it is mixed
     fallback: str = ""  # a local file that stands in where the hub cannot be reached
 
 

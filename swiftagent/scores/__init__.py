@@ -10,8 +10,6 @@ PUBLIC = (
     "intervals",
     "metrics",
     "reading",
-    "runs",
-    "text",
     "toolbench",
     "values",
 )

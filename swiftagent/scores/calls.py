@@ -1,17 +1,20 @@
 """Tool calls scored against gold: decision points of gold trajectories, what was predicted there, and how calls match.
 
 Where gold acts is a `DecisionPoint`: it calls one or more tools, or it answers. What a model did there is a
-`Predicted`. metrics.py makes scores of the two.
+`Predicted`. metrics.py makes scores of the two. In a free run the model takes its own steps, and tool results are
+replayed from gold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
+
+NO_RESULT = "Error: no result is recorded for these arguments"
 
 
 class DecisionPoint(msgspec.Struct, frozen=True):
@@ -165,8 +168,51 @@ class StepScore(msgspec.Struct):
         return self.predicted.parsable and not self.predicted.calls
 
 
-def first_step(trajectory: Trajectory) -> DecisionPoint:
-    """Where a gold trajectory first acts. Raises ValueError where it never does."""
-    for step in steps_of(trajectory):
-        return step
-    raise ValueError(f"the gold row {trajectory.id or trajectory.source!r} holds neither a call nor an answer")
+def tasks_of(row: Trajectory) -> Iterator[DecisionPoint]:
+    """Each question of a gold row that tools can help with, the last of its context, and what gold does until its
+    answer."""
+    if not row.tools:
+        return
+    starts = [index for index, event in enumerate(row.events) if isinstance(event, Question)]
+    for number, start in enumerate(starts):
+        end = starts[number + 1] if number + 1 < len(starts) else len(row.events)
+        own = row.events[start + 1 : end]
+        calls = tuple(event for event in own if isinstance(event, Call))
+        answer = next((event.text for event in own if isinstance(event, Answer)), None)
+        # A question that gold leaves open says nothing about a model that answers it.
+        if calls or answer is not None:
+            results = {event.call_id: event.text for event in own if isinstance(event, Observation)}
+            context = row.events[: start + 1]
+            yield DecisionPoint(f"{row.id}@{number}", row.id, context, row.tools, calls, answer, True, results)
+
+
+class Replay:
+    """Answers a model's calls with the results that gold recorded: of the same call, each once before any twice."""
+
+    def __init__(self, calls: Iterable[Call], results: Mapping[str, str]) -> None:
+        self._calls = list(calls)
+        self._results = results
+
+    def result(self, call: Attempt) -> str:
+        for gold in self._calls:
+            if score_call(gold, call).exact and gold.id in self._results:
+                # A call repeated by gold (a poll, say) gets each recorded result once, in order.
+                self._calls.remove(gold)
+                self._calls.append(gold)
+                return self._results[gold.id]
+        return NO_RESULT
+
+
+def run_parts(
+    task: DecisionPoint, calls: Sequence[Attempt], answer: str | None, stopped_by: str
+) -> dict[str, tuple[float, float]]:
+    """The parts of the free-running metrics, as StepScore has them. stopped_by: "answer" where the run finished."""
+    finished = stopped_by == "answer" and bool(answer)
+    parts = {"free_finished": (float(finished), 1.0)}
+    if task.calls:
+        made = sum(score.exact for score in match_calls(task.calls, calls))
+        parts["free_calls"] = (made, float(len(task.calls)))
+        # A run that answers at once without a call is short, but not efficient.
+        if finished and made == len(task.calls):
+            parts["steps_to_finish"] = (float(len(calls)), 1.0)
+    return parts

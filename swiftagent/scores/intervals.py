@@ -57,60 +57,40 @@ class Ratios:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._column = {name: index for index, name in enumerate(self.names)}
-        self._cluster: dict[str, int] = {}
-        self._row_of: list[int] = []  # the cluster of each addition
-        self._entries: list[tuple[int, int, float, float]] = []
-        self._filled: tuple[Array, Array] | None = None
+        self._clusters: list[str] = []  # of each addition
+        self._rows: list[Array] = []  # of each addition: reached of every metric, then out of
 
     def add(self, cluster: str, parts: Mapping[str, tuple[float, float]]) -> None:
-        number = len(self._row_of)
-        self._row_of.append(self._cluster.setdefault(cluster, len(self._cluster)))
-        for name, (reached, out_of) in parts.items():
-            self._entries.append((number, self._column[name], reached, out_of))
-        self._filled = None
+        row = np.zeros(2 * len(self.names))
+        for name, part in parts.items():
+            row[self._column[name] :: len(self.names)] = part
+        self._clusters.append(cluster)
+        self._rows.append(row)
 
     def part(self, additions: Sequence[int]) -> Ratios:
         """The same metrics of some additions only, named by their number in the order in which they were added."""
-        chosen = np.array(additions, dtype=np.intp)
-        rows, row_of = np.unique(np.array(self._row_of, dtype=np.intp)[chosen], return_inverse=True)
-        names = self.clusters
         found = Ratios(self.names)
-        found._cluster = {names[row]: index for index, row in enumerate(rows)}
-        found._row_of = row_of.ravel().tolist()
-        found._filled = (self._parts()[0][chosen], self._parts()[1][chosen])
+        found._clusters = [self._clusters[number] for number in additions]
+        found._rows = [self._rows[number] for number in additions]
         return found
 
-    def _parts(self) -> tuple[Array, Array]:
-        """reached and out-of, each additions x metrics."""
-        if self._filled is None:
-            shape = (len(self._row_of), len(self.names))
-            self._filled = np.zeros(shape), np.zeros(shape)
-            if self._entries:
-                entries = np.array(self._entries)
-                places = entries[:, 0].astype(np.intp), entries[:, 1].astype(np.intp)
-                for values, column in zip(self._filled, (2, 3), strict=True):
-                    values[places] = entries[:, column]
-        return self._filled
-
-    def sums(self, clusters: Mapping[str, int] | None = None) -> tuple[Array, Array]:
-        """reached and out-of, each clusters x metrics; `clusters` gives other row numbers (for pairing)."""
-        row_of = np.array(self._row_of, dtype=np.intp)
-        if clusters is not None:
-            row_of = np.array([clusters[name] for name in self._cluster], dtype=np.intp)[row_of]
-        size = len(self._cluster if clusters is None else clusters)
-        reached, out_of = self._parts()
-        return _summed(reached, row_of, size), _summed(out_of, row_of, size)
+    def sums(self, clusters: Sequence[str]) -> Array:
+        """clusters x [reached of every metric | out of every metric]."""
+        number = {name: index for index, name in enumerate(clusters)}
+        rows = np.array(self._rows).reshape(-1, 2 * len(self.names))
+        row_of = [number[name] for name in self._clusters]
+        return np.stack([np.bincount(row_of, column, len(number)) for column in rows.T], axis=1)
 
     @property
     def clusters(self) -> tuple[str, ...]:
-        return tuple(self._cluster)
+        return tuple(dict.fromkeys(self._clusters))
 
     def estimates(
         self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
     ) -> dict[str, MetricEstimate]:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
         it."""
-        reached, out_of = self.sums()
+        reached, out_of = np.hsplit(self.sums(self.clusters), 2)
         values, low, high = _ratio_intervals(reached, out_of, seed, resamples)
         clusters = np.count_nonzero(out_of, axis=0)
         shares = np.array([name not in not_shares for name in self.names])
@@ -121,12 +101,6 @@ class Ratios:
             name: MetricEstimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
             for i, name in enumerate(self.names)
         }
-
-
-def _summed(values: Array, row_of: NDArray[np.intp], size: int) -> Array:
-    """Rows added up into `size` rows."""
-    columns = [np.bincount(row_of, column, size) for column in values.T]
-    return np.stack(columns, axis=1).astype(float)
 
 
 def paired_differences(
@@ -144,8 +118,8 @@ def paired_differences(
     test.
     """
     # Both sides by one numbering: a draw takes the same rows of both.
-    clusters = {name: index for index, name in enumerate(dict.fromkeys([*base.clusters, *tuned.clusters]))}
-    sums = np.concatenate([*base.sums(clusters), *tuned.sums(clusters)], axis=1)
+    clusters = tuple(dict.fromkeys([*base.clusters, *tuned.clusters]))
+    sums = np.hstack([base.sums(clusters), tuned.sums(clusters)])
     width = len(base.names)
     total = sums.sum(axis=0)
     value = _gain(total[None, :], width)[0]
@@ -193,7 +167,7 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
     n = len(sums)
     if n == 0:
         return np.full((resamples, sums.shape[1]), np.nan)
-    kinds, counts = distinct_rows(sums)
+    kinds, counts = np.unique(sums, axis=0, return_counts=True)
     generator = np.random.default_rng(seed)
     drawn = np.empty((resamples, sums.shape[1]))
     step = max(1, CHUNK // len(kinds))
@@ -201,19 +175,6 @@ def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
         rows = slice(start, min(start + step, resamples))
         drawn[rows] = generator.multinomial(n, counts / n, size=rows.stop - start).astype(float) @ kinds
     return drawn
-
-
-def distinct_rows(sums: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The different rows and how often each comes. Sorting rows is slow, so they are first distinguished by one number
-    each."""
-    # With random weights two different rows have one sum almost never.
-    marks = sums @ np.random.default_rng(0).random(sums.shape[1])
-    _, first, mark_of, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
-    # Two kinds of rows may share a number by chance; then all are sorted.
-    if not np.array_equal(sums[first][mark_of.ravel()], sums):
-        first, counts = np.arange(len(sums)), np.ones(len(sums), dtype=np.int64)
-    kinds, kind_of = np.unique(sums[first], axis=0, return_inverse=True)
-    return kinds, np.bincount(kind_of.ravel(), counts).astype(np.int64)
 
 
 def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -> tuple[Array, Array, Array]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from swiftagent.scores.calls import DecisionPoint, Predicted, StepScore, match_calls
-from swiftagent.scores.text import rouge_l, same_text
+from swiftagent.scores.values import rouge_l, same_text
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Call
 

@@ -1,5 +1,5 @@
 """Whether two values mean the same: numbers, dates and strings are compared by meaning, not by how they are
-spelt.
+spelt; and how alike two texts are.
 
 5 = 5.0 = "5" and "5,000" = 5000, but "05" is a code and equals only itself
 "2024-03-05" = "March 5, 2024" = "5 Mar 2024" = "2024年3月5日"; "03/05/2024" is read by nobody safely, so it stays text
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
+from swiftagent.trajectory.content import words
 from swiftagent.trajectory.types import Json
 
 # 0.1 + 0.2 is 0.3; whole numbers are compared exactly.
@@ -106,3 +108,31 @@ def as_date(text: str) -> tuple[int, ...] | None:
             clock = [int(part or 0) for part in found.groups()[-3:]]
             return (int(parts["y"]), month, int(parts["d"]), *clock)
     return None
+
+
+def rouge_l(candidate: str, reference: str) -> float:
+    """ROUGE-L F1 (Lin 2004, beta 1): of the longest common subsequence of words. Two texts without a word are alike."""
+    left, right = words(candidate), words(reference)
+    if not left or not right:
+        return float(left == right)
+    common = _lcs_length(left, right)
+    return 2 * common / (len(left) + len(right))
+
+
+def same_text(candidate: str, reference: str) -> bool:
+    """Exact but for width, case, spaces and a full stop."""
+    return plain_text(candidate) == plain_text(reference)
+
+
+def _lcs_length(left: Sequence[str], right: Sequence[str]) -> int:
+    """By bit rows: a machine word holds 64 cells of the table (Hyyrö 2004)."""
+    places: dict[str, int] = {}
+    for index, word in enumerate(left):
+        places[word] = places.get(word, 0) | 1 << index
+    # Python's integers take any number of bits, so one row of the table is one number.
+    mask = (1 << len(left)) - 1
+    row = mask
+    for word in right:
+        matched = row & places.get(word, 0)
+        row = (row + matched | row - matched) & mask
+    return len(left) - row.bit_count()

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,18 +69,24 @@ class Policy(msgspec.Struct, frozen=True):
         return self.on.get(code) or (CODES[code].default if code in CODES else "repair")
 
 
-def parse_policy(words: list[str]) -> dict[str, str]:
-    """`CODE=ACTION` words as a mapping. Raises ConfigError with every problem at once."""
+_ALLOWED = {code: about.allowed for code, about in CODES.items()} | dict.fromkeys(REPAIRS, _MEND)
+
+
+def parse_policy(
+    words: Iterable[str],
+    allowed: Mapping[str, tuple[str, ...]] = _ALLOWED,
+    listed: str = "`swiftagent formats --codes` lists them",
+) -> dict[str, str]:
+    """`CODE=ACTION` words as a mapping, of the actions that each code is allowed. Raises ConfigError with every problem
+    at once."""
     problems: list[str] = []
     on: dict[str, str] = {}
     for word in words:
         code, _, action = word.partition("=")
-        allowed = CODES[code].allowed if code in CODES else _MEND if code in REPAIRS else ()
-        if not allowed:
-            hint = did_you_mean(code, [*CODES, *REPAIRS], otherwise="`swiftagent formats --codes` lists them")
-            problems.append(f"--on {word}: no policy for {code!r}; {hint}")
-        elif action not in allowed:
-            problems.append(f"--on {word}: {code} can be {', '.join(allowed)}, not {action!r}")
+        if code not in allowed:
+            problems.append(f"--on {word}: no policy for {code!r}; {did_you_mean(code, allowed, otherwise=listed)}")
+        elif action not in allowed[code]:
+            problems.append(f"--on {word}: {code} can be {', '.join(allowed[code])}, not {action!r}")
         else:
             on[code] = action
     if problems:

@@ -256,13 +256,13 @@ def test_bad_input_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([*begin, "--on", "drifted=always"]) == 2
     assert "migrate, keep, mask, drop" in capsys.readouterr().err
     assert main([*begin, "--on", "drfted=drop"]) == 2
-    assert "--on drfted=drop: no such code, did you mean drifted?" in capsys.readouterr().err
+    assert "--on drfted=drop: no policy for 'drfted'; did you mean drifted?" in capsys.readouterr().err
     (tmp_path / "map.json").write_text('{"tools": {"get_weather": "nothing_of_today"}}', "utf-8")
     assert main([*begin, *today(tmp_path), "--map", str(tmp_path / "map.json")]) == 2
     assert "--map: nothing_of_today: no tool of today" in capsys.readouterr().err
     recipe = tmp_path / "recipe.yaml"
     for clean, said in (
-        ("{actions: {foo: drop}}", "clean: --on foo=drop: no such code"),
+        ("{actions: {foo: drop}}", "clean: --on foo=drop: no policy for"),
         ("maybe", "is not a choice of true, false"),
     ):
         recipe.write_text(
@@ -298,7 +298,7 @@ def test_explain_shows_the_decisions_on_one_row_and_a_dry_run_writes_nothing(
 
 
 def test_processes_write_the_same_bytes(tmp_path: Path):
-    from swiftagent.clean.files import Cleaning, with_cleaning
+    from swiftagent.clean.cleaner import Cleaning, with_cleaning
     from swiftagent.convert.files import convert_files
     from swiftagent.convert.rows import Job
     from swiftagent.io.workers import Workers

@@ -6,10 +6,9 @@ import pytest
 from rich.console import Console
 
 from swiftagent.commands.eval import show
-from swiftagent.evaluate.forgetting import forgetting
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.report import forgotten, markdown
-from swiftagent.evaluate.scoring import gold_from, score_model, summary
+from swiftagent.evaluate.scoring import forgetting, gold_from, score_model, summary
 from swiftagent.evaluate.session import Evaluation
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.language import in_chinese

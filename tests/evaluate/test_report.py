@@ -98,7 +98,7 @@ def test_markdown():
     assert re.search(
         r"\| call_exact \| 25\.0 \(\S+\) \| 75\.0 \(\S+\) \| \+50\.0 \(\+\S+ to \+\S+\) \| 20 \| better \|", text
     )
-    assert "Gate: **FAILED**" in text
+    assert "gate: FAILED" in text
     assert "| call_exact: min 0.5 | 0.75 | passed |" in text
 
 

@@ -165,7 +165,7 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path):
     assert (other.resumed, other.aside) == (0, tmp_path / "predictions-1.jsonl")
     assert other.aside.read_bytes() == before
     Log(path, {"of": "something else"}, fresh=True).close()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["predictions-1.jsonl", "predictions.jsonl"]
+    assert sorted(file.name for file in tmp_path.glob("p*")) == ["predictions-1.jsonl", "predictions.jsonl"]
 
 
 def test_two_evaluations_do_not_write_into_one_folder(tmp_path: Path):

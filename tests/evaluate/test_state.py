@@ -12,9 +12,18 @@ from scripted_engine import ScriptedEngine
 from swiftagent.backend.loading import Loading
 from swiftagent.cli import main
 from swiftagent.errors import ConfigError
-from swiftagent.evaluate.environment import StatefulTools, UserTurn, answer_faults, patched, read_tasks, state_faults
 from swiftagent.evaluate.session import EvaluationOptions
-from swiftagent.evaluate.state import evaluate_state, pass_hat, score_lines, task_lines
+from swiftagent.evaluate.state import (
+    StatefulTools,
+    UserTurn,
+    answer_faults,
+    evaluate_state,
+    pass_hat,
+    patched,
+    read_tasks,
+    state_faults,
+    tables,
+)
 from swiftagent.evaluate.target import Model, Target
 from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.types import Call
@@ -115,17 +124,18 @@ def test_more_runs_are_sampled_and_a_second_evaluation_resumes(tasks: Path):
     assert json.loads((tasks.parent / "eval" / "state.json").read_text()) == found
     kept = (tasks.parent / "eval" / "state.jsonl").read_text().splitlines()
     assert "User: Put 5 at a.\nThought: x\nAction: put" in json.loads(kept[1])["text"]
-    assert score_lines(found)[0][2] == "75.0 (75.0–75.0)"
-    assert task_lines(found) == [["t", "–", "3/4", 'turn 2: the answer lacks "5"']]
+    scores, runs = tables(found)
+    assert scores.rows[0][2] == "75.0 (75.0–75.0)"
+    assert runs.rows == [["t", "–", "3/4", 'turn 2: the answer lacks "5"']]
 
 
 def test_a_base_is_compared_on_the_same_tasks(tasks: Path):
     base = Scripted("b", Loading("b"), script=ScriptedEngine(DONE, FIVE))
     found, _ = evaluated(tasks, *RIGHT, base=base)
-    assert score_lines(found) == [
-        ["pass^1", "0.0 (0.0–97.5)", "100.0 (2.5–100.0)", "+100.0 (+100.0 to +100.0)", "noise", 1]
-    ]
-    assert task_lines(found) == [["t", "0/1", "1/1", ""]]
+    scores, runs = tables(found)
+    values = ["0.0 (0.0–97.5)", "100.0 (2.5–100.0)", "+100.0 (+100.0 to +100.0)"]
+    assert scores.rows == [["pass^1", *values, 1, "noise"]]
+    assert runs.rows == [["t", "0/1", "1/1", ""]]
 
 
 def test_pass_hat_is_the_unbiased_estimator():

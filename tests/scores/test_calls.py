@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swiftagent.scores.calls import Attempt, Predicted, first_step, steps_of
+from swiftagent.scores.calls import Attempt, Predicted, steps_of
 from swiftagent.scores.groups import next_step_ratios
 from swiftagent.scores.intervals import MetricEstimate, Metrics
 from swiftagent.scores.metrics import score_step
@@ -39,7 +39,7 @@ PERFECT = Predicted((Attempt("weather", {"city": "Oslo", "days": 3}),))
 
 
 def first_steps(gold: list[Trajectory], predicted: list[Predicted]) -> Metrics:
-    scores = [score_step(first_step(row), guess) for row, guess in zip(gold, predicted, strict=True)]
+    scores = [score_step(next(steps_of(row)), guess) for row, guess in zip(gold, predicted, strict=True)]
     return next_step_ratios(scores).estimates()
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.errors import ConfigError
-from swiftagent.scores.gate import Rule, check_gate, parse_gate
+from swiftagent.scores.gate import Rule, gate_report, parse_gate
 
 
 def passed(gate: dict, tuned: dict, base: dict | None = None) -> list[bool]:
-    return [verdict.passed for verdict in check_gate(parse_gate(gate), tuned, base)]
+    return [rule["passed"] for rule in gate_report(parse_gate(gate), tuned, base)["rules"]]
 
 
 def test_rules_are_read():
@@ -80,10 +80,9 @@ def test_getting_better_never_fails_a_drop_or_a_rise():
 
 
 def test_what_was_not_measured_has_failed():
-    verdicts = check_gate(
-        parse_gate({"call_exact": {"min": 0.1, "gain": 0.1}, "irrelevance": {"min": 0}}), {"call_exact": 0.5}, None
-    )
-    assert [(v.passed, v.note) for v in verdicts] == [
+    rules = parse_gate({"call_exact": {"min": 0.1, "gain": 0.1}, "irrelevance": {"min": 0}})
+    verdicts = gate_report(rules, {"call_exact": 0.5}, None)["rules"]
+    assert [(each["passed"], each["note"]) for each in verdicts] == [
         (True, ""),
         (False, "no base model was measured"),
         (False, "not measured on this data"),

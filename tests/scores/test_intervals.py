@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from swiftagent.scores.intervals import Ratios, distinct_rows, mcnemar, paired_differences
+from swiftagent.scores.intervals import Ratios, mcnemar, paired_differences
 
 
 def filled(values: list[float]) -> Ratios:
@@ -47,14 +47,6 @@ def test_a_part_is_what_its_additions_alone_would_be():
     assert whole.part(chosen).estimates() == alone.estimates()
     assert set(whole.part(chosen).clusters) == set(alone.clusters)
     assert whole.part([]).estimates()["a"].value is None
-
-
-def test_rows_are_counted_by_kind_as_numpy_does():
-    generator = np.random.default_rng(2)
-    sums = generator.integers(3, size=(5000, 6)).astype(float)
-    kinds, counts = distinct_rows(sums)
-    expected, expected_counts = np.unique(sums, axis=0, return_counts=True)
-    assert np.array_equal(kinds, expected) and np.array_equal(counts, expected_counts)
 
 
 def test_twenty_of_twenty_is_not_certainty():

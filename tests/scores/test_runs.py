@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from swiftagent.scores.calls import Attempt
-from swiftagent.scores.runs import NO_RESULT, Replay, run_parts, tasks_of
+from swiftagent.scores.calls import NO_RESULT, Attempt, Replay, run_parts, tasks_of
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 OSLO, ROME = Call("weather", {"city": "Oslo"}, "c0"), Call("weather", {"city": "Rome"}, "c1")
@@ -24,9 +23,9 @@ EXACT = (Attempt("weather", {"city": "rome"}), Attempt("weather", {"city": "Oslo
 
 
 def test_one_task_a_question():
-    assert [(task.id, len(task.before), task.calls) for task in (FIRST, SECOND)] == [
-        ("r@0", 0, (OSLO, ROME)),
-        ("r@1", 6, ()),
+    assert [(task.id, len(task.context), task.calls) for task in (FIRST, SECOND)] == [
+        ("r@0", 1, (OSLO, ROME)),
+        ("r@1", 7, ()),
     ]
     assert list(tasks_of(Trajectory((Question("hi"), Answer("hi"))))) == []
 

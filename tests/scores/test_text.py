@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swiftagent.scores.text import rouge_l, rouge_l_by_sentence, same_text
+from swiftagent.scores.toolbench import rouge_l_by_sentence
+from swiftagent.scores.values import rouge_l, same_text
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e."]), min_size=1, max_size=12).map(" ".join)
 
