@@ -21,7 +21,6 @@ import msgspec
 from swiftagent import console
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import add_output_arguments, options, print_json, share_of
-from swiftagent.convert.explain import explain, find_row
 from swiftagent.convert.files import convert_files
 from swiftagent.convert.rows import Job
 from swiftagent.errors import ConfigError, RejectsError
@@ -114,6 +113,8 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_
 
 def _explain(args: argparse.Namespace, policy: Policy) -> int:
     """What became of the texts of one row, on stdout."""
+    from swiftagent.convert.explain import explain, find_row
+
     found = explain(find_row(args.explain), policy)
     if args.json:
         return print_json(msgspec.to_builtins(found))

@@ -21,7 +21,6 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.agent.loop import Generate
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
 from swiftagent.commands.options import add_output_arguments, count, options, print_json, share_of
 from swiftagent.convert.files import convert_files
@@ -149,6 +148,7 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
 
 def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, Any]:
     """Have the model write the chat answers of a mix. Raises SetupError where it cannot be loaded or reached."""
+    from swiftagent.agent.loop import Generate
     from swiftagent.backend.engine import load_engine
     from swiftagent.backend.loading import Server
     from swiftagent.evaluate.jobs import CachedEngine, finish_all

@@ -11,8 +11,10 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+import msgspec
+
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, without_surrogates
+from swiftagent.io.jsonl import BadRow, Row, decode, parse_json, refuse_constant, without_surrogates
 
 HEAD = 1 << 20  # bytes that show whether each line is a row
 _CHUNK = 1 << 20
@@ -96,15 +98,20 @@ def is_by_line(head: bytes, promised: bool) -> bool:
 def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[Row]:
     """Yield the row of each line of a JSONL file, of which `first` is the number of the first one here."""
     for number, line in enumerate(lines, first):
-        if not line.isspace():
-            row = _row(line, f"{place}:{number}")
-            if number == 1 and (rows := _by_id(row)):
-                yield from rows
-            else:
-                yield row
+        if line.isspace():
+            continue
+        where = f"{place}:{number}"
+        try:
+            row = Row(decode(line), where)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            row = _mended_row(line, where)
+        if number == 1 and (rows := _by_id(row)):
+            yield from rows
+        else:
+            yield row
 
 
-def _row(text: bytes | str, where: str) -> Row:
+def _mended_row(text: bytes, where: str) -> Row:
     try:
         value, repairs = parse_json(text)
     except RowError as error:

@@ -3,7 +3,6 @@ fsspec."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zlib
@@ -39,6 +38,8 @@ def open_binary(path: str, buffer: int) -> BinaryIO:
 
 def sha256_of(path: str) -> str:
     """The hash of a file's content, as manifests hold it. Raises OSError."""
+    import hashlib  # which loads OpenSSL
+
     digest = hashlib.sha256()
     with open_binary(path, 1 << 20) as file:
         while block := file.read(1 << 20):
