@@ -188,14 +188,14 @@ class Selector:
         """Convert the candidates ranked first to last."""
         tasks, ranks_of = [], []
         candidates = plan.candidates[first:last]
-        for number in np.flatnonzero(np.bincount(candidates["file"])):
-            ranks = np.flatnonzero(candidates["file"] == number)
+        for file in np.flatnonzero(np.bincount(candidates["file"])):
+            ranks = np.flatnonzero(candidates["file"] == file)
             # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
             for start in range(0, len(ranks), _TASK_ROWS):
                 part = ranks[start : start + _TASK_ROWS]
                 places = candidates[part][["offset", "line"]].tolist()
-                tasks.append(MixTask(plan.files[number], plan.source, self.recipe, places, str(self.work.absolute())))
+                tasks.append(MixTask(plan.files[file], plan.source, self.recipe, places, str(self.work.absolute())))
                 ranks_of.append(part + first)
         tables: list[Table] = []
         fingerprints: list[Fingerprint] = []

@@ -102,10 +102,12 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
     options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
     if asked == "sequences" or (asked == "auto" and not draft.gpus):
-        return _batches(draft)
+        _batches(draft)
+        return None
     if reason := reason_for_sequences(inputs, options):
         draft.notes.append(f"batches of sequences: {reason}")
-        return _batches(draft)
+        _batches(draft)
+        return None
     fastest, why = choose_attention(inputs.machine)
     name = options.setdefault("attn_impl", fastest)
     draft.notes.append(f"attention {name}: {why if name == fastest else 'as configured'}")
