@@ -6,12 +6,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from swiftagent.backend.loading import Server
-from swiftagent.errors import ConfigError
+from swiftagent import console
+from swiftagent.errors import refuse
 from swiftagent.io.words import share
 
 
@@ -48,10 +49,12 @@ def add_loading_arguments(add: Add) -> None:
     add("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
 
 
-def server_of(args: argparse.Namespace, **more: Any) -> Server:
+def server_of(args: argparse.Namespace, **more: Any) -> Any:
     """The server that the loading arguments name. Raises ConfigError."""
-    if not args.base_url or not args.model:
-        raise ConfigError("--engine openai needs --base-url URL and --model NAME, the server's own name for the model")
+    from swiftagent.backend.loading import Server
+
+    problem = "--engine openai needs --base-url URL and --model NAME, the server's own name for the model"
+    refuse({problem: not (args.base_url and args.model)})
     return Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, **more)
 
 
@@ -67,6 +70,16 @@ def add_output_arguments(add: Add) -> None:
 def print_json(value: Any) -> int:
     """A result on stdout as one JSON object. Returns 0, the exit code."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
+    return 0
+
+
+def print_result(
+    value: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool
+) -> int:
+    """A result on stdout: a table, or one JSON object where --json asks for it. Returns 0, the exit code."""
+    if as_json:
+        return print_json(value)
+    console.table(title, columns, rows, console=console.out)
     return 0
 
 

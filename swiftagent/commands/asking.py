@@ -1,0 +1,177 @@
+"""What `infer` does once its words are right: a question, a chat, a file of questions, two models side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from swiftagent import console
+from swiftagent.agent.batch import Asked, input_lines, read_asked, run_batch
+from swiftagent.agent.drive import Listener, Runtime, answer
+from swiftagent.agent.events import EventStream, converse
+from swiftagent.agent.loop import Turn, conversation_after, start
+from swiftagent.agent.session import Session
+from swiftagent.agent.sides import ColumnListener, Sides
+from swiftagent.agent.terminal import Terminal, ask_user, confirm, read_questions, show_end
+from swiftagent.agent.traces import Recorder, trace
+from swiftagent.commands.agent_setup import empty_conversation, grammar_of, limits_of, load, system_of, tool_options
+from swiftagent.commands.options import print_json
+from swiftagent.errors import SetupError
+from swiftagent.io.jsonl import parse_json, whole_file
+from swiftagent.io.pages import render
+from swiftagent.io.shipped import user_folder
+from swiftagent.tools.toolbox import Toolbox, open_toolbox
+from swiftagent.trajectory.types import Call, Tool
+
+
+def ask(args: argparse.Namespace) -> int:
+    """Answer what the arguments of `infer` ask. Returns the exit code."""
+    with open_toolbox(args.tools, tool_options(args)) as toolbox:
+        return _Asking(args, toolbox).run()
+
+
+class _Asking:
+    def __init__(self, args: argparse.Namespace, toolbox: Toolbox) -> None:
+        self.args, self.toolbox = args, toolbox
+        self.before = empty_conversation(toolbox, system_of(args.system))
+        self.engine, self.limits = load(args), limits_of(args)
+
+    def run(self) -> int:
+        args = self.args
+        try:
+            # After the model, which says how prompts are written.
+            self.recorder = Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
+            self.grammar = grammar_of(args, self.engine)
+            if args.events:
+                return self.events()
+            if args.compare:
+                return self.compare()
+            if args.input is not None:
+                return self.batch()
+            return self.chat() if args.question is None else self.one_question()
+        finally:
+            self.engine.close()
+
+    def runtime(self, engine: Any, ask: Callable[..., str], listener: Listener, **more: Any) -> Runtime:
+        return Runtime(engine, self.toolbox, ask, listener=listener, temperature=self.args.temperature, **more)
+
+    def at_terminal(self, engine: Any, silent: bool) -> Runtime:
+        listener = Listener() if silent else Terminal(think=self.args.think)
+        return self.runtime(engine, _ask, listener, **({"confirm": confirm} if self.args.confirm else {}))
+
+    def sides(self, runtime: Callable[[Any], Runtime]) -> dict[str, Any]:
+        """The runtime and the grammar of each side: the base, with --compare, and the tuned model."""
+        engines = {"base": self.engine.without_adapter()} if self.args.compare else {}
+        engines["tuned"] = self.engine
+        return {side: (runtime(engine), grammar_of(self.args, engine)) for side, engine in engines.items()}
+
+    def events(self) -> int:
+        stream = EventStream()
+        allowed: dict[str, Any] = {"confirm": stream.confirm} if self.args.confirm else {}
+        sides = self.sides(lambda engine: self.runtime(engine, stream.ask, stream, **allowed))
+        converse(stream, sides, self.before, self.limits, self.recorder)
+        return 0
+
+    def one_question(self) -> int:
+        runtime = self.at_terminal(self.engine, self.args.json)
+        turn = answer(runtime, self.before, self.args.question, self.limits, self.grammar)
+        print_json(trace(turn)) if self.args.json else show_end(turn)
+        self.recorder.add(conversation_after(self.before, turn), [turn])
+        return 130 if turn.stopped_by == "interrupt" else 0
+
+    def chat(self) -> int:
+        runtime = self.at_terminal(self.engine, self.args.json)
+        session = Session(runtime, self.before, self.limits, self.grammar, self.recorder)
+        for turn in session.turns_of(_history()):
+            if self.args.json:
+                print_json(trace(turn))
+        sys.stdout.flush()
+        session.record()
+        return 0
+
+    def compare(self) -> int:
+        """One question, a file of conversations into a page, or a chat."""
+        args = self.args
+        sides = Sides(self.sides(lambda engine: self.at_terminal(engine, silent=True)), self.before, self.limits)
+        if args.input is not None:
+            return self.compare_file(sides)
+        ask = read_questions(_history()) if args.question is None else iter([args.question, None]).__next__
+        while (question := ask()) is not None and question not in ("/quit", "/exit"):
+            if question == "/reset":
+                sides.reset()
+            elif question and args.json:
+                print_json(
+                    {"question": question, **{side: trace(sides.ask(side, question)) for side in sides.runtimes}}
+                )
+            elif question:
+                _show_both(sides, question)
+        return 0
+
+    def compare_file(self, sides: Sides) -> int:
+        args, compared = self.args, []
+        asked = [read_asked(number, parse_json(line)[0]) for number, line in input_lines(args.input)]
+        with console.progress("questions", sum(len(each.questions) for each in asked)) as bar:
+            for each in asked:
+                sides.reset(None if each.system is None else start(sides.before.tools, each.system))
+                for question in each.questions:
+                    turns = {side: sides.ask(side, question) for side in sides.runtimes}
+                    compared.append({"id": each.id, "question": question, "turns": turns})
+                    bar.advance()
+        with whole_file(args.output) as out:
+            out.write(render("commands/compare.html.j2", name=args.input.name, compared=compared).encode())
+        console.say(f"{args.output}: {len(compared):,} questions; open it in a browser")
+        return 0
+
+    def batch(self) -> int:
+        args = self.args
+        with ExitStack() as boxes, console.progress("questions") as bar:
+
+            def open_runtime() -> Runtime:
+                box = boxes.enter_context(open_toolbox(args.tools, tool_options(args)))
+                return Runtime(self.engine, box, _nobody, temperature=args.temperature)
+
+            def done_row(asked: Asked | None, turns: list[Turn]) -> None:
+                bar.advance()
+                self.recorder.add(reduce(conversation_after, turns, self.before), turns)
+
+            more = (self.before, self.limits, self.grammar, args.jobs, done_row)
+            counts = run_batch(args.input, args.output, open_runtime, *more)
+        done = {"answered": counts.answered, "failed": counts.failed, "resumed": counts.resumed}
+        if args.json:
+            return print_json(done)
+        console.say(
+            f"{counts.answered} answered, {counts.failed} failed, {counts.resumed} there already: {args.output}"
+        )
+        return 0
+
+
+def _ask(call: Call, tool: Tool | None) -> str:
+    try:
+        return ask_user(call, tool)
+    except EOFError:
+        return _nobody(call, tool)
+
+
+def _nobody(call: Call, tool: Tool | None) -> str:
+    return "Error: nobody is there to answer for this tool"
+
+
+def _show_both(sides: Sides, question: str) -> None:
+    with console.side_by_side(list(sides.runtimes)) as columns:
+        for side, write in columns.items():
+            sides.runtimes[side][0].listener = ColumnListener(write)
+            turn = sides.ask(side, question)
+            write(f"\n[{turn.stopped_by}]" if turn.stopped_by != "answer" else "")
+
+
+def _history() -> Path | None:
+    """Where the questions of earlier chats are kept; nowhere for a user without a home folder."""
+    try:
+        return user_folder("XDG_STATE_HOME", ".local/state") / "swiftagent" / "history"
+    except SetupError:
+        return None
