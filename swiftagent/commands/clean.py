@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from swiftagent.clean.codes import parse_actions
 from swiftagent.commands import convert
 from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError
+from swiftagent.errors import ConfigError, refuse
 from swiftagent.io.outputs import outputs
 
 
@@ -28,16 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
     add("--like FILE", "a few rows of the right domain", default="")
     add("--dry-run", "judge everything and write nothing")
-    convert.add_arguments(
-        parser, ("--explain ID", "the decisions on one row of OUT, by its id or file:line; nothing is cleaned")
-    )
+    explain = "the decisions on one row of OUT, by its id or file:line; nothing is cleaned"
+    convert.add_arguments(parser, ("--explain ID", explain))
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.clean.codes import parse_actions
     from swiftagent.clean.files import Cleaning, with_cleaning
 
-    if not args.output and not args.dry_run:
-        raise ConfigError("-o OUT is missing: name the file to write")
+    refuse({"-o OUT is missing: name the file to write": not args.output and not args.dry_run})
     if args.explain:
         return _explain(Path(args.output), args.explain, args.json)
     actions, args.on = parse_actions(args.on)
@@ -59,8 +57,7 @@ def _explain(output: Path, name: str, as_json: bool) -> int:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; clean the file first, without --explain") from error
     found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
-    if not found:
-        raise ConfigError(f"--explain {name}: {path} has no decision on such a row; a row without one is as it was")
+    refuse({f"--explain {name}: {path} has no decision on such a row; a row without one is as it was": not found})
     if as_json:
         return print_json({"decisions": found})
     print("\n".join(map(_told, found)))
