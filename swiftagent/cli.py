@@ -167,9 +167,9 @@ def _answer(words: list[str]) -> int:
     except SwiftAgentError as error:
         if "--traceback" in words:
             traceback.print_exc()
-        print(visible(_as_lines(error)), file=sys.stderr)
         if "--json" in words and not error.has_result:
             print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
+        print(visible(_as_lines(error)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(_said("interrupted"), file=sys.stderr)
@@ -181,7 +181,7 @@ def _answer(words: list[str]) -> int:
     except OSError as error:
         if not (remedy := remedy_of(error)):
             raise
-        print(f"error: {visible(str(error))}; {remedy}", file=sys.stderr)
+        print(f"{_said('error')}: {visible(str(error))}; {_said(remedy)}", file=sys.stderr)
         return SetupError.exit_code
 
 
@@ -246,7 +246,7 @@ def _answer_without_command(words: list[str], name: str) -> int:
 
         name = visible(name)
         hint = did_you_mean(name, COMMANDS, otherwise="`swiftagent --help` lists them")
-        print(f"swiftagent: no command {name!r}; {hint}", file=sys.stderr)
+        print(_said(f"swiftagent: no command {name!r}; {hint}"), file=sys.stderr)
         return ConfigError.exit_code
     parser = main_parser()
     if _spoken:
@@ -259,4 +259,5 @@ def _answer_without_command(words: list[str], name: str) -> int:
 def _as_lines(error: SwiftAgentError) -> str:
     if isinstance(error, ConfigError) and not error.where:
         return "\n".join(f"{_said('error')}: {_said(problem)}" for problem in error.problems)
-    return f"{_said('error')}: {_said(str(error))}"
+    error.message = _said(error.message)  # its place and its code stay as they are
+    return f"{_said('error')}: {error}"

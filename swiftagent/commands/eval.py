@@ -231,8 +231,10 @@ def _compare(args: argparse.Namespace) -> int:
             folders.append(Path(name))
     summaries = read_summaries(folders)
     if differ_in_rows(summaries):
-        differ = "these evaluations are of different rows: their scores cannot be set side by side; "
-        console.warn(f"{differ}evaluate all with one --data")
+        console.warn(
+            "these evaluations are of different rows: their scores cannot be set side by side; "
+            "evaluate all with one --data"
+        )
     columns, rows = report.comparison(summaries)
     if args.markdown and not args.json:
         print("\n".join(f"| {' | '.join(map(visible, line))} |" for line in [columns, ["---"] * len(columns), *rows]))
