@@ -72,13 +72,9 @@ def _process_name() -> str:
 
 class _Conversion:
     def __init__(self, task: MixTask, out: IO[bytes], spool: str) -> None:
-        self.task = task
-        self.out = out
-        self.spool = spool
+        self.task, self.out, self.spool = task, out, spool
         self.end = out.tell()
-        self.row = -1
-        self.raw = b""
-        self.value: Any = None
+        self.row, self.raw, self.value = -1, b"", None
         self.records: list[tuple[int, ...]] = []
         self.fingerprints: list[Fingerprint] = []
         self.needs_fingerprints = needs_fingerprints(task.recipe)
@@ -114,19 +110,18 @@ class _Conversion:
         record["channel"] = source.channel
         if not self._write(record, kept):
             return
-        for way in ways:
-            self.made[f"augmented-{way}"] += 1
+        self.made.update(f"augmented-{way}" for way in ways)
         for kind, row in restraint_rows(kept, recipe.no_call) if recipe.no_call else ():
             if self._write(to_record(row, recipe.prompt, recipe.language), row, synthetic=True):
                 self.made[kind] += 1
 
-    def _write(self, record: dict[str, Any], trajectory: Trajectory | None = None, synthetic: bool = False) -> bool:
+    def _write(self, record: dict[str, Any], trajectory: Trajectory, synthetic: bool = False) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode_texts(record["messages"])
         # Hashed below too, so they are encoded once.
         line = encode({"messages": msgspec.Raw(messages), **{key: record[key] for key in _NAMES}}) + b"\n"
         size = size_of(record["messages"])
-        if (code := too_long_or_short(size, self.task.source.filter)) != "":
+        if code := too_long_or_short(size, self.task.source.filter):
             self._leave_out(record["source"], code)
             return False
         self.out.write(line)
@@ -135,7 +130,7 @@ class _Conversion:
         hashes = (xxhash.xxh3_64_intdigest(messages), group)
         self.records.append((0, 0, self.row, synthetic, 0, self.end, len(line), *size, *hashes))
         self.end += len(line)
-        if trajectory is not None and self.needs_fingerprints:
+        if self.needs_fingerprints:
             self.fingerprints.append(fingerprint_of(trajectory, self.task.recipe))
         return True
 

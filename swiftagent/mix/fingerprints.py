@@ -91,15 +91,11 @@ def overlap(row: Trajectory, files: tuple[str, ...]) -> str:
     """The first evaluation row whose question, or 13 words in a row of it, stand in this row; "" where none does."""
     known = _evaluation(files)
     for event in row.events:
-        if not isinstance(event, (Question, Answer)):
-            continue
-        found = words(event.text)
-        whole = _hash(found)
-        if isinstance(event, Question) and whole in known:
-            return known[whole]
-        for at in range(len(found) - _GRAM + 1):
-            place = known.get(_hash(found[at : at + _GRAM]))
-            if place is not None:
+        if isinstance(event, (Question, Answer)):
+            found = words(event.text)
+            grams = [found] if isinstance(event, Question) else []
+            grams += [found[at : at + _GRAM] for at in range(len(found) - _GRAM + 1)]
+            if place := next((known[mark] for mark in map(_hash, grams) if mark in known), ""):
                 return place
     return ""
 

@@ -53,8 +53,8 @@ def channels(plans: list[SourcePlan], taken: list[Selection]) -> dict[str, dict[
     for plan, source in zip(plans, taken, strict=True):
         counts = found.setdefault(plan.source.channel, Counter())
         counts["rows"] += source.total
-        for column, name in (("characters", "characters"), ("tokens", "tokens"), ("trained", "trained_tokens")):
-            counts[name] += source.sum(column)
+        for column in ("characters", "tokens", "trained"):
+            counts["trained_tokens" if column == "trained" else column] += source.sum(column)
     return {channel: dict(counts) for channel, counts in found.items()}
 
 

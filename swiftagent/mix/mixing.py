@@ -59,8 +59,7 @@ def mix(
                     refuse_changed(file.path, (file.size, file.stamp), file.shown)
             made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if len(source.made)]
             everything = [*zip(plans, taken, strict=True), *made]
-            parts = [plan for plan, _ in everything], [source for _, source in everything]
-            manifest = _write(recipe, *parts, out, workers, tell, count is not None)
+            manifest = _write(recipe, *zip(*everything, strict=True), out, workers, tell, count is not None)
             # Only now: until the outputs are in place, a killed run resumes from these files.
             shutil.rmtree(out.work)
     # A full disk, wherever it is met: the work folder is kept, so the next run resumes from it.

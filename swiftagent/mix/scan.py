@@ -7,7 +7,7 @@ into the work folder.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -98,24 +98,18 @@ def _is_by_line(name: str, head: bytes) -> bool:
     return isinstance(value, dict) and (len(lines) > 1 or promised)
 
 
-def as_lines(rows: Iterable[Row], path: Path, shown: str, original: str) -> SourceFile:
-    """Write rows of any origin as lines, so that they can be found by offset like all others."""
+def as_lines(source: str, path: Path, shown: str) -> SourceFile:
+    """Write the rows of any file or of stdin as lines, so that they can be found by offset like all others; their
+    places are under the name that the source was given."""
     with whole_file(path) as out:
-        for row in rows:
-            line = _Envelope(row.where, row.value, row.repairs)
+        for row in read_rows(source):
+            where = row.where if shown == source else shown + row.where.removeprefix(source)
+            line = _Envelope(where, row.value, row.repairs)
             if isinstance(row, BadRow):
                 line.code, line.message = row.error.code, row.error.message
             out.write(encode(line) + b"\n")
-    about = path.stat()
-    return SourceFile(str(path.absolute()), shown, about.st_size, about.st_mtime_ns, True, original=original)
-
-
-def rows_of_any_file(path: str, shown: str) -> Iterator[Row]:
-    """The rows of a file or stdin as `convert` reads them, placed under the name that the source was given."""
-    for row in read_rows(path):
-        if shown != path:
-            row.where = shown + row.where.removeprefix(path)
-        yield row
+    size, stamp = size_and_stamp(str(path))
+    return SourceFile(absolute(str(path)), shown, size, stamp, True, original="" if source == "-" else source)
 
 
 def scan_tasks(file: SourceFile, seed: int) -> list[ScanTask]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +56,7 @@ class Selection(msgspec.Struct):
     made_fingerprints: list[Fingerprint] = []
     names: list[str] = []
     rejects: list[tuple[int, int, int, str, str]] = []
-    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0})
+    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0, "reasons": {}})
     rounds: tuple[int, int] = (1, 0)
     faults: int = 0
     short: int = 0
@@ -107,11 +106,7 @@ class Selector:
         tell: Callable[[str, int, int], None],
         count: CountLines | None = None,
     ) -> None:
-        self.count = count
-        self.recipe = recipe
-        self.work = work
-        self.workers = workers
-        self.tell = tell
+        self.recipe, self.work, self.workers, self.tell, self.count = recipe, work, workers, tell, count
         self.unit = "trained" if recipe.by == "trained-tokens" else "tokens"
         # In this process alone: whether a row is a duplicate depends on the rows taken before it, in their order.
         self.seen = SeenRows(recipe) if needs_fingerprints(recipe) else None
@@ -125,9 +120,7 @@ class Selector:
             return self.restored[plan.number]
         taken = Selection()
         first = 0
-        while (wanted := self._wanted(plan, taken)) > 0:
-            if first == len(plan.candidates):
-                break
+        while first < len(plan.candidates) and (wanted := self._wanted(plan, taken)) > 0:
             last = min(first + wanted, len(plan.candidates))
             found = self._convert(plan, taken, first, last)
             taken.add(found, self._judged(plan, taken, found))
@@ -224,19 +217,15 @@ class Selector:
 
     def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:
         """Count what is not taken, each row with its reason, in order of the keys."""
-        reasons = Counter(taken.ledger.get("reasons", {}))
         # Tasks end in any order; sorted, rejects.jsonl has the same bytes each time.
         for row in sorted(not_taken):
             # The task counted it as a row out; the decision came later.
             if not row.fault:
-                reasons[row.code] += 1
-                taken.ledger["rows_out"] -= 1
-                taken.ledger["rejected"] = taken.ledger.get("rejected", 0) + 1
+                add_up(taken.ledger, {"rows_out": -1, "rejected": 1, "reasons": {row.code: 1}})
             taken.faults += row.fault
-            code = row.code if row.code in OF_RECORDS else ""
             if row.code != _NOT_NEEDED:
+                code = row.code if row.code in OF_RECORDS else ""
                 taken.rejects.append((row.spool, row.offset, row.length, code, row.about))
-        taken.ledger["reasons"] = dict(reasons)
 
     def _repeat(self, plan: SourcePlan, taken: Selection) -> None:
         budget = self._budget(plan)
