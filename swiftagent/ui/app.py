@@ -34,7 +34,7 @@ from swiftagent.io.language import speaker, wanted_language
 from swiftagent.io.pages import render
 from swiftagent.masks.view import share
 from swiftagent.ui import views
-from swiftagent.ui.jobs import UiJob, command_line
+from swiftagent.ui.jobs import command_line
 from swiftagent.ui.pages import NAMES, Page, Pages
 
 HERE = Path(__file__).parent
@@ -106,8 +106,6 @@ class Site:
 
     async def show(self, request: Request) -> Response:
         name = request.path_params.get("page", "data")
-        if name not in NAMES:
-            raise ConfigError(f"/{name}: no such page")
         asked = dict(request.query_params)
         page = await run_in_threadpool(self.pages.page, name, asked)
         jobs = self.pages.jobs.all(f"/{name}")[:5]
@@ -116,10 +114,7 @@ class Site:
     async def start(self, request: Request) -> Response:
         """Start the command that a page stands for, as the fields that were sent make it."""
         name = request.path_params["page"]
-        if name not in NAMES:
-            raise ConfigError(f"/{name}: no such page")
-        form = {key: str(value) for key, value in (await request.form()).items()}
-        page: Page = await run_in_threadpool(self.pages.page, name, form)
+        page: Page = await run_in_threadpool(self.pages.page, name, await _form(request))
         job = await run_in_threadpool(self.pages.jobs.start, [*page.words, "--json"], f"/{name}", page.result_at)
         return _to("/job", id=job.id)
 
@@ -137,18 +132,18 @@ class Site:
         return self._page(request, job.page[1:], {"job": job}, template="job", command=job.line, jobs=[])
 
     async def stop_job(self, request: Request) -> Response:
-        job: UiJob = self.pages.jobs.find(str((await request.form())["id"]))
+        job = self.pages.jobs.find((await _form(request))["id"])
         job.stop()
         return _to("/job", id=job.id)
 
     async def stop_run(self, request: Request) -> Response:
         """Stop a run wherever it was started: its trainer saves at the end of its step."""
-        name = str((await request.form())["name"])
+        name = (await _form(request))["name"]
         await run_in_threadpool(views.stop_run, name, self.pages.root)
         return _to("/run", name=name)
 
     async def open_chat(self, request: Request) -> Response:
-        form = {key: str(value) for key, value in (await request.form()).items()}
+        form = await _form(request)
         page = await run_in_threadpool(self.pages.page, "try", form | {"chat": ""})
         chat = self.pages.chats.start([*page.words, "--events"])
         return _to("/try", **({key: form[key] for key in form if form[key]} | {"chat": chat.id}))
@@ -195,22 +190,23 @@ class Site:
     def _page(
         self, request: Request, name: str, values: dict[str, Any], *, template: str = "", status: int = 200, **more: Any
     ) -> Response:
-        language = wanted_language(
-            request.query_params.get("lang") or request.cookies.get("lang", ""),
-            request.headers.get("accept-language", ""),
-        )
+        chosen = request.query_params.get("lang") or request.cookies.get("lang", "")
+        language = wanted_language(chosen, request.headers.get("accept-language", ""))
         about = {"page": name, "names": NAMES, "language": language, "say": speaker(language), "asked": {}}
         address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
         about["here"] = f"{request.url.path}?{urlencode(address)}"
         theme = request.cookies.get("theme", "")
         about["theme"] = theme if theme in ("light", "dark") else ""
         text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": share} | values))
-        answer = HTMLResponse(
-            text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
-        )
+        headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+        answer = HTMLResponse(text, status, headers=headers)
         answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", path="/")
         answer.set_cookie("lang", language, samesite="strict", path="/")
         return answer
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {key: str(value) for key, value in (await request.form()).items()}
 
 
 def _to(page: str, **values: str) -> Response:

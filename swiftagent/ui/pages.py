@@ -11,25 +11,16 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.errors import ConfigError, SwiftAgentError, refuse
 from swiftagent.evaluate.report import comparison, gate_lines
 from swiftagent.masks.pieces import KINDS
 from swiftagent.models.identity import is_hub_id
 from swiftagent.train.config import load
 from swiftagent.train.recipes import describe_recipes
 from swiftagent.train.runs import find_run
-from swiftagent.ui import views
+from swiftagent.ui import forms, views
 from swiftagent.ui.chats import Chats
-from swiftagent.ui.forms import (
-    Field,
-    Values,
-    choices_of,
-    command_fields,
-    command_words,
-    concerns,
-    train_fields,
-    train_words,
-)
+from swiftagent.ui.forms import Field, Values
 from swiftagent.ui.jobs import Jobs
 
 NAMES = ("data", "mix", "train", "run", "try", "judge", "ship")
@@ -58,8 +49,9 @@ class Pages:
 
     def page(self, name: str, asked: Values) -> Page:
         """One page by its name in NAMES. Raises SwiftAgentError."""
-        by_name = {"data": self._data, "mix": self._mix, "train": self._train, "run": self._run, "try": self._try}
-        return (by_name | {"judge": self._judge, "ship": self._ship})[name](asked)
+        refuse({f"/{name}: no such page": name not in NAMES})
+        pages = (self._data, self._mix, self._train, self._run, self._try, self._judge, self._ship)
+        return pages[NAMES.index(name)](asked)
 
     def _data(self, asked: Values) -> Page:
         name = asked.get("file", "")
@@ -101,21 +93,14 @@ class Pages:
 
     def _train(self, asked: Values) -> Page:
         name = asked.get("recipe") or "qwen7b_agent"
-        values: dict[str, Any] = {
-            "recipe": name,
-            "recipes": describe_recipes(),
-            "error": "",
-            "doctor": {},
-            "cards": {},
-            "fields": [],
-        }
-        values["more"] = asked.get("more", "")
+        values: dict[str, Any] = {"recipe": name, "recipes": describe_recipes(), "more": asked.get("more", "")}
+        values |= {"error": "", "doctor": {}, "cards": {}, "fields": []}
         try:
             recipe = load(name)
         except SwiftAgentError as error:
             return Page(values | {"error": str(error)})
-        words = train_words(name, recipe, asked)
-        values["fields"] = train_fields(recipe, asked)
+        words = forms.train_words(name, recipe, asked)
+        values["fields"] = forms.train_fields(recipe, asked)
         if asked.get("check"):
             cards = [f"--gpu={card}" for card in _CARDS]
             values["doctor"], values["cards"] = self.answers.now(["doctor", *words], ["doctor", *words, *cards])
@@ -127,9 +112,8 @@ class Pages:
         if not name or not runs:
             return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
         view = views.run_view(runs[0] if name == "newest" else find_run(name, self.root / "runs"))
-        return Page(
-            {"runs": [], "view": view}, ["sft", f"--resume={view.run.name}"], _address("run", name=view.run.name)
-        )
+        name = view.run.name
+        return Page({"runs": [], "view": view}, ["sft", f"--resume={name}"], _address("run", name=name))
 
     def _try(self, asked: Values) -> Page:
         fields = self._fields("infer", asked)
@@ -159,12 +143,12 @@ class Pages:
         return Page(values, ["eval", *self._words("eval", {**asked, "run": name})], _address("judge", run=name))
 
     def _ship(self, asked: Values) -> Page:
-        runs, targets = self._trained(), choices_of(self._parser_of("export"), "target")
+        runs, targets = self._trained(), forms.choices_of(self._parser_of("export"), "target")
         target, subject = asked.get("target") or targets[0], asked.get("run") or (runs[0] if runs else "")
         to = asked.get("repository", "") if target == "push" else ""
         shown = ("output", "checkpoint", "quantize", "tools", "name", "hub", "private", "force")
         fields = self._fields("export", asked)
-        fields = {key: fields[key] for key in shown if concerns(fields[key], target, targets)}
+        fields = {key: fields[key] for key in shown if forms.concerns(fields[key], target, targets)}
         values: dict[str, Any] = {"runs": runs, "target": target, "targets": targets, "name": subject}
         values |= {"repository": to, "fields": list(fields.values())}
         # What was filled in for another target is no part of this one's command.
@@ -176,10 +160,10 @@ class Pages:
         return [run.name for run in views.runs_of(self.root) if run.checkpoint_last]
 
     def _fields(self, command: str, asked: Values) -> dict[str, Field]:
-        return {field.name: field for field in command_fields(self._parser_of(command), asked)}
+        return {field.name: field for field in forms.command_fields(self._parser_of(command), asked)}
 
     def _words(self, command: str, asked: Values) -> list[str]:
-        return command_words(self._parser_of(command), asked)
+        return forms.command_words(self._parser_of(command), asked)
 
 
 def _address(page: str, **values: str) -> str:
