@@ -67,9 +67,8 @@ class _Parser(argparse.ArgumentParser):
         wrong = re.match(r"argument ([^:]+): invalid (\w+) value: (.*)", message)
         if wrong:
             option, kind, value = wrong.groups()
-            return [
-                f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` shows which"
-            ]
+            wanted = KINDS.get(kind, "a value that it takes")
+            return [f"{option}: {value} is not {wanted}; `{self.prog} --help` shows which"]
         return [f"{message.removeprefix('argument ')}; `{self.prog} --help` shows more"]
 
     def _unknown(self, word: str) -> str:
@@ -138,9 +137,13 @@ def _complete() -> NoReturn:
     raise SystemExit(0)  # not reached: autocomplete ends the process
 
 
+def _command(name: str) -> Any:
+    return importlib.import_module(f"swiftagent.commands.{name}")
+
+
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
-    importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
+    _command(name).add_arguments(parser)
     parser.add_argument("--lang", choices=("en", "zh"), help="of help, messages and tables (default: as LANG has it)")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
 
@@ -187,13 +190,8 @@ def _answer(words: list[str]) -> int:
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command; docs/cli.md is generated from it."""
-    command = importlib.import_module(f"swiftagent.commands.{name}")
-    parser = _Parser(
-        prog=f"swiftagent {name}",
-        description=(command.__doc__ or COMMANDS[name]).strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    about = {"prog": f"swiftagent {name}", "description": (_command(name).__doc__ or COMMANDS[name]).strip()}
+    parser = _Parser(**about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     add_options(name, parser)
     return parser
 
@@ -220,8 +218,7 @@ def _run(name: str, words: list[str]) -> int:
     if _spoken:
         _spoken[0].translate_help(parser)
     args = parser.parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
-    command = importlib.import_module(f"swiftagent.commands.{name}")
-    return int(command.run(args) or 0)
+    return int(_command(name).run(args) or 0)
 
 
 def _flush() -> None:

@@ -20,7 +20,7 @@ import msgspec
 
 from swiftagent import console
 from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, options, print_json, share_of
+from swiftagent.commands.options import add_output_arguments, given, options, print_json, share_of
 from swiftagent.errors import ConfigError, RejectsError, refuse
 from swiftagent.formats.writers.table import WRITABLE
 from swiftagent.io.shipped import find
@@ -28,10 +28,6 @@ from swiftagent.io.storage import is_url, upload
 from swiftagent.models.identity import is_hub_id
 from swiftagent.trajectory.prompts import STYLES
 
-AS_GIVEN = (
-    *("to", "prompt", "language", "channel", "max_rejects", "test_share", "dataset_name"),
-    *("report", "rejects", "shards", "shard_format"),
-)
 EXPLAIN = ("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
 
 
@@ -75,8 +71,8 @@ def run(args: argparse.Namespace, prepare: Callable[..., Any] | None = None, is_
     if args.explain:
         return _explain(args, policy)
     refuse({"-o OUT is missing: name the file to write": not args.output})
-    given = {name: getattr(args, name) for name in AS_GIVEN}
-    job = Job(local_inputs(args.inputs), Path(args.output), policy, **given)
+    own = {"inputs": local_inputs(args.inputs), "output": Path(args.output), "policy": policy}
+    job = Job(**(given(args, Job) | own))
     code = 0
     try:
         with open_workers(args, size_of_inputs(job.inputs)) as workers, console.progress("rows") as bar:

@@ -28,12 +28,10 @@ from swiftagent.commands.options import options, print_json
 from swiftagent.errors import refuse
 from swiftagent.io.words import plainly
 
-TARGETS = ("merge", "gguf", "ollama", "vllm", "grammar", "adapter", "push")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
-    add("target TARGET", f"one of {', '.join(TARGETS)}", choices=TARGETS)
+    add("target TARGET", f"one of {', '.join(TARGETS)}", choices=tuple(TARGETS))
     add("subject RUN", "run name or folder, or a model folder; the newest run if left out", nargs="?")
     add("repository OWNER/NAME", "push: where to", nargs="?")
     add("-o --output OUT", "folder or file to write", type=Path)
@@ -65,11 +63,9 @@ def run(args: argparse.Namespace) -> int:
     refuse({f"export {target}: {to} is one word too many; only push takes a repository": more})
     _check_words(args)
     refuse({"export grammar: name the tools with --tools": target == "grammar" and not args.tools})
-    targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
-    targets["grammar"] = _grammar
     # deepspeed and the hubs' clients print on stdout
     with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {target}"):
-        facts = targets[target](args)
+        facts = TARGETS[target](args)
     if args.json:
         return print_json(facts)
     rows = [(name, plainly(fact)) for name, fact in facts.items()]
@@ -218,3 +214,7 @@ def _prompts(prepared: Any) -> list[dict[str, Any]]:
         | {"left_out": one.left_out}
         for one in prepared.compared
     ]
+
+
+TARGETS = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "grammar": _grammar}
+TARGETS |= {"adapter": _adapter, "push": _push}

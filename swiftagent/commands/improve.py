@@ -22,13 +22,8 @@ from pathlib import Path
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import above_zero, from_zero, options, positive, print_result
+from swiftagent.commands.options import above_zero, from_zero, given, options, positive, print_result
 from swiftagent.errors import refuse
-
-AS_GIVEN = (
-    *("data", "questions", "rounds", "count", "tries", "temperature", "step_tokens", "seed", "max_minutes"),
-    *("max_tokens", "scratch", "native", "all_rounds", "device", "changes"),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     check = function_named(args.check, "--check") if args.check else None
     out = args.output or found.folder.with_name(f"{found.name}-improve")
     with open_toolbox(args.tools) if args.tools else nullcontext() as toolbox:
-        given = {name: getattr(args, name) for name in AS_GIVEN}
-        plan = Rounds(found, out, check=check, toolbox=toolbox, tell=console.say, **given)
+        own = {"run": found, "out": out, "check": check, "toolbox": toolbox, "tell": console.say}
+        plan = Rounds(**(given(args, Rounds) | own))
         if args.dry_run:
             print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
             return 0

@@ -122,11 +122,11 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         from swiftagent.mix.mixing import mix
 
         say = (lambda line: None) if args.quiet else console.say
-        with console.stages(quiet=args.quiet) as tell:
+        with console.progress("starting", quiet=args.quiet) as stage:
             recipe, fetched = _fetch(recipe, say)
             recipe = _cleaned(recipe, out, workers, say)
             counter = _counter(recipe.model) if is_counted else None
-            manifest = mix(recipe, out, fetched, workers, tell, repeated, counter)
+            manifest = mix(recipe, out, fetched, workers, stage.update, repeated, counter)
     if rewrites:
         manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
         write_json(out.manifest, manifest)

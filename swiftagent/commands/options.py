@@ -36,6 +36,11 @@ def _add(parser: Any, words: str, about: str | None = None, **more: Any) -> None
     parser.add_argument(*names, help=about, **more)
 
 
+def given(args: argparse.Namespace, kind: Any) -> dict[str, Any]:
+    """The arguments that are named as fields of a Struct."""
+    return {name: getattr(args, name) for name in kind.__struct_fields__ if hasattr(args, name)}
+
+
 def add_loading_arguments(add: Add) -> None:
     """How a model is loaded, or reached at a server."""
     add("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")

@@ -17,7 +17,7 @@ import shlex
 from pathlib import Path
 
 from swiftagent import console
-from swiftagent.commands.options import options, positive, print_result
+from swiftagent.commands.options import given, options, positive, print_result
 from swiftagent.commands.sweep_page import FORGETTING, TOOL, page
 from swiftagent.evaluate.report import with_interval
 from swiftagent.io.jsonl import whole_file
@@ -51,7 +51,7 @@ def _ratio(text: str) -> tuple[float, float]:
 def run(args: argparse.Namespace) -> int:
     from swiftagent.commands import sweep_plan
 
-    sweep = sweep_plan.Sweep(**{name: getattr(args, name) for name in sweep_plan.Sweep.__struct_fields__})
+    sweep = sweep_plan.Sweep(**given(args, sweep_plan.Sweep))
     if args.dry_run:
         for stage in (stage for work in sweep_plan.plan(sweep) for stage in work.stages):
             print(shlex.join(["swiftagent", *stage.words]))

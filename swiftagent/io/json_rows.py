@@ -109,14 +109,15 @@ def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[R
     """Yield the row of each line of a JSONL file, of which `first` is the number of the first one here."""
     for number, line in enumerate(lines, first):
         if not line.isspace():
-            row = _row(line, f"{place}:{number}")
+            row = row_of(line, f"{place}:{number}")
             if number == 1 and (rows := _by_id(row)):
                 yield from rows
             else:
                 yield row
 
 
-def _row(text: bytes | str, where: str) -> Row:
+def row_of(text: bytes | str, where: str) -> Row:
+    """The row that a text is, mended where its meaning is plain."""
     try:
         value, repairs = parse_json(text)
     except RowError as error:

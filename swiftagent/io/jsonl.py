@@ -6,7 +6,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -57,13 +57,18 @@ def refuse_constant(name: str) -> None:
 
 def without_surrogates(value: Any) -> Any:
     """The same JSON value with U+FFFD for each lone surrogate: Arrow refuses a whole file for one of them."""
+    return with_texts(value, lambda text: _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text)
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The same JSON value with every text and key changed."""
     match value:
         case str():
-            return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+            return change(value)
         case list():
-            return [without_surrogates(item) for item in value]
+            return [with_texts(item, change) for item in value]
         case dict():
-            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+            return {change(key): with_texts(item, change) for key, item in value.items()}
     return value
 
 

@@ -19,7 +19,7 @@ from swiftagent.io.storage import open_binary, size_and_stamp
 from swiftagent.io.table_rows import csv_reader, csv_rows, parquet_rows
 
 _BUFFER = 1 << 20
-_BOM = b"\xef\xbb\xbf"
+_BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
 class Part(msgspec.Struct):
@@ -48,17 +48,24 @@ def parts_of(path: str, size: int, lines_join: Callable[[Any], bool] = lambda fi
         head = stream.read(len(_BOM) + HEAD) if length > size else b""
         kind = kind_of(head[:8], path.rpartition("/")[2].lower())
         stream.seek(0)
-        if length <= size or kind in NOT_TEXT - {".parquet"} or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if length <= size:
             return [Part(path)]
         if kind == ".parquet":
             return _row_groups(path, stream, size)
-        if kind in (".csv", ".tsv"):
+        if kind in (".csv", ".tsv") and not head.startswith(_UTF16):
             return _csv_parts(path, stream, size)
-    by_line = is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
-    first = next(read_part(Part(path, "lines", 0, 1)), None) if by_line else None
+    first = next(read_part(Part(path, "lines", 0, 1)), None) if is_a_row_a_line(head, path) else None
     if first is None or lines_join(first.value):
         return [Part(path)]
     return cut(path, length, size)
+
+
+def is_a_row_a_line(head: bytes, path: str) -> bool:
+    """Whether the rows of a file begin where its lines do, by its first bytes and its name."""
+    kind = kind_of(head[:8], path.rpartition("/")[2].lower())
+    if kind in NOT_TEXT | {".csv", ".tsv"} or head.startswith(_UTF16):
+        return False
+    return is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
 
 
 def cut(path: str, length: int, size: int) -> list[Part]:

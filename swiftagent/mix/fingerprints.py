@@ -14,7 +14,7 @@ import msgspec
 import xxhash
 
 from swiftagent.convert.reading import Policy, read_trajectories
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
 from swiftagent.io.rows import read_rows
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.trajectory.content import content_hash, words
@@ -109,18 +109,15 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
     known: dict[int, str] = {}
     for file in files:
         asked = 0
-        for where, text in _asked(file):
-            asked += 1
+        for asked, (where, text) in enumerate(_asked(file), 1):  # noqa: B007
             found = words(text)
             # "hello" is in every set.
             if len(found) >= 3:
                 known.setdefault(_hash(found), where)
             for at in range(len(found) - _GRAM + 1):
                 known.setdefault(_hash(found[at : at + _GRAM]), where)
-        if not asked:
-            raise ConfigError(
-                f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
-            )
+        what = f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
+        refuse({what: not asked})
     return known
 
 

@@ -35,7 +35,7 @@ def mix(
     out: Outputs,
     fetched: Mapping[str, Fetched],
     workers: Workers,
-    tell: Tell = lambda stage, done, of: None,
+    tell: Tell = lambda done, of, stage: None,
     repeated: Mapping[str, Any] | None = None,
     count: CountLines | None = None,
 ) -> dict[str, Any]:
@@ -64,10 +64,8 @@ def mix(
             shutil.rmtree(out.work)
     # A full disk, wherever it is met: the work folder is kept, so the next run resumes from it.
     except OSError as error:
-        place = error.filename or out.path.parent
-        raise SetupError(
-            f"{place}: {error.strerror or error}; nothing was lost: free space or choose another place with -o"
-        ) from error
+        remedy = "nothing was lost: free space or choose another place with -o"
+        raise SetupError(f"{error.filename or out.path.parent}: {error.strerror or error}; {remedy}") from error
     _refuse_rejects(recipe, taken, out)
     return manifest
 
@@ -88,7 +86,7 @@ def _write(
     # By content where two places are equal, so that the order never depends on processes.
     order = np.lexsort((rows["print"], rows["place"]))
     train, val = rows[order[~held[order]]], rows[order[held[order]]]
-    tell("write", 0, len(rows))
+    tell(0, len(rows), "write")
 
     def write(path: Path, first: int, last: int) -> None:
         write_records(path, train[first:last], out.work, names, workers)
@@ -100,7 +98,7 @@ def _write(
         else:
             write(parts[2], 0, len(train))
             shards = parts[2:]
-        tell("write", len(rows), len(rows))
+        tell(len(rows), len(rows), "write")
         manifest = manifest_of(recipe, plans, taken, train, val, is_exact)
         parts[1].write_bytes(indented(manifest))
         report.write_bytes(indented(report_of(plans, taken)))

@@ -22,7 +22,7 @@ from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares
 from swiftagent.mix.scan import CANDIDATE, ScanTask, SourceFile, as_lines, open_file, scan, scan_tasks
 
-Tell = Callable[[str, int, int], None]  # (stage, done, of)
+Tell = Callable[[int, int, str], None]  # (done, of, stage)
 
 
 class FetchedFile(msgspec.Struct):
@@ -97,7 +97,7 @@ def _scan_all(plans: list[SourcePlan], workers: Workers, tell: Tell) -> None:
     results = enumerate(workers.in_order(_scan_or_hash, jobs), 1)
     for file, (done, digest) in zip(files, results, strict=False):
         file.sha256 = str(digest)
-        tell("scan", done, len(jobs))
+        tell(done, len(jobs), "scan")
     for plan, of_plan in zip(plans, tasks, strict=True):
         tables = [np.empty(0, CANDIDATE)]
         for number, of_file in enumerate(of_plan):
@@ -108,7 +108,7 @@ def _scan_all(plans: list[SourcePlan], workers: Workers, tell: Tell) -> None:
                 tables[-1]["line"] += first_line
                 tables[-1]["file"] = number
                 first_line += scanned.line_count
-                tell("scan", done, len(jobs))
+                tell(done, len(jobs), "scan")
             plan.file_rows.append(sum(map(len, tables[before:])))
         # 22 bytes a row; those of one key in the order of their files and offsets.
         table = np.concatenate(tables)
@@ -192,7 +192,5 @@ def refuse_other_files(plans: list[SourcePlan], manifest: Mapping[str, Any]) -> 
         now = [file.sha256 for file in plan.files]
         then = [file["sha256"] for file in told["files"]]
         if now != then:
-            raise SetupError(
-                f"{plan.name}: its data is not what the manifest names (other SHA-256); give the same files, or mix "
-                "without --manifest"
-            )
+            remedy = "give the same files, or mix without --manifest"
+            raise SetupError(f"{plan.name}: its data is not what the manifest names (other SHA-256); {remedy}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.io.jsonl import Row
+from swiftagent.io.jsonl import Row, with_texts
 from swiftagent.mix.recipe import Filter, Source
 from swiftagent.mix.sizes import Size
 from swiftagent.trajectory.react import language_of
@@ -31,18 +31,8 @@ def fill_in(row: Row, source: Source) -> Row:
     chinese = tag == "zh" or (tag != "en" and language_of(_PLACEHOLDER.sub("", text)) == "zh")
     index = 0 if chinese else -1
     names = {"name": source.name[index], "author": source.author[index]}
-    return Row(_filled(value, names), row.where, row.repairs)
-
-
-def _filled(value: Any, names: dict[str, str]) -> Any:
-    match value:
-        case str():
-            return _PLACEHOLDER.sub(lambda found: names[found.group(1).lower()], value) if "{{" in value else value
-        case list():
-            return [_filled(item, names) for item in value]
-        case dict():
-            return {key: _filled(item, names) for key, item in value.items()}
-    return value
+    filled = with_texts(value, lambda text: _PLACEHOLDER.sub(lambda found: names[found.group(1).lower()], text))
+    return Row(filled, row.where, row.repairs)
 
 
 def _texts(value: Any) -> list[str]:

@@ -6,18 +6,17 @@ into the work folder.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.json_rows import json_rows
-from swiftagent.io.jsonl import BadRow, Row, encode, parse_json, whole_file
-from swiftagent.io.parts import cut, lines_between
+from swiftagent.io.json_rows import row_of
+from swiftagent.io.jsonl import BadRow, Row, encode, whole_file
+from swiftagent.io.parts import cut, is_a_row_a_line, lines_between
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import absolute, open_binary, size_and_stamp
 from swiftagent.mix.sample import key_of
@@ -78,24 +77,10 @@ def open_file(path: str, shown: str) -> SourceFile | None:
             head = file.read(_BUFFER)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    return SourceFile(absolute(path), shown, size, stamp) if _is_by_line(path.lower(), head) else None
-
-
-def _is_by_line(name: str, head: bytes) -> bool:
-    # UTF-16, compressed and columnar files: their rows do not begin at an offset.
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1", b"ARROW1")):
-        return False
-    lines = [line for line in head.removeprefix(_BOM).split(b"\n")[:3] if line.strip()]
-    promised = name.endswith((".jsonl", ".ndjson"))
-    if not lines or not (promised or name.endswith(".json")):
-        return False
-    try:
-        value, _ = parse_json(lines[0])
-    except RowError:
-        is_long = len(lines[0]) >= len(head) - len(_BOM)
-        return promised and (is_long or (lines[0][:1] == b"{" and len(lines[0]) > 2))
     # One line of a .json may be an object that wraps all rows.
-    return isinstance(value, dict) and (len(lines) > 1 or promised)
+    may_wrap = not path.lower().endswith((".jsonl", ".ndjson")) and b"\n" not in head.strip()
+    is_found = is_a_row_a_line(head, path) and not may_wrap
+    return SourceFile(absolute(path), shown, size, stamp) if is_found else None
 
 
 def as_lines(source: str, path: Path, shown: str) -> SourceFile:
@@ -142,19 +127,8 @@ def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iter
         for offset, line in places:
             source.seek(offset)
             raw = source.readline()
-            yield raw, _enveloped(raw) if file.is_ours else _line_row(raw, f"{file.shown}:{line + 1}")
-
-
-def _line_row(raw: bytes, where: str) -> Row:
-    try:
-        value, repairs = parse_json(raw)
-    # Read again with all the repairs that `convert` knows.
-    except RowError:
-        stream = io.BufferedReader(cast(Any, io.BytesIO(raw.removeprefix(_BOM))))
-        row = next(json_rows(stream, "", by_line=True))
-        row.where = where
-        return row
-    return Row(value, where, repairs)
+            place = f"{file.shown}:{line + 1}"
+            yield raw, _enveloped(raw) if file.is_ours else row_of(raw.removeprefix(_BOM), place)
 
 
 def _enveloped(raw: bytes) -> Row:

@@ -19,7 +19,7 @@ from swiftagent.io.outputs import clear
 from swiftagent.io.workers import Workers
 from swiftagent.mix.converting import MixTask, convert
 from swiftagent.mix.fingerprints import Fingerprint, needs_fingerprints
-from swiftagent.mix.plan import SourcePlan
+from swiftagent.mix.plan import SourcePlan, Tell
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.restraint import CHANNEL
 from swiftagent.mix.sample import copies
@@ -103,7 +103,7 @@ class Selector:
         plans: list[SourcePlan],
         work: Path,
         workers: Workers,
-        tell: Callable[[str, int, int], None],
+        tell: Tell,
         count: CountLines | None = None,
     ) -> None:
         self.recipe, self.work, self.workers, self.tell, self.count = recipe, work, workers, tell, count
@@ -206,7 +206,7 @@ class Selector:
             # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last
-            self.tell(f"convert {plan.source.channel}", min(wanted, first + done * _TASK_ROWS), wanted)
+            self.tell(min(wanted, first + done * _TASK_ROWS), wanted, f"convert {plan.source.channel}")
         records = np.concatenate(tables)
         order = np.lexsort((records["offset"], records["rank"]))
         records = records[order]
