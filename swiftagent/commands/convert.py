@@ -19,8 +19,15 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, given, options, print_json, share_of
+from swiftagent.commands.options import (
+    add_engine_arguments,
+    add_output_arguments,
+    given,
+    open_workers,
+    options,
+    print_json,
+    share_of,
+)
 from swiftagent.errors import ConfigError, RejectsError, refuse
 from swiftagent.formats.writers.table import WRITABLE
 from swiftagent.io.shipped import find

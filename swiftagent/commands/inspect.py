@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
-from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import add_engine_arguments, open_workers, options, print_json
 from swiftagent.errors import ConfigError, FaultsError, refuse, visible
 from swiftagent.io.rows import files_of, size_of
 from swiftagent.io.storage import is_url

@@ -21,8 +21,15 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, count, options, print_json, share_of
+from swiftagent.commands.options import (
+    add_engine_arguments,
+    add_output_arguments,
+    count,
+    open_workers,
+    options,
+    print_json,
+    share_of,
+)
 from swiftagent.errors import ConfigError, SetupError, at, refuse
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs, beside, outputs

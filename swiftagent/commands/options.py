@@ -14,6 +14,9 @@ from typing import Any, Protocol
 from swiftagent import console
 from swiftagent.errors import refuse
 from swiftagent.io.words import share
+from swiftagent.io.workers import Workers, cores
+
+_LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 
 
 class Add(Protocol):
@@ -70,6 +73,23 @@ def add_output_arguments(add: Add) -> None:
     add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=count, default=0)
     add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
     add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
+    add = options(parser)
+    add("-j --processes N", f"default: {default}", type=positive)
+    add("--engine", "ray: the same bytes by a Ray cluster (the extra `ray`)", choices=("local", "ray"), default="local")
+    add("--ray-address ADDRESS", "an existing cluster; default: one is started here")
+
+
+def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
+    """What the options name; where they name no number, one process for `size` bytes that are few. Raises
+    SetupError."""
+    if args.engine == "ray":
+        from swiftagent.io.ray_workers import RayWorkers
+
+        return RayWorkers(args.ray_address, args.processes)
+    return Workers(args.processes or (cores() if size >= _LARGE else 1))
 
 
 def print_json(value: Any) -> int:

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from swiftagent import console
 from swiftagent.commands.options import given, options, positive, print_result
-from swiftagent.commands.sweep_page import FORGETTING, TOOL, page
-from swiftagent.evaluate.report import with_interval
 from swiftagent.io.jsonl import whole_file
 
 
@@ -50,6 +48,7 @@ def _ratio(text: str) -> tuple[float, float]:
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent.commands import sweep_plan
+    from swiftagent.evaluate.report import with_interval
 
     sweep = sweep_plan.Sweep(**given(args, sweep_plan.Sweep))
     if args.dry_run:
@@ -59,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
     result = sweep_plan.run(sweep, console.say)
     if args.html:
         with whole_file(args.html) as out:
-            out.write(page(result).encode())
+            out.write(sweep_plan.page(result).encode())
     base = {**result["base"], "ratio": "base", "agent": 0, "general": 0}
     rows = [
         [each[name] for name in ("ratio", "agent", "general")]
-        + [with_interval(name, each[name]) for name in (TOOL, FORGETTING)]
+        + [with_interval(name, each[name]) for name in (sweep_plan.TOOL, sweep_plan.FORGETTING)]
         for each in [*result["points"], base]
     ]
     columns = ["agent:general", "agent rows", "general rows", "calls exact, %", "bits per byte (general)"]

@@ -10,21 +10,23 @@ import glob
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from swiftagent import __version__
-from swiftagent.commands.sweep_page import FORGETTING, TOOL
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import write_json, writing
 from swiftagent.io.outputs import clear
 from swiftagent.io.own_command import run_command
+from swiftagent.io.pages import render
 from swiftagent.mix.sample import shares
 from swiftagent.train.config import load
 
+TOOL, FORGETTING = "call_exact", "bits_per_byte"
+_PLOT = {"left": 70, "right": 620, "top": 24, "bottom": 330}  # of a drawing of 660 by 380
 _QUIETLY = ["--max-rejects", "100%", "-q"]
 # A model that learnt little ends few of its steps by itself, and free runs would be many such steps.
 _EVALUATION = ["--drop-trained", "--no-free", "--step-tokens", "160", "--json"]
@@ -208,3 +210,22 @@ def together(estimates: list[dict[str, Any]]) -> dict[str, Any]:
         "low": min(estimate["low"] for estimate in estimates),
         "high": max(estimate["high"] for estimate in estimates),
     }
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """A page with the plot: forgetting to the right, exact calls upwards, a point with its intervals for each
+    ratio. result: what `sweep mix --json` prints."""
+    points = [point for point in result["points"] if None not in (point[TOOL]["value"], point[FORGETTING]["value"])]
+    zero = result["base"][FORGETTING]["value"]
+    reached = [point[FORGETTING][end] for point in points for end in ("low", "high")]
+    ends = sorted({edge([*reached, *([] if zero is None else [zero])]) for edge in (min, max)}) if points else [0.0]
+
+    def x(value: float) -> float:
+        share = 0.04 + 0.92 * (value - ends[0]) / ((ends[-1] - ends[0]) or 1.0)
+        return float(round(_PLOT["left"] + (_PLOT["right"] - _PLOT["left"]) * share, 1))
+
+    def y(value: float) -> float:
+        return float(round(_PLOT["bottom"] - (_PLOT["bottom"] - _PLOT["top"]) * value, 1))
+
+    values = {"result": result, "seeds": result.get("seeds", 1), "points": points, "zero": zero, "ends": ends}
+    return render("commands/sweep.html.j2", **values, **_PLOT, x=x, y=y, tool=TOOL, forgetting=FORGETTING)

@@ -89,10 +89,10 @@ def _write(
     tell(0, len(rows), "write")
 
     def write(path: Path, first: int, last: int) -> None:
-        write_records(path, train[first:last], out.work, names, workers)
+        write_records(path, train[first:last], out.work, names)
 
     with unfinished(out.val, out.manifest, out.path, out.rejects, out.report) as (*parts, rejects, report):
-        write_records(parts[0], val, out.work, names, workers)
+        write_records(parts[0], val, out.work, names)
         if out.shards:
             shards = write_shards(out, len(train), write, workers)
         else:
