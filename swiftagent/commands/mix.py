@@ -127,13 +127,14 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     is_counted = recipe.model and (folder or recipe.by != "rows" or not args.base_url)
     with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent.mix.mixing import mix
+        from swiftagent.mix.plan import MixRun
 
         say = (lambda line: None) if args.quiet else console.say
         with console.progress("starting", quiet=args.quiet) as stage:
             recipe, fetched = _fetch(recipe, say)
             recipe = _cleaned(recipe, out, workers, say)
             counter = _counter(recipe.model) if is_counted else None
-            manifest = mix(recipe, out, fetched, workers, stage.update, repeated, counter)
+            manifest = mix(MixRun(recipe, out, workers, stage.update, counter), fetched, repeated)
     if rewrites:
         manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
         write_json(out.manifest, manifest)

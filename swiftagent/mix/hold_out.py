@@ -10,16 +10,15 @@ from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import ConfigError
 from swiftagent.io.rows import read_rows
 from swiftagent.mix.fingerprints import Fingerprint
-from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
 from swiftagent.mix.seen import NearDuplicates
-from swiftagent.mix.selection import Selection
+from swiftagent.mix.selection import Selection, Taken
 from swiftagent.mix.spool import Table
 from swiftagent.trajectory.content import content_hash
 
 
-def held_out(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], rows: Table) -> set[int]:
+def held_out(recipe: Recipe, taken: Taken, rows: Table) -> set[int]:
     """The indexes of the validation split. Rows of one channel and one first question are never on both sides, so no
     conversation is, and no row has its equal on the other side. With rows made from others or anything held out, rows
     of one first question stand together whatever their channels.
@@ -27,12 +26,12 @@ def held_out(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], ro
     Rows with a held-out tool or hash are all in it, beside the recipe's share of the others.
     """
     groups = array("Q", rows["group"].tobytes())
-    fingerprints = [each for source in taken for each in _each_copy(source)]
+    fingerprints = [each for _, source in taken for each in _each_copy(source)]
     near = _Twins(recipe, fingerprints) if recipe.hold_out.apart else None
     ruled = _with_their_like(_by_rule(recipe, fingerprints), groups, near)
     spans: dict[str, list[int]] = {}
     first = 0
-    for plan, source in zip(plans, taken, strict=True):
+    for plan, source in taken:
         spans.setdefault(plan.source.channel, []).extend(
             index for index in range(first, first + source.total) if index not in ruled
         )

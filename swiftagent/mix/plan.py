@@ -6,14 +6,15 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from swiftagent.errors import ConfigError, SetupError, refuse
+from swiftagent.io.outputs import Outputs
 from swiftagent.io.rows import files_of
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, sha256_of
@@ -22,7 +23,17 @@ from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares
 from swiftagent.mix.scan import CANDIDATE, ScanTask, SourceFile, as_lines, open_file, scan, scan_tasks
 
-Tell = Callable[[int, int, str], None]  # (done, of, stage)
+CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
+
+
+class MixRun(NamedTuple):
+    """A mix that is to be made. tell: gets (done, of, stage). count: exact tokens of records, in place of estimates."""
+
+    recipe: Recipe
+    out: Outputs
+    workers: Workers
+    tell: Callable[[int, int, str], None] = lambda done, of, stage: None
+    count: CountLines | None = None
 
 
 class FetchedFile(msgspec.Struct):
@@ -65,39 +76,37 @@ class SourcePlan(msgspec.Struct):
         return ", ".join(self.source.source)
 
 
-def plan_of(
-    recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers: Workers, tell: Tell
-) -> list[SourcePlan]:
+def plan_of(run: MixRun, fetched: Mapping[str, Fetched]) -> list[SourcePlan]:
     """Find, scan and hash the files of every source. Raises ConfigError with every source that is not there."""
     plans: list[SourcePlan] = []
     problems: dict[str, bool] = {}
-    for number, source in enumerate(recipe.sources):
-        seed = seed_of(recipe.seed, source.channel)
+    for number, source in enumerate(run.recipe.sources):
+        seed = seed_of(run.recipe.seed, source.channel)
         try:
-            files, hub, revision = _files(source, fetched, work, number)
+            files, hub, revision = _files(source, fetched, run.out.work, number)
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems, True)
             continue
         plans.append(SourcePlan(number, source, files, hub, revision, seed))
     # Before the scan, which may take minutes: a missing file is reported with all the others at once.
     refuse(problems)
-    _scan_all(plans, workers, tell)
-    for plan, wanted in zip(plans, _wanted(recipe, plans), strict=True):
+    _scan_all(plans, run)
+    for plan, wanted in zip(plans, _wanted(run.recipe, plans), strict=True):
         plan.wanted = wanted
     return plans
 
 
-def _scan_all(plans: list[SourcePlan], workers: Workers, tell: Tell) -> None:
+def _scan_all(plans: list[SourcePlan], run: MixRun) -> None:
     """Hash the files of all plans whose hash is not known yet and scan them, in one go."""
     files = [file for plan in plans for file in plan.files if not file.sha256]
     # Largest first, and before the scans: nothing else takes a file in one piece.
     files.sort(key=lambda file: -file.size)
     tasks = [[scan_tasks(file, plan.seed) for file in plan.files] for plan in plans]
     jobs = [*files, *(task for of_plan in tasks for of_file in of_plan for task in of_file)]
-    results = enumerate(workers.in_order(_scan_or_hash, jobs), 1)
+    results = enumerate(run.workers.in_order(_scan_or_hash, jobs), 1)
     for file, (done, digest) in zip(files, results, strict=False):
         file.sha256 = str(digest)
-        tell(done, len(jobs), "scan")
+        run.tell(done, len(jobs), "scan")
     for plan, of_plan in zip(plans, tasks, strict=True):
         tables = [np.empty(0, CANDIDATE)]
         for number, of_file in enumerate(of_plan):
@@ -108,7 +117,7 @@ def _scan_all(plans: list[SourcePlan], workers: Workers, tell: Tell) -> None:
                 tables[-1]["line"] += first_line
                 tables[-1]["file"] = number
                 first_line += scanned.line_count
-                tell(done, len(jobs), "scan")
+                run.tell(done, len(jobs), "scan")
             plan.file_rows.append(sum(map(len, tables[before:])))
         # 22 bytes a row; those of one key in the order of their files and offsets.
         table = np.concatenate(tables)
@@ -175,11 +184,11 @@ def _file(work: Path, name: str, path: str, shown: str, sha256: str) -> SourceFi
     return file
 
 
-def refuse_own_outputs(plans: list[SourcePlan], files: Iterable[Path], folder: Path) -> None:
+def refuse_own_outputs(plans: list[SourcePlan], out: Outputs) -> None:
     """Raise ConfigError with every source that the mix would write over: one of its files, or a shard in their
     folder."""
-    written = {os.path.realpath(file) for file in files}
-    shards = f"{glob.escape(os.path.realpath(folder))}/train-*-of-*.*"
+    written = {os.path.realpath(file) for file in (out.path, out.val, out.manifest, out.report, out.rejects)}
+    shards = f"{glob.escape(os.path.realpath(out.folder))}/train-*-of-*.*"
     read = [(file.shown, os.path.realpath(file.original or file.path)) for plan in plans for file in plan.files]
     lost = [shown for shown, path in read if path in written or fnmatch.fnmatchcase(path, shards)]
     refuse({f"{shown} is a source and would be written over by the mix; choose another -o": True for shown in lost})

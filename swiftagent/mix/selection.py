@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,9 @@ import numpy as np
 from swiftagent import __version__
 from swiftagent.io.jsonl import encode, whole_file
 from swiftagent.io.outputs import clear
-from swiftagent.io.workers import Workers
 from swiftagent.mix.converting import MixTask, convert
 from swiftagent.mix.fingerprints import Fingerprint, needs_fingerprints
-from swiftagent.mix.plan import SourcePlan, Tell
+from swiftagent.mix.plan import MixRun, SourcePlan
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.restraint import CHANNEL
 from swiftagent.mix.sample import copies
@@ -27,7 +26,6 @@ from swiftagent.mix.seen import OF_RECORDS, SEEN, SeenRows
 from swiftagent.mix.spool import RECORD, NotTaken, Table, lines_at
 from swiftagent.trajectory.ledger import add_up
 
-CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 _TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
 _ROUND_ROWS = 50_000  # of one round: what the parent holds for a while, some hundred bytes each
 _NOT_NEEDED = "not-needed"
@@ -97,21 +95,13 @@ class Selection(msgspec.Struct):
 class Selector:
     """Takes from one plan after the other. A source that an earlier, killed run has finished is not converted again."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        plans: list[SourcePlan],
-        work: Path,
-        workers: Workers,
-        tell: Tell,
-        count: CountLines | None = None,
-    ) -> None:
-        self.recipe, self.work, self.workers, self.tell, self.count = recipe, work, workers, tell, count
-        self.unit = "trained" if recipe.by == "trained-tokens" else "tokens"
+    def __init__(self, run: MixRun, plans: list[SourcePlan]) -> None:
+        self.run, self.recipe, self.work = run, run.recipe, run.out.work
+        self.unit = "trained" if run.recipe.by == "trained-tokens" else "tokens"
         # In this process alone: whether a row is a duplicate depends on the rows taken before it, in their order.
-        self.seen = SeenRows(recipe) if needs_fingerprints(recipe) else None
+        self.seen = SeenRows(run.recipe) if needs_fingerprints(run.recipe) else None
         # A source resumes only if everything before it is unchanged, since duplicates look across sources.
-        self.hashes = _hashes(recipe, plans)
+        self.hashes = _hashes(run.recipe, plans)
         self.restored = self._restore(plans)
 
     def take(self, plan: SourcePlan) -> Selection:
@@ -193,7 +183,7 @@ class Selector:
         tables: list[Table] = []
         fingerprints: list[Fingerprint] = []
         not_taken: list[NotTaken] = []
-        for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
+        for done, (number, result) in enumerate(self.run.workers.map(convert, tasks), 1):
             spool, ranks = taken.spool(result.spool), ranks_of[number]
             # Ray hands over arrays that cannot be written.
             records = result.records.copy()
@@ -206,13 +196,13 @@ class Selector:
             # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last
-            self.tell(min(wanted, first + done * _TASK_ROWS), wanted, f"convert {plan.source.channel}")
+            self.run.tell(min(wanted, first + done * _TASK_ROWS), wanted, f"convert {plan.source.channel}")
         records = np.concatenate(tables)
         order = np.lexsort((records["offset"], records["rank"]))
         records = records[order]
-        if self.count is not None and len(records):
+        if self.run.count is not None and len(records):
             lines = list(lines_at(self.work, taken.names, records[["spool", "offset", "length"]].tolist()))
-            records["tokens"], records["trained"] = zip(*self.count(lines), strict=True)
+            records["tokens"], records["trained"] = zip(*self.run.count(lines), strict=True)
         return Round(records, [fingerprints[index] for index in order] if fingerprints else [], not_taken)
 
     def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:
@@ -266,6 +256,9 @@ class Selector:
         state = (self.hashes[plan.number], taken)
         with whole_file(self.work / f"{plan.number}.done") as file:
             file.write(msgspec.msgpack.encode(state, enc_hook=lambda table: table.tobytes()))
+
+
+Taken = list[tuple[SourcePlan, Selection]]
 
 
 def synthetic(plan: SourcePlan, taken: Selection) -> tuple[SourcePlan, Selection]:
