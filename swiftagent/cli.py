@@ -54,6 +54,9 @@ exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 
 """
 
 
+_Formatter = argparse.RawDescriptionHelpFormatter
+
+
 class _Parser(argparse.ArgumentParser):
     """Wrong words end as all wrong input does: in one line, with the nearest word or where to look."""
 
@@ -190,8 +193,8 @@ def _answer(words: list[str]) -> int:
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command; docs/cli.md is generated from it."""
-    about = {"prog": f"swiftagent {name}", "description": (_command(name).__doc__ or COMMANDS[name]).strip()}
-    parser = _Parser(**about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    about = (_command(name).__doc__ or COMMANDS[name]).strip()
+    parser = _Parser(prog=f"swiftagent {name}", description=about, formatter_class=_Formatter, allow_abbrev=False)
     add_options(name, parser)
     return parser
 
@@ -205,7 +208,7 @@ def main_parser() -> argparse.ArgumentParser:
         usage="swiftagent COMMAND [options]   (swiftagent COMMAND --help shows the options)",
         description=f"Fine-tune tool-using language models on ms-swift.\n\ncommands:\n{lines}",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"swiftagent {__version__}")
     return parser

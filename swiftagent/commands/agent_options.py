@@ -31,13 +31,9 @@ def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
     tools = options(parser, "tools")
-    tools(
-        "--tools WHAT",
-        "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of "
-        "calculator, clock, units, memory, http:HOST, human; repeatable",
-        action="append",
-        default=[],
-    )
+    what = "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of "
+    what += "calculator, clock, units, memory, http:HOST, human; repeatable"
+    tools("--tools WHAT", what, action="append", default=[])
     tools("--mock FILE", "canned results for tools without code", default="")
     tools("--tool-seconds S", "of one call", type=float, default=30)
     tools("--tool-memory GB", "of a tool file's process", type=float, default=4)

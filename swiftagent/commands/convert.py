@@ -47,13 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add(*explain)
     add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
     add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
-    add(
-        "--prompt",
-        "how a ReAct prompt shows parameters; auto: as the flat list of ms-agent, or as the schema where types, enums, "
-        "defaults or inner fields would be lost",
-        default="auto",
-        choices=STYLES,
-    )
+    styles = "how a ReAct prompt shows parameters; auto: as the flat list of ms-agent, or as the schema where types, "
+    add("--prompt", styles + "enums, defaults or inner fields would be lost", default="auto", choices=STYLES)
     add("--language", "of the ReAct prompt; auto is the question's", default="auto", choices=["auto", "en", "zh"])
     add("--thinking", "the model's reasoning", default="keep", choices=["keep", "drop"])
     add("--channel", "channel of every row; else agent, and general for rows without tools", default="")

@@ -111,12 +111,12 @@ def _scan_all(plans: list[SourcePlan], run: MixRun) -> None:
         tables = [np.empty(0, CANDIDATE)]
         for number, of_file in enumerate(of_plan):
             first_line, before = 0, len(tables)
-            for _, (done, scanned) in zip(of_file, results, strict=False):
+            for _, (done, (lines, found)) in zip(of_file, results, strict=False):
                 # Ray hands over arrays that cannot be written.
-                tables.append(scanned.candidates.copy())
+                tables.append(found.copy())
                 tables[-1]["line"] += first_line
                 tables[-1]["file"] = number
-                first_line += scanned.line_count
+                first_line += lines
                 run.tell(done, len(jobs), "scan")
             plan.file_rows.append(sum(map(len, tables[before:])))
         # 22 bytes a row; those of one key in the order of their files and offsets.

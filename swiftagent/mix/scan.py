@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -47,13 +47,6 @@ class ScanTask(msgspec.Struct):
     start: int
     end: int
     seed: int
-
-
-class Scanned(msgspec.Struct):
-    """What was found: the lines that begin there, and a table of the rows; `line` counts from the first of them."""
-
-    line_count: int = 0
-    candidates: Any = None
 
 
 class _Envelope(msgspec.Struct):
@@ -102,23 +95,25 @@ def scan_tasks(file: SourceFile, seed: int) -> list[ScanTask]:
     return [ScanTask(file, part.start, part.end, seed) for part in cut(file.path, file.size, _PART)]
 
 
-def scan(task: ScanTask) -> Scanned:
-    """Key every row that begins in the task's stretch."""
-    found = Scanned()
+def scan(task: ScanTask) -> tuple[int, Any]:
+    """How many lines begin in the task's stretch, and a table of the rows there, each with its key; `line` counts from
+    the first of them."""
+    count = 0
+
+    def keyed() -> Iterator[tuple[int, int, int, int]]:
+        nonlocal count
+        for offset, line in lines_between(file, task.start, task.end):
+            content = line.rstrip(b"\r\n")
+            if content and not content.isspace():
+                # Without the place, so that the key is that of the row wherever the file lies.
+                if task.file.is_ours:
+                    content = content.partition(b'","value":')[2]
+                yield key_of(content, task.seed), offset, count, 0
+            count += 1
+
     with open_binary(task.file.path, _BUFFER) as file:
-        found.candidates = np.fromiter(_keyed_lines(file, task, found), CANDIDATE)
-    return found
-
-
-def _keyed_lines(file: BinaryIO, task: ScanTask, found: Scanned) -> Iterator[tuple[int, int, int, int]]:
-    for offset, line in lines_between(file, task.start, task.end):
-        content = line.rstrip(b"\r\n")
-        if content and not content.isspace():
-            # Without the place, so that the key is that of the row wherever the file lies.
-            if task.file.is_ours:
-                content = content.partition(b'","value":')[2]
-            yield key_of(content, task.seed), offset, found.line_count, 0
-        found.line_count += 1
+        table = np.fromiter(keyed(), CANDIDATE)
+    return count, table
 
 
 def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, Row]]:
