@@ -68,20 +68,29 @@ def parquet_rows(stream: BinaryIO, place: str, groups: range | None = None, firs
 
     Raises ConfigError where the file is damaged.
     """
-    import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
-    number = first - 1
-    try:
+    def batches() -> Iterator[Any]:
         file = pyarrow.parquet.ParquetFile(stream)
         for batch in file.iter_batches(_batch_size(file.metadata), groups, use_threads=False):
             if batch.nbytes > LONGEST_ROW * batch.num_rows:
                 raise too_long(place)
-            for value in batch.to_pylist():
-                number += 1
-                yield Row(_plain(value), f"{place}:{number}")
+            yield batch
+
+    return _rows_of(batches(), place, "Parquet", first)
+
+
+def _rows_of(batches: Iterator[Any], place: str, kind: str, first: int = 1) -> Iterator[Row]:
+    import pyarrow  # type: ignore[import-untyped]
+
+    try:
+        for batch in batches:
+            for start in range(0, batch.num_rows, _BATCH):
+                for number, value in enumerate(batch.slice(start, _BATCH).to_pylist(), first + start):
+                    yield Row(_plain(value), f"{place}:{number}")
+            first += batch.num_rows
     except pyarrow.ArrowException as error:
-        raise ConfigError(f"{place}: cut or damaged Parquet ({error}); get it again") from error
+        raise ConfigError(f"{place}: cut or damaged {kind} ({error}); get it again") from error
 
 
 def _batch_size(about: Any) -> int:
@@ -93,17 +102,7 @@ def _batch_size(about: Any) -> int:
 
 def arrow_rows(stream: io.BufferedReader, place: str) -> Iterator[Row]:
     """Yield each row of an Arrow file or stream (what `datasets` saves); its place is its number."""
-    import pyarrow
-
-    number = 0
-    try:
-        for batch in _arrow_batches(stream):
-            for start in range(0, batch.num_rows, _BATCH):
-                for value in batch.slice(start, _BATCH).to_pylist():
-                    number += 1
-                    yield Row(_plain(value), f"{place}:{number}")
-    except pyarrow.ArrowException as error:
-        raise ConfigError(f"{place}: cut or damaged Arrow file ({error}); get it again") from error
+    return _rows_of(_arrow_batches(stream), place, "Arrow file")
 
 
 def _arrow_batches(stream: io.BufferedReader) -> Iterator[Any]:
