@@ -88,16 +88,14 @@ def _filtered(trajectory: Trajectory, rule: Filter) -> str:
     events = trajectory.events
     calls = [event.tool for event in events if isinstance(event, Call)]
     asked = next((event.text for event in events if isinstance(event, Question)), "")
-    if rule.language and language_of(asked) not in rule.language:
-        return "filtered-language"
-    if not _within(sum(isinstance(event, Question) for event in events), rule.turns):
-        return "filtered-turns"
-    if not _within(len(calls), rule.calls):
-        return "filtered-calls"
     names = set(calls) or {tool.name for tool in trajectory.tools}
-    if rule.tools and not names & set(rule.tools):
-        return "filtered-tools"
-    return "filtered-tools" if names & set(rule.without_tools) else ""
+    reasons = {
+        "filtered-language": rule.language and language_of(asked) not in rule.language,
+        "filtered-turns": not _within(sum(isinstance(event, Question) for event in events), rule.turns),
+        "filtered-calls": not _within(len(calls), rule.calls),
+        "filtered-tools": (rule.tools and not names & set(rule.tools)) or names & set(rule.without_tools),
+    }
+    return next((reason for reason, is_so in reasons.items() if is_so), "")
 
 
 def _within(value: int, bounds: tuple[int | None, int | None]) -> bool:
