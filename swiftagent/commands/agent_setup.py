@@ -12,7 +12,8 @@ from swiftagent.agent.loop import Grammar, Limits, ReAct, start
 from swiftagent.agent.native import Native
 from swiftagent.backend.engine import load_engine, resolve
 from swiftagent.commands.options import server_of
-from swiftagent.errors import ConfigError, refuse
+from swiftagent.errors import refuse
+from swiftagent.io.yaml_file import read_text
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox
 from swiftagent.train.runs import find_run, newest_run
@@ -68,10 +69,7 @@ def system_of(given: str | None) -> str:
     """`--system TEXT` or `--system @FILE`. Raises ConfigError."""
     if not given or not given.startswith("@"):
         return given or ""
-    try:
-        return Path(given[1:]).read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--system {given}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return read_text(Path(given[1:]), f"--system {given}").rstrip("\n")
 
 
 def empty_conversation(toolbox: Toolbox, system: str) -> Trajectory:

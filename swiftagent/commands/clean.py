@@ -17,7 +17,8 @@ from typing import Any
 
 from swiftagent.commands import convert
 from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError, refuse
+from swiftagent.errors import refuse
+from swiftagent.io.jsonl import read_lines
 from swiftagent.io.outputs import outputs
 
 
@@ -52,10 +53,8 @@ def run(args: argparse.Namespace) -> int:
 def _explain(output: Path, name: str, as_json: bool) -> int:
     """Print the decisions on one row. Raises ConfigError where there are none."""
     path = outputs(output).decisions
-    try:
-        decisions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; clean the file first, without --explain") from error
+    refuse({f"{path}: no such file; clean the file first, without --explain": not path.is_file()})
+    decisions = [row.value for row in read_lines(path)]
     found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
     refuse({f"--explain {name}: {path} has no decision on such a row; a row without one is as it was": not found})
     if as_json:

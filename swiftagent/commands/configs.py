@@ -107,13 +107,10 @@ def _copy(name: str, target: str) -> int:
 
 
 def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
+    from swiftagent.io.yaml_file import read_text
     from swiftagent.train.foreign import translate
 
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    translated = translate(text, str(path))
+    translated = translate(read_text(path), str(path))
     if output and Path(output).exists():
         raise SetupError(f"{output}: exists already; name another file with -o")
     translated.name_config(output)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from swiftagent import console
 from swiftagent.commands.options import add_engine_arguments, open_workers, options, print_json
 from swiftagent.errors import ConfigError, FaultsError, refuse, visible
+from swiftagent.io.jsonl import read_lines
 from swiftagent.io.rows import files_of, size_of
 from swiftagent.io.storage import is_url
 from swiftagent.masks import view
@@ -212,7 +213,7 @@ def _show_rejected(args: argparse.Namespace) -> int:
     if not path.name.endswith(".rejects.jsonl"):
         path = path.with_name(f"{path.stem}.rejects.jsonl")
     refuse({f"{path}: no such file; `convert` and `mix` write it beside their output": not path.is_file()})
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [row.value for row in read_lines(path)]
     rows = [row for row in rows if args.grep.lower() in json.dumps(row, ensure_ascii=False).lower()]
     if args.json:
         return print_json({"file": str(path), "rejected": rows})

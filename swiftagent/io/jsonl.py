@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,6 +82,11 @@ def read_lines(path: Path) -> Iterator[Row]:
                 with at(where):
                     value, repairs = parse_json(line.removeprefix(b"\xef\xbb\xbf"))
                 yield Row(value, where, repairs)
+
+
+def first_values(path: Path, count: int) -> list[Any]:
+    """The values of the first lines of a JSONL file; [] where there is none."""
+    return [row.value for row in islice(read_lines(path), count)] if path.is_file() else []
 
 
 def require_regular(path: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
 from swiftagent.io.rows import read_rows
+from swiftagent.io.yaml_file import read_text
 from swiftagent.mix.fingerprints import Fingerprint
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
@@ -109,12 +110,9 @@ def _by_rule(recipe: Recipe, rows: list[Fingerprint]) -> set[int]:
 def _hashes(path: str) -> set[int]:
     """Content hashes that a file lists, one a line, or those of the rows that it holds."""
     try:
-        return {int(line, 16) for line in Path(path).read_text(encoding="utf-8").split()}
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+        return {int(line, 16) for line in read_text(Path(path)).split()}
     # Not hexadecimal: a file of rows, whose hashes are taken.
     except ValueError:
         found = {content_hash(row) for row in read_trajectories(read_rows(path), Policy())}
-    if not found:
-        raise ConfigError(f"{path}: holds neither hashes of rows, one hexadecimal number a line, nor rows")
+    refuse({f"{path}: holds neither hashes of rows, one hexadecimal number a line, nor rows": not found})
     return found

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from swiftagent.errors import ConfigError, refuse
-from swiftagent.io.yaml_file import Share, read_yaml
+from swiftagent.io.yaml_file import Share, read_text, read_yaml
 from swiftagent.trajectory.prompts import PromptStyle
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
@@ -86,11 +86,10 @@ def from_yaml(path: str) -> Recipe:
 
 def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
     """The recipe of an earlier mix and its whole manifest. Raises ConfigError."""
+    text = read_text(Path(path))
     try:
-        manifest = msgspec.json.decode(Path(path).read_bytes())
+        manifest = msgspec.json.decode(text)
         recipe = msgspec.convert(manifest["recipe"], Recipe)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not a manifest that `swiftagent mix` wrote ({error})") from error
     return recipe, manifest

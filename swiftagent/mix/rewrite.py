@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.io.jsonl import decode, encode, whole_file
+from swiftagent.io.jsonl import encode, read_lines, whole_file
 from swiftagent.mix.rules import train_only
 from swiftagent.trajectory.record import Message, from_record, to_record
 from swiftagent.trajectory.types import Answer
@@ -50,8 +50,7 @@ def rewrite_general(
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as lines:
-        yield from (decode(line) for line in lines if line.strip())
+    return (row.value for row in read_lines(path))
 
 
 def _prompt(row: dict[str, Any]) -> Prompt | None:

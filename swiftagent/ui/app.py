@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import secrets
+import shutil
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.io.jsonl import whole_file
 from swiftagent.io.language import speaker, wanted_language
 from swiftagent.io.pages import render
 from swiftagent.masks.view import share
@@ -215,16 +217,12 @@ def _to(page: str, **values: str) -> Response:
 
 def _keep(upload: UploadFile, folder: Path) -> str:
     """Write a file whole or not at all under a name of letters, digits, dots and dashes."""
-    folder.mkdir(parents=True, exist_ok=True)
     stem, dot, suffix = re.sub(r"[^\w.-]+", "_", Path(upload.filename or "").name).lstrip(".").partition(".")
     stem = stem or "data"
     names = (f"{stem}{number}{dot}{suffix}" for number in ["", *(f"-{count}" for count in range(2, 10_000))])
     name = next(name for name in names if not (folder / name).exists())
-    partial = folder / f".{name}.part"
-    with partial.open("wb") as out:
-        while block := upload.file.read(1 << 20):
-            out.write(block)
-    partial.replace(folder / name)
+    with whole_file(folder / name) as out:
+        shutil.copyfileobj(upload.file, out)
     return name
 
 

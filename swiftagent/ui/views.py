@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.jsonl import first_values
 from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import shipped
 from swiftagent.masks.view import ShownRow, read_records, shown_without_model, wanted
@@ -157,11 +158,7 @@ def ledger(path: Path) -> dict[str, Any]:
 
 def rejected_rows(path: Path) -> list[dict[str, Any]]:
     """The first rows that `convert` or `mix` rejected for this output, with their reasons."""
-    beside = path.with_name(f"{path.stem}.rejects.jsonl")
-    if not beside.is_file():
-        return []
-    with beside.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in islice(lines, 50)]
+    return first_values(path.with_name(f"{path.stem}.rejects.jsonl"), 50)
 
 
 def mix_shares(sources: Mapping[str, tuple[str, str]], answers: Answers) -> dict[str, dict[str, float]]:

@@ -112,7 +112,7 @@ def test_every_error_and_verdict_is_in_the_catalogue():
         ("infer --tools nope.py x", "--tools nope.py：没有这个文件"),
         ("infer --run nope x", "nope：runs 中没有这个运行"),
         ("doctor bad.yaml", "bad.yaml:3: learning_rat：未知的键，您是想说 learning_rate 吗？"),
-        ("mix --manifest nope", "nope: 没有这个文件或文件夹"),
+        ("mix --manifest nope", "nope：无法读取：没有这个文件或文件夹"),
     ],
 )
 def test_an_error_is_in_chinese(
