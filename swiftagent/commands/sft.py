@@ -15,7 +15,6 @@ import argparse
 import json
 import re
 import shlex
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,17 +113,17 @@ def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
 
     folder = next_name(Path(config.runs), config.run_name)
     if raw := raw_data.raw_data(config):
-        print(f"{raw_data.written_as(config, raw, calls)[1]}, converted into {folder / 'data'}", file=sys.stderr)
+        console.say(f"{raw_data.written_as(config, raw, calls)[1]}, converted into {folder / 'data'}")
         config = raw_data.in_folder(config, raw, folder / "data")
     inputs = resolve(config, look())
     if problems := preflight.missing_for_good(inputs):
         raise SetupError("\nerror: ".join(problems))
     planned = plan(inputs, folder, as_configured=True)
     for note in planned.notes:
-        print(note, file=sys.stderr)
+        console.say(note)
     missing = [line for line in preflight.what_is_missing(inputs) if f"{folder / 'data'}/" not in line]
     for warning in [*planned.warnings, *missing]:
-        print(f"warning: {warning}", file=sys.stderr)
+        console.warn(warning)
     if as_json:
         named = ("device", "processes", "nodes", "batch", "accumulation", "sequences_per_step")
         facts = {"command": planned.argv, "environment": planned.env, "folder": str(folder)}

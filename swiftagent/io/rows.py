@@ -65,7 +65,7 @@ def files_of(path: str) -> list[str]:
     if is_url(path):
         with damage(path):
             names = matching(path)
-        found = [name for name in names if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))]
+        found = [name for name in names if name == path or is_data(PurePosixPath(name.rpartition("/")[2]))]
     elif (place := find(path)).is_dir():
         found = [str(file) for file in data_files(place)]
     else:
@@ -84,13 +84,14 @@ def size_of(file: str) -> int:
 
 def data_files(folder: Path) -> list[Path]:
     """The files of a folder that hold rows, in order of their names; descriptions and reports are left out."""
-    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and _is_data(file.relative_to(folder))]
+    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and is_data(file.relative_to(folder))]
     if any(file.suffix == ".arrow" for file in found):  # a folder of `datasets`; its cache files are copies
         found = [file for file in found if not file.name.startswith("cache-")]
     return found
 
 
-def _is_data(name: Path | PurePosixPath) -> bool:
+def is_data(name: Path | PurePosixPath) -> bool:
+    """Whether a file of this name holds rows, and does not describe data or stand beside it."""
     if any(part.startswith((".", "__MACOSX")) for part in name.parts):
         return False
     if name.name in _NOT_DATA or name.name.endswith(_NOT_DATA_ENDS):
@@ -145,7 +146,7 @@ def _unpacked(stream: io.BufferedReader, kind: str) -> BinaryIO:
 def _read_zip(stream: BinaryIO, place: str, around: frozenset[str]) -> Iterator[Row]:
     """Members are read in place and nothing is unpacked, so a name such as `../x` leads nowhere."""
     with zipfile.ZipFile(stream) as archive:
-        members = [name for name in sorted(archive.namelist()) if _is_data(PurePosixPath(name.replace("..", "")))]
+        members = [name for name in sorted(archive.namelist()) if is_data(PurePosixPath(name.replace("..", "")))]
         if not members:
             raise ConfigError(f"{place}: no data in this archive")
         for member in members:
