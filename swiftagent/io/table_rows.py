@@ -21,24 +21,19 @@ _LARGEST_BATCH = 1 << 28  # bytes
 _LONGEST_CELL = 1 << 28  # characters
 
 
-def csv_reader(lines: Iterable[bytes]) -> Any:
-    """A `csv.reader` over a table; the separator is found in its header."""
-    csv.field_size_limit(_LONGEST_CELL)
-    rest = iter(lines)
-    header = next(rest, b"")
-    text = (line.decode(errors="surrogateescape") for line in chain([header], rest))
-    return csv.reader(text, delimiter=max(",;\t|", key=header.decode(errors="replace").count))
-
-
-def csv_rows(table: Iterable[bytes], place: str, skipped: int = 0) -> Iterator[Row]:
-    """Yield each line of a table with a header as an object of texts; `skipped` lines behind the header are not here.
+def csv_rows(table: Iterable[bytes], place: str) -> Iterator[Row]:
+    """Yield each line of a table with a header as an object of texts; the separator is found in the header.
 
     The place of a row is the line on which it starts. A line with too few or too many cells is a `BadRow`.
     """
-    lines = csv_reader(table)
+    csv.field_size_limit(_LONGEST_CELL)
+    rest = iter(table)
+    header = next(rest, b"")
+    text = (line.decode(errors="surrogateescape") for line in chain([header], rest))
+    lines = csv.reader(text, delimiter=max(",;\t|", key=header.decode(errors="replace").count))
     names: list[str] = []
     while True:
-        where = f"{place}:{lines.line_num + 1 + skipped}"
+        where = f"{place}:{lines.line_num + 1}"
         try:
             cells = next(lines)
         except StopIteration:
