@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
     sweep = sweep_plan.Sweep(**given(args, sweep_plan.Sweep))
     if args.dry_run:
-        for stage in (stage for work in sweep_plan.plan(sweep) for stage in work.stages):
-            print(shlex.join(["swiftagent", *stage.words]))
+        for words in (words for work in sweep_plan.plan(sweep) for words in work.stages):
+            print(shlex.join(["swiftagent", *words]))
         return 0
     result = sweep_plan.run(sweep, console.say)
     if args.html:
