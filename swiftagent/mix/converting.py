@@ -9,6 +9,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,17 +58,15 @@ class Converted(msgspec.Struct):
 
 def convert(task: MixTask) -> Converted:
     """Convert the task's rows and append their records to this process's spool file."""
-    path = Path(task.folder) / f"{_process_name()}.spool"
+    path = Path(task.folder) / f"{_name_of(os.getpid())}.spool"
     with path.open("ab", buffering=1 << 20) as out:
         return _Conversion(task, out, path.name).run()
 
 
-_names: dict[int, str] = {}
-
-
-def _process_name() -> str:
+@cache
+def _name_of(process: int) -> str:
     """A name that no other process has, on this machine or another."""
-    return _names.setdefault(os.getpid(), uuid.uuid4().hex[:16])
+    return uuid.uuid4().hex[:16]
 
 
 class _Conversion:

@@ -60,19 +60,15 @@ class Guard:
         self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        asked = HTTPConnection(scope)
-        given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
-            refusal: Response = PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
-        elif scope["method"] != "GET" and not _is_own(asked):
-            refusal = PlainTextResponse("this form was not sent by one of these pages\n", 403)
-        else:
-            await self.app(scope, receive, send)
-            return
-        await refusal(scope, receive, send)
+        answer = self.app
+        if scope["type"] == "http":
+            asked = HTTPConnection(scope)
+            given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
+                answer = PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
+            elif scope["method"] != "GET" and not _is_own(asked):
+                answer = PlainTextResponse("this form was not sent by one of these pages\n", 403)
+        await answer(scope, receive, send)
 
 
 def _is_own(asked: HTTPConnection) -> bool:
