@@ -1,4 +1,5 @@
-"""What `infer` does once its words are right: a question, a chat, a file of questions, two models side by side."""
+"""What the options of `infer` and `serve` ask for: an engine, a toolbox, limits, a grammar; and what `infer` does with
+them: a question, a chat, a file of questions, two models side by side."""
 
 from __future__ import annotations
 
@@ -14,19 +15,25 @@ from swiftagent import console
 from swiftagent.agent.batch import Asked, input_lines, read_asked, run_batch
 from swiftagent.agent.drive import Listener, Runtime, answer
 from swiftagent.agent.events import EventStream, converse
-from swiftagent.agent.loop import Turn, conversation_after, start
+from swiftagent.agent.loop import Grammar, Limits, ReAct, Turn, conversation_after, start
+from swiftagent.agent.native import Native
 from swiftagent.agent.session import Session
 from swiftagent.agent.sides import ColumnListener, Sides
 from swiftagent.agent.terminal import Terminal, ask_user, confirm, read_questions, show_end
 from swiftagent.agent.traces import Recorder, trace
-from swiftagent.commands.agent_setup import empty_conversation, grammar_of, limits_of, load, system_of, tool_options
-from swiftagent.commands.options import print_json
-from swiftagent.errors import SetupError
+from swiftagent.backend.engine import load_engine, resolve
+from swiftagent.commands.options import print_json, server_of
+from swiftagent.errors import SetupError, refuse
 from swiftagent.io.jsonl import parse_json, whole_file
 from swiftagent.io.pages import render
 from swiftagent.io.shipped import user_folder
+from swiftagent.io.yaml_file import read_text
+from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
-from swiftagent.trajectory.types import Call, Tool
+from swiftagent.train.runs import find_run, newest_run
+from swiftagent.trajectory.prompts import split_prompt
+from swiftagent.trajectory.style import exported_style, prompt_style
+from swiftagent.trajectory.types import Call, Tool, Trajectory
 
 
 def ask(args: argparse.Namespace) -> int:
@@ -175,3 +182,63 @@ def _history() -> Path | None:
         return user_folder("XDG_STATE_HOME", ".local/state") / "swiftagent" / "history"
     except SetupError:
         return None
+
+
+@console.progress("loading the model")
+def load(args: argparse.Namespace) -> Any:
+    """The engine that the arguments ask for. Raises ConfigError or SetupError."""
+    if args.engine == "openai" or args.base_url:
+        server = server_of(args, seconds=args.max_seconds, tell=console.warn)
+        return load_engine(args.model, None, args.template, "openai", server=server, model_type=args.model_type)
+    model, adapter, template = args.model, args.adapter, args.template
+    if args.run or not (model or adapter):
+        model, adapter, template = _of_run(args)
+    elif args.prompt == "auto":
+        args.prompt = exported_style(adapter or model) or "auto"
+    if getattr(args, "compare", False):
+        problem = f"--compare: {model} has no adapter, so there is no base to compare with; name an adapter's run"
+        refuse({problem: not resolve(model, adapter).adapter})
+    settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
+    return load_engine(model, adapter, template, args.engine, **settings)
+
+
+def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | None]:
+    found = find_run(args.run) if args.run else newest_run()
+    if args.prompt == "auto":
+        args.prompt = prompt_style(found.data_files()) or "auto"
+    checkpoint = found.checkpoint(args.checkpoint)
+    print(f"model: {checkpoint}", file=sys.stderr)
+    if (checkpoint / "adapter_config.json").is_file():
+        return args.model, str(checkpoint), args.template or found.template
+    return str(checkpoint), None, args.template or found.template
+
+
+def tool_options(args: argparse.Namespace) -> Options:
+    return Options(args.tool_seconds, int(args.tool_memory * (1 << 30)), tuple(args.tool_env), mock=args.mock)
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    return Limits(args.max_steps, args.max_tokens, args.max_seconds, args.max_repeats, args.step_tokens)
+
+
+def grammar_of(args: argparse.Namespace, engine: Any) -> Grammar:
+    if not args.native:
+        return ReAct(args.prompt, args.language)
+    return Native(engine.read_calls)
+
+
+def system_of(given: str | None) -> str:
+    """`--system TEXT` or `--system @FILE`. Raises ConfigError."""
+    if not given or not given.startswith("@"):
+        return given or ""
+    return read_text(Path(given[1:]), f"--system {given}").rstrip("\n")
+
+
+def empty_conversation(toolbox: Toolbox, system: str) -> Trajectory:
+    """A system prompt that is a whole ReAct prompt declares its tools, which the user then answers for."""
+    split = split_prompt(system)
+    if split is None:
+        return start(toolbox.specs, system)
+    own, declared = split
+    known = {tool.name for tool in toolbox.specs}
+    return start((*toolbox.specs, *(tool for tool in declared if tool.name not in known)), own)

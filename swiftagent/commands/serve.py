@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         from swiftagent.agent.serving.recording import Recording
         from swiftagent.agent.serving.server import Settings, make_app
         from swiftagent.agent.serving.upstream import make_gateway
-        from swiftagent.commands.agent_setup import grammar_of, limits_of, load
+        from swiftagent.commands.asking import grammar_of, limits_of, load
 
         host, port = listening.getsockname()[:2]
         own = LOOPBACK if host in LOOPBACK else ()

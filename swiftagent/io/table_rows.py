@@ -76,7 +76,7 @@ def parquet_rows(stream: BinaryIO, place: str, groups: range | None = None, firs
 
 
 def _rows_of(batches: Iterator[Any], place: str, kind: str, first: int = 1) -> Iterator[Row]:
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
 
     try:
         for batch in batches:

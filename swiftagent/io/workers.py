@@ -56,23 +56,27 @@ class Workers:
                 process.kill()
                 process.join()
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Yield (index of the task, result) as results arrive. What a task raises is raised here.
+    def in_order(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Yield the results in the order of their tasks; what comes before its turn waits. What a task raises is raised
+        here.
 
         Raises SetupError where a process was killed, as the system does when memory runs out, or nodes are lost.
         """
         if self.alone or len(tasks) == 1:
-            yield from enumerate(map(function, tasks))
+            yield from map(function, tasks)
             return
-        waiting, running, done = iter(enumerate(tasks)), dict[Any, int](), list[tuple[int, Any]]()
+        waiting, running, early, due = iter(enumerate(tasks)), dict[Any, int](), dict[int, Any](), 0
         try:
             while True:
                 for index, task in islice(waiting, self._room(running)):
                     running[self._start(function, task)] = index
-                yield from done
+                while due in early:
+                    yield early.pop(due)
+                    due += 1
                 if not running:
                     return
-                done = [(running.pop(each), self._result(each)) for each in self._finished(list(running))]
+                for each in self._finished(list(running)):
+                    early[running.pop(each)] = self._result(each)
         except (SwiftAgentError, OSError):  # a task's: the others end before anybody clears up behind them
             self._end(list(running))
             raise
@@ -109,16 +113,6 @@ class Workers:
         for pipe in running:
             with contextlib.suppress(SwiftAgentError, OSError):
                 self._result(pipe)
-
-    def in_order(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        """Yield the results in the order of their tasks; what comes before its turn waits."""
-        early: dict[int, Result] = {}
-        due = 0
-        for index, result in self.map(function, tasks):
-            early[index] = result
-            while due in early:
-                yield early.pop(due)
-                due += 1
 
 
 def cores() -> int:

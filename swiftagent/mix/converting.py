@@ -73,7 +73,7 @@ class _Conversion:
     def __init__(self, task: MixTask, out: IO[bytes], spool: str) -> None:
         self.task, self.out, self.spool = task, out, spool
         self.end = out.tell()
-        self.row, self.raw, self.value = -1, b"", None
+        self.row, self.value = -1, None
         self.records: list[tuple[int, ...]] = []
         self.fingerprints: list[Fingerprint] = []
         self.needs_fingerprints = needs_fingerprints(task.recipe)
@@ -89,13 +89,13 @@ class _Conversion:
         return Converted(self.spool, np.array(self.records, RECORD), self.fingerprints, self.not_taken, ledger)
 
     def _rows(self) -> Iterator[Row]:
-        for number, (raw, row) in enumerate(read_candidates(self.task.file, self.task.places)):
-            self.row, self.raw, self.value = number, raw, row.value
+        for number, row in enumerate(read_candidates(self.task.file, self.task.places)):
+            self.row, self.value = number, row.value
             yield fill_in(row, self.task.source) if self.task.source.name else row
 
     def _take(self, trajectory: Trajectory) -> None:
         source = self.task.source
-        code, kept = left_out(trajectory, source, self.raw)
+        code, kept = left_out(trajectory, source)
         if code:
             self._leave_out(trajectory.source, code)
             return

@@ -16,7 +16,6 @@ from swiftagent.trajectory.types import Answer, Call, Question, System, Thought,
 DEFAULT_SYSTEM = "You are a helpful assistant."
 # Rows of ms_bench in which another assistant speaks or a role marker leaked; what ms-swift's own loader leaves out.
 _OTHER_ASSISTANT = ("moss", "human:", "user:", "assistant:")
-_OTHER_ASSISTANT_RAW = tuple(word.encode() for word in _OTHER_ASSISTANT)
 _PLACEHOLDER = re.compile(r"\{\{\s*(name|author)\s*\}\}", re.I)
 
 
@@ -46,20 +45,13 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
-def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, Trajectory]:
+def left_out(trajectory: Trajectory, source: Source) -> tuple[str, Trajectory]:
     """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
     if "other-assistant" in source.leave_out:
         trajectory = _without_default_system(trajectory)
-        # The bytes first: they settle nearly every row without lower-casing each of its texts.
-        if may_name_another(raw) and _speaks_as_another(trajectory):
+        if _speaks_as_another(trajectory):
             return "other-assistant", trajectory
     return (_filtered(trajectory, source.filter) if source.filter != _NO_FILTER else ""), trajectory
-
-
-def may_name_another(raw: bytes) -> bool:
-    """A fast filter: what is not in the bytes of a row is in none of its texts."""
-    low = raw.lower()
-    return any([word in low for word in _OTHER_ASSISTANT_RAW])
 
 
 _NO_FILTER = Filter()
@@ -81,7 +73,8 @@ def _without_default_system(trajectory: Trajectory) -> Trajectory:
 
 def _speaks_as_another(trajectory: Trajectory) -> bool:
     said = [event.text for event in trajectory.events if isinstance(event, (System, Question, Thought, Answer))]
-    return any(word in text.lower() for text in said for word in _OTHER_ASSISTANT)
+    low = "\n".join(said).lower()
+    return any(word in low for word in _OTHER_ASSISTANT)
 
 
 def _filtered(trajectory: Trajectory, rule: Filter) -> str:

@@ -116,14 +116,14 @@ def scan(task: ScanTask) -> tuple[int, Any]:
     return count, table
 
 
-def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, Row]]:
-    """Yield (raw bytes, row) for each (offset, line); places in order of their offset are read in one sweep."""
+def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iterator[Row]:
+    """Yield the row at each (offset, line); places in order of their offset are read in one sweep."""
     with open_binary(file.path, _BUFFER) as source:
         for offset, line in places:
             source.seek(offset)
             raw = source.readline()
             place = f"{file.shown}:{line + 1}"
-            yield raw, _enveloped(raw) if file.is_ours else row_of(raw.removeprefix(_BOM), place)
+            yield _enveloped(raw) if file.is_ours else row_of(raw.removeprefix(_BOM), place)
 
 
 def _enveloped(raw: bytes) -> Row:

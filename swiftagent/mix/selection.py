@@ -183,7 +183,7 @@ class Selector:
         tables: list[Table] = []
         fingerprints: list[Fingerprint] = []
         not_taken: list[NotTaken] = []
-        for done, (number, result) in enumerate(self.run.workers.map(convert, tasks), 1):
+        for number, result in enumerate(self.run.workers.in_order(convert, tasks)):
             spool, ranks = taken.spool(result.spool), ranks_of[number]
             # Ray hands over arrays that cannot be written.
             records = result.records.copy()
@@ -196,7 +196,7 @@ class Selector:
             # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last
-            self.run.tell(min(wanted, first + done * _TASK_ROWS), wanted, f"convert {plan.source.channel}")
+            self.run.tell(min(wanted, first + (number + 1) * _TASK_ROWS), wanted, f"convert {plan.source.channel}")
         records = np.concatenate(tables)
         order = np.lexsort((records["offset"], records["rank"]))
         records = records[order]
