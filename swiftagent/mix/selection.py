@@ -53,7 +53,7 @@ class Selection(msgspec.Struct):
     made: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: np.empty(0, RECORD))
     made_fingerprints: list[Fingerprint] = []
     names: list[str] = []
-    rejects: list[tuple[int, int, int, str, str]] = []
+    rejects: list[NotTaken] = []
     ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0, "reasons": {}})
     rounds: tuple[int, int] = (1, 0)
     faults: int = 0
@@ -87,9 +87,9 @@ class Selection(msgspec.Struct):
         return self.names.index(name)
 
     def reject_lines(self, work: Path) -> Iterator[bytes]:
-        lines = lines_at(work, self.names, (place[:3] for place in self.rejects))
-        for (*_, code, about), line in zip(self.rejects, lines, strict=True):
-            yield _reject_of(line, code, about) if code else line
+        lines = lines_at(work, self.names, ((row.spool, row.offset, row.length) for row in self.rejects))
+        for row, line in zip(self.rejects, lines, strict=True):
+            yield _reject_of(line, row) if row.code in OF_RECORDS else line
 
 
 class Selector:
@@ -214,8 +214,7 @@ class Selector:
                 add_up(taken.ledger, {"rows_out": -1, "rejected": 1, "reasons": {row.code: 1}})
             taken.faults += row.fault
             if row.code != _NOT_NEEDED:
-                code = row.code if row.code in OF_RECORDS else ""
-                taken.rejects.append((row.spool, row.offset, row.length, code, row.about))
+                taken.rejects.append(row)
 
     def _repeat(self, plan: SourcePlan, taken: Selection) -> None:
         budget = self._budget(plan)
@@ -290,8 +289,8 @@ def _read_state(path: Path, fingerprint: str) -> Selection | None:
     return taken if known == fingerprint and all((path.parent / name).exists() for name in taken.names) else None
 
 
-def _reject_of(line: bytes, code: str, about: str) -> bytes:
+def _reject_of(line: bytes, row: NotTaken) -> bytes:
     """The line for rejects.jsonl of a record that was refused because of others; its row is the record itself."""
     record = msgspec.json.decode(line)
-    message = f"overlaps {about}" if about else "left out because of another row"
-    return encode({"source": record["source"], "code": code, "message": message, "row": record}) + b"\n"
+    message = f"overlaps {row.about}" if row.about else "left out because of another row"
+    return encode({"source": record["source"], "code": row.code, "message": message, "row": record}) + b"\n"

@@ -143,20 +143,20 @@ class Site:
     async def open_chat(self, request: Request) -> Response:
         form = await _form(request)
         page = await run_in_threadpool(self.pages.page, "try", form | {"chat": ""})
-        chat = self.pages.chats.start([*page.words, "--events"])
+        chat = self.pages.open_chat([*page.words, "--events"])
         return _to("/try", **({key: form[key] for key in form if form[key]} | {"chat": chat.id}))
 
     async def send(self, request: Request) -> Response:
         """A question or a reply of the page, as JSON; {"stop": true} interrupts the model."""
         sent = await request.json()
-        chat = self.pages.chats.find(str(sent.pop("chat", "")))
+        chat = self.pages.chats.get(str(sent.pop("chat", "")))
         if chat is None:
             raise ConfigError("this conversation has ended; start another")
         chat.interrupt() if sent.get("stop") else chat.send(sent)
         return JSONResponse({"ok": True})
 
     async def events(self, request: Request) -> Response:
-        chat = self.pages.chats.find(request.query_params.get("chat", ""))
+        chat = self.pages.chats.get(request.query_params.get("chat", ""))
         if chat is None:
             return PlainTextResponse("no such conversation", 404)
         start = int(request.headers.get("last-event-id") or -1) + 1
@@ -241,4 +241,5 @@ def serve(
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        pages.chats.close()
+        for chat in pages.chats.values():
+            chat.close()

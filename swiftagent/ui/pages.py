@@ -19,7 +19,7 @@ from swiftagent.train.config import load
 from swiftagent.train.recipes import describe_recipes
 from swiftagent.train.runs import find_run
 from swiftagent.ui import forms, views
-from swiftagent.ui.chats import Chats
+from swiftagent.ui.chats import Chat
 from swiftagent.ui.forms import Field, Values
 from swiftagent.ui.jobs import Jobs
 
@@ -41,11 +41,16 @@ class Pages:
 
     def __init__(self, root: Path, parser_of: Callable[[str], ArgumentParser]) -> None:
         self.root = root
-        home = root / ".swiftagent-ui"
-        self.jobs = Jobs(home / "jobs")
-        self.chats = Chats(home)
+        self.jobs = Jobs(root / ".swiftagent-ui" / "jobs")
+        self.chats: dict[str, Chat] = {}  # by their ids
         self.answers = views.Answers(root)
         self._parser_of = parser_of
+
+    def open_chat(self, words: list[str]) -> Chat:
+        """Start a model in a process of its own, which ends with this server."""
+        chat = Chat(words, self.root / ".swiftagent-ui")
+        self.chats[chat.id] = chat
+        return chat
 
     def page(self, name: str, asked: Values) -> Page:
         """One page by its name in NAMES. Raises SwiftAgentError."""
@@ -117,7 +122,7 @@ class Pages:
 
     def _try(self, asked: Values) -> Page:
         fields = self._fields("infer", asked)
-        chat = self.chats.find(asked.get("chat", ""))
+        chat = self.chats.get(asked.get("chat", ""))
         shown = ("run", "model", "tools", "mock", "system", "compare", "confirm")
         values = {"runs": self._trained(), "fields": [fields[name] for name in shown], "chat": chat}
         return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
