@@ -136,12 +136,12 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
             counter = _counter(recipe.model) if is_counted else None
             manifest = mix(MixRun(recipe, out, workers, stage.update, counter), fetched, repeated)
     if rewrites:
-        manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
+        manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, args.quiet)
         write_json(out.manifest, manifest)
     return manifest
 
 
-def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, Any]:
+def _rewrite(model: str, base_url: str | None, out: Any, quiet: bool) -> dict[str, Any]:
     """Have the model write the chat answers of a mix. Raises SetupError where it cannot be loaded or reached."""
     from swiftagent.agent.loop import Generate
     from swiftagent.backend.engine import load_engine
@@ -160,7 +160,8 @@ def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, 
         jobs = [partial(job, number, prompt) for number, prompt in enumerate(prompts)]
         return [text for _, text in sorted(finish_all(jobs, engine, BATCH))]
 
-    return rewrite_general(out.rows(), model, write, beside(out.path, ".answers.jsonl"), say)
+    with console.progress("writing chat answers", quiet=quiet) as bar:
+        return rewrite_general(out.rows(), model, write, beside(out.path, ".answers.jsonl"), bar.update)
 
 
 def _counter(model: str) -> Any:
