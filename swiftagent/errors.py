@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 # What moves the cursor, changes the terminal or the direction of text, or is seen by no reader: controls but tab and
@@ -64,6 +64,12 @@ class ConfigError(SwiftAgentError):
     def __init__(self, problems: str | Sequence[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+def refuse(problems: Mapping[str, object]) -> None:
+    """Raise ConfigError with every problem that is so."""
+    if found := [problem for problem, is_so in problems.items() if is_so]:
+        raise ConfigError(found)
 
 
 class RowError(SwiftAgentError):

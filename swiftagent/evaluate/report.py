@@ -215,7 +215,9 @@ def tables(summary: Summary, *, intervals: bool = True) -> Iterator[Table]:
     rows, sides = headline(summary), ("base", "tuned", "n")
 
     def value(row: HeadlineRow, found: Mapping[str, Any] | None) -> str:
-        return with_interval(row.metric, found) if intervals else format_value(row.metric, found["value"] if found else None)
+        if intervals:
+            return with_interval(row.metric, found)
+        return format_value(row.metric, found["value"] if found else None)
 
     if "base" in summary:
         yield Table(

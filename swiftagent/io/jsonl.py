@@ -7,8 +7,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,13 +59,18 @@ def refuse_constant(name: str) -> None:
 
 def without_surrogates(value: Any) -> Any:
     """The same JSON value with U+FFFD for each lone surrogate: Arrow refuses a whole file for one of them."""
+    return with_texts(value, lambda text: _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text)
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The same JSON value with every text and key changed."""
     match value:
         case str():
-            return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+            return change(value)
         case list():
-            return [without_surrogates(item) for item in value]
+            return [with_texts(item, change) for item in value]
         case dict():
-            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+            return {change(key): with_texts(item, change) for key, item in value.items()}
     return value
 
 
@@ -77,6 +83,11 @@ def read_lines(path: Path) -> Iterator[Row]:
                 with at(where):
                     value, repairs = parse_json(line.removeprefix(b"\xef\xbb\xbf"))
                 yield Row(value, where, repairs)
+
+
+def first_values(path: Path, count: int) -> list[Any]:
+    """The values of the first lines of a JSONL file; [] where there is none."""
+    return [row.value for row in islice(read_lines(path), count)] if path.is_file() else []
 
 
 def require_regular(path: Path) -> None:

@@ -74,9 +74,8 @@ def outputs(
     kind: Literal["jsonl", "parquet"] = "jsonl",
 ) -> Outputs:
     """The places of one output, with those of the report and the rejects where none are given."""
-    return Outputs(
-        path, report or beside(path, ".report.json"), rejects or beside(path, ".rejects.jsonl"), shards, kind
-    )
+    report, rejects = report or beside(path, ".report.json"), rejects or beside(path, ".rejects.jsonl")
+    return Outputs(path, report, rejects, shards, kind)
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -122,7 +121,7 @@ def write_shards(out: Outputs, count: int, write: Callable[[Path, int, int], Any
     for number, part in enumerate(parts):
         write(part, count * number // out.shards, count * (number + 1) // out.shards)
     if out.kind == "parquet":
-        for _ in workers.map(to_parquet, [str(part) for part in parts]):
+        for _ in workers.in_order(to_parquet, [str(part) for part in parts]):
             pass
     return parts
 
@@ -133,9 +132,8 @@ def to_parquet(path: str) -> None:
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     message = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string()), ("loss", pyarrow.bool_())])
-    schema = pyarrow.schema(
-        [("messages", pyarrow.list_(message)), *((name, pyarrow.string()) for name in ("channel", "id", "source"))]
-    )
+    texts = [(name, pyarrow.string()) for name in ("channel", "id", "source")]
+    schema = pyarrow.schema([("messages", pyarrow.list_(message)), *texts])
     part = Path(path + ".parquet")
     with Path(path).open("rb") as lines, pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as out:
         while batch := [msgspec.json.decode(line) for line in itertools.islice(lines, 1000)]:

@@ -87,10 +87,8 @@ def upload(files: Sequence[Path], url: str) -> None:
             for file in files:
                 filesystem.put_file(str(file), f"{name.rstrip('/')}/{file.name}")
     except OSError as error:
-        where = files[-1].parent
-        raise SetupError(
-            f"{url}: cannot be written ({error}); all is whole in {where}, run again with --upload"
-        ) from error
+        whole = f"all is whole in {files[-1].parent}, run again with --upload"
+        raise SetupError(f"{url}: cannot be written ({error}); {whole}") from error
 
 
 @contextmanager
