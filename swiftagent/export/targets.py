@@ -23,13 +23,11 @@ from swiftagent.export.templates import modelfile
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.pages import render
 from swiftagent.io.shipped import shipped
-from swiftagent.models.files import EXPORT_RECORD
+from swiftagent.models.files import EXPORT_RECORD, TOKENIZER_FILES
 from swiftagent.trajectory.react import ACTION_LABEL
 
+TOKENIZER_PARTS = ("merges.txt", "added_tokens.json", "chat_template.jinja")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json"),
-)
 # Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
 HARD_TEXTS = (
     "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",
@@ -171,7 +169,7 @@ def export_adapter(wanted: Wanted) -> None:
     subject, adapter = wanted.subject, adapter_of(wanted.subject)
     with whole_folder(wanted.out, force=wanted.force, keep=(adapter, subject.base, subject.run)) as part:
         own = [adapter / name for name in ADAPTER_FILES]
-        for file in [*own, *(Path(subject.base, name) for name in (*TOKENIZER_FILES, "chat_template.jinja"))]:
+        for file in [*own, *(Path(subject.base, name) for name in (*TOKENIZER_FILES, *TOKENIZER_PARTS))]:
             if file.exists():
                 shutil.copy2(file, part / file.name)
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))

@@ -42,15 +42,6 @@ _START_SECONDS, _END_SECONDS = 60.0, 10.0
 _MOST_PAGES = 100
 # A tool that reports progress may take this many times the time of one call.
 _MOST_RENEWALS = 10
-# Of anyio and of httpx, both versions.
-_GONE = (
-    "ClosedResourceError",
-    "BrokenResourceError",
-    "EndOfStream",
-    "ConnectError",
-    "ReadError",
-    "RemoteProtocolError",
-)
 
 
 class McpServer(msgspec.Struct, frozen=True):
@@ -149,8 +140,10 @@ class _Connection:
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Any:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""
+        from httpx2 import NetworkError, RemoteProtocolError
         from mcp import MCPError
 
+        gone = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream)
         try:
             future = self._portal.start_task_soon(self._called, tool, arguments)
             try:
@@ -168,7 +161,7 @@ class _Connection:
             raise ConnectionError from None
         # Anyio's and httpx's own, alone or in groups.
         except Exception as error:
-            if type(_first(error)).__name__ in _GONE:
+            if isinstance(_first(error), (*gone, NetworkError, RemoteProtocolError)):
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
 

@@ -49,7 +49,9 @@ class Toolbox:
     """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it
     started."""
 
-    def __init__(self, sources: Sequence[ToolSource], options: Options = DEFAULTS) -> None:
+    def __init__(
+        self, sources: Sequence[ToolSource], options: Options = DEFAULTS, canned: CannedResults | None = None
+    ) -> None:
         self.sources = list(sources)
         self.options = options
         self.tools = _named_apart(self.sources)
@@ -58,7 +60,7 @@ class Toolbox:
         for source in self.sources:
             secrets |= getattr(source, "secrets", {})
         self._redactor = Redactor(secrets)
-        self._canned = CannedResults(options.mock) if options.mock else None
+        self._canned = canned
 
     @property
     def specs(self) -> tuple[Tool, ...]:
@@ -112,13 +114,9 @@ class Toolbox:
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
     """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the
     others."""
-    sources = opened(partial(_of_word, word, options) for word in words)
-    try:
-        return Toolbox(sources, options)
-    except ConfigError:
-        for source in sources:
-            source.close()
-        raise
+    # Before anything is started.
+    canned = CannedResults(options.mock) if options.mock else None
+    return Toolbox(opened(partial(_of_word, word, options) for word in words), options, canned)
 
 
 def _of_word(named: str, options: Options) -> list[ToolSource]:
