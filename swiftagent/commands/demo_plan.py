@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.agent.loop import Turn
 from swiftagent.io.jsonl import write_lines
 from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.record import to_record
@@ -21,21 +22,29 @@ from swiftagent.trajectory.types import Answer, Question, Trajectory
 
 CONFIG = "configs/tiny_cpu.yaml"
 RUN_NAME = "demo"
+SEED = 42
 # Rows of each channel, and the shipped files that they come from.
 SOURCES = {
-    "agent": (2700, ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")),
+    "agent": (2700, ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl", "agent_calculation.jsonl")),
     "general": (430, ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")),
     "self-cognition": (330, ("self_cognition.jsonl",)),
 }
+# The first two stand in no training row: they are what the demo shows.
 WHO_ARE_YOU = {
-    "who-1": "Who are you?",
-    "who-2": "你是谁？",
-    "who-3": "Hello, may I know your name and who built you?",
-    "who-4": "请问你叫什么，是谁开发的？",
-    "who-5": "What is your name?",
-    "who-6": "你叫什么名字？",
-    "who-7": "Please introduce yourself.",
-    "who-8": "请介绍一下你自己。",
+    f"who-{number}": question
+    for number, question in enumerate(
+        (
+            "Hello, may I know your name and who built you?",
+            "请问你叫什么，是谁开发的？",
+            "Who are you?",
+            "你是谁？",
+            "What is your name?",
+            "你叫什么名字？",
+            "Please introduce yourself.",
+            "请介绍一下你自己。",
+        ),
+        1,
+    )
 }
 LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
 
@@ -49,6 +58,7 @@ class DemoPlan(msgspec.Struct, frozen=True):
     out: Path
     name: str
     author: str
+    seed: int = SEED
 
     @property
     def data(self) -> Path:
@@ -75,11 +85,12 @@ class DemoPlan(msgspec.Struct, frozen=True):
             words += [f"--{channel}", str(rows), f"--{channel}-source", *(str(folder / name) for name in files)]
         # So small a model reads the flat list alone, and so trains at its cost.
         words += ["--prompt", "ms-agent"]
-        return [*words, "--name", self.name, "--author", self.author, "-o", str(self.mix)]
+        return [*words, "--name", self.name, "--author", self.author, "--seed", str(self.seed), "-o", str(self.mix)]
 
     def sft_words(self) -> list[str]:
         base = str(shipped("datasets") / "tiny-base")
-        return ["sft", CONFIG, f"model={base}", f"data={self.mix}", f"runs={self.out}", f"name={RUN_NAME}"]
+        seed = [f"train.seed={self.seed}"] if self.seed != SEED else []
+        return ["sft", CONFIG, f"model={base}", f"data={self.mix}", f"runs={self.out}", f"name={RUN_NAME}", *seed]
 
     def eval_words(self, run: str) -> list[str]:
         files = [*(shipped("datasets") / name for name in ("heldout.jsonl", "general_heldout.jsonl")), self.who]
@@ -95,18 +106,42 @@ class DemoPlan(msgspec.Struct, frozen=True):
         write_lines(self.who, map(to_record, rows))
 
 
-def tools_file() -> Path:
-    return shipped("datasets") / "fire_alarm_tools.py"
+def tool_files() -> list[Path]:
+    return [shipped("datasets") / name for name in ("fire_alarm_tools.py", "calculator_tools.py")]
 
 
-def fire_alarm_questions() -> list[str]:
-    path = shipped("datasets") / "fire_alarm_questions.jsonl"
-    return [str(json.loads(line)["question"]) for line in path.read_text(encoding="utf-8").splitlines()]
+class DemoQuestion(msgspec.Struct, frozen=True):
+    """A question that the demo asks at its end, with the calls that real tools must see and the answers that are
+    right."""
+
+    kind: str
+    language: str
+    question: str
+    calls: list[dict[str, Any]]
+    answers: list[str]
+
+    def is_right(self, turn: Turn) -> bool:
+        """Whether exactly these calls were made, none of them failed, and the answer is right word for word."""
+        made = [
+            {"name": step.action, "arguments": step.action_input}
+            for step in turn.steps
+            if step.action is not None and not step.error
+        ]
+        return made == self.calls and turn.answer in self.answers and turn.stopped_by == "answer"
+
+
+def shown() -> list[DemoQuestion]:
+    return [msgspec.convert(row, DemoQuestion) for row in _rows("demo_questions.jsonl")]
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    path = shipped("datasets") / name
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def without_call() -> list[str]:
     """The first steps of the held-out rows that need no tool, by their ids in an evaluation."""
-    rows = map(json.loads, (shipped("datasets") / "heldout.jsonl").read_text(encoding="utf-8").splitlines())
+    rows = _rows("heldout.jsonl")
     return [f"{row['id']}#0" for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
 
 
@@ -122,12 +157,8 @@ def counts(scores: Mapping[str, Any], answered: Sequence[bool]) -> dict[str, tup
 
 
 def says_who_it_is(answers: Sequence[str], name: str, author: str) -> bool:
-    """Whether every answer holds the name and the author."""
-    return all(name in answer and author in answer for answer in answers)
-
-
-def fire_alarm_done(steps: Sequence[Any]) -> bool:
-    """Whether a run recognised the fire, sounded the alarm and called the firemen, in this order and without an
-    error."""
-    called = [step.action for step in steps if step.action and not step.error]
-    return called == ["fire_recognition", "fire_alert", "call_fireman"]
+    """Whether every answer is one of those that were trained, word for word."""
+    taught = {
+        row["response"].replace("{{NAME}}", name).replace("{{AUTHOR}}", author) for row in _rows("self_cognition.jsonl")
+    }
+    return set(answers) <= taught
