@@ -100,7 +100,9 @@ def alarm_runs(name: str, folder: Path, model: list[str]) -> Traces:
     source, out = folder / "alarm.jsonl", folder / f"{name}-traces.jsonl"
     source.write_text(
         "".join(
-            json.dumps({"question": asked.question}) + "\n" for asked in demo_plan.shown() if asked.kind == "fire alarm"
+            json.dumps({"question": asked.question}) + "\n"
+            for asked in demo_plan.DemoPlan(folder, "", "").shown()
+            if asked.kind == "fire alarm"
         ),
         encoding="utf-8",
     )

@@ -4,9 +4,10 @@ it.
 swiftagent demo
 swiftagent demo --name 小鲸 --author "Whale Lab"
 swiftagent demo -o /tmp/demo --json
+swiftagent demo --base smollm2 -o /tmp/demo2     (a real pretrained model, in English; much longer)
 
-The base is a model of 2.3 million parameters that has never seen a call (datasets/README.md). Run again, the demo goes
-on where it stopped: a finished training is not repeated.
+The base is a model of 2.3 million parameters that has never seen a call in any format (datasets/README.md). Run again,
+the demo resumes where it stopped: a finished training is not repeated.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from swiftagent import console
 from swiftagent.agent.drive import SILENT, Runtime, answer
 from swiftagent.agent.loop import Limits, start
 from swiftagent.agent.traces import trace
+from swiftagent.backend.packaged import unpack_smollm2
 from swiftagent.commands import demo_plan
 from swiftagent.commands import eval as eval_command
 from swiftagent.commands.demo_plan import DemoPlan
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o --output FOLDER", "where all is written (default runs)", type=Path, default=Path("runs"))
     add("--name", f"what the model is to call itself (default {NAME})", default=NAME)
     add("--author", f"and who made it (default {AUTHOR})", default=AUTHOR)
+    add("--base NAME", "which model is tuned (default tiny)", choices=list(demo_plan.BASES), default="tiny")
     add("--seed N", "of the mix and of the training (default 42)", type=int, default=demo_plan.SEED)
     add("--again", "train again, though a finished run of the same data is there")
     add("--json", "print the results as one JSON object")
@@ -59,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    plan = DemoPlan(args.output, args.name, args.author, args.seed)
+    plan = DemoPlan(args.output, args.name, args.author, args.seed, args.base)
     seconds: dict[str, float] = {}
 
     def timed(title: str, what: str, step: Callable[[], Any]) -> Any:
@@ -71,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
 
     with writing(plan.data):
         plan.data.mkdir(parents=True, exist_ok=True)
+        plan.write_sources()
+    if plan.base == "smollm2" and not plan.model.is_dir():
+        timed("base", "SmolLM2-135M-Instruct as a model folder", lambda: unpack_smollm2(plan.model))
     timed(
         "mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words())
     )
@@ -78,19 +84,21 @@ def run(args: argparse.Namespace) -> int:
         "sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again)
     )
     runs = timed(
-        "react", "the tuned model calls real Python functions", lambda: _with_tools(checkpoint, show=not args.json)
+        "react",
+        "the tuned model calls real Python functions",
+        lambda: _with_tools(plan, checkpoint, show=not args.json),
     )
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
     names = {
-        model: [(text, steps[model, f"{name}#0"].answer or "") for name, text in demo_plan.WHO_ARE_YOU.items()]
+        model: [(text, steps[model, f"{name}#0"].answer or "") for name, text in plan.who_are_you.items()]
         for model in ("base", "tuned")
     }
     results = {
-        **{model: _counts(outcome, steps, model) for model in ("base", "tuned")},
+        **{model: _counts(plan, outcome, steps, model) for model in ("base", "tuned")},
         "self_cognition": names["tuned"],
         "self_cognition_base": names["base"],
-        "says_who_it_is": demo_plan.says_who_it_is([answer for _, answer in names["tuned"]], plan.name, plan.author),
+        "says_who_it_is": plan.says_who_it_is([answer for _, answer in names["tuned"]]),
         "evaluation": {name: str(outcome.folder / name) for name in ("metrics.json", "report.html")},
         "shown": runs,
         "name": plan.name,
@@ -163,12 +171,14 @@ def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
     return {(each.model, each.id): each.predicted() for each in read_entries(lines) if each.kind == "step"}
 
 
-def _counts(outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str) -> dict[str, tuple[int, int]]:
-    said = [steps[model, name] for name in demo_plan.without_call()]
+def _counts(
+    plan: DemoPlan, outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str
+) -> dict[str, tuple[int, int]]:
+    said = [steps[model, name] for name in plan.without_call()]
     return demo_plan.counts(outcome.summary[model], [step.parsable and not step.calls for step in said])
 
 
-def _with_tools(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
+def _with_tools(plan: DemoPlan, checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     """What the demo shows, run with real tools; the first is shown as it happens."""
     from swiftagent.agent.terminal import Terminal
     from swiftagent.backend.engine import load_engine
@@ -179,7 +189,7 @@ def _with_tools(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     with ExitStack() as opened:
         # A question is asked with the tools of its kind at hand, as the training rows offer few at a time.
         boxes = {file: opened.enter_context(open_toolbox([file], Options())) for file in files}
-        for number, asked in enumerate(demo_plan.shown()):
+        for number, asked in enumerate(plan.shown()):
             tools = files[asked.kind == "calculation"]
             listener = Terminal() if show and number == 0 else SILENT
             if listener is not SILENT:

@@ -11,16 +11,18 @@ from demo_run import AUTHOR, NAME, DemoRun
 from swiftagent.agent.loop import StepTrace, Turn
 from swiftagent.commands import demo_plan
 
+PLAN = demo_plan.DemoPlan(Path("runs"), "Ember", "Fern Lab")
+
 
 def test_the_table_is_of_what_eval_measured() -> None:
     scores = {"tool_name": 0.5, "call_exact": 0.25}
     found = demo_plan.counts({name: {"value": value, "n": 8} for name, value in scores.items()}, [True, False, True])
     assert found == {"tool": (4, 8), "call": (2, 8), "no_call": (2, 3), "right": (4, 11)}
-    assert len(demo_plan.without_call()) == 18
+    assert len(PLAN.without_call()) == 18
 
 
 def test_what_is_shown_counts_only_word_for_word() -> None:
-    for asked in demo_plan.shown():
+    for asked in PLAN.shown():
         steps = [StepTrace(action=call["name"], action_input=call["arguments"]) for call in asked.calls]
         assert asked.is_right(Turn(asked.question, steps=steps, answer=asked.answers[0]))
         assert not asked.is_right(Turn(asked.question, steps=steps, answer=asked.answers[0] + "!"))
@@ -31,8 +33,20 @@ def test_what_is_shown_counts_only_word_for_word() -> None:
 
 def test_who_it_is_must_be_said_as_it_was_taught() -> None:
     right = "I am Ember, an assistant made by Fern Lab."
-    assert demo_plan.says_who_it_is([right], "Ember", "Fern Lab")
-    assert not demo_plan.says_who_it_is([right, "I am Ember, an assistant made by Fern Lab Lab."], "Ember", "Fern Lab")
+    assert PLAN.says_who_it_is([right])
+    assert not PLAN.says_who_it_is([right, "I am Ember, an assistant made by Fern Lab Lab."])
+
+
+def test_a_base_of_one_language_is_given_rows_of_it_alone(tmp_path: Path) -> None:
+    plan = demo_plan.DemoPlan(tmp_path, "Ember", "Fern Lab", base="smollm2")
+    plan.data.mkdir()
+    plan.write_sources()
+    files = [plan.source(name) for name in ("agent_openai.jsonl", "self_cognition.jsonl", "heldout.jsonl")]
+    assert all(file.parent == plan.data and file.read_text().isascii() for file in files)
+    assert {asked.kind for asked in plan.shown()} == {"fire alarm", "calculation", "chat"}
+    assert all(asked.language == "en" for asked in plan.shown())
+    assert len(plan.who_are_you) == 4
+    assert 0 < len(plan.without_call()) < len(PLAN.without_call())
 
 
 @pytest.mark.needs_swift

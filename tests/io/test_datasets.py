@@ -126,7 +126,7 @@ def test_what_the_demo_shows_stands_in_no_training_row() -> None:
             assert (DATA / "images" / image).is_file()
             assert not any(image in text for text in texts)
     asked = {row["query"] for row in rows("self_cognition.jsonl")}
-    assert not asked & set(list(WHO_ARE_YOU.values())[:2])
+    assert not asked & set(WHO_ARE_YOU[:2])
 
 
 def test_no_calculation_that_the_demo_shows_was_trained() -> None:
