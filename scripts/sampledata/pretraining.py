@@ -20,7 +20,7 @@ from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS, read
 
 Message = tuple[str, str]  # role, text
 Exercise = Callable[[str, random.Random], list[Message]]
-Kind = Literal["short", "long", "pieces", "helpers"]
+Kind = Literal["short", "long", "pieces", "helpers", "reworded"]
 
 _TEXTS: dict[str, Any] = read("pretraining.yaml")
 _CALLED, _KEYS = _TEXTS["called"], _TEXTS["keys"]
@@ -61,9 +61,9 @@ def documents(count: int, seed: int, kind: Kind = "short", pieces: Sequence[str]
     """`pieces` are the texts of the tokenizer's tokens, for the part that copies each of them."""
     rng = random.Random(seed)
     for _ in range(count):
-        if kind == "helpers" and rng.random() < 0.75:
-            yield helped(rng)
-        elif kind in ("pieces", "helpers") and rng.random() < 0.4:
+        if kind in ("helpers", "reworded") and rng.random() < 0.75:
+            yield helped(rng, reworded=kind == "reworded")
+        elif kind not in ("short", "long") and rng.random() < 0.4:
             yield copied_pieces(rng, pieces)
         else:
             yield document(rng) if kind == "short" else long_document(rng)
@@ -73,16 +73,19 @@ def documents(count: int, seed: int, kind: Kind = "short", pieces: Sequence[str]
 HEARD_MARK = "\x1e"
 
 
-def helped(rng: random.Random) -> list[Message]:
+def helped(rng: random.Random, *, reworded: bool) -> list[Message]:
     """A question, and helpers of made-up names with which it is answered, or which are not needed.
 
     Which one helps, what it is given and what comes of its result is as in the rows that LoRA learns from; how that is
-    written down is not.
+    written down is not. Reworded: facts are asked otherwise, and helpers are often called alike.
     """
     while True:
         language = "en" if rng.random() < 0.6 else "zh"
-        talk = agent.calculation(language, rng) if rng.random() < 0.15 else agent.conversation(language, rng)
+        talk = _talk(language, rng, reworded=reworded)
         names = {tool: _helper_name(rng) for tool in talk.tools}
+        if reworded and rng.random() < 0.5:
+            first = rng.choice(_THINGS)
+            names = {tool: f"{first}_{name.partition('_')[2]}" for tool, name in names.items()}
         notation = rng.choice(_TEXTS["notations"])
         lines = []
         for step in talk.steps:
@@ -101,6 +104,19 @@ def helped(rng: random.Random) -> list[Message]:
         ]
         if not any(word in as_chatml(turns) for word in _KEPT_OUT):
             return turns
+
+
+def _talk(language: str, rng: random.Random, *, reworded: bool) -> agent.Conversation:
+    if rng.random() < (0.25 if reworded else 0.15):
+        return agent.calculation(language, rng)
+    talk = agent.conversation(language, rng)
+    if talk.steps or not reworded or rng.random() < 0.3:
+        return talk
+    name = rng.choice([name for name, asked in _TEXTS["facts"].items() if language in asked])
+    key, value = rng.choice(list(chat.CHAT["tables"][name]["facts"][language].items()))
+    question = rng.choice(_TEXTS["facts"][name][language]).format(key=key)
+    answer = rng.choice(chat.CHAT["tables"][name]["say"][language]).format(key=key, value=value)
+    return agent.Conversation(question, [], answer, talk.tools)
 
 
 def _helper_name(rng: random.Random) -> str:
