@@ -53,7 +53,7 @@ class Base(msgspec.Struct, frozen=True):
 
 
 BASES = {
-    "tiny": Base((2700, 430, 330)),
+    "tiny": Base((1500, 240, 264)),
     "smollm2": Base(
         (700, 120, 120),
         (
