@@ -20,7 +20,7 @@ from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS, read
 
 Message = tuple[str, str]  # role, text
 Exercise = Callable[[str, random.Random], list[Message]]
-Kind = Literal["short", "long", "pieces", "helpers", "reworded"]
+Kind = Literal["short", "long", "pieces", "helpers", "reworded", "noisy"]
 
 _TEXTS: dict[str, Any] = read("pretraining.yaml")
 _CALLED, _KEYS = _TEXTS["called"], _TEXTS["keys"]
@@ -61,8 +61,8 @@ def documents(count: int, seed: int, kind: Kind = "short", pieces: Sequence[str]
     """`pieces` are the texts of the tokenizer's tokens, for the part that copies each of them."""
     rng = random.Random(seed)
     for _ in range(count):
-        if kind in ("helpers", "reworded") and rng.random() < 0.75:
-            yield helped(rng, reworded=kind == "reworded")
+        if kind in ("helpers", "reworded", "noisy") and rng.random() < 0.75:
+            yield helped(rng, reworded=kind != "helpers", noise=pieces if kind == "noisy" else ())
         elif kind not in ("short", "long") and rng.random() < 0.4:
             yield copied_pieces(rng, pieces)
         else:
@@ -73,11 +73,12 @@ def documents(count: int, seed: int, kind: Kind = "short", pieces: Sequence[str]
 HEARD_MARK = "\x1e"
 
 
-def helped(rng: random.Random, *, reworded: bool) -> list[Message]:
+def helped(rng: random.Random, *, reworded: bool, noise: Sequence[str]) -> list[Message]:
     """A question, and helpers of made-up names with which it is answered, or which are not needed.
 
     Which one helps, what it is given and what comes of its result is as in the rows that LoRA learns from; how that is
-    written down is not. Reworded: facts are asked otherwise, and helpers are often called alike.
+    written down is not. Reworded: facts are asked otherwise, and helpers are often called alike. With
+    noise, some of its texts stand before or behind the question: words that were never read do not lead astray.
     """
     while True:
         language = "en" if rng.random() < 0.6 else "zh"
@@ -96,7 +97,7 @@ def helped(rng: random.Random, *, reworded: bool) -> list[Message]:
             lines += [f"{notation['result']}{HEARD_MARK} {result}\n{HEARD_MARK}"]
         turns = [
             ("system", _helpers_page(names, rng)),
-            ("user", rng.choice(_TEXTS["around"][language]).format(talk.question)),
+            ("user", _around(talk.question, language, rng, noise)),
             (
                 "assistant",
                 "\n".join(lines).replace(f"\n{HEARD_MARK}\n", f"\n{HEARD_MARK}") + notation["say"].format(talk.answer),
@@ -104,6 +105,17 @@ def helped(rng: random.Random, *, reworded: bool) -> list[Message]:
         ]
         if not any(word in as_chatml(turns) for word in _KEPT_OUT):
             return turns
+
+
+def _around(question: str, language: str, rng: random.Random, noise: Sequence[str]) -> str:
+    asked = str(rng.choice(_TEXTS["around"][language])).format(question)
+    if not noise or rng.random() < 0.4:
+        return asked
+    chinese = language == "zh"
+    words = [word for word in rng.sample(noise, 60) if word.isalpha() and word.isascii() != chinese]
+    said = ("" if chinese else " ").join(words[: rng.randrange(1, 6)])
+    before, behind = ("{n}，{q}", "{q}{n}。") if chinese else ("{n}: {q}", "{q} {n}.")
+    return rng.choice([before, before, behind]).format(n=said, q=question)
 
 
 def _talk(language: str, rng: random.Random, *, reworded: bool) -> agent.Conversation:
