@@ -53,7 +53,7 @@ class Base(msgspec.Struct, frozen=True):
 
 
 BASES = {
-    "tiny": Base((1500, 240, 264)),
+    "tiny": Base((2100, 400, 396)),
     "smollm2": Base(
         (700, 120, 120),
         (
