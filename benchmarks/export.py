@@ -99,11 +99,16 @@ def alarm_runs(name: str, folder: Path, model: list[str]) -> Traces:
     """The whole loop on the fire alarm with its real tools, through `swiftagent infer`."""
     source, out = folder / "alarm.jsonl", folder / f"{name}-traces.jsonl"
     source.write_text(
-        "".join(json.dumps({"question": text}) + "\n" for text in demo_plan.fire_alarm_questions()), encoding="utf-8"
+        "".join(
+            json.dumps({"question": asked.question}) + "\n"
+            for asked in demo_plan.DemoPlan(folder, "", "").shown()
+            if asked.kind == "fire alarm"
+        ),
+        encoding="utf-8",
     )
     limits = ["--max-steps", 6, "--step-tokens", demo_plan.LONGEST_STEP]
     swiftagent(
-        "infer", "--react", *model, "--tools", demo_plan.tools_file(), "--input", source, "--output", out, *limits
+        "infer", "--react", *model, "--tools", demo_plan.tool_files()[0], "--input", source, "--output", out, *limits
     )
     return sorted(
         (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()), key=lambda row: row["row"]
