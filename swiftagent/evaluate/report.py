@@ -84,6 +84,10 @@ def with_interval(metric: str, found: Mapping[str, Any] | None) -> str:
     return f"{value} ({low}–{high})"
 
 
+def without_interval(metric: str, found: Mapping[str, Any] | None) -> str:
+    return format_value(metric, found["value"] if found else None)
+
+
 def with_difference(metric: str, found: Mapping[str, Any] | None) -> str:
     """ "+4.2 (+1.0 to +7.9)"."""
     if not found or found["value"] is None:
@@ -213,17 +217,14 @@ class Table(NamedTuple):
 def tables(summary: Summary, *, intervals: bool = True) -> Iterator[Table]:
     """Everything that was measured. intervals: of both models too, beside that of their difference."""
     rows, sides = headline(summary), ("base", "tuned", "n")
-
-    def value(row: HeadlineRow, found: Mapping[str, Any] | None) -> str:
-        return with_interval(row.metric, found) if intervals else format_value(row.metric, found and found["value"])
-
+    value = with_interval if intervals else without_interval
     if "base" in summary:
         yield Table(
             "shares in %; the difference with its 95 % interval",
             ("", "base", "tuned", "difference", "n", ""),
             [
-                (row.metric, value(row, row.base), value(row, row.tuned), with_difference(row.metric, row.difference))
-                + (row.tuned["n"], row.verdict or "noise")
+                (row.metric, value(row.metric, row.base), value(row.metric, row.tuned))
+                + (with_difference(row.metric, row.difference), row.tuned["n"], row.verdict or "noise")
                 for row in rows
             ],
         )
