@@ -106,19 +106,21 @@ class Context:
         return word.isalpha() and len(word) >= _STEM and (word[:_STEM] in self.stems or word[: _STEM - 1] in self.words)
 
     def _grounds_date(self, date: re.Match[str]) -> bool:
-        """More than half of what a date and a time of day say; days and hours that are named count, as nobody knows
-        when it was said."""
-        said = []
+        """More than half of what a date says, and half of what a time of day does; days and hours that are named count,
+        as nobody knows when it was said."""
+        day_said, hour_said = [], []
         year, month, day, hour, minute = (None if part is None else int(part) for part in date.groups())
         if month and day:
             is_named = month < 13 and day < 32 and _DAY_BY_NAME.search(self.text) is not None
             is_month = month < 13 and any(word.startswith(_MONTHS[month - 1]) for word in self.words)
-            said += [is_named or is_month or month in self.numbers, is_named or day in self.numbers]
-            said += [year in self.numbers] * (year is not None and _YEAR.search(self.text) is not None)
+            day_said = [is_named or is_month or month in self.numbers, is_named or day in self.numbers]
+            day_said += [year in self.numbers] * (year is not None and _YEAR.search(self.text) is not None)
+        if (hour, minute) == (23, 59):  # the end of a day that was said
+            hour = minute = 0
         if hour:
-            said.append(_HOUR_BY_NAME.search(self.text) is not None or not {hour, hour - 12}.isdisjoint(self.numbers))
-        said += [minute in self.numbers] * bool(minute)
-        return 2 * sum(said) > len(said) or not said
+            hour_said = [_HOUR_BY_NAME.search(self.text) is not None or not {hour, hour - 12}.isdisjoint(self.numbers)]
+        hour_said += [minute in self.numbers] * bool(minute)
+        return (not day_said or 2 * sum(day_said) > len(day_said)) and 2 * sum(hour_said) >= len(hour_said)
 
 
 def _numbers(text: str) -> list[float]:
