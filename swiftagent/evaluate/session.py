@@ -3,18 +3,19 @@ written."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.agent.loop import ReAct
+from swiftagent.agent.loop import Grammar, ReAct
 from swiftagent.agent.native import Native
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
-from swiftagent.evaluate.evalscope import check_installed, run_sets
+from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
@@ -114,9 +115,8 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     }
     report = _report(gold, scored, rules_of(options, target), seen, about)
     if options.evalscope:
-        sets = options.evalscope, options.limit, options.evalscope_args
         report["evalscope"] = {
-            name: run_sets(model.loading, name, *sets, folder / "evalscope" / name)
+            name: _evalscope(name, model, prompt, options, folder / "evalscope" / name)
             for name, model in target.models.items()
         }
     curve = [] if target.run is None else list(target.run.metrics())
@@ -222,7 +222,7 @@ def let_write(
         for name in lacking:
             model = target.models[name]
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
-            grammar = Native(engine.read_calls) if options.native else ReAct(prompt)
+            grammar = _grammar(engine, prompt, options)
             try:
                 with progress(f"{name}: {model.name}", total=len(wanted)) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
@@ -232,6 +232,16 @@ def let_write(
     finally:
         log.close()
     return log
+
+
+def _evalscope(name: str, model: Model, prompt: PromptStyle, options: EvaluationOptions, folder: Path) -> Sets:
+    sets = options.evalscope, options.limit, options.evalscope_args
+    with contextlib.closing(_load(model)) as engine:
+        return run_sets(engine, _grammar(engine, prompt, options), name, *sets, folder)
+
+
+def _grammar(engine: Any, prompt: PromptStyle, options: EvaluationOptions) -> Grammar:
+    return Native(engine.read_calls) if options.native else ReAct(prompt)
 
 
 def _load(model: Model) -> Any:
