@@ -70,7 +70,7 @@ class Context:
         found = words(text)
         self.words.update(found)
         self.stems.update(word[:_STEM] for word in found if len(word) >= _STEM)
-        self.numbers.update(_numbers(text.casefold()))
+        self.numbers.update(*_numbers(text.casefold()))
         self.numbers.update(number for number, word in enumerate(_COUNTS) if word in self.words)
 
     def grounds(self, value: Json) -> bool:
@@ -81,7 +81,8 @@ class Context:
             return True
         text = str(value).casefold().strip()
         if isinstance(value, (int, float)) or _NUMBER.fullmatch(text):
-            return self.numbers.issuperset(_numbers(text))
+            digits, amounts = _numbers(text)
+            return self.numbers.issuperset(digits) or bool(amounts) and self.numbers.issuperset(amounts)
         if self._says(text) or text in ("true", "false"):
             return True
         if date := _DATE.fullmatch(text):
@@ -108,7 +109,8 @@ class Context:
     def _grounds_date(self, date: re.Match[str]) -> bool:
         """More than half of what a date says, and half of what a time of day does; days and hours that are named count,
         as nobody knows when it was said."""
-        day_said, hour_said = [], []
+        day_said: list[bool] = []
+        hour_said: list[bool] = []
         year, month, day, hour, minute = (None if part is None else int(part) for part in date.groups())
         if month and day:
             is_named = month < 13 and day < 32 and _DAY_BY_NAME.search(self.text) is not None
@@ -123,14 +125,16 @@ class Context:
         return (not day_said or 2 * sum(day_said) > len(day_said)) and 2 * sum(hour_said) >= len(hour_said)
 
 
-def _numbers(text: str) -> list[float]:
-    found = []
+def _numbers(text: str) -> tuple[list[float], list[float]]:
+    """The digits of numbers, apart at points and commas, and their amounts: (1, 5) and 1.5."""
+    digits: list[float] = []
+    amounts: list[float] = []
     for word, scale in _NUMBER.findall(text):
-        found += [float(part) for part in re.split(r"[.,]", word)]
+        digits += [float(part) for part in re.split(r"[.,]", word)]
         plain = word.replace(",", "")
         if plain.count(".") < 2:
-            found += [float(plain), float(plain) * _SCALES.get(scale, 1.0)]
-    return found
+            amounts += [float(plain), float(plain) * _SCALES.get(scale, 1.0)]
+    return digits, amounts
 
 
 def free_values(call: Call, tool: Tool | None) -> Iterator[tuple[Path, Json]]:

@@ -12,6 +12,7 @@ from swiftagent.trajectory.types import Answer, Call, Json, Observation, Questio
     ("said", "value", "is_grounded"),
     [
         ("a 15% tip", 0.15, True),
+        ("a 20% tip", 0.2, True),
         ("a 15% tip", 0.2, False),
         ("a loan of $50k", 50000, True),
         ("two rooms", "2", True),
