@@ -4,7 +4,7 @@ written."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
-from swiftagent.evaluate.scoring import Gold, Scored, forgetting, gold_from, score_model, summary
+from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
 from swiftagent.evaluate.writing import Done, Entry, Log, Writer
 from swiftagent.io import jsonl
@@ -30,6 +30,8 @@ from swiftagent.scores.metrics import METRICS, WITH_STATE
 from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
+
+Entries = Mapping[str, Sequence[Mapping[str, Entry]]]
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     prompt = style_of_prompts(options, training, target, files.prompt)
-    settings = {"rows": [row.id for row in gold.rows], "content": _fingerprint(gold), "stop": options.stop}
+    settings = {"rows": [row.id for row in gold.rows], "content": gold.fingerprint, "stop": options.stop}
     wanted = [("step", step.id) for step in gold.steps] + [("run", task.id) for task in gold.tasks if options.free]
     wanted += [("likelihood", step.id) for step in gold.chats if options.likelihood]
 
@@ -103,8 +105,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
             writer.likelihoods(gold.chats, done)
 
     log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, wanted, write)
-    kinds = ("step", "run", "likelihood")
-    scored = {name: _score(gold, [log.of(name, kind) for kind in kinds], files.bfcl, options) for name in target.models}
+    entries = {name: [log.of(name, kind) for kind in ("step", "run", "likelihood")] for name in target.models}
     about = {
         "name": target.name,
         "tuned": target.tuned.name,
@@ -113,14 +114,15 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         "trained on": training,
         "config": target.run.config if target.run else None,
     }
-    report = _report(gold, scored, rules_of(options, target), seen, about)
+    scored = _scored(gold, entries, files.bfcl, options)
+    report = summary(gold, scored, rules=rules_of(options, target), seen=seen, about=about)
     if options.evalscope:
         report["evalscope"] = {
             name: _evalscope(name, model, prompt, options, folder / "evalscope" / name)
             for name, model in target.models.items()
         }
     curve = [] if target.run is None else list(target.run.metrics())
-    return Evaluation(report, _cases(scored), curve, folder)
+    return Evaluation(report, cases(**scored), curve, folder)
 
 
 def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) -> Evaluation:
@@ -141,10 +143,10 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
         talks = {found.source: found for found in whole}
         gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
     seen = read_seen(options.training) if options.training else None
-    scored = {"tuned": _score(gold, [entries, {}, {}], items, options)}
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
-    report = _report(gold, scored, options.rules or (), seen, about)
-    return Evaluation(report, _cases(scored), [], folder)
+    scored = _scored(gold, {"tuned": [entries, {}, {}]}, items, options)
+    report = summary(gold, scored, rules=options.rules or (), seen=seen, about=about)
+    return Evaluation(report, cases(**scored), [], folder)
 
 
 def _is_conversation(value: Any) -> bool:
@@ -188,13 +190,6 @@ def style_of_prompts(
         return options.prompt
     loading = target.tuned.loading
     return prompt_style(training) or exported_style(loading.adapter or loading.model) or of_gold or "auto"
-
-
-def _fingerprint(gold: Gold) -> str:
-    from hashlib import sha256
-
-    rows = [[row.events, row.tools] for row in gold.rows]
-    return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
 
 
 def let_write(
@@ -249,30 +244,16 @@ def _load(model: Model) -> Any:
         return model.load()
 
 
-def _score(
-    gold: Gold, entries: list[dict[str, Entry]], items: Mapping[str, Item], options: EvaluationOptions
-) -> Scored:
-    """entries: a model's steps, runs and likelihoods."""
-    referee, name = options.bfcl_eval, options.own_name
-    return score_model(gold, *entries, bfcl=items, referee=referee, own_name=name, fields=options.fields)
-
-
-def _report(
-    gold: Gold, scored: Mapping[str, Scored], rules: tuple[Rule, ...], seen: Seen | None, about: dict[str, Any]
-) -> dict[str, Any]:
-    for name, found in scored.items():
-        if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
+def _scored(gold: Gold, entries: Entries, items: Mapping[str, Item], options: EvaluationOptions) -> dict[str, Scored]:
+    """entries: each model's steps, runs and likelihoods."""
+    scored = {}
+    for name, found in entries.items():
+        referee, own_name = options.bfcl_eval, options.own_name
+        each = score_model(gold, *found, bfcl=items, referee=referee, own_name=own_name, fields=options.fields)
+        if not any(score.predicted.calls or score.predicted.answer for score in each.steps):
             warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} steps")
-    report = summary(gold, scored, rules=rules, seen=seen, about=about)
-    report["data"]["content"] = _fingerprint(gold)
-    if "base" in scored and (lost := forgetting(gold, scored["base"], scored["tuned"])):
-        report["forgetting"] = lost
-    return report
-
-
-def _cases(scored: Mapping[str, Scored]) -> list[Case]:
-    base = scored.get("base")
-    return cases(scored["tuned"].steps, None if base is None else {score.step.id: score for score in base.steps})
+        scored[name] = each
+    return scored
 
 
 def rules_of(options: EvaluationOptions, target: Target, *, with_state: bool = False) -> tuple[Rule, ...]:
