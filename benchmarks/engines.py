@@ -26,7 +26,7 @@ def ray_start() -> float:
     """Seconds until a Ray of two cores has run one empty task."""
     code = (
         "from swiftagent.io.ray_workers import RayWorkers\nwith RayWorkers(None) as cluster:\n    "
-        "list(cluster.map(str, '12'))"
+        "list(cluster.in_order(str, '12'))"
     )
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -28,6 +28,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from swiftagent.agent.loop import Generate  # noqa: E402
 from swiftagent.backend.loading import Server  # noqa: E402
 from swiftagent.commands import demo_plan  # noqa: E402 (the checkout is found first)
 from swiftagent.evaluate.data import read_gold  # noqa: E402
@@ -91,18 +92,23 @@ def first_steps(gold: list[Trajectory], **model: Any) -> list[Predicted]:
 
 def first_step(engine: Any, row: Trajectory) -> Predicted:
     messages = to_messages(render(Trajectory((row.events[0],), row.tools)))
-    return predicted_from_text("".join(engine.generate(messages, stop=[STOP], max_tokens=demo_plan.LONGEST_STEP)))
+    return predicted_from_text("".join(engine.generate(Generate(messages, STOP, demo_plan.LONGEST_STEP))))
 
 
 def alarm_runs(name: str, folder: Path, model: list[str]) -> Traces:
     """The whole loop on the fire alarm with its real tools, through `swiftagent infer`."""
     source, out = folder / "alarm.jsonl", folder / f"{name}-traces.jsonl"
     source.write_text(
-        "".join(json.dumps({"question": text}) + "\n" for text in demo_plan.fire_alarm_questions()), encoding="utf-8"
+        "".join(
+            json.dumps({"question": asked.question}) + "\n"
+            for asked in demo_plan.DemoPlan(folder, "", "").shown()
+            if asked.kind == "fire alarm"
+        ),
+        encoding="utf-8",
     )
     limits = ["--max-steps", 6, "--step-tokens", demo_plan.LONGEST_STEP]
     swiftagent(
-        "infer", "--react", *model, "--tools", demo_plan.tools_file(), "--input", source, "--output", out, *limits
+        "infer", "--react", *model, "--tools", demo_plan.tool_files()[0], "--input", source, "--output", out, *limits
     )
     return sorted(
         (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()), key=lambda row: row["row"]

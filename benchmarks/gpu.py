@@ -2,11 +2,12 @@
 
     python benchmarks/gpu.py --minutes 8                # on a GPU: a Qwen2.5-7B of random weights
     python benchmarks/gpu.py --minutes 5 --rehearse     # on a CPU, with a tiny model planned for an H100
-    python benchmarks/gpu.py --wheels                   # what pip would install for it, to carry to a machine offline
+    python benchmarks/gpu.py --wheels > wheels.txt      # what it needs, for a GPU machine without a network:
+    pip download --dest wheels -r wheels.txt            # here, then there: pip install --no-index --find-links wheels
 
 Rows are made up: 60 to 2,048 tokens, 430 on average, as many to a step as the published recipe takes (64). Variants run
 one after another, in the order of the table, in one process: none loads a model, its weights are drawn on the GPU. What
-no longer fits into the minutes is skipped and said so. Needs no network but for --wheels.
+no longer fits into the minutes is skipped and said so. Needs no network.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import importlib.util
 import json
 import os
 import random
-import subprocess
+import re
 import sys
 import tempfile
 import time
@@ -51,7 +52,6 @@ ON_A_CPU = {"use_cpu": True, "torch_dtype": "float32", "bf16": False, "fp16": Fa
 MEAN, LONGEST = 430, 2048  # tokens of a row
 AROUND = 330  # of them, what a row of ours holds besides its result
 FOR_A_GPU = ("bitsandbytes", "liger-kernel", "flash-attn-4>=4.0.0b1", "nvidia-cutlass-dsl[cu13]")  # 4 has only betas
-CONSTRAINTS = str(ROOT / "scripts" / "constraints.txt")
 
 
 class Variant(NamedTuple):
@@ -90,11 +90,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--rehearse", action="store_true", help="on a CPU, with a tiny model")
-    parser.add_argument("--wheels", action="store_true", help="list the wheels of this Python that a GPU machine needs")
+    parser.add_argument("--wheels", action="store_true", help="list what a GPU machine with this Python needs")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if args.wheels:
-        print_wheels()
+        print(*wheels(), sep="\n")
         return
     end, found = time.monotonic() + 60 * args.minutes, []
     with tempfile.TemporaryDirectory() as folder, _output_into(Path(folder) / "log.txt") as out:
@@ -208,9 +208,9 @@ class Bench:
     def _ours(self, variant: Variant) -> dict[str, Any]:
         from swiftagent.io.jsonl import write_json
         from swiftagent.train.config import TOP_KEYS, load
+        from swiftagent.train.estimates import estimate
         from swiftagent.train.inputs import resolve
         from swiftagent.train.launch import plan
-        from swiftagent.train.memory import estimate
         from swiftagent.train.session import settings_of_the_plugin
 
         options = {**PUBLISHED, **variant.changed, "max_steps": self._steps(variant)}
@@ -227,9 +227,7 @@ class Bench:
         self._train(planned.options)
         micro, memory = planned.micro, planned.micro.memory if planned.micro else 0.0
         if not micro and inputs.shape:
-            recomputed = bool(planned.options.get("gradient_checkpointing", True))
-            sizes: dict[str, Any] = {"batch": planned.batch, "length": LONGEST, "gpus": 1, "checkpointing": recomputed}
-            memory = estimate(inputs.shape, planned.options, **sizes).total
+            memory = estimate(inputs.shape, planned.options, length=LONGEST, gpus=1).total
         return self._figures(run) | {"GB foretold": round(memory / 1e9, 1)} | (
             {"s/step foretold": round(micro.seconds, 2)} if micro else {}
         )  # fmt: skip
@@ -344,23 +342,12 @@ def _reserved() -> int:
     return int(torch.cuda.max_memory_reserved())
 
 
-def print_wheels() -> None:
-    """Name, version and address of each wheel that pip would take for this Python, nothing installed."""
-    words = [
-        "install",
-        "--dry-run",
-        "--ignore-installed",
-        "--quiet",
-        "--report",
-        "-",
-        "-c",
-        CONSTRAINTS,
-        str(ROOT),
-        *FOR_A_GPU,
-    ]
-    done = subprocess.run([sys.executable, "-m", "pip", *words, *FOR_A_GPU], stdout=subprocess.PIPE, check=True)
-    for wheel in json.loads(done.stdout)["install"]:
-        print(wheel["metadata"]["name"], wheel["metadata"]["version"], wheel["download_info"]["url"])
+def wheels() -> list[str]:
+    """The packages of an installation on a GPU machine with this Python: the locked ones, and what stands apart."""
+    locks, about = ROOT / "scripts" / "locks", f"python{sys.version_info.major}.{sys.version_info.minor}.txt"
+    locked = re.findall(r"(?m)^[\w.\[\]-]+==[^\s;\\]+", (locks / about).read_text())
+    torch = re.findall(r"(?m)^torch==\S+", (ROOT / "scripts" / "constraints.txt").read_text())
+    return [*torch, *locked, *FOR_A_GPU]
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from typing import Any
 
 import torch
 
+from swiftagent.agent.loop import Generate
 from swiftagent.backend.engine import load_engine
 from swiftagent.backend.template import open_trainer
 from swiftagent.evaluate.data import read_gold
@@ -50,7 +51,7 @@ from swiftagent.trajectory.record import to_messages, to_record
 from swiftagent.trajectory.types import Trajectory
 
 ARMS: dict[str, dict[str, Any]] = {
-    "exact": {},
+    "exact": {"is_binary_loss_scale": False},  # else weights on messages become 0 or 1
     "none": {},
     "react": {"loss_scale": "react", "is_binary_loss_scale": False},
 }
@@ -90,7 +91,8 @@ def encode(
     rows: list[dict[str, Any]], arm: str, model: str, template: str, longest: int, model_type: str = "qwen2"
 ) -> list[Encoded]:
     """(ids, labels, weights) of each row of at most `longest` tokens, as ms-swift trains it."""
-    settings = {"model_type": model_type, "max_length": 1024, **ARMS[arm]}
+    # Longer rows are left out below; beyond max_length ms-swift raises.
+    settings = {"model_type": model_type, "max_length": 1 << 20, **ARMS[arm]}
     with tempfile.TemporaryDirectory() as folder, open_trainer(model, template, settings) as trainer:
         path = Path(folder) / "rows.jsonl"
         written = rows if arm == "exact" else [without_marks(row) for row in rows]
@@ -148,12 +150,12 @@ def measure(engine: Any, gold: Gold, goes_on_rows: int) -> dict[str, float]:
         if not (step.calls and first) and not (step.answer and step.row in _agentic(gold) and not first):
             continue
         messages = to_messages(render(Trajectory(step.context, step.tools)))
-        text = "".join(engine.generate(messages, stop=[STOP], max_tokens=128))
+        text = "".join(engine.generate(Generate(messages, STOP, 128)))
         predicted = predicted_from_text(text)
         if step.calls:
             found["call_exact"].append(float(score_step(step, predicted).right))
             if len(found["goes_on"]) < goes_on_rows:
-                longer = "".join(engine.generate(messages, max_tokens=len(text.split()) + 80))
+                longer = "".join(engine.generate(Generate(messages, max_tokens=len(text.split()) + 80)))
                 found["goes_on"].append(float(predicted_from_text(longer).invented_observation))
         else:
             found["answer_exact"].append(float(same_text(predicted.answer or "", step.answer or "")))

@@ -21,14 +21,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.backend.template import Trainer, open_trainer  # noqa: E402
-from swiftagent.export import check, check_native, prepare  # noqa: E402 (the checkout is found first)
+from swiftagent.export import check, prepare  # noqa: E402 (the checkout is found first)
 from swiftagent.export.subject import TunedModel  # noqa: E402
 from swiftagent.formats.writers.native import call_json  # noqa: E402
 from swiftagent.trajectory.react import call_text  # noqa: E402
 from swiftagent.trajectory.record import is_record  # noqa: E402
 from swiftagent.trajectory.types import Call, Trajectory  # noqa: E402
-
-Case = tuple[str, Trajectory]  # the trained text, and the conversation
 
 
 def build(ollama: Path, go: str, folder: Path) -> Path:
@@ -43,25 +41,19 @@ def build(ollama: Path, go: str, folder: Path) -> Path:
     return program
 
 
-def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, list[Case], Counter[str]]:
-    """(template, conversations that a template can write, those left out by reason)."""
+def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, str, list[Trajectory], Counter[str]]:
+    """(Go template, chat template, conversations that a template can write, those left out by reason)."""
     first = json.loads(data.open(encoding="utf-8").readline())
     subject = TunedModel(trainer.model, data=str(data), react=is_record(first))
     left_out: Counter[str] = Counter()
-    found: list[Case] = []
-    if subject.react:
-        prepared = prepare._of_react(subject, trainer)
-        comparable = check.react_cases(check.records_of(data, rows), prepared.style, prepared.language, for_go=True)
-    else:
-        prepared = prepare._of_native(subject, trainer)
-        comparable = check_native.native_cases(prepare._native_rows(data, rows))
-    for _, _, trajectory, reason in comparable:
+    found: list[Trajectory] = []
+    prepared, comparable = prepare.templates_of(subject, trainer, rows)
+    for _, _, trajectory, reason in comparable(True) if comparable else ():
         if reason:
             left_out[reason] += 1
         else:
-            as_tool = {} if subject.react else {"as_tool": check_native.ollama_tool}
-            found.append((check.ollama_text(str(prepared.chat_template), trajectory, **as_tool), trajectory))
-    return str(prepared.go_template), found, left_out
+            found.append(trajectory)
+    return str(prepared.go_template), str(prepared.chat_template), found, left_out
 
 
 def first_call(trajectory: Trajectory) -> Call | None:
@@ -98,18 +90,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, open_trainer(args.tokenizer, args.template, settings) as trainer:
         program = build(args.ollama, args.go, Path(scratch))
         for data in args.data:
-            template, found, left_out = cases(data, trainer, args.rows)
+            template, chat, found, left_out = cases(data, trainer, args.rows)
             native = "<tool_call>" in template
             Path(scratch, "template").write_text(template, encoding="utf-8")
-            lines = "\n".join(json.dumps(as_sent(trajectory, native), ensure_ascii=False) for _, trajectory in found)
+            lines = "\n".join(json.dumps(as_sent(trajectory, native), ensure_ascii=False) for trajectory in found)
             words = [str(program), str(Path(scratch, "template"))]
             done = subprocess.run(words, input=lines, capture_output=True, text=True, check=True)
             told = [json.loads(line) for line in done.stdout.splitlines()]
-            same = sum(one["Prompt"] == text for one, (text, _) in zip(told, found, strict=True))
+            same = sum(
+                one["Prompt"] == check.ollama_text(chat, row, one["Tools"] or [])
+                for one, row in zip(told, found, strict=True)
+            )
             called = [
-                (one["Calls"] or [], call)
-                for one, (_, row) in zip(told, found, strict=True)
-                if (call := first_call(row))
+                (one["Calls"] or [], call) for one, row in zip(told, found, strict=True) if (call := first_call(row))
             ]
             read = sum(
                 [(one["function"]["name"], one["function"]["arguments"]) for one in calls]

@@ -22,6 +22,7 @@ type conversation struct {
 
 type outcome struct {
 	Prompt string
+	Tools  api.Tools // as Ollama's own types hold them
 	Calls  []api.ToolCall
 }
 
@@ -46,7 +47,7 @@ func main() {
 			panic(err)
 		}
 		parser := tools.NewParser(parsed.Template, given.Tools)
-		found := outcome{Prompt: prompt.String()}
+		found := outcome{Prompt: prompt.String(), Tools: given.Tools}
 		for _, piece := range strings.SplitAfter(given.Answer, " ") { // as it comes from a model, piece by piece
 			calls, _ := parser.Add(piece)
 			found.Calls = append(found.Calls, calls...)

@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from swiftagent.agent.loop import Generate  # noqa: E402
 from swiftagent.trajectory.react import STOP, render  # noqa: E402 (the checkout is found first)
 from swiftagent.trajectory.record import to_messages  # noqa: E402
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Thought, Tool, Trajectory  # noqa: E402
@@ -72,7 +73,7 @@ def run(engine: Any, steps: int, keep: bool) -> dict[str, Any]:
         if not keep:
             engine.close()
         started = time.perf_counter()
-        list(engine.generate(to_messages(render(Trajectory(tuple(events), TOOLS))), stop=[STOP], max_tokens=1))
+        list(engine.generate(Generate(to_messages(render(Trajectory(tuple(events), TOOLS))), STOP, 1)))
         seconds.append(round(time.perf_counter() - started, 3))
         prefilled += engine.usage.prefilled
         prompt = engine.usage.prompt_tokens

@@ -15,20 +15,21 @@ import argparse
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
-from mask_ablation import encode
+from mask_ablation import Encoded, encode
 from support import real_training as training
-from support.real_data import SIZES, Size, channels, mixed, questions
+from support.real_data import SIZES, Rows, Size, channels, mixed, questions
 from support.real_model import unpacked
 from support.real_report import write_evidence
 
 from swiftagent.evaluate.scoring import Gold
 from swiftagent.io.shipped import shipped
+from swiftagent.masks.weights import Weights, normalised, weigh
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -44,6 +45,8 @@ class Arm(msgspec.Struct, frozen=True):
     prompt: str = "auto"
     distil: bool = False  # chat rows keep to the base by divergence
     scale: float = 1.0  # of the baseline's adapter; not 1: nothing is trained
+    weights: Weights = Weights()  # of kinds of text in the loss
+    augment: tuple[str, ...] = ()  # ways of `swiftagent mix --augment`
 
 
 ARMS = (
@@ -60,6 +63,13 @@ ARMS = (
     Arm("1:2", "b", ratio=2.0),
     Arm("ms-agent prompt", "f", prompt="ms-agent"),
     Arm("schema prompt", "f", prompt="schema"),
+    Arm("thought 0.5", "e", weights=Weights(thought=0.5)),
+    Arm("thought 0", "e", weights=Weights(thought=0.0)),
+    Arm("call 2", "e", weights=Weights(call=2.0, arguments=2.0)),
+    Arm("names varied", "g", augment=("names",)),
+    Arm("order varied", "g", augment=("order",)),
+    Arm("rate 5e-4", "c", rate=5e-4),
+    Arm("rank 32", "c", rank=32),
 )
 
 
@@ -78,10 +88,18 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     args.runs = args.work / args.size
     args.runs.mkdir(parents=True, exist_ok=True)
+    about = what_is_trained(args)
     if not args.show:
         run_all(args, SIZES[args.size])
-    wanted = [(arm.name, seed) for seed in range(SIZES[args.size].seeds) for arm in ARMS]
-    print(write_evidence(args.out, args.runs, {arm.name: arm.question for arm in ARMS}, wanted))
+    questions = {arm.name: arm.question for arm in ARMS}
+    print(write_evidence(args.out, args.runs, about, questions, SIZES[args.size].seeds))
+
+
+def what_is_trained(args: argparse.Namespace) -> str:
+    real = "the shipped tiny base" if args.size == "toy" else "SmolLM2-135M-Instruct"
+    model = f"the model of {args.model.name}/" if args.model else real
+    more = f" and those of {args.data.name}/" if args.data else ""
+    return f"A LoRA of {model} is trained on rows of three formats{more}."
 
 
 def run_all(args: argparse.Namespace, size: Size) -> None:
@@ -90,7 +108,7 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
     args.model = args.model or (shipped("datasets") / "tiny-base" if args.size == "toy" else unpacked(args.work))
     for seed in range(size.seeds):
         for arm in (Arm("untuned", ""), *ARMS) if seed == 0 else ARMS:
-            path = args.runs / f"{arm.name.replace(' ', '_')}-{seed}.json"
+            path = args.runs / f"{run_name(arm, seed)}.json"
             if path.is_file() or (args.only and arm.name not in args.only):
                 continue
             if time.monotonic() + took > ends:
@@ -98,9 +116,13 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
             started = time.monotonic()
             found = run(args, size, arm, seed, path)
             took = time.monotonic() - started
-            about = {"arm": msgspec.to_builtins(arm), "seed": seed, "seconds": round(took), "machine": machine(args)}
-            path.write_text(json.dumps({**about, **found}), encoding="utf-8")
+            facts = {"arm": msgspec.to_builtins(arm), "seed": seed, "seconds": round(took), "machine": machine(args)}
+            path.write_text(json.dumps({**facts, **found}), encoding="utf-8")
             print(f"{arm.name}, seed {seed}: {took:.0f} s", flush=True)
+
+
+def run_name(arm: Arm, seed: int) -> str:
+    return f"{arm.name.replace(' ', '_')}-{seed}"
 
 
 def machine(args: argparse.Namespace) -> str:
@@ -114,13 +136,14 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
     asked = questions(mixed(args.work, args.data, arm.prompt), size.asked)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     engine = training.tuned_engine(args.model, arm.rank, seed, device)
-    predictions = path.with_suffix(".predictions.jsonl")
-    answers = base_answers(args, engine, asked)
+    chat = training.prompts_of(asked["chat"])
+    answers = kept(args.runs / "base_answers.json", lambda: training.answers_of_base(engine, chat))
     about: dict[str, Any] = {"curve": [], "trained_tokens": 0}
     if arm.scale != 1:
         training.apply_scaled(engine, args.runs / f"baseline-{seed}", arm.scale)
     elif arm.name != "untuned":
-        about = trained(args, size, arm, seed, engine, asked, path.with_suffix(""))
+        about = trained(args, size, arm, seed, engine, asked)
+    predictions = path.with_suffix(".predictions.jsonl")
     parts = training.measure(engine, asked, answers, arm.name, predictions)
     if about["curve"]:
         about["curve"][-1]["call_exact"] = call_share(parts)
@@ -128,81 +151,73 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
 
 
 def trained(
-    args: argparse.Namespace, size: Size, arm: Arm, seed: int, engine: Any, asked: dict[str, Gold], folder: Path
+    args: argparse.Namespace, size: Size, arm: Arm, seed: int, engine: Any, asked: dict[str, Gold]
 ) -> dict[str, Any]:
     """Train an arm's adapter into a folder, or take it from there; its curve and its trained tokens."""
-    done = folder / "trained.json"
-    if done.is_file():  # an earlier call was cut off while it measured
-        training.apply_scaled(engine, folder, 1.0)
-        found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return found
-    groups, tokens = rows_of(args, size, arm, engine, mixed(args.work, args.data, arm.prompt))
-    curve: list[dict[str, Any]] = []
-    after = checkpoint(size, engine, asked, curve)
-    training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil, after)
-    engine.model.save_pretrained(folder)
-    return kept(done, lambda: {"curve": curve, "trained_tokens": tokens})
+    folder = args.runs / run_name(arm, seed)
+
+    def make() -> dict[str, Any]:
+        groups = encoded_rows(args, size, arm, engine)
+        losses = training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil)
+        curve = [point(size, engine, asked, step, loss) for step, loss in enumerate(losses, 1)]
+        engine.model.save_pretrained(folder)
+        tokens = sum(label != -100 for rows, _ in groups for _, labels, _ in rows for label in labels)
+        return {"curve": curve, "trained_tokens": tokens}
+
+    # It is there where an earlier call was cut off while it measured.
+    found: dict[str, Any] = kept(folder / "trained.json", make)
+    training.apply_scaled(engine, folder, 1.0)
+    return found
 
 
-def call_share(parts: Any) -> float:
+def point(size: Size, engine: Any, asked: dict[str, Gold], step: int, loss: float) -> dict[str, Any]:
+    """A step's loss, and at each third of the run but the last the calls of a few held-out questions."""
+    found: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
+    if step % max(1, size.steps // 3) == 0 and step < size.steps:
+        few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
+        found["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
+    return found
+
+
+def call_share(parts: training.Parts) -> float:
     scores = [part["call_exact seen"] for part in parts.values() if "call_exact seen" in part]
-    return float(sum(made for made, _ in scores) / max(1.0, sum(gold for _, gold in scores)))
+    return sum(made for made, _ in scores) / max(1.0, sum(gold for _, gold in scores))
 
 
-def checkpoint(size: Size, engine: Any, asked: dict[str, Gold], curve: list[dict[str, Any]]) -> Any:
-    """Notes each step's loss, and at each third of the run but the last the calls of a few held-out questions."""
-    few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
+def encoded_rows(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> list[training.Group]:
+    """The rows of an arm: agent, chat, self-cognition; with how many of each a step takes.
 
-    def after(step: int, loss: float) -> None:
-        point: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
-        if step % max(1, size.steps // 3) == 0 and step < size.steps:
-            point["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
-        curve.append(point)
+    Raises SystemExit where no agent row is short enough.
+    """
+    agent, chat, about_itself = rows_of(args, size, arm, engine)
+    weights = normalised(arm.weights, [*agent, *chat, *about_itself])
 
-    return after
-
-
-def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any, mix: Path) -> tuple[Any, int]:
-    """The encoded rows of an arm by group, with how many of each a step takes, and their trained tokens."""
-    found = channels(mix)
-    agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
-    chat = found["general"][: round(size.steps * size.agent * 1.2)]
-    about_itself = found.get("self-cognition", [])
-    if arm.replay == "base":
-        chat = rewritten_chat(args, engine, chat)
-
-    def encoded(rows: list[dict[str, Any]], labels: str) -> Any:
+    def encoded(rows: Rows, labels: str) -> list[Encoded]:
         kind = training.model_type(args.model)
-        return encode(rows, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
+        weighed = [weigh(row, weights) for row in rows]
+        return encode(weighed, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
 
     groups = [
         (encoded(agent, arm.labels), float(size.agent)),
-        (encoded(chat, "exact") if arm.ratio else [], size.agent * arm.ratio),
+        (encoded(chat, "exact"), size.agent * arm.ratio),
         (encoded(about_itself, "exact"), size.agent / 6),
     ]
-    rows = [row for made, _ in groups for row in made]
-    return groups, sum(label != -100 and weight > 0 for _, ls, ws in rows for label, weight in zip(ls, ws, strict=True))
+    if not groups[0][0]:
+        raise SystemExit(f"{args.work}: none of {len(agent)} agent rows has at most {size.longest} tokens")
+    return groups
 
 
-def base_answers(args: argparse.Namespace, engine: Any, asked: dict[str, Gold]) -> list[str]:
-    """What the untouched base answers to held-out chat, written once for all arms."""
-    return kept(args.runs / "base_answers.json", lambda: of_base(engine, training.prompts_of(asked["chat"])))
+def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Rows, Rows, Rows]:
+    found = channels(mixed(args.work, args.data, arm.prompt, arm.augment))
+    agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
+    chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []
+    if arm.replay == "base":
+        chat = kept(args.runs / "rewritten.json", lambda: training.rewritten(engine, chat))
+    return agent, chat, found.get("self-cognition", [])
 
 
-def rewritten_chat(args: argparse.Namespace, engine: Any, chat: Any) -> Any:
-    def make() -> Any:
-        with engine.model.disable_adapter():
-            return training.rewritten(engine, chat)
-
-    return kept(args.runs / "rewritten.json", make)
-
-
-def of_base(engine: Any, prompts: Any) -> list[str]:
-    with engine.model.disable_adapter():
-        return training.own_answers(engine, prompts)
-
-
-def kept(path: Path, make: Any) -> Any:
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What an earlier call left in a file, or what is made for it now."""
     if not path.is_file():
         path.write_text(json.dumps(make()), encoding="utf-8")
     return json.loads(path.read_text(encoding="utf-8"))

@@ -48,7 +48,8 @@ class Engine:
         # Ids of each text that was written to its end.
         self.sampled: list[tuple[int, ...]] = []
 
-    def generate(self, messages: Any, *, usage: Any, max_tokens: int, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Any, sampling: Any, usage: Any) -> Iterator[str]:
+        messages, max_tokens = request.messages, request.max_tokens
         _, number, call = LAST.findall("\n".join(message["content"] for message in messages))[-1]
         acted = f'Action: weather\nAction Input: {{"city": "{number}"}}\nObservation:'
         text = f"Thought: of {number}\n" + (acted if call else f"Final Answer: It is {number}, été.")

@@ -44,9 +44,9 @@ class Engine:
 
     name = "scripted"
 
-    def generate(self, messages: Any, *, usage: Any, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Any, sampling: Any, usage: Any) -> Iterator[str]:
         usage.prompt_tokens = usage.generated = 10
-        text = TEXTS[len(messages[-1]["content"]) % 2]
+        text = TEXTS[len(request.messages[-1]["content"]) % 2]
         yield from (text[start : start + 3] for start in range(0, len(text), 3))
 
 

@@ -1,10 +1,14 @@
 """Whether steps cut by tokens are the steps of padded batches: the same losses, gradient norms and adapter.
 
     python benchmarks/steps_equal.py [--steps 20] [--ranks 1 2] [--budgets 256 1024 8192] [--json FILE]
+    python benchmarks/steps_equal.py --ranks 2 --budgets 1024 --steps 10 --deepspeed zero2
 
 A Qwen2 of 30,000 parameters, LoRA without dropout, float32, 8 sequences a step, channels and weights. Plan A is
 ms-swift's own: padded batches of 4. Each plan B cuts the same steps by a budget of tokens; the last one is killed after
 step 7 and resumed with another budget. Exit code 1 where a figure differs by more than 1e-5 of it.
+
+`times`: how many times A's seconds are B's, step by step, the middle of all steps: both train the same sequences in a
+step, so a step of one is compared with the same step of the other.
 """
 
 from __future__ import annotations
@@ -13,10 +17,12 @@ import argparse
 import json
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +61,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--budgets", type=int, nargs="+", default=[256, 1024, 8192])
+    parser.add_argument("--deepspeed", choices=("zero1", "zero2"), help="in float32, with two ranks or more")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    words = [f"deepspeed={args.deepspeed}", "torch_dtype=float32"] if args.deepspeed else []
     with tempfile.TemporaryDirectory() as folder:
         work = make_work(Path(folder), args.steps)
-        found = [line for ranks in args.ranks for line in compare(work, ranks, args.budgets)]
+        found = [line for ranks in args.ranks for line in compare(work, ranks, args.budgets, words)]
     for line in found:
         print("  ".join(f"{name} {value}" for name, value in line.items()))
     if args.json:
@@ -81,23 +89,25 @@ def make_work(folder: Path, steps: int, rows: int = ROWS) -> Path:
     return folder
 
 
-def compare(work: Path, ranks: int, budgets: list[int]) -> list[dict[str, Any]]:
-    """One line a plan: what it took, and how far it is from plan A."""
-    padded = train(work, f"a{ranks}", ranks, "sequences")
+def compare(work: Path, ranks: int, budgets: list[int], words: list[str]) -> list[dict[str, Any]]:
+    """One line a plan: what it took, and how far it is from plan A. `words` change the config of all."""
+    padded = train(work, f"a{ranks}", ranks, "sequences", words)
     lines = [describe(padded, ranks, "A, batch 4")]
     cut: list[Path] = []
     for budget in budgets:
-        cut.append(train(work, f"b{ranks}-{budget}", ranks, budget))
-        lines.append(describe(cut[-1], ranks, f"B, {budget:,} tokens") | difference(padded, cut[-1]))
+        cut.append(train(work, f"b{ranks}-{budget}", ranks, budget, words))
+        line = describe(cut[-1], ranks, f"B, {budget:,} tokens") | {"times": times(padded, cut[-1])}
+        lines.append(line | difference(padded, cut[-1]))
     again = resumed(work, cut[-1], budgets[0])
     plan = f"B, {budgets[-1]:,}, resumed with {budgets[0]:,}"
     lines.append(describe(again, ranks, plan, after=RESUMED_AFTER) | difference(padded, again))
     return lines
 
 
-def train(work: Path, name: str, ranks: int, micro_batch: str | int) -> Path:
+def train(work: Path, name: str, ranks: int, micro_batch: str | int, words: Sequence[str] = ()) -> Path:
     """The run folder; `seconds.txt` in it holds the seconds from the first step to the last."""
-    return _sft(work, ["equal.yaml", f"name={name}", f"cpu_processes={ranks}", f"micro_batch={micro_batch}"], name)
+    ours = [f"name={name}", f"cpu_processes={ranks}", f"micro_batch={micro_batch}"]
+    return _sft(work, ["equal.yaml", *ours, *words], name)
 
 
 def resumed(work: Path, run: Path, budget: int) -> Path:
@@ -118,16 +128,24 @@ def _sft(work: Path, words: list[str], name: str) -> Path:
     return log.parent
 
 
+def _lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
 def metrics(run: Path) -> dict[tuple[int, str], float]:
     """Figures by step and name."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return {(line["step"], name): line[name] for line in lines for name in COMPARED if name in line}
+    return {(line["step"], name): line[name] for line in _lines(run) for name in COMPARED if name in line}
+
+
+def times(padded: Path, cut: Path) -> float:
+    """How many times the seconds of a step's other plan, the middle of all steps but the first."""
+    seconds = [[line["seconds_of_steps"] for line in _lines(run) if "loss" in line][1:] for run in (padded, cut)]
+    return round(statistics.median(one / other for one, other in zip(*seconds, strict=True)), 2)
 
 
 def describe(run: Path, ranks: int, plan: str, after: int = 0) -> dict[str, Any]:
     """What the steps `after` a step were made of."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if "loss" in line and line["step"] > after]
+    steps = [line for line in _lines(run) if "loss" in line and line["step"] > after]
     seconds = sum(line["seconds_of_steps"] for line in steps[1:])
     return {
         "ranks": ranks, "plan": plan, "micro_steps": sum(line["micro_steps"] for line in steps) / len(steps),

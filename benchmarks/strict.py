@@ -24,8 +24,8 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from swiftagent.agent.drive import Usage  # noqa: E402 (the checkout is found first)
-from swiftagent.agent.loop import ReAct  # noqa: E402
-from swiftagent.agent.sampling import PLAIN, REACT_FRAME, Sampling  # noqa: E402
+from swiftagent.agent.loop import Generate, ReAct  # noqa: E402
+from swiftagent.agent.sampling import REACT_FRAME, Sampling  # noqa: E402
 from swiftagent.agent.serving.forms import forms_of  # noqa: E402
 from swiftagent.evaluate.data import read_gold  # noqa: E402
 from swiftagent.scores.calls import DecisionPoint, Predicted, match_calls, steps_of  # noqa: E402
@@ -77,13 +77,8 @@ def measure(engine: Any, steps: list[DecisionPoint], grammar: ReAct, strict: boo
         engine.close()
         usage, passes[0] = Usage(), 0
         forms = forms_of(step.tools, None, REACT_FRAME, "", True) if strict and step.tools else ()
-        pieces = engine.generate(
-            grammar.messages(Trajectory(step.context, step.tools)),
-            stop=[grammar.stop],
-            max_tokens=512,
-            usage=usage,
-            sampling=Sampling(forms=forms) if forms else PLAIN,
-        )
+        asked = Generate(grammar.messages(Trajectory(step.context, step.tools)), grammar.stop, 512)
+        pieces = engine.generate(asked, Sampling(forms=forms), usage)
         predicted = predicted_from_text("".join(pieces), agentic=bool(step.tools), tools=step.tools)
         # As `serve` has it, a call that the limit cut is not handed out.
         is_cut = usage.ended_by == "length" and not predicted.parsable

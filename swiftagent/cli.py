@@ -54,6 +54,9 @@ exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 
 """
 
 
+_Formatter = argparse.RawDescriptionHelpFormatter
+
+
 class _Parser(argparse.ArgumentParser):
     """Wrong words end as all wrong input does: in one line, with the nearest word or where to look."""
 
@@ -67,9 +70,8 @@ class _Parser(argparse.ArgumentParser):
         wrong = re.match(r"argument ([^:]+): invalid (\w+) value: (.*)", message)
         if wrong:
             option, kind, value = wrong.groups()
-            return [
-                f"{option}: {value} is not {KINDS.get(kind, 'a value that it takes')}; `{self.prog} --help` shows which"
-            ]
+            wanted = KINDS.get(kind, "a value that it takes")
+            return [f"{option}: {value} is not {wanted}; `{self.prog} --help` shows which"]
         return [f"{message.removeprefix('argument ')}; `{self.prog} --help` shows more"]
 
     def _unknown(self, word: str) -> str:
@@ -138,9 +140,13 @@ def _complete() -> NoReturn:
     raise SystemExit(0)  # not reached: autocomplete ends the process
 
 
+def _command(name: str) -> Any:
+    return importlib.import_module(f"swiftagent.commands.{name}")
+
+
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
-    importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
+    _command(name).add_arguments(parser)
     parser.add_argument("--lang", choices=("en", "zh"), help="of help, messages and tables (default: as LANG has it)")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
 
@@ -167,9 +173,9 @@ def _answer(words: list[str]) -> int:
     except SwiftAgentError as error:
         if "--traceback" in words:
             traceback.print_exc()
-        print(visible(_as_lines(error)), file=sys.stderr)
         if "--json" in words and not error.has_result:
             print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
+        print(visible(_as_lines(error)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(_said("interrupted"), file=sys.stderr)
@@ -181,19 +187,14 @@ def _answer(words: list[str]) -> int:
     except OSError as error:
         if not (remedy := remedy_of(error)):
             raise
-        print(f"error: {visible(str(error))}; {remedy}", file=sys.stderr)
+        print(f"{_said('error')}: {visible(str(error))}; {_said(remedy)}", file=sys.stderr)
         return SetupError.exit_code
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command; docs/cli.md is generated from it."""
-    command = importlib.import_module(f"swiftagent.commands.{name}")
-    parser = _Parser(
-        prog=f"swiftagent {name}",
-        description=(command.__doc__ or COMMANDS[name]).strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    about = (_command(name).__doc__ or COMMANDS[name]).strip()
+    parser = _Parser(prog=f"swiftagent {name}", description=about, formatter_class=_Formatter, allow_abbrev=False)
     add_options(name, parser)
     return parser
 
@@ -207,7 +208,7 @@ def main_parser() -> argparse.ArgumentParser:
         usage="swiftagent COMMAND [options]   (swiftagent COMMAND --help shows the options)",
         description=f"Fine-tune tool-using language models on ms-swift.\n\ncommands:\n{lines}",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"swiftagent {__version__}")
     return parser
@@ -220,8 +221,7 @@ def _run(name: str, words: list[str]) -> int:
     if _spoken:
         _spoken[0].translate_help(parser)
     args = parser.parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
-    command = importlib.import_module(f"swiftagent.commands.{name}")
-    return int(command.run(args) or 0)
+    return int(_command(name).run(args) or 0)
 
 
 def _flush() -> None:
@@ -246,7 +246,7 @@ def _answer_without_command(words: list[str], name: str) -> int:
 
         name = visible(name)
         hint = did_you_mean(name, COMMANDS, otherwise="`swiftagent --help` lists them")
-        print(f"swiftagent: no command {name!r}; {hint}", file=sys.stderr)
+        print(_said(f"swiftagent: no command {name!r}; {hint}"), file=sys.stderr)
         return ConfigError.exit_code
     parser = main_parser()
     if _spoken:
@@ -259,4 +259,5 @@ def _answer_without_command(words: list[str], name: str) -> int:
 def _as_lines(error: SwiftAgentError) -> str:
     if isinstance(error, ConfigError) and not error.where:
         return "\n".join(f"{_said('error')}: {_said(problem)}" for problem in error.problems)
-    return f"{_said('error')}: {_said(str(error))}"
+    error.message = _said(error.message)  # its place and its code stay as they are
+    return f"{_said('error')}: {error}"

@@ -312,10 +312,3 @@ def print_styled(parts: Iterable[tuple[str, str]]) -> None:
     from rich.text import Text
 
     _console(False).print(Text.assemble(*((visible(text), style) for text, style in parts)), soft_wrap=True, end="")
-
-
-@contextmanager
-def stages(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """One bar that shows one stage after the other: call it with (stage, done, of)."""
-    with progress("starting", quiet=quiet) as stage:
-        yield lambda name, done, of: stage.update(done, of, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 # What moves the cursor, changes the terminal or the direction of text, or is seen by no reader: controls but tab and
@@ -35,6 +35,12 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
+def reason_in(log: str) -> str:
+    """The last line of a program's output that names an error, else its last line; "" where it wrote nothing."""
+    lines = [line.strip()[:300] for line in log.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "")
+
+
 class SwiftAgentError(Exception):
     """A failure that is reported in one line: place, fact, remedy. `exit_code` is the program's."""
 
@@ -58,6 +64,12 @@ class ConfigError(SwiftAgentError):
     def __init__(self, problems: str | Sequence[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+def refuse(problems: Mapping[str, object]) -> None:
+    """Raise ConfigError with every problem that is so."""
+    if found := [problem for problem, is_so in problems.items() if is_so]:
+        raise ConfigError(found)
 
 
 class RowError(SwiftAgentError):

@@ -43,7 +43,7 @@ SIZES = {
 
 
 def recipe(extra: Path | None) -> dict[str, Any]:
-    """The mix as `swiftagent mix` reads it; every file of the folder `extra` is one more source of tool calls."""
+    """The mix as `swiftagent mix` reads it; the files of the folder `extra` are one more source of tool calls."""
     english: dict[str, Any] = {"language": ["en"]}
     folder = shipped("datasets")
     agent = [str(folder / f"agent_{name}.jsonl") for name in ("ms_agent", "openai", "sharegpt")]
@@ -55,19 +55,25 @@ def recipe(extra: Path | None) -> dict[str, Any]:
         {"source": [str(folder / "self_cognition.jsonl")], "channel": "self-cognition", "filter": english, **about},
     ]
     if extra:
-        files = [str(path) for path in sorted(extra.iterdir()) if path.suffix in (".json", ".jsonl")]
-        sources.append({"source": files, "channel": "agent", "filter": english})
+        sources.append({"source": [str(extra.resolve())], "channel": "agent", "filter": english})
     return {"sources": sources, "hold_out": {"tools": list(UNSEEN)}, "val": 0.1, "no_call": 0.1, "max_rejects": 1.0}
 
 
-def mixed(work: Path, extra: Path | None, prompt: str = "auto") -> Path:
-    """The training file of the mix; the validation split lies beside it."""
-    out = work / f"data-{prompt}" / "mix.jsonl"
+def mixed(work: Path, extra: Path | None, prompt: str = "auto", augment: Sequence[str] = ()) -> Path:
+    """The training file of the mix; the validation split lies beside it.
+
+    Raises SystemExit where the work folder holds the mix of other data.
+    """
+    out = work / "-".join(("data", prompt, *augment)) / "mix.jsonl"
+    path = out.with_name("recipe.yaml")
+    wanted = {**recipe(extra), "prompt": prompt, "augment": list(augment)}
     if not out.is_file():
         out.parent.mkdir(parents=True, exist_ok=True)
-        (out.parent / "recipe.yaml").write_text(yaml.safe_dump({**recipe(extra), "prompt": prompt}), encoding="utf-8")
-        words = ["mix", str(out.parent / "recipe.yaml"), "-o", str(out), "-q"]
-        subprocess.run([sys.executable, "-m", "swiftagent", *words], check=True)
+        path.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+        subprocess.run([sys.executable, "-m", "swiftagent", "mix", str(path), "-o", str(out), "-q"], check=True)
+    # The shipped files may have moved since, with the checkout.
+    elif yaml.safe_load(path.read_text(encoding="utf-8"))["sources"][3:] != wanted["sources"][3:]:
+        raise SystemExit(f"{out}: made with other --data; give it again, or another --work")
     return out
 
 
@@ -83,10 +89,11 @@ def channels(path: Path) -> dict[str, Rows]:
 
 
 def questions(mix: Path, asked: int) -> dict[str, Gold]:
-    """Held-out rows by kind, `asked` of each: first calls of tools that were seen in training and of tools that were
-    not, tools left alone, chat, and questions about the model itself."""
+    """Held-out rows by kind, `asked` of each: first calls of tools that training rows offer and of tools that none
+    does, tools left alone, chat, and questions about the model itself."""
     files = [str(mix.with_name("mix.val.jsonl"))]
     files += [str(shipped("datasets") / name) for name in ("heldout.jsonl", "general_heldout.jsonl")]
+    offered = {tool.name for row in read_gold([str(mix)]).rows for tool in row.tools}
     by_kind: dict[str, list[Trajectory]] = {}
     taken = set()
     for row in read_gold(files).rows:
@@ -94,14 +101,14 @@ def questions(mix: Path, asked: int) -> dict[str, Gold]:
         if not text.isascii() or text in taken:
             continue
         taken.add(text)
-        by_kind.setdefault(_kind(row), []).append(row)
+        by_kind.setdefault(_kind(row, offered), []).append(row)
     return {kind: _first_steps(rows, asked) for kind, rows in sorted(by_kind.items())}
 
 
-def _kind(row: Trajectory) -> str:
+def _kind(row: Trajectory, offered: set[str]) -> str:
     called = {event.tool for event in row.events if isinstance(event, Call)}
     if called:
-        return "unseen" if called & set(UNSEEN) else "seen"
+        return "seen" if called <= offered else "unseen"
     about_itself = row.channel == "self-cognition"
     return "no-call" if row.tools else "self" if about_itself else "chat"
 

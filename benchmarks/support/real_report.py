@@ -3,73 +3,85 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from swiftagent.scores.intervals import MetricDifference, MetricEstimate, Ratios, paired_differences
 
-# measure: (heading, whether lower is better, whether a share)
+
+class Measure(NamedTuple):
+    heading: str
+    lower_is_better: bool = False
+    share: bool = True
+
+
 MEASURES = {
-    "call_exact seen": ("calls exact, seen tools", False, True),
-    "call_exact unseen": ("unseen tools", False, True),
-    "tool_name seen": ("tool right, seen", False, True),
-    "tool_name unseen": ("unseen", False, True),
-    "no_call_recall": ("restraint, recall", False, True),
-    "no_call_precision": ("precision", False, True),
-    "invented": ("invents results", True, True),
-    "bits_per_byte": ("bits/byte of chat", True, False),
-    "own_bits": ("of the base's own chat", True, False),
-    "agreement": ("agreement", False, True),
-    "result_bits": ("bits/byte of results", True, False),
-    "self_cognition": ("says its name", False, True),
+    "call_exact seen": Measure("calls exact, seen tools"),
+    "call_exact unseen": Measure("calls exact, unseen tools"),
+    "tool_name seen": Measure("tool right, seen tools"),
+    "tool_name unseen": Measure("tool right, unseen tools"),
+    "no_call_recall": Measure("restraint, recall"),
+    "no_call_precision": Measure("restraint, precision"),
+    "invented": Measure("invents results", lower_is_better=True),
+    "bits_per_byte": Measure("bits/byte of chat", lower_is_better=True, share=False),
+    "own_bits": Measure("bits/byte of the base's own chat", lower_is_better=True, share=False),
+    "agreement": Measure("agreement"),
+    "result_bits": Measure("bits/byte of results", lower_is_better=True, share=False),
+    "self_cognition": Measure("says its name"),
 }
-NOT_SHARES = tuple(name for name, (_, _, share) in MEASURES.items() if not share)
+NOT_SHARES = tuple(name for name, measure in MEASURES.items() if not measure.share)
 DECISIVE = ("call_exact seen", "call_exact unseen", "no_call_recall", "invented", "own_bits", "agreement")
 QUESTIONS = {
     "a": "Masks: exact, none, by keyword",
     "d": "Keeping what it knew: chat as it is, written by the base, none, self-distilled, a weaker adapter",
-    "c": "The learning rate of a LoRA",
+    "c": "The learning rate and the rank of a LoRA (alpha 32)",
     "b": "Agent rows to chat rows",
     "f": "How the prompt lists tools",
+    "e": "What thoughts and calls weigh in the loss",
+    "g": "Augmentation: names and order of tools varied in half of the rows",
 }
-NEVER = "e (weights of thought and call), g (augmentation), h (length of thoughts)"
+NEVER = "- (h) none, short or long thoughts: no arm, since no command writes rows without thoughts or with shorter ones"
 Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
 
 
-def write_evidence(out: Path, runs: Path, questions: Mapping[str, str], wanted: Sequence[tuple[str, int]]) -> Path:
-    """Write the page and its picture from the JSON files of `runs`. `questions`: arm: question; `wanted`: the arms and
-    seeds that make the whole."""
+def write_evidence(out: Path, runs: Path, about: str, questions: Mapping[str, str], seeds: int) -> Path:
+    """Write the page and its picture from the JSON files of `runs`.
+
+    `about`: what was trained on what, a sentence; `questions`: arm: question; `seeds`: of each arm, where all is done.
+    """
     found: Found = {}
     for path in sorted(runs.glob("*-*.json")):
         row = json.loads(path.read_text(encoding="utf-8"))
         found[row["arm"]["name"], row["seed"]] = row
-    lines = _head(found, runs.name)
+    lines = _head(found, runs.name, about)
     lines += ["", "## The model before and after", "", *_table(found, ["untuned", "baseline"])]
-    picture = out.parent / "img" / "evidence.svg"
-    if draw(picture, found):
+    points = _points(found)
+    # One point compares nothing.
+    if len(points) > 1:
+        _draw(out.parent / "img" / "evidence.svg", points)
         lines += ["", "![calls exact against forgetting, a point for each run](img/evidence.svg)"]
     for letter, title in QUESTIONS.items():
         arms = [arm for arm, question in questions.items() if question == letter and _seeds(found, arm)]
         lines += ["", f"## ({letter}) {title}", ""]
         lines += [*_table(found, ["baseline", *arms]), "", *_decided(found, arms)] if arms else ["Not run."]
-    lines += ["", *_checkpoints(found), *_not_run(found, wanted), *_hashes(found)]
+    lines += ["", *_checkpoints(found), *_not_run(found, questions, seeds), *_hashes(found)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return out
 
 
-def _head(found: Found, size: str) -> list[str]:
+def _head(found: Found, size: str, about: str) -> list[str]:
     machines = sorted({row["machine"] for row in found.values()})
     hours = sum(row["seconds"] for row in found.values()) / 3600
     return [
         "# Evidence on a real model",
         "",
-        "Written by `python benchmarks/real_base.py --size "
-        f"{size} --work FOLDER`; nothing here is typed by hand. SmolLM2-135M-Instruct is tuned with a LoRA on rows of "
-        "three formats, one factor at a time changed from one baseline (exact masks, chat as it is 1:1, learning rate "
-        "1e-3, rank 8). Three tools are held out of training. Values are `value (low to high)`: 95 % bootstrap "
-        "intervals over questions, the seeds of an arm pooled; they say nothing about other models or data.",
+        f"Written by `python benchmarks/real_base.py --size {size} --work FOLDER`; nothing here is typed by hand. "
+        f"{about} One factor at a time is changed from one baseline (exact masks, chat as it is 1:1, learning rate "
+        "1e-3, rank 8). No training row offers or calls the unseen tools. Values are `value (low to high)`: 95 % "
+        "bootstrap intervals over questions, the seeds of an arm pooled; they say nothing about other models or data.",
         "",
         f"Runs done: {len(found)}, {hours:.1f} hours on {'; '.join(machines)}.",
         "",
@@ -86,7 +98,8 @@ def _ratios(found: Found, arm: str, seeds: Iterable[int]) -> Ratios:
     ratios = Ratios(tuple(MEASURES))
     for seed in seeds:
         for question, parts in found[arm, seed]["parts"].items():
-            ratios.add(question, {name: part for name, part in parts.items() if name in MEASURES})
+            # A row without an id has that of its place: mixes of two checkouts name its folder differently.
+            ratios.add(re.sub(r"\S*/", "", question), {name: part for name, part in parts.items() if name in MEASURES})
     return ratios
 
 
@@ -96,8 +109,8 @@ def _table(found: Found, arms: Sequence[str]) -> list[str]:
     columns = [_ratios(found, arm, _seeds(found, arm)).estimates(not_shares=NOT_SHARES) for arm in arms]
     lines = [f"| | {' | '.join(arms)} |", f"| --- |{' ---: |' * len(arms)}"]
     lines.append(f"| seeds | {' | '.join(str(len(_seeds(found, arm))) for arm in arms)} |")
-    for name, (heading, _, share) in MEASURES.items():
-        lines.append(f"| {heading} | {' | '.join(_cell(column[name], share) for column in columns)} |")
+    for name, measure in MEASURES.items():
+        lines.append(f"| {measure.heading} | {' | '.join(_cell(column[name], measure.share) for column in columns)} |")
     return lines
 
 
@@ -126,13 +139,11 @@ def _decided(found: Found, arms: Sequence[str]) -> list[str]:
 
 
 def _change(name: str, change: MetricDifference) -> str:
-    heading, lower, share = MEASURES[name]
-    word = "better" if ((change.value or 0) > 0) != lower else "worse"
-    scale, unit = (100, " points") if share else (1, "")
-    value, low, high = (scale * float(number or 0) for number in (change.value, change.low, change.high))
-    digits = 0 if share else 2
-    full = {"call_exact unseen": "calls exact, unseen tools"}.get(name, heading)
-    return f"{full} {word} by {value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){unit}"
+    measure = MEASURES[name]
+    word = "better" if ((change.value or 0) > 0) != measure.lower_is_better else "worse"
+    scale, digits, unit = (100, 0, " points") if measure.share else (1, 2, "")
+    value, low, high = (f"{scale * (number or 0):+.{digits}f}" for number in (change.value, change.low, change.high))
+    return f"{measure.heading} {word} by {value} ({low} to {high}){unit}"
 
 
 def _checkpoints(found: Found) -> list[str]:
@@ -152,13 +163,10 @@ def _checkpoints(found: Found) -> list[str]:
     return [title, "", *head, *rows] if rows else [title, "", "Not run."]
 
 
-def _not_run(found: Found, wanted: Sequence[tuple[str, int]]) -> list[str]:
-    missing: dict[int, list[str]] = {}
-    for arm, seed in wanted:
-        if (arm, seed) not in found:
-            missing.setdefault(seed, []).append(arm)
-    lines = [f"- seed {seed}: {', '.join(arms)}" for seed, arms in missing.items()]
-    return ["", "## Not run", "", *lines, f"- no seed: questions {NEVER}"]
+def _not_run(found: Found, arms: Iterable[str], seeds: int) -> list[str]:
+    missing = {seed: [arm for arm in arms if (arm, seed) not in found] for seed in range(seeds)}
+    lines = [f"- seed {seed}: {', '.join(names)}" for seed, names in missing.items() if names]
+    return ["", "## Not run", "", *lines, NEVER]
 
 
 def _hashes(found: Found) -> list[str]:
@@ -167,17 +175,18 @@ def _hashes(found: Found) -> list[str]:
     return ["", "## The raw predictions", "", "They stay in the work folder.", "", *head, *rows]
 
 
-def draw(path: Path, found: Found) -> bool:
-    """Calls exact on seen tools against bits per byte of the base's own chat, a point for each run; false where there
-    is nothing to compare."""
+def _points(found: Found) -> dict[str, list[tuple[float, float]]]:
+    """By arm, for each run: bits per byte of the base's own chat, and calls exact on seen tools in per cent."""
     points: dict[str, list[tuple[float, float]]] = {}
-    for (arm, seed), _ in found.items():
+    for arm, seed in found:
         values = _ratios(found, arm, [seed]).estimates(not_shares=NOT_SHARES, resamples=10)
         x, y = values["own_bits"].value, values["call_exact seen"].value
         if x is not None and y is not None:
             points.setdefault(arm, []).append((x, 100 * y))
-    if len(points) < 2:
-        return False
+    return points
+
+
+def _draw(path: Path, points: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     import matplotlib
 
     matplotlib.use("svg")
@@ -193,4 +202,3 @@ def draw(path: Path, found: Found) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     pyplot.close(figure)
-    return True

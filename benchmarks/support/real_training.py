@@ -6,7 +6,8 @@ import hashlib
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import Message, to_messages, to_record
 from swiftagent.trajectory.types import Observation, Trajectory
 
+Group = tuple[list[Encoded], float]  # rows, and how many of them a step takes
 Parts = dict[str, dict[str, tuple[float, float]]]  # by question: metric: (reached, out of)
 TEMPLATE = "chatml"
 OWN_TOKENS = 40  # of an answer that the base writes
@@ -48,7 +50,7 @@ class Batches:
     """Batches of like composition: `agent` agent rows, then chat and self-cognition rows in proportion; every row once
     before one comes again."""
 
-    def __init__(self, groups: Sequence[tuple[list[Encoded], float]], seed: int) -> None:
+    def __init__(self, groups: Sequence[Group], seed: int) -> None:
         self.groups, self.choose = groups, random.Random(seed)
         self.left: list[list[int]] = [[] for _ in groups]
         self.owed = [0.0] * len(groups)
@@ -65,15 +67,13 @@ class Batches:
         return picked
 
 
-def train(
-    model: Any, batches: Batches, steps: int, rate: float, distil: bool, after: Callable[[int, float], None]
-) -> None:
-    """AdamW, 10 % warm-up, cosine to zero; a step's loss is over its trained tokens, as ms-swift's is. `distil`: chat
-    rows (group 1) keep to the base. `after` gets the number of each step and its loss."""
+def train(model: Any, batches: Batches, steps: int, rate: float, distil: bool) -> Iterator[float]:
+    """AdamW, 10 % warm-up, cosine to zero; yields the loss of each step, which is over its trained tokens, as
+    ms-swift's is. `distil`: chat rows (group 1) keep to the base."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
-    for step in range(1, steps + 1):
+    for _ in range(steps):
         model.train()
         rows = batches.next()
         tokens = sum(label != -100 for (_, labels, _), _ in rows for label in labels[1:])
@@ -88,7 +88,7 @@ def train(
         schedule.step()
         optimizer.zero_grad()
         model.eval()
-        after(step, total)
+        yield total
 
 
 def row_loss(model: Any, row: Encoded, distil: bool) -> Any:
@@ -119,14 +119,12 @@ def apply_scaled(engine: Any, adapter: Path, scale: float) -> None:
     engine.model.eval()
 
 
-def own_answers(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
-    """What the model answers to each, greedily, in batches of 16."""
+def answers_of_base(engine: Any, prompts: Sequence[list[Message]]) -> list[str]:
+    """What the untouched base answers to each, greedily, in batches of 16."""
     asked = [Generate(messages, "", OWN_TOKENS, 0.0) for messages in prompts]
-    return [
-        written.text
-        for start in range(0, len(asked), 16)
-        for written in engine.write_together(asked[start : start + 16])
-    ]
+    batches = [asked[start : start + 16] for start in range(0, len(asked), 16)]
+    with engine.model.disable_adapter():
+        return [reply.text for batch in batches for reply in engine.write_together(batch)]
 
 
 def prompts_of(gold: Gold) -> list[list[Message]]:
@@ -151,18 +149,24 @@ def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: s
     """The next step at each held-out question, scored; metrics of calls are named after the kind of question."""
     found: Parts = {}
     golds = {kind: questions[kind] for kind in kinds if kind in questions}
-    with tempfile.TemporaryDirectory() as folder:
-        kept = Log(log or Path(folder) / "predictions.jsonl", {"name": name})
-        steps = [step for gold in golds.values() for step in gold.steps]
-        Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32).steps(steps, lambda: None)
-        written = kept.of(name, "step")
-        kept.close()
+    steps = written(engine, [step for gold in golds.values() for step in gold.steps], name, log)
     for kind, gold in golds.items():
-        scored = score_model(gold, written, {}, {}, own_name=NAME)
+        scored = score_model(gold, steps, {}, {}, own_name=NAME)
         for row, parts in scored.parts.items():
             named = {_named(metric, kind): part for metric, part in parts.items()}
             found[f"{kind} {row}"] = {metric: part for metric, part in named.items() if metric}
     return found
+
+
+def written(engine: Any, steps: Sequence[Any], name: str, log: Path | None = None, stop: bool = True) -> dict[str, Any]:
+    """What the model writes at each step, by the step's id; it stays in `log`."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Log(log or Path(folder) / "log.jsonl", {"name": name})) as kept,
+    ):
+        writer = Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32, stop=stop)
+        writer.steps(steps, lambda: None)
+        return kept.of(name, "step")
 
 
 def _named(metric: str, kind: str) -> str:
@@ -173,14 +177,8 @@ def _named(metric: str, kind: str) -> str:
 
 def _invented(engine: Any, gold: Gold, count: int = 8) -> Parts:
     """Whether, without the stop word, the model writes a result of its own after its call."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Log(Path(folder) / "free.jsonl", {})
-        Writer("free", engine, log, step_tokens=STEP_TOKENS, at_a_time=16, stop=False).steps(
-            gold.steps[:count], lambda: None
-        )
-        entries = log.of("free", "step")
-        log.close()
-    return {f"free {name}": {"invented": (float(entry.invented_observation), 1.0)} for name, entry in entries.items()}
+    steps = written(engine, gold.steps[:count], "free", stop=False)
+    return {f"free {name}": {"invented": (float(step.invented_observation), 1.0)} for name, step in steps.items()}
 
 
 def _results(gold: Gold, count: int = 8) -> list[tuple[list[Message], str]]:
@@ -215,7 +213,7 @@ def rewritten(engine: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     context = [
         [{**message, "loss": False} if message["role"] == "assistant" else message for message in p] for p in prompts
     ]
-    answers = own_answers(engine, prompts)
+    answers = answers_of_base(engine, prompts)
     return [
         {**row, "messages": [*before, {"role": "assistant", "content": answer}]}
         for row, before, answer in zip(rows, context, answers, strict=True)

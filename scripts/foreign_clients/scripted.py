@@ -36,8 +36,8 @@ class AnsweringEngine:
 
     name = "scripted"
 
-    def generate(self, messages: list[dict[str, Any]], *, usage: Usage | None = None, **settings: Any) -> Iterator[str]:
-        usage = usage or Usage()
+    def generate(self, request: Any, sampling: Any = None, usage: Usage | None = None) -> Iterator[str]:
+        usage, messages = usage or Usage(), request.messages
         asked = max(number for number, message in enumerate(messages) if message["role"] == "user")
         question = str(messages[asked]["content"])
         if question == "Too long.":

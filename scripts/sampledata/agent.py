@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import add, mul, sub
 from typing import Any
 
 from . import chat
 from .images import IMAGES
-from .scene import FIRE, SCENES, Scene, draw, fill_scene
+from .scene import CALCULATION, FIRE, SCENES, Scene, draw, fill_scene, is_held_out
 from .tools import TOOLS
 from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS
 
@@ -104,6 +106,45 @@ def fire(language: str, rng: random.Random) -> Conversation:
     return Conversation(question, steps, say("fire"), tools)
 
 
+OPERATIONS: dict[str, Callable[[int, int], int]] = {"add": add, "subtract": sub, "multiply": mul}
+
+
+def calculation(language: str, rng: random.Random) -> Conversation:
+    """A number and one to three operations, each of them a call on the last result. No number is above 999 or below
+    0."""
+    while True:
+        start = rng.randrange(2, 100)
+        operations = [rng.choice(list(OPERATIONS)) for _ in range(rng.choice([1, 2, 2, 3, 3, 3, 3]))]
+        numbers = [rng.randrange(2, 10 if name == "multiply" else 60) for name in operations]
+        results = results_of(start, list(zip(operations, numbers, strict=True)))
+        if min(results) >= 0 and max(results) <= 999 and not is_held_out(start, *numbers):
+            break
+    said = [
+        rng.choice(CALCULATION["operations"][name][language]).format(n=number)
+        for name, number in zip(operations, numbers, strict=True)
+    ]
+    steps = []
+    for done, (a, name, b, result) in enumerate(zip(results, operations, numbers, results[1:], strict=False)):
+        # The thought says what is left to do: the next step has only to copy it without its first part.
+        left = [f"{operation} {number}" for operation, number in zip(operations, numbers, strict=True)][done:]
+        thought = ", ".join([str(a), *left]) + CALCULATION["stop"][language]
+        steps.append(Step(thought, "calculator", {"a": a, "operation": name, "b": b}, {"result": result}))
+    question = rng.choice(CALCULATION["ask"][language]).format(
+        start=start, steps=rng.choice(CALCULATION["join"][language]).join(said)
+    )
+    return Conversation(
+        question, steps, CALCULATION["say"][language].format(result=results[-1]), offer(["calculator"], rng)
+    )
+
+
+def results_of(start: int, operations: list[tuple[str, int]]) -> list[int]:
+    """The number that one begins with, and what each operation makes of the one before."""
+    results = [start]
+    for name, number in operations:
+        results.append(OPERATIONS[name](results[-1], number))
+    return results
+
+
 def image_name(rng: random.Random) -> str:
     """A file name as cameras, phones and people write them, but none of the demo's own."""
     while (name := _image_name(rng)) in IMAGES:
@@ -129,8 +170,9 @@ def _image_name(rng: random.Random) -> str:
 
 
 def offer(needed: list[str], rng: random.Random) -> list[str]:
-    """The tools that a row shows: the needed ones and a few others, in any order."""
-    others = [name for name in TOOLS if name not in needed]
+    """The tools that a row shows: the needed ones and a few others, in any order. The calculator stands in rows of its
+    own file alone."""
+    others = [name for name in TOOLS if name not in (*needed, "calculator")]
     more = {0: [1, 1, 2], 1: [0, 0, 0, 1, 2]}.get(len(needed), [0, 1])
     shown = needed + rng.sample(others, rng.choice(more))
     rng.shuffle(shown)

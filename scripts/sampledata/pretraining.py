@@ -1,21 +1,26 @@
-"""The text that the tiny base model is made of: chat, and small exercises in reading closely and in copying exactly.
+"""The text that the tiny base model is made of: chat, small exercises in reading closely and in copying exactly, and
+questions answered with helpers, in notations of its own.
 
-It holds no call, no tool name and no ReAct word: those are what LoRA has to teach. A test searches it for them.
+It holds no tool name, no ReAct word and no call in any format that the project reads: those are what LoRA has to teach.
+A test searches it for them.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import string
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
-from . import chat
+from . import agent, chat
 from .scene import FIRE, SCENES, Scene, draw, is_held_out, slots_of
+from .tools import TOOLS
 from .words import IMAGE_ENDINGS, IMAGE_STEMS, WORDS, read
 
 Message = tuple[str, str]  # role, text
 Exercise = Callable[[str, random.Random], list[Message]]
+Kind = Literal["short", "long", "pieces", "helpers", "reworded", "noisy"]
 
 _TEXTS: dict[str, Any] = read("pretraining.yaml")
 _CALLED, _KEYS = _TEXTS["called"], _TEXTS["keys"]
@@ -52,10 +57,158 @@ def _exercise(language: str, rng: random.Random, choices: list[tuple[Exercise, i
     return chosen(language, rng)
 
 
-def documents(count: int, seed: int, *, long: bool = False) -> Iterator[list[Message]]:
+def documents(count: int, seed: int, kind: Kind = "short", pieces: Sequence[str] = ()) -> Iterator[list[Message]]:
+    """`pieces` are the texts of the tokenizer's tokens, for the part that copies each of them."""
     rng = random.Random(seed)
     for _ in range(count):
-        yield long_document(rng) if long else document(rng)
+        if kind in ("helpers", "reworded", "noisy") and rng.random() < 0.75:
+            yield helped(rng, reworded=kind != "helpers", noise=pieces if kind == "noisy" else ())
+        elif kind not in ("short", "long") and rng.random() < 0.4:
+            yield copied_pieces(rng, pieces)
+        else:
+            yield document(rng) if kind == "short" else long_document(rng)
+
+
+# Stands around what the model reads in the middle of its own turn.
+HEARD_MARK = "\x1e"
+
+
+def helped(rng: random.Random, *, reworded: bool, noise: Sequence[str]) -> list[Message]:
+    """A question, and helpers of made-up names with which it is answered, or which are not needed.
+
+    Which one helps, what it is given and what comes of its result is as in the rows that LoRA learns from; how that is
+    written down is not. Reworded: facts are asked otherwise, and helpers are often called alike. With
+    noise, some of its texts stand before or behind the question: words that were never read do not lead astray.
+    """
+    while True:
+        language = "en" if rng.random() < 0.6 else "zh"
+        talk = _talk(language, rng, reworded=reworded)
+        names = {tool: _helper_name(rng) for tool in talk.tools}
+        if reworded and rng.random() < 0.5:
+            first = rng.choice(_THINGS)
+            names = {tool: f"{first}_{name.partition('_')[2]}" for tool, name in names.items()}
+        notation = rng.choice(_TEXTS["notations"])
+        lines = []
+        for step in talk.steps:
+            given = json.dumps(step.arguments, ensure_ascii=False)
+            result = repr(step.result) if rng.random() < 0.5 else json.dumps(step.result, ensure_ascii=False)
+            lines += [notation["think"].format(step.thought)] if step.thought else []
+            lines += [notation["use"].format(names[step.tool], given)]
+            lines += [f"{notation['result']}{HEARD_MARK} {result}\n{HEARD_MARK}"]
+        turns = [
+            ("system", _helpers_page(names, rng)),
+            ("user", _around(talk.question, language, rng, noise)),
+            (
+                "assistant",
+                "\n".join(lines).replace(f"\n{HEARD_MARK}\n", f"\n{HEARD_MARK}") + notation["say"].format(talk.answer),
+            ),
+        ]
+        if not any(word in as_chatml(turns) for word in _KEPT_OUT):
+            return turns
+
+
+def _around(question: str, language: str, rng: random.Random, noise: Sequence[str]) -> str:
+    asked = str(rng.choice(_TEXTS["around"][language])).format(question)
+    if not noise or rng.random() < 0.4:
+        return asked
+    chinese = language == "zh"
+    words = [word for word in rng.sample(noise, 60) if word.isalpha() and word.isascii() != chinese]
+    said = ("" if chinese else " ").join(words[: rng.randrange(1, 6)])
+    before, behind = ("{n}，{q}", "{q}{n}。") if chinese else ("{n}: {q}", "{q} {n}.")
+    return rng.choice([before, before, behind]).format(n=said, q=question)
+
+
+def _talk(language: str, rng: random.Random, *, reworded: bool) -> agent.Conversation:
+    if rng.random() < (0.25 if reworded else 0.15):
+        return agent.calculation(language, rng)
+    talk = agent.conversation(language, rng)
+    if talk.steps or not reworded or rng.random() < 0.3:
+        return talk
+    name = rng.choice([name for name, asked in _TEXTS["facts"].items() if language in asked])
+    key, value = rng.choice(list(chat.CHAT["tables"][name]["facts"][language].items()))
+    question = rng.choice(_TEXTS["facts"][name][language]).format(key=key)
+    answer = rng.choice(chat.CHAT["tables"][name]["say"][language]).format(key=key, value=value)
+    return agent.Conversation(question, [], answer, talk.tools)
+
+
+def _helper_name(rng: random.Random) -> str:
+    first, second = (rng.choice(_THINGS) if rng.random() < 0.5 else made_up_word(rng).lower() for _ in range(2))
+    return f"{first}_{second}"
+
+
+def _helpers_page(names: Mapping[str, str], rng: random.Random) -> str:
+    entries = []
+    for number, (tool, name) in enumerate(names.items(), 1):
+        function = TOOLS[tool]["function"]
+        needed = function["parameters"]["required"]
+        fields = ", ".join(
+            f'{{"name": "{key}", "description": "{field.get("description", "")}", "required": "{key in needed}"}}'
+            for key, field in function["parameters"]["properties"].items()
+        )
+        entries.append(f"{number}. {name}: {function['description']} Fields: [{fields}]")
+    return _framed(entries, rng.randrange(1, 4), rng)
+
+
+def copied_pieces(rng: random.Random, pieces: Sequence[str]) -> list[Message]:
+    """Texts of any tokens, to be copied.
+
+    A third of the tokens stand in no answer of the other parts. Weights that never wrote a token hold it for as
+    improbable as any other such token, and a small adapter can hardly tell them apart.
+    """
+    turns: list[Message] = [("system", _page(rng))] if rng.random() < 0.3 else []
+    for _ in range(rng.randrange(1, 4)):
+        text = _joined(rng, pieces)
+        ask, say = rng.choice(_COPY)
+        turns += [("user", ask.format(t=text)), ("assistant", say.format(t=text))]
+        if rng.random() < 0.4:
+            turns += _shortened(rng, pieces)
+    return turns
+
+
+def _shortened(rng: random.Random, pieces: Sequence[str]) -> list[Message]:
+    """A list without its first part, again and again until one part is left."""
+    draws = [made_up_word, _numbers, lambda r: r.choice(pieces), lambda r: f"{r.choice(pieces)} {r.randrange(100)}"]
+    parts = [rng.choice(draws)(rng) for _ in range(rng.randrange(2, 6))]
+    ask, comma = rng.choice([("Leave out the first: {t}", ", "), ("去掉第一个：{t}", "，")])
+    turns: list[Message] = []
+    while len(parts) > 1:
+        asked = ask.format(t=comma.join(parts)) if not turns else rng.choice(["Again.", "再来。"])
+        parts = parts[1:]
+        turns += [("user", asked), ("assistant", comma.join(parts))]
+    return [] if any(word in as_chatml(turns) for word in _KEPT_OUT) else turns
+
+
+def pieces(vocabulary: Mapping[str, int]) -> list[str]:
+    """The texts of the tokens of a byte-level vocabulary, in the order of their ids: without the special tokens, white
+    space and parts of a character."""
+    from tokenizers import decoders
+
+    read = decoders.ByteLevel().decode
+    texts = [read([token]).strip() for token in sorted(vocabulary, key=lambda token: vocabulary[token])]
+    return [text for text in texts if text and "\ufffd" not in text and "<|" not in text]
+
+
+_COPY = [
+    ("Repeat this: {t}", "{t}"),
+    ("Write down {t}", '"{t}"'),
+    ("Copy {t}", "{t}"),
+    ("重复一遍：{t}", "{t}"),
+    ("照抄{t}", '{{"{t}"}}'),
+]
+
+
+def _joined(rng: random.Random, pieces: Sequence[str]) -> str:
+    """A few lines of pieces, none of them a word that only the adapter is to teach."""
+    while True:
+        words = [
+            rng.choice(pieces) + rng.choice(["", "", " ", " ", "_", ": ", "\n"]) for _ in range(rng.randrange(4, 14))
+        ]
+        text = "".join(words).strip()
+        if not any(word in text for word in _KEPT_OUT):
+            return text
+
+
+_KEPT_OUT = (*TOOLS, "Thought", "Action", "Observation", "Final Answer")
 
 
 def _page(rng: random.Random) -> str:
@@ -68,7 +221,11 @@ def _page(rng: random.Random) -> str:
             for key in rng.sample(list(_KEYS), rng.randrange(1, 4))
         )
         entries.append(f"{number}. {rng.choice(_THINGS)}_{rng.choice(_THINGS)}: {_plain_words(rng)} Fields: [{fields}]")
-    rules = "\n".join(f"{rng.choice(_LABELS)}: {_plain_words(rng)[:-1].lower()}" for _ in range(rng.randrange(3, 8)))
+    return _framed(entries, rng.randrange(3, 8), rng)
+
+
+def _framed(entries: Sequence[str], count: int, rng: random.Random) -> str:
+    rules = "\n".join(f"{rng.choice(_LABELS)}: {_plain_words(rng)[:-1].lower()}" for _ in range(count))
     return f"{_plain_words(rng)}\n" + "\n\n".join(entries) + f"\n\n{_plain_words(rng)}\n\n{rules}\n{_plain_words(rng)}"
 
 

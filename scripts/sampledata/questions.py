@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
-from .agent import FREQUENT, Conversation, Step, offer
+from .agent import FREQUENT, Conversation, Step, offer, results_of
 from .chat import CHAT
-from .scene import FIRE, SCENES, fill_scene
+from .scene import CALCULATION, FIRE, SCENES, fill_scene
 
 EACH = {"en": 5, "zh": 3}  # questions of every frequent tool
-FIRE_ALARM = [(language, question) for language in ("en", "zh") for question in FIRE["held_out"][language]]
 
 
 def held_out(seed: int) -> Iterator[Conversation]:
@@ -29,3 +29,32 @@ def held_out(seed: int) -> Iterator[Conversation]:
                 yield Conversation(filled.question, [step], filled.answer, offer([filled.tool], rng))
         for question, answer in CHAT["held_out"][language]:
             yield Conversation(question, [], answer, offer([], rng))
+
+
+def shown() -> Iterator[dict[str, Any]]:
+    """What the demo asks at its end, with the calls and the answers that are right; in no training row."""
+    alarm = {"place": "hall 4"}
+    fire = [("fire_recognition", {"image": "yard_17.png"}), ("fire_alert", alarm), ("call_fireman", alarm)]
+    for language in ("en", "zh"):
+        answers = [text.format(**alarm, minutes=10) for text in FIRE["fire"][language]]
+        for question in FIRE["held_out"][language]:
+            yield _asked("fire alarm", language, question, fire, answers)
+    for language in ("en", "zh"):
+        for numbers, question in CALCULATION["held_out"][language]:
+            start, operations = numbers[0], list(zip(numbers[1::2], numbers[2::2], strict=True))
+            calls = [
+                ("calculator", {"a": a, "operation": name, "b": b})
+                for a, (name, b) in zip(results_of(start, operations), operations, strict=False)
+            ]
+            result = results_of(start, operations)[-1]
+            yield _asked("calculation", language, question, calls, [CALCULATION["say"][language].format(result=result)])
+    for language in ("en", "zh"):
+        for question, *answers in CHAT["shown"][language]:
+            yield _asked("chat", language, question, [], answers)
+
+
+def _asked(
+    kind: str, language: str, question: str, calls: list[tuple[str, dict[str, Any]]], answers: list[str]
+) -> dict[str, Any]:
+    gold = [{"name": name, "arguments": arguments} for name, arguments in calls]
+    return {"kind": kind, "language": language, "question": question, "calls": gold, "answers": answers}

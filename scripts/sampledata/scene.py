@@ -114,3 +114,4 @@ def _meaning(entry: Entry) -> str | int:
 
 SCENES = {language: _scenes(language) for language in ("en", "zh")}
 FIRE: dict[str, Any] = read("scenes/fire_alarm.yaml")
+CALCULATION: dict[str, Any] = read("scenes/calculation.yaml")

@@ -1,4 +1,4 @@
-"""The tools of the sample data, as OpenAI function schemas: twenty, with optional, nested and listed parameters."""
+"""The tools of the sample data, as OpenAI function schemas: twenty-one, with optional, nested and listed parameters."""
 
 from __future__ import annotations
 
@@ -129,6 +129,11 @@ _ALL = [
     _tool("fire_alert", "Sound the fire alarm.", {"place": _text("where")}),
     _tool("call_fireman", "Call the fire brigade.", {"place": _text("where")}),
     _tool("call_police", "Call the police.", {"place": _text("where")}),
+    _tool(
+        "calculator",
+        "Work out one operation on two numbers.",
+        {"a": _whole("number"), "operation": _text("which", "add", "subtract", "multiply"), "b": _whole("number")},
+    ),
 ]
 
 TOOLS: dict[str, Schema] = {tool["function"]["name"]: tool for tool in _ALL}

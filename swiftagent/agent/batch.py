@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from swiftagent.agent.drive import Dialog, RequestRefused, Runtime
-from swiftagent.agent.loop import Grammar, Limits, Turn, start
+from swiftagent.agent.loop import Grammar, Limits, start
 from swiftagent.agent.traces import trace
-from swiftagent.errors import ConfigError, RowError, SetupError
-from swiftagent.io.jsonl import encode, parse_json
+from swiftagent.errors import RowError, SetupError
+from swiftagent.io.jsonl import BadRow, Row, encode, parse_json, writing
+from swiftagent.io.rows import read_rows
 from swiftagent.trajectory.types import Trajectory
 
 _REFUSED_IN_A_ROW = 5
@@ -38,9 +39,12 @@ class Asked(msgspec.Struct, frozen=True):
     system: str | None = None
 
 
-def read_asked(row: int, value: Any) -> Asked:
-    """A row as text, {"question"}, {"questions"} or {"messages"} with user turns. Raises RowError("bad-question",
-    ...)."""
+def read_asked(row: int, given: Row) -> Asked:
+    """A row as text, {"question"}, {"questions"} or {"messages"} with user turns. Raises RowError("bad-question", ...),
+    or with what keeps it from being read."""
+    if isinstance(given, BadRow):
+        raise given.error
+    value = given.value
     if isinstance(value, str):
         return Asked(row, str(row), (value,))
     if not isinstance(value, dict):
@@ -72,11 +76,12 @@ def run_batch(
     limits: Limits,
     grammar: Grammar,
     jobs: int = 1,
-    done_row: Callable[[Asked | None, list[Turn]], None] = lambda asked, turns: None,
+    done_row: Callable[[Dialog | None], None] = lambda dialog: None,
 ) -> Counts:
     """Answer every row of `source` into `target`, one JSON line each with its row number.
 
-    open_runtime: makes what one thread works with. done_row: called with each row, one at a time.
+    open_runtime: makes what one thread works with. done_row: called with each row's conversation, one at a time; None
+    where it failed.
     Raises ConfigError where the input cannot be read, SetupError where the engine is gone for good.
     """
     counts = Counts()
@@ -87,46 +92,43 @@ def run_batch(
     # Requests in a row, after the last one that was answered.
     refused = 0
 
-    def one(row: int, line: bytes) -> None:
+    def one(row: int, found: Row) -> None:
         nonlocal refused
         if fatal:
             return
-        turns: list[Turn] = []
-        asked: Asked | None = None
+        dialog: Dialog | None = None
         try:
-            value, _ = parse_json(line)
-            asked = read_asked(row, value)
+            asked = read_asked(row, found)
             # A worker process of a Python tool answers one call at a time.
             if not hasattr(local, "runtime"):
                 local.runtime = open_runtime()
             own = before if asked.system is None else start(before.tools, asked.system)
-            turns = _answer_all(Dialog(local.runtime, own, limits, grammar), asked)
-            out = _traces(asked, turns)
+            dialog = Dialog(local.runtime, own, limits, grammar)
+            out = _answered(dialog, asked)
             refused = 0
-        except RowError as error:
-            out = {"row": row, "error": str(error)}
-        except RequestRefused as error:
+        except SetupError as error:
             refused += 1
-            # It is not the row.
-            if refused == _REFUSED_IN_A_ROW:
+            # Where the engine refuses so many in a row, it is not the row.
+            if not isinstance(error, RequestRefused) or refused == _REFUSED_IN_A_ROW:
                 fatal.append(error)
                 return
             out = {"row": row, "error": str(error)}
-        except SetupError as error:
-            fatal.append(error)
-            return
         # The per-sample boundary: one bad row harms no other.
         except Exception as error:
-            out = {"row": row, "error": f"{type(error).__name__}: {error}"}
+            kind = "" if isinstance(error, RowError) else f"{type(error).__name__}: "
+            out = {"row": row, "error": f"{kind}{error}"}
         with lock:
             counts.failed += "error" in out
             counts.answered += "error" not in out
-            _append(target, out)
-            done_row(asked, turns)
+            with writing(target, "--output"), target.open("ab") as lines:
+                lines.write(encode(out) + b"\n")
+            done_row(None if "error" in out else dialog)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         try:
-            waiting = [pool.submit(one, row, line) for row, line in input_lines(source) if row not in done]
+            waiting = [
+                pool.submit(one, row, found) for row, found in enumerate(read_rows(str(source)), 1) if row not in done
+            ]
             for future in waiting:
                 future.result()
         # Ctrl-C: what runs is finished, what waits is left for the next time.
@@ -138,44 +140,17 @@ def run_batch(
     return counts
 
 
-def _answer_all(dialog: Dialog, asked: Asked) -> list[Turn]:
+def _answered(dialog: Dialog, asked: Asked) -> dict[str, Any]:
+    """The traces of one row's questions."""
     for question in asked.questions:
         if dialog.ask(question).stopped_by == "interrupt":
             raise KeyboardInterrupt
-    return dialog.turns
-
-
-def _traces(asked: Asked, turns: list[Turn]) -> dict[str, Any]:
-    if len(turns) == 1:
-        return {"row": asked.row, "id": asked.id, **trace(turns[0])}
-    return {"row": asked.row, "id": asked.id, "turns": [trace(turn) for turn in turns]}
-
-
-def input_lines(source: Path) -> Iterator[tuple[int, bytes]]:
-    """(line number, line) of each line that is not empty. Raises ConfigError."""
-    try:
-        with source.open("rb") as lines:
-            for row, line in enumerate(lines, 1):
-                if line.strip():
-                    yield row, line.removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        raise ConfigError(f"--input {source}: cannot be read: {error.strerror}") from None
+    traces = [trace(turn) for turn in dialog.turns]
+    return {"row": asked.row, "id": asked.id, **(traces[0] if len(traces) == 1 else {"turns": traces})}
 
 
 # What each line of a file of traces begins with.
 _BEGINS = b'{"row"'
-
-
-def _append(target: Path, out: dict[str, Any]) -> None:
-    try:
-        with target.open("ab") as lines:
-            lines.write(encode(out) + b"\n")
-    except OSError as error:
-        raise _cannot_write(target, error) from None
-
-
-def _cannot_write(target: Path, error: OSError) -> SetupError:
-    return SetupError(f"--output {target}: cannot be written: {error.strerror}; choose another place")
 
 
 def _already_done(target: Path) -> set[int]:
@@ -183,7 +158,7 @@ def _already_done(target: Path) -> set[int]:
 
     Raises SetupError where the file holds anything else, which is left as it is.
     """
-    try:
+    with writing(target, "--output"):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("a+b") as lines:
             lines.seek(0)
@@ -195,9 +170,7 @@ def _already_done(target: Path) -> set[int]:
                 done.add(_row_of(line, f"--output {target}:{number}"))
                 whole += len(line)
             os.truncate(target, whole)
-            return done
-    except OSError as error:
-        raise _cannot_write(target, error) from None
+    return done
 
 
 def _row_of(line: bytes, place: str) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from functools import reduce
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +23,7 @@ from swiftagent.agent.loop import (
     conversation_after,
     run_turn,
 )
+from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import NoCode, ToolResult
@@ -53,7 +54,7 @@ class Usage(msgspec.Struct):
 
 
 class Engine(Protocol):
-    """Something that writes on after messages; closing the iterator stops it.
+    """Something that writes on after the messages of a request; closing the iterator stops it.
 
     usage: filled while the text is read. It is the caller's own, since several threads may use one engine.
     """
@@ -61,14 +62,7 @@ class Engine(Protocol):
     name: str
 
     def generate(
-        self,
-        messages: list[Message],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        tools: tuple[Tool, ...] = (),
-        usage: Usage | None = None,
+        self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None
     ) -> Generator[str, None, None]: ...
 
     def close(self) -> None: ...
@@ -127,12 +121,14 @@ def answer(
         return result
 
 
-class Dialog:
+class Dialog(msgspec.Struct):
     """A conversation that grows by its turns after `before`. A question that was interrupted is forgotten."""
 
-    def __init__(self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar) -> None:
-        self.runtime, self.before, self.limits, self.grammar = runtime, before, limits, grammar
-        self.turns: list[Turn] = []
+    runtime: Runtime
+    before: Trajectory
+    limits: Limits
+    grammar: Grammar
+    turns: list[Turn] = []
 
     @property
     def conversation(self) -> Trajectory:
@@ -150,21 +146,13 @@ class Dialog:
 
 
 def write(
-    engine: Engine, request: Generate, usage: Usage, prefix: str = "", **settings: Any
+    engine: Engine, request: Generate, usage: Usage, prefix: str = "", sampling: Sampling = PLAIN
 ) -> Generator[str, bool | None, Generated]:
-    """The text of one step as it grows behind `prefix`, up to its end or a limit; it ends too where True is sent.
-    settings: temperature and sampling."""
+    """The text of one step as it grows behind `prefix`, up to its end or a limit; it ends too where True is sent."""
     started = time.monotonic()
     text, ended_by = prefix, ""
     begun: list[Message] = [{"role": "assistant", "content": prefix}] if prefix else []
-    pieces = engine.generate(
-        [*request.messages, *begun],
-        stop=(request.stop,) if request.stop else (),
-        max_tokens=request.max_tokens,
-        tools=request.tools,
-        usage=usage,
-        **settings,
-    )
+    pieces = engine.generate(msgspec.structs.replace(request, messages=[*request.messages, *begun]), sampling, usage)
     try:
         for piece in map(without_surrogates, pieces):
             text += piece
@@ -188,7 +176,7 @@ def _write(runtime: Runtime, request: Generate) -> Generated:
     started = time.monotonic()
     text, sent, usage = "", 0, Usage()
     runtime.listener.step_begins()
-    writing = write(runtime.engine, request, usage, temperature=runtime.temperature)
+    writing = write(runtime.engine, request, usage, sampling=Sampling(temperature=runtime.temperature))
     try:
         while True:
             text = next(writing)

@@ -14,11 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from swiftagent.agent.drive import Listener, Runtime
-from swiftagent.agent.loop import Grammar, Limits
-from swiftagent.agent.sides import Sides
+from swiftagent.agent.drive import Dialog, Listener
 from swiftagent.agent.traces import Recorder, trace
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import Call, Event, Observation, Tool
 
 
 class EventStream(Listener):
@@ -50,50 +48,41 @@ class EventStream(Listener):
         self.emit("text", text=piece)
 
     def event(self, event: Event, error: str) -> None:
-        match event:
-            case Thought(text=text):
-                self.emit("thought", text=text)
-            case Call(tool=tool, arguments=arguments):
-                self.emit("call", tool=tool, arguments=arguments)
-            case Observation(text=text):
-                self.emit("observation", text=text, error=error)
-            case Answer(text=text):
-                self.emit("answer", text=text)
+        facts: dict[str, Any] = {"text": event.text} if not isinstance(event, Call) else _asked(event)
+        self.emit(type(event).__name__.lower(), **facts, **({"error": error} if isinstance(event, Observation) else {}))
 
     def confirm(self, call: Call) -> bool:
         """Whether the driving program allows a call; its silence is a refusal."""
-        self.emit("confirm", tool=call.tool, arguments=call.arguments)
+        self.emit("confirm", **_asked(call))
         return bool(next(self.requests(), {}).get("allow"))
 
     def ask(self, call: Call, tool: Tool | None) -> str:
         """The result of a tool without code. Raises EOFError where the driving program has gone."""
-        self.emit("ask", tool=call.tool, arguments=call.arguments)
+        self.emit("ask", **_asked(call))
         reply = next(self.requests(), None)
         if reply is None:
             raise EOFError
         return str(reply.get("result", ""))
 
 
-def converse(
-    stream: EventStream,
-    runtimes: Mapping[str, tuple[Runtime, Grammar]],
-    before: Trajectory,
-    limits: Limits,
-    recorder: Recorder,
-) -> None:
-    """Answer the questions of stdin until it ends. runtimes: by side; each side keeps a conversation of its own."""
-    sides = Sides(runtimes, before, limits)
-    tools = [{"name": tool.name, "description": tool.description} for tool in before.tools]
-    stream.emit("ready", tools=tools, sides=list(runtimes))
+def _asked(call: Call) -> dict[str, Any]:
+    return {"tool": call.tool, "arguments": call.arguments}
+
+
+def converse(stream: EventStream, dialogs: Mapping[str, Dialog], recorder: Recorder) -> None:
+    """Answer the questions of stdin until it ends. dialogs: by side."""
+    tuned = dialogs["tuned"]
+    tools = [{"name": tool.name, "description": tool.description} for tool in tuned.before.tools]
+    stream.emit("ready", tools=tools, sides=list(dialogs))
     for request in stream.requests():
         if request.get("reset"):
-            sides.reset()
+            for dialog in dialogs.values():
+                dialog.reset()
             stream.emit("reset")
         elif path := request.get("save"):
-            dialog = sides.dialogs["tuned"]
-            saved = recorder.to(Path(path)).add(dialog.conversation, dialog.turns)
+            saved = recorder.to(Path(path)).add(tuned.conversation, tuned.turns)
             stream.emit("saved", path=path if saved else "")
         elif question := request.get("question"):
-            for side in runtimes:
+            for side, dialog in dialogs.items():
                 stream.side = side
-                stream.emit("end", **trace(sides.ask(side, str(question))))
+                stream.emit("end", **trace(dialog.ask(str(question))))

@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Generator, Sequence
-from typing import Any, Protocol, Union
+from typing import Any, Union
 
 import msgspec
 
-from swiftagent.agent.native import read_marked, starts_with_mark
+from swiftagent.agent.native import Native, read_marked, starts_with_mark
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult, argument_problem, unknown_tool
 from swiftagent.trajectory.escape import show
@@ -36,9 +36,9 @@ class Generate(msgspec.Struct, frozen=True):
     `tools` is set where the engine renders them itself (native calls)."""
 
     messages: list[Message]
-    stop: str
-    max_tokens: int
-    seconds: float
+    stop: str = ""
+    max_tokens: int = 1024
+    seconds: float = 600.0
     tools: tuple[Tool, ...] = ()
 
 
@@ -80,12 +80,12 @@ DEFAULT_LIMITS = Limits()
 
 
 class StepTrace(msgspec.Struct):
-    """One step as `infer --json` prints it."""
+    """One call and its result, as `infer --json` prints them."""
 
     thought: str = ""
-    action: str | None = None
+    action: str = ""
     action_input: Any = None
-    observation: str | None = None
+    observation: str = ""
     error: str | None = None
 
 
@@ -109,18 +109,6 @@ NATIVE_CALL = "native-call"
 
 Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
-
-
-class Grammar(Protocol):
-    """How a conversation is written for the model, and how its text is read: ReAct text or native tool calls."""
-
-    stop: str
-
-    def final_prefix(self, conversation: Trajectory) -> str: ...
-    def final_messages(self, conversation: Trajectory) -> list[Message]: ...
-    def messages(self, conversation: Trajectory) -> list[Message]: ...
-    def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step: ...
-    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]: ...
 
 
 class ReAct:
@@ -163,6 +151,8 @@ class ReAct:
 
 
 REACT = ReAct()
+# How a conversation is written for the model, and how its text is read.
+Grammar = Union[ReAct, Native]  # noqa: UP007
 
 
 def run_turn(
@@ -187,7 +177,7 @@ def run_turn(
         bare_thoughts = bare_thoughts + 1 if not step.calls and step.answer is None else 0
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
-            return (yield from _answered(turn, _thought_text(step), step.answer, cut))
+            return (yield from _answered(turn, step.answer, cut))
         yield from _run_calls(before, turn, step, written, seen)
         if turn.stopped_by == "interrupt":
             return turn
@@ -203,10 +193,6 @@ def _thoughts(step: Step) -> list[Thought]:
     """Reasoning, and what was said beside a call."""
     found = (Thought(step.reasoning), Thought(step.thought, said=step.said))
     return [thought for thought in found if thought.text]
-
-
-def _thought_text(step: Step) -> str:
-    return "\n".join(thought.text for thought in _thoughts(step))
 
 
 def _add_thought(turn: Turn, thought: Thought) -> Thought:
@@ -252,9 +238,8 @@ def _run_calls(
     before: Trajectory, turn: Turn, step: Step, written: Generated, seen: Counter[str]
 ) -> Generator[Request, Reply, None]:
     for number, call in enumerate(step.calls):
-        call = Call(
-            call.tool, call.arguments, f"c{sum(type(event) is Call for event in (*before.events, *turn.events))}"
-        )
+        earlier = sum(type(event) is Call for event in (*before.events, *turn.events))
+        call = Call(call.tool, call.arguments, f"c{earlier}")
         last = number == len(step.calls) - 1
         cut = last and written.ended_by in ("length", "seconds")
         turn.events.append(call)
@@ -269,11 +254,8 @@ def _run_calls(
         seen[json.dumps([call.tool, call.arguments], sort_keys=True, ensure_ascii=False)] += 1
         turn.seconds += result.seconds
         turn.events.append(Observation(result.text, call.id))
-        turn.steps.append(
-            StepTrace(
-                _thought_text(step) if number == 0 else "", call.tool, call.arguments, result.text, result.error or None
-            )
-        )
+        thought = "" if number else "\n".join(each.text for each in _thoughts(step))
+        turn.steps.append(StepTrace(thought, call.tool, call.arguments, result.text, result.error or None))
         yield Progress(turn.events[-1], result.error)
         if result.interrupted:
             turn.stopped_by = "interrupt"
@@ -320,15 +302,13 @@ def _ask_for_the_answer(
     step = protocol.read(prefix + written.text, conversation.tools)
     if written.ended_by == "interrupt" or not step.answer:
         return turn
-    return (yield from _answered(turn, "", step.answer, reason))
+    return (yield from _answered(turn, step.answer, reason))
 
 
-def _answered(turn: Turn, thought: str, answer: str, stopped_by: str) -> Generator[Request, Reply, Turn]:
+def _answered(turn: Turn, answer: str, stopped_by: str) -> Generator[Request, Reply, Turn]:
     turn.answer = answer
     turn.stopped_by = stopped_by
     turn.events.append(Answer(answer))
-    if thought:
-        turn.steps.append(StepTrace(thought))
     yield Progress(turn.events[-1])
     return turn
 

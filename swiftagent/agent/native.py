@@ -1,14 +1,12 @@
 """Native tool calls in place of ReAct text: messages with ms-swift's tool_call and tool_response roles.
 
 What the model sees is written by the writer of `convert --to native`, and what it writes is read by the reader of data,
-which knows the call marks of all model families. `read_calls` of the engine is asked where that reader finds no call:
-an agent template may have a form of its own.
+which knows the call marks of all model families; some agent templates write ReAct text, which its own reader reads.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -18,12 +16,9 @@ from swiftagent.formats.reading.tags import TAGS, read_tag_text
 from swiftagent.formats.writers.native import render
 from swiftagent.trajectory.escape import show_control_tokens
 from swiftagent.trajectory.order import settle
-from swiftagent.trajectory.read_step import Step, read_input, split_reasoning
+from swiftagent.trajectory.read_step import Step, read_step, split_reasoning
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory, with_trained
-
-# Text -> (name, arguments as JSON text) of each call.
-ReadCalls = Callable[[str], list[tuple[str, str]]]
 
 END_NOW = "Give your final answer now, without calling a tool."
 # The name in a call that cannot be read.
@@ -40,9 +35,6 @@ class Native:
     """Calls as the model's own agent template writes them."""
 
     stop = ""
-
-    def __init__(self, read_calls: ReadCalls | None = None) -> None:
-        self.read_calls = read_calls
 
     def final_prefix(self, conversation: Trajectory) -> str:
         return ""
@@ -61,10 +53,11 @@ class Native:
         step = read_marked(text, tools)
         if step is not None:
             return step
+        names = [tool.name for tool in tools]
+        labelled = read_step(text, names)
+        if labelled.calls and all(call.tool in names for call in labelled.calls):
+            return labelled
         reasoning, rest = split_reasoning(text)
-        calls, notes, problem = _of_template(self.read_calls(rest) if self.read_calls else ())
-        if calls:
-            return Step("", calls, None, reasoning, notes, said=True, problem=problem)
         return Step(answer=show_control_tokens(rest.strip()) or None, reasoning=reasoning)
 
 
@@ -151,17 +144,3 @@ def _unreadable(text: str, problem: str) -> Step:
     found = _NAME.search(rest)
     name = next((group for group in found.groups() if group), "") if found else ""
     return Step("", (Call(name, {"input": rest.strip()}),), None, reasoning, ("broken-json",), True, problem)
-
-
-def _of_template(found: Sequence[tuple[str, str]]) -> tuple[tuple[Call, ...], tuple[str, ...], str]:
-    """Calls as the agent template of ms-swift reads them: (calls, how they strayed, what is wrong with the last)."""
-    calls: list[Call] = []
-    notes: list[str] = []
-    problem = ""
-    for name, given in found:
-        value, strayed, problem = read_input(given)
-        notes += strayed
-        calls.append(Call(show_control_tokens(name), value))
-        if problem:
-            break
-    return tuple(calls), tuple(dict.fromkeys(notes)), problem

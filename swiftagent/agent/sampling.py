@@ -1,4 +1,4 @@
-"""How tokens are chosen beyond temperature, for engines that can."""
+"""How tokens are chosen, and the text around calls."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """top_p: the share of probability that is sampled from. seed: the same one gives the same text. forms: grammars
-    that the text obeys."""
+    """How tokens are chosen. top_p: the share of probability that is sampled from. seed: the same one gives the same
+    text. forms: grammars that the text obeys. temperature: 0 always takes the likeliest token."""
 
     top_p: float = 1.0
     seed: int | None = None
     forms: tuple[Form, ...] = ()
+    temperature: float = 0.0
 
 
 PLAIN = Sampling()

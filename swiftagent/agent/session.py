@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from swiftagent import console
-from swiftagent.agent.drive import Dialog, Runtime
-from swiftagent.agent.loop import Grammar, Limits, Turn
+from swiftagent.agent.drive import Dialog
+from swiftagent.agent.loop import Turn
 from swiftagent.agent.terminal import read_questions, show_end
 from swiftagent.agent.traces import Recorder
 from swiftagent.trajectory.types import System, Trajectory
@@ -23,14 +25,11 @@ COMMANDS = {
 }
 
 
-class Session:
+class Session(msgspec.Struct):
     """A conversation at the prompt."""
 
-    def __init__(
-        self, runtime: Runtime, before: Trajectory, limits: Limits, grammar: Grammar, recorder: Recorder
-    ) -> None:
-        self.dialog = Dialog(runtime, before, limits, grammar)
-        self.recorder = recorder
+    dialog: Dialog
+    recorder: Recorder
 
     def turns_of(self, history: Path | None) -> Iterator[Turn]:
         """Ask for questions until the user leaves; yields each finished turn."""

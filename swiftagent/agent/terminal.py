@@ -23,10 +23,10 @@ LOOKS = {
     "observation": ("◀", "bold yellow", "yellow"),
     "final answer": ("■", "bold green", "bold"),
 }
+# What begins a line counts behind </think> as well.
+_BEGINS = r"(?:^|(?<=</think>))"
 _LABEL = re.compile(r"(thought|action input|action|observation|final answer) *[:：] ?", re.I)
-_THINK_BEGINS = re.compile(r"\s*<think>")
-# Wherever it stands, what follows begins a line.
-_THINK_ENDS = "</think>"
+_MARK = re.compile(rf"{_BEGINS}[ \t]*<think>|</think>|{_BEGINS}{_LABEL.pattern}", re.I | re.M)
 # Characters of a line's start that are held back until it is clear whether it is a label.
 _COULD_BE_LABEL = 16
 _LONGEST_SHOWN = 2_000
@@ -37,69 +37,26 @@ class Terminal(Listener):
 
     def __init__(self, think: bool = True) -> None:
         self.think = think
-        self._line = ""
-        # What may yet become the end of the thinking.
-        self._held = ""
-        self._at_line_start = True
-        self._style = ""
-        self._silent = False
+        self._text = ""
+        # Characters of the step that are printed, and the last one.
+        self._seen = 0
+        self._last = "\n"
 
     def step_begins(self) -> None:
         self._end_line()
-        self._line, self._style = "", ""
 
     def text(self, piece: str) -> None:
-        *before, rest = (self._held + piece).split(_THINK_ENDS)
-        held = next((size for size in range(len(_THINK_ENDS) - 1, 0, -1) if rest.endswith(_THINK_ENDS[:size])), 0)
-        self._held = ""
-        for text in before:
-            self._feed_lines(text)
-            self._end_line()
-            self._style = ""
-        self._feed_lines(rest[: len(rest) - held])
-        self._held = rest[len(rest) - held :]
+        self._text += piece
+        self._show(self._text[: _sure_length(self._text)])
 
-    def _feed_lines(self, text: str) -> None:
-        for part in re.findall(r"[^\n]*\n|[^\n]+", text):
-            self._feed(part)
-
-    def _feed(self, part: str) -> None:
-        if not self._at_line_start:
-            self._print(part)
-        else:
-            self._line += part
-            label = _LABEL.match(self._line)
-            if label and (label.group().endswith(" ") or len(self._line) > label.end()):
-                self._show_label(label)
-            elif tag := _THINK_BEGINS.match(self._line):
-                self._line = self._line[tag.end() :]
-                self._style, self._silent = "dim italic", not self.think
-                self._flush()
-            elif "\n" in self._line or len(self._line) > _COULD_BE_LABEL:
-                self._flush()
-        if part.endswith("\n"):
-            self._flush()
-            self._at_line_start = True
-
-    def _show_label(self, label: re.Match[str]) -> None:
-        name = label.group(1).lower()
-        sign, look, self._style = LOOKS[name]
-        self._silent = name == "observation" or (name == "thought" and not self.think)
-        rest, self._line, self._at_line_start = self._line[label.end() :], "", False
-        self._print(f"{sign} {label.group(1)}: ", look)
-        self._print(rest)
-
-    def _flush(self) -> None:
-        line, self._line = self._line, ""
-        if line:
-            self._at_line_start = False
-            self._print(line)
-
-    def _print(self, text: str, style: str | None = None) -> None:
-        if text and not self._silent:
-            # A model may write what a terminal would obey.
-            text = visible(text)
-            console.out.print(text, style=self._style if style is None else style, end="", markup=False, soft_wrap=True)
+    def _show(self, text: str) -> None:
+        seen = self._seen
+        for part, style in _styled(text, self.think):
+            if new := part[seen:]:
+                # A model may write what a terminal would obey.
+                console.out.print(visible(new), style=style, end="", markup=False, soft_wrap=True)
+                self._seen, self._last = self._seen + len(new), new[-1]
+            seen = max(0, seen - len(part))
 
     def event(self, event: Event, error: str) -> None:
         match event:
@@ -115,12 +72,52 @@ class Terminal(Listener):
                 self._end_line()
 
     def _end_line(self) -> None:
-        held, self._held = self._held, ""
-        self._feed_lines(held)
-        self._flush()
-        if not self._at_line_start and not self._silent:
+        self._show(self._text)
+        if self._last != "\n":
             console.out.print()
-        self._at_line_start, self._silent = True, False
+        self._text, self._seen, self._last = "", 0, "\n"
+
+
+def _sure_length(text: str) -> int:
+    """How much of a text can be shown: neither a label that is under way nor an end of thinking."""
+    start = max(text.rfind("\n") + 1, text.rfind("</think>") + len("</think>") if "</think>" in text else 0)
+    label = _LABEL.match(text, start)
+    if len(text) - start <= _COULD_BE_LABEL and not (label and len(text) > label.end()):
+        return start
+    return len(text) - next((size for size in range(7, 0, -1) if text.endswith("</think>"[:size])), 0)
+
+
+def _styled(text: str, think: bool) -> list[tuple[str, str]]:
+    """What of a step's text is shown, each part with its style."""
+    shown: list[tuple[str, str]] = []
+    style, is_hidden, place = "", False, 0
+    for mark in _MARK.finditer(text):
+        shown += [] if is_hidden else [(text[place : mark.start()], style)]
+        place = mark.end()
+        if name := (mark[1] or "").lower():
+            sign, look, style = LOOKS[name]
+            is_hidden = name == "observation" or (name == "thought" and not think)
+            shown += [] if is_hidden else [(f"{sign} {mark[1]}: ", look)]
+        elif mark[0] == "</think>":
+            shown += [("\n", "")] if not is_hidden and not text[: mark.start()].endswith("\n") else []
+            style, is_hidden = "", False
+        else:
+            style, is_hidden = "dim italic", not think
+    return shown if is_hidden else [*shown, (text[place:], style)]
+
+
+class ColumnListener(Listener):
+    """Writes what one of two models says, and what its tools answer, into a column."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+
+    def text(self, piece: str) -> None:
+        self.write(piece)
+
+    def event(self, event: Event, error: str) -> None:
+        if isinstance(event, Observation):
+            self.write(f"\n{OBSERVATION} {event.text[:500]}\n")
 
 
 def ask_user(call: Call, tool: Tool | None) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from swiftagent.agent.loop import Turn
 from swiftagent.errors import SetupError
 from swiftagent.formats.writers.openai import render
-from swiftagent.io.jsonl import encode
+from swiftagent.io.jsonl import encode, writing
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record, trim_untrained_tail
 from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
@@ -21,7 +21,7 @@ def trace(turn: Turn) -> dict[str, Any]:
     """One JSON object: question, steps, answer, stopped_by."""
     return {
         "question": turn.question,
-        "steps": [msgspec.to_builtins(step) for step in turn.steps if step.action is not None],
+        "steps": msgspec.to_builtins(turn.steps),
         "answer": turn.answer,
         "stopped_by": turn.stopped_by,
     }
@@ -38,11 +38,7 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
     failed = {
         event.call_id
         for turn in turns
-        for event, step in zip(
-            (event for event in turn.events if type(event) is Observation),
-            (step for step in turn.steps if step.action is not None),
-            strict=False,
-        )
+        for event, step in zip((each for each in turn.events if type(each) is Observation), turn.steps, strict=False)
         if step.error
     }
     events: list[Event] = []
@@ -56,23 +52,24 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
     return trim_untrained_tail(Trajectory(tuple(events), conversation.tools, conversation.id, source, "agent"))
 
 
-class Recorder:
+class Recorder(msgspec.Struct):
     """Adds runs to a file as rows to train on. format: "record" (the training record) or "openai" (messages and
     tools)."""
 
-    def __init__(self, path: Path | None, format: str, only_good: bool, prompt: PromptStyle, language: str) -> None:
+    path: Path | None
+    format: str
+    only_good: bool
+    prompt: PromptStyle
+    language: str
+
+    def __post_init__(self) -> None:
         # Reported before a model is asked anything.
-        if path is not None and path.is_dir():
-            raise SetupError(f"--record {path}: cannot be written: Is a directory; choose another place")
-        self.path = path
-        self.format = format
-        self.only_good = only_good
-        self.prompt: PromptStyle = prompt
-        self.language = language
+        if self.path is not None and self.path.is_dir():
+            raise SetupError(f"cannot write {self.path}: Is a directory; choose another place with --record")
 
     def to(self, path: Path) -> Recorder:
         """The same for another file, whatever became of the runs."""
-        return Recorder(path, self.format, False, self.prompt, self.language)
+        return msgspec.structs.replace(self, path=path, only_good=False)
 
     def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
@@ -84,12 +81,8 @@ class Recorder:
         if row is None:
             return False
         value = render(row)[0] if self.format == "openai" else to_record(row, self.prompt, self.language)
-        try:
+        with writing(self.path, "--record"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as out:
                 out.write(encode(value) + b"\n")
-        except OSError as error:
-            raise SetupError(
-                f"--record {self.path}: cannot be written: {error.strerror}; choose another place"
-            ) from None
         return True

@@ -6,7 +6,7 @@ for piece in engine.generate(messages, stop=["\\nObservation:"], max_tokens=512,
 
 from __future__ import annotations
 
-import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ def load_engine(
         return _of_server(server, model, template, settings.get("model_type"))
     loading = resolve(model, adapter, template, **settings)
     if kind == "vllm":
-        if importlib.util.find_spec("vllm") is None:
+        if shutil.which("vllm") is None:
             raise SetupError("--engine vllm: vLLM is not installed; pip install vllm, or use --engine transformers")
         from swiftagent.backend.engine_vllm import VllmEngine
 

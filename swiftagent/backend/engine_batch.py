@@ -14,7 +14,6 @@ import torch
 
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.errors import SetupError
-from swiftagent.formats.writers.openai import function_tool
 from swiftagent.trajectory.read_step import step_end
 
 
@@ -27,7 +26,6 @@ class TextDecoder:
         # The ids whose text is decoded again, so that a space between tokens is not lost.
         self.start = 0
         self.decoded = 0
-        self.recent = ""
 
     def add(self, token: int) -> str:
         self.ids.append(token)
@@ -37,7 +35,6 @@ class TextDecoder:
             return ""
         piece = now[len(before) :]
         self.start, self.decoded = self.decoded, len(self.ids)
-        self.recent = (self.recent + piece)[-200:]
         return piece
 
     def rest(self) -> str:
@@ -62,27 +59,32 @@ class BatchRow:
         self.restart()
 
     def restart(self) -> None:
-        self._text = TextDecoder(self.tokenizer)
+        self._decoder = TextDecoder(self.tokenizer)
         self.text = ""
-        self.tokens = 0
+        # The tokens of the text, and the one that ended it.
+        self.sampled: list[int] = []
         self.ended_by = "" if self.room > 0 else "length"
 
-    def take(self, token: int) -> None:
-        """Add a generated token; `ended_by` is set where the row ends with it."""
+    @property
+    def tokens(self) -> int:
+        return len(self._decoder.ids)
+
+    def take(self, token: int) -> str:
+        """Add a generated token; `ended_by` is set where the row ends with it. Returns the new text."""
+        self.sampled.append(token)
         if token in self.ends:
-            self._end("end")
-            return
-        self.tokens += 1
-        piece = self._text.add(token)
+            return self.end("end")
+        piece = self._decoder.add(token)
         self.text += piece
         if self.stop and (":" in piece or "：" in piece) and step_end(self.text) is not None:
-            self._end("stop")
-        elif self.tokens >= self.room:
-            self._end("length")
+            return piece + self.end("stop")
+        return piece + (self.end("length") if self.tokens >= self.room else "")
 
-    def _end(self, by: str) -> None:
-        self.text += self._text.rest()
-        self.ended_by = by
+    def end(self, by: str) -> str:
+        """End the row. Returns the characters that were held back."""
+        self.ended_by, rest = by, self._decoder.rest()
+        self.text += rest
+        return rest
 
 
 def can_batch(model: Any) -> bool:
@@ -101,12 +103,7 @@ def write_together(engine: Any, requests: Sequence[Generate], choose: Choose) ->
     choose: picks a token for each row of logits (rows x vocabulary).
     """
     started = time.monotonic()
-    rows = []
-    for request in requests:
-        ids = engine.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
-        room = min(request.max_tokens, engine.context - len(ids))
-        ends = engine.ends(native=bool(request.tools))
-        rows.append(BatchRow(ids, room, request.stop, ends, engine.tokenizer))
+    rows = [engine.row_of(request) for request in requests]
     _decode_what_fits(engine, [row for row in rows if not row.ended_by], choose)
     seconds = (time.monotonic() - started) / max(1, len(rows))
     return [Generated(row.text, row.tokens, seconds, row.ended_by) for row in rows]

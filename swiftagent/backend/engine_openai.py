@@ -12,7 +12,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ import httpx
 from msgspec.structs import replace
 
 from swiftagent.agent.drive import RequestRefused, Usage
+from swiftagent.agent.loop import Generate
 from swiftagent.agent.native import END_NOW
 from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.backend.loading import Server
@@ -67,41 +68,26 @@ class OpenAIEngine:
         is_local = (urlsplit(self.base_url).hostname or "") in ("127.0.0.1", "localhost", "::1")
         self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=not is_local)
 
-    def generate(
-        self,
-        messages: list[Message],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        tools: tuple[Tool, ...] = (),
-        usage: Usage | None = None,
-        sampling: Sampling = PLAIN,
-    ) -> Iterator[str]:
+    def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Iterator[str]:
         """Yield the text as it comes; in `usage` tokens are pieces where the server does not count them.
 
         Raises SetupError where the server cannot be reached, refuses every way or breaks off with an error;
         RequestRefused where it is this request that it does not take.
         """
         usage = usage or Usage()
-        settings = {"model": self.model, "max_tokens": max_tokens, "temperature": temperature, "stream": True}
-        settings |= {"top_p": sampling.top_p} if sampling.top_p < 1 else {}
+        settings = {"model": self.model, "max_tokens": request.max_tokens, "temperature": sampling.temperature}
+        settings |= {"stream": True} | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
         settings |= {"seed": sampling.seed} if sampling.seed is not None else {}
-        if stop:
-            settings["stop"] = list(stop)
+        settings |= {"stop": [request.stop]} if request.stop else {}
         while True:
             way = self.way
-            path, body = self._request(way, messages, tools)
+            path, body = self._request(way, request.messages, request.tools)
             try:
                 yield from self._stream(way, path, {**settings, **body, **self._extra}, usage)
                 self._worked = way
                 return
             except UnsupportedRequest as refusal:
-                self._next_way(way, str(refusal), bool(tools))
-
-    def read_calls(self, text: str) -> list[tuple[str, str]]:
-        """None: no agent template is known here, and `Native` reads every family's marks."""
-        return []
+                self._next_way(way, str(refusal), bool(request.tools))
 
     def close(self) -> None:
         self._client.close()
@@ -205,7 +191,9 @@ def _event(line: str) -> dict[str, Any]:
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        raise SetupError(f"an event that is no JSON object: {line[:100]!r}; is this a server with OpenAI's interface?")
+        raise SetupError(
+            f"an event that is not a JSON object: {line[:100]!r}; is this a server with OpenAI's interface?"
+        )
     if event.get("error"):
         raise SetupError(f"broke off with an error: {_message(event)}; its log may say more")
     return event
@@ -251,6 +239,7 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
                 function = part.get("function") or {}
                 call["name"] += function.get("name") or ""
                 call["arguments"] += function.get("arguments") or ""
+            usage.ids = [*usage.ids, *(choice.get("token_ids") or ())]
             if choice.get("finish_reason") == "length":
                 usage.ended_by = "length"
         usage.generated = counted.get("completion_tokens") or usage.generated
@@ -289,19 +278,14 @@ def results_as_user(messages: list[Message]) -> list[Message]:
     chat: list[Message] = []
     for message in messages:
         role, content = message["role"], message["content"]
-        is_result = role == "assistant" and message.get("loss") is False and content
-        if is_result:
-            chat.append({"role": "user", "content": f"{OBSERVATION} {content.strip()}"})
+        if role == "assistant" and message.get("loss") is False and content:
+            role, content = "user", f"{OBSERVATION} {content.strip()}"
         elif role == "assistant" and content.endswith("Final Answer:"):
-            chat.append({"role": "user", "content": f"{END_NOW} Begin with `Final Answer:`."})
-        elif role == "assistant" and content:
-            chat.append({"role": role, "content": content.removesuffix(f"\n{OBSERVATION}")})
-        elif role != "assistant":
+            role, content = "user", f"{END_NOW} Begin with `Final Answer:`."
+        elif role == "assistant":
+            content = content.removesuffix(f"\n{OBSERVATION}")
+        if chat and chat[-1]["role"] == role:
+            chat[-1]["content"] += f"\n{content}" if content else ""
+        elif role != "assistant" or content:
             chat.append({"role": role, "content": content})
-    joined: list[Message] = []
-    for message in chat:
-        if joined and joined[-1]["role"] == message["role"]:
-            joined[-1]["content"] += "\n" + message["content"]
-        else:
-            joined.append(message)
-    return joined
+    return chat

@@ -56,17 +56,6 @@ class PromptEncoder:
         decoded: str = self.tokenizer.decode(self.encode(messages), skip_special_tokens=False)
         return decoded
 
-    def read_calls(self, text: str) -> list[tuple[str, str]]:
-        """(name, arguments as JSON text) of each native call, as ms-swift's agent template reads it."""
-        name = self.template._agent_template
-        if not name:
-            return []
-        functions = self.template.agent_template.get_toolcall(text)
-        return [
-            (call.name, call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments))
-            for call in functions
-        ]
-
     def call_frame(self) -> CallFrame | None:
         """The text around a native call in the agent template; None where its arguments are not JSON."""
         if not self.template._agent_template:

@@ -20,15 +20,13 @@ import torch
 from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.agent.sampling import PLAIN, Form, Sampling
-from swiftagent.backend.engine_batch import TextDecoder, can_batch, write_together
+from swiftagent.backend.engine_batch import BatchRow, can_batch, write_together
 from swiftagent.backend.engine_prompt import PromptEncoder, common_prefix, open_template
 from swiftagent.backend.engine_strict import Guide, can_constrain, vocabulary_of
 from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import checked, code_is_run, first_line, quiet, with_adapter
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.trajectory.record import Message
-from swiftagent.trajectory.types import Tool
 
 # KV caches held at once.
 CONVERSATIONS = 4
@@ -52,7 +50,7 @@ class TransformersEngine:
         self.loading = loading
         self.model, template = loaded or _load(loading)
         self.prompt = PromptEncoder(template)
-        self.read_calls, self.call_frame = self.prompt.read_calls, self.prompt.call_frame
+        self.call_frame = self.prompt.call_frame
         self.tokenizer = self.prompt.tokenizer
         self.usage = Usage()
         config = self.model.config.get_text_config()
@@ -71,63 +69,49 @@ class TransformersEngine:
         self._is_base = False
 
     @torch.inference_mode()
-    def generate(
-        self,
-        messages: list[Message],
-        *,
-        stop: Sequence[str] = (),
-        max_tokens: int = 1024,
-        temperature: float = 0.0,
-        tools: tuple[Tool, ...] = (),
-        usage: Usage | None = None,
-        sampling: Sampling = PLAIN,
-    ) -> Iterator[str]:
+    def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Iterator[str]:
         """Yield the text as it is written, up to and with a stop word, without the end token. `usage` takes what it
         cost."""
-        ids = self.prompt.encode(messages, [function_tool(tool) for tool in tools])
-        usage, room = usage or Usage(), self.context - len(ids)
+        row = self.row_of(request)
+        ids = row.ids
+        usage = usage or Usage()
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
-        text, ends = TextDecoder(self.tokenizer), self.ends(native=bool(tools))
         with self._lock:
             self.usage = usage
-            if room <= 0:
+            if row.ended_by:
                 return
-            usage.ids = text.ids
+            usage.ids = row.sampled
             held, logits = self._prefill(ids, usage)
-            choose, guide = self._chooser(temperature, sampling), self._guide(sampling.forms)
-            for _ in range(min(max_tokens, room)):
+            choose, guide = self._chooser(sampling), self._guide(sampling.forms)
+            while not row.ended_by:
                 token = guide.forced() if guide else None
                 if token is None:
                     # Tokens that were forced are computed together with the one before them.
-                    logits = self._forward(held, new) if (new := text.ids[len(held.ids) - len(ids) :]) else logits
+                    new = row.sampled[len(held.ids) - len(ids) :]
+                    logits = self._forward(held, new) if new else logits
                     token = int(choose(guide.masked(logits) if guide else logits))
-                if token in ends:
-                    usage.ended_by, usage.ids = "end", [*text.ids, token]
-                    break
-                usage.generated += 1
-                piece = text.add(token)
+                piece = row.take(token)
+                usage.generated = row.tokens
+                if guide and not row.ended_by and guide.is_over_after(token, piece):
+                    piece += row.end("end")
                 if piece:
                     yield piece
-                if stop and any(word in text.recent for word in stop):
-                    usage.ended_by = "stop"
-                    break
-                if guide and guide.is_over_after(token, piece):
-                    usage.ended_by = "end"
-                    break
-            if rest := text.rest():
-                yield rest
+            usage.ended_by = row.ended_by
 
     def write_together(self, requests: Sequence[Generate], temperature: float = 0.0) -> list[Generated]:
         """Texts after many prompts, in one batch where the model can be batched; greedy where `temperature` is 0."""
         with self._lock:
             size = max(1, len(requests)) if can_batch(self.model) else 1
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
-            choose = self._chooser(temperature)
+            choose = self._chooser(Sampling(temperature=temperature))
             return [text for part in parts for text in write_together(self, part, choose)]
 
-    def ends(self, *, native: bool) -> set[int]:
-        """The ids that end a text; of a native call, special tokens are part."""
-        return self._ends if native else self._ends | self._specials
+    def row_of(self, request: Generate) -> BatchRow:
+        """The prompt of a request, id for id as training has it, and how its text ends."""
+        ids = self.prompt.encode(request.messages, [function_tool(tool) for tool in request.tools])
+        # Special tokens are part of a native call.
+        ends = self._ends if request.tools else self._ends | self._specials
+        return BatchRow(ids, min(request.max_tokens, self.context - len(ids)), request.stop, ends, self.tokenizer)
 
     def weights(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which an engine `without_adapter` computes with the base's weights alone."""
@@ -200,15 +184,15 @@ class TransformersEngine:
         held.ids.extend(ids)
         return out.logits[0, -1].float()
 
-    def _chooser(self, temperature: float, sampling: Sampling = PLAIN) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _chooser(self, sampling: Sampling) -> Callable[[torch.Tensor], torch.Tensor]:
         """The choice of the next token from logits (vocabulary), or one for each row of them (rows x vocabulary)."""
-        if temperature <= 0:
+        if sampling.temperature <= 0:
             return lambda logits: logits.argmax(-1)
         seed = sampling.seed
         random = self._random if seed is None else torch.Generator(device="cpu").manual_seed(seed % (1 << 63))
 
         def choose(logits: torch.Tensor) -> torch.Tensor:
-            chances = torch.softmax(logits.float().cpu() / temperature, dim=-1)
+            chances = torch.softmax(logits.float().cpu() / sampling.temperature, dim=-1)
             if sampling.top_p < 1:
                 chances = _likeliest(chances, sampling.top_p)
             return torch.multinomial(chances, 1, generator=random)[..., 0].to(logits.device)

@@ -235,18 +235,30 @@ class _HuggingFace:
 
 
 _WRONG_HASH = "{} arrived with another size or hash than the hub lists, and was thrown away; run again later"
-# What a hub answered, by words in the name of its client's error.
+# What a hub answered, and why it did not, by words in the names of its client's errors.
 _ANSWERS = {
-    "missing": ("NotExist", "NotFound"),
-    "changed": ("Integrity", "SizeMismatch"),
-    "refused": ("Permission", "Authentication", "Gated"),
+    "NotExist|NotFound": "no such dataset on {where}; check the name, or `hf::` in front for Hugging Face",
+    "Integrity|SizeMismatch": _WRONG_HASH.format("a file"),
+    "Permission|Authentication|Gated": "{where} refuses it ({why}); log in with the hub's own client, then run again",
 }
+_SILENCE = {
+    r"\b(RequestTimeoutError|TimeoutException|Timeout)\b": "it is too slow",
+    r"\b(NetworkError|ConnectError|ConnectionError)\b": "no connection",
+    r"\bServerError\b": "it answers with an error of its own",
+}
+_NOT_FETCHED = (
+    "cannot be fetched from {where} ({why}); check the network or set {switch}, or give local files (--agent-source "
+    "FILE --general-source FILE); what has arrived is kept, run again to resume"
+)
 
 
 def _answer(error: BaseException) -> str:
-    """A key of _ANSWERS, "" where the hub did not answer: only then may a copy on this disk be used."""
-    name = type(error).__name__
-    return next((answer for answer, words in _ANSWERS.items() if any(word in name for word in words)), "")
+    """What the hub answered, "" where it did not: only then may a copy on this disk be used."""
+    return _meaning(_ANSWERS, type(error).__name__)
+
+
+def _meaning(table: dict[str, str], names: str) -> str:
+    return next((meaning for words, meaning in table.items() if re.search(words, names)), "")
 
 
 def _explained(error: BaseException, hub: _ModelScope | _HuggingFace, dataset: str) -> str:
@@ -255,22 +267,7 @@ def _explained(error: BaseException, hub: _ModelScope | _HuggingFace, dataset: s
         return (
             f"{dataset}: cannot store it under {hub.cache()}: {error.strerror}; free space or set another cache folder"
         )
-    answers = {
-        "missing": f"no such dataset on {hub.where}; check the name, or `hf::` in front for Hugging Face",
-        "changed": _WRONG_HASH.format("a file"),
-        "refused": f"{hub.where} refuses it ({first_line(error)}); log in with the hub's own client, then run again",
-        "": f"cannot be fetched from {hub.where} ({_what(error)}); check the network or set {hub.switch}, or give "
-        "local files (--agent-source FILE --general-source FILE); what has arrived is kept, run again to resume",
-    }
-    return f"{dataset}: {answers[_answer(error)]}"
-
-
-def _what(error: BaseException) -> str:
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if kinds & {"RequestTimeoutError", "TimeoutException", "Timeout"}:
-        return "it is too slow"
-    if kinds & {"NetworkError", "ConnectError", "ConnectionError"}:
-        return "no connection"
-    if "ServerError" in kinds:
-        return "it answers with an error of its own"
-    return first_line(error)
+    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
+    why = _meaning(_SILENCE, kinds) or first_line(error)
+    sentence = _answer(error) or _NOT_FETCHED
+    return f"{dataset}: {sentence.format(where=hub.where, why=why, switch=hub.switch)}"

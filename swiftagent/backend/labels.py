@@ -21,14 +21,14 @@ import numpy as np
 from swiftagent.agent.native import sent_before
 from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
-from swiftagent.backend.row_labels import RowLabels, RowReport
+from swiftagent.backend.row_labels import RowLabels
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, Region, TokenTexts
 from swiftagent.errors import CheckError
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.io.jsonl import decode
 from swiftagent.io.workers import Workers, cores
-from swiftagent.masks.pieces import Totals, is_native, malformed, pieces, served
+from swiftagent.masks.pieces import RowReport, Totals, is_native, malformed, pieces, served
 from swiftagent.masks.view import ShownRow, ShownSpan, describe_row, shown_without_model
 from swiftagent.trajectory.record import Record
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from swiftagent.backend.row_labels import RowReport
 from swiftagent.backend.token_spans import TokenTexts
+from swiftagent.masks.pieces import RowReport
 from swiftagent.trajectory.record import Message
 
 

@@ -4,32 +4,14 @@ tokens."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from swiftagent.backend.template import Trainer
 from swiftagent.backend.token_spans import Aligner, Alignment, Region, TokenTexts, as_array
-from swiftagent.masks.pieces import Fault, Piece, Totals, describe
+from swiftagent.masks.pieces import Piece, RowReport, describe
 from swiftagent.trajectory.record import Message
-
-_COUNTED_AS = {"leak": "leaks", "weight": "weights"}
-
-
-class RowReport(NamedTuple):
-    """Where the faults of one row are counted. line, name: of the row in its file."""
-
-    totals: Totals
-    line: int
-    name: str
-
-    def fault(self, message: int, code: str, text: str, amount: int = 1) -> None:
-        self.totals.fault(Fault(self.line, message, code, text, self.name), _COUNTED_AS.get(code, code), amount)
-
-    def wrong_mask(self, message: int, kind: str, text: str, off: int, right: bool) -> None:
-        """`off` tokens of a text whose label is wrong; right: whether they are to be trained."""
-        code = "lost" if right else "leak"
-        self.fault(message, code, describe(code, kind, text), off)
 
 
 class RowLabels:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from swiftagent.masks.pieces import Piece
 from swiftagent.trajectory.escape import has_control_token
@@ -62,7 +63,7 @@ class TokenTexts:
         # Qwen's composes accents (NFC).
         self.normalize = normalizer.normalize_str if normalizer is not None else None
         self.texts = [b""] * (1 + max([*vocabulary.values(), *added]))
-        letters = {letter: byte for byte, letter in enumerate(_byte_letters())}
+        letters = {letter: byte for byte, letter in bytes_to_unicode().items()}
         for text, number in vocabulary.items():
             self.texts[number] = _byte_level_bytes(text, letters) if byte_level else _metaspace_bytes(text)
         for number, token in added.items():
@@ -88,17 +89,6 @@ class TokenTexts:
 def as_array(ids: list[int]) -> Any:
     """A list of ids as numpy takes it, in half the time of `asarray`."""
     return np.fromiter(ids, np.int64, len(ids))
-
-
-def _byte_letters() -> list[str]:
-    """The letter that stands for each byte in a byte-level vocabulary: itself where printable, else one from U+0100
-    on."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    letters, spare = [], 0x100
-    for byte in range(256):
-        letters.append(chr(byte if byte in printable else spare))
-        spare += byte not in printable
-    return letters
 
 
 def _byte_level_bytes(text: str, letters: dict[str, int]) -> bytes:

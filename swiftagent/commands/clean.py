@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from swiftagent.clean.codes import parse_actions
 from swiftagent.commands import convert
 from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
+from swiftagent.io.jsonl import read_lines
 from swiftagent.io.outputs import outputs
 
 
@@ -28,16 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
     add("--like FILE", "a few rows of the right domain", default="")
     add("--dry-run", "judge everything and write nothing")
-    convert.add_arguments(
-        parser, ("--explain ID", "the decisions on one row of OUT, by its id or file:line; nothing is cleaned")
-    )
+    explain = "the decisions on one row of OUT, by its id or file:line; nothing is cleaned"
+    convert.add_arguments(parser, ("--explain ID", explain))
 
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent.clean.cleaner import Cleaning, with_cleaning
+    from swiftagent.clean.codes import parse_actions
 
-    if not args.output and not args.dry_run:
-        raise ConfigError("-o OUT is missing: name the file to write")
+    refuse({"-o OUT is missing: name the file to write": not args.output and not args.dry_run})
     if args.explain:
         return _explain(Path(args.output), args.explain, args.json)
     actions, args.on = parse_actions(args.on)
@@ -54,13 +53,10 @@ def run(args: argparse.Namespace) -> int:
 def _explain(output: Path, name: str, as_json: bool) -> int:
     """Print the decisions on one row. Raises ConfigError where there are none."""
     path = outputs(output).decisions
-    try:
-        decisions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; clean the file first, without --explain") from error
+    refuse({f"{path}: no such file; clean the file first, without --explain": not path.is_file()})
+    decisions = [row.value for row in read_lines(path)]
     found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
-    if not found:
-        raise ConfigError(f"--explain {name}: {path} has no decision on such a row; a row without one is as it was")
+    refuse({f"--explain {name}: {path} has no decision on such a row; a row without one is as it was": not found})
     if as_json:
         return print_json({"decisions": found})
     print("\n".join(map(_told, found)))

@@ -15,69 +15,65 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import options, print_json, print_result
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import whole_file
 from swiftagent.io.shipped import shipped
-from swiftagent.train.cards import parse_card
-from swiftagent.train.config import find_config
-from swiftagent.train.foreign import translate
-from swiftagent.train.recipes import describe_recipes, recipes_on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
-    add(
-        "words cp NAME [FILE] | from FILE | schema",
-        "copy a recipe, translate a config, print its JSON Schema",
-        nargs="*",
-    )
+    words = "words cp NAME [FILE] | from FILE | schema"
+    add(words, "copy a recipe, translate a config, print its JSON Schema", nargs="*")
     add("-o --output FILE", "where the copy or the translation goes")
     add("--gpu CARD", "the recipes on such a card, as 24GB or 8x80GB: memory, tokens/s, hours for 93,000 rows")
     add("--json", "print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    words: list[str] = args.words
     if args.gpu:
         return _table_for(args.gpu, as_json=args.json)
-    if not words:
-        return _list(as_json=args.json)
-    if words == ["schema"]:
-        return _schema()
-    if words[0] == "cp" and len(words) in (2, 3):
-        return _copy(words[1], args.output or (words[2] if len(words) == 3 else ""))
-    if words[0] == "from" and len(words) == 2:
-        return _translate(Path(words[1]), args.output, as_json=args.json)
-    raise ConfigError(
-        f"configs {' '.join(words)}: `configs`, `configs cp NAME [FILE]`, `configs from FILE` or `configs schema`"
-    )
+    match args.words:
+        case []:
+            return _list(as_json=args.json)
+        case ["schema"]:
+            print((shipped("configs") / "schema.json").read_text(encoding="utf-8"), end="")
+            return 0
+        case ["cp", name, *target] if len(target) < 2:
+            return _copy(name, args.output or "".join(target))
+        case ["from", name]:
+            return _translate(Path(name), args.output, as_json=args.json)
+    words = " ".join(args.words)
+    raise ConfigError(f"configs {words}: `configs`, `configs cp NAME [FILE]`, `configs from FILE` or `configs schema`")
 
 
 def _list(*, as_json: bool) -> int:
+    from swiftagent.train.cards import describe_recipes
+
     rows = describe_recipes()
-    if as_json:
-        return print_json({"configs": rows})
     columns = ("name", "model", "method", "GPUs", "memory", "hours")
-    cells: list[list[Any]] = [[row[column] for column in columns] for row in rows]
-    console.table("configs", columns, cells, console=console.out)
-    console.tell("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
-    console.tell("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
+    cells = [[row[column] for column in columns] for row in rows]
+    print_result({"configs": rows}, "configs", columns, cells, as_json)
+    if not as_json:
+        console.tell("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
+        console.tell("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
     return 0
 
 
 def _table_for(word: str, *, as_json: bool) -> int:
+    from swiftagent.train.cards import parse_card, recipes_on
+
     card = parse_card(word)
     rows = recipes_on(card)
-    if as_json:
-        return print_json({"card": word, "speed_of": card.kind, "configs": rows})
     columns = ("name", "memory", "fits", "tokens/s", "hours")
     cells = [
         (row["name"], row["memory"], _fits(row), f"{row['tokens/s']:,}" if row["hours"] else "", row["hours"] or "")
         for row in rows
     ]
-    console.table(f"configs on {word}", columns, cells, console=console.out)
-    console.tell(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
+    found = {"card": word, "speed_of": card.kind, "configs": rows}
+    print_result(found, f"configs on {word}", columns, cells, as_json)
+    if not as_json:
+        console.tell(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
     return 0
 
 
@@ -95,6 +91,8 @@ def _fits(row: dict[str, Any]) -> str:
 
 
 def _copy(name: str, target: str) -> int:
+    from swiftagent.train.config import find_config
+
     source = find_config(name)
     path = Path(target or source.name)
     if path.is_dir():
@@ -107,17 +105,11 @@ def _copy(name: str, target: str) -> int:
     return 0
 
 
-def _schema() -> int:
-    print((shipped("configs") / "schema.json").read_text(encoding="utf-8"), end="")
-    return 0
-
-
 def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    translated = translate(text, str(path))
+    from swiftagent.io.yaml_file import read_text
+    from swiftagent.train.foreign import translate
+
+    translated = translate(read_text(path), str(path))
     if output and Path(output).exists():
         raise SetupError(f"{output}: exists already; name another file with -o")
     translated.name_config(output)

@@ -14,57 +14,41 @@ import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, options, print_json, share_of
-from swiftagent.convert.explain import explain, find_row
-from swiftagent.convert.files import convert_files
-from swiftagent.convert.rows import Job
-from swiftagent.errors import ConfigError, RejectsError
-from swiftagent.formats.dataset_entries import expand, input_files, is_entry
+from swiftagent.commands.options import (
+    add_engine_arguments,
+    add_output_arguments,
+    given,
+    open_workers,
+    options,
+    print_json,
+    share_of,
+)
+from swiftagent.errors import ConfigError, RejectsError, refuse
 from swiftagent.formats.writers.table import WRITABLE
-from swiftagent.io.rows import size_of
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, upload
 from swiftagent.models.identity import is_hub_id
 from swiftagent.trajectory.prompts import STYLES
-from swiftagent.trajectory.wellformed import Policy, parse_policy
 
-if TYPE_CHECKING:
-    from swiftagent.convert.rows import Job
-    from swiftagent.trajectory.wellformed import Policy
-
-
-AS_GIVEN = (
-    *("to", "prompt", "language", "channel", "max_rejects", "test_share", "dataset_name"),
-    *("report", "rejects", "shards", "shard_format"),
-)
 EXPLAIN = ("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
 
 
 def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EXPLAIN) -> None:
     """`explain`: that option and its help, for a command that explains something else."""
     add = options(parser)
-    add(
-        "inputs IN",
-        "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin",
-        nargs="*",
-    )
+    kinds = "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin"
+    add("inputs IN", kinds, nargs="*")
     add("-o --output OUT", "the file to write; .jsonl, or .json for one array")
     add(*explain)
     add("--from NAME", "a format of `swiftagent formats`, package.module:parse, or auto", dest="format", default="auto")
     add("--to", "default: react, the training record", default="react", choices=list(WRITABLE))
-    add(
-        "--prompt",
-        "how a ReAct prompt shows parameters; auto: as the flat list of ms-agent, or as the schema where types, enums, "
-        "defaults or inner fields would be lost",
-        default="auto",
-        choices=STYLES,
-    )
+    styles = "how a ReAct prompt shows parameters; auto: as the flat list of ms-agent, or as the schema where types, "
+    add("--prompt", styles + "enums, defaults or inner fields would be lost", default="auto", choices=STYLES)
     add("--language", "of the ReAct prompt; auto is the question's", default="auto", choices=["auto", "en", "zh"])
     add("--thinking", "the model's reasoning", default="keep", choices=["keep", "drop"])
     add("--channel", "channel of every row; else agent, and general for rows without tools", default="")
@@ -78,16 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add("-q --quiet", "no table")
 
 
-def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_dry: bool = False) -> int:
+def run(args: argparse.Namespace, prepare: Callable[..., Any] | None = None, is_dry: bool = False) -> int:
     """`prepare` makes the job that is run of the job that was asked for, its workers and the progress bar. is_dry: what
     is written is thrown away, and no message names its folder."""
+    from swiftagent.convert.files import convert_files
+    from swiftagent.convert.rows import Job
+    from swiftagent.trajectory.wellformed import Policy, parse_policy
+
     policy = Policy(args.format, parse_policy(args.on), args.thinking)
     if args.explain:
         return _explain(args, policy)
-    if not args.output:
-        raise ConfigError("-o OUT is missing: name the file to write")
-    given = {name: getattr(args, name) for name in AS_GIVEN}
-    job = Job(local_inputs(args.inputs), Path(args.output), policy, **given)
+    refuse({"-o OUT is missing: name the file to write": not args.output})
+    own = {"inputs": local_inputs(args.inputs), "output": Path(args.output), "policy": policy}
+    job = Job(**(given(args, Job) | own))
     code = 0
     try:
         with open_workers(args, size_of_inputs(job.inputs)) as workers, console.progress("rows") as bar:
@@ -97,11 +84,9 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_
         console.fault(str(error).replace(f"{job.output.parent}/", "").partition("; see ")[0] if is_dry else str(error))
         code = error.exit_code
     if args.upload and not code:  # the report last: where it stands, all of them stand
-        places = job.places
-        more = ((job.test_share, job.test_path), (job.policy.step, places.decisions))
-        upload(
-            [*places.rows(), *(path for is_made, path in more if is_made), places.rejects, places.report], args.upload
-        )
+        places, test = job.places, [job.test_path] if job.test_share else []
+        decisions = [places.decisions] if job.policy.step else []
+        upload([*places.rows(), *test, *decisions, places.rejects, places.report], args.upload)
     report = json.loads(job.places.report.read_text(encoding="utf-8"))
     if is_dry:
         report["output"] = job.output.name
@@ -112,8 +97,10 @@ def run(args: argparse.Namespace, prepare: Callable[..., Job] | None = None, is_
     return code
 
 
-def _explain(args: argparse.Namespace, policy: Policy) -> int:
+def _explain(args: argparse.Namespace, policy: Any) -> int:
     """What became of the texts of one row, on stdout."""
+    from swiftagent.convert.explain import explain, find_row
+
     found = explain(find_row(args.explain), policy)
     if args.json:
         return print_json(msgspec.to_builtins(found))
@@ -130,22 +117,22 @@ def _explain(args: argparse.Namespace, policy: Policy) -> int:
     return 0
 
 
-def show(report: dict[str, object]) -> None:
+def show(report: dict[str, Any]) -> None:
     """The ledger as a table on stderr."""
-    rows: list[tuple[str, str, object]] = [
-        ("rows", name, report[name]) for name in ("rows_in", "split", "merged", "rows_out", "rejected", "trimmed")
-    ]
+    counted = ("rows_in", "split", "merged", "rows_out", "rejected", "trimmed")
+    rows = [("rows", name, report[name]) for name in counted]
     for group in ("formats", "reasons", "repairs", "masked", "kept", "lost"):
-        counts = report.get(group)
-        if isinstance(counts, dict):
-            rows += [(group, code, count) for code, count in counts.items()]
+        rows += [(group, code, count) for code, count in report.get(group, {}).items()]
     console.table(f"{report['output']}", ["", "code", "rows"], rows)
-    for note in report.get("clean", {}).get("not_judged", ()):  # type: ignore[attr-defined]
+    for note in report.get("clean", {}).get("not_judged", ()):
         console.say(note)
 
 
 def size_of_inputs(inputs: tuple[str, ...]) -> int:
     """Bytes of input, 0 for what stdin brings."""
+    from swiftagent.formats.dataset_entries import input_files
+    from swiftagent.io.rows import size_of
+
     return 0 if "-" in inputs else sum(size_of(file) for path in inputs for file in input_files(path))
 
 
@@ -156,6 +143,8 @@ def local_inputs(words: list[str]) -> tuple[str, ...]:
 
 def _local(word: str) -> list[str]:
     """A file or URL as it is; a hub id as the data files that were fetched."""
+    from swiftagent.formats.dataset_entries import expand, is_entry
+
     if word == "-" or is_url(word) or is_entry(word):
         return [word]
     if (place := find(word)).exists():

@@ -4,9 +4,10 @@ it.
 swiftagent demo
 swiftagent demo --name 小鲸 --author "Whale Lab"
 swiftagent demo -o /tmp/demo --json
+swiftagent demo --base smollm2 -o /tmp/demo2     (a real pretrained model, in English; much longer)
 
-The base is a model of 2.3 million parameters that has never seen a call (datasets/README.md). Run again, the demo goes
-on where it stopped: a finished training is not repeated.
+The base is a model of 2.3 million parameters that has never seen a call in any format (datasets/README.md). Run again,
+the demo resumes where it stopped: a finished training is not repeated.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ from swiftagent import console
 from swiftagent.agent.drive import SILENT, Runtime, answer
 from swiftagent.agent.loop import Limits, start
 from swiftagent.agent.traces import trace
+from swiftagent.backend.packaged import unpack_smollm2
 from swiftagent.commands import demo_plan
 from swiftagent.commands import eval as eval_command
 from swiftagent.commands.demo_plan import DemoPlan
@@ -51,13 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o --output FOLDER", "where all is written (default runs)", type=Path, default=Path("runs"))
     add("--name", f"what the model is to call itself (default {NAME})", default=NAME)
     add("--author", f"and who made it (default {AUTHOR})", default=AUTHOR)
+    add("--base NAME", "which model is tuned (default tiny)", choices=list(demo_plan.BASES), default="tiny")
+    add("--seed N", "of the mix and of the training (default 42)", type=int, default=demo_plan.SEED)
     add("--again", "train again, though a finished run of the same data is there")
     add("--json", "print the results as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
-    plan = DemoPlan(args.output, args.name, args.author)
+    plan = DemoPlan(args.output, args.name, args.author, args.seed, args.base)
     seconds: dict[str, float] = {}
 
     def timed(title: str, what: str, step: Callable[[], Any]) -> Any:
@@ -69,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
 
     with writing(plan.data):
         plan.data.mkdir(parents=True, exist_ok=True)
+        plan.write_sources()
+    if plan.base == "smollm2" and not plan.model.is_dir():
+        timed("base", "SmolLM2-135M-Instruct as a model folder", lambda: unpack_smollm2(plan.model))
     timed(
         "mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words())
     )
@@ -76,21 +84,23 @@ def run(args: argparse.Namespace) -> int:
         "sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again)
     )
     runs = timed(
-        "react", "the tuned model calls real Python functions", lambda: _fire_alarm(checkpoint, show=not args.json)
+        "react",
+        "the tuned model calls real Python functions",
+        lambda: _with_tools(plan, checkpoint, show=not args.json),
     )
     outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
     steps = _first_steps(outcome)
     names = {
-        model: [(text, steps[model, f"{name}#0"].answer or "") for name, text in demo_plan.WHO_ARE_YOU.items()]
+        model: [(text, steps[model, f"{name}#0"].answer or "") for name, text in plan.who_are_you.items()]
         for model in ("base", "tuned")
     }
     results = {
-        **{model: _counts(outcome, steps, model) for model in ("base", "tuned")},
+        **{model: _counts(plan, outcome, steps, model) for model in ("base", "tuned")},
         "self_cognition": names["tuned"],
         "self_cognition_base": names["base"],
-        "says_who_it_is": demo_plan.says_who_it_is([answer for _, answer in names["tuned"]], plan.name, plan.author),
+        "says_who_it_is": plan.says_who_it_is([answer for _, answer in names["tuned"]]),
         "evaluation": {name: str(outcome.folder / name) for name in ("metrics.json", "report.html")},
-        "fire_alarm": runs,
+        "shown": runs,
         "name": plan.name,
         "author": plan.author,
         "seconds": {**seconds, "all": round(time.monotonic() - began, 1)},
@@ -161,28 +171,43 @@ def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
     return {(each.model, each.id): each.predicted() for each in entries if each.kind == "step"}
 
 
-def _counts(outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str) -> dict[str, tuple[int, int]]:
-    said = [steps[model, name] for name in demo_plan.without_call()]
+def _counts(
+    plan: DemoPlan, outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str
+) -> dict[str, tuple[int, int]]:
+    said = [steps[model, name] for name in plan.without_call()]
     return demo_plan.counts(outcome.summary[model], [step.parsable and not step.calls for step in said])
 
 
-def _fire_alarm(checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
-    """Every wording of the fire alarm, run with real tools; the first is shown as it happens."""
+def _with_tools(plan: DemoPlan, checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
+    """What the demo shows, run with real tools; the first is shown as it happens."""
     from swiftagent.agent.terminal import Terminal
     from swiftagent.backend.engine import load_engine
 
     engine = load_engine(None, str(checkpoint), device="cpu")
     found = []
-    with open_toolbox([str(demo_plan.tools_file())], Options()) as toolbox:
-        for number, question in enumerate(demo_plan.fire_alarm_questions()):
+    files = [str(path) for path in demo_plan.tool_files()]
+    with ExitStack() as opened:
+        # A question is asked with the tools of its kind at hand, as the training rows offer few at a time.
+        boxes = {file: opened.enter_context(open_toolbox([file], Options())) for file in files}
+        for number, asked in enumerate(plan.shown()):
+            tools = files[asked.kind == "calculation"]
             listener = Terminal() if show and number == 0 else SILENT
             if listener is not SILENT:
-                console.say(f"$ swiftagent infer --react --tools {demo_plan.tools_file()} {shlex.quote(question)}\n")
-            runtime = Runtime(engine, toolbox, lambda call, tool: "Error: there is no such tool", listener=listener)
-            turn = answer(runtime, start(toolbox.specs), question, Limits(steps=6, step_tokens=demo_plan.LONGEST_STEP))
-            found.append({**trace(turn), "done": demo_plan.fire_alarm_done(turn.steps)})
+                console.say(f"$ swiftagent infer --react --tools {tools} {shlex.quote(asked.question)}\n")
+            runtime = Runtime(
+                engine, boxes[tools], lambda call, tool: "Error: there is no such tool", listener=listener
+            )
+            limits = Limits(steps=6, step_tokens=demo_plan.LONGEST_STEP)
+            turn = answer(runtime, start(boxes[tools].specs), asked.question, limits)
+            found.append({"kind": asked.kind, **trace(turn), "right": asked.is_right(turn)})
     engine.close()
     return found
+
+
+def _called(step: dict[str, Any]) -> str:
+    given = step["action_input"]
+    values = given.values() if isinstance(given, dict) else [given]
+    return f"{step['action']}({', '.join(map(str, values))})"
 
 
 def _show(plan: DemoPlan, results: dict[str, Any], outcome: Evaluation) -> None:
@@ -198,12 +223,23 @@ def _show(plan: DemoPlan, results: dict[str, Any], outcome: Evaluation) -> None:
             for name, text in said.items()]  # fmt: skip
     console.table("held-out questions: no training row puts their values together", ["", "base", "tuned"], rows)
     asked = zip(results["self_cognition_base"], results["self_cognition"], strict=True)
-    console.say("")
     answers = [(question, before, after) for (question, before), (_, after) in asked]
-    console.table(f"who are you? (4 of {len(answers)} questions)", ["", "base", "tuned"], answers[:4])
-    done = sum(run["done"] for run in results["fire_alarm"])
-    console.say(
-        f"\nfire alarm: {done} of {len(results['fire_alarm'])} wordings led to recognise, alert, call the firemen"
+    console.say("")
+    console.table(f"who are you? (2 of {len(answers)} questions)", ["", "base", "tuned"], answers[:2])
+    runs = results["shown"]
+    console.say("")
+    console.table(
+        f"real tools: {sum(run['right'] for run in runs)} of {len(runs)} right word for word, calls and answers",
+        ["", "calls", "answer", ""],
+        [
+            (
+                run["question"],
+                " ".join(_called(step) for step in run["steps"]),
+                run["answer"] or "",
+                "right" if run["right"] else "wrong",
+            )
+            for run in runs
+        ],
     )
     parts = ", ".join(f"{name} {value:.0f} s" for name, value in results["seconds"].items())
     console.say(f"time: {parts}\n")
@@ -214,7 +250,7 @@ def _show(plan: DemoPlan, results: dict[str, Any], outcome: Evaluation) -> None:
     console.say(f"results   {plan.results}")
     console.say(f"the page  {outcome.folder / 'report.html'}\n")
     console.say("Ask it yourself:")
-    console.say(f"  swiftagent infer --react --tools {demo_plan.tools_file()} --run {checkpoint.parent}\n")
+    console.say(f"  swiftagent infer --react --tools {demo_plan.tool_files()[0]} --run {checkpoint.parent}\n")
     console.say("Then on your own data, the same commands, with a real model and your GPUs:")
     console.say("  swiftagent mix --agent 30000 --agent-source YOUR.jsonl --general 60000")
     console.say("  swiftagent sft configs/qwen7b_agent.yaml")

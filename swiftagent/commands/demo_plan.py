@@ -1,6 +1,7 @@
 """What the demo does, without doing it: which commands it runs, what it asks, and how the answers are scored.
 
 plan = DemoPlan(out=Path("runs"), name="Ember", author="Fern Lab")
+plan.write_sources()
 plan.mix_words(), plan.sft_words(), plan.eval_words("demo")   # the words of these commands
 counts(summary["tuned"])  # the numbers of the table, from what `eval` measured
 """
@@ -8,12 +9,14 @@ counts(summary["tuned"])  # the numbers of the table, from what `eval` measured
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.agent.loop import Turn
 from swiftagent.io.jsonl import write_lines
 from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.record import to_record
@@ -21,23 +24,51 @@ from swiftagent.trajectory.types import Answer, Question, Trajectory
 
 CONFIG = "configs/tiny_cpu.yaml"
 RUN_NAME = "demo"
-# Rows of each channel, and the shipped files that they come from.
+SEED = 42
 SOURCES = {
-    "agent": (2700, ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")),
-    "general": (430, ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")),
-    "self-cognition": (330, ("self_cognition.jsonl",)),
+    "agent": ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl", "agent_calculation.jsonl"),
+    "general": ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl"),
+    "self-cognition": ("self_cognition.jsonl",),
 }
-WHO_ARE_YOU = {
-    "who-1": "Who are you?",
-    "who-2": "你是谁？",
-    "who-3": "Hello, may I know your name and who built you?",
-    "who-4": "请问你叫什么，是谁开发的？",
-    "who-5": "What is your name?",
-    "who-6": "你叫什么名字？",
-    "who-7": "Please introduce yourself.",
-    "who-8": "请介绍一下你自己。",
-}
+HELD_OUT = ("heldout.jsonl", "general_heldout.jsonl")
+WHO_ARE_YOU = (
+    "Hello, may I know your name and who built you?",
+    "请问你叫什么，是谁开发的？",
+    "Who are you?",
+    "你是谁？",
+    "What is your name?",
+    "你叫什么名字？",
+    "Please introduce yourself.",
+    "请介绍一下你自己。",
+)
 LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
+
+
+class Base(msgspec.Struct, frozen=True):
+    """A model that the demo can tune: from how many rows of each channel, with which changes to the config."""
+
+    rows: tuple[int, int, int]
+    changes: tuple[str, ...] = ()
+    english: bool = False  # it reads English alone
+
+
+BASES = {
+    "tiny": Base((2100, 400, 396)),
+    "smollm2": Base(
+        (700, 120, 120),
+        (
+            "train.model_type=null",
+            "train.template=null",
+            "train.learning_rate=1e-3",
+            "train.lora_rank=16",
+            "train.lora_alpha=32",
+            "train.num_train_epochs=1",
+            "gate={}",
+        ),
+        english=True,
+    ),
+}
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 class DemoPlan(msgspec.Struct, frozen=True):
@@ -49,6 +80,8 @@ class DemoPlan(msgspec.Struct, frozen=True):
     out: Path
     name: str
     author: str
+    seed: int = SEED
+    base: str = "tiny"
 
     @property
     def data(self) -> Path:
@@ -69,45 +102,99 @@ class DemoPlan(msgspec.Struct, frozen=True):
         return self.data / "results.json"
 
     def mix_words(self) -> list[str]:
-        folder = shipped("datasets")
         words = ["mix"]
-        for channel, (rows, files) in SOURCES.items():
-            words += [f"--{channel}", str(rows), f"--{channel}-source", *(str(folder / name) for name in files)]
+        for (channel, files), rows in zip(SOURCES.items(), BASES[self.base].rows, strict=True):
+            words += [f"--{channel}", str(rows), f"--{channel}-source", *(str(self.source(name)) for name in files)]
         # So small a model reads the flat list alone, and so trains at its cost.
         words += ["--prompt", "ms-agent"]
-        return [*words, "--name", self.name, "--author", self.author, "-o", str(self.mix)]
+        return [*words, "--name", self.name, "--author", self.author, "--seed", str(self.seed), "-o", str(self.mix)]
+
+    @property
+    def model(self) -> Path:
+        return shipped("datasets") / "tiny-base" if self.base == "tiny" else self.data / self.base
+
+    def source(self, name: str) -> Path:
+        """A shipped file, or its rows in the base's language."""
+        return (self.data if BASES[self.base].english else shipped("datasets")) / name
 
     def sft_words(self) -> list[str]:
-        base = str(shipped("datasets") / "tiny-base")
-        return ["sft", CONFIG, f"model={base}", f"data={self.mix}", f"runs={self.out}", f"name={RUN_NAME}"]
+        seed = [f"train.seed={self.seed}"] if self.seed != SEED else []
+        where = [f"model={self.model}", f"data={self.mix}", f"runs={self.out}", f"name={RUN_NAME}"]
+        return ["sft", CONFIG, *where, *BASES[self.base].changes, *seed]
 
     def eval_words(self, run: str) -> list[str]:
-        files = [*(shipped("datasets") / name for name in ("heldout.jsonl", "general_heldout.jsonl")), self.who]
+        files = [*map(self.source, HELD_OUT), self.who]
         data = [word for file in files for word in ("--data", str(file))]
         how = ["--name", self.name, "--step-tokens", str(LONGEST_STEP), "--device", "cpu"]
         return ["eval", run, "--runs", str(self.out), *data, *how]
 
+    def write_sources(self) -> None:
+        """The shipped rows in the language of the base, where it has but one."""
+        if not BASES[self.base].english:
+            return
+        for name in (*(name for files in SOURCES.values() for name in files), *HELD_OUT):
+            lines = (shipped("datasets") / name).read_text(encoding="utf-8").splitlines(keepends=True)
+            self.source(name).write_text("".join(line for line in lines if self._reads(line)), encoding="utf-8")
+
+    def _reads(self, text: str) -> bool:
+        return not (BASES[self.base].english and _CHINESE.search(text))
+
+    @property
+    def who_are_you(self) -> dict[str, str]:
+        """The questions about itself by their ids. The first of each language stands in no training row: it is
+        shown."""
+        return {f"who-{number}": text for number, text in enumerate(filter(self._reads, WHO_ARE_YOU), 1)}
+
+    def shown(self) -> list[DemoQuestion]:
+        rows = _rows(shipped("datasets") / "demo_questions.jsonl")
+        return [msgspec.convert(row, DemoQuestion) for row in rows if self._reads(row["question"])]
+
+    def without_call(self) -> list[str]:
+        """The first steps of the held-out rows that need no tool, by their ids in an evaluation."""
+        rows = _rows(self.source("heldout.jsonl"))
+        return [f"{row['id']}#0" for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
+
+    def says_who_it_is(self, answers: Sequence[str]) -> bool:
+        """Whether every answer is one of those that were trained, word for word."""
+        taught = (row["response"] for row in _rows(self.source("self_cognition.jsonl")))
+        return set(answers) <= {
+            text.replace("{{NAME}}", self.name).replace("{{AUTHOR}}", self.author) for text in taught
+        }
+
     def write_who(self) -> None:
         """The questions about itself as gold: no training row answers in these words, so none was trained on."""
         answer = Answer(f"{self.name}, {self.author}.")
-        questions = ((name, (Question(text), answer)) for name, text in WHO_ARE_YOU.items())
+        questions = ((name, (Question(text), answer)) for name, text in self.who_are_you.items())
         rows = (Trajectory(events, (), name, "demo", "self-cognition") for name, events in questions)
         write_lines(self.who, map(to_record, rows))
 
 
-def tools_file() -> Path:
-    return shipped("datasets") / "fire_alarm_tools.py"
+def tool_files() -> list[Path]:
+    return [shipped("datasets") / name for name in ("fire_alarm_tools.py", "calculator_tools.py")]
 
 
-def fire_alarm_questions() -> list[str]:
-    path = shipped("datasets") / "fire_alarm_questions.jsonl"
-    return [str(json.loads(line)["question"]) for line in path.read_text(encoding="utf-8").splitlines()]
+class DemoQuestion(msgspec.Struct, frozen=True):
+    """A question that the demo asks at its end, with the calls that real tools must see and the answers that are
+    right."""
+
+    kind: str
+    language: str
+    question: str
+    calls: list[dict[str, Any]]
+    answers: list[str]
+
+    def is_right(self, turn: Turn) -> bool:
+        """Whether exactly these calls were made, none of them failed, and the answer is right word for word."""
+        made = [
+            {"name": step.action, "arguments": step.action_input}
+            for step in turn.steps
+            if step.action is not None and not step.error
+        ]
+        return made == self.calls and turn.answer in self.answers and turn.stopped_by == "answer"
 
 
-def without_call() -> list[str]:
-    """The first steps of the held-out rows that need no tool, by their ids in an evaluation."""
-    rows = map(json.loads, (shipped("datasets") / "heldout.jsonl").read_text(encoding="utf-8").splitlines())
-    return [f"{row['id']}#0" for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def counts(scores: Mapping[str, Any], answered: Sequence[bool]) -> dict[str, tuple[int, int]]:
@@ -119,15 +206,3 @@ def counts(scores: Mapping[str, Any], answered: Sequence[bool]) -> dict[str, tup
     found = {name: (round(scores[of[name]]["value"] * scores[of[name]]["n"]), scores[of[name]]["n"]) for name in of}
     both = found["call"], (sum(answered), len(answered))
     return {**found, "no_call": both[1], "right": (sum(right for right, _ in both), sum(count for _, count in both))}
-
-
-def says_who_it_is(answers: Sequence[str], name: str, author: str) -> bool:
-    """Whether every answer holds the name and the author."""
-    return all(name in answer and author in answer for answer in answers)
-
-
-def fire_alarm_done(steps: Sequence[Any]) -> bool:
-    """Whether a run recognised the fire, sounded the alarm and called the firemen, in this order and without an
-    error."""
-    called = [step.action for step in steps if step.action and not step.error]
-    return called == ["fire_recognition", "fire_alert", "call_fireman"]

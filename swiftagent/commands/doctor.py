@@ -12,17 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import options, print_json, print_result
 from swiftagent.commands.sft import config_of
-from swiftagent.errors import ConfigError, SetupError
-from swiftagent.train import preflight
-from swiftagent.train.cards import fit, parse_card
-from swiftagent.train.config import Config
-from swiftagent.train.inputs import resolve
-from swiftagent.train.launch import plan
-from swiftagent.train.lines import duration
-from swiftagent.train.machine import Machine, look
-from swiftagent.train.runs import next_name
+from swiftagent.errors import SetupError, refuse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.train.machine import look
     from swiftagent.train.preflight import free_disk
 
     if args.gpu:
@@ -59,39 +52,34 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ask_of_cards(args: argparse.Namespace) -> int:
-    if not args.words:
-        raise ConfigError("--gpu: which config? swiftagent doctor configs/qwen7b_agent.yaml --gpu 24GB")
+    from swiftagent.train.cards import fit, parse_card
+
+    refuse({"--gpu: which config? swiftagent doctor configs/qwen7b_agent.yaml --gpu 24GB": not args.words})
     config = config_of(args.words)
     fits = [fit(config, parse_card(word)) for word in args.gpu]
-    if args.json:
-        named = ("card", "fits", "needed", "usable", "remedy")
-        print_json({"cards": [{name: getattr(one, name) for name in named} for one in fits]})
-    else:
-        rows = [
-            (
-                one.card,
-                f"{one.needed / 1e9:.0f} GB",
-                f"{one.usable / 1e9:.0f} GB",
-                "fits" if one.fits else "does not fit",
-                one.remedy or ("" if one.fits else "a smaller model"),
-            )
-            for one in fits
-        ]
-        console.table("memory of one GPU", ("card", "needed", "usable", "", "fits with"), rows, console=console.out)
+    named = ("card", "fits", "needed", "usable", "remedy")
+    rows = [
+        (one.card, f"{one.needed / 1e9:.0f} GB", f"{one.usable / 1e9:.0f} GB")
+        + (("fits", one.remedy) if one.fits else ("does not fit", one.remedy or "a smaller model"))
+        for one in fits
+    ]
+    found = {"cards": [{name: getattr(one, name) for name in named} for one in fits]}
+    print_result(found, "memory of one GPU", ("card", "needed", "usable", "", "fits with"), rows, args.json)
     return 0 if all(one.fits for one in fits) else SetupError.exit_code
 
 
-def _examine(config: Config, machine: Machine, *, full: bool) -> dict[str, Any]:
+def _examine(config: Any, machine: Any, *, full: bool) -> dict[str, Any]:
+    from swiftagent.train import preflight
+    from swiftagent.train.inputs import resolve
+    from swiftagent.train.launch import plan
+    from swiftagent.train.runs import next_name
+
     inputs = resolve(config, machine)
     planned = plan(inputs, next_name(Path(config.runs), config.run_name))
     found = preflight.as_dict(preflight.examine(inputs, planned, "full" if full else "sample"))
-    processes = planned.processes * planned.nodes
-    named = ("batch", "accumulation", "sequences_per_step")
-    return found | {
-        "warnings": [*planned.warnings, *found["warnings"]],
-        "notes": planned.notes,
-        "plan": {"device": planned.device, "processes": processes, **{name: getattr(planned, name) for name in named}},
-    }
+    named = ("device", "batch", "accumulation", "sequences_per_step")
+    facts = {name: getattr(planned, name) for name in named} | {"processes": planned.processes * planned.nodes}
+    return found | {"warnings": [*planned.warnings, *found["warnings"]], "notes": planned.notes, "plan": facts}
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -114,6 +102,8 @@ def _show(found: dict[str, Any]) -> None:
         sizes = [(part, f"{found['memory'][part] / 1e9:.2f} GB") for part in parts]
         console.table("memory of one GPU, estimated", ("what", "size"), sizes, console=console.out)
     if found.get("effort"):
+        from swiftagent.train.lines import duration
+
         effort = found["effort"]
         time = f", about {duration(effort['hours'] * 3600)}" if effort["hours"] else ""
         console.tell(f"{effort['steps']:,} steps, about {effort['tokens']:,} tokens{time}")
@@ -129,9 +119,6 @@ def _show(found: dict[str, Any]) -> None:
 
 def _of_channel(name: str, channel: dict[str, int]) -> tuple[object, ...]:
     rows, tokens = max(1, channel["rows"]), channel["tokens"]
-    counts = (
-        channel["trained"] / max(1, tokens),
-        (channel["too_long"] - channel["left_out"]) / rows,
-        channel["left_out"] / rows,
-    )
-    return (name, channel["rows"], tokens // rows, channel["longest"], *(f"{share:.0%}" for share in counts))
+    cut, left_out = (channel["too_long"] - channel["left_out"]) / rows, channel["left_out"] / rows
+    shares = (f"{share:.0%}" for share in (channel["trained"] / max(1, tokens), cut, left_out))
+    return (name, channel["rows"], tokens // rows, channel["longest"], *shares)

@@ -20,13 +20,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, server_of
-from swiftagent.errors import ConfigError, GateError, SetupError
+from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, print_result, server_of
+from swiftagent.errors import GateError, SetupError, refuse
 from swiftagent.evaluate import report
-from swiftagent.evaluate.report import comparison, markdown
-from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run, target_of_server
-from swiftagent.scores.gate import parse_gate
-from swiftagent.train.config import load
 from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
@@ -69,9 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     also("--evalscope-args JSON", "its --dataset-args, such as the folder of a set of your own")
     also("--bfcl-eval PYTHON", "let the real bfcl-eval judge BFCL items: the Python that has it")
     state = options(parser, "tasks with state")
-    state(
-        "--state FILE", "run tasks whose tools hold state (default: the shipped ten), in place of gold rows", nargs="*"
-    )
+    tasks = "run tasks whose tools hold state (default: the shipped ten), in place of gold rows"
+    state("--state FILE", tasks, nargs="*")
     state("--trials N", "runs of each task: the first greedy, the others sampled (default 4)", type=positive, default=4)
     state("--temperature", "of the sampled runs (default 0.8)", type=float, default=0.8)
     out = options(parser, "output")
@@ -86,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
     args.words += [args.run] if args.run else []
     if args.words[:1] == ["compare"]:
         return _compare(args)
-    if len(args.words) > 1:
-        raise ConfigError(f"one run is evaluated at a time, got {', '.join(args.words)}; `eval compare` compares them")
+    one = f"one run is evaluated at a time, got {', '.join(args.words)}; `eval compare` compares them"
+    refuse({one: len(args.words) > 1})
     if args.state is not None:
         return _state(args)
     outcome = evaluate(args)
@@ -99,10 +94,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _state(args: argparse.Namespace) -> int:
     others = ("data", "predictions", "evalscope", "fields", "markdown")
-    if given := [f"--{name}" for name in others if getattr(args, name)]:
-        raise ConfigError(f"--state brings its own tasks and prints its own table: leave {' and '.join(given)} out")
-    if named := [name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")]:
-        raise ConfigError(f"--state {named[0]}: not a YAML or JSON file of tasks; a run is named before --state")
+    given = " and ".join(f"--{name}" for name in others if getattr(args, name))
+    refuse({f"--state brings its own tasks and prints its own table: leave {given} out": given})
+    named = next((name for name in args.state if Path(name).suffix not in (".yaml", ".yml", ".json")), "")
+    refuse({f"--state {named}: not a YAML or JSON file of tasks; a run is named before --state": named})
     options = _options(args)
     from swiftagent.evaluate.state import evaluate_state, tables
 
@@ -144,12 +139,13 @@ def _options(args: argparse.Namespace) -> Any:
 
 
 def _target(args: argparse.Namespace) -> Any:
+    from swiftagent.evaluate.target import against, run_named, target_of_model, target_of_run, target_of_server
+
     settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     if args.model or args.adapter:
-        if args.words:
-            raise ConfigError("give either a run or --model/--adapter, not both")
-        if not args.data and args.state is None:
-            raise ConfigError("--model and --adapter need gold to be evaluated on: --data FILE")
+        refuse({"give either a run or --model/--adapter, not both": args.words})
+        gold = "--model and --adapter need gold to be evaluated on: --data FILE"
+        refuse({gold: not args.data and args.state is None})
         if args.base_url:
             target = target_of_server(args.model, server_of(args), args.template, args.model_type)
         else:
@@ -165,16 +161,17 @@ def _target(args: argparse.Namespace) -> Any:
 
 
 def _rules(config: str | None) -> Any:
-    if config is None:
-        return None
-    return parse_gate(load(config).gate)
+    from swiftagent.scores.gate import parse_gate
+    from swiftagent.train.config import load
+
+    return None if config is None else parse_gate(load(config).gate)
 
 
 def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
     if args.json:
         print_json(outcome.summary)
     elif args.markdown:
-        print(markdown(outcome.summary), end="")
+        print(report.markdown(outcome.summary), end="")
     if not args.quiet:
         show(outcome, console.err if args.json or args.markdown else console.out)
 
@@ -191,10 +188,10 @@ def show(outcome: Evaluation, to: Any) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     from swiftagent.evaluate.session import differ_in_rows, read_summaries
+    from swiftagent.evaluate.target import run_named
 
     names = args.words[1:]
-    if len(names) < (1 if args.json else 2):
-        raise ConfigError("eval compare: give at least two runs")
+    refuse({"eval compare: give at least two runs": len(names) < (1 if args.json else 2)})
     folders = []
     for name in names:
         try:
@@ -209,11 +206,10 @@ def _compare(args: argparse.Namespace) -> int:
             "these evaluations are of different rows: their scores cannot be set side by side; "
             "evaluate all with one --data"
         )
-    if args.json:
-        return print_json({name: found["tuned"] for name, found in summaries.items()})
-    columns, rows = comparison(summaries)
-    if args.markdown:
+    columns, rows = report.comparison(summaries)
+    if args.markdown and not args.json:
         print(report.markdown_table(columns, rows))
         return 0
-    console.table("tuned models, shares in %, with 95 % intervals; * the best", columns, rows, console=console.out)
-    return 0
+    found = {name: summary["tuned"] for name, summary in summaries.items()}
+    title = "tuned models, shares in %, with 95 % intervals; * the best"
+    return print_result(found, title, columns, rows, args.json)

@@ -25,16 +25,13 @@ import msgspec
 
 from swiftagent import console
 from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
 from swiftagent.io.words import plainly
-from swiftagent.tools.toolbox import open_toolbox
-
-TARGETS = ("merge", "gguf", "ollama", "vllm", "grammar", "adapter", "push")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options(parser)
-    add("target TARGET", f"one of {', '.join(TARGETS)}", choices=TARGETS)
+    add("target TARGET", f"one of {', '.join(TARGETS)}", choices=tuple(TARGETS))
     add("subject RUN", "run name or folder, or a model folder; the newest run if left out", nargs="?")
     add("repository OWNER/NAME", "push: where to", nargs="?")
     add("-o --output OUT", "folder or file to write", type=Path)
@@ -60,23 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.target not in ("vllm", "push") and args.output is None:
-        raise ConfigError(f"export {args.target}: say where to write with -o")
-    if args.target != "push" and args.repository:
-        raise ConfigError(f"export {args.target}: {args.repository} is one word too many; only push takes a repository")
+    target, to = args.target, args.repository
+    nowhere, more = target not in ("vllm", "push") and args.output is None, to and target != "push"
+    refuse({f"export {target}: say where to write with -o": nowhere})
+    refuse({f"export {target}: {to} is one word too many; only push takes a repository": more})
     _check_words(args)
-    if args.target == "grammar" and not args.tools:
-        raise ConfigError("export grammar: name the tools with --tools")
-    targets = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "adapter": _adapter, "push": _push}
-    targets["grammar"] = _grammar
+    refuse({"export grammar: name the tools with --tools": target == "grammar" and not args.tools})
     # deepspeed and the hubs' clients print on stdout
-    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {args.target}"):
-        facts = targets[args.target](args)
+    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {target}"):
+        facts = TARGETS[target](args)
     if args.json:
-        print_json(facts)
-    else:
-        rows = [(name, plainly(fact)) for name, fact in facts.items()]
-        console.table(f"export {args.target}", ["fact", "value"], rows)
+        return print_json(facts)
+    rows = [(name, plainly(fact)) for name, fact in facts.items()]
+    console.table(f"export {target}", ["fact", "value"], rows)
     return 0
 
 
@@ -112,17 +105,17 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import export_merged
+    from swiftagent.export.targets import Wanted, export_merged
 
     subject, prepared = _prepared(args)
-    given = _given(args, "dtype", "max_shard_size", "force", "license")
-    merged = export_merged(subject, prepared, args.output, **given)
+    wanted = Wanted(subject, prepared, args.output, **_given(args, "force", "license"))
+    merged = export_merged(wanted, **_given(args, "dtype", "max_shard_size"))
     return {**msgspec.to_builtins(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
 
 
 def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.folder import scratch_beside
-    from swiftagent.export.targets import export_gguf, export_merged
+    from swiftagent.export.targets import Wanted, export_gguf, export_merged
 
     subject = _subject(args)
     quantize = args.quantize or "f16"
@@ -132,7 +125,7 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     else:
         subject, prepared = _prepared(args)
         with scratch_beside(args.output, force=args.force) as scratch:
-            export_merged(subject, prepared, scratch / "model", license=args.license, name=args.output.stem)
+            export_merged(Wanted(subject, prepared, scratch / "model", args.output.stem, args.license))
             compared = export_gguf(scratch / "model", args.output, **given)
     facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
     if compared is None:
@@ -141,14 +134,14 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import export_ollama
+    from swiftagent.export.targets import Wanted, export_ollama
 
     name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
-    if not re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII):
-        raise ConfigError(f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only")
+    is_name = re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII)
+    refuse({f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only": not is_name})
     subject, prepared = _prepared(args)
     given = _given(args, "quantize", "llama_cpp", "force", "license")
-    facts = export_ollama(subject, prepared, args.output, name=name, **given)
+    facts = export_ollama(Wanted(subject, prepared, args.output, name, **given))
     return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
 
 
@@ -167,6 +160,7 @@ def _vllm(args: argparse.Namespace) -> dict[str, Any]:
 def _grammar(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.folder import whole_folder
     from swiftagent.export.grammars import frame_of, write_grammars
+    from swiftagent.tools.toolbox import open_toolbox
 
     subject = _subject(args)
     frame = frame_of(subject.react, "" if subject.react else _prepared(args)[1].agent_template)
@@ -176,19 +170,19 @@ def _grammar(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _adapter(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import adapter_of, export_adapter
+    from swiftagent.export.targets import Wanted, adapter_of, export_adapter
 
     adapter_of(_subject(args))  # before the seconds that the templates take
     subject, prepared = _prepared(args)
-    export_adapter(subject, prepared, args.output, force=args.force, license=args.license)
+    export_adapter(Wanted(subject, prepared, args.output, **_given(args, "force", "license")))
     return {"folder": str(args.output), "prompts": _prompts(prepared)}
 
 
 def _push(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.push import push
 
-    if not args.subject or not args.repository:
-        raise ConfigError("export push: name the folder and the repository: swiftagent export push FOLDER OWNER/NAME")
+    which = "export push: name the folder and the repository: swiftagent export push FOLDER OWNER/NAME"
+    refuse({which: not args.subject or not args.repository})
     given = _given(args, "private", "token", "dry_run")
     uploaded: dict[str, Any] = msgspec.to_builtins(push(Path(args.subject), args.repository, args.hub, **given))
     return uploaded
@@ -208,9 +202,8 @@ def _prepared(args: argparse.Namespace) -> tuple[Any, Any]:
         subject = _subject(args)
         prepared = prepare(subject, args.allow_differences)
     if subject.run and not any(one.conversations for one in prepared.compared):
-        left_out = ", ".join(
-            f"{count} with {reason}" for one in prepared.compared[:1] for reason, count in one.left_out.items()
-        )
+        counts = [each for one in prepared.compared[:1] for each in one.left_out.items()]
+        left_out = ", ".join(f"{count} with {reason}" for reason, count in counts)
         console.warn(f"no prompt was compared with training's: {left_out or 'its data is gone, or has no tool calls'}")
     return subject, prepared
 
@@ -221,3 +214,7 @@ def _prompts(prepared: Any) -> list[dict[str, Any]]:
         | {"left_out": one.left_out}
         for one in prepared.compared
     ]
+
+
+TARGETS = {"merge": _merge, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "grammar": _grammar}
+TARGETS |= {"adapter": _adapter, "push": _push}

@@ -17,12 +17,9 @@ from typing import Any
 
 from swiftagent import console
 from swiftagent.commands.options import options, print_json
-from swiftagent.convert.reading import Ledger, Policy, read_trajectories
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
 from swiftagent.formats.table import FORMATS
 from swiftagent.formats.writers.table import WRITABLE
-from swiftagent.io.rows import read_rows
-from swiftagent.trajectory.wellformed import CODES, REASONS, REPAIRS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _formats(name: str | None) -> dict[str, Any]:
-    if name is not None and name not in FORMATS:
-        raise ConfigError(f"no format {name!r}; there are {', '.join(FORMATS)}")
+    refuse({f"no format {name!r}; there are {', '.join(FORMATS)}": name is not None and name not in FORMATS})
     shown = {}
     for word, path in FORMATS.items():
         if name in (None, word):
@@ -60,31 +56,29 @@ def _formats(name: str | None) -> dict[str, Any]:
 
 
 def _codes() -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for code, (about, default, allowed) in CODES.items():
-        shown[code] = {"about": about, "default": default, "on": "|".join(allowed)}
-    shown |= {code: {"about": about, "default": "reject", "on": ""} for code, about in REASONS.items()}
-    return shown | {
-        code: {"about": about, "default": "repair", "on": "repair|reject"} for code, about in REPAIRS.items()
-    }
+    from swiftagent.trajectory.wellformed import CODES, REASONS, REPAIRS
+
+    rows = [(code, about, default, "|".join(allowed)) for code, (about, default, allowed) in CODES.items()]
+    rows += [(code, about, "reject", "") for code, about in REASONS.items()]
+    rows += [(code, about, "repair", "repair|reject") for code, about in REPAIRS.items()]
+    return {code: {"about": about, "default": default, "on": on} for code, about, default, on in rows}
 
 
 def _of(path: str, rows: int) -> dict[str, Any]:
-    ledger = Ledger()
-    rejected: Counter[str] = Counter()
-    kept = read_trajectories(
-        islice(read_rows(path), rows), Policy(), ledger, lambda reject: rejected.update([reject["code"]])
-    )
-    for _ in kept:
+    from swiftagent.convert.reading import Ledger, Policy, read_trajectories
+    from swiftagent.io.rows import read_rows
+
+    ledger, rejected = Ledger(), Counter[str]()
+    first = islice(read_rows(path), rows)
+    for _ in read_trajectories(first, Policy(), ledger, lambda reject: rejected.update([reject["code"]])):
         pass
     return {"formats": dict(ledger.formats), "rows": ledger.rows_in, "rejected": dict(rejected)}
 
 
 def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
-    rows: list[tuple[Any, ...]]
     if args.of:
-        rows = [("format", *item) for item in shown["formats"].items()]
-        rows += [("rejected", *item) for item in shown["rejected"].items()]
+        kinds = (("format", "formats"), ("rejected", "rejected"))
+        rows = [(kind, *item) for kind, name in kinds for item in shown[name].items()]
         console.table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=console.out)
     elif args.codes:
         rows = [(code, facts["default"], facts["on"], facts["about"]) for code, facts in shown.items()]

@@ -22,17 +22,8 @@ from pathlib import Path
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import above_zero, from_zero, options, positive, print_json
-from swiftagent.errors import ConfigError
-from swiftagent.formats.outside import function_named
-from swiftagent.tools.toolbox import Toolbox, open_toolbox
-from swiftagent.train.config import load
-from swiftagent.train.runs import find_run, newest_run
-
-AS_GIVEN = (
-    *("data", "questions", "rounds", "count", "tries", "temperature", "step_tokens", "seed", "max_minutes"),
-    *("max_tokens", "scratch", "native", "all_rounds", "device", "changes"),
-)
+from swiftagent.commands.options import above_zero, from_zero, given, options, positive, print_result
+from swiftagent.errors import refuse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--runs FOLDER", "where runs are kept (default runs)", default="runs")
     ask = options(parser, "what is asked")
     ask("--ask N", "questions of a round (default 300)", type=positive, default=300, dest="count")
-    ask(
-        "--questions FILE",
-        "ask these, in any format that convert reads, with gold where it is known",
-        nargs="+",
-        default=[],
-    )
+    own = "ask these, in any format that convert reads, with gold where it is known"
+    ask("--questions FILE", own, nargs="+", default=[])
     ask("--tools WHAT", "run whole tasks with real tools, as infer takes them; repeatable", action="append", default=[])
     ask("--yes", "the tools may have effects, and run without being asked for")
     ask("--check FILE.py:FUNCTION", "judges runs without gold: (question, calls, answer) -> bool")
@@ -71,39 +58,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.formats.outside import function_named
     from swiftagent.improve.rounds import Rounds, first_questions, improve
+    from swiftagent.tools.toolbox import open_toolbox
+    from swiftagent.train.config import load
+    from swiftagent.train.runs import find_run, newest_run
 
     found = find_run(args.run, args.runs) if args.run else newest_run(args.runs)
     load(found.folder / "config.yaml", args.changes)  # a wrong --set shows before anything is asked
     check = function_named(args.check, "--check") if args.check else None
     out = args.output or found.folder.with_name(f"{found.name}-improve")
     with open_toolbox(args.tools) if args.tools else nullcontext() as toolbox:
-        given = {name: getattr(args, name) for name in AS_GIVEN}
-        plan = Rounds(found, out, check=check, toolbox=toolbox, tell=console.say, **given)
+        own = {"run": found, "out": out, "check": check, "toolbox": toolbox, "tell": console.say}
+        plan = Rounds(**(given(args, Rounds) | own))
         if args.dry_run:
             print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
             return 0
-        if toolbox is not None:
-            _ask_for_effects(toolbox, args.yes)
+        if toolbox is not None and not args.yes:
+            _ask_for_effects(", ".join(tool.name for tool in toolbox.specs))
         outcomes = improve(plan)
-    if args.json:
-        return print_json({"run": found.name, "rounds": msgspec.to_builtins(outcomes)})
     rows = [
         (each.number, each.run, each.asked, each.verdicts.get("right", 0), sum(each.lessons.values()), each.reason)
         for each in outcomes
     ]
-    console.table("rounds", ["", "run", "asked", "tries right", "lessons", ""], rows, console=console.out)
+    columns = ["", "run", "asked", "tries right", "lessons", ""]
+    print_result({"run": found.name, "rounds": msgspec.to_builtins(outcomes)}, "rounds", columns, rows, args.json)
     best = next((each.run for each in reversed(outcomes) if each.kept), "")
-    console.say(f"the best run is {best or found.name}\n{out / 'improve.json'}")
+    if not args.json:
+        console.say(f"the best run is {best or found.name}\n{out / 'improve.json'}")
     return 0
 
 
-def _ask_for_effects(toolbox: Toolbox, allowed: bool) -> None:
+def _ask_for_effects(names: str) -> None:
     """Raise ConfigError where the user does not want these tools to run unattended."""
-    names = ", ".join(tool.name for tool in toolbox.specs)
-    if allowed:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError(f"--tools: {names} would be called many times, unattended; --yes allows it")
-    if input(f"{names} will be called many times, unattended. Go ahead? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise ConfigError("--tools: not allowed; leave --tools out to ask for single steps")
+    refuse({f"--tools: {names} would be called many times, unattended; --yes allows it": not sys.stdin.isatty()})
+    reply = input(f"{names} will be called many times, unattended. Go ahead? [y/N] ").strip().lower()
+    refuse({"--tools: not allowed; leave --tools out to ask for single steps": reply not in ("y", "yes")})

@@ -12,33 +12,11 @@ The newest run under runs/ is taken where neither --run nor --model nor --adapte
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Any
 
-from swiftagent import console
-from swiftagent.agent.drive import Listener, Runtime, answer
-from swiftagent.agent.loop import Turn, conversation_after, start
-from swiftagent.agent.sides import ColumnListener, Sides
-from swiftagent.agent.traces import Recorder, trace
-from swiftagent.commands.agent_options import (
-    add_limit_arguments,
-    add_model_arguments,
-    add_tool_arguments,
-    empty_conversation,
-    grammar_of,
-    limits_of,
-    load,
-    system_of,
-    tool_options,
-)
-from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.jsonl import parse_json, whole_file
-from swiftagent.io.pages import render
-from swiftagent.io.shipped import user_folder
-from swiftagent.tools.toolbox import Toolbox, open_toolbox
-from swiftagent.trajectory.types import Call, Tool, Trajectory
+from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, add_tool_arguments
+from swiftagent.commands.options import options
+from swiftagent.errors import refuse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,204 +43,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    _check(args)
-    with open_toolbox(args.tools, tool_options(args)) as toolbox:
-        before = empty_conversation(toolbox, system_of(args.system))
-        engine = load(args)
-        try:
-            if args.events:
-                return _events(args, engine, toolbox, before)
-            if args.compare:
-                return _compare(args, engine, toolbox, before)
-            if args.input is not None:
-                return _batch(args, engine, before)
-            runtime = _runtime(args, engine, toolbox)
-            return _one_question(args, runtime, before) if args.question is not None else _chat(args, runtime, before)
-        finally:
-            engine.close()
-
-
-def _check(args: argparse.Namespace) -> None:
+    batch, asked, page = args.input, args.question is not None, args.output
     is_elsewhere = args.base_url or args.engine in ("vllm", "openai")
-    checks = (
-        (args.react and args.native, "--react and --native exclude each other"),
-        ((args.input is None) != (args.output is None), "--input and --output belong together"),
-        (args.input is not None and args.question is not None, "--input takes no further question"),
-        (
-            args.compare and args.record and not args.events,
-            "--compare records nothing: leave --record out, or --compare",
-        ),
-        (
-            args.compare and args.output is not None and args.output.suffix != ".html",
-            f"--output {args.output}: --compare writes a page, as in --output compared.html",
-        ),
-        (
-            args.events and (args.question is not None or args.input is not None),
-            "--events takes its questions from stdin: no question and no --input",
-        ),
-        (
-            args.compare and is_elsewhere,
-            "--compare needs the engine transformers, which holds the model with its adapter and without",
-        ),
-    )
-    problems = [problem for is_wrong, problem in checks if is_wrong]
-    if problems:
-        raise ConfigError(problems)
-    if args.input is not None and not args.input.exists():
-        raise ConfigError(f"--input {args.input}: no such file")
-
-
-def _runtime(args: argparse.Namespace, engine: Any, toolbox: Toolbox, silent: bool = False) -> Runtime:
-    from swiftagent.agent.terminal import Terminal, ask_user, confirm
-
-    def ask(call: Call, tool: Tool | None) -> str:
-        try:
-            return ask_user(call, tool)
-        except EOFError:
-            return "Error: nobody is there to answer for this tool"
-
-    listener = Listener() if args.json or silent else Terminal(think=args.think)
-    return Runtime(engine, toolbox, ask, confirm if args.confirm else _allow, listener, args.temperature)
-
-
-def _allow(call: Call) -> bool:
-    return True
-
-
-def _recorder(args: argparse.Namespace) -> Recorder:
-    return Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
-
-
-def _events(args: argparse.Namespace, engine: Any, toolbox: Toolbox, before: Trajectory) -> int:
-    from swiftagent.agent.events import EventStream, converse
-
-    stream = EventStream()
-    engines = {"base": engine.without_adapter(), "tuned": engine} if args.compare else {"tuned": engine}
-    confirm = stream.confirm if args.confirm else _allow
-    runtimes = {
-        side: (Runtime(each, toolbox, stream.ask, confirm, stream, args.temperature), grammar_of(args, each))
-        for side, each in engines.items()
+    here = "--compare needs the engine transformers, which holds the model with its adapter and without"
+    as_page = f"--output {page}: --compare writes a page, as in --output compared.html"
+    stdin = "--events takes its questions from stdin: no question and no --input"
+    records = "--compare records nothing: leave --record out, or --compare"
+    problems = {
+        "--react and --native exclude each other": args.react and args.native,
+        "--input and --output belong together": (batch is None) != (page is None),
+        "--input takes no further question": batch and asked,
+        records: args.compare and args.record and not args.events,
+        as_page: args.compare and page and page.suffix != ".html",
+        stdin: args.events and (asked or batch),
+        here: args.compare and is_elsewhere,
     }
-    converse(stream, runtimes, before, limits_of(args), _recorder(args))
-    return 0
+    refuse(problems)
+    refuse({f"--input {batch}: no such file": batch and not batch.exists()})
+    from swiftagent.commands.asking import ask
 
-
-def _one_question(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
-    turn = answer(runtime, before, args.question, limits_of(args), grammar_of(args, runtime.engine))
-    if args.json:
-        print_json(trace(turn))
-    else:
-        from swiftagent.agent.terminal import show_end
-
-        show_end(turn)
-    _recorder(args).add(conversation_after(before, turn), [turn])
-    return 130 if turn.stopped_by == "interrupt" else 0
-
-
-def _compare(args: argparse.Namespace, tuned: Any, toolbox: Toolbox, before: Trajectory) -> int:
-    """One question, a file of conversations into a page, or a chat."""
-    from swiftagent.agent.terminal import read_questions
-
-    runtimes = {
-        name: (_runtime(args, engine, toolbox, silent=True), grammar_of(args, engine))
-        for name, engine in (("base", tuned.without_adapter()), ("tuned", tuned))
-    }
-    sides = Sides(runtimes, before, limits_of(args))
-    if args.input is not None:
-        return _compare_file(args, sides)
-    ask = read_questions(_history()) if args.question is None else iter([args.question, None]).__next__
-    while (question := ask()) is not None and question not in ("/quit", "/exit"):
-        if question == "/reset":
-            sides.reset()
-        elif question and args.json:
-            traces = {side: trace(sides.ask(side, question)) for side in runtimes}
-            print_json({"question": question, **traces})
-        elif question:
-            _show_both(sides, question)
-    return 0
-
-
-def _show_both(sides: Sides, question: str) -> None:
-    with console.side_by_side(list(sides.runtimes)) as columns:
-        for side, write in columns.items():
-            sides.runtimes[side][0].listener = ColumnListener(write)
-            turn = sides.ask(side, question)
-            write(f"\n[{turn.stopped_by}]" if turn.stopped_by != "answer" else "")
-
-
-def _compare_file(args: argparse.Namespace, sides: Sides) -> int:
-    from swiftagent.agent.batch import input_lines, read_asked
-
-    asked = [read_asked(number, parse_json(line)[0]) for number, line in input_lines(args.input)]
-    compared = []
-    with console.progress("questions", sum(len(each.questions) for each in asked)) as bar:
-        for each in asked:
-            sides.reset(None if each.system is None else start(sides.before.tools, each.system))
-            for question in each.questions:
-                turns = {side: sides.ask(side, question) for side in sides.runtimes}
-                compared.append({"id": each.id, "question": question, "turns": turns})
-                bar.advance()
-    with whole_file(args.output) as out:
-        out.write(render("commands/compare.html.j2", name=args.input.name, compared=compared).encode())
-    console.say(f"{args.output}: {len(compared):,} questions; open it in a browser")
-    return 0
-
-
-def _batch(args: argparse.Namespace, engine: Any, before: Trajectory) -> int:
-    from swiftagent.agent.batch import Asked, run_batch
-
-    boxes: list[Toolbox] = []
-    recorder = _recorder(args)
-
-    def open_runtime() -> Runtime:
-        boxes.append(open_toolbox(args.tools, tool_options(args)))
-        return Runtime(engine, boxes[-1], _nobody, temperature=args.temperature)
-
-    with console.progress("questions") as bar:
-
-        def done_row(asked: Asked | None, turns: list[Turn]) -> None:
-            bar.advance()
-            conversation = before
-            for turn in turns:
-                conversation = conversation_after(conversation, turn)
-            recorder.add(conversation, turns)
-
-        try:
-            grammar = grammar_of(args, engine)
-            counts = run_batch(
-                args.input, args.output, open_runtime, before, limits_of(args), grammar, args.jobs, done_row
-            )
-        finally:
-            for box in boxes:
-                box.close()
-    if args.json:
-        print_json({"answered": counts.answered, "failed": counts.failed, "resumed": counts.resumed})
-    else:
-        console.say(
-            f"{counts.answered} answered, {counts.failed} failed, {counts.resumed} there already: {args.output}"
-        )
-    return 0
-
-
-def _nobody(call: Call, tool: Tool | None) -> str:
-    return "Error: nobody is there to answer for this tool"
-
-
-def _history() -> Path | None:
-    """Where the questions of earlier chats are kept; nowhere for a user without a home folder."""
-    try:
-        return user_folder("XDG_STATE_HOME", ".local/state") / "swiftagent" / "history"
-    except SetupError:
-        return None
-
-
-def _chat(args: argparse.Namespace, runtime: Runtime, before: Trajectory) -> int:
-    from swiftagent.agent.session import Session
-
-    session = Session(runtime, before, limits_of(args), grammar_of(args, runtime.engine), _recorder(args))
-    for turn in session.turns_of(_history()):
-        if args.json:
-            print_json(trace(turn))
-    sys.stdout.flush()
-    session.record()
-    return 0
+    return ask(args)

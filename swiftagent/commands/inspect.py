@@ -21,22 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
-from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError, FaultsError, visible
+from swiftagent.commands.options import add_engine_arguments, open_workers, options, print_json
+from swiftagent.errors import ConfigError, FaultsError, refuse, visible
+from swiftagent.io.jsonl import read_lines
 from swiftagent.io.rows import files_of, size_of
 from swiftagent.io.storage import is_url
-from swiftagent.io.yaml_file import plain_value
 from swiftagent.masks import view
-from swiftagent.masks.check import check_record
-from swiftagent.masks.check_file import check_file
-from swiftagent.masks.page import write_page
 from swiftagent.masks.pieces import COUNTS, Totals
-from swiftagent.train import options as swift_options
-from swiftagent.train.config import load
-from swiftagent.train.inputs import resolve
-from swiftagent.train.launch import plan
-from swiftagent.train.machine import look
 
 if TYPE_CHECKING:
     from swiftagent.backend.labels import RowSource
@@ -72,23 +63,16 @@ def _place(word: str) -> Path | str:
 
 
 def run(args: argparse.Namespace) -> int:
-    if is_url(str(args.file)) and (args.model or args.config or not args.check):
-        raise ConfigError(f"{args.file}: of a URL only --check without a model is made; copy it here for anything else")
+    elsewhere = f"{args.file}: of a URL only --check without a model is made; copy it here for anything else"
+    refuse({elsewhere: is_url(str(args.file)) and (args.model or args.config or not args.check)})
     if args.only == "rejected":
         return _show_rejected(args)
-    if args.check:
-        return _check(args)
-    if args.html:
-        return _write_page(args)
-    return _show(args)
+    return _check(args) if args.check else _write_page(args) if args.html else _show(args)
 
 
 def _check(args: argparse.Namespace) -> int:
     totals = _totals_with_model(args) if args.model or args.config else _totals(args)
-    if args.json:
-        print_json(totals.as_dict())
-    else:
-        _print_totals(totals)
+    print_json(totals.as_dict()) if args.json else _print_totals(totals)
     if not totals.clean:
         first = min(totals.faults, key=lambda fault: (fault.row, fault.span))
         where = f"{args.file}:{first.row}: message {first.span}"
@@ -97,6 +81,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _totals(args: argparse.Namespace) -> Totals:
+    from swiftagent.masks.check import check_file
+
     if isinstance(args.file, Path) and not args.file.is_dir():
         next(view.read_records(args.file))
     with open_workers(args, sum(map(size_of, files_of(str(args.file))))) as workers, console.progress("checking"):
@@ -110,37 +96,20 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
     model, template, settings, trusted = _run_settings(args)
     cluster = open_workers(args) if args.engine == "ray" else contextlib.nullcontext()
     with cluster as workers, console.progress("checking") as bar:
-        return check_labels(
-            args.file,
-            model,
-            template,
-            settings,
-            sample=args.sample,
-            parity=not args.no_parity,
-            processes=args.processes,
-            progress=bar.update,
-            trust_remote_code=trusted,
-            workers=workers,
-        )
+        how: dict[str, Any] = {"sample": args.sample, "parity": not args.no_parity, "processes": args.processes}
+        how |= {"progress": bar.update, "trust_remote_code": trusted, "workers": workers}
+        return check_labels(args.file, model, template, settings, **how)
 
 
 def _print_totals(totals: Totals) -> None:
-    rows = [
+    rows: list[list[object]] = [
         [kind, total, trained, view.share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total
     ]
-    console.table(
-        f"{totals.rows:,} rows, {totals.unit}s by kind",
-        ["kind", "total", "trained", "share"],
-        rows,
-        console=console.out,
-    )
+    title = f"{totals.rows:,} rows, {totals.unit}s by kind"
+    console.table(title, ["kind", "total", "trained", "share"], rows, console=console.out)
     about = {"parity": f"of {totals.steps:,} steps"}
-    console.table(
-        "faults (all must be 0)",
-        ["", "count", ""],
-        [[name, totals.counts[name], about.get(name, "")] for name in COUNTS],
-        console=console.out,
-    )
+    rows = [[name, totals.counts[name], about.get(name, "")] for name in COUNTS]
+    console.table("faults (all must be 0)", ["", "count", ""], rows, console=console.out)
     for fault in totals.faults[:20]:
         console.tell(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]")
     if totals.faults_total > 20:
@@ -149,6 +118,11 @@ def _print_totals(totals: Totals) -> None:
 
 def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, Any], bool]:
     """(model, template, ms-swift's options, whether its code is trusted) from --config, --model and --option."""
+    from swiftagent.train.config import load
+    from swiftagent.train.inputs import resolve
+    from swiftagent.train.launch import plan
+    from swiftagent.train.machine import look
+
     settings: dict[str, Any] = {}
     model, trusted = args.model, args.trust_remote_code
     if args.config:
@@ -157,8 +131,7 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
         model, trusted = model or config.model, trusted or config.trust_remote_code
     for word in args.option:
         name, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"--option {word}: NAME=VALUE is needed, as in --option loss_scale=last_round")
+        refuse({f"--option {word}: NAME=VALUE is needed, as in --option loss_scale=last_round": not equals})
         settings[name] = _value(name, value)
     if args.max_length:
         settings["max_length"] = args.max_length
@@ -167,11 +140,15 @@ def _run_settings(args: argparse.Namespace) -> tuple[str, str | None, dict[str, 
 
 def _value(name: str, text: str) -> Any:
     """The option's value as ms-swift types it. Raises ConfigError for a name or value that it does not know."""
-    if name not in swift_options.options():
-        raise ConfigError(f"--option {name}: {swift_options.unknown_key(name, swift_options.options())}")
+    from swiftagent.io.yaml_file import plain_value
+    from swiftagent.train import options as swift_options
+
+    known = swift_options.options()
+    if name not in known:
+        raise ConfigError(f"--option {name}: {swift_options.unknown_key(name, known)}")
     value, problem = swift_options.check_value(name, plain_value(text))
-    if problem and name != "loss_scale":  # what `sft` refuses can still be looked at
-        raise ConfigError(f"--option {name}: {problem}")
+    # What `sft` refuses can still be looked at.
+    refuse({f"--option {name}: {problem}": problem and name != "loss_scale"})
     return value
 
 
@@ -190,16 +167,14 @@ def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[view.
                 trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
             source = RowSource(args.file, trainer)
             rows = show_rows(source, trainer, _numbers(args, source))
-        if args.only or args.tool:
-            rows = (row for row in rows if _is_asked_for(row, args.only, args.tool))
-        yield islice(rows, limit or None)
-
-
-def _is_asked_for(row: view.ShownRow, flag: str | None, tool: str) -> bool:
-    return (not flag or flag in row.flags) and (not tool or tool in row.tools)
+        flag, tool = args.only, args.tool
+        asked = (row for row in rows if (not flag or flag in row.flags) and (not tool or tool in row.tools))
+        yield islice(asked, limit or None)
 
 
 def _rows_without_model(args: argparse.Namespace) -> Iterator[view.ShownRow]:
+    from swiftagent.masks.check import check_record
+
     for line, record in view.read_records(args.file):
         # Rows that do not name the tool are not cut into spans.
         if view.wanted(record, line, args.row, args.id, args.grep or args.tool):
@@ -222,13 +197,11 @@ def _show(args: argparse.Namespace) -> int:
         if args.json:
             return print_json({"file": str(args.file), "rows": [view.as_json(row) for row in rows]})
         shown = 0
-        for row in rows:
-            if not shown:  # not before: a file that cannot be read has nothing to explain
+        for shown, row in enumerate(rows, 1):
+            if shown == 1:  # not before: a file that cannot be read has nothing to explain
                 console.print_styled(view.legend())
             console.print_styled(view.styled(row))
-            shown += 1
-    if not shown:
-        raise ConfigError(f"{args.file}: no row is what was asked for (--row, --id, --grep, --tool, --only)")
+    refuse({f"{args.file}: no row is what was asked for (--row, --id, --grep, --tool, --only)": not shown})
     if shown == limit:
         console.say(f"the first {shown} rows; --limit 0 shows all, --row LINE one of them, --html OUT a page to browse")
     return 0
@@ -239,9 +212,8 @@ def _show_rejected(args: argparse.Namespace) -> int:
     path = args.file
     if not path.name.endswith(".rejects.jsonl"):
         path = path.with_name(f"{path.stem}.rejects.jsonl")
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file; `convert` and `mix` write it beside their output")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    refuse({f"{path}: no such file; `convert` and `mix` write it beside their output": not path.is_file()})
+    rows = [row.value for row in read_lines(path)]
     rows = [row for row in rows if args.grep.lower() in json.dumps(row, ensure_ascii=False).lower()]
     if args.json:
         return print_json({"file": str(path), "rejected": rows})
@@ -252,8 +224,10 @@ def _show_rejected(args: argparse.Namespace) -> int:
 
 
 def _write_page(args: argparse.Namespace) -> int:
-    if args.html.exists() and args.html.samefile(args.file):
-        raise ConfigError(f"--html {args.html}: is the file that is shown; choose another place")
+    from swiftagent.masks.page import write_page
+
+    is_shown = args.html.exists() and args.html.samefile(args.file)
+    refuse({f"--html {args.html}: is the file that is shown; choose another place": is_shown})
     with _shown_rows(args, args.limit or 0) as rows, console.progress("writing") as bar:
 
         def counted() -> Iterator[view.ShownRow]:
@@ -263,7 +237,6 @@ def _write_page(args: argparse.Namespace) -> int:
 
         number, size = write_page(args.html, args.file, counted())
     if args.json:
-        print_json({"page": str(args.html), "rows": number, "bytes": size})
-    else:
-        console.say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")
+        return print_json({"page": str(args.html), "rows": number, "bytes": size})
+    console.say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")
     return 0

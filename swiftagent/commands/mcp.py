@@ -14,11 +14,11 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from swiftagent.commands.options import options
+from swiftagent.io.jsonl import first_values
 from swiftagent.io.own_command import own_command
 
 SHOWN_ROWS = 3
@@ -58,7 +58,8 @@ async def convert_preview(inputs: list[str], to: str = "react", on: list[str] | 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.jsonl"
         found = await _answer("convert", [*_given(output=str(out), to=to), "--max-rejects=1", *_on(on)], inputs)
-        found["rows"], found["rejects"] = _first_rows(out), _first_rows(out.with_suffix(".rejects.jsonl"))
+        for name, file in (("rows", out), ("rejects", out.with_suffix(".rejects.jsonl"))):
+            found[name] = first_values(file, SHOWN_ROWS)
         return found
 
 
@@ -116,10 +117,3 @@ async def _answer(command: str, options: list[str], words: list[str]) -> dict[st
     if set(found) == {"error"}:
         raise ToolError(found["error"]["message"])
     return {"exit_code": done.returncode, "result": found}
-
-
-def _first_rows(file: Path) -> list[Any]:
-    if not file.is_file():
-        return []
-    with file.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in islice(lines, SHOWN_ROWS)]

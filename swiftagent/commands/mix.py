@@ -21,12 +21,16 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.agent.loop import Generate
-from swiftagent.commands.engine_options import add_engine_arguments, open_workers
-from swiftagent.commands.options import add_output_arguments, count, options, print_json, share_of
-from swiftagent.convert.files import convert_files
-from swiftagent.convert.rows import Job
-from swiftagent.errors import ConfigError, SetupError, at
+from swiftagent.commands.options import (
+    add_engine_arguments,
+    add_output_arguments,
+    count,
+    open_workers,
+    options,
+    print_json,
+    share_of,
+)
+from swiftagent.errors import ConfigError, SetupError, at, refuse
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs, beside, outputs
 from swiftagent.io.shipped import find
@@ -37,7 +41,6 @@ from swiftagent.models.files import own_tokens
 from swiftagent.models.identity import is_hub_id, local_folder
 from swiftagent.trajectory.escape import add_control_tokens
 from swiftagent.trajectory.prompts import STYLES
-from swiftagent.trajectory.wellformed import Policy
 
 DEFAULT_OUT = "datasets/mix.jsonl"
 ANSWER_TOKENS = 512  # of a chat answer that is written anew
@@ -56,11 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--general-source SOURCE", f"the same for general chat (default {GENERAL})", nargs="+")
     add("--self-cognition-source SOURCE", f"the same for self-cognition (default {SELF_COGNITION})", nargs="+")
     add("--model M", "count tokens exactly, with the tokenizer and template of this model (folder or hub id)")
-    add(
-        "--by",
-        "what shares are shares of (default rows; tokens need --model)",
-        choices=("rows", "tokens", "trained-tokens"),
-    )
+    units = ("rows", "tokens", "trained-tokens")
+    add("--by", "what shares are shares of (default rows; tokens need --model)", choices=units)
     add("--total N", "rows or tokens that shares are shares of", type=count)
     add("--seed", "of the sample and the order (default 42)", type=int)
     add("--val SHARE", "what goes to the validation split, as 1%% or 0.01 (default 1%%)", type=share_of)
@@ -68,11 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--drop-leaks", "leave such rows out of any general source")
     add("--prompt", "how tools are written in the system prompt (default auto)", choices=STYLES)
     add("--language", "of the system prompt (default auto: that of the question)", choices=("auto", "en", "zh"))
-    add(
-        "--duplicates",
-        "exact: rows that say the same are taken once; near: MinHash too",
-        choices=("keep", "exact", "near"),
-    )
+    twins = ("keep", "exact", "near")
+    add("--duplicates", "exact: rows that say the same are taken once; near: MinHash too", choices=twins)
     add("--decontaminate FILE", "leave out rows that overlap these evaluation sets", nargs="+")
     add("--max-per-tool N", "at most N rows that call one tool", type=count)
     add("--no-call SHARE", "so many rows more that teach restraint, made from rows with calls", type=share_of)
@@ -107,25 +104,22 @@ def run(args: argparse.Namespace) -> int:
     _warn_of_shortage(manifest)
     if not args.quiet:
         show(manifest, str(out.path))
-    if args.json:
-        print_json(manifest)
-    return 0
+    return print_json(manifest) if args.json else 0
 
 
 def _refuse_changes(args: argparse.Namespace) -> None:
     """A manifest is run again as it is. Raises ConfigError where options would have it otherwise."""
     asked = {"recipe", "agent", "general", "self_cognition", "keep_leaks", "drop_leaks", *Recipe.__struct_fields__}
     given = [name for name, value in vars(args).items() if name in asked and value is not None and value is not False]
-    if given:
-        named = ", ".join("the recipe" if name == "recipe" else f"--{name.replace('_', '-')}" for name in given)
-        raise ConfigError(f"--manifest makes the same mix once more and takes no other word of it: leave out {named}")
+    named = ", ".join("the recipe" if name == "recipe" else f"--{name.replace('_', '-')}" for name in given)
+    refuse({f"--manifest makes the same mix once more and takes no other word of it: leave out {named}": given})
 
 
 def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | None, out: Outputs) -> dict[str, Any]:
-    if args.base_url and not recipe.rewrite_general:
-        raise ConfigError("--base-url is where --rewrite-general has answers written: give both or none")
-    if recipe.rewrite_general and args.shard_format == "parquet":
-        raise ConfigError("--rewrite-general writes JSON lines: leave --shard-format parquet out")
+    rewrites = recipe.rewrite_general
+    both = "--base-url is where --rewrite-general has answers written: give both or none"
+    lines = "--rewrite-general writes JSON lines: leave --shard-format parquet out"
+    refuse({both: args.base_url and not rewrites, lines: rewrites and args.shard_format == "parquet"})
     folder = local_folder(str(find(recipe.model))) if recipe.model else None
     if folder:  # before workers are forked, which escape the tokens of the model's own tokenizer too
         add_control_tokens(own_tokens(folder))
@@ -133,22 +127,23 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     is_counted = recipe.model and (folder or recipe.by != "rows" or not args.base_url)
     with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent.mix.mixing import mix
+        from swiftagent.mix.plan import MixRun
 
         say = (lambda line: None) if args.quiet else console.say
-        with console.stages(quiet=args.quiet) as tell:
+        with console.progress("starting", quiet=args.quiet) as stage:
             recipe, fetched = _fetch(recipe, say)
             recipe = _cleaned(recipe, out, workers, say)
-            manifest = mix(
-                recipe, out, fetched, workers, tell, repeated, _counter(recipe.model) if is_counted else None
-            )
-    if recipe.rewrite_general:
-        manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, say)
+            counter = _counter(recipe.model) if is_counted else None
+            manifest = mix(MixRun(recipe, out, workers, stage.update, counter), fetched, repeated)
+    if rewrites:
+        manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, args.quiet)
         write_json(out.manifest, manifest)
     return manifest
 
 
-def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, Any]:
+def _rewrite(model: str, base_url: str | None, out: Any, quiet: bool) -> dict[str, Any]:
     """Have the model write the chat answers of a mix. Raises SetupError where it cannot be loaded or reached."""
+    from swiftagent.agent.loop import Generate
     from swiftagent.backend.engine import load_engine
     from swiftagent.backend.loading import Server
     from swiftagent.evaluate.jobs import CachedEngine, finish_all
@@ -165,7 +160,8 @@ def _rewrite(model: str, base_url: str | None, out: Any, say: Any) -> dict[str, 
         jobs = [partial(job, number, prompt) for number, prompt in enumerate(prompts)]
         return [text for _, text in sorted(finish_all(jobs, engine, BATCH))]
 
-    return rewrite_general(out.rows(), model, write, beside(out.path, ".answers.jsonl"), say)
+    with console.progress("writing chat answers", quiet=quiet) as bar:
+        return rewrite_general(out.rows(), model, write, beside(out.path, ".answers.jsonl"), bar.update)
 
 
 def _counter(model: str) -> Any:
@@ -178,10 +174,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     """The recipe file, if any, with what the options say. Raises ConfigError."""
     base = from_yaml(args.recipe) if args.recipe else Recipe(sources=())
     sources = [*base.sources, *_sources(args)]
-    if not sources:
-        raise ConfigError(
-            "say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE"
-        )
+    what = "say what to mix: --agent N, --general N, --self-cognition N, a recipe file, or --manifest FILE"
+    refuse({what: not sources})
     replace = msgspec.structs.replace
     if args.keep_leaks:
         sources = [replace(source, leave_out=()) for source in sources]
@@ -194,11 +188,11 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def _sources(args: argparse.Namespace) -> list[Source]:
     """What the options name. Raises ConfigError with everything that is missing."""
-    problems, found = [], []
+    problems: dict[str, Any] = {}
+    found = []
     for channel, default in (("agent", AGENT), ("general", GENERAL), ("self-cognition", SELF_COGNITION)):
         amount, names = (getattr(args, f"{channel}{more}".replace("-", "_")) for more in ("", "_source"))
-        if names and amount is None:
-            problems.append(f"--{channel}-source needs --{channel} N, the number of rows")
+        problems[f"--{channel}-source needs --{channel} N, the number of rows"] = names and amount is None
         if not amount:
             continue
         about: dict[str, Any] = {"share" if isinstance(amount, float) else "count": amount}
@@ -208,10 +202,8 @@ def _sources(args: argparse.Namespace) -> list[Source]:
             about |= {"name": tuple(args.name), "author": tuple(args.author), "repeat": amount}
             about["fallback"] = "" if names else "datasets/self_cognition.jsonl"
         found.append(Source(tuple(names or [default]), channel, **about))
-    if args.self_cognition and not (args.name and args.author):
-        problems.append("--self-cognition needs --name NAME and --author AUTHOR")
-    if problems:
-        raise ConfigError(problems)
+    named = args.name and args.author
+    refuse(problems | {"--self-cognition needs --name NAME and --author AUTHOR": args.self_cognition and not named})
     return found
 
 
@@ -246,6 +238,9 @@ def _cleaned(recipe: Recipe, out: Outputs, workers: Workers, say: Any) -> Recipe
             continue
         from swiftagent.clean.cleaner import Cleaning, with_cleaning
         from swiftagent.commands.convert import local_inputs
+        from swiftagent.convert.files import convert_files
+        from swiftagent.convert.rows import Job
+        from swiftagent.trajectory.wellformed import Policy
 
         place = f"{', '.join(source.source)}: clean"
         try:
@@ -267,18 +262,17 @@ def show(manifest: dict[str, Any], out: str) -> None:
     """The table at the end: rows, tokens and trained tokens of every channel with their shares."""
     about = "" if manifest["tokens_are"].startswith("exact") else "~"
     channels = manifest["channels"]
-    sums = {
-        name: sum(counts[name] for counts in channels.values()) or 1 for name in ("rows", "tokens", "trained_tokens")
-    }
+    sized = ("rows", "tokens", "trained_tokens")
+    sums = {name: sum(counts[name] for counts in channels.values()) or 1 for name in sized}
     lines = [
         [channel, counts["rows"], f"{counts['rows'] / sums['rows']:.0%}", f"{counts['characters']:,}"]
-        + [f"{about}{counts[name]:,} ({counts[name] / sums[name]:.0%})" for name in ("tokens", "trained_tokens")]
+        + [f"{about}{counts[name]:,} ({counts[name] / sums[name]:.0%})" for name in sized[1:]]
         for channel, counts in channels.items()
     ]
     console.table("", ["channel", "rows", "share", "characters", "tokens", "trained tokens"], lines)
-    left = {source["source"]: source["rejected"] for source in manifest["sources"] if source["rejected"]}
-    for source, rejected in left.items():
-        console.say(f"{source}: {rejected:,} rows rejected or left out; the report beside the mix says why")
+    for name, left in {source["source"]: source["rejected"] for source in manifest["sources"]}.items():
+        if left:
+            console.say(f"{name}: {left:,} rows rejected or left out; the report beside the mix says why")
     rows = manifest["rows"]
     console.say(f"{out}: {rows['mix']:,} rows to train on, {rows['val']:,} for validation")
 

@@ -6,13 +6,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from swiftagent.backend.loading import Server
-from swiftagent.errors import ConfigError
+from swiftagent import console
+from swiftagent.errors import refuse
 from swiftagent.io.words import share
+from swiftagent.io.workers import Workers, cores
+
+_LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 
 
 class Add(Protocol):
@@ -35,6 +39,11 @@ def _add(parser: Any, words: str, about: str | None = None, **more: Any) -> None
     parser.add_argument(*names, help=about, **more)
 
 
+def given(args: argparse.Namespace, kind: Any) -> dict[str, Any]:
+    """The arguments that are named as fields of a Struct."""
+    return {name: getattr(args, name) for name in kind.__struct_fields__ if hasattr(args, name)}
+
+
 def add_loading_arguments(add: Add) -> None:
     """How a model is loaded, or reached at a server."""
     add("--template TEMPLATE", "ms-swift's template, where it cannot be found from the model")
@@ -48,10 +57,12 @@ def add_loading_arguments(add: Add) -> None:
     add("--native", "the model's own tool calls (hermes, qwen3, ...) in place of ReAct")
 
 
-def server_of(args: argparse.Namespace, **more: Any) -> Server:
+def server_of(args: argparse.Namespace, **more: Any) -> Any:
     """The server that the loading arguments name. Raises ConfigError."""
-    if not args.base_url or not args.model:
-        raise ConfigError("--engine openai needs --base-url URL and --model NAME, the server's own name for the model")
+    from swiftagent.backend.loading import Server
+
+    problem = "--engine openai needs --base-url URL and --model NAME, the server's own name for the model"
+    refuse({problem: not (args.base_url and args.model)})
     return Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, **more)
 
 
@@ -64,9 +75,36 @@ def add_output_arguments(add: Add) -> None:
     add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
 
 
+def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
+    add = options(parser)
+    add("-j --processes N", f"default: {default}", type=positive)
+    add("--engine", "ray: the same bytes by a Ray cluster (the extra `ray`)", choices=("local", "ray"), default="local")
+    add("--ray-address ADDRESS", "an existing cluster; default: one is started here")
+
+
+def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
+    """What the options name; where they name no number, one process for `size` bytes that are few. Raises
+    SetupError."""
+    if args.engine == "ray":
+        from swiftagent.io.ray_workers import RayWorkers
+
+        return RayWorkers(args.ray_address, args.processes)
+    return Workers(args.processes or (cores() if size >= _LARGE else 1))
+
+
 def print_json(value: Any) -> int:
     """A result on stdout as one JSON object. Returns 0, the exit code."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
+    return 0
+
+
+def print_result(
+    value: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool
+) -> int:
+    """A result on stdout: a table, or one JSON object where --json asks for it. Returns 0, the exit code."""
+    if as_json:
+        return print_json(value)
+    console.table(title, columns, rows, console=console.out)
     return 0
 
 

@@ -10,8 +10,8 @@ import argparse
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError
+from swiftagent.commands.options import options, print_result
+from swiftagent.errors import ConfigError, refuse
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.lines import curve
 from swiftagent.train.runs import all_runs, find_run
@@ -25,44 +25,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    words: list[str] = args.words
-    if words and (words[0] != "show" or len(words) > 2):
-        raise ConfigError(f"runs {' '.join(words)}: `swiftagent runs` lists, `swiftagent runs show NAME` shows one")
-    if not words:
-        return _list(all_runs(args.runs), args)
-    runs = [find_run(words[1], args.runs)] if len(words) == 2 else all_runs(args.runs)[:1]
-    if not runs:
-        raise ConfigError(f"{args.runs}: no runs yet; `swiftagent sft CONFIG` makes one")
-    return _show(runs[0], as_json=args.json)
+    match args.words:
+        case []:
+            return _list(all_runs(args.runs), args)
+        case ["show", name]:
+            return _show(find_run(name, args.runs), as_json=args.json)
+        case ["show"]:
+            runs = all_runs(args.runs)
+            refuse({f"{args.runs}: no runs yet; `swiftagent sft CONFIG` makes one": not runs})
+            return _show(runs[0], as_json=args.json)
+    words = " ".join(args.words)
+    raise ConfigError(f"runs {words}: `swiftagent runs` lists, `swiftagent runs show NAME` shows one")
 
 
 def _list(runs: list[Any], args: argparse.Namespace) -> int:
-    rows = []
-    for run in runs:
-        losses = [line for line in run.metrics() if "loss" in line]
-        evaluated = [line["eval_loss"] for line in run.metrics() if "eval_loss" in line]
-        rows.append(
-            {
-                "name": run.name,
-                "state": run.state,
-                "started": run.record.get("started", ""),
-                "model": run.model,
-                "step": losses[-1]["step"] if losses else 0,
-                "loss": losses[-1]["loss"] if losses else None,
-                "eval_loss": min(evaluated) if evaluated else None,
-                "checkpoint": run.checkpoint_best.name if run.checkpoint_best else "",
-                "cause": run.record.get("cause", ""),
-            }
-        )
-    if args.json:
-        return print_json({"runs": rows})
-    if not rows:
+    if not runs and not args.json:
         console.say(f"{args.runs}: no runs yet; `swiftagent sft CONFIG` makes one")
         return 0
+    rows = [_facts(run) for run in runs]
+    cells = [[_cell(value) for name, value in row.items() if name != "cause"] for row in rows]
     columns = ("name", "state", "started", "model", "step", "loss", "eval_loss", "checkpoint")
-    cells = [[_cell(row[column]) for column in columns] for row in rows]
-    console.table(f"runs in {args.runs}", columns, cells, console=console.out)
-    return 0
+    return print_result({"runs": rows}, f"runs in {args.runs}", columns, cells, args.json)
+
+
+def _facts(run: Any) -> dict[str, Any]:
+    losses = [line for line in run.metrics() if "loss" in line]
+    last = losses[-1] if losses else {"step": 0, "loss": None}
+    evaluated = [line["eval_loss"] for line in run.metrics() if "eval_loss" in line]
+    return {
+        "name": run.name,
+        "state": run.state,
+        "started": run.record.get("started", ""),
+        "model": run.model,
+        "step": last["step"],
+        "loss": last["loss"],
+        "eval_loss": min(evaluated, default=None),
+        "checkpoint": run.checkpoint_best.name if run.checkpoint_best else "",
+        "cause": run.record.get("cause", ""),
+    }
 
 
 def _cell(value: Any) -> Any:
@@ -70,11 +70,8 @@ def _cell(value: Any) -> Any:
 
 
 def _show(run: Any, *, as_json: bool) -> int:
-    metrics = list(run.metrics())
-    if as_json:
-        facts = {**run.record, "name": run.name, "state": run.state, "folder": str(run.folder), "metrics": metrics}
-        return print_json(facts)
-    record = run.record
+    metrics, record = list(run.metrics()), run.record
+    facts = {**record, "name": run.name, "state": run.state, "folder": str(run.folder), "metrics": metrics}
     lines = [
         ("state", run.state + (f": {record['cause']}" if record.get("cause") else "")),
         ("started", record.get("started", "")),
@@ -84,7 +81,9 @@ def _show(run: Any, *, as_json: bool) -> int:
         ("last checkpoint", str(run.checkpoint_last or "none yet")),
         ("log", str(run.folder / "log.txt")),
     ]
-    console.table(str(run.folder), ("", ""), lines, console=console.out)
+    print_result(facts, str(run.folder), ("", ""), lines, as_json)
+    if as_json:
+        return 0
     for title, key in (("loss", "loss"), ("evaluation loss", "eval_loss")):
         points = [(line["step"], line[key]) for line in metrics if isinstance(line.get(key), (int, float))]
         if len(points) > 1:

@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, grammar_of, limits_of, load
+from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments
 from swiftagent.commands.options import options
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import SetupError, refuse
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -42,21 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.upstream and (not args.record or args.key_env):
-        raise ConfigError(
-            "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
-        )
-    if args.upstream and not args.upstream.startswith(("http://", "https://")):
-        raise ConfigError(f"--upstream {args.upstream}: not an http address; write https://api.openai.com/v1")
-    key = os.environ.get(args.key_env, "") if args.key_env else ""
-    if args.key_env and not key:
-        raise ConfigError(f"--key-env {args.key_env}: this variable is not set or empty")
+    key, url = os.environ.get(args.key_env or "", ""), args.upstream or ""
+    record = "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
+    http = f"--upstream {url}: not an http address; write https://api.openai.com/v1"
+    refuse({record: url and (not args.record or args.key_env)})
+    refuse({http: url and not url.startswith(("http://", "https://"))})
+    refuse({f"--key-env {args.key_env}: this variable is not set or empty": args.key_env and not key})
     with _listening(args.host, args.port) as listening, ExitStack() as ends:
         import uvicorn
 
         from swiftagent.agent.serving.recording import Recording
         from swiftagent.agent.serving.server import Settings, make_app
         from swiftagent.agent.serving.upstream import make_gateway
+        from swiftagent.commands.asking import grammar_of, limits_of, load
 
         host, port = listening.getsockname()[:2]
         own = LOOPBACK if host in LOOPBACK else ()
@@ -70,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             engine = load(args)
             ends.callback(engine.close)
             settings = msgspec.structs.replace(settings, strict=bool(getattr(engine, "is_strict", False)))
-            app = make_app(engine, grammar_of(args, engine), limits_of(args), settings, recording)
+            app = make_app(engine, grammar_of(args), limits_of(args), settings, recording)
         if not own and not key:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")

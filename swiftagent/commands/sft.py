@@ -15,20 +15,17 @@ import argparse
 import json
 import re
 import shlex
-import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
 from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import SetupError, refuse
 from swiftagent.models.identity import names_a_file
-from swiftagent.train.config import Config, load
-from swiftagent.train.inputs import resolve
-from swiftagent.train.launch import plan
-from swiftagent.train.machine import look
-from swiftagent.train.runs import next_name
+
+if TYPE_CHECKING:
+    from swiftagent.train.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +45,11 @@ def run(args: argparse.Namespace) -> int:
     from swiftagent.train import session
 
     words: list[str] = args.words
+    verbosity = session.Verbosity(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
     if args.resume and "=" in args.resume:  # `sft --resume key=value` resumes the newest run
         words, args.resume = [args.resume, *words], ""
     if args.resume is not None:
-        return session.resume(args.resume, words, _verbosity(args))
+        return session.resume(args.resume, words, verbosity)
     config = config_of(words, args.model)
     calls: Any = "react" if args.react else "native" if args.native else "auto"
     if args.dry_run:
@@ -61,21 +59,21 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         with console.progress("reading the data", quiet=args.quiet):
             found = stack.enter_context(staged(config, calls, _ledger(quiet=args.quiet)))
-        return session.start(found, _verbosity(args))
+        return session.start(found, verbosity)
 
 
 def config_of(words: list[str], model: str | None = None) -> Config:
     """The config that the words mean: CONFIG, DATA..., or both, then key=value. Raises ConfigError."""
+    from swiftagent.train.config import load
+
     names = [word for word in words if "=" not in word or Path(word).exists()]
     settings = [word for word in words if word not in names] + ([f"model={model}"] if model else [])
     data = [name for name in names if _is_data(name)]
     configs = [name for name in names if name not in data]
-    if not names:
-        raise ConfigError(
-            "which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones"
-        )
-    if len(configs) > 1:
-        raise ConfigError(f"{configs[1]}: a second config; one says `extends: {configs[0]}`, or give data files")
+    which = "which config? `swiftagent sft configs/qwen7b_agent.yaml`; `swiftagent configs` lists the shipped ones"
+    refuse({which: not names})
+    first, second = [*configs, "", ""][:2]
+    refuse({f"{second}: a second config; one says `extends: {first}`, or give data files": second})
     named = [f"data={json.dumps(data, ensure_ascii=False)}"] if data else []
     named += [f"name={_run_name(data[0])}"] if data and not configs else []
     return load((configs or ["lora_any_data"])[0], [*named, *settings])
@@ -93,12 +91,6 @@ def _run_name(entry: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name or Path(path).resolve().name.partition(".")[0]).strip("-.") or "run"
 
 
-def _verbosity(args: argparse.Namespace) -> Any:
-    from swiftagent.train.session import Verbosity
-
-    return Verbosity(as_json=args.json, quiet=args.quiet, verbose=args.verbose)
-
-
 def _ledger(*, quiet: bool) -> Any:
     """Shows what becomes of raw data: the line that says how it is trained, then the ledger of its rows."""
     from swiftagent.commands.convert import show
@@ -114,20 +106,24 @@ def _ledger(*, quiet: bool) -> Any:
 
 def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
     from swiftagent.train import preflight, raw_data
+    from swiftagent.train.inputs import resolve
+    from swiftagent.train.launch import plan
+    from swiftagent.train.machine import look
+    from swiftagent.train.runs import next_name
 
     folder = next_name(Path(config.runs), config.run_name)
     if raw := raw_data.raw_data(config):
-        print(f"{raw_data.written_as(config, raw, calls)[1]}, converted into {folder / 'data'}", file=sys.stderr)
+        console.say(f"{raw_data.written_as(config, raw, calls)[1]}, converted into {folder / 'data'}")
         config = raw_data.in_folder(config, raw, folder / "data")
     inputs = resolve(config, look())
     if problems := preflight.missing_for_good(inputs):
         raise SetupError("\nerror: ".join(problems))
     planned = plan(inputs, folder, as_configured=True)
     for note in planned.notes:
-        print(note, file=sys.stderr)
+        console.say(note)
     missing = [line for line in preflight.what_is_missing(inputs) if f"{folder / 'data'}/" not in line]
     for warning in [*planned.warnings, *missing]:
-        print(f"warning: {warning}", file=sys.stderr)
+        console.warn(warning)
     if as_json:
         named = ("device", "processes", "nodes", "batch", "accumulation", "sequences_per_step")
         facts = {"command": planned.argv, "environment": planned.env, "folder": str(folder)}

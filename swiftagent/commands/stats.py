@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
-from swiftagent.errors import ConfigError
+from swiftagent.commands.options import options, print_result
+from swiftagent.errors import refuse
 from swiftagent.io.jsonl import whole_file
 from swiftagent.io.pages import render
 from swiftagent.io.words import plainly
@@ -40,40 +40,30 @@ def run(args: argparse.Namespace) -> int:
             counts = TokenCounts(args.model)
             count = lambda messages: counts.of([messages])[0]  # noqa: E731
         stats = stats_of(args.files, args.format, args.near, count)
-    if not stats["rows"]:
-        why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
-        raise ConfigError(f"{', '.join(args.files)}: no row that can be read" + (f" ({why})" if why else ""))
+    why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
+    refuse({f"{', '.join(args.files)}: no row that can be read{f' ({why})' if why else ''}": not stats["rows"]})
     if args.html:
         with whole_file(Path(args.html)) as out:
             out.write(render("commands/stats.html.j2", name=", ".join(args.files), stats=stats).encode())
-    if args.json:
-        print_json(stats)
-    else:
-        _show(stats)
+    rows = [_row(name, counts, stats["tokens_are"]) for name, counts in stats["channels"].items()]
+    print_result(stats, "", list(rows[0]), [list(row.values()) for row in rows], args.json)
+    if stats["rejected"] and not args.json:
+        console.say(f"{stats['rejected']:,} rows could not be read: {plainly(stats['reasons'])}")
     return 0
 
 
-def _show(stats: dict[str, Any]) -> None:
-    about = "" if stats["tokens_are"] == "exact" else "~"
-    rows = []
-    for name, counts in stats["channels"].items():
-        length = counts["length"]
-        languages = ", ".join(
-            f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items()
-        )
-        rows.append(
-            {
-                "channel": name,
-                "rows": counts["rows"],
-                "tokens": f"{about}{counts['tokens']:,}",
-                "trained": f"{about}{counts['trained_tokens']:,}",
-                "length p50/p95/max": f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
-                "turns": "-".join(dict.fromkeys(list(counts["turns"])[:: max(1, len(counts["turns"]) - 1)])),
-                "tools": counts["tools"]["distinct"],
-                "languages": languages,
-                "duplicates": counts["duplicates"] + counts.get("near_duplicates", 0),
-            }
-        )
-    console.table("", list(rows[0]), [list(row.values()) for row in rows], console=console.out)
-    if stats["rejected"]:
-        console.say(f"{stats['rejected']:,} rows could not be read: {plainly(stats['reasons'])}")
+def _row(name: str, counts: dict[str, Any], tokens_are: str) -> dict[str, Any]:
+    about = "" if tokens_are == "exact" else "~"
+    length, turns = counts["length"], list(counts["turns"])
+    languages = (f"{language} {count / counts['rows']:.0%}" for language, count in counts["languages"].items())
+    return {
+        "channel": name,
+        "rows": counts["rows"],
+        "tokens": f"{about}{counts['tokens']:,}",
+        "trained": f"{about}{counts['trained_tokens']:,}",
+        "length p50/p95/max": f"{about}{length['p50']:,} / {length['p95']:,} / {length['max']:,}",
+        "turns": "-".join(dict.fromkeys(turns[:: max(1, len(turns) - 1)])),
+        "tools": counts["tools"]["distinct"],
+        "languages": ", ".join(languages),
+        "duplicates": counts["duplicates"] + counts.get("near_duplicates", 0),
+    }

@@ -17,9 +17,7 @@ import shlex
 from pathlib import Path
 
 from swiftagent import console
-from swiftagent.commands.options import options, positive, print_json
-from swiftagent.commands.sweep_page import FORGETTING, TOOL, page
-from swiftagent.evaluate.report import with_interval
+from swiftagent.commands.options import given, options, positive, print_result
 from swiftagent.io.jsonl import whole_file
 
 
@@ -32,12 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--general-source SOURCE", nargs="+", default=["iic/ms_bench"], dest="general")
     add("--config", "what is trained, and how (default configs/tiny_cpu.yaml)", default="configs/tiny_cpu.yaml")
     add("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[], dest="changes")
-    add(
-        "--data FILE",
-        "what is evaluated on (default: rows of the sources, held out of every mix)",
-        nargs="+",
-        default=[],
-    )
+    gold = "what is evaluated on (default: rows of the sources, held out of every mix)"
+    add("--data FILE", gold, nargs="+", default=[])
     add("--seeds N", "train each ratio with N seeds; scores are their mean (default 1)", type=positive, default=1)
     add("-o --out FOLDER", "default runs/sweep", type=Path, default=Path("runs/sweep"))
     add("--html FILE", "write a page with the plot", type=Path)
@@ -54,28 +48,22 @@ def _ratio(text: str) -> tuple[float, float]:
 
 def run(args: argparse.Namespace) -> int:
     from swiftagent.commands import sweep_plan
+    from swiftagent.evaluate.report import with_interval
 
-    sweep = sweep_plan.Sweep(**{name: getattr(args, name) for name in sweep_plan.Sweep.__struct_fields__})
+    sweep = sweep_plan.Sweep(**given(args, sweep_plan.Sweep))
     if args.dry_run:
-        for stage in (stage for work in sweep_plan.plan(sweep) for stage in work.stages):
-            print(shlex.join(["swiftagent", *stage.words]))
+        for words in (words for work in sweep_plan.plan(sweep) for words in work.stages):
+            print(shlex.join(["swiftagent", *words]))
         return 0
     result = sweep_plan.run(sweep, console.say)
     if args.html:
         with whole_file(args.html) as out:
-            out.write(page(result).encode())
-    if args.json:
-        return print_json(result)
+            out.write(sweep_plan.page(result).encode())
     base = {**result["base"], "ratio": "base", "agent": 0, "general": 0}
     rows = [
-        [
-            each["ratio"],
-            each["agent"],
-            each["general"],
-            *(with_interval(name, each[name]) for name in (TOOL, FORGETTING)),
-        ]
+        [each[name] for name in ("ratio", "agent", "general")]
+        + [with_interval(name, each[name]) for name in (sweep_plan.TOOL, sweep_plan.FORGETTING)]
         for each in [*result["points"], base]
     ]
     columns = ["agent:general", "agent rows", "general rows", "calls exact, %", "bits per byte (general)"]
-    console.table("", columns, rows, console=console.out)
-    return 0
+    return print_result(result, "", columns, rows, args.json)

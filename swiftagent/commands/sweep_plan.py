@@ -10,21 +10,23 @@ import glob
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from swiftagent import __version__
-from swiftagent.commands.sweep_page import FORGETTING, TOOL
 from swiftagent.errors import SetupError
-from swiftagent.io.jsonl import write_json, writing
+from swiftagent.io.jsonl import whole_file, write_json, writing
 from swiftagent.io.outputs import clear
 from swiftagent.io.own_command import run_command
+from swiftagent.io.pages import render
 from swiftagent.mix.sample import shares
 from swiftagent.train.config import load
 
+TOOL, FORGETTING = "call_exact", "bits_per_byte"
+_PLOT = {"left": 70, "right": 620, "top": 24, "bottom": 330}  # of a drawing of 660 by 380
 _QUIETLY = ["--max-rejects", "100%", "-q"]
 # A model that learnt little ends few of its steps by itself, and free runs would be many such steps.
 _EVALUATION = ["--drop-trained", "--no-free", "--step-tokens", "160", "--json"]
@@ -54,20 +56,11 @@ class Sweep(msgspec.Struct, frozen=True):
         return self.data or [str(self.held_out)]
 
 
-class Stage(NamedTuple):
-    """One of our own commands, and the file that is there when it is done. `printed`: what it prints becomes that
-    file."""
-
-    words: list[str]
-    proof: Path
-    printed: bool = False
-
-
 class Work(NamedTuple):
-    """The stages of one folder, in order."""
+    """Our own commands that fill one folder, in order; what each prints becomes COMMAND.out there once it is done."""
 
     folder: Path
-    stages: list[Stage]
+    stages: list[list[str]]
 
 
 def plan(sweep: Sweep) -> list[Work]:
@@ -102,28 +95,22 @@ def _held_out(sweep: Sweep) -> Work:
     """Rows of both kinds of sources, set aside once for every ratio."""
     count = min(100, max(20, sweep.rows // 20))
     words = ["mix", *_sources(sweep, count, count), "--val", "0", "--seed", "7", "-o", str(sweep.held_out), *_QUIETLY]
-    return Work(sweep.held_out.parent, [Stage(words, sweep.held_out)])
+    return Work(sweep.held_out.parent, [words])
 
 
 def _point(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Work:
     folder = _folder(sweep, ratio, seed)
-    mix = folder / "mix.jsonl"
-    seeded = sweep.seeds > 1
+    mix, seeded = folder / "mix.jsonl", sweep.seeds > 1
     mixing = ["mix", *_sources(sweep, *shares(sweep.rows, ratio)), "--val", "5%", "--decontaminate", *sweep.gold]
     mixing += [*(["--seed", str(seed)] if seeded else []), "-o", str(mix), *_QUIETLY]
     training = ["sft", sweep.config, f"data={mix}", f"runs={folder}", "name=run", *sweep.changes]
-    stages = [
-        Stage(mixing, mix),
-        Stage([*training, *([f"seed={seed}"] if seeded else [])], folder / "run" / "run.json"),
-        _evaluation(sweep, folder, ["run", "--runs", str(folder), "--no-base"]),
-    ]
-    return Work(folder, stages)
+    training += [f"seed={seed}"] if seeded else []
+    return Work(folder, [mixing, training, _evaluation(sweep, folder, ["run", "--runs", str(folder), "--no-base"])])
 
 
-def _evaluation(sweep: Sweep, folder: Path, subject: list[str]) -> Stage:
+def _evaluation(sweep: Sweep, folder: Path, subject: list[str]) -> list[str]:
     data = [word for path in sweep.gold for word in ("--data", path)]
-    words = ["eval", *subject, *data, "-o", str(folder / "eval"), *_EVALUATION]
-    return Stage(words, folder / "metrics.json", printed=True)
+    return ["eval", *subject, *data, "-o", str(folder / "eval"), *_EVALUATION]
 
 
 def _folder(sweep: Sweep, ratio: tuple[float, float], seed: int) -> Path:
@@ -152,16 +139,17 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         # The mark says whose the folder is also where this is broken off.
         clear(work.folder, [_MADE_OF])
         write_json(mark, parts)
-    for stage in work.stages:
-        if _is_done(stage.proof):
+    for words in work.stages:
+        done = work.folder / f"{words[0]}.out"
+        if done.exists():
             continue
-        tell(f"{name}: {stage.words[0]}")
-        if stage.words[0] == "sft":
-            shutil.rmtree(stage.proof.parent, ignore_errors=True)
+        tell(f"{name}: {words[0]}")
+        if words[0] == "sft":
+            shutil.rmtree(work.folder / "run", ignore_errors=True)
         # 7: the gate of a config, which says nothing about a sweep.
-        printed = run_command(stage.words, work.folder / f"{stage.words[0]}.log", passes=(0, 7))
-        if stage.printed:
-            write_json(stage.proof, json.loads(printed))
+        printed = run_command(words, done.with_suffix(".log"), passes=(0, 7))
+        with whole_file(done) as out:
+            out.write(printed.encode())
 
 
 def made_of(sweep: Sweep, work: Work) -> str:
@@ -171,17 +159,8 @@ def made_of(sweep: Sweep, work: Work) -> str:
     named = {Path(file) for source in (*sweep.agent, *sweep.general, *gold) for file in glob.glob(source)}
     about = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(named) if file.is_file()]
     config = load(sweep.config, sweep.changes)
-    parts = [__version__, [stage.words for stage in work.stages], about, config.model, config.train]
+    parts = [__version__, work.stages, about, config.model, config.train]
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
-
-
-def _is_done(proof: Path) -> bool:
-    if proof.name != "run.json":
-        return proof.exists()
-    try:
-        return bool(json.loads(proof.read_text(encoding="utf-8")).get("exit_code") == 0)
-    except (OSError, ValueError):
-        return False
 
 
 def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:
@@ -193,7 +172,7 @@ def _result(sweep: Sweep, ratio: tuple[float, float]) -> dict[str, Any]:
 
 
 def _scores(folder: Path) -> dict[str, Any]:
-    scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["tuned"]
+    scores = json.loads((folder / "eval.out").read_text(encoding="utf-8"))["tuned"]
     return {name: scores[name] for name in (TOOL, FORGETTING)}
 
 
@@ -208,3 +187,22 @@ def together(estimates: list[dict[str, Any]]) -> dict[str, Any]:
         "low": min(estimate["low"] for estimate in estimates),
         "high": max(estimate["high"] for estimate in estimates),
     }
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """A page with the plot: forgetting to the right, exact calls upwards, a point with its intervals for each
+    ratio. result: what `sweep mix --json` prints."""
+    points = [point for point in result["points"] if None not in (point[TOOL]["value"], point[FORGETTING]["value"])]
+    zero = result["base"][FORGETTING]["value"]
+    reached = [point[FORGETTING][end] for point in points for end in ("low", "high")]
+    ends = sorted({edge([*reached, *([] if zero is None else [zero])]) for edge in (min, max)}) if points else [0.0]
+
+    def x(value: float) -> float:
+        share = 0.04 + 0.92 * (value - ends[0]) / ((ends[-1] - ends[0]) or 1.0)
+        return float(round(_PLOT["left"] + (_PLOT["right"] - _PLOT["left"]) * share, 1))
+
+    def y(value: float) -> float:
+        return float(round(_PLOT["bottom"] - (_PLOT["bottom"] - _PLOT["top"]) * value, 1))
+
+    values = {"result": result, "seeds": result.get("seeds", 1), "points": points, "zero": zero, "ends": ends}
+    return render("commands/sweep.html.j2", **values, **_PLOT, x=x, y=y, tool=TOOL, forgetting=FORGETTING)

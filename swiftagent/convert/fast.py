@@ -1,5 +1,5 @@
-"""Fast path from a raw row to its checked trajectory, for the rows that fill training sets: plain chat, alpaca, and
-ms-agent's ReAct text below a prompt that names the tools.
+"""Fast path from a raw row to its checked trajectory, for the rows that fill training sets: plain chat, alpaca,
+ms-agent's ReAct text below a prompt that names the tools, and our own records.
 
 It takes a row only where nothing in it can be read in two ways: exact keywords, declared tools, one result behind every
 call. Everything else is recognised, parsed and checked by its format, and a test holds both to the same trajectories.
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.marks import QUIET_MARKS
@@ -22,14 +24,17 @@ from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_con
 from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
 from swiftagent.trajectory.read_loose import read_arguments
+from swiftagent.trajectory.record import from_record, is_record
 from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step, starts_as_observation
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
-from swiftagent.trajectory.wellformed import DEFAULT, check_calls
+from swiftagent.trajectory.wellformed import DEFAULT, check, check_calls
 
 # Keys that may stand beside the turns of a row, since no reader looks at them.
 BESIDE = ("id", "source", "category", "lang", "language", "dataset", "title", "domain")
 _KEYS_FROM, _KEYS_ROLE = frozenset(("conversations", *BESIDE)), frozenset(("messages", *BESIDE))
 _KEYS_PAIR = frozenset(("instruction", "input", "output", "system", "history", *BESIDE))
+_KEYS_RECORD = frozenset(("messages", "channel", "id", "source"))
+_KEYS_MESSAGE = frozenset(("role", "content", "loss"))
 _KEYWORDS = "thought|think|action|observation|final answer|思考|行动|动作|观察"
 _KEYWORD = re.compile(rf"\n *(?:{_KEYWORDS})", re.I)
 _LABEL = re.compile(rf"\n[ \t*#>\-]*(?=[taof思行动观工函调])(?:{_KEYWORDS}|tool|function|api|工具|函数|调用)", re.I)
@@ -46,6 +51,8 @@ def read_fast(row: Any, where: str) -> Found | None:
     try:
         if "conversations" in row:
             found = _turns(row["conversations"], "from", "value", "sharegpt") if _KEYS_FROM.issuperset(row) else None
+        elif "channel" in row:
+            return _record(row, where) if row.keys() == _KEYS_RECORD else None
         elif "messages" in row:
             found = _turns(row["messages"], "role", "content", "openai") if _KEYS_ROLE.issuperset(row) else None
         else:
@@ -68,6 +75,18 @@ def read_fast(row: Any, where: str) -> Found | None:
         return None
     remember_plain(events, without_keywords=False)
     return Trajectory(events, system.prompt.tools, name, where, "agent", tuple(notes)), form
+
+
+def _record(row: dict[str, Any], where: str) -> Found | None:
+    """A record in which nothing stands that `from_record` does not read. Raises TypeError, RowError."""
+    if not is_record(row) or not all(map(_KEYS_MESSAGE.issuperset, row["messages"])):
+        return None
+    if type(row["id"]) is not str or type(row["source"]) is not str:
+        return None
+    read = from_record(row)
+    if not read.source:
+        read = msgspec.structs.replace(read, source=where, channel=read.channel if read.is_agentic else "general")
+    return check(read), "swiftagent"
 
 
 class _System:

@@ -57,7 +57,8 @@ def read_trajectories(
             continue
         if found is not None:
             ledger.rows_in += 1
-            yield reader.count(*found)
+            ledger.formats[found[1]] += 1
+            yield reader.count(found[0])
         elif groups is None:
             ledger.rows_in += 1
             yield from reader.read(row)
@@ -293,11 +294,8 @@ class _Reader:
         checked = check(whole, self.policy)
         return self.policy.step(checked, place) if self.policy.step else checked
 
-    def count(self, trained: Trajectory, form: str = "") -> Trajectory:
-        """Count a checked trajectory, and its format where that is not counted yet."""
+    def count(self, trained: Trajectory) -> Trajectory:
         ledger = self.ledger
-        if form:
-            ledger.formats[form] += 1
         if trained.repairs:
             ledger.note(trained.repairs, self.policy)
             ledger.trimmed += "trimmed-tail" in trained.repairs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -103,11 +102,11 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
     def put_reject(reject: dict[str, Any]) -> None:
         files.rejects.put(encode(reject))
 
-    step = job.policy.step
+    step, channel, test_share = job.policy.step, job.channel, job.test_share
     for found in read_trajectories(rows, job.policy, ledger, put_reject):
         try:
-            row, lost = write(_in_channel(found, job.channel) if job.channel else found)
-            if "mask-widened" in lost and not _trains(row):
+            row, lost = write(_in_channel(found, channel) if channel else found)
+            if lost and "mask-widened" in lost and not _trains(row):
                 raise RowError("nothing-trained", f"{job.to} masks whole steps, of which each has a masked part here")
             line = write_bytes(row)
         except Exception as error:  # of this one row
@@ -117,7 +116,7 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
             continue
         for code in lost:
             losses[code] = losses.get(code, 0) + 1
-        (files.test if job.test_share and _is_test(found, job.test_share) else files.out).put(line)
+        (files.test if test_share and _is_test(found, test_share) else files.out).put(line)
         if step:
             _put_decisions(step, files.decisions)
     _put_decisions(job.policy.step, files.decisions)
@@ -141,5 +140,7 @@ def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:
 
 def _is_test(trajectory: Trajectory, share: float) -> bool:
     """By a hash of the conversation, so that a row and its copies land on one side."""
+    import hashlib  # which loads OpenSSL
+
     digest = hashlib.blake2b(encode(trajectory.events), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64

@@ -15,6 +15,7 @@ import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.sampling import Sampling
 from swiftagent.io.jsonl import without_surrogates
 
 Entry = TypeVar("Entry")
@@ -55,7 +56,7 @@ class CachedEngine:
         return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
-        writing = write(self.engine, request, Usage(), temperature=self.temperature)
+        writing = write(self.engine, request, Usage(), sampling=Sampling(temperature=self.temperature))
         try:
             while True:
                 next(writing)
@@ -97,7 +98,7 @@ def finish_all(
     Entries come as they are finished.
     """
     batches = hasattr(cached.engine, "write_together")
-    at_a_time = at_a_time or (BATCH if batches else 1)
+    at_a_time = at_a_time or (BATCH if batches else int(getattr(cached.engine, "at_a_time", 1)))
     if at_a_time > 1 and batches:
         yield from _in_waves(jobs, cached, at_a_time)
     elif at_a_time > 1:

@@ -217,7 +217,7 @@ def let_write(
         for name in lacking:
             model = target.models[name]
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
-            grammar = _grammar(engine, prompt, options)
+            grammar = _grammar(prompt, options)
             try:
                 with progress(f"{name}: {model.name}", total=len(wanted)) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
@@ -232,11 +232,11 @@ def let_write(
 def _evalscope(name: str, model: Model, prompt: PromptStyle, options: EvaluationOptions, folder: Path) -> Sets:
     sets = options.evalscope, options.limit, options.evalscope_args
     with contextlib.closing(_load(model)) as engine:
-        return run_sets(engine, _grammar(engine, prompt, options), name, *sets, folder)
+        return run_sets(engine, _grammar(prompt, options), name, *sets, folder)
 
 
-def _grammar(engine: Any, prompt: PromptStyle, options: EvaluationOptions) -> Grammar:
-    return Native(engine.read_calls) if options.native else ReAct(prompt)
+def _grammar(prompt: PromptStyle, options: EvaluationOptions) -> Grammar:
+    return Native() if options.native else ReAct(prompt)
 
 
 def _load(model: Model) -> Any:

@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.template import Trainer
 from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
+from swiftagent.formats.readers.openai import parse_turns
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
@@ -79,20 +80,57 @@ class PromptCase(NamedTuple):
     reason: str
 
 
+# (whether it is so, why a template then cannot render a conversation as it was trained)
+_Reasons = Iterator[tuple[bool, str]]
+
+
 def react_cases(
     records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False
 ) -> Iterator[PromptCase]:
-    """Records as they are compared. for_go: as Ollama writes them, whose parameters are sorted by name."""
+    """Records as they are compared; for_go: as Ollama writes them."""
     for number, record in enumerate(records):
         trajectory = from_record(record)
-        trajectory = _with_sorted_parameters(trajectory) if for_go else trajectory
-        reason = _unavoidable(trajectory, record, style, language)
-        reason = reason or (_unavoidable_in_go(trajectory, style) if for_go else "")
-        yield PromptCase(case_name(record, number), record, trajectory, reason)
+        reasons = [_of_any(trajectory, record), _of_react(trajectory, record, style, language)]
+        reasons += [_of_go(trajectory, style)] if for_go else []
+        yield _case(record, number, trajectory, chain(*reasons))
 
 
-def case_name(record: Record, number: int) -> str:
-    return str(record.get("id") or f"row {number + 1}")
+def native_cases(rows: list[Record]) -> Iterator[PromptCase]:
+    """Native rows (`tools`, `tool_call`, `tool_response`) as they are compared."""
+    for number, row in enumerate(rows):
+        trajectory = parse_turns(row)
+        yield _case(row, number, trajectory, _of_any(trajectory, row))
+
+
+def _case(record: Record, number: int, trajectory: Trajectory, reasons: _Reasons) -> PromptCase:
+    name = str(record.get("id") or f"row {number + 1}")
+    return PromptCase(name, record, trajectory, next((reason for is_so, reason in reasons if is_so), ""))
+
+
+def _of_any(trajectory: Trajectory, record: Record) -> _Reasons:
+    text = json.dumps(record, ensure_ascii=False)
+    yield JOINER in text or "\\u003c" in text, "control tokens in a text"
+    calls = [event for event in trajectory.events if isinstance(event, Call)]
+    yield not all(isinstance(call.arguments, dict) for call in calls), "arguments that are not an object"
+
+
+def _of_react(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> _Reasons:
+    texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
+    texts += [tool.description for tool in trajectory.tools]
+    yield any(hide(text) != hide_control_tokens(text) for text in texts), "a ReAct keyword at the start of a line"
+    if trajectory.tools:
+        yield HEAD[language] not in record["messages"][0]["content"], "the tool prompt in another language"
+        yield style_of(record) != style_for(trajectory.tools, style), "the tool prompt in another style"
+    masked = [m["content"] for m in record["messages"] if m.get("loss") is False and m["role"] == "assistant"]
+    yield not all(text.startswith(" ") for text in masked), "a masked step"
+
+
+def _of_go(trajectory: Trajectory, style: PromptStyle) -> _Reasons:
+    # Ollama reads a schema into types of its own and writes those.
+    is_schema = bool(trajectory.tools) and style_for(trajectory.tools, style) == "schema"
+    yield is_schema, "a tool's schema, which Ollama writes in its own order and spacing"
+    described = json.dumps([tool.parameters for tool in trajectory.tools], ensure_ascii=False)
+    yield any(letter in described for letter in "<>&"), "`<`, `>` or `&` in a parameter's description"
 
 
 def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator[PromptCase]:
@@ -103,14 +141,12 @@ def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator
             yield case
 
 
-def check_chat_template(
-    trainer: Trainer, template: str, cases: Iterable[PromptCase], as_chat: Callable[[Trajectory], dict[str, Any]]
-) -> Compared:
+def check_chat_template(trainer: Trainer, template: str, cases: Iterable[PromptCase]) -> Compared:
     """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
     compared = Compared("chat template")
     left_out: Counter[str] = Counter()
     for case in _comparable(cases, left_out):
-        chat = as_chat(case.trajectory)
+        chat = chat_of(case.trajectory)
         try:
             rendered = trainer.tokenizer.apply_chat_template(
                 chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
@@ -137,11 +173,9 @@ def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> l
     return trained[: len(rendered)] if end == turns_of(trainer).end else trained
 
 
-def check_go_template(
-    template: str, cases: Iterable[PromptCase], expected: Callable[[Trajectory], str]
-) -> Compared | None:
-    """Execute a Modelfile's template with Go itself and compare with the texts that are expected of it; None where no
-    Go works here."""
+def check_go_template(template: str, chat_template: str, cases: Iterable[PromptCase]) -> Compared | None:
+    """Execute a Modelfile's template with Go itself and compare with the texts that the chat template writes in
+    Ollama's JSON; None where no Go works here."""
     if not shutil.which("go"):
         return None
     left_out: Counter[str] = Counter()
@@ -150,8 +184,8 @@ def check_go_template(
     if rendered is None:
         return None
     compared = Compared("Modelfile template", len(kept), dict(left_out))
-    for case, text in zip(kept, rendered, strict=True):
-        wanted = expected(case.trajectory)
+    for case, found in zip(kept, rendered, strict=True):
+        text, wanted = found["Prompt"], ollama_text(chat_template, case.trajectory, found["Tools"])
         if text != wanted:
             at = common_prefix(wanted, text)
             around = slice(max(0, at - 20), at + 40)
@@ -160,40 +194,37 @@ def check_go_template(
 
 
 def chat_of(trajectory: Trajectory) -> dict[str, Any]:
-    """The conversation as a chat client sends it, arguments as objects."""
+    """The conversation as a chat client sends it, arguments as objects, call ids of nine letters and digits: Mistral's
+    template takes no other."""
     row, _ = render_openai(trajectory)
-    messages = [dict(message) for message in row["messages"]]
-    for message in messages:
-        for call in message.get("tool_calls") or []:
-            if isinstance(call["function"]["arguments"], str):
-                call["function"]["arguments"] = json.loads(call["function"]["arguments"])
-    tools = row.get("tools") or []
-    return {"messages": messages, "tools": json.loads(tools) if isinstance(tools, str) else tools}
+    for message in row["messages"]:
+        for call in message.get("tool_calls", ()):
+            call["id"] = f"call{int(call['id'][1:]):05d}"
+            call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+        if message["role"] == "tool":
+            message["tool_call_id"] = f"call{int(message['tool_call_id'][1:]):05d}"
+    return {"messages": row["messages"], "tools": row.get("tools", [])}
 
 
-def ollama_text(
-    template: str, trajectory: Trajectory, as_tool: Callable[[dict[str, Any]], dict[str, Any]] = lambda tool: tool
-) -> str:
+def ollama_text(template: str, trajectory: Trajectory, tools: list[dict[str, Any]]) -> str:
     """What a chat template writes up to the last answer's end token, with tools and arguments in Ollama's JSON. The
-    chat template itself is compared with training, so a Modelfile's that writes this text writes the trained one."""
+    chat template itself is compared with training, so a Modelfile's that writes this text writes the trained one.
+
+    tools: as Ollama's types hold them, with its own fields in its own order.
+    """
     chat = chat_of(trajectory)
     for message in chat["messages"]:
-        for call in message.get("tool_calls") or []:
-            call["function"]["arguments"] = _sorted_by_name(call["function"]["arguments"])
+        for call in message.get("tool_calls", ()):
+            call["function"]["arguments"] = json.loads(json.dumps(call["function"]["arguments"], sort_keys=True))
     engine = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    engine.filters["tojson"] = go_json
-    tools = [as_tool(tool) for tool in chat["tools"]]
+    engine.filters["tojson"] = _go_json
     written: str = engine.from_string(template).render(
         messages=chat["messages"], tools=tools or None, add_generation_prompt=True
     )
     return written
 
 
-def _sorted_by_name(value: Any) -> Any:
-    return json.loads(json.dumps(value, sort_keys=True))
-
-
-def go_json(value: Any) -> str:
+def _go_json(value: Any) -> str:
     """As Go's encoding/json writes it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # encoding/json escapes them so that JSON can stand in HTML.
@@ -202,8 +233,9 @@ def go_json(value: Any) -> str:
     return text
 
 
-def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
-    """What Ollama would make of the conversations; None where Go cannot build here."""
+def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any]] | None:
+    """What Ollama would make of the conversations, and their tools as its types hold them; None where Go cannot build
+    here."""
     lines = []
     for trajectory in trajectories:
         chat = chat_of(trajectory)
@@ -224,56 +256,3 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[str] | None:
             [str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True
         )
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def _with_sorted_parameters(trajectory: Trajectory) -> Trajectory:
-    tools = []
-    for tool in trajectory.tools:
-        properties = tool.parameters.get("properties")
-        if isinstance(properties, dict):
-            sorted_by_name = {**tool.parameters, "properties": dict(sorted(properties.items()))}
-            tool = msgspec.structs.replace(tool, parameters=sorted_by_name)
-        tools.append(tool)
-    return msgspec.structs.replace(trajectory, tools=tuple(tools))
-
-
-def control_tokens(value: Any) -> str:
-    """The reason to leave a conversation out whose texts hold escaped control tokens, or ""."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "control tokens in a text" if JOINER in text or "\\u003c" in text else ""
-
-
-def odd_arguments(trajectory: Trajectory) -> str:
-    """The reason to leave a conversation out with a call whose arguments are no object, or ""."""
-    odd = any(isinstance(event, Call) and not isinstance(event.arguments, dict) for event in trajectory.events)
-    return "arguments that are no object" if odd else ""
-
-
-def _unavoidable(trajectory: Trajectory, record: Record, style: PromptStyle, language: str) -> str:
-    """Why a chat template cannot render this conversation as it was trained; "" where it can."""
-    texts = [event.text for event in trajectory.events if not isinstance(event, Call)]
-    texts += [tool.description for tool in trajectory.tools]
-    if reason := control_tokens(record["messages"]):
-        return reason
-    if any(hide(text) != hide_control_tokens(text) for text in texts):
-        return "a ReAct keyword at the start of a line"
-    if trajectory.tools and HEAD[language] not in record["messages"][0]["content"]:
-        return "the tool prompt in another language"
-    if trajectory.tools and style_of(record) != style_for(trajectory.tools, style):
-        return "the tool prompt in another style"
-    if reason := odd_arguments(trajectory):
-        return reason
-    if any(
-        message.get("loss") is False and message["role"] == "assistant" and not message["content"].startswith(" ")
-        for message in record["messages"]
-    ):
-        return "a masked step"
-    return ""
-
-
-def _unavoidable_in_go(trajectory: Trajectory, style: PromptStyle) -> str:
-    if trajectory.tools and style_for(trajectory.tools, style) == "schema":
-        # Ollama reads a schema into types of its own and writes those.
-        return "a tool's schema, which Ollama writes in its own order and spacing"
-    described = json.dumps([tool.parameters for tool in trajectory.tools], ensure_ascii=False)
-    return "`<`, `>` or `&` in a parameter's description" if any(letter in described for letter in "<>&") else ""

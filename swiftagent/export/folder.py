@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from swiftagent.errors import SetupError, SwiftAgentError
-from swiftagent.io.jsonl import is_left_over
+from swiftagent.io.jsonl import left_overs, unfinished, writing
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
     for source in keep:
         if source is not None and Path(os.path.abspath(source)).is_relative_to(out):
             raise SetupError(f"{out} holds {source}, of which the export is made; choose another place with -o")
-    with _hidden(out, "part") as part:
+    with unfinished(out) as [part], writing(out):
         try:
             yield part
         # What was written into it knows its hidden name only.
@@ -41,32 +41,10 @@ def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> 
 @contextmanager
 def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
     """A hidden folder on the disk of `out`, removed in the end. Raises SetupError as `whole` does."""
-    out = Path(os.path.abspath(out))
-    require_free(out, force)
-    with _hidden(out, "scratch") as folder:
+    require_free(out.absolute(), force)
+    with unfinished(out.absolute().with_name(f"{out.name}.scratch")) as [folder], writing(out):
         folder.mkdir()
         yield folder
-
-
-@contextmanager
-def _hidden(out: Path, kind: str) -> Iterator[Path]:
-    """A hidden name beside `out`; what is under it at the end is removed, with the folders that were made for it."""
-    made = [folder for folder in out.parents if not folder.exists()]
-    hidden = out.with_name(f".{out.name}.{os.getpid()}.{kind}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for left in _abandoned(out):
-            _remove(left)
-        yield hidden
-    except OSError as error:
-        raise SetupError(f"cannot write {out}: {error.strerror or error}; choose another place with -o") from error
-    finally:
-        # Where nothing could be made, nothing can be removed.
-        with suppress(OSError):
-            _remove(hidden)
-        for folder in made:
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
 
 
 @contextmanager
@@ -78,9 +56,10 @@ def whole_folder(
     resumable: Callable[[Path], bool] = lambda left: False,
 ) -> Iterator[Path]:
     """`whole` with the folder made, or the one that a killed export left here, where it is `resumable`."""
-    require_free(Path(os.path.abspath(out)), force)
-    found = next((left for left in _abandoned(out) if left.is_dir() and resumable(left)), None)
-    kept = None if found is None else found.rename(out.absolute().with_name(f".{out.name}.{os.getpid()}.part"))
+    out = Path(os.path.abspath(out))
+    require_free(out, force)
+    found = next((left for left in left_overs(out) if left.is_dir() and resumable(left)), None)
+    kept = None if found is None else found.rename(out.with_name(f".{out.name}.{os.getpid()}.part"))
     with whole(out, force=force, keep=keep) as part:
         if kept is None:
             part.mkdir()
@@ -107,30 +86,16 @@ def _open_to_readers(part: Path) -> None:
 def _put(part: Path, out: Path) -> None:
     """Rename; what `out` was is removed only when the new one is there."""
     # A folder cannot be renamed onto one that is not empty.
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if out.exists():
-        out.rename(old)
-    try:
-        part.rename(out)
-    # Better the earlier export than none.
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    _remove(old)
-
-
-def _abandoned(out: Path) -> list[Path]:
-    """What killed exports left here."""
-    left = [*out.absolute().parent.glob(f".{out.name}.*.part"), *out.absolute().parent.glob(f".{out.name}.*.scratch")]
-    return [path for path in left if is_left_over(path.name.split(".")[-2])]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    with unfinished(out.with_name(f"{out.name}.old")) as [old]:
+        if out.exists():
+            out.rename(old)
+        try:
+            part.rename(out)
+        # Better the earlier export than none.
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
 
 
 def require_room(needed: int, out: Path) -> None:
@@ -138,7 +103,10 @@ def require_room(needed: int, out: Path) -> None:
     parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
     # An export resumes what a killed one left, or removes it.
     left = [
-        file for part in _abandoned(out) for file in (part.rglob("*") if part.is_dir() else [part]) if file.is_file()
+        file
+        for part in left_overs(out.absolute())
+        for file in (part.rglob("*") if part.is_dir() else [part])
+        if file.is_file()
     ]
     free = shutil.disk_usage(parent).free + sum(file.stat().st_size for file in left)
     if free < needed * 1.1:

@@ -11,13 +11,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.errors import CheckError, ConfigError, SetupError
+from swiftagent.backend.engine_prompt import common_prefix
+from swiftagent.errors import CheckError, ConfigError, SetupError, reason_in
 from swiftagent.export.merge import load_model, load_tokenizer
 from swiftagent.io.shipped import user_folder
 from swiftagent.models.files import read_object
@@ -101,8 +104,7 @@ def _fetch_converter(cache: Path) -> None:
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
             # Python 3.10.12, 3.11.4 and later.
-            if hasattr(tarfile, "data_filter"):
-                archive.extraction_filter = tarfile.data_filter
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
             archive.extractall(scratch, members=_converter_files(archive))
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -127,11 +129,7 @@ def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
     command = [sys.executable, bootstrap, str(converter), str(folder), "--outfile", str(out), "--outtype", kind]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode or not out.exists():
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = next(
-            (line for line in reversed(lines) if "Error" in line),
-            lines[-1] if lines else f"exit code {done.returncode}",
-        )
+        reason = reason_in(done.stderr) or f"exit code {done.returncode}"
         if reason.startswith("OSError"):
             raise SetupError(f"the GGUF cannot be written: {reason}; choose another place with -o")
         raise SetupError(f"llama.cpp's converter does not take {folder}: {reason}")
@@ -142,7 +140,7 @@ def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Pat
     if program:
         done = subprocess.run([program, str(source), str(out), kind.upper()], capture_output=True, text=True)
         if done.returncode:
-            raise SetupError(f"llama-quantize failed: {done.stderr.strip().splitlines()[-1:]}")
+            raise SetupError(f"llama-quantize failed: {reason_in(done.stderr)}")
         return out
     llama = _llama_cpp("quantise")
     params = llama.llama_model_quantize_default_params()
@@ -207,13 +205,10 @@ def compare(
     for prompt in prompts:
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:PROMPT_TOKENS]
         ours_text = _greedy(model, ids, new_tokens)
-        theirs_text: list[int] = []
         other.reset()
         # It has no limit of its own, and no end token counts: equal lengths are compared.
-        for token in other.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0):
-            theirs_text.append(int(token))
-            if len(theirs_text) == len(ours_text):
-                break
+        written = islice(other.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0), len(ours_text))
+        theirs_text = [int(token) for token in written]
         same += ours_text == theirs_text
         ties += ours_text != theirs_text and _gap(model, ids, ours_text, theirs_text) <= NEAR_TIE
         ours_loss, theirs_loss = _losses(model, other, ids)
@@ -246,7 +241,7 @@ def _gap(model: Any, ids: list[int], ours: list[int], theirs: list[int]) -> floa
     """By how much the model prefers its own token where two texts first part."""
     import torch
 
-    at = next(at for at, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other)
+    at = common_prefix(ours, theirs)
     with torch.inference_mode():
         logits = model(torch.tensor([ids + ours[:at]])).logits[0, -1].float()
     return float(logits[ours[at]] - logits[theirs[at]])
@@ -264,15 +259,14 @@ def _losses(model: Any, other: Any, ids: list[int]) -> tuple[float, float]:
     return ours, theirs
 
 
-class quiet_native:
+@contextmanager
+def quiet_native() -> Iterator[None]:
     """Silence what native code prints to stderr while a block runs."""
-
-    def __enter__(self) -> None:
-        self._saved = os.dup(2)
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-
-    def __exit__(self, *_: object) -> None:
-        os.dup2(self._saved, 2)
-        os.close(self._saved)
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

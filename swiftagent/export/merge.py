@@ -20,8 +20,8 @@ import msgspec
 from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
-from swiftagent.export.merge_state import Written, fingerprint, save_state, take_logits, written
-from swiftagent.export.tokens import END_TOKENS
+from swiftagent.export.merge_state import fingerprint, is_written, save_state, take_state
+from swiftagent.export.tokens import end_tokens
 from swiftagent.models.files import model_problems, own_code, read_object, safetensors_fault
 
 PROBES = (
@@ -76,11 +76,12 @@ def merge(
     require_memory(needed)
     made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with whole_folder(out, force=force, keep=keep, resumable=lambda left: bool(written(left, made_of))) as part:
-        found = written(part, made_of)
+    with whole_folder(out, force=force, keep=keep, resumable=lambda left: is_written(left, made_of)) as part:
         # Weights that a killed merge wrote whole are not computed twice.
-        state = found or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
-        before = take_logits(part)
+        resumed = is_written(part, made_of)
+        if not resumed:
+            _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
+        before, untied = take_state(part)
         # From the files: what is proved is what others will load.
         reloaded = load_model(part, wanted)
         after = _logits(reloaded, load_tokenizer(part))
@@ -92,14 +93,12 @@ def merge(
                 "not written"
             )
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
-        merged = Merged(str(out), wanted, state.untied, difference, scale, size, found is not None)
+        merged = Merged(str(out), wanted, untied, difference, scale, size, resumed)
         finish(part, merged)
     return merged
 
 
-def _write_weights(
-    base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str
-) -> Written:
+def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> None:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
     tokenizer = load_tokenizer(
         adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base
@@ -117,7 +116,7 @@ def _write_weights(
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
     _save(model, part, max_shard_size=max_shard_size, **form)
     tokenizer.save_pretrained(part)
-    return save_state(part, made_of, untied, before)
+    save_state(part, made_of, untied, before)
 
 
 @quiet()
@@ -244,9 +243,7 @@ def _logits(model: Any, tokenizer: Any) -> list[Any]:
 def _generation_config(model: Any, tokenizer: Any) -> Any:
     """Greedy enough for calls, and ending at every end token that the chat template writes."""
     config = model.generation_config
-    known = tokenizer.get_vocab()
-    ends = (known.get(token) for token in (*END_TOKENS, tokenizer.eos_token))
-    config.eos_token_id = list(dict.fromkeys(end for end in ends if end is not None))
+    config.eos_token_id = tokenizer.convert_tokens_to_ids(end_tokens(tokenizer))
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config

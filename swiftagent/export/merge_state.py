@@ -7,21 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from swiftagent import __version__
 from swiftagent.models.files import safetensors_fault
 
-STATE, LOGITS = ".merge.json", ".logits.safetensors"
+# The logits of base and adapter on the probes. It is written last, so where it is whole, so are the weights.
+STATE = ".merge.safetensors"
 _LIBRARIES = ("torch", "transformers", "peft")
-
-
-class Written(msgspec.Struct):
-    """`made_of` is a hash of everything that the weights follow from; `files` are their sizes in bytes."""
-
-    made_of: str
-    untied: bool
-    files: dict[str, int]
 
 
 def fingerprint(folders: list[Path], *settings: str) -> str:
@@ -35,33 +26,32 @@ def fingerprint(folders: list[Path], *settings: str) -> str:
     return digest.hexdigest()
 
 
-def save_state(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> Written:
-    """Record that every weight is written, and the logits of base and adapter on the probes."""
+def save_state(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> None:
+    """Record that every weight is written. made_of: a hash of everything that the weights follow from."""
     from safetensors.torch import save_file
 
-    save_file({str(number): tensor for number, tensor in enumerate(logits)}, folder / LOGITS)
-    files = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
-    state = Written(made_of, untied, files)
-    (folder / STATE).write_bytes(msgspec.json.encode(state))
-    return state
+    facts = {"made_of": made_of, "untied": "yes" if untied else ""}
+    save_file({str(number): tensor for number, tensor in enumerate(logits)}, folder / STATE, facts)
 
 
-def written(folder: Path, made_of: str) -> Written | None:
-    """The saved state; None where it is of another merge, or a file is incomplete."""
+def is_written(folder: Path, made_of: str) -> bool:
+    """Whether all weights of this very merge are there."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        state = msgspec.json.decode((folder / STATE).read_bytes(), type=Written)
-        whole = all((folder / name).stat().st_size == size for name, size in state.files.items())
-    except (OSError, msgspec.MsgspecError):
-        return None
-    cut = any(safetensors_fault(folder / name) for name in state.files if name.endswith(".safetensors"))
-    return state if whole and not cut and state.made_of == made_of else None
+        with safe_open(folder / STATE, "pt") as state:
+            same = state.metadata()["made_of"] == made_of
+    except (OSError, SafetensorError):
+        return False
+    return same and not any(map(safetensors_fault, folder.glob("*.safetensors")))
 
 
-def take_logits(folder: Path) -> list[Any]:
-    """The saved logits; state and logits are removed, since they are not part of the model."""
-    from safetensors.torch import load_file
+def take_state(folder: Path) -> tuple[list[Any], bool]:
+    """(the saved logits, whether the output head was untied); it is removed, since it is not part of the model."""
+    from safetensors import safe_open
 
-    tensors = load_file(folder / LOGITS)
-    (folder / LOGITS).unlink()
+    with safe_open(folder / STATE, "pt") as state:
+        logits = [state.get_tensor(str(number)) for number in range(len(state.keys()))]
+        untied = bool(state.metadata()["untied"])
     (folder / STATE).unlink()
-    return [tensors[str(number)] for number in range(len(tensors))]
+    return logits, untied

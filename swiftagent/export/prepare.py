@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -12,16 +13,16 @@ import msgspec
 from swiftagent.backend.template import Trainer, open_trainer
 from swiftagent.errors import SetupError
 from swiftagent.export.check import (
+    CONVERSATIONS,
     Compared,
-    chat_of,
+    PromptCase,
     check_chat_template,
     check_go_template,
-    ollama_text,
+    native_cases,
     prompt_style,
     react_cases,
     records_of,
 )
-from swiftagent.export.check_native import native_cases, native_chat, ollama_tool
 from swiftagent.export.merge import require_model
 from swiftagent.export.subject import TunedModel
 from swiftagent.export.templates import (
@@ -49,11 +50,11 @@ class Prepared(msgspec.Struct):
     prompt that most of the training data has, "" where none does. limits: what the templates cannot do.
     """
 
-    chat_template: str | None
-    go_template: str | None
-    stops: list[str]
     template: str
-    agent_template: str | None
+    stops: list[str]
+    chat_template: str | None = None
+    go_template: str | None = None
+    agent_template: str | None = None
     style: PromptStyle = "auto"
     language: str = "en"
     system: str = ""
@@ -62,75 +63,69 @@ class Prepared(msgspec.Struct):
     go_limits: list[str] = []
 
 
+# The cases to compare, or those of Ollama's template.
+Cases = Callable[[bool], Iterator[PromptCase]]
+
+
 def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
     """Write the templates and compare their prompts with training's. Raises CheckError where they differ."""
     model = str(require_model(subject.base))
     # The subject has both: those of the training may be a folder that is gone.
     settings = {name: value for name, value in subject.settings.items() if name not in ("model", "template")}
     with open_trainer(model, subject.template, settings) as trainer:
-        prepared = _of_react(subject, trainer) if subject.react else _of_native(subject, trainer)
+        prepared, cases = templates_of(subject, trainer)
+        if cases is not None:
+            chat = prepared.chat_template or trainer.tokenizer.chat_template
+            go = prepared.go_template
+            by_go = check_go_template(go, chat, cases(True)) if go else None
+            prepared.compared = [check_chat_template(trainer, chat, cases(False)), *([by_go] if by_go else [])]
     if not allow_differences:
         for one in prepared.compared:
             require_same_prompts(one.differences, one.target)
     return prepared
 
 
-def _of_react(subject: TunedModel, trainer: Trainer) -> Prepared:
-    records = records_of(Path(subject.data)) if subject.data else []
-    stops = stop_words(trainer, react=True)
+def templates_of(subject: TunedModel, trainer: Trainer, most: int = 4 * CONVERSATIONS) -> tuple[Prepared, Cases | None]:
+    """The templates, and what is compared, of `most` rows; None where no data is known."""
+    prepared = Prepared(trainer.template_name, stop_words(trainer.tokenizer, react=subject.react))
+    return (_react if subject.react else _native)(prepared, subject, trainer, most)
+
+
+def _react(prepared: Prepared, subject: TunedModel, trainer: Trainer, most: int) -> tuple[Prepared, Cases | None]:
+    records = records_of(Path(subject.data), most) if subject.data else []
     try:
         turns = turns_of(trainer)
     # It can still be merged, and `swiftagent serve` writes its prompts itself.
     except SetupError as error:
-        return Prepared(None, None, stops, trainer.template_name, None, limits=[str(error)])
-    style, language = subject.prompt or prompt_style(records)
-    chat = jinja_template(turns, style, language)
-    go = go_template(turns, style, language)
-    as_go = react_cases(records, style, language, for_go=True)
-    by_go = check_go_template(go, as_go, lambda one: ollama_text(chat, one)) if records else None
-    by_jinja = check_chat_template(trainer, chat, react_cases(records, style, language), chat_of) if records else None
-    fixed = (
-        f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, "
-        "whatever the question is in"
-    )
-    return Prepared(
-        chat_template=chat,
-        go_template=go,
-        stops=stops,
-        template=trainer.template_name,
-        agent_template=None,
-        style=style,
-        language=language,
-        system=_common_system(records),
-        compared=[one for one in (by_jinja, by_go) if one],
-        limits=[*JINJA_LIMITS, fixed],
-        go_limits=[*JINJA_LIMITS, fixed, *GO_LIMITS],
-    )
+        prepared.limits = [str(error)]
+        return prepared, None
+    style, language = prepared.style, prepared.language = subject.prompt or prompt_style(records)
+    prepared.chat_template = jinja_template(turns, style, language)
+    prepared.go_template = go_template(turns, style, language)
+    prepared.system = _common_system(records)
+    fixed = f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, whatever the "
+    prepared.limits = [*JINJA_LIMITS, f"{fixed}question is in"]
+    prepared.go_limits = [*prepared.limits, *GO_LIMITS]
+    return prepared, (lambda for_go: react_cases(records, style, language, for_go=for_go)) if records else None
 
 
 _LANGUAGES = {"en": "English", "zh": "Chinese (中文)"}
 
 
-def _of_native(subject: TunedModel, trainer: Trainer) -> Prepared:
+def _native(prepared: Prepared, subject: TunedModel, trainer: Trainer, most: int) -> tuple[Prepared, Cases | None]:
     """Hermes calls get templates of our own; of any other kind the base's chat template is kept, if it writes the
     same."""
-    rows = _native_rows(Path(subject.data)) if subject.data else []
-    agent = trainer.template._agent_template
-    chat = go = None
-    by_go = None
-    if agent == "hermes":
+    rows = _native_rows(Path(subject.data), most) if subject.data else []
+    prepared.agent_template = trainer.template._agent_template
+    if prepared.agent_template == "hermes":
         turns, before, after = turns_of(trainer), *_around_tools(trainer)
-        chat, go = jinja_hermes(turns, before, after), go_hermes(turns, before, after)
-        cases = native_cases(rows)
-        by_go = check_go_template(go, cases, lambda one: ollama_text(str(chat), one, ollama_tool)) if rows else None
-    template = chat or trainer.tokenizer.chat_template
-    by_jinja = check_chat_template(trainer, template, native_cases(rows), native_chat) if rows else None
-    stops = stop_words(trainer, react=False)
-    limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
-    compared = [one for one in (by_jinja, by_go) if one]
-    return Prepared(
-        chat, go, stops, trainer.template_name, agent, "ms-agent", "en", "", compared, limits, list(HERMES_GO_LIMITS)
-    )
+        prepared.chat_template, prepared.go_template = (
+            jinja_hermes(turns, before, after),
+            go_hermes(turns, before, after),
+        )
+    prepared.limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
+    prepared.go_limits = list(HERMES_GO_LIMITS)
+    return prepared, (lambda for_go: native_cases(rows)) if rows else None
 
 
 def _around_tools(trainer: Trainer) -> tuple[str, str]:
@@ -141,7 +136,7 @@ def _around_tools(trainer: Trainer) -> tuple[str, str]:
     return before, after
 
 
-def _native_rows(data: Path, count: int = 200) -> list[Record]:
+def _native_rows(data: Path, count: int) -> list[Record]:
     rows = (row.value for row in read_lines(data))
     return list(islice((row for row in rows if row.get("tools")), count))
 

@@ -35,10 +35,14 @@ class TunedModel(msgspec.Struct, frozen=True):
     name: str = ""
     template: str | None = None
     settings: dict[str, Any] = {}
-    max_length: int = 2048
     data: str = ""
     react: bool = True
     prompt: tuple[PromptStyle, str] | None = None
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of the longest row in training."""
+        return int(self.settings.get("max_length") or 2048)
 
 
 def subject_of(
@@ -76,14 +80,13 @@ def _found(run: str | None, model: str | None, adapter: str | None, checkpoint: 
 def _of_folder(folder: Path) -> TunedModel:
     """A model folder; an earlier export tells how its model, or its adapter, was trained."""
     known = read_object(folder / EXPORT_RECORD)
-    settings = {name: known[name] for name in TEMPLATE_SETTINGS if known.get(name) is not None}
+    settings = {name: known[name] for name in (*TEMPLATE_SETTINGS, "max_length") if known.get(name) is not None}
     prompt, style = known.get("prompt"), exported_style(folder)
     return TunedModel(
         base=str(folder),
         name=str(known.get("base_model") or ""),
         template=known.get("template"),
         settings=settings,
-        max_length=int(known.get("max_length") or 2048),
         react=bool(known.get("react", True)),
         prompt=(style, prompt["language"]) if prompt and style else None,
     )
@@ -104,7 +107,6 @@ def _of_adapter(adapter: Path, model: str | None) -> TunedModel:
         name=loading.model,
         template=loading.template or known.template,
         settings={**settings, **known.settings},
-        max_length=int(settings.get("max_length") or known.max_length),
     )
 
 
@@ -122,7 +124,7 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
     settings = dict(run.config.get("train") or {})
     if trained.get("model_type"):
         settings.setdefault("model_type", trained["model_type"])
-    data = _data(run)
+    data = next(iter(run.data_files()), "")
     return TunedModel(
         base=base_folder(model or run.model, {} if model else trained) if is_adapter else str(chosen),
         adapter=chosen if is_adapter else None,
@@ -130,7 +132,6 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
         name=run.model,
         template=run.template,
         settings=settings,
-        max_length=int(settings.get("max_length") or 2048),
         data=data,
         react=not _is_native(data) if data else not settings.get("agent_template"),
     )
@@ -151,16 +152,6 @@ def base_folder(model: str, trained: dict[str, Any]) -> str:
     from swiftagent.backend.template import model_folder
 
     return str(model_folder(model, weights=True))
-
-
-def _data(run: Run) -> str:
-    """The first file of the run's data that is still there."""
-    named = run.config.get("data") or []
-    for entry in [named] if isinstance(named, str) else named:
-        found = find(str(entry))
-        if found.is_file():
-            return str(found)
-    return ""
 
 
 def _is_native(data: str) -> bool:

@@ -23,13 +23,11 @@ from swiftagent.export.templates import modelfile
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.pages import render
 from swiftagent.io.shipped import shipped
-from swiftagent.models.files import EXPORT_RECORD
+from swiftagent.models.files import EXPORT_RECORD, TOKENIZER_FILES
 from swiftagent.trajectory.react import ACTION_LABEL
 
+TOKENIZER_PARTS = ("merges.txt", "added_tokens.json", "chat_template.jinja")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json"),
-)
 # Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
 HARD_TEXTS = (
     "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",
@@ -38,35 +36,41 @@ HARD_TEXTS = (
 )
 
 
-def export_merged(
-    subject: TunedModel, prepared: Prepared, out: Path, *, license: str = "", name: str = "", **options: Any
-) -> Merged:
+class Wanted(msgspec.Struct, frozen=True):
+    """One export: a model with its templates, and where and how it is written. name: "" is that of `out`."""
+
+    subject: TunedModel
+    prepared: Prepared
+    out: Path
+    name: str = ""
+    license: str = ""
+    force: bool = False
+    quantize: str | None = None
+    llama_cpp: Path | None = None
+
+
+def export_merged(wanted: Wanted, **options: Any) -> Merged:
     """The merged model with tokenizer, chat template, generation config, model card and export.json; options: those of
     `merge`."""
+    subject = wanted.subject
 
     def finish(part: Path, merged: Merged) -> None:
         difference = f"{merged.max_difference:.3g} (scale {merged.logit_scale:.3g})" if subject.adapter else ""
         facts = {"merged logits differ by at most": difference, "context length in training": subject.max_length}
-        _describe(part, subject, prepared, name or out.name, license, facts, merged)
+        _describe(part, wanted, facts, merged)
 
-    return merge(subject.base, subject.adapter, out, finish=finish, **options)
+    return merge(subject.base, subject.adapter, wanted.out, force=wanted.force, finish=finish, **options)
 
 
-def _describe(
-    part: Path,
-    subject: TunedModel,
-    prepared: Prepared,
-    name: str,
-    license: str,
-    facts: dict[str, Any],
-    merged: Merged | None = None,
-) -> None:
+def _describe(part: Path, wanted: Wanted, facts: dict[str, Any], merged: Merged | None = None) -> None:
     """Chat template, model card and export.json."""
+    prepared = wanted.prepared
     if prepared.chat_template:
         (part / "chat_template.jinja").write_text(prepared.chat_template, encoding="utf-8")
     facts = {**facts, "stop words": ", ".join(f"`{stop}`" for stop in prepared.stops)}
-    (part / "README.md").write_text(model_card(subject, name, facts, license), encoding="utf-8")
-    write_json(part / EXPORT_RECORD, _provenance(subject, prepared, merged))
+    card = model_card(wanted.subject, wanted.name or wanted.out.name, facts, wanted.license)
+    (part / "README.md").write_text(card, encoding="utf-8")
+    write_json(part / EXPORT_RECORD, _provenance(wanted.subject, prepared, merged))
 
 
 def _provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None) -> dict[str, Any]:
@@ -84,9 +88,7 @@ def _provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None) 
         "react": subject.react,
         "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
         "stop_words": prepared.stops,
-        "merged": {key: value for key, value in msgspec.to_builtins(merged).items() if key != "folder"}
-        if merged
-        else None,
+        "merged": {key: value for key, value in (msgspec.to_builtins(merged) or {}).items() if key != "folder"} or None,
         "prompts": msgspec.to_builtins(prepared.compared),
         "limits": prepared.limits,
     }
@@ -119,22 +121,13 @@ def probe_texts(data: str) -> tuple[list[str], list[str]]:
     return texts, texts[:: max(1, len(texts) // 20)][:20]
 
 
-def export_ollama(
-    subject: TunedModel,
-    prepared: Prepared,
-    out: Path,
-    *,
-    name: str,
-    quantize: str | None,
-    llama_cpp: Path | None,
-    force: bool,
-    license: str,
-) -> dict[str, Any]:
+def export_ollama(wanted: Wanted) -> dict[str, Any]:
     """A complete folder for Ollama: the merged model or a GGUF, Modelfile, README; `ollama create` where it is
     installed.
 
     Raises SetupError for a model whose calls have no template in Ollama's language.
     """
+    subject, prepared, quantize = wanted.subject, wanted.prepared, wanted.quantize
     if prepared.go_template is None:
         agent = prepared.agent_template
         kind = f"agent template {agent}" if agent else f"template {prepared.template}"
@@ -142,21 +135,24 @@ def export_ollama(
             f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
         )
     facts: dict[str, Any] = {}
-    with whole_folder(out, force=force, keep=(subject.base, subject.adapter, subject.run)) as part:
+    with whole_folder(wanted.out, force=wanted.force, keep=(subject.base, subject.adapter, subject.run)) as part:
         model = part / "model"
-        merged = export_merged(subject, prepared, model, license=license, name=name)
+        merged = export_merged(msgspec.structs.replace(wanted, out=model, force=False))
         source = f"model.{quantize}.gguf" if quantize else "model"
         if quantize:
-            compared = export_gguf(model, part / source, quantize, llama_cpp, force=True, data=subject.data)
+            compared = export_gguf(model, part / source, quantize, wanted.llama_cpp, force=True, data=subject.data)
             facts["gguf"] = msgspec.to_builtins(compared)
             # The GGUF holds all of it, and a folder for Ollama is copied about.
             shutil.rmtree(model)
         template, length = prepared.go_template, subject.max_length
         text = modelfile(f"./{source}", template, stops=prepared.stops, context_length=length, system=prepared.system)
         (part / "Modelfile").write_text(text, encoding="utf-8")
-        (part / "README.md").write_text(_ollama_readme(name, subject, prepared), encoding="utf-8")
-        facts["merged"] = {**msgspec.to_builtins(merged), "folder": str(out)}
-    facts["created"] = _create(out, name)
+        executed = next((one for one in prepared.compared if one.target.startswith("Modelfile")), None)
+        about = {"react": subject.react, "action": ACTION_LABEL.strip(), "limits": prepared.go_limits}
+        readme = render("export/pages/ollama.md.j2", name=wanted.name, executed=executed, **about)
+        (part / "README.md").write_text(readme, encoding="utf-8")
+        facts["merged"] = {**msgspec.to_builtins(merged), "folder": str(wanted.out)}
+    facts["created"] = _create(wanted.out, wanted.name)
     return facts
 
 
@@ -167,28 +163,20 @@ def _create(out: Path, name: str) -> str:
     return f"created {name}" if done.returncode == 0 else f"`ollama create` failed: {done.stderr.strip()[-300:]}"
 
 
-def _ollama_readme(name: str, subject: TunedModel, prepared: Prepared) -> str:
-    executed = next((one for one in prepared.compared if one.target.startswith("Modelfile")), None)
-    facts = {"react": subject.react, "action": ACTION_LABEL.strip(), "limits": prepared.go_limits}
-    return render("export/pages/ollama.md.j2", name=name, executed=executed, **facts)
-
-
-def export_adapter(
-    subject: TunedModel, prepared: Prepared, out: Path, *, force: bool = False, license: str = ""
-) -> None:
+def export_adapter(wanted: Wanted) -> None:
     """The adapter alone with tokenizer, chat template and card. Raises SetupError for a full fine-tuning, which has
     none."""
-    adapter = adapter_of(subject)
-    with whole_folder(out, force=force, keep=(adapter, subject.base, subject.run)) as part:
+    subject, adapter = wanted.subject, adapter_of(wanted.subject)
+    with whole_folder(wanted.out, force=wanted.force, keep=(adapter, subject.base, subject.run)) as part:
         own = [adapter / name for name in ADAPTER_FILES]
-        for file in [*own, *(Path(subject.base, name) for name in (*TOKENIZER_FILES, "chat_template.jinja"))]:
+        for file in [*own, *(Path(subject.base, name) for name in (*TOKENIZER_FILES, *TOKENIZER_PARTS))]:
             if file.exists():
                 shutil.copy2(file, part / file.name)
         config = json.loads((part / "adapter_config.json").read_text(encoding="utf-8"))
         # PEFT wrote the folder of this machine.
         config["base_model_name_or_path"] = subject.name or subject.base
         write_json(part / "adapter_config.json", config)
-        _describe(part, subject, prepared, out.name, license, {})
+        _describe(part, wanted, {})
 
 
 def adapter_of(subject: TunedModel) -> Path:

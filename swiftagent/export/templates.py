@@ -30,15 +30,8 @@ GO_LIMITS = (
 )
 HERMES_GO_LIMITS = (_ARGUMENTS, "tools are declared with the fields that Ollama knows, in its own order and spacing")
 PROMPTS = Path(__file__).parent / "prompts"
-_LABELS = {
-    **{
-        "thought": react.THOUGHT_LABEL,
-        "action": react.ACTION_LABEL,
-        "action_input": react.INPUT_LABEL,
-        "stop": react.STOP,
-    },
-    **{"answer": react.ANSWER_LABEL, "no_thought": react.NO_THOUGHT, "parameters_label": PARAMETERS},
-    **{"think_open": react.THINK_OPEN, "think_close": react.THINK_CLOSE},
+_WORDS = {
+    **{"react": react, "parameters_label": PARAMETERS},
     **{"flat_object": str(list(FLAT_OBJECT)), "flat_parameter": str(list(FLAT_PARAMETER))},
 }
 # Signs that neither language knows: what is filled in here differs from what the engines fill in.
@@ -104,7 +97,7 @@ def _filled(name: str, turns: Turns, **values: str) -> str:
     """A template of the folder prompts as one line, its indentation left out; a newline of Go's text is written \\n."""
     text = "".join(map(str.strip, (PROMPTS / name).read_text(encoding="utf-8").splitlines()))
     text = text if name.endswith(".jinja") else text.replace("\\n", "\n")
-    return _FILLER.from_string(text).render(**msgspec.structs.asdict(turns), **_LABELS, **values)
+    return _FILLER.from_string(text).render(**msgspec.structs.asdict(turns), **_WORDS, **values)
 
 
 def modelfile(source: str, template: str, *, stops: list[str], context_length: int, system: str = "") -> str:

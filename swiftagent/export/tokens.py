@@ -33,15 +33,8 @@ def turns_of(trainer: Trainer) -> Turns:
     system_prefix = meta.system_prefix or meta.prefix
     system_open, found, system_close = _text(trainer, system_prefix).partition("{{SYSTEM}}")
     user_open, asked, user_close = _text(trainer, meta.prompt).partition("{{QUERY}}")
-    written = Turns(
-        system_open=system_open,
-        system_close=system_close,
-        user_open=user_open,
-        user_close=user_close,
-        between=_text(trainer, meta.chat_sep),
-        end=_text(trainer, meta.suffix),
-        default_system=meta.default_system or "",
-    )
+    between, end = _text(trainer, meta.chat_sep), _text(trainer, meta.suffix)
+    written = Turns(system_open, system_close, user_open, user_close, between, end, meta.default_system or "")
     # A placeholder that is left over, such as {{ROUND0}}, is a text that no other engine could fill in.
     left_over = any("{{" in getattr(written, name) for name in Turns.__struct_fields__)
     if not found or not asked or meta.chat_sep is None or left_over:
@@ -84,9 +77,12 @@ def require_same_prompts(differences: Sequence[PromptDifference], target: str) -
         )
 
 
-def stop_words(trainer: Trainer, *, react: bool) -> list[str]:
-    """What ends a turn: the template's end token, the tokenizer's, and for ReAct the label of a result."""
-    # A base may end its turn with another end token of its family than the template's.
-    known = trainer.tokenizer.get_vocab()
-    ends = [trainer.tokenizer.eos_token, *(token for token in END_TOKENS if token in known)]
-    return [*([OBSERVATION] if react else []), *dict.fromkeys(token for token in ends if token)]
+def stop_words(tokenizer: Any, *, react: bool) -> list[str]:
+    """What ends a turn: the end tokens, and for ReAct the label of a result."""
+    return [*([OBSERVATION] if react else []), *end_tokens(tokenizer)]
+
+
+def end_tokens(tokenizer: Any) -> list[str]:
+    """The tokenizer's end token, and others of its family: a base may end its turn with another than the template."""
+    known = tokenizer.get_vocab()
+    return [token for token in dict.fromkeys((tokenizer.eos_token, *END_TOKENS)) if token in known]

@@ -243,7 +243,7 @@ def _trying(plan: Rounds, parent: Run) -> Trying:
     checkpoint = str(parent.checkpoint("best"))  # an adapter's folder names its base
     engine: Any = load_engine(checkpoint, None, parent.template, device=plan.device)
     style = prompt_style(parent.data_files()) or "auto"
-    grammar = Native(engine.read_calls) if plan.native else ReAct(style)
+    grammar = Native() if plan.native else ReAct(style)
     return Trying(engine, grammar, plan.tries, plan.temperature, plan.step_tokens, plan.toolbox)
 
 

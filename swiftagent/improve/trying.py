@@ -63,7 +63,7 @@ class Trying(msgspec.Struct):
         context = msgspec.structs.replace(row, events=tuple(before), tools=tuple(tools))
         text = question.text if isinstance(question, Question) else ""
         turn = yield from driven(run_turn(context, text, Limits(step_tokens=self.step_tokens), self.grammar), run_tool)
-        steps = [step for step in turn.steps if step.action is not None]
+        steps = turn.steps
         calls = [event for event in turn.events if isinstance(event, Call)]
         failed = [call.id for call, step in zip(calls, steps, strict=False) if step.error]
         return Try(turn.events[1:], failed, turn.stopped_by == "answer", turn.tokens)

@@ -8,11 +8,15 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from typing import Any, cast
 
+import msgspec
+
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, without_surrogates
+from swiftagent.io.jsonl import BadRow, Row, decode, parse_json, refuse_constant, without_surrogates
 
 HEAD = 1 << 20  # bytes that show whether each line is a row
 _CHUNK = 1 << 20
@@ -36,16 +40,18 @@ _PYTHON_PIECE = re.compile(rf"{_PYTHON_STRING}|{_STRING}|[\[\]{{}}]", re.S)
 _WORD_END = re.compile(r"[,\]}\n]")
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.S)
 _NOT_A_NUMBER = re.compile(rf"({_STRING})|\bNaN\b|-?\bInfinity\b", re.S)
+_MENDS: dict[str, Callable[[str], str]] = {
+    "": str,
+    "trailing-comma": lambda text: _TRAILING_COMMA.sub(lambda found: found.group(1) or "", text),
+    "nan": lambda text: _NOT_A_NUMBER.sub(lambda found: found.group(1) or "null", text),
+}
 
 
 def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[Row]:
     """Yield the rows of a JSON text, distinguished by what it holds; `by_line` says that its name promises JSONL."""
     head = stream.read(HEAD)  # more than `peek` gives on a pipe
-    whole: io.BufferedReader = io.BufferedReader(cast(Any, _Rejoined(head, stream)), _CHUNK)
-    if is_by_line(head, by_line):
-        yield from json_lines(limited_lines(whole, place), place)
-    else:
-        yield from _values(whole, place)
+    whole = joined(chain([head], blocks_of(stream)))
+    yield from json_lines(limited_lines(whole, place), place) if is_by_line(head, by_line) else _values(whole, place)
 
 
 def limited_lines(stream: io.BufferedReader, place: str) -> Iterator[bytes]:
@@ -62,20 +68,28 @@ def too_long(place: str) -> ConfigError:
     return ConfigError(f"{place}: holds a row of more than {LONGEST_ROW >> 20} MB; this is no data to train on")
 
 
-class _Rejoined(io.RawIOBase):
-    """A stream whose first bytes were taken, with them in front again."""
+def joined(blocks: Iterator[bytes]) -> io.BufferedReader:
+    """Blocks of bytes as one stream."""
+    return io.BufferedReader(cast(Any, _Blocks(blocks)), _CHUNK)
 
-    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
-        self._head, self._rest = head, rest
+
+def blocks_of(stream: io.BufferedReader) -> Iterator[bytes]:
+    return iter(partial(stream.read, _CHUNK), b"")
+
+
+class _Blocks(io.RawIOBase):
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._ready = blocks, b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, into: Any) -> int:
-        piece = self._head[: len(into)] or self._rest.read(len(into))
-        self._head = self._head[len(into) :]
-        into[: len(piece)] = piece
-        return len(piece)
+        while not self._ready and (block := next(self._blocks, None)) is not None:
+            self._ready = block
+        taken, self._ready = self._ready[: len(into)], self._ready[len(into) :]
+        into[: len(taken)] = taken
+        return len(taken)
 
 
 def is_by_line(head: bytes, promised: bool) -> bool:
@@ -97,14 +111,19 @@ def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[R
     """Yield the row of each line of a JSONL file, of which `first` is the number of the first one here."""
     for number, line in enumerate(lines, first):
         if not line.isspace():
-            row = _row(line, f"{place}:{number}")
+            row = row_of(line, f"{place}:{number}")
             if number == 1 and (rows := _by_id(row)):
                 yield from rows
             else:
                 yield row
 
 
-def _row(text: bytes | str, where: str) -> Row:
+def row_of(text: bytes | str, where: str) -> Row:
+    """The row that a text is, mended where its meaning is plain."""
+    try:
+        return Row(decode(text), where)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
     try:
         value, repairs = parse_json(text)
     except RowError as error:
@@ -120,27 +139,18 @@ def _mended(raw: bytes | str, where: str, error: RowError) -> Row:
         shown = raw.decode(errors="backslashreplace") if isinstance(raw, bytes) else raw
         return BadRow(shown, where, (), RowError("not-utf8", f"not UTF-8 text: {wrong.reason} at byte {wrong.start}"))
     repairs: tuple[str, ...] = ("trailing-comma",) if len(text) < len(raw.strip()) else ()
-    for code, mend in ((None, str), ("trailing-comma", _without_trailing_commas), ("nan", _without_nan)):
+    for code, mend in _MENDS.items():
         text, before = mend(text), text
-        if code and text != before:
+        if text != before:
             repairs = (*repairs, code)
         try:
             value, more = parse_json(text)
         except RowError:
             continue
         return Row(value, where, (*repairs, *more))
-    literal = _python_literal(text)
-    if literal is not None:
+    if (literal := _python_literal(text)) is not None:
         return Row(literal, where, (*repairs, "python-row"))
     return BadRow(raw if isinstance(raw, str) else raw.decode(), where, (), error)
-
-
-def _without_trailing_commas(text: str) -> str:
-    return _TRAILING_COMMA.sub(lambda found: found.group(1) or "", text)
-
-
-def _without_nan(text: str) -> str:
-    return _NOT_A_NUMBER.sub(lambda found: found.group(1) or "null", text)
 
 
 def _python_literal(text: str) -> Any:
@@ -298,6 +308,5 @@ _ESCAPED_SURROGATE = re.compile(r"\\ud[89a-f]", re.I)
 
 
 def _has_surrogates(raw: str) -> bool:
-    return ("\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None) or not (
-        raw.isascii() or _BAD_BYTE.search(raw) is None
-    )
+    is_escaped = "\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None
+    return is_escaped or (not raw.isascii() and _BAD_BYTE.search(raw) is not None)

@@ -6,8 +6,10 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,13 +59,18 @@ def refuse_constant(name: str) -> None:
 
 def without_surrogates(value: Any) -> Any:
     """The same JSON value with U+FFFD for each lone surrogate: Arrow refuses a whole file for one of them."""
+    return with_texts(value, lambda text: _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text)
+
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The same JSON value with every text and key changed."""
     match value:
         case str():
-            return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+            return change(value)
         case list():
-            return [without_surrogates(item) for item in value]
+            return [with_texts(item, change) for item in value]
         case dict():
-            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+            return {change(key): with_texts(item, change) for key, item in value.items()}
     return value
 
 
@@ -78,6 +85,11 @@ def read_lines(path: Path) -> Iterator[Row]:
                 yield Row(value, where, repairs)
 
 
+def first_values(path: Path, count: int) -> list[Any]:
+    """The values of the first lines of a JSONL file; [] where there is none."""
+    return [row.value for row in islice(read_lines(path), count)] if path.is_file() else []
+
+
 def require_regular(path: Path) -> None:
     """Raises SetupError for a device, a pipe or the like: who puts a file in its place takes it from every other
     program."""
@@ -87,24 +99,41 @@ def require_regular(path: Path) -> None:
 
 @contextmanager
 def unfinished(*finals: Path) -> Iterator[list[Path]]:
-    """Temporary names beside the places of files that are not whole yet; what is still under one at the end is removed.
+    """Temporary names beside the places of files or folders that are not whole yet; what is still under one at the end
+    is removed, with the folders that were made for it.
 
     What killed processes left under such names is removed too. Raises SetupError where a place cannot be written.
     """
     parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in finals]
-    for path in finals:
-        require_regular(path)
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-                if is_left_over(left.name.split(".")[-2]):
-                    left.unlink(missing_ok=True)
+    made = {folder for path in finals for folder in path.parents if not folder.exists()}
     try:
+        for path in finals:
+            require_regular(path)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                for left in left_overs(path):
+                    _remove(left)
         yield parts
     finally:
         for part in parts:
             with suppress(OSError):  # where nothing could be made, nothing can be removed
-                part.unlink()
+                _remove(part)
+        for folder in sorted(made, reverse=True):
+            with suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def left_overs(path: Path) -> list[Path]:
+    """What processes that were killed left under temporary names of a file or folder."""
+    found = path.parent.glob(f".{glob.escape(path.name)}.*.part")
+    return [left for left in found if is_left_over(left.name.split(".")[-2])]
 
 
 def is_left_over(process: str) -> bool:
@@ -119,12 +148,12 @@ def is_left_over(process: str) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Report a place that cannot be written, or a full disk, as a SetupError."""
+def writing(path: Path, option: str = "-o") -> Iterator[None]:
+    """Report a place that cannot be written, or a full disk, as a SetupError. option: that names the place."""
     try:
         yield
     except OSError as error:
-        remedy = remedy_of(error) or "choose another place with -o"
+        remedy = remedy_of(error) or f"choose another place with {option}"
         raise SetupError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 

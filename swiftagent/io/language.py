@@ -21,8 +21,7 @@ from swiftagent.io.yaml_file import read_text
 
 CATALOGUE = Path(__file__).parent / "zh.yaml"
 Say = Callable[..., str]
-_VALUE = re.compile(r"\{\w*\}")
-_PLACE = re.compile(r"\\{(\w*)\\}")
+_VALUE = re.compile(r"\{(\w*)\}")
 
 
 @cache
@@ -43,28 +42,35 @@ def speaker(language: str) -> Say:
 
 
 def in_chinese(text: str) -> str:
-    """What the command line says, in Chinese; a line that the catalogue does not have stays as it is."""
+    """What the command line says, in Chinese; what the catalogue does not have stays as it is, with what is filled into
+    a known sentence, or stands behind a place ("config.yaml:7: "), translated by itself."""
     if text in chinese():
         return chinese()[text]
     if "\n" in text:
         return "\n".join(map(in_chinese, text.split("\n")))
-    for pattern, names, translation in _patterns():
-        if found := pattern.fullmatch(text):
-            values = [chinese().get(value, value) for value in found.groups()]
-            return translation.format(*values, **dict(zip(filter(None, names), values, strict=False)))
-    return text
+    for piece, key in _sentences():
+        if piece in text and (found := _pattern(key).fullmatch(text)):
+            values = [in_chinese(value) for value in found.groups()]
+            names = filter(None, _VALUE.findall(key))
+            return chinese()[key].format(*values, **dict(zip(names, values, strict=False)))
+    place, colon, rest = text.partition(": ")
+    if rest:
+        return f"{place}{colon}{in_chinese(rest)}"
+    fact, semicolon, remedy = text.partition("; ")
+    return f"{in_chinese(fact)}{semicolon}{in_chinese(remedy)}" if remedy else text
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], list[str], str]]:
-    """(what a text looks like, names of its values, translation) of each key with values, the longest keys first."""
+def _sentences() -> list[tuple[str, str]]:
+    """(its longest part without values, key) of each key with values, the longest keys first."""
     # A key of few letters, such as "{} of {}", would be found in sentences that the catalogue does not have.
     keys = sorted((key for key in chinese() if "{" in key and len(_VALUE.sub("", key)) >= 8), key=len, reverse=True)
-    escaped = [(re.escape(key), chinese()[key]) for key in keys]
-    return [
-        (re.compile(_PLACE.sub("(.+?)", key), re.DOTALL), _PLACE.findall(key), translation)
-        for key, translation in escaped
-    ]
+    return [(max(_VALUE.split(key)[::2], key=len), key) for key in keys]
+
+
+@cache
+def _pattern(key: str) -> re.Pattern[str]:
+    return re.compile("(.*?)".join(map(re.escape, _VALUE.split(key)[::2])), re.DOTALL)
 
 
 def description_parts(text: str) -> Iterator[str]:

@@ -3,10 +3,8 @@ places."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, BinaryIO, Literal
 
 import msgspec
@@ -16,25 +14,24 @@ from swiftagent.io.json_rows import HEAD, is_by_line, json_lines
 from swiftagent.io.jsonl import Row
 from swiftagent.io.rows import NOT_TEXT, damage, kind_of, read_rows
 from swiftagent.io.storage import open_binary, size_and_stamp
-from swiftagent.io.table_rows import csv_reader, csv_rows, parquet_rows
+from swiftagent.io.table_rows import parquet_rows
 
 _BUFFER = 1 << 20
-_BOM = b"\xef\xbb\xbf"
+_BOM, _UTF16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
 class Part(msgspec.Struct):
     """All rows of a file, or those of its lines that begin in [start, end), or of row groups [start, end) of a Parquet
     file.
 
-    `first` is the line, or the number, of the first of them; `header` stands above the rows of a CSV.
+    `first` is the line, or the number, of the first of them.
     """
 
     path: str
-    kind: Literal["whole", "lines", "csv", "parquet"] = "whole"
+    kind: Literal["whole", "lines", "parquet"] = "whole"
     start: int = 0
     end: int = 0
     first: int = 1
-    header: bytes = b""
 
 
 def parts_of(path: str, size: int, lines_join: Callable[[Any], bool] = lambda first: False) -> list[Part]:
@@ -47,18 +44,22 @@ def parts_of(path: str, size: int, lines_join: Callable[[Any], bool] = lambda fi
         length, _ = size_and_stamp(path)
         head = stream.read(len(_BOM) + HEAD) if length > size else b""
         kind = kind_of(head[:8], path.rpartition("/")[2].lower())
-        stream.seek(0)
-        if length <= size or kind in NOT_TEXT - {".parquet"} or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if length <= size:
             return [Part(path)]
         if kind == ".parquet":
             return _row_groups(path, stream, size)
-        if kind in (".csv", ".tsv"):
-            return _csv_parts(path, stream, size)
-    by_line = is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
-    first = next(read_part(Part(path, "lines", 0, 1)), None) if by_line else None
+    first = next(read_part(Part(path, "lines", 0, 1)), None) if is_a_row_a_line(head, path) else None
     if first is None or lines_join(first.value):
         return [Part(path)]
     return cut(path, length, size)
+
+
+def is_a_row_a_line(head: bytes, path: str) -> bool:
+    """Whether the rows of a file begin where its lines do, by its first bytes and its name."""
+    kind = kind_of(head[:8], path.rpartition("/")[2].lower())
+    if kind in NOT_TEXT | {".csv", ".tsv"} or head.startswith(_UTF16):
+        return False
+    return is_by_line(head.removeprefix(_BOM)[:HEAD], kind in (".jsonl", ".ndjson"))
 
 
 def cut(path: str, length: int, size: int) -> list[Part]:
@@ -98,9 +99,6 @@ def read_part(part: Part) -> Iterator[Row]:
     with damage(part.path), open_binary(part.path, _BUFFER) as stream:
         if part.kind == "parquet":
             yield from parquet_rows(stream, part.path, range(part.start, part.end), part.first)
-        elif part.kind == "csv":
-            header = list(io.BytesIO(part.header))
-            yield from csv_rows(chain(header, text_lines(stream, part)), part.path, part.first - 1 - len(header))
         else:
             yield from json_lines(text_lines(stream, part), part.path, part.first)
 
@@ -145,31 +143,3 @@ def _row_groups(path: str, stream: BinaryIO, size: int) -> list[Part]:
         rows += group.num_rows
         parts[-1].end = number + 1
     return parts
-
-
-def _csv_parts(path: str, stream: BinaryIO, size: int) -> list[Part]:
-    """Where a record begins is known to the parser alone, so it goes over all of the file once."""
-    start = at = len(_BOM) if stream.read(len(_BOM)) == _BOM else 0
-    stream.seek(start)
-
-    def lines() -> Iterator[bytes]:
-        nonlocal at
-        for line in stream:
-            at += len(line)
-            yield line
-
-    records = csv_reader(lines())
-    parts: list[Part] = []
-    cells: list[str] | None = []
-    while cells is not None:
-        try:
-            cells = next(records, None)
-        except csv.Error:
-            continue
-        if cells if not parts else at - parts[-1].start >= size:
-            parts.append(Part(path, "csv", at, at, records.line_num + 1))
-    stream.seek(start)
-    header = stream.read(parts[0].start - start) if parts else b""
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
-        part.header, part.end = header, at if following is None else following.start
-    return parts or [Part(path)]

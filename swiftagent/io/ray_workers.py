@@ -10,15 +10,13 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sized
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from swiftagent.errors import SetupError, SwiftAgentError
 from swiftagent.io.workers import Workers
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 _RETRIES = 8  # of one task whose worker was lost
 _LAST_TASKS = 60  # seconds that tasks may still take when one has failed
 _ANSWER = 20.0  # seconds that a cluster has to accept a connection
@@ -30,24 +28,24 @@ class RayWorkers(Workers):
 
     def __init__(self, address: str | None, count: int | None = None) -> None:
         super().__init__(1)
-        ray = _ray()
+        try:
+            import ray
+        except ImportError as error:
+            raise SetupError("--engine ray needs Ray; pip install 'swiftagent[ray]'") from error
         self._ray = ray
         self._ours = not ray.is_initialized()
         self._stdout = contextlib.redirect_stdout(sys.stderr)  # where Ray prints that it lost a worker
         if self._ours:
             path = [str(Path(__file__).resolve().parents[2]), os.getcwd(), os.environ.get("PYTHONPATH", "")]
-            options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
+            options: dict[str, Any] = {"num_cpus": count, "include_dashboard": False} if not address else {}
             options["runtime_env"] = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, path))}}
             _require_listener(address or "")
             try:
-                if address:
-                    del options["include_dashboard"]
-                    ray.init(address=address, **options)
-                else:
-                    ray.init(address="local", num_cpus=count, **options)
+                ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise SetupError(f"no Ray cluster at {address or 'this machine'}: {_first_line(error)}") from error
         self._run = ray.remote(max_retries=_RETRIES, num_cpus=1)(_call)
+        self._window = max(8, _WAITING * int(ray.cluster_resources().get("CPU", 1)))
 
     @property
     def alone(self) -> bool:
@@ -62,41 +60,32 @@ class RayWorkers(Workers):
             self._ray.shutdown()
         self._stdout.__exit__(None, None, None)
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Yield (index of the task, result) as results arrive. Raises what a task raises, or SetupError where nodes are
-        lost."""
-        ray = self._ray
-        window = max(8, _WAITING * int(ray.cluster_resources().get("CPU", 1)))
-        waiting = iter(enumerate(tasks))
-        running: dict[Any, int] = {}
-        try:
-            while True:
-                while len(running) < window and (following := next(waiting, None)) is not None:
-                    running[self._run.remote(function, following[1], os.getcwd())] = following[0]
-                if not running:
-                    return
-                ready, _ = ray.wait(list(running), num_returns=1)
-                for reference in ready:
-                    index = running.pop(reference)
-                    yield index, self._result(reference)
-        except (SwiftAgentError, OSError):  # a task's: the others end before anybody clears up behind them
-            for reference in running:
-                ray.cancel(reference)
-            ray.wait(list(running), num_returns=len(running), timeout=_LAST_TASKS) if running else None
-            raise
+    def _room(self, running: Sized) -> int:
+        return self._window - len(running)
+
+    def _start(self, function: Callable[[Any], Any], task: Any) -> Any:
+        return self._run.remote(function, task, os.getcwd())
+
+    def _finished(self, running: list[Any]) -> list[Any]:
+        ready: list[Any] = self._ray.wait(running, num_returns=1)[0]
+        return ready
+
+    def _end(self, running: list[Any]) -> None:
+        for reference in running:
+            self._ray.cancel(reference)
+        if running:
+            self._ray.wait(running, num_returns=len(running), timeout=_LAST_TASKS)
 
     def _result(self, reference: Any) -> Any:
         try:
             fine, result = self._ray.get(reference)
-        except (
-            self._ray.exceptions.RayTaskError
-        ) as error:  # a bug, or a node without swiftagent: its traceback shows it
+        # A bug, or a node without swiftagent: its traceback shows it.
+        except self._ray.exceptions.RayTaskError as error:
             print(error, file=sys.stderr)
             raise SetupError(f"a task failed on the Ray cluster: {str(error).strip().splitlines()[-1]}") from error
         except self._ray.exceptions.RayError as error:
-            raise SetupError(
-                f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it resumes"
-            ) from error
+            lost = f"the Ray cluster lost a task for good: {_first_line(error)}; run again, it resumes"
+            raise SetupError(lost) from error
         if not fine:
             raise result
         return result
@@ -124,14 +113,6 @@ def _call(function: Callable[[Any], Any], task: Any, folder: str) -> tuple[bool,
         return True, function(task)
     except (SwiftAgentError, OSError) as error:
         return False, error
-
-
-def _ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise SetupError("--engine ray needs Ray; pip install 'swiftagent[ray]'") from error
-    return ray
 
 
 def _first_line(error: BaseException) -> str:

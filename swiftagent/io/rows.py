@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import importlib
 import io
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from swiftagent.errors import ConfigError, remedy_of
-from swiftagent.io.json_rows import json_rows, limited_lines
+from swiftagent.io.json_rows import blocks_of, joined, json_rows, limited_lines
 from swiftagent.io.jsonl import Row
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, matching, open_binary, size_and_stamp
@@ -63,18 +64,15 @@ def files_of(path: str) -> list[str]:
     none."""
     if is_url(path):
         with damage(path):
-            found = [
-                name for name in matching(path) if name == path or _is_data(PurePosixPath(name.rpartition("/")[2]))
-            ]
+            names = matching(path)
+        found = [name for name in names if name == path or is_data(PurePosixPath(name.rpartition("/")[2]))]
     elif (place := find(path)).is_dir():
         found = [str(file) for file in data_files(place)]
     else:
         return [str(place)]
     if not found:
-        kinds = ", ".join(sorted(_TEXT | _BINARY))
-        raise ConfigError(
-            f"{path}: no data {'there' if is_url(path) else 'in this folder'}; it may hold {kinds}, also compressed"
-        )
+        kinds, where = ", ".join(sorted(_TEXT | _BINARY)), "there" if is_url(path) else "in this folder"
+        raise ConfigError(f"{path}: no data {where}; it may hold {kinds}, also compressed")
     return found
 
 
@@ -86,13 +84,14 @@ def size_of(file: str) -> int:
 
 def data_files(folder: Path) -> list[Path]:
     """The files of a folder that hold rows, in order of their names; descriptions and reports are left out."""
-    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and _is_data(file.relative_to(folder))]
+    found = [file for file in sorted(folder.rglob("*")) if file.is_file() and is_data(file.relative_to(folder))]
     if any(file.suffix == ".arrow" for file in found):  # a folder of `datasets`; its cache files are copies
         found = [file for file in found if not file.name.startswith("cache-")]
     return found
 
 
-def _is_data(name: Path | PurePosixPath) -> bool:
+def is_data(name: Path | PurePosixPath) -> bool:
+    """Whether a file of this name holds rows, and does not describe data or stand beside it."""
     if any(part.startswith((".", "__MACOSX")) for part in name.parts):
         return False
     if name.name in _NOT_DATA or name.name.endswith(_NOT_DATA_ENDS):
@@ -111,9 +110,8 @@ def _read_stream(raw: BinaryIO, place: str, name: str, around: frozenset[str] = 
     kind = kind_of(stream.peek(8)[:8], name)
     if kind in around or (kind in _COMPRESSED and around & _COMPRESSED):
         # Each level multiplies what a few bytes unpack to, and some archives hold themselves.
-        raise ConfigError(
-            f"{place}: packed more than once ({kind} inside {', '.join(sorted(around))}); unpack it first"
-        )
+        packed = f"{kind} inside {', '.join(sorted(around))}"
+        raise ConfigError(f"{place}: packed more than once ({packed}); unpack it first")
     match kind:
         case ".gz" | ".zst" | ".bz2" | ".xz":
             yield from _read_stream(_unpacked(stream, kind), place, name.removesuffix(kind), around | {kind})
@@ -137,16 +135,9 @@ def kind_of(head: bytes, name: str) -> str:
 
 
 def _unpacked(stream: io.BufferedReader, kind: str) -> BinaryIO:
-    if kind == ".gz":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
-    if kind == ".bz2":
-        import bz2
-
-        return cast(BinaryIO, bz2.BZ2File(stream))
-    if kind == ".xz":
-        import lzma
-
-        return cast(BinaryIO, lzma.LZMAFile(stream))
+    if kind != ".zst":
+        module = importlib.import_module({".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}[kind])
+        return cast(BinaryIO, module.open(stream))
     import pyarrow  # type: ignore[import-untyped]
 
     return cast(BinaryIO, pyarrow.CompressedInputStream(stream, "zstd"))
@@ -155,7 +146,7 @@ def _unpacked(stream: io.BufferedReader, kind: str) -> BinaryIO:
 def _read_zip(stream: BinaryIO, place: str, around: frozenset[str]) -> Iterator[Row]:
     """Members are read in place and nothing is unpacked, so a name such as `../x` leads nowhere."""
     with zipfile.ZipFile(stream) as archive:
-        members = [name for name in sorted(archive.namelist()) if _is_data(PurePosixPath(name.replace("..", "")))]
+        members = [name for name in sorted(archive.namelist()) if is_data(PurePosixPath(name.replace("..", "")))]
         if not members:
             raise ConfigError(f"{place}: no data in this archive")
         for member in members:
@@ -183,30 +174,9 @@ def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
     if head.startswith(b"\xef\xbb\xbf"):
         stream.read(3)
     elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return io.BufferedReader(cast(Any, _FromUtf16(stream)), _BUFFER)
+        texts = codecs.iterdecode(blocks_of(stream), "utf-16", "surrogatepass")
+        return joined(text.encode("utf-8", "surrogatepass") for text in texts)
     return stream
-
-
-class _FromUtf16(io.RawIOBase):
-    """A UTF-16 stream as UTF-8, a piece at a time."""
-
-    def __init__(self, stream: io.BufferedReader) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, into: Any) -> int:
-        while not self._ready:
-            piece = self._stream.read(_BUFFER)
-            self._ready = self._decoder.decode(piece, final=not piece).encode("utf-8", "surrogatepass")
-            if not piece:
-                break
-        taken, self._ready = self._ready[: len(into)], self._ready[len(into) :]
-        into[: len(taken)] = taken
-        return len(taken)
 
 
 @contextmanager

@@ -35,6 +35,5 @@ def user_folder(variable: str, below_home: str) -> Path:
     try:
         return Path.home() / below_home
     except RuntimeError:  # a user without an entry in passwd, as in containers, and no HOME
-        raise SetupError(
-            f"this user has no home folder; set HOME, or {variable} to a folder that can be written"
-        ) from None
+        remedy = f"set HOME, or {variable} to a folder that can be written"
+        raise SetupError(f"this user has no home folder; {remedy}") from None

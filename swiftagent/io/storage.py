@@ -3,7 +3,6 @@ fsspec."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zlib
@@ -39,6 +38,8 @@ def open_binary(path: str, buffer: int) -> BinaryIO:
 
 def sha256_of(path: str) -> str:
     """The hash of a file's content, as manifests hold it. Raises OSError."""
+    import hashlib  # which loads OpenSSL
+
     digest = hashlib.sha256()
     with open_binary(path, 1 << 20) as file:
         while block := file.read(1 << 20):
@@ -86,10 +87,8 @@ def upload(files: Sequence[Path], url: str) -> None:
             for file in files:
                 filesystem.put_file(str(file), f"{name.rstrip('/')}/{file.name}")
     except OSError as error:
-        where = files[-1].parent
-        raise SetupError(
-            f"{url}: cannot be written ({error}); all is whole in {where}, run again with --upload"
-        ) from error
+        whole = f"all is whole in {files[-1].parent}, run again with --upload"
+        raise SetupError(f"{url}: cannot be written ({error}); {whole}") from error
 
 
 @contextmanager

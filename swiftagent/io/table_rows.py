@@ -21,24 +21,19 @@ _LARGEST_BATCH = 1 << 28  # bytes
 _LONGEST_CELL = 1 << 28  # characters
 
 
-def csv_reader(lines: Iterable[bytes]) -> Any:
-    """A `csv.reader` over a table; the separator is found in its header."""
-    csv.field_size_limit(_LONGEST_CELL)
-    rest = iter(lines)
-    header = next(rest, b"")
-    text = (line.decode(errors="surrogateescape") for line in chain([header], rest))
-    return csv.reader(text, delimiter=max(",;\t|", key=header.decode(errors="replace").count))
-
-
-def csv_rows(table: Iterable[bytes], place: str, skipped: int = 0) -> Iterator[Row]:
-    """Yield each line of a table with a header as an object of texts; `skipped` lines behind the header are not here.
+def csv_rows(table: Iterable[bytes], place: str) -> Iterator[Row]:
+    """Yield each line of a table with a header as an object of texts; the separator is found in the header.
 
     The place of a row is the line on which it starts. A line with too few or too many cells is a `BadRow`.
     """
-    lines = csv_reader(table)
+    csv.field_size_limit(_LONGEST_CELL)
+    rest = iter(table)
+    header = next(rest, b"")
+    text = (line.decode(errors="surrogateescape") for line in chain([header], rest))
+    lines = csv.reader(text, delimiter=max(",;\t|", key=header.decode(errors="replace").count))
     names: list[str] = []
     while True:
-        where = f"{place}:{lines.line_num + 1 + skipped}"
+        where = f"{place}:{lines.line_num + 1}"
         try:
             cells = next(lines)
         except StopIteration:
@@ -68,20 +63,29 @@ def parquet_rows(stream: BinaryIO, place: str, groups: range | None = None, firs
 
     Raises ConfigError where the file is damaged.
     """
-    import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
-    number = first - 1
-    try:
+    def batches() -> Iterator[Any]:
         file = pyarrow.parquet.ParquetFile(stream)
         for batch in file.iter_batches(_batch_size(file.metadata), groups, use_threads=False):
             if batch.nbytes > LONGEST_ROW * batch.num_rows:
                 raise too_long(place)
-            for value in batch.to_pylist():
-                number += 1
-                yield Row(_plain(value), f"{place}:{number}")
+            yield batch
+
+    return _rows_of(batches(), place, "Parquet", first)
+
+
+def _rows_of(batches: Iterator[Any], place: str, kind: str, first: int = 1) -> Iterator[Row]:
+    import pyarrow
+
+    try:
+        for batch in batches:
+            for start in range(0, batch.num_rows, _BATCH):
+                for number, value in enumerate(batch.slice(start, _BATCH).to_pylist(), first + start):
+                    yield Row(_plain(value), f"{place}:{number}")
+            first += batch.num_rows
     except pyarrow.ArrowException as error:
-        raise ConfigError(f"{place}: cut or damaged Parquet ({error}); get it again") from error
+        raise ConfigError(f"{place}: cut or damaged {kind} ({error}); get it again") from error
 
 
 def _batch_size(about: Any) -> int:
@@ -93,17 +97,7 @@ def _batch_size(about: Any) -> int:
 
 def arrow_rows(stream: io.BufferedReader, place: str) -> Iterator[Row]:
     """Yield each row of an Arrow file or stream (what `datasets` saves); its place is its number."""
-    import pyarrow
-
-    number = 0
-    try:
-        for batch in _arrow_batches(stream):
-            for start in range(0, batch.num_rows, _BATCH):
-                for value in batch.slice(start, _BATCH).to_pylist():
-                    number += 1
-                    yield Row(_plain(value), f"{place}:{number}")
-    except pyarrow.ArrowException as error:
-        raise ConfigError(f"{place}: cut or damaged Arrow file ({error}); get it again") from error
+    return _rows_of(_arrow_batches(stream), place, "Arrow file")
 
 
 def _arrow_batches(stream: io.BufferedReader) -> Iterator[Any]:

@@ -7,7 +7,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swiftagent.errors import SetupError, SwiftAgentError
@@ -25,18 +26,18 @@ class Workers:
     def __init__(self, count: int) -> None:
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
-        if count < 2:
-            return
-        import multiprocessing
+        if count > 1:
+            import multiprocessing
 
-        context = multiprocessing.get_context("fork")
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, [*self._pipes, ours]), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+            context = multiprocessing.get_context("fork")
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs, [*self._pipes, ours]), daemon=True)
+                process.start()
+                theirs.close()
+                self._pipes.append(ours)
+                self._processes.append(process)
+        self._idle: list[Any] = list(self._pipes)
 
     @property
     def alone(self) -> bool:
@@ -55,68 +56,68 @@ class Workers:
                 process.kill()
                 process.join()
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Yield (index of the task, result) as results arrive. What a task raises is raised here.
+    def in_order(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Yield the results in the order of their tasks; what comes before its turn waits. What a task raises is raised
+        here.
 
-        Raises SetupError where a process was killed, as the system does when memory runs out.
+        Raises SetupError where a process was killed, as the system does when memory runs out, or nodes are lost.
         """
-        if not self._pipes or len(tasks) == 1:
-            for index, task in enumerate(tasks):
-                yield index, function(task)
+        if self.alone or len(tasks) == 1:
+            yield from map(function, tasks)
             return
-        from multiprocessing.connection import wait
-
-        waiting = iter(enumerate(tasks))
-        busy: dict[Any, int] = {}
-        for first, (index, task) in zip(self._pipes, waiting, strict=False):
-            first.send((function, task))
-            busy[first] = index
+        waiting, running, early, due = iter(enumerate(tasks)), dict[Any, int](), dict[int, Any](), 0
         try:
-            while busy:
-                for ready in wait(list(busy)):
-                    pipe: Any = ready
-                    index = busy.pop(pipe)
-                    result = _receive(pipe)
-                    following = next(waiting, None)
-                    if following is not None:
-                        pipe.send((function, following[1]))
-                        busy[pipe] = following[0]
-                    yield index, result
-        except (
-            SwiftAgentError,
-            OSError,
-        ):  # a task's: the other processes end theirs before anybody clears up behind them
-            for pipe in busy:
-                with contextlib.suppress(EOFError, OSError):
-                    pipe.recv()
+            while True:
+                for index, task in islice(waiting, self._room(running)):
+                    running[self._start(function, task)] = index
+                while due in early:
+                    yield early.pop(due)
+                    due += 1
+                if not running:
+                    return
+                for each in self._finished(list(running)):
+                    early[running.pop(each)] = self._result(each)
+        except (SwiftAgentError, OSError):  # a task's: the others end before anybody clears up behind them
+            self._end(list(running))
             raise
 
-    def in_order(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        """Yield the results in the order of their tasks; what comes before its turn waits."""
-        early: dict[int, Result] = {}
-        due = 0
-        for index, result in self.map(function, tasks):
-            early[index] = result
-            while due in early:
-                yield early.pop(due)
-                due += 1
+    def _room(self, running: Sized) -> int:
+        """How many tasks can be handed out beside those that are running."""
+        return len(self._idle)
+
+    def _start(self, function: Callable[[Any], Any], task: Any) -> Any:
+        """Hand a task out; what is returned stands for it."""
+        pipe = self._idle.pop()
+        pipe.send((function, task))
+        return pipe
+
+    def _finished(self, running: list[Any]) -> list[Any]:
+        """Some of them, once they are done."""
+        from multiprocessing.connection import wait
+
+        return wait(running)
+
+    def _result(self, pipe: Any) -> Any:
+        try:
+            fine, result = pipe.recv()
+        except EOFError:
+            raise SetupError(
+                "a worker process was killed, perhaps for want of memory; run again, or with --processes 1"
+            ) from None
+        self._idle.append(pipe)
+        if not fine:
+            raise result
+        return result
+
+    def _end(self, running: list[Any]) -> None:
+        for pipe in running:
+            with contextlib.suppress(SwiftAgentError, OSError):
+                self._result(pipe)
 
 
 def cores() -> int:
     """How many processes this process may keep busy."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _receive(pipe: Any) -> Any:
-    try:
-        fine, result = pipe.recv()
-    except EOFError:
-        raise SetupError(
-            "a worker process was killed, perhaps for want of memory; run again, or with --processes 1"
-        ) from None
-    if not fine:
-        raise result
-    return result
 
 
 def _serve(pipe: Connection, inherited: list[Connection]) -> None:

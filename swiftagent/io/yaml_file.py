@@ -34,13 +34,18 @@ class Line(NamedTuple):
 
     def value(self) -> Any:
         """The value as plain Python. Raises ConfigError where YAML cannot make one of it, as of 2024-13-45."""
-        loader = yaml.SafeLoader("")
         try:
-            return loader.construct_object(self.node, deep=True)
+            return _constructed(self.node)
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{self.place}: {getattr(error, 'problem', None) or error}") from None
-        finally:
-            loader.dispose()
+
+
+def _constructed(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
 
 
 def read_text(path: Path, shown: str = "") -> str:
@@ -69,14 +74,11 @@ def read_mapping(text: str, path: str, wanted: str) -> yaml.MappingNode:
 
 def load(text: str) -> Any:
     """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for impossible dates."""
-    loader = yaml.SafeLoader(text)
     try:
-        node = _bounded(loader.get_single_node())
-        return None if node is None else loader.construct_document(node)
+        node = _bounded(yaml.compose(text, yaml.SafeLoader))
+        return None if node is None else _constructed(node)
     except (ValueError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from None
-    finally:
-        loader.dispose()
 
 
 def _bounded(root: yaml.Node | None) -> yaml.Node | None:

@@ -1,3 +1,3 @@
 """Which text of a record is trained: shown, checked and weighted."""
 
-PUBLIC = ("check", "check_file", "fit", "page", "pieces", "view", "weights")
+PUBLIC = ("check", "fit", "page", "pieces", "view", "weights")

@@ -1,11 +1,18 @@
-"""The check of training records that needs no model: fast, since it is made of every file before anything else."""
+"""The check of training records and files that needs no model: fast, since it is made of every file before anything
+else, in parts that tasks share."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+import msgspec
+
+from swiftagent.errors import ConfigError
+from swiftagent.io.parts import Part, cut, numbered, parts_of
+from swiftagent.io.rows import files_of, size_of
+from swiftagent.io.workers import Workers
 from swiftagent.masks.pieces import (
-    Fault,
+    RowReport,
     Totals,
     describe,
     is_agentic,
@@ -16,15 +23,16 @@ from swiftagent.masks.pieces import (
     native_pieces,
     pieces,
 )
+from swiftagent.masks.view import records_of
 from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import has_control_token
 from swiftagent.trajectory.record import Message, Record
 
 _ACTION_LINE, _ANSWER_LINE = f"\n{react.ACTION_LABEL}", f"\n{react.ANSWER_LABEL}"
 _INPUT_SIZE, _STOP_SIZE = len(react.INPUT_LABEL), len(react.STOP)
+_PART = 8 << 20  # bytes of a file that a task checks
 _OWN_KEYS = 4  # messages, channel, id, source: nearly every record has these alone
 _KIND_OF = {"system": "system", "user": "question"}
-_COUNT_OF = {"leak": "leaks", "lost": "lost"}
 _system_has_control_token = lru_cache(maxsize=512)(has_control_token)  # rows of one tool set share it
 
 
@@ -36,20 +44,18 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
     if is_native(row):
         _count_native(row, totals)
         return
-    problem = malformed(row)
-    name = str(row.get("id", "")) if isinstance(row, dict) else ""
-    if problem:
-        totals.fault(Fault(number, 0, "malformed", problem, name), "malformed")
+    report = RowReport(totals, number, str(row.get("id", "")) if isinstance(row, dict) else "")
+    if problem := malformed(row):
+        report.fault(0, "malformed", problem)
         return
     messages = row["messages"]
-    _check_pieces(messages, number, name, totals)
+    _check_pieces(messages, report)
     for span, message in enumerate(messages):
         role, content = message["role"], message["content"]
         if has_control_token(_own_text(role, content)):
-            totals.fault(Fault(number, span, "control", describe("control", role, content), name), "control")
+            report.fault(span, "control", describe("control", role, content))
     if (last := _masked_end(messages)) is not None:
-        text = "the row ends on something masked: its end token would be trained"
-        totals.fault(Fault(number, last, "ends_open", text, name), "ends_open")
+        report.fault(last, "ends_open", "the row ends on something masked: its end token would be trained")
 
 
 def _count_native(row: Record, totals: Totals) -> None:
@@ -58,15 +64,13 @@ def _count_native(row: Record, totals: Totals) -> None:
         totals.count(piece.kind, piece.end, piece.end * piece.trained)
 
 
-def _check_pieces(messages: list[Message], number: int, name: str, totals: Totals) -> None:
+def _check_pieces(messages: list[Message], report: RowReport) -> None:
     for piece in pieces(messages):
         length = piece.end - piece.start
-        totals.count(piece.kind, length, length * piece.marked)
+        report.totals.count(piece.kind, length, length * piece.marked)
         if piece.trained != piece.marked:
             text = messages[piece.message]["content"][piece.start : piece.end]
-            code = "lost" if piece.trained else "leak"
-            fault = Fault(number, piece.message, code, describe(code, piece.kind, text), name)
-            totals.fault(fault, _COUNT_OF[code], length)
+            report.wrong_mask(piece.message, piece.kind, text, length, piece.trained)
 
 
 def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
@@ -156,3 +160,38 @@ def _masked_end(messages: list[Message]) -> int | None:
     """The last message that has a text, where it is not trained."""
     last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n]["content"]), 0)
     return last if messages[last]["role"] != "assistant" or not is_trained(messages[last]) else None
+
+
+def check_file(place: str, workers: Workers) -> Totals:
+    """What a check of every record finds in a file, or a folder or URL of shards, JSONL or Parquet; counts characters.
+
+    Rows of shards are numbered as in the one file that they are when joined in order. Raises ConfigError where there is
+    something else than training records.
+    """
+    # Cut only where several processes share a file: one process reads it whole, without a count of lines beforehand.
+    parts = numbered([part for file in files_of(place) for part in _file_parts(file, workers.alone)], workers.in_order)
+    totals = Totals(unit="character")
+    before = 0
+    # Shards are reported as the one file that they make, so their rows continue the count.
+    for part, found in zip(parts, workers.in_order(_check_part, parts), strict=True):
+        if part.start == 0:
+            before = totals.rows
+        found.faults = [msgspec.structs.replace(fault, row=fault.row + before) for fault in found.faults]
+        totals.add(found)
+    if not totals.rows:
+        raise ConfigError(f"{place}: no rows")
+    return totals
+
+
+def _file_parts(file: str, whole: bool) -> list[Part]:
+    if file.endswith(".parquet"):
+        return parts_of(file, 0)  # by row group
+    size = size_of(file)
+    return cut(file, size, size if whole else _PART)
+
+
+def _check_part(part: Part) -> Totals:
+    totals = Totals(unit="character")
+    for line, record in records_of(part):
+        check_record(record, line, totals)
+    return totals

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-
-import msgspec
+from typing import Any
 
 from swiftagent.masks.pieces import is_trained, pieces
 from swiftagent.trajectory.record import Message, Record
@@ -20,51 +19,49 @@ Measure = Callable[[list[Message]], int]  # messages to tokens, as the trainer c
 SHORTEST_RESULT = 200  # characters that a shortened result keeps at least
 
 
-class Fit(msgspec.Struct):
-    """What was done to a row: exchanges and steps that went, results that were shortened, with the characters left
-    out."""
+def fit(record: Record, max_length: int, measure: Measure) -> Record | None:
+    """The record within `max_length` tokens; None where nothing trained would be left of it."""
 
-    exchanges: int = 0
-    results: int = 0
-    characters: int = 0
-    steps: int = 0
+    def fits(messages: list[Message]) -> bool:
+        # A byte is at most one token, so short rows need no tokenizer.
+        most = sum(len(message["content"].encode()) for message in messages) + 64 * (len(messages) + 1)
+        return most <= max_length or measure(messages) <= max_length
 
-    @property
-    def changed(self) -> bool:
-        return bool(self.exchanges or self.results or self.steps)
-
-
-def fit(record: Record, max_length: int, measure: Measure) -> tuple[Record | None, Fit]:
-    """The record within `max_length` tokens and what was done to it; None where nothing trained would be left of it."""
     messages = record["messages"]
-    done = Fit()
-    if _fits(messages, max_length, measure):
-        return record, done
-    # The last exchange stays: without its question the row would train an answer to nothing.
-    exchanges = _exchange_starts(messages)
-    while len(exchanges) > 1 and not _fits(messages, max_length, measure):
-        messages = messages[: exchanges[0]] + messages[exchanges[1] :]
-        exchanges = _exchange_starts(messages)
-        done.exchanges += 1
-    if not _fits(messages, max_length, measure):
-        messages = _with_short_results(messages, max_length, measure, done)
-    if not _fits(messages, max_length, measure):
-        for shorter, steps in _without_last_steps(messages):
-            messages, done.steps = shorter, steps
-            if _fits(messages, max_length, measure):
-                break
-        else:
-            return None, done
+    shorter = next(filter(fits, _ever_shorter(messages, fits)), None)
     # What is left may be an exchange that was masked.
-    if not any(map(_trains, messages)):
-        return None, done
-    return {**record, "messages": messages}, done
+    if shorter is None or (shorter is not messages and not any(map(_trains, shorter))):
+        return None
+    return {**record, "messages": shorter}
 
 
-def _fits(messages: list[Message], max_length: int, measure: Measure) -> bool:
-    """A byte is at most one token, so short rows need no tokenizer."""
-    most = sum(len(message["content"].encode()) for message in messages) + 64 * (len(messages) + 1)
-    return most <= max_length or measure(messages) <= max_length
+def fitted(row: dict[str, Any], template: Any, limit: int) -> dict[str, Any] | None:
+    """The row within `limit` tokens as a template counts them: what training does with long rows, and what the
+    preflight foretells. None for one that cannot be, and for native rows."""
+    if row.get("tools") or any(not isinstance(message.get("content"), str) for message in row["messages"]):
+        return None
+    before = template.max_length
+
+    def measure(messages: list[dict[str, Any]]) -> int:
+        template.max_length = None
+        try:
+            return len(template.encode({"messages": [dict(message) for message in messages]})["input_ids"])
+        finally:
+            template.max_length = before
+
+    messages = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
+    return fit({**row, "messages": messages}, limit, measure)
+
+
+def _ever_shorter(messages: list[Message], fits: Callable[[list[Message]], bool]) -> Iterator[list[Message]]:
+    yield messages
+    # The last exchange stays: without its question the row would train an answer to nothing.
+    while len(starts := _exchange_starts(messages)) > 1:
+        messages = messages[: starts[0]] + messages[starts[1] :]
+        yield messages
+    messages = _with_short_results(messages, fits)
+    yield messages
+    yield from _without_last_steps(messages)
 
 
 def _exchange_starts(messages: list[Message]) -> list[int]:
@@ -73,54 +70,40 @@ def _exchange_starts(messages: list[Message]) -> list[int]:
     return [n for n, (before, role) in enumerate(pairwise(roles)) if before != "user" == role]
 
 
-def _with_short_results(messages: list[Message], max_length: int, measure: Measure, done: Fit) -> list[Message]:
+def _with_short_results(messages: list[Message], fits: Callable[[list[Message]], bool]) -> list[Message]:
     """Shorten the longest results alike, to the largest size at which the row fits, or to the smallest there is."""
     results = {piece.message for piece in pieces(messages) if piece.kind == "observation"}
-    sizes = [len(messages[number]["content"]) for number in results]
-    low, high = SHORTEST_RESULT, max(sizes, default=0)
-    if high <= low:
-        return messages
+    low, high = SHORTEST_RESULT, max((len(messages[number]["content"]) for number in results), default=0)
     # Each try tokenizes the row, so the search stops at what a reader would not notice.
     while high - low > 16:
         middle = (low + high) // 2
-        if _fits(_shortened(messages, results, middle), max_length, measure):
-            low = middle
-        else:
-            high = middle
-    short = _shortened(messages, results, low)
-    done.results = sum(new is not old for new, old in zip(short, messages, strict=True))
-    done.characters = sum(len(old["content"]) - len(new["content"]) for new, old in zip(short, messages, strict=True))
-    return short
+        low, high = (middle, high) if fits(_shortened(messages, results, middle)) else (low, middle)
+    return _shortened(messages, results, low)
 
 
 def _shortened(messages: list[Message], results: set[int], size: int) -> list[Message]:
     return [
-        {**message, "content": shorten(message["content"], size)}
-        if number in results and len(message["content"]) > size
-        else message
+        {**message, "content": shorten(message["content"], size)} if number in results else message
         for number, message in enumerate(messages)
     ]
 
 
 def shorten(text: str, size: int) -> str:
     """Keep the head and the tail of a text, `size` characters in all, and say between them how many are left out."""
+    if len(text) <= size:
+        return text
     # The mark counts towards the size: it has to fit, too.
     mark = f"\n[... {len(text) - size:,} characters left out ...]\n"
-    kept = max(0, size - len(mark))
-    head = kept - kept // 2
-    tail = text[len(text) - (kept - head) :] if kept > head else ""
-    return text if len(text) <= size else f"{text[:head]}{mark}{tail or text[-1:]}"
+    tail = max(0, size - len(mark)) // 2
+    head = max(0, size - len(mark) - tail)
+    return f"{text[:head]}{mark}{text[-max(1, tail) :]}"
 
 
-def _without_last_steps(messages: list[Message]) -> Iterator[tuple[list[Message], int]]:
-    """The row cut after ever earlier trained steps, with the number of steps cut."""
+def _without_last_steps(messages: list[Message]) -> Iterator[list[Message]]:
+    """The row cut after ever earlier trained steps."""
     last = {piece.message: piece.kind for piece in pieces(messages)}
-    ends = [
-        number + 1 for number, message in enumerate(messages) if _trains(message) and last[number] in ("call", "answer")
-    ]
-    for cut, end in enumerate(reversed(ends)):
-        if cut:
-            yield messages[:end], cut
+    ends = [n for n, message in enumerate(messages, 1) if _trains(message) and last[n - 1] in ("call", "answer")]
+    yield from (messages[:end] for end in reversed(ends[:-1]))
 
 
 def _trains(message: Message) -> bool:

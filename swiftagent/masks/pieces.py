@@ -8,7 +8,7 @@ makes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from swiftagent.trajectory.record import Message, set_loss
 
 KINDS = ("system", "question", "thought", "call", "observation", "answer", "template")
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
+_COUNTED_AS = {"leak": "leaks", "weight": "weights"}
 MAX_FAULTS = 1000  # kept by name; further ones are only counted
 _STEP_STARTS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 
@@ -70,9 +71,9 @@ class Totals(msgspec.Struct):
         found[0] += size
         found[1] += trained
 
-    def fault(self, fault: Fault, count: str, number: int = 1) -> None:
+    def fault(self, fault: Fault, number: int) -> None:
         """Count one fault; `number` is how many tokens, turns or steps it stands for."""
-        self.counts[count] += number
+        self.counts[_COUNTED_AS.get(fault.code, fault.code)] += number
         self.faults_total += 1
         if len(self.faults) < MAX_FAULTS:
             self.faults.append(fault)
@@ -106,6 +107,22 @@ class Totals(msgspec.Struct):
                 msgspec.to_builtins(fault) for fault in sorted(self.faults, key=lambda fault: (fault.row, fault.span))
             ],
         }
+
+
+class RowReport(NamedTuple):
+    """Where the faults of one row are counted. line, name: of the row in its file."""
+
+    totals: Totals
+    line: int
+    name: str
+
+    def fault(self, message: int, code: str, text: str, amount: int = 1) -> None:
+        self.totals.fault(Fault(self.line, message, code, text, self.name), amount)
+
+    def wrong_mask(self, message: int, kind: str, text: str, off: int, right: bool) -> None:
+        """`off` tokens, or characters, of a text whose mask is wrong; right: whether they are to be trained."""
+        code = "lost" if right else "leak"
+        self.fault(message, code, describe(code, kind, text), off)
 
 
 def is_agentic(messages: list[Message]) -> bool:

@@ -9,6 +9,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,28 +58,22 @@ class Converted(msgspec.Struct):
 
 def convert(task: MixTask) -> Converted:
     """Convert the task's rows and append their records to this process's spool file."""
-    path = Path(task.folder) / f"{_process_name()}.spool"
+    path = Path(task.folder) / f"{_name_of(os.getpid())}.spool"
     with path.open("ab", buffering=1 << 20) as out:
         return _Conversion(task, out, path.name).run()
 
 
-_names: dict[int, str] = {}
-
-
-def _process_name() -> str:
+@cache
+def _name_of(process: int) -> str:
     """A name that no other process has, on this machine or another."""
-    return _names.setdefault(os.getpid(), uuid.uuid4().hex[:16])
+    return uuid.uuid4().hex[:16]
 
 
 class _Conversion:
     def __init__(self, task: MixTask, out: IO[bytes], spool: str) -> None:
-        self.task = task
-        self.out = out
-        self.spool = spool
+        self.task, self.out, self.spool = task, out, spool
         self.end = out.tell()
-        self.row = -1
-        self.raw = b""
-        self.value: Any = None
+        self.row, self.value = -1, None
         self.records: list[tuple[int, ...]] = []
         self.fingerprints: list[Fingerprint] = []
         self.needs_fingerprints = needs_fingerprints(task.recipe)
@@ -94,13 +89,13 @@ class _Conversion:
         return Converted(self.spool, np.array(self.records, RECORD), self.fingerprints, self.not_taken, ledger)
 
     def _rows(self) -> Iterator[Row]:
-        for number, (raw, row) in enumerate(read_candidates(self.task.file, self.task.places)):
-            self.row, self.raw, self.value = number, raw, row.value
+        for number, row in enumerate(read_candidates(self.task.file, self.task.places)):
+            self.row, self.value = number, row.value
             yield fill_in(row, self.task.source) if self.task.source.name else row
 
     def _take(self, trajectory: Trajectory) -> None:
         source = self.task.source
-        code, kept = left_out(trajectory, source, self.raw)
+        code, kept = left_out(trajectory, source)
         if code:
             self._leave_out(trajectory.source, code)
             return
@@ -114,19 +109,18 @@ class _Conversion:
         record["channel"] = source.channel
         if not self._write(record, kept):
             return
-        for way in ways:
-            self.made[f"augmented-{way}"] += 1
+        self.made.update(f"augmented-{way}" for way in ways)
         for kind, row in restraint_rows(kept, recipe.no_call) if recipe.no_call else ():
             if self._write(to_record(row, recipe.prompt, recipe.language), row, synthetic=True):
                 self.made[kind] += 1
 
-    def _write(self, record: dict[str, Any], trajectory: Trajectory | None = None, synthetic: bool = False) -> bool:
+    def _write(self, record: dict[str, Any], trajectory: Trajectory, synthetic: bool = False) -> bool:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode_texts(record["messages"])
         # Hashed below too, so they are encoded once.
         line = encode({"messages": msgspec.Raw(messages), **{key: record[key] for key in _NAMES}}) + b"\n"
         size = size_of(record["messages"])
-        if (code := too_long_or_short(size, self.task.source.filter)) != "":
+        if code := too_long_or_short(size, self.task.source.filter):
             self._leave_out(record["source"], code)
             return False
         self.out.write(line)
@@ -135,7 +129,7 @@ class _Conversion:
         hashes = (xxhash.xxh3_64_intdigest(messages), group)
         self.records.append((0, 0, self.row, synthetic, 0, self.end, len(line), *size, *hashes))
         self.end += len(line)
-        if trajectory is not None and self.needs_fingerprints:
+        if self.needs_fingerprints:
             self.fingerprints.append(fingerprint_of(trajectory, self.task.recipe))
         return True
 

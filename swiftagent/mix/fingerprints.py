@@ -14,7 +14,7 @@ import msgspec
 import xxhash
 
 from swiftagent.convert.reading import Policy, read_trajectories
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
 from swiftagent.io.rows import read_rows
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.trajectory.content import content_hash, words
@@ -91,15 +91,11 @@ def overlap(row: Trajectory, files: tuple[str, ...]) -> str:
     """The first evaluation row whose question, or 13 words in a row of it, stand in this row; "" where none does."""
     known = _evaluation(files)
     for event in row.events:
-        if not isinstance(event, (Question, Answer)):
-            continue
-        found = words(event.text)
-        whole = _hash(found)
-        if isinstance(event, Question) and whole in known:
-            return known[whole]
-        for at in range(len(found) - _GRAM + 1):
-            place = known.get(_hash(found[at : at + _GRAM]))
-            if place is not None:
+        if isinstance(event, (Question, Answer)):
+            found = words(event.text)
+            grams = [found] if isinstance(event, Question) else []
+            grams += [found[at : at + _GRAM] for at in range(len(found) - _GRAM + 1)]
+            if place := next((known[mark] for mark in map(_hash, grams) if mark in known), ""):
                 return place
     return ""
 
@@ -113,18 +109,15 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
     known: dict[int, str] = {}
     for file in files:
         asked = 0
-        for where, text in _asked(file):
-            asked += 1
+        for asked, (where, text) in enumerate(_asked(file), 1):  # noqa: B007
             found = words(text)
             # "hello" is in every set.
             if len(found) >= 3:
                 known.setdefault(_hash(found), where)
             for at in range(len(found) - _GRAM + 1):
                 known.setdefault(_hash(found[at : at + _GRAM]), where)
-        if not asked:
-            raise ConfigError(
-                f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
-            )
+        what = f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
+        refuse({what: not asked})
     return known
 
 

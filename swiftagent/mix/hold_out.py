@@ -7,45 +7,46 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
-from swiftagent.errors import ConfigError
+from swiftagent.errors import refuse
 from swiftagent.io.rows import read_rows
+from swiftagent.io.yaml_file import read_text
 from swiftagent.mix.fingerprints import Fingerprint
-from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
 from swiftagent.mix.seen import NearDuplicates
-from swiftagent.mix.selection import Selection
+from swiftagent.mix.selection import Selection, Taken
 from swiftagent.mix.spool import Table
 from swiftagent.trajectory.content import content_hash
 
 
-def held_out(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], rows: Table) -> set[int]:
+def held_out(recipe: Recipe, taken: Taken, rows: Table) -> set[int]:
     """The indexes of the validation split. Rows of one channel and one first question are never on both sides, so no
     conversation is, and no row has its equal on the other side. With rows made from others or anything held out, rows
     of one first question stand together whatever their channels.
 
     Rows with a held-out tool or hash are all in it, beside the recipe's share of the others.
     """
+    fingerprints = [each for _, source in taken for each in _each_copy(source)]
     groups = array("Q", rows["group"].tobytes())
-    fingerprints = [each for source in taken for each in _each_copy(source)]
-    near = _Twins(recipe, fingerprints) if recipe.hold_out.apart else None
-    ruled = _with_their_like(_by_rule(recipe, fingerprints), groups, near)
+    if recipe.hold_out.apart:
+        groups = _with_near_duplicates(groups, fingerprints, recipe.near)
+    alike = {groups[index] for index in _by_rule(recipe, fingerprints)}
+    ruled = {index for index, group in enumerate(groups) if group in alike} if alike else set()
     spans: dict[str, list[int]] = {}
     first = 0
-    for plan, source in zip(plans, taken, strict=True):
-        spans.setdefault(plan.source.channel, []).extend(
-            index for index in range(first, first + source.total) if index not in ruled
-        )
+    for plan, source in taken:
+        own = range(first, first + source.total)
+        spans.setdefault(plan.source.channel, []).extend(index for index in own if index not in ruled)
         first += source.total
     wanted = max(1, round(len(rows) * recipe.val)) if recipe.val and len(rows) > 1 else 0
-    chosen = _chosen(recipe, wanted, spans, rows)
-    return ruled | (near.without(chosen, ruled) if near is not None else chosen)
+    return ruled | _chosen(recipe, wanted, spans, groups, array("Q", rows["print"].tobytes()))
 
 
-def _chosen(recipe: Recipe, wanted: int, spans: dict[str, list[int]], rows: Table) -> set[int]:
+def _chosen(
+    recipe: Recipe, wanted: int, spans: dict[str, list[int]], groups: Sequence[int], prints: Sequence[int]
+) -> set[int]:
     """`wanted` rows, so many of each channel as its size asks for; first of the conversations that several channels
     share."""
-    groups, prints = (array("Q", rows[name].tobytes()) for name in ("group", "print"))
     # A restraint row asks the question of the row that it was made from, so groups decide and not whole contents.
     strict = bool(recipe.no_call) or recipe.hold_out != HoldOut()
     shared = _in_several(spans, groups, groups if strict else prints)
@@ -56,9 +57,26 @@ def _chosen(recipe: Recipe, wanted: int, spans: dict[str, list[int]], rows: Tabl
     for (channel, indexes), count in zip(spans.items(), shares(wanted, [*map(len, spans.values())]), strict=True):
         own = [index for index in indexes if groups[index] not in shared] if shared else indexes
         count -= sum(index in chosen for index in indexes) if chosen else 0
-        found = validation([groups[index] for index in own], count, seed_of(recipe.seed, "val", channel))
+        seed = seed_of(recipe.seed, "val", channel)
+        found = validation([groups[index] for index in own], count, seed, whole=recipe.hold_out.apart)
         chosen |= {own[position] for position in found}
     return chosen
+
+
+def _with_near_duplicates(groups: array[int], rows: Sequence[Fingerprint], near: float) -> array[int]:
+    """The groups, of which those with near duplicates of each other become one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    known, first, pairs = NearDuplicates(near), dict[int, int](), list[tuple[int, int]]()
+    for index, (row, group) in enumerate(zip(rows, groups, strict=True)):
+        pairs.append((index, first.setdefault(group, index)))
+        pairs += [(index, other) for other in known.like(row.signature)] if row.signature else []
+        known.add(row.signature)
+    edges = coo_array(([True] * len(pairs), tuple(zip(*pairs, strict=True))), shape=(len(rows), len(rows)))
+    labels = connected_components(edges, directed=False)[1].tolist()
+    names: dict[int, int] = {}
+    return array("Q", [names.setdefault(label, group) for label, group in zip(labels, groups, strict=True)])
 
 
 def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Sequence[int]) -> set[int]:
@@ -69,24 +87,9 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
         own = {marks[index] for index in indexes}
         shared |= seen & own
         seen |= own
-    # Nearly always; the pass over all rows below is spared then.
-    if not shared:
-        return set()
-    return {groups[index] for indexes in spans.values() for index in indexes if marks[index] in shared}
-
-
-def _with_their_like(held: set[int], groups: Sequence[int], near: _Twins | None) -> set[int]:
-    """Rows that a rule holds out, and all that would leak them into training: of their conversations, their near
-    duplicates."""
-    size = -1
-    # Held-out rows pull in their conversations, these their near duplicates, those their conversations, until no more.
-    while held and len(held) != size:
-        size = len(held)
-        alike = {groups[index] for index in held}
-        held = {index for index, group in enumerate(groups) if group in alike}
-        if near is not None:
-            held |= near.like(held)
-    return held
+    # None is, nearly always; the pass over all rows is spared then.
+    rows = (index for indexes in spans.values() for index in indexes) if shared else ()
+    return {groups[index] for index in rows if marks[index] in shared}
 
 
 def _each_copy(source: Selection) -> list[Fingerprint]:
@@ -107,40 +110,9 @@ def _by_rule(recipe: Recipe, rows: list[Fingerprint]) -> set[int]:
 def _hashes(path: str) -> set[int]:
     """Content hashes that a file lists, one a line, or those of the rows that it holds."""
     try:
-        return {int(line, 16) for line in Path(path).read_text(encoding="utf-8").split()}
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+        return {int(line, 16) for line in read_text(Path(path)).split()}
     # Not hexadecimal: a file of rows, whose hashes are taken.
     except ValueError:
         found = {content_hash(row) for row in read_trajectories(read_rows(path), Policy())}
-    if not found:
-        raise ConfigError(f"{path}: holds neither hashes of rows, one hexadecimal number a line, nor rows")
+    refuse({f"{path}: holds neither hashes of rows, one hexadecimal number a line, nor rows": not found})
     return found
-
-
-class _Twins:
-    """Which rows are near duplicates of which."""
-
-    def __init__(self, recipe: Recipe, rows: list[Fingerprint]) -> None:
-        self._index = NearDuplicates(recipe.near)
-        self._signatures = [row.signature for row in rows]
-        for signature in self._signatures:
-            self._index.add(signature)
-
-    def like(self, held: set[int]) -> set[int]:
-        """The near duplicates of these rows."""
-        return {other for index in held for other in self._of(index)}
-
-    def without(self, chosen: set[int], ruled: set[int]) -> set[int]:
-        """Of the rows chosen those that no row of the training split is like; the others stay there with their
-        twins."""
-        alike = {index: set(self._of(index)) for index in chosen}
-        size = -1
-        # What stays in training may have a twin here that has to stay there too.
-        while len(chosen) != size:
-            size = len(chosen)
-            chosen = {index for index in chosen if alike[index] <= chosen | ruled}
-        return chosen
-
-    def _of(self, index: int) -> list[int]:
-        return self._index.like(self._signatures[index]) if self._signatures[index] else []

@@ -15,14 +15,12 @@ import xxhash
 from swiftagent import __version__
 from swiftagent.mix.plan import SourcePlan
 from swiftagent.mix.recipe import Recipe
-from swiftagent.mix.selection import Selection
+from swiftagent.mix.selection import Selection, Taken
 from swiftagent.mix.spool import Table
 from swiftagent.trajectory.ledger import add_up
 
 
-def manifest_of(
-    recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], train: Table, val: Table, is_exact: bool
-) -> dict[str, Any]:
+def manifest_of(recipe: Recipe, taken: Taken, train: Table, val: Table, is_exact: bool) -> dict[str, Any]:
     """The manifest. is_exact: tokens were counted by the recipe's model. `content` is a hash of all rows in their
     order, without their ids and places."""
     return {
@@ -32,8 +30,8 @@ def manifest_of(
         # Ids and places differ between machines; the content does not.
         "content": {"mix": _content(train), "val": _content(val)},
         "tokens_are": f"exact ({recipe.model})" if is_exact else "estimated",
-        "channels": channels(plans, taken),
-        "sources": [_source(plan, source, recipe) for plan, source in zip(plans, taken, strict=True)],
+        "channels": channels(taken),
+        "sources": [_source(plan, source, recipe) for plan, source in taken],
         "versions": {
             "swiftagent": __version__,
             "python": platform.python_version(),
@@ -47,18 +45,18 @@ def _content(records: Table) -> str:
     return xxhash.xxh3_128_hexdigest(records["print"].astype(">u8").tobytes())
 
 
-def channels(plans: list[SourcePlan], taken: list[Selection]) -> dict[str, dict[str, int]]:
+def channels(taken: Taken) -> dict[str, dict[str, int]]:
     """Rows, characters, tokens and trained tokens of each channel, copies counted."""
     found: dict[str, Counter[str]] = {}
-    for plan, source in zip(plans, taken, strict=True):
+    for plan, source in taken:
         counts = found.setdefault(plan.source.channel, Counter())
         counts["rows"] += source.total
-        for column, name in (("characters", "characters"), ("tokens", "tokens"), ("trained", "trained_tokens")):
-            counts[name] += source.sum(column)
+        for column in ("characters", "tokens", "trained"):
+            counts["trained_tokens" if column == "trained" else column] += source.sum(column)
     return {channel: dict(counts) for channel, counts in found.items()}
 
 
-def report_of(plans: list[SourcePlan], taken: list[Selection]) -> dict[str, Any]:
+def report_of(taken: Taken) -> dict[str, Any]:
     """The ledger of all sources and of each: rows_in + split - merged == rows_out + rejected.
 
     rows_in are the rows that were looked at; rows that the sample did not take are counted apart as `not_sampled`, and
@@ -66,7 +64,7 @@ def report_of(plans: list[SourcePlan], taken: list[Selection]) -> dict[str, Any]
     """
     total: dict[str, Any] = {}
     each = []
-    for plan, source in zip(plans, taken, strict=True):
+    for plan, source in taken:
         ledger = {
             **_sorted(source.ledger),
             "faults": source.faults,

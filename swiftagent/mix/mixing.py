@@ -18,105 +18,85 @@ from swiftagent.errors import RejectsError, SetupError
 from swiftagent.io.jsonl import indented, put_in_place, unfinished
 from swiftagent.io.outputs import Outputs, claimed, write_shards
 from swiftagent.io.storage import refuse_changed
-from swiftagent.io.workers import Workers
 from swiftagent.mix.hold_out import held_out
 from swiftagent.mix.manifest import manifest_of, report_of
-from swiftagent.mix.plan import Fetched, SourcePlan, Tell, plan_of, refuse_other_files, refuse_own_outputs
+from swiftagent.mix.plan import Fetched, MixRun, plan_of, refuse_other_files, refuse_own_outputs
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.sample import place_of, seed_of
-from swiftagent.mix.selection import CountLines, Selection, Selector, synthetic
+from swiftagent.mix.selection import Selection, Selector, Taken, synthetic
 from swiftagent.mix.spool import FIELDS, Table, write_records
 
 _PLACED = np.dtype([("place", "<u8"), *FIELDS])
 
 
-def mix(
-    recipe: Recipe,
-    out: Outputs,
-    fetched: Mapping[str, Fetched],
-    workers: Workers,
-    tell: Tell = lambda stage, done, of: None,
-    repeated: Mapping[str, Any] | None = None,
-    count: CountLines | None = None,
-) -> dict[str, Any]:
-    """Write the mix and everything beside it, and return its manifest. `repeated`: the manifest that is
-    run again. `count`: exact tokens of records, in place of estimates.
+def mix(run: MixRun, fetched: Mapping[str, Fetched], repeated: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write the mix and everything beside it, and return its manifest. `repeated`: the manifest that is run again.
 
     Raises ConfigError (a source is not there), SetupError (an output in use, a source that changes), and RejectsError
     where more rows are faulty than the recipe allows: the output is whole then all the same.
     """
+    out = run.out
     try:
         with claimed(out):
-            plans = plan_of(recipe, fetched, out.work, workers, tell)
-            refuse_own_outputs(plans, (out.path, out.val, out.manifest, out.report, out.rejects), out.folder)
+            plans = plan_of(run, fetched)
+            refuse_own_outputs(plans, out)
             if repeated is not None:
                 refuse_other_files(plans, repeated)
-            selector = Selector(recipe, plans, out.work, workers, tell, count)
-            taken = [selector.take(plan) for plan in plans]
+            selector = Selector(run, plans)
+            taken = [(plan, selector.take(plan)) for plan in plans]
             # A row is read again by its offset long after the scan: a file that changed since would give other rows.
             for plan in plans:
                 for file in plan.files:
                     refuse_changed(file.path, (file.size, file.stamp), file.shown)
-            made = [synthetic(plan, source) for plan, source in zip(plans, taken, strict=True) if len(source.made)]
-            everything = [*zip(plans, taken, strict=True), *made]
-            parts = [plan for plan, _ in everything], [source for _, source in everything]
-            manifest = _write(recipe, *parts, out, workers, tell, count is not None)
+            made = [synthetic(plan, source) for plan, source in taken if len(source.made)]
+            manifest = _write(run, [*taken, *made])
             # Only now: until the outputs are in place, a killed run resumes from these files.
             shutil.rmtree(out.work)
     # A full disk, wherever it is met: the work folder is kept, so the next run resumes from it.
     except OSError as error:
-        place = error.filename or out.path.parent
-        raise SetupError(
-            f"{place}: {error.strerror or error}; nothing was lost: free space or choose another place with -o"
-        ) from error
-    _refuse_rejects(recipe, taken, out)
+        remedy = "nothing was lost: free space or choose another place with -o"
+        raise SetupError(f"{error.filename or out.path.parent}: {error.strerror or error}; {remedy}") from error
+    _refuse_rejects(run.recipe, [source for _, source in taken], out)
     return manifest
 
 
-def _write(
-    recipe: Recipe,
-    plans: list[SourcePlan],
-    taken: list[Selection],
-    out: Outputs,
-    workers: Workers,
-    tell: Tell,
-    is_exact: bool,
-) -> dict[str, Any]:
-    names = list(dict.fromkeys(name for source in taken for name in source.names))
-    rows = _placed(recipe, plans, taken, names)
+def _write(run: MixRun, taken: Taken) -> dict[str, Any]:
+    recipe, out, workers, tell, count = run
+    names = list(dict.fromkeys(name for _, source in taken for name in source.names))
+    rows = _placed(recipe, taken, names)
     held = np.zeros(len(rows), bool)
-    held[sorted(held_out(recipe, plans, taken, rows))] = True
+    held[sorted(held_out(recipe, taken, rows))] = True
     # By content where two places are equal, so that the order never depends on processes.
     order = np.lexsort((rows["print"], rows["place"]))
     train, val = rows[order[~held[order]]], rows[order[held[order]]]
-    tell("write", 0, len(rows))
+    tell(0, len(rows), "write")
 
     def write(path: Path, first: int, last: int) -> None:
-        write_records(path, train[first:last], out.work, names, workers)
+        write_records(path, train[first:last], out.work, names)
 
     with unfinished(out.val, out.manifest, out.path, out.rejects, out.report) as (*parts, rejects, report):
-        write_records(parts[0], val, out.work, names, workers)
+        write_records(parts[0], val, out.work, names)
         if out.shards:
             shards = write_shards(out, len(train), write, workers)
         else:
             write(parts[2], 0, len(train))
             shards = parts[2:]
-        tell("write", len(rows), len(rows))
-        manifest = manifest_of(recipe, plans, taken, train, val, is_exact)
+        tell(len(rows), len(rows), "write")
+        manifest = manifest_of(recipe, taken, train, val, count is not None)
         parts[1].write_bytes(indented(manifest))
-        report.write_bytes(indented(report_of(plans, taken)))
+        report.write_bytes(indented(report_of(taken)))
         with rejects.open("wb") as file:
-            file.writelines(line for source in taken for line in source.reject_lines(out.work))
+            file.writelines(line for _, source in taken for line in source.reject_lines(out.work))
         # The mix comes after its companions, and the report after the rows that it counts.
         companions = [(parts[0], out.val), (rejects, out.rejects), (parts[1], out.manifest)]
         put_in_place([*companions, *zip(shards, out.rows(), strict=True), (report, out.report)], out.earlier())
     return manifest
 
 
-def _placed(recipe: Recipe, plans: list[SourcePlan], taken: list[Selection], names: list[str]) -> Table:
+def _placed(recipe: Recipe, taken: Taken, names: list[str]) -> Table:
     """Every record that is written, each copy of a repeated one, with its place in the shuffled order."""
     tables = [np.empty(0, _PLACED)]
-    for plan, source in zip(plans, taken, strict=True):
+    for plan, source in taken:
         seed = seed_of(recipe.seed, "order", plan.number, plan.source.channel)
         spools = np.array([names.index(name) for name in source.names], "<u2")
         whole, more = source.rounds

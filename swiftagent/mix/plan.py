@@ -6,33 +6,34 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from swiftagent.errors import ConfigError, SetupError
+from swiftagent.errors import ConfigError, SetupError, refuse
+from swiftagent.io.outputs import Outputs
 from swiftagent.io.rows import files_of
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares
-from swiftagent.mix.scan import (
-    CANDIDATE,
-    Scanned,
-    ScanTask,
-    SourceFile,
-    as_lines,
-    open_file,
-    rows_of_any_file,
-    scan,
-    scan_tasks,
-)
+from swiftagent.mix.scan import CANDIDATE, ScanTask, SourceFile, as_lines, open_file, scan, scan_tasks
 
-Tell = Callable[[str, int, int], None]  # (stage, done, of)
+CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
+
+
+class MixRun(NamedTuple):
+    """A mix that is to be made. tell: gets (done, of, stage). count: exact tokens of records, in place of estimates."""
+
+    recipe: Recipe
+    out: Outputs
+    workers: Workers
+    tell: Callable[[int, int, str], None] = lambda done, of, stage: None
+    count: CountLines | None = None
 
 
 class FetchedFile(msgspec.Struct):
@@ -75,69 +76,56 @@ class SourcePlan(msgspec.Struct):
         return ", ".join(self.source.source)
 
 
-def plan_of(
-    recipe: Recipe, fetched: Mapping[str, Fetched], work: Path, workers: Workers, tell: Tell
-) -> list[SourcePlan]:
+def plan_of(run: MixRun, fetched: Mapping[str, Fetched]) -> list[SourcePlan]:
     """Find, scan and hash the files of every source. Raises ConfigError with every source that is not there."""
-    plans, problems = [], []
-    for number, source in enumerate(recipe.sources):
-        seed = seed_of(recipe.seed, source.channel)
+    plans: list[SourcePlan] = []
+    problems: dict[str, bool] = {}
+    for number, source in enumerate(run.recipe.sources):
+        seed = seed_of(run.recipe.seed, source.channel)
         try:
-            files, hub, revision = _files(source, fetched, work, number)
+            files, hub, revision = _files(source, fetched, run.out.work, number)
         except ConfigError as error:
-            problems += error.problems
+            problems |= dict.fromkeys(error.problems, True)
             continue
         plans.append(SourcePlan(number, source, files, hub, revision, seed))
     # Before the scan, which may take minutes: a missing file is reported with all the others at once.
-    if problems:
-        raise ConfigError(problems)
-    _scan_all(plans, workers, tell)
-    for plan, wanted in zip(plans, _wanted(recipe, plans), strict=True):
+    refuse(problems)
+    _scan_all(plans, run)
+    for plan, wanted in zip(plans, _wanted(run.recipe, plans), strict=True):
         plan.wanted = wanted
     return plans
 
 
-def _scan_all(plans: list[SourcePlan], workers: Workers, tell: Tell) -> None:
-    """Scan the files of all plans in one go and hash those whose hash is not known yet."""
-    jobs: list[tuple[int, int, ScanTask | SourceFile]] = []
-    for index, plan in enumerate(plans):
-        for number, file in enumerate(plan.files):
-            jobs += [(index, number, task) for task in scan_tasks(file, plan.seed)]
-            if not file.sha256:
-                jobs.append((index, number, file))
-    # Largest first, so that no process is left alone with a large file at the end.
-    jobs.sort(key=lambda job: -(job[2].end - job[2].start if isinstance(job[2], ScanTask) else job[2].size))
-    found: list[dict[tuple[int, int], Scanned]] = [{} for _ in plans]
-    for done, (job, result) in enumerate(workers.map(_scan_or_hash, [task for *_, task in jobs]), 1):
-        index, number, task = jobs[job]
-        if isinstance(task, SourceFile):
-            task.sha256 = str(result)
-        elif isinstance(result, Scanned):
-            found[index][number, task.start] = result
-        tell("scan", done, len(jobs))
-    for plan, scans in zip(plans, found, strict=True):
-        _collect(plan, scans)
+def _scan_all(plans: list[SourcePlan], run: MixRun) -> None:
+    """Hash the files of all plans whose hash is not known yet and scan them, in one go."""
+    files = [file for plan in plans for file in plan.files if not file.sha256]
+    # Largest first, and before the scans: nothing else takes a file in one piece.
+    files.sort(key=lambda file: -file.size)
+    tasks = [[scan_tasks(file, plan.seed) for file in plan.files] for plan in plans]
+    jobs = [*files, *(task for of_plan in tasks for of_file in of_plan for task in of_file)]
+    results = enumerate(run.workers.in_order(_scan_or_hash, jobs), 1)
+    for file, (done, digest) in zip(files, results, strict=False):
+        file.sha256 = str(digest)
+        run.tell(done, len(jobs), "scan")
+    for plan, of_plan in zip(plans, tasks, strict=True):
+        tables = [np.empty(0, CANDIDATE)]
+        for number, of_file in enumerate(of_plan):
+            first_line, before = 0, len(tables)
+            for _, (done, (lines, found)) in zip(of_file, results, strict=False):
+                # Ray hands over arrays that cannot be written.
+                tables.append(found.copy())
+                tables[-1]["line"] += first_line
+                tables[-1]["file"] = number
+                first_line += lines
+                run.tell(done, len(jobs), "scan")
+            plan.file_rows.append(sum(map(len, tables[before:])))
+        # 22 bytes a row; those of one key in the order of their files and offsets.
+        table = np.concatenate(tables)
+        plan.rows = len(table)
+        plan.candidates = table[np.argsort(table["key"], kind="stable")]
 
 
-def _collect(plan: SourcePlan, scans: dict[tuple[int, int], Scanned]) -> None:
-    """The rows of all scans of one source, 22 bytes each; those of one key in the order of their files and offsets."""
-    plan.file_rows = [0] * len(plan.files)
-    tables = [np.empty(0, CANDIDATE)]
-    first_line, before = 0, -1
-    for (number, _), scanned in sorted(scans.items()):
-        first_line = 0 if number != before else first_line
-        # Ray hands over arrays that cannot be written.
-        tables.append(scanned.candidates.copy())
-        tables[-1]["line"] += first_line
-        tables[-1]["file"] = number
-        plan.file_rows[number] += len(scanned.candidates)
-        first_line, before = first_line + scanned.line_count, number
-    table = np.concatenate(tables)
-    plan.rows = len(table)
-    plan.candidates = table[np.argsort(table["key"], kind="stable")]
-
-
-def _scan_or_hash(task: ScanTask | SourceFile) -> Scanned | str:
+def _scan_or_hash(task: ScanTask | SourceFile) -> Any:
     return scan(task) if isinstance(task, ScanTask) else sha256_of(task.original or task.path)
 
 
@@ -146,19 +134,15 @@ def _wanted(recipe: Recipe, plans: list[SourcePlan]) -> list[int | None]:
     if recipe.by != "rows":
         return [plan.source.count for plan in plans]
     weights = [plan.source.share or 0.0 for plan in plans]
-    given = sum(plan.source.count or 0 for plan in plans)
-    total = recipe.total
-    if sum(weights) and total is None:
-        if given:
-            total = round(given / max(1e-9, 1 - sum(weights)))
+    given, total = sum(plan.source.count or 0 for plan in plans), recipe.total
+    if total is None and given:
+        total = round(given / max(1e-9, 1 - sum(weights)))
+    elif total is None:
         # As much as the scarcest source allows.
-        else:
-            weighed = [(plan, weight) for plan, weight in zip(plans, weights, strict=True) if weight]
-            total = int(min(plan.rows * plan.source.repeat / weight for plan, weight in weighed))
-    shared = shares(round((total or 0) * min(1.0, sum(weights))), weights) if sum(weights) else [0] * len(plans)
-    return [
-        share if plan.source.share is not None else plan.source.count for plan, share in zip(plans, shared, strict=True)
-    ]
+        allowed = (plan.rows * plan.source.repeat / plan.source.share for plan in plans if plan.source.share)
+        total = int(min(allowed, default=0))
+    shared = zip(plans, shares(round(total * min(1.0, sum(weights))), weights), strict=True)
+    return [plan.source.count if plan.source.share is None else share for plan, share in shared]
 
 
 def _files(
@@ -173,8 +157,7 @@ def _files(
         else:
             found += [(path, path, "") for path in _paths(text)]
     files = [_file(work, f"{number}-{index}", *about) for index, about in enumerate(found)]
-    if sum(file.size for file in files) == 0:
-        raise ConfigError(f"{', '.join(source.source)}: no rows, the file is empty")
+    refuse({f"{', '.join(source.source)}: no rows, the file is empty": not any(file.size for file in files)})
     return files, hub, revision
 
 
@@ -186,11 +169,9 @@ def _paths(text: str) -> list[str]:
         return files_of(text)
     if place.exists():
         return [text if os.path.exists(text) else str(place)]
-    if not glob.has_magic(text):
-        raise ConfigError(f"{text}: no such file; a hub id is owner/name or hf::owner/name")
+    refuse({f"{text}: no such file; a hub id is owner/name or hf::owner/name": not glob.has_magic(text)})
     found = sorted(path for path in glob.glob(text, recursive=True) if os.path.isfile(path))
-    if not found:
-        raise ConfigError(f"{text}: no such file")
+    refuse({f"{text}: no such file": not found})
     return found
 
 
@@ -198,21 +179,19 @@ def _file(work: Path, name: str, path: str, shown: str, sha256: str) -> SourceFi
     file = open_file(path, shown) if path != "-" else None
     if file is None:
         target = work / f"{name}.rows.jsonl"
-        file = as_lines(rows_of_any_file(path, shown), target, shown, "" if path == "-" else path)
+        file = as_lines(path, target, shown)
     file.sha256 = sha256
     return file
 
 
-def refuse_own_outputs(plans: list[SourcePlan], files: Iterable[Path], folder: Path) -> None:
+def refuse_own_outputs(plans: list[SourcePlan], out: Outputs) -> None:
     """Raise ConfigError with every source that the mix would write over: one of its files, or a shard in their
     folder."""
-    written = {os.path.realpath(file) for file in files}
-    shards = f"{glob.escape(os.path.realpath(folder))}/train-*-of-*.*"
+    written = {os.path.realpath(file) for file in (out.path, out.val, out.manifest, out.report, out.rejects)}
+    shards = f"{glob.escape(os.path.realpath(out.folder))}/train-*-of-*.*"
     read = [(file.shown, os.path.realpath(file.original or file.path)) for plan in plans for file in plan.files]
-    if problems := [shown for shown, path in read if path in written or fnmatch.fnmatchcase(path, shards)]:
-        raise ConfigError(
-            [f"{shown} is a source and would be written over by the mix; choose another -o" for shown in problems]
-        )
+    lost = [shown for shown, path in read if path in written or fnmatch.fnmatchcase(path, shards)]
+    refuse({f"{shown} is a source and would be written over by the mix; choose another -o": True for shown in lost})
 
 
 def refuse_other_files(plans: list[SourcePlan], manifest: Mapping[str, Any]) -> None:
@@ -222,7 +201,5 @@ def refuse_other_files(plans: list[SourcePlan], manifest: Mapping[str, Any]) -> 
         now = [file.sha256 for file in plan.files]
         then = [file["sha256"] for file in told["files"]]
         if now != then:
-            raise SetupError(
-                f"{plan.name}: its data is not what the manifest names (other SHA-256); give the same files, or mix "
-                "without --manifest"
-            )
+            remedy = "give the same files, or mix without --manifest"
+            raise SetupError(f"{plan.name}: its data is not what the manifest names (other SHA-256); {remedy}")

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from swiftagent.errors import ConfigError
-from swiftagent.io.yaml_file import Share, read_yaml
+from swiftagent.errors import ConfigError, refuse
+from swiftagent.io.yaml_file import Share, read_text, read_yaml
 from swiftagent.trajectory.prompts import PromptStyle
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
@@ -86,11 +86,10 @@ def from_yaml(path: str) -> Recipe:
 
 def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
     """The recipe of an earlier mix and its whole manifest. Raises ConfigError."""
+    text = read_text(Path(path))
     try:
-        manifest = msgspec.json.decode(Path(path).read_bytes())
+        manifest = msgspec.json.decode(text)
         recipe = msgspec.convert(manifest["recipe"], Recipe)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not a manifest that `swiftagent mix` wrote ({error})") from error
     return recipe, manifest
@@ -98,52 +97,43 @@ def from_manifest(path: str) -> tuple[Recipe, dict[str, Any]]:
 
 def checked(recipe: Recipe, path: str = "") -> Recipe:
     """The same recipe. Raises ConfigError with everything that does not fit together."""
-    problems = [f"{path}: {problem}" if path else problem for problem in _misfits(recipe)]
-    if problems:
-        raise ConfigError(problems)
+    problems = {problem: is_so for source in recipe.sources for problem, is_so in _source_misfits(source).items()}
+    problems |= _misfits(recipe)
+    refuse({f"{path}: {problem}" if path else problem: is_so for problem, is_so in problems.items()})
     # Options leave lists where the fields are tuples, and a manifest has to repeat what it was made from.
     return msgspec.convert(msgspec.to_builtins(recipe), Recipe)
 
 
-def _misfits(recipe: Recipe) -> list[str]:
-    sources, by, tokens = recipe.sources, recipe.by, recipe.by != "rows"
-    shared = any(source.share is not None for source in sources)
+def _misfits(recipe: Recipe) -> dict[str, Any]:
+    sources, by, total, model = recipe.sources, recipe.by, recipe.total, recipe.model
+    tokens, shared = by != "rows", any(source.share is not None for source in sources)
     free = [source for source in sources if source.share is None and source.count is None]
-    without_total, some_free = recipe.total is None, 0 < len(free) < len(sources)
-    checks = (
-        (tokens and not recipe.model, f"by: {by} needs the exact tokens of a model: add model (--model M)"),
-        (tokens and without_total, f"by: {by} needs total, the number of tokens wanted (--total N)"),
-        (
-            tokens and recipe.model and not without_total and sources and not shared,
-            f"by: {by} shares nothing: no source has a share, and a count is of rows",
-        ),
-        (without_total and some_free and shared, "share needs total, or a count of every source without a share"),
-        (sum(source.share or 0 for source in sources) > 1 + 1e-9, "the shares add up to more than 100%"),
-        (
-            recipe.rewrite_general and not recipe.model,
-            "rewrite_general needs the model that writes the answers: add model (--model M)",
-        ),
-        (not sources, "sources: empty; a recipe names at least one"),
-    )
-    found = [problem for source in sources for problem in _source_misfits(source)]
-    return [*found, *(problem for wrong, problem in checks if wrong)]
-
-
-def _source_misfits(source: Source) -> list[str]:
-    bounds = {name: getattr(source.filter, name) for name in ("characters", "tokens", "turns", "calls")}
-    turned = {
-        name: f"[{low}, {high}]" for name, (low, high) in bounds.items() if None not in (low, high) and low > high
+    counts_alone = tokens and model and total is not None and sources and not shared
+    some_free = shared and total is None and 0 < len(free) < len(sources)
+    unwritten = recipe.rewrite_general and not model
+    return {
+        f"by: {by} needs the exact tokens of a model: add model (--model M)": tokens and not model,
+        f"by: {by} needs total, the number of tokens wanted (--total N)": tokens and total is None,
+        f"by: {by} shares nothing: no source has a share, and a count is of rows": counts_alone,
+        "share needs total, or a count of every source without a share": some_free,
+        "the shares add up to more than 100%": sum(source.share or 0 for source in sources) > 1 + 1e-9,
+        "rewrite_general needs the model that writes the answers: add model (--model M)": unwritten,
+        "sources: empty; a recipe names at least one": not sources,
     }
-    checks = (
-        (source.count is not None and source.share is not None, "count and share exclude each other"),
-        (source.count is not None and source.count < 0, f"count is {source.count}; it is 0 or more"),
-        (source.repeat < 1, f"repeat is {source.repeat}; it is 1 or more"),
-        *((True, f"filter: {name} is {shown}; the least comes first") for name, shown in turned.items()),
-        (not source.channel, "channel is empty"),
-        (
-            len(source.name) > 2 or len(source.author) > 2,
-            "name and author are one text, or a Chinese and an English one",
-        ),
-        (bool(source.name) != bool(source.author), "name and author go together"),
-    )
-    return [f"{', '.join(source.source)}: {problem}" for wrong, problem in checks if wrong]
+
+
+def _source_misfits(source: Source) -> dict[str, Any]:
+    count, name, author = source.count, source.name, source.author
+    bounds = {field: getattr(source.filter, field) for field in ("characters", "tokens", "turns", "calls")}
+    turned = {field: two for field, two in bounds.items() if None not in two and two[0] > two[1]}
+    several = max(len(name), len(author)) > 2
+    problems = {
+        "count and share exclude each other": count is not None and source.share is not None,
+        f"count is {count}; it is 0 or more": count is not None and count < 0,
+        f"repeat is {source.repeat}; it is 1 or more": source.repeat < 1,
+        **{f"filter: {field} is {list(two)}; the least comes first": True for field, two in turned.items()},
+        "channel is empty": not source.channel,
+        "name and author are one text, or a Chinese and an English one": several,
+        "name and author go together": bool(name) != bool(author),
+    }
+    return {f"{', '.join(source.source)}: {problem}": is_so for problem, is_so in problems.items()}

@@ -8,7 +8,6 @@ split is left alone: forgetting is measured on the answers of the data.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.io.jsonl import decode, encode, whole_file
+from swiftagent.io.jsonl import encode, read_lines, whole_file
 from swiftagent.mix.rules import train_only
 from swiftagent.trajectory.record import Message, from_record, to_record
 from swiftagent.trajectory.types import Answer
@@ -27,17 +26,23 @@ Write = Callable[[Sequence[Prompt]], Sequence[str]]  # "" where an answer did no
 
 
 def rewrite_general(
-    paths: Sequence[Path], model: str, write: Write, answers: Path, say: Callable[[str], None]
+    paths: Sequence[Path], model: str, write: Write, answers: Path, seen: Callable[[int, int], None]
 ) -> dict[str, Any]:
     """Rewrite the rows of JSONL files in place; returns what the manifest says of it. Answers are appended to the file
-    `answers` as they come, and one that is there is not written again."""
+    `answers` as they come, and one that is there is not written again. seen: called with how many are written, and of
+    how many."""
     known = {row["prompt"]: row["answer"] for row in _rows(answers)} if answers.is_file() else {}
     missing = {key: prompt for path in paths for row in _rows(path) if (prompt := _prompt(row))
                if (key := _key(model, prompt)) not in known}  # fmt: skip
-    for key, answer in _written(missing, write, say):
-        known[key] = answer
+    # Prompts of like length together.
+    keys = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
         with answers.open("ab") as out:
-            out.write(encode({"prompt": key, "answer": answer}) + b"\n")
+            for key, answer in zip(part, write([missing[key] for key in part]), strict=True):
+                known[key] = answer
+                out.write(encode({"prompt": key, "answer": answer}) + b"\n")
+        seen(start + len(part), len(keys))
     rewritten = kept = 0
     for path in paths:
         with whole_file(path) as out:
@@ -50,8 +55,7 @@ def rewrite_general(
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as lines:
-        yield from (decode(line) for line in lines if line.strip())
+    return (row.value for row in read_lines(path))
 
 
 def _prompt(row: dict[str, Any]) -> Prompt | None:
@@ -64,18 +68,6 @@ def _prompt(row: dict[str, Any]) -> Prompt | None:
 
 def _key(model: str, prompt: Prompt) -> str:
     return sha256(json.dumps([model, prompt]).encode()).hexdigest()[:32]
-
-
-def _written(missing: dict[str, Prompt], write: Write, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
-    """Batch by batch, prompts of like length together; the time is foretold after the first."""
-    keys = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
-    began = time.monotonic()
-    for start in range(0, len(keys), BATCH):
-        part = keys[start : start + BATCH]
-        yield from zip(part, write([missing[key] for key in part]), strict=True)
-        if start == 0 and len(keys) > BATCH:
-            minutes = (time.monotonic() - began) * (len(keys) - BATCH) / BATCH / 60
-            say(f"{len(keys):,} chat answers are written anew, about {minutes:.0f} min to go")
 
 
 def _with_answer(row: dict[str, Any], answer: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.io.jsonl import Row
+from swiftagent.io.jsonl import Row, with_texts
 from swiftagent.mix.recipe import Filter, Source
 from swiftagent.mix.sizes import Size
 from swiftagent.trajectory.react import language_of
@@ -16,7 +16,6 @@ from swiftagent.trajectory.types import Answer, Call, Question, System, Thought,
 DEFAULT_SYSTEM = "You are a helpful assistant."
 # Rows of ms_bench in which another assistant speaks or a role marker leaked; what ms-swift's own loader leaves out.
 _OTHER_ASSISTANT = ("moss", "human:", "user:", "assistant:")
-_OTHER_ASSISTANT_RAW = tuple(word.encode() for word in _OTHER_ASSISTANT)
 _PLACEHOLDER = re.compile(r"\{\{\s*(name|author)\s*\}\}", re.I)
 
 
@@ -31,18 +30,8 @@ def fill_in(row: Row, source: Source) -> Row:
     chinese = tag == "zh" or (tag != "en" and language_of(_PLACEHOLDER.sub("", text)) == "zh")
     index = 0 if chinese else -1
     names = {"name": source.name[index], "author": source.author[index]}
-    return Row(_filled(value, names), row.where, row.repairs)
-
-
-def _filled(value: Any, names: dict[str, str]) -> Any:
-    match value:
-        case str():
-            return _PLACEHOLDER.sub(lambda found: names[found.group(1).lower()], value) if "{{" in value else value
-        case list():
-            return [_filled(item, names) for item in value]
-        case dict():
-            return {key: _filled(item, names) for key, item in value.items()}
-    return value
+    filled = with_texts(value, lambda text: _PLACEHOLDER.sub(lambda found: names[found.group(1).lower()], text))
+    return Row(filled, row.where, row.repairs)
 
 
 def _texts(value: Any) -> list[str]:
@@ -56,20 +45,13 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
-def left_out(trajectory: Trajectory, source: Source, raw: bytes) -> tuple[str, Trajectory]:
+def left_out(trajectory: Trajectory, source: Source) -> tuple[str, Trajectory]:
     """The reason why the recipe leaves a row out, or "", and the row without a default system prompt."""
     if "other-assistant" in source.leave_out:
         trajectory = _without_default_system(trajectory)
-        # The bytes first: they settle nearly every row without lower-casing each of its texts.
-        if may_name_another(raw) and _speaks_as_another(trajectory):
+        if _speaks_as_another(trajectory):
             return "other-assistant", trajectory
     return (_filtered(trajectory, source.filter) if source.filter != _NO_FILTER else ""), trajectory
-
-
-def may_name_another(raw: bytes) -> bool:
-    """A fast filter: what is not in the bytes of a row is in none of its texts."""
-    low = raw.lower()
-    return any([word in low for word in _OTHER_ASSISTANT_RAW])
 
 
 _NO_FILTER = Filter()
@@ -91,23 +73,22 @@ def _without_default_system(trajectory: Trajectory) -> Trajectory:
 
 def _speaks_as_another(trajectory: Trajectory) -> bool:
     said = [event.text for event in trajectory.events if isinstance(event, (System, Question, Thought, Answer))]
-    return any(word in text.lower() for text in said for word in _OTHER_ASSISTANT)
+    low = "\n".join(said).lower()
+    return any(word in low for word in _OTHER_ASSISTANT)
 
 
 def _filtered(trajectory: Trajectory, rule: Filter) -> str:
     events = trajectory.events
     calls = [event.tool for event in events if isinstance(event, Call)]
     asked = next((event.text for event in events if isinstance(event, Question)), "")
-    if rule.language and language_of(asked) not in rule.language:
-        return "filtered-language"
-    if not _within(sum(isinstance(event, Question) for event in events), rule.turns):
-        return "filtered-turns"
-    if not _within(len(calls), rule.calls):
-        return "filtered-calls"
     names = set(calls) or {tool.name for tool in trajectory.tools}
-    if rule.tools and not names & set(rule.tools):
-        return "filtered-tools"
-    return "filtered-tools" if names & set(rule.without_tools) else ""
+    reasons = {
+        "filtered-language": rule.language and language_of(asked) not in rule.language,
+        "filtered-turns": not _within(sum(isinstance(event, Question) for event in events), rule.turns),
+        "filtered-calls": not _within(len(calls), rule.calls),
+        "filtered-tools": (rule.tools and not names & set(rule.tools)) or names & set(rule.without_tools),
+    }
+    return next((reason for reason, is_so in reasons.items() if is_so), "")
 
 
 def _within(value: int, bounds: tuple[int | None, int | None]) -> bool:

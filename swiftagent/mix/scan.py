@@ -6,18 +6,17 @@ into the work folder.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.json_rows import json_rows
-from swiftagent.io.jsonl import BadRow, Row, encode, parse_json, whole_file
-from swiftagent.io.parts import cut, lines_between
+from swiftagent.io.json_rows import row_of
+from swiftagent.io.jsonl import BadRow, Row, encode, whole_file
+from swiftagent.io.parts import cut, is_a_row_a_line, lines_between
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import absolute, open_binary, size_and_stamp
 from swiftagent.mix.sample import key_of
@@ -50,13 +49,6 @@ class ScanTask(msgspec.Struct):
     seed: int
 
 
-class Scanned(msgspec.Struct):
-    """What was found: the lines that begin there, and a table of the rows; `line` counts from the first of them."""
-
-    line_count: int = 0
-    candidates: Any = None
-
-
 class _Envelope(msgspec.Struct):
     """A row of any file as one line of ours."""
 
@@ -78,44 +70,24 @@ def open_file(path: str, shown: str) -> SourceFile | None:
             head = file.read(_BUFFER)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    return SourceFile(absolute(path), shown, size, stamp) if _is_by_line(path.lower(), head) else None
-
-
-def _is_by_line(name: str, head: bytes) -> bool:
-    # UTF-16, compressed and columnar files: their rows do not begin at an offset.
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1", b"ARROW1")):
-        return False
-    lines = [line for line in head.removeprefix(_BOM).split(b"\n")[:3] if line.strip()]
-    promised = name.endswith((".jsonl", ".ndjson"))
-    if not lines or not (promised or name.endswith(".json")):
-        return False
-    try:
-        value, _ = parse_json(lines[0])
-    except RowError:
-        is_long = len(lines[0]) >= len(head) - len(_BOM)
-        return promised and (is_long or (lines[0][:1] == b"{" and len(lines[0]) > 2))
     # One line of a .json may be an object that wraps all rows.
-    return isinstance(value, dict) and (len(lines) > 1 or promised)
+    may_wrap = not path.lower().endswith((".jsonl", ".ndjson")) and b"\n" not in head.strip()
+    is_found = is_a_row_a_line(head, path) and not may_wrap
+    return SourceFile(absolute(path), shown, size, stamp) if is_found else None
 
 
-def as_lines(rows: Iterable[Row], path: Path, shown: str, original: str) -> SourceFile:
-    """Write rows of any origin as lines, so that they can be found by offset like all others."""
+def as_lines(source: str, path: Path, shown: str) -> SourceFile:
+    """Write the rows of any file or of stdin as lines, so that they can be found by offset like all others; their
+    places are under the name that the source was given."""
     with whole_file(path) as out:
-        for row in rows:
-            line = _Envelope(row.where, row.value, row.repairs)
+        for row in read_rows(source):
+            where = row.where if shown == source else shown + row.where.removeprefix(source)
+            line = _Envelope(where, row.value, row.repairs)
             if isinstance(row, BadRow):
                 line.code, line.message = row.error.code, row.error.message
             out.write(encode(line) + b"\n")
-    about = path.stat()
-    return SourceFile(str(path.absolute()), shown, about.st_size, about.st_mtime_ns, True, original=original)
-
-
-def rows_of_any_file(path: str, shown: str) -> Iterator[Row]:
-    """The rows of a file or stdin as `convert` reads them, placed under the name that the source was given."""
-    for row in read_rows(path):
-        if shown != path:
-            row.where = shown + row.where.removeprefix(path)
-        yield row
+    size, stamp = size_and_stamp(str(path))
+    return SourceFile(absolute(str(path)), shown, size, stamp, True, original="" if source == "-" else source)
 
 
 def scan_tasks(file: SourceFile, seed: int) -> list[ScanTask]:
@@ -123,44 +95,35 @@ def scan_tasks(file: SourceFile, seed: int) -> list[ScanTask]:
     return [ScanTask(file, part.start, part.end, seed) for part in cut(file.path, file.size, _PART)]
 
 
-def scan(task: ScanTask) -> Scanned:
-    """Key every row that begins in the task's stretch."""
-    found = Scanned()
+def scan(task: ScanTask) -> tuple[int, Any]:
+    """How many lines begin in the task's stretch, and a table of the rows there, each with its key; `line` counts from
+    the first of them."""
+    count = 0
+
+    def keyed() -> Iterator[tuple[int, int, int, int]]:
+        nonlocal count
+        for offset, line in lines_between(file, task.start, task.end):
+            content = line.rstrip(b"\r\n")
+            if content and not content.isspace():
+                # Without the place, so that the key is that of the row wherever the file lies.
+                if task.file.is_ours:
+                    content = content.partition(b'","value":')[2]
+                yield key_of(content, task.seed), offset, count, 0
+            count += 1
+
     with open_binary(task.file.path, _BUFFER) as file:
-        found.candidates = np.fromiter(_keyed_lines(file, task, found), CANDIDATE)
-    return found
+        table = np.fromiter(keyed(), CANDIDATE)
+    return count, table
 
 
-def _keyed_lines(file: BinaryIO, task: ScanTask, found: Scanned) -> Iterator[tuple[int, int, int, int]]:
-    for offset, line in lines_between(file, task.start, task.end):
-        content = line.rstrip(b"\r\n")
-        if content and not content.isspace():
-            # Without the place, so that the key is that of the row wherever the file lies.
-            if task.file.is_ours:
-                content = content.partition(b'","value":')[2]
-            yield key_of(content, task.seed), offset, found.line_count, 0
-        found.line_count += 1
-
-
-def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, Row]]:
-    """Yield (raw bytes, row) for each (offset, line); places in order of their offset are read in one sweep."""
+def read_candidates(file: SourceFile, places: Sequence[tuple[int, int]]) -> Iterator[Row]:
+    """Yield the row at each (offset, line); places in order of their offset are read in one sweep."""
     with open_binary(file.path, _BUFFER) as source:
         for offset, line in places:
             source.seek(offset)
             raw = source.readline()
-            yield raw, _enveloped(raw) if file.is_ours else _line_row(raw, f"{file.shown}:{line + 1}")
-
-
-def _line_row(raw: bytes, where: str) -> Row:
-    try:
-        value, repairs = parse_json(raw)
-    # Read again with all the repairs that `convert` knows.
-    except RowError:
-        stream = io.BufferedReader(cast(Any, io.BytesIO(raw.removeprefix(_BOM))))
-        row = next(json_rows(stream, "", by_line=True))
-        row.where = where
-        return row
-    return Row(value, where, repairs)
+            place = f"{file.shown}:{line + 1}"
+            yield _enveloped(raw) if file.is_ours else row_of(raw.removeprefix(_BOM), place)
 
 
 def _enveloped(raw: bytes) -> Row:

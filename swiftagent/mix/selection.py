@@ -6,8 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,9 @@ import numpy as np
 from swiftagent import __version__
 from swiftagent.io.jsonl import encode, whole_file
 from swiftagent.io.outputs import clear
-from swiftagent.io.workers import Workers
 from swiftagent.mix.converting import MixTask, convert
 from swiftagent.mix.fingerprints import Fingerprint, needs_fingerprints
-from swiftagent.mix.plan import SourcePlan
+from swiftagent.mix.plan import MixRun, SourcePlan
 from swiftagent.mix.recipe import Recipe
 from swiftagent.mix.restraint import CHANNEL
 from swiftagent.mix.sample import copies
@@ -28,7 +26,6 @@ from swiftagent.mix.seen import OF_RECORDS, SEEN, SeenRows
 from swiftagent.mix.spool import RECORD, NotTaken, Table, lines_at
 from swiftagent.trajectory.ledger import add_up
 
-CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 _TASK_ROWS = 400  # of one task: some megabytes, some tens of milliseconds
 _ROUND_ROWS = 50_000  # of one round: what the parent holds for a while, some hundred bytes each
 _NOT_NEEDED = "not-needed"
@@ -56,8 +53,8 @@ class Selection(msgspec.Struct):
     made: np.ndarray[Any, Any] = msgspec.field(default_factory=lambda: np.empty(0, RECORD))
     made_fingerprints: list[Fingerprint] = []
     names: list[str] = []
-    rejects: list[tuple[int, int, int, str, str]] = []
-    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0})
+    rejects: list[NotTaken] = []
+    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0, "reasons": {}})
     rounds: tuple[int, int] = (1, 0)
     faults: int = 0
     short: int = 0
@@ -90,33 +87,21 @@ class Selection(msgspec.Struct):
         return self.names.index(name)
 
     def reject_lines(self, work: Path) -> Iterator[bytes]:
-        lines = lines_at(work, self.names, (place[:3] for place in self.rejects))
-        for (*_, code, about), line in zip(self.rejects, lines, strict=True):
-            yield _reject_of(line, code, about) if code else line
+        lines = lines_at(work, self.names, ((row.spool, row.offset, row.length) for row in self.rejects))
+        for row, line in zip(self.rejects, lines, strict=True):
+            yield _reject_of(line, row) if row.code in OF_RECORDS else line
 
 
 class Selector:
     """Takes from one plan after the other. A source that an earlier, killed run has finished is not converted again."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        plans: list[SourcePlan],
-        work: Path,
-        workers: Workers,
-        tell: Callable[[str, int, int], None],
-        count: CountLines | None = None,
-    ) -> None:
-        self.count = count
-        self.recipe = recipe
-        self.work = work
-        self.workers = workers
-        self.tell = tell
-        self.unit = "trained" if recipe.by == "trained-tokens" else "tokens"
+    def __init__(self, run: MixRun, plans: list[SourcePlan]) -> None:
+        self.run, self.recipe, self.work = run, run.recipe, run.out.work
+        self.unit = "trained" if run.recipe.by == "trained-tokens" else "tokens"
         # In this process alone: whether a row is a duplicate depends on the rows taken before it, in their order.
-        self.seen = SeenRows(recipe) if needs_fingerprints(recipe) else None
+        self.seen = SeenRows(run.recipe) if needs_fingerprints(run.recipe) else None
         # A source resumes only if everything before it is unchanged, since duplicates look across sources.
-        self.hashes = _hashes(recipe, plans)
+        self.hashes = _hashes(run.recipe, plans)
         self.restored = self._restore(plans)
 
     def take(self, plan: SourcePlan) -> Selection:
@@ -125,9 +110,7 @@ class Selector:
             return self.restored[plan.number]
         taken = Selection()
         first = 0
-        while (wanted := self._wanted(plan, taken)) > 0:
-            if first == len(plan.candidates):
-                break
+        while first < len(plan.candidates) and (wanted := self._wanted(plan, taken)) > 0:
             last = min(first + wanted, len(plan.candidates))
             found = self._convert(plan, taken, first, last)
             taken.add(found, self._judged(plan, taken, found))
@@ -188,19 +171,19 @@ class Selector:
         """Convert the candidates ranked first to last."""
         tasks, ranks_of = [], []
         candidates = plan.candidates[first:last]
-        for number in np.unique(candidates["file"]):
-            ranks = np.flatnonzero(candidates["file"] == number)
+        for file in np.flatnonzero(np.bincount(candidates["file"])):
+            ranks = np.flatnonzero(candidates["file"] == file)
             # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
             for start in range(0, len(ranks), _TASK_ROWS):
                 part = ranks[start : start + _TASK_ROWS]
                 places = candidates[part][["offset", "line"]].tolist()
-                tasks.append(MixTask(plan.files[number], plan.source, self.recipe, places, str(self.work.absolute())))
+                tasks.append(MixTask(plan.files[file], plan.source, self.recipe, places, str(self.work.absolute())))
                 ranks_of.append(part + first)
         tables: list[Table] = []
         fingerprints: list[Fingerprint] = []
         not_taken: list[NotTaken] = []
-        for done, (number, result) in enumerate(self.workers.map(convert, tasks), 1):
+        for number, result in enumerate(self.run.workers.in_order(convert, tasks)):
             spool, ranks = taken.spool(result.spool), ranks_of[number]
             # Ray hands over arrays that cannot be written.
             records = result.records.copy()
@@ -213,30 +196,25 @@ class Selector:
             # Ledgers add up in any order; only records are sorted below.
             add_up(taken.ledger, result.ledger)
             wanted = plan.wanted or last
-            self.tell(f"convert {plan.source.channel}", min(wanted, first + done * _TASK_ROWS), wanted)
+            self.run.tell(min(wanted, first + (number + 1) * _TASK_ROWS), wanted, f"convert {plan.source.channel}")
         records = np.concatenate(tables)
         order = np.lexsort((records["offset"], records["rank"]))
         records = records[order]
-        if self.count is not None and len(records):
+        if self.run.count is not None and len(records):
             lines = list(lines_at(self.work, taken.names, records[["spool", "offset", "length"]].tolist()))
-            records["tokens"], records["trained"] = zip(*self.count(lines), strict=True)
+            records["tokens"], records["trained"] = zip(*self.run.count(lines), strict=True)
         return Round(records, [fingerprints[index] for index in order] if fingerprints else [], not_taken)
 
     def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:
         """Count what is not taken, each row with its reason, in order of the keys."""
-        reasons = Counter(taken.ledger.get("reasons", {}))
         # Tasks end in any order; sorted, rejects.jsonl has the same bytes each time.
         for row in sorted(not_taken):
             # The task counted it as a row out; the decision came later.
             if not row.fault:
-                reasons[row.code] += 1
-                taken.ledger["rows_out"] -= 1
-                taken.ledger["rejected"] = taken.ledger.get("rejected", 0) + 1
+                add_up(taken.ledger, {"rows_out": -1, "rejected": 1, "reasons": {row.code: 1}})
             taken.faults += row.fault
-            code = row.code if row.code in OF_RECORDS else ""
             if row.code != _NOT_NEEDED:
-                taken.rejects.append((row.spool, row.offset, row.length, code, row.about))
-        taken.ledger["reasons"] = dict(reasons)
+                taken.rejects.append(row)
 
     def _repeat(self, plan: SourcePlan, taken: Selection) -> None:
         budget = self._budget(plan)
@@ -279,6 +257,9 @@ class Selector:
             file.write(msgspec.msgpack.encode(state, enc_hook=lambda table: table.tobytes()))
 
 
+Taken = list[tuple[SourcePlan, Selection]]
+
+
 def synthetic(plan: SourcePlan, taken: Selection) -> tuple[SourcePlan, Selection]:
     """What was made from a source's rows, as a source of its own, in a channel of its own."""
     made = Selection(taken.made, taken.made_fingerprints, names=taken.names)
@@ -308,8 +289,8 @@ def _read_state(path: Path, fingerprint: str) -> Selection | None:
     return taken if known == fingerprint and all((path.parent / name).exists() for name in taken.names) else None
 
 
-def _reject_of(line: bytes, code: str, about: str) -> bytes:
+def _reject_of(line: bytes, row: NotTaken) -> bytes:
     """The line for rejects.jsonl of a record that was refused because of others; its row is the record itself."""
     record = msgspec.json.decode(line)
-    message = f"overlaps {about}" if about else "left out because of another row"
-    return encode({"source": record["source"], "code": code, "message": message, "row": record}) + b"\n"
+    message = f"overlaps {row.about}" if row.about else "left out because of another row"
+    return encode({"source": record["source"], "code": row.code, "message": message, "row": record}) + b"\n"

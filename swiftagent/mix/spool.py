@@ -7,15 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from swiftagent.errors import SetupError
-from swiftagent.io.workers import Workers
 
 Table: TypeAlias = NDArray[np.void]
-_SEGMENT = 8 << 20  # bytes that one task writes
 # Where a record lies, how large it is, and two hashes: `print` of its messages, `group` of its first question, which
 # stands for the conversation. `row` is its row in the task; `rank` and `key` are those of its candidate.
 FIELDS = [("rank", "<u4"), ("key", "<u8"), ("row", "<u4"), ("synthetic", "?")]
@@ -37,16 +34,6 @@ class NotTaken(NamedTuple):
     about: str = ""  # the evaluation row that it overlaps
 
 
-class _Segment(msgspec.Struct):
-    """A stretch of an output file and the records that it is made of."""
-
-    path: str
-    start: int
-    folder: str
-    names: list[str]
-    places: Any
-
-
 def lines_at(folder: Path, names: Sequence[str], places: Any) -> Iterator[bytes]:
     """The lines at (spool, offset, length)."""
     files = [os.open(folder / name, os.O_RDONLY) for name in names]
@@ -62,27 +49,7 @@ def lines_at(folder: Path, names: Sequence[str], places: Any) -> Iterator[bytes]
             os.close(file)
 
 
-def write_records(path: Path, records: Table, folder: Path, names: list[str], workers: Workers) -> None:
-    """Write records in the order of the table to `path` (not yet synced), by all workers."""
-    path.touch()
-    ends = np.cumsum(records["length"], dtype=np.int64)
-    places = records[["spool", "offset", "length"]]
-    cuts = [0, *(np.flatnonzero(np.diff(ends // _SEGMENT)) + 1), len(records)]
-    tasks = [
-        _Segment(str(path.absolute()), int(ends[start - 1]) if start else 0, str(folder.absolute()), names, part)
-        for start, end in zip(cuts, cuts[1:], strict=False)
-        if len(part := np.array(places[start:end]))
-    ]
-    for _ in workers.map(_write_segment, tasks):
-        pass
-
-
-def _write_segment(segment: _Segment) -> None:
-    stretch = b"".join(lines_at(Path(segment.folder), segment.names, segment.places.tolist()))
-    target = os.open(segment.path, os.O_WRONLY)
-    try:
-        written = 0
-        while written < len(stretch):
-            written += os.pwrite(target, stretch[written:], segment.start + written)
-    finally:
-        os.close(target)
+def write_records(path: Path, records: Table, folder: Path, names: list[str]) -> None:
+    """Write records in the order of the table to `path` (not yet synced)."""
+    with path.open("wb", buffering=1 << 20) as out:
+        out.writelines(lines_at(folder, names, records[["spool", "offset", "length"]].tolist()))

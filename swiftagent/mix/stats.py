@@ -26,8 +26,7 @@ class Channel:
     """Of one channel: a number for each row, and counts."""
 
     def __init__(self) -> None:
-        self.characters, self.tokens, self.trained = array("I"), array("I"), array("I")
-        self.turns, self.calls = array("I"), array("I")
+        self.numbers = {name: array("I") for name in ("characters", "tokens", "trained", "turns", "calls")}
         self.tools: Counter[str] = Counter()
         self.languages: Counter[str] = Counter()
         self.duplicates = self.near_duplicates = 0
@@ -45,8 +44,7 @@ def stats_of(
     seen: set[int] = set()
     alike = NearDuplicates(0.8) if near else None
     for file in files:
-        rows = read_rows(file)
-        for row in read_trajectories(rows, Policy(format=form), ledger, lambda reject: None):
+        for row in read_trajectories(read_rows(file), Policy(format=form), ledger, lambda reject: None):
             channel = channels.setdefault(row.channel or "none", Channel())
             _measure(row, channel, count)
             # A hash a row, so that a file larger than memory can be counted.
@@ -58,7 +56,7 @@ def stats_of(
                 channel.near_duplicates += bool(alike.like(mark))
                 alike.add(mark)
     return {
-        "rows": sum(len(channel.tokens) for channel in channels.values()),
+        "rows": sum(len(channel.numbers["tokens"]) for channel in channels.values()),
         "rejected": ledger.rejected,
         "reasons": dict(sorted(ledger.reasons.items())),
         "formats": dict(sorted(ledger.formats.items())),
@@ -71,29 +69,27 @@ def _measure(row: Trajectory, channel: Channel, count: Count | None) -> None:
     messages = to_record(row)["messages"]
     size = size_of(messages)
     tokens, trained = (size.tokens, size.trained) if count is None else count(messages)
-    channel.characters.append(size.characters)
-    channel.tokens.append(tokens)
-    channel.trained.append(trained)
     questions = [event.text for event in row.events if isinstance(event, Question)]
     calls = [event.tool for event in row.events if isinstance(event, Call)]
-    channel.turns.append(len(questions))
-    channel.calls.append(len(calls))
+    measured = (size.characters, tokens, trained, len(questions), len(calls))
+    for numbers, number in zip(channel.numbers.values(), measured, strict=True):
+        numbers.append(number)
     channel.tools.update(calls)
     channel.languages[language_of(questions[0] if questions else "")] += 1
 
 
 def _summary(channel: Channel, near: bool) -> dict[str, Any]:
-    tools = dict(channel.tools.most_common(_SHOWN_TOOLS))
+    characters, tokens, trained, turns, calls = channel.numbers.values()
     return {
-        "rows": len(channel.tokens),
-        "characters": sum(channel.characters),
-        "tokens": sum(channel.tokens),
-        "trained_tokens": sum(channel.trained),
-        "length": spread(channel.tokens),
-        "trained_length": spread(channel.trained),
-        "turns": _counts(channel.turns),
-        "calls": _counts(channel.calls),
-        "tools": {"distinct": len(channel.tools), "calls": tools},
+        "rows": len(tokens),
+        "characters": sum(characters),
+        "tokens": sum(tokens),
+        "trained_tokens": sum(trained),
+        "length": spread(tokens),
+        "trained_length": spread(trained),
+        "turns": _counts(turns),
+        "calls": _counts(calls),
+        "tools": {"distinct": len(channel.tools), "calls": dict(channel.tools.most_common(_SHOWN_TOOLS))},
         "languages": dict(channel.languages.most_common()),
         "duplicates": channel.duplicates,
         **({"near_duplicates": channel.near_duplicates} if near else {}),
@@ -105,9 +101,8 @@ def spread(values: Iterable[int]) -> dict[str, float]:
     ordered = sorted(values)
     if not ordered:
         return {}
-    at: dict[str, float] = {
-        name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for name, share in _QUANTILES.items()
-    }
+    last = len(ordered) - 1
+    at: dict[str, float] = {name: ordered[min(last, int(share * len(ordered)))] for name, share in _QUANTILES.items()}
     return {"min": ordered[0], **at, "max": ordered[-1], "mean": round(sum(ordered) / len(ordered), 1)}
 
 

@@ -42,20 +42,30 @@ def read_object(path: Path) -> dict[str, Any]:
 def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[str]:
     """What is wrong with a local model folder; a hub id has none before it is
     downloaded."""
+    return [f"{place}: model: {model}: {fault}" for fault in _model_faults(model, trust_remote_code)]
+
+
+def _model_faults(model: str, trusted: bool) -> Iterator[str]:
     folder = Path(model)
-    if not folder.exists():
-        return (
-            [] if is_hub_id(model) else [f"{place}: model: {model}: no such folder, and no hub id (owner/name) either"]
-        )
     if not folder.is_dir():
-        return [f"{place}: model: {model}: a file; a folder with config.json, weights and tokenizer is wanted"]
-    if (folder / "adapter_config.json").is_file():
+        if folder.exists():
+            yield "a file; a folder with config.json, weights and tokenizer is wanted"
+        elif not is_hub_id(model):
+            yield "no such folder, and no hub id (owner/name) either"
+    elif (folder / "adapter_config.json").is_file():
         base = read_object(folder / "adapter_config.json").get("base_model_name_or_path", "its base")
-        return [f"{place}: model: {model}: an adapter; give model: {base} and train.adapters: {model}"]
-    problems = [*_config_problems(folder), *_tokenizer_problems(folder), *_weight_problems(folder)]
-    if not trust_remote_code and (code := own_code(folder)):
-        problems.append(f"holds code of its own ({code}), which loading would run; trust_remote_code: true allows it")
-    return [f"{place}: model: {model}: {problem}" for problem in problems]
+        yield f"an adapter; give model: {base} and train.adapters: {model}"
+    else:
+        if not read_object(folder / "config.json"):
+            fact = "config.json is not JSON" if (folder / "config.json").is_file() else "no config.json in it"
+            yield f"{fact}; download the model again, whole"
+        yield from (*_tokenizer_problems(folder), *_weight_problems(folder), *_code_problems(folder, trusted))
+
+
+def _code_problems(folder: Path, trusted: bool) -> list[str]:
+    code = "" if trusted else own_code(folder)
+    fact = f"holds code of its own ({code}), which loading would run; trust_remote_code: true allows it"
+    return [fact] if code else []
 
 
 def own_code(folder: Path) -> str:
@@ -121,21 +131,17 @@ def _pickled_weights(folder: Path) -> str:
 def adapter_problems(adapter: str, model: str, place: str, *, trust_remote_code: bool = False) -> list[str]:
     """An adapter folder that is incomplete, holds code of its own or was trained on another base."""
     folder = Path(adapter)
-    if not folder.exists():
-        return [] if is_hub_id(adapter) else [f"{place}: adapters: {adapter}: no such folder"]
     config = read_object(folder / "adapter_config.json")
-    if not config:
-        return [f"{place}: adapters: {adapter}: no adapter_config.json in it; it is no adapter"]
-    if not trust_remote_code and (code := own_code(folder)):
-        return [
-            f"{place}: adapters: {adapter}: holds code of its own ({code}), which loading would run; "
-            "trust_remote_code: true allows it"
-        ]
     base = str(config.get("base_model_name_or_path") or "")
-    # Applied to another base an adapter loads without an error and answers nonsense.
-    if base and not same_model(base, model):
-        return [f"{place}: adapters: {adapter}: trained on {base}, not on {model}; give model: {base}"]
-    return []
+    faults = []
+    if not folder.exists():
+        faults = [] if is_hub_id(adapter) else ["no such folder"]
+    elif not config:
+        faults = ["no adapter_config.json in it; it is no adapter"]
+    elif not (faults := _code_problems(folder, trust_remote_code)) and base and not same_model(base, model):
+        # Applied to another base an adapter loads without an error and answers nonsense.
+        faults = [f"trained on {base}, not on {model}; give model: {base}"]
+    return [f"{place}: adapters: {adapter}: {fault}" for fault in faults]
 
 
 def same_model(one: str, other: str) -> bool:
@@ -150,13 +156,6 @@ def same_model(one: str, other: str) -> bool:
 
 def _size(folder: str) -> int:
     return sum(path.stat().st_size for pattern in ("*.safetensors", "*.bin") for path in Path(folder).glob(pattern))
-
-
-def _config_problems(folder: Path) -> list[str]:
-    path = folder / "config.json"
-    if not path.is_file():
-        return ["no config.json in it; download the model again, whole"]
-    return [] if read_object(path) else ["config.json is not JSON; download the model again"]
 
 
 def _tokenizer_problems(folder: Path) -> list[str]:
@@ -187,14 +186,10 @@ def shards(index: Path) -> set[str]:
 
 def safetensors_fault(path: Path) -> str:
     """What is wrong with a safetensors file, by its header against its size; "" where nothing is."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > size:
-                return "truncated"
-            header = json.loads(file.read(length))
-        end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-    except (OSError, ValueError, KeyError, TypeError):
-        return "unreadable"
-    return f"truncated ({size:,} of {8 + length + end:,} bytes)" if 8 + length + end > size else ""
+        with safe_open(path, "np"):
+            return ""
+    except (OSError, SafetensorError) as error:
+        return f"cut or damaged ({str(error).rpartition(': ')[2]})"

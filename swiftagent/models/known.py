@@ -65,14 +65,8 @@ def known_model(model: str, given: Mapping[str, Any]) -> KnownModel:
     default = known.get("template") or ""
     # Of an architecture that several types share, the default says less than the model's own chat template.
     template = template or (default if len(candidates) < 2 else "") or _of_chat_template(folder) or default
-    return KnownModel(
-        model_type,
-        template,
-        template in table["thinking_templates"],
-        bool(known.get("multimodal")),
-        table["agent_templates"].get(template, ""),
-        candidates,
-    )
+    thinking, way = template in table["thinking_templates"], table["agent_templates"].get(template, "")
+    return KnownModel(model_type, template, thinking, bool(known.get("multimodal")), way, candidates)
 
 
 def _of_chat_template(folder: Path) -> str:

@@ -5,4 +5,4 @@ builtin, declared, python_file with worker and function_schema, mcp with mcp_str
 are what two of them use.
 """
 
-PUBLIC = ("secrets", "source", "toolbox")
+PUBLIC = ("processes", "secrets", "source", "toolbox")

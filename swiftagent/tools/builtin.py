@@ -26,45 +26,25 @@ _LONGEST_EXPRESSION = 1000
 _LARGEST_PAGE = 1 << 20
 
 
-# Where a default were declared, `--prompt auto` could not list this tool in ReAct's short form.
-CLOCK = Tool(
-    "clock",
-    "The date and time now.",
-    {
-        "type": "object",
-        "properties": {
-            "timezone": {"type": "string", "description": "for example Europe/Oslo; UTC where it is left out"}
-        },
-        "required": [],
-        "additionalProperties": False,
-    },
-)
-HTTP = "http_get"
-
-
 def _tool(name: str, function: Callable[..., Json], about: str = "") -> tuple[Tool, Callable[..., Json]]:
     known = describe(function, name)
-    parameters = {"required": [], **known["parameters"]}
-    ordered = {key: parameters[key] for key in ("type", "properties", "required")}
-    return Tool(name, about or known["description"], {**ordered, "additionalProperties": False}), function
+    properties, required = known["parameters"]["properties"], known["parameters"].get("required", [])
+    for each in properties.values():
+        # Where one were declared, `--prompt auto` could not list the tool in ReAct's short form.
+        each.pop("default", None)
+    parameters = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return Tool(name, about or known["description"], parameters), function
 
 
 def open_source(word: str, options: Options) -> list[ToolSource]:
     """Raises ConfigError for `http` without a host."""
     name, _, hosts = word.partition(":")
-    match name:
-        case "calculator":
-            return [Functions(name, _tool(name, calculate))]
-        case "clock":
-            return [Functions(name, (CLOCK, now))]
-        case "units":
-            return [Functions(name, _tool("convert_units", convert))]
-        case "memory":
-            return [_memory()]
-        case "human":
-            return [Functions(name, _tool("ask_human", _ask_human))]
-        case "http":
-            return [_http(hosts, options)]
+    if name == "http":
+        return [_http(hosts, options)]
+    if name == "memory":
+        return [_memory()]
+    if name in _PLAIN:
+        return [Functions(name, _tool(*_PLAIN[name]))]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
 
 
@@ -163,8 +143,11 @@ def _combined(op: type[ast.operator], left: Any, right: Any) -> Any:
     return value
 
 
-def now(timezone: str = "UTC") -> Json:
-    """ISO 8601 with the weekday. Raises ToolError for an unknown zone."""
+def now(timezone: Annotated[str, "for example Europe/Oslo; UTC where it is left out"] = "UTC") -> Json:
+    """The date and time now.
+
+    :raises ToolError: an unknown zone
+    """
     try:
         zone = zoneinfo.ZoneInfo(timezone or "UTC")
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -245,6 +228,15 @@ def _unit(name: str) -> str:
     return found
 
 
+# source: its tool
+_PLAIN: dict[str, tuple[str, Callable[..., Json]]] = {
+    "calculator": ("calculator", calculate),
+    "clock": ("clock", now),
+    "units": ("convert_units", convert),
+    "human": ("ask_human", _ask_human),
+}
+
+
 def _http(hosts: str, options: Options) -> ToolSource:
     allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
     if not allowed:
@@ -255,7 +247,7 @@ def _http(hosts: str, options: Options) -> ToolSource:
     def read(url: Annotated[str, "its full address"]) -> Json:
         return _get(url, allowed, options.seconds)
 
-    return Functions("http", _tool(HTTP, read, f"Read a page of {', '.join(allowed)}."))
+    return Functions("http", _tool("http_get", read, f"Read a page of {', '.join(allowed)}."))
 
 
 def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import anyio
 import msgspec
 
 from swiftagent.errors import ToolError
@@ -34,34 +35,32 @@ def request(
 
     Raises ToolError for a broken limit, httpx.HTTPError, httpx.InvalidURL or UnicodeError for what fails.
     """
-
-    async def limited() -> HttpAnswer:
-        # The time of the whole: a server that sends a byte a second breaks no limit on a single read.
-        return await asyncio.wait_for(_request(method, url, largest, check, sent), seconds)
-
     try:
-        return asyncio.run(limited())
-    except (TimeoutError, asyncio.TimeoutError):
+        return asyncio.run(_request(method, url, seconds, largest, check, sent))
+    except TimeoutError:
         raise ToolError(f"no whole answer within {seconds:g} seconds") from None
 
 
 async def _request(
-    method: str, url: str, largest: int, check: Callable[[Any], None] | None, sent: dict[str, Any]
+    method: str, url: str, seconds: float, largest: int, check: Callable[[Any], None] | None, sent: dict[str, Any]
 ) -> HttpAnswer:
     import httpx
 
     # Only what zlib unpacks is asked for: it stops at a length, so that no answer grows beyond its limit in memory.
     headers = {"Accept-Encoding": "gzip, deflate"}
-    async with httpx.AsyncClient(timeout=None, trust_env=False, verify=_certificates(), headers=headers) as client:
-        for _ in range(_MOST_REDIRECTS):
-            if check is not None:
-                check(httpx.URL(url))
-            async with client.stream(method, url, **sent) as reply:
-                if check is not None and reply.has_redirect_location:
-                    url = str(httpx.URL(url).join(reply.headers["location"]))
-                    continue
-                content = await _content(reply, largest)
-                return HttpAnswer(reply.status_code, reply.reason_phrase, content, reply.encoding or "utf-8")
+    client = httpx.AsyncClient(timeout=None, trust_env=False, verify=_certificates(), headers=headers)
+    # The time of the whole: a server that sends a byte a second breaks no limit on a single read.
+    with anyio.fail_after(seconds):
+        async with client:
+            for _ in range(_MOST_REDIRECTS):
+                if check is not None:
+                    check(httpx.URL(url))
+                async with client.stream(method, url, **sent) as reply:
+                    if check is not None and reply.has_redirect_location:
+                        url = str(httpx.URL(url).join(reply.headers["location"]))
+                        continue
+                    content = await _content(reply, largest)
+                    return HttpAnswer(reply.status_code, reply.reason_phrase, content, reply.encoding or "utf-8")
     raise ToolError("too many redirects")
 
 

@@ -1,53 +1,47 @@
 """MCP servers as tools, through the official SDK: a command (stdio), a URL (streamable HTTP), or an mcp.json with
 several.
 
-The SDK is asynchronous, so each server lives in a thread with an event loop of its own; a call waits for its answer.
+The SDK is asynchronous, so each server lives in a thread with an event loop of its own (anyio's blocking portal); a
+call waits for its answer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import json
 import logging
+import math
 import os
 import re
 import shlex
 import shutil
 import tempfile
-import threading
-import time
-from collections.abc import Coroutine
-from concurrent.futures import Future, wait
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
+import anyio
 import msgspec
+from anyio.from_thread import start_blocking_portal
 
-from swiftagent.errors import ConfigError, ToolError
+from swiftagent.errors import ConfigError, ToolError, reason_in
 from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
 from swiftagent.tools.processes import TOO_LARGE, supervised
 from swiftagent.tools.secrets import secrets_of
-from swiftagent.tools.source import Options, ToolSource, read_json
+from swiftagent.tools.source import Options, ToolSource, opened, read_json
 from swiftagent.trajectory.schema import faults
 from swiftagent.trajectory.types import Json, Tool
 
 # The SDK logs a traceback for every malformed message; what matters of it is returned as an error.
 logging.getLogger("mcp").addHandler(logging.NullHandler())
 logging.getLogger("mcp").propagate = False
-_START_SECONDS = 60.0
+_START_SECONDS, _END_SECONDS = 60.0, 10.0
 # Of a list of tools.
 _MOST_PAGES = 100
 # A tool that reports progress may take this many times the time of one call.
 _MOST_RENEWALS = 10
-_GONE = (
-    "ClosedResourceError",
-    "BrokenResourceError",
-    "EndOfStream",
-    "ConnectError",
-    "ReadError",
-    "RemoteProtocolError",
-)
 
 
 class McpServer(msgspec.Struct, frozen=True):
@@ -83,10 +77,10 @@ class McpSource:
             try:
                 return self._result(tool, connection.call(tool, arguments))
             except ConnectionError:
-                reason = connection.last_error_line()
+                last = connection.log().rstrip().rpartition("\n")[2]
                 self.close()
-                if reason.startswith(TOO_LARGE):
-                    raise ToolError(f"{reason.removeprefix('swiftagent: ')}; the server was stopped") from None
+                if last.startswith(TOO_LARGE):
+                    raise ToolError(f"{last.removeprefix('swiftagent: ')}; the server was stopped") from None
                 hints = self._listed[tool].annotations
                 # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
                 if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
@@ -96,9 +90,7 @@ class McpSource:
         raise ToolError(f"the MCP server {self.name} has ended and does not come back")
 
     def _running(self) -> _Connection | None:
-        """The connection, made again once where it has ended."""
-        if self._connection is not None and not self._connection.is_alive:
-            self.close()
+        """The connection, rebuilt once where it has ended."""
         if self._connection is None and self._restarts_left:
             self._restarts_left -= 1
             with contextlib.suppress(ConfigError):
@@ -124,122 +116,91 @@ class McpSource:
             connection.close()
 
 
-class _Deadline:
-    """The time that is left for one call. Progress that the server reports renews it; the SDK has the last limit."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        return self._end - time.monotonic()
-
-    async def renew(self, progress: float, total: float | None, message: str | None) -> None:
-        self._end = time.monotonic() + self._seconds
-
-
 class _Connection:
-    """One session with a server, in a thread of its own. Raises ConfigError where it cannot be made."""
+    """One session with a server, on an event loop in a thread. Raises ConfigError where it cannot be made."""
 
     def __init__(self, server: McpServer, options: Options) -> None:
         self.server = server
         self.options = options
-        self.listed: list[Any] = []
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready: Future[list[Any]] = Future()
-        self._client: Any = None
-        # The SDK adds what a program needs to run; everything else must be named.
-        named = {name: os.environ[name] for name in options.environment if name in os.environ}
-        self._environment = {**named, **server.env}
+        self._ends = contextlib.ExitStack()
         errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed by close)
-        self._errors = cast(TextIO, errors)
-        self._thread = threading.Thread(target=self._run, name=f"mcp-{server.name}", daemon=True)
-        self._thread.start()
+        self._errors = self._ends.enter_context(errors)
         try:
-            self.listed = self._ready.result(_START_SECONDS)
+            self._portal = self._ends.enter_context(start_blocking_portal())
+            session = self._portal.wrap_async_context_manager(self._session())
+            self._client, self.listed = self._ends.enter_context(session)
         # Whatever the SDK, the network or the command raises.
-        except (Exception, FutureTimeout) as error:
-            reason = self.last_error_line() or _innermost(error)
+        except Exception as error:
+            reason = reason_in(self.log()) or _innermost(error)
             self.close()
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Any:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""
+        from httpx2 import NetworkError, RemoteProtocolError
         from mcp import MCPError
 
-        seconds = self.options.seconds
-        clock = _Deadline(seconds)
-        longest = seconds * _MOST_RENEWALS
+        gone = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream)
         try:
-            return self._do(self._client.call_tool(tool, arguments, longest, clock.renew), clock)
-        except (FutureTimeout, TimeoutError):
+            future = self._portal.start_task_soon(self._called, tool, arguments)
+            try:
+                return future.result()
+            finally:
+                # After Ctrl-C: the SDK then reports to the server that the request is cancelled.
+                future.cancel()
+        except TimeoutError:
             raise ToolError(f"the tool did not answer within {self.options.seconds:g} seconds") from None
         except MCPError as error:
             if "closed" in str(error).lower() or "not connected" in str(error).lower():
                 raise ConnectionError from None
             raise ToolError(str(error)) from None
-        except (ConnectionError, EOFError, RuntimeError, asyncio.CancelledError):
+        except (ConnectionError, EOFError, RuntimeError, CancelledError):
             raise ConnectionError from None
         # Anyio's and httpx's own, alone or in groups.
         except Exception as error:
-            if type(_first(error)).__name__ in _GONE:
+            if isinstance(_first(error), (*gone, NetworkError, RemoteProtocolError)):
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
 
+    async def _called(self, tool: str, arguments: dict[str, Json]) -> Any:
+        seconds = self.options.seconds
+        with anyio.fail_after(seconds) as limit:
+
+            async def renew(progress: float, total: float | None, message: str | None) -> None:
+                limit.deadline = anyio.current_time() + seconds
+
+            return await self._client.call_tool(tool, arguments, seconds * _MOST_RENEWALS, renew)
+
     def close(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        self._errors.close()
+        with contextlib.suppress(Exception):
+            self._ends.close()
 
-    def _do(self, work: Coroutine[Any, Any, Any], clock: _Deadline) -> Any:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            # A loop that has ended leaves its futures open, so its thread is looked after as well.
-            while self.is_alive and (left := clock.left()) > 0:
-                wait([future], min(0.5, left))
-                if future.done():
-                    return future.result()
-            raise FutureTimeout if self.is_alive else ConnectionError
-        finally:
-            # The SDK then reports to the server that the request is cancelled.
-            future.cancel()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._serve())
-        # Handed to the thread that waits.
-        except BaseException as error:
-            if not self._ready.done():
-                self._ready.set_exception(error if isinstance(error, Exception) else RuntimeError(str(error)))
-        finally:
-            with contextlib.suppress(Exception):
-                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
-
-    async def _serve(self) -> None:
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[tuple[Any, list[Any]]]:
+        """(client, tools) while the server is connected; its start and its end have limits of their own."""
         from mcp import Client
 
-        async with contextlib.AsyncExitStack() as stack:
-            transport = await self._transport(stack)
-            client: Any = Client(without_odd_tools(transport), read_timeout_seconds=self.options.seconds)
-            self._client = await stack.enter_async_context(client)
-            client.session.validate_tool_result = _leave_to_caller
-            page = await client.list_tools()
-            listed = list(page.tools)
-            for _ in range(_MOST_PAGES):
-                if not page.next_cursor:
-                    break
-                page = await client.list_tools(cursor=page.next_cursor)
-                listed += page.tools
-            self._ready.set_result(listed)
-            await self._stop.wait()
+        with anyio.fail_after(_START_SECONDS) as limit:
+            async with contextlib.AsyncExitStack() as stack:
+                transport = without_odd_tools(await self._transport(stack))
+                client: Any = Client(transport, read_timeout_seconds=self.options.seconds)
+                await stack.enter_async_context(client)
+                client.session.validate_tool_result = _leave_to_caller
+                page = await client.list_tools()
+                listed = list(page.tools)
+                for _ in range(_MOST_PAGES):
+                    if not page.next_cursor:
+                        break
+                    page = await client.list_tools(cursor=page.next_cursor)
+                    listed += page.tools
+                limit.deadline = math.inf
+                try:
+                    yield client, listed
+                finally:
+                    limit.deadline = anyio.current_time() + _END_SECONDS
 
     async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
         from mcp import StdioServerParameters, stdio_client
@@ -251,20 +212,21 @@ class _Connection:
             client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
             client.event_hooks = {"response": [limit]}
             return streamable_http_client(self.server.url, http_client=client)
+        # The SDK adds what a program needs to run; everything else must be named.
+        named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         command = [self.server.command, *self.server.args]
         # A command that is not there is the SDK's to report.
         if shutil.which(command[0]):
             command = supervised(command, LARGEST_ANSWER)
         parameters = StdioServerParameters(
-            command=command[0], args=command[1:], env=self._environment, cwd=self.server.cwd
+            command=command[0], args=command[1:], env={**named, **self.server.env}, cwd=self.server.cwd
         )
         return stdio_client(parameters, errlog=self._errors)
 
-    def last_error_line(self) -> str:
-        """The last line that the server wrote to stderr, "" where it wrote none."""
+    def log(self) -> str:
+        """What the server wrote to stderr."""
         self._errors.seek(0)
-        lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
-        return lines[-1][:300] if lines else ""
+        return self._errors.read()
 
 
 async def _leave_to_caller(name: str, result: Any) -> None:
@@ -292,25 +254,18 @@ def _first(error: BaseException) -> BaseException:
 
 def _innermost(error: BaseException) -> str:
     error = _first(error)
-    if isinstance(error, (FutureTimeout, TimeoutError)):
+    if isinstance(error, TimeoutError):
         return f"it did not answer within {_START_SECONDS:g} seconds"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def open_source(word: str, options: Options) -> list[ToolSource]:
     """Start every server that the word names. Raises ConfigError with all that do not start."""
-    started: list[ToolSource] = []
-    problems: list[str] = []
-    for server in servers_of(word):
-        try:
-            started.append(McpSource(server, options))
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        for source in started:
-            source.close()
-        raise ConfigError(problems)
-    return started
+    return opened(partial(_started, server, options) for server in servers_of(word))
+
+
+def _started(server: McpServer, options: Options) -> list[ToolSource]:
+    return [McpSource(server, options)]
 
 
 def servers_of(word: str) -> list[McpServer]:
@@ -331,7 +286,7 @@ def servers_of(word: str) -> list[McpServer]:
 
 
 def _from_file(path: Path) -> list[McpServer]:
-    value = read_json(path, "--tools")
+    value = read_json(path, "--tools", _with_variables)
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")
@@ -341,9 +296,8 @@ def _from_file(path: Path) -> list[McpServer]:
         if not isinstance(given, dict) or not (given.get("command") or given.get("url")):
             problems.append(f"--tools {path}: server {name}: it needs a command or a url")
         elif not given.get("disabled"):
-            fields = {key: _with_variables(given[key]) for key in McpServer.__struct_fields__[1:] if key in given}
             try:
-                servers.append(msgspec.convert({**fields, "name": name}, McpServer))
+                servers.append(msgspec.convert({**given, "name": name}, McpServer))
             except msgspec.ValidationError as error:
                 problems.append(f"--tools {path}: server {name}: {error}")
     if problems:
@@ -351,12 +305,7 @@ def _from_file(path: Path) -> list[McpServer]:
     return servers
 
 
-def _with_variables(value: Any) -> Any:
-    """`${NAME}` and `${env:NAME}` filled in from the environment, as desktop clients do."""
-    if isinstance(value, dict):
-        return {key: _with_variables(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_variables(item) for item in value]
-    if isinstance(value, str):
-        return re.sub(r"\$\{(?:env:)?(\w+)\}", lambda found: os.environ.get(found.group(1), ""), value)
-    return value
+def _with_variables(text: str) -> str:
+    """JSON text with `${NAME}` and `${env:NAME}` filled in from the environment, as desktop clients do."""
+    value = lambda found: json.dumps(os.environ.get(found[1], ""))[1:-1]  # noqa: E731
+    return re.sub(r"\$\{(?:env:)?(\w+)\}", value, text)

@@ -13,29 +13,19 @@ LARGEST_ANSWER = 16 << 20
 
 async def limit(reply: Any) -> None:
     """Bound the body of an answer; of events the SDK bounds each."""
+    from httpx2 import ByteStream
+
     if reply.headers.get("content-encoding", "identity") != "identity":
         raise ConnectionError("the answer is packed, which was not asked for")
-    if not reply.headers.get("content-type", "").startswith("text/event-stream"):
-        reply.stream = _limited(reply.stream)
-
-
-def _limited(stream: Any) -> Any:
-    """A stream of bytes that ends with an error beyond the largest answer."""
-    from httpx2 import AsyncByteStream
-
-    class Limited(AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            length = 0
-            async for piece in stream:
-                length += len(piece)
-                if length > LARGEST_ANSWER:
-                    raise ToolError(f"the answer is larger than {LARGEST_ANSWER >> 20} MB")
-                yield piece
-
-        async def aclose(self) -> None:
-            await stream.aclose()
-
-    return Limited()
+    if reply.headers.get("content-type", "").startswith("text/event-stream"):
+        return
+    content = b""
+    async for piece in reply.stream:
+        content += piece
+        if len(content) > LARGEST_ANSWER:
+            raise ToolError(f"the answer is larger than {LARGEST_ANSWER >> 20} MB")
+    await reply.stream.aclose()
+    reply.stream = ByteStream(content)
 
 
 @contextlib.asynccontextmanager

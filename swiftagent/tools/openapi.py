@@ -24,6 +24,9 @@ _DEEPEST = 24
 # Schemas that the references of one parameter may expand to.
 _MOST_SCHEMAS = 1_000
 _OWN_HEADERS = {"host", "authorization", "proxy-authorization", "cookie", "content-length", "transfer-encoding"}
+# Where a schema holds others, and what no model needs to read.
+_INNER = ("items", "additionalProperties", "not", "allOf", "anyOf", "oneOf")
+_UNUSED = ("example", "examples", "xml", "externalDocs", "discriminator", "readOnly", "writeOnly")
 _SWAGGER_KEYS = ("type", "format", "enum", "items", "default", "minimum", "maximum")
 
 
@@ -50,7 +53,10 @@ class OpenApi(msgspec.Struct):
         import httpx
 
         operation = self.operations[tool]
-        placed = _placed(operation, arguments)
+        placed: dict[str, dict[str, Json]] = {place: {} for place in ("path", "query", "header", "body")}
+        for name, value in arguments.items():
+            place, inner = operation.places.get(name, ("body", name))
+            placed[place][inner] = value
         url = self.base + _path(operation.path, placed["path"])
         body = placed["body"].get("", placed["body"] or None)
         try:
@@ -75,14 +81,6 @@ class OpenApi(msgspec.Struct):
 
     def close(self) -> None:
         """Nothing stays open between two calls."""
-
-
-def _placed(operation: Operation, arguments: dict[str, Json]) -> dict[str, dict[str, Json]]:
-    placed: dict[str, dict[str, Json]] = {place: {} for place in ("path", "query", "header", "body")}
-    for name, value in arguments.items():
-        place, inner = operation.places.get(name, ("body", name))
-        placed[place][inner] = value
-    return placed
 
 
 def _path(pattern: str, values: dict[str, Json]) -> str:
@@ -163,16 +161,15 @@ def _document(spec: str) -> dict[str, Any]:
 
 
 def _server(document: dict[str, Any], spec: str) -> str:
-    servers = document.get("servers")
-    url = (
-        str(servers[0].get("url", "")) if isinstance(servers, list) and servers and isinstance(servers[0], dict) else ""
-    )
-    # Swagger 2.
-    if document.get("host"):
-        url = f"{(document.get('schemes') or ['https'])[0]}://{document['host']}{document.get('basePath', '')}"
-    if spec.startswith(("http://", "https://")):
-        return urljoin(spec, url) if url else "{0.scheme}://{0.netloc}".format(urlsplit(spec))
-    return url
+    match document:
+        # Swagger 2.
+        case {"host": str(host)}:
+            url = f"{(document.get('schemes') or ['https'])[0]}://{host}{document.get('basePath', '')}"
+        case {"servers": [{"url": str(url)}, *_]}:
+            pass
+        case _:
+            url = ""
+    return urljoin(spec, url or "/").rstrip("/") if spec.startswith(("http://", "https://")) else url
 
 
 class OperationReader(msgspec.Struct):
@@ -276,18 +273,15 @@ class OperationReader(msgspec.Struct):
         self.left -= 1
         if id(source) in path or len(path) > _DEEPEST or self.left < 0:
             return {}
-        path, found = (*path, id(source)), dict(source)
-        for key in ("properties", "patternProperties"):
-            if isinstance(found.get(key), dict):
-                found[key] = {name: self._expanded(value, path) for name, value in found[key].items()}
-        for key in ("items", "additionalProperties", "not"):
-            if isinstance(found.get(key), dict):
-                found[key] = self._expanded(found[key], path)
-        for key in ("allOf", "anyOf", "oneOf"):
-            if isinstance(found.get(key), list):
-                found[key] = [self._expanded(value, path) for value in found[key]]
+        path = (*path, id(source))
+        found = {key: value for key, value in source.items() if key not in _UNUSED}
+        for key, value in found.items():
+            if key in ("properties", "patternProperties") and isinstance(value, dict):
+                found[key] = {name: self._expanded(each, path) for name, each in value.items()}
+            elif key in _INNER and isinstance(value, dict):
+                found[key] = self._expanded(value, path)
+            elif key in _INNER and isinstance(value, list):
+                found[key] = [self._expanded(each, path) for each in value]
         if found.pop("nullable", False) and isinstance(found.get("type"), str):
             found["type"] = [found["type"], "null"]
-        for key in ("example", "examples", "xml", "externalDocs", "discriminator", "readOnly", "writeOnly"):
-            found.pop(key, None)
         return found

@@ -48,9 +48,6 @@ class PythonFile:
             listed = self._start()
         except ToolError as error:
             raise ConfigError(f"--tools {path}: cannot be imported: {error}") from None
-        if listed["problem"]:
-            self.close()
-            raise ConfigError(f"--tools {path}: cannot be imported: {listed['problem']}")
         tools = [Tool(tool["name"], tool["description"], tool["parameters"]) for tool in listed["tools"]]
         # Together they set and read the state of a task, and no model is to call them.
         self.holds_state = {tool.name for tool in tools}.issuperset(STATE_FUNCTIONS)
@@ -90,7 +87,11 @@ class PythonFile:
         )
         # No worker outlives its file, whoever forgets to close it.
         self._end = weakref.finalize(self, _end, self._worker)
-        return self._ask(b"", _IMPORT_SECONDS)
+        listed = self._ask(b"", _IMPORT_SECONDS)
+        if listed["problem"]:
+            self.close()
+            raise ToolError(listed["problem"])
+        return listed
 
     def _ask(self, request: bytes, seconds: float) -> dict[str, Any]:
         """Send a line and wait for the answer. Raises ToolError where the worker hangs, dies or says too much."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from swiftagent.errors import ConfigError, ToolError
+from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
 from swiftagent.io.words import nearest
 from swiftagent.io.yaml_file import read_text
 from swiftagent.tools.function_schema import python_name
@@ -52,6 +53,26 @@ class ToolSource(Protocol):
     def close(self) -> None: ...
 
 
+def opened(openers: Iterable[Callable[[], Sequence[ToolSource]]]) -> list[ToolSource]:
+    """All sources together. Raises ConfigError with what cannot be opened, having closed the others."""
+    sources: list[ToolSource] = []
+    problems: list[str] = []
+    with ExitStack() as ends:
+        for opener in openers:
+            try:
+                for source in opener():
+                    ends.callback(source.close)
+                    sources.append(source)
+            except ConfigError as error:
+                problems += error.problems
+            except SwiftAgentError as error:
+                problems.append(str(error))
+        if problems:
+            raise ConfigError(problems)
+        ends.pop_all()
+    return sources
+
+
 class Functions:
     """Tools that are functions of this process, their arguments by name."""
 
@@ -81,10 +102,10 @@ class ToolResult(msgspec.Struct, frozen=True):
     interrupted: bool = False
 
 
-def read_json(path: Path, option: str) -> Any:
+def read_json(path: Path, option: str, filled: Callable[[str], str] = str) -> Any:
     """The JSON of a file that an option names. Raises ConfigError."""
     try:
-        return json.loads(read_text(path, f"{option} {path}"))
+        return json.loads(filled(read_text(path, f"{option} {path}")))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{option} {path}: not JSON: {error}") from None
 

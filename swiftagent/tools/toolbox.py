@@ -12,17 +12,18 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from swiftagent.errors import ConfigError, SwiftAgentError, ToolError
+from swiftagent.errors import ConfigError, ToolError
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.io.shipped import find
 from swiftagent.io.yaml_file import read_text
 from swiftagent.tools.declared import CannedResults
 from swiftagent.tools.secrets import Redactor, secrets_of
-from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource
+from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, opened
 from swiftagent.trajectory.types import Call, Json, Tool
 
 # the kind of a source: its module, which has open_source(word, options) -> ToolSource
@@ -48,7 +49,9 @@ class Toolbox:
     """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it
     started."""
 
-    def __init__(self, sources: Sequence[ToolSource], options: Options = DEFAULTS) -> None:
+    def __init__(
+        self, sources: Sequence[ToolSource], options: Options = DEFAULTS, canned: CannedResults | None = None
+    ) -> None:
         self.sources = list(sources)
         self.options = options
         self.tools = _named_apart(self.sources)
@@ -57,7 +60,7 @@ class Toolbox:
         for source in self.sources:
             secrets |= getattr(source, "secrets", {})
         self._redactor = Redactor(secrets)
-        self._canned = CannedResults(options.mock) if options.mock else None
+        self._canned = canned
 
     @property
     def specs(self) -> tuple[Tool, ...]:
@@ -111,25 +114,15 @@ class Toolbox:
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
     """Open every source that `--tools` names. Raises ConfigError with all that cannot be opened, having closed the
     others."""
-    sources: list[ToolSource] = []
-    problems: list[str] = []
-    for named in words:
-        word = str(find(named)) if named.startswith("datasets/") else named
-        try:
-            module = importlib.import_module(SOURCES[kind_of(word)])
-            sources += module.open_source(word, options)
-        except ConfigError as error:
-            problems += error.problems
-        except SwiftAgentError as error:
-            problems.append(str(error))
-    try:
-        if problems:
-            raise ConfigError(problems)
-        return Toolbox(sources, options)
-    except ConfigError:
-        for source in sources:
-            source.close()
-        raise
+    # Before anything is started.
+    canned = CannedResults(options.mock) if options.mock else None
+    return Toolbox(opened(partial(_of_word, word, options) for word in words), options, canned)
+
+
+def _of_word(named: str, options: Options) -> list[ToolSource]:
+    word = str(find(named)) if named.startswith("datasets/") else named
+    found: list[ToolSource] = importlib.import_module(SOURCES[kind_of(word)]).open_source(word, options)
+    return found
 
 
 def kind_of(word: str) -> str:

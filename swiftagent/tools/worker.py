@@ -61,7 +61,7 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     sys.argv = [path]
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
-        return {}, "it is no Python file"
+        return {}, "it is not a Python file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     try:
@@ -95,12 +95,10 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
             given = {python_name(name): value for name, value in arguments.items()}
             values = {name: to_python(value, hints.get(name, Any)) for name, value in given.items()}
             value = _apply(function, values)
-            if inspect.isawaitable(value):
-                value = asyncio.run(_awaited(value))
-            elif inspect.isgenerator(value):
+            if inspect.isgenerator(value):
                 value = list(value)
-            elif inspect.isasyncgen(value):
-                value = asyncio.run(_all_of(value))
+            elif inspect.isawaitable(value) or inspect.isasyncgen(value):
+                value = asyncio.run(_awaited(value))
             value = _as_json(value)
     # Whatever a tool raises is the model's to see.
     except BaseException as error:
@@ -132,12 +130,8 @@ def _apply(function: Callable[..., Any], values: dict[str, Any]) -> Any:
     return function(*bound.args, **bound.kwargs)
 
 
-async def _all_of(values: Any) -> list[Any]:
-    return [value async for value in values]
-
-
 async def _awaited(value: Any) -> Any:
-    return await value
+    return [each async for each in value] if inspect.isasyncgen(value) else await value
 
 
 def _tail(printed: io.StringIO) -> str:

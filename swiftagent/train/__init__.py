@@ -1,6 +1,6 @@
 """From one YAML to a training run: config, plan, preflight, launch and what follows."""
 
 PUBLIC = (
-    "advice", "cards", "config", "fit_row", "foreign", "inputs", "launch", "lines", "loss_curves",
-    "loss_plot", "machine", "options", "preflight", "raw_data", "recipes", "runs", "session",
+    "advice", "cards", "config", "foreign", "inputs", "launch", "lines", "loss_curves", "machine",
+    "options", "preflight", "raw_data", "runs", "session",
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 # Where a learning rate is worth a warning. Adapters learn best at about ten times the rate of full fine-tuning; in a
@@ -21,41 +21,27 @@ def method(options: dict[str, Any]) -> str:
     return "QLoRA" if options.get("quant_bits") in (4, 8) else "LoRA"
 
 
-def rate_advice(options: dict[str, Any], parameters: int | None) -> str:
-    """A learning rate outside the usual range of its method; "" inside it, and for models too small to be usual."""
-    rate = options.get("learning_rate")
-    if rate is None or (parameters is not None and parameters < TINY_MODEL):
-        return ""
+def advice(options: dict[str, Any], parameters: int, tied: bool, thinking: int) -> Iterator[tuple[str, Any, str]]:
+    """(key, whether it is so, what to say). `parameters` of the model, 0 where they are not known; `tied`: its
+    embedding is its output head; `thinking`: rows with a <think> block."""
     named = method(options)
     low, high = USUAL_RATES[named]
-    if low * 0.999 <= float(rate) <= high * 1.001:
-        return ""
-    side = "below" if rate < low else "above"
-    return f"learning_rate {rate:g} is {side} what {named} usually takes: {low:g} to {high:g}"
-
-
-def thinking_advice(options: dict[str, Any], rows_with_reasoning: int) -> str:
-    """Reasoning in the data while the template has thinking switched off."""
-    if not rows_with_reasoning or options.get("enable_thinking") is not False:
-        return ""
-    return (
-        f"{rows_with_reasoning:,} rows hold <think> blocks while enable_thinking is false: the model is trained to "
-        "think where it is asked not to; take the blocks out, or leave enable_thinking out"
+    rate = float(options.get("learning_rate") or low)
+    odd = not low * 0.999 <= rate <= high * 1.001 and not 0 < parameters < TINY_MODEL
+    side = f"learning_rate {rate:g} is {'below' if rate < low else 'above'}"
+    yield "train.learning_rate", odd, f"{side} what {named} usually takes: {low:g} to {high:g}"
+    yield (
+        "train.enable_thinking",
+        thinking and options.get("enable_thinking") is False,
+        f"{thinking:,} rows hold <think> blocks while enable_thinking is false: the model is trained to "
+        "think where it is asked not to; take the blocks out, or leave enable_thinking out",
     )
-
-
-def tied_advice(options: dict[str, Any], tied: bool) -> str:
-    """LoRA on an embedding that is also the output head: merging it changes the head in silence."""
     targets = {*options.get("target_modules", []), *options.get("modules_to_save", [])}
-    if (
-        not tied
-        or options.get("tuner_type", "lora") == "full"
-        or not targets & {"all-embedding", "embed_tokens", "lm_head"}
-    ):
-        return ""
-    return (
+    yield (
+        "train.target_modules",
+        tied and named != "full" and targets & {"all-embedding", "embed_tokens", "lm_head"},
         "this model's embedding is also its output head (tie_word_embeddings): an adapter on it does not merge exactly "
-        "by itself; `swiftagent export` unties the two first, or leave all-embedding out"
+        "by itself; `swiftagent export` unties the two first, or leave all-embedding out",
     )
 
 

@@ -1,4 +1,5 @@
-"""Cards that are not here: would a config fit one, which settings would, and how fast a recipe runs there."""
+"""Cards that are not here: would a config fit one, and which settings would; and the shipped recipes in one line each:
+model, method, memory and hours."""
 
 from __future__ import annotations
 
@@ -11,17 +12,21 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
-from swiftagent.models.shape import ModelShape
-from swiftagent.train.config import Config
+from swiftagent.io.shipped import shipped
+from swiftagent.models.shape import ModelShape, known_shape
+from swiftagent.train.advice import method
+from swiftagent.train.config import Config, load
+from swiftagent.train.estimates import GB, Effort, effort, estimate
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import plan
 from swiftagent.train.machine import OPTIONAL_PACKAGES, PACKAGES, Gpu, Machine
-from swiftagent.train.memory import GB, estimate
 
 MEMORY_USED = 0.92  # share of a GPU's memory that a run may plan with
 DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither config nor data give a length
 # A card by the memory that is sold with it: the slower of its class.
 CLASSES = ((16, "T4"), (24, "3090"), (48, "A40"), (80, "A100"), (141, "H200"), (192, "B200"))
+ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
+GUIDE_ROWS = 93_000  # 30,000 rows of tool calling, 60,000 of general chat, 3,000 of self-cognition
 _CARD = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)\s*gi?b?", re.I)
 
 
@@ -73,25 +78,21 @@ def fit(config: Config, card: Card) -> CardFit:
     options, usable = planned.options, card.memory * MEMORY_USED
     length = int(options.get("max_length") or DEFAULT_LENGTH)
     by_tokens = planned.micro.memory if planned.micro else 0.0
-    needed = by_tokens or memory_of(inputs.shape, options, length, card.count)
-    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, length, card.count, usable)
+    sizes: dict[str, Any] = {"length": length, "gpus": card.count, "distilled": config.distills}
+    needed = by_tokens or estimate(inputs.shape, options, **sizes).total
+    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, usable, **sizes)
     return CardFit(card.word, needed, usable, remedy)
 
 
-def memory_of(shape: ModelShape, options: dict[str, Any], length: int, gpus: int) -> float:
-    """Bytes that each GPU needs for rows of `length` tokens, by estimate."""
-    batch = int(options.get("per_device_train_batch_size", 1))
-    recomputed = bool(options.get("gradient_checkpointing", True))
-    return estimate(shape, options, batch=batch, length=length, gpus=gpus, checkpointing=recomputed).total
-
-
-def settings_that_fit(shape: ModelShape, options: dict[str, Any], length: int, gpus: int, usable: float) -> str:
-    """The fewest changed settings with which it fits, as key=value words; "" where nothing helps."""
-    changes = list(_changes(options, length, gpus))
+def settings_that_fit(shape: ModelShape, options: dict[str, Any], usable: float, **sizes: Any) -> str:
+    """The fewest changed settings with which it fits, as key=value words; "" where nothing helps. `sizes` are those of
+    an estimate."""
+    changes = list(_changes(options, sizes["length"], sizes["gpus"]))
     for count in range(1, len(changes) + 1):
         for chosen in combinations(changes, count):
             changed = {key: value for one in chosen for key, value in one.items()}
-            if memory_of(shape, {**options, **changed}, changed.get("max_length", length), gpus) <= usable:
+            length = changed.get("max_length", sizes["length"])
+            if estimate(shape, {**options, **changed}, **{**sizes, "length": length}).total <= usable:
                 return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
     return ""
 
@@ -111,3 +112,50 @@ def _changes(options: dict[str, Any], length: int, gpus: int) -> Iterator[dict[s
         yield {"quant_bits": 4}
     if length > 1024:
         yield {"max_length": 1024}
+
+
+def recipes_on(card: Card) -> list[dict[str, Any]]:
+    """What each recipe needs of a card, which settings fit, and how long the published mix takes there."""
+    rows = []
+    for path, config, shape in _recipes():
+        if shape is None:
+            continue
+        found = fit(config, card)
+        row: dict[str, Any] = {"name": path.stem, "memory": f"{found.needed / GB:.0f} GB", "fits": found.fits}
+        row |= {"with": found.remedy, "tokens/s": 0, "hours": 0.0}
+        if found.fits or found.remedy:
+            takes = _effort(config, shape, GUIDE_ROWS, [card.kind] * card.count)
+            row |= {"tokens/s": int(round(takes.tokens / (takes.hours * 3600), -2)), "hours": round(takes.hours, 1)}
+        rows.append(row)
+    return rows
+
+
+def describe_recipes() -> list[dict[str, Any]]:
+    """One mapping a recipe, by name; recipes of `mix` are not among them."""
+    rows = []
+    for path, config, shape in _recipes():
+        options = config.train
+        gpus = (config.gpus if config.gpus is not None else 1) * (config.nodes or 1)
+        row: dict[str, Any] = {"name": path.stem, "model": config.model.rpartition("/")[2], "method": method(options)}
+        row |= {"GPUs": gpus or "CPU", "memory": "", "hours": ""}
+        if shape is not None and gpus:
+            length = int(options.get("max_length", DEFAULT_LENGTH))
+            needed = estimate(shape, options, length=length, gpus=gpus, distilled=config.distills).total
+            hours = _effort(config, shape, ROWS, ["A100"] * gpus).hours
+            row |= {"memory": f"{needed / GB:.0f} GB", "hours": f"{hours:.0f}" if hours >= 1 else "<1"}
+        head = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        row["about"] = head.partition(".")[0].partition(":")[0]
+        rows.append(row)
+    return rows
+
+
+def _recipes() -> Iterator[tuple[Path, Config, ModelShape | None]]:
+    for path in sorted(shipped("configs").glob("*.yaml")):
+        if not path.name.startswith("mix_"):
+            config = load(path)
+            yield path, config, known_shape(config.model)
+
+
+def _effort(config: Config, shape: ModelShape, rows: int, gpus: list[str]) -> Effort:
+    sequences, tokens = config.sequences_per_step or 16, rows * TOKENS_A_ROW
+    return effort(shape, config.train, rows=rows, tokens=tokens, sequences=sequences, gpus=gpus)

@@ -14,6 +14,7 @@ from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.words import nearest
 from swiftagent.io.yaml_file import described, lines_of, plain_value, read_mapping, read_text
+from swiftagent.masks.weights import TrainOn
 from swiftagent.scores.gate import read_gate
 from swiftagent.train.foreign_text import is_foreign
 from swiftagent.train.options import check_value, options, unknown_key
@@ -29,9 +30,8 @@ MicroBatch = Annotated[
     Literal["auto", "tokens", "sequences"] | Annotated[int, Meta(ge=1)],
     Meta(description="number of tokens, or the word auto, tokens or sequences"),
 ]
-Kind = Literal["thought", "call", "arguments", "answer", "observation"]
-Weights = Annotated[
-    dict[Kind, Annotated[float, Meta(ge=0, le=100)]],
+KindWeights = Annotated[
+    dict[Literal["thought", "call", "arguments", "answer", "observation"], Annotated[float, Meta(ge=0, le=100)]],
     Meta(description="mapping of thought, call, arguments, answer or observation to a weight from 0 to 100"),
 ]
 # What ms-swift calls things that are ours to set: reported where a config sets them under train:.
@@ -66,8 +66,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     # "sequences": ms-swift's batches; "tokens": a budget is chosen; a number: that budget; "auto": tokens on a GPU
     micro_batch: MicroBatch = "auto"
     preflight: Literal["off", "sample", "full"] = "sample"
-    train_on: Literal["all", "last_step", "last_turn"] = "all"
-    weights: Weights = {}  # of a kind of text in the loss
+    train_on: TrainOn = "all"
+    weights: KindWeights = {}  # of a kind of text in the loss
     trust_remote_code: bool = False
     gate: dict[str, Any] = {}
     method: Literal["sft", "self-distill"] = "sft"  # self-distill: on chat, close to the model without its adapter
@@ -86,13 +86,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.place(key)}: {key.removeprefix('train.')}: {fact}"
 
     @property
+    def distills(self) -> bool:
+        """Whether chat keeps to the model without its adapter, whose logits are then needed too."""
+        return self.method == "self-distill"
+
+    @property
     def run_name(self) -> str:
         """The name of its runs: its own, else its file's."""
         return self.name or Path(self.path).stem
 
     def as_dict(self) -> dict[str, Any]:
         """The config as it would be written in YAML: only what is set."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         for key in ("path", "places"):
             del plain[key]
         plain["gpus"] = "auto" if self.gpus is None else self.gpus

@@ -160,15 +160,13 @@ def _new_lines(path: Path) -> Iterator[list[dict[str, Any]]]:
     position = path.stat().st_size if path.is_file() else 0
     rest = b""
     while True:
-        fresh: list[dict[str, Any]] = []
+        whole: list[bytes] = []
         if path.is_file():
             with path.open("rb") as file:
                 file.seek(position)
                 *whole, rest = (rest + file.read()).split(b"\n")
                 position = file.tell()
-            for line in filter(None, whole):
-                fresh.append(json.loads(line))
-        yield fresh
+        yield [json.loads(line) for line in filter(None, whole)]
 
 
 def _tail(path: Path, start: int) -> str:

@@ -11,28 +11,14 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_data import DataPlan, command, first_of, plan_data
-from swiftagent.train.foreign_names import MODELS, NEEDLESS, TODAY
-from swiftagent.train.foreign_tasks import command_of
+from swiftagent.train.foreign_commands import DataPlan, command, command_of, first_of, plan_data
+from swiftagent.train.foreign_names import MODELS, foreign_names
 from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
 OWN = ("gpus", "nodes", "sequences_per_step")
-MIXED = {  # what `swiftagent mix` does, and so no setting of the training: shown as a command
-    "self_cognition_sample", "train_dataset_sample", "train_dataset_mix_ratio", "train_dataset_mix_ds", "model_name",
-    "model_author",
-}  # fmt: skip
-DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-DTYPES |= {name: name for name in DTYPES.values()}
-ATTENTION = {"fa2": "flash_attn", "true": "flash_attn", "sdpa": "sdpa", "disabled": "eager", "eager": "eager"}
-TARGETS = {
-    **dict.fromkeys(("all", "DEFAULT", "AUTO", "all-linear"), ["all-linear"]),
-    "ALL": ["all-linear", "all-embedding"],
-    "EMBEDDING": ["all-embedding"],
-}
 Train = dict[str, Any]
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
-Read = Callable[[Any], Found]
 
 
 class Translated(msgspec.Struct):
@@ -99,9 +85,9 @@ def _training(foreign: Foreign, place: Path) -> Translated:
     top: dict[str, Any] = {}
     train: Train = {}
     for key, value in settings.items():
-        if value in (None, "", []) or key in NEEDLESS or key in MIXED:
+        if value in (None, "", []) or key in foreign_names().needless:
             continue
-        found = VALUES[key](value) if key in VALUES else _taken(key, value, top)
+        found = _read(key, value, top)
         if isinstance(found, str):
             left_out.append((key, f"{_words(value)}: {found}"))
         else:
@@ -132,18 +118,6 @@ def _words(value: Any) -> str:
     return text.lower() if isinstance(value, bool) else text[:80]
 
 
-def _taken(key: str, value: Any, top: dict[str, Any]) -> Found:
-    """A setting by today's name; our own keys are put into `top`."""
-    today = TODAY.get(key, key)
-    if today in OWN:
-        top.setdefault(today, int(value) if str(value).isdigit() else value)
-        return {}
-    if today not in options():
-        return "has no counterpart; left out"
-    checked, problem = check_value(today, "bnb" if value == "bitsandbytes" else value, plugins=True)
-    return problem or {today: checked}
-
-
 def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan) -> None:
     """The defaults that differ from ms-swift's, and what depends on two settings."""
     top.setdefault("gpus", "auto")
@@ -164,19 +138,25 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan)
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _always(key: str, given: Any) -> Read:
-    """A switch that is another option's value today; off, it means nothing."""
-    return lambda value: {key: given} if is_true(value) else {}
+def _read(key: str, value: Any, top: dict[str, Any]) -> Found:
+    """A setting by the table, by what its text says, or by today's name."""
+    listed = foreign_names().values.get(key, {})
+    found = listed.get(str(value).lower(), listed.get("otherwise"))
+    if found is None:
+        return READ[key](value) if key in READ else _taken(key, value, top)
+    return found.format(value) if isinstance(found, str) else found
 
 
-def _named(key: str, names: dict[str, Any]) -> Read:
-    """A value by today's name; one that has none is left to ms-swift."""
-    return lambda value: {key: names[name]} if (name := str(value).lower()) in names else {}
-
-
-def _unless(reason: str, *fine: str) -> Read:
-    """A setting that is never carried over, and the reason where its value would have meant something."""
-    return lambda value: {} if str(value).lower() in fine else reason.format(value)
+def _taken(key: str, value: Any, top: dict[str, Any]) -> Found:
+    """A setting by today's name; our own keys are put into `top`."""
+    today = foreign_names().today.get(key, key)
+    if today in OWN:
+        top.setdefault(today, int(value) if str(value).isdigit() else value)
+        return {}
+    if today not in options():
+        return "has no counterpart; left out"
+    checked, problem = check_value(today, value, plugins=True)
+    return problem or {today: checked}
 
 
 def _model_type(value: Any) -> Found:
@@ -185,8 +165,9 @@ def _model_type(value: Any) -> Found:
 
 
 def _targets(value: Any) -> Found:
-    listed = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-    return {"target_modules": [name for part in listed for name in TARGETS.get(str(part), [str(part)])]}
+    listed, targets = value if isinstance(value, list) else str(value).split(","), foreign_names().targets
+    names = [str(part).strip() for part in listed]
+    return {"target_modules": [name for part in names for name in targets.get(part, [part])]}
 
 
 def _deepspeed(value: Any) -> Found:
@@ -195,45 +176,12 @@ def _deepspeed(value: Any) -> Found:
     return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
-def _tuner(value: Any) -> Found:
-    if value == "freeze":
-        return "name what is trained in train.trainable_parameters, with tuner_type: full"
-    return {"tuner_type": "lora", "quant_bits": 4, "quant_method": "bnb"} if value == "qlora" else {"tuner_type": value}
-
-
-def _times_an_epoch(key: str) -> Read:
-    """Negative until `_finish` knows the number of epochs."""
-    return lambda value: {key: -float(value)}
-
-
-VALUES: dict[str, Read] = {
+READ: dict[str, Callable[[Any], Found]] = {
     "model_type": _model_type,
-    "check_dataset_strategy": _unless("left out; every row is checked before training", "none"),
-    "stage": _unless("only supervised fine-tuning is done; the config is one of that", "sft", "true"),
-    # The same name may mean another template there.
-    **dict.fromkeys(
-        ("template", "template_type", "chat_template"),
-        _unless("left to ms-swift, which finds it by the model's name", "default"),
-    ),
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
-    "lora_target_linear": _always("target_modules", ["all-linear"]),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-    **dict.fromkeys(("finetuning_type", "sft_type", "train_type", "adapter"), _tuner),
-    "full_finetuning": _always("tuner_type", "full"),
-    "load_in_4bit": _always("quant_bits", 4),
-    "load_in_8bit": _always("quant_bits", 8),
-    "trust_remote_code": _unless("left out; add it again only for a model whose code you trust", "false"),
-    "disable_gradient_checkpointing": _named("gradient_checkpointing", {"true": False, "false": True}),
-    "use_gradient_checkpointing": _always("gradient_checkpointing", True),
-    **dict.fromkeys(("dtype", "torch_dtype"), _named("torch_dtype", DTYPES)),
-    **dict.fromkeys(("bf16", "pure_bf16"), _always("torch_dtype", "bfloat16")),
-    "fp16": _always("torch_dtype", "float16"),
-    **dict.fromkeys(("flash_attn", "use_flash_attn", "flash_attention"), _named("attn_impl", ATTENTION)),
-    "sdp_attention": _always("attn_impl", "sdpa"),
-    "mask_history": _always("loss_scale", "last_round"),
-    **dict.fromkeys(("train_on_prompt", "train_on_inputs"), _always("loss_scale", "all")),
-    "max_samples": _unless("`swiftagent mix --agent {} --agent-source FILE` samples, before training"),
-    "evals_per_epoch": _times_an_epoch("eval_steps"),
-    "saves_per_epoch": _times_an_epoch("save_steps"),
-    "wandb_project": lambda value: {"report_to": ["wandb"]},
+    "adapter": lambda value: {"tuner_type": value},
+    # Negative until `_finish` knows the number of epochs.
+    "evals_per_epoch": lambda value: {"eval_steps": -float(value)},
+    "saves_per_epoch": lambda value: {"save_steps": -float(value)},
 }

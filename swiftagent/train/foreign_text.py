@@ -7,16 +7,16 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.yaml_file import load
+from swiftagent.train.foreign_names import Program, ScriptCall, Task, foreign_names
 
-Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
-Task = Literal["train", "check", "eval", "export", "infer", "serve"]
+NOT_READ = ScriptCall()
 
 
 class Foreign(msgspec.Struct):
@@ -25,26 +25,6 @@ class Foreign(msgspec.Struct):
     program: Program
     task: Task
     settings: dict[str, Any]
-
-
-# A command by what its words match; the task is that of its verb, if the settings do not say another.
-_COMMANDS: tuple[tuple[str, Program], ...] = (
-    (
-        r"llamafactory-cli|llamafactory/\S+\.py|src/train(_bash)?\.py|src/cli_demo\.py|src/export_model\.py",
-        "LLaMA-Factory",
-    ),
-    (
-        r"(?<![\w/-])swift\s+(sft|pt|infer|export|eval|deploy|app)\b|llm_(sft|infer|export)\.py|cli/(sft|infer)\.py",
-        "ms-swift",
-    ),
-    (r"axolotl(\.cli\.\w+)?\s", "Axolotl"),
-)
-_VERBS: tuple[tuple[str, Task], ...] = (
-    (r"\b(export|merge-lora|merge_lora|merge)\b|export_model|llm_export", "export"),
-    (r"\b(chat|webchat|infer|inference|app)\b|cli_demo|llm_infer", "infer"),
-    (r"\b(api|deploy)\b", "serve"),
-    (r"\b(eval|evaluate)\b", "eval"),
-)
 
 
 def read_foreign(text: str, name: str) -> list[Foreign]:
@@ -63,7 +43,7 @@ def _of_commands(text: str, name: str) -> list[Foreign]:
     environment: dict[str, str] = {}
     for line in _lines(text):
         environment |= dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES|NNODES|NODE_RANK)=([\w,]+)", line))
-        program = next((program for pattern, program in _COMMANDS if re.search(pattern, line)), None)
+        program = next((one for one, pattern in foreign_names().commands.items() if re.search(pattern, line)), None)
         words = _words_of(line, name) if program else []
         in_file = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
         if program and (in_file or any(word.startswith("--") for word in words)):
@@ -103,9 +83,9 @@ def _words_of(line: str, name: str) -> list[str]:
 
 def _task_of(program: Program, words: list[str], settings: dict[str, Any]) -> Foreign:
     verb = " ".join(word for word in words[: _first_option(words)] if "=" not in word)
-    stage = str(settings.get("stage", ""))
+    stage, verbs = str(settings.get("stage", "")), foreign_names().verbs
     named: Task = next(
-        (task for pattern, task in _VERBS if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
+        (task for task, pattern in verbs.items() if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
     )
     task = _task_by_settings(settings) if named == "train" and program == "LLaMA-Factory" else named
     return Foreign(program, task, settings)
@@ -207,18 +187,6 @@ def is_true(value: Any) -> bool:
 # a script
 # ---------------------------------------------------------------------------------------------------------------
 
-_LORA = {"r": "lora_rank", "bias": "lora_bias"}
-# Calls of a script that are read: what their keywords and their first arguments are called here.
-_CALLS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "from_pretrained": ({"model_name": "model"}, ("model", "adapters")),
-    "load_dataset": ({"data_files": "dataset"}, ("dataset",)),
-    **dict.fromkeys(("get_peft_model", "LoraConfig"), (_LORA, ())),
-    **dict.fromkeys(("TrainingArguments", "SFTConfig", "SFTTrainer"), ({}, ())),
-    "save_pretrained_merged": ({}, ("save_merge",)),
-    "save_pretrained_gguf": ({}, ("save_gguf",)),
-}
-_TRAINING = {"get_peft_model", "LoraConfig", "TrainingArguments", "SFTConfig", "SFTTrainer"}
-
 
 def _of_script(text: str, name: str) -> Foreign:
     """The keyword values of an Unsloth or TRL script that are written out."""
@@ -241,14 +209,15 @@ def _of_script(text: str, name: str) -> Foreign:
         settings["dataset"] = files.get("train")
     if "model" not in settings:
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
-    if _TRAINING.isdisjoint(map(_function, calls)):
+    if not any(_known_call(call).trains for call in calls):
         return Foreign("Unsloth", "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
     settings.setdefault("adapter", "lora" if "lora_rank" in settings else "full")
     return Foreign("Unsloth", "train", settings)
 
 
-def _function(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+def _known_call(call: ast.Call) -> ScriptCall:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return foreign_names().calls.get(name, NOT_READ)
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
@@ -262,12 +231,12 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
 
 def _of_call(call: ast.Call, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The settings that a call writes out; None for values that it does not."""
-    renamed, positions = _CALLS.get(_function(call), ({}, ()))
-    for key, value in zip(positions, call.args, strict=False):
-        if not any(renamed.get(word.arg or "") == key for word in call.keywords):
+    read = _known_call(call)
+    for key, value in zip(read.first, call.args, strict=False):
+        if not any(read.renamed.get(word.arg or "") == key for word in call.keywords):
             yield key, _literal(value, known)
-    for word in call.keywords if _function(call) in _CALLS else ():
-        yield renamed.get(word.arg or "", word.arg or ""), _literal(word.value, known)
+    for word in call.keywords if read is not NOT_READ else ():
+        yield read.renamed.get(word.arg or "", word.arg or ""), _literal(word.value, known)
 
 
 def _literal(node: ast.expr, known: dict[str, Any]) -> Any:

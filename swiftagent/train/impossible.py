@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.models.files import read_object
-from swiftagent.train.effort import Effort
+from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero_stage
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import LaunchPlan
-from swiftagent.train.memory import GB, MemoryEstimate, zero_stage
 from swiftagent.train.step_cutting import untried
 
 ESTIMATED_WITHIN = (

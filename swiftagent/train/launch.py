@@ -13,12 +13,11 @@ from swiftagent.io.shipped import find
 from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
+from swiftagent.train.estimates import estimate
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine, trainer_entry
-from swiftagent.train.memory import estimate
-from swiftagent.train.micro_plan import MicroPlan
 from swiftagent.train.options import as_words
-from swiftagent.train.step_cutting import Cut, choose_attention, cut_steps, reason_for_another_trainer
+from swiftagent.train.step_cutting import Draft, MicroPlan, choose_attention, cut_steps, reason_for_another_trainer
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
@@ -36,6 +35,7 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     device: str  # "cpu" | "gpu"
     processes: int  # on this node
+    gpu_names: list[str]  # of all that train, as far as they are here
     nodes: int
     node_rank: int
     batch: int  # sequences a process holds at once
@@ -45,12 +45,6 @@ class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     micro: MicroPlan | None = None  # how a step is cut by tokens; None: into batches of sequences
     token_trainer: bool = False  # whether the trainer is ours, which only versions that were tried allow
-
-
-class _Draft(msgspec.Struct):
-    options: dict[str, Any]
-    notes: list[str] = []
-    warnings: list[str] = []
 
 
 def plan(
@@ -63,30 +57,28 @@ def plan(
     """
     config, machine = inputs.config, inputs.machine
     place = find_place(config, lenient=as_configured)
-    gpus = _gpus_to_use(config, machine, as_configured)
+    asked = len(machine.gpus) if config.gpus is None else config.gpus
+    gpus = asked if as_configured else min(asked, len(machine.gpus))
     processes = gpus or config.cpu_processes
-    draft = _Draft(_own_options(inputs, folder))
+    draft = Draft(inputs, _own_options(inputs, folder), gpus, processes * place.nodes, tokens_a_row)
     if place.address == "MASTER_HOST":
         draft.warnings.append("the first machine is not given: master=HOST:PORT node_rank=N (or SLURM's variables)")
     if gpus:
-        _choose_kernels(inputs, draft)
+        _choose_kernels(draft)
     else:
-        _choose_precision(config, draft)
-    if gpus < (config.gpus or 0):
+        _choose_precision(draft)
+    if gpus < asked:
         plural = "es" if processes > 1 else ""
         here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({processes} process{plural})"
-        draft.warnings.append(f"gpus: {config.gpus} asked for, {len(machine.gpus)} here; training on {here}")
+        draft.warnings.append(f"gpus: {asked} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
         draft.warnings.append("no GPU here; training on the CPU")
-    packed = _rows_a_pack(draft, tokens_a_row)
-    batch, accumulation, sequences = _batch(config, draft, processes * place.nodes, packed)
-    cut = Cut(inputs, draft.options, batch * accumulation, processes * place.nodes, bool(gpus), tokens_a_row)
-    micro, notes = cut_steps(cut)
-    draft.notes += notes
+    batch, accumulation, sequences = _batch(draft)
+    micro = cut_steps(draft, batch * accumulation)
     if micro:
         batch, accumulation = 1, batch * accumulation
     elif gpus:
-        _choose_checkpointing(inputs, draft, batch, processes * place.nodes)
+        _choose_checkpointing(draft, batch)
     options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
     if resume:
         options["resume_from_checkpoint"] = resume
@@ -96,6 +88,7 @@ def plan(
         options=options,
         device="gpu" if gpus else "cpu",
         processes=processes,
+        gpu_names=[gpu.name for gpu in machine.gpus[:gpus]] * place.nodes,
         nodes=place.nodes,
         node_rank=place.rank,
         batch=batch,
@@ -106,12 +99,6 @@ def plan(
         micro=micro,
         token_trainer=not reason_for_another_trainer(machine, options),
     )
-
-
-def _gpus_to_use(config: Config, machine: Machine, as_configured: bool) -> int:
-    if config.gpus is None:
-        return len(machine.gpus)
-    return config.gpus if as_configured else min(config.gpus, len(machine.gpus))
 
 
 def _own_options(inputs: Inputs, folder: Path) -> dict[str, Any]:
@@ -180,41 +167,43 @@ def copies(inputs: Inputs, folder: Path) -> dict[str, Path]:
     return made
 
 
-def _choose_precision(config: Config, draft: _Draft) -> None:
+def _choose_precision(draft: Draft) -> None:
     """What a CPU trains in, and without the options that only a GPU has."""
     options = draft.options
     options["use_cpu"] = True
-    half = "deepspeed" in options  # DeepSpeed on a CPU refuses float16, and float32 with ms-swift's settings
-    options |= HALF_PRECISION_CPU if half or options.get("torch_dtype") == "bfloat16" else FULL_PRECISION
+    if options.get("torch_dtype") == "float16":
+        draft.warnings.append("train.torch_dtype: float16 does not train on a CPU; float32 is used")
+    # DeepSpeed on a CPU refuses float16, which is what ms-swift takes where nothing is said.
+    asked = options.get("torch_dtype", "bfloat16" if "deepspeed" in options else "float32")
+    options |= HALF_PRECISION_CPU if asked == "bfloat16" else FULL_PRECISION
     for gone in ("attn_impl", "padding_free", "use_liger_kernel"):
         options.pop(gone, None)
     for gone in ("packing", "quant_method", "quant_bits"):
         if options.pop(gone, None):
             draft.warnings.append(f"train.{gone} needs a GPU and is left out on the CPU")
-    if config.train.get("torch_dtype") == "float16":
-        draft.warnings.append("train.torch_dtype: float16 does not train on a CPU; float32 is used")
 
 
-def _choose_kernels(inputs: Inputs, draft: _Draft) -> None:
+def _choose_kernels(draft: Draft) -> None:
     """The type that this machine computes fastest in, where the config sets none."""
-    options, machine = draft.options, inputs.machine
-    capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
+    options, machine = draft.options, draft.inputs.machine
     if "torch_dtype" not in options and machine.gpus:
-        options["torch_dtype"] = "bfloat16" if capable else "float16"
+        options["torch_dtype"] = "bfloat16" if machine.capability >= (8, 0) else "float16"
         draft.notes.append(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
     if options.get("packing") and "attn_impl" not in options:
         options["attn_impl"], why = choose_attention(machine)
         draft.notes.append(f"attention {options['attn_impl']}: {why}")
 
 
-def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) -> None:
+def _choose_checkpointing(draft: Draft, batch: int) -> None:
     """Recomputing activations costs a third of the time: it is switched off where the estimate leaves ample room
     without."""
-    shape, gpus_here, length = inputs.shape, inputs.machine.gpus, draft.options.get("max_length")
-    if "gradient_checkpointing" in draft.options or shape is None or not length or not gpus_here:
+    inputs, length = draft.inputs, draft.options.get("max_length")
+    room = min((gpu.free for gpu in inputs.machine.gpus), default=0)
+    if "gradient_checkpointing" in draft.options or inputs.shape is None or not length or not room:
         return
-    room = min(gpu.free for gpu in gpus_here)
-    needed = estimate(shape, draft.options, batch=batch, length=int(length), gpus=gpus, checkpointing=False).total
+    options = {**draft.options, "per_device_train_batch_size": batch, "gradient_checkpointing": False}
+    distilled = inputs.config.distills
+    needed = estimate(inputs.shape, options, length=int(length), gpus=draft.ranks, distilled=distilled).total
     if needed < AMPLE * room:
         draft.options["gradient_checkpointing"] = False
         draft.notes.append(
@@ -222,28 +211,26 @@ def _choose_checkpointing(inputs: Inputs, draft: _Draft, batch: int, gpus: int) 
         )
 
 
-def _rows_a_pack(draft: _Draft, tokens_a_row: float) -> int:
+def _rows_a_pack(draft: Draft) -> int:
     """Sequences that one packed row holds; 1 without packing, or where the rows were not measured."""
     length = draft.options.get("packing_length") or draft.options.get("max_length")
     if not draft.options.get("packing"):
         return 1
-    if not tokens_a_row or not length:
+    if not draft.tokens_a_row or not length:
         draft.warnings.append(
             "train.packing: a step counts packs, not sequences; the preflight measures how many a pack holds"
         )
         return 1
-    rows = max(1, round(int(length) / tokens_a_row))
-    draft.notes.append(f"packing: about {rows} sequences of {tokens_a_row:.0f} tokens in each pack of {length}")
+    rows = max(1, round(int(length) / draft.tokens_a_row))
+    draft.notes.append(f"packing: about {rows} sequences of {draft.tokens_a_row:.0f} tokens in each pack of {length}")
     return rows
 
 
-def _batch(config: Config, draft: _Draft, processes: int, packed: int) -> tuple[int, int, int]:
-    """Batch of one process, accumulation, and the sequences of one optimizer step that they make.
-
-    A row of the batch holds `packed` sequences.
-    """
-    options = draft.options
-    replicas = max(1, processes // int(options.get("sequence_parallel_size", 1)))
+def _batch(draft: Draft) -> tuple[int, int, int]:
+    """Batch of one process, accumulation, and the sequences of one optimizer step that they make; a row of the batch
+    holds several where rows are packed."""
+    options, config, packed = draft.options, draft.inputs.config, _rows_a_pack(draft)
+    replicas = max(1, draft.ranks // int(options.get("sequence_parallel_size", 1)))
     batch = int(options.get("per_device_train_batch_size", 1))
     given = options.get("gradient_accumulation_steps")
     if config.sequences_per_step is None and given:

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 from functools import lru_cache
@@ -15,17 +16,9 @@ import msgspec
 
 PACKAGES = ("ms-swift", "torch", "transformers", "peft", "modelscope", "deepspeed", "datasets", "accelerate")
 OPTIONAL_PACKAGES = (
-    "flash-attn",
-    "flash-attn-3",
-    "flash-attn-4",
-    "kernels",
-    "liger-kernel",
-    "bitsandbytes",
-    "wandb",
-    "swanlab",
-    "tensorboard",
-    "vllm",
-)
+    "flash-attn", "flash-attn-3", "flash-attn-4", "kernels", "liger-kernel", "bitsandbytes", "wandb", "swanlab",
+    "tensorboard", "vllm",
+)  # fmt: skip
 GIB = 1 << 30
 
 
@@ -47,6 +40,11 @@ class Machine(msgspec.Struct, frozen=True):
     cpus: int = 1
     memory: int = 0  # bytes of host memory available
     packages: dict[str, str] = {}
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """What all GPUs can do; (0, 0) without one."""
+        return min((gpu.capability for gpu in self.gpus), default=(0, 0))
 
     def has(self, package: str) -> bool:
         return package in self.packages
@@ -128,10 +126,6 @@ def _visible(gpus: list[Gpu], uuids: dict[str, int]) -> tuple[Gpu, ...]:
 
 
 def _free_memory() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    except (OSError, ValueError):
-        pass
-    return 0
+    path = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+)", path.read_text()) if path.is_file() else None
+    return int(found[1]) << 10 if found else 0

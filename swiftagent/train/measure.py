@@ -47,18 +47,12 @@ class Measured(msgspec.Struct):
 
 
 def measure(
-    paths: list[Path],
-    model: str,
-    settings: dict[str, Any],
-    *,
-    sample: int | None,
-    trust_remote_code: bool,
-    progress: Callable[[int, int], None] = lambda done, of: None,
-) -> Measured:
-    """Measure JSONL files of records or messages; `sample` of their rows, or all. What goes wrong is reported
-    in `error`. progress: called with (rows measured, of)."""
-    question = {"paths": list(map(str, paths)), "model": model, "settings": settings, "sample": sample}
-    question["trust"] = trust_remote_code
+    paths: list[Path], model: str, settings: dict[str, Any], *, sample: int | None, trust: bool,
+    progress: Callable[[int, int], None],
+) -> Measured:  # fmt: skip
+    """Measure JSONL files of records or messages; `sample` of their rows, or all. `trust`: the model's own code is run.
+    What goes wrong is reported in `error`. progress: called with (rows measured, of)."""
+    question = [list(map(str, paths)), model, settings, sample, trust]
     argv, pipe = [sys.executable, "-m", __name__], subprocess.PIPE
     with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=said) as child:
         assert child.stdin and child.stdout
@@ -87,10 +81,9 @@ def _report_done(done: int, of: int) -> None:
 
 def _answer() -> None:
     """Read a question from stdin, print the answer as the last line of stdout."""
-    question = json.load(sys.stdin)
+    paths, *question = json.load(sys.stdin)
     try:
-        settings, sample, trust = question["settings"], question["sample"], question["trust"]
-        measured = _measure_rows([Path(path) for path in question["paths"]], question["model"], settings, sample, trust)
+        measured = _measure_rows(list(map(Path, paths)), *question)
     except SwiftAgentError as error:
         measured = Measured(error=str(error))
     sys.stdout.write("\n" + msgspec.json.encode(measured).decode() + "\n")
@@ -140,7 +133,7 @@ def _copy_rows(paths: list[Path], drawn: set[int], target: Path) -> list[str]:
 
 
 def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured) -> None:
-    from swiftagent.train.fit_row import fitted
+    from swiftagent.masks.fit import fitted
 
     rows = trainer.load_rows(path)
     encoded_rows = trainer.lazily_encoded(rows)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.words import did_you_mean
-from swiftagent.train.foreign_names import TODAY
+from swiftagent.train.foreign_names import foreign_names
 
 HERE = Path(__file__).parent
 # External plugins, or another version of ms-swift, may register more.
@@ -79,8 +79,7 @@ def _other_version() -> str:
 
 def unknown_key(name: str, known: Collection[str]) -> str:
     """What to say of a key that does not exist: today's name of another program's, else the nearest."""
-    if name in TODAY:
-        today = TODAY[name]
+    if today := foreign_names().today.get(name):
         place = f"train.{today}" if today in options() and today not in known else today
         return f"{name}: the name of another program or version; today it is {place}"
     of = f" of ms-swift {_table()['ms_swift']}, and {_other_version()} is installed" if _other_version() else ""

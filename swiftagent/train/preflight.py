@@ -16,18 +16,17 @@ from swiftagent.console import progress
 from swiftagent.models.files import adapter_problems, model_problems
 from swiftagent.models.identity import is_hub_id
 from swiftagent.models.shape import ModelShape
-from swiftagent.train.advice import agent_template_problem, rate_advice, thinking_advice, tied_advice
+from swiftagent.train.advice import advice, agent_template_problem
 from swiftagent.train.cards import DEFAULT_LENGTH, MEMORY_USED, settings_that_fit
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import FileFacts, file_problems, read_file
-from swiftagent.train.effort import Effort, effort
+from swiftagent.train.estimates import GB, Effort, MemoryEstimate, effort, estimate
 from swiftagent.train.impossible import context_of, memory_problem, option_problems, time_problem
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import LaunchPlan, plan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
-from swiftagent.train.memory import GB, MemoryEstimate, estimate
-from swiftagent.train.micro_plan import MicroPlan
+from swiftagent.train.step_cutting import MicroPlan
 
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given
@@ -102,15 +101,9 @@ def recognition_problems(inputs: Inputs) -> list[str]:
     if not Path(config.model).is_dir():
         return []
     fits = f" (its architecture fits {', '.join(known.candidates[:6])})" if known.candidates else ""
-    unknown = {
-        f"its kind{fits}; add train.model_type": known.model_type,
-        "its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)": known.template,
-    }
-    return [
-        config.fault("model", f"{config.model}: ms-swift cannot tell {what}")
-        for what, known in unknown.items()
-        if not known
-    ]
+    unknown = [] if known.model_type else [f"its kind{fits}; add train.model_type"]
+    unknown += [] if known.template else ["its chat template; add train.template (chatml, qwen2_5, llama3_2, ...)"]
+    return [config.fault("model", f"{config.model}: ms-swift cannot tell {what}") for what in unknown]
 
 
 def folder_problems(config: Config) -> list[str]:
@@ -146,14 +139,13 @@ def free_disk(folder: Path) -> int:
 
 
 def _read_data(inputs: Inputs, report: Report) -> None:
-    for path in _rows_files(inputs.files):
-        facts, problems = read_file(path)
-        report.problems += problems
-        report.data.add(facts)
-    for path in _rows_files(inputs.val_files):
-        facts, problems = read_file(path)
-        report.problems += problems
-        report.val_rows += facts.rows
+    held_out = FileFacts()
+    for files, total in ((inputs.files, report.data), (inputs.val_files, held_out)):
+        for path in _rows_files(files):
+            facts, problems = read_file(path)
+            report.problems += problems
+            total.add(facts)
+    report.val_rows = held_out.rows
 
 
 def _rows_files(paths: Iterable[Path]) -> list[Path]:
@@ -168,13 +160,10 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
         what = f"{config.model} is not on this machine yet" if files else elsewhere
         report.warnings.append(f"tokens and masks are not checked: {what}")
         return
-    sample = SAMPLE if level == "sample" else None
+    how: dict[str, Any] = {"sample": SAMPLE if level == "sample" else None, "trust": config.trust_remote_code}
     settings = {name: value for name, value in planned.options.items() if name not in NOT_FOR_LABELS}
-    trusted = config.trust_remote_code
     with progress("measuring rows with ms-swift") as stage:
-        measured = measure(
-            files, str(inputs.folder), settings, sample=sample, trust_remote_code=trusted, progress=stage.update
-        )
+        measured = measure(files, str(inputs.folder), settings, **how, progress=stage.update)
     report.measured = measured
     report.problems += [measured.error] if measured.error else []
     if measured.template_note:
@@ -184,12 +173,8 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
 
 def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     options, data, fault = planned.options, report.data, inputs.config.fault
-    advice = {
-        "train.learning_rate": rate_advice(options, report.parameters or None),
-        "train.enable_thinking": thinking_advice(options, data.thinking),
-        "train.target_modules": tied_advice(options, inputs.shape is not None and inputs.shape.tied),
-    }
-    report.warnings += [f"{inputs.config.place(key)}: {text}" for key, text in advice.items() if text]
+    facts = advice(options, report.parameters, inputs.shape is not None and inputs.shape.tied, data.thinking)
+    report.warnings += [f"{inputs.config.place(key)}: {text}" for key, holds, text in facts if holds]
     if agent := agent_template_problem(options, data.native):
         report.problems.append(f"{inputs.config.place('train.agent_template')}: {agent}")
     if data.rows and data.repeats > 0.2 * data.rows:
@@ -219,16 +204,10 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     shape, options, rows = inputs.shape, planned.options, report.data.rows
     longest = max((channel.longest for channel in report.channels.values()), default=DEFAULT_LENGTH)
     length = min(longest, int(options.get("max_length") or longest))
-    # Activations are recomputed unless the options say otherwise: ms-swift's default.
-    recomputed = bool(options.get("gradient_checkpointing", True))
     if rows and report.channels:
-        on_gpu = planned.device == "gpu"
-        names = [gpu.name for gpu in inputs.machine.gpus[: planned.processes]] * planned.nodes if on_gpu else []
         tokens, sequences = round(report.tokens_a_row * rows), planned.sequences_per_step
-        report.effort = effort(
-            shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=names, checkpointing=recomputed
-        )
-        if planned.micro and on_gpu:
+        report.effort = effort(shape, options, rows=rows, tokens=tokens, sequences=sequences, gpus=planned.gpu_names)
+        if planned.micro and planned.device == "gpu":
             measured = plan(inputs, Path(str(options["output_dir"])), tokens_a_row=report.tokens_a_row)
             report.micro = measured.micro or planned.micro
             hours = report.effort.steps * report.micro.seconds / 3600
@@ -238,27 +217,27 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     if shape is None:
         return
     gpus = planned.processes * planned.nodes
-    sizes: dict[str, Any] = {"length": length, "gpus": gpus, "checkpointing": recomputed}
+    sizes: dict[str, Any] = {"length": length, "gpus": gpus, "distilled": inputs.config.distills}
+    fitting = _what_fits(inputs, planned, shape, **sizes)
     if micro := report.micro or planned.micro:
-        sizes |= {"length": max(length, micro.tokens), "checkpointing": bool(micro.checkpointing), "chunked": True}
-    report.memory = estimate(shape, options, batch=planned.batch, **sizes)
-    if impossible := memory_problem(inputs, planned, report.memory, _what_fits(inputs, planned, shape, length)):
+        options = {**options, "gradient_checkpointing": micro.checkpointing}
+        sizes |= {"length": max(length, micro.tokens), "by_tokens": True}
+    report.memory = estimate(shape, options, **sizes)
+    if impossible := memory_problem(inputs, planned, report.memory, fitting):
         report.problems.append(impossible)
         return
     if planned.device == "gpu" and inputs.machine.gpus:
         room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
         if (needed := report.memory.total) > room:
-            what = _what_fits(inputs, planned, shape, length)
-            report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; {what}")
+            report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; {fitting}")
     _compare_with_disk(inputs.config, report.memory, options, report)
 
 
-def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, length: int) -> str:
+def _what_fits(inputs: Inputs, planned: LaunchPlan, shape: ModelShape, **sizes: Any) -> str:
     if planned.device == "cpu" or not inputs.machine.gpus:
         return "a smaller model"
     usable = MEMORY_USED * min(gpu.total for gpu in inputs.machine.gpus)
-    gpus = planned.processes * planned.nodes
-    fitting = settings_that_fit(shape, planned.options, length, gpus, usable)
+    fitting = settings_that_fit(shape, planned.options, usable, **sizes)
     return f"{fitting} would fit" if fitting else "a smaller model or a larger card"
 
 

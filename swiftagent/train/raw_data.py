@@ -1,4 +1,5 @@
-"""Training data that no trainer reads as it stands: recognised by its first rows, converted into the run's folder.
+"""Training data that no trainer reads as it stands: recognised by its first rows, converted into the run's folder. And
+the changed copy that a run trains: weights other than 0 and 1, or only the last step or turn of each row.
 
 with staged(config, "auto", seen) as config:  # files wait beside the runs until the run has its folder
     start(config, verbosity)                  # `into_run` moves them there
@@ -10,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,16 +20,19 @@ import msgspec
 from swiftagent.convert.files import convert_files
 from swiftagent.convert.reading import recognise
 from swiftagent.convert.rows import Job
-from swiftagent.errors import ConfigError, RejectsError, RowError
+from swiftagent.errors import ConfigError, RejectsError, RowError, at
 from swiftagent.formats.dataset_entries import expand, input_rows, is_entry
-from swiftagent.io.jsonl import BadRow
+from swiftagent.io.jsonl import BadRow, read_lines, write_lines
 from swiftagent.io.shipped import find
 from swiftagent.masks.pieces import malformed
+from swiftagent.masks.weights import Weights, normalised, train_only, weigh
 from swiftagent.models.files import read_object
 from swiftagent.models.known import known_model
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import TRAINED_ON
 from swiftagent.train.inputs import Inputs, resolve
+from swiftagent.train.launch import copies
+from swiftagent.trajectory.record import is_record
 
 Calls = Literal["auto", "react", "native"]
 Seen = Callable[[str, dict[str, Any]], None]  # a line that says what becomes of the data, and the ledger of it
@@ -52,23 +56,13 @@ def raw_format(entry: str) -> str:
     if not (is_entry(entry) or path.exists()):
         return ""
     is_file = path.is_file() and path.suffix.lower() in TRAINED_ON
-    for word in _inputs(entry):
-        for row in islice(input_rows(word), _ROWS):
-            name = "" if isinstance(row, BadRow) else _format_of(row.value)
-            if name and not (is_file and _is_ready(name, row.value)):
+    for row in chain.from_iterable(islice(input_rows(word), _ROWS) for word in _inputs(entry)):
+        with suppress(RowError):  # the preflight names it
+            name = "" if isinstance(row, BadRow) else recognise(row.value)
+            is_ready = is_file and name in _READY and (name == "swift" or not malformed(row.value))
+            if name and not is_ready:
                 return name
     return ""
-
-
-def _format_of(row: Any) -> str:
-    try:
-        return recognise(row)
-    except RowError:
-        return ""  # the preflight names it
-
-
-def _is_ready(name: str, row: dict[str, Any]) -> bool:
-    return name in _READY and (name == "swift" or not malformed(row))
 
 
 def raw_data(config: Config) -> list[Raw]:
@@ -173,3 +167,33 @@ def into_run(inputs: Inputs, folder: Path) -> Inputs:
 
     val = None if config.val is None else tuple(map(placed, config.val))
     return resolve(msgspec.structs.replace(config, data=tuple(map(placed, config.data)), val=val), inputs.machine)
+
+
+def write_copies(inputs: Inputs, folder: Path) -> None:
+    """Write a copy of each data and validation file into the run folder.
+
+    Raises ConfigError where a file holds no training records, whose grammar is what separates a thought from a call.
+    """
+    config = inputs.config
+    key = "weights" if config.weights else "train_on"
+    if len(inputs.files) + len(inputs.val_files) != len(config.data) + len(inputs.val):
+        raise ConfigError(
+            f"{config.place(key)}: {key}: needs the data as files, not from a hub; `swiftagent mix` fetches it"
+        )
+    weights = Weights(**config.weights)
+    if config.weights:
+        weights = normalised(weights, (row for path in inputs.files for row in _records(path, config, key)))
+    for file, copy in copies(inputs, folder).items():
+        write_lines(copy, (weigh(row, weights) for row in _records(find(file), config, key)))
+
+
+def _records(path: Path, config: Config, key: str) -> Iterator[dict[str, Any]]:
+    for row in read_lines(path):
+        if not is_record(row.value):
+            fact = f"{row.where}: no training record, which {key} needs; `swiftagent convert` makes them"
+            raise ConfigError(f"{config.place(key)}: {fact}")
+        try:
+            with at(row.where):
+                yield train_only(row.value, config.train_on)
+        except RowError as error:
+            raise ConfigError(str(error)) from error

@@ -14,12 +14,13 @@ import socket
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.jsonl import write_json
+from swiftagent.io.jsonl import is_left_over, write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
 from swiftagent.train.data_files import local_files
@@ -47,19 +48,21 @@ class Run:
         return dict(self.record.get("config") or {})
 
     @property
+    def _train(self) -> dict[str, Any]:
+        return self.config.get("train") or {}
+
+    @property
     def model(self) -> str:
         return str(self.config.get("model", ""))
 
     @property
     def template(self) -> str | None:
         """The ms-swift template the run trained with, as its trainer wrote it down."""
-        return read_object(self.folder / "args.json").get("template") or (self.config.get("train") or {}).get(
-            "template"
-        )
+        return read_object(self.folder / "args.json").get("template") or self._train.get("template")
 
     @property
     def tuner(self) -> str:
-        return str((self.config.get("train") or {}).get("tuner_type", "lora"))
+        return str(self._train.get("tuner_type", "lora"))
 
     @property
     def state(self) -> str:
@@ -137,14 +140,10 @@ class Run:
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl; a half-written last line is left out."""
         path = self.folder / "metrics.jsonl"
-        if not path.is_file():
-            return
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8") if path.is_file() else nullcontext(()) as lines:
             for line in lines:
-                try:
+                with suppress(ValueError):
                     yield json.loads(line)
-                except ValueError:
-                    continue
 
 
 def new_run(root: Path, name: str) -> Run:
@@ -202,9 +201,8 @@ def all_runs(root: Path | str = "runs") -> list[Run]:
 
 def newest_run(root: Path | str = "runs") -> Run:
     """The newest run that has a checkpoint. Raises SetupError where there is none."""
-    for run in all_runs(root):
-        if run.checkpoint_last is not None:
-            return run
+    if newest := next((run for run in all_runs(root) if run.checkpoint_last), None):
+        return newest
     raise SetupError(f"{root}: no run with a checkpoint; `swiftagent sft CONFIG` makes one")
 
 
@@ -222,11 +220,8 @@ def is_complete(checkpoint: Path) -> bool:
     short."""
     if not read_object(checkpoint / "trainer_state.json"):
         return False
-    weights = [
-        *checkpoint.glob("*.safetensors"),
-        *(path for path in checkpoint.glob("*.bin") if path.stem != "training_args"),
-    ]
-    if not weights and not list(checkpoint.glob("global_step*")):
+    weights = (path for kind in ("*.safetensors", "*.bin", "global_step*") for path in checkpoint.glob(kind))
+    if all(path.stem == "training_args" for path in weights):
         return False
     if not all(zipfile.is_zipfile(path) for path in checkpoint.glob("*.pt*")):
         return False
@@ -255,9 +250,4 @@ def _started(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
-        pass
-    try:
-        os.kill(pid, 0)
-    except (OSError, OverflowError):
-        return 0
-    return 1
+        return int(not is_left_over(str(pid)))  # where there is no /proc, it only shows whether it runs

@@ -20,15 +20,14 @@ from swiftagent.train import preflight
 from swiftagent.train.adapter_scale import scale_checkpoint
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.config import Config, load
-from swiftagent.train.data_copy import write_copies
+from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import LaunchPlan, needs_copy, plan
 from swiftagent.train.lines import duration, loaded_line, metric_line, seconds_left, shortened_line, too_long_line
-from swiftagent.train.loss_plot import draw
+from swiftagent.train.loss_curves import draw
 from swiftagent.train.machine import describe, look
-from swiftagent.train.micro_plan import mfu
-from swiftagent.train.raw_data import into_run
+from swiftagent.train.raw_data import into_run, write_copies
 from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 
 INTERRUPTED = 130
@@ -50,6 +49,10 @@ class Verbosity(msgspec.Struct, frozen=True):
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+
+    def say(self, *lines: str) -> None:
+        for line in lines if not self.quiet else ():
+            say(line)
 
 
 def start(config: Config, verbosity: Verbosity) -> int:
@@ -88,15 +91,14 @@ def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
     report = _check(inputs, plan(inputs, run.folder), verbosity)
     planned = plan(inputs, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
     _forget_metrics_after(run, _step(checkpoint))
-    if checkpoint and not verbosity.quiet:
-        say(f"resuming {run.folder} from step {_step(checkpoint)}")
+    if checkpoint:
+        verbosity.say(f"resuming {run.folder} from step {_step(checkpoint)}")
     return _train(inputs, planned, run, verbosity)
 
 
 def _newest_unfinished(root: str) -> Run:
-    for run in all_runs(root):
-        if run.state != "done":
-            return run
+    if newest := next((run for run in all_runs(root) if run.state != "done"), None):
+        return newest
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 
@@ -108,9 +110,8 @@ def _check(inputs: Inputs, planned: LaunchPlan, verbosity: Verbosity) -> preflig
         raise SetupError("\nerror: ".join(report.problems))
     for warning in report.warnings:
         warn(warning)
-    if inputs.config.preflight != "off" and not verbosity.quiet:
-        for line in summary(report):
-            say(line)
+    if inputs.config.preflight != "off":
+        verbosity.say(*summary(report))
     return report
 
 
@@ -136,12 +137,10 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
     _write_down(inputs, planned, run)
     if needs_copy(inputs.config):
         write_copies(inputs, run.folder)
-    for note in planned.notes if not verbosity.quiet else ():
-        say(note)
+    verbosity.say(*planned.notes)
     for warning in planned.warnings:
         warn(warning)
-    if not verbosity.quiet:
-        say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
+    verbosity.say(f"run {run.folder}: {_shape(planned)}; log in {run.folder / 'log.txt'}")
     with progress("starting the trainer", quiet=verbosity.quiet), _View(inputs, run, verbosity) as view:
         outcome = train(planned, run, view)
     # Nobody asked for steps cut by tokens, and no other machine waits for them.
@@ -172,20 +171,19 @@ def _scale_adapter(inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
     best = run.checkpoint_best
     found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate) if best else {}
     run.update(adapter_scale=found)
-    for trial in found["tried"] if not verbosity.quiet else ():
+    for trial in found["tried"]:
         chosen = ", chosen" if trial["scale"] == found["scale"] else ""
         rise = "" if trial["rise"] is None else f", {trial['rise']:+.3f} bits per byte of chat"
-        say(f"adapter at {trial['scale']:g}: {trial['call_exact']:.1%} of calls exact{rise}{chosen}")
+        verbosity.say(f"adapter at {trial['scale']:g}: {trial['call_exact']:.1%} of calls exact{rise}{chosen}")
 
 
 def _train_on_another_node(planned: LaunchPlan, run: Run, verbosity: Verbosity) -> int:
     """The first machine keeps the run's record; this one only trains, with a log of its own."""
     log = f"log-node{planned.node_rank}.txt"
-    if not verbosity.quiet:
-        say(f"run {run.folder}: node {planned.node_rank} of {planned.nodes}; log in {run.folder / log}")
+    verbosity.say(f"run {run.folder}: node {planned.node_rank} of {planned.nodes}; log in {run.folder / log}")
     outcome = train(planned, run, Follower(), log_name=log)
     if outcome.state == "failed":
-        raise LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / log})")
+        raise _failure(run, outcome, log)
     return INTERRUPTED if outcome.state == "interrupted" else 0
 
 
@@ -194,7 +192,7 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
     config = inputs.config
     with whole_file(run.folder / "config.yaml") as out:
         head = f"# swiftagent sft --resume {run.name}      resumes this run\n"
-        out.write((head + yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)).encode())
+        out.write((head + yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True)).encode())
     write_json(run.folder / "plugin.json", settings_of_the_plugin(inputs, planned))
     run.update(
         state="running",
@@ -202,7 +200,7 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
         ended=None,
         exit_code=None,
         cause="",
-        config=_plain(config),
+        config=config.as_dict(),
         folder=str(Path.cwd()),
         command=planned.argv,
         environment=planned.env,
@@ -218,16 +216,11 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
 
 def settings_of_the_plugin(inputs: Inputs, planned: LaunchPlan) -> dict[str, Any]:
     """What the trainer reads in `plugin.json`."""
-    left: dict[str, Any] = {"trust_remote_code": inputs.config.trust_remote_code}
-    left["token_trainer"] = planned.token_trainer
-    left |= {"method": inputs.config.method, "eval_calls": inputs.config.eval_calls}
+    config, micro = inputs.config, planned.micro
+    left = {name: getattr(config, name) for name in ("trust_remote_code", "method", "eval_calls")}
+    left |= {"token_trainer": planned.token_trainer, "micro_step_tokens": micro.tokens if micro else None}
     left["held_out"] = [str(path.resolve()) for path in inputs.val_files]
-    if planned.micro:
-        left["micro_step_tokens"] = planned.micro.tokens
-    if inputs.shape and planned.device == "gpu":
-        names = [gpu.name for gpu in inputs.machine.gpus[: planned.processes]] * planned.nodes
-        left["mfu_of_a_token"] = mfu(inputs.shape, 1.0, names)
-    return left
+    return left | {"mfu_of_a_token": mfu(inputs.shape, 1.0, planned.gpu_names) if inputs.shape else None}
 
 
 def _plan_of_steps(planned: LaunchPlan) -> dict[str, Any]:
@@ -247,11 +240,6 @@ def _hashes(inputs: Inputs) -> dict[str, str]:
     return {str(path): sha256_of(str(path)) for path in files if path.is_file()}
 
 
-def _plain(config: Config) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(config.as_dict()))
-    return plain
-
-
 def _shape(planned: LaunchPlan) -> str:
     where = "GPU" if planned.device == "gpu" else "CPU process"
     count = planned.processes * planned.nodes
@@ -267,7 +255,7 @@ class _View(Follower):
     """News as plain lines; on a terminal a bar below them too."""
 
     def __init__(self, inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
-        self.inputs, self.run, self.quiet = inputs, run, verbosity.quiet
+        self.inputs, self.run, self.verbosity = inputs, run, verbosity
         self.log = (run.folder / "log.txt").open("ab+") if verbosity.verbose else None
         self.open = ExitStack()
         self.bar: Any = None
@@ -291,18 +279,13 @@ class _View(Follower):
         self.run.update(
             rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]}
         )
-        vanished = self._vanished(loaded)
-        if vanished:
+        if vanished := self._vanished(loaded):
             warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
-        line = too_long_line(loaded, self.inputs.config.train.get("max_length"))
-        if line:
+        if line := too_long_line(loaded, self.inputs.config.train.get("max_length")):
             warn(line)
-        shortened = shortened_line(loaded)
-        if shortened and not self.quiet:
-            say(shortened)
-        if not self.quiet:
-            say(loaded_line(loaded))
-            self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"])))
+        self.verbosity.say(*filter(None, (shortened_line(loaded), loaded_line(loaded))))
+        quiet = self.verbosity.quiet
+        self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"]), quiet=quiet))
 
     def _vanished(self, loaded: dict[str, Any]) -> int:
         """Rows of the files that were neither loaded nor counted as too long; 0 where the number cannot be known."""
@@ -319,29 +302,22 @@ class _View(Follower):
             self.measured = True
             figures = {name: line.get(name) for name in MEASURED}
             self.run.update(plan={**self.run.record.get("plan", {}), "measured": figures})
-            if (left := seconds_left(line)) is not None and not self.quiet:
-                say(f"measured: {line['seconds_per_step']:.2f} s a step, {duration(left)} to go")
-        text = metric_line(line)
-        if text and not self.quiet:
-            say(text)
+            if (left := seconds_left(line)) is not None:
+                self.verbosity.say(f"measured: {line['seconds_per_step']:.2f} s a step, {duration(left)} to go")
+        self.verbosity.say(*filter(None, [metric_line(line)]))
         if self.bar is not None:
             self.bar.update(int(line["step"]))
 
     def asked_to_stop(self, times: int) -> None:
-        say(
-            "stopping: a checkpoint is saved at the end of this step; again ends it at once"
-            if times == 1
-            else "ending at once"
-        )
+        first = "stopping: a checkpoint is saved at the end of this step; again ends it at once"
+        say(first if times == 1 else "ending at once")
 
 
 def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"run": str(run.folder), **run.record}, ensure_ascii=False))
     if outcome.state == "failed":
-        raise LaunchError(
-            f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / 'log.txt'})"
-        )
+        raise _failure(run, outcome, "log.txt")
     if outcome.state == "interrupted":
         last = run.checkpoint_last
         kept = f"step {_step(last)} is saved" if last else "no checkpoint was saved yet"
@@ -356,6 +332,10 @@ def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     if logs := next(run.folder.rglob("events.out.tfevents.*"), None):
         say(f"curves: tensorboard --logdir {logs.parent}")
     return 0
+
+
+def _failure(run: Run, outcome: TrainingEnd, log: str) -> LaunchError:
+    return LaunchError(f"{run.folder}: {outcome.cause} (exit code {outcome.exit_code}; log: {run.folder / log})")
 
 
 def _step(checkpoint: Path | None) -> int:

@@ -1,17 +1,20 @@
 """Whether and how the steps of a run are cut by tokens, and by which attention: from the machine's packages and the
-options, nothing imported."""
+options, nothing imported. The budget of a micro-step, and whether activations are recomputed, are what takes the least
+time by prediction among what fits into the GPU by estimate."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 import msgspec
 
 from swiftagent.io.shipped import user_folder
+from swiftagent.models.shape import ModelShape
+from swiftagent.train.estimates import USED, estimate, operations, recomputes, teraflops
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine
-from swiftagent.train.micro_plan import PLANNED, Load, MicroPlan, choose
 
 GUESSED_ROW, GUESSED_LENGTH = 450.0, 2048  # tokens of a row, and of the longest, where nothing was measured
 UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
@@ -42,86 +45,156 @@ BY_SEQUENCES = {
     "deepspeed_autotp_size": "tensor parallelism shares the rows between GPUs",
     "cached_dataset": "cached_dataset was not tried with it",
 }
+PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
+STEP = 1024  # tokens between two budgets that are compared
+MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
+SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget brings nothing
+# Seconds a layer to launch a forward and a backward pass with recomputation, fitted to three runs of an H100.
+LAUNCH = 0.018
 
 
-class Cut(msgspec.Struct, frozen=True):
-    """What is to be cut: `sequences` of one process a step, on `processes` of all machines. `options` are ms-swift's,
-    as planned so far, and take what is decided."""
+class Draft(msgspec.Struct):
+    """A launch as planned so far, which takes what is decided: `options` are ms-swift's, `ranks` of all machines,
+    `gpus` of this one (0: the CPU); `tokens_a_row` was measured, or is 0."""
 
     inputs: Inputs
     options: dict[str, Any]
-    sequences: int
-    processes: int
-    on_gpu: bool
+    gpus: int
+    ranks: int
     tokens_a_row: float = 0.0
+    notes: list[str] = []
+    warnings: list[str] = []
 
 
-def cut_steps(cut: Cut) -> tuple[MicroPlan | None, list[str]]:
-    """The plan, None where steps stay batches of sequences, and the lines that report what was decided."""
-    options, inputs, asked = cut.options, cut.inputs, cut.inputs.config.micro_batch
-    if asked == "sequences" or (asked == "auto" and not cut.on_gpu):
-        return None, _flash_batches(cut)
+class MicroPlan(msgspec.Struct, frozen=True):
+    """How an optimizer step is cut. `tokens` is the budget of a micro-step; memory in bytes of one GPU, time in
+    seconds a step, both predicted (0 where there is nothing to predict from)."""
+
+    tokens: int
+    micro_steps: int
+    checkpointing: bool | None
+    attention: str
+    memory: float = 0.0
+    seconds: float = 0.0
+    fits: bool = True
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What a GPU has to do in a step, and with what: `sequences` of its own, of `mean` tokens and `longest` at most;
+    `room` bytes may be filled. `options` are ms-swift's."""
+
+    shape: ModelShape
+    options: dict[str, Any]
+    sequences: int
+    mean: float
+    longest: int
+    gpus: int
+    room: float
+    gpu: str
+    distilled: bool = False
+
+    @property
+    def tokens(self) -> float:
+        return self.sequences * self.mean
+
+
+def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
+    """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
+    options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
+    if asked == "sequences" or (asked == "auto" and not draft.gpus):
+        _batches(draft)
+        return None
     if reason := reason_for_sequences(inputs, options):
-        return None, [f"batches of sequences: {reason}", *_flash_batches(cut)]
+        draft.notes.append(f"batches of sequences: {reason}")
+        _batches(draft)
+        return None
     fastest, why = choose_attention(inputs.machine)
     name = options.setdefault("attn_impl", fastest)
-    notes = [f"attention {name}: {why if name == fastest else 'as configured'}"]
+    draft.notes.append(f"attention {name}: {why if name == fastest else 'as configured'}")
     options["padding_free"] = True
     budget = asked if isinstance(asked, int) else 0
-    if not cut.on_gpu:
-        return MicroPlan(budget or CPU_BUDGET, 0, options.get("gradient_checkpointing"), name), notes
-    if inputs.machine.has("liger-kernel") and "use_liger_kernel" not in options:
-        options["use_liger_kernel"] = True
-        notes.append("liger kernels: liger-kernel is installed")
-    micro = _choose_budget(cut, budget)
+    if not draft.gpus:
+        return MicroPlan(budget or CPU_BUDGET, 0, options.get("gradient_checkpointing"), name)
+    _use_liger(draft)
+    micro = _choose_budget(draft, sequences, budget)
     options["gradient_checkpointing"] = micro.checkpointing
-    return micro, [*notes, _line(micro)]
-
-
-def _flash_batches(cut: Cut) -> list[str]:
-    """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
-    options, machine, lines = cut.options, cut.inputs.machine, list[str]()
-    if not cut.on_gpu:
-        return []
-    capable = bool(machine.gpus) and min(gpu.capability for gpu in machine.gpus) >= (8, 0)
-    if "attn_impl" not in options and capable and machine.has("flash-attn"):
-        options["attn_impl"] = "flash_attn"
-        lines.append("flash attention: flash-attn is installed")
-    flash = str(options.get("attn_impl", "")).startswith("flash")
-    if "padding_free" not in options and flash and not options.get("packing") and not cut.inputs.model.multimodal:
-        options["padding_free"] = True
-        lines.append("padding-free batches: flash attention takes sequences without padding")
-    # Its fused loss holds no logits, which the loss per channel and per weight needs.
-    if machine.has("liger-kernel") and "use_liger_kernel" not in options and not options.get("enable_channel_loss"):
-        options["use_liger_kernel"] = True
-        lines.append("liger kernels: liger-kernel is installed")
-    return lines
-
-
-def _choose_budget(cut: Cut, budget: int) -> MicroPlan:
-    """By predicted time, for the GPUs here, or for those of `UNSEEN_GPU` bytes that the config names."""
-    inputs, gpus = cut.inputs, cut.inputs.machine.gpus
-    assert inputs.shape is not None, "the shape of a model whose attention is known is known too"
-    load = Load(
-        shape=inputs.shape,
-        options=cut.options,
-        attention=str(cut.options["attn_impl"]),
-        sequences=cut.sequences,
-        mean=cut.tokens_a_row or GUESSED_ROW,
-        longest=int(cut.options.get("max_length") or GUESSED_LENGTH),
-        gpus=cut.processes,
-        room=PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
-        gpu=gpus[0].name if gpus else "",
-    )
-    return choose(load, inputs.config.train.get("gradient_checkpointing"), budget)
-
-
-def _line(micro: MicroPlan) -> str:
     recomputed = "with" if micro.checkpointing else "no"
-    return (
+    draft.notes.append(
         f"micro-steps of up to {micro.tokens:,} tokens, about {micro.micro_steps} a step, {recomputed} gradient "
         f"checkpointing: about {micro.memory / 1e9:.0f} GB a GPU and {micro.seconds:.1f} s a step"
     )
+    return micro
+
+
+def _batches(draft: Draft) -> None:
+    """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
+    options, machine = draft.options, draft.inputs.machine
+    if not draft.gpus:
+        return
+    if "attn_impl" not in options and machine.capability >= (8, 0) and machine.has("flash-attn"):
+        options["attn_impl"] = "flash_attn"
+        draft.notes.append("flash attention: flash-attn is installed")
+    flash = str(options.get("attn_impl", "")).startswith("flash")
+    if "padding_free" not in options and flash and not options.get("packing") and not draft.inputs.model.multimodal:
+        options["padding_free"] = True
+        draft.notes.append("padding-free batches: flash attention takes sequences without padding")
+    # Its fused loss holds no logits, which the loss per channel and per weight needs.
+    if not options.get("enable_channel_loss"):
+        _use_liger(draft)
+
+
+def _use_liger(draft: Draft) -> None:
+    if draft.inputs.machine.has("liger-kernel") and "use_liger_kernel" not in draft.options:
+        draft.options["use_liger_kernel"] = True
+        draft.notes.append("liger kernels: liger-kernel is installed")
+
+
+def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
+    """The plan with the least predicted time that fits into the GPUs here, or into those of `UNSEEN_GPU` bytes that the
+    config names; where none does, the one that needs least, and `fits` is false. A budget that is given is kept."""
+    inputs, gpus = draft.inputs, draft.inputs.machine.gpus
+    assert inputs.shape is not None, "the shape of a model whose attention is known is known too"
+    load = Load(
+        shape=inputs.shape,
+        options=draft.options,
+        sequences=sequences,
+        mean=draft.tokens_a_row or GUESSED_ROW,
+        longest=int(draft.options.get("max_length") or GUESSED_LENGTH),
+        gpus=draft.ranks,
+        room=PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
+        gpu=gpus[0].name if gpus else "",
+        distilled=inputs.config.distills,
+    )
+    asked = inputs.config.train.get("gradient_checkpointing")
+    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
+    budgets = [budget] if budget else range(STEP, most + 1, STEP)
+    plans = [
+        _predicted(load, tokens, way) for way in ((False, True) if asked is None else (asked,)) for tokens in budgets
+    ]
+    # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
+    fastest = min((one for one in plans if one.fits), key=lambda one: (one.seconds, -one.tokens), default=None)
+    return fastest or min(plans, key=lambda one: one.memory)
+
+
+def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
+    most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
+    options = {**load.options, "gradient_checkpointing": checkpointing}
+    needed = estimate(load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled).total
+    # Rows are whole, so a micro-step is on average not quite full.
+    count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
+    seconds = _seconds(load, count, options)
+    return MicroPlan(budget, count, checkpointing, options["attn_impl"], needed, seconds, needed <= load.room)
+
+
+def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
+    """Of an optimizer step: launching the kernels of each micro-step, then the operations."""
+    passes, shape = 4 if recomputes(options) else 3, load.shape
+    launching = micro_steps * shape.layers * LAUNCH * passes / 4
+    # With a block mask, attention computes every pair of tokens of a micro-step.
+    reach = load.tokens / micro_steps if options["attn_impl"] == "sdpa" else load.mean / 2
+    pairs = 4 * shape.hidden * shape.layers * reach * passes
+    work = load.tokens * (operations(shape, options) + pairs)
+    return launching + work / (teraflops(load.gpu) * 1e12 * USED)
 
 
 def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:
@@ -162,17 +235,13 @@ def untried(machine: Machine) -> str:
 def choose_attention(machine: Machine) -> tuple[str, str]:
     """The fastest attention without padding that this machine has, by its name for ms-swift, and why: torch's own with
     a block mask needs nothing."""
-    capability = min((gpu.capability for gpu in machine.gpus), default=(0, 0))
     for name, package, needed in FLASH:
-        if capability >= needed and machine.has(package) and (package != "kernels" or _kernel_on_disk()):
+        if machine.capability >= needed and machine.has(package) and (package != "kernels" or _kernel_on_disk()):
             return name, f"{package} is installed"
-    if capability >= (8, 0) and _numbers(machine.packages.get("torch", ""))[:2] >= TORCH_VARLEN:
+    version = tuple(map(int, re.findall(r"\d+", machine.packages.get("torch", ""))))
+    if machine.capability >= (8, 0) and version[:2] >= TORCH_VARLEN:
         return "swiftagent_varlen", "torch's own for sequences of any length"
     return "sdpa", "torch's own with a block mask"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def _kernel_on_disk() -> bool:

@@ -53,12 +53,9 @@ def to_record(trajectory: Trajectory, prompt: PromptStyle = "auto", language: st
     """One training row. The trajectory ends on something trained (`wellformed` sees to it)."""
     # Plain chat makes up most of a mix, so it has a way without spans.
     messages = None if trajectory.tools else _plain_messages(trajectory.events)
-    return {
-        "messages": to_messages(render(trajectory, prompt, language)) if messages is None else messages,
-        "channel": trajectory.channel,
-        "id": trajectory.id,
-        "source": trajectory.source,
-    }
+    if messages is None:
+        messages = to_messages(render(trajectory, prompt, language))
+    return {"messages": messages, "channel": trajectory.channel, "id": trajectory.id, "source": trajectory.source}
 
 
 def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import secrets
+import shutil
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,11 +31,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.io.jsonl import whole_file
 from swiftagent.io.language import speaker, wanted_language
 from swiftagent.io.pages import render
 from swiftagent.masks.view import share
 from swiftagent.ui import views
-from swiftagent.ui.jobs import UiJob, command_line
+from swiftagent.ui.jobs import command_line
 from swiftagent.ui.pages import NAMES, Page, Pages
 
 HERE = Path(__file__).parent
@@ -58,19 +60,15 @@ class Guard:
         self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        asked = HTTPConnection(scope)
-        given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
-            refusal: Response = PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
-        elif scope["method"] != "GET" and not _is_own(asked):
-            refusal = PlainTextResponse("this form was not sent by one of these pages\n", 403)
-        else:
-            await self.app(scope, receive, send)
-            return
-        await refusal(scope, receive, send)
+        answer = self.app
+        if scope["type"] == "http":
+            asked = HTTPConnection(scope)
+            given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
+                answer = PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
+            elif scope["method"] != "GET" and not _is_own(asked):
+                answer = PlainTextResponse("this form was not sent by one of these pages\n", 403)
+        await answer(scope, receive, send)
 
 
 def _is_own(asked: HTTPConnection) -> bool:
@@ -106,8 +104,6 @@ class Site:
 
     async def show(self, request: Request) -> Response:
         name = request.path_params.get("page", "data")
-        if name not in NAMES:
-            raise ConfigError(f"/{name}: no such page")
         asked = dict(request.query_params)
         page = await run_in_threadpool(self.pages.page, name, asked)
         jobs = self.pages.jobs.all(f"/{name}")[:5]
@@ -116,10 +112,7 @@ class Site:
     async def start(self, request: Request) -> Response:
         """Start the command that a page stands for, as the fields that were sent make it."""
         name = request.path_params["page"]
-        if name not in NAMES:
-            raise ConfigError(f"/{name}: no such page")
-        form = {key: str(value) for key, value in (await request.form()).items()}
-        page: Page = await run_in_threadpool(self.pages.page, name, form)
+        page: Page = await run_in_threadpool(self.pages.page, name, await _form(request))
         job = await run_in_threadpool(self.pages.jobs.start, [*page.words, "--json"], f"/{name}", page.result_at)
         return _to("/job", id=job.id)
 
@@ -137,33 +130,33 @@ class Site:
         return self._page(request, job.page[1:], {"job": job}, template="job", command=job.line, jobs=[])
 
     async def stop_job(self, request: Request) -> Response:
-        job: UiJob = self.pages.jobs.find(str((await request.form())["id"]))
+        job = self.pages.jobs.find((await _form(request))["id"])
         job.stop()
         return _to("/job", id=job.id)
 
     async def stop_run(self, request: Request) -> Response:
         """Stop a run wherever it was started: its trainer saves at the end of its step."""
-        name = str((await request.form())["name"])
+        name = (await _form(request))["name"]
         await run_in_threadpool(views.stop_run, name, self.pages.root)
         return _to("/run", name=name)
 
     async def open_chat(self, request: Request) -> Response:
-        form = {key: str(value) for key, value in (await request.form()).items()}
+        form = await _form(request)
         page = await run_in_threadpool(self.pages.page, "try", form | {"chat": ""})
-        chat = self.pages.chats.start([*page.words, "--events"])
+        chat = self.pages.open_chat([*page.words, "--events"])
         return _to("/try", **({key: form[key] for key in form if form[key]} | {"chat": chat.id}))
 
     async def send(self, request: Request) -> Response:
         """A question or a reply of the page, as JSON; {"stop": true} interrupts the model."""
         sent = await request.json()
-        chat = self.pages.chats.find(str(sent.pop("chat", "")))
+        chat = self.pages.chats.get(str(sent.pop("chat", "")))
         if chat is None:
             raise ConfigError("this conversation has ended; start another")
         chat.interrupt() if sent.get("stop") else chat.send(sent)
         return JSONResponse({"ok": True})
 
     async def events(self, request: Request) -> Response:
-        chat = self.pages.chats.find(request.query_params.get("chat", ""))
+        chat = self.pages.chats.get(request.query_params.get("chat", ""))
         if chat is None:
             return PlainTextResponse("no such conversation", 404)
         start = int(request.headers.get("last-event-id") or -1) + 1
@@ -195,22 +188,23 @@ class Site:
     def _page(
         self, request: Request, name: str, values: dict[str, Any], *, template: str = "", status: int = 200, **more: Any
     ) -> Response:
-        language = wanted_language(
-            request.query_params.get("lang") or request.cookies.get("lang", ""),
-            request.headers.get("accept-language", ""),
-        )
+        chosen = request.query_params.get("lang") or request.cookies.get("lang", "")
+        language = wanted_language(chosen, request.headers.get("accept-language", ""))
         about = {"page": name, "names": NAMES, "language": language, "say": speaker(language), "asked": {}}
         address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
         about["here"] = f"{request.url.path}?{urlencode(address)}"
         theme = request.cookies.get("theme", "")
         about["theme"] = theme if theme in ("light", "dark") else ""
         text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": share} | values))
-        answer = HTMLResponse(
-            text, status, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
-        )
+        headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+        answer = HTMLResponse(text, status, headers=headers)
         answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", path="/")
         answer.set_cookie("lang", language, samesite="strict", path="/")
         return answer
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {key: str(value) for key, value in (await request.form()).items()}
 
 
 def _to(page: str, **values: str) -> Response:
@@ -219,16 +213,12 @@ def _to(page: str, **values: str) -> Response:
 
 def _keep(upload: UploadFile, folder: Path) -> str:
     """Write a file whole or not at all under a name of letters, digits, dots and dashes."""
-    folder.mkdir(parents=True, exist_ok=True)
     stem, dot, suffix = re.sub(r"[^\w.-]+", "_", Path(upload.filename or "").name).lstrip(".").partition(".")
     stem = stem or "data"
     names = (f"{stem}{number}{dot}{suffix}" for number in ["", *(f"-{count}" for count in range(2, 10_000))])
     name = next(name for name in names if not (folder / name).exists())
-    partial = folder / f".{name}.part"
-    with partial.open("wb") as out:
-        while block := upload.file.read(1 << 20):
-            out.write(block)
-    partial.replace(folder / name)
+    with whole_file(folder / name) as out:
+        shutil.copyfileobj(upload.file, out)
     return name
 
 
@@ -251,4 +241,5 @@ def serve(
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        pages.chats.close()
+        for chat in pages.chats.values():
+            chat.close()

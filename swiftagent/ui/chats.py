@@ -28,6 +28,7 @@ class Chat:
         self.events: list[dict[str, Any]] = []
         self.ended = False
         self._news = threading.Condition()
+        folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / f"chat-{self.id}.log").open("w+b")
         self._process = subprocess.Popen(
             own_command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
@@ -91,26 +92,3 @@ class Chat:
         with self._news:
             self.events.append(event)
             self._news.notify_all()
-
-
-class Chats:
-    """The conversations of this server, which end with it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._open: dict[str, Chat] = {}
-
-    def start(self, argv: list[str]) -> Chat:
-        """Start a model in a process of its own."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        chat = Chat(argv, self.folder)
-        self._open[chat.id] = chat
-        return chat
-
-    def find(self, name: str) -> Chat | None:
-        return self._open.get(name)
-
-    def close(self) -> None:
-        """End all of them."""
-        for chat in self._open.values():
-            chat.close()

@@ -116,9 +116,7 @@ def run_job(folder: Path) -> int:
         # A Ctrl-C is meant for the command alone.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         process = subprocess.Popen(own_command(*argv), stdout=out, stderr=log, preexec_fn=_take_interrupts)
-        partial = folder / "pid.new"
-        partial.write_text(str(process.pid))
-        partial.replace(folder / "pid")
+        write_json(folder / "pid", process.pid)
         code = process.wait()
         write_json(folder / "end.json", {"code": code, "ended": time.strftime("%Y-%m-%d %H:%M:%S")})
     return code

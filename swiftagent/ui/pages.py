@@ -11,25 +11,16 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from swiftagent.errors import ConfigError, SwiftAgentError
+from swiftagent.errors import ConfigError, SwiftAgentError, refuse
 from swiftagent.evaluate.report import comparison, gate_lines
 from swiftagent.masks.pieces import KINDS
 from swiftagent.models.identity import is_hub_id
+from swiftagent.train.cards import describe_recipes
 from swiftagent.train.config import load
-from swiftagent.train.recipes import describe_recipes
 from swiftagent.train.runs import find_run
-from swiftagent.ui import views
-from swiftagent.ui.chats import Chats
-from swiftagent.ui.forms import (
-    Field,
-    Values,
-    choices_of,
-    command_fields,
-    command_words,
-    concerns,
-    train_fields,
-    train_words,
-)
+from swiftagent.ui import forms, views
+from swiftagent.ui.chats import Chat
+from swiftagent.ui.forms import Field, Values
 from swiftagent.ui.jobs import Jobs
 
 NAMES = ("data", "mix", "train", "run", "try", "judge", "ship")
@@ -50,16 +41,22 @@ class Pages:
 
     def __init__(self, root: Path, parser_of: Callable[[str], ArgumentParser]) -> None:
         self.root = root
-        home = root / ".swiftagent-ui"
-        self.jobs = Jobs(home / "jobs")
-        self.chats = Chats(home)
+        self.jobs = Jobs(root / ".swiftagent-ui" / "jobs")
+        self.chats: dict[str, Chat] = {}  # by their ids
         self.answers = views.Answers(root)
         self._parser_of = parser_of
 
+    def open_chat(self, words: list[str]) -> Chat:
+        """Start a model in a process of its own, which ends with this server."""
+        chat = Chat(words, self.root / ".swiftagent-ui")
+        self.chats[chat.id] = chat
+        return chat
+
     def page(self, name: str, asked: Values) -> Page:
         """One page by its name in NAMES. Raises SwiftAgentError."""
-        by_name = {"data": self._data, "mix": self._mix, "train": self._train, "run": self._run, "try": self._try}
-        return (by_name | {"judge": self._judge, "ship": self._ship})[name](asked)
+        refuse({f"/{name}: no such page": name not in NAMES})
+        pages = (self._data, self._mix, self._train, self._run, self._try, self._judge, self._ship)
+        return pages[NAMES.index(name)](asked)
 
     def _data(self, asked: Values) -> Page:
         name = asked.get("file", "")
@@ -101,21 +98,14 @@ class Pages:
 
     def _train(self, asked: Values) -> Page:
         name = asked.get("recipe") or "qwen7b_agent"
-        values: dict[str, Any] = {
-            "recipe": name,
-            "recipes": describe_recipes(),
-            "error": "",
-            "doctor": {},
-            "cards": {},
-            "fields": [],
-        }
-        values["more"] = asked.get("more", "")
+        values: dict[str, Any] = {"recipe": name, "recipes": describe_recipes(), "more": asked.get("more", "")}
+        values |= {"error": "", "doctor": {}, "cards": {}, "fields": []}
         try:
             recipe = load(name)
         except SwiftAgentError as error:
             return Page(values | {"error": str(error)})
-        words = train_words(name, recipe, asked)
-        values["fields"] = train_fields(recipe, asked)
+        words = forms.train_words(name, recipe, asked)
+        values["fields"] = forms.train_fields(recipe, asked)
         if asked.get("check"):
             cards = [f"--gpu={card}" for card in _CARDS]
             values["doctor"], values["cards"] = self.answers.now(["doctor", *words], ["doctor", *words, *cards])
@@ -127,13 +117,12 @@ class Pages:
         if not name or not runs:
             return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
         view = views.run_view(runs[0] if name == "newest" else find_run(name, self.root / "runs"))
-        return Page(
-            {"runs": [], "view": view}, ["sft", f"--resume={view.run.name}"], _address("run", name=view.run.name)
-        )
+        name = view.run.name
+        return Page({"runs": [], "view": view}, ["sft", f"--resume={name}"], _address("run", name=name))
 
     def _try(self, asked: Values) -> Page:
         fields = self._fields("infer", asked)
-        chat = self.chats.find(asked.get("chat", ""))
+        chat = self.chats.get(asked.get("chat", ""))
         shown = ("run", "model", "tools", "mock", "system", "compare", "confirm")
         values = {"runs": self._trained(), "fields": [fields[name] for name in shown], "chat": chat}
         return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
@@ -159,12 +148,12 @@ class Pages:
         return Page(values, ["eval", *self._words("eval", {**asked, "run": name})], _address("judge", run=name))
 
     def _ship(self, asked: Values) -> Page:
-        runs, targets = self._trained(), choices_of(self._parser_of("export"), "target")
+        runs, targets = self._trained(), forms.choices_of(self._parser_of("export"), "target")
         target, subject = asked.get("target") or targets[0], asked.get("run") or (runs[0] if runs else "")
         to = asked.get("repository", "") if target == "push" else ""
         shown = ("output", "checkpoint", "quantize", "tools", "name", "hub", "private", "force")
         fields = self._fields("export", asked)
-        fields = {key: fields[key] for key in shown if concerns(fields[key], target, targets)}
+        fields = {key: fields[key] for key in shown if forms.concerns(fields[key], target, targets)}
         values: dict[str, Any] = {"runs": runs, "target": target, "targets": targets, "name": subject}
         values |= {"repository": to, "fields": list(fields.values())}
         # What was filled in for another target is no part of this one's command.
@@ -176,10 +165,10 @@ class Pages:
         return [run.name for run in views.runs_of(self.root) if run.checkpoint_last]
 
     def _fields(self, command: str, asked: Values) -> dict[str, Field]:
-        return {field.name: field for field in command_fields(self._parser_of(command), asked)}
+        return {field.name: field for field in forms.command_fields(self._parser_of(command), asked)}
 
     def _words(self, command: str, asked: Values) -> list[str]:
-        return command_words(self._parser_of(command), asked)
+        return forms.command_words(self._parser_of(command), asked)
 
 
 def _address(page: str, **values: str) -> str:

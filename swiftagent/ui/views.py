@@ -18,7 +18,9 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.jsonl import first_values
 from swiftagent.io.own_command import own_command
+from swiftagent.io.rows import is_data
 from swiftagent.io.shipped import shipped
 from swiftagent.masks.view import ShownRow, read_records, shown_without_model, wanted
 from swiftagent.models.files import read_object
@@ -28,8 +30,6 @@ from swiftagent.train.runs import Run, all_runs, find_run
 from swiftagent.ui.jobs import log_tail
 
 ROWS_A_PAGE = 10
-DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")
-_BESIDE = (".rejects.jsonl", ".report.json", ".manifest.json")
 _LONGEST = 300  # seconds that a quick command may take on a busy machine
 _SOON = 0.1  # seconds that a page waits for an answer before it shows without it
 
@@ -53,9 +53,7 @@ def data_files(root: Path) -> list[DataFile]:
 
 
 def _data_in(folder: Path) -> Iterator[Path]:
-    for path in folder.glob("*") if folder.is_dir() else ():
-        if path.is_file() and path.name.endswith(DATA_SUFFIXES) and not path.name.endswith(_BESIDE):
-            yield path
+    return (path for path in folder.glob("*") if path.is_file() and is_data(Path(path.name)))
 
 
 def readable(root: Path, name: str) -> Path:
@@ -157,11 +155,7 @@ def ledger(path: Path) -> dict[str, Any]:
 
 def rejected_rows(path: Path) -> list[dict[str, Any]]:
     """The first rows that `convert` or `mix` rejected for this output, with their reasons."""
-    beside = path.with_name(f"{path.stem}.rejects.jsonl")
-    if not beside.is_file():
-        return []
-    with beside.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in islice(lines, 50)]
+    return first_values(path.with_name(f"{path.stem}.rejects.jsonl"), 50)
 
 
 def mix_shares(sources: Mapping[str, tuple[str, str]], answers: Answers) -> dict[str, dict[str, float]]:

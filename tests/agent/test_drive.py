@@ -13,14 +13,14 @@ from scripted_engine import ScriptedEngine
 
 from swiftagent.agent.batch import run_batch
 from swiftagent.agent.drive import Listener, RequestRefused, Runtime, Usage, answer
-from swiftagent.agent.loop import REACT, Limits, conversation_after, start
+from swiftagent.agent.loop import REACT, Generate, Limits, conversation_after, start
 from swiftagent.agent.native import Native
 from swiftagent.agent.traces import Recorder, is_good, trace
 from swiftagent.errors import SetupError
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
 from swiftagent.trajectory.record import from_record
-from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought
 
 FIRE = '''
 LOG = []
@@ -231,9 +231,25 @@ def test_a_batch_resumes_and_one_bad_row_harms_no_other(tmp_path: Path, box: Too
     assert go(1) == (1, 0, 4)
 
 
+def test_a_row_of_a_batch_may_have_a_system_prompt_of_its_own(tmp_path: Path, box: Toolbox):
+    (tmp_path / "in.jsonl").write_text('{"question": "one", "system": "Be brief."}\n"two"\n')
+    runtime = Runtime(ScriptedEngine("Final Answer: 1", "Final Answer: 2"), box, lambda call, tool: "")
+    begun: list[Any] = []
+    run_batch(
+        tmp_path / "in.jsonl",
+        tmp_path / "out.jsonl",
+        lambda: runtime,
+        start(box.specs),
+        Limits(),
+        REACT,
+        done_row=lambda dialog: begun.append(dialog and dialog.conversation.events[0]),
+    )
+    assert begun == [System("Be brief."), Question("two")]
+
+
 class RefusingEngine(ScriptedEngine):
-    def generate(self, messages: list[dict[str, Any]], **settings: Any) -> Iterator[str]:
-        if "long" in messages[-1]["content"]:
+    def generate(self, request: Generate, *settings: Any) -> Iterator[str]:
+        if "long" in request.messages[-1]["content"]:
             raise RequestRefused("http://x/v1: HTTP 400: longer than the context")
         yield "Final Answer: ok"
 
@@ -272,7 +288,9 @@ def test_a_batch_whose_output_cannot_be_written_any_more_is_told_in_one_line(box
         target.mkdir()
         return Runtime(ScriptedEngine("Final Answer: ok"), box, lambda call, tool: "")
 
-    with pytest.raises(SetupError, match=r"out\.jsonl: cannot be written: Is a directory"):
+    with pytest.raises(
+        SetupError, match=r"cannot write .*out\.jsonl: Is a directory; choose another place with --output"
+    ):
         run_batch(tmp_path / "in.jsonl", target, runtime, start(box.specs), Limits(), REACT)
 
 
@@ -304,7 +322,7 @@ class Endless:
 
     name = "endless"
 
-    def generate(self, messages: Any, *, usage: Usage, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Generate, *settings: Any) -> Iterator[str]:
         while True:
             yield "word " * 100
 

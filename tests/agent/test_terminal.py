@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripted_engine import ScriptedEngine
 
-from swiftagent.agent.drive import Runtime
+from swiftagent.agent.drive import Dialog, Runtime
 from swiftagent.agent.loop import REACT, Limits, start
 from swiftagent.agent.session import Session
 from swiftagent.agent.terminal import Terminal, confirm
@@ -79,7 +79,8 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         engine = ScriptedEngine(*texts)
         runtime = Runtime(engine, Toolbox([]), lambda call, tool: "3C")
         recorder = Recorder(tmp_path / "run.jsonl", "record", False, "ms-agent", "auto")
-        return Session(runtime, start((Tool("weather", "of a city"),), "Be short."), Limits(), REACT, recorder)
+        before = start((Tool("weather", "of a city"),), "Be short.")
+        return Session(Dialog(runtime, before, Limits(), REACT), recorder)
 
     return make
 

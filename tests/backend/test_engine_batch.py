@@ -30,7 +30,7 @@ def asked(question: str, max_tokens: int = 24) -> Generate:
 
 
 def alone(engine: Any, request: Generate) -> tuple[str, int, str]:
-    text = "".join(engine.generate(request.messages, max_tokens=request.max_tokens))
+    text = "".join(engine.generate(request))
     return text, engine.usage.generated, engine.usage.ended_by
 
 

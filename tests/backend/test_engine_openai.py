@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from swiftagent.agent.drive import RequestRefused, Runtime, answer
-from swiftagent.agent.loop import start
+from swiftagent.agent.loop import Generate, start
 from swiftagent.agent.native import Native
 from swiftagent.backend.engine import load_engine
 from swiftagent.backend.engine_openai import OpenAIEngine, chat_messages, results_as_user
@@ -28,6 +28,9 @@ from swiftagent.trajectory.types import Call, Observation, Question, Thought, To
 TOOLS = (Tool("weather", "", {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),)
 LOOK = 'Thought: look\nAction: weather\nAction Input: {"city": "Oslo"}'
 DONE = "Thought: I now know the final answer\nFinal Answer: 3C"
+
+
+X = Generate([{"role": "user", "content": "x"}])
 
 
 class OneServer(http.server.ThreadingHTTPServer):
@@ -161,9 +164,7 @@ def test_native_calls_come_from_the_server(server: OneServer):
     server.script = [[{"index": 0, "id": "x", "function": function}], "It is 3C."]
     url = f"http://127.0.0.1:{server.server_port}/v1"
     engine = load_engine("m", kind="openai", server=Server(url))
-    turn = answer(
-        Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native(engine.read_calls)
-    )
+    turn = answer(Runtime(engine, Toolbox([]), lambda call, tool: "3C"), start(TOOLS), "Oslo?", grammar=Native())
     engine.close()
     assert (turn.steps[0].action_input, turn.answer) == ({"city": "Oslo"}, "It is 3C.")
     assert server.seen[1][1]["messages"][1:] == [
@@ -175,7 +176,7 @@ def test_native_calls_come_from_the_server(server: OneServer):
 def test_a_server_that_is_not_there():
     engine = load_engine("m", kind="openai", server=Server("http://127.0.0.1:9/v1"))
     with pytest.raises(SetupError, match="cannot be reached"):
-        list(engine.generate([{"role": "user", "content": "x"}]))
+        list(engine.generate(X))
     engine.close()
     with pytest.raises(ConfigError, match="name the server and its model"):
         load_engine("m", kind="openai")
@@ -192,7 +193,9 @@ def test_a_way_that_two_threads_are_refused_at_once_is_left_once(server: OneServ
     server.refuses, server.together, server.script = ("ids",), threading.Barrier(2), [DONE, DONE]
     engine = OpenAIEngine(Server(f"http://127.0.0.1:{server.server_port}/v1"), "m", Encoder())
     with ThreadPoolExecutor(2) as threads:
-        texts = list(threads.map(lambda name: "".join(engine.generate([{"role": "user", "content": name}])), "ab"))
+        texts = list(
+            threads.map(lambda name: "".join(engine.generate(Generate([{"role": "user", "content": name}]))), "ab")
+        )
     engine.close()
     assert (texts, engine.way) == ([DONE, DONE], "completions-text")
 
@@ -236,14 +239,14 @@ def test_a_request_that_is_too_long_spoils_no_other(server: OneServer):
     try:
         server.refuses, server.refusal = ("any",), (400, "This model's maximum context length is 4 tokens")
         with pytest.raises(RequestRefused, match="maximum context length"):
-            list(engine.generate([{"role": "user", "content": "x"}]))
+            list(engine.generate(X))
         server.refuses, server.script = (), [DONE]
-        assert "".join(engine.generate([{"role": "user", "content": "x"}])) == DONE
+        assert "".join(engine.generate(X)) == DONE
         server.refuses, server.refusal = ("any",), (400, "filtered")
         with pytest.raises(RequestRefused, match="filtered"):
-            list(engine.generate([{"role": "user", "content": "x"}]))
+            list(engine.generate(X))
         server.refuses, server.script = ("partial",), [DONE]
-        assert "".join(engine.generate([{"role": "user", "content": "x"}])) == DONE
+        assert "".join(engine.generate(X)) == DONE
         assert "continue_final_message" not in server.seen[-1][1] and engine.way == "partial"
     finally:
         engine.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from served import serving
 
+from swiftagent.agent.loop import Generate
 from swiftagent.agent.sampling import HERMES, REACT_FRAME, Sampling
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.tools.source import argument_problem
@@ -39,8 +40,8 @@ def engine(root: Path) -> Any:
 
 def written(engine: Any, prefix: str, tools: tuple[Tool, ...], shape: Any, frame: Any, seed: int, steps: bool) -> str:
     messages = [ASKED, *([{"role": "assistant", "content": prefix}] if prefix else [])]
-    sampling = Sampling(seed=seed, forms=forms_of(tools, shape, frame, prefix, steps))
-    return prefix + "".join(engine.generate(messages, stop=[STOP], max_tokens=80, temperature=1.5, sampling=sampling))
+    sampling = Sampling(seed=seed, forms=forms_of(tools, shape, frame, prefix, steps), temperature=1.5)
+    return prefix + "".join(engine.generate(Generate(messages, STOP, 80), sampling))
 
 
 @pytest.mark.parametrize("prefix", ["Action:", "Action: weather\nAction Input:"])

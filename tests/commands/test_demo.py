@@ -8,27 +8,45 @@ from pathlib import Path
 import pytest
 from demo_run import AUTHOR, NAME, DemoRun
 
-from swiftagent.agent.loop import StepTrace
+from swiftagent.agent.loop import StepTrace, Turn
 from swiftagent.commands import demo_plan
+
+PLAN = demo_plan.DemoPlan(Path("runs"), "Ember", "Fern Lab")
 
 
 def test_the_table_is_of_what_eval_measured() -> None:
     scores = {"tool_name": 0.5, "call_exact": 0.25}
     found = demo_plan.counts({name: {"value": value, "n": 8} for name, value in scores.items()}, [True, False, True])
     assert found == {"tool": (4, 8), "call": (2, 8), "no_call": (2, 3), "right": (4, 11)}
-    assert len(demo_plan.without_call()) == 18
+    assert len(PLAN.without_call()) == 18
 
 
-def test_the_fire_alarm_counts_only_in_order_and_without_an_error() -> None:
-    names = ["fire_recognition", "fire_alert", "call_fireman"]
-    assert demo_plan.fire_alarm_done([*(StepTrace(action=name) for name in names), StepTrace()])
-    assert not demo_plan.fire_alarm_done([StepTrace(action=name) for name in reversed(names)])
-    assert not demo_plan.fire_alarm_done([StepTrace(action=names[0], error="no such file"), *map(StepTrace, names[1:])])
+def test_what_is_shown_counts_only_word_for_word() -> None:
+    for asked in PLAN.shown():
+        steps = [StepTrace(action=call["name"], action_input=call["arguments"]) for call in asked.calls]
+        assert asked.is_right(Turn(asked.question, steps=steps, answer=asked.answers[0]))
+        assert not asked.is_right(Turn(asked.question, steps=steps, answer=asked.answers[0] + "!"))
+        assert not asked.is_right(Turn(asked.question, steps=steps, answer=asked.answers[0], stopped_by="steps"))
+        failed = [StepTrace(action="call_police", error="no such tool")]
+        assert not asked.is_right(Turn(asked.question, steps=[*steps[:-1], *failed], answer="")), asked.kind
 
 
-def test_who_it_is_must_be_said_in_every_answer() -> None:
-    assert demo_plan.says_who_it_is(["I am Ember of Fern Lab.", "我是Ember，由Fern Lab训练。"], "Ember", "Fern Lab")
-    assert not demo_plan.says_who_it_is(["I am Ember of Fern Lab.", "我是Ember。"], "Ember", "Fern Lab")
+def test_who_it_is_must_be_said_as_it_was_taught() -> None:
+    right = "I am Ember, an assistant made by Fern Lab."
+    assert PLAN.says_who_it_is([right])
+    assert not PLAN.says_who_it_is([right, "I am Ember, an assistant made by Fern Lab Lab."])
+
+
+def test_a_base_of_one_language_is_given_rows_of_it_alone(tmp_path: Path) -> None:
+    plan = demo_plan.DemoPlan(tmp_path, "Ember", "Fern Lab", base="smollm2")
+    plan.data.mkdir()
+    plan.write_sources()
+    files = [plan.source(name) for name in ("agent_openai.jsonl", "self_cognition.jsonl", "heldout.jsonl")]
+    assert all(file.parent == plan.data and file.read_text().isascii() for file in files)
+    assert {asked.kind for asked in plan.shown()} == {"fire alarm", "calculation", "chat"}
+    assert all(asked.language == "en" for asked in plan.shown())
+    assert len(plan.who_are_you) == 4
+    assert 0 < len(plan.without_call()) < len(PLAN.without_call())
 
 
 @pytest.mark.needs_swift
@@ -53,17 +71,10 @@ class TestTheRun:
         for question, answer in demo_run.results["self_cognition"]:
             assert NAME in answer and AUTHOR in answer, (question, answer)
 
-    def test_the_fire_alarm_in_every_wording_ends_with_the_firemen_called(self, demo_run: DemoRun) -> None:
-        runs = demo_run.results["fire_alarm"]
-        assert len(runs) >= 4
-        for run in runs:
-            assert run["done"], run
-            assert run["stopped_by"] == "answer"
-            assert [step["action_input"] for step in run["steps"][:3]] == [
-                {"image": "yard_17.png"},
-                {"place": "hall 4"},
-                {"place": "hall 4"},
-            ]
+    def test_what_it_shows_is_right_word_for_word(self, demo_run: DemoRun) -> None:
+        assert {run["kind"] for run in demo_run.results["shown"]} == {"fire alarm", "calculation", "chat"}
+        assert [run for run in demo_run.results["shown"] if not run["right"]] == []
+        assert demo_run.results["says_who_it_is"]
 
     def test_it_ends_with_an_evaluation_of_the_run(self, demo_run: DemoRun) -> None:
         told = json.loads(Path(demo_run.results["evaluation"]["metrics.json"]).read_text())

@@ -89,7 +89,7 @@ class TwoModels(ScriptedEngine):
 @pytest.fixture
 def two_models(monkeypatch: pytest.MonkeyPatch, in_empty_folder: None) -> TwoModels:
     engine = TwoModels()
-    monkeypatch.setattr("swiftagent.commands.infer.load", lambda args: engine)
+    monkeypatch.setattr("swiftagent.commands.asking.load", lambda args: engine)
     return engine
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from swiftagent.commands.sweep_page import page
+from swiftagent.commands.sweep_plan import page
 
 
 def estimate(value: float | None, spread: float = 0.1) -> dict[str, Any]:

@@ -214,6 +214,32 @@ def test_convert_gives_the_channel_that_is_asked_for(tmp_path: Path):
     assert json.loads((tmp_path / "y.jsonl").read_text())["channel"] == "talk"
 
 
+def record(*messages: dict[str, Any], **beside: Any) -> dict[str, Any]:
+    return {"messages": list(messages), "channel": "general", "id": "7", "source": "a.jsonl:1", **beside}
+
+
+def test_our_own_records_become_the_same():
+    asked, said = {"role": "user", "content": "a", "loss": False}, {"role": "assistant", "content": "b"}
+    agentic = from_values(agent(PROMPT, "Oslo?", ANSWER.format(arguments="{}", result="1", answer="3C")))
+    plain = [record(asked, said), record(asked, said, source="", channel="chat"), *agentic]
+    odd = [
+        record(asked, {**said, "name": "x"}),
+        record(asked, said, note="d"),
+        record(asked, said, id=7),
+        record(asked, {**said, "content": None}),
+        record(asked, {**said, "loss": False}),
+        record(said, said),
+    ]
+    records, fast = both(as_rows([*plain, *odd]))
+    assert fast == len(plain)
+    assert [decode(line)["channel"] for line in records[:3]] == ["general", "general", "agent"]
+
+
+def from_values(*values: Any) -> list[dict[str, Any]]:
+    """Their training records."""
+    return [to_record(row) for row in read_trajectories(as_rows(values))]
+
+
 def test_only_known_roles_are_taken():
     for role in (*ROLES, "nobody"):
         row = {"messages": [{"role": role, "content": "a"}, {"role": "assistant", "content": "b"}]}

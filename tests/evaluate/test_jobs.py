@@ -24,9 +24,9 @@ class OneByOne:
         self.usage = Usage()
         self.asked: list[int] = []  # prompts of each request
 
-    def generate(self, messages: list[Any], **_: Any) -> Iterator[str]:
+    def generate(self, request: Generate, *_: Any) -> Iterator[str]:
         self.asked.append(1)
-        yield says(messages)
+        yield says(request.messages)
 
 
 class Batches(OneByOne):
@@ -85,7 +85,7 @@ def test_the_same_prompt_twice_in_a_wave_is_written_once():
 
 def test_an_engine_that_fails_ends_the_threads():
     class Fails(OneByOne):
-        def generate(self, messages: list[Any], **_: Any) -> Iterator[str]:
+        def generate(self, request: Generate, *_: Any) -> Iterator[str]:
             raise OSError("gone")
             yield ""
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.scoring import differences, gold_from, score_model, summary
@@ -46,9 +47,9 @@ class Scripted:
         self.usage = Usage()
         self.asked = 0
 
-    def generate(self, messages: list[dict[str, Any]], **_: Any) -> Iterator[str]:
+    def generate(self, request: Generate, *_: Any) -> Iterator[str]:
         self.asked += 1
-        yield from self._text(messages) if self.clever else "hm"
+        yield from self._text(request.messages) if self.clever else "hm"
 
     def _text(self, messages: list[dict[str, Any]]) -> str:
         question = next(m["content"] for m in messages if m["role"] == "user")
@@ -212,8 +213,8 @@ def test_native_calls_are_asked_for_and_read(log: Log):
     class NativeCalls(Scripted):
         declared: tuple[Tool, ...] = ()
 
-        def generate(self, messages: list[dict[str, Any]], *, tools: tuple[Tool, ...] = (), **_: Any) -> Iterator[str]:
-            self.declared = tools
+        def generate(self, request: Generate, *_: Any) -> Iterator[str]:
+            self.declared = request.tools
             yield '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
 
     gold = gold_from(ROWS[:1])

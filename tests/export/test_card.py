@@ -59,7 +59,9 @@ def test_a_card_without_numbers_says_none_and_a_table_holds_any_stop_word():
     ],
 )
 def test_native_calls_get_the_parser_of_their_template(agent_template: str, parser: str):
-    told = vllm_commands("model", TunedModel("model", react=False, max_length=4096), agent_template, "qwen3")
+    told = vllm_commands(
+        "model", TunedModel("model", react=False, settings={"max_length": 4096}), agent_template, "qwen3"
+    )
     assert told == {
         "engine": "vllm serve model --max-model-len 4096 --enable-prefix-caching "
         f"--enable-auto-tool-choice --tool-call-parser {parser}"

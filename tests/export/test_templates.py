@@ -144,7 +144,7 @@ def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
             "GOCACHE": str(tmp_path / "go"),
         },
     )
-    react, typed, chat = (json.loads(line) for line in done.stdout.splitlines())
+    react, typed, chat = (json.loads(line)["Prompt"] for line in done.stdout.splitlines())
     # Ollama writes the arguments itself: keys sorted and no spaces. Nothing else differs.
     assert react == trained_text(TWO_TURNS).replace('{"city": "Ås", "n": [1, null]}', '{"city":"Ås","n":[1,null]}')
     assert chat == trained_text(CHAT)

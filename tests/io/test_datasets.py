@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from swiftagent.commands.demo_plan import WHO_ARE_YOU
 from swiftagent.io.shipped import shipped
 
 DATA = shipped("datasets")
-AGENT_FILES = ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl")
+AGENT_FILES = ("agent_ms_agent.jsonl", "agent_openai.jsonl", "agent_sharegpt.jsonl", "agent_calculation.jsonl")
 GENERAL_FILES = ("general_sharegpt.jsonl", "general_alpaca.jsonl", "general_ms_bench.jsonl")
 REACT_WORDS = (
     "Thought:",
@@ -114,15 +115,27 @@ def test_held_out_questions_are_no_training_questions(
         turn for name in GENERAL_FILES for row in rows(name) for turn in map(str, leaves(row))
     }
     assert not asked & {question for question, _ in held_out}
-    assert not asked & {row["question"] for row in rows("fire_alarm_questions.jsonl")}
+    assert not asked & {row["question"] for row in rows("demo_questions.jsonl")}
 
 
-def test_the_fire_alarm_image_stands_in_no_training_row() -> None:
+def test_what_the_demo_shows_stands_in_no_training_row() -> None:
     texts = [(DATA / name).read_text(encoding="utf-8") for name in (*AGENT_FILES, *GENERAL_FILES, "heldout.jsonl")]
-    for row in rows("fire_alarm_questions.jsonl"):
-        image = re.findall(r"\w+\.png", row["question"], re.A)[0]
-        assert (DATA / "images" / image).is_file()
-        assert not any(image in text or row["question"] in text for text in texts)
+    for row in rows("demo_questions.jsonl"):
+        assert not any(row["question"] in text for text in texts)
+        for image in re.findall(r"\w+\.png", row["question"], re.A):
+            assert (DATA / "images" / image).is_file()
+            assert not any(image in text for text in texts)
+    asked = {row["query"] for row in rows("self_cognition.jsonl")}
+    assert not asked & set(WHO_ARE_YOU[:2])
+
+
+def test_no_calculation_that_the_demo_shows_was_trained() -> None:
+    shown = [
+        set(re.findall(r"\d+", row["question"])) for row in rows("demo_questions.jsonl") if row["kind"] == "calculation"
+    ]
+    trained = [set(re.findall(r"\d+", row["messages"][0]["content"])) for row in rows("agent_calculation.jsonl")]
+    assert len(shown) == 2
+    assert not any(len(numbers & known) > 2 for numbers in shown for known in trained)
 
 
 def test_self_cognition_names_name_and_author_in_both_languages() -> None:
@@ -170,12 +183,16 @@ def test_the_tiny_base_has_read_no_call_and_no_react_word(root: Path, held_out: 
     finally:
         sys.path.remove(str(root / "scripts"))
     made = json.loads((DATA / "tiny-base" / "made.json").read_text(encoding="utf-8"))
+    tokenizer = json.loads((DATA / "tiny-base" / "tokenizer.json").read_text(encoding="utf-8"))
+    pieces = pretraining.pieces(tokenizer["model"]["vocab"])
     parts = (
-        pretraining.documents(part["steps"] * part["rows"], part["seed"], long=part["long"]) for part in made["parts"]
+        pretraining.documents(part["steps"] * part["rows"], part["seed"], part["kind"], pieces)
+        for part in made["parts"]
     )
     text = "".join(pretraining.as_chatml(turns) for part in parts for turns in part)
     assert hashlib.sha256(text.encode()).hexdigest() == made["text_sha256"]
-    forbidden = [*TOOLS, *REACT_WORDS, *(question for question, calls in held_out if calls)]
+    shown = [row["question"] for row in rows("demo_questions.jsonl")]
+    forbidden = [*TOOLS, *REACT_WORDS, *shown, *(question for question, calls in held_out if calls)]
     assert not [word for word in forbidden if word in text]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import trajectories
 
 from swiftagent.masks.check import check_record
-from swiftagent.masks.fit import Fit, fit, shorten
+from swiftagent.masks.fit import fit, shorten
 from swiftagent.masks.pieces import Totals
 from swiftagent.trajectory.record import Message, Record, from_record, to_record
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
@@ -34,21 +34,19 @@ def texts(record: Record | None) -> list[str]:
 
 def test_a_row_that_fits_is_left_alone():
     record = row("x" * 100)
-    assert fit(record, 10_000, words) == (record, Fit())
+    assert fit(record, 10_000, words) == record
 
 
 def test_the_oldest_exchange_goes_first():
     record = row("x" * 1000)
-    shorter, done = fit(record, words(record["messages"]) - 100, words)
-    assert texts(shorter)[0] == "new?"
-    assert done == Fit(exchanges=1)
+    assert texts(fit(record, words(record["messages"]) - 100, words)) == [m["content"] for m in record["messages"][3:]]
 
 
 def test_long_results_are_shortened_alike_before_a_step_goes():
     record = row("a" * 3000, "b" * 500, "c" * 3000)
     limit = words(record["messages"]) - 3500
-    shorter, done = fit(record, limit, words)
-    assert (done.exchanges, done.results, done.steps) == (1, 2, 0)
+    shorter = fit(record, limit, words)
+    assert len(texts(shorter)) == 8
     assert limit - 64 <= words(shorter["messages"]) <= limit  # type: ignore[index]
     results = [text for text in texts(shorter) if text.startswith(" ")]
     assert [len(result) < 3000 for result in results] == [True, True, True]
@@ -65,20 +63,19 @@ def test_a_shortened_text_keeps_its_head_and_tail():
 
 def test_last_steps_go_when_nothing_else_helps_and_a_call_is_whole():
     record = row(*["x" * 190] * 20)
-    shorter, done = fit(record, 3000, words)
-    assert done.steps > 0
+    shorter = fit(record, 3000, words)
     assert texts(shorter)[-1].endswith("\nObservation:")
     assert words(shorter["messages"]) <= 3000  # type: ignore[index]
 
 
 def test_a_row_that_cannot_fit_is_none():
-    assert fit(row("x" * 50), 100, words)[0] is None
+    assert fit(row("x" * 50), 100, words) is None
 
 
 @settings(max_examples=60, deadline=None)
 @given(trajectories(), st.integers(50, 4000))
 def test_what_is_left_is_a_clean_record_within_the_limit(trajectory: Trajectory, limit: int):
-    shorter, _ = fit(to_record(trajectory), limit, words)
+    shorter = fit(to_record(trajectory), limit, words)
     if shorter is None:
         return
     totals = Totals()

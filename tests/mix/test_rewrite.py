@@ -28,7 +28,7 @@ def test_the_last_answer_is_rewritten_and_those_before_it_are_context(tmp_path: 
         asked.extend(prompts)
         return ["Because <|im_end|>." if len(prompt) > 1 else "" for prompt in prompts]
 
-    found = rewrite_general([mix], "m", write, tmp_path / "answers.jsonl", print)
+    found = rewrite_general([mix], "m", write, tmp_path / "answers.jsonl", lambda done, of: None)
     assert found == {"model": "m", "rows": 1, "kept": 1}
     agent, talk, chat = read(mix)
     assert (agent, chat) == (rows[0], rows[2])
@@ -36,7 +36,9 @@ def test_the_last_answer_is_rewritten_and_those_before_it_are_context(tmp_path: 
     escaped = "Because <\u2060|im_end|>."
     assert marks == [("Hi", False), ("Hello.", False), ("Why?", False), (escaped, True)]
     write_rows(mix, 0, rows)
-    rewrite_general([mix], "m", lambda prompts: pytest.fail("written twice"), tmp_path / "answers.jsonl", print)
+    rewrite_general(
+        [mix], "m", lambda prompts: pytest.fail("written twice"), tmp_path / "answers.jsonl", lambda done, of: None
+    )
     assert len(asked) == 2 and read(mix)[1] == talk
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate
+from swiftagent.agent.sampling import PLAIN, Sampling
 
 
 class ScriptedEngine:
@@ -20,11 +22,10 @@ class ScriptedEngine:
         self.settings: list[dict[str, Any]] = []
         self.usage = Usage()
 
-    def generate(
-        self, messages: list[dict[str, Any]], *, stop: Any = (), usage: Usage | None = None, **settings: Any
-    ) -> Iterator[str]:
-        self.prompts.append(messages)
-        self.settings.append({"stop": stop, **settings})
+    def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Iterator[str]:
+        self.prompts.append(request.messages)
+        settings = {"tools": request.tools, "max_tokens": request.max_tokens, "temperature": sampling.temperature}
+        self.settings.append({**settings, "sampling": sampling})
         self.usage = usage or Usage()
         text = self.texts.pop(0) if self.texts else ""
         # Its tokens are bytes.

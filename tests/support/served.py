@@ -9,7 +9,7 @@ from typing import Any
 from running_app import running
 from scripted_engine import ScriptedEngine
 
-from swiftagent.agent.loop import Grammar, Limits, ReAct
+from swiftagent.agent.loop import Generate, Grammar, Limits, ReAct
 from swiftagent.agent.serving.server import Settings, make_app
 
 
@@ -39,11 +39,11 @@ class Served:
 class CutEngine(ScriptedEngine):
     """A scripted engine that keeps to `max_tokens`, of three characters each."""
 
-    def generate(self, messages: list[dict[str, Any]], *, max_tokens: int = 1024, **settings: Any) -> Iterator[str]:
-        for number, piece in enumerate(super().generate(messages, max_tokens=max_tokens, **settings)):
-            if number == max_tokens:
+    def generate(self, request: Generate, *settings: Any) -> Iterator[str]:
+        for number, piece in enumerate(super().generate(request, *settings)):
+            if number == request.max_tokens:
                 self.usage.ended_by = "length"
-                self.usage.generated = max_tokens
+                self.usage.generated = request.max_tokens
                 return
             yield piece
 

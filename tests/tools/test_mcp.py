@@ -3,11 +3,14 @@ installed."""
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +108,26 @@ def test_an_answer_without_end_is_cut_off_and_the_server_stopped():
 def test_a_server_over_http(url: str):
     with open_toolbox([url]) as box:
         assert box.call(Call("weather", {"city": "Oslo", "days": 2})).text == "Oslo: 3C for 2"
+
+
+class Flood(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(17):
+                self.wfile.write(b" " * (1 << 20))
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_body_without_end_is_cut_off():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Flood) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(ConfigError, match="cannot be started: .*the answer is larger than 16 MB"):
+            open_toolbox([f"http://127.0.0.1:{server.server_port}/mcp"])
+        server.shutdown()
 
 
 def test_two_servers_of_an_mcp_json_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

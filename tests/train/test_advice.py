@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.models.shape import known_shape
-from swiftagent.train.advice import agent_template_problem, rate_advice, thinking_advice, trend_advice
-from swiftagent.train.effort import effort
+from swiftagent.train.advice import advice, agent_template_problem, trend_advice
+from swiftagent.train.estimates import effort
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,23 @@ from swiftagent.train.effort import effort
     ],
 )
 def test_learning_rates(options: dict, parameters: int | None, said: str):
-    assert rate_advice(options, parameters) == said
+    assert said_of("train.learning_rate", options, parameters or 0) == said
+
+
+def said_of(key: str, options: dict, parameters: int = 0, tied: bool = False, thinking: int = 0) -> str:
+    return next((text for at, holds, text in advice(options, parameters, tied, thinking) if at == key and holds), "")
 
 
 def test_reasoning_while_thinking_is_off():
-    assert thinking_advice({"enable_thinking": False}, 3).startswith(
-        "3 rows hold <think> blocks while enable_thinking is false"
-    )
-    assert thinking_advice({}, 3) == ""
+    said = said_of("train.enable_thinking", {"enable_thinking": False}, thinking=3)
+    assert said.startswith("3 rows hold <think> blocks while enable_thinking is false")
+    assert said_of("train.enable_thinking", {}, thinking=3) == ""
+
+
+def test_an_adapter_on_a_tied_embedding():
+    targets = {"target_modules": ["all-embedding"]}
+    assert "does not merge exactly" in said_of("train.target_modules", targets, tied=True)
+    assert said_of("train.target_modules", {**targets, "tuner_type": "full"}, tied=True) == ""
 
 
 def test_a_react_template_for_native_rows_is_refused():
@@ -67,7 +76,7 @@ def test_trends():
 def test_steps_and_tokens():
     found = effort(
         known_shape("Qwen2.5-7B-Instruct"), {"num_train_epochs": 2}, rows=90_000, tokens=40_000_000, sequences=64,
-        gpus=["NVIDIA A100-SXM4-80GB"] * 8, checkpointing=True,
+        gpus=["NVIDIA A100-SXM4-80GB"] * 8,
     )  # fmt: skip
     assert (found.steps, round(found.tokens, -6)) == (2814, 80_000_000)
     assert 0.5 < found.hours < 3

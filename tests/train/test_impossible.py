@@ -12,7 +12,7 @@ import pytest
 from swiftagent.errors import ConfigError
 from swiftagent.train.cards import fit, parse_card
 from swiftagent.train.config import load
-from swiftagent.train.effort import Effort
+from swiftagent.train.estimates import Effort
 from swiftagent.train.impossible import time_problem
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import plan

@@ -15,11 +15,11 @@ from config_text import config_of
 
 from swiftagent.train import launch
 from swiftagent.train.config import Config, load
-from swiftagent.train.data_copy import write_copies
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.machine import GIB, Gpu, Machine, trainer_entry
 from swiftagent.train.preflight import recognition_problems
+from swiftagent.train.raw_data import write_copies
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Question, Trajectory
 
@@ -95,6 +95,8 @@ def test_cpu_trains_in_float32_and_deepspeed_there_in_bfloat16():
     ]  # fmt: skip
     deep = plan(config("gpus: 0\ntrain: {deepspeed: zero2}\n"), CPU, Path("r"))
     assert [option(deep.argv, name) for name in ("torch_dtype", "fp16", "bf16")] == [["bfloat16"], ["false"], ["true"]]
+    asked = plan(config("gpus: 0\ntrain: {deepspeed: zero2, torch_dtype: float32}\n"), CPU, Path("r"))
+    assert [option(asked.argv, name) for name in ("torch_dtype", "bf16")] == [["float32"], ["false"]]
 
 
 def test_fewer_gpus_than_there_are_hides_the_rest():

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.train.loss_curves import averaged, loss_series, plot
-from swiftagent.train.loss_plot import draw
+from swiftagent.train.loss_curves import averaged, draw, loss_series, plot
 
 LINES = [{"step": step, "loss": 8.0 / step, "loss_agent": 9.0 / step} for step in range(1, 21)]
 EVALUATED = [{"step": 10, "eval_loss": 1.0}, {"step": 20, "eval_loss": 0.5}]

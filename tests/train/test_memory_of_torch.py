@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swiftagent.models.shape import shape_of
-from swiftagent.train.memory import estimate
+from swiftagent.train.estimates import estimate
 
 pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
 SIZES = {
@@ -41,7 +41,7 @@ def test_full_training(family: str, tied: bool):
 
     model = torch_model(family, tied)
     options = {"tuner_type": "full", "torch_dtype": "float32"}
-    found = estimate(shape_of(model.config.to_dict()), options, batch=1, length=8, gpus=1, checkpointing=False)
+    found = estimate(shape_of(model.config.to_dict()), options, length=8, gpus=1, checkpointing=False)
     optimizer = torch.optim.AdamW(model.parameters())
     model(input_ids=torch.ones(1, 8, dtype=torch.long), labels=torch.ones(1, 8, dtype=torch.long)).loss.backward()
     optimizer.step()
@@ -64,6 +64,6 @@ def test_lora(targets: list[str]):
     peft = get_peft_model(model, LoraConfig(r=4, target_modules=modules))
     trained = [parameter for parameter in peft.parameters() if parameter.requires_grad]
     options = {"lora_rank": 4, "target_modules": targets, "torch_dtype": "float32"}
-    found = estimate(shape, options, batch=1, length=8, gpus=1, checkpointing=False)
+    found = estimate(shape, options, length=8, gpus=1, checkpointing=False)
     assert found.trainable == sum(parameter.numel() for parameter in trained)
     assert (found.adapters, found.gradients) == (size(trained), size(trained))

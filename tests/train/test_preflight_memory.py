@@ -26,3 +26,19 @@ def test_what_would_fit_is_said_for_a_card_that_is_too_small(gib: int, count: in
     )
     report = examine(inputs, plan(inputs, tmp_path), "off")
     assert [line for line in report.warnings if line.startswith("memory")] == said
+
+
+RECOMPUTED = "gradient_checkpointing=true"
+
+
+@pytest.mark.parametrize("by", ["sequences", "tokens"])
+def test_self_distillation_counts_the_base_s_logits_too(by: str, tmp_path: Path):
+    machine = Machine((Gpu(0, "A100", 80 * GIB, 80 * GIB, (8, 0)),), packages={"ms-swift": "4.6.0"})
+    needed = []
+    for method in ("sft", "self-distill"):
+        words = [f"runs={tmp_path}", f"micro_batch={4096 if by == 'tokens' else by}", f"method={method}", RECOMPUTED]
+        inputs = resolve(load("configs/qwen7b_agent_1gpu.yaml", words), machine)
+        report = examine(inputs, plan(inputs, tmp_path), "off")
+        assert report.memory
+        needed.append(report.memory.activations)
+    assert needed[1] > 1.3 * needed[0]

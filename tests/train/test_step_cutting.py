@@ -8,10 +8,10 @@ import pytest
 from config_text import config_of
 
 from swiftagent.train.config import Config, load
+from swiftagent.train.estimates import mfu
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import LaunchPlan, plan
 from swiftagent.train.machine import GIB, Gpu, Machine
-from swiftagent.train.micro_plan import mfu
 
 CARDS = {
     "1x24": (1, 24, "RTX 4090", (8, 9)),

@@ -12,7 +12,7 @@ def steps(rows: int, ranks: int, skip: int = 0, epoch: int = 0) -> list[set[int]
     from swiftagent.train.plugin.step_loader import StepSampler
 
     samplers = [
-        StepSampler([9] * rows, sequences=8, budget=20, rank=rank, ranks=ranks, seed=42, skip=skip)
+        StepSampler(lengths=[9] * rows, sequences=8, budget=20, rank=rank, ranks=ranks, seed=42, skip=skip)
         for rank in range(ranks)
     ]
     for sampler in samplers:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal, declared_tools, messages_of
-from swiftagent.agent.serving.reply import Answering, Delta
-from swiftagent.agent.serving.streams import Reply, begun, grow
+from swiftagent.agent.serving.conversation import Refusal, messages_of
+from swiftagent.agent.serving.reply import Answering, Served
+from swiftagent.agent.serving.streams import Block, blocks, grow
 from swiftagent.formats.readers.anthropic import parse
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -24,17 +24,12 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     if body.get("thread"):
         # By this code Anthropic's own tool runner sends the whole conversation instead.
         raise Refusal("threads are not held here; send all messages", 400, "thread_unsupported_request", "thread")
-    tools = declared_tools(body)
-    choice, form = body.get("tool_choice"), body.get("output_config")
     row = {
         "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
         "tools": body.get("tools", []),
         **({"system": body["system"]} if body.get("system") else {}),
     }
-    # Other settings of the output, such as effort, change nothing here.
-    form = form.get("format") if isinstance(form, dict) else None
-    parallel = not (isinstance(choice, dict) and choice.get("disable_parallel_tool_use"))
-    return model_request(body, parse, row, tools, form, "output_config.format", parallel)
+    return model_request(body, parse, row)
 
 
 def _with_thought(message: Any, thoughts: Memory) -> Any:
@@ -48,32 +43,32 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     return {**message, "content": [{"type": "thinking", "thinking": thought}, *blocks]} if thought else message
 
 
-class MessageReply(Reply):
+class MessageReply:
     """The reply to one request as messages have it."""
 
-    def __init__(self, model: str, answering: Answering) -> None:
-        self.answering = answering
-        self._head = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "model": model}
+    end = ""
+
+    def __init__(self, served: Served, body: Any) -> None:
+        self.asked = read_request(body, served.thoughts)
+        self.answering = Answering(served, self.asked)
+        self._head = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant"}
+        self._head["model"] = served.name
 
     def whole(self) -> dict[str, Any]:
         return joined([*self.made()])
 
     def made(self) -> Iterator[dict[str, Any]]:
-        deltas = begun(self.answering.deltas())
+        steps = blocks(self.answering.deltas())
         nothing: dict[str, Any] = {"content": [], "stop_reason": None, "stop_sequence": None}
         yield {"type": "message_start", "message": {**self._head, **nothing, "usage": self._usage()}}
-        number, last = -1, ""
-        for delta in deltas:
-            block, piece = _block_of(delta)
-            kind = block.get("type", "")
-            if last and (kind != last or kind == "tool_use"):
-                yield {"type": "content_block_stop", "index": number}
-            if kind and (kind != last or kind == "tool_use"):
-                number += 1
-                yield {"type": "content_block_start", "index": number, "content_block": block}
-            if kind:
-                yield {"type": "content_block_delta", "index": number, "delta": piece}
-            last = kind
+        for step, block, piece in steps:
+            if step == "open":
+                yield {"type": "content_block_start", "index": block.number, "content_block": _empty(block)}
+            elif step == "grow":
+                kind, field = _DELTAS[block.kind]
+                yield {"type": "content_block_delta", "index": block.number, "delta": {"type": kind, field: piece}}
+            else:
+                yield {"type": "content_block_stop", "index": block.number}
         word = self.answering.stop_word
         reason = "stop_sequence" if word else _REASONS[self.answering.finish]
         reasons = {"stop_reason": reason, "stop_sequence": word or None}
@@ -87,18 +82,18 @@ class MessageReply(Reply):
         return {"input_tokens": self.answering.prompt_tokens, "output_tokens": self.answering.generated}
 
 
-def _block_of(delta: Delta) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(the empty block that a piece of a reply belongs to, its delta); empty where it only ends the reply."""
-    if delta.content:
-        return {"type": "text", "text": ""}, {"type": "text_delta", "text": delta.content}
-    if delta.reasoning:
-        block = {"type": "thinking", "thinking": "", "signature": ""}
-        return block, {"type": "thinking_delta", "thinking": delta.reasoning}
-    if call := delta.call:
-        used: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.tool, "input": {}}
-        arguments = json.dumps(call.arguments, ensure_ascii=False)
-        return used, {"type": "input_json_delta", "partial_json": arguments}
-    return {}, {}
+_DELTAS = {
+    "text": ("text_delta", "text"),
+    "reasoning": ("thinking_delta", "thinking"),
+    "call": ("input_json_delta", "partial_json"),
+}
+
+
+def _empty(block: Block) -> dict[str, Any]:
+    if call := block.call:
+        return {"type": "tool_use", "id": call.id, "name": call.tool, "input": {}}
+    is_text = block.kind == "text"
+    return {"type": "text", "text": ""} if is_text else {"type": "thinking", "thinking": "", "signature": ""}
 
 
 def joined(events: list[dict[str, Any]]) -> dict[str, Any]:

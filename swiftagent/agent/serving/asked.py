@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from swiftagent.agent.serving.conversation import Refusal, read_conversation
+from swiftagent.agent.serving.conversation import Refusal, declared_tools, read_conversation
 from swiftagent.trajectory.types import Tool, Trajectory
 
 REMEMBERED_CALLS = 10_000
@@ -81,8 +81,8 @@ class Memory:
     def newest(self) -> Iterator[Any]:
         return reversed(self._by_name.values())
 
-    def of(self, name: str, otherwise: Any = None) -> Any:
-        return self._by_name.get(name, otherwise)
+    def of(self, name: str) -> Any:
+        return self._by_name.get(name)
 
 
 def fields_of(body: Any, *refused: str) -> dict[str, Any]:
@@ -96,30 +96,23 @@ def fields_of(body: Any, *refused: str) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def model_request(
-    body: dict[str, Any],
-    parse: Callable[[Any], Trajectory],
-    row: dict[str, Any],
-    tools: tuple[Tool, ...],
-    form: Any = None,
-    form_name: str = "response_format",
-    parallel: bool = True,
-) -> ModelRequest:
-    """The fields that all interfaces share, read. row: messages and tools as `parse` reads them; form: what the answer
-    is to be, in the field `form_name`. Raises Refusal for what is wrong."""
+def model_request(body: dict[str, Any], parse: Callable[[Any], Trajectory], row: dict[str, Any]) -> ModelRequest:
+    """The fields that all interfaces share, read; each has its own names for some. row: messages and tools as `parse`
+    reads them. Raises Refusal for what is wrong."""
     try:
         sampled = msgspec.convert(body, Sampled)
     except msgspec.ValidationError as error:
         fact, _, place = str(error).partition(" - at `$.")
         name = re.split(r"\W", place)[0]
         raise Refusal(f"{name}: {fact[0].lower()}{fact[1:]}", param=name) from None
-    forced = _forced(body.get("tool_choice", body.get("function_call")), tools)
+    tools, choice = declared_tools(body), body.get("tool_choice", body.get("function_call"))
+    forced = _forced(choice, tools)
     # One grammar holds for all calls of a reply, so one tool that is called freely frees all.
     given = body.get("tools", body.get("functions", ()))
     strict = not any((tool.get("function") or tool).get("strict") is False for tool in given)
-    conversation = read_conversation(parse, row, forced)
-    parallel = parallel and sampled.parallel_tool_calls
-    return ModelRequest(conversation, sampled, tools, forced, parallel, strict, _shape(form, form_name))
+    alone = isinstance(choice, dict) and choice.get("disable_parallel_tool_use")
+    parallel = sampled.parallel_tool_calls and not alone and "functions" not in body
+    return ModelRequest(read_conversation(parse, row, forced), sampled, tools, forced, parallel, strict, _shape(body))
 
 
 def _forced(choice: Any, tools: tuple[Tool, ...]) -> str:
@@ -135,14 +128,21 @@ def _forced(choice: Any, tools: tuple[Tool, ...]) -> str:
     raise Refusal(f"tool_choice {json.dumps(choice, default=str)[:100]} names no declared tool", param="tool_choice")
 
 
-def _shape(wanted: Any, name: str) -> dict[str, Any] | None:
-    kind = wanted.get("type", "text") if isinstance(wanted, dict) else "text"
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return {"type": "object"}
-    held = wanted.get("json_schema", wanted)
-    schema = held.get("schema") if isinstance(held, dict) else None
-    if kind != "json_schema" or not isinstance(schema, dict):
-        raise Refusal(f"{name} {kind} is not supported; text, json_object and json_schema are", param=name)
-    return schema
+def _shape(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON Schema of the answer, as `response_format` or in the `format` of the other interfaces; None for text."""
+    for name in ("text", "output_config", "response_format"):
+        held = body.get(name)
+        wanted = held.get("format") if name != "response_format" and isinstance(held, dict) else held
+        if not isinstance(wanted, dict):
+            continue
+        kind = wanted.get("type", "text")
+        if kind == "json_object":
+            return {"type": "object"}
+        if kind != "text":
+            inner = wanted.get("json_schema", wanted)
+            schema = inner.get("schema") if isinstance(inner, dict) else None
+            if kind == "json_schema" and isinstance(schema, dict):
+                return schema
+            name += "" if wanted is held else ".format"
+            raise Refusal(f"{name} {kind} is not supported; text, json_object and json_schema are", param=name)
+    return None

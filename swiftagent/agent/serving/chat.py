@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import declared_tools, messages_of
-from swiftagent.agent.serving.reply import Answering
-from swiftagent.agent.serving.streams import Reply, grow
+from swiftagent.agent.serving.conversation import messages_of
+from swiftagent.agent.serving.reply import Answering, Served
+from swiftagent.agent.serving.streams import grow
 from swiftagent.formats.readers.openai import parse
 from swiftagent.trajectory.types import Call
 
@@ -29,10 +29,9 @@ _EMPTY: dict[str, Any] = {"role": "assistant", "content": ""}
 def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     """Raises Refusal with what is wrong with the request."""
     body = fields_of(body, *_REFUSED)
-    tools = declared_tools(body)
     messages = [_with_thought(message, thoughts) for message in messages_of(body)]
     row = {"messages": messages, "tools": body.get("tools", body.get("functions", []))}
-    return model_request(body, parse, row, tools, body.get("response_format"), parallel="functions" not in body)
+    return model_request(body, parse, row)
 
 
 def _with_thought(message: Any, thoughts: Memory) -> Any:
@@ -43,16 +42,17 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     return {**message, "reasoning_content": thought} if thought else message
 
 
-class ChatReply(Reply):
-    """The reply to one request as chat completions have it. legacy: the client speaks of functions, not tools."""
+class ChatReply:
+    """The reply to one request as chat completions have it."""
 
     end = "[DONE]"
 
-    def __init__(self, model: str, asked: ModelRequest, choices: Sequence[Answering], legacy: bool = False) -> None:
-        self.asked = asked
-        self.choices = choices
-        self.legacy = legacy
-        self._head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": model}
+    def __init__(self, served: Served, body: Any) -> None:
+        self.asked = read_request(body, served.thoughts)
+        self.choices = [Answering(served, self.asked, number) for number in range(self.asked.sampled.n)]
+        # The client speaks of functions, not tools.
+        self.legacy = "functions" in body
+        self._head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": served.name}
 
     def whole(self) -> dict[str, Any]:
         return {**self._head, "object": "chat.completion", **joined([*self.made()]), "usage": self._usage()}

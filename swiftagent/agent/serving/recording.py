@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from swiftagent.console import warn
 from swiftagent.errors import RowError, SetupError
 from swiftagent.formats.writers.openai import render
-from swiftagent.io.jsonl import encode, parse_json, put_in_place, unfinished
+from swiftagent.io.jsonl import encode, parse_json, put_in_place, unfinished, writing
 from swiftagent.tools.secrets import Redactor, secrets_of
 from swiftagent.trajectory.types import Event, Trajectory
 
@@ -49,14 +49,13 @@ class Recording:
         self._known: dict[bytes, str] = {}
         # (first byte, bytes) of each row by its id.
         self._places: dict[str, tuple[int, int]] = {}
-        try:
+        with writing(path, "--record"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise SetupError(f"--record {path}: another server records into it; choose another place") from None
             self._file = self._tidied()
-        except Timeout:
-            raise SetupError(f"--record {path}: another server records into it; choose another place") from None
-        except OSError as error:
-            raise SetupError(f"--record {path}: cannot be written: {error.strerror}; choose another place") from None
         for name in self._places:
             row = self._read(name)
             for key, message in zip(_keys(row), row["messages"], strict=True):

@@ -10,14 +10,15 @@ import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
-from swiftagent.agent.sampling import HERMES, PLAIN, REACT_FRAME, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import Memory, ModelRequest
+from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame, Form, Sampling
+from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
-from swiftagent.agent.serving.shown import Shown, starts_with_label
+from swiftagent.agent.serving.visible import VisibleText
 from swiftagent.errors import SwiftAgentError
 from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.react_scan import starts_with_label
 from swiftagent.trajectory.types import Answer, Call, Event, Thought
 
 # How often a model may try to make the call that it was ordered to make.
@@ -42,15 +43,18 @@ def reply_events(reasoning: str, content: str, calls: Sequence[Call]) -> tuple[E
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What answers requests. strict: whether the engine keeps texts to a grammar. recording: takes finished turns."""
+    """What answers requests. name: what the model is called. strict: whether the engine keeps texts to a grammar.
+    recording: takes finished turns. thoughts, responses: what was handed out, by the ids that clients send back."""
 
+    name: str
     engine: Any
     grammar: Grammar
     limits: Limits
-    thoughts: Memory
     temperature: float = 0.0
     strict: bool = False
     recording: Recording | None = None
+    thoughts: Memory = msgspec.field(default_factory=lambda: Memory(REMEMBERED_CALLS))
+    responses: Memory = msgspec.field(default_factory=lambda: Memory(REMEMBERED_RESPONSES))
 
 
 class Answering:
@@ -64,12 +68,14 @@ class Answering:
         self.generated = 0
         self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
-        self._shown = Shown(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
+        self._visible = VisibleText(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
         # What was handed on so far.
         self.content = ""
         self.reasoning = ""
         self.calls: list[Call] = []
         self.finish = "stop"
+        # The client's own stop word that ended the content.
+        self.stop_word = ""
         if asked.shape is not None and not served.strict:
             raise Refusal(
                 "answers of a given JSON schema need llguidance and an engine in this process: "
@@ -77,11 +83,6 @@ class Answering:
                 code="unsupported_parameter",
                 param="response_format",
             )
-
-    @property
-    def stop_word(self) -> str:
-        """The client's own stop word that ended the content, or ""."""
-        return self._shown.stopped
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the engine takes no such prompt, SwiftAgentError where an ordered call is not made."""
@@ -106,8 +107,7 @@ class Answering:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
         calls: list[Call] = []
         reply: Reply = None
-        thought = ""
-        tries = 0
+        thought, tries, ended = "", 0, Turn("")
         try:
             while True:
                 request = turn.send(reply)
@@ -116,10 +116,11 @@ class Answering:
                     # Another step is asked for: the client runs the calls of this one.
                     if calls:
                         break
+                    if self.asked.forced and tries == min(_TRIES, self.served.limits.steps):
+                        raise self._not_called()
                     tries += 1
-                    reply = yield from self._step(request, tries)
-                    if self._shown.stopped or reply.ended_by in _CUT:
-                        turn.close()
+                    reply = yield from self._write(request, self._prefix())
+                    if self.stop_word or reply.ended_by in _CUT:
                         yield from self._cut_short(reply)
                         return
                 elif isinstance(request, Progress) and isinstance(request.event, Thought):
@@ -130,23 +131,19 @@ class Answering:
                     calls.append(request.call)
                     reply = ToolResult("")
         except StopIteration as done:
-            yield from self._ended(done.value, calls, thought)
-            return
-        turn.close()
-        yield from self._called(calls, thought)
-
-    def _ended(self, turn: Turn, calls: list[Call], thought: str) -> Iterator[Delta]:
-        if calls:
-            yield from self._called(calls, thought)
-            return
-        if self.asked.forced:
+            ended = done.value
+        finally:
+            turn.close()
+        if self.asked.forced and not calls:
             raise self._not_called()
         yield from self._think(thought)
-        yield from self._rest(turn.answer or "")
-        yield Delta(finish="length" if turn.stopped_by in ("tokens", "seconds") else "stop")
+        if calls:
+            yield from self._called(calls, thought)
+        else:
+            yield from self._rest(ended.answer or "")
+            yield Delta(finish="length" if ended.stopped_by in ("tokens", "seconds") else "stop")
 
     def _called(self, calls: list[Call], thought: str) -> Iterator[Delta]:
-        yield from self._think(thought)
         for call in calls if self.asked.parallel else calls[:1]:
             call_id = f"call_{secrets.token_hex(12)}"
             self.served.thoughts.remember(call_id, thought or self.reasoning)
@@ -173,31 +170,26 @@ class Answering:
             prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
             request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
             written = yield from self._said(request, prefix)
-        yield Delta(finish="stop" if self._shown.stopped or written.ended_by not in _CUT else "length")
+        yield Delta(finish="stop" if self.stop_word or written.ended_by not in _CUT else "length")
 
     def _said(self, request: Generate, prefix: str) -> Generator[Delta, None, Generated]:
-        self._shown.ended = False
+        self._visible.ended = False
         written = yield from self._write(request, prefix, len(prefix))
         if written.ended_by not in _CUT:
-            yield from self._rest(self._shown.content(written.text, done=True))
+            yield from self._rest(self._visible.content(written.text, done=True))
         return written
-
-    def _step(self, request: Generate, tries: int) -> Generator[Delta, None, Generated]:
-        if self.asked.forced and tries > min(_TRIES, self.served.limits.steps):
-            raise self._not_called()
-        return (yield from self._write(request, self._prefix()))
 
     def _cut_short(self, written: Generated) -> Iterator[Delta]:
         """The reply to a step that was cut in the middle, or ended by the client's own stop word."""
-        shown = self._shown
+        visible = self._visible
         if self._is_react:
-            yield from self._think(shown.thought(written.text))
-        if not shown.stopped:
-            is_bare = shown.labels and not starts_with_label(written.text)
+            yield from self._think(visible.thought(written.text))
+        if not self.stop_word:
+            is_bare = visible.labels and not starts_with_label(written.text)
             yield from self._rest(
-                (Shown(True, False, self.asked.sampled.stops) if is_bare else shown).content(written.text)
+                (VisibleText(True, False, self.asked.sampled.stops) if is_bare else visible).content(written.text)
             )
-        yield Delta(finish="stop" if shown.stopped else "length")
+        yield Delta(finish="stop" if self.stop_word else "length")
 
     def _prefix(self) -> str:
         """What the model continues so that it makes the call that was ordered."""
@@ -226,15 +218,15 @@ class Answering:
         usage, sampled = Usage(), self.asked.sampled
         # Choices of one request would else all be the same.
         seed = sampled.seed + self.number if sampled.seed is not None else None
-        sampling = Sampling(sampled.top_p, seed, self._forms(prefix) if self.served.strict else ())
-        more = {"sampling": sampling} if sampling != PLAIN else {}
+        forms = self._forms(prefix) if self.served.strict else ()
         temperature = self.served.temperature if sampled.temperature is None else sampled.temperature
-        writing = write(self.served.engine, request, usage, prefix, temperature=temperature, **more)
+        sampling = Sampling(sampled.top_p, seed, forms, temperature)
+        writing = write(self.served.engine, request, usage, prefix, sampling)
         try:
             text = next(writing)
             while True:
                 yield from self._grown(text[skip:])
-                is_over = self._shown.stopped or (self._shown.ended and not self.asked.may_call)
+                is_over = self.stop_word or (self._visible.ended and not self.asked.may_call)
                 text = writing.send(bool(is_over))
         except StopIteration as done:
             written: Generated = done.value
@@ -260,10 +252,10 @@ class Answering:
             )
 
     def _grown(self, text: str) -> Iterator[Delta]:
-        content = self._shown.content(text)
+        content = self._visible.content(text)
         # A thought stands before the answer, and clients get it there.
-        labelled = self._shown.thought(text) if content and self._shown.labels else ""
-        yield from self._think(labelled or self._shown.reasoning(text))
+        labelled = self._visible.thought(text) if content and self._visible.labels else ""
+        yield from self._think(labelled or self._visible.reasoning(text))
         yield from self._rest(content)
 
     def _think(self, reasoning: str) -> Iterator[Delta]:
@@ -276,7 +268,7 @@ class Answering:
         """What of the content was not handed on yet, up to a stop word of the client."""
         for stop in self.asked.sampled.stops:
             if stop in content:
-                content, self._shown.stopped = content.partition(stop)[0], stop
+                content, self.stop_word = content.partition(stop)[0], stop
         new = content[len(self.content) :] if content.startswith(self.content) else ""
         if new:
             self.content = content

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal, declared_tools
-from swiftagent.agent.serving.reply import Answering
-from swiftagent.agent.serving.streams import Reply, begun
+from swiftagent.agent.serving.conversation import Refusal
+from swiftagent.agent.serving.reply import Answering, Served
+from swiftagent.agent.serving.streams import Block, blocks
 from swiftagent.formats.readers.responses import parse
-from swiftagent.trajectory.types import Call
 
 _REFUSED = ("background", "conversation", "prompt", "top_logprobs", "max_tool_calls")
 _Items = list[dict[str, Any]]
 
 
-def _item(stored: Memory, name: Any) -> dict[str, Any]:
+def _stored_item(stored: Memory, name: Any) -> dict[str, Any]:
     """An item that was handed out. Raises Refusal where it is not stored."""
     # A client names what it got last, mostly.
     for items in stored.newest():
@@ -42,12 +40,10 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     if before is None:
         about = f"previous response {earlier!r} is not stored here; send its items as input"
         raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")
-    given = [_item(stored, item.get("id")) if item.get("type") == "item_reference" else item for item in given]
+    given = [_stored_item(stored, item.get("id")) if item.get("type") == "item_reference" else item for item in given]
     items = [*before, *given]
-    tools, text = declared_tools(body), body.get("text")
     row = {"input": [*map(readable, items)], "instructions": body.get("instructions"), "tools": body.get("tools", [])}
-    form = text.get("format") if isinstance(text, dict) else None
-    return model_request(body, parse, row, tools, form, "text.format"), items
+    return model_request(body, parse, row), items
 
 
 def readable(item: dict[str, Any]) -> dict[str, Any]:
@@ -55,15 +51,17 @@ def readable(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value not in (None, [])}
 
 
-class ResponseReply(Reply):
+class ResponseReply:
     """The reply to one request as responses have it."""
 
-    def __init__(self, model: str, body: dict[str, Any], items: _Items, answering: Answering, stored: Memory) -> None:
+    end = ""
+
+    def __init__(self, served: Served, body: Any) -> None:
+        self.asked, self.items = read_request(body, served.responses)
         self.body = fields_of(body)
-        self.items = items
-        self.answering = answering
-        self.stored = stored
-        self._head = {"id": f"resp_{secrets.token_hex(16)}", "created_at": int(time.time()), "model": model}
+        self.answering = Answering(served, self.asked)
+        self.stored = served.responses
+        self._head = {"id": f"resp_{secrets.token_hex(16)}", "created_at": int(time.time()), "model": served.name}
         self._output: _Items = []
 
     def whole(self) -> dict[str, Any]:
@@ -78,34 +76,39 @@ class ResponseReply(Reply):
         return {"type": "response.failed", "response": {**self._response("failed"), "error": error}}
 
     def _unnumbered(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        deltas = begun(self.answering.deltas())
+        steps = blocks(self.answering.deltas())
         yield "created", {"response": self._response("in_progress")}
         yield "in_progress", {"response": self._response("in_progress")}
-        yield from self._items(deltas)
+        for step, block, piece in steps:
+            yield from self._step(step, block, piece)
+        if not self._output:
+            nothing = Block("text", 0)
+            yield from self._step("open", nothing, "")
+            yield from self._step("close", nothing, "")
         if self.body.get("store") is not False:
             self.stored.remember(str(self._head["id"]), [*self.items, *self._output])
         status = "incomplete" if self.answering.finish == "length" else "completed"
         yield status, {"response": self._response(status)}
 
-    def _items(self, deltas: Iterator[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Events of the output items as they come; afterwards `_output` holds the items."""
-        item: _OpenItem | None = None
-        for delta in deltas:
-            kind = "reasoning" if delta.reasoning else "message" if delta.content else ""
-            if item is not None and kind != item.kind:
-                yield from item.close(self._output)
-                item = None
-            if kind and item is None:
-                item = _OpenItem(kind, len(self._output))
-                yield from item.open()
-            if item is not None:
-                yield from item.grow(delta.reasoning or delta.content)
-            if delta.call:
-                yield from _called(delta.call, self._output)
-        if not self._output:
-            item = _OpenItem("message", 0)
-            yield from item.open()
-            yield from item.close(self._output)
+    def _step(self, step: str, block: Block, piece: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The events of one step of an output item; `_output` holds the items that are closed."""
+        item, place = _item(block, "completed" if step == "close" else "in_progress"), {"output_index": block.number}
+        inner = {"item_id": item["id"], **place, **({} if block.call else {"content_index": 0})}
+        probable: dict[str, Any] = {"logprobs": []} if block.kind == "text" else {}
+        event = {"text": "output_text", "reasoning": "reasoning_text", "call": "function_call_arguments"}[block.kind]
+        if step == "open":
+            yield "output_item.added", {**place, "item": item}
+            if not block.call:
+                yield "content_part.added", {**inner, "part": _part(block)}
+        elif step == "grow":
+            yield f"{event}.delta", {**inner, "delta": piece, **probable}
+        else:
+            whole = {"arguments": block.text, "name": block.call.tool} if block.call else {"text": block.text}
+            yield f"{event}.done", {**inner, **whole, **probable}
+            if not block.call:
+                yield "content_part.done", {**inner, "part": _part(block)}
+            self._output.append(item)
+            yield "output_item.done", {**place, "item": item}
 
     def _response(self, status: str) -> dict[str, Any]:
         body = self.body
@@ -147,57 +150,18 @@ def joined(events: list[dict[str, Any]]) -> dict[str, Any]:
     return next((event["response"] for event in reversed(events) if event["type"] in ends), {})
 
 
-class _OpenItem:
-    """An output item that is being written: reasoning or a message."""
-
-    def __init__(self, kind: str, index: int) -> None:
-        self.kind = kind
-        self.text = ""
-        self._is_message = kind == "message"
-        self._part = "output_text" if self._is_message else "reasoning_text"
-        self._probable: dict[str, Any] = {"logprobs": []} if self._is_message else {}
-        self._id = f"{'msg' if self._is_message else 'rs'}_{secrets.token_hex(16)}"
-        self._place = {"output_index": index}
-        self._inner = {"item_id": self._id, "output_index": index, "content_index": 0}
-
-    def open(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield "output_item.added", {**self._place, "item": {**self._item("in_progress"), "content": []}}
-        yield "content_part.added", {**self._inner, "part": self._content()}
-
-    def grow(self, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        self.text += text
-        yield f"{self._part}.delta", {**self._inner, "delta": text, **self._probable}
-
-    def close(self, output: _Items) -> Iterator[tuple[str, dict[str, Any]]]:
-        item = self._item("completed")
-        output.append(item)
-        yield f"{self._part}.done", {**self._inner, "text": self.text, **self._probable}
-        yield "content_part.done", {**self._inner, "part": self._content()}
-        yield "output_item.done", {**self._place, "item": item}
-
-    def _content(self) -> dict[str, Any]:
-        own: dict[str, Any] = {"annotations": [], "logprobs": []} if self._is_message else {}
-        return {"type": self._part, "text": self.text, **own}
-
-    def _item(self, status: str) -> dict[str, Any]:
-        own: dict[str, Any] = {"role": "assistant"} if self._is_message else {"summary": []}
-        return {"id": self._id, "type": self.kind, "status": status, "content": [self._content()], **own}
+def _part(block: Block) -> dict[str, Any]:
+    if block.kind == "reasoning":
+        return {"type": "reasoning_text", "text": block.text}
+    return {"type": "output_text", "text": block.text, "annotations": [], "logprobs": []}
 
 
-def _called(call: Call, output: _Items) -> Iterator[tuple[str, dict[str, Any]]]:
-    arguments = json.dumps(call.arguments, ensure_ascii=False)
-    item = {
-        "id": f"fc_{secrets.token_hex(16)}",
-        "type": "function_call",
-        "call_id": call.id,
-        "name": call.tool,
-        "arguments": arguments,
-        "status": "completed",
-    }
-    place = {"output_index": len(output)}
-    inner = {"item_id": item["id"], **place}
-    output.append(item)
-    yield "output_item.added", {**place, "item": {**item, "arguments": "", "status": "in_progress"}}
-    yield "function_call_arguments.delta", {**inner, "delta": arguments}
-    yield "function_call_arguments.done", {**inner, "arguments": arguments, "name": call.tool}
-    yield "output_item.done", {**place, "item": item}
+def _item(block: Block, status: str) -> dict[str, Any]:
+    """An output item as far as it is written: a message, reasoning or a call."""
+    if call := block.call:
+        item = {"type": "function_call", "call_id": call.id, "name": call.tool, "arguments": block.text}
+        return {"id": f"fc_{block.id}", **item, "status": status}
+    content = [_part(block)] if status == "completed" else []
+    message: dict[str, Any] = {"id": f"msg_{block.id}", "type": "message", "role": "assistant"}
+    own = message if block.kind == "text" else {"id": f"rs_{block.id}", "type": "reasoning", "summary": []}
+    return {**own, "status": status, "content": content}

@@ -9,7 +9,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,12 +22,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from swiftagent.agent.loop import Grammar, Limits
-from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory
+from swiftagent.agent.serving import chat, responses
+from swiftagent.agent.serving.anthropic import MessageReply
 from swiftagent.agent.serving.conversation import Refusal
 from swiftagent.agent.serving.recording import Recording
-from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import Reply
+from swiftagent.agent.serving.reply import Served
+from swiftagent.agent.serving.streams import Reply, events_of
 from swiftagent.errors import SwiftAgentError
 from swiftagent.io.jsonl import without_surrogates
 
@@ -44,16 +45,20 @@ class Settings(msgspec.Struct, frozen=True):
     strict: bool = False
 
 
+# What answers a request, by its path.
+_REPLIES: dict[str, Callable[[Served, Any], Reply]] = {
+    **{"chat/completions": chat.ChatReply, "responses": responses.ResponseReply, "messages": MessageReply}
+}
+
+
 def make_app(
     engine: Any, grammar: Grammar, limits: Limits, settings: Settings, recording: Recording | None = None
 ) -> Starlette:
     """The application: /v1/chat/completions, /v1/responses, /v1/messages, /v1/models and /health."""
-    served = Served(engine, grammar, limits, Memory(REMEMBERED_CALLS), settings.temperature, settings.strict, recording)
+    served = Served(settings.name, engine, grammar, limits, settings.temperature, settings.strict, recording)
     server = _Server(served, settings)
     routes = [
-        Route("/v1/chat/completions", server.chat, methods=["POST"]),
-        Route("/v1/responses", server.responses, methods=["POST"]),
-        Route("/v1/messages", server.messages, methods=["POST"]),
+        *(Route(f"/v1/{path}", partial(server.reply, made), methods=["POST"]) for path, made in _REPLIES.items()),
         Route("/v1/models", server.models, methods=["GET"]),
         Route("/v1/models/{name:path}", server.model, methods=["GET"]),
         Route("/health", server.health, methods=["GET"]),
@@ -61,22 +66,17 @@ def make_app(
     return Starlette(routes=routes, exception_handlers=FAILURES)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    return _error(request, str(error), *(getattr(error, name) for name in ("status", "code", "param")))
-
-
 async def _failed(request: Request, error: Exception) -> Response:
+    match error:
+        case Refusal(status=status, code=code, param=param):
+            return _error(request, str(error), status, code, param)
+        case HTTPException(status_code=status):
+            about = f"{request.method} {request.url.path} is not served here; /v1/chat/completions, /v1/responses, "
+            return _error(request, f"{about}/v1/messages and /v1/models are", status)
     return _error(request, str(error), 500)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    about = f"{request.method} {request.url.path} is not served here"
-    return _error(request, f"{about}; /v1/chat/completions, /v1/responses, /v1/messages and /v1/models are", status)
-
-
-# What answers each kind of error.
-FAILURES: Any = {Refusal: _refused, SwiftAgentError: _failed, HTTPException: _unknown}
+FAILURES: Any = dict.fromkeys((Refusal, SwiftAgentError, HTTPException), _failed)
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 500: "server_error"}
 
 
@@ -90,12 +90,10 @@ def _error(request: Request, message: str, status: int, code: str | None = None,
     return JSONResponse({"error": {"message": message, "type": kind, "code": code, "param": param}}, status)
 
 
-class _Server:
-    def __init__(self, served: Served, settings: Settings) -> None:
-        self.served = served
-        self.settings = settings
-        self.stored = Memory(REMEMBERED_RESPONSES)
-        self.started = int(time.time())
+class _Server(msgspec.Struct):
+    served: Served
+    settings: Settings
+    started: int = msgspec.field(default_factory=lambda: int(time.time()))
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok", "model": self.settings.name})
@@ -113,29 +111,14 @@ class _Server:
     def _model(self) -> dict[str, Any]:
         return {"id": self.settings.name, "object": "model", "created": self.started, "owned_by": "swiftagent"}
 
-    async def chat(self, request: Request) -> Response:
+    async def reply(self, made: Callable[[Served, Any], Reply], request: Request) -> Response:
         self._let_in(request)
-        body = await self._body(request)
-        asked = chat.read_request(body, self.served.thoughts)
-        choices = [Answering(self.served, asked, number) for number in range(asked.sampled.n)]
-        return await _answer(
-            asked.sampled.stream, chat.ChatReply(self.settings.name, asked, choices, "functions" in body)
-        )
-
-    async def responses(self, request: Request) -> Response:
-        self._let_in(request)
-        body = await self._body(request)
-        asked, items = responses.read_request(body, self.stored)
-        answering = Answering(self.served, asked)
-        reply = responses.ResponseReply(self.settings.name, body, items, answering, self.stored)
-        return await _answer(asked.sampled.stream, reply)
-
-    async def messages(self, request: Request) -> Response:
-        self._let_in(request)
-        asked = anthropic.read_request(await self._body(request), self.served.thoughts)
-        return await _answer(
-            asked.sampled.stream, anthropic.MessageReply(self.settings.name, Answering(self.served, asked))
-        )
+        body = await request_body(request, self.settings.largest)
+        try:
+            value = without_surrogates(json.loads(body))
+        except (ValueError, RecursionError) as error:
+            raise Refusal(f"the request is not JSON: {error}") from None
+        return await _answer(made(self.served, value))
 
     def _let_in(self, request: Request) -> None:
         if not self.settings.key:
@@ -145,13 +128,6 @@ class _Server:
         # In constant time: how long a comparison takes would tell how much of a guess is right.
         if not hmac.compare_digest(given.encode(), self.settings.key.encode()):
             raise Refusal("the API key is missing or wrong", 401)
-
-    async def _body(self, request: Request) -> Any:
-        body = await request_body(request, self.settings.largest)
-        try:
-            return without_surrogates(json.loads(body))
-        except (ValueError, RecursionError) as error:
-            raise Refusal(f"the request is not JSON: {error}") from None
 
 
 def refuse_foreign_names(request: Request, settings: Settings) -> None:
@@ -180,12 +156,12 @@ async def request_body(request: Request, largest: int) -> bytes:
     return body
 
 
-async def _answer(is_streamed: bool, reply: Reply) -> Response:
+async def _answer(reply: Reply) -> Response:
     """The reply whole or streamed. What is wrong with the request shows itself before the first event, and has a
     status of its own then."""
-    if not is_streamed:
+    if not reply.asked.sampled.stream:
         return JSONResponse(await run_in_threadpool(reply.whole))
-    events = streamed(reply.events())
+    events = streamed(events_of(reply))
     first = await anext(events, "")
 
     async def all_events() -> AsyncIterator[str]:

@@ -62,6 +62,11 @@ type conversation struct {
 	Tools    []tool
 }
 
+type outcome struct {
+	Prompt string
+	Tools  []tool // as Ollama's own types hold them
+}
+
 func main() {
 	text, err := os.ReadFile(os.Args[1])
 	if err != nil {
@@ -83,7 +88,7 @@ func main() {
 		if err := parsed.Execute(&written, data); err != nil {
 			panic(err)
 		}
-		line, _ := json.Marshal(written.String())
+		line, _ := json.Marshal(outcome{Prompt: written.String(), Tools: data.Tools})
 		fmt.Println(string(line))
 	}
 }

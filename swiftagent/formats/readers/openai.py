@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from swiftagent.formats.reading.builder import Builder
@@ -10,8 +9,7 @@ from swiftagent.formats.reading.delegate import asked_first
 from swiftagent.formats.reading.messages import ROLES, read_messages
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import system_field, tools_field, view_of
-from swiftagent.trajectory.escape import JOINER, show_control_tokens
-from swiftagent.trajectory.types import Answer, Event, Question, System, Trajectory
+from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
     "OpenAI messages (role/content) with tools and tool_calls or function_call, or plain chat; also under "
@@ -56,8 +54,6 @@ def parse_turns(row: Any) -> Trajectory:
     view = view_of(row)
     tools, repairs = read_tools(tools_field(row))
     system = system_field(row) if view.key != "" else None
-    if view.plain is not None and not tools and not repairs and system is None:
-        return _plain_chat(view.plain, view.repairs, row)
     messages = asked_first(view.messages, row) if type(row) is dict and len(row) > 1 else view.messages
     builder = Builder(tools, view.repairs + repairs if view.repairs or repairs else ())
     if system is not None and not starts_with_system(messages, system):
@@ -72,15 +68,3 @@ def starts_with_system(messages: list[Any], text: Any) -> bool:
     if type(first) is not dict or first.get("content", first.get("value")) != text:
         return False
     return ROLES.get(str(first.get("role", first.get("from"))).lower()) == "system"
-
-
-def _plain_chat(turns: list[tuple[str, str]], repairs: tuple[str, ...], row: Any) -> Trajectory:
-    """What the builder makes of plain turns, without its ways for calls."""
-    events = tuple([_PLAIN[kind](text if JOINER not in text else show_control_tokens(text)) for kind, text in turns])
-    name = row.get("id", "") if type(row) is dict else ""
-    return Trajectory(
-        events, (), name if type(name) is str else "" if name is None else str(name), "", "agent", repairs
-    )
-
-
-_PLAIN: dict[str, Callable[[str], Event]] = {"user": Question, "assistant": Answer, "system": System}

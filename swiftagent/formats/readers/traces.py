@@ -4,18 +4,21 @@ Logfire and Vercel's AI SDK.
 Attribute names: OpenTelemetry's GenAI conventions and the older messages as events; openinference-semantic-conventions;
 opentelemetry-semantic-conventions-ai (`gen_ai.prompt.N`); `mlflow.spanInputs`. A span of a model tells the turns that
 it was sent and what it answered, so of the spans of a trace those are read that no longer one repeats.
+
+A span stands in OTLP JSON (`resourceSpans`; the messages of older versions in `resourceLogs`), in MLflow's and
+Jaeger's traces (`data`), in a list under `spans`, or is a row by itself, its keys nested or joined with dots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Iterator
+from typing import Any, NamedTuple
 
 from swiftagent.errors import RowError
 from swiftagent.formats.readers import exchange
 from swiftagent.formats.reading.branches import each_once
 from swiftagent.formats.reading.delegate import are_turns
-from swiftagent.formats.reading.spans import TraceSpan, nested, spans_of, value_of
+from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
@@ -58,7 +61,15 @@ _EVENTS = {
     "gen_ai.tool.message": "tool",
     "gen_ai.choice": "assistant",
 }
+_NAMESPACES = frozenset(("gen_ai", "llm", "mlflow", "ai"))
 Chat = tuple[list[Any], dict[str, Any]]  # (turns, tools and system text beside them)
+
+
+class TraceSpan(NamedTuple):
+    """One span: `attributes` nested as their dotted names say, `events` as (name, attributes)."""
+
+    attributes: dict[str, Any]
+    events: list[tuple[str, dict[str, Any]]]
 
 
 def line_key(row: Any) -> Hashable | None:
@@ -96,14 +107,14 @@ def reads(row: Any) -> frozenset[str]:
 def looks_like(row: Any) -> bool:
     if isinstance(row, list) and not (row and all(line_key(line) is not None for line in row)):
         return False
-    return any(_chat_of(span) is not None for span in spans_of(row))
+    return any(_chat_of(span) is not None for span in _spans_of(row))
 
 
 def parse(row: Any) -> list[Trajectory]:
     """The conversations of a trace. Raises RowError where none can be read."""
     found: list[Trajectory] = []
     fault: RowError | None = None
-    for turns, beside in filter(None, map(_chat_of, spans_of(row))):
+    for turns, beside in filter(None, map(_chat_of, _spans_of(row))):
         try:
             found.append(exchange.read_conversation(turns, {"id": _id_of(row), **beside}))
         except RowError as error:
@@ -130,7 +141,7 @@ def _gen_ai(span: TraceSpan) -> Chat | None:
         told = attributes.get("gen_ai")
         turns = _turns_at(told, "input", "messages") + _turns_at(told, "output", "messages")
         if turns and isinstance(told, dict):
-            system = value_of(told.get("system_instructions"))
+            system = _value_of(told.get("system_instructions"))
             texts = [part.get("content", part.get("text")) for part in system] if isinstance(system, list) else [system]
             return turns, {
                 "tools": _at(told, "tool", "definitions"),
@@ -144,16 +155,16 @@ def _openinference(span: TraceSpan) -> Chat | None:
     if not isinstance(told, dict) or not told.get("input_messages"):
         return None
     turns = [_open_turn(turn) for key in ("input_messages", "output_messages") for turn in _turns_at(told, key)]
-    schemas = [value_of(_at(nested(tool), "tool", "json_schema")) for tool in _turns_at(told, "tools")]
+    schemas = [_value_of(_at(_nested(tool), "tool", "json_schema")) for tool in _turns_at(told, "tools")]
     return turns, {"tools": [schema for schema in schemas if schema]}
 
 
 def _open_turn(turn: Any) -> dict[str, Any]:
     """A turn of OpenInference, whose every level repeats its own name (`message.tool_calls.0.tool_call.id`)."""
-    turn = nested(turn)
+    turn = _nested(turn)
     turn = turn["message"] if isinstance(turn.get("message"), dict) else turn
-    calls = [nested(call) for call in _turns_at(turn, "tool_calls")]
-    parts = [nested(part).get("message_content", part) for part in _turns_at(turn, "contents")]
+    calls = [_nested(call) for call in _turns_at(turn, "tool_calls")]
+    parts = [_nested(part).get("message_content", part) for part in _turns_at(turn, "contents")]
     kept = {key: value for key, value in turn.items() if key not in ("tool_calls", "contents")}
     if parts and not kept.get("content"):
         kept["content"] = parts
@@ -167,16 +178,16 @@ def _openllmetry(span: TraceSpan) -> Chat | None:
         return None
     turns = [{"role": "user", **turn} for turn in asked] + [{"role": "assistant", **turn} for turn in answered[:1]]
     functions = _at(span.attributes, "llm", "request", "functions")
-    return [{**turn, "content": value_of(turn.get("content"))} for turn in turns], {"tools": functions}
+    return [{**turn, "content": _value_of(turn.get("content"))} for turn in turns], {"tools": functions}
 
 
 def _mlflow(span: TraceSpan) -> Chat | None:
     told = span.attributes.get("mlflow")
     if not isinstance(told, dict):
         return None
-    tools = value_of(_at(told, "chat", "tools"))
-    asked = value_of(told.get("spanInputs"))
-    row = {"request": asked, "response": value_of(told.get("spanOutputs"))}
+    tools = _value_of(_at(told, "chat", "tools"))
+    asked = _value_of(told.get("spanInputs"))
+    row = {"request": asked, "response": _value_of(told.get("spanOutputs"))}
     if (found := exchange.turns_of(row)) is not None:
         return found[0], {**({"tools": tools} if tools else {}), **found[1]}
     return (turns, {"tools": tools}) if are_turns(turns := _turns_at(told, "chat", "messages")) else None
@@ -200,11 +211,11 @@ def _events(span: TraceSpan) -> Chat | None:
     turns = []
     for name, told in events:
         if name in _EVENTS:
-            held = value_of(_at(told, "gen_ai", "event", "content"))  # Azure puts the whole message here
+            held = _value_of(_at(told, "gen_ai", "event", "content"))  # Azure puts the whole message here
             told = held if isinstance(held, dict) else told
-            message = value_of(told.get("message"))
+            message = _value_of(told.get("message"))
             told = {"role": _EVENTS[name], **(message if isinstance(message, dict) else told)}
-            turns.append({key: value_of(value) if key == "tool_calls" else value for key, value in told.items()})
+            turns.append({key: _value_of(value) if key == "tool_calls" else value for key, value in told.items()})
     return (turns, {}) if any(turn["role"] == "assistant" for turn in turns) else None
 
 
@@ -219,5 +230,123 @@ def _at(value: Any, *path: str) -> Any:
 
 def _turns_at(value: Any, *path: str) -> list[Any]:
     """The objects of a list that may stand as JSON text; [] where there is none."""
-    found = value_of(_at(value, *path))
+    found = _value_of(_at(value, *path))
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _spans_of(row: Any) -> Iterator[TraceSpan]:
+    """Every span of a row, or of the rows of one trace, in their order."""
+    if isinstance(row, list):
+        for item in row:
+            yield from _spans_of(item)
+    elif isinstance(row, dict):
+        held = [*_held(row, "resourceSpans", "scopeSpans", "spans"), *_listed(row, "spans")]
+        data = row.get("data")
+        for part in data if isinstance(data, list) else [data]:
+            held += _listed(part, "spans")
+        logs = _of_logs(_held(row, "resourceLogs", "scopeLogs", "logRecords"))
+        if held or logs:
+            yield from (_span_of(item) for item in held)
+            yield from logs
+        elif (span := _span_of(row)).attributes:
+            yield span
+
+
+def _span_of(row: dict[str, Any]) -> TraceSpan:
+    """A span as it stands in an export; one without attributes has none."""
+    row = _nested(row) if any("." in key for key in row) else row
+    given = row.get("attributes", row.get("tags", row if not _NAMESPACES.isdisjoint(row) else None))
+    told = _value_of(row.get("events"))
+    events = [_event(item) for item in told if isinstance(item, dict)] if isinstance(told, list) else []
+    return TraceSpan(_attributes(given), events)
+
+
+def _value_of(value: Any) -> Any:
+    """A list or an object that may stand as JSON text; any other value as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return read_loose(value)[0]
+        except RowError:
+            return value
+    return value
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """`{"a.0.b": 1}` as `{"a": [{"b": 1}]}`. What stands inside the values stays as it is."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *path, last = key.split(".")
+        place = tree
+        for name in path:
+            inner = place.get(name)
+            if not isinstance(inner, dict):
+                place[name] = inner = {}
+            place = inner
+        if not (isinstance(place.get(last), dict) and not isinstance(value, dict)):
+            place[last] = {**place.get(last, {}), **value} if isinstance(value, dict) else value
+    return {key: _numbered(value) for key, value in tree.items()}
+
+
+def _numbered(value: Any) -> Any:
+    """Objects whose keys count from 0 as lists."""
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _numbered(item) for key, item in value.items()}
+    if inner and all(key.isdigit() for key in inner):
+        return [inner[key] for key in sorted(inner, key=int)]
+    return inner
+
+
+def _attributes(given: Any) -> dict[str, Any]:
+    """Attributes as an object, as JSON text of one, or as OTLP's and Jaeger's list of {key, value}."""
+    given = _value_of(given)
+    if isinstance(given, list):
+        given = _pairs([item for item in given if isinstance(item, dict)])
+    return _nested(given) if isinstance(given, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """A value of OTLP JSON (`{"stringValue": ...}`, `{"kvlistValue": {"values": [...]}}`) as what it says."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((kind, held),) = value.items()
+    if kind == "arrayValue":
+        return [_plain(item) for item in _listed(held, "values")]
+    if kind == "kvlistValue":
+        return _pairs(_listed(held, "values"))
+    if kind == "intValue" and str(held).lstrip("-").isdecimal():  # 64 bits stand as text in JSON
+        return int(held)
+    return held if kind.endswith("Value") else value
+
+
+def _pairs(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {item["key"]: _plain(item.get("value")) for item in items if isinstance(item.get("key"), str)}
+
+
+def _event(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    attributes = _attributes(item.get("attributes"))
+    event = attributes.get("event")
+    name = item.get("eventName") or item.get("name") or (event.get("name") if isinstance(event, dict) else "")
+    body = _plain(item.get("body"))
+    return str(name), {**attributes, **(body if isinstance(body, dict) else {})}
+
+
+def _of_logs(records: list[dict[str, Any]]) -> list[TraceSpan]:
+    """The log records of each span together, as its events."""
+    by_span: dict[Any, list[tuple[str, dict[str, Any]]]] = {}
+    for record in records:
+        by_span.setdefault(record.get("spanId"), []).append(_event(record))
+    return [TraceSpan({}, events) for events in by_span.values()]
+
+
+def _held(row: Any, *path: str) -> list[dict[str, Any]]:
+    """What stands at the end of a path of lists."""
+    found = [row]
+    for key in path:
+        found = [item for owner in found for item in _listed(owner, key)]
+    return found
+
+
+def _listed(owner: Any, key: str) -> list[Any]:
+    value = owner.get(key) if isinstance(owner, dict) else None
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.builder import thought_end
 from swiftagent.formats.reading.calls import call_values
 from swiftagent.formats.reading.marks import CLINE, CLINE_RESULT, RETURNED, TOOLSET
 from swiftagent.formats.reading.messages import ROLES
@@ -49,8 +48,7 @@ _ANTHROPIC = frozenset(
 class View:
     """What a row of turns looks like: `style` is the key of the role (role or from), `key` where the turns stand.
 
-    `format` is the name in the formats table, "" where the row holds no turns. `plain` are the turns as (kind, text)
-    where they are nothing but text with a known role and no sign of calls or reasoning; else None.
+    `format` is the name in the formats table, "" where the row holds no turns.
     """
 
     __slots__ = (
@@ -61,7 +59,6 @@ class View:
         "format",
         "key",
         "messages",
-        "plain",
         "prompt",
         "react",
         "repairs",
@@ -79,7 +76,6 @@ class View:
         self.react = self.prompt = self.calls = self.brackets = self.acts = False
         self.blocks: set[str] = set()
         self.repairs: tuple[str, ...] = ()
-        self.plain: list[tuple[str, str]] | None = None
         if type(row) is dict:
             self._find(row)
         elif isinstance(row, list):
@@ -89,8 +85,6 @@ class View:
     def _name_of_format(self) -> str:
         if not self.style:
             return ""
-        if self.plain is not None:
-            return "openai" if self.style == "role" else "sharegpt"
         if not self.calls:
             for name, is_it in (
                 ("ms-agent", self.prompt),
@@ -149,40 +143,9 @@ class View:
         if "created_at" in first and _newest_first(messages):
             messages = messages[::-1]
         self.messages = messages
-        self.plain = self._look_plainly(messages)
-        if self.plain is None:
-            for message in messages:
-                if type(message) is dict:
-                    self._look_at(message)
-
-    def _look_plainly(self, messages: list[Any]) -> list[tuple[str, str]] | None:
-        """The turns of plain chat in one pass; None at the first sign of anything else, even where it proves to be
-        nothing."""
-        role_key = self.style
-        text_key = "content" if role_key == "role" else "value"
-        turns = []
         for message in messages:
-            if type(message) is not dict or len(message) != 2:
-                return None
-            role, text = message.get(role_key), message.get(text_key)
-            if type(role) is not str or type(text) is not str or not text:
-                return None
-            kind = ROLES.get(role)
-            if kind == "assistant":
-                if _may_call(text):
-                    return None
-            elif kind == "user":
-                if (
-                    (text.lstrip()[:1] == "<" and "</" in text)  # results in tags, or mini-swe-agent's
-                    or text.startswith(RETURNED)
-                    or _answers_cline(text)
-                    or (may_be_prompt(text) and read_prompt(text) is not None)
-                ):
-                    return None
-            elif kind != "system" or "<tools>" in text or "tool_declare<" in text or may_be_prompt(text):
-                return None
-            turns.append((kind, text))
-        return turns
+            if type(message) is dict:
+                self._look_at(message)
 
     def _look_at(self, message: dict[str, Any]) -> None:
         role = message.get(self.style)
@@ -197,7 +160,6 @@ class View:
                 self.tag = RETURNED
             elif kind is not None and not self.prompt and (kind == "system" or may_be_prompt(text)):
                 self.prompt = read_prompt(text) is not None
-                self.brackets = self.brackets or "functions in JSON format that you can invoke" in text
             if kind == "user" and _answers_cline(text):
                 self.tag = CLINE
         elif type(text) is list:
@@ -220,7 +182,8 @@ class View:
             "<" in text
             or "[T" in text
             or "✿" in text
-            or TOOLSET in text
+            or text.startswith(TOOLSET)
+            or f"\n{TOOLSET}" in text
             or "functools[" in text
             or "```tool_code" in text
             or ":```json" in text
@@ -243,24 +206,6 @@ def _answers_cline(text: Any) -> bool:
 def tag_in(text: str) -> str:
     """What marks the calls, or the results of calls, in an assistant text; "" where nothing does."""
     return next((tag for tag in TAGS if tag in text), "result" if holds_results(text) else "")
-
-
-def _may_call(text: str) -> bool:
-    """Whether an assistant text must be looked at for calls or reasoning."""
-    return (
-        (("\nA" in text or "\na" in text or "\n**A" in text or "动" in text) and is_react(text))
-        or (text.startswith("Thought:") and is_react(text))
-        or (text[0] in "Aa" and is_react(text))
-        or ("<" in text and ("</think>" in text or thought_end(text) != "" or any(tag in text for tag in TAGS)))
-        or holds_results(text)
-        or (text[0] in "[{`" and (looks_like_calls(text) or '"name"' in text))
-        or ("[" in text and "[TOOL_CALLS]" in text)
-        or ("`" in text and ("```tool_code" in text or "Action: ```json" in text or "Action:```json" in text))
-        or text.lstrip().startswith(("Think:", "THOUGHT:", "ACTION:"))
-        or ("✿" in text and "✿FUNCTION✿" in text)
-        or (text.startswith(TOOLSET) or f"\n{TOOLSET}" in text)
-        or "functools[" in text
-    )
 
 
 def _newest_first(messages: list[Any]) -> bool:

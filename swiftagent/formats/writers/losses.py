@@ -40,9 +40,14 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
 }
 
 
+_STEPS = frozenset((Thought, Call))
+
+
 def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[str, ...]:
     """What ReAct text, with one kind of thought and one call a step, cannot hold of a trajectory."""
     events = trajectory.events
+    if not trajectory.tools and _STEPS.isdisjoint(map(type, events)):
+        return ()
     lost: tuple[str, ...] = ()
     parallel: list[Call] = []
     before: Event | None = None

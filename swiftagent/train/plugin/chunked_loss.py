@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 # Taken before ms-swift replaces it by one that forces `use_reentrant`, under which DDP meets a parameter twice.
 from torch.utils.checkpoint import checkpoint
 
-from swiftagent.train.memory import CHUNK
+from swiftagent.train.estimates import CHUNK
 from swiftagent.train.plugin.step_loader import UNTRAINED
 
 # Models whose logits are what the head returns, nothing done to them afterwards (no soft cap, no scale).

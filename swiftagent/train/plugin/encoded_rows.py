@@ -18,7 +18,7 @@ from swift.utils import safe_ddp_context
 
 from datasets import Features, List, Value
 from swiftagent import masks
-from swiftagent.train.fit_row import fitted
+from swiftagent.masks.fit import fitted
 from swiftagent.train.plugin.settings import run_folder
 
 KEPT = 30 * 86_400  # seconds after its last use for which an encoded file is kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,24 +17,19 @@ from swiftagent.train.plugin.attention import sequence_bounds
 UNTRAINED = -100  # the label that a loss ignores
 
 
+@dataclass(kw_only=True)
 class StepSampler:
-    """The micro-steps of one rank, an optimizer step at a time."""
+    """The micro-steps of one rank, an optimizer step at a time. `seed` None keeps the order of the rows; `skip` steps
+    are left out at the beginning."""
 
-    def __init__(
-        self,
-        lengths: Sequence[int],
-        *,
-        sequences: int,
-        budget: int,
-        rank: int = 0,
-        ranks: int = 1,
-        seed: int | None = None,
-        skip: int = 0,
-    ) -> None:
-        """`seed` None keeps the order of the rows; `skip` steps are left out at the beginning."""
-        self.lengths, self.sequences, self.budget = lengths, sequences, budget
-        self.rank, self.ranks, self.seed, self.skip = rank, ranks, seed, skip
-        self.epoch = 0
+    lengths: Sequence[int]
+    sequences: int
+    budget: int
+    rank: int = 0
+    ranks: int = 1
+    seed: int | None = None
+    skip: int = 0
+    epoch: int = 0
 
     def __len__(self) -> int:
         return max(1, math.ceil(self._kept / self.sequences))

@@ -122,7 +122,7 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            from swiftagent.train.loss_plot import draw
+            from swiftagent.train.loss_curves import draw
 
             draw(self.folder)
 

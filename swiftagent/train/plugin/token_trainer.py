@@ -96,7 +96,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 
     def _sampler(self, rows: Any, sequences: int, budget: int, **order: Any) -> StepSampler:
         ranks = {"rank": self.args.process_index, "ranks": self.args.world_size}
-        return StepSampler(self._lengths(rows), sequences=sequences, budget=budget, **ranks, **order)
+        return StepSampler(lengths=self._lengths(rows), sequences=sequences, budget=budget, **ranks, **order)
 
     def _lengths(self, rows: Any) -> list[int]:
         return [max(length) if isinstance(length, list) else length for length in rows["lengths"]]

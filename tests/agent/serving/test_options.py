@@ -23,7 +23,7 @@ def test_sampling_reaches_the_engine(serve: Callable[..., Served]) -> None:
     reply = served.ask(ASKED, top_p=0.5, seed=7, temperature=0.3, max_completion_tokens=9, n=2)
     assert [(choice.index, choice.message.content) for choice in reply.choices] == [(0, "a"), (1, "b")]
     first, second = served.engine.settings
-    assert (first["sampling"], second["sampling"]) == (Sampling(0.5, 7), Sampling(0.5, 8))
+    assert (first["sampling"], second["sampling"]) == (Sampling(0.5, 7, (), 0.3), Sampling(0.5, 8, (), 0.3))
     assert (first["temperature"], first["max_tokens"]) == (0.3, 9)
 
 
@@ -50,7 +50,7 @@ def test_a_stop_word_cuts_the_answer_alone(serve: Callable[..., Served], tools: 
 class FullEngine(ScriptedEngine):
     """Its context is full before it writes anything."""
 
-    def generate(self, messages: Any, *, usage: Any, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Any, sampling: Any, usage: Any) -> Iterator[str]:
         usage.prompt_tokens, usage.ended_by = 5000, "length"
         return
         yield
@@ -59,7 +59,7 @@ class FullEngine(ScriptedEngine):
 class RefusingEngine(ScriptedEngine):
     """Stands before a server that takes no such prompt."""
 
-    def generate(self, messages: Any, **settings: Any) -> Iterator[str]:
+    def generate(self, request: Any, *settings: Any) -> Iterator[str]:
         raise RequestRefused("http://x/v1: HTTP 400: longer than the context")
         yield
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from swiftagent.formats.reading.tags import TAGS
 from swiftagent.trajectory.escape import JOINER, show, show_control_tokens
 from swiftagent.trajectory.react import ACTION_LABEL, ANSWER_LABEL, INPUT_LABEL, NO_THOUGHT, OBSERVATION, THOUGHT_LABEL
@@ -19,30 +21,24 @@ _OPEN, _CLOSE = "<think>", "</think>"
 _TAIL = 80
 
 
-def starts_with_label(text: str) -> bool:
-    return _LABEL_LINE.match(text.lstrip()) is not None
-
-
 def may_become_label(line: str) -> bool:
     """Whether a line, as far as it is written, may be a label of ReAct."""
     line = line.strip("*_#> ").lower()
     return any(word.lower().startswith(line[: len(word)]) for word in _WORDS)
 
 
-class Shown:
+class VisibleText(msgspec.Struct):
     """The parts of a text that grows.
 
     react: whether the model was trained on ReAct, where labels at the start of a line are never content. labels:
-    whether this text is a step, in which an answer stands behind `Final Answer:`. stop: the client's own stop words,
-    which end the content. stopped: the one that was found. ended: whether a label or a call stands behind the content.
+    whether this text is a step, in which an answer stands behind `Final Answer:`. stop: the client's own stop words, of
+    which none is shown in part. ended: whether a label or a call stands behind the content.
     """
 
-    def __init__(self, react: bool, labels: bool, stop: Sequence[str] = ()) -> None:
-        self.react = react
-        self.labels = labels
-        self.stop = stop
-        self.stopped = ""
-        self.ended = False
+    react: bool
+    labels: bool
+    stop: Sequence[str] = ()
+    ended: bool = False
 
     def reasoning(self, text: str) -> str:
         """What is thought between `<think>` marks so far."""
@@ -75,12 +71,7 @@ class Shown:
         elif not done:
             text = text[: self._sure(text)]
         # Answers of ReAct rows are trained with their own labels indented.
-        text = (show if self.react else show_control_tokens)(text.strip())
-        found = min(((text.find(stop), stop) for stop in self.stop if stop in text), default=None)
-        if found is None:
-            return text
-        self.stopped = found[1]
-        return text[: found[0]]
+        return (show if self.react else show_control_tokens)(text.strip())
 
     def _start(self, text: str, done: bool) -> int | None:
         """Where the content begins; None where it has not begun."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.models.shape import KNOWN_CONFIGS, ModelShape, known_shape, shape_of
-from swiftagent.train.memory import GB, adapter_parameters, estimate, zero_stage
+from swiftagent.train.estimates import GB, adapter_parameters, estimate, zero_stage
 
 
 def shape(name: str) -> ModelShape:
@@ -48,7 +48,7 @@ def test_lora_parameters_of_the_published_recipe():
     ],
 )
 def test_estimate_is_within_a_quarter_of_the_published_table(name: str, options: dict, low: int, high: int):
-    total = estimate(shape(name), options, batch=1, length=2048, gpus=1, checkpointing=True).total / GB
+    total = estimate(shape(name), options, length=2048, gpus=1).total / GB
     middle = (low + high) / 2
     assert 0.75 * middle <= total <= 1.25 * middle
 
@@ -56,7 +56,7 @@ def test_estimate_is_within_a_quarter_of_the_published_table(name: str, options:
 def test_zero_stages_share_what_they_shard():
     full = {"tuner_type": "full"}
     by_stage = [
-        estimate(shape("Qwen2.5-7B-Instruct"), {**full, **more}, batch=1, length=512, gpus=8, checkpointing=True).total
+        estimate(shape("Qwen2.5-7B-Instruct"), {**full, **more}, length=512, gpus=8).total
         for more in (
             {"deepspeed": "zero1"},
             {"deepspeed": "zero2"},
@@ -74,3 +74,11 @@ def test_stage_is_read_from_the_name(options: dict, stage: int):
 
 def test_every_known_config_is_understood():
     assert all(shape_of(config) for config in KNOWN_CONFIGS.values())
+
+
+@pytest.mark.parametrize("by_tokens", [False, True])
+def test_self_distillation_holds_the_logits_of_two_models(by_tokens: bool):
+    seven, sizes = shape("Qwen2.5-7B-Instruct"), {"length": 8192, "gpus": 1, "by_tokens": by_tokens}
+    plain, distilled = (estimate(seven, {}, **sizes, distilled=value).activations for value in (False, True))
+    logits = 8192 * seven.vocabulary  # whole, also where the plain loss makes 1,024 at once
+    assert distilled - plain == logits * (10 + 16) - (1024 if by_tokens else 8192) * seven.vocabulary * 10

@@ -1,0 +1,179 @@
+"""What a run needs, estimated from shapes: memory of one GPU in bytes (weights, adapters, gradients, optimizer,
+activations), steps, tokens and hours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from swiftagent.models.shape import ModelShape
+
+GB = 1_000_000_000
+CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
+ALLOCATOR = 0.05  # share of all tensors that torch's allocator holds besides, in blocks that fit none
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+QUANTIZED = {
+    4: 0.5 + 1 / 64 * 1.03,
+    8: 1.0 + 1 / 64,
+}  # bytes a weight, with block scales (double quantization for 4 bits)
+LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
+# Bytes a logit that `method: self-distill` adds on chat: those of the base in bfloat16, and what the divergence of the
+# two keeps in float32 (30 in all where plain cross-entropy takes 14, as the peak of a CPU process shows).
+LOGITS_OF_BASE = 16
+MASK = 3  # bytes for each pair of tokens of a block mask: truth values, and what the kernel makes of them
+CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
+ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
+# Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
+TERAFLOPS = {"H200": 989, "H100": 989, "H20": 148, "H800": 989, "A100": 312, "A800": 312, "L40": 181, "A40": 150,
+             "A10": 125, "4090": 165, "3090": 71, "L20": 119, "L4": 121, "V100": 125, "T4": 65,
+             "B200": 2250}  # fmt: skip
+OTHER_GPU, ONE_CPU = 100, 0.05
+USED = 0.35  # share of the arithmetic that fine-tuning reaches
+
+
+class MemoryEstimate(msgspec.Struct, frozen=True):
+    """Bytes on each GPU, by what holds them, and the parameter counts they come from."""
+
+    parameters: int
+    trainable: int
+    weights: float
+    adapters: float
+    gradients: float
+    optimizer: float
+    activations: float
+
+    @property
+    def overhead(self) -> float:
+        return CUDA_CONTEXT + ALLOCATOR * self._tensors
+
+    @property
+    def total(self) -> float:
+        return self._tensors + self.overhead
+
+    @property
+    def _tensors(self) -> float:
+        return self.weights + self.adapters + self.gradients + self.optimizer + self.activations
+
+    def as_dict(self) -> dict[str, float]:
+        return {**msgspec.to_builtins(self), "overhead": self.overhead, "total": self.total}
+
+
+def estimate(
+    shape: ModelShape, options: dict[str, Any], *, length: int, gpus: int, by_tokens: bool = False,
+    distilled: bool = False,
+) -> MemoryEstimate:  # fmt: skip
+    """`options` are ms-swift's own, as planned; `length` the tokens of the longest row, or `by_tokens` those of a
+    micro-step; `gpus` all of the run; `distilled`: the base's logits are held beside the model's own."""
+    full = options.get("tuner_type", "lora") == "full"
+    dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
+    trainable = shape.parameters if full else adapter_parameters(shape, options)
+    stage = zero_stage(options)
+    offloaded = "offload" in str(options.get("deepspeed", ""))
+    weights = _weight_bytes(shape, options, dtype)
+    # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
+    kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
+    optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
+    gradients = trainable * kept
+    share = max(1, gpus)
+    return MemoryEstimate(
+        parameters=shape.parameters,
+        trainable=trainable,
+        weights=weights / share if stage >= 3 else weights,
+        adapters=0 if full else trainable * kept / (share if stage >= 3 else 1),
+        gradients=gradients / (share if stage >= 2 else 1),
+        optimizer=0 if offloaded else optimizer / (share if stage >= 1 else 1),
+        activations=_activation_bytes(shape, options, length, by_tokens, distilled),
+    )
+
+
+def recomputes(options: dict[str, Any]) -> bool:
+    """Whether activations are recomputed: unless the options say otherwise, ms-swift does."""
+    return options.get("gradient_checkpointing") is not False
+
+
+def _activation_bytes(
+    shape: ModelShape, options: dict[str, Any], length: int, by_tokens: bool, distilled: bool
+) -> float:
+    """What backward needs, in bfloat16: every layer's inside, or each layer's input and one inside; and the logits."""
+    tokens = length if by_tokens else length * int(options.get("per_device_train_batch_size", 1))
+    inside = tokens * 2 * (ATTENTION * shape.hidden + MLP * shape.intermediate)
+    layers = shape.layers * tokens * 2 * shape.hidden + inside if recomputes(options) else shape.layers * inside
+    mask = MASK * tokens**2 if by_tokens and options.get("attn_impl") == "sdpa" else 0
+    # A divergence needs the logits that chunks never put together.
+    at_once = min(tokens, CHUNK) if by_tokens and not distilled else tokens
+    return float(layers + mask + at_once * shape.vocabulary * (LOGITS + (LOGITS_OF_BASE if distilled else 0)))
+
+
+def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:
+    """LoRA's own parameters; other tuners are counted as LoRA of the same rank."""
+    rank = int(options.get("lora_rank", 8))
+    targets = options.get("target_modules") or ["all-linear"]
+    chosen = [linear for linear in shape.linears if "all-linear" in targets or linear.name in targets]
+    count = sum(linear.count * rank * (linear.rows + linear.columns) for linear in chosen)
+    if {"all-embedding", "embed_tokens"} & set(targets):
+        count += rank * (shape.vocabulary + shape.hidden)
+    return count
+
+
+def zero_stage(options: dict[str, Any]) -> int:
+    """1, 2 or 3 of DeepSpeed; FSDP shards like 3; 0 where every GPU holds everything."""
+    if options.get("fsdp"):
+        return 3
+    named = options.get("deepspeed")
+    if isinstance(named, dict):
+        return int(named.get("zero_optimization", {}).get("stage", 0))
+    digits = [letter for letter in str(named or "") if letter.isdigit()]
+    return int(digits[0]) if digits else 0
+
+
+def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
+    bits = options.get("quant_bits")
+    if bits not in QUANTIZED:
+        return float(shape.parameters * dtype)
+    quantized = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
+    return quantized * QUANTIZED[int(bits)] + (shape.parameters - quantized) * dtype
+
+
+class Effort(msgspec.Struct, frozen=True):
+    """Estimates but for `steps`, which is exact where the rows are."""
+
+    steps: int
+    tokens: int
+    hours: float
+
+
+def effort(
+    shape: ModelShape | None, options: dict[str, Any], *, rows: int, tokens: int, sequences: int, gpus: list[str]
+) -> Effort:  # fmt: skip
+    """`tokens` of one epoch, `sequences` a step; `gpus` are the names of all that train, [] for a CPU."""
+    epochs = float(options.get("num_train_epochs", 3))
+    steps_an_epoch = max(1, math.ceil(rows / sequences))
+    limit = int(options.get("max_steps", -1))
+    steps = limit if limit > 0 else math.ceil(steps_an_epoch * epochs)
+    seen = int(tokens * steps / steps_an_epoch)
+    if shape is None:
+        return Effort(steps, seen, 0.0)
+    work = seen * operations(shape, options)
+    speed = sum(teraflops(name) for name in gpus) or ONE_CPU
+    return Effort(steps, seen, work / (speed * 1e12 * USED) / 3600)
+
+
+def operations(shape: ModelShape, options: dict[str, Any]) -> float:
+    """Of training a token, without attention: forward 2 a parameter, backward by activations 2, by weights 2 where they
+    are trained, forward again where it is recomputed."""
+    trained = shape.parameters if options.get("tuner_type") == "full" else adapter_parameters(shape, options)
+    return float(4 * shape.parameters + 2 * trained + (2 * shape.parameters if recomputes(options) else 0))
+
+
+def teraflops(gpu: str) -> float:
+    """Of a GPU by its name, as nvidia-smi gives it."""
+    return next((value for name, value in TERAFLOPS.items() if name in gpu), OTHER_GPU)
+
+
+def mfu(shape: ModelShape, tokens_per_second: float, gpus: list[str]) -> float | None:
+    """Model FLOPs utilisation: 6 operations a parameter and token, recomputation not counted, as a share of the data
+    sheets' arithmetic (Chowdhery et al., 2022, appendix B, without attention). None without a GPU."""
+    peak = sum(teraflops(name) for name in gpus) * 1e12
+    return 6 * shape.parameters * tokens_per_second / peak if peak else None
