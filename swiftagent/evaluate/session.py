@@ -13,8 +13,9 @@ import msgspec
 from swiftagent.agent.loop import Grammar, ReAct
 from swiftagent.agent.native import Native
 from swiftagent.console import progress, say, warn
+from swiftagent.convert.reading import read_trajectories
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
+from swiftagent.evaluate.data import GoldFiles, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
@@ -139,7 +140,7 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
         files = read_gold(list(options.data))
         items = files.bfcl
         held = list(rows)
-        whole = conversations([row for row in held if _is_conversation(row.value)], [])
+        whole = read_trajectories([row for row in held if _is_conversation(row.value)])
         talks = {found.source: found for found in whole}
         gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
     seen = read_seen(options.training) if options.training else None
