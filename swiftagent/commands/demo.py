@@ -133,7 +133,7 @@ def _train(plan: DemoPlan, *, again: bool) -> Path:
     checkpoint."""
     mark = plan.data / "trained.json"
     words = plan.sft_words()
-    read = {"mix": plan.mix, "config": find(demo_plan.CONFIG)}
+    read = {"mix": plan.mix, "config": find(demo_plan.BASES[plan.base].config)}
     wanted = {"words": words, **{name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in read.items()}}
     known = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
     if known == wanted and not again:

@@ -22,7 +22,6 @@ from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Question, Trajectory
 
-CONFIG = "configs/tiny_cpu.yaml"
 RUN_NAME = "demo"
 SEED = 42
 SOURCES = {
@@ -45,28 +44,16 @@ LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
 
 
 class Base(msgspec.Struct, frozen=True):
-    """A model that the demo can tune: from how many rows of each channel, with which changes to the config."""
+    """A model that the demo can tune: by which config, and from how many rows of each channel."""
 
+    config: str
     rows: tuple[int, int, int]
-    changes: tuple[str, ...] = ()
     english: bool = False  # it reads English alone
 
 
 BASES = {
-    "tiny": Base((2100, 400, 396)),
-    "smollm2": Base(
-        (700, 120, 120),
-        (
-            "train.model_type=null",
-            "train.template=null",
-            "train.learning_rate=1e-3",
-            "train.lora_rank=16",
-            "train.lora_alpha=32",
-            "train.num_train_epochs=1",
-            "gate={}",
-        ),
-        english=True,
-    ),
+    "tiny": Base("configs/tiny_cpu.yaml", (2100, 400, 396)),
+    "smollm2": Base("configs/smollm2_cpu.yaml", (700, 120, 120), english=True),
 }
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -120,7 +107,7 @@ class DemoPlan(msgspec.Struct, frozen=True):
     def sft_words(self) -> list[str]:
         seed = [f"train.seed={self.seed}"] if self.seed != SEED else []
         where = [f"model={self.model}", f"data={self.mix}", f"runs={self.out}", f"name={RUN_NAME}"]
-        return ["sft", CONFIG, *where, *BASES[self.base].changes, *seed]
+        return ["sft", BASES[self.base].config, *where, *seed]
 
     def eval_words(self, run: str) -> list[str]:
         files = [*map(self.source, HELD_OUT), self.who]
