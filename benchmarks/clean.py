@@ -70,8 +70,9 @@ def said(row: Trajectory, place: int) -> str:
     return "\n".join(texts).casefold()
 
 
-def a_call(row: Trajectory, rng: random.Random) -> tuple[int, Call] | None:
-    calls = [(at, e) for at, e in enumerate(row.events) if isinstance(e, Call) and e.arguments and e.trained]
+def a_call(row: Trajectory, rng: random.Random, *, trained: bool = False) -> tuple[int, Call] | None:
+    calls = [(at, e) for at, e in enumerate(row.events) if isinstance(e, Call) and e.arguments]
+    calls = [(at, call) for at, call in calls if call.trained or not trained]
     return rng.choice(calls) if calls else None
 
 
@@ -93,7 +94,7 @@ def wrong_value(value: Any, name: str, rng: random.Random, values: Values) -> An
 
 def value_noise(row: Trajectory, rng: random.Random, values: Values) -> Trajectory | None:
     """One value of a call that stands in the conversation, replaced by one that does not; nothing else shows it."""
-    found = a_call(row, rng)
+    found = a_call(row, rng, trained=True)
     if not found:
         return None
     place, call = found

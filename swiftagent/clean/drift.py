@@ -213,18 +213,20 @@ class _Migration:
         return next((each for each in candidates if not faults(_one(slot), {"value": each})), _NONE)
 
     def _choices(self, path: Path, slot: dict[str, Any], value: Json) -> list[Json]:
-        choices = slot.get("enum")
+        choices, before = slot.get("enum"), self.old.get(path, {}).get("enum")
         if not isinstance(choices, list) or not isinstance(value, str):
             return []
+        known = before if isinstance(before, list) else []
+        gone, new = [each for each in known if each not in choices], [each for each in choices if each not in known]
         plain = "".join(name_parts(value))
-        spelt = [each for each in choices if isinstance(each, str) and "".join(name_parts(each)) == plain]
-        begun = [each for each in choices if isinstance(each, str) and plain and _begins(each, value)]
-        # By elimination: all choices but one stayed the same.
-        before = self.old.get(path, {}).get("enum")
-        before = before if isinstance(before, list) else []
-        gone, new = [each for each in before if each not in choices], [each for each in choices if each not in before]
-        swapped = new if len(gone) == len(new) == 1 and value == gone[0] else []
-        return next((found for found in (spelt, begun, swapped) if len(found) == 1), [])
+        found = _certain(
+            [each for each in choices if isinstance(each, str)],
+            lambda choice: "".join(name_parts(choice)) == plain,
+            lambda choice: bool(plain) and _begins(choice, value),
+            # By elimination: all choices but one stayed the same.
+            lambda choice: gone == [value] and new == [choice],
+        )
+        return [] if found is None else [found]
 
     def _was_default(self, path: Path, value: Json) -> bool:
         return "default" in self.old.get(path, {}) and self.old[path]["default"] == value

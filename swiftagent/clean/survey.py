@@ -334,16 +334,13 @@ def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
     return _Domain(mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted])
 
 
-def _groups(rows: Sequence[RowFacts]) -> Callable[[str], str]:
-    """Tools that rows offer together are one group, named after one of them."""
-    above: dict[str, str] = {}
+def _groups(rows: Sequence[RowFacts]) -> Callable[[str], int]:
+    """Tools that rows offer together are one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def top(name: str) -> str:
-        while above.setdefault(name, name) != name:
-            above[name] = name = above[above[name]]
-        return name
-
-    for row in rows:
-        for name in row.tools[1:]:
-            above[top(name)] = top(row.tools[0])
-    return top
+    number = {name: index for index, name in enumerate(dict.fromkeys(name for row in rows for name in row.tools))}
+    pairs = [(number[row.tools[0]], number[name]) for row in rows for name in row.tools]
+    graph = coo_array((np.ones(len(pairs)), np.array(pairs).reshape(-1, 2).T), shape=(len(number), len(number)))
+    groups = connected_components(graph)[1] if pairs else []
+    return lambda name: int(groups[number[name]])

@@ -70,7 +70,7 @@ class Context:
         found = words(text)
         self.words.update(found)
         self.stems.update(word[:_STEM] for word in found if len(word) >= _STEM)
-        self.numbers.update(_numbers(text.casefold()))
+        self.numbers.update(*_numbers(text.casefold()))
         self.numbers.update(number for number, word in enumerate(_COUNTS) if word in self.words)
 
     def grounds(self, value: Json) -> bool:
@@ -81,7 +81,8 @@ class Context:
             return True
         text = str(value).casefold().strip()
         if isinstance(value, (int, float)) or _NUMBER.fullmatch(text):
-            return self.numbers.issuperset(_numbers(text))
+            digits, amounts = _numbers(text)
+            return self.numbers.issuperset(digits) or bool(amounts) and self.numbers.issuperset(amounts)
         if self._says(text) or text in ("true", "false"):
             return True
         if date := _DATE.fullmatch(text):
@@ -106,29 +107,34 @@ class Context:
         return word.isalpha() and len(word) >= _STEM and (word[:_STEM] in self.stems or word[: _STEM - 1] in self.words)
 
     def _grounds_date(self, date: re.Match[str]) -> bool:
-        """More than half of what a date and a time of day say; days and hours that are named count, as nobody knows
-        when it was said."""
-        said = []
+        """More than half of what a date says, and half of what a time of day does; days and hours that are named count,
+        as nobody knows when it was said."""
+        day_said: list[bool] = []
+        hour_said: list[bool] = []
         year, month, day, hour, minute = (None if part is None else int(part) for part in date.groups())
         if month and day:
             is_named = month < 13 and day < 32 and _DAY_BY_NAME.search(self.text) is not None
             is_month = month < 13 and any(word.startswith(_MONTHS[month - 1]) for word in self.words)
-            said += [is_named or is_month or month in self.numbers, is_named or day in self.numbers]
-            said += [year in self.numbers] * (year is not None and _YEAR.search(self.text) is not None)
+            day_said = [is_named or is_month or month in self.numbers, is_named or day in self.numbers]
+            day_said += [year in self.numbers] * (year is not None and _YEAR.search(self.text) is not None)
+        if (hour, minute) == (23, 59):  # the end of a day that was said
+            hour = minute = 0
         if hour:
-            said.append(_HOUR_BY_NAME.search(self.text) is not None or not {hour, hour - 12}.isdisjoint(self.numbers))
-        said += [minute in self.numbers] * bool(minute)
-        return 2 * sum(said) > len(said) or not said
+            hour_said = [_HOUR_BY_NAME.search(self.text) is not None or not {hour, hour - 12}.isdisjoint(self.numbers)]
+        hour_said += [minute in self.numbers] * bool(minute)
+        return (not day_said or 2 * sum(day_said) > len(day_said)) and 2 * sum(hour_said) >= len(hour_said)
 
 
-def _numbers(text: str) -> list[float]:
-    found = []
+def _numbers(text: str) -> tuple[list[float], list[float]]:
+    """The digits of numbers, apart at points and commas, and their amounts: (1, 5) and 1.5."""
+    digits: list[float] = []
+    amounts: list[float] = []
     for word, scale in _NUMBER.findall(text):
-        found += [float(part) for part in re.split(r"[.,]", word)]
+        digits += [float(part) for part in re.split(r"[.,]", word)]
         plain = word.replace(",", "")
         if plain.count(".") < 2:
-            found += [float(plain), float(plain) * _SCALES.get(scale, 1.0)]
-    return found
+            amounts += [float(plain), float(plain) * _SCALES.get(scale, 1.0)]
+    return digits, amounts
 
 
 def free_values(call: Call, tool: Tool | None) -> Iterator[tuple[Path, Json]]:

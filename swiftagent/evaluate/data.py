@@ -3,17 +3,16 @@ saw."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.convert.reading import Ledger, Policy, read_trajectories
+from swiftagent.convert.reading import read_trajectories
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.bfcl_files import is_bfcl, read_bfcl
-from swiftagent.io.jsonl import Row
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
 from swiftagent.trajectory.content import Seen, seen_in_training
@@ -48,7 +47,7 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
             found, its_items = read_bfcl(Path(path))
             items.update(its_items)
         else:
-            found = list(conversations(read_rows(path), rejected))
+            found = list(read_trajectories(read_rows(path), reject=rejected.append))
             plain.append(path)
         if not found:
             first = next((r for r in rejected if str(r.get("source", "")).startswith(path)), {})
@@ -57,12 +56,6 @@ def read_gold(paths: Sequence[str]) -> GoldFiles:
     return GoldFiles(rows, items, prompt_style(plain), rejected)
 
 
-def conversations(rows: Iterable[Row], rejected: list[dict[str, Any]]) -> Iterator[Trajectory]:
-    """Rows of any format as trajectories; what cannot be read is added to `rejected`."""
-    return read_trajectories(rows, Policy(), Ledger(), rejected.append)
-
-
 def read_seen(paths: Sequence[str]) -> Seen:
     """What training saw."""
-    skipped: list[dict[str, Any]] = []
-    return seen_in_training(chain.from_iterable(conversations(read_rows(path), skipped) for path in paths))
+    return seen_in_training(row for path in paths for row in read_trajectories(read_rows(path)))

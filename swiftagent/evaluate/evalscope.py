@@ -10,35 +10,24 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from swiftagent.backend.loading import Loading
+from swiftagent.agent.loop import DEFAULT_LIMITS, Grammar
 from swiftagent.errors import ConfigError, LaunchError, SetupError
-from swiftagent.io.own_command import own_command
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
-_POLL = 0.1  # seconds between two looks at the server's log
-_AT = " at http://"  # in the line that the server writes once it listens
 
 
 def check_installed() -> None:
     """Raise SetupError where evalscope cannot be imported."""
     if importlib.util.find_spec("evalscope") is None:
         raise SetupError(f"--evalscope: evalscope is not installed; {sys.executable} -m pip install evalscope")
-
-
-def serve_words(loading: Loading, name: str) -> list[str]:
-    """The command that serves one model on a free port."""
-    what = {"--adapter": loading.adapter} if loading.adapter else {"--model": loading.model}
-    options = {**what, "--template": loading.template, "--model-type": loading.model_type, "--device": loading.device}
-    given = [word for option, value in options.items() if value is not None for word in (option, value)]
-    trust = ["--trust-remote-code"] if loading.trust_remote_code else []
-    return own_command("serve", "--port", "0", "--name", name, *given, *trust)
 
 
 def evalscope_words(
@@ -52,51 +41,39 @@ def evalscope_words(
 
 
 def run_sets(
-    loading: Loading, name: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path
+    engine: Any, grammar: Grammar, name: str, sets: Sequence[str], limit: int | None, more: str | None, folder: Path
 ) -> Sets:
-    """The scores of one model. Raises LaunchError with the log's place where the server or evalscope ends with an
-    error."""
+    """The scores of one model. Raises LaunchError with the log's place where evalscope ends with an error."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with served(serve_words(loading, name), folder / "server.txt") as url:
-        log = folder / "log.txt"
-        with log.open("wb") as out:
-            words = evalscope_words(name, url, sets, limit, more, folder)
-            done = subprocess.run(words, stdout=out, stderr=subprocess.STDOUT, cwd=folder, check=False)
+    log = folder / "log.txt"
+    with served(engine, grammar, name) as url, log.open("wb") as out:
+        words = evalscope_words(name, url, sets, limit, more, folder)
+        done = subprocess.run(words, stdout=out, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if done.returncode:
-        raise LaunchError(
-            f"evalscope on {', '.join(sets)} ended with exit code {done.returncode}: {_last(log)}; see {log}"
-        )
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it wrote nothing"]
+        ended = f"ended with exit code {done.returncode}: {lines[-1][:300]}"
+        raise LaunchError(f"evalscope on {', '.join(sets)} {ended}; see {log}")
     return read_reports(folder)
 
 
 @contextlib.contextmanager
-def served(words: list[str], log: Path) -> Iterator[str]:
-    """The URL of a server that lives as long as the block. It writes to a file: a pipe that nobody reads would stop
-    it."""
-    # A file and not a pipe: a pipe that is not read would block the server.
-    with log.open("wb") as out, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=out) as server:
+def served(engine: Any, grammar: Grammar, name: str) -> Iterator[str]:
+    """The URL at which our own server answers with a model as long as the block lasts."""
+    import uvicorn
+
+    from swiftagent.agent.serving.server import Settings, make_app
+
+    app = make_app(engine, grammar, DEFAULT_LIMITS, Settings(name))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
         try:
-            yield _address(server, log)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         finally:
-            server.terminate()
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the server listens, once it does. Raises LaunchError where it ends before."""
-    while True:
-        ended = server.poll() is not None
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        for line in lines:
-            if _AT in line and line.endswith("\n"):
-                return "http://" + line.partition(_AT)[2].split()[0]
-        if ended:
-            raise LaunchError(f"the server for evalscope did not start: {_last(log)}")
-        time.sleep(_POLL)
-
-
-def _last(log: Path) -> str:
-    return (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it wrote nothing"])[-1][:300]
+            server.should_exit = True
+            thread.join()
 
 
 def read_reports(folder: Path) -> Sets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -13,8 +13,11 @@ from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
 from swiftagent.scores.metrics import METRICS, Metric, Part
 from swiftagent.trajectory.types import Observation, Question
 
+if TYPE_CHECKING:
+    from swiftagent.evaluate.scoring import Scored
+
 Summary = Mapping[str, Any]
-_MOST_FIELDS = 20
+_MOST_FIELDS, _MOST_CASES = 20, 300
 
 
 class HeadlineRow(msgspec.Struct, frozen=True):
@@ -84,6 +87,10 @@ def with_interval(metric: str, found: Mapping[str, Any] | None) -> str:
     return f"{value} ({low}–{high})"
 
 
+def without_interval(metric: str, found: Mapping[str, Any] | None) -> str:
+    return format_value(metric, found["value"] if found else None)
+
+
 def with_difference(metric: str, found: Mapping[str, Any] | None) -> str:
     """ "+4.2 (+1.0 to +7.9)"."""
     if not found or found["value"] is None:
@@ -150,18 +157,19 @@ def _plain_score(found: Mapping[str, Any] | None) -> str:
     return "–" if not found or found["value"] is None else f"{found['value']:.4g}"
 
 
-def cases(steps: Iterable[StepScore], base: Mapping[str, StepScore] | None, *, longest: int = 300) -> list[Case]:
-    """Decision points side by side: what broke first, then what improved, then what is still wrong; at most `longest`
+def cases(tuned: Scored, base: Scored | None = None) -> list[Case]:
+    """Decision points side by side: what broke first, then what improved, then what is still wrong; at most 300
     of each."""
+    of_base = {score.step.id: score for score in (base.steps if base else ())}
     found: dict[str, list[Case]] = {"broke": [], "improved": [], "still wrong": [], "right": []}
-    for score in steps:
-        other = None if base is None else base.get(score.step.id)
+    for score in tuned.steps:
+        other = of_base.get(score.step.id)
         if other is None or other.right == score.right:
             status = "right" if score.right else "still wrong"
         else:
             status = "improved" if score.right else "broke"
         # A page of many thousand cases is slow to open; each status keeps its first.
-        if len(found[status]) < longest:
+        if len(found[status]) < _MOST_CASES:
             found[status].append(_case(score, other, status))
     return [case for kind in found.values() for case in kind]
 
@@ -213,19 +221,14 @@ class Table(NamedTuple):
 def tables(summary: Summary, *, intervals: bool = True) -> Iterator[Table]:
     """Everything that was measured. intervals: of both models too, beside that of their difference."""
     rows, sides = headline(summary), ("base", "tuned", "n")
-
-    def value(row: HeadlineRow, found: Mapping[str, Any] | None) -> str:
-        if intervals:
-            return with_interval(row.metric, found)
-        return format_value(row.metric, found["value"] if found else None)
-
+    value = with_interval if intervals else without_interval
     if "base" in summary:
         yield Table(
             "shares in %; the difference with its 95 % interval",
             ("", "base", "tuned", "difference", "n", ""),
             [
-                (row.metric, value(row, row.base), value(row, row.tuned), with_difference(row.metric, row.difference))
-                + (row.tuned["n"], row.verdict or "noise")
+                (row.metric, value(row.metric, row.base), value(row.metric, row.tuned))
+                + (with_difference(row.metric, row.difference), row.tuned["n"], row.verdict or "noise")
                 for row in rows
             ],
         )

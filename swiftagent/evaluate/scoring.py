@@ -4,6 +4,7 @@ and what was forgotten."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
+from swiftagent.io.jsonl import encode
 from swiftagent.scores.bfcl import Item, bfcl_problem
 from swiftagent.scores.calls import DecisionPoint, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
@@ -37,6 +39,12 @@ class Gold(msgspec.Struct):
     tasks: list[DecisionPoint]
     chats: list[DecisionPoint]
     left_out: int = 0  # rows that were trained on
+
+    @property
+    def fingerprint(self) -> str:
+        rows = [[row.events, row.tools] for row in self.rows]
+        # LLaMA-Factory's predictions bring steps alone.
+        return sha256(encode(rows or self.steps)).hexdigest()[:16]
 
 
 class Scored(msgspec.Struct):
@@ -189,6 +197,8 @@ def summary(
     tuned, base = models["tuned"], models.get("base")
     if base is not None:
         report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
+        if lost := forgetting(gold, base, tuned):
+            report["forgetting"] = lost
     values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
     report["gate"] = gate_report(tuple(rules), values["tuned"], values.get("base"))
     seen_tools = None if seen is None else seen.tools
@@ -207,6 +217,7 @@ def summary(
         "questions": len(gold.tasks),
         "chat_answers": len(gold.chats),
         "left_out": gold.left_out,
+        "content": gold.fingerprint,
         "training_rows": len(seen) if seen is not None else None,
     }
     report["about"] = dict(about or {})

@@ -3,22 +3,24 @@ written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.agent.loop import ReAct
+from swiftagent.agent.loop import Grammar, ReAct
 from swiftagent.agent.native import Native
 from swiftagent.console import progress, say, warn
+from swiftagent.convert.reading import read_trajectories
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.evaluate.data import GoldFiles, conversations, read_gold, read_seen
-from swiftagent.evaluate.evalscope import check_installed, run_sets
+from swiftagent.evaluate.data import GoldFiles, read_gold, read_seen
+from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
-from swiftagent.evaluate.scoring import Gold, Scored, forgetting, gold_from, score_model, summary
+from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
 from swiftagent.evaluate.writing import Done, Entry, Log, Writer
 from swiftagent.io import jsonl
@@ -29,6 +31,8 @@ from swiftagent.scores.metrics import METRICS, WITH_STATE
 from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
+
+Entries = Mapping[str, Sequence[Mapping[str, Entry]]]
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True):
@@ -89,7 +93,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     prompt = style_of_prompts(options, training, target, files.prompt)
-    settings = {"rows": [row.id for row in gold.rows], "content": _fingerprint(gold), "stop": options.stop}
+    settings = {"rows": [row.id for row in gold.rows], "content": gold.fingerprint, "stop": options.stop}
     wanted = [("step", step.id) for step in gold.steps] + [("run", task.id) for task in gold.tasks if options.free]
     wanted += [("likelihood", step.id) for step in gold.chats if options.likelihood]
 
@@ -102,8 +106,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
             writer.likelihoods(gold.chats, done)
 
     log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, wanted, write)
-    kinds = ("step", "run", "likelihood")
-    scored = {name: _score(gold, [log.of(name, kind) for kind in kinds], files.bfcl, options) for name in target.models}
+    entries = {name: [log.of(name, kind) for kind in ("step", "run", "likelihood")] for name in target.models}
     about = {
         "name": target.name,
         "tuned": target.tuned.name,
@@ -112,15 +115,15 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         "trained on": training,
         "config": target.run.config if target.run else None,
     }
-    report = _report(gold, scored, rules_of(options, target), seen, about)
+    scored = _scored(gold, entries, files.bfcl, options)
+    report = summary(gold, scored, rules=rules_of(options, target), seen=seen, about=about)
     if options.evalscope:
-        sets = options.evalscope, options.limit, options.evalscope_args
         report["evalscope"] = {
-            name: run_sets(model.loading, name, *sets, folder / "evalscope" / name)
+            name: _evalscope(name, model, prompt, options, folder / "evalscope" / name)
             for name, model in target.models.items()
         }
     curve = [] if target.run is None else list(target.run.metrics())
-    return Evaluation(report, _cases(scored), curve, folder)
+    return Evaluation(report, cases(**scored), curve, folder)
 
 
 def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) -> Evaluation:
@@ -137,14 +140,14 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
         files = read_gold(list(options.data))
         items = files.bfcl
         held = list(rows)
-        whole = conversations([row for row in held if _is_conversation(row.value)], [])
+        whole = read_trajectories([row for row in held if _is_conversation(row.value)])
         talks = {found.source: found for found in whole}
         gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
     seen = read_seen(options.training) if options.training else None
-    scored = {"tuned": _score(gold, [entries, {}, {}], items, options)}
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
-    report = _report(gold, scored, options.rules or (), seen, about)
-    return Evaluation(report, _cases(scored), [], folder)
+    scored = _scored(gold, {"tuned": [entries, {}, {}]}, items, options)
+    report = summary(gold, scored, rules=options.rules or (), seen=seen, about=about)
+    return Evaluation(report, cases(**scored), [], folder)
 
 
 def _is_conversation(value: Any) -> bool:
@@ -190,13 +193,6 @@ def style_of_prompts(
     return prompt_style(training) or exported_style(loading.adapter or loading.model) or of_gold or "auto"
 
 
-def _fingerprint(gold: Gold) -> str:
-    from hashlib import sha256
-
-    rows = [[row.events, row.tools] for row in gold.rows]
-    return sha256(jsonl.encode(rows or gold.steps)).hexdigest()[:16]  # LLaMA-Factory's predictions bring steps alone
-
-
 def let_write(
     target: Target,
     path: Path,
@@ -222,7 +218,7 @@ def let_write(
         for name in lacking:
             model = target.models[name]
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
-            grammar = Native() if options.native else ReAct(prompt)
+            grammar = _grammar(prompt, options)
             try:
                 with progress(f"{name}: {model.name}", total=len(wanted)) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
@@ -234,35 +230,31 @@ def let_write(
     return log
 
 
+def _evalscope(name: str, model: Model, prompt: PromptStyle, options: EvaluationOptions, folder: Path) -> Sets:
+    sets = options.evalscope, options.limit, options.evalscope_args
+    with contextlib.closing(_load(model)) as engine:
+        return run_sets(engine, _grammar(prompt, options), name, *sets, folder)
+
+
+def _grammar(prompt: PromptStyle, options: EvaluationOptions) -> Grammar:
+    return Native() if options.native else ReAct(prompt)
+
+
 def _load(model: Model) -> Any:
     with progress("loading the model"):
         return model.load()
 
 
-def _score(
-    gold: Gold, entries: list[dict[str, Entry]], items: Mapping[str, Item], options: EvaluationOptions
-) -> Scored:
-    """entries: a model's steps, runs and likelihoods."""
-    referee, name = options.bfcl_eval, options.own_name
-    return score_model(gold, *entries, bfcl=items, referee=referee, own_name=name, fields=options.fields)
-
-
-def _report(
-    gold: Gold, scored: Mapping[str, Scored], rules: tuple[Rule, ...], seen: Seen | None, about: dict[str, Any]
-) -> dict[str, Any]:
-    for name, found in scored.items():
-        if not any(score.predicted.calls or score.predicted.answer for score in found.steps):
+def _scored(gold: Gold, entries: Entries, items: Mapping[str, Item], options: EvaluationOptions) -> dict[str, Scored]:
+    """entries: each model's steps, runs and likelihoods."""
+    scored = {}
+    for name, found in entries.items():
+        referee, own_name = options.bfcl_eval, options.own_name
+        each = score_model(gold, *found, bfcl=items, referee=referee, own_name=own_name, fields=options.fields)
+        if not any(score.predicted.calls or score.predicted.answer for score in each.steps):
             warn(f"the {name} model wrote nothing that could be scored at any of {len(gold.steps):,} steps")
-    report = summary(gold, scored, rules=rules, seen=seen, about=about)
-    report["data"]["content"] = _fingerprint(gold)
-    if "base" in scored and (lost := forgetting(gold, scored["base"], scored["tuned"])):
-        report["forgetting"] = lost
-    return report
-
-
-def _cases(scored: Mapping[str, Scored]) -> list[Case]:
-    base = scored.get("base")
-    return cases(scored["tuned"].steps, None if base is None else {score.step.id: score for score in base.steps})
+        scored[name] = each
+    return scored
 
 
 def rules_of(options: EvaluationOptions, target: Target, *, with_state: bool = False) -> tuple[Rule, ...]:

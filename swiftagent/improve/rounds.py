@@ -21,8 +21,9 @@ import xxhash
 from swiftagent.agent.loop import ReAct
 from swiftagent.agent.native import Native
 from swiftagent.backend.engine import load_engine
+from swiftagent.convert.reading import read_trajectories
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.data import conversations, read_gold
+from swiftagent.evaluate.data import read_gold
 from swiftagent.evaluate.scoring import differences, gold_from, score_model
 from swiftagent.evaluate.target import default_data
 from swiftagent.evaluate.writing import Entry, read_entries
@@ -287,5 +288,4 @@ def _gain(gold: tuple[str, ...], before: Run, after: Run) -> MetricDifference:
 
 
 def _rows(paths: Sequence[str]) -> list[Trajectory]:
-    skipped: list[dict[str, Any]] = []
-    return [row for path in paths for row in conversations(read_rows(path), skipped)]
+    return [row for path in paths for row in read_trajectories(read_rows(path))]

@@ -67,6 +67,7 @@ class CallScore(msgspec.Struct, frozen=True):
     argument_names: float = 0.0
     argument_values: float = 0.0
     exact: float = 0.0
+    right: tuple[str, ...] = ()  # gold's arguments that have the right value
 
 
 def steps_of(trajectory: Trajectory) -> Iterator[DecisionPoint]:
@@ -123,9 +124,9 @@ def score_call(gold: Call, attempt: Attempt) -> CallScore:
         same = float(same_value(want, got))
         return CallScore(gold.tool, 1.0, same, same, same)
     names = float(want.keys() == got.keys())
-    right = sum(name in got and same_value(value, got[name]) for name, value in want.items())
-    values = right / len(want) if want else names
-    return CallScore(gold.tool, 1.0, names, values, float(names and right == len(want)))
+    right = tuple(name for name, value in want.items() if name in got and same_value(value, got[name]))
+    values = len(right) / len(want) if want else names
+    return CallScore(gold.tool, 1.0, names, values, float(names and len(right) == len(want)), right)
 
 
 def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallScore]:

@@ -3,13 +3,11 @@ turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from swiftagent.scores.calls import Attempt, CallScore, StepScore, score_call
+from swiftagent.scores.calls import StepScore
 from swiftagent.scores.intervals import Metrics, Ratios
 from swiftagent.scores.metrics import next_step_metrics
-from swiftagent.scores.values import same_value
 from swiftagent.trajectory.react import language_of
 from swiftagent.trajectory.types import Call, Question
 
@@ -57,21 +55,10 @@ def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics
     for score in scores:
         for call, found in zip(score.step.calls, score.calls, strict=True):
             if isinstance(call.arguments, dict):
-                right = _right_arguments(call, call.arguments, found, score.predicted.calls)
                 for name in call.arguments:
-                    ratios.add(score.step.row, {"argument_values": (float(name in right), 1.0)})
+                    ratios.add(score.step.row, {"argument_values": (float(name in found.right), 1.0)})
                     names.append(f"{call.tool}.{name}")
     return _by(ratios, names, largest)
-
-
-def _right_arguments(
-    call: Call, wanted: dict[str, Any], found: CallScore, attempts: Sequence[Attempt]
-) -> Collection[str]:
-    # The score of the whole call settles it without a second comparison.
-    if found.argument_values in (0.0, 1.0):
-        return wanted if found.argument_values else ()
-    given = next((a.arguments for a in attempts if score_call(call, a) == found and isinstance(a.arguments, dict)), {})
-    return [name for name, value in wanted.items() if name in given and same_value(value, given[name])]
 
 
 def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:

@@ -176,6 +176,45 @@ def test_a_result_that_is_no_error_masks_nothing(result: str, tmp_path: Path):
     assert cleaned(tmp_path, [row("Weather in Oslo?", *steps)]).said == []
 
 
+BIRD = old(name="bird", description="A bird.", parameters=_parameters({"wings": TEXT, "sizes": {"type": "array"}}, []))
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "expected"),
+    [
+        ("bird", {"old_wings": "red"}, [("bird", {"wings": "red"}, True)]),
+        ("bird_v1", {"wings": "red"}, [("bird", {"wings": "red"}, True)]),
+        ("bird", {"feet": "red", "beak": "red"}, [("bird", {"feet": "red", "beak": "red"}, False)]),
+    ],
+)
+def test_a_call_that_its_own_declaration_refuses_is_rewritten_for_it_or_masked(
+    tool: str, given: dict[str, Any], expected: list[Any], tmp_path: Path
+):
+    """Also of a tool that no other row declares."""
+    result = cleaned(tmp_path, [*GOOD, row("A red bird?", call(tool, given, "{}"), tools=[BIRD])])
+    is_drifted = expected[0][2]
+    assert result.said == [(13, "drifted" if is_drifted else "stale-call", "migrate" if is_drifted else "mask")]
+    assert result.calls(12) == expected
+
+
+def test_a_text_that_is_a_list_of_python_becomes_one_where_a_list_is_asked_for(tmp_path: Path):
+    rows = [row("Sizes?", call("bird", {"sizes": "['big', 'small']"}, "{}"), tools=[BIRD])]
+    result = cleaned(tmp_path, rows, *today(tmp_path, BIRD))
+    assert result.calls(0) == [("bird", {"sizes": ["big", "small"]}, True)]
+
+
+def test_a_value_that_the_words_of_rows_lead_to_is_no_fault(tmp_path: Path):
+    stock = old(name="stock", description="Prices.", parameters=_parameters({"symbol": TEXT}, ["symbol"]))
+
+    def priced(question: str, symbol: str) -> dict[str, Any]:
+        return row(question, call("stock", {"symbol": symbol}, "{}"), tools=[stock])
+
+    said = [priced(f"What is {name} at?", name) for name in ("IBM", "SAP", "BMW", "UPS", "KLM", "HSBC", "AXA", "ING")]
+    apples = [priced(f"What is Apple at {when}?", "AAPL") for when in ("noon", "five", "dawn")]
+    result = cleaned(tmp_path, [*said, *apples, priced("What is Boeing worth?", "AAPL")])
+    assert [line for line, code, _ in result.said if code == "ungrounded-value"] == [12]
+
+
 LOOP = [call("get_weather", {"city": "Oslo"}, "{}", number) for number in range(3)]
 OTHER = old(name="rain", description="Rain.", parameters=_parameters({"street": TEXT}, ["street"]))
 

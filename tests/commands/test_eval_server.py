@@ -89,7 +89,11 @@ def test_from_gold_to_metrics_and_on_again(swiftagent: Run, tmp_path: Path, gold
     assert values == {"call_exact": 0.75, "tool_name": 1.0, "parsable": 1.0, "free_calls": 0.75, "answer_exact": 1.0}
     assert told["free_finished"] == {"value": 1.0, "n": 4, "low": pytest.approx(0.398, abs=0.001), "high": 1.0}
     assert told["bits_per_byte"]["n"] == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"predictions.jsonl", "metrics.json", "report.html"}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {
+        "predictions.jsonl",
+        "metrics.json",
+        "report.html",
+    }
     before = len(asked)
     again = swiftagent(*words)
     assert json.loads(again.stdout)["tuned"] == told

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
-import time
 from pathlib import Path
 
+import httpx
 import pytest
+from scripted_engine import ScriptedEngine
 
-from swiftagent.backend.loading import Loading
+from swiftagent.agent.loop import ReAct
 from swiftagent.errors import ConfigError, LaunchError, SetupError
-from swiftagent.evaluate.evalscope import check_installed, evalscope_words, read_reports, run_sets, serve_words, served
+from swiftagent.evaluate.evalscope import check_installed, evalscope_words, read_reports, run_sets, served
 
 
 @pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")
@@ -23,31 +23,25 @@ def test_without_evalscope_it_says_what_to_install():
         check_installed()
 
 
-def test_the_commands(tmp_path: Path):
-    told = serve_words(Loading("base", "runs/x/checkpoint-1", "qwen2", "chatml", device="cpu"), "tuned")
-    options = ["--adapter", "runs/x/checkpoint-1", "--template", "chatml", "--model-type", "qwen2", "--device", "cpu"]
-    assert told[1:] == ["-m", "swiftagent", "serve", "--port", "0", "--name", "tuned", *options]
+def test_the_command(tmp_path: Path):
     told = evalscope_words("tuned", "http://127.0.0.1:1/v1", ["gsm8k", "arc"], 20, None, tmp_path)
     assert told[1:5] == ["-m", "evalscope.cli.cli", "eval", "--model"]
     assert told[-5:] == ["--datasets", "gsm8k", "arc", "--limit", "20"]
 
 
-@pytest.mark.needs_swift
-def test_a_server_that_does_not_start_is_told(tmp_path: Path):
-    with pytest.raises(LaunchError, match="the server for evalscope did not start: error: --model .*: no such folder"):
-        run_sets(Loading(str(tmp_path / "none")), "base", ["arc"], 1, None, tmp_path / "out")
+def test_our_own_server_answers_as_long_as_it_is_needed():
+    question = {"model": "tuned", "messages": [{"role": "user", "content": "2 + 2?"}]}
+    with served(ScriptedEngine("4"), ReAct("auto"), "tuned") as url:
+        told = httpx.post(f"{url}/chat/completions", json=question).json()
+    assert told["choices"][0]["message"]["content"] == "4"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/models")
 
 
-def test_a_server_that_says_much_is_not_stopped_by_it(tmp_path: Path):
-    done = tmp_path / "done"
-    says = "import sys, time; sys.stderr.write('m at http://127.0.0.1:1/v1 (Ctrl-C ends it)\\n' + 'x' * 1_000_000); "
-    says += f"sys.stderr.flush(); open({str(done)!r}, 'w').close(); time.sleep(60)"
-    with served([sys.executable, "-c", says], tmp_path / "server.txt") as url:
-        assert url == "http://127.0.0.1:1/v1"
-        deadline = time.monotonic() + 30
-        while not done.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert done.exists()
+@pytest.mark.skipif(importlib.util.find_spec("evalscope") is not None, reason="evalscope is installed here")
+def test_an_evalscope_that_fails_is_told(tmp_path: Path):
+    with pytest.raises(LaunchError, match="evalscope on arc ended with exit code 1: .*evalscope.*; see .*log.txt"):
+        run_sets(ScriptedEngine(), ReAct("auto"), "base", ["arc"], 1, None, tmp_path / "out")
 
 
 def test_reports_are_read_back(tmp_path: Path):

@@ -86,7 +86,7 @@ def test_evalscope_stands_beside_our_scores():
 
 def test_cases_side_by_side():
     _, models = told()
-    found = cases(models["tuned"].steps, {score.step.id: score for score in models["base"].steps})
+    found = cases(**models)
     statuses = [case.status for case in found]
     assert [statuses.count(kind) for kind in ("broke", "improved", "still wrong", "right")] == [0, 10, 5, 6]
     assert statuses[0] == "improved"
@@ -150,7 +150,7 @@ class Strict(HTMLParser):
 
 def html() -> str:
     found, models = told()
-    side_by_side = cases(models["tuned"].steps, {score.step.id: score for score in models["base"].steps})
+    side_by_side = cases(**models)
     curve = [{"step": n, "loss": 3.0 / n} for n in range(1, 20)] + [{"step": 19, "eval_loss": 0.3}]
     return page(found, side_by_side, curve)
 

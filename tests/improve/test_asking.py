@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.evaluate.data import conversations
+from swiftagent.convert.reading import read_trajectories
 from swiftagent.improve.asking import NeverAsked, ask, exchanged, wording_of
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.calls import steps_of
@@ -28,12 +28,12 @@ def row(city: str, text: str = "Is it warm in {}?") -> Trajectory:
 @pytest.fixture(scope="module")
 def training(root: Path) -> list[Trajectory]:
     files = ("agent_openai.jsonl", "agent_sharegpt.jsonl")
-    return [row for name in files for row in conversations(read_rows(str(root / "datasets" / name)), [])]
+    return [row for name in files for row in read_trajectories(read_rows(str(root / "datasets" / name)))]
 
 
 @pytest.fixture(scope="module")
 def gold(root: Path) -> list[Trajectory]:
-    return list(conversations(read_rows(str(root / "datasets" / "heldout.jsonl")), []))
+    return list(read_trajectories(read_rows(str(root / "datasets" / "heldout.jsonl"))))
 
 
 def test_values_are_exchanged_everywhere_and_the_row_ends_with_its_calls() -> None:

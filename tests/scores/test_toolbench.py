@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swiftagent.scores.calls import Attempt, Predicted, steps_of
-from swiftagent.scores.toolbench import argument_f1, toolbench_parts
+from swiftagent.scores.toolbench import argument_f1, rouge_l_by_sentence, toolbench_parts
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 TOOLS = (Tool("search"), Tool("weather"))
@@ -60,3 +62,17 @@ def test_a_step_with_an_undeclared_gold_tool_is_left_out():
 
 def test_nothing_written_is_a_call_of_no_tool():
     assert scores(CALL, Predicted()) == {"Plan.EM": 1, "Act.EM": 0, "HalluRate": 0, "Avg.F1": 0}
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e."]), min_size=1, max_size=12).map(" ".join)
+
+
+@given(WORDS, WORDS)
+def test_by_sentence_is_what_the_rouge_package_says(candidate: str, reference: str):
+    rouge = pytest.importorskip("rouge", reason="the rouge package comes with ms-swift")
+    theirs = rouge.Rouge(metrics=["rouge-l"]).get_scores(candidate, reference)[0]["rouge-l"]["f"]
+    assert rouge_l_by_sentence(candidate, reference) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_by_sentence_of_nothing_is_zero():
+    assert rouge_l_by_sentence("", "a b") == rouge_l_by_sentence("a b", ".") == 0.0
