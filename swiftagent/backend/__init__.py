@@ -2,7 +2,7 @@
 
 In reading order: loading (what is loaded), engine (chooses one), engine_prompt and the engines
 (transformers, batch, vllm, openai), template (ms-swift's own), token_spans, row_labels, native_labels and labels (which
-tokens are trained), token_counts, likelihood, hub (data sets).
+tokens are trained), token_counts, likelihood, packaged (a base of a PyPI package), hub (data sets).
 """
 
 PUBLIC = (
@@ -12,6 +12,7 @@ PUBLIC = (
     "labels",
     "likelihood",
     "loading",
+    "packaged",
     "template",
     "token_counts",
     "token_spans",
