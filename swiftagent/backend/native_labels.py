@@ -68,9 +68,8 @@ def check_native(
     # Tokens without bytes at the end belong to the last piece.
     borders[-1] = len(ids)
     follows_trained = False
-    for (_, kind, number, right), text, first, last in zip(
-        listener.pieces, written, borders, borders[1:], strict=False
-    ):
+    regions = zip(listener.pieces, written, borders, borders[1:], strict=False)
+    for (_, kind, number, right), text, first, last in regions:
         part = int(trained[first:last].sum())
         label = _kind(kind, number, listener.rounds, first)
         report.totals.count(label, last - first, part)

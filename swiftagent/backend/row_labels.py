@@ -38,9 +38,8 @@ class RowLabels:
             piece = region.piece
             if piece is None:
                 continue
-            if piece.kind in ("thought", "call", "answer") and (
-                before is None or before.kind in ("system", "question", "observation")
-            ):
+            begins = before is None or before.kind in ("system", "question", "observation")
+            if begins and piece.kind in ("thought", "call", "answer"):
                 yield piece.message, region.first
             before = piece
 

@@ -77,9 +77,8 @@ def _memory(model: str, trainer: Trainer) -> Path:
     import swift
 
     tokenizer = trainer.tokenizer
-    about = (
-        f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
-    )
+    ids = tokenizer.encode("Zażółć 天气 {}")
+    about = f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{ids}"
     root = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / "tokens"
     return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.msgpack"
 

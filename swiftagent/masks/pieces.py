@@ -103,9 +103,7 @@ class Totals(msgspec.Struct):
             "steps": self.steps,
             "clean": self.clean,
             "faults_total": self.faults_total,
-            "faults": [
-                msgspec.to_builtins(fault) for fault in sorted(self.faults, key=lambda fault: (fault.row, fault.span))
-            ],
+            "faults": msgspec.to_builtins(sorted(self.faults, key=lambda fault: (fault.row, fault.span))),
         }
 
 
@@ -247,13 +245,9 @@ def _result_end(text: str, starts: list[int], begin: int) -> int:
 
 # Native rows hold a call and a result in turns of their own; the text of these is an agent template's.
 NATIVE_KINDS = {
-    "system": "system",
-    "user": "question",
-    "assistant": "answer",
-    "tool_call": "call",
-    "tool_response": "observation",
-    "tool": "observation",
-}
+    "system": "system", "user": "question", "assistant": "answer", "tool_call": "call",
+    "tool_response": "observation", "tool": "observation",
+}  # fmt: skip
 
 
 def is_native(row: object) -> bool:

@@ -40,9 +40,8 @@ def find_cause(exit_code: int, log: str) -> Cause:
     if exit_code < 0 or exit_code > 128:
         number = -exit_code if exit_code < 0 else exit_code - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-        return Cause(
-            "signal", f"the trainer was stopped by {name}; `swiftagent sft --resume` resumes from the last checkpoint"
-        )
+        remedy = "`swiftagent sft --resume` resumes from the last checkpoint"
+        return Cause("signal", f"the trainer was stopped by {name}; {remedy}")
     last = _last_error_line(log)
     return Cause("unknown", last or f"the trainer ended with exit code {exit_code} and without a message")
 

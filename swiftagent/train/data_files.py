@@ -121,9 +121,8 @@ def _count(row: dict[str, Any], facts: FileFacts, seen: set[bytes]) -> None:
     messages = row.get("messages") or row.get("conversations") or []
     facts.channels[str(row.get("channel") or "(none)")] += 1
     facts.native += "tools" in row
-    texts = [
-        str(message.get("content") or message.get("value") or "") for message in messages if isinstance(message, dict)
-    ]
+    turns = (message for message in messages if isinstance(message, dict))
+    texts = [str(turn.get("content") or turn.get("value") or "") for turn in turns]
     facts.thinking += any(text.lstrip().startswith("<think>") for text in texts)
     digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=12).digest()
     facts.repeats += digest in seen

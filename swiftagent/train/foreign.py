@@ -38,11 +38,9 @@ class Translated(msgspec.Struct):
     @property
     def text(self) -> str:
         """What `configs from` prints: commands as comments, so that it is a config as it stands."""
-        lines = [
-            f"# translated from {self.program}; look it over first",
-            *(f"# {command}" for command in self.commands),
-        ]
-        return "\n".join(lines) + "\n" + (f"\n{self.yaml}" if self.yaml else "")
+        first = f"translated from {self.program}; look it over first"
+        head = "".join(f"# {line}\n" for line in (first, *self.commands))
+        return head + (f"\n{self.yaml}" if self.yaml else "")
 
     def name_config(self, output: str | None) -> None:
         """The config's place in its own command."""
@@ -51,13 +49,9 @@ class Translated(msgspec.Struct):
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
-        return {
-            "program": self.program,
-            "task": self.task,
-            "config": yaml.safe_load(self.yaml) if self.yaml else None,
-            "commands": self.commands,
-            "not_carried_over": dict(self.left_out),
-        }
+        config = yaml.safe_load(self.yaml) if self.yaml else None
+        found: dict[str, Any] = {"program": self.program, "task": self.task, "config": config}
+        return found | {"commands": self.commands, "not_carried_over": dict(self.left_out)}
 
 
 _TRAIN = "swiftagent sft CONFIG"

@@ -53,10 +53,8 @@ def call_exact(engine: Any, steps: Sequence[DecisionPoint], prompt: PromptStyle)
     grammar, made, gold = ReAct(prompt), 0.0, 0
     for start in range(0, len(steps), BATCH):
         part = steps[start : start + BATCH]
-        asked = [
-            Generate(grammar.messages(Trajectory(step.context, step.tools)), grammar.stop, STEP_TOKENS, 0.0)
-            for step in part
-        ]
+        prompts = (grammar.messages(Trajectory(step.context, step.tools)) for step in part)
+        asked = [Generate(prompt, grammar.stop, STEP_TOKENS, 0.0) for prompt in prompts]
         for step, written in zip(part, engine.write_together(asked), strict=True):
             score = score_step(step, predicted_from_text(written.text, tools=step.tools))
             made, gold = made + sum(call.exact for call in score.calls), gold + len(score.calls)

@@ -87,12 +87,8 @@ def _gpus() -> tuple[tuple[Gpu, ...], str]:
         return (), ""
     fields = "index,name,memory.total,memory.free,compute_cap,driver_version,uuid"
     try:
-        done = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
+        asked = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return (), ""
     rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines()]

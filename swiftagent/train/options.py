@@ -21,12 +21,8 @@ HERE = Path(__file__).parent
 # External plugins, or another version of ms-swift, may register more.
 OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type", "loss_scale", "report_to"}
 KIND_NAMES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-    "dict": "a mapping",
-}
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "dict": "a mapping",
+}  # fmt: skip
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict[str, Any]}
 # name: (lowest, highest, whether the lowest itself is refused)
 RANGES: dict[str, tuple[float, float, bool]] = {

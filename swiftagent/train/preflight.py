@@ -183,9 +183,8 @@ def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     longest = max((channel.longest for channel in channels.values()), default=0)
     if context and longest > context and not limit:
         fact = f"the longest row has {longest:,} tokens, the model's context {context:,}; "
-        report.problems.append(
-            fault("train.max_length", f"{fact}max_length={context} shortens longer rows or leaves them out")
-        )
+        remedy = f"max_length={context} shortens longer rows or leaves them out"
+        report.problems.append(fault("train.max_length", fact + remedy))
     if channels and all(channel.left_out == channel.rows for channel in channels.values()):
         fact = f"{limit}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens"
         report.problems.append(fault("train.max_length", fact))

@@ -81,9 +81,8 @@ def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
     if run.alive():
         raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
     if run.state == "done" and not overrides:
-        raise SetupError(
-            f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on"
-        )
+        remedy = "`num_train_epochs=N` or `max_steps=N` with --resume trains it on"
+        raise SetupError(f"{run.folder}: this run is done; {remedy}")
     inputs = resolve(load(run.folder / "config.yaml", overrides), look())
     checkpoint = run.checkpoint_last
     if checkpoint is None and not verbosity.quiet:
@@ -121,9 +120,8 @@ def summary(report: preflight.Report) -> list[str]:
     lines = []
     if measured and not measured.error:
         faults = "masks exact" if measured.masks.get("clean") else "masks not checked"
-        lines.append(
-            f"{report.data.rows:,} rows; {faults} on {measured.sampled:,} of them, template {measured.template}"
-        )
+        on = f"{faults} on {measured.sampled:,} of them"
+        lines.append(f"{report.data.rows:,} rows; {on}, template {measured.template}")
     if report.effort:
         hours = f", about {duration(report.effort.hours * 3600)}" if report.effort.hours else ""
         lines.append(f"{report.effort.steps:,} steps, about {report.effort.tokens:,} tokens{hours}")
@@ -276,9 +274,8 @@ class _View(Follower):
 
     def loaded(self, loaded: dict[str, Any]) -> None:
         self.began = int(loaded.get("started_at_step") or 0)
-        self.run.update(
-            rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]}
-        )
+        names = {"loaded": "rows", "validation": "val_rows", "too_long": "too_long"}
+        self.run.update(rows={name: loaded[key] for name, key in names.items()})
         if vanished := self._vanished(loaded):
             warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
         if line := too_long_line(loaded, self.inputs.config.train.get("max_length")):

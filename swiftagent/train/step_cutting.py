@@ -22,11 +22,9 @@ UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
 TRIED = {"ms-swift": ("4.6.",), "transformers": ("5.17.", "5.19.")}
 # Attention by ms-swift's name, the package that has it, and the GPUs that it runs on; the fastest first.
 FLASH = (
-    ("flash_attention_3", "flash-attn-3", (9, 0)),
-    ("flash_attn", "flash-attn", (8, 0)),
-    ("kernels-community/flash-attn2", "kernels", (8, 0)),
-    ("flash_attention_4", "flash-attn-4", (9, 0)),
-)
+    ("flash_attention_3", "flash-attn-3", (9, 0)), ("flash_attn", "flash-attn", (8, 0)),
+    ("kernels-community/flash-attn2", "kernels", (8, 0)), ("flash_attention_4", "flash-attn-4", (9, 0)),
+)  # fmt: skip
 TORCH_VARLEN = (2, 10)  # torch.nn.attention.varlen
 CPU_BUDGET = 1  # a sequence at a time: on a CPU, batches only add padding
 # Options under which steps stay batches of sequences, and why.
@@ -64,6 +62,12 @@ class Draft(msgspec.Struct):
     tokens_a_row: float = 0.0
     notes: list[str] = []
     warnings: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 class MicroPlan(msgspec.Struct, frozen=True):
@@ -104,11 +108,11 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     if asked == "sequences" or (asked == "auto" and not draft.gpus):
         return _batches(draft)
     if reason := reason_for_sequences(inputs, options):
-        draft.notes.append(f"batches of sequences: {reason}")
+        draft.note(f"batches of sequences: {reason}")
         return _batches(draft)
     fastest, why = choose_attention(inputs.machine)
     name = options.setdefault("attn_impl", fastest)
-    draft.notes.append(f"attention {name}: {why if name == fastest else 'as configured'}")
+    draft.note(f"attention {name}: {why if name == fastest else 'as configured'}")
     options["padding_free"] = True
     budget = asked if isinstance(asked, int) else 0
     if not draft.gpus:
@@ -117,7 +121,7 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     micro = _choose_budget(draft, sequences, budget)
     options["gradient_checkpointing"] = micro.checkpointing
     recomputed = "with" if micro.checkpointing else "no"
-    draft.notes.append(
+    draft.note(
         f"micro-steps of up to {micro.tokens:,} tokens, about {micro.micro_steps} a step, {recomputed} gradient "
         f"checkpointing: about {micro.memory / 1e9:.0f} GB a GPU and {micro.seconds:.1f} s a step"
     )
@@ -131,11 +135,11 @@ def _batches(draft: Draft) -> None:
         return
     if "attn_impl" not in options and machine.capability >= (8, 0) and machine.has("flash-attn"):
         options["attn_impl"] = "flash_attn"
-        draft.notes.append("flash attention: flash-attn is installed")
+        draft.note("flash attention: flash-attn is installed")
     flash = str(options.get("attn_impl", "")).startswith("flash")
     if "padding_free" not in options and flash and not options.get("packing") and not draft.inputs.model.multimodal:
         options["padding_free"] = True
-        draft.notes.append("padding-free batches: flash attention takes sequences without padding")
+        draft.note("padding-free batches: flash attention takes sequences without padding")
     # Its fused loss holds no logits, which the loss per channel and per weight needs.
     if not options.get("enable_channel_loss"):
         _use_liger(draft)
@@ -144,7 +148,7 @@ def _batches(draft: Draft) -> None:
 def _use_liger(draft: Draft) -> None:
     if draft.inputs.machine.has("liger-kernel") and "use_liger_kernel" not in draft.options:
         draft.options["use_liger_kernel"] = True
-        draft.notes.append("liger kernels: liger-kernel is installed")
+        draft.note("liger kernels: liger-kernel is installed")
 
 
 def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:

@@ -26,7 +26,7 @@ from swift.model import model_meta, register
 if str(Path(__file__).parents[3]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
 from swiftagent.io.jsonl import write_json
-from swiftagent.train.plugin.encoded_rows import LEFT_OUT, SHORTENED, encode_once, fates
+from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates
 from swiftagent.train.plugin.settings import settings
 
 
@@ -135,10 +135,10 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
 
 def _fates() -> dict[str, dict[str, int]]:
     """What became of rows over max_length, by channel: `too_long` were left out, `shortened` made to fit."""
-    named = {"too_long": LEFT_OUT, "shortened": SHORTENED}
-    return {
-        name: {channel: n for (fate, channel), n in fates.items() if fate == is_it} for name, is_it in named.items()
-    }
+    found: dict[str, dict[str, int]] = {"too_long": {}, "shortened": {}}
+    for (fate, channel), rows in fates.items():
+        found["too_long" if fate == LEFT_OUT else "shortened"][channel] = rows
+    return found
 
 
 def on_a_gpu() -> bool:
