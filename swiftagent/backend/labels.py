@@ -23,8 +23,7 @@ import numpy as np
 
 from swiftagent.agent.native import sent_before
 from swiftagent.backend.engine_prompt import common_prefix
-from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
-from swiftagent.backend.row_labels import RowLabels
+from swiftagent.backend.row_labels import PieceRecorder, RowLabels, check_native, native_steps
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, Region, TokenTexts
 from swiftagent.errors import CheckError

@@ -63,13 +63,8 @@ def _count_all(trainer: Trainer, records: list[list[dict[str, Any]]]) -> list[Co
 
 
 def _count_part(records: list[list[dict[str, Any]]]) -> list[Counts]:
-    return [_count(messages) for messages in records]
-
-
-def _count(messages: list[dict[str, Any]]) -> Counts:
-    encoded = _trainer[0].template.encode({"messages": messages})
-    labels = encoded["labels"]
-    return len(encoded["input_ids"]), sum(label != -100 for label in labels)
+    rows = (_trainer[0].template.encode({"messages": messages}) for messages in records)
+    return [(len(row["input_ids"]), sum(label != -100 for label in row["labels"])) for row in rows]
 
 
 def _memory(model: str, trainer: Trainer) -> Path:

@@ -56,7 +56,8 @@ def plan_data(foreign: Foreign, place: Path) -> DataPlan:
     trained = names_of(first_of(settings, *TRAINED_ON))
     held_out = names_of(first_of(settings, *HELD_OUT))
     plan = DataPlan()
-    if foreign.program == "ms-swift" and (_is_mixed(settings) or any(map(_is_of_a_mix, trained))):
+    mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
+    if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
         plan.data, plan.commands = MIX, [mix_command(settings, trained)]
     elif trained:
         plan.data = _files(foreign, trained, place, plan)
@@ -127,10 +128,6 @@ def _is_file(name: str) -> bool:
 def _is_of_a_mix(name: str) -> bool:
     plain = name.partition("#")[0]
     return bool(_SELF.fullmatch(plain) or (_PUBLISHED.fullmatch(plain) and not _is_file(plain)))
-
-
-def _is_mixed(settings: dict[str, Any]) -> bool:
-    return any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
 
 
 def mix_command(settings: dict[str, Any], names: list[str]) -> str:

@@ -202,7 +202,7 @@ def _choose_checkpointing(draft: Draft, batch: int) -> None:
     if "gradient_checkpointing" in draft.options or inputs.shape is None or not length or not room:
         return
     options = {**draft.options, "per_device_train_batch_size": batch, "gradient_checkpointing": False}
-    sizes = {"length": int(length), "gpus": draft.ranks, "distilled": inputs.config.distills}
+    sizes: dict[str, Any] = {"length": int(length), "gpus": draft.ranks, "distilled": inputs.config.distills}
     needed = estimate(inputs.shape, options, **sizes).total
     if needed < AMPLE * room:
         draft.options["gradient_checkpointing"] = False

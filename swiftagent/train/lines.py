@@ -85,17 +85,15 @@ def duration(seconds: float) -> str:
 
 def curve(points: list[tuple[int, float]], width: int = 64, height: int = 10) -> str:
     """A curve of (step, value) in block characters, with the axis's ends."""
-    bins: dict[int, list[float]] = {}
     first, last = points[0][0], points[-1][0]
+    bins: dict[int, list[float]] = {}
     for step, value in points:
         bins.setdefault(round((step - first) / max(1, last - first) * (width - 1)), []).append(value)
-    columns = [sum(bins[column]) / len(bins[column]) if column in bins else None for column in range(width)]
-    known = [value for value in columns if value is not None]
-    low, high = min(known), max(known)
+    means = {column: sum(values) / len(values) for column, values in bins.items()}
+    low, high = min(means.values()), max(means.values())
     rows = [[" "] * width for _ in range(height)]
-    for column, height_here in enumerate(columns):
-        if height_here is not None:
-            rows[round((high - height_here) / ((high - low) or 1) * (height - 1))][column] = "•"
+    for column, mean in means.items():
+        rows[round((high - mean) / ((high - low) or 1) * (height - 1))][column] = "•"
     marks = {0: f"{high:9.4f} ┤", height - 1: f"{low:9.4f} ┤"}
     lines = [marks.get(number, " " * 10 + "│") + "".join(row).rstrip() for number, row in enumerate(rows)]
     return "\n".join([*lines, f"{'':10}└{'─' * width}", f"{'':11}{first:<{width - 8}}{last:>8}"])

@@ -14,7 +14,7 @@ import yaml
 
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import LaunchError, SetupError
-from swiftagent.io.jsonl import whole_file, write_json
+from swiftagent.io.jsonl import whole_file, write_json, write_lines
 from swiftagent.io.storage import sha256_of
 from swiftagent.train import preflight
 from swiftagent.train.adapter_scale import scale_checkpoint
@@ -342,5 +342,4 @@ def _step(checkpoint: Path | None) -> int:
 def _forget_metrics_after(run: Run, step: int) -> None:
     """Steps after the checkpoint are trained again; each is to stand in metrics.jsonl once."""
     kept = [line for line in run.metrics() if int(line.get("step", 0)) <= step]
-    with whole_file(run.folder / "metrics.jsonl") as out:
-        out.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+    write_lines(run.folder / "metrics.jsonl", kept)

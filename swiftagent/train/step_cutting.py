@@ -105,11 +105,12 @@ class Load(msgspec.Struct, frozen=True):
 def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
     options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
-    if asked == "sequences" or (asked == "auto" and not draft.gpus):
-        return _batches(draft)
-    if reason := reason_for_sequences(inputs, options):
-        draft.note(f"batches of sequences: {reason}")
-        return _batches(draft)
+    wanted = asked != "sequences" and (asked != "auto" or draft.gpus)
+    if not wanted or (reason := reason_for_sequences(inputs, options)):
+        if wanted:
+            draft.note(f"batches of sequences: {reason}")
+        _take_flash(draft)
+        return None
     fastest, why = choose_attention(inputs.machine)
     name = options.setdefault("attn_impl", fastest)
     draft.note(f"attention {name}: {why if name == fastest else 'as configured'}")
@@ -128,7 +129,7 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     return micro
 
 
-def _batches(draft: Draft) -> None:
+def _take_flash(draft: Draft) -> None:
     """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
     options, machine = draft.options, draft.inputs.machine
     if not draft.gpus:

@@ -106,13 +106,13 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
         tally = getattr(self.trainer, "tally", None)
         if tally is None:
             return {"tokens_per_second": round(self.tokens_per_step * steps / seconds, 1)}
-        tokens = tally.real * self.trainer.args.world_size  # ranks have nearly as many
+        tokens = tally["real"] * self.trainer.args.world_size  # ranks have nearly as many
         share = settings().get("mfu_of_a_token")  # of the launcher, which knows the GPUs and the model's size
         figures = {
             "tokens_per_second": round(tokens / seconds, 1),
-            "micro_steps": round(tally.batches / steps, 2),
-            "micro_step_tokens": tally.longest,
-            "padding": round(1 - tally.real / max(1, tally.computed), 4),
+            "micro_steps": round(tally["batches"] / steps, 2),
+            "micro_step_tokens": tally["longest"],
+            "padding": round(1 - tally["real"] / max(1, tally["computed"]), 4),
             "mfu": round(share * tokens / seconds, 4) if share else None,
             "memory_reserved_gb": round(_most_memory() / 1e9, 2) if on_a_gpu() else None,
             "attention": self.trainer.template.get_base_model(self.trainer.model).config._attn_implementation,
