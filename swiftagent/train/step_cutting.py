@@ -105,10 +105,11 @@ class Load(msgspec.Struct, frozen=True):
 def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
     options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
-    wanted = asked != "sequences" and (asked != "auto" or draft.gpus)
-    if not wanted or (reason := reason_for_sequences(inputs, options)):
-        if wanted:
-            draft.note(f"batches of sequences: {reason}")
+    by_sequences = asked == "sequences" or (asked == "auto" and not draft.gpus)
+    reason = "" if by_sequences else reason_for_sequences(inputs, options)
+    if reason:
+        draft.note(f"batches of sequences: {reason}")
+    if by_sequences or reason:
         _take_flash(draft)
         return None
     fastest, why = choose_attention(inputs.machine)
