@@ -274,11 +274,8 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.WARNING)
         import datasets
 
-        bars = datasets.are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
             yield
         finally:
             logging.disable(before)
-            if not bars:
-                datasets.enable_progress_bars()

@@ -117,12 +117,10 @@ def normalised(weights: Weights, records: Iterable[Record]) -> Weights:
     if weights.plain:
         return weights
     size = total = 0.0
-    for record in records:
-        for message in weigh(record, weights)["messages"]:
-            if message["role"] == "assistant" and is_trained(message):
-                length = len(message["content"].encode())
-                size += length
-                total += length * message.get("loss_scale", 1.0)
+    for message in (message for record in records for message in weigh(record, weights)["messages"]):
+        if message["role"] == "assistant" and is_trained(message):
+            length = len(message["content"].encode())
+            size, total = size + length, total + length * message.get("loss_scale", 1.0)
     if not total:
         return weights
     scale = size / total

@@ -32,11 +32,9 @@ def find_cause(exit_code: int, log: str) -> Cause:
     rank = re.search(r"rank\s*:\s*(\d+).*?\n.*?exitcode\s*:\s*(-?\d+)", log.rpartition("Root Cause")[2])
     if exit_code in KILLED or (rank and int(rank.group(2)) in KILLED) or "Signal 9 (SIGKILL)" in log:
         who = f"rank {rank.group(1)}" if rank else "the trainer"
-        return Cause(
-            "killed",
-            f"{who} was killed from outside (SIGKILL), most often because the machine's memory ran out: "
-            "fewer processes, a smaller batch or max_length, then `swiftagent sft --resume`",
-        )
+        fact = f"{who} was killed from outside (SIGKILL), most often because the machine's memory ran out"
+        remedy = "fewer processes, a smaller batch or max_length, then `swiftagent sft --resume`"
+        return Cause("killed", f"{fact}: {remedy}")
     if exit_code < 0 or exit_code > 128:
         number = -exit_code if exit_code < 0 else exit_code - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)

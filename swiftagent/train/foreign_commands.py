@@ -75,10 +75,8 @@ def names_of(value: Any) -> list[str]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, dict):
-        files = value.get("data_files")
-        return (
-            names_of(files) if files else [str(value["path"])] if value.get("path") else names_of(list(value.values()))
-        )
+        path = [value["path"]] if value.get("path") else list(value.values())
+        return names_of(value.get("data_files") or path)
     return [name for item in value for name in names_of(item)] if isinstance(value, list) else [str(value)]
 
 
@@ -135,9 +133,8 @@ def mix_command(settings: dict[str, Any], names: list[str]) -> str:
     kinds: dict[str, list[str]] = {"agent": [], "general": [], "self": []}
     for name in names:
         plain = name.partition("#")[0]
-        is_agent = re.search(r"agent|tool|func|react|api|call", plain, re.I) or (
-            _is_file(plain) and "bench" not in plain
-        )
+        says_so = re.search(r"agent|tool|func|react|api|call", plain, re.I)
+        is_agent = says_so or (_is_file(plain) and "bench" not in plain)
         kind = "self" if _SELF.fullmatch(plain) else "agent" if is_agent else "general"
         kinds[kind].append(name)
     agent = max(0, _number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS

@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.shipped import find
-from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.estimates import estimate
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.machine import Machine, trainer_entry
+from swiftagent.train.machine import Machine, Place, find_place, free_port, trainer_entry
 from swiftagent.train.options import as_words
 from swiftagent.train.step_cutting import Draft, MicroPlan, choose_attention, cut_steps, reason_for_another_trainer
 

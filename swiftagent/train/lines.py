@@ -17,23 +17,14 @@ def loaded_line(loaded: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def too_long_line(loaded: dict[str, Any], max_length: object) -> str:
-    """Rows that ms-swift leaves out for their length, by channel; "" where there are none."""
-    counts: dict[str, int] = loaded.get("too_long") or {}
-    if not counts:
-        return ""
+def length_lines(loaded: dict[str, Any], max_length: object) -> tuple[str, str]:
+    """Rows left out for their length, and rows made to fit, by channel; "" where there are none."""
+    left_out, shortened = (loaded.get(fate) or {} for fate in ("too_long", "shortened"))
     limit = f"max_length {max_length}" if max_length else "the model's length"
-    rows = f"{sum(counts.values()):,} rows are longer than {limit}"
-    return f"{rows} and left out ({_by_channel(counts)}); raise train.max_length"
-
-
-def shortened_line(loaded: dict[str, Any]) -> str:
-    """Rows that were made to fit, by channel; "" where there are none."""
-    counts: dict[str, int] = loaded.get("shortened") or {}
-    if not counts:
-        return ""
+    longer = f"{sum(left_out.values()):,} rows are longer than {limit} and left out ({_by_channel(left_out)})"
+    over = f"{sum(shortened.values()):,} rows were over max_length and shortened to fit ({_by_channel(shortened)})"
     how = "oldest exchanges went, long results were cut in the middle, or last steps went"
-    return f"{sum(counts.values()):,} rows were over max_length and shortened to fit ({_by_channel(counts)}): {how}"
+    return f"{longer}; raise train.max_length" if left_out else "", f"{over}: {how}" if shortened else ""
 
 
 def _by_channel(counts: dict[str, int]) -> str:

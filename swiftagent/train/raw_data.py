@@ -140,10 +140,11 @@ def _convert(one: Raw, folder: Path, to: str) -> dict[str, Any]:
         report = read_object(job.places.report)
         codes = ", ".join(f"{code} {count}" for code, count in report["reasons"].items())
         names = " ".join(one.entries)
-        raise RejectsError(
-            f"{names}: {report['rejected']} of {report['rows_in']} rows rejected: {codes}; "
+        fact = f"{report['rejected']} of {report['rows_in']} rows rejected: {codes}"
+        remedy = (
             f"`swiftagent convert {names} -o x.jsonl` writes them down, with --max-rejects 1 the rest can be trained"
-        ) from None
+        )
+        raise RejectsError(f"{names}: {fact}; {remedy}") from None
 
 
 def _inputs(entry: str) -> list[str]:

@@ -24,7 +24,7 @@ from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import LaunchPlan, needs_copy, plan
-from swiftagent.train.lines import duration, loaded_line, metric_line, seconds_left, shortened_line, too_long_line
+from swiftagent.train.lines import duration, length_lines, loaded_line, metric_line, seconds_left
 from swiftagent.train.loss_curves import draw
 from swiftagent.train.machine import describe, look
 from swiftagent.train.raw_data import into_run, write_copies
@@ -153,10 +153,9 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
         finish(run, outcome)
     except SetupError as error:
         why = error.message.partition(";")[0]
-        raise LaunchError(
-            f"{run.folder}: {outcome.cause or 'trained to its end'}; its end was not written down ({why}), "
-            f"then `swiftagent sft --resume {run.name}` resumes from the last whole checkpoint"
-        ) from error
+        fact = f"{outcome.cause or 'trained to its end'}; its end was not written down ({why})"
+        remedy = f"`swiftagent sft --resume {run.name}` resumes from the last whole checkpoint"
+        raise LaunchError(f"{run.folder}: {fact}, then {remedy}") from error
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
             draw(run.folder)
@@ -278,9 +277,10 @@ class _View(Follower):
         self.run.update(rows={name: loaded[key] for name, key in names.items()})
         if vanished := self._vanished(loaded):
             warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
-        if line := too_long_line(loaded, self.inputs.config.train.get("max_length")):
-            warn(line)
-        self.verbosity.say(*filter(None, (shortened_line(loaded), loaded_line(loaded))))
+        left_out, shortened = length_lines(loaded, self.inputs.config.train.get("max_length"))
+        if left_out:
+            warn(left_out)
+        self.verbosity.say(*filter(None, (shortened, loaded_line(loaded))))
         quiet = self.verbosity.quiet
         self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"]), quiet=quiet))
 

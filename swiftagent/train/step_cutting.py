@@ -83,25 +83,6 @@ class MicroPlan(msgspec.Struct, frozen=True):
     fits: bool = True
 
 
-class Load(msgspec.Struct, frozen=True):
-    """What a GPU has to do in a step, and with what: `sequences` of its own, of `mean` tokens and `longest` at most;
-    `room` bytes may be filled. `options` are ms-swift's."""
-
-    shape: ModelShape
-    options: dict[str, Any]
-    sequences: int
-    mean: float
-    longest: int
-    gpus: int
-    room: float
-    gpu: str
-    distilled: bool = False
-
-    @property
-    def tokens(self) -> float:
-        return self.sequences * self.mean
-
-
 def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
     options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
@@ -156,49 +137,43 @@ def _use_liger(draft: Draft) -> None:
 def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
     """The plan with the least predicted time that fits into the GPUs here, or into those of `UNSEEN_GPU` bytes that the
     config names; where none does, the one that needs least, and `fits` is false. A budget that is given is kept."""
-    inputs, gpus = draft.inputs, draft.inputs.machine.gpus
-    assert inputs.shape is not None, "the shape of a model whose attention is known is known too"
-    load = Load(
-        shape=inputs.shape,
-        options=draft.options,
-        sequences=sequences,
-        mean=draft.tokens_a_row or GUESSED_ROW,
-        longest=int(draft.options.get("max_length") or GUESSED_LENGTH),
-        gpus=draft.ranks,
-        room=PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
-        gpu=gpus[0].name if gpus else "",
-        distilled=inputs.config.distills,
-    )
-    asked = inputs.config.train.get("gradient_checkpointing")
-    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
+    config, shape, gpus = draft.inputs.config, draft.inputs.shape, draft.inputs.machine.gpus
+    assert shape is not None, "the shape of a model whose attention is known is known too"
+    mean = draft.tokens_a_row or GUESSED_ROW
+    longest = int(draft.options.get("max_length") or GUESSED_LENGTH)
+    room = PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU)
+    sizes: dict[str, Any] = {"gpus": draft.ranks, "by_tokens": True, "distilled": config.distills}
+
+    def predicted(tokens: int, recomputed: bool) -> MicroPlan:
+        options = {**draft.options, "gradient_checkpointing": recomputed}
+        # A row longer than the budget has a micro-step to itself.
+        needed = estimate(shape, options, length=max(tokens, longest), **sizes).total
+        # Rows are whole, so a micro-step is on average not quite full.
+        count = math.ceil(sequences / max(1, int(tokens // max(mean, 1))))
+        seconds = _seconds(shape, options, count, sequences * mean, mean, gpus[0].name if gpus else "")
+        return MicroPlan(tokens, count, recomputed, options["attn_impl"], needed, seconds, needed <= room)
+
+    asked = config.train.get("gradient_checkpointing")
+    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * sequences * mean / STEP)))
     budgets = [budget] if budget else range(STEP, most + 1, STEP)
-    plans = [
-        _predicted(load, tokens, way) for way in ((False, True) if asked is None else (asked,)) for tokens in budgets
-    ]
+    plans = [predicted(tokens, way) for way in ((False, True) if asked is None else (asked,)) for tokens in budgets]
     # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
     fastest = min((one for one in plans if one.fits), key=lambda one: (one.seconds, -one.tokens), default=None)
     return fastest or min(plans, key=lambda one: one.memory)
 
 
-def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
-    most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
-    options = {**load.options, "gradient_checkpointing": checkpointing}
-    needed = estimate(load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled).total
-    # Rows are whole, so a micro-step is on average not quite full.
-    count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
-    seconds = _seconds(load, count, options)
-    return MicroPlan(budget, count, checkpointing, options["attn_impl"], needed, seconds, needed <= load.room)
-
-
-def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
-    """Of an optimizer step: launching the kernels of each micro-step, then the operations."""
-    passes, shape = 4 if recomputes(options) else 3, load.shape
+def _seconds(
+    shape: ModelShape, options: dict[str, Any], micro_steps: int, tokens: float, mean: float, gpu: str
+) -> float:
+    """Of an optimizer step of `tokens`, `mean` of them a row: launching the kernels of each micro-step, then the
+    operations."""
+    passes = 4 if recomputes(options) else 3
     launching = micro_steps * shape.layers * LAUNCH * passes / 4
     # With a block mask, attention computes every pair of tokens of a micro-step.
-    reach = load.tokens / micro_steps if options["attn_impl"] == "sdpa" else load.mean / 2
+    reach = tokens / micro_steps if options["attn_impl"] == "sdpa" else mean / 2
     pairs = 4 * shape.hidden * shape.layers * reach * passes
-    work = load.tokens * (operations(shape, options) + pairs)
-    return launching + work / (teraflops(load.gpu) * 1e12 * USED)
+    work = tokens * (operations(shape, options) + pairs)
+    return launching + work / (teraflops(gpu) * 1e12 * USED)
 
 
 def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:
