@@ -17,7 +17,6 @@ from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
 OWN = ("gpus", "nodes", "sequences_per_step")
-Train = dict[str, Any]
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
@@ -77,7 +76,7 @@ def _training(foreign: Foreign, place: Path) -> Translated:
     settings = foreign.settings
     left_out: list[tuple[str, str]] = []
     top: dict[str, Any] = {}
-    train: Train = {}
+    train: dict[str, Any] = {}
     for key, value in settings.items():
         if value in (None, "", []) or key in foreign_names().needless:
             continue
@@ -112,7 +111,7 @@ def _words(value: Any) -> str:
     return text.lower() if isinstance(value, bool) else text[:80]
 
 
-def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan) -> None:
+def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: DataPlan) -> None:
     """The defaults that differ from ms-swift's, and what depends on two settings."""
     top.setdefault("gpus", "auto")
     if "quant_bits" in train:

@@ -17,7 +17,6 @@ import msgspec
 from swiftagent.io.words import did_you_mean
 from swiftagent.train.foreign_names import foreign_names
 
-HERE = Path(__file__).parent
 # External plugins, or another version of ms-swift, may register more.
 OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type", "loss_scale", "report_to"}
 KIND_NAMES = {
@@ -53,7 +52,7 @@ class Option(msgspec.Struct, frozen=True):
 
 @lru_cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((HERE / "options.json").read_text(encoding="utf-8"))
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("options.json").read_text(encoding="utf-8"))
     return table
 
 

@@ -159,14 +159,13 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
             draw(run.folder)
-    if outcome.state == "done" and inputs.config.adapter_scale == "auto" and run.checkpoint_best:
-        _scale_adapter(inputs, run, verbosity)
+    if outcome.state == "done" and inputs.config.adapter_scale == "auto" and (best := run.checkpoint_best):
+        _scale_adapter(inputs, run, best, verbosity)
     return _report_end(run, outcome, as_json=verbosity.as_json)
 
 
-def _scale_adapter(inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
-    best = run.checkpoint_best
-    found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate) if best else {}
+def _scale_adapter(inputs: Inputs, run: Run, best: Path, verbosity: Verbosity) -> None:
+    found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate)
     run.update(adapter_scale=found)
     for trial in found["tried"]:
         chosen = ", chosen" if trial["scale"] == found["scale"] else ""
