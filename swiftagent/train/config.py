@@ -144,8 +144,7 @@ def find_config(path: str) -> Path:
     for candidate in (find(path), shipped("configs") / f"{path}.yaml", shipped("configs") / path):
         if candidate.is_file():
             return candidate
-    names = sorted(file.stem for file in shipped("configs").glob("*.yaml"))
-    near = nearest(Path(path).stem, names)
+    near = nearest(Path(path).stem, sorted(file.stem for file in shipped("configs").glob("*.yaml")))
     hint = f"did you mean configs/{near}.yaml?" if near else "`swiftagent configs` lists the shipped ones"
     fact = "is a folder, not a config" if Path(path).is_dir() else "no such config"
     raise ConfigError(f"{path}: {fact}; {hint}")

@@ -40,7 +40,8 @@ def read_held_out(files: Iterable[str], most: int) -> HeldOut:
         if step and (step.calls or not row.is_agentic):
             # A new name is meant to be learnt: its likelihood is no measure of forgetting.
             kinds[not step.calls].extend([step] if step.calls or row.channel == "general" else [])
-    return HeldOut(*(_spread(kind, min(most, len(kind))) for kind in kinds), prompt=prompt_style(names) or "auto")
+    calls, chats = (_spread(kind, min(most, len(kind))) for kind in kinds)
+    return HeldOut(calls, chats, prompt_style(names) or "auto")
 
 
 def _spread(steps: list[DecisionPoint], count: int) -> list[DecisionPoint]:

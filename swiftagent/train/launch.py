@@ -239,8 +239,9 @@ def _batch(draft: Draft) -> tuple[int, int, int]:
     accumulation = max(1, round(wanted / (batch * replicas)))
     sequences = batch * accumulation * replicas * packed
     if sequences != asked and packed == 1:
-        fact = f"{asked} is no multiple of {batch} x {replicas} processes"
-        draft.warn(f"sequences_per_step: {fact}; {sequences} a step are used")
+        draft.warn(
+            f"sequences_per_step: {asked} is no multiple of {batch} x {replicas} processes; {sequences} a step are used"
+        )
     return batch, accumulation, sequences
 
 
