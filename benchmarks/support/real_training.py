@@ -21,7 +21,7 @@ from swiftagent.agent.loop import Generate
 from swiftagent.backend.engine import load_engine
 from swiftagent.evaluate.scoring import Gold, score_model
 from swiftagent.evaluate.writing import Log, Writer
-from swiftagent.train.plugin.self_distill import divergence
+from swiftagent.train.plugin.losses import divergence
 from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import Message, to_messages, to_record
 from swiftagent.trajectory.types import Observation, Trajectory

@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import json
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,7 @@ import numpy as np
 
 from swiftagent.agent.native import sent_before
 from swiftagent.backend.engine_prompt import common_prefix
-from swiftagent.backend.native_labels import PieceRecorder, check_native, native_steps
-from swiftagent.backend.row_labels import RowLabels
+from swiftagent.backend.row_labels import PieceRecorder, RowLabels, check_native, native_steps
 from swiftagent.backend.template import Trainer, open_trainer, quiet
 from swiftagent.backend.token_spans import Aligner, Region, TokenTexts
 from swiftagent.errors import CheckError
@@ -56,27 +58,28 @@ def check_labels(
 
     Raises ConfigError (template or settings), SetupError (model) and CheckError (ms-swift cannot load the file).
     """
-    subject = LabelJob(str(path), model, template, settings or {}, parity, trust_remote_code)
+    subject = LabelJob(str(path), model, template, json.dumps(settings or {}), parity, trust_remote_code)
     numbers = list(range(len(_line_offsets(path)[0])))
     if sample is not None and sample < len(numbers):
         # In the order of the file, which is then read forwards.
         numbers = sorted(random.Random(0).sample(numbers, sample))
     if workers is not None:
         return _check_all(subject, numbers, workers, progress)
-    with _opened(subject):
-        # Elsewhere processes are not forked, and each would import ms-swift again.
-        count = min(processes or cores(), -(-len(numbers) // _ROWS_A_TASK)) if sys.platform == "linux" else 1
-        with Workers(count) as forked:  # they have what is opened here
-            return _check_all(subject, numbers, forked, progress)
+    _checker(subject)
+    # Elsewhere processes are not forked, and each would import ms-swift again.
+    count = min(processes or cores(), -(-len(numbers) // _ROWS_A_TASK)) if sys.platform == "linux" else 1
+    with Workers(count) as forked:  # they have what is opened here
+        return _check_all(subject, numbers, forked, progress)
 
 
 class LabelJob(msgspec.Struct, frozen=True):
-    """What is checked: the arguments of `check_labels` from which any process makes the same checker."""
+    """What is checked: the arguments of `check_labels` from which any process makes the same checker; `settings` are
+    JSON."""
 
     path: str
     model: str
     template: str | None
-    settings: dict[str, Any]
+    settings: str
     parity: bool
     trust_remote_code: bool
 
@@ -258,35 +261,26 @@ def _check_all(
     return totals
 
 
-_checkers: list[
-    tuple[LabelJob, LabelChecker]
-] = []  # the one in use: a forked process finds it here, another one makes it
+_opened = contextlib.ExitStack()  # what a process has opened serves its next tasks too
+atexit.register(_opened.close)
 
 
-@contextlib.contextmanager
-def _opened(subject: LabelJob) -> Iterator[None]:
-    """The checker of a subject for as long as the block lasts."""
-    with open_trainer(subject.model, subject.template, subject.settings, subject.trust_remote_code) as trainer:
-        _checkers[:] = [(subject, LabelChecker(RowSource(Path(subject.path), trainer), trainer, subject.parity))]
-        try:
-            yield
-        finally:
-            _checkers.clear()
+@lru_cache(maxsize=1)
+def _checker(subject: LabelJob) -> LabelChecker:
+    """The one in use: a forked process finds it here, another one makes it."""
+    _opened.close()
+    settings = json.loads(subject.settings)
+    trainer = _opened.enter_context(open_trainer(subject.model, subject.template, settings, subject.trust_remote_code))
+    return LabelChecker(RowSource(Path(subject.path), trainer), trainer, subject.parity)
 
 
 def _check_task(task: tuple[LabelJob, list[int]]) -> Totals:
     subject, numbers = task
-    if not _checkers or _checkers[0][0] != subject:
-        _stay.enter_context(_opened(subject))
-    totals = Totals()
+    totals, checker = Totals(), _checker(subject)
     with quiet():
         for number in numbers:
-            _checkers[0][1].check(number, totals)
+            checker.check(number, totals)
     return totals
-
-
-# Of a worker of a cluster: what it has opened serves its next tasks too.
-_stay = contextlib.ExitStack()
 
 
 def show_rows(source: RowSource, trainer: Trainer, numbers: Iterable[int]) -> Iterator[ShownRow]:

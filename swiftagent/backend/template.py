@@ -31,14 +31,9 @@ from swiftagent.trajectory.escape import add_control_tokens
 # What a folder with a tokenizer alone gets, so that ms-swift can load it: the smallest model of a kind that has such a
 # tokenizer.
 STUB_CONFIG = {
-    "hidden_size": 8,
-    "intermediate_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "max_position_embeddings": 131072,
-    "vocab_size": 256,
-}
+    "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
+    "num_key_value_heads": 1, "max_position_embeddings": 131072, "vocab_size": 256,
+}  # fmt: skip
 _STUB_KINDS = [("qwen2", "Qwen2ForCausalLM"), ("llama", "LlamaForCausalLM")]
 # On thinking templates ReAct and chat records stand without an empty think block, in training and serving alike.
 RECORD_SETTINGS = {"add_non_thinking_prefix": False, "enable_thinking": True}
@@ -116,9 +111,8 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
         # By whose name ms-swift knows it.
         return model
     saved = read_object(folder / "args.json")
-    settings |= {
-        name: saved[name] for name in _SAVED_SETTINGS if saved.get(name) is not None and not settings.get(name)
-    }
+    kept = [name for name in _SAVED_SETTINGS if saved.get(name) is not None and not settings.get(name)]
+    settings |= {name: saved[name] for name in kept}
     known = recognised(folder, settings, model)
     settings["template"] = known.template
     if (folder / "config.json").exists():
@@ -127,9 +121,8 @@ def _loadable(model: str, scratch: Path, settings: dict[str, Any], trust_remote_
     # ms-swift loads no tokenizer without a config.json beside it.
     for path in folder.iterdir():
         (scratch / path.name).symlink_to(path.resolve())
-    kind = _STUB_KINDS[
-        str(read_object(folder / "tokenizer_config.json").get("tokenizer_class", "")).startswith("Llama")
-    ]
+    tokenizer = str(read_object(folder / "tokenizer_config.json").get("tokenizer_class", ""))
+    kind = _STUB_KINDS[tokenizer.startswith("Llama")]
     (scratch / "config.json").write_text(json.dumps({**STUB_CONFIG, "model_type": kind[0], "architectures": [kind[1]]}))
     settings["model_type"] = kind[0]
     return str(scratch)
@@ -199,19 +192,16 @@ def code_is_run(trusted: bool) -> Iterator[None]:
 def refuse_remote_code(folder: Path) -> None:
     """Raises SetupError for a folder with code of its own, which ms-swift's loader would run."""
     if code := own_code(folder):
-        raise SetupError(
-            f"{folder}: this model brings its own code ({code}), which would be run; allow it with --trust-remote-code"
-        )
+        fact = f"this model brings its own code ({code}), which would be run"
+        raise SetupError(f"{folder}: {fact}; allow it with --trust-remote-code")
 
 
 def recognised(folder: Path, given: Mapping[str, Any], name: str) -> KnownModel:
     """What a folder's model is. Raises ConfigError where no template is known for it."""
     known = known_model(str(folder), given)
     if not known.template:
-        raise ConfigError(
-            f"{name}: no ms-swift template is known for its chat template; name one with --template (e.g. --template "
-            "chatml)"
-        )
+        remedy = "name one with --template (e.g. --template chatml)"
+        raise ConfigError(f"{name}: no ms-swift template is known for its chat template; {remedy}")
     return known
 
 
@@ -220,11 +210,8 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
     from swift.arguments import BaseArguments
 
     known = {field.name for field in fields(BaseArguments)}
-    wanted = {
-        name: value
-        for name, value in settings.items()
-        if name in known and name not in _NOT_PASSED and value is not None
-    }
+    known -= _NOT_PASSED
+    wanted = {name: value for name, value in settings.items() if name in known and value is not None}
     # A row that fails is a fault to be counted; each row is found again by its place in the file.
     own = {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}
     own["load_args"] = False
@@ -262,9 +249,8 @@ def _processor(arguments: Any) -> Any:
     try:
         _, processor = arguments.get_model_processor(load_model=False)
     except (OSError, ValueError) as error:
-        raise SetupError(
-            f"{_displayed(arguments.model)}: its tokenizer cannot be loaded: {first_line(error)}"
-        ) from error
+        fact = f"its tokenizer cannot be loaded: {first_line(error)}"
+        raise SetupError(f"{_displayed(arguments.model)}: {fact}") from error
     return processor
 
 
@@ -288,11 +274,8 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.WARNING)
         import datasets
 
-        bars = datasets.are_progress_bars_disabled()
         datasets.disable_progress_bars()
         try:
             yield
         finally:
             logging.disable(before)
-            if not bars:
-                datasets.enable_progress_bars()

@@ -63,13 +63,8 @@ def _count_all(trainer: Trainer, records: list[list[dict[str, Any]]]) -> list[Co
 
 
 def _count_part(records: list[list[dict[str, Any]]]) -> list[Counts]:
-    return [_count(messages) for messages in records]
-
-
-def _count(messages: list[dict[str, Any]]) -> Counts:
-    encoded = _trainer[0].template.encode({"messages": messages})
-    labels = encoded["labels"]
-    return len(encoded["input_ids"]), sum(label != -100 for label in labels)
+    rows = (_trainer[0].template.encode({"messages": messages}) for messages in records)
+    return [(len(row["input_ids"]), sum(label != -100 for label in row["labels"])) for row in rows]
 
 
 def _memory(model: str, trainer: Trainer) -> Path:
@@ -77,9 +72,8 @@ def _memory(model: str, trainer: Trainer) -> Path:
     import swift
 
     tokenizer = trainer.tokenizer
-    about = (
-        f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{tokenizer.encode('Zażółć 天气 {}')}"
-    )
+    ids = tokenizer.encode("Zażółć 天气 {}")
+    about = f"{swift.__version__}\0{trainer.template_name}\0{model}\0{len(tokenizer)}\0{ids}"
     root = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / "tokens"
     return root / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.msgpack"
 

@@ -19,9 +19,8 @@ from swiftagent.trajectory.escape import has_control_token
 from swiftagent.trajectory.record import Message
 
 _SHAPES_KEPT = 20_000
-_Part = tuple[
-    int, Piece | None, bytes
-]  # a message, its piece, its bytes; piece None: the template's own text before it
+# A message, its piece, its bytes; piece None: the template's own text before it.
+_Part = tuple[int, Piece | None, bytes]
 
 
 class Region(msgspec.Struct):
@@ -55,9 +54,7 @@ class TokenTexts:
     def __init__(self, tokenizer: Any) -> None:
         vocabulary = tokenizer.get_vocab()
         added = tokenizer.added_tokens_decoder
-        byte_level = "ByteLevel" in str(
-            getattr(tokenizer, "backend_tokenizer", None) and tokenizer.backend_tokenizer.decoder
-        )
+        byte_level = "ByteLevel" in str(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None))
         self.exact = byte_level
         normalizer = tokenizer.backend_tokenizer.normalizer if byte_level else None
         # Qwen's composes accents (NFC).

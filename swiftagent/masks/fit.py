@@ -82,10 +82,8 @@ def _with_short_results(messages: list[Message], fits: Callable[[list[Message]],
 
 
 def _shortened(messages: list[Message], results: set[int], size: int) -> list[Message]:
-    return [
-        {**message, "content": shorten(message["content"], size)} if number in results else message
-        for number, message in enumerate(messages)
-    ]
+    short = ({**message, "content": shorten(message["content"], size)} for message in messages)
+    return [new if n in results else old for n, (new, old) in enumerate(zip(short, messages, strict=True))]
 
 
 def shorten(text: str, size: int) -> str:

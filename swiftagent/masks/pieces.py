@@ -8,6 +8,7 @@ makes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -103,9 +104,7 @@ class Totals(msgspec.Struct):
             "steps": self.steps,
             "clean": self.clean,
             "faults_total": self.faults_total,
-            "faults": [
-                msgspec.to_builtins(fault) for fault in sorted(self.faults, key=lambda fault: (fault.row, fault.span))
-            ],
+            "faults": msgspec.to_builtins(sorted(self.faults, key=lambda fault: (fault.row, fault.span))),
         }
 
 
@@ -141,24 +140,19 @@ def is_trained(message: Message) -> bool:
 
 def pieces(messages: list[Message]) -> list[Piece]:
     """Cut every message of a ReAct or chat record into its kinds, in order; nothing is left out."""
-    agentic = is_agentic(messages)
+    cut, number = _react_turn if is_agentic(messages) else _chat_turn, 0
     found: list[Piece] = []
-    number = 0
-    while number < len(messages):
-        message = messages[number]
-        role = message["role"]
-        if role == "assistant":
-            end = number + 1
-            while end < len(messages) and messages[end]["role"] == "assistant":
-                end += 1
-            turn = messages[number:end]
-            found += _react_turn(number, turn) if agentic else _chat_turn(number, turn)
-            number = end
-        else:
-            kind = "system" if role == "system" else "question"
-            found.append(Piece(number, 0, len(message["content"]), kind, False, False))
-            number += 1
+    for is_turn, group in groupby(messages, lambda message: message["role"] == "assistant"):
+        same = list(group)
+        found += cut(number, same) if is_turn else _other_pieces(number, same)
+        number += len(same)
     return found
+
+
+def _other_pieces(number: int, messages: list[Message]) -> Iterator[Piece]:
+    for offset, message in enumerate(messages):
+        kind = "system" if message["role"] == "system" else "question"
+        yield Piece(number + offset, 0, len(message["content"]), kind, False, False)
 
 
 def _chat_turn(number: int, turn: list[Message]) -> Iterator[Piece]:
@@ -247,13 +241,9 @@ def _result_end(text: str, starts: list[int], begin: int) -> int:
 
 # Native rows hold a call and a result in turns of their own; the text of these is an agent template's.
 NATIVE_KINDS = {
-    "system": "system",
-    "user": "question",
-    "assistant": "answer",
-    "tool_call": "call",
-    "tool_response": "observation",
-    "tool": "observation",
-}
+    "system": "system", "user": "question", "assistant": "answer", "tool_call": "call",
+    "tool_response": "observation", "tool": "observation",
+}  # fmt: skip
 
 
 def is_native(row: object) -> bool:

@@ -184,9 +184,8 @@ def styled(row: ShownRow) -> Iterator[tuple[str, str]]:
 
 def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]]:
     trained = sum(span.trained)
-    state = (
-        "trained" if trained == len(span.trained) and trained else "not trained" if not trained else "PARTLY TRAINED"
-    )
+    whole = "trained" if trained == len(span.trained) else "PARTLY TRAINED"
+    state = whole if trained else "not trained"
     weights = sorted(set(span.weights))
     weight = f", weight {', '.join(f'{value:g}' for value in weights)}" if weights else ""
     number = f", {len(span.tokens)} tokens" if real_tokens else ""
@@ -203,14 +202,9 @@ def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]
 
 
 COLOURS = {
-    "system": "bright_black",
-    "question": "cyan",
-    "thought": "yellow",
-    "call": "green",
-    "observation": "magenta",
-    "answer": "blue",
-    "template": "bright_black",
-}
+    "system": "bright_black", "question": "cyan", "thought": "yellow", "call": "green", "observation": "magenta",
+    "answer": "blue", "template": "bright_black",
+}  # fmt: skip
 
 
 def legend() -> Iterator[tuple[str, str]]:

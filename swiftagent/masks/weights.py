@@ -91,19 +91,15 @@ def _add_weighed(messages: list[Message], text: str, kind: str, trained: bool, w
     if kind == "observation":
         messages.append(set_loss({"role": "assistant", "content": text}, weights.observation))
         return
-    after_result = (
-        len(messages) > 1 and messages[-2]["content"].endswith(OBSERVATION) and messages[-2]["role"] == "assistant"
-    )
+    earlier = messages[-2] if len(messages) > 1 else {"role": "", "content": ""}
+    after_result = earlier["content"].endswith(OBSERVATION) and earlier["role"] == "assistant"
     parts = [(text, getattr(weights, kind))]
     head, label, rest = text.partition(_INPUT)
     if kind == "call" and label and rest.endswith(OBSERVATION):
         # The newline goes with the JSON before it, the space with the JSON after it: so the tokens are those of the
         # whole text.
-        parts = [
-            (head + label, weights.call),
-            (rest[: -len(OBSERVATION)], weights.arguments),
-            (OBSERVATION, weights.call),
-        ]
+        json = rest.removesuffix(OBSERVATION)
+        parts = [(head + label, weights.call), (json, weights.arguments), (OBSERVATION, weights.call)]
     for part, weight in parts:
         message = set_loss({"role": "assistant", "content": part}, weight if trained else 0.0)
         before = messages[-1]
@@ -121,12 +117,10 @@ def normalised(weights: Weights, records: Iterable[Record]) -> Weights:
     if weights.plain:
         return weights
     size = total = 0.0
-    for record in records:
-        for message in weigh(record, weights)["messages"]:
-            if message["role"] == "assistant" and is_trained(message):
-                length = len(message["content"].encode())
-                size += length
-                total += length * message.get("loss_scale", 1.0)
+    for message in (message for record in records for message in weigh(record, weights)["messages"]):
+        if message["role"] == "assistant" and is_trained(message):
+            length = len(message["content"].encode())
+            size, total = size + length, total + length * message.get("loss_scale", 1.0)
     if not total:
         return weights
     scale = size / total

@@ -11,13 +11,8 @@ from typing import Any
 from swiftagent.models.identity import bare_name, is_hub_id
 
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.json",
-    "tekken.json",
-    "qwen.tiktoken",
-    "tokenizer_config.json",
-)
+    "tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "qwen.tiktoken", "tokenizer_config.json",
+)  # fmt: skip
 # By these keys a JSON file names code to be run, in its own folder or in another repository.
 CODE_KEYS = ("auto_map", "custom_generate", "custom_pipelines", "megatron_config")
 # Large files of data, in which no loader looks for such keys.
@@ -85,10 +80,8 @@ def own_tokens(folder: Path) -> set[str]:
     """The special and added tokens of a model folder's tokenizer, as its files have them."""
     config = read_object(folder / "tokenizer_config.json")
     added: list[Any] = [config.get("added_tokens_decoder"), config.get("additional_special_tokens")]
-    added += [
-        read_object(folder / "tokenizer.json").get("added_tokens"),
-        list(read_object(folder / "added_tokens.json")),
-    ]
+    added.append(read_object(folder / "tokenizer.json").get("added_tokens"))
+    added.append(list(read_object(folder / "added_tokens.json")))
     added += [list(read_object(folder / "special_tokens_map.json").values())]
     # These files spell a token as text, as an object with `content`, or as a list of either.
     listed = (entry for part in added for entry in (part.values() if isinstance(part, dict) else part or ()))

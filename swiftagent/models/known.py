@@ -14,7 +14,6 @@ import msgspec
 from swiftagent.models.files import read_object
 from swiftagent.models.identity import bare_name
 
-HERE = Path(__file__).parent
 # Signs in a chat template's text of the ms-swift template that matches it; the first hit counts.
 _TEMPLATE_SIGNS = (
     ("qwen3", ("<|im_start|>", "enable_thinking", "</think>")),
@@ -43,7 +42,7 @@ class KnownModel(msgspec.Struct, frozen=True):
 
 @lru_cache
 def _table() -> dict[str, Any]:
-    return msgspec.json.decode((HERE / "known.json").read_bytes(), type=dict[str, Any])
+    return msgspec.json.decode(Path(__file__).with_name("known.json").read_bytes(), type=dict[str, Any])
 
 
 def known_model(model: str, given: Mapping[str, Any]) -> KnownModel:

@@ -48,12 +48,9 @@ def advice(options: dict[str, Any], parameters: int, tied: bool, thinking: int) 
 def agent_template_problem(options: dict[str, Any], native_rows: int) -> str:
     """ms-swift's react templates replace the user's system prompt and write arguments as Python."""
     template = str(options.get("agent_template", ""))
-    if not template.startswith("react") or not native_rows:
-        return ""
-    return (
-        f"agent_template: {template} replaces the system prompt and writes arguments that are no JSON; "
-        "`swiftagent convert` makes ReAct records, which need no agent_template"
-    )
+    fact = f"agent_template: {template} replaces the system prompt and writes arguments that are no JSON"
+    remedy = "`swiftagent convert` makes ReAct records, which need no agent_template"
+    return f"{fact}; {remedy}" if native_rows and template.startswith("react") else ""
 
 
 def trend_advice(metrics: Sequence[dict[str, Any]]) -> list[str]:
@@ -67,16 +64,12 @@ def trend_advice(metrics: Sequence[dict[str, Any]]) -> list[str]:
         first, last = sum(train[:part]) / part, sum(train[-part:]) / part
         fell = last < FALLS * first
         if not fell:
-            found.append(
-                f"the loss did not fall ({first:.3f} to {last:.3f}): raise learning_rate, train longer, and look at "
-                "the labels with `swiftagent inspect`"
-            )
+            remedy = "raise learning_rate, train longer, and look at the labels with `swiftagent inspect`"
+            found.append(f"the loss did not fall ({first:.3f} to {last:.3f}): {remedy}")
     if len(evaluated) >= 3:
         step, lowest = min(evaluated, key=lambda pair: pair[1])
         if evaluated[-1][1] > RISES * lowest and (fell or len(train) < 6):
-            found.append(
-                f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f} while the "
-                "training loss fell: the model learns the rows by heart; fewer epochs, a lower learning_rate "
-                "or more data"
-            )
+            rose = f"the evaluation loss rose from {lowest:.3f} (step {step}) to {evaluated[-1][1]:.3f}"
+            why = "the model learns the rows by heart; fewer epochs, a lower learning_rate or more data"
+            found.append(f"{rose} while the training loss fell: {why}")
     return found

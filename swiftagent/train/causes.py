@@ -32,17 +32,14 @@ def find_cause(exit_code: int, log: str) -> Cause:
     rank = re.search(r"rank\s*:\s*(\d+).*?\n.*?exitcode\s*:\s*(-?\d+)", log.rpartition("Root Cause")[2])
     if exit_code in KILLED or (rank and int(rank.group(2)) in KILLED) or "Signal 9 (SIGKILL)" in log:
         who = f"rank {rank.group(1)}" if rank else "the trainer"
-        return Cause(
-            "killed",
-            f"{who} was killed from outside (SIGKILL), most often because the machine's memory ran out: "
-            "fewer processes, a smaller batch or max_length, then `swiftagent sft --resume`",
-        )
+        fact = f"{who} was killed from outside (SIGKILL), most often because the machine's memory ran out"
+        remedy = "fewer processes, a smaller batch or max_length, then `swiftagent sft --resume`"
+        return Cause("killed", f"{fact}: {remedy}")
     if exit_code < 0 or exit_code > 128:
         number = -exit_code if exit_code < 0 else exit_code - 128
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-        return Cause(
-            "signal", f"the trainer was stopped by {name}; `swiftagent sft --resume` resumes from the last checkpoint"
-        )
+        remedy = "`swiftagent sft --resume` resumes from the last checkpoint"
+        return Cause("signal", f"the trainer was stopped by {name}; {remedy}")
     last = _last_error_line(log)
     return Cause("unknown", last or f"the trainer ended with exit code {exit_code} and without a message")
 

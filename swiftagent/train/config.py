@@ -108,12 +108,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 TOP_KEYS = tuple(name for name in Config.__struct_fields__ if name not in ("path", "places")) + ("extends",)
 EXAMPLES = {"model": "Qwen/Qwen2.5-7B-Instruct", "data": "datasets/mix.jsonl"}
 # What YAML may say of a key, and what it stands for. YAML reads a bare `off` as false.
-ALIASES: dict[tuple[str, Any], Any] = {
-    ("gpus", "auto"): None,
-    ("val", "none"): (),
-    ("val", False): (),
-    ("preflight", False): "off",
-}
+_ALIASES: dict[str, dict[Any, Any]] = {
+    "gpus": {"auto": None}, "val": {"none": (), False: ()}, "preflight": {False: "off"},
+}  # fmt: skip
 
 
 class _Entry(NamedTuple):
@@ -126,9 +123,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     problems: list[str] = []
     entries = _read(find_config(str(path)), problems, ())
     if is_foreign(entries):
-        raise ConfigError(
-            f"{path}: a config of another program; `swiftagent configs from {path} -o ours.yaml` translates it"
-        )
+        remedy = f"`swiftagent configs from {path} -o ours.yaml` translates it"
+        raise ConfigError(f"{path}: a config of another program; {remedy}")
     for word in overrides:
         _override(entries, word, problems)
     config = _build(entries, str(path), problems)
@@ -148,8 +144,7 @@ def find_config(path: str) -> Path:
     for candidate in (find(path), shipped("configs") / f"{path}.yaml", shipped("configs") / path):
         if candidate.is_file():
             return candidate
-    names = sorted(file.stem for file in shipped("configs").glob("*.yaml"))
-    near = nearest(Path(path).stem, names)
+    near = nearest(Path(path).stem, sorted(file.stem for file in shipped("configs").glob("*.yaml")))
     hint = f"did you mean configs/{near}.yaml?" if near else "`swiftagent configs` lists the shipped ones"
     fact = "is a folder, not a config" if Path(path).is_dir() else "no such config"
     raise ConfigError(f"{path}: {fact}; {hint}")
@@ -170,9 +165,8 @@ def _read(path: Path, problems: list[str], chain: tuple[Path, ...]) -> dict[str,
     if base is None:
         return entries
     if not isinstance(base.value, str) or not base.value:
-        raise ConfigError(
-            f"{base.place}: extends: {base.value!r} is not the name of a config; give one or remove the line"
-        )
+        fact = f"{base.value!r} is not the name of a config; give one or remove the line"
+        raise ConfigError(f"{base.place}: extends: {fact}")
     beside = path.parent / base.value
     try:
         base_path = beside if beside.is_file() else find_config(base.value)
@@ -203,9 +197,8 @@ def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> Non
     if not equals or not key:
         problems.append(f"command line: {word!r} is not key=value")
     elif key == "extends":
-        problems.append(
-            f"command line: {word}: extends: stands in a file; write a config with it, or name that one instead"
-        )
+        fact = "stands in a file; write a config with it, or name that one instead"
+        problems.append(f"command line: {word}: extends: {fact}")
     else:
         name = f"train.{key}" if key not in TOP_KEYS and key in options() else key
         entries[name] = _Entry(plain_value(text), f"command line: {word}")
@@ -279,7 +272,7 @@ def _with_one_batch_size(config: Config) -> Config:
 def _own_value(key: str, value: Any) -> tuple[Any, str]:
     """The value of a top-level key, and what is wrong with it ("" where nothing is)."""
     if isinstance(value, (str, bool)):
-        value = ALIASES.get((key, value), value)
+        value = _ALIASES.get(key, {}).get(value, value)
     hint = next(field.type for field in msgspec.structs.fields(Config) if field.name == key)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and key in ("model", "name", "runs", "master"):
         value = str(value)

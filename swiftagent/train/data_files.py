@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from swiftagent.io.shipped import find
 from swiftagent.models.identity import is_hub_id
 
 TRAINED_ON = (".jsonl", ".json", ".csv", ".txt", ".parquet", ".arrow")
+MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of the order of bytes
 _MAKES_ONE = "`swiftagent convert` makes training records of it"
 MOST_PROBLEMS = 5  # of one file; a thousand broken lines have one remedy
 
@@ -64,17 +66,11 @@ def _file_problem(path: Path) -> str:
         return "empty; no row to train on"
     if path.suffix.lower() not in TRAINED_ON:
         return f"no kind of file that ms-swift reads; {_MAKES_ONE}"
-    if path.suffix.lower() == ".jsonl" and _starts_with_mark(path):
-        return f"begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}"
+    # An unreadable file is reported where it is read.
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(3).startswith(MARKS) and path.suffix.lower() == ".jsonl":
+            return f"begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}"
     return ""
-
-
-def _starts_with_mark(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(3).startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
-    except OSError:  # an unreadable file is reported where it is read
-        return False
 
 
 def read_file(path: Path) -> tuple[FileFacts, list[str]]:
@@ -121,9 +117,8 @@ def _count(row: dict[str, Any], facts: FileFacts, seen: set[bytes]) -> None:
     messages = row.get("messages") or row.get("conversations") or []
     facts.channels[str(row.get("channel") or "(none)")] += 1
     facts.native += "tools" in row
-    texts = [
-        str(message.get("content") or message.get("value") or "") for message in messages if isinstance(message, dict)
-    ]
+    turns = (message for message in messages if isinstance(message, dict))
+    texts = [str(turn.get("content") or turn.get("value") or "") for turn in turns]
     facts.thinking += any(text.lstrip().startswith("<think>") for text in texts)
     digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=12).digest()
     facts.repeats += digest in seen

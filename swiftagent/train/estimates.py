@@ -14,10 +14,8 @@ GB = 1_000_000_000
 CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
 ALLOCATOR = 0.05  # share of all tensors that torch's allocator holds besides, in blocks that fit none
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-QUANTIZED = {
-    4: 0.5 + 1 / 64 * 1.03,
-    8: 1.0 + 1 / 64,
-}  # bytes a weight, with block scales (double quantization for 4 bits)
+# Bytes a weight, with block scales (double quantization for 4 bits).
+QUANTIZED = {4: 0.5 + 1 / 64 * 1.03, 8: 1.0 + 1 / 64}
 LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gradient
 # Bytes a logit that `method: self-distill` adds on chat: those of the base in bfloat16, and what the divergence of the
 # two keeps in float32 (30 in all where plain cross-entropy takes 14, as the peak of a CPU process shows).
@@ -93,17 +91,15 @@ def recomputes(options: dict[str, Any]) -> bool:
     return options.get("gradient_checkpointing") is not False
 
 
-def _activation_bytes(
-    shape: ModelShape, options: dict[str, Any], length: int, by_tokens: bool, distilled: bool
-) -> float:
+def _activation_bytes(shape: ModelShape, options: dict[str, Any], length: int, by_tokens: bool, both: bool) -> float:
     """What backward needs, in bfloat16: every layer's inside, or each layer's input and one inside; and the logits."""
     tokens = length if by_tokens else length * int(options.get("per_device_train_batch_size", 1))
     inside = tokens * 2 * (ATTENTION * shape.hidden + MLP * shape.intermediate)
     layers = shape.layers * tokens * 2 * shape.hidden + inside if recomputes(options) else shape.layers * inside
     mask = MASK * tokens**2 if by_tokens and options.get("attn_impl") == "sdpa" else 0
     # A divergence needs the logits that chunks never put together.
-    at_once = min(tokens, CHUNK) if by_tokens and not distilled else tokens
-    return float(layers + mask + at_once * shape.vocabulary * (LOGITS + (LOGITS_OF_BASE if distilled else 0)))
+    at_once = min(tokens, CHUNK) if by_tokens and not both else tokens
+    return float(layers + mask + at_once * shape.vocabulary * (LOGITS + (LOGITS_OF_BASE if both else 0)))
 
 
 def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:

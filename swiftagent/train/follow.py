@@ -59,9 +59,8 @@ def train(plan: LaunchPlan, run: Run, follower: Follower, log_name: str = "log.t
     try:
         log = (run.folder / log_name).open("ab")
     except OSError as error:
-        raise SetupError(
-            f"{run.folder}: cannot be written: {error.strerror}; choose another place with runs=FOLDER"
-        ) from None
+        fact = f"cannot be written: {error.strerror}; choose another place with runs=FOLDER"
+        raise SetupError(f"{run.folder}: {fact}") from None
     with log:
         start = log.tell()
         process = _start(plan, log)
@@ -81,15 +80,8 @@ def train(plan: LaunchPlan, run: Run, follower: Follower, log_name: str = "log.t
 def _start(plan: LaunchPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # Its own session: Ctrl-C in the terminal reaches only us, who then ask it to save first.
     env = {key: value for key, value in os.environ.items() if key not in STALE_RANKS} | plan.env
-    return subprocess.Popen(
-        plan.argv,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=env,
-        start_new_session=True,
-        preexec_fn=_die_with_parent(),
-    )
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(plan.argv, **streams, env=env, start_new_session=True, preexec_fn=_die_with_parent())
 
 
 # A launcher that was itself started by torchrun or SLURM must not hand its own rank to a single process.
@@ -144,10 +136,8 @@ def _ask_to_stop(process: subprocess.Popen[bytes], run: Run, times: int, *, trai
 def _stop_requests() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM instead of dying of them."""
     requests: list[int] = []
-    before = {
-        number: signal.signal(number, lambda received, _frame: requests.append(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda received, _: requests.append(received)) for number in numbers}
     try:
         yield requests
     finally:
@@ -178,11 +168,5 @@ def _tail(path: Path, start: int) -> str:
 
 def finish(run: Run, outcome: TrainingEnd) -> None:
     """Write the end of a run into run.json."""
-    run.update(
-        state=outcome.state,
-        ended=now(),
-        exit_code=outcome.exit_code,
-        cause=outcome.cause,
-        checkpoint_best=str(run.checkpoint_best or ""),
-        checkpoint_last=str(run.checkpoint_last or ""),
-    )
+    checkpoints = {f"checkpoint_{which}": str(getattr(run, f"checkpoint_{which}") or "") for which in ("best", "last")}
+    run.update(state=outcome.state, ended=now(), exit_code=outcome.exit_code, cause=outcome.cause, **checkpoints)

@@ -17,7 +17,6 @@ from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
 OWN = ("gpus", "nodes", "sequences_per_step")
-Train = dict[str, Any]
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
@@ -38,11 +37,9 @@ class Translated(msgspec.Struct):
     @property
     def text(self) -> str:
         """What `configs from` prints: commands as comments, so that it is a config as it stands."""
-        lines = [
-            f"# translated from {self.program}; look it over first",
-            *(f"# {command}" for command in self.commands),
-        ]
-        return "\n".join(lines) + "\n" + (f"\n{self.yaml}" if self.yaml else "")
+        first = f"translated from {self.program}; look it over first"
+        head = "".join(f"# {line}\n" for line in (first, *self.commands))
+        return head + (f"\n{self.yaml}" if self.yaml else "")
 
     def name_config(self, output: str | None) -> None:
         """The config's place in its own command."""
@@ -51,13 +48,9 @@ class Translated(msgspec.Struct):
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
-        return {
-            "program": self.program,
-            "task": self.task,
-            "config": yaml.safe_load(self.yaml) if self.yaml else None,
-            "commands": self.commands,
-            "not_carried_over": dict(self.left_out),
-        }
+        config = yaml.safe_load(self.yaml) if self.yaml else None
+        found: dict[str, Any] = {"program": self.program, "task": self.task, "config": config}
+        return found | {"commands": self.commands, "not_carried_over": dict(self.left_out)}
 
 
 _TRAIN = "swiftagent sft CONFIG"
@@ -83,7 +76,7 @@ def _training(foreign: Foreign, place: Path) -> Translated:
     settings = foreign.settings
     left_out: list[tuple[str, str]] = []
     top: dict[str, Any] = {}
-    train: Train = {}
+    train: dict[str, Any] = {}
     for key, value in settings.items():
         if value in (None, "", []) or key in foreign_names().needless:
             continue
@@ -118,7 +111,7 @@ def _words(value: Any) -> str:
     return text.lower() if isinstance(value, bool) else text[:80]
 
 
-def _finish(foreign: Foreign, top: dict[str, Any], train: Train, data: DataPlan) -> None:
+def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: DataPlan) -> None:
     """The defaults that differ from ms-swift's, and what depends on two settings."""
     top.setdefault("gpus", "auto")
     if "quant_bits" in train:

@@ -56,7 +56,8 @@ def plan_data(foreign: Foreign, place: Path) -> DataPlan:
     trained = names_of(first_of(settings, *TRAINED_ON))
     held_out = names_of(first_of(settings, *HELD_OUT))
     plan = DataPlan()
-    if foreign.program == "ms-swift" and (_is_mixed(settings) or any(map(_is_of_a_mix, trained))):
+    mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
+    if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
         plan.data, plan.commands = MIX, [mix_command(settings, trained)]
     elif trained:
         plan.data = _files(foreign, trained, place, plan)
@@ -74,10 +75,8 @@ def names_of(value: Any) -> list[str]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, dict):
-        files = value.get("data_files")
-        return (
-            names_of(files) if files else [str(value["path"])] if value.get("path") else names_of(list(value.values()))
-        )
+        path = [value["path"]] if value.get("path") else list(value.values())
+        return names_of(value.get("data_files") or path)
     return [name for item in value for name in names_of(item)] if isinstance(value, list) else [str(value)]
 
 
@@ -129,18 +128,13 @@ def _is_of_a_mix(name: str) -> bool:
     return bool(_SELF.fullmatch(plain) or (_PUBLISHED.fullmatch(plain) and not _is_file(plain)))
 
 
-def _is_mixed(settings: dict[str, Any]) -> bool:
-    return any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
-
-
 def mix_command(settings: dict[str, Any], names: list[str]) -> str:
     """`swiftagent mix` with the rows, the ratio and the names that an ms-swift command implied."""
     kinds: dict[str, list[str]] = {"agent": [], "general": [], "self": []}
     for name in names:
         plain = name.partition("#")[0]
-        is_agent = re.search(r"agent|tool|func|react|api|call", plain, re.I) or (
-            _is_file(plain) and "bench" not in plain
-        )
+        says_so = re.search(r"agent|tool|func|react|api|call", plain, re.I)
+        is_agent = says_so or (_is_file(plain) and "bench" not in plain)
         kind = "self" if _SELF.fullmatch(plain) else "agent" if is_agent else "general"
         kinds[kind].append(name)
     agent = max(0, _number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS

@@ -56,9 +56,8 @@ def _named_yaml(word: str, name: str) -> dict[str, Any]:
     """The YAML that a command names, from here or from the command's own folder. Raises ConfigError."""
     path = near(word, Path(name).parent)
     if path is None:
-        raise ConfigError(
-            f"{name}: its command names {word}, which is not here; translate that file: configs from {word}"
-        )
+        remedy = f"translate that file: configs from {word}"
+        raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
     return _of_yaml(path.read_text(encoding="utf-8-sig"), str(path)).settings
 
 
@@ -137,13 +136,11 @@ def _of_yaml(text: str, name: str) -> Foreign:
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: neither YAML nor a known command: {error}".replace("\n", " ")) from None
     if not isinstance(value, dict):
-        raise ConfigError(
-            f"{name}: neither a YAML mapping nor a command of LLaMA-Factory, ms-swift or Axolotl, nor an Unsloth script"
-        )
+        known = "a command of LLaMA-Factory, ms-swift or Axolotl, nor an Unsloth script"
+        raise ConfigError(f"{name}: neither a YAML mapping nor {known}")
     settings = {str(key): item for key, item in value.items()}
-    if value and all(
-        isinstance(item, dict) and {"file_name", "hf_hub_url", "ms_hub_url"} & set(item) for item in value.values()
-    ):
+    places = {"file_name", "hf_hub_url", "ms_hub_url"}
+    if value and all(isinstance(item, dict) and places & set(item) for item in value.values()):
         folder = str(Path(name).absolute().parent)
         return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
     program = program_of(settings)
@@ -199,11 +196,8 @@ def _of_script(text: str, name: str) -> Foreign:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
         # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
-        settings |= {
-            key: value
-            for key, value in _of_call(call, known)
-            if value is not None and not (key in ("model", "dataset") and key in settings)
-        }
+        found = {key: value for key, value in _of_call(call, known) if value is not None}
+        settings |= found | {key: settings[key] for key in ("model", "dataset") if key in settings}
     if isinstance(files := settings.get("dataset"), dict):
         settings["eval_dataset"] = next((files[key] for key in ("test", "validation", "eval") if key in files), None)
         settings["dataset"] = files.get("train")

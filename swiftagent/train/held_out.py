@@ -40,12 +40,12 @@ def read_held_out(files: Iterable[str], most: int) -> HeldOut:
         if step and (step.calls or not row.is_agentic):
             # A new name is meant to be learnt: its likelihood is no measure of forgetting.
             kinds[not step.calls].extend([step] if step.calls or row.channel == "general" else [])
-    calls, chats = (kind if len(kind) <= most else _spread(kind, most) for kind in kinds)
+    calls, chats = (_spread(kind, min(most, len(kind))) for kind in kinds)
     return HeldOut(calls, chats, prompt_style(names) or "auto")
 
 
-def _spread(steps: list[DecisionPoint], most: int) -> list[DecisionPoint]:
-    return [steps[index * len(steps) // most] for index in range(most)]
+def _spread(steps: list[DecisionPoint], count: int) -> list[DecisionPoint]:
+    return [steps[index * len(steps) // count] for index in range(count)]
 
 
 def call_exact(engine: Any, steps: Sequence[DecisionPoint], prompt: PromptStyle) -> float:
@@ -53,10 +53,8 @@ def call_exact(engine: Any, steps: Sequence[DecisionPoint], prompt: PromptStyle)
     grammar, made, gold = ReAct(prompt), 0.0, 0
     for start in range(0, len(steps), BATCH):
         part = steps[start : start + BATCH]
-        asked = [
-            Generate(grammar.messages(Trajectory(step.context, step.tools)), grammar.stop, STEP_TOKENS, 0.0)
-            for step in part
-        ]
+        prompts = (grammar.messages(Trajectory(step.context, step.tools)) for step in part)
+        asked = [Generate(prompt, grammar.stop, STEP_TOKENS, 0.0) for prompt in prompts]
         for step, written in zip(part, engine.write_together(asked), strict=True):
             score = score_step(step, predicted_from_text(written.text, tools=step.tools))
             made, gold = made + sum(call.exact for call in score.calls), gold + len(score.calls)

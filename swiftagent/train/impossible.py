@@ -13,9 +13,8 @@ from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.step_cutting import untried
 
-ESTIMATED_WITHIN = (
-    1.25  # a run that needs more than this share of what there is cannot fit, whatever the estimate's error
-)
+# A run that needs more than this share of what there is cannot fit, whatever the estimate's error.
+ESTIMATED_WITHIN = 1.25
 LONGEST_ON_CPU = 48  # hours that a run which nobody asked to be on the CPU may take there
 
 # What an option needs installed, by its name, else by its name and value.
@@ -80,11 +79,8 @@ def _best_at_end(train: dict[str, Any]) -> str:
 def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     """What our own ways to train cannot be combined with."""
     config, train = inputs.config, inputs.config.train
-    asked = {
-        "method": config.method != "sft",
-        "eval_calls": config.eval_calls > 0,
-        "adapter_scale": config.adapter_scale == "auto",
-    }
+    scaled = config.adapter_scale == "auto"
+    asked = {"method": config.distills, "eval_calls": config.eval_calls, "adapter_scale": scaled}
     outside = [name for name in ("use_dora", "modules_to_save") if train.get(name)]
     unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
     sharded = zero_stage(train) == 3

@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.shipped import find
-from swiftagent.train.cluster import Place, find_place, free_port
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.estimates import estimate
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.machine import Machine, trainer_entry
+from swiftagent.train.machine import Machine, Place, find_place, free_port, trainer_entry
 from swiftagent.train.options import as_words
 from swiftagent.train.step_cutting import Draft, MicroPlan, choose_attention, cut_steps, reason_for_another_trainer
 
@@ -62,7 +61,7 @@ def plan(
     processes = gpus or config.cpu_processes
     draft = Draft(inputs, _own_options(inputs, folder), gpus, processes * place.nodes, tokens_a_row)
     if place.address == "MASTER_HOST":
-        draft.warnings.append("the first machine is not given: master=HOST:PORT node_rank=N (or SLURM's variables)")
+        draft.warn("the first machine is not given: master=HOST:PORT node_rank=N (or SLURM's variables)")
     if gpus:
         _choose_kernels(draft)
     else:
@@ -70,9 +69,9 @@ def plan(
     if gpus < asked:
         plural = "es" if processes > 1 else ""
         here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({processes} process{plural})"
-        draft.warnings.append(f"gpus: {asked} asked for, {len(machine.gpus)} here; training on {here}")
+        draft.warn(f"gpus: {asked} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
-        draft.warnings.append("no GPU here; training on the CPU")
+        draft.warn("no GPU here; training on the CPU")
     batch, accumulation, sequences = _batch(draft)
     micro = cut_steps(draft, batch * accumulation)
     if micro:
@@ -172,7 +171,7 @@ def _choose_precision(draft: Draft) -> None:
     options = draft.options
     options["use_cpu"] = True
     if options.get("torch_dtype") == "float16":
-        draft.warnings.append("train.torch_dtype: float16 does not train on a CPU; float32 is used")
+        draft.warn("train.torch_dtype: float16 does not train on a CPU; float32 is used")
     # DeepSpeed on a CPU refuses float16, which is what ms-swift takes where nothing is said.
     asked = options.get("torch_dtype", "bfloat16" if "deepspeed" in options else "float32")
     options |= HALF_PRECISION_CPU if asked == "bfloat16" else FULL_PRECISION
@@ -180,7 +179,7 @@ def _choose_precision(draft: Draft) -> None:
         options.pop(gone, None)
     for gone in ("packing", "quant_method", "quant_bits"):
         if options.pop(gone, None):
-            draft.warnings.append(f"train.{gone} needs a GPU and is left out on the CPU")
+            draft.warn(f"train.{gone} needs a GPU and is left out on the CPU")
 
 
 def _choose_kernels(draft: Draft) -> None:
@@ -188,10 +187,10 @@ def _choose_kernels(draft: Draft) -> None:
     options, machine = draft.options, draft.inputs.machine
     if "torch_dtype" not in options and machine.gpus:
         options["torch_dtype"] = "bfloat16" if machine.capability >= (8, 0) else "float16"
-        draft.notes.append(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
+        draft.note(f"{options['torch_dtype']}: what {machine.gpus[0].name} computes fastest")
     if options.get("packing") and "attn_impl" not in options:
         options["attn_impl"], why = choose_attention(machine)
-        draft.notes.append(f"attention {options['attn_impl']}: {why}")
+        draft.note(f"attention {options['attn_impl']}: {why}")
 
 
 def _choose_checkpointing(draft: Draft, batch: int) -> None:
@@ -206,9 +205,7 @@ def _choose_checkpointing(draft: Draft, batch: int) -> None:
     needed = estimate(inputs.shape, options, length=int(length), gpus=draft.ranks, distilled=distilled).total
     if needed < AMPLE * room:
         draft.options["gradient_checkpointing"] = False
-        draft.notes.append(
-            f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without"
-        )
+        draft.note(f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without")
 
 
 def _rows_a_pack(draft: Draft) -> int:
@@ -217,12 +214,10 @@ def _rows_a_pack(draft: Draft) -> int:
     if not draft.options.get("packing"):
         return 1
     if not draft.tokens_a_row or not length:
-        draft.warnings.append(
-            "train.packing: a step counts packs, not sequences; the preflight measures how many a pack holds"
-        )
+        draft.warn("train.packing: a step counts packs, not sequences; the preflight measures how many a pack holds")
         return 1
     rows = max(1, round(int(length) / draft.tokens_a_row))
-    draft.notes.append(f"packing: about {rows} sequences of {draft.tokens_a_row:.0f} tokens in each pack of {length}")
+    draft.note(f"packing: about {rows} sequences of {draft.tokens_a_row:.0f} tokens in each pack of {length}")
     return rows
 
 
@@ -239,14 +234,12 @@ def _batch(draft: Draft) -> tuple[int, int, int]:
     wanted = max(1, round(asked / packed))
     if batch * replicas > wanted:
         smaller = max(1, wanted // replicas)
-        draft.notes.append(
-            f"batch {smaller} instead of {batch} a process: {wanted} sequences a step on {replicas} processes"
-        )
+        draft.note(f"batch {smaller} instead of {batch} a process: {wanted} sequences a step on {replicas} processes")
         batch = smaller
     accumulation = max(1, round(wanted / (batch * replicas)))
     sequences = batch * accumulation * replicas * packed
     if sequences != asked and packed == 1:
-        draft.warnings.append(
+        draft.warn(
             f"sequences_per_step: {asked} is no multiple of {batch} x {replicas} processes; {sequences} a step are used"
         )
     return batch, accumulation, sequences

@@ -17,23 +17,14 @@ def loaded_line(loaded: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def too_long_line(loaded: dict[str, Any], max_length: object) -> str:
-    """Rows that ms-swift leaves out for their length, by channel; "" where there are none."""
-    counts: dict[str, int] = loaded.get("too_long") or {}
-    if not counts:
-        return ""
+def length_lines(loaded: dict[str, Any], max_length: object) -> tuple[str, str]:
+    """Rows left out for their length, and rows made to fit, by channel; "" where there are none."""
+    left_out, shortened = (loaded.get(fate) or {} for fate in ("too_long", "shortened"))
     limit = f"max_length {max_length}" if max_length else "the model's length"
-    rows = f"{sum(counts.values()):,} rows are longer than {limit}"
-    return f"{rows} and left out ({_by_channel(counts)}); raise train.max_length"
-
-
-def shortened_line(loaded: dict[str, Any]) -> str:
-    """Rows that were made to fit, by channel; "" where there are none."""
-    counts: dict[str, int] = loaded.get("shortened") or {}
-    if not counts:
-        return ""
+    longer = f"{sum(left_out.values()):,} rows are longer than {limit} and left out ({_by_channel(left_out)})"
+    over = f"{sum(shortened.values()):,} rows were over max_length and shortened to fit ({_by_channel(shortened)})"
     how = "oldest exchanges went, long results were cut in the middle, or last steps went"
-    return f"{sum(counts.values()):,} rows were over max_length and shortened to fit ({_by_channel(counts)}): {how}"
+    return f"{longer}; raise train.max_length" if left_out else "", f"{over}: {how}" if shortened else ""
 
 
 def _by_channel(counts: dict[str, int]) -> str:
@@ -85,17 +76,15 @@ def duration(seconds: float) -> str:
 
 def curve(points: list[tuple[int, float]], width: int = 64, height: int = 10) -> str:
     """A curve of (step, value) in block characters, with the axis's ends."""
-    bins: dict[int, list[float]] = {}
     first, last = points[0][0], points[-1][0]
+    bins: dict[int, list[float]] = {}
     for step, value in points:
         bins.setdefault(round((step - first) / max(1, last - first) * (width - 1)), []).append(value)
-    columns = [sum(bins[column]) / len(bins[column]) if column in bins else None for column in range(width)]
-    known = [value for value in columns if value is not None]
-    low, high = min(known), max(known)
+    means = {column: sum(values) / len(values) for column, values in bins.items()}
+    low, high = min(means.values()), max(means.values())
     rows = [[" "] * width for _ in range(height)]
-    for column, height_here in enumerate(columns):
-        if height_here is not None:
-            rows[round((high - height_here) / ((high - low) or 1) * (height - 1))][column] = "•"
+    for column, mean in means.items():
+        rows[round((high - mean) / ((high - low) or 1) * (height - 1))][column] = "•"
     marks = {0: f"{high:9.4f} ┤", height - 1: f"{low:9.4f} ┤"}
     lines = [marks.get(number, " " * 10 + "│") + "".join(row).rstrip() for number, row in enumerate(rows)]
     return "\n".join([*lines, f"{'':10}└{'─' * width}", f"{'':11}{first:<{width - 8}}{last:>8}"])

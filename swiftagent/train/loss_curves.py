@@ -99,16 +99,12 @@ def plot(series: Mapping[str, list[Point]]) -> Plot | None:
         return 8 + (HEIGHT - BOTTOM - 8) * (top - scale(value)) / ((top - bottom) or 1)
 
     curves = [
-        Curve(name, [(x(step), y(value)) for step, value in points], number, _is_marked(name, points))
+        Curve(name, [(x(at), y(value)) for at, value in points], number, name.startswith("eval") or len(points) == 1)
         for number, (name, points) in enumerate(series.items())
     ]
     y_ticks = [(y(value), f"{value:.3g}") for value in _ticks(low, high, is_log)]
     x_ticks = [(x(step), f"{step:g}") for step in _ticks(min(steps), max(steps), False) if step == int(step)]
     return Plot(curves, x_ticks, y_ticks, is_log)
-
-
-def _is_marked(name: str, points: list[Point]) -> bool:
-    return name.startswith("eval") or len(points) == 1
 
 
 def _ticks(low: float, high: float, is_log: bool) -> list[float]:

@@ -1,4 +1,5 @@
-"""What this machine has, found without importing torch: GPUs by nvidia-smi, packages by their metadata."""
+"""What this machine has, found without importing torch: GPUs by nvidia-smi, packages by their metadata. And where this
+process stands among several machines: from the config, else from torchrun's, PET_ or SLURM variables."""
 
 from __future__ import annotations
 
@@ -7,12 +8,17 @@ import importlib.util
 import os
 import platform
 import re
-import shutil
+import socket
 import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
+
+from swiftagent.errors import ConfigError
+from swiftagent.train.config import Config
 
 PACKAGES = ("ms-swift", "torch", "transformers", "peft", "modelscope", "deepspeed", "datasets", "accelerate")
 OPTIONAL_PACKAGES = (
@@ -20,6 +26,7 @@ OPTIONAL_PACKAGES = (
     "tensorboard", "vllm",
 )  # fmt: skip
 GIB = 1 << 30
+DEFAULT_PORT = 29500  # of a launch on several machines
 
 
 class Gpu(msgspec.Struct, frozen=True):
@@ -61,10 +68,8 @@ def packages() -> dict[str, str]:
     """Version of every installed package that matters here."""
     found = {}
     for name in (*PACKAGES, *OPTIONAL_PACKAGES):
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -83,16 +88,10 @@ def describe() -> dict[str, str]:
 
 
 def _gpus() -> tuple[tuple[Gpu, ...], str]:
-    if not shutil.which("nvidia-smi"):
-        return (), ""
     fields = "index,name,memory.total,memory.free,compute_cap,driver_version,uuid"
     try:
-        done = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
+        asked = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return (), ""
     rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines()]
@@ -129,3 +128,66 @@ def _free_memory() -> int:
     path = Path("/proc/meminfo")
     found = re.search(r"MemAvailable:\s+(\d+)", path.read_text()) if path.is_file() else None
     return int(found[1]) << 10 if found else 0
+
+
+# several machines
+# ---------------------------------------------------------------------------------------------------------------
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One node of a launch. `rank` is 0 on the master; `port` 0 asks for a free one."""
+
+    nodes: int = 1
+    rank: int = 0
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
+def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient: bool = False) -> Place:
+    """Raises ConfigError where several nodes are wanted and their master or this node's rank is not to be found.
+
+    `lenient`, for a dry run: what is missing is named MASTER_HOST, and the rank is 0.
+    """
+    if env is None:
+        # As it is now: `datasets` puts another object there, so that a default argument would be out of date.
+        env = os.environ
+    nodes = config.nodes or _number(env, "PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
+    if nodes == 1:
+        return Place()
+    rank = config.node_rank
+    if rank is None:
+        rank = _number(env, "PET_NODE_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
+    master = config.master or env.get("PET_MASTER_ADDR") or env.get("MASTER_ADDR") or _first_slurm_node(env)
+    which = f"nodes: {nodes}, and the rank of this one is not given: node_rank=0 on the first"
+    where = f"nodes: {nodes} need master=HOST:PORT, the first node as the others reach it"
+    problems = [] if rank is not None else [f"{config.place('nodes')}: {which}"]
+    problems += [] if master else [f"{config.place('nodes')}: {where}"]
+    if rank is not None and rank >= nodes:
+        problems.append(f"{config.place('node_rank')}: node_rank: {rank} of {nodes} nodes; it counts from 0")
+    if problems and not lenient:
+        raise ConfigError(problems)
+    host, _, port = (master or "MASTER_HOST").partition(":")
+    number = int(port) if port.isdigit() else _number(env, "PET_MASTER_PORT", "MASTER_PORT") or DEFAULT_PORT
+    return Place(nodes, rank or 0, host, number)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _number(env: Mapping[str, str], *names: str) -> int | None:
+    for name in names:
+        value = env.get(name, "").partition(":")[2] or env.get(name, "")  # PET_NNODES may be "1:4"
+        if value.isdigit():
+            return int(value)
+    return None
+
+
+def _first_slurm_node(env: Mapping[str, str]) -> str:
+    """The first host of a list as SLURM writes it: gpu[03-07,9],login1 begins with gpu03. "" without a list."""
+    listed = env.get("SLURM_JOB_NODELIST") or env.get("SLURM_NODELIST") or ""
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", listed)
+    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", first[0]) if first else ""

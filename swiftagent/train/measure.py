@@ -99,9 +99,8 @@ def _measure_rows(paths: list[Path], model: str, settings: dict[str, Any], sampl
         path = Path(folder) / "sample.jsonl"
         places = _copy_rows(paths, set(drawn), path)
         measured = Measured(sampled=len(places), of=of)
-        unlimited = {
-            name: value for name, value in settings.items() if name not in ("max_length", "truncation_strategy")
-        }
+        limits = ("max_length", "truncation_strategy")
+        unlimited = {name: value for name, value in settings.items() if name not in limits}
         with open_trainer(model, None, unlimited, trust) as trainer, quiet():
             measured.template = trainer.template_name
             measured.template_note = _compare_with_chat_template(trainer)
@@ -153,11 +152,8 @@ def _count_tokens(trainer: Any, path: Path, max_length: int, measured: Measured)
 def _compare_with_chat_template(trainer: Any) -> str:
     """Whether ms-swift's template writes what the model's own chat template writes; "" where it does or there is
     none."""
-    messages = [
-        {"role": "system", "content": "SYSTEM"},
-        {"role": "user", "content": "USER"},
-        {"role": "assistant", "content": "ANSWER"},
-    ]
+    written = (("system", "SYSTEM"), ("user", "USER"), ("assistant", "ANSWER"))
+    messages = [{"role": role, "content": text} for role, text in written]
     tokenizer = trainer.tokenizer
     if not getattr(tokenizer, "chat_template", None):
         return ""

@@ -17,16 +17,11 @@ import msgspec
 from swiftagent.io.words import did_you_mean
 from swiftagent.train.foreign_names import foreign_names
 
-HERE = Path(__file__).parent
 # External plugins, or another version of ms-swift, may register more.
 OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type", "loss_scale", "report_to"}
 KIND_NAMES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-    "dict": "a mapping",
-}
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "dict": "a mapping",
+}  # fmt: skip
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict[str, Any]}
 # name: (lowest, highest, whether the lowest itself is refused)
 RANGES: dict[str, tuple[float, float, bool]] = {
@@ -57,7 +52,7 @@ class Option(msgspec.Struct, frozen=True):
 
 @lru_cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((HERE / "options.json").read_text(encoding="utf-8"))
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("options.json").read_text(encoding="utf-8"))
     return table
 
 

@@ -77,13 +77,13 @@ def quick_problems(inputs: Inputs) -> list[str]:
     folder."""
     config = inputs.config
     problems = [] if trainer_entry() else ["ms-swift is not installed: pip install 'ms-swift>=4.6.0,<4.7'"]
-    named = {config.model, *([str(inputs.folder)] if inputs.folder and not Path(config.model).exists() else [])}
-    for model in sorted(named, key=lambda name: name != config.model):
+    downloaded = [str(inputs.folder)] if inputs.folder and not Path(config.model).exists() else []
+    for model in (config.model, *downloaded):
         problems += model_problems(model, config.place("model"), trust_remote_code=config.trust_remote_code)
     if not problems:
         problems += recognition_problems(inputs)
+    place, trusted = config.place("train.adapters"), config.trust_remote_code
     for adapter in config.train.get("adapters", []):
-        place, trusted = config.place("train.adapters"), config.trust_remote_code
         problems += adapter_problems(adapter, config.model, place, trust_remote_code=trusted)
     return problems + option_problems(inputs) + data_problems(inputs) + folder_problems(config)
 
@@ -183,9 +183,8 @@ def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     longest = max((channel.longest for channel in channels.values()), default=0)
     if context and longest > context and not limit:
         fact = f"the longest row has {longest:,} tokens, the model's context {context:,}; "
-        report.problems.append(
-            fault("train.max_length", f"{fact}max_length={context} shortens longer rows or leaves them out")
-        )
+        remedy = f"max_length={context} shortens longer rows or leaves them out"
+        report.problems.append(fault("train.max_length", fact + remedy))
     if channels and all(channel.left_out == channel.rows for channel in channels.values()):
         fact = f"{limit}; not one of the measured rows can be made to fit, the longest has {longest:,} tokens"
         report.problems.append(fault("train.max_length", fact))

@@ -95,9 +95,8 @@ def staged(config: Config, calls: Calls, seen: Seen) -> Iterator[Config]:
         return
     if (config.nodes or 1) > 1:
         names = " ".join(raw[0].entries)
-        raise ConfigError(
-            f"{names}: raw data, and several machines train: `swiftagent convert {names} -o x.jsonl` first"
-        )
+        remedy = f"`swiftagent convert {names} -o x.jsonl` first"
+        raise ConfigError(f"{names}: raw data, and several machines train: {remedy}")
     runs = Path(config.runs)
     is_new = not runs.exists()
     runs.mkdir(parents=True, exist_ok=True)
@@ -125,9 +124,8 @@ def written_as(config: Config, raw: list[Raw], calls: Calls) -> tuple[str, str]:
     what = f"{names}: {', '.join(sorted(formats))} rows"
     if calls == "native" or (calls == "auto" and has_way and formats <= set(_NATIVE)):
         if not has_way:
-            raise ConfigError(
-                f"{what}: template {known.template or '(unknown)'} has no way to write native calls; leave --native out"
-            )
+            template = known.template or "(unknown)"
+            raise ConfigError(f"{what}: template {template} has no way to write native calls; leave --native out")
         return "native", f"{what} stay native, as {way} writes them (--react trains ReAct text)"
     return "react", f"{what} are trained as ReAct text" + (" (--native keeps native calls)" if has_way else "")
 
@@ -142,10 +140,11 @@ def _convert(one: Raw, folder: Path, to: str) -> dict[str, Any]:
         report = read_object(job.places.report)
         codes = ", ".join(f"{code} {count}" for code, count in report["reasons"].items())
         names = " ".join(one.entries)
-        raise RejectsError(
-            f"{names}: {report['rejected']} of {report['rows_in']} rows rejected: {codes}; "
+        fact = f"{report['rejected']} of {report['rows_in']} rows rejected: {codes}"
+        remedy = (
             f"`swiftagent convert {names} -o x.jsonl` writes them down, with --max-rejects 1 the rest can be trained"
-        ) from None
+        )
+        raise RejectsError(f"{names}: {fact}; {remedy}") from None
 
 
 def _inputs(entry: str) -> list[str]:
@@ -177,9 +176,8 @@ def write_copies(inputs: Inputs, folder: Path) -> None:
     config = inputs.config
     key = "weights" if config.weights else "train_on"
     if len(inputs.files) + len(inputs.val_files) != len(config.data) + len(inputs.val):
-        raise ConfigError(
-            f"{config.place(key)}: {key}: needs the data as files, not from a hub; `swiftagent mix` fetches it"
-        )
+        fact = "needs the data as files, not from a hub; `swiftagent mix` fetches it"
+        raise ConfigError(config.fault(key, fact))
     weights = Weights(**config.weights)
     if config.weights:
         weights = normalised(weights, (row for path in inputs.files for row in _records(path, config, key)))

@@ -14,7 +14,7 @@ import yaml
 
 from swiftagent.console import progress, say, warn
 from swiftagent.errors import LaunchError, SetupError
-from swiftagent.io.jsonl import whole_file, write_json
+from swiftagent.io.jsonl import whole_file, write_json, write_lines
 from swiftagent.io.storage import sha256_of
 from swiftagent.train import preflight
 from swiftagent.train.adapter_scale import scale_checkpoint
@@ -24,7 +24,7 @@ from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import LaunchPlan, needs_copy, plan
-from swiftagent.train.lines import duration, loaded_line, metric_line, seconds_left, shortened_line, too_long_line
+from swiftagent.train.lines import duration, length_lines, loaded_line, metric_line, seconds_left
 from swiftagent.train.loss_curves import draw
 from swiftagent.train.machine import describe, look
 from swiftagent.train.raw_data import into_run, write_copies
@@ -81,9 +81,8 @@ def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
     if run.alive():
         raise SetupError(f"{run.folder}: this run is still going (process {run.record.get('pid')}); end it first")
     if run.state == "done" and not overrides:
-        raise SetupError(
-            f"{run.folder}: this run is done; `num_train_epochs=N` or `max_steps=N` with --resume trains it on"
-        )
+        remedy = "`num_train_epochs=N` or `max_steps=N` with --resume trains it on"
+        raise SetupError(f"{run.folder}: this run is done; {remedy}")
     inputs = resolve(load(run.folder / "config.yaml", overrides), look())
     checkpoint = run.checkpoint_last
     if checkpoint is None and not verbosity.quiet:
@@ -121,9 +120,8 @@ def summary(report: preflight.Report) -> list[str]:
     lines = []
     if measured and not measured.error:
         faults = "masks exact" if measured.masks.get("clean") else "masks not checked"
-        lines.append(
-            f"{report.data.rows:,} rows; {faults} on {measured.sampled:,} of them, template {measured.template}"
-        )
+        on = f"{faults} on {measured.sampled:,} of them"
+        lines.append(f"{report.data.rows:,} rows; {on}, template {measured.template}")
     if report.effort:
         hours = f", about {duration(report.effort.hours * 3600)}" if report.effort.hours else ""
         lines.append(f"{report.effort.steps:,} steps, about {report.effort.tokens:,} tokens{hours}")
@@ -155,21 +153,19 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
         finish(run, outcome)
     except SetupError as error:
         why = error.message.partition(";")[0]
-        raise LaunchError(
-            f"{run.folder}: {outcome.cause or 'trained to its end'}; its end was not written down ({why}), "
-            f"then `swiftagent sft --resume {run.name}` resumes from the last whole checkpoint"
-        ) from error
+        fact = f"{outcome.cause or 'trained to its end'}; its end was not written down ({why})"
+        remedy = f"`swiftagent sft --resume {run.name}` resumes from the last whole checkpoint"
+        raise LaunchError(f"{run.folder}: {fact}, then {remedy}") from error
     if outcome.state != "done" and run.checkpoint_last:  # else the trainer drew it
         with suppress(OSError):  # a picture that finds no room hides no cause
             draw(run.folder)
-    if outcome.state == "done" and inputs.config.adapter_scale == "auto" and run.checkpoint_best:
-        _scale_adapter(inputs, run, verbosity)
+    if outcome.state == "done" and inputs.config.adapter_scale == "auto" and (best := run.checkpoint_best):
+        _scale_adapter(inputs, run, best, verbosity)
     return _report_end(run, outcome, as_json=verbosity.as_json)
 
 
-def _scale_adapter(inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
-    best = run.checkpoint_best
-    found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate) if best else {}
+def _scale_adapter(inputs: Inputs, run: Run, best: Path, verbosity: Verbosity) -> None:
+    found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate)
     run.update(adapter_scale=found)
     for trial in found["tried"]:
         chosen = ", chosen" if trial["scale"] == found["scale"] else ""
@@ -276,14 +272,14 @@ class _View(Follower):
 
     def loaded(self, loaded: dict[str, Any]) -> None:
         self.began = int(loaded.get("started_at_step") or 0)
-        self.run.update(
-            rows={"loaded": loaded["rows"], "validation": loaded["val_rows"], "too_long": loaded["too_long"]}
-        )
+        names = {"loaded": "rows", "validation": "val_rows", "too_long": "too_long"}
+        self.run.update(rows={name: loaded[key] for name, key in names.items()})
         if vanished := self._vanished(loaded):
             warn(f"{vanished:,} rows of the data did not reach the trainer; {self.run.folder / 'log.txt'} may say why")
-        if line := too_long_line(loaded, self.inputs.config.train.get("max_length")):
-            warn(line)
-        self.verbosity.say(*filter(None, (shortened_line(loaded), loaded_line(loaded))))
+        left_out, shortened = length_lines(loaded, self.inputs.config.train.get("max_length"))
+        if left_out:
+            warn(left_out)
+        self.verbosity.say(*filter(None, (shortened, loaded_line(loaded))))
         quiet = self.verbosity.quiet
         self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"]), quiet=quiet))
 
@@ -345,5 +341,4 @@ def _step(checkpoint: Path | None) -> int:
 def _forget_metrics_after(run: Run, step: int) -> None:
     """Steps after the checkpoint are trained again; each is to stand in metrics.jsonl once."""
     kept = [line for line in run.metrics() if int(line.get("step", 0)) <= step]
-    with whole_file(run.folder / "metrics.jsonl") as out:
-        out.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+    write_lines(run.folder / "metrics.jsonl", kept)

@@ -22,11 +22,9 @@ UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
 TRIED = {"ms-swift": ("4.6.",), "transformers": ("5.17.", "5.19.")}
 # Attention by ms-swift's name, the package that has it, and the GPUs that it runs on; the fastest first.
 FLASH = (
-    ("flash_attention_3", "flash-attn-3", (9, 0)),
-    ("flash_attn", "flash-attn", (8, 0)),
-    ("kernels-community/flash-attn2", "kernels", (8, 0)),
-    ("flash_attention_4", "flash-attn-4", (9, 0)),
-)
+    ("flash_attention_3", "flash-attn-3", (9, 0)), ("flash_attn", "flash-attn", (8, 0)),
+    ("kernels-community/flash-attn2", "kernels", (8, 0)), ("flash_attention_4", "flash-attn-4", (9, 0)),
+)  # fmt: skip
 TORCH_VARLEN = (2, 10)  # torch.nn.attention.varlen
 CPU_BUDGET = 1  # a sequence at a time: on a CPU, batches only add padding
 # Options under which steps stay batches of sequences, and why.
@@ -65,6 +63,12 @@ class Draft(msgspec.Struct):
     notes: list[str] = []
     warnings: list[str] = []
 
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
 
 class MicroPlan(msgspec.Struct, frozen=True):
     """How an optimizer step is cut. `tokens` is the budget of a micro-step; memory in bytes of one GPU, time in
@@ -79,38 +83,19 @@ class MicroPlan(msgspec.Struct, frozen=True):
     fits: bool = True
 
 
-class Load(msgspec.Struct, frozen=True):
-    """What a GPU has to do in a step, and with what: `sequences` of its own, of `mean` tokens and `longest` at most;
-    `room` bytes may be filled. `options` are ms-swift's."""
-
-    shape: ModelShape
-    options: dict[str, Any]
-    sequences: int
-    mean: float
-    longest: int
-    gpus: int
-    room: float
-    gpu: str
-    distilled: bool = False
-
-    @property
-    def tokens(self) -> float:
-        return self.sequences * self.mean
-
-
 def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
     options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
-    if asked == "sequences" or (asked == "auto" and not draft.gpus):
-        _batches(draft)
-        return None
-    if reason := reason_for_sequences(inputs, options):
-        draft.notes.append(f"batches of sequences: {reason}")
-        _batches(draft)
+    by_sequences = asked == "sequences" or (asked == "auto" and not draft.gpus)
+    reason = "" if by_sequences else reason_for_sequences(inputs, options)
+    if reason:
+        draft.note(f"batches of sequences: {reason}")
+    if by_sequences or reason:
+        _take_flash(draft)
         return None
     fastest, why = choose_attention(inputs.machine)
     name = options.setdefault("attn_impl", fastest)
-    draft.notes.append(f"attention {name}: {why if name == fastest else 'as configured'}")
+    draft.note(f"attention {name}: {why if name == fastest else 'as configured'}")
     options["padding_free"] = True
     budget = asked if isinstance(asked, int) else 0
     if not draft.gpus:
@@ -119,25 +104,25 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     micro = _choose_budget(draft, sequences, budget)
     options["gradient_checkpointing"] = micro.checkpointing
     recomputed = "with" if micro.checkpointing else "no"
-    draft.notes.append(
+    draft.note(
         f"micro-steps of up to {micro.tokens:,} tokens, about {micro.micro_steps} a step, {recomputed} gradient "
         f"checkpointing: about {micro.memory / 1e9:.0f} GB a GPU and {micro.seconds:.1f} s a step"
     )
     return micro
 
 
-def _batches(draft: Draft) -> None:
+def _take_flash(draft: Draft) -> None:
     """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
     options, machine = draft.options, draft.inputs.machine
     if not draft.gpus:
         return
     if "attn_impl" not in options and machine.capability >= (8, 0) and machine.has("flash-attn"):
         options["attn_impl"] = "flash_attn"
-        draft.notes.append("flash attention: flash-attn is installed")
+        draft.note("flash attention: flash-attn is installed")
     flash = str(options.get("attn_impl", "")).startswith("flash")
     if "padding_free" not in options and flash and not options.get("packing") and not draft.inputs.model.multimodal:
         options["padding_free"] = True
-        draft.notes.append("padding-free batches: flash attention takes sequences without padding")
+        draft.note("padding-free batches: flash attention takes sequences without padding")
     # Its fused loss holds no logits, which the loss per channel and per weight needs.
     if not options.get("enable_channel_loss"):
         _use_liger(draft)
@@ -146,55 +131,49 @@ def _batches(draft: Draft) -> None:
 def _use_liger(draft: Draft) -> None:
     if draft.inputs.machine.has("liger-kernel") and "use_liger_kernel" not in draft.options:
         draft.options["use_liger_kernel"] = True
-        draft.notes.append("liger kernels: liger-kernel is installed")
+        draft.note("liger kernels: liger-kernel is installed")
 
 
 def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
     """The plan with the least predicted time that fits into the GPUs here, or into those of `UNSEEN_GPU` bytes that the
     config names; where none does, the one that needs least, and `fits` is false. A budget that is given is kept."""
-    inputs, gpus = draft.inputs, draft.inputs.machine.gpus
-    assert inputs.shape is not None, "the shape of a model whose attention is known is known too"
-    load = Load(
-        shape=inputs.shape,
-        options=draft.options,
-        sequences=sequences,
-        mean=draft.tokens_a_row or GUESSED_ROW,
-        longest=int(draft.options.get("max_length") or GUESSED_LENGTH),
-        gpus=draft.ranks,
-        room=PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU),
-        gpu=gpus[0].name if gpus else "",
-        distilled=inputs.config.distills,
-    )
-    asked = inputs.config.train.get("gradient_checkpointing")
-    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * load.tokens / STEP)))
+    config, shape, gpus = draft.inputs.config, draft.inputs.shape, draft.inputs.machine.gpus
+    assert shape is not None, "the shape of a model whose attention is known is known too"
+    mean = draft.tokens_a_row or GUESSED_ROW
+    longest = int(draft.options.get("max_length") or GUESSED_LENGTH)
+    room = PLANNED * min((gpu.free for gpu in gpus), default=UNSEEN_GPU)
+    sizes: dict[str, Any] = {"gpus": draft.ranks, "by_tokens": True, "distilled": config.distills}
+
+    def predicted(tokens: int, recomputed: bool) -> MicroPlan:
+        options = {**draft.options, "gradient_checkpointing": recomputed}
+        # A row longer than the budget has a micro-step to itself.
+        needed = estimate(shape, options, length=max(tokens, longest), **sizes).total
+        # Rows are whole, so a micro-step is on average not quite full.
+        count = math.ceil(sequences / max(1, int(tokens // max(mean, 1))))
+        seconds = _seconds(shape, options, count, sequences * mean, mean, gpus[0].name if gpus else "")
+        return MicroPlan(tokens, count, recomputed, options["attn_impl"], needed, seconds, needed <= room)
+
+    asked = config.train.get("gradient_checkpointing")
+    most = min(MOST, max(STEP, STEP * math.ceil(SLACK * sequences * mean / STEP)))
     budgets = [budget] if budget else range(STEP, most + 1, STEP)
-    plans = [
-        _predicted(load, tokens, way) for way in ((False, True) if asked is None else (asked,)) for tokens in budgets
-    ]
+    plans = [predicted(tokens, way) for way in ((False, True) if asked is None else (asked,)) for tokens in budgets]
     # Of two that take as long, the larger: where rows are longer than usual, it needs no further micro-step.
     fastest = min((one for one in plans if one.fits), key=lambda one: (one.seconds, -one.tokens), default=None)
     return fastest or min(plans, key=lambda one: one.memory)
 
 
-def _predicted(load: Load, budget: int, checkpointing: bool) -> MicroPlan:
-    most = max(budget, load.longest)  # a row longer than the budget has a micro-step to itself
-    options = {**load.options, "gradient_checkpointing": checkpointing}
-    needed = estimate(load.shape, options, length=most, gpus=load.gpus, by_tokens=True, distilled=load.distilled).total
-    # Rows are whole, so a micro-step is on average not quite full.
-    count = math.ceil(load.sequences / max(1, int(budget // max(load.mean, 1))))
-    seconds = _seconds(load, count, options)
-    return MicroPlan(budget, count, checkpointing, options["attn_impl"], needed, seconds, needed <= load.room)
-
-
-def _seconds(load: Load, micro_steps: int, options: dict[str, Any]) -> float:
-    """Of an optimizer step: launching the kernels of each micro-step, then the operations."""
-    passes, shape = 4 if recomputes(options) else 3, load.shape
+def _seconds(
+    shape: ModelShape, options: dict[str, Any], micro_steps: int, tokens: float, mean: float, gpu: str
+) -> float:
+    """Of an optimizer step of `tokens`, `mean` of them a row: launching the kernels of each micro-step, then the
+    operations."""
+    passes = 4 if recomputes(options) else 3
     launching = micro_steps * shape.layers * LAUNCH * passes / 4
     # With a block mask, attention computes every pair of tokens of a micro-step.
-    reach = load.tokens / micro_steps if options["attn_impl"] == "sdpa" else load.mean / 2
+    reach = tokens / micro_steps if options["attn_impl"] == "sdpa" else mean / 2
     pairs = 4 * shape.hidden * shape.layers * reach * passes
-    work = load.tokens * (operations(shape, options) + pairs)
-    return launching + work / (teraflops(load.gpu) * 1e12 * USED)
+    work = tokens * (operations(shape, options) + pairs)
+    return launching + work / (teraflops(gpu) * 1e12 * USED)
 
 
 def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ def test_chat_tokens_take_the_divergence_and_others_keep_their_loss(monkeypatch)
     import torch
     from swift.trainers import seq2seq_trainer
 
-    from swiftagent.train.plugin.self_distill import SelfDistillation, chat_tokens
+    from swiftagent.train.plugin.losses import SelfDistillation, chat_tokens
 
     monkeypatch.setattr(seq2seq_trainer, "per_token_loss_func", seq2seq_trainer.per_token_loss_func)
     distillation = SelfDistillation()

@@ -43,7 +43,7 @@ def _take_losses_of_chunks() -> None:
     per_token = seq2seq_trainer.per_token_loss_func
 
     def taken(outputs: Any, labels: Any, enable_dft_loss: bool = False, **kwargs: Any) -> Any:
-        if outputs.logits.shape[-1] != 2:  # a loss and a hit for each token: see `chunked_loss`
+        if outputs.logits.shape[-1] != 2:  # a loss and a hit for each token: see `losses`
             return per_token(outputs, labels, enable_dft_loss=enable_dft_loss, **kwargs)
         return outputs.logits[..., 0].view(-1)
 

@@ -3,10 +3,11 @@ output_dir."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from swiftagent.models.files import read_object
 
 
 def run_folder() -> Path:
@@ -16,5 +17,4 @@ def run_folder() -> Path:
 
 def settings() -> dict[str, Any]:
     """The launcher's settings; {} where it left none."""
-    path = run_folder() / "plugin.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_object(run_folder() / "plugin.json")

@@ -26,7 +26,7 @@ from swift.model import model_meta, register
 if str(Path(__file__).parents[3]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
 from swiftagent.io.jsonl import write_json
-from swiftagent.train.plugin.encoded_rows import LEFT_OUT, SHORTENED, encode_once, fates
+from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates
 from swiftagent.train.plugin.settings import settings
 
 
@@ -106,13 +106,13 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
         tally = getattr(self.trainer, "tally", None)
         if tally is None:
             return {"tokens_per_second": round(self.tokens_per_step * steps / seconds, 1)}
-        tokens = tally.real * self.trainer.args.world_size  # ranks have nearly as many
+        tokens = tally["real"] * self.trainer.args.world_size  # ranks have nearly as many
         share = settings().get("mfu_of_a_token")  # of the launcher, which knows the GPUs and the model's size
         figures = {
             "tokens_per_second": round(tokens / seconds, 1),
-            "micro_steps": round(tally.batches / steps, 2),
-            "micro_step_tokens": tally.longest,
-            "padding": round(1 - tally.real / max(1, tally.computed), 4),
+            "micro_steps": round(tally["batches"] / steps, 2),
+            "micro_step_tokens": tally["longest"],
+            "padding": round(1 - tally["real"] / max(1, tally["computed"]), 4),
             "mfu": round(share * tokens / seconds, 4) if share else None,
             "memory_reserved_gb": round(_most_memory() / 1e9, 2) if on_a_gpu() else None,
             "attention": self.trainer.template.get_base_model(self.trainer.model).config._attn_implementation,
@@ -135,10 +135,10 @@ class RunFolder(TrainerCallback):  # type: ignore[misc]  # ms-swift has no types
 
 def _fates() -> dict[str, dict[str, int]]:
     """What became of rows over max_length, by channel: `too_long` were left out, `shortened` made to fit."""
-    named = {"too_long": LEFT_OUT, "shortened": SHORTENED}
-    return {
-        name: {channel: n for (fate, channel), n in fates.items() if fate == is_it} for name, is_it in named.items()
-    }
+    found: dict[str, dict[str, int]] = {"too_long": {}, "shortened": {}}
+    for (fate, channel), rows in fates.items():
+        found["too_long" if fate == LEFT_OUT else "shortened"][channel] = rows
+    return found
 
 
 def on_a_gpu() -> bool:

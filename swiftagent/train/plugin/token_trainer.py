@@ -7,6 +7,7 @@ All that is private to ms-swift and taken hold of here and in `ms_swift.py` was 
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -20,9 +21,8 @@ from swift.utils import seed_worker
 
 from swiftagent.train.micro_steps import batches
 from swiftagent.train.plugin.call_scores import CallScores
-from swiftagent.train.plugin.chunked_loss import PLAIN_HEADS, ChunkedLoss
+from swiftagent.train.plugin.losses import PLAIN_HEADS, ChunkedLoss, SelfDistillation
 from swiftagent.train.plugin.probe import largest_that_runs, nothing_left, row_of
-from swiftagent.train.plugin.self_distill import SelfDistillation
 from swiftagent.train.plugin.settings import settings
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
 
@@ -40,7 +40,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             # One item of the loader is a step, so the loop has nothing to accumulate. DeepSpeed has read its own number
             # by now and needs it: with 1 its offloaded gradients are not summed.
             args.gradient_accumulation_steps = 1
-        self.tally, self.probed = Tally(), False
+        self.tally, self.probed = Counter[str](), False
         super().__init__(model, args, *positional, **named)
         # A divergence needs the logits that chunks never put together.
         self.chunked = self._chunked_loss() if self.budget and not self.distillation else None
@@ -125,9 +125,9 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         """The loss of a step, its micro-steps one after another; gradients are exchanged at the last."""
         micro_steps = inputs.get("micro_steps")
         if micro_steps is None:
-            self.tally.count([inputs])
+            self._count([inputs])
             return super().training_step(model, inputs, num_items_in_batch)
-        self.tally.count(micro_steps)
+        self._count(micro_steps)
         loss = torch.zeros((), device=self.args.device)
         for number, micro in enumerate(micro_steps, 1):
             with self._exchanging(model, last=number == len(micro_steps)):
@@ -184,22 +184,12 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
             mode = "train" if self.model.training else "eval"
             self.custom_metrics[mode]["token_acc"].update(hits)
 
-
-class Tally:
-    """Of the steps since the last line of metrics: micro-steps, and the tokens that were real and computed."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.batches = self.real = self.computed = self.longest = 0
-
-    def count(self, batches: list[dict[str, Any]]) -> None:
-        """The micro-steps of one call of `training_step`."""
+    def _count(self, batches: list[dict[str, Any]]) -> None:
+        """Of the steps since the last line of metrics: micro-steps, the tokens that were real and computed, and the
+        most at once."""
         for batch in batches:
             ids, mask = batch.get("input_ids"), batch.get("attention_mask")
-            if ids is None:  # images are embedded beforehand
-                continue
-            real = ids.numel() if mask is None else int(mask.sum())
-            self.batches, self.real, self.computed = self.batches + 1, self.real + real, self.computed + ids.numel()
-            self.longest = max(self.longest, ids.numel())
+            if ids is not None:  # images are embedded beforehand
+                real = ids.numel() if mask is None else int(mask.sum())
+                self.tally.update(batches=1, real=real, computed=ids.numel())
+                self.tally["longest"] = max(self.tally["longest"], ids.numel())
