@@ -23,8 +23,8 @@ from swiftagent.formats.reading.view import tag_in
 from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_control_token
 from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
-from swiftagent.trajectory.record import from_record, is_record
 from swiftagent.trajectory.read_loose import read_arguments
+from swiftagent.trajectory.record import from_record, is_record
 from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step, starts_as_observation
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check, check_calls

@@ -29,16 +29,8 @@ _MARKS = frozenset(("role", "type", "kind", "source", "span_kind", "attributes",
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
 _TURN_KEYS = frozenset(_TURNS)
 _IDS = (
-    "conversation_id",
-    "conv_id",
-    "dialog_id",
-    "dialogue_id",
-    "session_id",
-    "sessionId",
-    "group_id",
-    "chat_id",
-    "trace_id",
-    "id",
+    *("conversation_id", "conv_id", "dialog_id", "dialogue_id", "session_id", "sessionId", "group_id", "chat_id"),
+    *("trace_id", "id"),
 )
 
 

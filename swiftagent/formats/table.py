@@ -79,18 +79,8 @@ FORMATS: dict[str, str] = {  # name: module, in the order in which `auto` asks t
 }
 # One look at their turns (`reading.view`) separates them, so no module of these is asked. "react" reads pairs too.
 TURN_FORMATS = (
-    *(
-        "ms-agent",
-        "agent-instruct",
-        "anthropic",
-        "llamafactory-v1",
-        "swift",
-        "cline",
-        "toolace",
-        "hermes",
-        "openai",
-        "sharegpt",
-    ),
+    *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai"),
+    "sharegpt",
 )
 # Recognised by keys, roles and types alone, never by what a plain text says.
 BY_STRUCTURE = frozenset(

@@ -55,12 +55,7 @@ def to_record(trajectory: Trajectory, prompt: PromptStyle = "auto", language: st
     messages = None if trajectory.tools else _plain_messages(trajectory.events)
     if messages is None:
         messages = to_messages(render(trajectory, prompt, language))
-    return {
-        "messages": messages,
-        "channel": trajectory.channel,
-        "id": trajectory.id,
-        "source": trajectory.source,
-    }
+    return {"messages": messages, "channel": trajectory.channel, "id": trajectory.id, "source": trajectory.source}
 
 
 def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:

@@ -20,16 +20,8 @@ from swiftagent.trajectory.types import Answer, Call, Event, Observation, Questi
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MEDIA_BLOCKS = frozenset(
     (
-        "image_url",
-        "image",
-        "input_image",
-        "input_audio",
-        "audio",
-        "audio_url",
-        "video",
-        "video_url",
-        "file",
-        "input_file",
+        *("image_url", "image", "input_image", "input_audio", "audio", "audio_url", "video", "video_url", "file"),
+        *("input_file",),
     )
 )
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
