@@ -116,18 +116,6 @@ class Builder:
         self._open.append((given, name, ours))
         self.events.append(Call(name, value, ours, trained))
 
-    def answered_call(self, tool: str, arguments: str, result: str, trained: bool = True) -> None:
-        """A call that carries no id, with its result directly behind it: `call` and `result` in one."""
-        if self._open:
-            self._end_step()
-        value, repairs = read_arguments(arguments)
-        if repairs:
-            self.repairs += repairs
-        ours = f"c{self._calls}"
-        self._calls += 1
-        self.events.append(Call(tool, value, ours, trained))
-        self.events.append(Observation(result, ours))
-
     def result(self, text: str, id: Any = None, name: Any = None) -> None:
         """What a tool answered. One that finds no open call gets no call id; `wellformed` rejects it."""
         if not self._open:
