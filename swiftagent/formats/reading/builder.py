@@ -12,8 +12,8 @@ from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import without_surrogates
+from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
-from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
@@ -33,7 +33,6 @@ _NAME_AND_JSON = re.compile(r"\s*([A-Za-z_][\w.\-]*)\n\s*(\{.*\})\s*", re.S)
 _NAMED, _GIVEN = re.compile('"(?:name|function)"'), re.compile('"(?:arguments|parameters)"')
 _FINISHING = frozenset(("finish", "final_answer"))
 _FINAL = ("message", "answer", "final_answer", "final_thought", "result", "output", "text", "response", "summary")
-WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
 class Builder:
@@ -83,7 +82,7 @@ class Builder:
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
         if not self._results_to_come():
             self._end_step()
-        if text and text != NO_THOUGHT:
+        if text and text != react.NO_THOUGHT:
             self.events.append(Thought(_shown(text), said, trained))
 
     def call(self, name: Any, arguments: Any, id: Any = None, trained: bool = True) -> None:
@@ -348,8 +347,8 @@ def thought_end(text: str) -> str:
 
 def split_thinking(text: str) -> tuple[str, str]:
     """`<think>reasoning</think> text` as (reasoning, text)."""
-    if text.startswith(WRITTEN_OPEN) and WRITTEN_CLOSE in text:  # as models and our own writers put it: exact
-        reasoning, _, after = text[len(WRITTEN_OPEN) :].partition(WRITTEN_CLOSE)
+    if text.startswith(react.THINK_OPEN) and react.THINK_CLOSE in text:  # as models and our own writers put it: exact
+        reasoning, _, after = text[len(react.THINK_OPEN) :].partition(react.THINK_CLOSE)
         return reasoning, after
     if THINK_CLOSE not in text and (end := thought_end(text)):
         before, _, after = text.partition(end)

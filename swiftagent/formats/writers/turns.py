@@ -8,9 +8,8 @@ from typing import Union
 
 import msgspec
 
+from swiftagent.trajectory.react import THINK_CLOSE, THINK_OPEN
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
-
-THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
 class StepTurn(msgspec.Struct, frozen=True):
