@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.formats.writers.losses import react_losses
-from swiftagent.formats.writers.turns import StepTurn, turns_of, with_thinking
+from swiftagent.formats.writers.turns import StepTurn, turns_below_system, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, indent_keywords
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.react import render as render_spans
-from swiftagent.trajectory.types import Observation, Question, Span, System, Trajectory
+from swiftagent.trajectory.types import Observation, Question, Span, Trajectory
 
 
 def render(
@@ -37,23 +37,19 @@ def render(
 
 
 def _render_chat(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
-    system: list[str] = []
     pairs: list[list[str]] = []
     losses: list[str] = []
-    for turn in turns_of(trajectory.events):
+    system, turns = turns_below_system(trajectory, losses)
+    for turn in turns:
         match turn:
-            case System(text=text):
-                losses += ["system-joined"] if system or pairs else []
-                system.append(hide_control_tokens(text))
             case Question(text=text):
                 _ask(pairs, hide_control_tokens(text), losses)
             case StepTurn():
-                losses += ["mask-lost"] if not turn.trained else []
                 pairs = pairs or [["", ""]]
                 losses += ["turns-joined"] if pairs[-1][1] else []
                 said = with_thinking(hide_control_tokens(turn.thought), hide_control_tokens(turn.text))
                 pairs[-1][1] += f"\n\n{said}" if pairs[-1][1] else said
-    return _row(trajectory, "\n\n".join(system), pairs), tuple(losses)
+    return _row(trajectory, system, pairs), tuple(losses)
 
 
 def _ask(pairs: list[list[str]], text: str, losses: list[str]) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from swiftagent.formats.writers.native import call_json
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.formats.writers.turns import Results, StepTurn, turns_of, with_thinking
+from swiftagent.formats.writers.turns import Results, StepTurn, turns_below_system, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens
-from swiftagent.trajectory.types import Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Question, Tool, Trajectory
 
 BEFORE_TOOLS = (
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
@@ -25,26 +25,21 @@ AFTER_TOOLS = (
 
 def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The row, and what the format could not hold."""
-    system: list[str] = []
-    turns: list[dict[str, str]] = []
+    written: list[dict[str, str]] = []
     losses: list[str] = []
-    for turn in turns_of(trajectory.events):
+    system, turns = turns_below_system(trajectory, losses)
+    for turn in turns:
         match turn:
-            case System(text=text):
-                if system or turns:
-                    losses.append("system-joined")
-                system.append(hide_control_tokens(text))
             case Question(text=text):
-                turns.append({"from": "human", "value": hide_control_tokens(text)})
+                written.append({"from": "human", "value": hide_control_tokens(text)})
             case Results():
-                turns.append({"from": "tool", "value": "\n".join(_response(seen.text) for seen in turn.observations)})
+                written.append({"from": "tool", "value": "\n".join(_response(seen.text) for seen in turn.observations)})
             case StepTurn():
-                losses += ["mask-lost"] if not turn.trained else []
-                turns.append({"from": "gpt", "value": _said(turn)})
+                written.append({"from": "gpt", "value": _said(turn)})
     if trajectory.tools:
-        system.append(tools_block(trajectory.tools))
-    head = [{"from": "system", "value": "\n\n".join(system)}] if system else []
-    return {"conversations": [*head, *turns], "id": trajectory.id}, tuple(losses)
+        system = f"{system}\n\n{tools_block(trajectory.tools)}" if system else tools_block(trajectory.tools)
+    head = [{"from": "system", "value": system}] if system else []
+    return {"conversations": [*head, *written], "id": trajectory.id}, tuple(losses)
 
 
 def tools_block(tools: tuple[Tool, ...]) -> str:
