@@ -229,9 +229,7 @@ class Builder:
         names = {tool.name for tool in self.tools}
         if not calls or any(name not in names for name, _, _ in calls):
             return False
-        self.repairs.append("call-in-text")
-        for name, arguments, id in calls:
-            self.call(name, arguments, id, trained)
+        self._call_each(calls, trained)
         return True
 
     def _find_calls_in_last_answer(self) -> None:
@@ -243,9 +241,12 @@ class Builder:
         calls = calls_in_text(last.text)
         if calls:
             self.events.pop()
-            self.repairs.append("call-in-text")
-            for name, arguments, id in calls:
-                self.call(name, arguments, id, last.trained)
+            self._call_each(calls, last.trained)
+
+    def _call_each(self, calls: list[RawCall], trained: bool) -> None:
+        self.repairs.append("call-in-text")
+        for name, arguments, id in calls:
+            self.call(name, arguments, id, trained)
 
     def _by_name(self, name: Any) -> int:
         return next((place for place, (_, given, _) in enumerate(self._open) if given == name), 0)

@@ -41,15 +41,16 @@ def as_schema(given: Any, repairs: list[str]) -> Schema:
         return {}
     if isinstance(given, list):
         repairs.append("flat-parameters")
-        return _normal(schema_of_flat_parameters(given), repairs)
-    if not isinstance(given, dict):
+        given = schema_of_flat_parameters(given)
+    elif not isinstance(given, dict):
         return {}
-    if _is_bare_map(given):
+    elif _is_bare_map(given):
         repairs.append("bare-parameters")
         given = {"type": "object", "properties": {name: _property(value) for name, value in given.items()}}
     elif "type" not in given and isinstance(given.get("properties"), dict):
         given = {"type": "object", **given}
-    return _normal(given, repairs)
+    schema: Schema = _normal(given, repairs)
+    return schema
 
 
 def _is_bare_map(given: Schema) -> bool:
