@@ -188,7 +188,7 @@ class Selector:
         """Convert the candidates ranked first to last."""
         tasks, ranks_of = [], []
         candidates = plan.candidates[first:last]
-        for number in np.flatnonzero(np.bincount(candidates["file"])):
+        for number in np.flatnonzero(np.bincount(candidates["file"])).tolist():
             ranks = np.flatnonzero(candidates["file"] == number)
             # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
