@@ -25,7 +25,17 @@ from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
 from swiftagent.trajectory.read_loose import read_arguments
 from swiftagent.trajectory.record import from_record, is_record
+<<<<<<< HEAD
 from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step, starts_as_observation
+=======
+from swiftagent.trajectory.suspicion import (
+    may_hold_labels,
+    may_hold_marks,
+    may_hold_step,
+    starts_as_observation,
+    suspicion,
+)
+>>>>>>> h-read
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check, check_calls
 
@@ -202,7 +212,10 @@ def _agent(turns: list[Any], role_key: str, text_key: str) -> _Turns | None:
         if steps is None or not _add_steps(events, steps, system.names, repairs, calls):
             return None
         calls += len(steps) - 1  # the last one is the answer
-    return None if asked else (tuple(events), "ms-agent", system, tuple(repairs))
+    # Where no call was read, one may stand in an answer.
+    if asked or (not calls and suspicion(events, system.prompt.tools) is not None):
+        return None
+    return tuple(events), "ms-agent", system, tuple(repairs)
 
 
 def _add_steps(

@@ -171,28 +171,14 @@ def _unknown(row: Any) -> RowError:
         )
     if not isinstance(row, dict):
         return RowError("unknown-format", f"a row is a {type(row).__name__}, and no reader knows it")
-    keys = ", ".join(map(str, list(row)[:8]))
-    return RowError(
-        "unknown-format",
-        f"no reader knows a row with the keys {keys}; --from names one, `swiftagent formats` lists them",
-    )
+    sentence = f"no reader knows a row with the keys {_keys(row)}; --from names one, `swiftagent formats` lists them"
+    return RowError("unknown-format", sentence)
 
 
 # Keys of evaluation sets and of tool catalogues (BFCL, MCP servers): there is nothing to train in them.
 _NO_SPEECH = frozenset(
-    (
-        *(
-            "ground_truth",
-            "function",
-            "involved_classes",
-            "tools",
-            "functions",
-            "labels",
-            "inputSchema",
-            "input_schema",
-        ),
-        *("ideal", "expected_tool_use"),
-    )
+    ("ground_truth", "function", "involved_classes", "tools", "functions", "labels", "inputSchema", "input_schema")
+    + ("ideal", "expected_tool_use")
 )
 
 

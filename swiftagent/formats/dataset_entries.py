@@ -16,10 +16,10 @@ from swiftagent.io.rows import data_files, files_of, read_rows
 from swiftagent.io.words import did_you_mean
 
 _FILE = "dataset_info.json"
-_ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
+ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
 # The name of a column in an entry, and what our readers call what stands in it.
 _NAMES = {
-    **_ALPACA,
+    **ALPACA,
     **{name: name for name in ("history", "system", "tools", "chosen", "rejected", "images", "videos", "audios")},
     "messages": "conversations",
     "kto_tag": "label",
@@ -98,7 +98,7 @@ def _usual(row: Row, entry: dict[str, Any]) -> Row:
     """A row in the names that the readers know. A column that the entry does not name is not read under its name."""
     columns = entry.get("columns") or {}
     if entry.get("formatting", "alpaca") == "alpaca":
-        columns = columns or _ALPACA
+        columns = columns or ALPACA
     else:
         columns = {"messages": "conversations", **columns}
     value: dict[str, Any] = row.value

@@ -14,31 +14,16 @@ from swiftagent.formats.readers import api_bank, autogen, claude_code, codex, op
 from swiftagent.io.jsonl import BadRow, Row, decode, encode
 from swiftagent.trajectory.ledger import Ledger
 
-_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = (
-    api_bank.line_key,
-    claude_code.line_key,
-    codex.line_key,
-    autogen.line_key,
-    openhands.line_key,
-    traces.line_key,
-    pi.line_key,
-    turn_lines.line_key,
+_LINE_KEYS: tuple[Callable[[Any], Hashable | None], ...] = tuple(
+    reader.line_key for reader in (api_bank, claude_code, codex, autogen, openhands, traces, pi, turn_lines)
 )
 # One of which every such line has.
 _MARKS = frozenset(("role", "type", "kind", "source", "span_kind", "attributes", "resourceSpans", "resourceLogs"))
 _TURNS = ("turn", "turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "round")
 _TURN_KEYS = frozenset(_TURNS)
 _IDS = (
-    "conversation_id",
-    "conv_id",
-    "dialog_id",
-    "dialogue_id",
-    "session_id",
-    "sessionId",
-    "group_id",
-    "chat_id",
-    "trace_id",
-    "id",
+    *("conversation_id", "conv_id", "dialog_id", "dialogue_id", "session_id", "sessionId", "group_id", "chat_id"),
+    *("trace_id", "id"),
 )
 
 

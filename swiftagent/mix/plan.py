@@ -8,7 +8,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from swiftagent.mix.scan import CANDIDATE, ScanTask, SourceFile, as_lines, open_
 CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 
 
-class MixRun(NamedTuple):
+class MixRun(msgspec.Struct, frozen=True):
     """A mix that is to be made. tell: gets (done, of, stage). count: exact tokens of records, in place of estimates."""
 
     recipe: Recipe
@@ -102,7 +102,10 @@ def _scan_all(plans: list[SourcePlan], run: MixRun) -> None:
     # Largest first, and before the scans: nothing else takes a file in one piece.
     files.sort(key=lambda file: -file.size)
     tasks = [[scan_tasks(file, plan.seed) for file in plan.files] for plan in plans]
-    jobs = [*files, *(task for of_plan in tasks for of_file in of_plan for task in of_file)]
+    jobs: list[ScanTask | SourceFile] = [
+        *files,
+        *(task for of_plan in tasks for of_file in of_plan for task in of_file),
+    ]
     results = enumerate(run.workers.in_order(_scan_or_hash, jobs), 1)
     for file, (done, digest) in zip(files, results, strict=False):
         file.sha256 = str(digest)

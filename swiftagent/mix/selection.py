@@ -171,8 +171,13 @@ class Selector:
         """Convert the candidates ranked first to last."""
         tasks, ranks_of = [], []
         candidates = plan.candidates[first:last]
+<<<<<<< HEAD
         for file in np.flatnonzero(np.bincount(candidates["file"])):
             ranks = np.flatnonzero(candidates["file"] == file)
+=======
+        for number in np.flatnonzero(np.bincount(candidates["file"])).tolist():
+            ranks = np.flatnonzero(candidates["file"] == number)
+>>>>>>> h-read
             # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
             for start in range(0, len(ranks), _TASK_ROWS):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import RowError
+from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import (
     indent_keywords,
     may_hold_control_token,
@@ -19,18 +20,7 @@ from swiftagent.trajectory.escape import (
     show_control_tokens,
 )
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
-from swiftagent.trajectory.react import (
-    ACTION_LABEL,
-    ANSWER_LABEL,
-    INPUT_LABEL,
-    NO_THOUGHT,
-    STOP,
-    THINK_CLOSE,
-    THINK_OPEN,
-    THOUGHT_LABEL,
-    is_plain,
-    render,
-)
+from swiftagent.trajectory.react import is_plain, render
 from swiftagent.trajectory.types import (
     Answer,
     Call,
@@ -44,7 +34,7 @@ from swiftagent.trajectory.types import (
     last_trained_step,
 )
 
-_STEP_LABELS = (THOUGHT_LABEL, ACTION_LABEL, ANSWER_LABEL)
+_STEP_LABELS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 Message = dict[str, Any]
 Record = dict[str, Any]
 
@@ -164,36 +154,36 @@ def from_record(row: Record) -> Trajectory:
             events += found
         elif role != "assistant":
             raise RowError("not-a-record", f"message {number} has role {role!r}")
-        follows_stop = agentic and role == "assistant" and text.endswith(STOP)
+        follows_stop = agentic and role == "assistant" and text.endswith(react.STOP)
     return Trajectory(tuple(events), tools, row.get("id", ""), row.get("source", ""), row.get("channel", ""))
 
 
 def _read_step(text: str, trained: bool, calls: int) -> list[Event]:
     events: list[Event] = []
     # A keyword at the start of a line of a thought is indented, so these are labels.
-    while text.startswith(THOUGHT_LABEL):
+    while text.startswith(react.THOUGHT_LABEL):
         ends = [end for end in (text.find("\n" + label) for label in _STEP_LABELS) if end >= 0]
         end = min(ends, default=len(text.removesuffix("\n")))
-        thought = show(text[len(THOUGHT_LABEL) : end])
+        thought = show(text[len(react.THOUGHT_LABEL) : end])
         text = text[end + 1 :]
-        if not (thought == NO_THOUGHT and text.startswith(ANSWER_LABEL)):
+        if not (thought == react.NO_THOUGHT and text.startswith(react.ANSWER_LABEL)):
             events.append(Thought(thought, trained=trained))
-    if text.startswith(ACTION_LABEL):
-        name, found, arguments = text[len(ACTION_LABEL) :].removesuffix(STOP).partition(INPUT_LABEL)
+    if text.startswith(react.ACTION_LABEL):
+        name, found, arguments = text[len(react.ACTION_LABEL) :].removesuffix(react.STOP).partition(react.INPUT_LABEL)
         try:
             value = parse_json_text(arguments)
         except ValueError as error:
             raise RowError("not-a-record", f"Action Input is not JSON: {error}") from None
         events.append(Call(show_control_tokens(name), value, f"c{calls}", trained))
-    elif text.startswith(ANSWER_LABEL):
-        events.append(Answer(show(text[len(ANSWER_LABEL) :]), trained))
+    elif text.startswith(react.ANSWER_LABEL):
+        events.append(Answer(show(text[len(react.ANSWER_LABEL) :]), trained))
     elif text:
         raise RowError("not-a-record", f"neither Thought, Action nor Final Answer: {text[:60]!r}")
     return events
 
 
 def _read_chat(text: str, trained: bool) -> list[Event]:
-    if text.startswith(THINK_OPEN) and THINK_CLOSE in text:
-        thought, _, text = text[len(THINK_OPEN) :].partition(THINK_CLOSE)
+    if text.startswith(react.THINK_OPEN) and react.THINK_CLOSE in text:
+        thought, _, text = text[len(react.THINK_OPEN) :].partition(react.THINK_CLOSE)
         return [Thought(show(thought), trained=trained), *([Answer(show(text), trained)] if text else [])]
     return [Answer(show(text), trained)]

@@ -29,15 +29,8 @@ _CODES = {
 }
 # Where one of these stands, names that `properties` lacks are for the validator to judge.
 _OPEN = (
-    "additionalProperties",
-    "patternProperties",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "$ref",
-    "if",
-    "unevaluatedProperties",
-    "dependentSchemas",
+    *("additionalProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref", "if", "unevaluatedProperties"),
+    *("dependentSchemas",),
 )
 _UNTYPED = frozenset(("description", "title", "default", "examples", "example"))
 _CACHED, _CACHED_OBJECTS = 2048, 16384

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,28 @@ def test_hostile_agent_rows_become_the_same(question: str, arguments: str, resul
         for shown in (given_arguments, json.dumps(given_arguments), arguments)
     ]
     both(as_rows(rows))
+
+
+PIECES = (
+    *("Thought: a", "Thought: I now know the final answer", "Action: weather", "Action: my tool", "Action: finish"),
+    *("Action Input: {'a': 1}", 'Action Input: {"a": "x"}', 'Action Input: {"a":', "Observation: 3C", "Observation:"),
+    *("Observation: [1,\n 2]", "  Observation: x", "Final Answer: ok", "Final Answer: ", "free text", ""),
+)
+HEADS = ("", "Thought: hm\n", "Thought: I now know the final answer\n")
+ENDS = ("Thought: x\nFinal Answer: y", "Final Answer: z\nThought: q", "Thought: only")
+
+
+def test_steps_in_any_order_become_the_same():
+    rng = random.Random(1)
+    said = ["\n".join(rng.choices(PIECES, k=rng.randint(1, 7))) for _ in range(1500)]
+    for _ in range(1500):
+        steps = [
+            f"{rng.choice(HEADS)}Action: weather\n{rng.choice(PIECES[5:8])}\n{rng.choice(PIECES[8:11])}\n"
+            for _ in range(rng.randint(0, 3))
+        ]
+        said.append("".join(steps) + rng.choice(ENDS))
+    _, fast = both(as_rows(agent(PROMPT, "Oslo?", text) for text in said))
+    assert fast > 500
 
 
 def test_real_rows_become_the_same(shared: Path):

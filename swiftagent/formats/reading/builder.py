@@ -12,24 +12,16 @@ from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import without_surrogates
+from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
-from swiftagent.trajectory.react import NO_THOUGHT
 from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MEDIA_BLOCKS = frozenset(
     (
-        "image_url",
-        "image",
-        "input_image",
-        "input_audio",
-        "audio",
-        "audio_url",
-        "video",
-        "video_url",
-        "file",
-        "input_file",
+        *("image_url", "image", "input_image", "input_audio", "audio", "audio_url", "video", "video_url", "file"),
+        *("input_file",),
     )
 )
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
@@ -41,7 +33,6 @@ _NAME_AND_JSON = re.compile(r"\s*([A-Za-z_][\w.\-]*)\n\s*(\{.*\})\s*", re.S)
 _NAMED, _GIVEN = re.compile('"(?:name|function)"'), re.compile('"(?:arguments|parameters)"')
 _FINISHING = frozenset(("finish", "final_answer"))
 _FINAL = ("message", "answer", "final_answer", "final_thought", "result", "output", "text", "response", "summary")
-WRITTEN_OPEN, WRITTEN_CLOSE = "<think>\n", "\n</think>\n\n"
 
 
 class Builder:
@@ -91,7 +82,7 @@ class Builder:
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
         if not self._results_to_come():
             self._end_step()
-        if text and text != NO_THOUGHT:
+        if text and text != react.NO_THOUGHT:
             self.events.append(Thought(_shown(text), said, trained))
 
     def call(self, name: Any, arguments: Any, id: Any = None, trained: bool = True) -> None:
@@ -123,18 +114,6 @@ class Builder:
             self._ids.add(given)
         self._open.append((given, name, ours))
         self.events.append(Call(name, value, ours, trained))
-
-    def answered_call(self, tool: str, arguments: str, result: str, trained: bool = True) -> None:
-        """A call that carries no id, with its result directly behind it: `call` and `result` in one."""
-        if self._open:
-            self._end_step()
-        value, repairs = read_arguments(arguments)
-        if repairs:
-            self.repairs += repairs
-        ours = f"c{self._calls}"
-        self._calls += 1
-        self.events.append(Call(tool, value, ours, trained))
-        self.events.append(Observation(result, ours))
 
     def result(self, text: str, id: Any = None, name: Any = None) -> None:
         """What a tool answered. One that finds no open call gets no call id; `wellformed` rejects it."""
@@ -250,9 +229,7 @@ class Builder:
         names = {tool.name for tool in self.tools}
         if not calls or any(name not in names for name, _, _ in calls):
             return False
-        self.repairs.append("call-in-text")
-        for name, arguments, id in calls:
-            self.call(name, arguments, id, trained)
+        self._call_each(calls, trained)
         return True
 
     def _find_calls_in_last_answer(self) -> None:
@@ -264,9 +241,12 @@ class Builder:
         calls = calls_in_text(last.text)
         if calls:
             self.events.pop()
-            self.repairs.append("call-in-text")
-            for name, arguments, id in calls:
-                self.call(name, arguments, id, last.trained)
+            self._call_each(calls, last.trained)
+
+    def _call_each(self, calls: list[RawCall], trained: bool) -> None:
+        self.repairs.append("call-in-text")
+        for name, arguments, id in calls:
+            self.call(name, arguments, id, trained)
 
     def _by_name(self, name: Any) -> int:
         return next((place for place, (_, given, _) in enumerate(self._open) if given == name), 0)
@@ -368,8 +348,8 @@ def thought_end(text: str) -> str:
 
 def split_thinking(text: str) -> tuple[str, str]:
     """`<think>reasoning</think> text` as (reasoning, text)."""
-    if text.startswith(WRITTEN_OPEN) and WRITTEN_CLOSE in text:  # as models and our own writers put it: exact
-        reasoning, _, after = text[len(WRITTEN_OPEN) :].partition(WRITTEN_CLOSE)
+    if text.startswith(react.THINK_OPEN) and react.THINK_CLOSE in text:  # as models and our own writers put it: exact
+        reasoning, _, after = text[len(react.THINK_OPEN) :].partition(react.THINK_CLOSE)
         return reasoning, after
     if THINK_CLOSE not in text and (end := thought_end(text)):
         before, _, after = text.partition(end)

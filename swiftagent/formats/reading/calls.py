@@ -11,45 +11,20 @@ from swiftagent.trajectory.read_loose import read_loose
 
 RawCall = tuple[Any, Any, Any]
 _NAMES = (
-    "name",
-    "tool",
-    "api",
-    "tool_name",
-    "toolName",
-    "api_name",
-    "function_name",
-    "recipient_name",
-    "action",
-    "Action",
-    "func",
-    "endpoint",
+    *("name", "tool", "api", "tool_name", "toolName", "api_name", "function_name", "recipient_name", "action"),
+    *("Action", "func", "endpoint"),
 )
 ARGUMENT_KEYS = (
-    "arguments",
-    "parameters",
-    "args",
-    "kwargs",
-    "input",
-    "params",
-    "action_input",
-    "Action_Input",
-    "param_dict",
-    "tool_input",
+    *("arguments", "parameters", "args", "kwargs", "input", "params", "action_input", "Action_Input", "param_dict"),
+    *("tool_input",),
 )
 
 
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
     (
-        "toolcalls",
-        "toolcall",
-        "functioncalls",
-        "functioncall",
-        "calls",
-        "actions",
-        "tooluses",
-        "tooluse",
-        "toolinvocations",
+        *("toolcalls", "toolcall", "functioncalls", "functioncall", "calls", "actions", "tooluses", "tooluse"),
+        *("toolinvocations",),
     )
 )
 
@@ -132,28 +107,29 @@ def _parse(text: str) -> tuple[Any, tuple[str, ...]]:
     text = text.strip()
     if text[:1] not in ("{", "["):
         raise RowError("broken-call", f"a call is neither JSON nor any other known form: {text[:60]!r}")
-    several = json_sequence(text)
-    if several is not None:
-        return several, ()
+    try:
+        return json_sequence(text), ()
+    except (json.JSONDecodeError, RecursionError):
+        pass
     try:
         return read_loose(text)
     except RowError as error:
         raise RowError("broken-call", f"a call cannot be read: {error.message}") from None
 
 
-def json_sequence(text: str) -> list[Any] | None:
-    """JSON values one after another with nothing but space or commas between; None where it is anything else."""
-    values = []
+def json_sequence(text: str, strict: bool = True) -> list[Any]:
+    """JSON values one after another with nothing but space or commas between. strict: texts hold no raw newline.
+
+    Raises JSONDecodeError, RecursionError.
+    """
+    values: list[Any] = []
     place = 0
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=strict)
     while place < len(text):
         if text[place] in " \t\r\n,;":
             place += 1
             continue
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            return None
+        value, place = decoder.raw_decode(text, place)
         values += value if isinstance(value, list) else [value]
     return values
 

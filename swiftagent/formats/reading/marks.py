@@ -28,10 +28,10 @@ _OPENED = re.compile(r'<\|open\|>argument key="([^"]+)" type="(\w+)"<\|sep\|>(.*
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _PRINTED = re.compile(r"print\((.*)\)\s*\Z", re.S)
 _FENCED = re.compile(r"```\w*\s*\n(.*?)\n?```", re.S)
-_GEMMA_GAP = re.compile(r"[\s,]*")
-_GEMMA_KEY = re.compile(r"\s*\"?([\w.\-$]+)\"?\s*:")
 _GEMMA_TOKEN = re.compile(
-    r"\s*(?:(?P<open>[\[{])|(?P<quote><escape>|<\|\"\|>)(?P<text>.*?)(?P=quote)|(?P<bare>[^,\]}]+))", re.S
+    r"(?P<quote><escape>|<\|\"\|>)(?P<text>.*?)(?P=quote)|(?P<before>[{,]\s*)\"?(?P<key>[\w.\-$]+)\"?\s*:"
+    r"|(?P<bare>[^\s{}\[\],:][^{}\[\],]*)",
+    re.S,
 )
 _A_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)\s*\Z", re.S)
 # The one command that mini-swe-agent runs of a turn, and how the turn that answers it begins.
@@ -152,45 +152,17 @@ def _listed(found: Found) -> str:
 
 def _gemma(found: Found) -> str:
     """`name{key:<escape>text<escape>,other:3}` of FunctionGemma, and Gemma 4's, whose quote is another."""
-    return _call(found[1], _GemmaValue(found[2]).whole())
+    try:
+        return _call(found[1], json.loads(_GEMMA_TOKEN.sub(_gemma_token, found[2])))
+    except (ValueError, RecursionError):
+        raise RowError("broken-call", f"the arguments of a call cannot be read: {found[2][:60]!r}") from None
 
 
-class _GemmaValue:
-    """Reads the values of Gemma's calls: JSON but for bare keys and texts between quotes of their own."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def whole(self) -> Any:
-        value = self._value()
-        if self._text[self._at :].strip():
-            raise RowError("broken-call", f"text behind a call: {self._text[self._at : self._at + 60]!r}")
-        return value
-
-    def _value(self) -> Any:
-        found = _GEMMA_TOKEN.match(self._text, self._at)
-        if found is None:
-            raise RowError("broken-call", f"the arguments of a call cannot be read: {self._text[:60]!r}")
-        self._at = found.end()
-        if found["open"] == "{":
-            return dict(self._items("}", True))
-        if found["open"] == "[":
-            return [value for _, value in self._items("]", False)]
-        return found["text"] if found["text"] is not None else _value(found["bare"].strip())
-
-    def _items(self, closing: str, keyed: bool) -> list[tuple[str, Any]]:
-        items: list[tuple[str, Any]] = []
-        while True:
-            self._at = _GEMMA_GAP.match(self._text, self._at).end()  # type: ignore[union-attr]
-            if self._text.startswith(closing, self._at):
-                self._at += 1
-                return items
-            key = _GEMMA_KEY.match(self._text, self._at) if keyed else None
-            if keyed and key is None:
-                raise RowError("broken-call", f"the arguments of a call cannot be read: {self._text[:60]!r}")
-            self._at = key.end() if key else self._at
-            items.append((key[1] if key else "", self._value()))
+def _gemma_token(found: Found) -> str:
+    """A key or a value as JSON has it."""
+    if found["key"] is not None:
+        return f"{found['before']}{json.dumps(found['key'])}:"
+    return json.dumps(found["text"] if found["text"] is not None else _value(found["bare"].strip()))
 
 
 def _result(found: Found) -> str:

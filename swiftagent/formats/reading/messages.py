@@ -297,11 +297,12 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
         return ""
     if not all(isinstance(block, (dict, str)) for block in blocks):
         return json_like(content)
-    kinds = {_type_of(block) for block in blocks}
+    kinds = {_type(block) for block in blocks}
     if kinds & MEDIA_BLOCKS:
         builder.repairs.append("media-left-out")
     if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
-        bare = kinds == {None} and not all(block.keys() == {"text"} for block in blocks)  # Qwen-Agent's are text
+        bare = all(isinstance(block, dict) and block.get("type") is None for block in blocks)
+        bare = bare and not all(block.keys() == {"text"} for block in blocks)  # Qwen-Agent's are text
         if isinstance(content, dict) and "text" not in content and "parts" not in content or bare:
             return json_like(content) if kind in ("result", "call") else as_text(content)
         if isinstance(content, dict) and isinstance(content.get("parts"), list):
@@ -319,11 +320,6 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
         name, arguments, id = call_of(item)
         builder.call(name, arguments, id, trained)
     return None
-
-
-def _type_of(block: Any) -> str | None:
-    type_ = block.get("type") if isinstance(block, dict) else "text"
-    return type_ if type_ is None else str(type_)
 
 
 def _type(block: Any) -> str:

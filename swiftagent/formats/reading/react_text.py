@@ -182,7 +182,8 @@ def read_react_text(builder: Builder, text: str, calls_follow: bool = False, tra
         if step.tool is None:
             builder.answer(step.text, trained)
         else:
-            builder.answered_call(step.tool, step.text, step.result, trained)
+            builder.call(step.tool, step.text, trained=trained)
+            builder.result(step.result)
 
 
 def _read_labels(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:

@@ -24,26 +24,9 @@ _STANDARD = frozenset(("string", "integer", "number", "boolean", "object", "arra
 _ANY = frozenset(("any", "object|any", "typing.any", "mixed", "variable", "unknown", "file", "image", ""))
 _KEYWORDS = frozenset(
     [
-        "type",
-        "properties",
-        "required",
-        "$ref",
-        "$defs",
-        "definitions",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "not",
-        "enum",
-        "const",
-        "items",
-        "additionalProperties",
-        "title",
-        "description",
-        "default",
-        "examples",
-        "format",
-        "$schema",
+        *("type", "properties", "required", "$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "not", "enum"),
+        *("const", "items", "additionalProperties", "title", "description", "default", "examples", "format"),
+        *("$schema",),
     ]
 )
 _ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "additionalItems")
@@ -58,47 +41,30 @@ def as_schema(given: Any, repairs: list[str]) -> Schema:
         return {}
     if isinstance(given, list):
         repairs.append("flat-parameters")
-        flat = schema_of_flat_parameters(given)
-        return _object(flat, repairs)
-    if not isinstance(given, dict):
+        given = schema_of_flat_parameters(given)
+    elif not isinstance(given, dict):
         return {}
-    if is_bare_map(given):
+    elif _is_bare_map(given):
         repairs.append("bare-parameters")
         given = {"type": "object", "properties": {name: _property(value) for name, value in given.items()}}
     elif "type" not in given and isinstance(given.get("properties"), dict):
         given = {"type": "object", **given}
-    return _object(given, repairs)
-
-
-def _object(given: Schema, repairs: list[str]) -> Schema:
-    schema: Schema = normalised(given, repairs)
+    schema: Schema = _normal(given, repairs)
     return schema
 
 
-def is_bare_map(given: Schema) -> bool:
+def _is_bare_map(given: Schema) -> bool:
     """Whether it maps parameter names to their descriptions rather than being a schema itself."""
-    if isinstance(given.get("properties"), dict) or any(
-        isinstance(given.get(key), list) for key in ("anyOf", "oneOf", "allOf")
-    ):
+    if isinstance(given.get("properties"), dict) or any(isinstance(given.get(key), list) for key in _MANY[:3]):
         return False
-    if isinstance(given.get("$ref"), str) or isinstance(given.get("type"), (str, list)):
+    kind = given.get("type")
+    if isinstance(given.get("$ref"), str) or isinstance(kind, (str, list)):
         # {"type": "a text about a parameter named type", "city": ...} is a map, {"type": "object"} is a schema
-        kind = given.get("type")
-        return (
-            isinstance(kind, str)
-            and kind.lower() not in _STANDARD
-            and kind.lower() not in _TYPES
-            and not _KEYWORDS.issuperset(given)
-        )
-    return (
-        all(isinstance(value, (dict, str)) for value in given.values())
-        and not _KEYWORDS.issuperset(given)
-        or _maps_only(given)
-    )
-
-
-def _maps_only(given: Schema) -> bool:
-    return all(isinstance(value, dict) for value in given.values())
+        is_text = isinstance(kind, str) and kind.lower() not in _STANDARD | _TYPES.keys()
+        return is_text and not _KEYWORDS.issuperset(given)
+    if all(isinstance(value, dict) for value in given.values()):
+        return True
+    return all(isinstance(value, (dict, str)) for value in given.values()) and not _KEYWORDS.issuperset(given)
 
 
 def _property(value: Any) -> Schema:
@@ -107,7 +73,7 @@ def _property(value: Any) -> Schema:
     return {"description": value} if isinstance(value, str) else {}
 
 
-def normalised(schema: Any, repairs: list[str], depth: int = 0) -> Any:
+def _normal(schema: Any, repairs: list[str], depth: int = 0) -> Any:
     """The same schema with standard type names; `required: true` on a property is moved to where it belongs."""
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return schema
@@ -118,13 +84,13 @@ def normalised(schema: Any, repairs: list[str], depth: int = 0) -> Any:
         elif key in _MAPS and isinstance(value, dict):
             # Arrow gives every tool of a file the parameters of all the others, as null.
             kept = {name: inner for name, inner in value.items() if inner is not None}
-            done[key] = {name: normalised(inner, repairs, depth + 1) for name, inner in kept.items()}
+            done[key] = {name: _normal(inner, repairs, depth + 1) for name, inner in kept.items()}
         elif key in _ONE and isinstance(value, dict):
-            done[key] = normalised(value, repairs, depth + 1)
+            done[key] = _normal(value, repairs, depth + 1)
         elif key == "items" and isinstance(value, list) or key in _MANY and isinstance(value, list):
-            done[key] = [normalised(inner, repairs, depth + 1) for inner in value]
+            done[key] = [_normal(inner, repairs, depth + 1) for inner in value]
         elif key == "items" and isinstance(value, str):
-            done[key] = normalised({"type": value}, repairs, depth + 1)
+            done[key] = _normal({"type": value}, repairs, depth + 1)
         elif key == "enum" and not isinstance(value, list):
             repairs.append("bad-schema")
         else:
@@ -181,7 +147,7 @@ def _set_type(done: Schema, value: Any, repairs: list[str]) -> None:
             done["type"] = list(dict.fromkeys(kinds))
     elif isinstance(value, dict):  # {"type": {"type": "string"}}
         repairs.append("type-normalised")
-        done.update(normalised(value, repairs, 1))
+        done.update(_normal(value, repairs, 1))
     else:
         repairs.append("type-normalised")
 

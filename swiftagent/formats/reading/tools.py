@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.formats.reading.calls import json_sequence
 from swiftagent.formats.reading.schemas import as_schema
 from swiftagent.io.jsonl import encode
 from swiftagent.trajectory.escape import show_control_tokens, show_value
@@ -59,41 +61,24 @@ def _parse(text: str, repairs: list[str]) -> Any:
     text = text.strip()
     if not text:
         return []
+    several: list[Any] = []
+    wrong = text
+    try:
+        several = json_sequence(text, strict=False)
+    except json.JSONDecodeError as error:
+        wrong = text[error.pos :]
+    except RecursionError:
+        pass
     try:
         value, mended = read_loose(text)
-    except RowError:
-        value, mended = _parse_sequence(text), ()
-    if "mended-json" in mended and text[0] == "{":  # several objects one after another are read by the library as one
-        several = _parse_sequence(text, strict=False)
-        if len(several) > 1:
+        if "mended-json" in mended and len(several) > 1:  # which the library reads as one object
             value, mended = several, ()
+    except RowError:
+        if not several:
+            raise RowError("bad-tools", f"tools are neither JSON nor a Python literal: {wrong[:60]!r}") from None
+        value, mended = several, ()
     repairs += mended
-    if isinstance(value, str):
-        return _parse(value, repairs)
-    return value
-
-
-def _parse_sequence(text: str, strict: bool = True) -> list[Any]:
-    """Objects one after another, with newlines or commas between (glaive v2). Raises RowError("bad-tools", ...)."""
-    import json
-
-    values = []
-    place = 0
-    decoder = json.JSONDecoder(strict=False)
-    while place < len(text):
-        if text[place] in " \t\r\n,;":
-            place += 1
-            continue
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            if not strict:
-                return []
-            raise RowError(
-                "bad-tools", f"tools are neither JSON nor a Python literal: {text[place : place + 60]!r}"
-            ) from None
-        values += value if isinstance(value, list) else [value]
-    return values
+    return _parse(value, repairs) if isinstance(value, str) else value
 
 
 def _items(raw: Any) -> list[Any]:
@@ -181,14 +166,8 @@ def _tool(item: dict[str, Any], repairs: list[str]) -> Tool:
 
 def _parameters(item: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
     for key in (
-        "parameters",
-        "input_schema",
-        "inputSchema",
-        "parameters_schema",
-        "arguments",
-        "params",
-        "args",
-        "Parameters",
+        *("parameters", "input_schema", "inputSchema", "parameters_schema", "arguments", "params", "args"),
+        *("Parameters",),
     ):
         if key in item:
             given = item[key]

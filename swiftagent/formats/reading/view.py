@@ -14,31 +14,12 @@ from swiftagent.formats.reading.tags import TAGS, holds_results
 from swiftagent.trajectory.read_loose import read_loose
 
 MESSAGE_KEYS = (
-    "messages",
-    "conversations",
-    "conversation",
-    "traj",
-    "trajectory",
-    "dialogue",
-    "dialog",
-    "turns",
-    "chat",
-    "items",
-    "history",
-    "chat_history",
+    *("messages", "conversations", "conversation", "traj", "trajectory", "dialogue", "dialog", "turns", "chat"),
+    *("items", "history", "chat_history"),
 )
 TOOL_KEYS = (
-    "tools",
-    "functions",
-    "available_tools",
-    "function",
-    "tool_list",
-    "apis",
-    "api_list",
-    "tool_schemas",
-    "available_functions",
-    "tool_definitions",
-    "tool_defs",
+    *("tools", "functions", "available_tools", "function", "tool_list", "apis", "api_list", "tool_schemas"),
+    *("available_functions", "tool_definitions", "tool_defs"),
 )
 _ANTHROPIC = frozenset(
     ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
@@ -50,23 +31,6 @@ class View:
 
     `format` is the name in the formats table, "" where the row holds no turns.
     """
-
-    __slots__ = (
-        "acts",
-        "blocks",
-        "brackets",
-        "calls",
-        "format",
-        "key",
-        "messages",
-        "prompt",
-        "react",
-        "repairs",
-        "roles",
-        "row",
-        "style",
-        "tag",
-    )
 
     def __init__(self, row: Any) -> None:
         self.row = row

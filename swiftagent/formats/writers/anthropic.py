@@ -5,33 +5,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from swiftagent.formats.writers.turns import Results, StepTurn, turns_of
+from swiftagent.formats.writers.turns import Results, StepTurn, turns_below_system
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
-from swiftagent.trajectory.types import Question, System, Trajectory
+from swiftagent.trajectory.types import Question, Trajectory
 
 Block = dict[str, Any]
 
 
 def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The row, and what the format could not hold."""
-    system: list[str] = []
     messages: list[Block] = []
     losses: list[str] = []
-    for turn in turns_of(trajectory.events):
+    system, turns = turns_below_system(trajectory, losses)
+    for turn in turns:
         match turn:
-            case System(text=text):
-                if system or messages:
-                    losses.append("system-joined")
-                system.append(hide_control_tokens(text))
             case Question(text=text):
                 messages.append({"role": "user", "content": hide_control_tokens(text)})
             case StepTurn():
-                losses += ["mask-lost"] if not turn.trained else []
                 losses += ["arguments-wrapped" for call in turn.calls if not isinstance(call.arguments, dict)]
                 messages.append({"role": "assistant", "content": _blocks(turn)})
             case Results():
                 messages.append({"role": "user", "content": _results(turn)})
-    row: dict[str, Any] = {"system": "\n\n".join(system)} if system else {}
+    row: dict[str, Any] = {"system": system} if system else {}
     row["messages"] = messages
     if trajectory.tools:
         row["tools"] = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError
+from swiftagent.formats.dataset_entries import ALPACA
 from swiftagent.io.jsonl import write_json
 
 _ENTRIES: dict[str, dict[str, Any]] = {
@@ -14,16 +15,7 @@ _ENTRIES: dict[str, dict[str, Any]] = {
         "formatting": "sharegpt",
         "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
     },
-    "alpaca": {
-        "formatting": "alpaca",
-        "columns": {
-            "prompt": "instruction",
-            "query": "input",
-            "response": "output",
-            "system": "system",
-            "history": "history",
-        },
-    },
+    "alpaca": {"formatting": "alpaca", "columns": {**ALPACA, "system": "system", "history": "history"}},
     "openai": {
         "formatting": "openai",
         "columns": {"messages": "messages", "tools": "tools"},

@@ -4,18 +4,13 @@ writes."""
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-from swiftagent.formats.reading.builder import Builder
-from swiftagent.formats.reading.calls import call_of
-from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.writers.native import call_json
 from swiftagent.formats.writers.openai import function_tool
-from swiftagent.formats.writers.turns import THINK_CLOSE, THINK_OPEN, Results, StepTurn, turns_of, with_thinking
+from swiftagent.formats.writers.turns import Results, StepTurn, turns_below_system, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens
-from swiftagent.trajectory.read_loose import read_loose
-from swiftagent.trajectory.types import Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Question, Tool, Trajectory
 
 BEFORE_TOOLS = (
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
@@ -27,33 +22,24 @@ AFTER_TOOLS = (
     '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
 )
 
-_ROLES = ("system", "human", "gpt", "tool")
-_CALL = re.compile(r"<tool_call>\n(.*?)\n</tool_call>", re.S)
-_RESPONSE = re.compile(r"<tool_response>\n(.*?)\n</tool_response>", re.S)
-
 
 def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The row, and what the format could not hold."""
-    system: list[str] = []
-    turns: list[dict[str, str]] = []
+    written: list[dict[str, str]] = []
     losses: list[str] = []
-    for turn in turns_of(trajectory.events):
+    system, turns = turns_below_system(trajectory, losses)
+    for turn in turns:
         match turn:
-            case System(text=text):
-                if system or turns:
-                    losses.append("system-joined")
-                system.append(hide_control_tokens(text))
             case Question(text=text):
-                turns.append({"from": "human", "value": hide_control_tokens(text)})
+                written.append({"from": "human", "value": hide_control_tokens(text)})
             case Results():
-                turns.append({"from": "tool", "value": "\n".join(_response(seen.text) for seen in turn.observations)})
+                written.append({"from": "tool", "value": "\n".join(_response(seen.text) for seen in turn.observations)})
             case StepTurn():
-                losses += ["mask-lost"] if not turn.trained else []
-                turns.append({"from": "gpt", "value": _said(turn)})
+                written.append({"from": "gpt", "value": _said(turn)})
     if trajectory.tools:
-        system.append(tools_block(trajectory.tools))
-    head = [{"from": "system", "value": "\n\n".join(system)}] if system else []
-    return {"conversations": [*head, *turns], "id": trajectory.id}, tuple(losses)
+        system = f"{system}\n\n{tools_block(trajectory.tools)}" if system else tools_block(trajectory.tools)
+    head = [{"from": "system", "value": system}] if system else []
+    return {"conversations": [*head, *written], "id": trajectory.id}, tuple(losses)
 
 
 def tools_block(tools: tuple[Tool, ...]) -> str:
@@ -71,46 +57,3 @@ def _said(step: StepTurn) -> str:
     text = hide_control_tokens(step.text)
     both = f"{text}\n{calls}" if text and calls else text + calls
     return with_thinking(hide_control_tokens(step.thought), both)
-
-
-def is_written(row: Any) -> bool:
-    """Whether it is a row with tools that `render` wrote."""
-    turns = row.get("conversations") if isinstance(row, dict) else None
-    head = turns[0] if isinstance(turns, list) and turns else None
-    if not isinstance(head, dict) or head.get("from") != "system" or not isinstance(head.get("value"), str):
-        return False
-    return BEFORE_TOOLS in head["value"] and head["value"].endswith(AFTER_TOOLS) and all(map(_is_turn, turns or ()))
-
-
-def _is_turn(turn: Any) -> bool:
-    return (
-        isinstance(turn, dict)
-        and isinstance(turn.get("value"), str)
-        and turn.get("from") in ("system", "human", "gpt", "tool")
-    )
-
-
-def parse(row: dict[str, Any]) -> Trajectory:
-    """Read a row with tools that `render` wrote, exactly. Raises RowError where a call or a tool is malformed."""
-    head, *turns = row["conversations"]
-    own, _, block = head["value"].rpartition(BEFORE_TOOLS)
-    builder = Builder(*read_tools(block.removesuffix(AFTER_TOOLS)))
-    builder.system(own.removesuffix("\n\n"))
-    for turn in turns:
-        text = turn["value"]
-        match turn["from"]:
-            case "human":
-                builder.question(text)
-            case "tool":
-                for found in _RESPONSE.finditer(text):
-                    builder.result(found.group(1))
-            case _:
-                calls = _CALL.findall(text)
-                said = text[: text.find("<tool_call>\n")].removesuffix("\n") if calls else text
-                if said.startswith(THINK_OPEN) and said.endswith(THINK_CLOSE[:-1]):
-                    said += "\n"  # reasoning alone before the calls: the newline belongs to it
-                if said:
-                    builder.say(said, bool(calls))
-                for call in calls:
-                    builder.call(*call_of(read_loose(call)[0]))
-    return builder.build(row.get("id"))

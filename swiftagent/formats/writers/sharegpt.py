@@ -6,37 +6,27 @@ import json
 from typing import Any
 
 from swiftagent.formats.writers.native import call_json
-from swiftagent.formats.writers.turns import Results, StepTurn, turns_of, with_thinking
+from swiftagent.formats.writers.turns import Results, StepTurn, turns_below_system, with_thinking
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
-from swiftagent.trajectory.types import Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Question, Tool, Trajectory
 
 _ASKS = ("human", "observation")
 
 
 def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The row, and what the format could not hold."""
-    system: list[str] = []
-    turns: list[dict[str, str]] = []
+    written: list[dict[str, str]] = []
     losses: list[str] = []
-    for turn in turns_of(trajectory.events):
+    system, turns = turns_below_system(trajectory, losses)
+    for turn in turns:
         match turn:
-            case System(text=text):
-                if system or turns:
-                    losses.append("system-joined")
-                system.append(hide_control_tokens(text))
             case Question(text=text):
-                _add(turns, "human", hide_control_tokens(text), losses)
+                _add(written, "human", hide_control_tokens(text), losses)
             case Results():
-                _add(turns, "observation", _results(turn), losses)
+                _add(written, "observation", _results(turn), losses)
             case StepTurn():
-                losses += ["mask-lost"] if not turn.trained else []
-                _add(turns, "function_call" if turn.calls else "gpt", _value(turn), losses)
-    row = {
-        "conversations": turns,
-        "system": "\n\n".join(system),
-        "tools": tools_text(trajectory.tools),
-        "id": trajectory.id,
-    }
+                _add(written, "function_call" if turn.calls else "gpt", _value(turn), losses)
+    row = {"conversations": written, "system": system, "tools": tools_text(trajectory.tools), "id": trajectory.id}
     return row, tuple(losses)
 
 

@@ -8,9 +8,9 @@ from typing import Union
 
 import msgspec
 
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
-
-THINK_OPEN, THINK_CLOSE = "<think>\n", "\n</think>\n\n"
+from swiftagent.trajectory.escape import hide_control_tokens
+from swiftagent.trajectory.react import THINK_CLOSE, THINK_OPEN
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
 
 
 class StepTurn(msgspec.Struct, frozen=True):
@@ -60,6 +60,20 @@ def turns_of(events: tuple[Event, ...]) -> Iterator[Turn]:
         yield _step(parts)
     if results:
         yield Results(tuple(results))
+
+
+def turns_below_system(trajectory: Trajectory, losses: list[str]) -> tuple[str, list[Question | StepTurn | Results]]:
+    """The system texts as one, and all other turns: for formats that hold one system text and no masks."""
+    system: list[str] = []
+    turns: list[Question | StepTurn | Results] = []
+    for place, turn in enumerate(turns_of(trajectory.events)):
+        if isinstance(turn, System):
+            losses += ["system-joined"] if place else []
+            system.append(hide_control_tokens(turn.text))
+        else:
+            losses += ["mask-lost"] if isinstance(turn, StepTurn) and not turn.trained else []
+            turns.append(turn)
+    return "\n\n".join(system), turns
 
 
 def _continues(parts: list[Thought | Call | Answer], event: Event) -> bool:
