@@ -24,7 +24,7 @@ from swiftagent.agent.traces import Recorder, trace
 from swiftagent.backend.engine import load_engine, resolve
 from swiftagent.commands.options import print_json, server_of
 from swiftagent.errors import SetupError, refuse
-from swiftagent.io.jsonl import parse_json, whole_file
+from swiftagent.io.jsonl import parse_json, write_text
 from swiftagent.io.pages import render
 from swiftagent.io.shipped import user_folder
 from swiftagent.io.yaml_file import read_text
@@ -129,8 +129,7 @@ class _Asking:
                     turns = {side: sides.ask(side, question) for side in sides.runtimes}
                     compared.append({"id": each.id, "question": question, "turns": turns})
                     bar.advance()
-        with whole_file(args.output) as out:
-            out.write(render("commands/compare.html.j2", name=args.input.name, compared=compared).encode())
+        write_text(args.output, render("commands/compare.html.j2", name=args.input.name, compared=compared))
         console.say(f"{args.output}: {len(compared):,} questions; open it in a browser")
         return 0
 
