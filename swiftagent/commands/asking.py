@@ -22,7 +22,7 @@ from swiftagent.agent.traces import Recorder, trace
 from swiftagent.backend.engine import load_engine, resolve
 from swiftagent.commands.options import print_json, server_of
 from swiftagent.errors import SetupError, refuse
-from swiftagent.io.jsonl import whole_file
+from swiftagent.io.jsonl import write_text
 from swiftagent.io.pages import render
 from swiftagent.io.rows import read_rows
 from swiftagent.io.shipped import user_folder
@@ -134,8 +134,7 @@ class _Asking:
                     turns = {side: dialog.ask(question) for side, dialog in sides.items()}
                     compared.append({"id": each.id, "question": question, "turns": turns})
                     bar.advance()
-        with whole_file(args.output) as out:
-            out.write(render("commands/compare.html.j2", name=args.input.name, compared=compared).encode())
+        write_text(args.output, render("commands/compare.html.j2", name=args.input.name, compared=compared))
         console.say(f"{args.output}: {len(compared):,} questions; open it in a browser")
         return 0
 

@@ -17,7 +17,7 @@ from typing import Any
 from swiftagent import console
 from swiftagent.commands.options import options, print_json, print_result
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.jsonl import whole_file
+from swiftagent.io.jsonl import write_text
 from swiftagent.io.shipped import shipped
 
 
@@ -100,7 +100,7 @@ def _copy(name: str, target: str) -> int:
     if path.exists():
         raise SetupError(f"{path}: exists already; name another file: `swiftagent configs cp {name} FILE`")
     schema = source.with_name("schema.json")  # the copy may lie anywhere
-    _write(path, source.read_text(encoding="utf-8").replace("$schema=schema.json", f"$schema={schema}"))
+    write_text(path, source.read_text(encoding="utf-8").replace("$schema=schema.json", f"$schema={schema}"))
     print(path)
     return 0
 
@@ -114,7 +114,7 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
         raise SetupError(f"{output}: exists already; name another file with -o")
     translated.name_config(output)
     if output:
-        _write(Path(output), translated.text)
+        write_text(Path(output), translated.text)
     if as_json:
         return print_json(translated.as_dict())
     if translated.left_out:
@@ -123,8 +123,3 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
         console.say(f"  {note}")
     print(output or translated.text, end="\n" if output else "")
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as out:
-        out.write(text.encode())

@@ -14,7 +14,7 @@ from typing import Any
 from swiftagent import console
 from swiftagent.commands.options import options, print_result
 from swiftagent.errors import refuse
-from swiftagent.io.jsonl import whole_file
+from swiftagent.io.jsonl import write_text
 from swiftagent.io.pages import render
 from swiftagent.io.words import plainly
 
@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     why = ", ".join(f"{count} {code}" for code, count in stats["reasons"].items())
     refuse({f"{', '.join(args.files)}: no row that can be read{f' ({why})' if why else ''}": not stats["rows"]})
     if args.html:
-        with whole_file(Path(args.html)) as out:
-            out.write(render("commands/stats.html.j2", name=", ".join(args.files), stats=stats).encode())
+        write_text(Path(args.html), render("commands/stats.html.j2", name=", ".join(args.files), stats=stats))
     rows = [_row(name, counts, stats["tokens_are"]) for name, counts in stats["channels"].items()]
     print_result(stats, "", list(rows[0]), [list(row.values()) for row in rows], args.json)
     if stats["rejected"] and not args.json:

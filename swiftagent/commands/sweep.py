@@ -18,7 +18,7 @@ from pathlib import Path
 
 from swiftagent import console
 from swiftagent.commands.options import given, options, positive, print_result
-from swiftagent.io.jsonl import whole_file
+from swiftagent.io.jsonl import write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     result = sweep_plan.run(sweep, console.say)
     if args.html:
-        with whole_file(args.html) as out:
-            out.write(sweep_plan.page(result).encode())
+        write_text(args.html, sweep_plan.page(result))
     base = {**result["base"], "ratio": "base", "agent": 0, "general": 0}
     rows = [
         [each[name] for name in ("ratio", "agent", "general")]

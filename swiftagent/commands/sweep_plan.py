@@ -18,7 +18,7 @@ import msgspec
 
 from swiftagent import __version__
 from swiftagent.errors import SetupError
-from swiftagent.io.jsonl import whole_file, write_json, writing
+from swiftagent.io.jsonl import write_json, write_text, writing
 from swiftagent.io.outputs import clear
 from swiftagent.io.own_command import run_command
 from swiftagent.io.pages import render
@@ -147,9 +147,7 @@ def _do(sweep: Sweep, work: Work, tell: Tell, name: str) -> None:
         if words[0] == "sft":
             shutil.rmtree(work.folder / "run", ignore_errors=True)
         # 7: the gate of a config, which says nothing about a sweep.
-        printed = run_command(words, done.with_suffix(".log"), passes=(0, 7))
-        with whole_file(done) as out:
-            out.write(printed.encode())
+        write_text(done, run_command(words, done.with_suffix(".log"), passes=(0, 7)))
 
 
 def made_of(sweep: Sweep, work: Work) -> str:

@@ -25,9 +25,6 @@ from swiftagent.trajectory.react import NO_THOUGHT, remember_plain
 from swiftagent.trajectory.react_scan import FINISH
 from swiftagent.trajectory.read_loose import read_arguments
 from swiftagent.trajectory.record import from_record, is_record
-<<<<<<< HEAD
-from swiftagent.trajectory.suspicion import may_hold_labels, may_hold_marks, may_hold_step, starts_as_observation
-=======
 from swiftagent.trajectory.suspicion import (
     may_hold_labels,
     may_hold_marks,
@@ -35,7 +32,6 @@ from swiftagent.trajectory.suspicion import (
     starts_as_observation,
     suspicion,
 )
->>>>>>> h-read
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check, check_calls
 

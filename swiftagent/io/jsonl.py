@@ -198,6 +198,12 @@ def write_lines(path: Path, rows: Iterable[Any]) -> int:
     return count
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    with whole_file(path) as out:
+        out.write(text.encode())
+
+
 def indented(value: Any) -> bytes:
     """A JSON value as the text of a file that people read."""
     return json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n"

@@ -76,7 +76,8 @@ class Workers:
                 if not running:
                     return
                 for each in self._finished(list(running)):
-                    early[running.pop(each)] = self._result(each)
+                    index = running.pop(each)  # first: it is not waited for where its task has failed
+                    early[index] = self._result(each)
         except (SwiftAgentError, OSError):  # a task's: the others end before anybody clears up behind them
             self._end(list(running))
             raise

@@ -8,7 +8,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,14 +26,14 @@ from swiftagent.mix.scan import CANDIDATE, ScanTask, SourceFile, as_lines, open_
 CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 
 
-class MixRun(msgspec.Struct, frozen=True):
-    """A mix that is to be made. tell: gets (done, of, stage). count: exact tokens of records, in place of estimates."""
+class MixRun(NamedTuple):
+    """A mix that is to be made. tell: gets (done, of, stage). exact: counts the tokens of records, in place of estimates."""
 
     recipe: Recipe
     out: Outputs
     workers: Workers
     tell: Callable[[int, int, str], None] = lambda done, of, stage: None
-    count: CountLines | None = None
+    exact: CountLines | None = None
 
 
 class FetchedFile(msgspec.Struct):

@@ -171,13 +171,8 @@ class Selector:
         """Convert the candidates ranked first to last."""
         tasks, ranks_of = [], []
         candidates = plan.candidates[first:last]
-<<<<<<< HEAD
-        for file in np.flatnonzero(np.bincount(candidates["file"])):
+        for file in np.flatnonzero(np.bincount(candidates["file"])).tolist():
             ranks = np.flatnonzero(candidates["file"] == file)
-=======
-        for number in np.flatnonzero(np.bincount(candidates["file"])).tolist():
-            ranks = np.flatnonzero(candidates["file"] == number)
->>>>>>> h-read
             # In order of offsets a file is read forwards once, also from an object store.
             ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
             for start in range(0, len(ranks), _TASK_ROWS):
@@ -205,9 +200,9 @@ class Selector:
         records = np.concatenate(tables)
         order = np.lexsort((records["offset"], records["rank"]))
         records = records[order]
-        if self.run.count is not None and len(records):
+        if self.run.exact is not None and len(records):
             lines = list(lines_at(self.work, taken.names, records[["spool", "offset", "length"]].tolist()))
-            records["tokens"], records["trained"] = zip(*self.run.count(lines), strict=True)
+            records["tokens"], records["trained"] = zip(*self.run.exact(lines), strict=True)
         return Round(records, [fingerprints[index] for index in order] if fingerprints else [], not_taken)
 
     def _account(self, taken: Selection, not_taken: list[NotTaken]) -> None:

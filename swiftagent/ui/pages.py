@@ -14,10 +14,11 @@ import msgspec
 from swiftagent.errors import ConfigError, SwiftAgentError, refuse
 from swiftagent.evaluate.report import comparison, gate_lines
 from swiftagent.masks.pieces import KINDS
+from swiftagent.models.files import read_object
 from swiftagent.models.identity import is_hub_id
 from swiftagent.train.cards import describe_recipes
 from swiftagent.train.config import load
-from swiftagent.train.runs import find_run
+from swiftagent.train.runs import Run, find_run
 from swiftagent.ui import forms, views
 from swiftagent.ui.chats import Chat
 from swiftagent.ui.forms import Field, Values
@@ -69,7 +70,10 @@ class Pages:
             out = f"uploads/{re.sub('[^a-zA-Z0-9.-]+', '-', name)}.react.jsonl"
             return Page(values, ["convert", name, "-o", out], _address("data", file=out))
         path = views.readable(self.root, name)
-        values |= {"rejected": views.rejected_rows(path), "ledger": views.ledger(path)}
+        values |= {
+            "rejected": views.rejected_rows(path),
+            "ledger": read_object(path.with_name(f"{path.stem}.report.json")),
+        }
         try:
             values["window"] = views.masked_rows(path, int(asked.get("at") or 0), tool)
         except ConfigError:
@@ -124,11 +128,15 @@ class Pages:
         fields = self._fields("infer", asked)
         chat = self.chats.get(asked.get("chat", ""))
         shown = ("run", "model", "tools", "mock", "system", "compare", "confirm")
-        values = {"runs": self._trained(), "fields": [fields[name] for name in shown], "chat": chat}
+        values = {
+            "runs": [run.name for run in self._trained()],
+            "fields": [fields[name] for name in shown],
+            "chat": chat,
+        }
         return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
 
     def _judge(self, asked: Values) -> Page:
-        found = {run.name: views.evaluation_of(run) for run in views.runs_of(self.root) if run.checkpoint_last}
+        found = {run.name: read_object(run.folder / "eval/metrics.json") for run in self._trained()}
         name = asked.get("run") or next(iter(found), "")
         report = f"runs/{name}/eval/report.html"
         fields = self._fields("eval", asked)
@@ -148,7 +156,7 @@ class Pages:
         return Page(values, ["eval", *self._words("eval", {**asked, "run": name})], _address("judge", run=name))
 
     def _ship(self, asked: Values) -> Page:
-        runs, targets = self._trained(), forms.choices_of(self._parser_of("export"), "target")
+        runs, targets = [run.name for run in self._trained()], forms.choices_of(self._parser_of("export"), "target")
         target, subject = asked.get("target") or targets[0], asked.get("run") or (runs[0] if runs else "")
         to = asked.get("repository", "") if target == "push" else ""
         shown = ("output", "checkpoint", "quantize", "tools", "name", "hub", "private", "force")
@@ -161,8 +169,8 @@ class Pages:
         places = [word for word in (target, subject, to) if word]
         return Page(values, ["export", *places, *self._words("export", own)])
 
-    def _trained(self) -> list[str]:
-        return [run.name for run in views.runs_of(self.root) if run.checkpoint_last]
+    def _trained(self) -> list[Run]:
+        return [run for run in views.runs_of(self.root) if run.checkpoint_last]
 
     def _fields(self, command: str, asked: Values) -> dict[str, Field]:
         return {field.name: field for field in forms.command_fields(self._parser_of(command), asked)}

@@ -23,7 +23,6 @@ from swiftagent.io.own_command import own_command
 from swiftagent.io.rows import is_data
 from swiftagent.io.shipped import shipped
 from swiftagent.masks.view import ShownRow, read_records, shown_without_model, wanted
-from swiftagent.models.files import read_object
 from swiftagent.train.lines import channel_losses, duration, seconds_left
 from swiftagent.train.loss_curves import loss_series, plot
 from swiftagent.train.runs import Run, all_runs, find_run
@@ -148,11 +147,6 @@ def _rows_with(path: Path, start: int, tool: str) -> Window:
     return Window(rows, start, total)
 
 
-def ledger(path: Path) -> dict[str, Any]:
-    """What `convert` or `mix` reported of this output; {} where it made none."""
-    return read_object(path.with_name(f"{path.stem}.report.json"))
-
-
 def rejected_rows(path: Path) -> list[dict[str, Any]]:
     """The first rows that `convert` or `mix` rejected for this output, with their reasons."""
     return first_values(path.with_name(f"{path.stem}.rejects.jsonl"), 50)
@@ -220,8 +214,3 @@ def stop_run(name: str, root: Path) -> None:
     run = find_run(name, root / "runs")
     if run.state == "running" and run.record.get("host") == socket.gethostname():
         os.kill(int(run.record["pid"]), signal.SIGINT)
-
-
-def evaluation_of(run: Run) -> dict[str, Any]:
-    """The summary of a run's evaluation; {} where it has none."""
-    return read_object(run.folder / "eval" / "metrics.json")
