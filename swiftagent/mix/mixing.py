@@ -113,7 +113,7 @@ def _placed(recipe: Recipe, taken: Taken, names: list[str]) -> Table:
 def _refuse_rejects(recipe: Recipe, taken: list[Selection], out: Outputs) -> None:
     faults = sum(source.faults for source in taken)
     read = sum(source.ledger["rows_in"] for source in taken)
-    bugs = sum(source.ledger["reasons"].get("bug", 0) for source in taken)
+    bugs = sum(source.ledger.get("reasons", {}).get("bug", 0) for source in taken)
     if bugs:
         raise RejectsError(
             f"{out.path}: an error of this program in {bugs:,} rows; everything else is mixed, "

@@ -54,7 +54,7 @@ class Selection(msgspec.Struct):
     made_fingerprints: list[Fingerprint] = []
     names: list[str] = []
     rejects: list[NotTaken] = []
-    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0, "reasons": {}})
+    ledger: dict[str, Any] = msgspec.field(default_factory=lambda: {"rows_in": 0, "rows_out": 0})
     rounds: tuple[int, int] = (1, 0)
     faults: int = 0
     short: int = 0
