@@ -27,7 +27,7 @@ CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines 
 
 
 class MixRun(NamedTuple):
-    """A mix that is to be made. tell: gets (done, of, stage). exact: counts tokens of records, in place of estimates."""
+    """A mix that is to be made. tell: gets (done, of, stage). exact: counts tokens, in place of estimates."""
 
     recipe: Recipe
     out: Outputs
