@@ -69,10 +69,10 @@ def row(number: int, results: dict[str, Any]) -> str:
 def written(done: list[dict[str, Any]]) -> str:
     flawless = sum(all(run["right"] for run in results["shown"]) and results["says_who_it_is"] for results in done)
     lines = [
-        "# Ten runs of the demo",
+        f"# {len(done)} runs of the demo, each with another seed, name and maker",
         "",
         "```",
-        "python benchmarks/demo_runs.py --runs 10 --work FOLDER -o docs/demo-runs.md",
+        f"python benchmarks/demo_runs.py --runs {len(done)} --work FOLDER -o docs/demo-runs.md",
         "```",
         "",
         f"Flawless: {flawless} of {len(done)}. Machine: {os.cpu_count()} cores, {platform.machine()}, no GPU.",

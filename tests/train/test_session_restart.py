@@ -18,7 +18,7 @@ ONE_GPU = Machine((Gpu(0, "H100", 80 * GIB, 79 * GIB, (9, 0)),), cpus=4, package
 TRAINER = """
 import json, pathlib, sys
 run = pathlib.Path(sys.argv[sys.argv.index("--output_dir") + 1])
-if "micro_step_tokens" in json.loads((run / "plugin.json").read_text()):
+if json.loads((run / "plugin.json").read_text())["micro_step_tokens"]:
     raise RuntimeError("this kernel knows no such GPU")
 (run / "metrics.jsonl").write_text('{"step": 1, "max_steps": 1, "loss": 2.0}')
 """
