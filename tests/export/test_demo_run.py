@@ -26,5 +26,5 @@ def test_the_demo_lands_in_ollama(swiftagent: Callable[..., CompletedProcess[str
     ]
     assert "the tool prompt is always English" in (tmp_path / "folder" / "README.md").read_text()
     card = (tmp_path / "folder" / "model" / "README.md").read_text()
-    assert "- self_cognition.jsonl, 330 rows taken\n" in card
+    assert "- self_cognition.jsonl, 396 rows taken\n" in card
     assert "| call_exact | 0.000 | " in card

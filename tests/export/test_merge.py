@@ -148,7 +148,7 @@ def test_files_that_are_cut_short_are_named_before_anything_is_loaded(tied: tupl
         weights = next(copy.glob("*.safetensors"))
         weights.write_bytes(weights.read_bytes()[:-50])
         base, adapter = (copy, tied[1]) if part == "base" else (tied[0], copy)
-        with pytest.raises(SetupError, match=r"truncated \([0-9,]+ of [0-9,]+ bytes\)"):
+        with pytest.raises(SetupError, match="model.safetensors is cut or damaged"):
             merge(str(base), adapter, tmp_path / "out")
 
 

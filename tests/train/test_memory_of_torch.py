@@ -40,8 +40,8 @@ def test_full_training(family: str, tied: bool):
     import torch
 
     model = torch_model(family, tied)
-    options = {"tuner_type": "full", "torch_dtype": "float32"}
-    found = estimate(shape_of(model.config.to_dict()), options, length=8, gpus=1, checkpointing=False)
+    options = {"tuner_type": "full", "torch_dtype": "float32", "gradient_checkpointing": False}
+    found = estimate(shape_of(model.config.to_dict()), options, length=8, gpus=1)
     optimizer = torch.optim.AdamW(model.parameters())
     model(input_ids=torch.ones(1, 8, dtype=torch.long), labels=torch.ones(1, 8, dtype=torch.long)).loss.backward()
     optimizer.step()
@@ -63,7 +63,7 @@ def test_lora(targets: list[str]):
     modules = [module for target in targets for module in names.get(target, [target])]
     peft = get_peft_model(model, LoraConfig(r=4, target_modules=modules))
     trained = [parameter for parameter in peft.parameters() if parameter.requires_grad]
-    options = {"lora_rank": 4, "target_modules": targets, "torch_dtype": "float32"}
-    found = estimate(shape, options, length=8, gpus=1, checkpointing=False)
+    options = {"lora_rank": 4, "target_modules": targets, "torch_dtype": "float32", "gradient_checkpointing": False}
+    found = estimate(shape, options, length=8, gpus=1)
     assert found.trainable == sum(parameter.numel() for parameter in trained)
     assert (found.adapters, found.gradients) == (size(trained), size(trained))
