@@ -57,12 +57,14 @@ def demo(folder: Path, number: int) -> dict[str, Any]:
 def row(number: int, results: dict[str, Any]) -> str:
     shown = results["shown"]
     right = sum(run["right"] for run in shown)
-    calls, seconds = results["tuned"]["call"], results["seconds"]["all"]
+    calls, seconds = results["tuned"]["call"], results["seconds"]
+    # A run that was trained before and asked again has no time of its own.
+    took = f"{seconds['all']:.0f}" if seconds["sft"] >= 1 else "-"
     says = "yes" if results["says_who_it_is"] else "no"
     base = results["base"]["right"][0]
     return (
         f"| {number} | {results['name']}, {results['author']} | {right} of {len(shown)} | {says} | "
-        f"{calls[0]} of {calls[1]} | {base} | {seconds:.0f} |"
+        f"{calls[0]} of {calls[1]} | {base} | {took} |"
     )
 
 
