@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--budgets", type=int, nargs="+", default=[256, 1024, 8192])
-    parser.add_argument("--deepspeed", choices=("zero1", "zero2"), help="in float32, with two ranks or more")
+    parser.add_argument("--deepspeed", choices=("zero1", "zero2", "zero3"), help="in float32, with two ranks or more")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     words = [f"deepspeed={args.deepspeed}", "torch_dtype=float32"] if args.deepspeed else []
