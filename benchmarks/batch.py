@@ -1,6 +1,6 @@
 """What writing prompts in batches saves an evaluation, and whether it changes a text.
 
-python benchmarks/batch.py runs/demo/checkpoint-279 [--sizes 1 4 16 32]
+python benchmarks/batch.py runs/demo/checkpoint-180 [--sizes 1 4 16 32]
 
 The held-out questions of datasets/ are answered step by step on gold context, once for each size, on one core.
 """

@@ -6,8 +6,8 @@ swiftagent demo --name 小鲸 --author "Whale Lab"
 swiftagent demo -o /tmp/demo --json
 swiftagent demo --base smollm2 -o /tmp/demo2     (a real pretrained model, in English; much longer)
 
-The base is a model of 2.3 million parameters that has never seen a call in any format (datasets/README.md). Run again,
-the demo resumes where it stopped: a finished training is not repeated.
+The base is a model of 2.3 million parameters that has read no ReAct and none of the tools (datasets/README.md). Run
+again, the demo resumes where it stopped: a finished training is not repeated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The shipped sample data is what datasets/README.md says, and the tiny base has never seen a call."""
+"""The shipped sample data is what datasets/README.md says, and the tiny base has read no ReAct and no call in a known
+format."""
 
 from __future__ import annotations
 
