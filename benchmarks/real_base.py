@@ -38,7 +38,8 @@ class Arm(msgspec.Struct, frozen=True):
     name: str
     question: str
     labels: str = "exact"  # exact | none | react
-    ratio: float = 1.0  # chat rows for an agent row
+    agent: float = 1.0  # agent rows, of those of a step
+    ratio: float = 1.0  # chat rows for an agent row of the baseline
     replay: str = "as is"  # as is | base
     rate: float = 1e-3
     rank: int = 8
@@ -59,6 +60,7 @@ ARMS = (
     Arm("adapter at 0.5", "d", scale=0.5),
     Arm("rate 2e-4", "c", rate=2e-4),
     Arm("rate 5e-5", "c", rate=5e-5),
+    Arm("chat alone", "b", agent=0.0, ratio=2.0),
     Arm("2:1", "b", ratio=0.5),
     Arm("1:2", "b", ratio=2.0),
     Arm("ms-agent prompt", "f", prompt="ms-agent"),
@@ -80,6 +82,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder with more rows of tool calls, in any format")
     parser.add_argument("--model", type=Path, help="another model folder than SmolLM2's")
     parser.add_argument("--only", nargs="+", help="these arms alone (untuned, baseline, ...)")
+    parser.add_argument("--seeds", type=int, help="of each arm now, if not all of the size's")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so many")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--show", action="store_true", help="train nothing: write what is there")
@@ -106,7 +109,7 @@ def run_all(args: argparse.Namespace, size: Size) -> None:
     """Every arm with the first seed, then with the next: a sweep that is cut short compares them all the same."""
     ends, took = time.monotonic() + 60 * args.minutes, 0.0
     args.model = args.model or (shipped("datasets") / "tiny-base" if args.size == "toy" else unpacked(args.work))
-    for seed in range(size.seeds):
+    for seed in range(args.seeds or size.seeds):
         for arm in (Arm("untuned", ""), *ARMS) if seed == 0 else ARMS:
             path = args.runs / f"{run_name(arm, seed)}.json"
             if path.is_file() or (args.only and arm.name not in args.only):
@@ -159,7 +162,9 @@ def trained(
     def make() -> dict[str, Any]:
         groups = encoded_rows(args, size, arm, engine)
         losses = training.train(engine.model, training.Batches(groups, seed), size.steps, arm.rate, arm.distil)
-        curve = [point(size, engine, asked, step, loss) for step, loss in enumerate(losses, 1)]
+        # Two rounds of questions cost a third of a run, and every arm has one seed with them.
+        few = few_of(asked) if seed == 0 else None
+        curve = [point(size, engine, few, step, loss) for step, loss in enumerate(losses, 1)]
         engine.model.save_pretrained(folder)
         tokens = sum(label != -100 for rows, _ in groups for _, labels, _ in rows for label in labels)
         return {"curve": curve, "trained_tokens": tokens}
@@ -170,12 +175,15 @@ def trained(
     return found
 
 
-def point(size: Size, engine: Any, asked: dict[str, Gold], step: int, loss: float) -> dict[str, Any]:
-    """A step's loss, and at each third of the run but the last the calls of a few held-out questions."""
+def few_of(asked: dict[str, Gold]) -> dict[str, Gold]:
+    return {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
+
+
+def point(size: Size, engine: Any, asked: dict[str, Gold] | None, step: int, loss: float) -> dict[str, Any]:
+    """A step's loss, and at each third of the run but the last the calls of the questions, if any are given."""
     found: dict[str, Any] = {"step": step, "loss": round(loss, 4)}
-    if step % max(1, size.steps // 3) == 0 and step < size.steps:
-        few = {"seen": msgspec.structs.replace(asked["seen"], steps=asked["seen"].steps[:16])}
-        found["call_exact"] = call_share(training.calls(engine, few, ("seen",), "checkpoint"))
+    if asked and step % max(1, size.steps // 3) == 0 and step < size.steps:
+        found["call_exact"] = call_share(training.calls(engine, asked, ("seen",), "checkpoint"))
     return found
 
 
@@ -198,7 +206,7 @@ def encoded_rows(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) ->
         return encode(weighed, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
 
     groups = [
-        (encoded(agent, arm.labels), float(size.agent)),
+        (encoded(agent, arm.labels), size.agent * arm.agent),
         (encoded(chat, "exact"), size.agent * arm.ratio),
         (encoded(about_itself, "exact"), size.agent / 6),
     ]
