@@ -20,8 +20,8 @@ import msgspec
 from swiftagent.errors import SetupError
 from swiftagent.models.files import read_object
 from swiftagent.train.causes import disk_full, find_cause
-from swiftagent.train.launch import LaunchPlan
 from swiftagent.train.runs import Run, now
+from swiftagent.train.step_cutting import LaunchPlan
 
 POLL = 0.1  # seconds between two looks at the log
 LOG_TAIL = 200_000  # bytes of the log that are searched for the cause

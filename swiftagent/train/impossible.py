@@ -10,8 +10,7 @@ from typing import Any
 from swiftagent.models.files import read_object
 from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero_stage
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.launch import LaunchPlan
-from swiftagent.train.step_cutting import untried
+from swiftagent.train.step_cutting import LaunchPlan, untried
 
 # A run that needs more than this share of what there is cannot fit, whatever the estimate's error.
 ESTIMATED_WITHIN = 1.25

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from swiftagent.io.shipped import find
 from swiftagent.train.config import Config
 from swiftagent.train.data_files import file_of, is_hub_entry
@@ -16,34 +14,13 @@ from swiftagent.train.estimates import estimate
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine, Place, find_place, free_port, trainer_entry
 from swiftagent.train.options import as_words
-from swiftagent.train.step_cutting import Draft, MicroPlan, choose_attention, cut_steps, reason_for_another_trainer
+from swiftagent.train.step_cutting import LaunchPlan, choose_attention, cut_steps, reason_for_another_trainer
 
 PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
 AMPLE = 0.7  # share of the free memory that a run without gradient checkpointing may be estimated at
 HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
 FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
-
-
-class LaunchPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What will be started. `env` is what is added to the environment; `notes` hold what was decided, `warnings` what
-    is off."""
-
-    argv: list[str]
-    env: dict[str, str]
-    options: dict[str, Any]
-    device: str  # "cpu" | "gpu"
-    processes: int  # on this node
-    gpu_names: list[str]  # of all that train, as far as they are here
-    nodes: int
-    node_rank: int
-    batch: int  # sequences a process holds at once
-    accumulation: int
-    sequences_per_step: int
-    notes: list[str]
-    warnings: list[str]
-    micro: MicroPlan | None = None  # how a step is cut by tokens; None: into batches of sequences
-    token_trainer: bool = False  # whether the trainer is ours, which only versions that were tried allow
 
 
 def plan(
@@ -58,8 +35,16 @@ def plan(
     place = find_place(config, lenient=as_configured)
     asked = len(machine.gpus) if config.gpus is None else config.gpus
     gpus = asked if as_configured else min(asked, len(machine.gpus))
-    processes = gpus or config.cpu_processes
-    draft = Draft(inputs, _own_options(inputs, folder), gpus, processes * place.nodes, tokens_a_row)
+    draft = LaunchPlan(
+        inputs=inputs,
+        options=_own_options(inputs, folder),
+        device="gpu" if gpus else "cpu",
+        processes=gpus or config.cpu_processes,
+        nodes=place.nodes,
+        node_rank=place.rank,
+        gpu_names=[gpu.name for gpu in machine.gpus[:gpus]] * place.nodes,
+        tokens_a_row=tokens_a_row,
+    )
     if place.address == "MASTER_HOST":
         draft.warn("the first machine is not given: master=HOST:PORT node_rank=N (or SLURM's variables)")
     if gpus:
@@ -67,37 +52,27 @@ def plan(
     else:
         _choose_precision(draft)
     if gpus < asked:
-        plural = "es" if processes > 1 else ""
-        here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({processes} process{plural})"
+        plural = "es" if draft.processes > 1 else ""
+        here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({draft.processes} process{plural})"
         draft.warn(f"gpus: {asked} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
         draft.warn("no GPU here; training on the CPU")
-    batch, accumulation, sequences = _batch(draft)
-    micro = cut_steps(draft, batch * accumulation)
-    if micro:
-        batch, accumulation = 1, batch * accumulation
+    draft.batch, draft.accumulation, draft.sequences_per_step = _batch(draft)
+    draft.micro = cut_steps(draft, draft.batch * draft.accumulation)
+    if draft.micro:
+        draft.batch, draft.accumulation = 1, draft.batch * draft.accumulation
     elif gpus:
-        _choose_checkpointing(draft, batch)
-    options = {**draft.options, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation}
+        _choose_checkpointing(draft)
+    options = draft.options
+    options["per_device_train_batch_size"] = draft.batch
+    options["gradient_accumulation_steps"] = draft.accumulation
     if resume:
         options["resume_from_checkpoint"] = resume
-    return LaunchPlan(
-        argv=[*_launcher(place, processes, options), *[word for item in options.items() for word in as_words(*item)]],
-        env=_environment(machine, gpus, processes),
-        options=options,
-        device="gpu" if gpus else "cpu",
-        processes=processes,
-        gpu_names=[gpu.name for gpu in machine.gpus[:gpus]] * place.nodes,
-        nodes=place.nodes,
-        node_rank=place.rank,
-        batch=batch,
-        accumulation=accumulation,
-        sequences_per_step=sequences,
-        notes=draft.notes,
-        warnings=draft.warnings,
-        micro=micro,
-        token_trainer=not reason_for_another_trainer(machine, options),
-    )
+    words = [word for item in options.items() for word in as_words(*item)]
+    draft.argv = [*_launcher(place, draft.processes, options), *words]
+    draft.env = _environment(machine, gpus, draft.processes)
+    draft.token_trainer = not reason_for_another_trainer(machine, options)
+    return draft
 
 
 def _own_options(inputs: Inputs, folder: Path) -> dict[str, Any]:
@@ -166,7 +141,7 @@ def copies(inputs: Inputs, folder: Path) -> dict[str, Path]:
     return made
 
 
-def _choose_precision(draft: Draft) -> None:
+def _choose_precision(draft: LaunchPlan) -> None:
     """What a CPU trains in, and without the options that only a GPU has."""
     options = draft.options
     options["use_cpu"] = True
@@ -182,7 +157,7 @@ def _choose_precision(draft: Draft) -> None:
             draft.warn(f"train.{gone} needs a GPU and is left out on the CPU")
 
 
-def _choose_kernels(draft: Draft) -> None:
+def _choose_kernels(draft: LaunchPlan) -> None:
     """The type that this machine computes fastest in, where the config sets none."""
     options, machine = draft.options, draft.inputs.machine
     if "torch_dtype" not in options and machine.gpus:
@@ -193,14 +168,14 @@ def _choose_kernels(draft: Draft) -> None:
         draft.note(f"attention {options['attn_impl']}: {why}")
 
 
-def _choose_checkpointing(draft: Draft, batch: int) -> None:
+def _choose_checkpointing(draft: LaunchPlan) -> None:
     """Recomputing activations costs a third of the time: it is switched off where the estimate leaves ample room
     without."""
     inputs, length = draft.inputs, draft.options.get("max_length")
     room = min((gpu.free for gpu in inputs.machine.gpus), default=0)
     if "gradient_checkpointing" in draft.options or inputs.shape is None or not length or not room:
         return
-    options = {**draft.options, "per_device_train_batch_size": batch, "gradient_checkpointing": False}
+    options = {**draft.options, "per_device_train_batch_size": draft.batch, "gradient_checkpointing": False}
     distilled = inputs.config.distills
     needed = estimate(inputs.shape, options, length=int(length), gpus=draft.ranks, distilled=distilled).total
     if needed < AMPLE * room:
@@ -208,7 +183,7 @@ def _choose_checkpointing(draft: Draft, batch: int) -> None:
         draft.note(f"no gradient checkpointing: about {needed / 1e9:.0f} of {room / 1e9:.0f} GB are needed without")
 
 
-def _rows_a_pack(draft: Draft) -> int:
+def _rows_a_pack(draft: LaunchPlan) -> int:
     """Sequences that one packed row holds; 1 without packing, or where the rows were not measured."""
     length = draft.options.get("packing_length") or draft.options.get("max_length")
     if not draft.options.get("packing"):
@@ -221,7 +196,7 @@ def _rows_a_pack(draft: Draft) -> int:
     return rows
 
 
-def _batch(draft: Draft) -> tuple[int, int, int]:
+def _batch(draft: LaunchPlan) -> tuple[int, int, int]:
     """Batch of one process, accumulation, and the sequences of one optimizer step that they make; a row of the batch
     holds several where rows are packed."""
     options, config, packed = draft.options, draft.inputs.config, _rows_a_pack(draft)

@@ -23,10 +23,10 @@ from swiftagent.train.data_files import FileFacts, file_problems, read_file
 from swiftagent.train.estimates import GB, Effort, MemoryEstimate, effort, estimate
 from swiftagent.train.impossible import context_of, memory_problem, option_problems, time_problem
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.launch import LaunchPlan, plan
+from swiftagent.train.launch import plan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
-from swiftagent.train.step_cutting import MicroPlan
+from swiftagent.train.step_cutting import LaunchPlan, MicroPlan
 
 NOT_FOR_LABELS = ("external_plugins", "callbacks", "is_binary_loss_scale", "dataset", "val_dataset")
 WRITTEN_LATER = (".jsonl", ".json")  # what `mix` and `convert` write under the name that they are given
@@ -215,7 +215,7 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
             report.problems.append(late)
     if shape is None:
         return
-    gpus = planned.processes * planned.nodes
+    gpus = planned.ranks
     sizes: dict[str, Any] = {"length": length, "gpus": gpus, "distilled": inputs.config.distills}
     fitting = _what_fits(inputs, planned, shape, **sizes)
     if micro := report.micro or planned.micro:

@@ -23,12 +23,13 @@ from swiftagent.train.config import Config, load
 from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
 from swiftagent.train.inputs import Inputs, resolve
-from swiftagent.train.launch import LaunchPlan, needs_copy, plan
+from swiftagent.train.launch import needs_copy, plan
 from swiftagent.train.lines import duration, length_lines, loaded_line, metric_line, seconds_left
 from swiftagent.train.loss_curves import draw
 from swiftagent.train.machine import describe, look
 from swiftagent.train.raw_data import into_run, write_copies
 from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
+from swiftagent.train.step_cutting import LaunchPlan
 
 INTERRUPTED = 130
 MEASURED_AFTER = 10  # steps
@@ -238,7 +239,7 @@ def _hashes(inputs: Inputs) -> dict[str, str]:
 
 def _shape(planned: LaunchPlan) -> str:
     where = "GPU" if planned.device == "gpu" else "CPU process"
-    count = planned.processes * planned.nodes
+    count = planned.ranks
     plural = ("s" if where == "GPU" else "es") if count > 1 else ""
     cut = f"batch {planned.batch} x accumulation {planned.accumulation} x {count}"
     if planned.micro:

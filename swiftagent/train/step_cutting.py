@@ -51,25 +51,6 @@ SLACK = 1.25  # a step's tokens, of its mean, beyond which a larger budget bring
 LAUNCH = 0.018
 
 
-class Draft(msgspec.Struct):
-    """A launch as planned so far, which takes what is decided: `options` are ms-swift's, `ranks` of all machines,
-    `gpus` of this one (0: the CPU); `tokens_a_row` was measured, or is 0."""
-
-    inputs: Inputs
-    options: dict[str, Any]
-    gpus: int
-    ranks: int
-    tokens_a_row: float = 0.0
-    notes: list[str] = []
-    warnings: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 class MicroPlan(msgspec.Struct, frozen=True):
     """How an optimizer step is cut. `tokens` is the budget of a micro-step; memory in bytes of one GPU, time in
     seconds a step, both predicted (0 where there is nothing to predict from)."""
@@ -83,10 +64,44 @@ class MicroPlan(msgspec.Struct, frozen=True):
     fits: bool = True
 
 
-def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
+class LaunchPlan(msgspec.Struct, kw_only=True):
+    """What will be started, decided step by step. `options` are ms-swift's, `env` is what is added to the environment;
+    `notes` hold what was decided, `warnings` what is off; `tokens_a_row` was measured, or is 0."""
+
+    inputs: Inputs
+    options: dict[str, Any]
+    device: str  # "cpu" | "gpu"
+    processes: int  # on this node
+    nodes: int
+    node_rank: int
+    gpu_names: list[str]  # of all that train, as far as they are here
+    tokens_a_row: float
+    argv: list[str] = []
+    env: dict[str, str] = {}
+    batch: int = 1  # sequences a process holds at once
+    accumulation: int = 1
+    sequences_per_step: int = 1
+    notes: list[str] = []
+    warnings: list[str] = []
+    micro: MicroPlan | None = None  # how a step is cut by tokens; None: into batches of sequences
+    token_trainer: bool = False  # whether the trainer is ours, which only versions that were tried allow
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    @property
+    def ranks(self) -> int:
+        """Processes of all nodes."""
+        return self.processes * self.nodes
+
+
+def cut_steps(draft: LaunchPlan, sequences: int) -> MicroPlan | None:
     """The plan for `sequences` of one rank a step; None where steps stay batches of sequences."""
     options, inputs, asked = draft.options, draft.inputs, draft.inputs.config.micro_batch
-    by_sequences = asked == "sequences" or (asked == "auto" and not draft.gpus)
+    by_sequences = asked == "sequences" or (asked == "auto" and draft.device == "cpu")
     reason = "" if by_sequences else reason_for_sequences(inputs, options)
     if reason:
         draft.note(f"batches of sequences: {reason}")
@@ -98,7 +113,7 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     draft.note(f"attention {name}: {why if name == fastest else 'as configured'}")
     options["padding_free"] = True
     budget = asked if isinstance(asked, int) else 0
-    if not draft.gpus:
+    if draft.device == "cpu":
         return MicroPlan(budget or CPU_BUDGET, 0, options.get("gradient_checkpointing"), name)
     _use_liger(draft)
     micro = _choose_budget(draft, sequences, budget)
@@ -111,10 +126,10 @@ def cut_steps(draft: Draft, sequences: int) -> MicroPlan | None:
     return micro
 
 
-def _take_flash(draft: Draft) -> None:
+def _take_flash(draft: LaunchPlan) -> None:
     """What batches of sequences take of the installed packages: flash attention without padding, liger's kernels."""
     options, machine = draft.options, draft.inputs.machine
-    if not draft.gpus:
+    if draft.device == "cpu":
         return
     if "attn_impl" not in options and machine.capability >= (8, 0) and machine.has("flash-attn"):
         options["attn_impl"] = "flash_attn"
@@ -128,13 +143,13 @@ def _take_flash(draft: Draft) -> None:
         _use_liger(draft)
 
 
-def _use_liger(draft: Draft) -> None:
+def _use_liger(draft: LaunchPlan) -> None:
     if draft.inputs.machine.has("liger-kernel") and "use_liger_kernel" not in draft.options:
         draft.options["use_liger_kernel"] = True
         draft.note("liger kernels: liger-kernel is installed")
 
 
-def _choose_budget(draft: Draft, sequences: int, budget: int) -> MicroPlan:
+def _choose_budget(draft: LaunchPlan, sequences: int, budget: int) -> MicroPlan:
     """The plan with the least predicted time that fits into the GPUs here, or into those of `UNSEEN_GPU` bytes that the
     config names; where none does, the one that needs least, and `fits` is false. A budget that is given is kept."""
     config, shape, gpus = draft.inputs.config, draft.inputs.shape, draft.inputs.machine.gpus
