@@ -167,7 +167,7 @@ class Bench:
             _free_memory()
 
     def _explained(self, variant: Variant, error: BaseException) -> dict[str, Any]:
-        from swiftagent.train.causes import find_cause
+        from swiftagent.train.follow import find_cause
 
         text = "".join(traceback.format_exception(error))
         print(text, flush=True)

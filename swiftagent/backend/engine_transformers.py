@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from swiftagent.backend.loading import Loading
 from swiftagent.backend.template import checked, code_is_run, first_line, quiet, with_adapter
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.formats.writers.openai import function_tool
+from swiftagent.trajectory.record import Message
 
 # KV caches held at once.
 CONVERSATIONS = 4
@@ -105,6 +107,21 @@ class TransformersEngine:
             parts = [requests[start : start + size] for start in range(0, len(requests), size)]
             choose = self._chooser(Sampling(temperature=temperature))
             return [text for part in parts for text in write_together(self, part, choose)]
+
+    @torch.inference_mode()
+    def answer_bits(self, messages: list[Message], answer: str) -> float | None:
+        """The bits (-log2 p) that the model needs for `answer` after these messages, its end token not counted: what it
+        has forgotten shows here first. None where the two do not fit the model's context."""
+        prompt = self.prompt.encode(messages)
+        whole = self.prompt.encode([*messages, {"role": "assistant", "content": answer}])
+        start = common_prefix(prompt, whole)
+        if not start < len(whole) <= self.context:
+            return None
+        ids = torch.tensor([whole], device=self.model.device)
+        with self.weights():
+            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(whole) - start + 1).logits
+        chosen = torch.log_softmax(logits[0, :-1].float(), dim=-1).gather(1, ids[0, start:, None])
+        return float(-chosen.sum()) / math.log(2)
 
     def row_of(self, request: Generate) -> BatchRow:
         """The prompt of a request, id for id as training has it, and how its text ends."""

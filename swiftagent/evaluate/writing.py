@@ -216,10 +216,8 @@ class Writer:
         return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
 
     def _likelihood(self, step: DecisionPoint) -> Entry:
-        from swiftagent.backend.likelihood import answer_bits
-
         text = step.answer or ""
-        bits = answer_bits(self.engine, self.grammar.messages(Trajectory(step.context, step.tools)), text)
+        bits = self.engine.answer_bits(self.grammar.messages(Trajectory(step.context, step.tools)), text)
         return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
 
 

@@ -12,8 +12,7 @@ import msgspec
 import yaml
 
 from swiftagent.train.foreign_commands import DataPlan, command, command_of, first_of, plan_data
-from swiftagent.train.foreign_names import MODELS, foreign_names
-from swiftagent.train.foreign_text import Foreign, is_true, read_foreign
+from swiftagent.train.foreign_text import MODELS, Foreign, foreign_names, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
 OWN = ("gpus", "nodes", "sequences_per_step")

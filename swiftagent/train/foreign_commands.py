@@ -12,8 +12,16 @@ from typing import Any
 import msgspec
 
 from swiftagent.formats.dataset_entries import entries_of
-from swiftagent.train.foreign_names import ADAPTERS, HELD_OUT, MODELS, TRAINED_ON, foreign_names
-from swiftagent.train.foreign_text import Foreign, listed_of, near
+from swiftagent.train.foreign_text import (
+    ADAPTERS,
+    HELD_OUT,
+    MODELS,
+    TRAINED_ON,
+    Foreign,
+    foreign_names,
+    listed_of,
+    near,
+)
 from swiftagent.train.options import options
 
 Notes = list[tuple[str, str]]

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.words import did_you_mean
-from swiftagent.train.foreign_names import foreign_names
+from swiftagent.train.foreign_text import foreign_names
 
 # External plugins, or another version of ms-swift, may register more.
 OPEN_TO_PLUGINS = {"template", "model_type", "agent_template", "tuner_type", "loss_scale", "report_to"}

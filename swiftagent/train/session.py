@@ -17,11 +17,11 @@ from swiftagent.errors import LaunchError, SetupError
 from swiftagent.io.jsonl import whole_file, write_json, write_lines
 from swiftagent.io.storage import sha256_of
 from swiftagent.train import preflight
-from swiftagent.train.adapter_scale import scale_checkpoint
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.config import Config, load
 from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
+from swiftagent.train.held_out import scale_checkpoint
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import needs_copy, plan
 from swiftagent.train.lines import duration, length_lines, loaded_line, metric_line, seconds_left

@@ -14,7 +14,6 @@ def test_answer_bits_are_the_models_own(root: Path):
     import torch
 
     from swiftagent.backend.engine import load_engine
-    from swiftagent.backend.likelihood import answer_bits
 
     engine = load_engine(str(root / "datasets" / "tiny-base"), None, "chatml", model_type="qwen2", device="cpu")
     messages = [{"role": "user", "content": "What is a lake?", "loss": False}]
@@ -26,6 +25,6 @@ def test_answer_bits_are_the_models_own(root: Path):
     with torch.inference_mode():
         loss = engine.model(input_ids=torch.tensor([ids]), labels=labels).loss
     wanted = float(loss) * (len(ids) - len(prompt)) / math.log(2)
-    assert answer_bits(engine, messages, answer) == pytest.approx(wanted, rel=1e-4)
-    assert answer_bits(engine, messages, "word " * 5000) is None
+    assert engine.answer_bits(messages, answer) == pytest.approx(wanted, rel=1e-4)
+    assert engine.answer_bits(messages, "word " * 5000) is None
     engine.close()

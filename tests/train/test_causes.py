@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swiftagent.train.causes import find_cause
+from swiftagent.train.follow import find_cause
 
 TORCHRUN_KILLED = """
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:

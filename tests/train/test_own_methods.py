@@ -9,8 +9,14 @@ from types import SimpleNamespace
 import pytest
 from made import record, write_rows
 
-from swiftagent.train.adapter_scale import ScaleTrial, choose_scale, forgetting_limit, scale_checkpoint, scaled
-from swiftagent.train.held_out import read_held_out
+from swiftagent.train.held_out import (
+    ScaleTrial,
+    choose_scale,
+    forgetting_limit,
+    read_held_out,
+    scale_checkpoint,
+    scaled,
+)
 
 
 def test_the_scale_is_the_best_that_forgets_little_enough():

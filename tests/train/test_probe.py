@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
 def test_a_budget_that_does_not_fit_is_stepped_back_from(capsys: pytest.CaptureFixture[str]):
     import torch
 
-    from swiftagent.train.plugin.probe import largest_that_runs
+    from swiftagent.train.plugin.token_trainer import largest_that_runs
 
     tried = []
 
@@ -27,7 +27,7 @@ def test_a_budget_that_does_not_fit_is_stepped_back_from(capsys: pytest.CaptureF
 def test_a_trial_leaves_gradients_and_random_state_as_they_were():
     import torch
 
-    from swiftagent.train.plugin.probe import nothing_left, row_of
+    from swiftagent.train.plugin.token_trainer import nothing_left, row_of
 
     model, before = torch.nn.Linear(4, 4), torch.get_rng_state()
     with nothing_left(model, torch.device("cpu")):

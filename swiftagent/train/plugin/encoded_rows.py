@@ -19,7 +19,7 @@ from swift.utils import safe_ddp_context
 from datasets import Features, List, Value
 from swiftagent import masks
 from swiftagent.masks.fit import fitted
-from swiftagent.train.plugin.settings import run_folder
+from swiftagent.models.files import read_object
 
 KEPT = 30 * 86_400  # seconds after its last use for which an encoded file is kept
 ENCODED = Features(
@@ -32,6 +32,16 @@ LEFT_OUT, SHORTENED = "left out", "shortened"
 
 # What became of rows over max_length: (fate, channel) to rows, of all data sets of this process.
 fates: collections.Counter[tuple[str, str]] = collections.Counter()
+
+
+def run_folder() -> Path:
+    """The run's folder, which is the trainer's output_dir, read from the words that ms-swift was started with."""
+    return Path(sys.argv[sys.argv.index("--output_dir") + 1])
+
+
+def settings() -> dict[str, Any]:
+    """What the launcher left in `plugin.json` of the run folder; {} where it left nothing."""
+    return read_object(run_folder() / "plugin.json")
 
 
 def encode_once() -> None:

@@ -26,8 +26,7 @@ from swift.model import model_meta, register
 if str(Path(__file__).parents[3]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
 from swiftagent.io.jsonl import write_json
-from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates
-from swiftagent.train.plugin.settings import settings
+from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates, settings
 
 
 def die_with_the_launcher() -> None:
