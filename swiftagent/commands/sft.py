@@ -15,7 +15,6 @@ import argparse
 import json
 import re
 import shlex
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +53,7 @@ def run(args: argparse.Namespace) -> int:
     calls: Any = "react" if args.react else "native" if args.native else "auto"
     if args.dry_run:
         return _dry_run(config, calls, as_json=args.json)
-    from swiftagent.train.raw_data import staged
-
-    with ExitStack() as stack:
-        with console.progress("reading the data", quiet=args.quiet):
-            found = stack.enter_context(staged(config, calls, _ledger(quiet=args.quiet)))
-        return session.start(found, verbosity)
+    return session.start(config, verbosity, calls, _ledger(quiet=args.quiet))
 
 
 def config_of(words: list[str], model: str | None = None) -> Config:
