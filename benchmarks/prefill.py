@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from swiftagent.agent.drive import Usage  # noqa: E402
 from swiftagent.agent.loop import Generate  # noqa: E402
 from swiftagent.trajectory.react import STOP, render  # noqa: E402 (the checkout is found first)
 from swiftagent.trajectory.record import to_messages  # noqa: E402
@@ -73,10 +74,11 @@ def run(engine: Any, steps: int, keep: bool) -> dict[str, Any]:
         if not keep:
             engine.close()
         started = time.perf_counter()
-        list(engine.generate(Generate(to_messages(render(Trajectory(tuple(events), TOOLS))), STOP, 1)))
+        request, usage = Generate(to_messages(render(Trajectory(tuple(events), TOOLS))), STOP, 1), Usage()
+        list(engine.generate(request, usage=usage))
         seconds.append(round(time.perf_counter() - started, 3))
-        prefilled += engine.usage.prefilled
-        prompt = engine.usage.prompt_tokens
+        prefilled += usage.prefilled
+        prompt = usage.prompt_tokens
         events += [
             Thought("I look on"),
             Call(f"search_{number % 6}", {"query": f"river {number}"}),

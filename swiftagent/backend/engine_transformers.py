@@ -54,7 +54,6 @@ class TransformersEngine:
         self.prompt = PromptEncoder(template)
         self.call_frame = self.prompt.call_frame
         self.tokenizer = self.prompt.tokenizer
-        self.usage = Usage()
         config = self.model.config.get_text_config()
         # Tokens of the longest text that the model takes.
         self.context = int(getattr(config, "max_position_embeddings", None) or 1 << 20)
@@ -79,7 +78,6 @@ class TransformersEngine:
         usage = usage or Usage()
         usage.prompt_tokens, usage.ended_by = len(ids), "length"
         with self._lock:
-            self.usage = usage
             if row.ended_by:
                 return
             usage.ids = row.sampled
@@ -148,7 +146,7 @@ class TransformersEngine:
             )
         base = copy.copy(self)
         base.name = f"transformers: {self.loading.model}"
-        base.usage, base._held, base._is_base = Usage(), [], True
+        base._held, base._is_base = [], True
         return base
 
     def close(self) -> None:

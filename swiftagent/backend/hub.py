@@ -18,7 +18,7 @@ import msgspec
 
 from swiftagent.backend.template import first_line
 from swiftagent.errors import SetupError
-from swiftagent.io.jsonl import write_json
+from swiftagent.io.jsonl import write_json, write_lines
 from swiftagent.io.shipped import user_folder
 from swiftagent.io.storage import sha256_of
 from swiftagent.mix.plan import Fetched, FetchedFile
@@ -158,8 +158,6 @@ def _from_loader(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, s
             f"and its loader failed ({first_line(error)}); download it by hand and give the file"
         ) from error
     path = _memory(hub, dataset, revision).with_suffix(".rows.jsonl")
-    from swiftagent.io.jsonl import write_lines
-
     write_lines(path, (dict(row) for row in rows))
     return Fetched(
         dataset, hub.name, revision, [FetchedFile(path.name, str(path), path.stat().st_size, sha256_of(str(path)))]
@@ -175,12 +173,8 @@ class _ModelScope:
         os.environ.setdefault("MODELSCOPE_API_MAX_RETRIES", "2")
         os.environ.setdefault("MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS", "3")
         os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "ERROR")
-        try:
-            from modelscope_hub import HubApi
-        except ImportError as error:
-            raise SetupError(
-                "modelscope is missing or too old to fetch data; pip install -U 'modelscope>=1.38'"
-            ) from error
+        from modelscope_hub import HubApi
+
         self._api = HubApi()
         self.where = getattr(self._api, "endpoint", None) or os.environ.get(self.switch, "modelscope.cn")
 
@@ -204,10 +198,8 @@ class _HuggingFace:
     switch = "HF_ENDPOINT"
 
     def __init__(self) -> None:
-        try:
-            from huggingface_hub import HfApi
-        except ImportError as error:
-            raise SetupError("hf:: sources need huggingface_hub; pip install huggingface_hub") from error
+        from huggingface_hub import HfApi
+
         self._api = HfApi()
         self.where = self._api.endpoint
 

@@ -41,21 +41,8 @@ class MemoryEstimate(msgspec.Struct, frozen=True):
     gradients: float
     optimizer: float
     activations: float
-
-    @property
-    def overhead(self) -> float:
-        return CUDA_CONTEXT + ALLOCATOR * self._tensors
-
-    @property
-    def total(self) -> float:
-        return self._tensors + self.overhead
-
-    @property
-    def _tensors(self) -> float:
-        return self.weights + self.adapters + self.gradients + self.optimizer + self.activations
-
-    def as_dict(self) -> dict[str, float]:
-        return {**msgspec.to_builtins(self), "overhead": self.overhead, "total": self.total}
+    overhead: float
+    total: float
 
 
 def estimate(
@@ -75,15 +62,16 @@ def estimate(
     optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
     gradients = trainable * kept
     share = max(1, gpus)
-    return MemoryEstimate(
-        parameters=shape.parameters,
-        trainable=trainable,
-        weights=weights / share if stage >= 3 else weights,
-        adapters=0 if full else trainable * kept / (share if stage >= 3 else 1),
-        gradients=gradients / (share if stage >= 2 else 1),
-        optimizer=0 if offloaded else optimizer / (share if stage >= 1 else 1),
-        activations=_activation_bytes(shape, options, length, by_tokens, distilled),
-    )
+    tensors = {
+        "weights": weights / share if stage >= 3 else weights,
+        "adapters": 0 if full else trainable * kept / (share if stage >= 3 else 1),
+        "gradients": gradients / (share if stage >= 2 else 1),
+        "optimizer": 0 if offloaded else optimizer / (share if stage >= 1 else 1),
+        "activations": _activation_bytes(shape, options, length, by_tokens, distilled),
+    }
+    held = sum(tensors.values())
+    overhead = CUDA_CONTEXT + ALLOCATOR * held
+    return MemoryEstimate(shape.parameters, trainable, **tensors, overhead=overhead, total=held + overhead)
 
 
 def recomputes(options: dict[str, Any]) -> bool:

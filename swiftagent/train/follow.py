@@ -10,9 +10,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +26,7 @@ from swiftagent.train.step_cutting import LaunchPlan
 
 POLL = 0.1  # seconds between two looks at the log
 LOG_TAIL = 200_000  # bytes of the log that are searched for the cause
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it; a forked child should load nothing
 NO_ROOM = 1 << 17  # bytes free below which a disk counts as full
 PATIENCE_AT_THE_END = 60.0  # seconds that a trainer asked to stop for the third time gets
 
@@ -83,7 +83,7 @@ def _start(plan: LaunchPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # Its own session: Ctrl-C in the terminal reaches only us, who then ask it to save first.
     env = {key: value for key, value in os.environ.items() if key not in STALE_RANKS} | plan.env
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(plan.argv, **streams, env=env, start_new_session=True, preexec_fn=_die_with_parent())
+    return subprocess.Popen(plan.argv, **streams, env=env, start_new_session=True, preexec_fn=die_with_parent)
 
 
 # A launcher that was itself started by torchrun or SLURM must not hand its own rank to a single process.
@@ -92,12 +92,10 @@ STALE_RANKS = {
 }  # fmt: skip
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> None:
     """A launcher that is killed takes the trainer with it: an orphan would keep writing into the run folder."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if _PRCTL:
+        _PRCTL(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _follow(process: subprocess.Popen[bytes], run: Run, follower: Follower) -> int:

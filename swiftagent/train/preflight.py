@@ -257,5 +257,4 @@ def as_dict(report: Report) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(report)
     plain["ok"] = not report.problems
     plain["data"]["channels"] = dict(Counter(report.data.channels))
-    plain["memory"] = report.memory.as_dict() if report.memory else None
     return plain

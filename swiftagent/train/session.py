@@ -247,24 +247,19 @@ def _shape(planned: LaunchPlan) -> str:
     return f"{count} {where}{plural}, {planned.sequences_per_step} sequences a step ({cut})"
 
 
-class _View(Follower):
+class _View(ExitStack, Follower):
     """News as plain lines; on a terminal a bar below them too."""
 
     def __init__(self, inputs: Inputs, run: Run, verbosity: Verbosity) -> None:
+        super().__init__()
         self.inputs, self.run, self.verbosity = inputs, run, verbosity
-        self.log = (run.folder / "log.txt").open("ab+") if verbosity.verbose else None
-        self.open = ExitStack()
+        self.log = self.enter_context((run.folder / "log.txt").open("ab+")) if verbosity.verbose else None
         self.bar: Any = None
         self.measured, self.stepped, self.began = False, False, 0
 
-    def __enter__(self) -> _View:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, *raised: Any) -> bool:
         self.tick()
-        self.open.close()
-        if self.log is not None:
-            self.log.close()
+        return super().__exit__(*raised)
 
     def tick(self) -> None:
         if self.log is not None and (fresh := self.log.read()):
@@ -281,7 +276,7 @@ class _View(Follower):
             warn(left_out)
         self.verbosity.say(*filter(None, (shortened, loaded_line(loaded))))
         quiet = self.verbosity.quiet
-        self.bar = self.open.enter_context(progress("training", int(loaded["max_steps"]), quiet=quiet))
+        self.bar = self.enter_context(progress("training", int(loaded["max_steps"]), quiet=quiet))
 
     def _vanished(self, loaded: dict[str, Any]) -> int:
         """Rows of the files that were neither loaded nor counted as too long; 0 where the number cannot be known."""

@@ -7,12 +7,10 @@ from `plugin.json` in the run folder, which is the trainer's output_dir.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
 import resource
-import signal
 import sys
 import time
 from pathlib import Path
@@ -26,13 +24,8 @@ from swift.model import model_meta, register
 if str(Path(__file__).parents[3]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
 from swiftagent.io.jsonl import write_json
+from swiftagent.train.follow import die_with_parent
 from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates, settings
-
-
-def die_with_the_launcher() -> None:
-    """A killed launcher must not leave a trainer behind that still writes into the run folder."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def refuse_code_from_the_model() -> None:
@@ -174,7 +167,7 @@ def join_the_process_group_on_a_cpu() -> None:
 callbacks_map["swiftagent"] = RunFolder
 # A checkpoint's args.json names this file to `swift infer` and the like too: they train nothing.
 if "--output_dir" in sys.argv:
-    die_with_the_launcher()
+    die_with_parent()
     join_the_process_group_on_a_cpu()
     encode_once()
     refuse_code_from_the_model()
