@@ -109,17 +109,16 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
     from swiftagent.io.yaml_file import read_text
     from swiftagent.train.foreign import translate
 
-    translated = translate(read_text(path), str(path))
+    translated = translate(read_text(path), str(path), output or "CONFIG")
     if output and Path(output).exists():
         raise SetupError(f"{output}: exists already; name another file with -o")
-    translated.name_config(output)
     if output:
         write_text(Path(output), translated.text)
     if as_json:
         return print_json(translated.as_dict())
     if translated.left_out:
         console.say("not carried over:")
-    for note in translated.notes:
-        console.say(f"  {note}")
+    for name, reason in translated.left_out:
+        console.say(f"  {name}: {reason}")
     print(output or translated.text, end="\n" if output else "")
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_commands import DataPlan, command, command_of, first_of, plan_data
+from swiftagent.train.foreign_commands import command, command_of, first_of, plan_data
 from swiftagent.train.foreign_text import MODELS, Foreign, foreign_names, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
@@ -25,13 +25,9 @@ class Translated(msgspec.Struct):
 
     program: str
     task: str
-    yaml: str
-    commands: list[str]
+    yaml: str = ""
+    commands: list[str] = []
     left_out: list[tuple[str, str]] = []
-
-    @property
-    def notes(self) -> list[str]:
-        return [f"{name}: {reason}" for name, reason in self.left_out]
 
     @property
     def text(self) -> str:
@@ -40,11 +36,6 @@ class Translated(msgspec.Struct):
         head = "".join(f"# {line}\n" for line in (first, *self.commands))
         return head + (f"\n{self.yaml}" if self.yaml else "")
 
-    def name_config(self, output: str | None) -> None:
-        """The config's place in its own command."""
-        if output:
-            self.commands = [f"swiftagent sft {output}" if c == _TRAIN else c for c in self.commands]
-
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
         config = yaml.safe_load(self.yaml) if self.yaml else None
@@ -52,28 +43,29 @@ class Translated(msgspec.Struct):
         return found | {"commands": self.commands, "not_carried_over": dict(self.left_out)}
 
 
-_TRAIN = "swiftagent sft CONFIG"
-_SECOND = ("a second training", "one config trains once; translate it from a file of its own")
-
-
-def translate(text: str, name: str) -> Translated:
-    """Raises ConfigError where the text is neither a YAML mapping, nor a command, nor a script of a known program."""
+def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
+    """`output` is the config's place in its own command. Raises ConfigError where the text is neither a YAML mapping,
+    nor a command, nor a script of a known program."""
     tasks = read_foreign(text, name)
     place = Path(name).parent
     training = next((task for task in tasks if task.task == "train"), None)
-    translated = _training(training, place) if training else Translated(tasks[0].program, tasks[0].task, "", [])
+    first = training or tasks[0]
+    translated = Translated(first.program, first.task)
+    if training:
+        _train(training, place, output, translated)
     for task in tasks:
-        if task is training:
-            continue
-        commands, notes = ([], [_SECOND]) if task.task == "train" else command_of(task, place)
-        translated.commands += commands
+        if task.task == "train":
+            second = ("a second training", "one config trains once; translate it from a file of its own")
+            notes = [second] if task is not training else []
+        else:
+            commands, notes = command_of(task, place)
+            translated.commands += commands
         translated.left_out += [note for note in notes if note not in translated.left_out]
     return translated
 
 
-def _training(foreign: Foreign, place: Path) -> Translated:
+def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -> None:
     settings = foreign.settings
-    left_out: list[tuple[str, str]] = []
     top: dict[str, Any] = {}
     train: dict[str, Any] = {}
     for key, value in settings.items():
@@ -81,17 +73,16 @@ def _training(foreign: Foreign, place: Path) -> Translated:
             continue
         found = _read(key, value, top)
         if isinstance(found, str):
-            left_out.append((key, f"{_words(value)}: {found}"))
+            translated.left_out.append((key, f"{_words(value)}: {found}"))
         else:
             train |= found
-    data = plan_data(foreign, place)
+    data = plan_data(foreign, place, translated.commands, translated.left_out)
     _finish(foreign, top, train, data)
     model = first_of(settings, *MODELS)
-    left_out += data.notes if model else [*data.notes, ("model", "not named; fill it in")]
-    ours = {"model": model or "FILL_IN", "data": data.data, **({"val": data.val} if data.val else {}), **top}
-    body = yaml.safe_dump({**ours, "train": train}, sort_keys=False, allow_unicode=True)
-    commands = [*data.commands, _TRAIN, *_afterwards(settings)]
-    return Translated(foreign.program, foreign.task, body, commands, left_out)
+    translated.left_out += [] if model else [("model", "not named; fill it in")]
+    ours = {"model": model or "FILL_IN", **data, **top, "train": train}
+    translated.yaml = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
+    translated.commands += [f"swiftagent sft {output}", *_afterwards(settings)]
 
 
 def _afterwards(settings: dict[str, Any]) -> list[str]:
@@ -110,7 +101,7 @@ def _words(value: Any) -> str:
     return text.lower() if isinstance(value, bool) else text[:80]
 
 
-def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: DataPlan) -> None:
+def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: dict[str, Any]) -> None:
     """The defaults that differ from ms-swift's, and what depends on two settings."""
     top.setdefault("gpus", "auto")
     if "quant_bits" in train:
@@ -122,7 +113,7 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
     for key in ("eval_steps", "save_steps"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
         if isinstance(times := train.get(key), float) and times < 0:
             train[key] = round(-1 / times / max(1, float(train.get("num_train_epochs", 1))), 6)
-    if data.val:
+    if "val" in data:
         train.pop("split_dataset_ratio", None)
 
 
@@ -172,7 +163,6 @@ READ: dict[str, Callable[[Any], Found]] = {
     "model_type": _model_type,
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-    "adapter": lambda value: {"tuner_type": value},
     # Negative until `_finish` knows the number of epochs.
     "evals_per_epoch": lambda value: {"eval_steps": -float(value)},
     "saves_per_epoch": lambda value: {"save_steps": -float(value)},

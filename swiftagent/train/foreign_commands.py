@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from swiftagent.formats.dataset_entries import entries_of
 from swiftagent.train.foreign_text import (
     ADAPTERS,
@@ -34,15 +32,6 @@ _SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
 _FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".zip", ".gz")
 
 
-class DataPlan(msgspec.Struct):
-    """`data` and `val` of our config, the commands that write these files, and what is to be noted."""
-
-    data: str | list[str] = "FILL_IN.jsonl"
-    val: str | list[str] | None = None
-    commands: list[str] = []
-    notes: Notes = []
-
-
 def first_of(settings: dict[str, Any], *keys: str) -> Any:
     """The value of the first key that is set; None without one."""
     return next((settings[key] for key in keys if settings.get(key)), None)
@@ -58,22 +47,23 @@ def command(*parts: Any) -> str:
     return shlex.join(words)
 
 
-def plan_data(foreign: Foreign, place: Path) -> DataPlan:
-    """The data of a training."""
+def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) -> dict[str, Any]:
+    """`data` and `val` of our config; `commands` get those that write these files, `notes` what is to be noted."""
     settings = foreign.settings
     trained = names_of(first_of(settings, *TRAINED_ON))
     held_out = names_of(first_of(settings, *HELD_OUT))
-    plan = DataPlan()
+    found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
     mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
-        plan.data, plan.commands = MIX, [mix_command(settings, trained)]
+        found["data"] = MIX
+        commands.append(mix_command(settings, trained))
     elif trained:
-        plan.data = _files(foreign, trained, place, plan)
+        found["data"] = _files(foreign, trained, place, commands, notes)
     else:
-        plan.notes.append(("data", "not named; fill it in"))
+        notes.append(("data", "not named; fill it in"))
     if held_out:
-        plan.val = _files(foreign, held_out, place, plan)
-    return plan
+        found["val"] = _files(foreign, held_out, place, commands, notes)
+    return found
 
 
 def names_of(value: Any) -> list[str]:
@@ -110,16 +100,16 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
     return found, notes
 
 
-def _files(foreign: Foreign, names: list[str], place: Path, plan: DataPlan) -> str | list[str]:
+def _files(foreign: Foreign, names: list[str], place: Path, commands: list[str], notes: Notes) -> str | list[str]:
     """Our files of these data sets; what is not one yet is converted into one."""
     # ms-swift's own files and hub names are what ms-swift trains on already.
     if foreign.program == "ms-swift":
         return names if len(names) > 1 else names[0]
-    sources, notes = sources_of(foreign, names, place)
+    sources, missing = sources_of(foreign, names, place)
     stem = re.sub(r"[^\w.-]+", "-", Path(names[0]).stem)
     output = f"datasets/{stem}.jsonl"
-    plan.commands.append(command("swiftagent", "convert", sources, ("-o", output)))
-    plan.notes += notes
+    commands.append(command("swiftagent", "convert", sources, ("-o", output)))
+    notes += missing
     return output
 
 

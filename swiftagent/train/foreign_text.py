@@ -84,7 +84,7 @@ def _of_commands(text: str, name: str) -> list[Foreign]:
     found = []
     environment: dict[str, str] = {}
     for line in _lines(text):
-        environment |= dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES|NNODES|NODE_RANK)=([\w,]+)", line))
+        environment |= dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES)=([\w,]+)", line))
         program = next((one for one, pattern in foreign_names().commands.items() if re.search(pattern, line)), None)
         words = _words_of(line, name) if program else []
         in_file = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
@@ -140,10 +140,9 @@ def _first_option(words: list[str]) -> int:
 
 def _settings(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if "NPROC_PER_NODE" in environment:
-        settings["gpus"] = environment["NPROC_PER_NODE"]
-    elif "CUDA_VISIBLE_DEVICES" in environment:
-        settings["gpus"] = str(len(environment["CUDA_VISIBLE_DEVICES"].split(",")))
+    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
+    if processes := environment.get("NPROC_PER_NODE") or (visible and len(visible.split(","))):
+        settings["gpus"] = str(processes)
     key = ""
     for word in words:
         if word.startswith("--"):
@@ -185,15 +184,11 @@ def _of_yaml(text: str, name: str) -> Foreign:
     if value and all(isinstance(item, dict) and places & set(item) for item in value.values()):
         folder = str(Path(name).absolute().parent)
         return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
-    program = program_of(settings)
-    return Foreign(program, _task_by_settings(settings) if program == "LLaMA-Factory" else "train", settings)
-
-
-def program_of(settings: dict[str, Any]) -> Program:
-    """Whose YAML it is, by names that only one program has."""
     if "base_model" in settings:
-        return "Axolotl"
-    return "LLaMA-Factory" if {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings) else "ms-swift"
+        return Foreign("Axolotl", "train", settings)
+    if {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings):
+        return Foreign("LLaMA-Factory", _task_by_settings(settings), settings)
+    return Foreign("ms-swift", "train", settings)
 
 
 def is_foreign(settings: Mapping[str, Any]) -> bool:
@@ -233,7 +228,9 @@ def _of_script(text: str, name: str) -> Foreign:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
-    known = dict(_constants(tree))
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    names = [(node.targets[0], node.value) for node in assigned]
+    known = {name.id: _literal(value, {}) for name, value in names if isinstance(name, ast.Name)}
     settings: dict[str, Any] = {}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
@@ -254,15 +251,6 @@ def _of_script(text: str, name: str) -> Foreign:
 def _known_call(call: ast.Call) -> ScriptCall:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     return foreign_names().calls.get(name, NOT_READ)
-
-
-def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            try:
-                yield node.targets[0].id, ast.literal_eval(node.value)
-            except ValueError:
-                continue
 
 
 def _of_call(call: ast.Call, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -112,7 +112,7 @@ def test_llama_factory_yaml():
         "attn_impl": "flash_attn",
         "lora_alpha": 16,
     }
-    left = [note.partition(":")[0] for note in translated.notes]
+    left = [name for name, _ in translated.left_out]
     assert left == ["trust_remote_code", "template", "max_samples", "dataset identity", "dataset alpaca_en_demo"]
 
 
@@ -142,7 +142,7 @@ def test_the_guides_command_with_its_shell_variables_is_a_config_that_sft_takes(
         64,
         {"tuner_type": "lora", "per_device_train_batch_size": 2, "eval_steps": 100},
     )
-    assert [note.partition(":")[0] for note in translated.notes] == ["model_type", "check_dataset_strategy"]
+    assert [name for name, _ in translated.left_out] == ["model_type", "check_dataset_strategy"]
     mix = "swiftagent mix --agent 30000 --general 60000 --self-cognition 3000 --name 小白 --author 我们"
     assert [shlex.split(command) for command in translated.commands] == [mix.split(), ["swiftagent", "sft", "CONFIG"]]
 
@@ -235,7 +235,7 @@ def test_a_llamafactory_command_with_its_data_set(tmp_path: Path):
         False,
     )
     convert = f"swiftagent convert '{tmp_path}/data/dataset_info.json#calls' -o datasets/calls.jsonl"
-    assert (translated.commands, translated.notes) == ([convert, "swiftagent sft CONFIG"], [])
+    assert (translated.commands, translated.left_out) == ([convert, "swiftagent sft CONFIG"], [])
 
 
 def test_a_command_that_predicts_is_an_evaluation_and_never_a_training(tmp_path: Path):
@@ -250,7 +250,7 @@ def test_a_command_that_predicts_is_an_evaluation_and_never_a_training(tmp_path:
 def test_a_yaml_that_exports_gives_the_export():
     translated = translate(EXPORT, "merge.yaml")
     merge = "swiftagent export merge --model a/b --adapter saves/x -o merged --max-shard-size 2GB"
-    assert (translated.yaml, translated.commands, translated.notes) == ("", [merge], [])
+    assert (translated.yaml, translated.commands, translated.left_out) == ("", [merge], [])
 
 
 def test_an_axolotl_yaml():
