@@ -166,7 +166,9 @@ class LabelChecker:
         row = RowLabels(messages, pieces(messages), encoded, self._trainer, self._aligner)
         row.check(report, self._texts)
         if self._parity and not row.alignment.problem and not row.alignment.cut:
-            self._check_parity(row, report)
+            for step, token in row.steps():
+                fed = self._trainer.serving.encode(served(messages, row.pieces, step))
+                _check_parity(step, fed, row.ids[:token], report)
         self._memory.clear()
         return row
 
@@ -190,7 +192,7 @@ class LabelChecker:
     def _shown(self, row: RowLabels, region: Region, wrong: dict[int, str]) -> ShownSpan:
         tokens = self._texts.readable(row.ids[region.first : region.last])
         trained = [bool(value) for value in row.trained[region.first : region.last]]
-        weights = [float(value) for value in (row.weights or [])[region.first : region.last]]
+        weights = row.weights[region.first : region.last].tolist()
         plain = all(value in (0.0, 1.0) for value in weights)
         kind, fault = (region.piece.kind, wrong.get(region.message, "")) if region.piece else ("template", "")
         return ShownSpan(kind, region.message, tokens, trained, [] if plain else weights, fault)
@@ -215,22 +217,19 @@ class LabelChecker:
         ids = check_native(encoded, self._listener, self._texts, report) if encoded is not None else None
         if self._parity and ids is not None:
             for step in native_steps(record["messages"]):
-                report.totals.steps += 1
                 messages, tools = sent_before(record, step)
                 fed = self._trainer.serving.encode(messages, [function_tool(tool) for tool in tools])
-                if fed != ids[: len(fed)]:
-                    text = "this step is fed other ids than it was trained on"
-                    report.fault(step, "parity", text)
+                _check_parity(step, fed, ids[: len(fed)], report)
         self._memory.clear()
 
-    def _check_parity(self, row: RowLabels, report: RowReport) -> None:
-        for message, token in row.steps():
-            report.totals.steps += 1
-            fed = self._trainer.serving.encode(served(row.messages, row.pieces, message))
-            if fed != row.ids[:token]:
-                same = common_prefix(fed, row.ids[:token])
-                text = f"this step is fed other ids than it was trained on, from token {same} on"
-                report.fault(message, "parity", text)
+
+def _check_parity(step: int, fed: list[int], trained: list[int], report: RowReport) -> None:
+    """Whether the ids before a step are the same in serving and in training."""
+    report.totals.steps += 1
+    if fed != trained:
+        same = common_prefix(fed, trained)
+        text = f"this step is fed other ids than it was trained on, from token {same} on"
+        report.fault(step, "parity", text)
 
 
 def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> None:

@@ -29,9 +29,8 @@ class RowLabels:
         self.pieces = found
         self.ids: list[int] = encoded["input_ids"]
         self.trained = as_array(encoded["labels"]) != -100
-        self.weights: list[float] | None = encoded.get("loss_scale")
-        if self.weights is not None:
-            self.trained &= np.asarray(self.weights) > 0
+        self.weights = np.asarray(encoded.get("loss_scale") or self.trained, dtype=float)
+        self.trained &= self.weights > 0
         self.strategy = trainer.base_strategy
         self.empty_think = trainer.template.template_meta.non_thinking_prefix.encode()
         self.alignment: Alignment = aligner.align(messages, found, self.ids, trainer.template.max_length)
@@ -61,7 +60,9 @@ class RowLabels:
         trained_before = np.concatenate(([0], np.cumsum(self.trained))).tolist()
         control = np.flatnonzero(texts.control[as_array(self.ids)]).tolist()
         ends_trained = False
-        scope = self._first_trained_message()
+        questions = [number for number, message in enumerate(self.messages) if message["role"] == "user"]
+        # Under `last_round` only what follows the last question is to be trained.
+        scope = max(questions, default=0) if self.strategy == "last_round" else 0
         for region in self.alignment.regions:
             number, trained = region.last - region.first, trained_before[region.last] - trained_before[region.first]
             report.totals.count(region.piece.kind if region.piece else "template", number, trained)
@@ -85,21 +86,12 @@ class RowLabels:
         assert region.piece is not None
         asked = self.messages[region.piece.message].get("loss_scale")
         wanted = 1.0 if asked is None else float(asked)
-        if self.weights is None and wanted in (0.0, 1.0) or region.first == region.last:
-            return
-        trained = self.trained[region.first : region.last]
-        real = np.asarray(self.weights[region.first : region.last]) if self.weights is not None else trained * 1.0
+        trained, real = self.trained[region.first : region.last], self.weights[region.first : region.last]
         off = int((trained & (np.abs(real - wanted) > 1e-6)).sum())
         if off:
             seen = ", ".join(f"{value:g}" for value in sorted(set(real[trained].tolist())))
             text = f"{region.piece.kind} trained with weight {seen} where the record says {wanted:g}"
             report.fault(region.piece.message, "weight", text, off)
-
-    def _first_trained_message(self) -> int:
-        """Under `last_round` only what follows the last question is to be trained."""
-        if self.strategy != "last_round":
-            return 0
-        return max((n for n, message in enumerate(self.messages) if message["role"] == "user"), default=0)
 
     def _text_of(self, region: Region, right: bool, texts: TokenTexts) -> str:
         """The text of the tokens whose label is wrong."""

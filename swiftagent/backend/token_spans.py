@@ -152,15 +152,11 @@ class Aligner:
         ends, at = [], 0
         for number in ids:
             text = self._texts.texts[number]
-            if expected.startswith(text, at):
-                at += len(text)
-            elif text[:1] == b" " and expected.startswith(text[1:], at):
-                at += len(text) - 1
-            elif expected[at : at + 1] == b" " and expected.startswith(text, at + 1):
-                at += len(text) + 1
-            elif expected[at : at + 1] == b" " and text[:1] == b" " and expected.startswith(text[1:], at + 1):
-                at += len(text)
-            else:
+            # A space stands in one of the two alone.
+            forms = (text, text[1:]) if text[:1] == b" " else (text,)
+            starts = (at, at + 1) if expected[at : at + 1] == b" " else (at,)
+            fits = (start + len(form) for start in starts for form in forms if expected.startswith(form, start))
+            if (at := next(fits, -1)) < 0:
                 return None
             ends.append(at)
         return np.asarray(ends) if at == len(expected) else None
