@@ -5,4 +5,6 @@ In reading order: loading (what is loaded), engine (chooses one), engine_prompt 
 trained), token_counts, packaged (a base of a PyPI package), hub (data sets).
 """
 
-PUBLIC = ("engine", "engine_prompt", "hub", "labels", "loading", "packaged", "template", "token_counts", "token_spans")
+PUBLIC = (
+    "engine", "engine_prompt", "hub", "labels", "loading", "packaged", "template", "token_counts", "token_spans",
+)  # fmt: skip

@@ -18,14 +18,9 @@ Kind = Literal["auto", "transformers", "vllm", "openai"]
 
 
 def load_engine(
-    model: str | None = None,
-    adapter: str | None = None,
-    template: str | None = None,
-    kind: Kind = "auto",
-    *,
-    server: Server | None = None,
-    **settings: Any,
-) -> Any:
+    model: str | None = None, adapter: str | None = None, template: str | None = None, kind: Kind = "auto", *,
+    server: Server | None = None, **settings: Any,
+) -> Any:  # fmt: skip
     """An engine over this model. Raises ConfigError for an adapter of another base, SetupError where it cannot be
     loaded.
 

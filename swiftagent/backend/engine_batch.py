@@ -139,14 +139,8 @@ def _decode(engine: Any, rows: list[BatchRow], choose: Choose) -> None:
     while True:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         with engine.weights():
-            out = engine.model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+            inputs = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions}
+            out = engine.model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
         chosen = choose(out.logits[:, -1])
         for row, token in zip(rows, chosen.tolist(), strict=True):
             if not row.ended_by:

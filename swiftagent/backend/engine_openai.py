@@ -137,7 +137,8 @@ class OpenAIEngine:
                         time.sleep(_asked_wait(reply) or wait)
                         continue
                     if reply.status_code >= 400:
-                        self._refuse(way, httpx.Response(reply.status_code, content=_head(reply)))
+                        # The beginning is enough for a reason.
+                        self._refuse(way, httpx.Response(reply.status_code, content=next(reply.iter_raw(1 << 16), b"")))
                     with at(self.base_url):
                         yield from _text_of(_lines(reply), usage)
                     return
@@ -197,11 +198,6 @@ def _event(line: str) -> dict[str, Any]:
     if event.get("error"):
         raise SetupError(f"broke off with an error: {_message(event)}; its log may say more")
     return event
-
-
-def _head(reply: httpx.Response) -> bytes:
-    """The beginning of an answer, which is enough for a reason."""
-    return next(reply.iter_raw(1 << 16), b"")
 
 
 def _lines(reply: httpx.Response) -> Iterator[str]:

@@ -91,14 +91,9 @@ def open_template(loading: Loading, processor: Any = None) -> Any:
 
     if processor is None:
         _, processor = get_model_processor(loading.model, load_model=False, model_type=loading.model_type)
-    return get_template(
-        processor,
-        loading.system,
-        template_type=loading.template,
-        agent_template=loading.agent_template,
-        enable_thinking=loading.enable_thinking,
-        add_non_thinking_prefix=loading.add_non_thinking_prefix,
-    )
+    names = ("agent_template", "enable_thinking", "add_non_thinking_prefix")
+    settings = {name: getattr(loading, name) for name in names}
+    return get_template(processor, loading.system, template_type=loading.template, **settings)
 
 
 def common_prefix(one: Sequence[Any], other: Sequence[Any]) -> int:

@@ -81,7 +81,9 @@ class TransformersEngine:
             if row.ended_by:
                 return
             usage.ids = row.sampled
-            held, logits = self._prefill(ids, usage)
+            held, common = self._find(ids)
+            held.used, usage.prefilled = time.monotonic(), len(ids) - common
+            logits = self._forward(held, ids[common:])
             choose, guide = self._chooser(sampling), self._guide(sampling.forms)
             while not row.ended_by:
                 token = guide.forced() if guide else None
@@ -151,12 +153,6 @@ class TransformersEngine:
 
     def close(self) -> None:
         self._held.clear()
-
-    def _prefill(self, ids: list[int], usage: Usage) -> tuple[_Held, torch.Tensor]:
-        held, common = self._find(ids)
-        held.used = time.monotonic()
-        usage.prefilled = len(ids) - common
-        return held, self._forward(held, ids[common:])
 
     def _find(self, ids: list[int]) -> tuple[_Held, int]:
         """The cache that shares most with these ids, cut back to what it shares; at least one id is left to compute."""

@@ -1,3 +1,3 @@
 """What a model folder or name is: its files, its shape, the trainer's name for it."""
 
-PUBLIC = ("files", "identity", "known", "shape")
+PUBLIC = ("files", "identity", "known")

@@ -13,7 +13,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.shipped import shipped
-from swiftagent.models.shape import ModelShape, known_shape
+from swiftagent.models.known import ModelShape, known_shape
 from swiftagent.train.advice import method
 from swiftagent.train.config import Config, load
 from swiftagent.train.estimates import GB, Effort, effort, estimate

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.models.shape import ModelShape
+from swiftagent.models.known import ModelShape
 
 GB = 1_000_000_000
 CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces

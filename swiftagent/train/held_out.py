@@ -49,12 +49,11 @@ def read_held_out(files: Iterable[str], most: int) -> HeldOut:
         if step and (step.calls or not row.is_agentic):
             # A new name is meant to be learnt: its likelihood is no measure of forgetting.
             kinds[not step.calls].extend([step] if step.calls or row.channel == "general" else [])
-    calls, chats = (_spread(kind, min(most, len(kind))) for kind in kinds)
+    counts = [min(most, len(kind)) for kind in kinds]
+    calls, chats = (
+        [kind[index * len(kind) // count] for index in range(count)] for kind, count in zip(kinds, counts, strict=True)
+    )
     return HeldOut(calls, chats, prompt_style(names) or "auto")
-
-
-def _spread(steps: list[DecisionPoint], count: int) -> list[DecisionPoint]:
-    return [steps[index * len(steps) // count] for index in range(count)]
 
 
 def call_exact(engine: Any, steps: Sequence[DecisionPoint], prompt: PromptStyle) -> float:

@@ -1,8 +1,13 @@
 """All that a config means on this machine, found once: its files, its model and the machine. Plan, preflight and launch
-read it and look for nothing again."""
+read it and look for nothing again. And the training files before anything heavy starts: there, readable, every line a
+row that can be trained on."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +15,11 @@ import msgspec
 
 from swiftagent.errors import RowError
 from swiftagent.io.jsonl import read_lines
+from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object
-from swiftagent.models.identity import local_folder
-from swiftagent.models.known import KnownModel, known_model
-from swiftagent.models.shape import ModelShape, known_shape, shape_of
+from swiftagent.models.identity import is_hub_id, local_folder
+from swiftagent.models.known import KnownModel, ModelShape, known_model, known_shape, shape_of
 from swiftagent.train.config import Config
-from swiftagent.train.data_files import is_hub_entry, local_files
 from swiftagent.train.machine import Machine
 
 
@@ -74,3 +78,115 @@ def first_row(path: Path) -> dict[str, Any]:
     except (OSError, RowError):  # a broken row is the preflight's to report, with its place
         return {}
     return row.value if row and isinstance(row.value, dict) else {}
+
+
+# training files
+# ---------------------------------------------------------------------------------------------------------------
+
+TRAINED_ON = (".jsonl", ".json", ".csv", ".txt", ".parquet", ".arrow")
+MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of the order of bytes
+_MAKES_ONE = "`swiftagent convert` makes training records of it"
+MOST_PROBLEMS = 5  # of one file; a thousand broken lines have one remedy
+
+
+class FileFacts(msgspec.Struct):
+    """What a full reading of one file found."""
+
+    rows: int = 0
+    channels: Counter[str] = msgspec.field(default_factory=Counter)
+    repeats: int = 0  # rows whose messages an earlier row has too
+    native: int = 0  # rows that carry `tools` themselves
+    thinking: int = 0  # rows with a <think> block
+
+    def add(self, other: FileFacts) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def file_of(entry: str) -> str:
+    """The file that a `data` entry names: `FILE`, or `FILE#100` (ms-swift's sampling)."""
+    return entry if Path(entry).exists() else entry.rpartition("#")[0] or entry
+
+
+def is_hub_entry(entry: str) -> bool:
+    """Whether an entry of `data` is read from a hub rather than from a file."""
+    return not find(entry).exists() and is_hub_id(entry.rpartition("#")[0] or entry)
+
+
+def local_files(entries: Iterable[str]) -> list[Path]:
+    """The files among `data` entries, shipped ones by their full path."""
+    return [find(file_of(entry)) for entry in entries if not is_hub_entry(entry)]
+
+
+def file_problems(paths: Iterable[Path], key: str, place: str) -> list[str]:
+    """Problems with the files themselves; cheap, so that it is done even without a preflight."""
+    found = ((path, _file_problem(path)) for path in paths)
+    return [f"{place}: {key}: {path}: {problem}" for path, problem in found if problem]
+
+
+def _file_problem(path: Path) -> str:
+    if not path.exists():
+        return "no such file; `swiftagent mix` or `swiftagent convert` makes one"
+    if path.is_dir():
+        return "a folder; name the files in it"
+    if path.stat().st_size == 0:
+        return "empty; no row to train on"
+    if path.suffix.lower() not in TRAINED_ON:
+        return f"no kind of file that ms-swift reads; {_MAKES_ONE}"
+    # An unreadable file is reported where it is read.
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(3).startswith(MARKS) and path.suffix.lower() == ".jsonl":
+            return f"begins with a byte order mark, which ms-swift cannot read; {_MAKES_ONE}"
+    return ""
+
+
+def read_file(path: Path) -> tuple[FileFacts, list[str]]:
+    """Read a JSONL file; problems are one line each with file:line."""
+    facts = FileFacts()
+    problems: list[str] = []
+    seen: set[bytes] = set()
+    try:
+        for row in read_lines(path):
+            facts.rows += 1
+            if problem := _row_problem(row.value):
+                problems.append(f"{row.where}: {problem}")
+            else:
+                _count(row.value, facts, seen)
+            if len(problems) == MOST_PROBLEMS:
+                break
+    except RowError as error:  # the reader ends at the first line that is no JSON
+        problems.append(f"{error}; `swiftagent convert` leaves broken rows out and reports why")
+    if not facts.rows and not problems:
+        problems.append(f"{path}: empty; no row to train on")
+    return facts, problems
+
+
+def _row_problem(row: Any) -> str:
+    if not isinstance(row, dict):
+        return "a row is a JSON object with `messages`"
+    messages = row.get("messages")
+    if messages is None:
+        known = {"conversations", "instruction", "query", "conversation"} & set(row)
+        return "" if known else "no `messages`; `swiftagent convert` makes training records of other formats"
+    if not isinstance(messages, list) or not messages:
+        return "`messages` is empty; the row holds nothing to train on"
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            return f"message {number} has no role"
+        if not isinstance(message.get("content"), (str, list)) and not message.get("tool_calls"):
+            return f"message {number} ({message['role']}) has no text"
+    if not any(m["role"] in ("assistant", "tool_call") and m.get("loss") is not False for m in messages):
+        return "no trained message; every assistant message says `loss: false`"
+    return ""
+
+
+def _count(row: dict[str, Any], facts: FileFacts, seen: set[bytes]) -> None:
+    messages = row.get("messages") or row.get("conversations") or []
+    facts.channels[str(row.get("channel") or "(none)")] += 1
+    facts.native += "tools" in row
+    turns = (message for message in messages if isinstance(message, dict))
+    texts = [str(turn.get("content") or turn.get("value") or "") for turn in turns]
+    facts.thinking += any(text.lstrip().startswith("<think>") for text in texts)
+    digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "replace"), digest_size=12).digest()
+    facts.repeats += digest in seen
+    seen.add(digest)

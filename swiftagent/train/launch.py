@@ -9,9 +9,8 @@ from typing import Any
 
 from swiftagent.io.shipped import find
 from swiftagent.train.config import Config
-from swiftagent.train.data_files import file_of, is_hub_entry
 from swiftagent.train.estimates import estimate
-from swiftagent.train.inputs import Inputs
+from swiftagent.train.inputs import Inputs, file_of, is_hub_entry
 from swiftagent.train.machine import Machine, Place, find_place, free_port, trainer_entry
 from swiftagent.train.options import as_words
 from swiftagent.train.step_cutting import LaunchPlan, choose_attention, cut_steps, reason_for_another_trainer
@@ -36,15 +35,10 @@ def plan(
     asked = len(machine.gpus) if config.gpus is None else config.gpus
     gpus = asked if as_configured else min(asked, len(machine.gpus))
     draft = LaunchPlan(
-        inputs=inputs,
-        options=_own_options(inputs, folder),
-        device="gpu" if gpus else "cpu",
-        processes=gpus or config.cpu_processes,
-        nodes=place.nodes,
-        node_rank=place.rank,
-        gpu_names=[gpu.name for gpu in machine.gpus[:gpus]] * place.nodes,
-        tokens_a_row=tokens_a_row,
-    )
+        inputs=inputs, options=_own_options(inputs, folder), device="gpu" if gpus else "cpu",
+        processes=gpus or config.cpu_processes, nodes=place.nodes, node_rank=place.rank,
+        gpu_names=[gpu.name for gpu in machine.gpus[:gpus]] * place.nodes, tokens_a_row=tokens_a_row,
+    )  # fmt: skip
     if place.address == "MASTER_HOST":
         draft.warn("the first machine is not given: master=HOST:PORT node_rank=N (or SLURM's variables)")
     if gpus:

@@ -10,7 +10,6 @@ import platform
 import re
 import socket
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -143,21 +142,18 @@ class Place(msgspec.Struct, frozen=True):
     port: int = 0
 
 
-def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient: bool = False) -> Place:
+def find_place(config: Config, *, lenient: bool = False) -> Place:
     """Raises ConfigError where several nodes are wanted and their master or this node's rank is not to be found.
 
     `lenient`, for a dry run: what is missing is named MASTER_HOST, and the rank is 0.
     """
-    if env is None:
-        # As it is now: `datasets` puts another object there, so that a default argument would be out of date.
-        env = os.environ
-    nodes = config.nodes or _number(env, "PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
+    nodes = config.nodes or _number("PET_NNODES", "NNODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES") or 1
     if nodes == 1:
         return Place()
     rank = config.node_rank
     if rank is None:
-        rank = _number(env, "PET_NODE_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
-    master = config.master or env.get("PET_MASTER_ADDR") or env.get("MASTER_ADDR") or _first_slurm_node(env)
+        rank = _number("PET_NODE_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
+    master = config.master or os.environ.get("PET_MASTER_ADDR") or os.environ.get("MASTER_ADDR") or _first_slurm_node()
     which = f"nodes: {nodes}, and the rank of this one is not given: node_rank=0 on the first"
     where = f"nodes: {nodes} need master=HOST:PORT, the first node as the others reach it"
     problems = [] if rank is not None else [f"{config.place('nodes')}: {which}"]
@@ -167,7 +163,7 @@ def find_place(config: Config, env: Mapping[str, str] | None = None, *, lenient:
     if problems and not lenient:
         raise ConfigError(problems)
     host, _, port = (master or "MASTER_HOST").partition(":")
-    number = int(port) if port.isdigit() else _number(env, "PET_MASTER_PORT", "MASTER_PORT") or DEFAULT_PORT
+    number = int(port) if port.isdigit() else _number("PET_MASTER_PORT", "MASTER_PORT") or DEFAULT_PORT
     return Place(nodes, rank or 0, host, number)
 
 
@@ -178,16 +174,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _number(env: Mapping[str, str], *names: str) -> int | None:
+def _number(*names: str) -> int | None:
     for name in names:
-        value = env.get(name, "").partition(":")[2] or env.get(name, "")  # PET_NNODES may be "1:4"
+        value = os.environ.get(name, "").partition(":")[2] or os.environ.get(name, "")  # PET_NNODES may be "1:4"
         if value.isdigit():
             return int(value)
     return None
 
 
-def _first_slurm_node(env: Mapping[str, str]) -> str:
+def _first_slurm_node() -> str:
     """The first host of a list as SLURM writes it: gpu[03-07,9],login1 begins with gpu03. "" without a list."""
-    listed = env.get("SLURM_JOB_NODELIST") or env.get("SLURM_NODELIST") or ""
+    listed = os.environ.get("SLURM_JOB_NODELIST") or os.environ.get("SLURM_NODELIST") or ""
     first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", listed)
     return re.sub(r"\[(\d+)[^\]]*\]", r"\1", first[0]) if first else ""

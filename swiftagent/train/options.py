@@ -50,16 +50,19 @@ class Option(msgspec.Struct, frozen=True):
     choices: tuple[Any, ...] = ()
 
 
-@lru_cache
-def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(Path(__file__).with_name("options.json").read_text(encoding="utf-8"))
-    return table
+class _Table(msgspec.Struct, frozen=True):
+    ms_swift: str  # the version
+    options: dict[str, Option]
 
 
 @lru_cache
+def _table() -> _Table:
+    return msgspec.json.decode(Path(__file__).with_name("options.json").read_bytes(), type=_Table)
+
+
 def options() -> dict[str, Option]:
     """Every option of the class."""
-    return {name: Option(tuple(o["kinds"]), tuple(o.get("choices", ()))) for name, o in _table()["options"].items()}
+    return _table().options
 
 
 @lru_cache
@@ -69,7 +72,7 @@ def _other_version() -> str:
         installed = version("ms-swift")
     except PackageNotFoundError:
         return ""
-    return "" if installed == _table()["ms_swift"] else installed
+    return "" if installed == _table().ms_swift else installed
 
 
 def unknown_key(name: str, known: Collection[str]) -> str:
@@ -77,7 +80,7 @@ def unknown_key(name: str, known: Collection[str]) -> str:
     if today := foreign_names().today.get(name):
         place = f"train.{today}" if today in options() and today not in known else today
         return f"{name}: the name of another program or version; today it is {place}"
-    of = f" of ms-swift {_table()['ms_swift']}, and {_other_version()} is installed" if _other_version() else ""
+    of = f" of ms-swift {_table().ms_swift}, and {_other_version()} is installed" if _other_version() else ""
     return f"{name}: unknown key{of}{did_you_mean(name, known, ', ')}"
 
 

@@ -15,14 +15,12 @@ import msgspec
 from swiftagent.console import progress
 from swiftagent.models.files import adapter_problems, model_problems
 from swiftagent.models.identity import is_hub_id
-from swiftagent.models.shape import ModelShape
-from swiftagent.train.advice import advice, agent_template_problem
+from swiftagent.models.known import ModelShape
+from swiftagent.train import advice
 from swiftagent.train.cards import DEFAULT_LENGTH, MEMORY_USED, settings_that_fit
 from swiftagent.train.config import Config
-from swiftagent.train.data_files import FileFacts, file_problems, read_file
 from swiftagent.train.estimates import GB, Effort, MemoryEstimate, effort, estimate
-from swiftagent.train.impossible import context_of, memory_problem, option_problems, time_problem
-from swiftagent.train.inputs import Inputs
+from swiftagent.train.inputs import FileFacts, Inputs, file_problems, read_file
 from swiftagent.train.launch import plan
 from swiftagent.train.machine import GIB, trainer_entry
 from swiftagent.train.measure import SAMPLE, ChannelTokens, Measured, measure
@@ -85,7 +83,7 @@ def quick_problems(inputs: Inputs) -> list[str]:
     place, trusted = config.place("train.adapters"), config.trust_remote_code
     for adapter in config.train.get("adapters", []):
         problems += adapter_problems(adapter, config.model, place, trust_remote_code=trusted)
-    return problems + option_problems(inputs) + data_problems(inputs) + folder_problems(config)
+    return problems + advice.option_problems(inputs) + data_problems(inputs) + folder_problems(config)
 
 
 def data_problems(inputs: Inputs) -> list[str]:
@@ -173,13 +171,13 @@ def _measure(inputs: Inputs, planned: LaunchPlan, level: str, report: Report) ->
 
 def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     options, data, fault = planned.options, report.data, inputs.config.fault
-    facts = advice(options, report.parameters, inputs.shape is not None and inputs.shape.tied, data.thinking)
+    facts = advice.advice(options, report.parameters, inputs.shape is not None and inputs.shape.tied, data.thinking)
     report.warnings += [f"{inputs.config.place(key)}: {text}" for key, holds, text in facts if holds]
-    if agent := agent_template_problem(options, data.native):
+    if agent := advice.agent_template_problem(options, data.native):
         report.problems.append(f"{inputs.config.place('train.agent_template')}: {agent}")
     if data.rows and data.repeats > 0.2 * data.rows:
         report.warnings.append(f"{data.repeats:,} of {data.rows:,} rows repeat an earlier one")
-    channels, context, limit = report.channels, context_of(inputs), options.get("max_length")
+    channels, context, limit = report.channels, advice.context_of(inputs), options.get("max_length")
     longest = max((channel.longest for channel in channels.values()), default=0)
     if context and longest > context and not limit:
         fact = f"the longest row has {longest:,} tokens, the model's context {context:,}; "
@@ -211,7 +209,7 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
             report.micro = measured.micro or planned.micro
             hours = report.effort.steps * report.micro.seconds / 3600
             report.effort = msgspec.structs.replace(report.effort, hours=hours)
-        if late := time_problem(inputs, planned, report.effort):
+        if late := advice.time_problem(inputs, planned, report.effort):
             report.problems.append(late)
     if shape is None:
         return
@@ -222,7 +220,7 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         options = {**options, "gradient_checkpointing": micro.checkpointing}
         sizes |= {"length": max(length, micro.tokens), "by_tokens": True}
     report.memory = estimate(shape, options, **sizes)
-    if impossible := memory_problem(inputs, planned, report.memory, fitting):
+    if impossible := advice.memory_problem(inputs, planned, report.memory, fitting):
         report.problems.append(impossible)
         return
     if planned.device == "gpu" and inputs.machine.gpus:

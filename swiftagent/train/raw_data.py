@@ -23,8 +23,7 @@ from swiftagent.masks.weights import Weights, normalised, train_only, weigh
 from swiftagent.models.files import read_object
 from swiftagent.models.known import known_model
 from swiftagent.train.config import Config
-from swiftagent.train.data_files import TRAINED_ON
-from swiftagent.train.inputs import Inputs
+from swiftagent.train.inputs import TRAINED_ON, Inputs
 from swiftagent.train.launch import copies
 from swiftagent.trajectory.record import is_record
 

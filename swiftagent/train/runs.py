@@ -23,7 +23,7 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import is_left_over, write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
-from swiftagent.train.data_files import local_files
+from swiftagent.train.inputs import local_files
 
 
 class Run:
@@ -59,10 +59,6 @@ class Run:
     def template(self) -> str | None:
         """The ms-swift template the run trained with, as its trainer wrote it down."""
         return read_object(self.folder / "args.json").get("template") or self._train.get("template")
-
-    @property
-    def tuner(self) -> str:
-        return str(self._train.get("tuner_type", "lora"))
 
     @property
     def state(self) -> str:

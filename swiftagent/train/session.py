@@ -191,23 +191,11 @@ def _write_down(inputs: Inputs, planned: LaunchPlan, run: Run) -> None:
         out.write((head + yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True)).encode())
     write_json(run.folder / "plugin.json", settings_of_the_plugin(inputs, planned))
     run.update(
-        state="running",
-        started=run.record.get("started") or now(),
-        ended=None,
-        exit_code=None,
-        cause="",
-        config=config.as_dict(),
-        folder=str(Path.cwd()),
-        command=planned.argv,
-        environment=planned.env,
-        versions=describe(),
-        data=_hashes(inputs),
-        plan=_plan_of_steps(planned),
-        **{name: getattr(planned, name) for name in PLANNED},
-        checkpoint_best="",
-        checkpoint_last="",
-        **identity(),
-    )
+        state="running", started=run.record.get("started") or now(), ended=None, exit_code=None, cause="",
+        config=config.as_dict(), folder=str(Path.cwd()), command=planned.argv, environment=planned.env,
+        versions=describe(), data=_hashes(inputs), plan=_plan_of_steps(planned),
+        **{name: getattr(planned, name) for name in PLANNED}, checkpoint_best="", checkpoint_last="", **identity(),
+    )  # fmt: skip
 
 
 def settings_of_the_plugin(inputs: Inputs, planned: LaunchPlan) -> dict[str, Any]:
@@ -319,7 +307,8 @@ def _report_end(run: Run, outcome: TrainingEnd, *, as_json: bool) -> int:
     best = run.checkpoint_best
     say(f"best checkpoint: {best}" if best else f"{run.folder}: done; no checkpoint was saved (save_strategy)")
     if best:
-        say(f"next: swiftagent infer --react{f' --model {best}' if run.tuner == 'full' else ''}")
+        named = f" --model {best}" if run.config["train"].get("tuner_type") == "full" else ""
+        say(f"next: swiftagent infer --react{named}")
     if logs := next(run.folder.rglob("events.out.tfevents.*"), None):
         say(f"curves: tensorboard --logdir {logs.parent}")
     return 0

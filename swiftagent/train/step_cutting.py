@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.io.shipped import user_folder
-from swiftagent.models.shape import ModelShape
+from swiftagent.models.known import ModelShape
 from swiftagent.train.estimates import USED, estimate, operations, recomputes, teraflops
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine

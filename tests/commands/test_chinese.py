@@ -26,7 +26,7 @@ ERRORS = {
     "GateError",
     "refuse",
 }
-VERDICTS = ("train/impossible", "train/advice", "train/preflight")  # of `doctor`: their sentences are its report
+VERDICTS = ("train/advice", "train/preflight")  # of `doctor`: their sentences are its report
 SENTENCE = re.compile(r"[a-z]{2}.* .*[a-z]{2}", re.DOTALL)
 NOT_SAID = re.compile(rf"\s*\$?\s*(swiftagent |tensorboard |eval \"|--)|[^a-z]*$|({'|'.join(COMMANDS)})$")  # commands
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swiftagent.models.shape import known_shape
+from swiftagent.models.known import known_shape
 from swiftagent.train.advice import advice, agent_template_problem, trend_advice
 from swiftagent.train.estimates import effort
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.train.data_files import file_problems, read_file
+from swiftagent.train.inputs import file_problems, read_file
 
 GOOD = {
     "messages": [{"role": "user", "content": "a", "loss": False}, {"role": "assistant", "content": "b"}],

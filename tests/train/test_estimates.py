@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swiftagent.models.shape import KNOWN_CONFIGS, ModelShape, known_shape, shape_of
+from swiftagent.models.known import KNOWN_CONFIGS, ModelShape, known_shape, shape_of
 from swiftagent.train.estimates import GB, adapter_parameters, estimate, zero_stage
 
 

@@ -10,10 +10,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from swiftagent.errors import ConfigError
+from swiftagent.train.advice import time_problem
 from swiftagent.train.cards import fit, parse_card
 from swiftagent.train.config import load
 from swiftagent.train.estimates import Effort
-from swiftagent.train.impossible import time_problem
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import plan
 from swiftagent.train.machine import GIB, Gpu, Machine

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.models.shape import shape_of
+from swiftagent.models.known import shape_of
 from swiftagent.train.estimates import estimate
 
 pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
