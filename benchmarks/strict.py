@@ -57,10 +57,10 @@ class Stopwatch:
 
 def watch_guides() -> Stopwatch:
     """Time the whole work of the grammars: making one, masks, forced tokens, and following what was written."""
-    from swiftagent.backend import engine_strict, engine_transformers
+    from swiftagent.backend import engine_transformers
 
     watch = Stopwatch()
-    guide = engine_strict.Guide
+    guide = engine_transformers.Guide
     for name in ("forced", "masked", "is_over_after"):
         setattr(guide, name, watch.of(getattr(guide, name)))
     engine_transformers.Guide = watch.of(guide)  # type: ignore[assignment,misc]

@@ -46,18 +46,13 @@ def resolve(config: Config, machine: Machine) -> Inputs:
     files, val = tuple(local_files(config.data)), validation_files(config)
     there = next((path for path in files if path.is_file()), None)
     json = read_object(Path(config.model) / "config.json") or None
+    # Where no file is there yet, `swiftagent mix` will write it, with channels.
+    row = first_row(there) if there else {"channel": ""}
     return Inputs(
-        config=config,
-        machine=machine,
-        files=files,
-        val=val,
-        val_files=tuple(local_files(val)),
-        # Where no file is there yet, `swiftagent mix` will write it, with channels.
-        first_row=first_row(there) if there else {"channel": ""},
-        model=known_model(config.model, config.train),
-        shape=shape_of(json) if json else known_shape(config.model),
+        config=config, machine=machine, files=files, val=val, val_files=tuple(local_files(val)), first_row=row,
+        model=known_model(config.model, config.train), shape=shape_of(json) if json else known_shape(config.model),
         folder=local_folder(config.model),
-    )
+    )  # fmt: skip
 
 
 def validation_files(config: Config) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swiftagent.train.micro_steps import batches, cut_step
+from swiftagent.train.step_cutting import batches, cut_step
 
 
 def test_the_longest_rows_go_first_each_into_the_emptiest_micro_step():

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from swiftagent.train.micro_steps import MicroStep, cut_step
 from swiftagent.train.plugin.attention import sequence_bounds
+from swiftagent.train.step_cutting import MicroStep, cut_step
 
 UNTRAINED = -100  # the label that a loss ignores
 

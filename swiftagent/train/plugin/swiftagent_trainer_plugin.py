@@ -24,6 +24,7 @@ from swift.model import model_meta, register
 if str(Path(__file__).parents[3]) not in sys.path:
     sys.path.append(str(Path(__file__).parents[3]))  # a checkout that is not installed
 from swiftagent.io.jsonl import write_json
+from swiftagent.models.files import own_code
 from swiftagent.train.follow import die_with_parent
 from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates, settings
 
@@ -31,16 +32,14 @@ from swiftagent.train.plugin.encoded_rows import LEFT_OUT, encode_once, fates, s
 def refuse_code_from_the_model() -> None:
     """ms-swift always trusts a model's own code; such a folder is refused before it is loaded, unless the config trusts
     it."""
+    if settings().get("trust_remote_code"):
+        return
+    register.ModelLoader.default_trust_remote_code = False
     read_info = model_meta._get_model_info
-    if not settings().get("trust_remote_code"):
-        register.ModelLoader.default_trust_remote_code = False
 
     def checked(model_dir: str, *args: Any, **kwargs: Any) -> Any:
-        if not settings().get("trust_remote_code"):
-            from swiftagent.models.files import own_code
-
-            if own_code(Path(model_dir)):
-                raise SystemExit(f"swiftagent: {model_dir} holds code of its own; trust_remote_code: true runs it")
+        if own_code(Path(model_dir)):
+            raise SystemExit(f"swiftagent: {model_dir} holds code of its own; trust_remote_code: true runs it")
         return read_info(model_dir, *args, **kwargs)
 
     model_meta._get_model_info = checked

@@ -28,11 +28,11 @@ from swift.utils import seed_worker
 
 from swiftagent.backend.engine import engine_over
 from swiftagent.train.held_out import call_exact, read_held_out
-from swiftagent.train.micro_steps import batches
 from swiftagent.train.plugin.attention import sequence_bounds
 from swiftagent.train.plugin.encoded_rows import settings
 from swiftagent.train.plugin.losses import PLAIN_HEADS, ChunkedLoss, SelfDistillation
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
+from swiftagent.train.step_cutting import batches
 
 
 class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no types
