@@ -38,12 +38,6 @@ class Card(msgspec.Struct, frozen=True):
     memory: int
     kind: str
 
-    @property
-    def machine(self) -> Machine:
-        """A machine with these GPUs alone, and every package: a card is asked about, no installation."""
-        gpus = tuple(Gpu(index, self.kind, self.memory, self.memory, (8, 0)) for index in range(self.count))
-        return Machine(gpus, memory=1 << 50, packages=dict.fromkeys((*PACKAGES, *OPTIONAL_PACKAGES), ""))
-
 
 class CardFit(msgspec.Struct, frozen=True):
     """What a config needs of one GPU of a card, in bytes, and with which settings it would fit where it does not."""
@@ -51,11 +45,8 @@ class CardFit(msgspec.Struct, frozen=True):
     card: str
     needed: float
     usable: float
-    remedy: str = ""  # key=value words; "" where it fits, or where nothing helps
-
-    @property
-    def fits(self) -> bool:
-        return self.needed <= self.usable
+    fits: bool
+    remedy: str  # key=value words; "" where it fits, or where nothing helps
 
 
 def parse_card(word: str) -> Card:
@@ -71,7 +62,10 @@ def parse_card(word: str) -> Card:
 def fit(config: Config, card: Card) -> CardFit:
     """Whether a config fits. Raises ConfigError for a model whose shape is not known."""
     config = msgspec.structs.replace(config, gpus=card.count, nodes=None)
-    inputs = resolve(config, card.machine)
+    gpus = tuple(Gpu(index, card.kind, card.memory, card.memory, (8, 0)) for index in range(card.count))
+    # With every package: a card is asked about, no installation.
+    packages = dict.fromkeys((*PACKAGES, *OPTIONAL_PACKAGES), "")
+    inputs = resolve(config, Machine(gpus, memory=1 << 50, packages=packages))
     if inputs.shape is None:
         raise ConfigError(f"{config.model}: its size is not known here; name a model folder, or download it first")
     planned = plan(inputs, Path(config.runs) / "run")
@@ -80,8 +74,9 @@ def fit(config: Config, card: Card) -> CardFit:
     by_tokens = planned.micro.memory if planned.micro else 0.0
     sizes: dict[str, Any] = {"length": length, "gpus": card.count, "distilled": config.distills}
     needed = by_tokens or estimate(inputs.shape, options, **sizes).total
-    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, usable, **sizes)
-    return CardFit(card.word, needed, usable, remedy)
+    fits = needed <= usable
+    remedy = "" if fits else settings_that_fit(inputs.shape, options, usable, **sizes)
+    return CardFit(card.word, needed, usable, fits, remedy)
 
 
 def settings_that_fit(shape: ModelShape, options: dict[str, Any], usable: float, **sizes: Any) -> str:

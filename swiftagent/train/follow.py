@@ -75,7 +75,8 @@ def train(plan: LaunchPlan, run: Run, follower: Follower, log_name: str = "log.t
         return TrainingEnd("interrupted", code, "stopped on request", "stopped")
     cause = find_cause(code, _tail(run.folder / log_name, start))
     if cause.code == "unknown" and shutil.disk_usage(run.folder).free < NO_ROOM:
-        cause = disk_full()
+        # A log that lies on the full disk itself could not say so.
+        cause = next(known for known in _known() if known.code == "disk-full")
     return TrainingEnd("interrupted" if cause.code == "signal" else "failed", code, cause.text, cause.code)
 
 
@@ -207,11 +208,6 @@ def find_cause(exit_code: int, log: str) -> Cause:
         return Cause("signal", f"the trainer was stopped by {name}; {remedy}")
     last = _last_error_line(log)
     return Cause("unknown", last or f"the trainer ended with exit code {exit_code} and without a message")
-
-
-def disk_full() -> Cause:
-    """For a log that could not be written, since it lies on the full disk itself."""
-    return next(known for known in _known() if known.code == "disk-full")
 
 
 def _known() -> list[Cause]:
