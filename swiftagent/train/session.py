@@ -56,7 +56,7 @@ class Verbosity(msgspec.Struct, frozen=True):
             say(line)
 
 
-def start(config: Config, verbosity: Verbosity, calls: Calls, seen: Seen) -> int:
+def start(config: Config, verbosity: Verbosity, calls: Calls = "auto", seen: Seen = lambda line, report: None) -> int:
     """Train a config in a new run folder, its raw data converted there. Raises SetupError where it cannot be trained,
     RejectsError where rows cannot be read, LaunchError when training fails."""
     root, place = Path(config.runs), find_place(config)
@@ -245,7 +245,7 @@ class _View(ExitStack, Follower):
         self.bar: Any = None
         self.measured, self.stepped, self.began = False, False, 0
 
-    def __exit__(self, *raised: Any) -> bool:
+    def __exit__(self, *raised: Any) -> bool | None:
         self.tick()
         return super().__exit__(*raised)
 

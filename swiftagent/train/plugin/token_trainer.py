@@ -16,11 +16,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from accelerate.utils import (
-    DistributedType,  # type: ignore[import-untyped]
-    broadcast_object_list,  # type: ignore[import-untyped]
-    gather_object,  # type: ignore[import-untyped]
-)
+from accelerate.utils import DistributedType, broadcast_object_list, gather_object  # type: ignore[import-untyped]
 from swift.dataloader import DataLoaderShard
 from swift.dataset import LazyLLMDataset
 from swift.trainers import Seq2SeqTrainer
