@@ -14,7 +14,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.marks import CALL_MARKS, CLINE, in_common_tags
-from swiftagent.formats.reading.tools import Declared, read_tools
+from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
@@ -112,8 +112,7 @@ def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool
         case "given":
             builder.call(found["named"], _unfenced(body), trained=trained)
         case _:
-            for name, arguments, id in tag_calls(_unfenced(body), builder.tools, builder.repairs):
-                builder.call(name, arguments, id, trained)
+            builder.calls(tag_calls(_unfenced(body), builder.tools, builder.repairs), trained)
 
 
 def tag_calls(body: str, tools: tuple[Tool, ...], repairs: list[str]) -> list[tuple[Any, Any, Any]]:
@@ -154,15 +153,6 @@ def _mistral_calls(body: str) -> list[tuple[Any, Any, Any]]:
     if body[place:].strip():
         raise RowError("broken-call", f"text behind a call: {body[place : place + 60]!r}")
     return calls
-
-
-def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
-    """The declared schemas of a tool's parameters, {} where it is not declared."""
-    for tool in tools:
-        if tool.name == name.strip():
-            properties = tool.parameters.get("properties")
-            return properties if isinstance(properties, dict) else {}
-    return {}
 
 
 def _xml_arguments(name: str, inside: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
