@@ -62,7 +62,7 @@ class Builder:
             text = self._results_of_user(text)
             if not text:
                 return
-        self._end_step()
+        self.close_step()
         if text:
             self.events.append(Question(_shown(text)))
         else:
@@ -80,8 +80,7 @@ class Builder:
         return rest
 
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
-        if not self._results_to_come():
-            self._end_step()
+        self._begin()
         if text and text != react.NO_THOUGHT:
             self.events.append(Thought(_shown(text), said, trained))
 
@@ -98,8 +97,7 @@ class Builder:
         if _holds_surrogate(value):  # escaped in JSON text, it passed the check of the row
             value = without_surrogates(value)
             self.repairs.append("lone-surrogate")
-        if self._open and type(self.events[-1]) is Observation:
-            self._end_step()
+        self._begin()
         ours = f"c{self._calls}"
         self._calls += 1
         name = _shown(name.strip())
@@ -133,17 +131,13 @@ class Builder:
             index = next((place for place, (_, given, _) in enumerate(waiting) if given == name), 0)
         self.events.append(Observation(text, waiting.pop(index)[2]))
 
-    def close_step(self) -> None:
-        """What comes next is another step, even where calls have no results yet (ReAct text has them one by one)."""
-        self._end_step()
-
-    def _results_to_come(self) -> bool:
-        """Whether the last event is a call: what is said behind it does not take its result away."""
-        return bool(self._open) and type(self.events[-1]) is not Observation
+    def _begin(self) -> None:
+        """What the model writes right behind a call takes no result away from it; behind a result it is a new step."""
+        if self._open and type(self.events[-1]) is Observation:
+            self.close_step()
 
     def answer(self, text: str, trained: bool = True) -> None:
-        if not self._results_to_come():
-            self._end_step()
+        self._begin()
         if text:
             if self.tools and text[:1] in "[{`" and self._answer_is_calls(text, trained):
                 return
@@ -177,7 +171,7 @@ class Builder:
     def build(self, id: Any = "") -> Trajectory:
         """The trajectory as read; `wellformed.check` settles its order. `id` becomes text."""
         self._end_with_answer()
-        self._end_step()
+        self.close_step()
         self._leave_out_nulls()
         name = id if isinstance(id, str) else "" if id is None else str(id)
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
@@ -243,9 +237,9 @@ class Builder:
         for name, arguments, id in calls:
             self.call(name, arguments, id, trained)
 
-    def _end_step(self) -> None:
-        """What comes next is no result: one result that answers several parallel calls as a JSON list is taken
-        apart."""
+    def close_step(self) -> None:
+        """What comes next is no result, even where calls have none yet (ReAct text has them one by one); one result
+        that answers several parallel calls as a JSON list is taken apart."""
         if not self._open:
             return
         waiting, self._open = self._open, []

@@ -71,7 +71,7 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                given = next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {})
+                given: Any = next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {})
                 return item[name], given, _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()

@@ -5,7 +5,7 @@ Only what stands where a schema stands is touched: properties *named* type, item
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from swiftagent.trajectory.prompts import schema_of_flat_parameters
 
@@ -120,7 +120,7 @@ def _hoist_required(done: Schema, properties: Schema, repairs: list[str]) -> Non
         done.pop("required", None)
 
 
-def is_names(value: Any) -> bool:
+def is_names(value: Any) -> TypeGuard[list[str]]:
     """Whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 

@@ -162,7 +162,7 @@ def tag_in(text: str) -> str:
 
 def _newest_first(messages: list[Any]) -> bool:
     """Whether turns with a time stand in the order in which OpenAI's threads are listed."""
-    times = [message.get("created_at") if type(message) is dict else None for message in messages]
+    times: list[Any] = [message.get("created_at") if type(message) is dict else None for message in messages]
     if len(times) < 2 or not all(type(time) is int for time in times):
         return False
     return times[0] > times[-1] and times == sorted(times, reverse=True)
