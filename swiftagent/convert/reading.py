@@ -304,9 +304,8 @@ def join_turns(pieces: list[Trajectory]) -> Trajectory:
         tools.update((tool.name, tool) for tool in piece.tools if tool.name not in tools)
         repairs += piece.repairs
         renumbered = [_renumber(event, calls) for event in piece.events]
-        if len(piece.events) >= len(events) and [*piece.events[: len(events)]] == events:
+        if [*piece.events[: len(events)]] == events:
             renumbered, events = list(piece.events), []  # a later turn that holds the whole conversation so far
-            calls = 0
         if events and renumbered and renumbered[0] == events[0] and isinstance(events[0], System):
             renumbered = renumbered[1:]
         events += renumbered
