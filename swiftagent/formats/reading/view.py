@@ -51,7 +51,7 @@ class View:
     def _name_of_format(self) -> str:
         if not self.style:
             return ""
-        said = {
+        looks = {
             "ms-agent": self.prompt,
             "agent-instruct": self.acts,
             "react": self.react,
@@ -59,7 +59,7 @@ class View:
             "cline": self.tag == CLINE,
             "hermes": bool(self.tag),
         }
-        name = "" if self.calls else next((name for name, is_it in said.items() if is_it), "")
+        name = "" if self.calls else next((name for name, is_it in looks.items() if is_it), "")
         return name or self._format_of_structure()
 
     def _format_of_structure(self) -> str:
@@ -208,9 +208,8 @@ def tools_field(row: Any) -> Any:
     if not isinstance(row, dict):
         return None
     found = (row.get(key) for key in TOOL_KEYS)
-    return next((value for value in found if value and isinstance(value, (list, dict, str))), None) or _tools_inside(
-        row
-    )
+    declared = next((value for value in found if value and isinstance(value, (list, dict, str))), None)
+    return declared or _tools_inside(row)
 
 
 def _tools_inside(row: dict[str, Any]) -> Any:
