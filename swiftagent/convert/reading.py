@@ -80,10 +80,10 @@ def recognise(row: Any) -> str:
     """The name of the format that a raw row has. Raises RowError("unknown-format" or "not-training-data")."""
     if is_record(row):  # the first of the table, and the only one that needs no look at what stands in the row
         return "swiftagent"
-    name = next(filter(None, (candidate(row) for candidate in candidates(row))), "")
-    if not name:
-        raise _unknown(row)
-    return name
+    for candidate in candidates(row):
+        if name := candidate(row):
+            return name
+    raise _unknown(row)
 
 
 Candidate = Callable[[Any], str]  # the name of the format that a row has, "" where it is not the one asked for
@@ -94,13 +94,13 @@ _MOST_FORMS = 4096  # a file whose rows all have keys of their own does not fill
 
 def candidates(row: Any) -> list[Candidate]:
     """What a row of this form is asked by, in the order of the table."""
-    asked = _asked_by_keys(tuple(row) if type(row) is dict else None)
-    if type(row) is not dict or all(name not in BY_STRUCTURE for name, _ in asked):
-        return [candidate for _, candidate in asked]
+    asked, everyone, structured = _asked_by_keys(tuple(row) if type(row) is dict else None)
+    if not structured or type(row) is not dict:
+        return everyone
     try:
         form = _form_of(row)
     except ValueError:
-        return [candidate for _, candidate in asked]
+        return everyone
     found = _by_form.get(form)
     if found is None:
         # Readers that look at structure alone say of all rows of a form what they say of the first.
@@ -111,10 +111,12 @@ def candidates(row: Any) -> list[Candidate]:
 
 
 @lru_cache(maxsize=_MOST_FORMS)
-def _asked_by_keys(keys: tuple[str, ...] | None) -> Asked:
-    """keys: None for what is no object, which every reader is asked about."""
+def _asked_by_keys(keys: tuple[str, ...] | None) -> tuple[Asked, list[Candidate], bool]:
+    """(by name, all of them, whether any looks at structure alone); keys: None for what is no object, which every
+    reader is asked about."""
     readers = _all_readers()
-    return [(name, ask) for name, known, ask in readers if known is None or keys is None or not known.isdisjoint(keys)]
+    asked = [(name, ask) for name, known, ask in readers if not (known and keys is not None and known.isdisjoint(keys))]
+    return asked, [ask for _, ask in asked], any(name in BY_STRUCTURE for name, _ in asked)
 
 
 def _form_of(value: Any, key: str = "", depth: int = 0) -> Any:

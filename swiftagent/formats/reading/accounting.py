@@ -248,19 +248,17 @@ def _texts(value: Any) -> list[str]:
 
 def _holds_turns(value: Any, calls: bool = False, depth: int = 0) -> bool:
     """Whether a value is, or holds, turns of a conversation or steps of a run; with `calls`, calls too."""
-    if depth > 6:
+    kind = type(value)
+    if depth > 6 or kind not in (str, list, dict):
         return False
-    if type(value) is str and value.lstrip()[:1] in ("[", "{"):
+    if kind is str:
         try:
-            return _holds_turns(json.loads(value), calls, depth + 1)
+            return value.lstrip()[:1] in ("[", "{") and _holds_turns(json.loads(value), calls, depth + 1)
         except (ValueError, RecursionError):
             return False
-    if type(value) is list and any(type(item) is dict and _is_turn(item) for item in value):
+    if any(type(item) is dict and _is_turn(item) for item in value) if kind is list else calls and is_call_value(value):
         return True
-    if calls and type(value) is dict and is_call_value(value):
-        return True
-    inner = value.values() if type(value) is dict else value if type(value) is list else ()
-    return any(_holds_turns(item, calls, depth + 1) for item in inner)
+    return any(_holds_turns(item, calls, depth + 1) for item in (value if kind is list else value.values()))
 
 
 def _is_turn(item: dict[str, Any]) -> bool:

@@ -122,13 +122,13 @@ class Builder:
         if not waiting:
             self.events.append(Observation(text, ""))
             return
-        index = None
-        if id is not None and id != "":
-            index = next((place for place, (given, _, _) in enumerate(waiting) if given == str(id)), None)
-            if index is None and any(given for given, _, _ in waiting):
-                self.repairs.append("unknown-result-id")
-        if index is None:
+        wanted, ids = "" if id is None else str(id), [given for given, _, _ in waiting]
+        if wanted and wanted in ids:
+            index = ids.index(wanted)
+        else:
             index = next((place for place, (_, given, _) in enumerate(waiting) if given == name), 0)
+            if wanted and any(ids):
+                self.repairs.append("unknown-result-id")
         self.events.append(Observation(text, waiting.pop(index)[2]))
 
     def _begin(self) -> None:

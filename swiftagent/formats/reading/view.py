@@ -51,16 +51,17 @@ class View:
     def _name_of_format(self) -> str:
         if not self.style:
             return ""
+        if self.calls:
+            return self._format_of_structure()
         looks = {
             "ms-agent": self.prompt,
             "agent-instruct": self.acts,
             "react": self.react,
             "toolace": self.brackets,
             "cline": self.tag == CLINE,
-            "hermes": bool(self.tag),
+            "hermes": self.tag,
         }
-        name = "" if self.calls else next((name for name, is_it in looks.items() if is_it), "")
-        return name or self._format_of_structure()
+        return next((name for name, is_it in looks.items() if is_it), "") or self._format_of_structure()
 
     def _format_of_structure(self) -> str:
         if not _ANTHROPIC.isdisjoint(self.blocks):
@@ -207,9 +208,11 @@ def tools_field(row: Any) -> Any:
     """What stands where tools are declared in a row, as it stands there."""
     if not isinstance(row, dict):
         return None
-    found = (row.get(key) for key in TOOL_KEYS)
-    declared = next((value for value in found if value and isinstance(value, (list, dict, str))), None)
-    return declared or _tools_inside(row)
+    for key in TOOL_KEYS:
+        value = row.get(key)
+        if value and isinstance(value, (list, dict, str)):
+            return value
+    return _tools_inside(row)
 
 
 def _tools_inside(row: dict[str, Any]) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from swiftagent.trajectory.prompts import PromptStyle, is_flat
-from swiftagent.trajectory.types import Call, Observation, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
     "mask-lost": (
@@ -50,9 +48,15 @@ def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[
     events = trajectory.events
     if not trajectory.tools and _STEPS.isdisjoint(map(type, events)):
         return ()
-    said = [event for event in events if type(event) is Thought and event.said]
-    lost: tuple[str, ...] = ("text-as-thought",) if said else ()
-    parallel = [event for event, after in pairwise(events) if type(event) is Call and type(after) is Call]
+    lost: tuple[str, ...] = ()
+    parallel: list[Call] = []
+    before: Event | None = None
+    for event in events:
+        if type(event) is Call and type(before) is Call:
+            parallel.append(before)
+        elif type(event) is Thought and event.said:
+            lost = ("text-as-thought",)
+        before = event
     if prompt == "ms-agent" and not all(map(is_flat, trajectory.tools)):
         lost = ("flat-prompt", *lost)
     if parallel:
