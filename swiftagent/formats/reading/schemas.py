@@ -126,8 +126,7 @@ def is_names(value: Any) -> TypeGuard[list[str]]:
 
 
 def _set_type(done: Schema, value: Any, repairs: list[str]) -> None:
-    kinds = [value] if isinstance(value, str) else value
-    if is_names(kinds) and _STANDARD.issuperset(kinds):
+    if _STANDARD.issuperset(value) if is_names(value) else isinstance(value, str) and value in _STANDARD:
         done["type"] = value
         return
     repairs.append("type-normalised")

@@ -51,17 +51,18 @@ class View:
     def _name_of_format(self) -> str:
         if not self.style:
             return ""
-        if self.calls:
-            return self._format_of_structure()
-        looks = {
-            "ms-agent": self.prompt,
-            "agent-instruct": self.acts,
-            "react": self.react,
-            "toolace": self.brackets,
-            "cline": self.tag == CLINE,
-            "hermes": self.tag,
-        }
-        return next((name for name, is_it in looks.items() if is_it), "") or self._format_of_structure()
+        if not self.calls:
+            for name, is_it in (
+                ("ms-agent", self.prompt),
+                ("agent-instruct", self.acts),
+                ("react", self.react),
+                ("toolace", self.brackets),
+                ("cline", self.tag == CLINE),
+                ("hermes", self.tag),
+            ):
+                if is_it:
+                    return name
+        return self._format_of_structure()
 
     def _format_of_structure(self) -> str:
         if not _ANTHROPIC.isdisjoint(self.blocks):
@@ -225,8 +226,9 @@ def _tools_inside(row: dict[str, Any]) -> Any:
                 inner, _ = read_loose(inner)
             except RowError:
                 continue
-        held = inner if isinstance(inner, dict) else {}
-        for tools in map(held.get, ("tools", "xml_tools", "python_tools", "oai_tools")):
+        if not isinstance(inner, dict):
+            continue
+        for tools in map(inner.get, ("tools", "xml_tools", "python_tools", "oai_tools")):
             if tools and isinstance(tools, list) and all(map(_is_declared, tools)):
                 return tools
     return None
