@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,11 +11,10 @@ from swiftagent.convert.reading import Ledger, Policy, read_alone
 from swiftagent.errors import ConfigError
 from swiftagent.formats.dataset_entries import input_rows
 from swiftagent.formats.grouping import Grouping
-from swiftagent.formats.reading.accounting import is_metadata
+from swiftagent.formats.reading.accounting import is_metadata, said_in
 from swiftagent.formats.reading.calls import plain_key
 from swiftagent.formats.reading.view import TOOL_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.trajectory.types import Call, Trajectory
 
 _DECLARING = frozenset(map(plain_key, TOOL_KEYS)) - {"function"}
 _SHORT = 4  # characters of a text that is looked for whole, not inside others
@@ -54,15 +52,18 @@ def find_row(place: str, merge: bool = True) -> Row:
     if not path:
         raise ConfigError(f"--explain {place}: write FILE:LINE, as `source` in rejects and records has it")
     groups = Grouping(Ledger()) if merge else None
-    target: Row | None = None
-    for row in input_rows(path):
-        if row.where.rpartition(":")[2] in (number, number.partition("#")[0]):
-            target = row
-        for whole in groups.take(row) if groups else (row,):
-            if target is not None and _is_in(target, whole):
-                return whole
-    for whole in groups.end() if groups else ():
-        if target is not None and _is_in(target, whole):
+    numbers = (number, number.partition("#")[0])
+    met: list[Row] = []
+
+    def wholes() -> Iterator[Row]:
+        for row in input_rows(path):
+            if row.where.rpartition(":")[2] in numbers:
+                met.append(row)
+            yield from groups.take(row) if groups else (row,)
+        yield from groups.end() if groups else ()
+
+    for whole in wholes():
+        if met and _is_in(met[-1], whole):
             return whole
     raise ConfigError(f"--explain {place}: {path} has no row {number}")
 
@@ -74,7 +75,8 @@ def _is_in(row: Row, whole: Row) -> bool:
 def explain(row: Row, policy: Policy) -> Explanation:
     """Read one whole row under a policy, and say where each of its texts is now."""
     found, left, ledger, rejects = read_alone(row, policy)
-    events = [_Event(*event) for trajectory in found for event in _events(trajectory)]
+    said = (pair for trajectory in found for pair in said_in(trajectory, _texts_in))
+    events = [_Event(type(event).__name__.lower(), getattr(event, "trained", False), texts) for event, texts in said]
     value = row.value if not isinstance(row, BadRow) else {"": str(row.value)}
     unread = set(left.texts)
     missing = ("rejected", rejects[0]["code"]) if rejects else ("left out", "")
@@ -88,16 +90,8 @@ def explain(row: Row, policy: Policy) -> Explanation:
     )
 
 
-def _events(trajectory: Trajectory) -> Iterator[tuple[str, bool, tuple[str, ...]]]:
-    for event in trajectory.events:
-        kind = type(event).__name__.lower()
-        if isinstance(event, Call):
-            arguments = (text for _, text in _leaves(event.arguments))
-            yield kind, event.trained, (event.tool, json.dumps(event.arguments, ensure_ascii=False), *arguments)
-        else:
-            yield kind, getattr(event, "trained", False), (event.text,)
-    for tool in trajectory.tools:
-        yield "tool", False, (tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False))
+def _texts_in(value: Any) -> list[str]:
+    return [text for _, text in _leaves(value)]
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,7 +17,7 @@ from swiftagent.errors import RowError
 from swiftagent.formats.reading.marks import QUIET_MARKS
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.react_steps import CanonicalStep, canonical_steps
-from swiftagent.formats.reading.react_text import Prompt, may_be_prompt, read_prompt, tool_of_line
+from swiftagent.formats.reading.react_text import Prompt, may_be_prompt, read_prompt, tools_of_lines
 from swiftagent.formats.reading.tags import holds_results
 from swiftagent.formats.reading.view import tag_in
 from swiftagent.trajectory.escape import JOINER, has_control_token, may_hold_control_token
@@ -32,7 +32,7 @@ from swiftagent.trajectory.suspicion import (
     starts_as_observation,
     suspicion,
 )
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Trajectory
 from swiftagent.trajectory.wellformed import DEFAULT, check, check_calls
 
 # Keys that may stand beside the turns of a row, since no reader looks at them.
@@ -95,14 +95,11 @@ def _record(row: dict[str, Any], where: str) -> Found | None:
     return check(read), "swiftagent"
 
 
-class _System:
+class _System(NamedTuple):
     """A prompt that names tools, read once: rows of one data set share theirs."""
 
-    __slots__ = ("prompt", "names")
-
-    def __init__(self, prompt: Prompt) -> None:
-        self.prompt = prompt
-        self.names = {tool.name for tool in prompt.tools if tool.name.lower() not in FINISH}
+    prompt: Prompt
+    names: set[str]
 
 
 _Turns = tuple[tuple[Event, ...], str, "_System | None", tuple[str, ...]]
@@ -244,7 +241,9 @@ def _system_of(text: str) -> _System | None:
     if _is_loud(text):
         return None
     prompt = _canonical_prompt(text) or read_prompt(text)
-    return None if prompt is None or prompt.question or not prompt.tools else _System(prompt)
+    if prompt is None or prompt.question or not prompt.tools:
+        return None
+    return _System(prompt, {tool.name for tool in prompt.tools if tool.name.lower() not in FINISH})
 
 
 def _canonical_prompt(text: str) -> Prompt | None:
@@ -253,12 +252,6 @@ def _canonical_prompt(text: str) -> Prompt | None:
     form = text.find(_FORM, head)
     if form < 0 or "下" in text or not text.startswith(_HEAD, head) or not text.endswith("\nBegin!"):
         return None
-    tools: dict[str, Tool] = {}
-    for line in text[head + len(_HEAD) : form].split("\n"):
-        if line and not line.isspace():
-            tool = tool_of_line(line)
-            if tool is None:
-                return None
-            tools.setdefault(tool.name, tool)
+    tools = tools_of_lines(text[head + len(_HEAD) : form])
     own = text[: text.rfind("\n", 0, head) + 1].rstrip()
-    return Prompt(own, tuple(tools.values()), "", ())
+    return Prompt(own, tools, "", ()) if tools else None

@@ -205,14 +205,9 @@ def _shard_problems(job: Job) -> list[str]:
 def _report(job: Job, ledger: Ledger, losses: dict[str, int]) -> dict[str, Any]:
     if not ledger.balanced:
         raise AssertionError(f"the ledger is wrong: {json.dumps(ledger.as_dict())}")
-    report = ledger.as_dict()
-    report["lost"] = losses
-    report["inputs"] = list(job.inputs)
-    report["output"] = str(job.output)
-    report["to"] = job.to
-    if job.policy.step:
-        report["clean"] = job.policy.step.about()
-    return report
+    step = job.policy.step
+    beside = {"lost": losses, "inputs": list(job.inputs), "output": str(job.output), "to": job.to}
+    return {**ledger.as_dict(), **beside, **({"clean": step.about()} if step else {})}
 
 
 def _refuse_too_many(job: Job, ledger: Ledger) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, lru_cache, partial
 from typing import Any, TypeVar
 
 from swiftagent.convert.fast import read_fast
@@ -81,39 +81,26 @@ def recognise(row: Any) -> str:
     if is_record(row):  # the first of the table, and the only one that needs no look at what stands in the row
         return "swiftagent"
     for candidate in candidates(row):
-        name = candidate(row)
-        if name:
+        if name := candidate(row):
             return name
     raise _unknown(row)
 
 
 Candidate = Callable[[Any], str]  # the name of the format that a row has, "" where it is not the one asked for
 Asked = list[tuple[str, Candidate]]  # by name; "" for those that are distinguished by their turns
-_readers: list[tuple[str, frozenset[str] | None, Candidate]] = []  # (name, keys of which a row has one, ...)
-_by_keys: dict[Any, Asked] = {}
 _by_form: dict[Any, list[Candidate]] = {}
 _MOST_FORMS = 4096  # a file whose rows all have keys of their own does not fill the memory
 
 
 def candidates(row: Any) -> list[Candidate]:
     """What a row of this form is asked by, in the order of the table."""
-    is_object = type(row) is dict
-    keys = tuple(row) if is_object else type(row)
-    asked = _by_keys.get(keys)
-    if asked is None:
-        asked = [
-            (name, candidate)
-            for name, known, candidate in _all_readers()
-            if known is None or not is_object or not known.isdisjoint(row)
-        ]
-        if len(_by_keys) < _MOST_FORMS:
-            _by_keys[keys] = asked
-    if not is_object or all(name not in BY_STRUCTURE for name, _ in asked):
-        return [candidate for _, candidate in asked]
+    asked, everyone, structured = _asked_by_keys(tuple(row) if type(row) is dict else None)
+    if not structured or type(row) is not dict:
+        return everyone
     try:
         form = _form_of(row)
     except ValueError:
-        return [candidate for _, candidate in asked]
+        return everyone
     found = _by_form.get(form)
     if found is None:
         # Readers that look at structure alone say of all rows of a form what they say of the first.
@@ -121,6 +108,15 @@ def candidates(row: Any) -> list[Candidate]:
         if len(_by_form) < _MOST_FORMS:
             _by_form[form] = found
     return found
+
+
+@lru_cache(maxsize=_MOST_FORMS)
+def _asked_by_keys(keys: tuple[str, ...] | None) -> tuple[Asked, list[Candidate], bool]:
+    """(by name, all of them, whether any looks at structure alone); keys: None for what is no object, which every
+    reader is asked about."""
+    readers = _all_readers()
+    asked = [(name, ask) for name, known, ask in readers if not (known and keys is not None and known.isdisjoint(keys))]
+    return asked, [ask for _, ask in asked], any(name in BY_STRUCTURE for name, _ in asked)
 
 
 def _form_of(value: Any, key: str = "", depth: int = 0) -> Any:
@@ -148,14 +144,17 @@ _LABELS = frozenset(("role", "from", "type", "kind", "source", "schemaVersion"))
 _OPAQUE = frozenset(("tools", "functions", "function", "parameters", "arguments", "args", "input_schema"))
 
 
+@cache
 def _all_readers() -> list[tuple[str, frozenset[str] | None, Candidate]]:
-    for name, path in FORMATS.items() if not _readers else ():
+    """(name, keys of which a row has one, what it is asked by)."""
+    readers: list[tuple[str, frozenset[str] | None, Candidate]] = []
+    for name, path in FORMATS.items():
         module = importlib.import_module(path)
         if name == TURN_FORMATS[0]:  # one look at the turns distinguishes all of these
-            _readers.append(("", frozenset(MESSAGE_KEYS), lambda row: view_of(row).format))
+            readers.append(("", frozenset(MESSAGE_KEYS), lambda row: view_of(row).format))
         if name not in TURN_FORMATS:
-            _readers.append((name, getattr(module, "KEYS", None), partial(_asked, name, module.looks_like)))
-    return _readers
+            readers.append((name, getattr(module, "KEYS", None), partial(_asked, name, module.looks_like)))
+    return readers
 
 
 def _asked(name: str, looks_like: Callable[[Any], bool], row: Any) -> str:
@@ -234,8 +233,10 @@ class _Reader:
 
     def _pieces(self, row: Row) -> list[Trajectory]:
         """The conversations of a row, every text of it accounted for."""
-        parsed = self._joined(row.value) if isinstance(row.value, TurnsOfOne) else self._parse(row.value)
-        pieces = parsed if isinstance(parsed, list) else [parsed]
+        if isinstance(row.value, TurnsOfOne):
+            pieces = [join_turns([piece for value in row.value for piece in self._parse(value)])]
+        else:
+            pieces = self._parse(row.value)
         if not pieces:
             raise RowError("nothing-trained", "the row holds no conversation")
         self.left = left = unread(row.value, pieces, *self._keys)
@@ -250,22 +251,16 @@ class _Reader:
             self.ledger.kept["unread-turns"] += 1
         return pieces
 
-    def _parse(self, value: Any) -> Any:
+    def _parse(self, value: Any) -> list[Trajectory]:
         name, module = self.fixed or _reader_named(recognise(value))
         self.ledger.formats[name] += 1
         self._keys = _keys_of(name, module, value)
         try:
-            return module.parse(value)
+            parsed = module.parse(value)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             # The boundary of one row: a shape that nobody thought of costs this row, not the run.
             raise RowError("unknown-shape", f"not as {name} rows are: {type(error).__name__}: {error}") from error
-
-    def _joined(self, values: TurnsOfOne) -> Trajectory:
-        pieces: list[Trajectory] = []
-        for value in values:
-            parsed = self._parse(value)
-            pieces += parsed if isinstance(parsed, list) else [parsed]
-        return join_turns(pieces)
+        return parsed if isinstance(parsed, list) else [parsed]
 
     def _checked(self, row: Row, piece: Trajectory, number: int | None, failed: bool) -> Trajectory:
         notes = piece.repairs + row.repairs
@@ -311,9 +306,8 @@ def join_turns(pieces: list[Trajectory]) -> Trajectory:
         tools.update((tool.name, tool) for tool in piece.tools if tool.name not in tools)
         repairs += piece.repairs
         renumbered = [_renumber(event, calls) for event in piece.events]
-        if len(piece.events) >= len(events) and [*piece.events[: len(events)]] == events:
+        if [*piece.events[: len(events)]] == events:
             renumbered, events = list(piece.events), []  # a later turn that holds the whole conversation so far
-            calls = 0
         if events and renumbered and renumbered[0] == events[0] and isinstance(events[0], System):
             renumbered = renumbered[1:]
         events += renumbered

@@ -105,7 +105,7 @@ def convert_rows(job: Job, rows: Iterable[Row], files: Spools) -> tuple[Ledger, 
     step, channel, test_share = job.policy.step, job.channel, job.test_share
     for found in read_trajectories(rows, job.policy, ledger, put_reject):
         try:
-            row, lost = write(_in_channel(found, channel) if channel else found)
+            row, lost = write(msgspec.structs.replace(found, channel=channel) if channel else found)
             if lost and "mask-widened" in lost and not _trains(row):
                 raise RowError("nothing-trained", f"{job.to} masks whole steps, of which each has a masked part here")
             line = write_bytes(row)
@@ -132,10 +132,6 @@ def _trains(row: dict[str, Any]) -> bool:
     """Whether a message of a row with masks is trained (openai, native)."""
     by_model = [message for message in row["messages"] if message["role"] in ("assistant", "tool_call")]
     return any(message.get("loss", True) and message.get("weight", 1) for message in by_model)
-
-
-def _in_channel(trajectory: Trajectory, channel: str) -> Trajectory:
-    return msgspec.structs.replace(trajectory, channel=channel)
 
 
 def _is_test(trajectory: Trajectory, share: float) -> bool:

@@ -69,20 +69,18 @@ class Grouping:
     def _joined_lines(self) -> Row:
         lines, self.lines, self._key = self.lines, [], None
         self._ledger.merged += len(lines) - 1
-        return Row(
-            [line.value for line in lines], lines[0].where, tuple(code for line in lines for code in line.repairs)
-        )
+        return _as_one(lines, list)
 
 
 def line_key(value: Any) -> Hashable | None:
     """The key of a line that is a turn of a transcript; None for a row that stands for itself."""
     if type(value) is not dict or _MARKS.isdisjoint(value) or turn_of(value) is not None:
         return None
-    for function in _LINE_KEYS:
-        key = function(value)
-        if key is not None:
-            return key
-    return None
+    return next((key for function in _LINE_KEYS if (key := function(value)) is not None), None)
+
+
+def _as_one(rows: list[Row], together: type[list[Any]]) -> Row:
+    return Row(together(row.value for row in rows), rows[0].where, tuple(code for row in rows for code in row.repairs))
 
 
 def _file(row: Row) -> str:
@@ -135,8 +133,4 @@ class _Scattered:
                     yield rows[0]
                     continue
                 ledger.merged += len(rows) - 1
-                yield Row(
-                    TurnsOfOne(row.value for row in rows),
-                    rows[0].where,
-                    tuple(code for row in rows for code in row.repairs),
-                )
+                yield _as_one(rows, TurnsOfOne)

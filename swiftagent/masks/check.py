@@ -41,36 +41,25 @@ def check_record(row: Record, number: int, totals: Totals) -> None:
     totals.rows += 1
     if _count_if_as_written(row, totals):
         return
-    if is_native(row):
-        _count_native(row, totals)
-        return
     report = RowReport(totals, number, str(row.get("id", "")) if isinstance(row, dict) else "")
-    if problem := malformed(row):
+    # The masks of native rows are made by an agent template, so only a check with a model can find them wrong.
+    native = is_native(row)
+    if not native and (problem := malformed(row)):
         report.fault(0, "malformed", problem)
         return
     messages = row["messages"]
-    _check_pieces(messages, report)
-    for span, message in enumerate(messages):
-        role, content = message["role"], message["content"]
-        if has_control_token(_own_text(role, content)):
-            report.fault(span, "control", describe("control", role, content))
-    if (last := _masked_end(messages)) is not None:
-        report.fault(last, "ends_open", "the row ends on something masked: its end token would be trained")
-
-
-def _count_native(row: Record, totals: Totals) -> None:
-    """Its masks are made by an agent template, so only a check with a model can find them wrong."""
-    for piece in native_pieces(row["messages"]):
-        totals.count(piece.kind, piece.end, piece.end * piece.trained)
-
-
-def _check_pieces(messages: list[Message], report: RowReport) -> None:
-    for piece in pieces(messages):
+    for piece in native_pieces(messages) if native else pieces(messages):
         length = piece.end - piece.start
-        report.totals.count(piece.kind, length, length * piece.marked)
+        totals.count(piece.kind, length, length * piece.marked)
         if piece.trained != piece.marked:
             text = messages[piece.message]["content"][piece.start : piece.end]
             report.wrong_mask(piece.message, piece.kind, text, length, piece.trained)
+    for span, message in enumerate(() if native else messages):
+        role, content = message["role"], message["content"]
+        if has_control_token(_own_text(role, content)):
+            report.fault(span, "control", describe("control", role, content))
+    if not native and (last := _masked_end(messages)) is not None:
+        report.fault(last, "ends_open", "the row ends on something masked: its end token would be trained")
 
 
 def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901

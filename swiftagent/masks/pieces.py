@@ -7,8 +7,9 @@ makes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ KINDS = ("system", "question", "thought", "call", "observation", "answer", "temp
 COUNTS = ("leaks", "lost", "control", "ends_open", "truncated", "dropped", "parity", "weights", "altered", "malformed")
 _COUNTED_AS = {"leak": "leaks", "weight": "weights"}
 MAX_FAULTS = 1000  # kept by name; further ones are only counted
+_SPACES = re.compile(r"[ \n]*")
 _STEP_STARTS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 
 
@@ -168,10 +170,8 @@ def _chat_turn(number: int, turn: list[Message]) -> Iterator[Piece]:
 
 def _react_turn(number: int, turn: list[Message]) -> Iterator[Piece]:
     """Parse the joined text of one turn; its message boundaries say where a result ends."""
-    starts = [0]
-    for message in turn:
-        starts.append(starts[-1] + len(message["content"]))
-    text = "".join(message["content"] for message in turn) if len(turn) > 1 else turn[0]["content"]
+    texts = [message["content"] for message in turn]
+    text, starts = "".join(texts), [*accumulate(map(len, texts), initial=0)]
     marks = [is_trained(message) for message in turn]
     current = 0
     for start, end, kind in _events(text, starts):
@@ -192,29 +192,21 @@ def _events(text: str, starts: list[int]) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of each thought, call, result and answer in the text of a turn; they cover it whole."""
     at = 0
     while at < len(text):
+        limit = _next_step(text, starts, at)
+        end, kind = limit, "answer"
         if text.startswith(react.THOUGHT_LABEL, at):
-            action, answer = (text.find(f"\n{label}", at) for label in (react.ACTION_LABEL, react.ANSWER_LABEL))
-            limit = _next_step(text, starts, at)
-            end = min((found + 1 for found in (action, answer) if found >= 0), default=limit)
-            yield at, min(end, limit), "thought"
-            at = min(end, limit)
+            steps = (text.find(f"\n{label}", at) + 1 for label in (react.ACTION_LABEL, react.ANSWER_LABEL))
+            end, kind = min([limit, *filter(None, steps)]), "thought"
         elif text.startswith(react.ACTION_LABEL, at):
             arguments = text.find(react.INPUT_LABEL, at)
             newline = text.find("\n", arguments + len(react.INPUT_LABEL)) if arguments >= 0 else -1
-            if newline < 0 or not text.startswith(react.STOP, newline):
-                limit = _next_step(text, starts, at)
-                yield at, limit, "call"
-                at = limit
-                continue
-            stop = newline + len(react.STOP)
-            yield at, stop, "call"
-            at = _result_end(text, starts, stop)
-            if at > stop:
-                yield stop, at, "observation"
-        else:
-            limit = _next_step(text, starts, at)
-            yield at, limit, "answer"
-            at = limit
+            is_whole = newline >= 0 and text.startswith(react.STOP, newline)
+            end, kind = newline + len(react.STOP) if is_whole else limit, "call"
+            if is_whole and (limit := _result_end(text, starts, end)) > end:
+                yield at, end, kind
+                at, end, kind = end, limit, "observation"
+        yield at, end, kind
+        at = end
 
 
 def _next_step(text: str, starts: list[int], after: int) -> int:
@@ -228,15 +220,8 @@ def _result_end(text: str, starts: list[int], begin: int) -> int:
     White space that stands before that step is the result's, in whichever message it was put.
     """
     # Only at a message boundary: a result may hold any text, labels at the start of a line included.
-    for start in starts:
-        if start <= begin:
-            continue
-        step = start
-        while step < len(text) and text[step] in " \n":
-            step += 1
-        if text.startswith(_STEP_STARTS, step):
-            return step
-    return len(text)
+    steps = (_SPACES.match(text, start).end() for start in starts if start > begin)  # type: ignore[union-attr]
+    return next((step for step in steps if text.startswith(_STEP_STARTS, step)), len(text))
 
 
 # Native rows hold a call and a result in turns of their own; the text of these is an agent template's.

@@ -55,13 +55,9 @@ class ShownRow(msgspec.Struct):
 
     def count(self) -> tuple[int, int]:
         """(length, trained) in tokens, or in characters where there is no model."""
-        length = trained = 0
-        for span in self.spans:
-            for token, is_trained in zip(span.tokens, span.trained, strict=True):
-                size = 1 if self.real_tokens else len(token)
-                length += size
-                trained += size * is_trained
-        return length, trained
+        pairs = [pair for span in self.spans for pair in zip(span.tokens, span.trained, strict=True)]
+        sizes = [(1 if self.real_tokens else len(token), is_trained) for token, is_trained in pairs]
+        return sum(size for size, _ in sizes), sum(size for size, is_trained in sizes if is_trained)
 
 
 def shown_without_model(line: int, record: Record, faults: Iterable[Fault] = ()) -> ShownRow:

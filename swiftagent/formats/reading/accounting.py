@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS, CALL_KEYS, is_call_value, plain_key
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.view import MESSAGE_KEYS, TOOL_KEYS
-from swiftagent.trajectory.types import Call, Trajectory
+from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
 
 # fmt: off
 # All keys without case and separators. Under these every reader takes turns, texts, calls and reasoning.
@@ -57,8 +58,7 @@ METADATA_KEYS = frozenset((
     "messageid", "stopsequence", "object", "entrypoint", "promptid", "traceid", "spanid", "parentspanid", "scope",
     "tooluseid", "chatid", "threadid", "groupid", "turnid", "leafuuid", "schemaversion", "method", "format",
     "lossweight", "trainable", "lossmask", "traindetail", "responsemetadata", "usagemetadata", "recipient",
-    "permissionmode", "slug",
-    "issidechain",
+    "permissionmode", "slug", "issidechain",
 ))
 # Alone beside a question and an answer, these hold what was done on the way.
 STEP_KEYS = CALL_KEYS | frozenset((
@@ -87,8 +87,6 @@ _GIVEN_KEYS = frozenset(("result", "output", "observation", "response", "returne
 # call: trusted, and looked into where the trajectory has no call at all.
 _Rule = Literal["walk", "trace", "whole", "turns", "spoken", "call"]
 _SENTENCE = re.compile(r"\S\s+\S|[\u4e00-\u9fff]{4}")
-_plain: dict[str, str] = {}
-_rules: dict[Any, tuple[tuple[Any, _Rule], ...]] = {}
 _SHORT = 3  # so short a text stands in any other by chance
 _MOST = 65536  # keys of a file whose rows all have their own do not fill the memory
 
@@ -156,7 +154,7 @@ def _places(
             if type(item) is dict or type(item) is list:
                 yield from _places(item, read, own, is_own, path)
     elif type(value) is dict:
-        for key, rule in _rules_of(value, read, not path):
+        for key, rule in _rules_of(tuple(value), read, not path):
             item = value[key]
             kind = type(item)
             if not item or (rule == "walk" if kind is str else kind is not dict and kind is not list):
@@ -179,14 +177,10 @@ def _call_at(key: Any, value: Any, path: str) -> tuple[tuple[str, Any, _Rule], .
     return ((path, value, "call"),) if _plain_of(str(key)) in CALL_KEYS and is_call_value(value) else ()
 
 
-def _rules_of(value: dict[Any, Any], read: frozenset[str], is_row: bool) -> tuple[tuple[Any, _Rule], ...]:
-    form = (*value, is_row, read)
-    found = _rules.get(form)
-    if found is None:
-        found = tuple((key, rule) for key in value if (rule := _rule(str(key), value, read, is_row)) is not None)
-        if len(_rules) < _MOST:
-            _rules[form] = found
-    return found
+@lru_cache(maxsize=_MOST)
+def _rules_of(keys: tuple[Any, ...], read: frozenset[str], is_row: bool) -> tuple[tuple[Any, _Rule], ...]:
+    rules = ((key, _rule(str(key), keys, read, is_row)) for key in keys)
+    return tuple((key, rule) for key, rule in rules if rule is not None)
 
 
 def _rule(key: str, beside: Collection[Any], read: frozenset[str], is_row: bool) -> _Rule | None:
@@ -232,13 +226,7 @@ def _is_step_key(plain: str) -> bool:
     return plain in STEP_KEYS or _STEP_KEY.fullmatch(plain) is not None
 
 
-def _plain_of(key: str) -> str:
-    found = _plain.get(key)
-    if found is None:
-        found = plain_key(key)
-        if len(_plain) < _MOST:
-            _plain[key] = found
-    return found
+_plain_of = lru_cache(maxsize=_MOST)(plain_key)
 
 
 def _texts(value: Any) -> list[str]:
@@ -251,9 +239,8 @@ def _texts(value: Any) -> list[str]:
             if item and not item.isspace():
                 found.append(item)
         elif kind is dict:
-            waiting += [
-                inner for key, inner in item.items() if type(inner) is not str or _plain_of(str(key)) not in _LABELS
-            ]
+            said = item.items()
+            waiting += [inner for key, inner in said if type(inner) is not str or _plain_of(str(key)) not in _LABELS]
         elif kind is list:
             waiting += item
     return found
@@ -261,22 +248,17 @@ def _texts(value: Any) -> list[str]:
 
 def _holds_turns(value: Any, calls: bool = False, depth: int = 0) -> bool:
     """Whether a value is, or holds, turns of a conversation or steps of a run; with `calls`, calls too."""
-    if depth > 6:
+    kind = type(value)
+    if depth > 6 or kind not in (str, list, dict):
         return False
-    if type(value) is str:
-        if value.lstrip()[:1] not in ("[", "{"):
-            return False
+    if kind is str:
         try:
-            return _holds_turns(json.loads(value), calls, depth + 1)
+            return value.lstrip()[:1] in ("[", "{") and _holds_turns(json.loads(value), calls, depth + 1)
         except (ValueError, RecursionError):
             return False
-    if type(value) is list:
-        return any(type(item) is dict and _is_turn(item) for item in value) or any(
-            _holds_turns(item, calls, depth + 1) for item in value
-        )
-    if type(value) is dict:
-        return (calls and is_call_value(value)) or any(_holds_turns(item, calls, depth + 1) for item in value.values())
-    return False
+    if any(type(item) is dict and _is_turn(item) for item in value) if kind is list else calls and is_call_value(value):
+        return True
+    return any(_holds_turns(item, calls, depth + 1) for item in (value if kind is list else value.values()))
 
 
 def _is_turn(item: dict[str, Any]) -> bool:
@@ -289,19 +271,25 @@ def _is_turn(item: dict[str, Any]) -> bool:
     return spoken or stepped or ("tool" in keys and not keys.isdisjoint(ARGUMENT_KEYS))
 
 
+def said_in(
+    trajectory: Trajectory, texts_in: Callable[[Any], Iterable[str]]
+) -> Iterator[tuple[Event | Tool, tuple[str, ...]]]:
+    """Each event and tool with its texts; `texts_in` finds those of the arguments of a call."""
+    for event in trajectory.events:
+        if isinstance(event, Call):
+            arguments = event.arguments
+            yield event, (event.tool, *texts_in(arguments), json.dumps(arguments, ensure_ascii=False))
+        else:
+            yield event, (event.text,)
+    for tool in trajectory.tools:
+        yield tool, (tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False))
+
+
 class _Said:
     """The texts of trajectories, for looking up whether a text of the row stands in one."""
 
     def __init__(self, pieces: Iterable[Trajectory]) -> None:
-        texts: list[str] = []
-        for piece in pieces:
-            for event in piece.events:
-                if isinstance(event, Call):
-                    texts += [event.tool, *_texts(event.arguments), json.dumps(event.arguments, ensure_ascii=False)]
-                else:
-                    texts.append(event.text)
-            for tool in piece.tools:
-                texts += [tool.name, tool.description, json.dumps(tool.parameters, ensure_ascii=False)]
+        texts = [text for piece in pieces for _, given in said_in(piece, _texts) for text in given]
         self._texts = set(texts)
         self._parts = {text for text in texts if len(text) > _SHORT}
         self._whole = "\n".join(texts)

@@ -4,12 +4,14 @@ here."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
+from swiftagent.formats.reading.tools import types_of
 from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.trajectory import react
@@ -19,10 +21,8 @@ from swiftagent.trajectory.types import Answer, Call, Event, Observation, Questi
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MEDIA_BLOCKS = frozenset(
-    (
-        *("image_url", "image", "input_image", "input_audio", "audio", "audio_url", "video", "video_url", "file"),
-        *("input_file",),
-    )
+    ("image_url", "image", "input_image", "input_audio", "audio", "audio_url", "video", "video_url", "file")
+    + ("input_file",)
 )
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 # Where reasoning ends in OpenThoughts, and in MiniCPM 4.
@@ -62,7 +62,7 @@ class Builder:
             text = self._results_of_user(text)
             if not text:
                 return
-        self._end_step()
+        self.close_step()
         if text:
             self.events.append(Question(_shown(text)))
         else:
@@ -80,8 +80,7 @@ class Builder:
         return rest
 
     def thought(self, text: str, said: bool = False, trained: bool = True) -> None:
-        if not self._results_to_come():
-            self._end_step()
+        self._begin()
         if text and text != react.NO_THOUGHT:
             self.events.append(Thought(_shown(text), said, trained))
 
@@ -98,8 +97,7 @@ class Builder:
         if _holds_surrogate(value):  # escaped in JSON text, it passed the check of the row
             value = without_surrogates(value)
             self.repairs.append("lone-surrogate")
-        if self._open and type(self.events[-1]) is Observation:
-            self._end_step()
+        self._begin()
         ours = f"c{self._calls}"
         self._calls += 1
         name = _shown(name.strip())
@@ -124,28 +122,22 @@ class Builder:
         if not waiting:
             self.events.append(Observation(text, ""))
             return
-        index = 0
-        if id is not None and id != "":
-            wanted = str(id)
-            found = [place for place, (given, _, _) in enumerate(waiting) if given == wanted]
-            if not found and any(given for given, _, _ in waiting):
+        wanted, ids = "" if id is None else str(id), [given for given, _, _ in waiting]
+        if wanted and wanted in ids:
+            index = ids.index(wanted)
+        else:
+            index = next((place for place, (_, given, _) in enumerate(waiting) if given == name), 0)
+            if wanted and any(ids):
                 self.repairs.append("unknown-result-id")
-            index = found[0] if found else self._by_name(name)
-        elif name is not None and len(waiting) > 1:
-            index = self._by_name(name)
         self.events.append(Observation(text, waiting.pop(index)[2]))
 
-    def close_step(self) -> None:
-        """What comes next is another step, even where calls have no results yet (ReAct text has them one by one)."""
-        self._end_step()
-
-    def _results_to_come(self) -> bool:
-        """Whether the last event is a call: what is said behind it does not take its result away."""
-        return bool(self._open) and type(self.events[-1]) is not Observation
+    def _begin(self) -> None:
+        """What the model writes right behind a call takes no result away from it; behind a result it is a new step."""
+        if self._open and type(self.events[-1]) is Observation:
+            self.close_step()
 
     def answer(self, text: str, trained: bool = True) -> None:
-        if not self._results_to_come():
-            self._end_step()
+        self._begin()
         if text:
             if self.tools and text[:1] in "[{`" and self._answer_is_calls(text, trained):
                 return
@@ -179,24 +171,19 @@ class Builder:
     def build(self, id: Any = "") -> Trajectory:
         """The trajectory as read; `wellformed.check` settles its order. `id` becomes text."""
         self._end_with_answer()
-        self._end_step()
+        self.close_step()
         self._leave_out_nulls()
         name = id if isinstance(id, str) else "" if id is None else str(id)
         return Trajectory(tuple(self.events), self.tools, name, "", "agent", tuple(self.repairs))
 
     def _leave_out_nulls(self) -> None:
         """Without nulls for parameters that the tool does not have: Arrow fills in those of other tools."""
-        schemas: dict[str, Any] = {}
         for place, event in enumerate(self.events):
             if type(event) is not Call or type(event.arguments) is not dict or None not in event.arguments.values():
                 continue
-            schemas = schemas or {tool.name: tool.parameters for tool in self.tools}
-            schema: dict[str, Any] = schemas.get(event.tool) or {}
-            properties = schema.get("properties")
-            if not isinstance(properties, dict) or not properties:
-                continue
-            kept = {key: value for key, value in event.arguments.items() if value is not None or key in properties}
-            if len(kept) < len(event.arguments):
+            known = types_of(event.tool, self.tools)
+            kept = {key: value for key, value in event.arguments.items() if value is not None or key in known}
+            if known and len(kept) < len(event.arguments):
                 self.events[place] = Call(event.tool, kept, event.id, event.trained)
                 self.repairs.append("null-arguments")
 
@@ -229,7 +216,8 @@ class Builder:
         names = {tool.name for tool in self.tools}
         if not calls or any(name not in names for name, _, _ in calls):
             return False
-        self._call_each(calls, trained)
+        self.repairs.append("call-in-text")
+        self.calls(calls, trained)
         return True
 
     def _find_calls_in_last_answer(self) -> None:
@@ -241,19 +229,17 @@ class Builder:
         calls = calls_in_text(last.text)
         if calls:
             self.events.pop()
-            self._call_each(calls, last.trained)
+            self.repairs.append("call-in-text")
+            self.calls(calls, last.trained)
 
-    def _call_each(self, calls: list[RawCall], trained: bool) -> None:
-        self.repairs.append("call-in-text")
+    def calls(self, calls: Iterable[RawCall], trained: bool = True) -> None:
+        """Calls of one step."""
         for name, arguments, id in calls:
             self.call(name, arguments, id, trained)
 
-    def _by_name(self, name: Any) -> int:
-        return next((place for place, (_, given, _) in enumerate(self._open) if given == name), 0)
-
-    def _end_step(self) -> None:
-        """What comes next is no result: one result that answers several parallel calls as a JSON list is taken
-        apart."""
+    def close_step(self) -> None:
+        """What comes next is no result, even where calls have none yet (ReAct text has them one by one); one result
+        that answers several parallel calls as a JSON list is taken apart."""
         if not self._open:
             return
         waiting, self._open = self._open, []

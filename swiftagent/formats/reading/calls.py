@@ -20,12 +20,11 @@ ARGUMENT_KEYS = (
 )
 
 
+_ID_KEYS = ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId")
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
-    (
-        *("toolcalls", "toolcall", "functioncalls", "functioncall", "calls", "actions", "tooluses", "tooluse"),
-        *("toolinvocations",),
-    )
+    ("toolcalls", "toolcall", "functioncalls", "functioncall", "calls", "actions", "tooluses", "tooluse")
+    + ("toolinvocations",)
 )
 
 
@@ -72,11 +71,8 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                return (
-                    item[name],
-                    next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {}),
-                    _id_of(item),
-                )
+                given: Any = next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {})
+                return item[name], given, _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
             if isinstance(arguments, dict):
@@ -87,10 +83,7 @@ def call_of(item: Any) -> RawCall:
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
     """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises
     RowError("broken-call")."""
-    if isinstance(value, str):
-        value, repairs = _parse(value)
-    else:
-        repairs = ()
+    value, repairs = _parse(value) if isinstance(value, str) else (value, ())
     items = value if isinstance(value, list) else [value]
     if len(items) == 1 and isinstance(items[0], dict) and isinstance(items[0].get("tool_calls"), list):
         items = items[0]["tool_calls"]
@@ -135,7 +128,7 @@ def json_sequence(text: str, strict: bool = True) -> list[Any]:
 
 
 def _id_of(item: dict[str, Any]) -> Any:
-    for key in ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId"):
+    for key in _ID_KEYS:
         if item.get(key):
             return item[key]
     return None

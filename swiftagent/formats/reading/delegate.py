@@ -40,9 +40,10 @@ def framed(turns: list[Any], row: dict[str, Any]) -> list[Any]:
 
 def asked_first(turns: list[Any], row: dict[str, Any]) -> list[Any]:
     """Turns of which none is the user's, behind the question that stands beside them (runs of smolagents)."""
-    kinds = {_kind(turn) for turn in turns}
-    asked = _beside(row, QUESTIONS) if "user" not in kinds and kinds & {"call", "assistant", "thought"} else ""
-    return [{"role": "user", "content": asked}, *turns] if asked else turns
+    asked = _beside(row, QUESTIONS)
+    kinds = {_kind(turn) for turn in turns} if asked else {"user"}
+    needed = "user" not in kinds and kinds & {"call", "assistant", "thought"}
+    return [{"role": "user", "content": asked}, *turns] if needed else turns
 
 
 def _kind(turn: Any) -> str:

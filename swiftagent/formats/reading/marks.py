@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -72,18 +74,6 @@ def _shell(found: Found) -> str:
     return _call("bash", {"command": found[1]}) if found[0].startswith("<execute_bash>") else _code(found)
 
 
-def _thought(found: Found) -> str:
-    return f"<think>{found[1]}</think>"
-
-
-def _text(found: Found) -> str:
-    return found[1]
-
-
-def _nothing(found: Found) -> str:
-    return ""
-
-
 def _invoke(found: Found) -> str:
     parts = _PARAMETER.findall(found[2])
     if any(is_text for _, is_text, _ in parts):
@@ -139,15 +129,7 @@ def _listed(found: Found) -> str:
     body = fenced[1].strip() if fenced else body
     if body[:1] in ("{", "[") and body[1:].lstrip()[:1] in ("{", '"'):
         return _tagged(body)
-    lines = [line for line in body.splitlines() if line.strip()] if _A_CALL.match(body) else [body]
-    try:
-        if all(_A_CALL.match(line.strip()) for line in lines):
-            calls = [call for line in lines for call in python_calls(line.strip())]
-        else:
-            calls = python_calls(body)
-    except RowError:
-        calls = python_calls(body)
-    return "\n".join(_call(name, arguments) for name, arguments in calls)
+    return "\n".join(_call(name, arguments) for name, arguments in python_calls(body))
 
 
 def _gemma(found: Found) -> str:
@@ -165,176 +147,107 @@ def _gemma_token(found: Found) -> str:
     return json.dumps(found["text"] if found["text"] is not None else _value(found["bare"].strip()))
 
 
-def _result(found: Found) -> str:
-    return f"<obs>{found[1].strip()}</obs>"
-
-
-def _argument(found: Found) -> str:
-    return f"<{found[1]}arg_{found[2]}>"
-
-
-def _without_prefix(found: Found) -> str:
-    return f"<{found[1]}{found[2]}>"
-
-
 TOOLSET = "tool_call: "
-_Rule = tuple[str, Callable[[Found], str]]
-# The mark that a text holds, and what is made of what stands around it.
-_MARKS: tuple[tuple[str, tuple[_Rule, ...]], ...] = (
-        (
-            "<|tool_call_begin|>",
-            (
-                (
-                    r"<\|tool_call_begin\|>\s*(?:functions\.)?([^\s<]+?)(?::\d+)?\s*"
-                    r"<\|tool_call_argument_begin\|>\s*(.*?)\s*<\|tool_call_end\|>",
-                    _named,
-                ),
-                (r"<\|tool_calls_section_(?:begin|end)\|>", _nothing),
-            ),
-        ),
-        (
-            "<|action_start|>",
-            (
-                (r"<\|action_start\|>\s*<\|plugin\|>\s*(.*?)\s*(?:<\|action_end\|>|\Z)", _body),
-                (r"<\|action_start\|>\s*<\|interpreter\|>\s*(.*?)\s*(?:<\|action_end\|>|\Z)", _code),
-            ),
-        ),
-        ("<|START_THINKING|>", ((r"<\|START_THINKING\|>\s*(.*?)\s*<\|END_THINKING\|>", _thought),)),
-        ("<|START_ACTION|>", ((r"<\|START_ACTION\|>\s*(.*?)\s*<\|END_ACTION\|>", _body),)),
-        ("<|START_RESPONSE|>", ((r"<\|START_RESPONSE\|>(.*?)(?:<\|END_RESPONSE\|>|\Z)", _text),)),
-        ("]<]minimax[>[", ((r"\]<\]minimax\[>\[(?:</?tool_call>)?", _nothing),)),  # MiniMax M3
-        (
-            "invoke name=",
-            (
-                (rf'<{_SPACE_OF}invoke name="([^"]+)">\s*(.*?)\s*</{_SPACE_OF}invoke>', _invoke),
-                (rf"</?{_SPACE_OF}(?:function_calls|tool_calls|calls)>|</?minimax:tool_call>", _nothing),
-            ),
-        ),
-        (
-            _HARMONY,
-            (
-                (r"<\|channel\|>analysis<\|message\|>(.*?)(?:<\|(?:end|return)\|>|(?=<\|start\|>))", _thought),
-                (
-                    r"(?:<\|channel\|>commentary to=|(?<=assistant) "
-                    r"to=)functions\.(\w+)(?:<\|channel\|>commentary)?\s*"
-                    r"(?:<\|constrain\|>\s*)?(?:json)?<\|message\|>(.*?)(?:<\|call\|>|\Z)",
-                    _named,
-                ),
-                (
-                    r"<\|channel\|>(?:final|commentary)(?:\s*<\|constrain\|>\w+)?<\|message\|>(.*?)"
-                    r"(?:<\|(?:end|return)\|>|\Z)",
-                    _text,
-                ),
-                (r"<\|start\|>assistant", _nothing),
-            ),
-        ),
-        ("Action: ```json", ((r"Action: ```json\s*(\[.*?\])\s*```", _body),)),
-        ("Action:```json", ((r"Action:```json\s*(\[.*?\])\s*```", _body),)),
-        (
-            "<|tool_call_start|>",  # LFM2, MiniCPM 4
-            (
-                (r"<\|tool_call_start\|>\s*(.*?)\s*<\|tool_call_end\|>", _listed),
-                (r"<\|thought_start\|>\s*(.*?)\s*<\|thought_end\|>", _thought),
-            ),
-        ),
-        ("<|tools_prefix|>", ((r"<\|tools_prefix\|>\s*(.*?)\s*<\|tools_suffix\|>", _body),)),  # Apertus
-        ("<|python_start|>", ((r"<\|python_start\|>\s*(\[.*?\])\s*<\|python_end\|>", _listed),)),  # Llama 4
-        (
-            "<tool_calls>",  # Hunyuan
-            (
-                (r"<answer>\s*(<tool_calls>.*?</tool_calls>)\s*</answer>", _text),
-                (r"<tool_calls>(?!\s*<)\s*(.*?)\s*</tool_calls>", _listed),
-                (r"</?tool_calls>", _nothing),
-            ),
-        ),
-        ("<function_calls>", ((r"<function_calls>(?!\s*<)\s*(.*?)\s*</function_calls>", _listed),)),  # OLMo 3
-        (
-            "<start_function_call>",
-            (
-                (r"<start_function_call>call:([\w.\-]+)(\{.*?\})<end_function_call>", _gemma),
-                (r"<start_function_response>\s*\Z", _nothing),
-            ),
-        ),
-        ("<|tool_call>", ((r"<\|tool_call>call:([\w.\-]+)(\{.*?\})<tool_call\|>", _gemma),)),
-        ("functools[", ((r"functools(\[.*\])\s*\Z", _listed),)),  # Phi-4-mini
-        (":opensource>", ((r"<(/?)(tool_calls?|tool_sep|arg_key|arg_value|think):opensource>", _without_prefix),)),
-        ("<tool_sep>", ((r"<tool_sep>|</?tool_calls>", _nothing),)),  # Hunyuan 3
-        ("<param_key>", ((r"<(/?)param_(key|value)>", _argument),)),
-        (
-            "<action_input>",
-            (
-                (r"<thought>\s*(.*?)\s*</thought>", _thought),
-                (r"<action>\s*([\w.\-]+)\s*</action>\s*<action_input>\s*(\{.*?\})\s*</action_input>", _named),
-                (r"(?<=</tool_call>)\s*<observation>\s*(.*?)\s*</observation>", _result),
-                (r"<(?:final_)?answer>\s*(.*?)\s*</(?:final_)?answer>\s*\Z", _text),
-            ),
-        ),
-        ("<function name=", ((r'<function name="([^"]+)">(.*?)</function>', _function),)),  # MiniCPM 5
-        (
-            "<|open|>call",  # Kimi K3
-            (
-                (r'<\|open\|>call tool="([^"]+)"[^<]*<\|sep\|>(.*?)<\|close\|>call<\|sep\|>', _kimi_k3),
-                (r"<\|(?:open|close)\|>tools<\|sep\|>", _nothing),
-            ),
-        ),
-        (
-            "<|observation|>",  # GLM-4
-            (
-                (
-                    r"(?:^|<\|assistant\|>)([\w.\-]+)\n(\{.*?\})(?=<\|assistant\|>|\s*<\|observation\|>\s*\Z)",
-                    _named,
-                ),
-                (r"<\|observation\|>\s*\Z", _nothing),
-            ),
-        ),
-        # Step 3, around its own <steptml:invoke>
-        ("<｜tool_call", ((r"<｜tool_calls?_(?:begin|end)｜>|(?:function)?<｜tool_sep｜>", _nothing),)),
-        ("<longcat_", ((r"<(/?)longcat_(tool_call|arg_key|arg_value)>", _without_prefix),)),
-        ("<seed:", ((r"<(/?)seed:(think|tool_call)>", _without_prefix),)),
-        ("mm:think>", ((r"^</mm:think>", _nothing), (r"<(/?)mm:(think)>", _without_prefix))),  # MiniMax M3
-        ("<|channel>", ((r"<\|channel>(?:<\|channel>)?thought\n(.*?)<channel\|>", _thought),)),  # Gemma 4
-        (
-            "<|open|>response",  # Kimi K3
-            (
-                (r"<\|open\|>response<\|sep\|>(.*?)<\|close\|>response<\|sep\|>", _text),
-                (r"<\|close\|>message<\|sep\|>", _nothing),
-            ),
-        ),
-        (
-            TOOLSET,  # ProfSynapse/Toolset-Training; what a call gave stands behind it or in the user's turn
-            (
-                (
-                    r"^tool_call: *([\w.\-]+)\s*\narguments:\s*(\{.*?\})"
-                    r"(?=\s*(?:\n\s*\n|\n[Rr]esult:|\ntool_call:|\Z))",
-                    _named,
-                ),
-                (r"(?<=</tool_call>)\s*^Result:\s*(.*?)(?=\n\s*\n(?![\s{}\[\]\"])|\n\s*<tool_call>|\Z)", _result),
-            ),
-        ),
-        (
-            "✿FUNCTION✿",  # Qwen-Agent
-            (
-                (r"✿RESULT✿:\s*\Z", _nothing),
-                (r"✿FUNCTION✿:[ ]*([\w.\-]+)\s*()(?=✿FUNCTION✿|\Z)", _named),
-                (r"✿FUNCTION✿:\s*([^\n]*)\n✿ARGS✿:\s*(.*?)\s*(?=✿RESULT✿|✿FUNCTION✿|✿RETURN✿|\Z)", _named),
-                (r"✿RESULT✿:\s*(.*?)\s*(?=✿FUNCTION✿|✿RETURN✿|\Z)", _result),
-                (r"✿RETURN✿:\s*", _nothing),
-            ),
-        ),
-        ("```tool_code", ((r"```tool_code\s*\n(.*?)\n?```", _tool_code),)),
-        ("</execute>", ((r"<execute>\s*(.*?)\s*</execute>\s*\Z", _code),)),
-        ("</execute_", ((r"<execute_(?:bash|ipython)>\s*(.*?)\s*</execute_(?:bash|ipython)>\s*\Z", _shell),)),
-)  # fmt: skip
-CALL_MARKS = tuple(mark for mark, _ in _MARKS)
+_THOUGHT, _TEXT, _NOTHING, _RESULT = r"<think>\1</think>", r"\1", "", r"<obs>\1</obs>"
+_ARGUMENT, _WITHOUT_PREFIX = r"<\1arg_\2>", r"<\1\2>"
+# The mark that a text holds, and what is made of what stands around it; rules of one mark stand together.
+_MARKS: tuple[tuple[str, str, str | Callable[[Found], str]], ...] = (
+    (
+        "<|tool_call_begin|>",
+        r"<\|tool_call_begin\|>\s*(?:functions\.)?([^\s<]+?)(?::\d+)?\s*"
+        r"<\|tool_call_argument_begin\|>\s*(.*?)\s*<\|tool_call_end\|>",
+        _named,
+    ),
+    ("<|tool_call_begin|>", r"<\|tool_calls_section_(?:begin|end)\|>", _NOTHING),
+    ("<|action_start|>", r"<\|action_start\|>\s*<\|plugin\|>\s*(.*?)\s*(?:<\|action_end\|>|\Z)", _body),
+    ("<|action_start|>", r"<\|action_start\|>\s*<\|interpreter\|>\s*(.*?)\s*(?:<\|action_end\|>|\Z)", _code),
+    ("<|START_THINKING|>", r"<\|START_THINKING\|>\s*(.*?)\s*<\|END_THINKING\|>", _THOUGHT),
+    ("<|START_ACTION|>", r"<\|START_ACTION\|>\s*(.*?)\s*<\|END_ACTION\|>", _body),
+    ("<|START_RESPONSE|>", r"<\|START_RESPONSE\|>(.*?)(?:<\|END_RESPONSE\|>|\Z)", _TEXT),
+    ("]<]minimax[>[", r"\]<\]minimax\[>\[(?:</?tool_call>)?", _NOTHING),  # MiniMax M3
+    ("invoke name=", rf'<{_SPACE_OF}invoke name="([^"]+)">\s*(.*?)\s*</{_SPACE_OF}invoke>', _invoke),
+    ("invoke name=", rf"</?{_SPACE_OF}(?:function_calls|tool_calls|calls)>|</?minimax:tool_call>", _NOTHING),
+    (_HARMONY, r"<\|channel\|>analysis<\|message\|>(.*?)(?:<\|(?:end|return)\|>|(?=<\|start\|>))", _THOUGHT),
+    (
+        _HARMONY,
+        r"(?:<\|channel\|>commentary to=|(?<=assistant) to=)functions\.(\w+)(?:<\|channel\|>commentary)?\s*"
+        r"(?:<\|constrain\|>\s*)?(?:json)?<\|message\|>(.*?)(?:<\|call\|>|\Z)",
+        _named,
+    ),
+    (
+        _HARMONY,
+        r"<\|channel\|>(?:final|commentary)(?:\s*<\|constrain\|>\w+)?<\|message\|>(.*?)(?:<\|(?:end|return)\|>|\Z)",
+        _TEXT,
+    ),
+    (_HARMONY, r"<\|start\|>assistant", _NOTHING),
+    ("Action: ```json", r"Action: ```json\s*(\[.*?\])\s*```", _body),
+    ("Action:```json", r"Action:```json\s*(\[.*?\])\s*```", _body),
+    ("<|tool_call_start|>", r"<\|tool_call_start\|>\s*(.*?)\s*<\|tool_call_end\|>", _listed),  # LFM2, MiniCPM 4
+    ("<|tool_call_start|>", r"<\|thought_start\|>\s*(.*?)\s*<\|thought_end\|>", _THOUGHT),
+    ("<|tools_prefix|>", r"<\|tools_prefix\|>\s*(.*?)\s*<\|tools_suffix\|>", _body),  # Apertus
+    ("<|python_start|>", r"<\|python_start\|>\s*(\[.*?\])\s*<\|python_end\|>", _listed),  # Llama 4
+    ("<tool_calls>", r"<answer>\s*(<tool_calls>.*?</tool_calls>)\s*</answer>", _TEXT),  # Hunyuan
+    ("<tool_calls>", r"<tool_calls>(?!\s*<)\s*(.*?)\s*</tool_calls>", _listed),
+    ("<tool_calls>", r"</?tool_calls>", _NOTHING),
+    ("<function_calls>", r"<function_calls>(?!\s*<)\s*(.*?)\s*</function_calls>", _listed),  # OLMo 3
+    ("<start_function_call>", r"<start_function_call>call:([\w.\-]+)(\{.*?\})<end_function_call>", _gemma),
+    ("<start_function_call>", r"<start_function_response>\s*\Z", _NOTHING),
+    ("<|tool_call>", r"<\|tool_call>call:([\w.\-]+)(\{.*?\})<tool_call\|>", _gemma),
+    ("functools[", r"functools(\[.*\])\s*\Z", _listed),  # Phi-4-mini
+    (":opensource>", r"<(/?)(tool_calls?|tool_sep|arg_key|arg_value|think):opensource>", _WITHOUT_PREFIX),
+    ("<tool_sep>", r"<tool_sep>|</?tool_calls>", _NOTHING),  # Hunyuan 3
+    ("<param_key>", r"<(/?)param_(key|value)>", _ARGUMENT),
+    ("<action_input>", r"<thought>\s*(.*?)\s*</thought>", _THOUGHT),
+    ("<action_input>", r"<action>\s*([\w.\-]+)\s*</action>\s*<action_input>\s*(\{.*?\})\s*</action_input>", _named),
+    ("<action_input>", r"(?<=</tool_call>)\s*<observation>\s*(.*?)\s*</observation>", _RESULT),
+    ("<action_input>", r"<(?:final_)?answer>\s*(.*?)\s*</(?:final_)?answer>\s*\Z", _TEXT),
+    ("<function name=", r'<function name="([^"]+)">(.*?)</function>', _function),  # MiniCPM 5
+    # Kimi K3
+    ("<|open|>call", r'<\|open\|>call tool="([^"]+)"[^<]*<\|sep\|>(.*?)<\|close\|>call<\|sep\|>', _kimi_k3),
+    ("<|open|>call", r"<\|(?:open|close)\|>tools<\|sep\|>", _NOTHING),
+    (
+        "<|observation|>",  # GLM-4
+        r"(?:^|<\|assistant\|>)([\w.\-]+)\n(\{.*?\})(?=<\|assistant\|>|\s*<\|observation\|>\s*\Z)",
+        _named,
+    ),
+    ("<|observation|>", r"<\|observation\|>\s*\Z", _NOTHING),
+    # Step 3, around its own <steptml:invoke>
+    ("<｜tool_call", r"<｜tool_calls?_(?:begin|end)｜>|(?:function)?<｜tool_sep｜>", _NOTHING),
+    ("<longcat_", r"<(/?)longcat_(tool_call|arg_key|arg_value)>", _WITHOUT_PREFIX),
+    ("<seed:", r"<(/?)seed:(think|tool_call)>", _WITHOUT_PREFIX),
+    ("mm:think>", r"^</mm:think>", _NOTHING),  # MiniMax M3
+    ("mm:think>", r"<(/?)mm:(think)>", _WITHOUT_PREFIX),
+    ("<|channel>", r"<\|channel>(?:<\|channel>)?thought\n(.*?)<channel\|>", _THOUGHT),  # Gemma 4
+    # Kimi K3
+    ("<|open|>response", r"<\|open\|>response<\|sep\|>(.*?)<\|close\|>response<\|sep\|>", _TEXT),
+    ("<|open|>response", r"<\|close\|>message<\|sep\|>", _NOTHING),
+    # ProfSynapse/Toolset-Training; what a call gave stands behind it or in the user's turn
+    (
+        TOOLSET,
+        r"^tool_call: *([\w.\-]+)\s*\narguments:\s*(\{.*?\})(?=\s*(?:\n\s*\n|\n[Rr]esult:|\ntool_call:|\Z))",
+        _named,
+    ),
+    (TOOLSET, r"(?<=</tool_call>)\s*^Result:\s*(.*?)(?=\n\s*\n(?![\s{}\[\]\"])|\n\s*<tool_call>|\Z)", _RESULT),
+    ("✿FUNCTION✿", r"✿RESULT✿:\s*\Z", _NOTHING),  # Qwen-Agent
+    ("✿FUNCTION✿", r"✿FUNCTION✿:[ ]*([\w.\-]+)\s*()(?=✿FUNCTION✿|\Z)", _named),
+    ("✿FUNCTION✿", r"✿FUNCTION✿:\s*([^\n]*)\n✿ARGS✿:\s*(.*?)\s*(?=✿RESULT✿|✿FUNCTION✿|✿RETURN✿|\Z)", _named),
+    ("✿FUNCTION✿", r"✿RESULT✿:\s*(.*?)\s*(?=✿FUNCTION✿|✿RETURN✿|\Z)", _RESULT),
+    ("✿FUNCTION✿", r"✿RETURN✿:\s*", _NOTHING),
+    ("```tool_code", r"```tool_code\s*\n(.*?)\n?```", _tool_code),
+    ("</execute>", r"<execute>\s*(.*?)\s*</execute>\s*\Z", _code),
+    ("</execute_", r"<execute_(?:bash|ipython)>\s*(.*?)\s*</execute_(?:bash|ipython)>\s*\Z", _shell),
+)
+_RULES = {mark: list(rules) for mark, rules in groupby(_MARKS, itemgetter(0))}
+CALL_MARKS = tuple(_RULES)
 # Those that hold no control token and begin no line with a keyword.
 QUIET_MARKS = ("invoke name=", "</execute", "```tool_code", f"\n{RETURNED}")
 
 
 def in_common_tags(text: str) -> str:
     """A text with its calls and reasoning in `<tool_call>` and `<think>`; what has none of the marks stays as it is."""
-    for mark, rules in _MARKS:
+    for mark, rules in _RULES.items():
         if mark in text:
-            for pattern, tell in rules:
+            for _, pattern, tell in rules:
                 text = re.sub(pattern, tell, text, flags=re.S | re.M)  # most files need few of them compiled
     return text
 

@@ -53,6 +53,7 @@ _RESULT_BLOCKS = frozenset(
     ("tool_result", "tool_response", "function_response", "web_search_tool_result", "mcp_tool_result", "tool-result")
     + ("toolResponse",)
 )
+_EVENT_BLOCKS = _THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS
 _GOOSE = {"toolRequest": "toolCall", "toolResponse": "toolResult"}
 _RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
 
@@ -69,11 +70,9 @@ def read_marked_text(builder: Builder, text: str, calls_follow: bool, trained: b
 
 def kind_of(role: Any) -> str:
     """system, user, assistant, call, result or thought. Raises RowError("unknown-role", ...)."""
-    kind = ROLES.get(role) if isinstance(role, str) else None
+    kind = (ROLES.get(role) or ROLES.get(role.strip().lower())) if isinstance(role, str) else None
     if kind is None:
-        kind = ROLES.get(role.strip().lower()) if isinstance(role, str) else None
-        if kind is None:
-            raise RowError("unknown-role", f"role {role!r} is none of system, user, assistant, tool and their like")
+        raise RowError("unknown-role", f"role {role!r} is none of system, user, assistant, tool and their like")
     return kind
 
 
@@ -172,8 +171,8 @@ def _is_read_aside(builder: Builder, message: dict[str, Any], kind: str, content
     results = message.get("tool_results")
     if kind == "result" and isinstance(results, list) and results and not content:  # Cohere
         for item in results:
-            called = item.get("call") if isinstance(item, dict) else None
-            value = item.get("outputs", item.get("output", item)) if isinstance(item, dict) else item
+            given = item if isinstance(item, dict) else {}
+            called, value = given.get("call"), given.get("outputs", given.get("output", item))
             value = value[0] if isinstance(value, list) and len(value) == 1 else value
             builder.result(as_text(value), None, called.get("name") if isinstance(called, dict) else None)
         return True
@@ -196,11 +195,9 @@ def _declare(builder: Builder, tool: dict[str, Any]) -> None:
 def _read_tool_turn(builder: Builder, message: dict[str, Any], kind: str, text: str) -> None:
     if kind == "call" and text.startswith("Calling tools:"):  # smolagents
         text = text.removeprefix("Calling tools:").lstrip()
-    elif kind == "result" and text.startswith("Observation:\n"):
+    elif kind == "result":
         text = text.removeprefix("Observation:\n")
-    if (
-        kind == "result" and not text and "observation" in message and "parameters" in message
-    ):  # ChatGLM3: call and result
+    if kind == "result" and not text and {"observation", "parameters"} <= message.keys():  # ChatGLM3: call and result
         builder.call(message.get("name"), message["parameters"], trained=is_trained(message))
         builder.result(as_text(message["observation"]))
     elif kind == "result":
@@ -219,8 +216,7 @@ def read_call_turn(builder: Builder, value: Any, trained: bool = True) -> None:
         value = _read_before_calls(builder, value, trained)
     calls, repairs = calls_of(value)
     builder.repairs += repairs
-    for name, arguments, id in calls:
-        builder.call(name, arguments, id, trained)
+    builder.calls(calls, trained)
 
 
 def _read_before_calls(builder: Builder, text: str, trained: bool) -> str:
@@ -256,8 +252,7 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
         builder.thought(text, trained=trained)
     elif text or not calls:
         speak(builder, text, bool(calls), trained)
-    for name, arguments, id in calls or ():
-        builder.call(name, arguments, id, trained)
+    builder.calls(calls, trained)
 
 
 def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
@@ -267,12 +262,12 @@ def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
         calls = message["additional_kwargs"].get("tool_calls")
     if isinstance(calls, dict) and calls and all(_is_mcp(item) for item in calls.values()):
         return [(item["params"].get("name"), item["params"].get("arguments"), id) for id, item in calls.items()]
-    if calls and not isinstance(calls, str):
-        return [call_of(item) for item in (calls if isinstance(calls, list) else [calls])]
-    if not calls or not calls.strip():
-        return []
+    if not isinstance(calls, str):
+        return [call_of(item) for item in (calls if isinstance(calls, list) else [calls] if calls else [])]
     if are_calls(calls):
         return [(name, arguments, None) for name, arguments in python_calls(calls)]
+    if not calls.strip():
+        return []
     found, repairs = calls_of(calls)
     builder.repairs += repairs
     return found
@@ -300,7 +295,7 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
     kinds = {_type(block) for block in blocks}
     if kinds & MEDIA_BLOCKS:
         builder.repairs.append("media-left-out")
-    if not kinds & (_THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS):
+    if kinds.isdisjoint(_EVENT_BLOCKS):
         bare = all(isinstance(block, dict) and block.get("type") is None for block in blocks)
         bare = bare and not all(block.keys() == {"text"} for block in blocks)  # Qwen-Agent's are text
         if isinstance(content, dict) and "text" not in content and "parts" not in content or bare:
@@ -316,9 +311,7 @@ def _read_blocks(builder: Builder, message: dict[str, Any], kind: str, content: 
             block = {"tool_call_id": message["tool_call_id"], **block}
         _read_block(builder, block, kind, said, speak, place < last_call or bool(message.get("tool_calls")), trained)
     say_pieces(builder, said, kind, speak, bool(message.get("tool_calls")), trained)
-    for item in message.get("tool_calls") or ():
-        name, arguments, id = call_of(item)
-        builder.call(name, arguments, id, trained)
+    builder.calls(map(call_of, message.get("tool_calls") or ()), trained)
     return None
 
 
@@ -327,11 +320,8 @@ def _type(block: Any) -> str:
 
 
 def _plain_block(block: Any) -> Any:
-    return (
-        {"type": "text", "text": block["value"]}
-        if isinstance(block, dict) and isinstance(block.get("value"), str)
-        else block
-    )
+    text = block.get("value") if isinstance(block, dict) else None
+    return {"type": "text", "text": text} if isinstance(text, str) else block
 
 
 def _read_block(
@@ -341,31 +331,26 @@ def _read_block(
     held = block.get(_GOOSE[type_]) if type_ in _GOOSE else None
     if isinstance(held, dict):
         value = held.get("value", held)
-        block = {
-            "id": block.get("id"),
-            **(value if type_ == "toolRequest" and isinstance(value, dict) else {"content": value}),
-        }
+        inner = value if type_ == "toolRequest" and isinstance(value, dict) else {"content": value}
+        block = {"id": block.get("id"), **inner}
+    if type_ not in _EVENT_BLOCKS:
+        said.append(as_text([_plain_block(block)]))
+        return
+    say_pieces(builder, said, kind, speak, calls_follow or type_ in _CALL_BLOCKS, trained)
     if type_ in _THOUGHT_BLOCKS:
-        say_pieces(builder, said, kind, speak, calls_follow, trained)
-        text = next(
-            (block[key] for key in ("thinking", "reasoning", "value", "text") if isinstance(block.get(key), str)), ""
-        )
-        builder.thought(text, trained=trained)
+        texts = (block.get(key) for key in ("thinking", "reasoning", "value", "text"))
+        builder.thought(next((text for text in texts if isinstance(text, str)), ""), trained=trained)
     elif type_ in _CALL_BLOCKS:
-        say_pieces(builder, said, kind, speak, True, trained)
         if isinstance(block.get("value"), (str, list, dict)):
             read_call_turn(builder, block["value"], trained)
         else:
             builder.call(*call_of(block.get("tool_call") or block), trained=trained)
-    elif type_ in _RESULT_BLOCKS:
-        say_pieces(builder, said, kind, speak, calls_follow, trained)
+    else:
         value = next((block[key] for key in _RESULT_KEYS if key in block), None)
         if isinstance(value, dict) and value.keys() == {"type", "value"}:  # Vercel: {"type": "json", "value": ...}
             value = value["value"]
         id = next((block[key] for key in ("tool_use_id", "tool_call_id", "toolCallId", "id") if block.get(key)), None)
         builder.result(as_text(value), id, block.get("name") or block.get("toolName"))
-    else:
-        said.append(as_text([_plain_block(block)]))
 
 
 def say_pieces(builder: Builder, said: list[str], kind: str, speak: Speak, calls_follow: bool, trained: bool) -> None:
@@ -376,9 +361,5 @@ def say_pieces(builder: Builder, said: list[str], kind: str, speak: Speak, calls
         return
     if kind == "assistant":
         speak(builder, text, calls_follow, trained)
-    elif kind == "system":
-        builder.system(text)
-    elif kind == "result":
-        builder.result(text)
     else:
-        builder.question(text)
+        {"system": builder.system, "result": builder.result}.get(kind, builder.question)(text)

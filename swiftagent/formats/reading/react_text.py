@@ -57,10 +57,10 @@ def is_react(text: str) -> bool:
 
 def may_be_prompt(text: str) -> bool:
     """A fast filter: False is certain."""
-    if text.isascii():
-        return "ccess to the following" in text
+    if "ccess to the following" in text:
+        return True
     # One letter is looked for far quicker than a word.
-    return ("下" in text and ("以下" in text or "下列" in text or "如下" in text)) or "ccess to the following" in text
+    return not text.isascii() and "下" in text and ("以下" in text or "下列" in text or "如下" in text)
 
 
 def read_prompt(text: str) -> Prompt | None:
@@ -96,23 +96,15 @@ def _names(text: str) -> list[str]:
 
 
 def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool, ...]:
+    if in_lines := tools_of_lines(block):
+        return in_lines
     tools: dict[str, Tool] = {}
-    each = [tool_of_line(line) for line in block.split("\n") if line and not line.isspace()]
-    if each and None not in each:
-        for tool in each:
-            if tool is not None:
-                tools.setdefault(tool.name, tool)
-        return tuple(tools.values())
     place = 0
     for found in _PARAMETERS.finditer(block):
         if found.start() < place:
             continue
-        head = (
-            _NUMBER.sub("", block[place : found.start()].strip(), count=1)
-            if _NUMBER.match(block[place:])
-            else block[place : found.start()]
-        )
-        name, _, about = head.strip().partition(":")
+        head = block[place : found.start()].strip()
+        name, _, about = (_NUMBER.sub("", head, count=1) if _NUMBER.match(block, place) else head).partition(":")
         schema, place = _schema_at(block, found.end(), repairs)
         name = name.strip()
         if name and name not in tools:
@@ -122,15 +114,22 @@ def _read_tools(block: str, names: list[str], repairs: list[str]) -> tuple[Tool,
     return tuple(tools.values())
 
 
-def tool_of_line(line: str) -> Tool | None:
-    """The tool of `1. name: about Parameters: [...]`; None for any line that is not just that."""
-    number, _, rest = line.partition(". ")
-    return _tool_of_line(rest if number.isdigit() and len(number) < 3 and not rest[:1].isdigit() else line)
+def tools_of_lines(block: str) -> tuple[Tool, ...]:
+    """The tools of lines as ms-agent writes them; none where a line is anything else."""
+    tools: dict[str, Tool] = {}
+    for line in block.split("\n"):
+        if line and not line.isspace():
+            number, _, rest = line.partition(". ")  # `1. name: about Parameters: [...]`
+            tool = _tool_of_line(rest if number.isdigit() and len(number) < 3 and not rest[:1].isdigit() else line)
+            if tool is None:
+                return ()
+            tools.setdefault(tool.name, tool)
+    return tuple(tools.values())
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=16384)  # rows share their tools, but not at the same place
 def _tool_of_line(line: str) -> Tool | None:
-    """Rows share their tools, but not at the same place."""
+    """The tool of a line without its number; None for any line that is not just that."""
     found = _PARAMETERS.search(line)
     if found is None or line[found.end() : found.end() + 1] not in ("[", "{"):
         return None

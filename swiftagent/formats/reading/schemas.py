@@ -5,7 +5,7 @@ Only what stands where a schema stands is touched: properties *named* type, item
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from swiftagent.trajectory.prompts import schema_of_flat_parameters
 
@@ -97,7 +97,7 @@ def _normal(schema: Any, repairs: list[str], depth: int = 0) -> Any:
             done[key] = value
     if "properties" in schema and isinstance(schema["properties"], dict):
         _hoist_required(done, schema["properties"], repairs)
-    if "required" in done and not _is_names(done["required"]):
+    if "required" in done and not is_names(done["required"]):
         repairs.append("required-normalised")
         given = done.pop("required")
         if isinstance(given, list):
@@ -106,18 +106,12 @@ def _normal(schema: Any, repairs: list[str], depth: int = 0) -> Any:
 
 
 def _hoist_required(done: Schema, properties: Schema, repairs: list[str]) -> None:
-    marked = [
-        name
-        for name, value in properties.items()
-        if isinstance(value, dict) and isinstance(value.get("required"), (bool, str))
-    ]
+    told = {name: value.get("required") for name, value in properties.items() if isinstance(value, dict)}
+    marked = {name: value for name, value in told.items() if isinstance(value, (bool, str))}
     if not marked:
         return
     repairs.append("required-normalised")
-    needed = [name for name in marked if str(properties[name]["required"]).lower() == "true"]
-    for name in marked:
-        if isinstance(done["properties"].get(name), dict):
-            done["properties"][name].pop("required", None)
+    needed = [name for name, value in marked.items() if str(value).lower() == "true"]
     before = done.get("required")
     names = [*before, *needed] if isinstance(before, list) else needed
     if names:
@@ -126,30 +120,24 @@ def _hoist_required(done: Schema, properties: Schema, repairs: list[str]) -> Non
         done.pop("required", None)
 
 
-def _is_names(value: Any) -> bool:
+def is_names(value: Any) -> TypeGuard[list[str]]:
+    """Whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _set_type(done: Schema, value: Any, repairs: list[str]) -> None:
+    if _STANDARD.issuperset(value) if is_names(value) else isinstance(value, str) and value in _STANDARD:
+        done["type"] = value
+        return
+    repairs.append("type-normalised")
     if isinstance(value, str):
-        if value in _STANDARD:
-            done["type"] = value
-            return
-        repairs.append("type-normalised")
         done.update(_type_of(value))
-    elif isinstance(value, list) and all(isinstance(kind, str) for kind in value):
-        if _STANDARD.issuperset(value):
-            done["type"] = value
-            return
-        repairs.append("type-normalised")
-        kinds = [_type_of(kind).get("type") for kind in value]
-        if None not in kinds:
-            done["type"] = list(dict.fromkeys(kinds))
     elif isinstance(value, dict):  # {"type": {"type": "string"}}
-        repairs.append("type-normalised")
         done.update(_normal(value, repairs, 1))
-    else:
-        repairs.append("type-normalised")
+    elif is_names(value):
+        found = [_type_of(kind).get("type") for kind in value]
+        if None not in found:
+            done["type"] = list(dict.fromkeys(found))
 
 
 def _type_of(name: str) -> Schema:
@@ -183,8 +171,5 @@ def _type_of(name: str) -> Schema:
 
 
 def _union(parts: list[str]) -> Schema:
-    kinds = [_type_of(part).get("type") for part in parts]
-    if any(kind is None for kind in kinds):
-        return {}
-    names = list(dict.fromkeys(str(kind) for kind in kinds))
-    return {"type": names[0] if len(names) == 1 else names}
+    kinds = list(dict.fromkeys(_type_of(part).get("type") for part in parts))
+    return {} if None in kinds else {"type": kinds[0] if len(kinds) == 1 else kinds}

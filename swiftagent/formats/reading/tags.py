@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import Builder
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.marks import CALL_MARKS, CLINE, in_common_tags
-from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
@@ -42,31 +43,23 @@ _RESULT_INSIDE = re.compile(
 _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
 _XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
+_GLM_ARGUMENT = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.S)
 _XML_ARGUMENT = re.compile(r"<parameter=([^>\n]+)>(.*?)</parameter>", re.S)
 # What stands before the arguments of Mistral's calls: the name, and the id where there is one.
 _MISTRAL_NAME = re.compile(r"\s*(?:\[TOOL_CALLS\])?\s*([A-Za-z_][\w.\-]*)(?:\[CALL_ID\](\w+))?(?:\[ARGS\])?\s*(?=\{)")
 _BARE_NAME = re.compile(r"\s*[A-Za-z_][\w.\-]*\s*")
 _FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)\n?\s*```", re.S)
 _GLAIVE = re.compile(r'\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"(?:arguments|parameters)"\s*:\s*\'(.*)', re.S)
+_decoder = json.JSONDecoder(strict=False)
 _END = re.compile(
     r"(?:\s*(?:<\|(?:endoftext|im_end|eot_id|eom_id)\|>|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>))+\s*\Z"
 )
 _TOOLS_TAG = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.S)
+_NOT_CALLS = ("reasoning", "response", "obs", "tool_response", "exec")  # what is said before them is no call's
 # What marks a call in an assistant text.
 TAGS = (
-    "<tool_call>",
-    "<functioncall>",
-    "<|startofthink|>",
-    "<tool_response>",
-    "<function=",
-    "<function_call>",
-    "[TOOL_CALLS]",
-    "<|python_tag|>",
-    "<|tool_call|>",
-    "<TOOLCALL>",
-    "<｜tool▁call",
-    *CALL_MARKS,
-    CLINE,
+    *("<tool_call>", "<functioncall>", "<|startofthink|>", "<tool_response>", "<function=", "<function_call>"),
+    *("[TOOL_CALLS]", "<|python_tag|>", "<|tool_call|>", "<TOOLCALL>", "<｜tool▁call", *CALL_MARKS, CLINE),
 )
 
 
@@ -88,14 +81,11 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
     inside = holds_results(text)
     place = 0
     for found in _PIECE.finditer(text):
-        lead = text[place : found.start()].strip()
-        tag = found["tag"] or ""
-        is_result = tag in ("obs", "tool_response") or found["exec"] is not None
-        if lead:
-            follows = not is_result and tag != "response" and found["reasoning"] is None
-            builder.say(lead, follows or calls_follow, trained)
+        kind = found["tag"] or str(found.lastgroup)
+        if lead := text[place : found.start()].strip():
+            builder.say(lead, kind not in _NOT_CALLS or calls_follow, trained)
         place = found.end()
-        _read_piece(builder, found, tag, trained)
+        _read_piece(builder, found, kind, trained)
     rest = text[place:].strip()
     if inside:
         rest = _ANSWER_TAG.sub(r"\1", rest)
@@ -103,34 +93,26 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
         builder.say(rest, calls_follow, trained)
 
 
-def _read_piece(builder: Builder, found: re.Match[str], tag: str, trained: bool) -> None:
-    if found["reasoning"] is not None:
-        builder.thought(found["reasoning"], trained=trained)
-    elif tag == "response":
-        builder.answer(found["body"], trained)
-    elif tag in ("obs", "tool_response"):
-        builder.result(found["body"])
-    elif found["exec"] is not None:
-        builder.result(_unfenced(found["exec"]))
-    elif found["code"] is not None or found["act"]:
-        _read_asked_and_given(builder, found, trained)
-    elif found["named"] is not None:
-        builder.call(found["named"], _unfenced(found["given"]), trained=trained)
-    else:
-        kinds = ("body", "think", "mistral", "xml", "marked")
-        body = next(part for part in (found[kind] for kind in kinds) if part is not None)
-        for name, arguments, id in tag_calls(_unfenced(body), builder.tools, builder.repairs):
-            builder.call(name, arguments, id, trained)
-
-
-def _read_asked_and_given(builder: Builder, found: re.Match[str], trained: bool) -> None:
-    """Code and what it printed, or a search and what it found."""
-    if found["act"] == "search":
-        builder.call("search", {"query": found["asked"]}, trained=trained)
-    else:
-        code = found["code"] if found["code"] is not None else _unfenced(found["asked"])
-        builder.call("python", {"code": code}, trained=trained)
-    builder.result(found["printed"] if found["code"] is not None else found["found"])
+def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool) -> None:
+    """kind: the name of the tag, else of the last group of the pattern that was found."""
+    body = found[str(found.lastgroup)]
+    match kind:
+        case "reasoning":
+            builder.thought(body, trained=trained)
+        case "response":
+            builder.answer(body, trained)
+        case "obs" | "tool_response" | "exec":
+            builder.result(_unfenced(body) if kind == "exec" else body)
+        case "printed" | "found":  # code and what it printed, or a search and what it found
+            code = found["code"] if kind == "printed" else _unfenced(found["asked"])
+            searched = found["act"] == "search"
+            called = ("search", {"query": found["asked"]}) if searched else ("python", {"code": code})
+            builder.call(*called, trained=trained)
+            builder.result(body)
+        case "given":
+            builder.call(found["named"], _unfenced(body), trained=trained)
+        case _:
+            builder.calls(tag_calls(_unfenced(body), builder.tools, builder.repairs), trained)
 
 
 def tag_calls(body: str, tools: tuple[Tool, ...], repairs: list[str]) -> list[tuple[Any, Any, Any]]:
@@ -139,21 +121,16 @@ def tag_calls(body: str, tools: tuple[Tool, ...], repairs: list[str]) -> list[tu
     tools: where a call has no JSON, the declared type of a parameter decides what its text is. repairs: gets a code for
     each fault of JSON that was mended.
     """
-    xml = _XML_CALL.findall(body)
-    if xml:
+    if xml := _XML_CALL.findall(body):
         return [
-            (name, inside if inside.lstrip()[:1] == "{" else _xml_arguments(inside, types_of(name, tools)), None)
+            (name, inside if inside.lstrip()[:1] == "{" else _xml_arguments(name, inside, tools), None)
             for name, inside in xml
         ]
-    glaive = _GLAIVE.match(body)
-    if glaive:
-        return [(glaive.group(1), _single_quoted(glaive.group(2)), None)]
+    if glaive := _GLAIVE.match(body):
+        return [(glaive[1], _single_quoted(glaive[2]), None)]
     if "<arg_key>" in body:  # GLM: name, then <arg_key>k</arg_key><arg_value>v</arg_value>
-        keys = re.findall(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", body, re.S)
-        name = body.split("<arg_key>")[0].strip()
-        _refuse_unclosed(body, len(keys), "<arg_key>", "<arg_value>")
-        types = types_of(name, tools)
-        return [(name, {key.strip(): typed_value(value, types.get(key.strip())) for key, value in keys}, None)]
+        name = body.partition("<arg_key>")[0].strip()
+        return [(name, _typed_arguments(name, body, _GLM_ARGUMENT, ("<arg_key>", "<arg_value>"), tools), None)]
     if _MISTRAL_NAME.match(body):
         return _mistral_calls(body)
     if _BARE_NAME.fullmatch(body):  # GLM: a call without arguments
@@ -169,7 +146,7 @@ def _mistral_calls(body: str) -> list[tuple[Any, Any, Any]]:
     place = 0
     while found := _MISTRAL_NAME.match(body, place):
         try:
-            arguments, place = json.JSONDecoder(strict=False).raw_decode(body, found.end())
+            arguments, place = _decoder.raw_decode(body, found.end())
         except (ValueError, RecursionError):
             raise RowError("broken-call", f"the arguments of {found[1]} cannot be read") from None
         calls.append((found[1], arguments, found[2]))
@@ -178,28 +155,20 @@ def _mistral_calls(body: str) -> list[tuple[Any, Any, Any]]:
     return calls
 
 
-def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
-    """The declared schemas of a tool's parameters, {} where it is not declared."""
-    for tool in tools:
-        if tool.name == name.strip():
-            properties = tool.parameters.get("properties")
-            return properties if isinstance(properties, dict) else {}
-    return {}
-
-
-def _refuse_unclosed(body: str, pairs: int, *tags: str) -> None:
-    """Raises RowError("broken-call") where an argument's tag is not closed: its value may be incomplete."""
-    for tag in tags:
-        if body.count(tag) != pairs:
-            raise RowError("broken-call", f"a {tag} of a call is not closed")
-
-
-def _xml_arguments(inside: str, types: dict[str, Any]) -> dict[str, Any]:
-    found = _XML_ARGUMENT.findall(inside)
-    if inside.strip() and not found:
+def _xml_arguments(name: str, inside: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
+    if inside.strip() and not _XML_ARGUMENT.search(inside):
         raise RowError("broken-call", f"no argument can be read of {inside.strip()[:60]!r}")
-    _refuse_unclosed(inside, len(found), "<parameter=")
-    return {key.strip(): typed_value(value, types.get(key.strip())) for key, value in found}
+    return _typed_arguments(name, inside, _XML_ARGUMENT, ("<parameter=",), tools)
+
+
+def _typed_arguments(
+    name: str, text: str, pair: re.Pattern[str], opening: tuple[str, ...], tools: tuple[Tool, ...]
+) -> dict[str, Any]:
+    """Raises RowError("broken-call") where an argument's tag is not closed: its value may be incomplete."""
+    pairs, types = pair.findall(text), types_of(name, tools)
+    if unclosed := next((tag for tag in opening if text.count(tag) != len(pairs)), ""):
+        raise RowError("broken-call", f"a {unclosed} of a call is not closed")
+    return {key.strip(): typed_value(value, types.get(key.strip())) for key, value in pairs}
 
 
 def _single_quoted(rest: str) -> Any:
@@ -251,56 +220,40 @@ def tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | 
 @lru_cache(maxsize=1024)
 def _tools_in_text(text: str) -> tuple[str, tuple[Tool, ...], tuple[str, ...]] | None:
     tag = _TOOLS_TAG.search(text)
-    if tag is not None and tag.group(1):
+    if tag is not None and tag[1]:
         try:
-            tools, repairs = read_tools(tag.group(1))
+            return _own_text(text[: tag.start()]), *read_tools(tag[1])
         except RowError:
             return None
-        return _own_text(text[: tag.start()]), tools, repairs
-    for start in _json_starts(text):
-        found = _tools_at(text, start)
+    for begin in islice(_TOOLS_START.finditer(text), 20):
+        found = _tools_at(text, begin.start())
         if found is not None:
-            end, tools, repairs = found
-            return _own_text(text[:start]), tools, repairs
+            return _own_text(text[: begin.start()]), *found
     return None
 
 
-def _json_starts(text: str) -> list[int]:
-    places = [found.start() for found in re.finditer(r"\[\s*\{|(?<![\w\[,])\{\s*[\"']", text)]
-    return places[:20]
-
-
-def _tools_at(text: str, start: int) -> tuple[int, tuple[Tool, ...], tuple[str, ...]] | None:
-    decoder = json.JSONDecoder(strict=False)
+def _tools_at(text: str, start: int) -> Declared | None:
     values: list[Any] = []
     place = start
-    while place < len(text) and text[place] in "[{ \t\r\n,":
-        if text[place] in " \t\r\n,":
-            place = _NEXT_ITEM.match(text, place).end()  # type: ignore[union-attr]
-            continue
+    while text[place : place + 1] in ("[", "{"):
         try:
-            value, place = decoder.raw_decode(text, place)
+            value, place = _decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             break
         values += value if isinstance(value, list) else [value]
-    if not values and text[start] == "[":
-        place = text.rfind("]") + 1
-        try:
-            value, _ = read_loose(text[start:place])
-        except RowError:
-            return None
-        values = value if isinstance(value, list) else []
-    if not values or not all(_is_tool(item) for item in values):
-        return None
+        place = _NEXT_ITEM.match(text, place).end()  # type: ignore[union-attr]
     try:
-        tools, repairs = read_tools(values)
+        if not values and text[start] == "[":
+            value, _ = read_loose(text[start : text.rfind("]") + 1])
+            values = value if isinstance(value, list) else []
+        return read_tools(values) if values and all(map(_is_tool, values)) else None
     except RowError:
         return None
-    return place, tools, repairs
 
 
 # Between two tools: space, commas, and the number of the next one (`2. {...}`).
-_NEXT_ITEM = re.compile(r"[\s,]+(?:\d{1,3}[.、)]\s*(?=\{))?")
+_NEXT_ITEM = re.compile(r"(?:[ \t\r\n,][\s,]*(?:\d{1,3}[.、)]\s*(?=\{))?)?")
+_TOOLS_START = re.compile(r"\[\s*\{|(?<![\w\[,])\{\s*[\"']")
 
 
 def _is_tool(item: Any) -> bool:
@@ -315,10 +268,9 @@ def _is_tool(item: Any) -> bool:
 
 _ITEM_NUMBER = re.compile(r"\s*\b1[.、)]\Z")
 _BOILER = re.compile(
-    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures|You may call one or more "
-    r"functions"
-    r"|You have access to|Here is a list of"
-    r"|Here are the available tools|Use the following|with access to the following functions).*\Z",
+    r"\s*(?:<\|im_system\|>tool_declare|# Tools|You are provided with function signatures"
+    r"|You may call one or more functions|You have access to|Here is a list of|Here are the available tools"
+    r"|Use the following|with access to the following functions).*\Z",
     re.S,
 )
 
@@ -331,12 +283,7 @@ def _own_text(before: str) -> str:
 
 def read_system(builder: Builder, text: str) -> None:
     """A system turn: tools listed in it are declared, the rest is the user's own text."""
-    found = tools_in_text(text)
-    if found is None:
-        builder.system(text)
-        return
-    own, tools, repairs = found
-    if not builder.tools:
-        builder.tools = tools
+    own, tools, repairs = tools_in_text(text) or (text, (), ())
+    builder.tools = builder.tools or tools
     builder.repairs += repairs
     builder.system(own)

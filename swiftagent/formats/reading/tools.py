@@ -8,7 +8,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import json_sequence
-from swiftagent.formats.reading.schemas import as_schema
+from swiftagent.formats.reading.schemas import as_schema, is_names
 from swiftagent.io.jsonl import encode
 from swiftagent.trajectory.escape import show_control_tokens, show_value
 from swiftagent.trajectory.read_loose import read_loose
@@ -17,6 +17,12 @@ from swiftagent.trajectory.types import Tool
 Declared = tuple[tuple[Tool, ...], tuple[str, ...]]
 _NONE: Declared = ((), ())
 _SERVER_TOOLS = {"code_interpreter": "python"}  # the name that calls of it carry
+_NAMES = ("name", "api_name", "tool_name", "func_name", "function_name", "tool", "api", "Name", "name_for_model")
+_ABOUTS = ("description", "desc", "api_description", "Description", "description_for_model")
+_PARAMETERS = (
+    *("parameters", "input_schema", "inputSchema", "parameters_schema", "arguments", "params", "args"),
+    "Parameters",
+)
 _GEMINI = ("function_declarations", "functionDeclarations")
 _CACHED = 512
 _LONGEST_KEPT = 65536
@@ -39,6 +45,15 @@ def read_tools(raw: Any) -> Declared:
             if len(_cache) > _CACHED:
                 _cache.popitem(last=False)
     return found
+
+
+def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
+    """The declared schemas of a tool's parameters, {} where it is not declared."""
+    for tool in tools:
+        if tool.name == name.strip():
+            properties = tool.parameters.get("properties")
+            return properties if isinstance(properties, dict) else {}
+    return {}
 
 
 def _read(raw: Any) -> Declared:
@@ -90,32 +105,26 @@ def _items(raw: Any) -> list[Any]:
         for key in ("tools", "functions", *_GEMINI):
             if isinstance(raw.get(key), list):
                 return list(raw[key])
-        return [
-            {"name": name, **value}
-            if isinstance(value, dict) and _spec(value)
-            else {"name": name, "description": _about(value)}
-            for name, value in raw.items()
-        ]
+        specs = {name: value if _is_spec(value) else {"description": _about(value)} for name, value in raw.items()}
+        return [{"name": name, **spec} for name, spec in specs.items()]
     raise RowError("bad-tools", f"tools are a {type(raw).__name__}")
 
 
 def _is_tool(item: dict[str, Any]) -> bool:
-    return isinstance(_name(item), str) or isinstance(item.get("function"), dict)
+    return _text_under(item, _NAMES) is not None or isinstance(item.get("function"), dict)
 
 
-def _spec(value: dict[str, Any]) -> bool:
-    return any(key in value for key in ("description", "parameters", "input_schema", "inputSchema", "desc"))
+def _is_spec(value: Any) -> bool:
+    keys = ("description", "parameters", "input_schema", "inputSchema", "desc")
+    return isinstance(value, dict) and any(key in value for key in keys)
 
 
 def _about(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _name(item: dict[str, Any]) -> Any:
-    for key in ("name", "api_name", "tool_name", "func_name", "function_name", "tool", "api", "Name", "name_for_model"):
-        if isinstance(item.get(key), str):
-            return item[key]
-    return None
+def _text_under(item: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    return next((item[key] for key in keys if isinstance(item.get(key), str)), None)
 
 
 def _tools_of(item: Any, repairs: list[str]) -> list[Tool]:
@@ -137,55 +146,32 @@ def _tools_of(item: Any, repairs: list[str]) -> list[Tool]:
     inner = item.get("function")
     if isinstance(inner, str) and not isinstance(item.get("name"), str):
         inner = {**item, "name": inner}
-    if isinstance(inner, dict):
-        return (
-            _tools_of(inner, repairs)
-            if "function" not in inner or isinstance(inner["function"], dict)
-            else [_tool(inner, repairs)]
-        )
-    return [_tool(item, repairs)]
+    if not isinstance(inner, dict):
+        return [_tool(item, repairs)]
+    nested = "function" not in inner or isinstance(inner["function"], dict)
+    return _tools_of(inner, repairs) if nested else [_tool(inner, repairs)]
 
 
 def _tool(item: dict[str, Any], repairs: list[str]) -> Tool:
-    name = _name(item)
+    name = _text_under(item, _NAMES)
     if name is None:
         if isinstance(item.get("type"), str):  # a tool of the server itself: {"type": "code_interpreter"}
             return Tool(_SERVER_TOOLS.get(item["type"], item["type"]))
         raise RowError("bad-tools", f"a tool has no name: {str(item)[:80]}")
-    about = next(
-        (
-            item[key]
-            for key in ("description", "desc", "api_description", "Description", "description_for_model")
-            if isinstance(item.get(key), str)
-        ),
-        "",
-    )
-    tool = Tool(name.strip(), about, _parameters(item, repairs))
+    tool = Tool(name.strip(), _text_under(item, _ABOUTS) or "", _parameters(item, repairs))
     return Tool(show_control_tokens(tool.name), show_control_tokens(tool.description), show_value(tool.parameters))
 
 
 def _parameters(item: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
-    for key in (
-        *("parameters", "input_schema", "inputSchema", "parameters_schema", "arguments", "params", "args"),
-        *("Parameters",),
-    ):
-        if key in item:
-            given = item[key]
-            if isinstance(given, str) and given.strip():
-                try:
-                    given, mended = read_loose(given)
-                    repairs += mended
-                except RowError:
-                    return {}
-            schema = as_schema(given, repairs)
-            outer = item.get("required")
-            if (
-                isinstance(outer, list)
-                and "required" not in schema
-                and schema.get("properties")
-                and all(isinstance(x, str) for x in outer)
-            ):
-                known = [name for name in outer if name in schema["properties"]]
-                schema = {**schema, "required": known} if known else schema
-            return schema
-    return {}
+    given = next((item[key] for key in _PARAMETERS if key in item), None)
+    if isinstance(given, str) and given.strip():
+        try:
+            given, mended = read_loose(given)
+            repairs += mended
+        except RowError:
+            return {}
+    schema, outer = as_schema(given, repairs), item.get("required")
+    if is_names(outer) and "required" not in schema and schema.get("properties"):
+        known = [name for name in outer if name in schema["properties"]]
+        schema = {**schema, "required": known} if known else schema
+    return schema

@@ -15,6 +15,7 @@ TURN_MARKS = (
 )
 # The other way round: true means that it is context.
 LEFT_OUT_MARKS = ("masked", "ignore", "ignored", "no_loss")
+_MARKS = frozenset((*TURN_MARKS, *LEFT_OUT_MARKS))
 # Beside a row, or in an object beside it (metadata, reward_info, info, ...).
 FAILED_IF_FALSE = frozenset(
     ("success", "issuccess", "successful", "succeeded", "resolved", "isresolved", "solved", "issolved", "correct")
@@ -47,10 +48,10 @@ def is_trained(message: dict[str, Any]) -> bool:
     """Whether a turn may be trained: neither it nor any part of it carries a mark against it."""
     if len(message) == 2 and type(message.get("content", message.get("value"))) is str:
         return True
-    if any(mark in message and _is_off(message[mark]) for mark in TURN_MARKS):
-        return False
-    if any(message.get(mark) is True for mark in LEFT_OUT_MARKS):
-        return False
+    if not _MARKS.isdisjoint(message):
+        off = any(mark in message and _is_off(message[mark]) for mark in TURN_MARKS)
+        if off or any(message.get(mark) is True for mark in LEFT_OUT_MARKS):
+            return False
     return not has_masked_part(message)
 
 
@@ -60,7 +61,9 @@ def has_masked_part(message: dict[str, Any]) -> bool:
     for key in ("content", "value", "train_detail", "parts"):
         if isinstance(message.get(key), list):
             parts += message[key]
-    return any(isinstance(part, dict) and any(_is_off(part.get(mark)) for mark in TURN_MARKS) for part in parts)
+    return bool(parts) and any(
+        isinstance(part, dict) and any(_is_off(part.get(mark)) for mark in TURN_MARKS) for part in parts
+    )
 
 
 def _is_off(value: Any) -> bool:

@@ -21,6 +21,8 @@ TOOL_KEYS = (
     *("tools", "functions", "available_tools", "function", "tool_list", "apis", "api_list", "tool_schemas"),
     *("available_functions", "tool_definitions", "tool_defs"),
 )
+# One of these stands in every text with a tag.
+_MAY_BE_TAG = ("<", "[T", "✿", f"\n{TOOLSET}", "functools[", "```tool_code", ":```json", ": ```json")
 _ANTHROPIC = frozenset(
     ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
 )
@@ -56,7 +58,7 @@ class View:
                 ("react", self.react),
                 ("toolace", self.brackets),
                 ("cline", self.tag == CLINE),
-                ("hermes", bool(self.tag)),
+                ("hermes", self.tag),
             ):
                 if is_it:
                     return name
@@ -96,9 +98,7 @@ class View:
         if ("role" in first or "from" in first) and not _SAID_UNDER.isdisjoint(first) and _TEXT_KEYS.isdisjoint(first):
             messages = [_with_content(message) for message in messages]
             first = messages[0]
-        if "role" in first and (
-            "content" in first or "tool_calls" in first or "value" in first or "function_call" in first
-        ):
+        if "role" in first and not _TEXT_KEYS.isdisjoint(first):
             self.style = "role"
         elif "from" in first and ("value" in first or "content" in first):
             self.style = "from"
@@ -142,17 +142,7 @@ class View:
             self.react = True
         if text[:1] == "[" and not self.brackets:
             self.brackets = looks_like_calls(text)
-        if not self.tag and (
-            "<" in text
-            or "[T" in text
-            or "✿" in text
-            or text.startswith(TOOLSET)
-            or f"\n{TOOLSET}" in text
-            or "functools[" in text
-            or "```tool_code" in text
-            or ":```json" in text
-            or ": ```json" in text
-        ):
+        if not self.tag and (text.startswith(TOOLSET) or any(map(text.__contains__, _MAY_BE_TAG))):
             self.tag = tag_in(text)
         elif not self.tag and holds_results(text):
             self.tag = "result"
@@ -174,12 +164,10 @@ def tag_in(text: str) -> str:
 
 def _newest_first(messages: list[Any]) -> bool:
     """Whether turns with a time stand in the order in which OpenAI's threads are listed."""
-    times = [
-        message["created_at"]
-        for message in messages
-        if type(message) is dict and type(message.get("created_at")) is int
-    ]
-    return len(times) == len(messages) > 1 and times[0] > times[-1] and times == sorted(times, reverse=True)
+    times: list[Any] = [message.get("created_at") if type(message) is dict else None for message in messages]
+    if len(times) < 2 or not all(type(time) is int for time in times):
+        return False
+    return times[0] > times[-1] and times == sorted(times, reverse=True)
 
 
 _TEXT_KEYS = frozenset(("content", "value", "tool_calls", "function_call"))
@@ -194,10 +182,8 @@ def _with_content(message: Any) -> Any:
     text = message.get("text", message.get("message"))
     if text is None and message.get("role") == "system":
         text = message.get("system_prompt")
-    return {
-        "content": text,
-        **{key: value for key, value in message.items() if key not in ("text", "message", "system_prompt")},
-    }
+    beside = {key: value for key, value in message.items() if key not in ("text", "message", "system_prompt")}
+    return {"content": text, **beside}
 
 
 _last: list[View] = []
@@ -240,15 +226,16 @@ def _tools_inside(row: dict[str, Any]) -> Any:
                 inner, _ = read_loose(inner)
             except RowError:
                 continue
-        for name in ("tools", "xml_tools", "python_tools", "oai_tools") if isinstance(inner, dict) else ():
-            tools = inner.get(name)
-            if (
-                isinstance(tools, list)
-                and tools
-                and all(isinstance(tool, (dict, str)) and ("name" in tool or "function" in tool) for tool in tools)
-            ):
+        if not isinstance(inner, dict):
+            continue
+        for tools in map(inner.get, ("tools", "xml_tools", "python_tools", "oai_tools")):
+            if tools and isinstance(tools, list) and all(map(_is_declared, tools)):
                 return tools
     return None
+
+
+def _is_declared(tool: Any) -> bool:
+    return isinstance(tool, (dict, str)) and ("name" in tool or "function" in tool)
 
 
 def system_field(row: Any) -> Any:

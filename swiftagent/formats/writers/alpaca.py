@@ -62,14 +62,8 @@ def _ask(pairs: list[list[str]], text: str, losses: list[str]) -> None:
 
 def _row(trajectory: Trajectory, system: str, pairs: list[list[str]]) -> dict[str, Any]:
     *history, (question, answer) = pairs or [["", ""]]
-    return {
-        "instruction": question,
-        "input": "",
-        "output": answer,
-        "system": system,
-        "history": history,
-        "id": trajectory.id,
-    }
+    said = {"instruction": question, "input": "", "output": answer, "system": system, "history": history}
+    return {**said, "id": trajectory.id}
 
 
 def _append(pair: list[str], span: Span) -> None:

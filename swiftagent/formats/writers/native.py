@@ -33,14 +33,8 @@ def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
             case _:
                 messages += [_untrained("tool_response", seen.text) for seen in turn.observations]
     tools = json.dumps([function_tool(tool) for tool in trajectory.tools], ensure_ascii=False)
-    row = {
-        "messages": messages,
-        "tools": tools,
-        "channel": trajectory.channel,
-        "id": trajectory.id,
-        "source": trajectory.source,
-    }
-    return row, tuple(losses)
+    beside = {"channel": trajectory.channel, "id": trajectory.id, "source": trajectory.source}
+    return {"messages": messages, "tools": tools, **beside}, tuple(losses)
 
 
 def call_json(call: Call) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from swiftagent.formats.writers.turns import StepTurn, turns_of
 from swiftagent.trajectory.escape import hide_control_tokens, hide_value
-from swiftagent.trajectory.types import Question, System, Tool, Trajectory
+from swiftagent.trajectory.types import Call, Question, System, Tool, Trajectory
 
 
 def render(trajectory: Trajectory) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -51,14 +51,12 @@ def _assistant(step: StepTurn) -> dict[str, Any]:
     if step.thought:
         message["reasoning_content"] = hide_control_tokens(step.thought)
     if step.calls:
-        message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": hide_control_tokens(call.tool), "arguments": arguments_text(call.arguments)},
-            }
-            for call in step.calls
-        ]
+        message["tool_calls"] = [_call(call) for call in step.calls]
     if not step.trained:
         message["weight"] = 0
     return message
+
+
+def _call(call: Call) -> dict[str, Any]:
+    function = {"name": hide_control_tokens(call.tool), "arguments": arguments_text(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}

@@ -43,8 +43,8 @@ def turns_of(events: tuple[Event, ...]) -> Iterator[Turn]:
     """The turns of a trajectory, each result beside those of the same step."""
     parts: list[Thought | Call | Answer] = []
     results: list[Observation] = []
-    for event in events:
-        if parts and not _continues(parts, event):
+    for event in (*events, None):
+        if parts and (event is None or not _continues(parts, event)):
             yield _step(parts)
             parts = []
         if results and type(event) is not Observation:
@@ -54,12 +54,8 @@ def turns_of(events: tuple[Event, ...]) -> Iterator[Turn]:
             yield event
         elif isinstance(event, Observation):
             results.append(event)
-        else:
+        elif event is not None:
             parts.append(event)
-    if parts:
-        yield _step(parts)
-    if results:
-        yield Results(tuple(results))
 
 
 def turns_below_system(trajectory: Trajectory, losses: list[str]) -> tuple[str, list[Question | StepTurn | Results]]:
