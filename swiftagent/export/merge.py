@@ -8,20 +8,22 @@ untied first.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent import __version__
 from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
-from swiftagent.export.merge_state import fingerprint, is_written, save_state, take_state
-from swiftagent.export.tokens import end_tokens
+from swiftagent.export.templates import end_tokens
 from swiftagent.models.files import model_problems, own_code, read_object, safetensors_fault
 
 PROBES = (
@@ -29,6 +31,9 @@ PROBES = (
     "The quick brown fox jumps over the lazy dog 1234567890 times.",
     "今天北京的天气怎么样？请用一句话回答。",
 )
+# The logits of base and adapter on the probes. It is written last, so where it is whole, so are the weights.
+_STATE = ".merge.safetensors"
+_LIBRARIES = ("torch", "transformers", "peft")
 # Relative to the largest logit.
 TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}
 
@@ -74,14 +79,14 @@ def merge(
     needed = _bytes_as(model_folder, wanted)
     require_room(needed, out)
     require_memory(needed)
-    made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
+    made_of = _fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with whole_folder(out, force=force, keep=keep, resumable=lambda left: is_written(left, made_of)) as part:
+    with whole_folder(out, force=force, keep=keep, resumable=lambda left: _is_written(left, made_of)) as part:
         # Weights that a killed merge wrote whole are not computed twice.
-        resumed = is_written(part, made_of)
+        resumed = _is_written(part, made_of)
         if not resumed:
             _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
-        before, untied = take_state(part)
+        before, untied = _take_state(part)
         # From the files: what is proved is what others will load.
         reloaded = load_model(part, wanted)
         after = _logits(reloaded, load_tokenizer(part))
@@ -247,3 +252,45 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
+
+
+def _fingerprint(folders: list[Path], *settings: str) -> str:
+    """Of the files of base and adapter (names, sizes, times), the settings, and the programs."""
+    digest = hashlib.sha256("\0".join([__version__, *settings, *map(version, _LIBRARIES)]).encode())
+    # Sizes and times stand for contents: hashing a model takes as long as merging it.
+    for folder in folders:
+        for file in sorted(path for path in folder.iterdir() if path.is_file()):
+            about = file.stat()
+            digest.update(f"\0{file.absolute()}\0{about.st_size}\0{about.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def save_state(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> None:
+    """Record that every weight is written. made_of: a hash of everything that the weights follow from."""
+    from safetensors.torch import save_file
+
+    facts = {"made_of": made_of, "untied": "yes" if untied else ""}
+    save_file({str(number): tensor for number, tensor in enumerate(logits)}, folder / _STATE, facts)
+
+
+def _is_written(folder: Path, made_of: str) -> bool:
+    """Whether all weights of this very merge are there."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / _STATE, "pt") as state:
+            same = state.metadata()["made_of"] == made_of
+    except (OSError, SafetensorError):
+        return False
+    return same and not any(map(safetensors_fault, folder.glob("*.safetensors")))
+
+
+def _take_state(folder: Path) -> tuple[list[Any], bool]:
+    """(the saved logits, whether the output head was untied); it is removed, since it is not part of the model."""
+    from safetensors import safe_open
+
+    with safe_open(folder / _STATE, "pt") as state:
+        logits = [state.get_tensor(str(number)) for number in range(len(state.keys()))]
+        untied = bool(state.metadata()["untied"])
+    (folder / _STATE).unlink()
+    return logits, untied
