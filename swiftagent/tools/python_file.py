@@ -121,17 +121,13 @@ class PythonFile:
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
     """End a worker and, through the process before it, all that its tools started."""
-    worker.terminate()
-    try:
-        worker.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
+    # A request that was not taken is still in its pipe.
+    with contextlib.suppress(OSError), worker:
+        worker.terminate()
+        try:
+            worker.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
             os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
 
 
 def _read_line(descriptor: int, deadline: float) -> bytes:

@@ -7,8 +7,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal, messages_of
+from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal, fields_of, messages_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
 from swiftagent.agent.serving.streams import Block, blocks, grow
 from swiftagent.formats.readers.anthropic import parse
@@ -39,7 +38,7 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     call = next((block for block in blocks if block.get("type") == "tool_use"), None)
     if call is None or any(block.get("type") == "thinking" for block in blocks):
         return message
-    thought = thoughts.of(str(call.get("id")))
+    thought = thoughts.get(str(call.get("id")))
     return {**message, "content": [{"type": "thinking", "thinking": thought}, *blocks]} if thought else message
 
 

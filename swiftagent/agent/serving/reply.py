@@ -11,8 +11,7 @@ import msgspec
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest
-from swiftagent.agent.serving.conversation import Refusal
+from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest, Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.visible import VisibleText

@@ -7,8 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal
+from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal, fields_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
 from swiftagent.agent.serving.streams import Block, blocks
 from swiftagent.formats.readers.responses import parse
@@ -20,7 +19,7 @@ _Items = list[dict[str, Any]]
 def _stored_item(stored: Memory, name: Any) -> dict[str, Any]:
     """An item that was handed out. Raises Refusal where it is not stored."""
     # A client names what it got last, mostly.
-    for items in stored.newest():
+    for items in reversed(stored.values()):
         for item in items:
             if item.get("id") == name:
                 return dict(item)
@@ -36,7 +35,7 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
         raise Refusal("input must be a text or a list of items that is not empty", param="input")
     earlier = body.get("previous_response_id")
-    before = [] if earlier is None else stored.of(str(earlier))
+    before = [] if earlier is None else stored.get(str(earlier))
     if before is None:
         about = f"previous response {earlier!r} is not stored here; send its items as input"
         raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")

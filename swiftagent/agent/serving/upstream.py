@@ -17,8 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory
-from swiftagent.agent.serving.conversation import Refusal, read_reply
+from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory, Refusal, read_reply
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.server import FAILURES, Settings, refuse_foreign_names, request_body
 from swiftagent.console import warn
