@@ -9,10 +9,12 @@ import keyword
 import re
 import typing
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
+_INNER = ("items", "additionalProperties", "not", "allOf", "anyOf", "oneOf", "prefixItems")
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -70,14 +72,8 @@ def _written_out(schema: dict[str, Any], parts: dict[str, Any], inside: tuple[st
     if name := schema.get("$ref", "").rpartition("/")[2]:
         # A type that holds itself has no end.
         return {"type": "object"} if name in inside else _written_out(parts[name], parts, (*inside, name))
-    found = {key: value for key, value in schema.items() if key != "title" and value not in ({}, [])}
-    for key, value in found.items():
-        if key == "properties":
-            found[key] = {field: _written_out(each, parts, inside) for field, each in value.items()}
-        elif key in ("items", "additionalProperties") and isinstance(value, dict):
-            found[key] = _written_out(value, parts, inside)
-        elif key in ("anyOf", "prefixItems"):
-            found[key] = [_written_out(each, parts, inside) for each in value]
+    kept = {key: value for key, value in schema.items() if key != "title" and value not in ({}, [])}
+    found = with_inner(kept, partial(_written_out, parts=parts, inside=inside))
     if "properties" in found:
         found["additionalProperties"] = False
     choices = found.get("anyOf", ())
@@ -87,6 +83,17 @@ def _written_out(schema: dict[str, Any], parts: dict[str, Any], inside: tuple[st
         return {"type": [choice["type"] for choice in choices]}
     kinds = {_NAMES.get(type(value)) for value in found.get("enum", ())}
     return {"type": kinds.pop(), **found} if len(kinds) == 1 and None not in kinds else found
+
+
+def with_inner(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A schema with every schema that it holds changed."""
+    found = dict(schema)
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties") and isinstance(value, dict):
+            found[key] = {name: change(each) for name, each in value.items()}
+        elif key in _INNER and isinstance(value, (dict, list)):
+            found[key] = change(value) if isinstance(value, dict) else [change(each) for each in value]
+    return found
 
 
 def to_python(value: Any, hint: Any) -> Any:
