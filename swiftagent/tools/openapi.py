@@ -25,6 +25,8 @@ _SPEC_SECONDS = 30.0
 _DEEPEST = 24
 
 _OWN_HEADERS = {"host", "authorization", "proxy-authorization", "cookie", "content-length", "transfer-encoding"}
+# Schemas that the references of one parameter may expand to.
+_MOST_SCHEMAS = 1_000
 # What no model needs to read.
 _UNUSED = ("example", "examples", "xml", "externalDocs", "discriminator", "readOnly", "writeOnly")
 _SWAGGER_KEYS = ("type", "format", "enum", "items", "default", "minimum", "maximum")
@@ -178,8 +180,7 @@ class OperationReader(msgspec.Struct):
     properties: dict[str, Json] = {}
     required: list[str] = []
     places: dict[str, tuple[str, str]] = {}
-    # Schemas that its references may still expand to.
-    left: int = 1_000
+    left: int = 0
 
     def operation(self, taken: dict[str, Operation]) -> tuple[Tool, Operation]:
         spec = self.item[self.method]
@@ -262,7 +263,8 @@ class OperationReader(msgspec.Struct):
         {} for one that stands within itself, and for all beyond a limit: two references each would double every level.
         """
         source = self._followed(schema)
-        self.left -= 1
+        # Each parameter, and the body, may take so many.
+        self.left = self.left - 1 if path else _MOST_SCHEMAS
         if id(source) in path or len(path) > _DEEPEST or self.left < 0:
             return {}
         kept = {key: value for key, value in source.items() if key not in _UNUSED}
