@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,11 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.errors import CheckError, ConfigError, SetupError, reason_in
 from swiftagent.export.merge import load_model, load_tokenizer
 from swiftagent.io.shipped import user_folder
@@ -27,6 +26,7 @@ from swiftagent.models.files import read_object
 
 # The release of llama-cpp-python whose source carries the converter that was tried.
 LLAMA_CPP = "0.3.36"
+_CONVERTER = re.compile(r"/vendor/llama\.cpp/(convert_hf_to_gguf\.py$|conversion/|gguf-py/gguf/)")
 # What the converter writes itself; all else is quantised from f16.
 DIRECT = ("f32", "f16", "bf16", "q8_0")
 # Of each prompt that is compared.
@@ -103,25 +103,11 @@ def _fetch_converter(cache: Path) -> None:
             )
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            # Python 3.10.12, 3.11.4 and later.
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(scratch, members=_converter_files(archive))
+            wanted = [member for member in archive if _CONVERTER.search(member.name)]
+            archive.extractall(scratch, wanted, filter="data")
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(part, cache)
-
-
-def _converter_files(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    wanted = (
-        "vendor/llama.cpp/convert_hf_to_gguf.py",
-        "vendor/llama.cpp/conversion/",
-        "vendor/llama.cpp/gguf-py/gguf/",
-    )
-    return [
-        member
-        for member in archive
-        if member.isfile() and any(part in member.name for part in wanted) and ".." not in member.name.split("/")
-    ]
 
 
 def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
@@ -196,25 +182,39 @@ def compare(
     except ValueError as error:
         kinds = read_object(folder / "config.json").get("architectures") or ["unknown"]
         raise CheckError(f"llama.cpp cannot load the GGUF of {folder.name}, of type {kinds[0]}; not written") from error
-    otherwise = 0
-    for text in strings:
-        ours = tokenizer(text, add_special_tokens=False)["input_ids"]
-        otherwise += ours != other.tokenize(text.encode(), add_bos=False, special=True)
-    same = ties = 0
-    loss = 0.0
-    for prompt in prompts:
-        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:PROMPT_TOKENS]
-        ours_text = _greedy(model, ids, new_tokens)
-        other.reset()
-        # It has no limit of its own, and no end token counts: equal lengths are compared.
-        written = islice(other.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0), len(ours_text))
-        theirs_text = [int(token) for token in written]
-        same += ours_text == theirs_text
-        ties += ours_text != theirs_text and _gap(model, ids, ours_text, theirs_text) <= NEAR_TIE
-        ours_loss, theirs_loss = _losses(model, other, ids)
-        loss += theirs_loss - ours_loss
-    ratio = math.exp(loss / max(1, len(prompts)))
+
+    def ids_of(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    otherwise = sum(ids_of(text) != other.tokenize(text.encode(), add_bos=False, special=True) for text in strings)
+    found = [both_on(model, other, ids_of(prompt)[:PROMPT_TOKENS], new_tokens) for prompt in prompts]
+    same = sum(gap is None for gap, _ in found)
+    ties = sum(gap is not None and gap <= NEAR_TIE for gap, _ in found)
+    ratio = math.exp(sum(more for _, more in found) / max(1, len(prompts)))
     return Comparison(len(strings), otherwise, len(prompts), same, ties, ratio)
+
+
+def both_on(model: Any, other: Any, ids: list[int], new_tokens: int) -> tuple[float | None, float]:
+    """By how much the model prefers its own token where the two greedy texts first part (None where they are the
+    same), and the loss of the prompt in llama.cpp less that in transformers."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    with torch.inference_mode():
+        # No end token counts: equal lengths are compared.
+        text = model.generate(torch.tensor([ids]), max_new_tokens=new_tokens, do_sample=False, eos_token_id=[])[0]
+        ours = model(text[None, :-1]).logits[0].float()
+    other.reset()
+    other.eval(text[:-1].tolist())
+    theirs = torch.tensor(other.scores[: len(ours)])
+    asked = len(ids) - 1
+    loss, other_loss = (float(cross_entropy(logits[:asked], text[1 : len(ids)])) for logits in (ours, theirs))
+    # On the model's own text both choose the same tokens up to where their texts would part.
+    parts = (theirs[asked:].argmax(-1) != text[len(ids) :]).nonzero()
+    at = asked + int(parts[0]) if len(parts) else None
+    gap = None if at is None else float(ours[at].max() - ours[at, theirs[at].argmax()])
+    return gap, other_loss - loss
 
 
 def require_equal(comparison: Comparison, quantize: str) -> None:
@@ -227,36 +227,6 @@ def require_equal(comparison: Comparison, quantize: str) -> None:
     answered = comparison.same_greedy_text + comparison.near_ties
     if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:
         raise CheckError(f"the GGUF answers {answered} of {comparison.prompts} prompts as its model does; not written")
-
-
-def _greedy(model: Any, ids: list[int], new_tokens: int) -> list[int]:
-    import torch
-
-    with torch.inference_mode():
-        written = model.generate(torch.tensor([ids]), max_new_tokens=new_tokens, do_sample=False, eos_token_id=[])
-    return [int(token) for token in written[0, len(ids) :]]
-
-
-def _gap(model: Any, ids: list[int], ours: list[int], theirs: list[int]) -> float:
-    """By how much the model prefers its own token where two texts first part."""
-    import torch
-
-    at = common_prefix(ours, theirs)
-    with torch.inference_mode():
-        logits = model(torch.tensor([ids + ours[:at]])).logits[0, -1].float()
-    return float(logits[ours[at]] - logits[theirs[at]])
-
-
-def _losses(model: Any, other: Any, ids: list[int]) -> tuple[float, float]:
-    """The mean loss of a prompt in transformers and in llama.cpp."""
-    import torch
-
-    other.reset()
-    other.eval(ids)
-    with torch.inference_mode():
-        both = model(torch.tensor([ids])).logits[0, :-1].float(), torch.tensor(other.scores[: len(ids) - 1])
-    ours, theirs = (float(torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]))) for logits in both)
-    return ours, theirs
 
 
 @contextmanager

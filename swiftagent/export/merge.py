@@ -206,8 +206,6 @@ def _bytes_as(folder: Path, dtype: str) -> int:
     """The size of a model's weights once they are `dtype`."""
     width = 4 if dtype == "float32" else 2
     shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
-    if not shapes:
-        return sum(file.stat().st_size for file in folder.glob("*.bin"))
     # Two 4-bit weights in a byte.
     packed = {"U8": 2}
     return sum(math.prod(tensor["shape"]) * packed.get(tensor["dtype"], 1) * width for tensor in shapes)
