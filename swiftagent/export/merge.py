@@ -93,10 +93,10 @@ def merge(
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
-            raise CheckError(
-                f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; "
-                "not written"
+            about = (
+                f"merged logits differ from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
             )
+            raise CheckError(about)
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
         merged = Merged(str(out), wanted, untied, difference, scale, size, resumed)
         finish(part, merged)
@@ -105,9 +105,8 @@ def merge(
 
 def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> None:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
-    tokenizer = load_tokenizer(
-        adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base
-    )
+    has_tokenizer = (adapter or base) / "tokenizer_config.json"
+    tokenizer = load_tokenizer(adapter if adapter and has_tokenizer.exists() else base)
     model = load_model(base, dtype)
     untied = adapter is not None and _untie_if_adapted(model, adapter)
     if adapter is not None:
@@ -166,25 +165,21 @@ def require_model(base: str) -> Path:
     if not folder.is_dir():
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
     if code := own_code(folder):
-        raise SetupError(
-            f"the model folder {base} brings its own code ({code}), which is not run; "
-            "use a model that transformers knows, with weights in safetensors"
+        about = (
+            f"{base} brings its own code ({code}), which is not run; use one that transformers knows, in safetensors"
         )
+        raise SetupError(about)
     if problems := model_problems(base, "export", trust_remote_code=True):
         raise SetupError("; ".join(problems))
     return folder
 
 
 def require_adapter(adapter: Path) -> None:
-    if not (adapter / "adapter_config.json").exists() or not (adapter / "adapter_model.safetensors").exists():
-        raise SetupError(
-            f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); "
-            "name a finished run"
-        )
-    if fault := safetensors_fault(adapter / "adapter_model.safetensors"):
-        raise SetupError(
-            f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint"
-        )
+    config, weights = "adapter_config.json", "adapter_model.safetensors"
+    if not (adapter / config).exists() or not (adapter / weights).exists():
+        raise SetupError(f"{adapter} holds no complete adapter ({config} and {weights}); name a finished run")
+    if fault := safetensors_fault(adapter / weights):
+        raise SetupError(f"{adapter}: its {weights} is {fault}; name another checkpoint with --checkpoint")
 
 
 def require_words(dtype: str, max_shard_size: str) -> None:

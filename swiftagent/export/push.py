@@ -7,13 +7,14 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.backend.template import first_line
 from swiftagent.errors import ConfigError, SetupError
 
 MESSAGE = "Upload by swiftagent"
@@ -96,10 +97,7 @@ def _to_modelscope(folder: Path, repository: str, files: list[str], private: boo
     return f"{api.endpoint}/models/{repository}"
 
 
-_CLIENTS: dict[str, Callable[[Path, str, list[str], bool, str | None], str]] = {
-    "hf": _to_hugging_face,
-    "modelscope": _to_modelscope,
-}
+_CLIENTS = {"hf": _to_hugging_face, "modelscope": _to_modelscope}
 
 
 def _license(folder: Path) -> str:
@@ -118,13 +116,11 @@ def _client_errors() -> tuple[type[Exception], ...]:
 
 def _first_line(error: Exception, token: str | None) -> str:
     """The client's first sentence, without the token should it repeat that."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    text = first_line(error).rstrip(".")
     if token:
         text = text.replace(token, "***")
-    advice = (
-        "; check the name, and the token with --token or the client's own login" if re.search(r"40[134]", text) else ""
-    )
-    return f"{text.rstrip('.')}{advice}"
+    advice = "; check the name, and the token with --token or the client's own login"
+    return f"{text}{advice if re.search(r'40[134]', text) else ''}"
 
 
 @contextmanager

@@ -113,9 +113,8 @@ def _of_adapter(adapter: Path, model: str | None) -> TunedModel:
 def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
     # The best checkpoint is known at the end of a run only.
     if run.state != "done" and checkpoint == "best":
-        finish = (
-            "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
-        )
+        resume = f"finish it with `swiftagent sft --resume {run.name}`"
+        finish = "wait for its end" if run.state == "running" else resume
         raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
     chosen = run.checkpoint(checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()

@@ -144,9 +144,8 @@ def export_ollama(wanted: Wanted) -> dict[str, Any]:
     if prepared.go_template is None:
         agent = prepared.agent_template
         kind = f"agent template {agent}" if agent else f"template {prepared.template}"
-        raise SetupError(
-            f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
-        )
+        about = f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
+        raise SetupError(about)
     facts: dict[str, Any] = {}
     with whole_folder(wanted.out, force=wanted.force, keep=(subject.base, subject.adapter, subject.run)) as part:
         model = part / "model"
@@ -195,9 +194,8 @@ def export_adapter(wanted: Wanted) -> None:
 def adapter_of(subject: TunedModel) -> Path:
     """The adapter of a subject. Raises SetupError where it is a full model, or the adapter is not whole."""
     if subject.adapter is None:
-        raise SetupError(
-            f"{subject.run or subject.base}: a full model, there is no adapter; use `swiftagent export merge`"
-        )
+        where = subject.run or subject.base
+        raise SetupError(f"{where}: a full model, there is no adapter; use `swiftagent export merge`")
     require_adapter(subject.adapter)
     return subject.adapter
 
@@ -262,6 +260,5 @@ def _scores(metrics: Any) -> dict[str, dict[str, Any]]:
     """The metrics that were measured on at least one row."""
     wanted = {"value", "n", "low", "high"}
     found = metrics.items() if isinstance(metrics, dict) else ()
-    return {
-        name: m for name, m in found if isinstance(m, dict) and wanted <= m.keys() and m["n"] and m["value"] is not None
-    }
+    whole = ((name, m) for name, m in found if isinstance(m, dict) and wanted <= m.keys())
+    return {name: m for name, m in whole if m["n"] and m["value"] is not None}

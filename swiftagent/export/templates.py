@@ -23,7 +23,7 @@ from swiftagent.trajectory import react
 from swiftagent.trajectory.prompts import FLAT_OBJECT, FLAT_PARAMETER, FORMAT, HEAD, PARAMETERS, PromptStyle
 
 JINJA_LIMITS = (
-    "control tokens and ReAct keywords inside texts are not escaped: a template cannot; `swiftagent serve` does",
+    "control tokens and ReAct keywords in texts are not escaped: a template cannot, `swiftagent serve` does",
 )
 _ARGUMENTS = "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`"
 GO_LIMITS = (
@@ -81,9 +81,8 @@ def turns_of(trainer: Trainer) -> Turns:
     # A placeholder that is left over, such as {{ROUND0}}, is a text that no other engine could fill in.
     left_over = any("{{" in getattr(written, name) for name in Turns.__struct_fields__)
     if not found or not asked or meta.chat_sep is None or left_over:
-        raise SetupError(
-            f"the template {trainer.template_name} cannot be written for other engines; use `swiftagent serve`"
-        )
+        name = trainer.template_name
+        raise SetupError(f"the template {name} cannot be written for other engines; use `swiftagent serve`")
     return written
 
 
