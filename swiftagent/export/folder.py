@@ -102,9 +102,8 @@ def require_room(needed: int, out: Path) -> None:
     left = [file for part in left_overs(out.absolute()) for file in (part, *part.rglob("*")) if file.is_file()]
     free = shutil.disk_usage(parent).free + sum(file.stat().st_size for file in left)
     if free < needed * 1.1:
-        raise SetupError(
-            f"{parent} has {size(free)} free, the export takes {size(needed)}; choose another disk with -o"
-        )
+        about = f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o"
+        raise SetupError(about)
 
 
 def require_memory(needed: int) -> None:

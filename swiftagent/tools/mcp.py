@@ -73,10 +73,9 @@ class McpSource:
         self.secrets = secrets_of({**server.env, **server.headers})
         self._restarts_left = 1
         self._connection: _Connection | None = _Connection(server, options)
-        self._listed = {tool.name: tool for tool in self._connection.listed}
-        self.tools = tuple(
-            Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in self._listed.values()
-        )
+        listed = self._connection.listed
+        self._listed = {tool.name: tool for tool in listed}
+        self.tools = tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed)
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Raises ToolError with the server's own words, or that it is gone."""
@@ -91,9 +90,8 @@ class McpSource:
                 hints = self._listed[tool].annotations
                 # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
                 if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
-                    raise ToolError(
-                        f"the MCP server {self.name} ended before it answered; whether the call took effect is unknown"
-                    ) from None
+                    lost = "ended before it answered; whether the call took effect is unknown"
+                    raise ToolError(f"the MCP server {self.name} {lost}") from None
         raise ToolError(f"the MCP server {self.name} has ended and does not come back")
 
     def _running(self) -> _Connection | None:
@@ -222,12 +220,10 @@ class _Connection:
         named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         command = [self.server.command, *self.server.args]
         # A command that is not there is the SDK's to report.
-        if shutil.which(command[0]):
-            command = supervised(command, _LARGEST_ANSWER)
-        parameters = StdioServerParameters(
-            command=command[0], args=command[1:], env={**named, **self.server.env}, cwd=self.server.cwd
-        )
-        return stdio_client(parameters, errlog=self._errors)
+        program, *words = supervised(command, _LARGEST_ANSWER) if shutil.which(command[0]) else command
+        environment = {**named, **self.server.env}
+        started = StdioServerParameters(command=program, args=words, env=environment, cwd=self.server.cwd)
+        return stdio_client(started, errlog=self._errors)
 
     def log(self) -> str:
         """What the server wrote to stderr."""

@@ -70,19 +70,15 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     # Whatever the file raises is reported to the user, with its line.
     except BaseException as error:
         return {}, _described(error, path)
-    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-    found = {name: getattr(module, name, None) for name in names}
-    return {
-        name: function
-        for name, function in found.items()
-        if inspect.isfunction(function) and (function.__module__ == file.stem or name in getattr(module, "__all__", ()))
-    }, ""
+    named = getattr(module, "__all__", None) or ()
+    names = named or [name for name in vars(module) if not name.startswith("_")]
+    functions = {name: function for name in names if inspect.isfunction(function := getattr(module, name, None))}
+    return {name: each for name, each in functions.items() if name in named or each.__module__ == file.stem}, ""
 
 
 def _described(error: BaseException, path: str) -> str:
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(path).name)
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.endswith(Path(path).name)]
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
     return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
 

@@ -70,10 +70,8 @@ class Pages:
             out = f"uploads/{re.sub('[^a-zA-Z0-9.-]+', '-', name)}.react.jsonl"
             return Page(values, ["convert", name, "-o", out], _address("data", file=out))
         path = views.readable(self.root, name)
-        values |= {
-            "rejected": views.rejected_rows(path),
-            "ledger": read_object(path.with_name(f"{path.stem}.report.json")),
-        }
+        report = path.with_name(f"{path.stem}.report.json")
+        values |= {"rejected": views.rejected_rows(path), "ledger": read_object(report)}
         try:
             values["window"] = views.masked_rows(path, int(asked.get("at") or 0), tool)
         except ConfigError:
@@ -128,11 +126,7 @@ class Pages:
         fields = self._fields("infer", asked)
         chat = self.chats.get(asked.get("chat", ""))
         shown = ("run", "model", "tools", "mock", "system", "compare", "confirm")
-        values = {
-            "runs": [run.name for run in self._trained()],
-            "fields": [fields[name] for name in shown],
-            "chat": chat,
-        }
+        values = {"runs": [run.name for run in self._trained()], "fields": [fields[key] for key in shown], "chat": chat}
         return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
 
     def _judge(self, asked: Values) -> Page:

@@ -60,9 +60,8 @@ def readable(root: Path, name: str) -> Path:
     path = (root / name).resolve()
     allowed = (root.resolve(), shipped("datasets").resolve(), shipped("configs").resolve())
     if not path.is_file() or not any(path.is_relative_to(folder) for folder in allowed):
-        raise ConfigError(
-            f"{name}: no such file in {root}; drop it on the data page, or start `swiftagent ui` above it"
-        )
+        about = f"{name}: no such file in {root}; drop it on the data page, or start `swiftagent ui` above it"
+        raise ConfigError(about)
     return path
 
 

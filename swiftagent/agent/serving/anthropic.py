@@ -23,12 +23,9 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     if body.get("thread"):
         # By this code Anthropic's own tool runner sends the whole conversation instead.
         raise Refusal("threads are not held here; send all messages", 400, "thread_unsupported_request", "thread")
-    row = {
-        "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
-        "tools": body.get("tools", []),
-        **({"system": body["system"]} if body.get("system") else {}),
-    }
-    return model_request(body, parse, row)
+    messages = [_with_thought(message, thoughts) for message in messages_of(body)]
+    system = {"system": body["system"]} if body.get("system") else {}
+    return model_request(body, parse, {"messages": messages, "tools": body.get("tools", []), **system})
 
 
 def _with_thought(message: Any, thoughts: Memory) -> Any:

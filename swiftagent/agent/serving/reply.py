@@ -76,12 +76,8 @@ class Answering:
         # The client's own stop word that ended the content.
         self.stop_word = ""
         if asked.shape is not None and not served.strict:
-            raise Refusal(
-                "answers of a given JSON schema need llguidance and an engine in this process: "
-                "pip install 'swiftagent[strict]'",
-                code="unsupported_parameter",
-                param="response_format",
-            )
+            need = "a JSON schema needs llguidance and an engine in this process: pip install 'swiftagent[strict]'"
+            raise Refusal(need, 400, "unsupported_parameter", "response_format")
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the engine takes no such prompt, SwiftAgentError where an ordered call is not made."""
@@ -185,9 +181,8 @@ class Answering:
             yield from self._think(visible.thought(written.text))
         if not self.stop_word:
             is_bare = visible.labels and not starts_with_label(written.text)
-            yield from self._rest(
-                (VisibleText(True, False, self.asked.sampled.stops) if is_bare else visible).content(written.text)
-            )
+            visible = VisibleText(True, False, self.asked.sampled.stops) if is_bare else visible
+            yield from self._rest(visible.content(written.text))
         yield Delta(finish="stop" if self.stop_word else "length")
 
     def _prefix(self) -> str:
@@ -244,11 +239,8 @@ class Answering:
         self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
         self.generated += usage.generated
         if usage.ended_by == "length" and not usage.generated and usage.prompt_tokens:
-            raise Refusal(
-                f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages",
-                code="context_length_exceeded",
-                param="messages",
-            )
+            about = f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages"
+            raise Refusal(about, 400, "context_length_exceeded", "messages")
 
     def _grown(self, text: str) -> Iterator[Delta]:
         content = self._visible.content(text)

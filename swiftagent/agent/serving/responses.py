@@ -14,6 +14,11 @@ from swiftagent.formats.readers.responses import parse
 
 _REFUSED = ("background", "conversation", "prompt", "top_logprobs", "max_tool_calls")
 _Items = list[dict[str, Any]]
+# What a response says of its request, where that does not say it; and what it always says.
+_GIVEN: dict[str, Any] = {"parallel_tool_calls": True, "store": True, "text": {"format": {"type": "text"}}}
+_GIVEN |= {"tool_choice": "auto", "tools": [], "metadata": {}}
+_GIVEN |= dict.fromkeys(("instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p"))
+_FIXED = {"object": "response", "error": None, "truncation": "disabled", "reasoning": {"effort": None, "summary": None}}
 
 
 def _stored_item(stored: Memory, name: Any) -> dict[str, Any]:
@@ -110,37 +115,22 @@ class ResponseReply:
             yield "output_item.done", {**place, "item": item}
 
     def _response(self, status: str) -> dict[str, Any]:
-        body = self.body
         is_done = status in ("completed", "incomplete")
-        given = ("instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p")
         return {
             **self._head,
-            **{name: body.get(name) for name in given},
-            "object": "response",
+            **_FIXED,
+            **{name: self.body.get(name, default) for name, default in _GIVEN.items()},
             "status": status,
-            "error": None,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "output": self._output if is_done else [],
-            "parallel_tool_calls": body.get("parallel_tool_calls", True),
-            "reasoning": {"effort": None, "summary": None},
-            "store": body.get("store", True),
-            "text": body.get("text") or {"format": {"type": "text"}},
-            "tool_choice": body.get("tool_choice") or "auto",
-            "tools": body.get("tools") or [],
-            "truncation": "disabled",
             "usage": self._usage() if is_done else None,
-            "metadata": body.get("metadata") or {},
         }
 
     def _usage(self) -> dict[str, Any]:
         read, written = self.answering.prompt_tokens, self.answering.generated
-        return {
-            "input_tokens": read,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": written,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": read + written,
-        }
+        counts = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+        cached = {"cached_tokens": 0, "cache_write_tokens": 0}
+        return {**counts, "input_tokens_details": cached, "output_tokens_details": {"reasoning_tokens": 0}}
 
 
 def joined(events: list[dict[str, Any]]) -> dict[str, Any]:

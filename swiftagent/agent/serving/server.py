@@ -138,9 +138,8 @@ def refuse_foreign_names(request: Request, settings: Settings) -> None:
     # Of a header that is not a host, `request.url` has this machine's own name.
     asked = re.sub(r":\d+$", "", request.headers.get("host", "")).strip("[]").lower()
     if hosts and asked not in hosts:
-        raise Refusal(
-            f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
-        )
+        about = f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key"
+        raise Refusal(about, 403)
 
 
 async def request_body(request: Request, largest: int) -> bytes:
