@@ -31,8 +31,10 @@ PROBES = (
     "The quick brown fox jumps over the lazy dog 1234567890 times.",
     "今天北京的天气怎么样？请用一句话回答。",
 )
-# The logits of base and adapter on the probes. It is written last, so where it is whole, so are the weights.
+# A `State`. It is written last, so where it is whole, so are the weights.
 _STATE = ".merge.safetensors"
+# The logits of base and adapter on the probes, and whether the output head was untied.
+State = tuple[list[Any], bool]
 _LIBRARIES = ("torch", "transformers", "peft")
 # Relative to the largest logit.
 TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}
@@ -81,12 +83,12 @@ def merge(
     require_memory(needed)
     made_of = _fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with whole_folder(out, force=force, keep=keep, resumable=lambda left: _is_written(left, made_of)) as part:
+    with whole_folder(out, force=force, keep=keep, resumable=lambda left: bool(_state(left, made_of))) as part:
         # Weights that a killed merge wrote whole are not computed twice.
-        resumed = _is_written(part, made_of)
-        if not resumed:
-            _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
-        before, untied = _take_state(part)
+        state = _state(part, made_of)
+        before, untied = state or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
+        # It is no part of the model.
+        (part / _STATE).unlink()
         # From the files: what is proved is what others will load.
         reloaded = load_model(part, wanted)
         after = _logits(reloaded, load_tokenizer(part))
@@ -96,12 +98,14 @@ def merge(
             about = f"merged logits differ from base + adapter by {difference:.3g} at scale {scale:.3g}; not written"
             raise CheckError(about)
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
-        merged = Merged(str(out), wanted, untied, difference, scale, size, resumed)
+        merged = Merged(str(out), wanted, untied, difference, scale, size, resumed=state is not None)
         finish(part, merged)
     return merged
 
 
-def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> None:
+def _write_weights(
+    base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str
+) -> State:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
     has_tokenizer = (adapter or base) / "tokenizer_config.json"
     tokenizer = load_tokenizer(adapter if adapter and has_tokenizer.exists() else base)
@@ -116,9 +120,10 @@ def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max
     model.generation_config = _generation_config(model, tokenizer)
     # Else transformers would write a dequantised model in the form that it was read in, and cannot.
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
-    _save(model, part, max_shard_size=max_shard_size, **form)
+    _save(model, part, max_shard_size=shard, **form)
     tokenizer.save_pretrained(part)
     save_state(part, made_of, untied, before)
+    return before, untied
 
 
 @quiet()
@@ -198,8 +203,7 @@ def _bytes_as(folder: Path, dtype: str) -> int:
     width = 4 if dtype == "float32" else 2
     shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
     # Two 4-bit weights in a byte.
-    packed = {"U8": 2}
-    return sum(math.prod(tensor["shape"]) * packed.get(tensor["dtype"], 1) * width for tensor in shapes)
+    return sum(math.prod(tensor["shape"]) * (1 + (tensor["dtype"] == "U8")) * width for tensor in shapes)
 
 
 def _tensors(file: Path) -> list[dict[str, Any]]:
@@ -262,24 +266,15 @@ def save_state(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> N
     save_file({str(number): tensor for number, tensor in enumerate(logits)}, folder / _STATE, facts)
 
 
-def _is_written(folder: Path, made_of: str) -> bool:
-    """Whether all weights of this very merge are there."""
+def _state(folder: Path, made_of: str) -> State | None:
+    """What is saved of this very merge, where all of its weights are there."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / _STATE, "pt") as state:
-            same = state.metadata()["made_of"] == made_of
+        with safe_open(folder / _STATE, "pt") as saved:
+            facts = saved.metadata()
+            logits = [saved.get_tensor(str(number)) for number in range(len(saved.keys()))]
     except (OSError, SafetensorError):
-        return False
-    return same and not any(map(safetensors_fault, folder.glob("*.safetensors")))
-
-
-def _take_state(folder: Path) -> tuple[list[Any], bool]:
-    """(the saved logits, whether the output head was untied); it is removed, since it is not part of the model."""
-    from safetensors import safe_open
-
-    with safe_open(folder / _STATE, "pt") as state:
-        logits = [state.get_tensor(str(number)) for number in range(len(state.keys()))]
-        untied = bool(state.metadata()["untied"])
-    (folder / _STATE).unlink()
-    return logits, untied
+        return None
+    is_whole = facts["made_of"] == made_of and not any(map(safetensors_fault, folder.glob("*.safetensors")))
+    return (logits, bool(facts["untied"])) if is_whole else None

@@ -144,8 +144,8 @@ def export_ollama(wanted: Wanted) -> dict[str, Any]:
     if prepared.go_template is None:
         agent = prepared.agent_template
         kind = f"agent template {agent}" if agent else f"template {prepared.template}"
-        about = f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
-        raise SetupError(about)
+        fact = f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
+        raise SetupError(fact)
     facts: dict[str, Any] = {}
     with whole_folder(wanted.out, force=wanted.force, keep=(subject.base, subject.adapter, subject.run)) as part:
         model = part / "model"
