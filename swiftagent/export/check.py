@@ -164,10 +164,9 @@ def check_chat_template(trainer: Trainer, template: str, cases: Iterable[PromptC
     compared = Compared("chat template")
     for case in compared.comparable(cases):
         chat = chat_of(case.trajectory)
+        form = {"tools": chat["tools"] or None, "chat_template": template, "tokenize": True, "return_dict": False}
         try:
-            rendered = trainer.tokenizer.apply_chat_template(
-                chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
-            )
+            rendered = trainer.tokenizer.apply_chat_template(chat["messages"], **form)
         except TemplateError as error:
             compared.leave_out(f"refused by the chat template: {error}")
             continue
@@ -234,10 +233,8 @@ def ollama_text(template: str, trajectory: Trajectory, tools: list[dict[str, Any
             call["function"]["arguments"] = json.loads(json.dumps(call["function"]["arguments"], sort_keys=True))
     engine = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     engine.filters["tojson"] = _go_json
-    written: str = engine.from_string(template).render(
-        messages=chat["messages"], tools=tools or None, add_generation_prompt=True
-    )
-    return written
+    chat["tools"] = tools or None
+    return str(engine.from_string(template).render(chat, add_generation_prompt=True))
 
 
 def _go_json(value: Any) -> str:
@@ -268,7 +265,6 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any
         # A Go that is too old, or has no room to build.
         if built.returncode:
             return None
-        done = subprocess.run(
-            [str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True
-        )
+        words = [str(program), str(path)]
+        done = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -103,9 +103,7 @@ def merge(
     return merged
 
 
-def _write_weights(
-    base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str
-) -> State:
+def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, shard: str, made_of: str) -> State:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
     has_tokenizer = (adapter or base) / "tokenizer_config.json"
     tokenizer = load_tokenizer(adapter if adapter and has_tokenizer.exists() else base)
