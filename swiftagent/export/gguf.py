@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,11 @@ def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Pat
         if done.returncode:
             raise SetupError(f"llama-quantize failed: {reason_in(done.stderr)}")
         return out
-    llama = _llama_cpp("quantise")
+    try:
+        llama: Any = importlib.import_module("llama_cpp")
+    except ImportError:
+        need = "llama.cpp is needed to quantise: pip install llama-cpp-python, or name a built one with --llama-cpp"
+        raise SetupError(need) from None
     params = llama.llama_model_quantize_default_params()
     params.ftype = QUANTIZED[kind]
     with quiet_native():
@@ -139,30 +143,20 @@ def _built(llama_cpp: Path | None, program: str) -> str | None:
     return str(built) if built and built.exists() else None
 
 
-def _llama_cpp(purpose: str) -> Any:
-    try:
-        return importlib.import_module("llama_cpp")
-    except ImportError:
-        about = f"llama.cpp is needed to {purpose}: pip install llama-cpp-python, or name a built one with --llama-cpp"
-        raise SetupError(about) from None
-
-
-def can_compare() -> bool:
-    """Whether llama.cpp can be loaded here, so that a GGUF can be compared with its model."""
-    return importlib.util.find_spec("llama_cpp") is not None
-
-
-def compare(folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], rounded: str = "") -> Comparison:
+def compare(folder: Path, gguf: Path, strings: list[str], prompts: list[str], quantize: str) -> Comparison | None:
     """Load a GGUF in llama.cpp beside its folder in transformers: same tokens, same greedy text, perplexity of both.
 
-    rounded: the type that the folder's weights are rounded to first ("float16", "bfloat16").
+    None where llama.cpp cannot be loaded here. Raises CheckError where the GGUF does not equal its model; of quantised
+    ones only the tokens must.
     """
     import torch
 
-    llama = _llama_cpp("compare")
+    if importlib.util.find_spec("llama_cpp") is None:
+        return None
+    llama: Any = importlib.import_module("llama_cpp")
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, "float32").eval()
-    if rounded:
+    if rounded := {"f16": "float16", "bf16": "bfloat16"}.get(quantize.lower()):
         # A GGUF in half precision holds rounded weights; rounding ours as well leaves only llama.cpp's own differences.
         model = model.to(getattr(torch, rounded)).to(torch.float32)
     try:
@@ -183,6 +177,10 @@ def compare(folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[
     same = sum(gap is None for gap, _ in found)
     ties = sum(gap is not None and gap <= NEAR_TIE for gap, _ in found)
     ratio = math.exp(sum(more for _, more in found) / max(1, len(prompts)))
+    if otherwise:
+        raise CheckError(f"{otherwise} of {len(strings)} texts are tokenised otherwise in GGUF; not written")
+    if quantize.lower() in ("f32", "f16") and same + ties < len(prompts):
+        raise CheckError(f"the GGUF answers {same + ties} of {len(prompts)} prompts as its model does; not written")
     return Comparison(len(strings), otherwise, len(prompts), same, ties, ratio)
 
 
@@ -206,15 +204,6 @@ def both_on(model: Any, other: Any, ids: list[int], new_tokens: int) -> tuple[fl
     at = asked + int(parts[0]) if len(parts) else None
     gap = None if at is None else float(ours[at].max() - ours[at, theirs[at].argmax()])
     return gap, other_loss - loss
-
-
-def require_equal(comparison: Comparison, quantize: str) -> None:
-    """Raises CheckError where a GGUF does not equal its model; of quantised ones only the tokens must."""
-    if wrong := comparison.tokenized_otherwise:
-        raise CheckError(f"{wrong} of {comparison.strings} texts are tokenised otherwise in GGUF; not written")
-    answered = comparison.same_greedy_text + comparison.near_ties
-    if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:
-        raise CheckError(f"the GGUF answers {answered} of {comparison.prompts} prompts as its model does; not written")
 
 
 @contextmanager

@@ -47,7 +47,6 @@ class Merged(msgspec.Struct):
     `resumed`: the weights are those that a merge wrote which was then killed.
     """
 
-    folder: str
     dtype: str
     untied: bool
     max_difference: float
@@ -98,7 +97,7 @@ def merge(
             about = f"merged logits differ from base + adapter by {difference:.3g} at scale {scale:.3g}; not written"
             raise CheckError(about)
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
-        merged = Merged(str(out), wanted, untied, difference, scale, size, resumed=state is not None)
+        merged = Merged(wanted, untied, difference, scale, size, resumed=state is not None)
         finish(part, merged)
     return merged
 

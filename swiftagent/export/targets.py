@@ -15,7 +15,7 @@ from swiftagent import __version__
 from swiftagent.backend.loading import TEMPLATE_SETTINGS
 from swiftagent.errors import SetupError
 from swiftagent.export.folder import whole, whole_folder
-from swiftagent.export.gguf import Comparison, can_compare, compare, require_equal, write_gguf
+from swiftagent.export.gguf import Comparison, compare, write_gguf
 from swiftagent.export.merge import Merged, merge, require_adapter, require_model
 from swiftagent.export.prepare import Prepared
 from swiftagent.export.subject import TunedModel
@@ -101,7 +101,7 @@ def _provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None) 
         "react": subject.react,
         "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
         "stop_words": prepared.stops,
-        "merged": {key: value for key, value in (msgspec.to_builtins(merged) or {}).items() if key != "folder"} or None,
+        "merged": msgspec.to_builtins(merged),
         "prompts": msgspec.to_builtins(prepared.compared),
         "limits": prepared.limits,
     }
@@ -113,13 +113,7 @@ def export_gguf(
     """A GGUF of a model folder, compared with it where llama.cpp can be loaded; None where it cannot."""
     with whole(out, force=force, keep=(folder,)) as part:
         write_gguf(require_model(str(folder)), part, quantize, llama_cpp)
-        if not can_compare():
-            return None
-        strings, prompts = probe_texts(data)
-        rounded = {"f16": "float16", "bf16": "bfloat16"}.get(quantize.lower(), "")
-        comparison = compare(folder, part, strings, prompts, rounded=rounded)
-        require_equal(comparison, quantize)
-    return comparison
+        return compare(folder, part, *probe_texts(data), quantize)
 
 
 def probe_texts(data: str) -> tuple[list[str], list[str]]:
@@ -241,19 +235,19 @@ def model_card(subject: TunedModel, name: str, facts: dict[str, Any], license: s
 
 def base_name(subject: TunedModel) -> str:
     """A hub id, or the last name of a folder."""
-    named = subject.name or subject.base
-    return Path(named).name if Path(named).is_dir() or Path(named).is_absolute() else named
+    return _shown(subject.name or subject.base)
 
 
 def _sources(subject: TunedModel) -> list[tuple[str, Any, Any]]:
     """(names, revision, rows taken) of each source of the training data, without folders of this machine."""
     found = read_object(Path(subject.data).with_suffix(".manifest.json")).get("sources") if subject.data else None
     sources = [source for source in found or () if isinstance(source, dict)]
-    return [(_names(source.get("source")), source.get("revision"), source.get("taken")) for source in sources]
+    names = [", ".join(map(_shown, str(source.get("source") or "?").split(", "))) for source in sources]
+    return [(name, each.get("revision"), each.get("taken")) for name, each in zip(names, sources, strict=True)]
 
 
-def _names(sources: Any) -> str:
-    return ", ".join(Path(one).name if Path(one).is_absolute() else one for one in str(sources or "?").split(", "))
+def _shown(name: str) -> str:
+    return Path(name).name if Path(name).is_absolute() or Path(name).is_dir() else name
 
 
 def _scores(metrics: Any) -> dict[str, dict[str, Any]]:
