@@ -118,8 +118,8 @@ def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
 
 
 def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Path:
-    program = shutil.which("llama-quantize") or _built(llama_cpp, "llama-quantize")
-    if program:
+    built = str(llama_cpp / "build" / "bin") if llama_cpp else None
+    if program := shutil.which("llama-quantize") or (built and shutil.which("llama-quantize", path=built)):
         done = subprocess.run([program, str(source), str(out), kind.upper()], capture_output=True, text=True)
         if done.returncode:
             raise SetupError(f"llama-quantize failed: {reason_in(done.stderr)}")
@@ -136,11 +136,6 @@ def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Pat
     if failed:
         raise SetupError(f"llama.cpp could not quantise to {kind.upper()}; try q8_0 or f16")
     return out
-
-
-def _built(llama_cpp: Path | None, program: str) -> str | None:
-    built = llama_cpp / "build" / "bin" / program if llama_cpp else None
-    return str(built) if built and built.exists() else None
 
 
 def compare(folder: Path, gguf: Path, strings: list[str], prompts: list[str], quantize: str) -> Comparison | None:

@@ -38,16 +38,8 @@ _WORDS = {
     **{"flat_object": str(list(FLAT_OBJECT)), "flat_parameter": str(list(FLAT_PARAMETER))},
 }
 # Signs that neither language knows: what is filled in here differs from what the engines fill in.
-_FILLER = Environment(
-    block_start_string="<%",
-    block_end_string="%>",
-    variable_start_string="<<",
-    variable_end_string=">>",
-    comment_start_string="<#",
-    comment_end_string="#>",
-    undefined=StrictUndefined,
-    keep_trailing_newline=True,
-)
+_SIGNS = ("<%", "%>", "<<", ">>", "<#", "#>")
+_FILLER = Environment(*_SIGNS, undefined=StrictUndefined, keep_trailing_newline=True)
 _FILLER.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
 
 

@@ -237,8 +237,8 @@ def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
     # Of idna too, which are UnicodeErrors.
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
-    if page.status >= 400:
-        raise ToolError(f"HTTP {page.status}: {page.text[:300]}")
+    if page.status_code >= 400:
+        raise ToolError(f"HTTP {page.status_code}: {page.text[:300]}")
     return page.text
 
 

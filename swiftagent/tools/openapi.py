@@ -71,8 +71,8 @@ class OpenApi(msgspec.Struct):
             answer = request(method, url, self.options.seconds, _LARGEST_RESULT, **sent)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise ToolError(f"{method} {operation.path} failed: {error}") from None
-        if not 200 <= answer.status < 300:
-            raise ToolError(f"HTTP {answer.status} {answer.reason}: {answer.text[:1000]}".rstrip(": "))
+        if not 200 <= answer.status_code < 300:
+            raise ToolError(f"HTTP {answer.status_code} {answer.reason_phrase}: {answer.text[:1000]}".rstrip(": "))
         try:
             return json.loads(answer.content)
         except (ValueError, RecursionError):
@@ -141,8 +141,8 @@ def _document(spec: str) -> dict[str, Any]:
     try:
         if spec.startswith(("http://", "https://")):
             answer = request("GET", spec, _SPEC_SECONDS, _LARGEST_SPEC, check=lambda address: None)
-            if answer.status != 200:
-                raise ToolError(f"HTTP {answer.status} {answer.reason}")
+            if answer.status_code != 200:
+                raise ToolError(f"HTTP {answer.status_code} {answer.reason_phrase}")
             text = answer.text
         else:
             text = read_text(Path(spec), f"--tools openapi:{spec}")

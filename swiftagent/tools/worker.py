@@ -85,6 +85,7 @@ def _described(error: BaseException, path: str) -> str:
 
 def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
     printed = io.StringIO()
+    answer: dict[str, Any] = {}
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             hints = hints_of(function)
@@ -95,12 +96,11 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
                 value = list(value)
             elif inspect.isawaitable(value) or inspect.isasyncgen(value):
                 value = asyncio.run(_awaited(value))
-            value = _as_json(value)
+            answer["value"] = _as_json(value)
     # Whatever a tool raises is the model's to see.
     except BaseException as error:
-        text = str(error)
-        return {"error": f"{type(error).__name__}: {text}" if text else type(error).__name__, "printed": _tail(printed)}
-    return {"value": value, "printed": _tail(printed)}
+        answer["error"] = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return {**answer, "printed": printed.getvalue()[-LONGEST_OUTPUT:]}
 
 
 def _as_json(value: Any) -> Any:
@@ -128,7 +128,3 @@ def _apply(function: Callable[..., Any], values: dict[str, Any]) -> Any:
 
 async def _awaited(value: Any) -> Any:
     return [each async for each in value] if inspect.isasyncgen(value) else await value
-
-
-def _tail(printed: io.StringIO) -> str:
-    return printed.getvalue()[-LONGEST_OUTPUT:]

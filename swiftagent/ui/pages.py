@@ -13,12 +13,13 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, refuse
 from swiftagent.evaluate.report import comparison, gate_lines
+from swiftagent.io.jsonl import first_values
 from swiftagent.masks.pieces import KINDS
 from swiftagent.models.files import read_object
 from swiftagent.models.identity import is_hub_id
 from swiftagent.train.cards import describe_recipes
 from swiftagent.train.config import load
-from swiftagent.train.runs import Run, find_run
+from swiftagent.train.runs import Run, all_runs, find_run
 from swiftagent.ui import forms, views
 from swiftagent.ui.chats import Chat
 from swiftagent.ui.forms import Field, Values
@@ -70,8 +71,9 @@ class Pages:
             out = f"uploads/{re.sub('[^a-zA-Z0-9.-]+', '-', name)}.react.jsonl"
             return Page(values, ["convert", name, "-o", out], _address("data", file=out))
         path = views.readable(self.root, name)
-        report = path.with_name(f"{path.stem}.report.json")
-        values |= {"rejected": views.rejected_rows(path), "ledger": read_object(report)}
+        # What `convert` or `mix` wrote beside it: the first rows that were rejected, and the ledger.
+        values["rejected"] = first_values(path.with_name(f"{path.stem}.rejects.jsonl"), 50)
+        values["ledger"] = read_object(path.with_name(f"{path.stem}.report.json"))
         try:
             values["window"] = views.masked_rows(path, int(asked.get("at") or 0), tool)
         except ConfigError:
@@ -114,7 +116,7 @@ class Pages:
         return Page(values, ["sft", *words], _address("run", name="newest"))
 
     def _run(self, asked: Values) -> Page:
-        runs = views.runs_of(self.root)
+        runs = all_runs(self.root / "runs")
         name = asked.get("name", "")
         if not name or not runs:
             return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
@@ -164,7 +166,7 @@ class Pages:
         return Page(values, ["export", *places, *self._words("export", own)])
 
     def _trained(self) -> list[Run]:
-        return [run for run in views.runs_of(self.root) if run.checkpoint_last]
+        return [run for run in all_runs(self.root / "runs") if run.checkpoint_last]
 
     def _fields(self, command: str, asked: Values) -> dict[str, Field]:
         return {field.name: field for field in forms.command_fields(self._parser_of(command), asked)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal, fields_of, messages_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import Block, blocks, grow
+from swiftagent.agent.serving.streams import Block, Reply, blocks, grow
 from swiftagent.formats.readers.anthropic import parse
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -39,10 +39,8 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     return {**message, "content": [{"type": "thinking", "thinking": thought}, *blocks]} if thought else message
 
 
-class MessageReply:
+class MessageReply(Reply):
     """The reply to one request as messages have it."""
-
-    end = ""
 
     def __init__(self, served: Served, body: Any) -> None:
         self.asked = read_request(body, served.thoughts)

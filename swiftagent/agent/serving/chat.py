@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, messages_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import grow
+from swiftagent.agent.serving.streams import Reply, grow
 from swiftagent.formats.readers.openai import parse
 from swiftagent.trajectory.types import Call
 
@@ -41,7 +41,7 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     return {**message, "reasoning_content": thought} if thought else message
 
 
-class ChatReply:
+class ChatReply(Reply):
     """The reply to one request as chat completions have it."""
 
     end = "[DONE]"

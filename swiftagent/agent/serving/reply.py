@@ -227,20 +227,17 @@ class Answering:
         finally:
             writing.close()
         self._ids = usage.ids
-        self._count(usage)
+        self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
+        self.generated += usage.generated
+        if usage.ended_by == "length" and not usage.generated and usage.prompt_tokens:
+            about = f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages"
+            raise Refusal(about, 400, "context_length_exceeded", "messages")
         return msgspec.structs.replace(written, text=written.text[skip:])
 
     def _forms(self, prefix: str) -> tuple[Form, ...]:
         asked = self.asked
         tools = asked.conversation.tools if asked.may_call and asked.strict else ()
         return forms_of(tools, asked.shape, self._frame(), prefix, self._is_react and asked.conversation.is_agentic)
-
-    def _count(self, usage: Usage) -> None:
-        self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
-        self.generated += usage.generated
-        if usage.ended_by == "length" and not usage.generated and usage.prompt_tokens:
-            about = f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages"
-            raise Refusal(about, 400, "context_length_exceeded", "messages")
 
     def _grown(self, text: str) -> Iterator[Delta]:
         content = self._visible.content(text)

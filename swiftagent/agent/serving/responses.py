@@ -9,7 +9,7 @@ from typing import Any
 
 from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal, fields_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import Block, blocks
+from swiftagent.agent.serving.streams import Block, Reply, blocks
 from swiftagent.formats.readers.responses import parse
 
 _REFUSED = ("background", "conversation", "prompt", "top_logprobs", "max_tool_calls")
@@ -55,10 +55,8 @@ def readable(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value not in (None, [])}
 
 
-class ResponseReply:
+class ResponseReply(Reply):
     """The reply to one request as responses have it."""
-
-    end = ""
 
     def __init__(self, served: Served, body: Any) -> None:
         self.asked, self.items = read_request(body, served.responses)
