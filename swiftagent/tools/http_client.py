@@ -47,8 +47,9 @@ async def _request(method: str, url: str, seconds: float, largest: int, check: C
                     if check is not None and reply.has_redirect_location:
                         url = str(httpx.URL(url).join(reply.headers["location"]))
                         continue
-                    parts = {"content": await _content(reply, largest), "extensions": reply.extensions}
-                    return httpx.Response(reply.status_code, default_encoding=reply.encoding or "utf-8", **parts)
+                    content, status = await _content(reply, largest), reply.status_code
+                    encoding, facts = reply.encoding or "utf-8", reply.extensions
+                    return httpx.Response(status, content=content, default_encoding=encoding, extensions=facts)
     raise ToolError("too many redirects")
 
 

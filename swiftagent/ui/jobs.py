@@ -91,8 +91,8 @@ class Jobs:
         shows its result."""
         folder = self.root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
         folder.mkdir(parents=True)
-        facts = {"argv": argv, "page": page, "result_at": result_at, "started": time.strftime("%Y-%m-%d %H:%M:%S")}
-        write_json(folder / "job.json", facts)
+        job = UiJob(folder, argv, page, result_at, time.strftime("%Y-%m-%d %H:%M:%S"))
+        write_json(folder / "job.json", {**msgspec.structs.asdict(job), "folder": str(folder)})
         words = ["sh", "-c", _SHELL, str(folder.resolve()), *own_command(*argv)]
         with (folder / "lock").open("w") as lock:
             # It is held until the last of those that inherit it has ended.
@@ -101,7 +101,7 @@ class Jobs:
             process = subprocess.Popen(words, stdin=nothing, start_new_session=True, pass_fds=inherited)
         threading.Thread(target=process.wait, daemon=True).start()
         write_json(folder / "pid", process.pid)
-        return UiJob(folder, **facts)
+        return job
 
     def find(self, name: str) -> UiJob:
         """Raises ConfigError where there is no such job."""
@@ -121,7 +121,7 @@ def command_line(argv: list[str]) -> str:
 
 
 def _read(folder: Path) -> UiJob:
-    return UiJob(folder, **read_object(folder / "job.json"))
+    return UiJob(**{**read_object(folder / "job.json"), "folder": folder})
 
 
 def _is_locked(path: Path) -> bool:

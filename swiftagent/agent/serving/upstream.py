@@ -62,7 +62,8 @@ class _Gateway:
         # The version stands in the server's address or in the client's path.
         target = self.url + (path.removeprefix("/v1") if re.search(r"/v\d+\w*$", self.url) else path)
         passed = {name: text for name, text in request.headers.items() if name not in _NOT_PASSED}
-        sent = {"params": request.query_params, "content": body, "headers": {**passed, "accept-encoding": "identity"}}
+        headers = {**passed, "accept-encoding": "identity"}
+        sent: dict[str, Any] = {"params": request.query_params, "content": body, "headers": headers}
         try:
             reply = await self.client.send(self.client.build_request(request.method, target, **sent), stream=True)
         except httpx.HTTPError as error:
