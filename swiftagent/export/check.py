@@ -90,12 +90,11 @@ def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
     # Tool prompts are what templates get wrong, so agent rows come first.
     agent: list[Record] = []
     chat: list[Record] = []
-    if data.is_file():
-        for row in read_lines(data):
-            if is_record(row.value):
-                (agent if HEAD["en"] in str(row.value) or HEAD["zh"] in str(row.value) else chat).append(row.value)
-            if len(agent) >= count or len(agent) + len(chat) >= 40 * count:
-                break
+    for row in read_lines(data) if data.is_file() else ():
+        if is_record(row.value):
+            (agent if HEAD["en"] in str(row.value) or HEAD["zh"] in str(row.value) else chat).append(row.value)
+        if len(agent) >= count or len(agent) + len(chat) >= 40 * count:
+            break
     return [*agent[:count], *chat[: count - len(agent[:count])]]
 
 

@@ -61,7 +61,6 @@ def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = 
     require_known(quantize)
     converter = find_converter(llama_cpp)
     # On the disk of the output, which the last rename must not leave.
-    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         first = Path(scratch, "model.gguf")
         _convert(converter, folder, first, kind if kind in DIRECT else "f16")

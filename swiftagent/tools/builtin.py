@@ -223,27 +223,22 @@ def _http(hosts: str, options: Options) -> ToolSource:
     if not allowed:
         raise ConfigError("--tools http: name the hosts that may be read, as in http:example.com,127.0.0.1:8000")
 
+    def check(url: Any) -> None:
+        host = url.host.lower()
+        with_port = f"{host}:{url.port}" if url.port else host
+        if url.scheme not in ("http", "https") or (host not in allowed and with_port not in allowed):
+            raise ToolError(f"only {', '.join(allowed)} may be read, not {url.scheme}://{with_port}")
+
     def read(url: Annotated[str, "its full address"]) -> Json:
-        return _get(url, allowed, options.seconds)
+        import httpx
+
+        try:
+            page = request("GET", url, options.seconds, _LARGEST_PAGE, check)
+        # Of idna too, which are UnicodeErrors.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
+        if page.status_code >= 400:
+            raise ToolError(f"HTTP {page.status_code}: {page.text[:300]}")
+        return page.text
 
     return Functions("http", _tool("http_get", read, f"Read a page of {', '.join(allowed)}."))
-
-
-def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
-    import httpx
-
-    try:
-        page = request("GET", url, seconds, _LARGEST_PAGE, lambda address: _check_address(address, allowed))
-    # Of idna too, which are UnicodeErrors.
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
-    if page.status_code >= 400:
-        raise ToolError(f"HTTP {page.status_code}: {page.text[:300]}")
-    return page.text
-
-
-def _check_address(url: Any, allowed: tuple[str, ...]) -> None:
-    host = url.host.lower()
-    with_port = f"{host}:{url.port}" if url.port else host
-    if url.scheme not in ("http", "https") or (host not in allowed and with_port not in allowed):
-        raise ToolError(f"only {', '.join(allowed)} may be read, not {url.scheme}://{with_port}")

@@ -5,10 +5,12 @@ values that its type hints ask for.
 from __future__ import annotations
 
 import inspect
+import json
 import keyword
 import re
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -37,8 +39,10 @@ def describe(function: Callable[..., Any], name: str) -> dict[str, Any]:
             schema["description"] = explained[key]
         if default is parameter.empty and not several:
             required.append(key)
-        elif not several and default is not None and _is_json(default):
-            schema["default"] = default
+        elif not several and default is not None:
+            # What is not JSON has no place in a schema.
+            with suppress(TypeError, ValueError):
+                schema["default"] = json.loads(json.dumps(default, allow_nan=False))
         whole["properties"][key] = schema
     return {"name": name, "description": about, "parameters": whole | ({"required": required} if required else {})}
 
@@ -124,11 +128,3 @@ def split_docstring(text: str) -> tuple[str, dict[str, str]]:
         for name in each.arg_name.split(",")
     }
     return about, explained
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_json, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    return value is None or type(value) in _NAMES

@@ -90,13 +90,10 @@ class Pages:
         sources = {name: (asked.get(name, ""), asked.get(f"{name}_source", "")) for name in _CHANNELS}
         shares = views.mix_shares(sources, self.answers)
         first = [name for channel in _CHANNELS for name in (channel, f"{channel}_source")] + ["name", "author", "out"]
-        values = {
-            "first": [fields.pop(name) for name in first],
-            "rest": list(fields.values()),
-            "files": views.data_files(self.root),
-            "shares": shares,
-            "totals": {key: sum(each[key] for each in shares.values()) for key in ("rows", "tokens", "trained_tokens")},
-        }
+        values: dict[str, Any] = {"files": views.data_files(self.root), "shares": shares}
+        values |= {"first": [fields.pop(name) for name in first], "rest": list(fields.values())}
+        counts = ("rows", "tokens", "trained_tokens")
+        values["totals"] = {key: sum(each[key] for each in shares.values()) for key in counts}
         out = asked.get("out") or "datasets/mix.jsonl"
         return Page(values, ["mix", *self._words("mix", asked)], _address("data", file=out))
 
@@ -139,16 +136,12 @@ class Pages:
         shown = ("data", "n", "checkpoint", "against", "no_base", "no_free", "gate")
         judged = {each: summary for each, summary in found.items() if summary}
         trained_on = judged[name]["about"].get("trained on") if name in judged else None
-        values = {
-            "runs": list(found),
-            "name": name,
-            "fields": [fields[key] for key in shown],
-            "gate": gate_lines(judged[name]) if name in judged else [],
-            "compared": comparison(judged) if len(judged) > 1 else None,
-            "report": report if (self.root / report).is_file() else "",
-            # Where several files were trained on, the first is the mix.
-            "trained_on": (trained_on or [""])[0],
-        }
+        values: dict[str, Any] = {"runs": list(found), "name": name, "fields": [fields[key] for key in shown]}
+        values["gate"] = gate_lines(judged[name]) if name in judged else []
+        values["compared"] = comparison(judged) if len(judged) > 1 else None
+        values["report"] = report if (self.root / report).is_file() else ""
+        # Where several files were trained on, the first is the mix.
+        values["trained_on"] = (trained_on or [""])[0]
         return Page(values, ["eval", *self._words("eval", {**asked, "run": name})], _address("judge", run=name))
 
     def _ship(self, asked: Values) -> Page:

@@ -45,8 +45,8 @@ class MessageReply(Reply):
     def __init__(self, served: Served, body: Any) -> None:
         self.asked = read_request(body, served.thoughts)
         self.answering = Answering(served, self.asked)
-        self._head = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant"}
-        self._head["model"] = served.name
+        name = f"msg_{secrets.token_hex(12)}"
+        self._head = {"id": name, "type": "message", "role": "assistant", "model": served.name}
 
     def whole(self) -> dict[str, Any]:
         return joined([*self.made()])

@@ -24,10 +24,9 @@ _FIXED = {"object": "response", "error": None, "truncation": "disabled", "reason
 def _stored_item(stored: Memory, name: Any) -> dict[str, Any]:
     """An item that was handed out. Raises Refusal where it is not stored."""
     # A client names what it got last, mostly.
-    for items in reversed(stored.values()):
-        for item in items:
-            if item.get("id") == name:
-                return dict(item)
+    found = (item for items in reversed(stored.values()) for item in items if item.get("id") == name)
+    if item := next(found, None):
+        return dict(item)
     raise Refusal(f"item {name!r} is not stored here; send the item itself", 404, "item_not_found", "input")
 
 
