@@ -113,7 +113,8 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
             # Whoever wrote the spec would else choose whom this machine sends requests to.
             raise ConfigError(f"--tools {word}: the spec of {host} calls {called}; allow it with openapi:{spec}@{base}")
     if not re.match(r"https?://[^/]", base):
-        raise ConfigError(f"--tools {word}: the spec names no server; give it: openapi:{spec}@http://127.0.0.1:8000")
+        about = f"--tools {word}: the spec names no server; give its address: openapi:{spec}@http://127.0.0.1:8000"
+        raise ConfigError(about)
     tools: list[Tool] = []
     operations: dict[str, Operation] = {}
     for path, item in (document.get("paths") or {}).items():
