@@ -35,11 +35,8 @@ def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
         plain = name.upper().replace("-", "_")
         if _NAME.search(plain) and not _HARMLESS_NAME.search(plain):
             found |= {part: name for part in (value, value.removeprefix("Bearer "))}
-    return {value: name for value, name in found.items() if _is_secret(value)}
-
-
-def _is_secret(value: str) -> bool:
-    return len(value) >= _SHORTEST and value.lower() not in _HARMLESS_VALUES
+    harmless = {value for value in found if len(value) < _SHORTEST or value.lower() in _HARMLESS_VALUES}
+    return {value: name for value, name in found.items() if value not in harmless}
 
 
 class Redactor:

@@ -60,8 +60,7 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     sys.path.insert(0, str(file.parent.resolve()))
     sys.argv = [path]
     spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        return {}, "it is not a Python file"
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     try:
