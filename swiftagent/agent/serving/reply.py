@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
@@ -34,13 +34,6 @@ class Delta(msgspec.Struct, frozen=True):
     finish: str = ""
 
 
-def reply_events(reasoning: str, content: str, calls: Sequence[Call]) -> tuple[Event, ...]:
-    """What was said in one reply."""
-    thought = (Thought(reasoning),) if reasoning else ()
-    said = (Thought(content, said=True),) if content else ()
-    return (*thought, *said, *calls) if calls else (*thought, Answer(content))
-
-
 class Served(msgspec.Struct, frozen=True):
     """What answers requests. name: what the model is called. strict: whether the engine keeps texts to a grammar.
     recording: takes finished turns. thoughts, responses: what was handed out, by the ids that clients send back."""
@@ -63,14 +56,12 @@ class Answering:
         self.served = served
         self.asked = asked
         self.number = number
-        self.prompt_tokens = 0
-        self.generated = 0
+        self.prompt_tokens = self.generated = 0
         self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
         self._visible = VisibleText(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
         # What was handed on so far.
-        self.content = ""
-        self.reasoning = ""
+        self.content = self.reasoning = ""
         self.calls: list[Call] = []
         self.finish = "stop"
         # The client's own stop word that ended the content.
@@ -95,7 +86,9 @@ class Answering:
         # What was cut, by length or by a word of the client, is not what the model would have written.
         is_cut = self.finish == "length" or self.stop_word
         if self.served.recording and not is_cut and (self.calls or self.content):
-            reply = reply_events(self.reasoning, self.content, self.calls)
+            thought = [Thought(self.reasoning)] if self.reasoning else []
+            said = [Thought(self.content, said=True)] if self.content else []
+            reply: list[Event] = [*thought, *said, *self.calls] if self.calls else [*thought, Answer(self.content)]
             self.served.recording.add(self.asked.conversation, reply, self._ids)
 
     def _with_calls(self) -> Iterator[Delta]:
