@@ -47,12 +47,12 @@ def cases(data: Path, trainer: Trainer, rows: int) -> tuple[str, str, list[Traje
     subject = TunedModel(trainer.model, data=str(data), react=is_record(first))
     left_out: Counter[str] = Counter()
     found: list[Trajectory] = []
-    prepared, comparable = prepare.templates_of(subject, trainer, rows)
-    for _, _, trajectory, reason in comparable(True) if comparable else ():
-        if reason:
-            left_out[reason] += 1
+    prepared, records = prepare.templates_of(subject, trainer, rows)
+    for case in check.prompt_cases(records, prepared.style, prepared.language, for_go=True):
+        if case.reason:
+            left_out[case.reason] += 1
         else:
-            found.append(trajectory)
+            found.append(case.trajectory)
     return str(prepared.go_template), str(prepared.chat_template), found, left_out
 
 

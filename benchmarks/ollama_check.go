@@ -1,5 +1,5 @@
-// Built inside an Ollama checkout by ollama.py: renders conversations with Ollama's own template package and reads answers with its
-// own tool-call parser. Usage: ollama_check TEMPLATE < conversations.jsonl
+// Built inside an Ollama checkout by ollama.py: renders conversations with Ollama's own template package and reads
+// answers with its own tool-call parser. Usage: ollama_check TEMPLATE < conversations.jsonl
 package main
 
 import (

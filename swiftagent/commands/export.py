@@ -146,7 +146,7 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _vllm(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.vllm import vllm_commands
+    from swiftagent.export.targets import vllm_commands
 
     subject, prepared = _prepared(args)
     folder, first = subject.base, {}

@@ -1,3 +1,3 @@
 """A tuned model in the form that other programs load: merged, GGUF, Ollama, vLLM."""
 
-PUBLIC = ("check", "folder", "gguf", "grammars", "merge", "prepare", "push", "subject", "targets", "vllm")
+PUBLIC = ("check", "folder", "gguf", "grammars", "merge", "prepare", "push", "subject", "targets")

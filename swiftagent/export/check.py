@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.backend.template import Trainer
-from swiftagent.export.tokens import PromptDifference, first_difference, trained_ids, turns_of
+from swiftagent.errors import CheckError
+from swiftagent.export.templates import turns_of
 from swiftagent.formats.readers.openai import parse_turns
 from swiftagent.formats.writers.openai import render as render_openai
 from swiftagent.io.jsonl import read_lines
@@ -35,6 +36,15 @@ from swiftagent.trajectory.types import Call, Trajectory
 RENDER_GO = Path(__file__).parent / "go_template" / "render.go"
 
 
+class PromptDifference(msgspec.Struct):
+    """The first place where a rendered prompt departs from the trained one: token index and both sides around it."""
+
+    conversation: str
+    token: int
+    trained: str
+    rendered: str
+
+
 class Compared(msgspec.Struct):
     """How many conversations were rendered alike; `left_out` counts by reason those that a template cannot render
     alike."""
@@ -43,6 +53,32 @@ class Compared(msgspec.Struct):
     conversations: int = 0
     left_out: dict[str, int] = {}
     differences: list[PromptDifference] = []
+
+    def leave_out(self, reason: str) -> None:
+        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+
+    def comparable(self, cases: Iterable[PromptCase]) -> Iterator[PromptCase]:
+        for case in cases:
+            if case.reason:
+                self.leave_out(case.reason)
+            else:
+                yield case
+
+    def compare(self, name: str, trained: Any, rendered: Any, show: Callable[[Any], str], around: int = 6) -> None:
+        """Count a conversation, and keep the first place where it differs; show: tokens or a text to be read."""
+        self.conversations += 1
+        if trained != rendered:
+            index = common_prefix(trained, rendered)
+            window = slice(max(0, index - around // 2), index + around)
+            self.differences.append(PromptDifference(name, index, show(trained[window]), show(rendered[window])))
+
+    def require_equal(self) -> None:
+        """Raises CheckError with the first differing token."""
+        if self.differences:
+            first = self.differences[0]
+            where = f"first in {first.conversation} at token {first.token}"
+            both = f"trained {first.trained!r}, rendered {first.rendered!r}; --allow-differences exports it anyway"
+            raise CheckError(f"{self.target}: {len(self.differences)} prompts differ from training, {where}: {both}")
 
 
 # Compared for each target.
@@ -54,12 +90,11 @@ def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
     # Tool prompts are what templates get wrong, so agent rows come first.
     agent: list[Record] = []
     chat: list[Record] = []
-    if data.is_file():
-        for row in read_lines(data):
-            if is_record(row.value):
-                (agent if HEAD["en"] in str(row.value) or HEAD["zh"] in str(row.value) else chat).append(row.value)
-            if len(agent) >= count or len(agent) + len(chat) >= 40 * count:
-                break
+    for row in read_lines(data) if data.is_file() else ():
+        if is_record(row.value):
+            (agent if HEAD["en"] in str(row.value) or HEAD["zh"] in str(row.value) else chat).append(row.value)
+        if len(agent) >= count or len(agent) + len(chat) >= 40 * count:
+            break
     return [*agent[:count], *chat[: count - len(agent[:count])]]
 
 
@@ -84,27 +119,17 @@ class PromptCase(NamedTuple):
 _Reasons = Iterator[tuple[bool, str]]
 
 
-def react_cases(
-    records: list[Record], style: PromptStyle, language: str, *, for_go: bool = False
-) -> Iterator[PromptCase]:
-    """Records as they are compared; for_go: as Ollama writes them."""
-    for number, record in enumerate(records):
-        trajectory = from_record(record)
-        reasons = [_of_any(trajectory, record), _of_react(trajectory, record, style, language)]
-        reasons += [_of_go(trajectory, style)] if for_go else []
-        yield _case(record, number, trajectory, chain(*reasons))
-
-
-def native_cases(rows: list[Record]) -> Iterator[PromptCase]:
-    """Native rows (`tools`, `tool_call`, `tool_response`) as they are compared."""
-    for number, row in enumerate(rows):
-        trajectory = parse_turns(row)
-        yield _case(row, number, trajectory, _of_any(trajectory, row))
-
-
-def _case(record: Record, number: int, trajectory: Trajectory, reasons: _Reasons) -> PromptCase:
-    name = str(record.get("id") or f"row {number + 1}")
-    return PromptCase(name, record, trajectory, next((reason for is_so, reason in reasons if is_so), ""))
+def prompt_cases(rows: list[Record], style: PromptStyle, language: str, for_go: bool = False) -> Iterator[PromptCase]:
+    """Records, or native rows (`tools`, `tool_call`, `tool_response`), as they are compared; for_go: as Ollama writes
+    them."""
+    for number, record in enumerate(rows, 1):
+        is_native = "tools" in record
+        trajectory = parse_turns(record) if is_native else from_record(record)
+        reasons = [_of_any(trajectory, record)]
+        reasons += [] if is_native else [_of_react(trajectory, record, style, language)]
+        reasons += [_of_go(trajectory, style)] if for_go and not is_native else []
+        reason = next((reason for is_so, reason in chain(*reasons) if is_so), "")
+        yield PromptCase(str(record.get("id") or f"row {number}"), record, trajectory, reason)
 
 
 def _of_any(trajectory: Trajectory, record: Record) -> _Reasons:
@@ -133,38 +158,31 @@ def _of_go(trajectory: Trajectory, style: PromptStyle) -> _Reasons:
     yield any(letter in described for letter in "<>&"), "`<`, `>` or `&` in a parameter's description"
 
 
-def _comparable(cases: Iterable[PromptCase], left_out: Counter[str]) -> Iterator[PromptCase]:
-    for case in cases:
-        if case.reason:
-            left_out[case.reason] += 1
-        else:
-            yield case
-
-
 def check_chat_template(trainer: Trainer, template: str, cases: Iterable[PromptCase]) -> Compared:
     """Render conversations through a Jinja chat template as transformers and vLLM do, and compare the ids."""
     compared = Compared("chat template")
-    left_out: Counter[str] = Counter()
-    for case in _comparable(cases, left_out):
+    for case in compared.comparable(cases):
         chat = chat_of(case.trajectory)
+        form = {"tools": chat["tools"] or None, "chat_template": template, "tokenize": True, "return_dict": False}
         try:
-            rendered = trainer.tokenizer.apply_chat_template(
-                chat["messages"], tools=chat["tools"] or None, chat_template=template, tokenize=True, return_dict=False
-            )
+            rendered = trainer.tokenizer.apply_chat_template(chat["messages"], **form)
         except TemplateError as error:
-            left_out[f"refused by the chat template: {error}"] += 1
+            compared.leave_out(f"refused by the chat template: {error}")
             continue
         # All of the row: tokens that are only read must be equal as well.
         trained = trained_ids(trainer, case.record)
         if "tools" not in case.record and isinstance(case.trajectory.events[-1], Call):
             trained = _without_end(trained, rendered, trainer)
-        difference = first_difference(case.name, trained, list(rendered), trainer.tokenizer)
-        compared.conversations += 1
-        compared.differences += [difference] if difference else []
+        compared.compare(case.name, trained, list(rendered), trainer.tokenizer.decode)
         if compared.conversations == CONVERSATIONS:
             break
-    compared.left_out = dict(left_out)
     return compared
+
+
+def trained_ids(trainer: Trainer, record: Record) -> list[int]:
+    """The token ids of a whole training row, of a native one with its tools, as training sees them."""
+    row = {key: record[key] for key in ("messages", "tools") if key in record}
+    return list(trainer.template.encode({**row, "messages": [dict(m) for m in row["messages"]]})["input_ids"])
 
 
 def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> list[int]:
@@ -178,18 +196,14 @@ def check_go_template(template: str, chat_template: str, cases: Iterable[PromptC
     Ollama's JSON; None where no Go works here."""
     if not shutil.which("go"):
         return None
-    left_out: Counter[str] = Counter()
-    kept = list(islice(_comparable(cases, left_out), CONVERSATIONS))
+    compared = Compared("Modelfile template")
+    kept = list(islice(compared.comparable(cases), CONVERSATIONS))
     rendered = _run_go(template, [case.trajectory for case in kept])
     if rendered is None:
         return None
-    compared = Compared("Modelfile template", len(kept), dict(left_out))
     for case, found in zip(kept, rendered, strict=True):
-        text, wanted = found["Prompt"], ollama_text(chat_template, case.trajectory, found["Tools"])
-        if text != wanted:
-            at = common_prefix(wanted, text)
-            around = slice(max(0, at - 20), at + 40)
-            compared.differences.append(PromptDifference(case.name, at, wanted[around], text[around]))
+        wanted = ollama_text(chat_template, case.trajectory, found["Tools"])
+        compared.compare(case.name, wanted, found["Prompt"], str, around=40)
     return compared
 
 
@@ -218,10 +232,8 @@ def ollama_text(template: str, trajectory: Trajectory, tools: list[dict[str, Any
             call["function"]["arguments"] = json.loads(json.dumps(call["function"]["arguments"], sort_keys=True))
     engine = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     engine.filters["tojson"] = _go_json
-    written: str = engine.from_string(template).render(
-        messages=chat["messages"], tools=tools or None, add_generation_prompt=True
-    )
-    return written
+    chat["tools"] = tools or None
+    return str(engine.from_string(template).render(chat, add_generation_prompt=True))
 
 
 def _go_json(value: Any) -> str:
@@ -252,7 +264,6 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any
         # A Go that is too old, or has no room to build.
         if built.returncode:
             return None
-        done = subprocess.run(
-            [str(program), str(path)], input="\n".join(lines), capture_output=True, text=True, check=True
-        )
+        words = [str(program), str(path)]
+        done = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]

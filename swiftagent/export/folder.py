@@ -11,9 +11,12 @@ from pathlib import Path
 from swiftagent.errors import SetupError, SwiftAgentError
 from swiftagent.io.jsonl import left_overs, unfinished, writing
 
+Kept = Iterable[Path | str | None]
+Test = Callable[[Path], bool]
+
 
 @contextmanager
-def whole(out: Path, *, force: bool, keep: Iterable[Path | str | None] = ()) -> Iterator[Path]:
+def whole(out: Path, *, force: bool, keep: Kept = ()) -> Iterator[Path]:
     """A hidden name beside `out`, for a folder or a file, which takes its name when the block ends well.
 
     keep: what is read while it is written, and so must not be replaced by it.
@@ -48,21 +51,15 @@ def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(
-    out: Path,
-    *,
-    force: bool,
-    keep: Iterable[Path | str | None] = (),
-    resumable: Callable[[Path], bool] = lambda left: False,
-) -> Iterator[Path]:
+def whole_folder(out: Path, *, force: bool, keep: Kept = (), resumable: Test = lambda left: False) -> Iterator[Path]:
     """`whole` with the folder made, or the one that a killed export left here, where it is `resumable`."""
     out = Path(os.path.abspath(out))
     require_free(out, force)
     found = next((left for left in left_overs(out) if left.is_dir() and resumable(left)), None)
-    kept = None if found is None else found.rename(out.with_name(f".{out.name}.{os.getpid()}.part"))
+    if found:
+        found.rename(out.with_name(f".{out.name}.{os.getpid()}.part"))
     with whole(out, force=force, keep=keep) as part:
-        if kept is None:
-            part.mkdir()
+        part.mkdir(exist_ok=True)
         yield part
 
 
@@ -102,17 +99,11 @@ def require_room(needed: int, out: Path) -> None:
     """Raises SetupError where the disk does not hold `needed` bytes and a tenth more."""
     parent = next(folder for folder in [out.absolute(), *out.absolute().parents] if folder.exists())
     # An export resumes what a killed one left, or removes it.
-    left = [
-        file
-        for part in left_overs(out.absolute())
-        for file in (part.rglob("*") if part.is_dir() else [part])
-        if file.is_file()
-    ]
+    left = [file for part in left_overs(out.absolute()) for file in (part, *part.rglob("*")) if file.is_file()]
     free = shutil.disk_usage(parent).free + sum(file.stat().st_size for file in left)
     if free < needed * 1.1:
-        raise SetupError(
-            f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o"
-        )
+        about = f"{parent} has {size(free)} free and the export takes {size(needed)}; choose another disk with -o"
+        raise SetupError(about)
 
 
 def require_memory(needed: int) -> None:

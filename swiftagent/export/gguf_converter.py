@@ -42,10 +42,9 @@ def main() -> None:
         try:
             return str(by_hash(self, tokenizer))
         except NotImplementedError:
-            name = pre_tokenizer(folder)
-            if name is None:
-                raise
-            return name
+            if name := pre_tokenizer(folder):
+                return name
+            raise
 
     model.get_vocab_base_pre = by_hash_or_pattern
     sys.argv = [str(converter / "convert_hf_to_gguf.py"), *sys.argv[2:]]

@@ -8,20 +8,22 @@ untied first.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent import __version__
 from swiftagent.backend.template import first_line, quiet, with_adapter
 from swiftagent.errors import CheckError, ConfigError, SetupError
 from swiftagent.export.folder import require_memory, require_room, whole_folder
-from swiftagent.export.merge_state import fingerprint, is_written, save_state, take_state
-from swiftagent.export.tokens import end_tokens
+from swiftagent.export.templates import end_tokens
 from swiftagent.models.files import model_problems, own_code, read_object, safetensors_fault
 
 PROBES = (
@@ -29,6 +31,11 @@ PROBES = (
     "The quick brown fox jumps over the lazy dog 1234567890 times.",
     "今天北京的天气怎么样？请用一句话回答。",
 )
+# A `State`. It is written last, so where it is whole, so are the weights.
+_STATE = ".merge.safetensors"
+# The logits of base and adapter on the probes, and whether the output head was untied.
+State = tuple[list[Any], bool]
+_LIBRARIES = ("torch", "transformers", "peft")
 # Relative to the largest logit.
 TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1.5e-1}
 
@@ -40,7 +47,6 @@ class Merged(msgspec.Struct):
     `resumed`: the weights are those that a merge wrote which was then killed.
     """
 
-    folder: str
     dtype: str
     untied: bool
     max_difference: float
@@ -74,35 +80,32 @@ def merge(
     needed = _bytes_as(model_folder, wanted)
     require_room(needed, out)
     require_memory(needed)
-    made_of = fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
+    made_of = _fingerprint([folder for folder in (model_folder, adapter) if folder is not None], wanted, max_shard_size)
     keep = (model_folder, adapter)
-    with whole_folder(out, force=force, keep=keep, resumable=lambda left: is_written(left, made_of)) as part:
+    with whole_folder(out, force=force, keep=keep, resumable=lambda left: bool(_state(left, made_of))) as part:
         # Weights that a killed merge wrote whole are not computed twice.
-        resumed = is_written(part, made_of)
-        if not resumed:
-            _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
-        before, untied = take_state(part)
+        state = _state(part, made_of)
+        before, untied = state or _write_weights(model_folder, adapter, part, wanted, max_shard_size, made_of)
+        # It is no part of the model.
+        (part / _STATE).unlink()
         # From the files: what is proved is what others will load.
         reloaded = load_model(part, wanted)
         after = _logits(reloaded, load_tokenizer(part))
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
-            raise CheckError(
-                f"the merged model differs from base + adapter by {difference:.3g} on a scale of {scale:.3g}; "
-                "not written"
-            )
+            about = f"merged logits differ from base + adapter by {difference:.3g} at scale {scale:.3g}; not written"
+            raise CheckError(about)
         size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
-        merged = Merged(str(out), wanted, untied, difference, scale, size, resumed)
+        merged = Merged(wanted, untied, difference, scale, size, resumed=state is not None)
         finish(part, merged)
     return merged
 
 
-def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max_shard_size: str, made_of: str) -> None:
+def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, shard: str, made_of: str) -> State:
     """Weights, config and tokenizer of the merged model, and, when all are there, a mark that they are."""
-    tokenizer = load_tokenizer(
-        adapter if adapter is not None and (adapter / "tokenizer_config.json").exists() else base
-    )
+    has_tokenizer = (adapter or base) / "tokenizer_config.json"
+    tokenizer = load_tokenizer(adapter if adapter and has_tokenizer.exists() else base)
     model = load_model(base, dtype)
     untied = adapter is not None and _untie_if_adapted(model, adapter)
     if adapter is not None:
@@ -114,9 +117,10 @@ def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, max
     model.generation_config = _generation_config(model, tokenizer)
     # Else transformers would write a dequantised model in the form that it was read in, and cannot.
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
-    _save(model, part, max_shard_size=max_shard_size, **form)
+    _save(model, part, max_shard_size=shard, **form)
     tokenizer.save_pretrained(part)
     save_state(part, made_of, untied, before)
+    return before, untied
 
 
 @quiet()
@@ -161,25 +165,19 @@ def require_model(base: str) -> Path:
     if not folder.is_dir():
         raise SetupError(f"the base model {base} is not a folder here; download it or give its folder with --model")
     if code := own_code(folder):
-        raise SetupError(
-            f"the model folder {base} brings its own code ({code}), which is not run; "
-            "use a model that transformers knows, with weights in safetensors"
-        )
+        fact = f"{base} brings its own code ({code}), which is not run; use one that transformers knows, in safetensors"
+        raise SetupError(fact)
     if problems := model_problems(base, "export", trust_remote_code=True):
         raise SetupError("; ".join(problems))
     return folder
 
 
 def require_adapter(adapter: Path) -> None:
-    if not (adapter / "adapter_config.json").exists() or not (adapter / "adapter_model.safetensors").exists():
-        raise SetupError(
-            f"{adapter} holds no complete adapter (adapter_config.json and adapter_model.safetensors); "
-            "name a finished run"
-        )
-    if fault := safetensors_fault(adapter / "adapter_model.safetensors"):
-        raise SetupError(
-            f"{adapter}: its adapter_model.safetensors is {fault}; name another checkpoint with --checkpoint"
-        )
+    config, weights = "adapter_config.json", "adapter_model.safetensors"
+    if not (adapter / config).exists() or not (adapter / weights).exists():
+        raise SetupError(f"{adapter} holds no complete adapter ({config} and {weights}); name a finished run")
+    if fault := safetensors_fault(adapter / weights):
+        raise SetupError(f"{adapter}: its {weights} is {fault}; name another checkpoint with --checkpoint")
 
 
 def require_words(dtype: str, max_shard_size: str) -> None:
@@ -201,11 +199,8 @@ def _bytes_as(folder: Path, dtype: str) -> int:
     """The size of a model's weights once they are `dtype`."""
     width = 4 if dtype == "float32" else 2
     shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
-    if not shapes:
-        return sum(file.stat().st_size for file in folder.glob("*.bin"))
     # Two 4-bit weights in a byte.
-    packed = {"U8": 2}
-    return sum(math.prod(tensor["shape"]) * packed.get(tensor["dtype"], 1) * width for tensor in shapes)
+    return sum(math.prod(tensor["shape"]) * (1 + (tensor["dtype"] == "U8")) * width for tensor in shapes)
 
 
 def _tensors(file: Path) -> list[dict[str, Any]]:
@@ -247,3 +242,36 @@ def _generation_config(model: Any, tokenizer: Any) -> Any:
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     return config
+
+
+def _fingerprint(folders: list[Path], *settings: str) -> str:
+    """Of the files of base and adapter (names, sizes, times), the settings, and the programs."""
+    digest = hashlib.sha256("\0".join([__version__, *settings, *map(version, _LIBRARIES)]).encode())
+    # Sizes and times stand for contents: hashing a model takes as long as merging it.
+    for folder in folders:
+        for file in sorted(path for path in folder.iterdir() if path.is_file()):
+            about = file.stat()
+            digest.update(f"\0{file.absolute()}\0{about.st_size}\0{about.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def save_state(folder: Path, made_of: str, untied: bool, logits: list[Any]) -> None:
+    """Record that every weight is written. made_of: a hash of everything that the weights follow from."""
+    from safetensors.torch import save_file
+
+    facts = {"made_of": made_of, "untied": "yes" if untied else ""}
+    save_file({str(number): tensor for number, tensor in enumerate(logits)}, folder / _STATE, facts)
+
+
+def _state(folder: Path, made_of: str) -> State | None:
+    """What is saved of this very merge, where all of its weights are there."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / _STATE, "pt") as saved:
+            facts = saved.metadata()
+            logits = [saved.get_tensor(str(number)) for number in range(len(saved.keys()))]
+    except (OSError, SafetensorError):
+        return None
+    is_whole = facts["made_of"] == made_of and not any(map(safetensors_fault, folder.glob("*.safetensors")))
+    return (logits, bool(facts["untied"])) if is_whole else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -12,29 +12,9 @@ import msgspec
 
 from swiftagent.backend.template import Trainer, open_trainer
 from swiftagent.errors import SetupError
-from swiftagent.export.check import (
-    CONVERSATIONS,
-    Compared,
-    PromptCase,
-    check_chat_template,
-    check_go_template,
-    native_cases,
-    prompt_style,
-    react_cases,
-    records_of,
-)
+from swiftagent.export import check, templates
 from swiftagent.export.merge import require_model
 from swiftagent.export.subject import TunedModel
-from swiftagent.export.templates import (
-    GO_LIMITS,
-    HERMES_GO_LIMITS,
-    JINJA_LIMITS,
-    go_hermes,
-    go_template,
-    jinja_hermes,
-    jinja_template,
-)
-from swiftagent.export.tokens import require_same_prompts, stop_words, turns_of
 from swiftagent.io.jsonl import read_lines
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import Record, from_record
@@ -58,13 +38,9 @@ class Prepared(msgspec.Struct):
     style: PromptStyle = "auto"
     language: str = "en"
     system: str = ""
-    compared: list[Compared] = []
+    compared: list[check.Compared] = []
     limits: list[str] = []
     go_limits: list[str] = []
-
-
-# The cases to compare, or those of Ollama's template.
-Cases = Callable[[bool], Iterator[PromptCase]]
 
 
 def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
@@ -73,59 +49,58 @@ def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
     # The subject has both: those of the training may be a folder that is gone.
     settings = {name: value for name, value in subject.settings.items() if name not in ("model", "template")}
     with open_trainer(model, subject.template, settings) as trainer:
-        prepared, cases = templates_of(subject, trainer)
-        if cases is not None:
-            chat = prepared.chat_template or trainer.tokenizer.chat_template
-            go = prepared.go_template
-            by_go = check_go_template(go, chat, cases(True)) if go else None
-            prepared.compared = [check_chat_template(trainer, chat, cases(False)), *([by_go] if by_go else [])]
+        prepared, rows = templates_of(subject, trainer)
+        if rows:
+            chat, go = prepared.chat_template or trainer.tokenizer.chat_template, prepared.go_template
+            cases = partial(check.prompt_cases, rows, prepared.style, prepared.language)
+            by_go = check.check_go_template(go, chat, cases(for_go=True)) if go else None
+            prepared.compared = [check.check_chat_template(trainer, chat, cases()), *([by_go] if by_go else [])]
     if not allow_differences:
         for one in prepared.compared:
-            require_same_prompts(one.differences, one.target)
+            one.require_equal()
     return prepared
 
 
-def templates_of(subject: TunedModel, trainer: Trainer, most: int = 4 * CONVERSATIONS) -> tuple[Prepared, Cases | None]:
-    """The templates, and what is compared, of `most` rows; None where no data is known."""
-    prepared = Prepared(trainer.template_name, stop_words(trainer.tokenizer, react=subject.react))
-    return (_react if subject.react else _native)(prepared, subject, trainer, most)
-
-
-def _react(prepared: Prepared, subject: TunedModel, trainer: Trainer, most: int) -> tuple[Prepared, Cases | None]:
-    records = records_of(Path(subject.data), most) if subject.data else []
+def templates_of(
+    subject: TunedModel, trainer: Trainer, most: int = 4 * check.CONVERSATIONS
+) -> tuple[Prepared, list[Record]]:
+    """The templates, and up to `most` rows to compare; none where no data is known or no template can be written."""
+    prepared = Prepared(trainer.template_name, templates.stop_words(trainer.tokenizer, is_react=subject.react))
+    read = check.records_of if subject.react else _native_rows
+    rows = read(Path(subject.data), most) if subject.data else []
     try:
-        turns = turns_of(trainer)
+        (_react if subject.react else _native)(prepared, subject, trainer, rows)
     # It can still be merged, and `swiftagent serve` writes its prompts itself.
     except SetupError as error:
+        if not subject.react:
+            raise
         prepared.limits = [str(error)]
-        return prepared, None
-    style, language = prepared.style, prepared.language = subject.prompt or prompt_style(records)
-    prepared.chat_template = jinja_template(turns, style, language)
-    prepared.go_template = go_template(turns, style, language)
+        return prepared, []
+    return prepared, rows
+
+
+def _react(prepared: Prepared, subject: TunedModel, trainer: Trainer, records: list[Record]) -> None:
+    turns = templates.turns_of(trainer)
+    style, language = prepared.style, prepared.language = subject.prompt or check.prompt_style(records)
+    prepared.chat_template, prepared.go_template = templates.react_templates(turns, style, language)
     prepared.system = _common_system(records)
     fixed = f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, whatever the "
-    prepared.limits = [*JINJA_LIMITS, f"{fixed}question is in"]
-    prepared.go_limits = [*prepared.limits, *GO_LIMITS]
-    return prepared, (lambda for_go: react_cases(records, style, language, for_go=for_go)) if records else None
+    prepared.limits = [*templates.JINJA_LIMITS, f"{fixed}question is in"]
+    prepared.go_limits = [*prepared.limits, *templates.GO_LIMITS]
 
 
 _LANGUAGES = {"en": "English", "zh": "Chinese (中文)"}
 
 
-def _native(prepared: Prepared, subject: TunedModel, trainer: Trainer, most: int) -> tuple[Prepared, Cases | None]:
+def _native(prepared: Prepared, subject: TunedModel, trainer: Trainer, rows: list[Record]) -> None:
     """Hermes calls get templates of our own; of any other kind the base's chat template is kept, if it writes the
     same."""
-    rows = _native_rows(Path(subject.data), most) if subject.data else []
     prepared.agent_template = trainer.template._agent_template
     if prepared.agent_template == "hermes":
-        turns, before, after = turns_of(trainer), *_around_tools(trainer)
-        prepared.chat_template, prepared.go_template = (
-            jinja_hermes(turns, before, after),
-            go_hermes(turns, before, after),
-        )
+        written = templates.hermes_templates(templates.turns_of(trainer), *_around_tools(trainer))
+        prepared.chat_template, prepared.go_template = written
     prepared.limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
-    prepared.go_limits = list(HERMES_GO_LIMITS)
-    return prepared, (lambda for_go: native_cases(rows)) if rows else None
+    prepared.go_limits = list(templates.HERMES_GO_LIMITS)
 
 
 def _around_tools(trainer: Trainer) -> tuple[str, str]:

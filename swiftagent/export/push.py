@@ -7,13 +7,14 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.backend.template import first_line
 from swiftagent.errors import ConfigError, SetupError
 
 MESSAGE = "Upload by swiftagent"
@@ -43,10 +44,14 @@ def push(folder: Path, repository: str, hub: str, *, private: bool, token: str |
     upload = Upload(hub, repository, "", files, size)
     if dry_run:
         return upload
+    import httpx
+    from modelscope_hub.errors import HubError
+
     try:
         with _quiet_clients():
             upload.address = _CLIENTS[hub](folder, repository, files, private, token)
-    except _client_errors() as error:
+    # Those of requests are OSErrors.
+    except (HubError, httpx.HTTPError, OSError, ValueError, RuntimeError) as error:
         raise SetupError(f"{hub} did not take the upload to {repository}: {_first_line(error, token)}") from None
     upload.uploaded = True
     return upload
@@ -82,8 +87,9 @@ def _to_modelscope(folder: Path, repository: str, files: list[str], private: boo
 
     # Not login(), which would write the token to this machine's disk.
     api = modelscope_api.HubApi(token=token)
-    # The client calls every new repository Apache-2.0 unless it gets another licence.
-    names = {"license": _license(folder), "visibility": "private" if private else "public"}
+    # The client calls every new repository Apache-2.0 unless it gets another licence; the model card names it.
+    named = re.search(r"^license: *(\S+)", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    names = {"license": named[1] if named else "other", "visibility": "private" if private else "public"}
     api.create_repo(repository, repo_type="model", exist_ok=True, **names)
     reasons: list[str] = []
     options: dict[str, Any] = {"use_cache": False, "disable_tqdm": not sys.stderr.isatty()}
@@ -96,35 +102,16 @@ def _to_modelscope(folder: Path, repository: str, files: list[str], private: boo
     return f"{api.endpoint}/models/{repository}"
 
 
-_CLIENTS: dict[str, Callable[[Path, str, list[str], bool, str | None], str]] = {
-    "hf": _to_hugging_face,
-    "modelscope": _to_modelscope,
-}
-
-
-def _license(folder: Path) -> str:
-    """The licence that the model card names; "other" where it names none."""
-    found = re.search(r"^license: *(\S+)", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    return found.group(1) if found else "other"
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    import httpx
-    from modelscope_hub.errors import HubError
-
-    # Those of requests are OSErrors.
-    return (HubError, httpx.HTTPError, OSError, ValueError, RuntimeError)
+_CLIENTS = {"hf": _to_hugging_face, "modelscope": _to_modelscope}
 
 
 def _first_line(error: Exception, token: str | None) -> str:
     """The client's first sentence, without the token should it repeat that."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    text = first_line(error).rstrip(".")
     if token:
         text = text.replace(token, "***")
-    advice = (
-        "; check the name, and the token with --token or the client's own login" if re.search(r"40[134]", text) else ""
-    )
-    return f"{text.rstrip('.')}{advice}"
+    advice = "; check the name, and the token with --token or the client's own login"
+    return f"{text}{advice if re.search(r'40[134]', text) else ''}"
 
 
 @contextmanager

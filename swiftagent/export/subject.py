@@ -20,6 +20,8 @@ from swiftagent.train.runs import Run, find_run, newest_run
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style
 
+Name = str | None
+
 
 class TunedModel(msgspec.Struct, frozen=True):
     """What is exported: a base, an adapter on it or none, and what is known of its training.
@@ -46,12 +48,7 @@ class TunedModel(msgspec.Struct, frozen=True):
 
 
 def subject_of(
-    run: str | None,
-    model: str | None = None,
-    adapter: str | None = None,
-    checkpoint: str = "best",
-    template: str | None = None,
-    model_type: str | None = None,
+    run: Name, model: Name, adapter: Name, checkpoint: str = "best", template: Name = None, model_type: Name = None
 ) -> TunedModel:
     """A run by name or folder (the newest where nothing is given), a model folder, or an adapter; `model` names another
     base.
@@ -113,9 +110,8 @@ def _of_adapter(adapter: Path, model: str | None) -> TunedModel:
 def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
     # The best checkpoint is known at the end of a run only.
     if run.state != "done" and checkpoint == "best":
-        finish = (
-            "wait for its end" if run.state == "running" else f"finish it with `swiftagent sft --resume {run.name}`"
-        )
+        resume = f"finish it with `swiftagent sft --resume {run.name}`"
+        finish = "wait for its end" if run.state == "running" else resume
         raise SetupError(f"{run.folder} is {run.state}: {finish}, or export what it has with --checkpoint last")
     chosen = run.checkpoint(checkpoint)
     is_adapter = (chosen / "adapter_config.json").exists()
@@ -133,7 +129,7 @@ def _of_run(run: Run, checkpoint: str, model: str | None) -> TunedModel:
         template=run.template,
         settings=settings,
         data=data,
-        react=not _is_native(data) if data else not settings.get("agent_template"),
+        react=not (_is_native(data) if data else settings.get("agent_template")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,9 +14,8 @@ import msgspec
 from swiftagent import __version__
 from swiftagent.backend.loading import TEMPLATE_SETTINGS
 from swiftagent.errors import SetupError
-from swiftagent.export.card import base_name, model_card
 from swiftagent.export.folder import whole, whole_folder
-from swiftagent.export.gguf import Comparison, can_compare, compare, require_equal, write_gguf
+from swiftagent.export.gguf import Comparison, compare, write_gguf
 from swiftagent.export.merge import Merged, merge, require_adapter, require_model
 from swiftagent.export.prepare import Prepared
 from swiftagent.export.subject import TunedModel
@@ -23,11 +23,24 @@ from swiftagent.export.templates import modelfile
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.pages import render
 from swiftagent.io.shipped import shipped
-from swiftagent.models.files import EXPORT_RECORD, TOKENIZER_FILES
+from swiftagent.models.files import EXPORT_RECORD, TOKENIZER_FILES, read_object
 from swiftagent.trajectory.react import ACTION_LABEL
 
 TOKENIZER_PARTS = ("merges.txt", "added_tokens.json", "chat_template.jinja")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "additional_config.json")
+SETTINGS = ("tuner_type", "quant_bits", "learning_rate", "num_train_epochs", "lora_rank", "lora_alpha", "max_length")
+# vLLM's --tool-call-parser by the agent template that wrote the calls in training (docs.vllm.ai, "Tool calling").
+PARSERS = {
+    "hermes": "hermes",
+    "llama3": "llama3_json",
+    "llama4": "llama3_json",
+    "mistral": "mistral",
+    "qwen3_coder": "qwen3_xml",
+    "qwen3_5": "qwen3_xml",
+    "deepseek_v3_1": "deepseek_v31",
+    "glm4_5": "glm45",
+    "glm4_7": "glm47",
+}
 # Beside Qwen's and other real texts, what a tokenizer that was carried over badly trips on.
 HARD_TEXTS = (
     "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThought: look\nAction: weather\nObservation:",
@@ -88,7 +101,7 @@ def _provenance(subject: TunedModel, prepared: Prepared, merged: Merged | None) 
         "react": subject.react,
         "prompt": {"style": prepared.style, "language": prepared.language} if subject.react else None,
         "stop_words": prepared.stops,
-        "merged": {key: value for key, value in (msgspec.to_builtins(merged) or {}).items() if key != "folder"} or None,
+        "merged": msgspec.to_builtins(merged),
         "prompts": msgspec.to_builtins(prepared.compared),
         "limits": prepared.limits,
     }
@@ -100,13 +113,7 @@ def export_gguf(
     """A GGUF of a model folder, compared with it where llama.cpp can be loaded; None where it cannot."""
     with whole(out, force=force, keep=(folder,)) as part:
         write_gguf(require_model(str(folder)), part, quantize, llama_cpp)
-        if not can_compare():
-            return None
-        strings, prompts = probe_texts(data)
-        rounded = {"f16": "float16", "bf16": "bfloat16"}.get(quantize.lower(), "")
-        comparison = compare(folder, part, strings, prompts, rounded=rounded)
-        require_equal(comparison, quantize)
-    return comparison
+        return compare(folder, part, *probe_texts(data), quantize)
 
 
 def probe_texts(data: str) -> tuple[list[str], list[str]]:
@@ -131,9 +138,8 @@ def export_ollama(wanted: Wanted) -> dict[str, Any]:
     if prepared.go_template is None:
         agent = prepared.agent_template
         kind = f"agent template {agent}" if agent else f"template {prepared.template}"
-        raise SetupError(
-            f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
-        )
+        fact = f"the {kind} cannot be written for Ollama; use `swiftagent export gguf` and `swiftagent serve`"
+        raise SetupError(fact)
     facts: dict[str, Any] = {}
     with whole_folder(wanted.out, force=wanted.force, keep=(subject.base, subject.adapter, subject.run)) as part:
         model = part / "model"
@@ -182,8 +188,71 @@ def export_adapter(wanted: Wanted) -> None:
 def adapter_of(subject: TunedModel) -> Path:
     """The adapter of a subject. Raises SetupError where it is a full model, or the adapter is not whole."""
     if subject.adapter is None:
-        raise SetupError(
-            f"{subject.run or subject.base}: a full model, there is no adapter; use `swiftagent export merge`"
-        )
+        where = subject.run or subject.base
+        raise SetupError(f"{where}: a full model, there is no adapter; use `swiftagent export merge`")
     require_adapter(subject.adapter)
     return subject.adapter
+
+
+def vllm_commands(folder: str, subject: TunedModel, agent_template: str | None, template: str) -> dict[str, str]:
+    """Serve a merged model: with native calls by vLLM's own parser, with ReAct text by `swiftagent serve` above
+    vLLM."""
+    words = ["vllm", "serve", folder, "--max-model-len", str(subject.max_length), "--enable-prefix-caching"]
+    chat_template = Path(folder) / "chat_template.jinja"
+    if chat_template.is_file():
+        words += ["--chat-template", str(chat_template)]
+    # vLLM has no parser of ReAct text.
+    if subject.react:
+        kind = subject.settings.get("model_type")
+        serve = shlex.split("swiftagent serve --port 8001 --engine openai --base-url http://localhost:8000/v1")
+        serve += ["--model", folder, "--template", template, *(["--model-type", str(kind)] if kind else [])]
+        return {"engine": shlex.join(words), "openai_server": shlex.join(serve)}
+    parser = PARSERS.get(agent_template or "")
+    if parser is None:
+        why = f"vLLM has no parser for calls of the agent template {agent_template}; use `swiftagent serve --native`"
+        return {"engine": shlex.join(words), "tool_calls": why}
+    return {"engine": shlex.join([*words, "--enable-auto-tool-choice", "--tool-call-parser", parser])}
+
+
+def model_card(subject: TunedModel, name: str, facts: dict[str, Any], license: str = "") -> str:
+    """`facts` are shown as they are, empty ones left out; settings, data and scores come from the subject's run."""
+    # A card goes to a hub: of the settings only those that say how the model came about, no paths.
+    settings = {name: subject.settings[name] for name in SETTINGS if name in subject.settings}
+    measured = read_object(subject.run / "eval" / "metrics.json") if subject.run else {}
+    return render(
+        "export/pages/card.md.j2",
+        name=name,
+        base=base_name(subject),
+        react=subject.react,
+        license=license or "other",
+        facts={**facts, **settings},
+        sources=_sources(subject),
+        # As `swiftagent eval` wrote them; the base was evaluated too, or not.
+        tuned_scores=_scores(measured.get("tuned")),
+        base_scores=_scores(measured.get("base")),
+    )
+
+
+def base_name(subject: TunedModel) -> str:
+    """A hub id, or the last name of a folder."""
+    return _shown(subject.name or subject.base)
+
+
+def _sources(subject: TunedModel) -> list[tuple[str, Any, Any]]:
+    """(names, revision, rows taken) of each source of the training data, without folders of this machine."""
+    found = read_object(Path(subject.data).with_suffix(".manifest.json")).get("sources") if subject.data else None
+    sources = [source for source in found or () if isinstance(source, dict)]
+    names = [", ".join(map(_shown, str(source.get("source") or "?").split(", "))) for source in sources]
+    return [(name, each.get("revision"), each.get("taken")) for name, each in zip(names, sources, strict=True)]
+
+
+def _shown(name: str) -> str:
+    return Path(name).name if Path(name).is_absolute() or Path(name).is_dir() else name
+
+
+def _scores(metrics: Any) -> dict[str, dict[str, Any]]:
+    """The metrics that were measured on at least one row."""
+    wanted = {"value", "n", "low", "high"}
+    found = metrics.items() if isinstance(metrics, dict) else ()
+    whole = ((name, m) for name, m in found if isinstance(m, dict) and wanted <= m.keys())
+    return {name: m for name, m in whole if m["n"] and m["value"] is not None}

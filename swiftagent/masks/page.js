@@ -60,7 +60,8 @@ async function search() {
       const rows = await rowsOf(chunk);
       rows.forEach((row, n) => {
         const at = chunk * index.chunk + n;
-        if (index.rows[at][ID].toLowerCase().includes(text) || row.some((span) => span[2].toLowerCase().includes(text))) searched.add(at);
+        const named = index.rows[at][ID].toLowerCase().includes(text);
+        if (named || row.some((span) => span[2].toLowerCase().includes(text))) searched.add(at);
       });
       if (chunk % 5 === 4) {
         $("shown").textContent = `searching ... ${number(Math.min(index.rows.length, (chunk + 1) * index.chunk))}`;
@@ -81,8 +82,11 @@ function drawList() {
     item.setAttribute("role", "option");
     item.setAttribute("aria-selected", at === current);
     item.dataset.at = at;
-    const about = element("small", "", `${index.channels[row[CHANNEL]]} · ${number(row[LENGTH])} ${index.unit}s · ${percent(row[TRAINED], row[LENGTH])} trained `);
-    for (const flag of row[FLAGS]) about.append(element("span", index.flags[flag] === "masked" ? "" : "flag", index.flags[flag] + " "));
+    const size = `${number(row[LENGTH])} ${index.unit}s · ${percent(row[TRAINED], row[LENGTH])} trained `;
+    const about = element("small", "", `${index.channels[row[CHANNEL]]} · ${size}`);
+    for (const flag of row[FLAGS]) {
+      about.append(element("span", index.flags[flag] === "masked" ? "" : "flag", index.flags[flag] + " "));
+    }
     item.append(about);
     items.push(item);
   }
@@ -106,7 +110,10 @@ function drawRow(n, spans) {
   const row = index.rows[n];
   const title = element("h2", "", `line ${number(row[LINE])}${row[ID] ? " · " + row[ID] : ""} `);
   const tools = row[TOOLS].map((t) => index.tools[t]).join(", ");
-  title.append(element("small", "", `${index.channels[row[CHANNEL]]} · ${number(row[LENGTH])} ${index.unit}s, ${number(row[TRAINED])} trained (${percent(row[TRAINED], row[LENGTH])}) · ${row[TURNS]} turns${tools ? " · calls " + tools : ""}`));
+  const share = percent(row[TRAINED], row[LENGTH]);
+  const size = `${number(row[LENGTH])} ${index.unit}s, ${number(row[TRAINED])} trained (${share})`;
+  const called = tools ? " · calls " + tools : "";
+  title.append(element("small", "", `${index.channels[row[CHANNEL]]} · ${size} · ${row[TURNS]} turns${called}`));
   const parts = [title];
   let message = -1, text = null;
   for (const span of spans) {
@@ -133,7 +140,8 @@ function drawSpan(span) {
   const state = part === 0 ? "not trained" : part === (count || 1) ? "trained" : `${part} of ${count} trained`;
   const weight = weights && weights.length ? `, weight ${[...new Set(weights)].join(", ")}` : "";
   const made = element("span", `s ${name} ${part ? "on" : "off"}${fault ? " bad" : ""}`);
-  made.dataset.about = `${name} · ${state}${weight}${count ? ` · ${count} tokens` : ` · ${text.length} characters`} · message ${message}${fault ? " · " + fault : ""}`;
+  const size = count ? `${count} tokens` : `${text.length} characters`;
+  made.dataset.about = `${name} · ${state}${weight} · ${size} · message ${message}${fault ? " · " + fault : ""}`;
   if (!count) {
     made.append(...visible(text));
     return made;
@@ -154,7 +162,8 @@ function drawSpan(span) {
 // Letters that cannot be seen are shown by their number: they are trained too.
 const UNSEEN = /([\u0000-\u0008\u000b-\u001f\u007f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\ufeff])/;
 function visible(text) {
-  return text.split(UNSEEN).map((part) => (UNSEEN.test(part) ? element("span", "unseen", part.codePointAt(0).toString(16).padStart(4, "0")) : part));
+  const code = (part) => element("span", "unseen", part.codePointAt(0).toString(16).padStart(4, "0"));
+  return text.split(UNSEEN).map((part) => (UNSEEN.test(part) ? code(part) : part));
 }
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -169,7 +178,8 @@ function drawBars(title, bars, onPick) {
   bars.forEach((bar, n) => {
     const rect = document.createElementNS(SVG, "rect");
     const size = bar.count ? Math.max(1, (height * bar.count) / most) : 0;
-    for (const [name, value] of Object.entries({ x: n * step, y: height - size, width: Math.max(1, step - 1), height: size })) rect.setAttribute(name, value);
+    const place = { x: n * step, y: height - size, width: Math.max(1, step - 1), height: size };
+    for (const [name, value] of Object.entries(place)) rect.setAttribute(name, value);
     const about = document.createElementNS(SVG, "title");
     about.textContent = `${bar.label}: ${number(bar.count)} rows`;
     rect.append(about);
@@ -196,7 +206,8 @@ function drawBars(title, bars, onPick) {
 function histogram(values, bins, label) {
   const high = Math.max(1, ...values.length ? [values.reduce((a, b) => Math.max(a, b), 0)] : [1]);
   const size = high / bins;
-  const bars = Array.from({ length: bins }, (_, n) => ({ count: 0, low: n * size, high: (n + 1) * size, label: label(n * size, (n + 1) * size) }));
+  const bar = (low, high) => ({ count: 0, low, high, label: label(low, high) });
+  const bars = Array.from({ length: bins }, (_, n) => bar(n * size, (n + 1) * size));
   for (const value of values) bars[Math.min(bins - 1, Math.floor(value / size))].count++;
   return bars;
 }
@@ -211,7 +222,9 @@ function drawCharts() {
   const rows = shown.map((n) => index.rows[n]);
   const range = (low, high) => `${number(Math.round(low))}–${number(Math.round(high))}`;
   const tools = new Map();
-  for (const row of rows) for (const tool of row[TOOLS]) tools.set(index.tools[tool], (tools.get(index.tools[tool]) || 0) + 1);
+  for (const row of rows) {
+    for (const tool of row[TOOLS]) tools.set(index.tools[tool], (tools.get(index.tools[tool]) || 0) + 1);
+  }
   const bars = [...tools].sort((a, b) => b[1] - a[1]).slice(0, 24).map(([label, count]) => ({ label, count }));
   const shares = rows.map((row) => (row[LENGTH] ? (100 * row[TRAINED]) / row[LENGTH] : 0));
   $("charts").replaceChildren(
@@ -265,7 +278,8 @@ function start() {
   fill("flag", index.flags);
   const length = index.rows.reduce((sum, row) => sum + row[LENGTH], 0);
   const trained = index.rows.reduce((sum, row) => sum + row[TRAINED], 0);
-  $("totals").textContent = `${number(index.rows.length)} rows · ${number(length)} ${index.unit}s, ${number(trained)} trained (${percent(trained, length)})`;
+  const size = `${number(length)} ${index.unit}s, ${number(trained)} trained (${percent(trained, length)})`;
+  $("totals").textContent = `${number(index.rows.length)} rows · ${size}`;
   for (const kind of index.kinds) $("legend").append(element("span", `s ${kind} on`, kind));
   $("legend").append(element("span", "s template off", "pale: not trained"));
   for (const id of ["channel", "tool", "flag", "low", "high"]) $(id).addEventListener("change", filter);

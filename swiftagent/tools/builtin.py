@@ -44,7 +44,7 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
     if name == "memory":
         return [_memory()]
     if name in _PLAIN:
-        return [Functions(name, _tool(*_PLAIN[name]))]
+        return [Functions(name, _tool(_NAMES.get(name, name), _PLAIN[name]))]
     return [source for each in ("calculator", "clock", "units", "memory") for source in open_source(each, options)]
 
 
@@ -78,6 +78,7 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     **{ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv},
     **{ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow},
 }
+_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 _OF_MATH = "sqrt log log2 log10 exp floor ceil sin cos tan asin acos atan degrees radians"
 
 
@@ -121,10 +122,8 @@ def _value(node: ast.expr) -> Any:
             return value
         case ast.Name(id=name) if name in _CONSTANTS:
             return _CONSTANTS[name]
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value(operand)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _SIGNS:
+            return _SIGNS[type(op)](_value(operand))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             return _combined(type(op), _value(left), _value(right))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
@@ -148,52 +147,39 @@ def now(timezone: Annotated[str, "for example Europe/Oslo; UTC where it is left 
 
     :raises ToolError: an unknown zone
     """
+    is_utc = timezone.upper() in ("", "UTC", "GMT", "Z")
     try:
-        zone = zoneinfo.ZoneInfo(timezone or "UTC")
+        zone = datetime.timezone.utc if is_utc else zoneinfo.ZoneInfo(timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        if timezone.upper() in ("", "UTC", "GMT", "Z"):
-            return datetime.datetime.now(datetime.timezone.utc).strftime("%A %Y-%m-%dT%H:%M:%S%z")
         raise ToolError(f"unknown time zone {timezone!r}; write it like Europe/Oslo") from None
     return datetime.datetime.now(zone).strftime("%A %Y-%m-%dT%H:%M:%S%z")
 
 
-_SI = {"m": 1e-3, "c": 1e-2, "d": 0.1, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_SI = {"m": 1e-3, "c": 1e-2, "d": 0.1, " ": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
-def _metric(unit: str, factor: float, *prefixes: str) -> dict[str, float]:
-    return {prefix + unit: factor * _SI[prefix] for prefix in prefixes}
+def _metric(unit: str, factor: float, prefixes: str) -> dict[str, float]:
+    return {prefix.strip() + unit: factor * _SI[prefix] for prefix in prefixes}
 
 
 # kind: the factor of each unit to the kind's base
 _KINDS: dict[str, dict[str, float]] = {
-    "length": _metric("m", 1, "m", "c", "", "k")
-    | {"inch": 0.0254, "ft": 0.3048, "yd": 0.9144, "mi": 1609.344, "nmi": 1852},
-    "mass": _metric("g", 1e-3, "m", "", "k") | {"t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
-    "volume": _metric("l", 1, "m", "c", "d", "")
-    | {"m3": 1e3, "gal": 3.785411784, "qt": 0.946352946, "cup": 0.2365882365},
+    "length": {**_metric("m", 1, "mc k"), "inch": 0.0254, "ft": 0.3048, "yd": 0.9144, "mi": 1609.344, "nmi": 1852},
+    "mass": {**_metric("g", 1e-3, "m k"), "t": 1e3, "oz": 0.028349523125, "lb": 0.45359237, "斤": 0.5},
+    "volume": {**_metric("l", 1, "mcd "), "m3": 1e3, "gal": 3.785411784, "qt": 0.946352946, "cup": 0.2365882365},
     "time": {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800},
     "speed": {"m/s": 1, "km/h": 1 / 3.6, "mph": 0.44704, "kn": 1852 / 3600},
-    "data": {"b": 0.125} | _metric("B", 1, "", "k", "M", "G", "T") | {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
-    "energy": _metric("J", 1, "", "k") | _metric("cal", 4.184, "", "k") | _metric("Wh", 3600, "", "k"),
+    "data": {"b": 0.125, **_metric("B", 1, " kMGT"), "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+    "energy": _metric("J", 1, " k") | _metric("cal", 4.184, " k") | _metric("Wh", 3600, " k"),
     "area": {"m2": 1, "km2": 1e6, "ha": 1e4, "acre": 4046.8564224, "亩": 2000 / 3},
+    "temperature": {"K": 1, "C": 1, "F": 5 / 9},
 }
+_ZEROS = {"C": 273.15, "F": 459.67 * 5 / 9}
 _UNITS = {unit: (kind, factor) for kind, units in _KINDS.items() for unit, factor in units.items()}
-_NAMES = {
-    "inch": ("in", "inches"),
-    "ft": ("feet", "foot"),
-    "mi": ("mile",),
-    "m": ("meter", "metre"),
-    "km": ("kilometer", "kilometre"),
-    "lb": ("pound", "lbs"),
-    "kg": ("kilogram",),
-    "g": ("gram",),
-    "C": ("°c", "celsius", "c"),
-    "F": ("°f", "fahrenheit", "f"),
-    "K": ("kelvin", "k"),
-    "km/h": ("kph", "kmh"),
-    "h": ("hour",),
-}
-_ALIASES = {name: unit for unit, names in _NAMES.items() for name in names}
+_ALIASES = {"in": "inch", "inches": "inch", "feet": "ft", "foot": "ft", "mile": "mi", "kph": "km/h", "kmh": "km/h"}
+_ALIASES |= {"meter": "m", "metre": "m", "kilometer": "km", "kilometre": "km", "hour": "h"}
+_ALIASES |= {"pound": "lb", "lbs": "lb", "kilogram": "kg", "gram": "g"}
+_ALIASES |= {"°c": "C", "celsius": "C", "°f": "F", "fahrenheit": "F", "kelvin": "K"}
 _BY_CASE = {unit.lower(): unit for unit in _UNITS if unit not in ("b", "B")}
 
 
@@ -207,13 +193,12 @@ def convert(
     one, other = _unit(from_), _unit(to)
     if not abs(value) < _LARGEST_QUANTITY:
         raise ToolError("the value is too large")
-    if one in ("C", "F", "K") and other in ("C", "F", "K"):
-        kelvin = {"C": value + 273.15, "F": (value - 32) / 1.8 + 273.15, "K": value}[one]
-        found = {"C": kelvin - 273.15, "F": (kelvin - 273.15) * 1.8 + 32, "K": kelvin}[other]
-        return {"value": round(found, 10), "unit": other}
-    if one not in _UNITS or other not in _UNITS or _UNITS[one][0] != _UNITS[other][0]:
+    (kind, factor), (other_kind, other_factor) = _UNITS[one], _UNITS[other]
+    if kind != other_kind:
         raise ToolError(f"{from_} cannot be converted to {to}")
-    return {"value": float(f"{value * _UNITS[one][1] / _UNITS[other][1]:.12g}"), "unit": other}
+    found = (value * factor + _ZEROS.get(one, 0) - _ZEROS.get(other, 0)) / other_factor
+    # A difference of zeros leaves its rounding in the last digits, and where the value is small there are no others.
+    return {"value": round(found, 10) if kind == "temperature" else float(f"{found:.12g}"), "unit": other}
 
 
 def _unit(name: str) -> str:
@@ -229,42 +214,31 @@ def _unit(name: str) -> str:
 
 
 # source: its tool
-_PLAIN: dict[str, tuple[str, Callable[..., Json]]] = {
-    "calculator": ("calculator", calculate),
-    "clock": ("clock", now),
-    "units": ("convert_units", convert),
-    "human": ("ask_human", _ask_human),
-}
+_PLAIN: dict[str, Callable[..., Json]] = {"calculator": calculate, "clock": now, "units": convert, "human": _ask_human}
+_NAMES = {"units": "convert_units", "human": "ask_human"}
 
 
 def _http(hosts: str, options: Options) -> ToolSource:
     allowed = tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
     if not allowed:
-        raise ConfigError(
-            "--tools http: name the hosts that may be read, as in --tools http:example.com,127.0.0.1:8000"
-        )
+        raise ConfigError("--tools http: name the hosts that may be read, as in http:example.com,127.0.0.1:8000")
+
+    def check(url: Any) -> None:
+        host = url.host.lower()
+        with_port = f"{host}:{url.port}" if url.port else host
+        if url.scheme not in ("http", "https") or (host not in allowed and with_port not in allowed):
+            raise ToolError(f"only {', '.join(allowed)} may be read, not {url.scheme}://{with_port}")
 
     def read(url: Annotated[str, "its full address"]) -> Json:
-        return _get(url, allowed, options.seconds)
+        import httpx
+
+        try:
+            page = request("GET", url, options.seconds, _LARGEST_PAGE, check)
+        # Of idna too, which are UnicodeErrors.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
+        if page.status_code >= 400:
+            raise ToolError(f"HTTP {page.status_code}: {page.text[:300]}")
+        return page.text
 
     return Functions("http", _tool("http_get", read, f"Read a page of {', '.join(allowed)}."))
-
-
-def _get(url: str, allowed: tuple[str, ...], seconds: float) -> Json:
-    import httpx
-
-    try:
-        page = request("GET", url, seconds, _LARGEST_PAGE, lambda address: _check_address(address, allowed))
-    # Of idna too, which are UnicodeErrors.
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        raise ToolError(f"{url[:200]!r} cannot be read: {error}") from None
-    if page.status >= 400:
-        raise ToolError(f"HTTP {page.status}: {page.text[:300]}")
-    return page.text
-
-
-def _check_address(url: Any, allowed: tuple[str, ...]) -> None:
-    host = url.host.lower()
-    with_port = f"{host}:{url.port}" if url.port else host
-    if url.scheme not in ("http", "https") or (host not in allowed and with_port not in allowed):
-        raise ToolError(f"only {', '.join(allowed)} may be read, not {url.scheme}://{with_port}")

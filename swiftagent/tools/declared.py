@@ -44,14 +44,11 @@ class CannedResults:
         raise ToolError(f"no canned result of {tool} fits these arguments")
 
 
-_ABSENT = object()
+_ABSENT, _SAID = object(), {"result", "error"}
 
 
 def _canned(path: str, tool: str, given: Any) -> list[Canned]:
-    entries = isinstance(given, list) and all(
-        isinstance(item, dict) and item.keys() & {"result", "error"} for item in given
-    )
-    if not entries:
+    if not isinstance(given, list) or not all(isinstance(each, dict) and each.keys() & _SAID for each in given):
         return [Canned(given)]
     try:
         return [msgspec.convert(item, Canned) for item in given]

@@ -5,14 +5,18 @@ values that its type hints ask for.
 from __future__ import annotations
 
 import inspect
+import json
 import keyword
 import re
 import typing
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
 
+_INNER = ("items", "additionalProperties", "not", "allOf", "anyOf", "oneOf", "prefixItems")
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -35,8 +39,10 @@ def describe(function: Callable[..., Any], name: str) -> dict[str, Any]:
             schema["description"] = explained[key]
         if default is parameter.empty and not several:
             required.append(key)
-        elif not several and default is not None and _is_json(default):
-            schema["default"] = default
+        elif not several and default is not None:
+            # What is not JSON has no place in a schema.
+            with suppress(TypeError, ValueError):
+                schema["default"] = json.loads(json.dumps(default, allow_nan=False))
         whole["properties"][key] = schema
     return {"name": name, "description": about, "parameters": whole | ({"required": required} if required else {})}
 
@@ -70,14 +76,8 @@ def _written_out(schema: dict[str, Any], parts: dict[str, Any], inside: tuple[st
     if name := schema.get("$ref", "").rpartition("/")[2]:
         # A type that holds itself has no end.
         return {"type": "object"} if name in inside else _written_out(parts[name], parts, (*inside, name))
-    found = {key: value for key, value in schema.items() if key != "title" and value not in ({}, [])}
-    for key, value in found.items():
-        if key == "properties":
-            found[key] = {field: _written_out(each, parts, inside) for field, each in value.items()}
-        elif key in ("items", "additionalProperties") and isinstance(value, dict):
-            found[key] = _written_out(value, parts, inside)
-        elif key in ("anyOf", "prefixItems"):
-            found[key] = [_written_out(each, parts, inside) for each in value]
+    kept = {key: value for key, value in schema.items() if key != "title" and value not in ({}, [])}
+    found = with_inner(kept, partial(_written_out, parts=parts, inside=inside))
     if "properties" in found:
         found["additionalProperties"] = False
     choices = found.get("anyOf", ())
@@ -87,6 +87,17 @@ def _written_out(schema: dict[str, Any], parts: dict[str, Any], inside: tuple[st
         return {"type": [choice["type"] for choice in choices]}
     kinds = {_NAMES.get(type(value)) for value in found.get("enum", ())}
     return {"type": kinds.pop(), **found} if len(kinds) == 1 and None not in kinds else found
+
+
+def with_inner(schema: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A schema with every schema that it holds changed."""
+    found = dict(schema)
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties") and isinstance(value, dict):
+            found[key] = {name: change(each) for name, each in value.items()}
+        elif key in _INNER and isinstance(value, (dict, list)):
+            found[key] = change(value) if isinstance(value, dict) else [change(each) for each in value]
+    return found
 
 
 def to_python(value: Any, hint: Any) -> Any:
@@ -117,11 +128,3 @@ def split_docstring(text: str) -> tuple[str, dict[str, str]]:
         for name in each.arg_name.split(",")
     }
     return about, explained
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_json, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    return value is None or type(value) in _NAMES

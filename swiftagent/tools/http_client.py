@@ -7,30 +7,20 @@ import ssl
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import msgspec
 
 from swiftagent.errors import ToolError
 
+if TYPE_CHECKING:
+    from httpx import Response
+
 _MOST_REDIRECTS = 5
+Check = Callable[[Any], None] | None
 
 
-class HttpAnswer(msgspec.Struct, frozen=True):
-    status: int
-    reason: str
-    content: bytes
-    encoding: str
-
-    @property
-    def text(self) -> str:
-        return self.content.decode(self.encoding, errors="replace")
-
-
-def request(
-    method: str, url: str, seconds: float, largest: int, check: Callable[[Any], None] | None = None, **sent: Any
-) -> HttpAnswer:
+def request(method: str, url: str, seconds: float, largest: int, check: Check = None, **sent: Any) -> Response:
     """The answer to one request. check: raises for an address that may not be read; with it redirects are followed.
 
     Raises ToolError for a broken limit, httpx.HTTPError, httpx.InvalidURL or UnicodeError for what fails.
@@ -41,9 +31,7 @@ def request(
         raise ToolError(f"no whole answer within {seconds:g} seconds") from None
 
 
-async def _request(
-    method: str, url: str, seconds: float, largest: int, check: Callable[[Any], None] | None, sent: dict[str, Any]
-) -> HttpAnswer:
+async def _request(method: str, url: str, seconds: float, largest: int, check: Check, sent: Any) -> Response:
     import httpx
 
     # Only what zlib unpacks is asked for: it stops at a length, so that no answer grows beyond its limit in memory.
@@ -59,8 +47,9 @@ async def _request(
                     if check is not None and reply.has_redirect_location:
                         url = str(httpx.URL(url).join(reply.headers["location"]))
                         continue
-                    content = await _content(reply, largest)
-                    return HttpAnswer(reply.status_code, reply.reason_phrase, content, reply.encoding or "utf-8")
+                    content, status = await _content(reply, largest), reply.status_code
+                    encoding, facts = reply.encoding or "utf-8", reply.extensions
+                    return httpx.Response(status, content=content, default_encoding=encoding, extensions=facts)
     raise ToolError("too many redirects")
 
 

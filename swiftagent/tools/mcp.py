@@ -24,10 +24,11 @@ from typing import Any
 
 import anyio
 import msgspec
+from anyio.abc import ObjectReceiveStream
 from anyio.from_thread import start_blocking_portal
 
+from swiftagent.console import warn
 from swiftagent.errors import ConfigError, ToolError, reason_in
-from swiftagent.tools.mcp_streams import LARGEST_ANSWER, limit, without_odd_tools
 from swiftagent.tools.processes import TOO_LARGE, supervised
 from swiftagent.tools.secrets import secrets_of
 from swiftagent.tools.source import Options, ToolSource, opened, read_json
@@ -38,6 +39,7 @@ from swiftagent.trajectory.types import Json, Tool
 logging.getLogger("mcp").addHandler(logging.NullHandler())
 logging.getLogger("mcp").propagate = False
 _START_SECONDS, _END_SECONDS = 60.0, 10.0
+_LARGEST_ANSWER = 16 << 20
 # Of a list of tools.
 _MOST_PAGES = 100
 # A tool that reports progress may take this many times the time of one call.
@@ -54,6 +56,11 @@ class McpServer(msgspec.Struct, frozen=True):
     cwd: str | None = None
     url: str = ""
     headers: dict[str, str] = {}
+    disabled: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.command or self.url):
+            raise ValueError("it needs a command or a url")
 
 
 class McpSource:
@@ -66,10 +73,9 @@ class McpSource:
         self.secrets = secrets_of({**server.env, **server.headers})
         self._restarts_left = 1
         self._connection: _Connection | None = _Connection(server, options)
-        self._listed = {tool.name: tool for tool in self._connection.listed}
-        self.tools = tuple(
-            Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in self._listed.values()
-        )
+        listed = self._connection.listed
+        self._listed = {tool.name: tool for tool in listed}
+        self.tools = tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed)
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Raises ToolError with the server's own words, or that it is gone."""
@@ -84,9 +90,8 @@ class McpSource:
                 hints = self._listed[tool].annotations
                 # Sent twice, it could pay twice: only the tool itself can say that this does no harm.
                 if hints is None or not (hints.read_only_hint or hints.idempotent_hint):
-                    raise ToolError(
-                        f"the MCP server {self.name} ended before it answered; whether the call took effect is unknown"
-                    ) from None
+                    lost = "ended before it answered; whether the call took effect is unknown"
+                    raise ToolError(f"the MCP server {self.name} {lost}") from None
         raise ToolError(f"the MCP server {self.name} has ended and does not come back")
 
     def _running(self) -> _Connection | None:
@@ -143,7 +148,7 @@ class _Connection:
         from httpx2 import NetworkError, RemoteProtocolError
         from mcp import MCPError
 
-        gone = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream)
+        gone = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, ConnectionError, EOFError)
         try:
             future = self._portal.start_task_soon(self._called, tool, arguments)
             try:
@@ -157,11 +162,9 @@ class _Connection:
             if "closed" in str(error).lower() or "not connected" in str(error).lower():
                 raise ConnectionError from None
             raise ToolError(str(error)) from None
-        except (ConnectionError, EOFError, RuntimeError, CancelledError):
-            raise ConnectionError from None
-        # Anyio's and httpx's own, alone or in groups.
+        # Anyio's and httpx's own too, alone or in groups.
         except Exception as error:
-            if isinstance(_first(error), (*gone, NetworkError, RemoteProtocolError)):
+            if isinstance(_first(error), (*gone, RuntimeError, CancelledError, NetworkError, RemoteProtocolError)):
                 raise ConnectionError from None
             raise ToolError(f"{type(error).__name__}: {error}") from None
 
@@ -185,17 +188,18 @@ class _Connection:
 
         with anyio.fail_after(_START_SECONDS) as limit:
             async with contextlib.AsyncExitStack() as stack:
-                transport = without_odd_tools(await self._transport(stack))
-                client: Any = Client(transport, read_timeout_seconds=self.options.seconds)
+                read, write = await stack.enter_async_context(await self._transport(stack))
+                mended = contextlib.nullcontext((_WithoutOddTools(read), write))
+                client: Any = Client(mended, read_timeout_seconds=self.options.seconds)
                 await stack.enter_async_context(client)
                 client.session.validate_tool_result = _leave_to_caller
-                page = await client.list_tools()
-                listed = list(page.tools)
+                listed: list[Any] = []
+                cursor = None
                 for _ in range(_MOST_PAGES):
-                    if not page.next_cursor:
-                        break
-                    page = await client.list_tools(cursor=page.next_cursor)
+                    page = await client.list_tools(cursor=cursor)
                     listed += page.tools
+                    if not (cursor := page.next_cursor):
+                        break
                 limit.deadline = math.inf
                 try:
                     yield client, listed
@@ -210,23 +214,72 @@ class _Connection:
             # What is packed is not asked for, since it could unpack to any size.
             headers = {**self.server.headers, "Accept-Encoding": "identity"}
             client = await stack.enter_async_context(create_mcp_http_client(headers=headers))
-            client.event_hooks = {"response": [limit]}
+            client.event_hooks = {"response": [_limited]}
             return streamable_http_client(self.server.url, http_client=client)
         # The SDK adds what a program needs to run; everything else must be named.
         named = {name: os.environ[name] for name in self.options.environment if name in os.environ}
         command = [self.server.command, *self.server.args]
         # A command that is not there is the SDK's to report.
-        if shutil.which(command[0]):
-            command = supervised(command, LARGEST_ANSWER)
-        parameters = StdioServerParameters(
-            command=command[0], args=command[1:], env={**named, **self.server.env}, cwd=self.server.cwd
-        )
-        return stdio_client(parameters, errlog=self._errors)
+        program, *words = supervised(command, _LARGEST_ANSWER) if shutil.which(command[0]) else command
+        environment = {**named, **self.server.env}
+        started = StdioServerParameters(command=program, args=words, env=environment, cwd=self.server.cwd)
+        return stdio_client(started, errlog=self._errors)
 
     def log(self) -> str:
         """What the server wrote to stderr."""
         self._errors.seek(0)
         return self._errors.read()
+
+
+async def _limited(reply: Any) -> None:
+    """Bound the body of an answer; of events the SDK bounds each."""
+    from httpx2 import ByteStream
+
+    if reply.headers.get("content-encoding", "identity") != "identity":
+        raise ConnectionError("the answer is packed, which was not asked for")
+    if reply.headers.get("content-type", "").startswith("text/event-stream"):
+        return
+    content = b""
+    async for piece in reply.stream:
+        content += piece
+        if len(content) > _LARGEST_ANSWER:
+            raise ToolError(f"the answer is larger than {_LARGEST_ANSWER >> 20} MB")
+    await reply.stream.aclose()
+    reply.stream = ByteStream(content)
+
+
+class _WithoutOddTools(ObjectReceiveStream[Any]):
+    """The SDK's messages, their lists of tools mended: one odd tool would have it refuse all of the server's."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def receive(self) -> Any:
+        found = await self._stream.receive()
+        result = getattr(getattr(found, "message", None), "result", None)
+        if isinstance(result, dict) and isinstance(result.get("tools"), list):
+            result["tools"] = [tool for tool in result["tools"] if _is_usable(tool)]
+        return found
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _is_usable(tool: Any) -> bool:
+    """Whether the SDK takes a listed tool, a schema that forgets its type mended."""
+    from mcp.types import Tool as ListedTool
+
+    name = tool.get("name") if isinstance(tool, dict) else None
+    try:
+        for key in ("inputSchema", "outputSchema"):
+            if isinstance(tool.get(key), dict) and tool[key].setdefault("type", "object") != "object":
+                raise ValueError
+        ListedTool.model_validate(tool)
+        return True
+    # Pydantic's errors are ValueErrors.
+    except (AttributeError, ValueError):
+        warn(f"the MCP tool {str(name)[:80]!r} is left out: its schema is not one of an object")
+        return False
 
 
 async def _leave_to_caller(name: str, result: Any) -> None:
@@ -261,11 +314,7 @@ def _innermost(error: BaseException) -> str:
 
 def open_source(word: str, options: Options) -> list[ToolSource]:
     """Start every server that the word names. Raises ConfigError with all that do not start."""
-    return opened(partial(_started, server, options) for server in servers_of(word))
-
-
-def _started(server: McpServer, options: Options) -> list[ToolSource]:
-    return [McpSource(server, options)]
+    return opened(partial(lambda server: [McpSource(server, options)], server) for server in servers_of(word))
 
 
 def servers_of(word: str) -> list[McpServer]:
@@ -290,19 +339,15 @@ def _from_file(path: Path) -> list[McpServer]:
     listed = value.get("mcpServers") if isinstance(value, dict) else None
     if not isinstance(listed, dict) or not listed:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")
-    servers = []
-    problems = []
+    servers, problems = [], []
     for name, given in listed.items():
-        if not isinstance(given, dict) or not (given.get("command") or given.get("url")):
-            problems.append(f"--tools {path}: server {name}: it needs a command or a url")
-        elif not given.get("disabled"):
-            try:
-                servers.append(msgspec.convert({**given, "name": name}, McpServer))
-            except msgspec.ValidationError as error:
-                problems.append(f"--tools {path}: server {name}: {error}")
+        try:
+            servers.append(msgspec.convert({**given, "name": name}, McpServer))
+        except (TypeError, msgspec.ValidationError) as error:
+            problems.append(f"--tools {path}: server {name}: {error}")
     if problems:
         raise ConfigError(problems)
-    return servers
+    return [server for server in servers if not server.disabled]
 
 
 def _with_variables(text: str) -> str:

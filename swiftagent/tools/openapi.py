@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -13,6 +14,7 @@ import msgspec
 
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.io.yaml_file import load, read_text
+from swiftagent.tools.function_schema import with_inner
 from swiftagent.tools.http_client import request
 from swiftagent.tools.source import Options, ToolSource
 from swiftagent.trajectory.types import Json, Tool
@@ -21,11 +23,11 @@ METHODS = ("get", "post", "put", "patch", "delete", "head")
 _LARGEST_RESULT, _LARGEST_SPEC = 4 << 20, 64 << 20
 _SPEC_SECONDS = 30.0
 _DEEPEST = 24
+
+_OWN_HEADERS = {"host", "authorization", "proxy-authorization", "cookie", "content-length", "transfer-encoding"}
 # Schemas that the references of one parameter may expand to.
 _MOST_SCHEMAS = 1_000
-_OWN_HEADERS = {"host", "authorization", "proxy-authorization", "cookie", "content-length", "transfer-encoding"}
-# Where a schema holds others, and what no model needs to read.
-_INNER = ("items", "additionalProperties", "not", "allOf", "anyOf", "oneOf")
+# What no model needs to read.
 _UNUSED = ("example", "examples", "xml", "externalDocs", "discriminator", "readOnly", "writeOnly")
 _SWAGGER_KEYS = ("type", "format", "enum", "items", "default", "minimum", "maximum")
 
@@ -59,21 +61,18 @@ class OpenApi(msgspec.Struct):
             placed[place][inner] = value
         url = self.base + _path(operation.path, placed["path"])
         body = placed["body"].get("", placed["body"] or None)
+        sent: dict[str, Any] = {"json": body}
+        if operation.form:
+            sent = {"data": {name: _plain(value) for name, value in (body or {}).items()}}
+        sent["params"] = {name: _query(value) for name, value in placed["query"].items()}
+        sent["headers"] = {name: _plain(value) for name, value in placed["header"].items()}
+        method = operation.method.upper()
         try:
-            answer = request(
-                operation.method.upper(),
-                url,
-                self.options.seconds,
-                _LARGEST_RESULT,
-                params={name: _query(value) for name, value in placed["query"].items()},
-                headers={name: _plain(value) for name, value in placed["header"].items()},
-                json=None if operation.form else body,
-                data={name: _plain(value) for name, value in body.items()} if operation.form and body else None,
-            )
+            answer = request(method, url, self.options.seconds, _LARGEST_RESULT, **sent)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise ToolError(f"{operation.method.upper()} {operation.path} failed: {error}") from None
-        if not 200 <= answer.status < 300:
-            raise ToolError(f"HTTP {answer.status} {answer.reason}: {answer.text[:1000]}".rstrip(": "))
+            raise ToolError(f"{method} {operation.path} failed: {error}") from None
+        if not 200 <= answer.status_code < 300:
+            raise ToolError(f"HTTP {answer.status_code} {answer.reason_phrase}: {answer.text[:1000]}".rstrip(": "))
         try:
             return json.loads(answer.content)
         except (ValueError, RecursionError):
@@ -114,9 +113,8 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
             # Whoever wrote the spec would else choose whom this machine sends requests to.
             raise ConfigError(f"--tools {word}: the spec of {host} calls {called}; allow it with openapi:{spec}@{base}")
     if not re.match(r"https?://[^/]", base):
-        raise ConfigError(
-            f"--tools {word}: the spec names no server; give its address, as in openapi:{spec}@http://127.0.0.1:8000"
-        )
+        about = f"--tools {word}: the spec names no server; give its address: openapi:{spec}@http://127.0.0.1:8000"
+        raise ConfigError(about)
     tools: list[Tool] = []
     operations: dict[str, Operation] = {}
     for path, item in (document.get("paths") or {}).items():
@@ -144,15 +142,14 @@ def _document(spec: str) -> dict[str, Any]:
     try:
         if spec.startswith(("http://", "https://")):
             answer = request("GET", spec, _SPEC_SECONDS, _LARGEST_SPEC, check=lambda address: None)
-            if answer.status != 200:
-                raise ToolError(f"HTTP {answer.status} {answer.reason}")
+            if answer.status_code != 200:
+                raise ToolError(f"HTTP {answer.status_code} {answer.reason_phrase}")
             text = answer.text
         else:
             text = read_text(Path(spec), f"--tools openapi:{spec}")
+        value = json.loads(text) if text.lstrip().startswith("{") else load(text)
     except (UnicodeError, ToolError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigError(f"--tools openapi:{spec}: cannot be read: {error}") from None
-    try:
-        value = json.loads(text) if text.lstrip().startswith("{") else load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"--tools openapi:{spec}: neither JSON nor YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(value, dict) or not ("openapi" in value or "swagger" in value):
@@ -214,11 +211,10 @@ class OperationReader(msgspec.Struct):
         if place == "cookie" or place == "header" and name.lower() in _OWN_HEADERS:
             return
         key = name if self.places.get(name, (place,))[0] == place else f"{place}_{name}"
-        schema = self._followed(
-            parameter.get("schema") or {key: parameter[key] for key in _SWAGGER_KEYS if key in parameter}
-        )
-        about = parameter.get("description") or schema.get("description")
-        schema = self._written_out({**schema, **({"description": about} if about else {})})
+        own = {key: parameter[key] for key in _SWAGGER_KEYS if key in parameter}
+        schema = self._expanded(parameter.get("schema") or own)
+        if about := parameter.get("description"):
+            schema["description"] = about
         must = parameter.get("required") or place == "path"
         self._add(key, schema, "body" if place == "formData" else place, name, must)
 
@@ -236,7 +232,7 @@ class OperationReader(msgspec.Struct):
 
     def _add_body(self, given: dict[str, Any], must: bool, form: bool) -> None:
         """Put the fields of the body among the parameters, or the whole as `body` where it has no known fields."""
-        schema = self._written_out(given)
+        schema = self._expanded(given)
         fields = schema.get("properties")
         if isinstance(fields, dict) and fields and not any(key in schema for key in ("allOf", "anyOf", "oneOf")):
             wanted = schema.get("required") if must or form else []
@@ -260,28 +256,18 @@ class OperationReader(msgspec.Struct):
             value = target
         return {}
 
-    def _written_out(self, schema: Any) -> dict[str, Any]:
-        self.left = _MOST_SCHEMAS
-        return self._expanded(schema, ())
-
-    def _expanded(self, schema: Any, path: tuple[int, ...]) -> dict[str, Any]:
+    def _expanded(self, schema: Any, path: tuple[int, ...] = ()) -> dict[str, Any]:
         """A schema with its references written out, and OpenAPI's `nullable` as JSON Schema has it.
 
         {} for one that stands within itself, and for all beyond a limit: two references each would double every level.
         """
         source = self._followed(schema)
-        self.left -= 1
+        # Each parameter, and the body, may take so many.
+        self.left = self.left - 1 if path else _MOST_SCHEMAS
         if id(source) in path or len(path) > _DEEPEST or self.left < 0:
             return {}
-        path = (*path, id(source))
-        found = {key: value for key, value in source.items() if key not in _UNUSED}
-        for key, value in found.items():
-            if key in ("properties", "patternProperties") and isinstance(value, dict):
-                found[key] = {name: self._expanded(each, path) for name, each in value.items()}
-            elif key in _INNER and isinstance(value, dict):
-                found[key] = self._expanded(value, path)
-            elif key in _INNER and isinstance(value, list):
-                found[key] = [self._expanded(each, path) for each in value]
+        kept = {key: value for key, value in source.items() if key not in _UNUSED}
+        found = with_inner(kept, partial(self._expanded, path=(*path, id(source))))
         if found.pop("nullable", False) and isinstance(found.get("type"), str):
             found["type"] = [found["type"], "null"]
         return found

@@ -76,14 +76,11 @@ class PythonFile:
     def _start(self) -> dict[str, Any]:
         package = str(Path(__file__).resolve().parents[2])
         command = [sys.executable, "-c", _START, str(self.path), str(self.options.memory), package]
+        words, seen = supervised(command, _LONGEST_ANSWER), scrubbed_environment(self.options.environment)
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        # Ctrl-C stops the step, not the worker; and its children end with it.
         self._worker = subprocess.Popen(
-            supervised(command, _LONGEST_ANSWER),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=scrubbed_environment(self.options.environment),
-            # Ctrl-C stops the step, not the worker; and its children end with it.
-            start_new_session=True,
+            words, stdin=pipe, stdout=pipe, stderr=nothing, env=seen, start_new_session=True
         )
         # No worker outlives its file, whoever forgets to close it.
         self._end = weakref.finalize(self, _end, self._worker)
@@ -121,17 +118,13 @@ class PythonFile:
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
     """End a worker and, through the process before it, all that its tools started."""
-    worker.terminate()
-    try:
-        worker.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
+    # A request that was not taken is still in its pipe.
+    with contextlib.suppress(OSError), worker:
+        worker.terminate()
+        try:
+            worker.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
             os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
 
 
 def _read_line(descriptor: int, deadline: float) -> bytes:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from swiftagent.io.jsonl import with_texts
 from swiftagent.trajectory.types import Json
 
 _NAME = re.compile(
@@ -34,11 +35,8 @@ def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
         plain = name.upper().replace("-", "_")
         if _NAME.search(plain) and not _HARMLESS_NAME.search(plain):
             found |= {part: name for part in (value, value.removeprefix("Bearer "))}
-    return {value: name for value, name in found.items() if _is_secret(value)}
-
-
-def _is_secret(value: str) -> bool:
-    return len(value) >= _SHORTEST and value.lower() not in _HARMLESS_VALUES
+    harmless = {value for value in found if len(value) < _SHORTEST or value.lower() in _HARMLESS_VALUES}
+    return {value: name for value, name in found.items() if value not in harmless}
 
 
 class Redactor:
@@ -48,12 +46,8 @@ class Redactor:
         self._names: dict[str, str] = {}
         for value, name in secrets.items():
             # A tool may return text that is JSON already, in which quotes and newlines are escaped.
-            for form in (
-                value,
-                json.dumps(value)[1:-1],
-                json.dumps(value, ensure_ascii=False)[1:-1],
-                repr(value)[1:-1],
-            ):
+            inside = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
+            for form in (value, *(quoted[1:-1] for quoted in inside)):
                 self._names.setdefault(form, name)
         # The longest first, since one may begin another.
         values = sorted(self._names, key=len, reverse=True)
@@ -67,17 +61,10 @@ class Redactor:
     def value(self, value: Json) -> Json:
         """A structured value with its texts redacted, before it is encoded: escapes would hide a secret."""
         try:
-            return self._redacted(value)
+            return with_texts(value, self.text)
         # Deeper than the stack: its encoded text is redacted instead.
         except RecursionError:
             return value
-
-    def _redacted(self, value: Json) -> Json:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self._redacted(key): self._redacted(inner) for key, inner in value.items()}
-        return [self._redacted(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _bounded(value: str) -> str:

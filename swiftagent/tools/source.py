@@ -63,10 +63,8 @@ def opened(openers: Iterable[Callable[[], Sequence[ToolSource]]]) -> list[ToolSo
                 for source in opener():
                     ends.callback(source.close)
                     sources.append(source)
-            except ConfigError as error:
-                problems += error.problems
             except SwiftAgentError as error:
-                problems.append(str(error))
+                problems += getattr(error, "problems", [str(error)])
         if problems:
             raise ConfigError(problems)
         ends.pop_all()

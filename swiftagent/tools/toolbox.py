@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class LoadedTool(msgspec.Struct, frozen=True):
     inner: str
 
 
-class Toolbox:
+class Toolbox(AbstractContextManager["Toolbox"]):
     """All tools of a run under names that are kept apart. Use it as a context manager: leaving it ends what it
     started."""
 
@@ -103,9 +104,6 @@ class Toolbox:
     def close(self) -> None:
         for source in self.sources:
             source.close()
-
-    def __enter__(self) -> Toolbox:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -60,8 +60,7 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     sys.path.insert(0, str(file.parent.resolve()))
     sys.argv = [path]
     spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        return {}, "it is not a Python file"
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     try:
@@ -70,25 +69,22 @@ def _import(path: str) -> tuple[dict[str, Callable[..., Any]], str]:
     # Whatever the file raises is reported to the user, with its line.
     except BaseException as error:
         return {}, _described(error, path)
-    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-    found = {name: getattr(module, name, None) for name in names}
-    return {
-        name: function
-        for name, function in found.items()
-        if inspect.isfunction(function) and (function.__module__ == file.stem or name in getattr(module, "__all__", ()))
-    }, ""
+    named = getattr(module, "__all__", None) or ()
+    names = named or [name for name in vars(module) if not name.startswith("_")]
+    functions = {name: function for name in names if inspect.isfunction(function := getattr(module, name, None))}
+    return {name: each for name, each in functions.items() if name in named or each.__module__ == file.stem}, ""
 
 
 def _described(error: BaseException, path: str) -> str:
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(path).name)
-    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.endswith(Path(path).name)]
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
     return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
 
 
 def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
     printed = io.StringIO()
+    answer: dict[str, Any] = {}
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             hints = hints_of(function)
@@ -99,12 +95,11 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, 
                 value = list(value)
             elif inspect.isawaitable(value) or inspect.isasyncgen(value):
                 value = asyncio.run(_awaited(value))
-            value = _as_json(value)
+            answer["value"] = _as_json(value)
     # Whatever a tool raises is the model's to see.
     except BaseException as error:
-        text = str(error)
-        return {"error": f"{type(error).__name__}: {text}" if text else type(error).__name__, "printed": _tail(printed)}
-    return {"value": value, "printed": _tail(printed)}
+        answer["error"] = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return {**answer, "printed": printed.getvalue()[-LONGEST_OUTPUT:]}
 
 
 def _as_json(value: Any) -> Any:
@@ -132,7 +127,3 @@ def _apply(function: Callable[..., Any], values: dict[str, Any]) -> Any:
 
 async def _awaited(value: Any) -> Any:
     return [each async for each in value] if inspect.isasyncgen(value) else await value
-
-
-def _tail(printed: io.StringIO) -> str:
-    return printed.getvalue()[-LONGEST_OUTPUT:]

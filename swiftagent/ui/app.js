@@ -106,7 +106,10 @@ if (talk) {
     return box;
   };
   let live = null;
-  const reply = (box, body) => { box.querySelectorAll("button, input").forEach((part) => { part.disabled = true; }); send(body); };
+  const reply = (box, body) => {
+    box.querySelectorAll("button, input").forEach((part) => { part.disabled = true; });
+    send(body);
+  };
   const ask = (event, kind) => {
     const box = say(event.side, "call", words[kind], event.tool + "\n" + JSON.stringify(event.arguments) + "\n");
     if (kind === "confirm") {
@@ -134,7 +137,9 @@ if (talk) {
     text: (event) => { live = live || say(event.side, "live", "", ""); live.lastChild.textContent += event.text; },
     thought: (event) => say(event.side, "thought", words.thought, event.text),
     call: (event) => say(event.side, "call", event.tool, JSON.stringify(event.arguments, null, 1)),
-    observation: (event) => say(event.side, "observation" + (event.error ? " error" : ""), words.observation, event.text),
+    observation: (event) => {
+      say(event.side, "observation" + (event.error ? " error" : ""), words.observation, event.text);
+    },
     answer: (event) => say(event.side, "answer", words.answer, event.text),
     end: (event) => {
       if (live) live.remove();

@@ -13,20 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from starlette import responses
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import (
-    FileResponse,
-    HTMLResponse,
-    JSONResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-    StreamingResponse,
-)
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -65,9 +58,9 @@ class Guard:
             asked = HTTPConnection(scope)
             given = asked.query_params.get("token") or asked.cookies.get(COOKIE, "")
             if not hmac.compare_digest(given.encode(), self.token.encode()):
-                answer = PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
+                answer = responses.PlainTextResponse("open the address that `swiftagent ui` printed\n", 403)
             elif scope["method"] != "GET" and not _is_own(asked):
-                answer = PlainTextResponse("this form was not sent by one of these pages\n", 403)
+                answer = responses.PlainTextResponse("this form was not sent by one of these pages\n", 403)
         await answer(scope, receive, send)
 
 
@@ -153,36 +146,38 @@ class Site:
         if chat is None:
             raise ConfigError("this conversation has ended; start another")
         chat.interrupt() if sent.get("stop") else chat.send(sent)
-        return JSONResponse({"ok": True})
+        return responses.JSONResponse({"ok": True})
 
     async def events(self, request: Request) -> Response:
         chat = self.pages.chats.get(request.query_params.get("chat", ""))
         if chat is None:
-            return PlainTextResponse("no such conversation", 404)
+            return responses.PlainTextResponse("no such conversation", 404)
         start = int(request.headers.get("last-event-id") or -1) + 1
 
         def lines() -> Iterator[str]:
             for number, event in enumerate(chat.watch(start), start):
                 yield f"id: {number}\ndata: {json.dumps(event)}\n\n" if event is not None else ": waiting\n\n"
 
-        return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return responses.StreamingResponse(
+            lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
 
     async def file(self, request: Request) -> Response:
         path = views.readable(self.pages.root, request.path_params["path"])
         headers = {"Content-Security-Policy": FILE_POLICY, "X-Content-Type-Options": "nosniff"}
         kind = "text/html" if path.suffix == ".html" else "image/png" if path.suffix == ".png" else "text/plain"
-        return FileResponse(path, media_type=kind, headers=headers)
+        return responses.FileResponse(path, media_type=kind, headers=headers)
 
     async def static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in _STATIC:
-            return PlainTextResponse("no such file", 404)
+            return responses.PlainTextResponse("no such file", 404)
         return Response(render(f"ui/{name}"), media_type=_STATIC[name], headers={"Cache-Control": "no-cache"})
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """An error as a page says it; to a script as its text."""
         if "json" in request.headers.get("content-type", ""):
-            return JSONResponse({"error": str(error)}, 400)
+            return responses.JSONResponse({"error": str(error)}, 400)
         return self._page(request, "", {"error": str(error)}, template="error", command="", jobs=[], status=400)
 
     def _page(
@@ -191,13 +186,11 @@ class Site:
         chosen = request.query_params.get("lang") or request.cookies.get("lang", "")
         language = wanted_language(chosen, request.headers.get("accept-language", ""))
         about = {"page": name, "names": NAMES, "language": language, "say": speaker(language), "asked": {}}
-        address = {key: value for key, value in request.query_params.items() if key not in ("lang", "token")}
-        about["here"] = f"{request.url.path}?{urlencode(address)}"
-        theme = request.cookies.get("theme", "")
-        about["theme"] = theme if theme in ("light", "dark") else ""
+        address = request.url.remove_query_params(["lang", "token"])
+        about |= {"here": f"{address.path}?{address.query}", "theme": request.cookies.get("theme", "")}
         text = render(f"ui/{template or name}.html.j2", **(about | more | {"percent": share} | values))
         headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
-        answer = HTMLResponse(text, status, headers=headers)
+        answer = responses.HTMLResponse(text, status, headers=headers)
         answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict", path="/")
         answer.set_cookie("lang", language, samesite="strict", path="/")
         return answer
@@ -208,7 +201,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _to(page: str, **values: str) -> Response:
-    return RedirectResponse(f"{page}?{urlencode(values)}" if values else page, 303)
+    return responses.RedirectResponse(f"{page}?{urlencode(values)}" if values else page, 303)
 
 
 def _keep(upload: UploadFile, folder: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.own_command import own_command
-from swiftagent.ui.jobs import command_line
+from swiftagent.ui.jobs import command_line, log_tail
 
 _QUIET = 15.0  # seconds after which a watcher gets a sign of life
 
@@ -29,10 +29,10 @@ class Chat:
         self.ended = False
         self._news = threading.Condition()
         folder.mkdir(parents=True, exist_ok=True)
-        self._log = (folder / f"chat-{self.id}.log").open("w+b")
-        self._process = subprocess.Popen(
-            own_command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
-        )
+        self._log, pipe = folder / f"chat-{self.id}.log", subprocess.PIPE
+        with self._log.open("wb") as log:
+            words = own_command(*argv)
+            self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True)
         threading.Thread(target=self._read, daemon=True).start()
 
     @property
@@ -82,11 +82,9 @@ class Chat:
             with suppress(ValueError):
                 self._add(json.loads(line))
         self._process.wait()
-        self._log.seek(0)
-        said = self._log.read().decode("utf-8", "replace").strip()
-        self._log.close()
         self.ended = True
-        self._add({"event": "closed", "side": "", "text": said[-2000:] if self._process.returncode else ""})
+        text = log_tail(self._log)[-2000:] if self._process.returncode else ""
+        self._add({"event": "closed", "side": "", "text": text.strip()})
 
     def _add(self, event: dict[str, Any]) -> None:
         with self._news:

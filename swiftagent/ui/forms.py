@@ -13,7 +13,7 @@ import msgspec
 from swiftagent.train.config import Config
 from swiftagent.train.options import RANGES, options
 
-Kind = Literal["text", "number", "switch", "choice", "list"]
+Kind = Literal["text", "number", "switch", "choice", "list", "repeated"]
 Values = Mapping[str, str]
 # Settings of ms-swift that most runs set; any other one can be written as key=value.
 TRAIN_KEYS = (
@@ -45,19 +45,17 @@ def command_fields(parser: argparse.ArgumentParser, values: Values) -> list[Fiel
 def command_words(parser: argparse.ArgumentParser, values: Values) -> list[str]:
     """The options that differ from their defaults, as words of a command line."""
     words: list[str] = []
-    for action in _actions(parser):
-        name = max(action.option_strings, key=len)
-        value = values.get(_key(name), "").strip()
-        if not value or (value == _text(action.default) and not _is_switch(action)):
-            continue
-        if _is_switch(action):
-            words.append(name)
-        elif action.nargs in ("+", "*"):
-            words += [name, *shlex.split(value)]
-        elif isinstance(action, argparse._AppendAction):
-            words += [f"{name}={part}" for part in shlex.split(value)]
-        else:
-            words.append(f"{name}={value}")
+    for field in command_fields(parser, values):
+        name, value = f"--{field.name.replace('_', '-')}", values.get(field.name, "").strip()
+        match field.kind if value and value != field.default else "":
+            case "switch":
+                words.append(name)
+            case "list":
+                words += [name, *shlex.split(value)]
+            case "repeated":
+                words += [f"{name}={part}" for part in shlex.split(value)]
+            case "text" | "number" | "choice":
+                words.append(f"{name}={value}")
     return words
 
 
@@ -80,21 +78,19 @@ def _field(action: argparse.Action, values: Values) -> Field:
     kind: Kind = "text"
     if _is_switch(action):
         kind = "switch"
-    elif action.nargs in ("+", "*") or isinstance(action, argparse._AppendAction):
+    elif action.nargs in ("+", "*"):
         kind = "list"
+    elif isinstance(action, argparse._AppendAction):
+        kind = "repeated"
     elif action.choices:
         kind = "choice"
     elif action.type in (int, float):
         kind = "number"
     default = "" if kind == "switch" else _text(action.default)
-    name = _key(max(action.option_strings, key=len))
+    name = max(action.option_strings, key=len).lstrip("-").replace("-", "_")
     choices = (*(() if default else ("",)), *map(str, action.choices or ()))
     about = (action.help or "").replace("%%", "%")
     return Field(name, name.replace("_", " "), about, kind, values.get(name, default), default, choices)
-
-
-def _key(option: str) -> str:
-    return option.lstrip("-").replace("-", "_")
 
 
 def _is_switch(action: argparse.Action) -> bool:

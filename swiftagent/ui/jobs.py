@@ -1,23 +1,25 @@
 """Command lines that run on their own: a job outlives the server that started it, and its folder tells what became of
 it.
 
-A job folder holds job.json (the command), out (its stdout), log (its stderr), pid and, once it has ended, end.json. The
-process that runs a job holds `lock`, so that a killed one is never taken for a running one.
+A job folder holds job.json (the command), out (its stdout), log (its stderr), pid and, once it has ended, end (its exit
+code). The command holds `lock`, so that a killed one is never taken for a running one.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
 import signal
 import subprocess
-import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from swiftagent.errors import ConfigError
@@ -27,20 +29,24 @@ from swiftagent.models.files import read_object
 
 State = Literal["running", "done", "failed", "stopped"]
 _TAIL, _LINES = 20_000, 100  # bytes and lines of a log that a page shows
-_INTERRUPTED = (130, -signal.SIGINT)
+_INTERRUPTED = 130
+# Ctrl-C reaches both: the command ends by it, and the shell notes how.
+_SHELL = 'trap : INT; "$@" >"$0/out" 2>"$0/log"; echo $? >"$0/end"'
 
 
-class UiJob:
-    """One command line and what became of it."""
+class UiJob(msgspec.Struct, frozen=True):
+    """One command line and what became of it. page: where it was asked for; result_at: the address that shows its
+    result."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.id = folder.name
-        facts = read_object(folder / "job.json")
-        self.argv: list[str] = [str(word) for word in facts.get("argv", [])]
-        self.page = str(facts.get("page", "/"))
-        self.started = str(facts.get("started", ""))
-        self.result_at = str(facts.get("result_at", ""))
+    folder: Path
+    argv: list[str]
+    page: str
+    result_at: str
+    started: str
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
 
     @property
     def line(self) -> str:
@@ -49,11 +55,10 @@ class UiJob:
 
     @property
     def state(self) -> State:
-        end = read_object(self.folder / "end.json")
-        if not end:
-            return "running" if _is_locked(self.folder / "lock") else "stopped"
-        code = end.get("code")
-        return "done" if code == 0 else "stopped" if code in _INTERRUPTED else "failed"
+        with suppress(OSError, ValueError):
+            code = int((self.folder / "end").read_text())
+            return "done" if code == 0 else "stopped" if code == _INTERRUPTED else "failed"
+        return "running" if _is_locked(self.folder / "lock") else "stopped"
 
     @property
     def log(self) -> str:
@@ -72,7 +77,7 @@ class UiJob:
         """Ask it to end as Ctrl-C does: a training run saves at the end of its step."""
         with suppress(OSError, ValueError):
             if self.state == "running":
-                os.kill(int((self.folder / "pid").read_text()), signal.SIGINT)
+                os.killpg(int((self.folder / "pid").read_text()), signal.SIGINT)
 
 
 class Jobs:
@@ -86,22 +91,28 @@ class Jobs:
         shows its result."""
         folder = self.root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
         folder.mkdir(parents=True)
-        facts = {"argv": argv, "page": page, "result_at": result_at, "started": time.strftime("%Y-%m-%d %H:%M:%S")}
-        write_json(folder / "job.json", facts)
-        runner = [sys.executable, "-m", "swiftagent.ui.jobs", str(folder.resolve())]
-        subprocess.run(runner, stdin=subprocess.DEVNULL, check=True)
-        return UiJob(folder)
+        job = UiJob(folder, argv, page, result_at, time.strftime("%Y-%m-%d %H:%M:%S"))
+        write_json(folder / "job.json", {**msgspec.structs.asdict(job), "folder": str(folder)})
+        words = ["sh", "-c", _SHELL, str(folder.resolve()), *own_command(*argv)]
+        with (folder / "lock").open("w") as lock:
+            # It is held until the last of those that inherit it has ended.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            inherited, nothing = [lock.fileno()], subprocess.DEVNULL
+            process = subprocess.Popen(words, stdin=nothing, start_new_session=True, pass_fds=inherited)
+        threading.Thread(target=process.wait, daemon=True).start()
+        write_json(folder / "pid", process.pid)
+        return job
 
     def find(self, name: str) -> UiJob:
         """Raises ConfigError where there is no such job."""
         folder = self.root / Path(name).name
         if not (folder / "job.json").is_file():
             raise ConfigError(f"{name}: no such job")
-        return UiJob(folder)
+        return _read(folder)
 
     def all(self, page: str = "") -> list[UiJob]:
         """Newest first; those of one page where it is named."""
-        found = [UiJob(path.parent) for path in self.root.glob("*/job.json")]
+        found = [_read(path.parent) for path in self.root.glob("*/job.json")]
         return sorted((job for job in found if page in ("", job.page)), key=lambda job: job.id, reverse=True)
 
 
@@ -109,21 +120,8 @@ def command_line(argv: list[str]) -> str:
     return shlex.join(["swiftagent", *argv])
 
 
-def run_job(folder: Path) -> int:
-    """Run the job of a folder to its end, and write down how it ended. Returns the exit code."""
-    argv = [str(word) for word in read_object(folder / "job.json")["argv"]]
-    with FileLock(folder / "lock"), (folder / "out").open("wb") as out, (folder / "log").open("wb") as log:
-        # A Ctrl-C is meant for the command alone.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        process = subprocess.Popen(own_command(*argv), stdout=out, stderr=log, preexec_fn=_take_interrupts)
-        write_json(folder / "pid", process.pid)
-        code = process.wait()
-        write_json(folder / "end.json", {"code": code, "ended": time.strftime("%Y-%m-%d %H:%M:%S")})
-    return code
-
-
-def _take_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def _read(folder: Path) -> UiJob:
+    return UiJob(**{**read_object(folder / "job.json"), "folder": folder})
 
 
 def _is_locked(path: Path) -> bool:
@@ -142,16 +140,3 @@ def log_tail(path: Path) -> str:
         lines = stream.read().decode("utf-8", "replace").splitlines()
         return "\n".join(line.rpartition("\r")[2] for line in lines[-_LINES:])
     return ""
-
-
-def run_detached(folder: Path) -> None:
-    """Run the job in a process that has neither parent nor terminal; returns once the command has started."""
-    if os.fork() == 0:
-        os.setsid()
-        os._exit(run_job(folder))
-    while not any((folder / name).exists() for name in ("pid", "end.json")):
-        time.sleep(0.01)
-
-
-if __name__ == "__main__":
-    run_detached(Path(sys.argv[1]))

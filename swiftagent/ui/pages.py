@@ -13,12 +13,13 @@ import msgspec
 
 from swiftagent.errors import ConfigError, SwiftAgentError, refuse
 from swiftagent.evaluate.report import comparison, gate_lines
+from swiftagent.io.jsonl import first_values
 from swiftagent.masks.pieces import KINDS
 from swiftagent.models.files import read_object
 from swiftagent.models.identity import is_hub_id
 from swiftagent.train.cards import describe_recipes
 from swiftagent.train.config import load
-from swiftagent.train.runs import Run, find_run
+from swiftagent.train.runs import Run, all_runs, find_run
 from swiftagent.ui import forms, views
 from swiftagent.ui.chats import Chat
 from swiftagent.ui.forms import Field, Values
@@ -70,10 +71,9 @@ class Pages:
             out = f"uploads/{re.sub('[^a-zA-Z0-9.-]+', '-', name)}.react.jsonl"
             return Page(values, ["convert", name, "-o", out], _address("data", file=out))
         path = views.readable(self.root, name)
-        values |= {
-            "rejected": views.rejected_rows(path),
-            "ledger": read_object(path.with_name(f"{path.stem}.report.json")),
-        }
+        # What `convert` or `mix` wrote beside it: the first rows that were rejected, and the ledger.
+        values["rejected"] = first_values(path.with_name(f"{path.stem}.rejects.jsonl"), 50)
+        values["ledger"] = read_object(path.with_name(f"{path.stem}.report.json"))
         try:
             values["window"] = views.masked_rows(path, int(asked.get("at") or 0), tool)
         except ConfigError:
@@ -90,13 +90,10 @@ class Pages:
         sources = {name: (asked.get(name, ""), asked.get(f"{name}_source", "")) for name in _CHANNELS}
         shares = views.mix_shares(sources, self.answers)
         first = [name for channel in _CHANNELS for name in (channel, f"{channel}_source")] + ["name", "author", "out"]
-        values = {
-            "first": [fields.pop(name) for name in first],
-            "rest": list(fields.values()),
-            "files": views.data_files(self.root),
-            "shares": shares,
-            "totals": {key: sum(each[key] for each in shares.values()) for key in ("rows", "tokens", "trained_tokens")},
-        }
+        values: dict[str, Any] = {"files": views.data_files(self.root), "shares": shares}
+        values |= {"first": [fields.pop(name) for name in first], "rest": list(fields.values())}
+        counts = ("rows", "tokens", "trained_tokens")
+        values["totals"] = {key: sum(each[key] for each in shares.values()) for key in counts}
         out = asked.get("out") or "datasets/mix.jsonl"
         return Page(values, ["mix", *self._words("mix", asked)], _address("data", file=out))
 
@@ -116,7 +113,7 @@ class Pages:
         return Page(values, ["sft", *words], _address("run", name="newest"))
 
     def _run(self, asked: Values) -> Page:
-        runs = views.runs_of(self.root)
+        runs = all_runs(self.root / "runs")
         name = asked.get("name", "")
         if not name or not runs:
             return Page({"runs": [views.run_view(run) for run in runs], "view": None}, ["runs"])
@@ -128,11 +125,7 @@ class Pages:
         fields = self._fields("infer", asked)
         chat = self.chats.get(asked.get("chat", ""))
         shown = ("run", "model", "tools", "mock", "system", "compare", "confirm")
-        values = {
-            "runs": [run.name for run in self._trained()],
-            "fields": [fields[name] for name in shown],
-            "chat": chat,
-        }
+        values = {"runs": [run.name for run in self._trained()], "fields": [fields[key] for key in shown], "chat": chat}
         return Page(values, chat.argv[:-1] if chat else ["infer", *self._words("infer", asked)])
 
     def _judge(self, asked: Values) -> Page:
@@ -143,16 +136,12 @@ class Pages:
         shown = ("data", "n", "checkpoint", "against", "no_base", "no_free", "gate")
         judged = {each: summary for each, summary in found.items() if summary}
         trained_on = judged[name]["about"].get("trained on") if name in judged else None
-        values = {
-            "runs": list(found),
-            "name": name,
-            "fields": [fields[key] for key in shown],
-            "gate": gate_lines(judged[name]) if name in judged else [],
-            "compared": comparison(judged) if len(judged) > 1 else None,
-            "report": report if (self.root / report).is_file() else "",
-            # Where several files were trained on, the first is the mix.
-            "trained_on": (trained_on or [""])[0],
-        }
+        values: dict[str, Any] = {"runs": list(found), "name": name, "fields": [fields[key] for key in shown]}
+        values["gate"] = gate_lines(judged[name]) if name in judged else []
+        values["compared"] = comparison(judged) if len(judged) > 1 else None
+        values["report"] = report if (self.root / report).is_file() else ""
+        # Where several files were trained on, the first is the mix.
+        values["trained_on"] = (trained_on or [""])[0]
         return Page(values, ["eval", *self._words("eval", {**asked, "run": name})], _address("judge", run=name))
 
     def _ship(self, asked: Values) -> Page:
@@ -170,7 +159,7 @@ class Pages:
         return Page(values, ["export", *places, *self._words("export", own)])
 
     def _trained(self) -> list[Run]:
-        return [run for run in views.runs_of(self.root) if run.checkpoint_last]
+        return [run for run in all_runs(self.root / "runs") if run.checkpoint_last]
 
     def _fields(self, command: str, asked: Values) -> dict[str, Field]:
         return {field.name: field for field in forms.command_fields(self._parser_of(command), asked)}

@@ -18,14 +18,13 @@ from typing import Any
 import msgspec
 
 from swiftagent.errors import ConfigError
-from swiftagent.io.jsonl import first_values
 from swiftagent.io.own_command import own_command
 from swiftagent.io.rows import is_data
 from swiftagent.io.shipped import shipped
 from swiftagent.masks.view import ShownRow, read_records, shown_without_model, wanted
 from swiftagent.train.lines import channel_losses, duration, seconds_left
 from swiftagent.train.loss_curves import loss_series, plot
-from swiftagent.train.runs import Run, all_runs, find_run
+from swiftagent.train.runs import Run, find_run
 from swiftagent.ui.jobs import log_tail
 
 ROWS_A_PAGE = 10
@@ -60,9 +59,8 @@ def readable(root: Path, name: str) -> Path:
     path = (root / name).resolve()
     allowed = (root.resolve(), shipped("datasets").resolve(), shipped("configs").resolve())
     if not path.is_file() or not any(path.is_relative_to(folder) for folder in allowed):
-        raise ConfigError(
-            f"{name}: no such file in {root}; drop it on the data page, or start `swiftagent ui` above it"
-        )
+        about = f"{name}: no such file in {root}; drop it on the data page, or start `swiftagent ui` above it"
+        raise ConfigError(about)
     return path
 
 
@@ -147,11 +145,6 @@ def _rows_with(path: Path, start: int, tool: str) -> Window:
     return Window(rows, start, total)
 
 
-def rejected_rows(path: Path) -> list[dict[str, Any]]:
-    """The first rows that `convert` or `mix` rejected for this output, with their reasons."""
-    return first_values(path.with_name(f"{path.stem}.rejects.jsonl"), 50)
-
-
 def mix_shares(sources: Mapping[str, tuple[str, str]], answers: Answers) -> dict[str, dict[str, float]]:
     """Rows, tokens and trained tokens that each channel would bring: its rows times the means of its files.
 
@@ -203,10 +196,6 @@ def run_view(run: Run) -> RunView:
     left = duration(seconds) if seconds is not None else ""
     losses = {"loss": last["loss"], **channel_losses(last)} if last else {}
     return RunView(run, metrics, last, losses, left, plot(loss_series(metrics)), log_tail(run.folder / "log.txt"))
-
-
-def runs_of(root: Path) -> list[Run]:
-    return all_runs(root / "runs")
 
 
 def stop_run(name: str, root: Path) -> None:

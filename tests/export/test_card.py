@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from swiftagent.cli import main
-from swiftagent.export.card import model_card
 from swiftagent.export.subject import TunedModel
-from swiftagent.export.vllm import vllm_commands
+from swiftagent.export.targets import model_card, vllm_commands
 
 TOOL = {
     "type": "function",

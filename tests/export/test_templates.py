@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.export.templates import Turns, go_hermes, go_template, jinja_template, modelfile
+from swiftagent.export.templates import Turns, hermes_templates, modelfile, react_templates
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, System, Thought, Tool, Trajectory
 
@@ -104,18 +104,18 @@ def render_jinja(template: str, trajectory: Trajectory, **more: Any) -> str:
 
 @pytest.mark.parametrize("trajectory", [TWO_TURNS, TYPED, CHAT], ids=["flat", "schema", "chat"])
 def test_jinja_template_writes_the_text_of_training(trajectory: Trajectory):
-    assert render_jinja(jinja_template(TURNS), trajectory) == trained_text(trajectory) + TURNS.end
+    assert render_jinja(react_templates(TURNS)[0], trajectory) == trained_text(trajectory) + TURNS.end
 
 
 def test_jinja_template_opens_the_models_turn_after_a_result():
     cut = Trajectory(TWO_TURNS.events[:7], TWO_TURNS.tools)
-    written = render_jinja(jinja_template(TURNS), cut, add_generation_prompt=True)
+    written = render_jinja(react_templates(TURNS)[0], cut, add_generation_prompt=True)
     assert written == trained_text(TWO_TURNS)[: len(written)]
     assert written.endswith("Action: clock\nAction Input: {}\nObservation: noon\n")
 
 
 def test_jinja_template_can_show_whole_schemas():
-    written = render_jinja(jinja_template(TURNS, style="schema", language="zh"), TWO_TURNS)
+    written = render_jinja(react_templates(TURNS, style="schema", language="zh")[0], TWO_TURNS)
     assert written.startswith(trained_text_with(TWO_TURNS, "schema", "zh"))
 
 
@@ -126,7 +126,7 @@ def trained_text_with(trajectory: Trajectory, style: Any, language: str) -> str:
 @pytest.mark.skipif(not shutil.which("go"), reason="no Go compiler to execute the Modelfile's template with")
 def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
     template = tmp_path / "template"
-    template.write_text(go_template(TURNS), encoding="utf-8")
+    template.write_text(react_templates(TURNS)[1], encoding="utf-8")
     lines = []
     for trajectory in (TWO_TURNS, TYPED, CHAT):
         data = openai(trajectory)
@@ -153,7 +153,9 @@ def test_go_template_writes_the_text_of_training(tmp_path: Path, root: Path):
 
 
 def test_modelfile_has_a_stop_word_for_react():
-    text = modelfile("./model.gguf", go_template(TURNS), stops=["Observation:", "<|im_end|>"], context_length=2048)
+    text = modelfile(
+        "./model.gguf", react_templates(TURNS)[1], stops=["Observation:", "<|im_end|>"], context_length=2048
+    )
     assert text.startswith('FROM ./model.gguf\nTEMPLATE """')
     assert 'PARAMETER stop "Observation:"\nPARAMETER stop "<|im_end|>"\n' in text
     greedy = "PARAMETER temperature 0\nPARAMETER top_p 1\nPARAMETER top_k 1\nPARAMETER repeat_penalty 1\n"
@@ -162,13 +164,13 @@ def test_modelfile_has_a_stop_word_for_react():
 
 def test_ollama_finds_a_call_by_its_action():
     # Ollama looks for what stands before a call in the first text of the first `if .ToolCalls`.
-    template = go_template(TURNS)
+    template = react_templates(TURNS)[1]
     assert template.count("if .ToolCalls") == 1
     assert template.partition("if .ToolCalls }}")[2].startswith("{{ range $j, $call := .ToolCalls }}Action: ")
 
 
 def test_ollama_finds_a_hermes_call_by_its_tag():
-    template = go_hermes(TURNS, "<tools>", "</tools>")
+    template = hermes_templates(TURNS, "<tools>", "</tools>")[1]
     assert template.count("if .ToolCalls") == 1
     assert template.partition("if .ToolCalls }}")[2].startswith("{{ range $j, $call := .ToolCalls }}<tool_call>\n")
 

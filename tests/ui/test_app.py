@@ -147,7 +147,7 @@ def test_judge_shows_the_gate_and_runs_side_by_side(inside: TestClient, tmp_path
         )
     page = inside.get("/judge?run=a").text
     assert "swiftagent eval --run=a<" in page
-    assert re.search(r'"state failed">failed</span></td><td>call_exact: min 0.7</td><td class="n">0.5<', page)
+    assert re.search(r'"state failed">failed</span></td>\s*<td>call_exact: min 0.7</td>\s*<td class="n">0.5<', page)
     assert "75.0 (10.0–90.0) *" in page
 
 

@@ -7,10 +7,9 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal, messages_of
+from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal, fields_of, messages_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import Block, blocks, grow
+from swiftagent.agent.serving.streams import Block, Reply, blocks, grow
 from swiftagent.formats.readers.anthropic import parse
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -24,12 +23,9 @@ def read_request(body: Any, thoughts: Memory) -> ModelRequest:
     if body.get("thread"):
         # By this code Anthropic's own tool runner sends the whole conversation instead.
         raise Refusal("threads are not held here; send all messages", 400, "thread_unsupported_request", "thread")
-    row = {
-        "messages": [_with_thought(message, thoughts) for message in messages_of(body)],
-        "tools": body.get("tools", []),
-        **({"system": body["system"]} if body.get("system") else {}),
-    }
-    return model_request(body, parse, row)
+    messages = [_with_thought(message, thoughts) for message in messages_of(body)]
+    system = {"system": body["system"]} if body.get("system") else {}
+    return model_request(body, parse, {"messages": messages, "tools": body.get("tools", []), **system})
 
 
 def _with_thought(message: Any, thoughts: Memory) -> Any:
@@ -39,20 +35,18 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     call = next((block for block in blocks if block.get("type") == "tool_use"), None)
     if call is None or any(block.get("type") == "thinking" for block in blocks):
         return message
-    thought = thoughts.of(str(call.get("id")))
+    thought = thoughts.get(str(call.get("id")))
     return {**message, "content": [{"type": "thinking", "thinking": thought}, *blocks]} if thought else message
 
 
-class MessageReply:
+class MessageReply(Reply):
     """The reply to one request as messages have it."""
-
-    end = ""
 
     def __init__(self, served: Served, body: Any) -> None:
         self.asked = read_request(body, served.thoughts)
         self.answering = Answering(served, self.asked)
-        self._head = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant"}
-        self._head["model"] = served.name
+        name = f"msg_{secrets.token_hex(12)}"
+        self._head = {"id": name, "type": "message", "role": "assistant", "model": served.name}
 
     def whole(self) -> dict[str, Any]:
         return joined([*self.made()])

@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import messages_of
+from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, messages_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import grow
+from swiftagent.agent.serving.streams import Reply, grow
 from swiftagent.formats.readers.openai import parse
 from swiftagent.trajectory.types import Call
 
@@ -38,11 +37,11 @@ def _with_thought(message: Any, thoughts: Memory) -> Any:
     """A message, its first call behind what was thought before it where the client left that out."""
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     first = calls[0] if isinstance(calls, list) and calls else None
-    thought = thoughts.of(str(first.get("id"))) if isinstance(first, dict) else ""
+    thought = thoughts.get(str(first.get("id"))) if isinstance(first, dict) else ""
     return {**message, "reasoning_content": thought} if thought else message
 
 
-class ChatReply:
+class ChatReply(Reply):
     """The reply to one request as chat completions have it."""
 
     end = "[DONE]"

@@ -41,9 +41,8 @@ def _calls(tools: tuple[Tool, ...], frame: CallFrame, prefix: str) -> Form:
     ]
     rules = [f"c{number}: {choice}" for number, choice in enumerate(choices)]
     names = " | ".join(f"c{number}" for number in range(len(rules)))
-    return Form(
-        "" if begun == prefix else trigger, "\n".join([f"start: call {_text(frame.closing)}", f"call: {names}", *rules])
-    )
+    lark = "\n".join([f"start: call {_text(frame.closing)}", f"call: {names}", *rules])
+    return Form("" if begun == prefix else trigger, lark)
 
 
 @lru_cache(maxsize=512)

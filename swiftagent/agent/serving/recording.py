@@ -31,6 +31,8 @@ MOST_BLANKS = 64 << 20
 # What each row begins with.
 _BEGINS = b'{"messages"'
 _Row = dict[str, Any]
+_Ids = Sequence[int]
+_Headers = Mapping[str, str] | None
 
 
 class Recording:
@@ -63,17 +65,12 @@ class Recording:
                     self._known[key] = name
 
     def add(
-        self,
-        history: Trajectory,
-        reply: Sequence[Event],
-        ids: Sequence[int] = (),
-        model: str = "",
-        headers: Mapping[str, str] = {},  # noqa: B006 (it is only read)
+        self, history: Trajectory, reply: Sequence[Event], ids: _Ids = (), model: str = "", headers: _Headers = None
     ) -> None:
         """Record one finished turn. ids: the tokens that were sampled for it. headers: of the request, whose secrets
         are redacted too. A turn that cannot be written is reported, and the client still gets its reply."""
         given, _ = render(Trajectory((*history.events, *reply), history.tools))
-        redacted: _Row = Redactor({**self._variables, **secrets_of(headers)}).value(given)
+        redacted: _Row = Redactor({**self._variables, **secrets_of(headers or {})}).value(given)
         # The tokens of a secret would spell it.
         if ids and redacted["messages"][-1] == given["messages"][-1]:
             redacted["messages"][-1]["token_ids"] = list(ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
@@ -11,8 +11,7 @@ import msgspec
 from swiftagent.agent.drive import RequestRefused, Usage, write
 from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
 from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame, Form, Sampling
-from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest
-from swiftagent.agent.serving.conversation import Refusal
+from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest, Refusal
 from swiftagent.agent.serving.forms import forms_of
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.visible import VisibleText
@@ -33,13 +32,6 @@ class Delta(msgspec.Struct, frozen=True):
     reasoning: str = ""
     call: Call | None = None
     finish: str = ""
-
-
-def reply_events(reasoning: str, content: str, calls: Sequence[Call]) -> tuple[Event, ...]:
-    """What was said in one reply."""
-    thought = (Thought(reasoning),) if reasoning else ()
-    said = (Thought(content, said=True),) if content else ()
-    return (*thought, *said, *calls) if calls else (*thought, Answer(content))
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -64,25 +56,19 @@ class Answering:
         self.served = served
         self.asked = asked
         self.number = number
-        self.prompt_tokens = 0
-        self.generated = 0
+        self.prompt_tokens = self.generated = 0
         self._ids: list[int] = []
         self._is_react = bool(served.grammar.stop)
         self._visible = VisibleText(self._is_react, self._is_react and asked.may_call, asked.sampled.stops)
         # What was handed on so far.
-        self.content = ""
-        self.reasoning = ""
+        self.content = self.reasoning = ""
         self.calls: list[Call] = []
         self.finish = "stop"
         # The client's own stop word that ended the content.
         self.stop_word = ""
         if asked.shape is not None and not served.strict:
-            raise Refusal(
-                "answers of a given JSON schema need llguidance and an engine in this process: "
-                "pip install 'swiftagent[strict]'",
-                code="unsupported_parameter",
-                param="response_format",
-            )
+            need = "a JSON schema needs llguidance and an engine in this process: pip install 'swiftagent[strict]'"
+            raise Refusal(need, 400, "unsupported_parameter", "response_format")
 
     def deltas(self) -> Iterator[Delta]:
         """Raises Refusal where the engine takes no such prompt, SwiftAgentError where an ordered call is not made."""
@@ -100,7 +86,9 @@ class Answering:
         # What was cut, by length or by a word of the client, is not what the model would have written.
         is_cut = self.finish == "length" or self.stop_word
         if self.served.recording and not is_cut and (self.calls or self.content):
-            reply = reply_events(self.reasoning, self.content, self.calls)
+            thought = [Thought(self.reasoning)] if self.reasoning else []
+            said = [Thought(self.content, said=True)] if self.content else []
+            reply: list[Event] = [*thought, *said, *self.calls] if self.calls else [*thought, Answer(self.content)]
             self.served.recording.add(self.asked.conversation, reply, self._ids)
 
     def _with_calls(self) -> Iterator[Delta]:
@@ -186,9 +174,8 @@ class Answering:
             yield from self._think(visible.thought(written.text))
         if not self.stop_word:
             is_bare = visible.labels and not starts_with_label(written.text)
-            yield from self._rest(
-                (VisibleText(True, False, self.asked.sampled.stops) if is_bare else visible).content(written.text)
-            )
+            visible = VisibleText(True, False, self.asked.sampled.stops) if is_bare else visible
+            yield from self._rest(visible.content(written.text))
         yield Delta(finish="stop" if self.stop_word else "length")
 
     def _prefix(self) -> str:
@@ -233,23 +220,17 @@ class Answering:
         finally:
             writing.close()
         self._ids = usage.ids
-        self._count(usage)
+        self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
+        self.generated += usage.generated
+        if usage.ended_by == "length" and not usage.generated and usage.prompt_tokens:
+            about = f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages"
+            raise Refusal(about, 400, "context_length_exceeded", "messages")
         return msgspec.structs.replace(written, text=written.text[skip:])
 
     def _forms(self, prefix: str) -> tuple[Form, ...]:
         asked = self.asked
         tools = asked.conversation.tools if asked.may_call and asked.strict else ()
         return forms_of(tools, asked.shape, self._frame(), prefix, self._is_react and asked.conversation.is_agentic)
-
-    def _count(self, usage: Usage) -> None:
-        self.prompt_tokens = self.prompt_tokens or usage.prompt_tokens
-        self.generated += usage.generated
-        if usage.ended_by == "length" and not usage.generated and usage.prompt_tokens:
-            raise Refusal(
-                f"the prompt of {usage.prompt_tokens:,} tokens fills the model's context; shorten the messages",
-                code="context_length_exceeded",
-                param="messages",
-            )
 
     def _grown(self, text: str) -> Iterator[Delta]:
         content = self._visible.content(text)

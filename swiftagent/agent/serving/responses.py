@@ -7,23 +7,26 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from swiftagent.agent.serving.asked import Memory, ModelRequest, fields_of, model_request
-from swiftagent.agent.serving.conversation import Refusal
+from swiftagent.agent.serving.asked import Memory, ModelRequest, Refusal, fields_of, model_request
 from swiftagent.agent.serving.reply import Answering, Served
-from swiftagent.agent.serving.streams import Block, blocks
+from swiftagent.agent.serving.streams import Block, Reply, blocks
 from swiftagent.formats.readers.responses import parse
 
 _REFUSED = ("background", "conversation", "prompt", "top_logprobs", "max_tool_calls")
 _Items = list[dict[str, Any]]
+# What a response says of its request, where that does not say it; and what it always says.
+_GIVEN: dict[str, Any] = {"parallel_tool_calls": True, "store": True, "text": {"format": {"type": "text"}}}
+_GIVEN |= {"tool_choice": "auto", "tools": [], "metadata": {}}
+_GIVEN |= dict.fromkeys(("instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p"))
+_FIXED = {"object": "response", "error": None, "truncation": "disabled", "reasoning": {"effort": None, "summary": None}}
 
 
 def _stored_item(stored: Memory, name: Any) -> dict[str, Any]:
     """An item that was handed out. Raises Refusal where it is not stored."""
     # A client names what it got last, mostly.
-    for items in stored.newest():
-        for item in items:
-            if item.get("id") == name:
-                return dict(item)
+    found = (item for items in reversed(stored.values()) for item in items if item.get("id") == name)
+    if item := next(found, None):
+        return dict(item)
     raise Refusal(f"item {name!r} is not stored here; send the item itself", 404, "item_not_found", "input")
 
 
@@ -36,7 +39,7 @@ def read_request(body: Any, stored: Memory) -> tuple[ModelRequest, _Items]:
     if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
         raise Refusal("input must be a text or a list of items that is not empty", param="input")
     earlier = body.get("previous_response_id")
-    before = [] if earlier is None else stored.of(str(earlier))
+    before = [] if earlier is None else stored.get(str(earlier))
     if before is None:
         about = f"previous response {earlier!r} is not stored here; send its items as input"
         raise Refusal(about, 404, "previous_response_not_found", "previous_response_id")
@@ -51,10 +54,8 @@ def readable(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value not in (None, [])}
 
 
-class ResponseReply:
+class ResponseReply(Reply):
     """The reply to one request as responses have it."""
-
-    end = ""
 
     def __init__(self, served: Served, body: Any) -> None:
         self.asked, self.items = read_request(body, served.responses)
@@ -111,37 +112,22 @@ class ResponseReply:
             yield "output_item.done", {**place, "item": item}
 
     def _response(self, status: str) -> dict[str, Any]:
-        body = self.body
         is_done = status in ("completed", "incomplete")
-        given = ("instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p")
         return {
             **self._head,
-            **{name: body.get(name) for name in given},
-            "object": "response",
+            **_FIXED,
+            **{name: self.body.get(name, default) for name, default in _GIVEN.items()},
             "status": status,
-            "error": None,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "output": self._output if is_done else [],
-            "parallel_tool_calls": body.get("parallel_tool_calls", True),
-            "reasoning": {"effort": None, "summary": None},
-            "store": body.get("store", True),
-            "text": body.get("text") or {"format": {"type": "text"}},
-            "tool_choice": body.get("tool_choice") or "auto",
-            "tools": body.get("tools") or [],
-            "truncation": "disabled",
             "usage": self._usage() if is_done else None,
-            "metadata": body.get("metadata") or {},
         }
 
     def _usage(self) -> dict[str, Any]:
         read, written = self.answering.prompt_tokens, self.answering.generated
-        return {
-            "input_tokens": read,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": written,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": read + written,
-        }
+        counts = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+        cached = {"cached_tokens": 0, "cache_write_tokens": 0}
+        return {**counts, "input_tokens_details": cached, "output_tokens_details": {"reasoning_tokens": 0}}
 
 
 def joined(events: list[dict[str, Any]]) -> dict[str, Any]:

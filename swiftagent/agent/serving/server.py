@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import hmac
 import json
+import math
 import re
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from functools import partial
 from typing import Any
 
+import anyio
+import anyio.from_thread
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,7 +26,7 @@ from starlette.routing import Route
 from swiftagent.agent.loop import Grammar, Limits
 from swiftagent.agent.serving import chat, responses
 from swiftagent.agent.serving.anthropic import MessageReply
-from swiftagent.agent.serving.conversation import Refusal
+from swiftagent.agent.serving.asked import Refusal
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.reply import Served
 from swiftagent.agent.serving.streams import Reply, events_of
@@ -136,9 +138,8 @@ def refuse_foreign_names(request: Request, settings: Settings) -> None:
     # Of a header that is not a host, `request.url` has this machine's own name.
     asked = re.sub(r":\d+$", "", request.headers.get("host", "")).strip("[]").lower()
     if hosts and asked not in hosts:
-        raise Refusal(
-            f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key", 403
-        )
+        about = f"this server answers to {', '.join(hosts)} alone; --key-env NAME lets in whoever has the key"
+        raise Refusal(about, 403)
 
 
 async def request_body(request: Request, largest: int) -> bytes:
@@ -178,25 +179,19 @@ async def streamed(events: Generator[str, None, None]) -> AsyncGenerator[str, No
     client that reads slowly nor others that have taken every thread may keep it from its end. It is closed where the
     client goes away.
     """
-    loop = asyncio.get_running_loop()
-    made: asyncio.Queue[str | None] = asyncio.Queue()
-    gone = threading.Event()
+    made, read = anyio.create_memory_object_stream[str](math.inf)
 
     def make() -> None:
         try:
-            for event in events:
-                if gone.is_set():
-                    return
-                loop.call_soon_threadsafe(made.put_nowait, event)
+            # The client went away.
+            with contextlib.suppress(anyio.BrokenResourceError), contextlib.closing(events):
+                for event in events:
+                    anyio.from_thread.run_sync(made.send_nowait, event)
         finally:
-            events.close()
-            if not gone.is_set():
-                loop.call_soon_threadsafe(made.put_nowait, None)
+            anyio.from_thread.run_sync(made.close)
 
     making = asyncio.ensure_future(run_in_threadpool(make))
-    try:
-        while (event := await made.get()) is not None:
+    with read:
+        async for event in read:
             yield event
-        await making
-    finally:
-        gone.set()
+    await making

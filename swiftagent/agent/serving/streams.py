@@ -60,7 +60,7 @@ class Reply(Protocol):
     """A reply in one of the interfaces, made of a request's body. end: what ends a stream."""
 
     asked: ModelRequest
-    end: str
+    end: str = ""
 
     def whole(self) -> dict[str, Any]:
         """The reply as one object."""

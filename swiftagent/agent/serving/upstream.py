@@ -17,8 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from swiftagent.agent.serving import anthropic, chat, responses
-from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory
-from swiftagent.agent.serving.conversation import Refusal, read_reply
+from swiftagent.agent.serving.asked import REMEMBERED_RESPONSES, Memory, Refusal, read_reply
 from swiftagent.agent.serving.recording import Recording
 from swiftagent.agent.serving.server import FAILURES, Settings, refuse_foreign_names, request_body
 from swiftagent.console import warn
@@ -62,16 +61,11 @@ class _Gateway:
         path = request.url.path
         # The version stands in the server's address or in the client's path.
         target = self.url + (path.removeprefix("/v1") if re.search(r"/v\d+\w*$", self.url) else path)
-        headers = {name: text for name, text in request.headers.items() if name not in _NOT_PASSED}
-        asked = self.client.build_request(
-            request.method,
-            target,
-            params=request.query_params,
-            content=body,
-            headers={**headers, "accept-encoding": "identity"},
-        )
+        passed = {name: text for name, text in request.headers.items() if name not in _NOT_PASSED}
+        headers = {**passed, "accept-encoding": "identity"}
+        sent: dict[str, Any] = {"params": request.query_params, "content": body, "headers": headers}
         try:
-            reply = await self.client.send(asked, stream=True)
+            reply = await self.client.send(self.client.build_request(request.method, target, **sent), stream=True)
         except httpx.HTTPError as error:
             raise Refusal(f"{self.url} does not answer: {type(error).__name__} {error}", 502) from None
         kept = {name: text for name, text in reply.headers.items() if name not in _NOT_PASSED}
@@ -114,9 +108,8 @@ def _chat_turns(asked: dict[str, Any], said: dict[str, Any], stored: Memory) -> 
 
 def _response_turns(asked: dict[str, Any], said: dict[str, Any], stored: Memory) -> Iterator[_Turn]:
     if said.get("status") == "completed":
-        request, items = responses.read_request(
-            _of(asked, "input", "instructions", "tools", "previous_response_id"), stored
-        )
+        given = _of(asked, "input", "instructions", "tools", "previous_response_id")
+        request, items = responses.read_request(given, stored)
         stored.remember(said["id"], [*items, *said["output"]])
         output = map(responses.readable, said["output"])
         yield request.conversation, read_reply(response_rows.parse, {"input": [_ASKED, *output]}), []
