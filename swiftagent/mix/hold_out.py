@@ -26,12 +26,14 @@ def held_out(recipe: Recipe, taken: Taken, rows: Table) -> set[int]:
 
     Rows with a held-out tool or hash are all in it, beside the recipe's share of the others.
     """
-    fingerprints = [each for _, source in taken for each in _each_copy(source)]
     groups = array("Q", rows["group"].tobytes())
-    if recipe.hold_out.apart:
-        groups = _with_near_duplicates(groups, fingerprints, recipe.near)
-    alike = {groups[index] for index in _by_rule(recipe, fingerprints)}
-    ruled = {index for index, group in enumerate(groups) if group in alike} if alike else set()
+    ruled: set[int] = set()
+    if recipe.hold_out != HoldOut():
+        fingerprints = [each for _, source in taken for each in _each_copy(source)]
+        if recipe.hold_out.apart:
+            groups = _with_near_duplicates(groups, fingerprints, recipe.near)
+        alike = {groups[index] for index in _by_rule(recipe, fingerprints)}
+        ruled = {index for index, group in enumerate(groups) if group in alike}
     spans: dict[str, list[int]] = {}
     first = 0
     for plan, source in taken:
