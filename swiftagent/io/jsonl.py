@@ -63,14 +63,15 @@ def without_surrogates(value: Any) -> Any:
 
 
 def with_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """The same JSON value with every text and key changed."""
+    """The same JSON value with every text and key changed; the same object where nothing in it is."""
     match value:
         case str():
             return change(value)
         case list():
             return [with_texts(item, change) for item in value]
         case dict():
-            return {change(key): with_texts(item, change) for key, item in value.items()}
+            changed = {change(key): with_texts(item, change) for key, item in value.items()}
+            return changed if changed != value else value
     return value
 
 

@@ -35,17 +35,9 @@ class Line(NamedTuple):
     def value(self) -> Any:
         """The value as plain Python. Raises ConfigError where YAML cannot make one of it, as of 2024-13-45."""
         try:
-            return _constructed(self.node)
+            return yaml.constructor.SafeConstructor().construct_object(self.node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{self.place}: {getattr(error, 'problem', None) or error}") from None
-
-
-def _constructed(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
 
 
 def read_text(path: Path, shown: str = "") -> str:
@@ -76,7 +68,7 @@ def load(text: str) -> Any:
     """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for impossible dates."""
     try:
         node = _bounded(yaml.compose(text, yaml.SafeLoader))
-        return None if node is None else _constructed(node)
+        return None if node is None else yaml.constructor.SafeConstructor().construct_object(node, deep=True)
     except (ValueError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from None
 

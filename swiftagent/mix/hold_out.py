@@ -14,7 +14,7 @@ from swiftagent.mix.fingerprints import Fingerprint
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
 from swiftagent.mix.seen import NearDuplicates
-from swiftagent.mix.selection import Selection, Taken
+from swiftagent.mix.selection import Taken
 from swiftagent.mix.spool import Table
 from swiftagent.trajectory.content import content_hash
 
@@ -29,7 +29,12 @@ def held_out(recipe: Recipe, taken: Taken, rows: Table) -> set[int]:
     groups = array("Q", rows["group"].tobytes())
     ruled: set[int] = set()
     if recipe.hold_out != HoldOut():
-        fingerprints = [each for _, source in taken for each in _each_copy(source)]
+        fingerprints = [
+            row
+            for _, source in taken
+            for index, row in enumerate(source.fingerprints or [Fingerprint()] * len(source))
+            for _ in range(source.rounds[0] + (index < source.rounds[1]))
+        ]
         if recipe.hold_out.apart:
             groups = _with_near_duplicates(groups, fingerprints, recipe.near)
         alike = {groups[index] for index in _by_rule(recipe, fingerprints)}
@@ -92,15 +97,6 @@ def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Seque
     # None is, nearly always; the pass over all rows is spared then.
     rows = (index for indexes in spans.values() for index in indexes) if shared else ()
     return {groups[index] for index in rows if marks[index] in shared}
-
-
-def _each_copy(source: Selection) -> list[Fingerprint]:
-    whole, more = source.rounds
-    return [
-        row
-        for index, row in enumerate(source.fingerprints or [Fingerprint()] * len(source))
-        for _ in range(whole + (index < more))
-    ]
 
 
 def _by_rule(recipe: Recipe, rows: list[Fingerprint]) -> set[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import warnings
 from typing import Any
@@ -48,19 +49,14 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
         text = (fenced.group(1) or fenced.group(2) or "").strip()
     if text in _NO_INPUT:
         return {}, ("empty-arguments",)
-    if (
-        text[1:2] == "'" and '"' not in text and "\\" not in text
-    ):  # a Python literal, far quicker so than by its own parser
-        try:
-            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
-        except (ValueError, UnicodeError):
-            return _read_other(text)
+    # A Python literal is read far quicker so than by its own parser.
+    is_repr = text[1:2] == "'" and '"' not in text and "\\" not in text
     try:
-        value = decode(text)
-    except (ValueError, UnicodeError, RecursionError):
+        value = decode(_with_json_words(text).replace("'", '"') if is_repr else text)
+    except (ValueError, RecursionError):
         return _read_other(text)
-    if type(value) is dict:
-        return value, ()
+    if is_repr or type(value) is dict:
+        return value, ("python-repr",) if is_repr else ()
     return _unwrap(value, text)
 
 
@@ -76,7 +72,7 @@ def read_loose(text: str) -> tuple[Any, Repairs]:
     if "'" in text and '"' not in text and "\\" not in text:
         try:
             return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
-        except (ValueError, UnicodeError):
+        except ValueError:
             pass
     # Before Python, which allows a trailing comma: the repair is to be named as one of JSON.
     if '"' in text and "," in text:
@@ -218,12 +214,8 @@ class _JsonNames(ast.NodeTransformer):
 def _plain_json(value: Any) -> Any:
     """A Python literal as a JSON value: tuples and sets are lists, keys are text. Raises ValueError for bytes and the
     like."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return without_surrogates(value)
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("not a JSON number")
-        return value
     if isinstance(value, dict):
         return {key if isinstance(key, str) else str(key): _plain_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -242,16 +234,14 @@ def _mend(text: str) -> tuple[Any, Repairs]:
     if len(text) > _LONGEST_MENDED:
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
     # Cut JSON must not be completed by guessing: the call would be trained with arguments that were never written.
-    if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")) or _opens_more_than_it_closes(text):
+    if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")) or any(
+        text.count(opening) > text.count(closing) for opening, closing in _CLOSER.items()
+    ):
         raise RowError("cut-json", f"JSON that ends in the middle: ...{text[-40:]!r}")
     try:
         return without_surrogates(json.loads(_in_double_quotes(text), strict=False)), ("mended-json",)
     except (ValueError, RecursionError):
         return _mend_by_library(text)
-
-
-def _opens_more_than_it_closes(text: str) -> bool:
-    return text.count("{") > text.count("}") or text.count("[") > text.count("]")
 
 
 def _in_double_quotes(text: str) -> str:
@@ -271,14 +261,8 @@ def _mend_by_library(text: str) -> tuple[Any, Repairs]:
 
     try:
         value = repair_json(text, return_objects=True, skip_json_loads=True)
-    except (
-        ValueError,
-        RecursionError,
-        IndexError,
-        KeyError,
-        TypeError,
-        AssertionError,
-    ) as error:  # its own asserts too
+    # Its own asserts too.
+    except (ValueError, RecursionError, LookupError, TypeError, AssertionError) as error:
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
     # json-repair makes something of any text; another type than the bracket promised is a guess.
     wanted = dict if text.lstrip()[:1] == "{" else list
