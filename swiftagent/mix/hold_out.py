@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
@@ -88,12 +90,8 @@ def _with_near_duplicates(groups: array[int], rows: Sequence[Fingerprint], near:
 
 def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Sequence[int]) -> set[int]:
     """The groups with a row whose mark is found in more than one channel."""
-    seen: set[int] = set()
-    shared: set[int] = set()
-    for indexes in spans.values():
-        own = {marks[index] for index in indexes}
-        shared |= seen & own
-        seen |= own
+    seen = Counter(chain.from_iterable({marks[index] for index in indexes} for indexes in spans.values()))
+    shared = {mark for mark, channels in seen.items() if channels > 1}
     # None is, nearly always; the pass over all rows is spared then.
     rows = (index for indexes in spans.values() for index in indexes) if shared else ()
     return {groups[index] for index in rows if marks[index] in shared}

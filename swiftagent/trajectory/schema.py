@@ -83,7 +83,7 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
             found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})
     # A value deeper or larger than the validator takes is not judged.
     except (ValueError, OverflowError, RecursionError):
-        return found
+        pass
     return found
 
 
