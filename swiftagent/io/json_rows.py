@@ -9,6 +9,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 from swiftagent.errors import ConfigError, RowError
@@ -112,11 +113,9 @@ def _mended(raw: bytes | str, where: str, error: RowError) -> Row:
         text, before = mend(text), text
         if text != before:
             repairs = (*repairs, code)
-        try:
+        with suppress(RowError):
             value, more = parse_json(text)
-        except RowError:
-            continue
-        return Row(value, where, (*repairs, *more))
+            return Row(value, where, (*repairs, *more))
     if (literal := _python_literal(text)) is not None:
         return Row(literal, where, (*repairs, "python-row"))
     return BadRow(raw if isinstance(raw, str) else raw.decode(), where, (), error)
