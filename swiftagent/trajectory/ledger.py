@@ -21,18 +21,15 @@ def add_up(total: dict[str, Any], more: dict[str, Any]) -> None:
 
 
 class Ledger:
-    """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training."""
+    """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training,
+    `unread` texts that stand in no trajectory, by key path."""
 
     __slots__ = (*_COUNTS, *_BY_CODE)
 
     def __init__(self) -> None:
         self.rows_in = self.rows_out = self.rejected = self.split = self.merged = self.trimmed = 0
-        self.formats: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.repairs: Counter[str] = Counter()
-        self.kept: Counter[str] = Counter()
-        self.masked: Counter[str] = Counter()
-        self.unread: Counter[str] = Counter()  # texts that stand in no trajectory, by key path
+        self.formats, self.reasons, self.repairs = Counter[str](), Counter[str](), Counter[str]()
+        self.kept, self.masked, self.unread = Counter[str](), Counter[str](), Counter[str]()
 
     def note(self, codes: tuple[str, ...], policy: Policy) -> None:
         """Count what a row needed, by what the policy did about it."""
