@@ -16,7 +16,7 @@ from typing import IO, Any
 import msgspec
 import orjson
 
-from swiftagent.errors import RowError, SetupError, at, remedy_of
+from swiftagent.errors import ConfigError, RowError, SetupError, at, remedy_of
 
 decode = msgspec.json.Decoder().decode  # keeps integers beyond 2^64 exact, which orjson turns into floats
 encode = msgspec.json.Encoder().encode
@@ -84,6 +84,16 @@ def read_lines(path: Path) -> Iterator[Row]:
                 with at(where):
                     value, repairs = parse_json(line.removeprefix(b"\xef\xbb\xbf"))
                 yield Row(value, where, repairs)
+
+
+def read_text(path: Path, shown: str = "") -> str:
+    """A text file, with or without a byte order mark. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{shown or path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeError as error:
+        raise ConfigError(f"{shown or path}: cannot be read: {error}; save it as UTF-8") from None
 
 
 def first_values(path: Path, count: int) -> list[Any]:

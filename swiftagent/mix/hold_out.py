@@ -10,8 +10,8 @@ from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import refuse
+from swiftagent.io.jsonl import read_text
 from swiftagent.io.rows import read_rows
-from swiftagent.io.yaml_file import read_text
 from swiftagent.mix.fingerprints import Fingerprint
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
