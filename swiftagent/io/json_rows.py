@@ -9,14 +9,11 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from itertools import chain
+from contextlib import suppress
 from typing import Any, cast
 
-import msgspec
-
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.io.jsonl import BadRow, Row, decode, parse_json, refuse_constant, without_surrogates
+from swiftagent.io.jsonl import BadRow, Row, parse_json, refuse_constant, without_surrogates
 
 HEAD = 1 << 20  # bytes that show whether each line is a row
 _CHUNK = 1 << 20
@@ -37,6 +34,7 @@ _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'
 _PYTHON_STRING = _STRING.replace('"', "'")
 _PIECE = re.compile(rf"{_STRING}|[\[\]{{}}]", re.S)
 _PYTHON_PIECE = re.compile(rf"{_PYTHON_STRING}|{_STRING}|[\[\]{{}}]", re.S)
+_DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 _WORD_END = re.compile(r"[,\]}\n]")
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.S)
 _NOT_A_NUMBER = re.compile(rf"({_STRING})|\bNaN\b|-?\bInfinity\b", re.S)
@@ -49,8 +47,8 @@ _MENDS: dict[str, Callable[[str], str]] = {
 
 def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[Row]:
     """Yield the rows of a JSON text, distinguished by what it holds; `by_line` says that its name promises JSONL."""
-    head = stream.read(HEAD)  # more than `peek` gives on a pipe
-    whole = joined(chain([head], blocks_of(stream)))
+    whole = io.BufferedReader(cast(Any, stream), HEAD)  # whose `peek` gives as much, also on a pipe
+    head = whole.peek()
     yield from json_lines(limited_lines(whole, place), place) if is_by_line(head, by_line) else _values(whole, place)
 
 
@@ -66,30 +64,6 @@ def limited_lines(stream: io.BufferedReader, place: str) -> Iterator[bytes]:
 def too_long(place: str) -> ConfigError:
     """For a row beyond LONGEST_ROW."""
     return ConfigError(f"{place}: holds a row of more than {LONGEST_ROW >> 20} MB; this is no data to train on")
-
-
-def joined(blocks: Iterator[bytes]) -> io.BufferedReader:
-    """Blocks of bytes as one stream."""
-    return io.BufferedReader(cast(Any, _Blocks(blocks)), _CHUNK)
-
-
-def blocks_of(stream: io.BufferedReader) -> Iterator[bytes]:
-    return iter(partial(stream.read, _CHUNK), b"")
-
-
-class _Blocks(io.RawIOBase):
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks, self._ready = blocks, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, into: Any) -> int:
-        while not self._ready and (block := next(self._blocks, None)) is not None:
-            self._ready = block
-        taken, self._ready = self._ready[: len(into)], self._ready[len(into) :]
-        into[: len(taken)] = taken
-        return len(taken)
 
 
 def is_by_line(head: bytes, promised: bool) -> bool:
@@ -121,10 +95,6 @@ def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[R
 def row_of(text: bytes | str, where: str) -> Row:
     """The row that a text is, mended where its meaning is plain."""
     try:
-        return Row(decode(text), where)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
-    try:
         value, repairs = parse_json(text)
     except RowError as error:
         return _mended(text, where, error)
@@ -143,11 +113,9 @@ def _mended(raw: bytes | str, where: str, error: RowError) -> Row:
         text, before = mend(text), text
         if text != before:
             repairs = (*repairs, code)
-        try:
+        with suppress(RowError):
             value, more = parse_json(text)
-        except RowError:
-            continue
-        return Row(value, where, (*repairs, *more))
+            return Row(value, where, (*repairs, *more))
     if (literal := _python_literal(text)) is not None:
         return Row(literal, where, (*repairs, "python-row"))
     return BadRow(raw if isinstance(raw, str) else raw.decode(), where, (), error)
@@ -259,12 +227,10 @@ class _TextWindow:
                 continue
             raw = self.buffer[self.at : end]
             self.advance(end)
-            if not _has_surrogates(raw):
-                return Row(value, where)
-            if raw.isascii() or not _BAD_BYTE.search(raw):
-                clean = without_surrogates(value)
-                return Row(clean, where, ("lone-surrogate",) if clean != value else ())
-            return BadRow(without_surrogates(raw), where, (), RowError("not-utf8", "not UTF-8 text"))
+            if not raw.isascii() and _BAD_BYTE.search(raw):
+                return BadRow(without_surrogates(raw), where, (), RowError("not-utf8", "not UTF-8 text"))
+            clean = without_surrogates(value) if "\\u" in raw and _ESCAPED_SURROGATE.search(raw) else value
+            return Row(clean, where, ("lone-surrogate",) if clean != value else ())
 
     def _may_be_cut(self, error: Exception) -> bool:
         if not isinstance(error, json.JSONDecodeError):
@@ -293,20 +259,11 @@ class _TextWindow:
     def _closing_by(self, pieces: re.Pattern[str]) -> int | None:
         depth = 0
         for piece in pieces.finditer(self.buffer, self.at):
-            match piece.group():
-                case "[" | "{":
-                    depth += 1
-                case "]" | "}":
-                    depth -= 1
-                    if depth == 0:
-                        return piece.end()
+            depth += _DEEPER.get(piece.group(), 0)
+            if depth == 0:
+                return piece.end()
         return None
 
 
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
 _ESCAPED_SURROGATE = re.compile(r"\\ud[89a-f]", re.I)
-
-
-def _has_surrogates(raw: str) -> bool:
-    is_escaped = "\\u" in raw and _ESCAPED_SURROGATE.search(raw) is not None
-    return is_escaped or (not raw.isascii() and _BAD_BYTE.search(raw) is not None)

@@ -16,7 +16,7 @@ from typing import IO, Any
 import msgspec
 import orjson
 
-from swiftagent.errors import RowError, SetupError, at, remedy_of
+from swiftagent.errors import ConfigError, RowError, SetupError, at, remedy_of
 
 decode = msgspec.json.Decoder().decode  # keeps integers beyond 2^64 exact, which orjson turns into floats
 encode = msgspec.json.Encoder().encode
@@ -63,14 +63,15 @@ def without_surrogates(value: Any) -> Any:
 
 
 def with_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """The same JSON value with every text and key changed."""
+    """The same JSON value with every text and key changed; the same object where nothing in it is."""
     match value:
         case str():
             return change(value)
         case list():
             return [with_texts(item, change) for item in value]
         case dict():
-            return {change(key): with_texts(item, change) for key, item in value.items()}
+            changed = {change(key): with_texts(item, change) for key, item in value.items()}
+            return changed if changed != value else value
     return value
 
 
@@ -83,6 +84,16 @@ def read_lines(path: Path) -> Iterator[Row]:
                 with at(where):
                     value, repairs = parse_json(line.removeprefix(b"\xef\xbb\xbf"))
                 yield Row(value, where, repairs)
+
+
+def read_text(path: Path, shown: str = "") -> str:
+    """A text file, with or without a byte order mark. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{shown or path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeError as error:
+        raise ConfigError(f"{shown or path}: cannot be read: {error}; save it as UTF-8") from None
 
 
 def first_values(path: Path, count: int) -> list[Any]:

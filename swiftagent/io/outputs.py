@@ -18,6 +18,7 @@ from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import require_regular, writing
 from swiftagent.io.workers import Workers
 
+ShardKind = Literal["jsonl", "parquet"]
 _SHARD = re.compile(r"train-\d{5,}-of-\d{5,}\.(jsonl|parquet)")
 
 
@@ -31,7 +32,7 @@ class Outputs(msgspec.Struct, frozen=True):
     report: Path
     rejects: Path
     shards: int = 0  # 0: one file
-    kind: Literal["jsonl", "parquet"] = "jsonl"  # of the shards
+    kind: ShardKind = "jsonl"
 
     @property
     def val(self) -> Path:
@@ -67,11 +68,7 @@ class Outputs(msgspec.Struct, frozen=True):
 
 
 def outputs(
-    path: Path,
-    report: Path | None = None,
-    rejects: Path | None = None,
-    shards: int = 0,
-    kind: Literal["jsonl", "parquet"] = "jsonl",
+    path: Path, report: Path | None = None, rejects: Path | None = None, shards: int = 0, kind: ShardKind = "jsonl"
 ) -> Outputs:
     """The places of one output, with those of the report and the rejects where none are given."""
     report, rejects = report or beside(path, ".report.json"), rejects or beside(path, ".rejects.jsonl")

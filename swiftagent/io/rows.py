@@ -15,13 +15,14 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from swiftagent.errors import ConfigError, remedy_of
-from swiftagent.io.json_rows import blocks_of, joined, json_rows, limited_lines
+from swiftagent.io.json_rows import json_rows, limited_lines
 from swiftagent.io.jsonl import Row
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, matching, open_binary, size_and_stamp
@@ -124,9 +125,9 @@ def _read_stream(raw: BinaryIO, place: str, name: str, around: frozenset[str] = 
         case ".tar":
             raise ConfigError(f"{place}: tar archives are not read; unpack it and give the folder")
         case ".csv" | ".tsv":
-            yield from csv_rows(limited_lines(_as_utf8(stream), place), place)
+            yield from csv_rows(limited_lines(_as_utf8(stream, place), place), place)
         case _:
-            yield from json_rows(_as_utf8(stream), place, by_line=kind in (".jsonl", ".ndjson"))
+            yield from json_rows(_as_utf8(stream, place), place, by_line=kind in (".jsonl", ".ndjson"))
 
 
 def kind_of(head: bytes, name: str) -> str:
@@ -159,8 +160,12 @@ def _seekable(stream: BinaryIO, place: str) -> Any:
     end."""
     if stream.seekable() and not isinstance(getattr(stream, "raw", stream), gzip.GzipFile):
         return stream
+    return _copied(iter(partial(stream.read, _BUFFER), b""), place)
+
+
+def _copied(blocks: Iterable[bytes], place: str) -> Any:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 (it is gone with its last reader)
-    while block := stream.read(_BUFFER):
+    for block in blocks:
         copy.write(block)
         if copy.tell() > _LARGEST_UNPACKED:
             raise ConfigError(f"{place}: unpacks to more than {_LARGEST_UNPACKED >> 30} GB; unpack it first")
@@ -168,14 +173,14 @@ def _seekable(stream: BinaryIO, place: str) -> Any:
     return copy
 
 
-def _as_utf8(stream: io.BufferedReader) -> io.BufferedReader:
+def _as_utf8(stream: io.BufferedReader, place: str) -> io.BufferedReader:
     """Without a byte order mark; what spreadsheets write as UTF-16 becomes UTF-8."""
     head = stream.peek(4)[:4]
     if head.startswith(b"\xef\xbb\xbf"):
         stream.read(3)
     elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        texts = codecs.iterdecode(blocks_of(stream), "utf-16", "surrogatepass")
-        return joined(text.encode("utf-8", "surrogatepass") for text in texts)
+        texts = codecs.iterdecode(iter(partial(stream.read, _BUFFER), b""), "utf-16", "surrogatepass")
+        stream = _copied((text.encode("utf-8", "surrogatepass") for text in texts), place)
     return stream
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

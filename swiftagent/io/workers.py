@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -136,12 +135,6 @@ def _serve(pipe: Connection, inherited: list[Connection]) -> None:
             except (SwiftAgentError, OSError) as error:
                 answer = (False, error)
             pipe.send(answer)
+    # Of a bug multiprocessing prints the traceback, and the parent sees that the process ended.
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-    except Exception:  # a bug: its traceback is shown here, the parent sees that the process ended
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
         os._exit(0)

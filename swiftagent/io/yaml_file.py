@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 import yaml
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.jsonl import read_text as read_text
 from swiftagent.io.shipped import find
+from swiftagent.io.words import Share as Share
 from swiftagent.io.words import did_you_mean, share
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 _TYPES = {int: "whole number", float: "number", str: "text", bool: "choice of true, false", Share: "share, 0.01 or 1%"}
 
@@ -35,27 +35,9 @@ class Line(NamedTuple):
     def value(self) -> Any:
         """The value as plain Python. Raises ConfigError where YAML cannot make one of it, as of 2024-13-45."""
         try:
-            return _constructed(self.node)
+            return yaml.constructor.SafeConstructor().construct_object(self.node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{self.place}: {getattr(error, 'problem', None) or error}") from None
-
-
-def _constructed(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
-
-
-def read_text(path: Path, shown: str = "") -> str:
-    """A text file, with or without a byte order mark. Raises ConfigError."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{shown or path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeError as error:
-        raise ConfigError(f"{shown or path}: cannot be read: {error}; save it as UTF-8") from None
 
 
 def read_mapping(text: str, path: str, wanted: str) -> yaml.MappingNode:
@@ -76,7 +58,7 @@ def load(text: str) -> Any:
     """A YAML text as plain Python. Raises yaml.YAMLError, also for what is too deep and for impossible dates."""
     try:
         node = _bounded(yaml.compose(text, yaml.SafeLoader))
-        return None if node is None else _constructed(node)
+        return None if node is None else yaml.constructor.SafeConstructor().construct_object(node, deep=True)
     except (ValueError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from None
 

@@ -6,7 +6,6 @@ The parent gets a few bytes a record, by which it decides what is taken without 
 from __future__ import annotations
 
 import os
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -21,7 +20,7 @@ from swiftagent.convert.reading import Ledger, Policy, read_trajectories
 from swiftagent.io.jsonl import Row, encode, encode_texts
 from swiftagent.mix.augment import augmented
 from swiftagent.mix.fingerprints import Fingerprint, fingerprint_of, needs_fingerprints
-from swiftagent.mix.recipe import Recipe, Source
+from swiftagent.mix.recipe import Filter, Recipe, Source
 from swiftagent.mix.restraint import restraint_rows
 from swiftagent.mix.rules import fill_in, left_out, too_long_or_short, train_only
 from swiftagent.mix.scan import SourceFile, read_candidates
@@ -31,7 +30,6 @@ from swiftagent.trajectory.prompts import style_for
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
-_NAMES = ("channel", "id", "source")
 LEFT_OUT = "left out by the recipe"
 
 
@@ -66,7 +64,7 @@ def convert(task: MixTask) -> Converted:
 @cache
 def _name_of(process: int) -> str:
     """A name that no other process has, on this machine or another."""
-    return uuid.uuid4().hex[:16]
+    return os.urandom(8).hex()
 
 
 class _Conversion:
@@ -77,6 +75,7 @@ class _Conversion:
         self.records: list[tuple[int, ...]] = []
         self.fingerprints: list[Fingerprint] = []
         self.needs_fingerprints = needs_fingerprints(task.recipe)
+        self.is_filtered = task.source.filter != Filter()
         self.not_taken: list[NotTaken] = []
         self.made: Counter[str] = Counter()
         self.ledger = Ledger()
@@ -100,16 +99,17 @@ class _Conversion:
             self._leave_out(trajectory.source, code)
             return
         recipe = self.task.recipe
-        changed, ways = augmented(kept, recipe.augment) if recipe.augment else (kept, [])
-        prompt = style_for(changed.tools, recipe.prompt)
-        # After `auto` has chosen: augmentation asks for the style that the row would not have.
+        changed, ways = augmented(kept, recipe.augment) if recipe.augment else (kept, ())
+        prompt = recipe.prompt
+        # Augmentation asks for the style that the row would not have.
         if "prompt" in ways:
-            prompt = "schema" if prompt == "ms-agent" else "ms-agent"
+            prompt = "schema" if style_for(changed.tools, prompt) == "ms-agent" else "ms-agent"
         record = to_record(train_only(changed, source.train), prompt, recipe.language)
         record["channel"] = source.channel
         if not self._write(record, kept):
             return
-        self.made.update(f"augmented-{way}" for way in ways)
+        for way in ways:
+            self.made[f"augmented-{way}"] += 1
         for kind, row in restraint_rows(kept, recipe.no_call) if recipe.no_call else ():
             if self._write(to_record(row, recipe.prompt, recipe.language), row, synthetic=True):
                 self.made[kind] += 1
@@ -118,9 +118,9 @@ class _Conversion:
         """Append one record, unless its size is not what the recipe wants."""
         messages = encode_texts(record["messages"])
         # Hashed below too, so they are encoded once.
-        line = encode({"messages": msgspec.Raw(messages), **{key: record[key] for key in _NAMES}}) + b"\n"
+        line = encode({**record, "messages": msgspec.Raw(messages)}) + b"\n"
         size = size_of(record["messages"])
-        if code := too_long_or_short(size, self.task.source.filter):
+        if self.is_filtered and (code := too_long_or_short(size, self.task.source.filter)):
             self._leave_out(record["source"], code)
             return False
         self.out.write(line)

@@ -56,20 +56,18 @@ def fingerprint_of(row: Trajectory, recipe: Recipe) -> Fingerprint:
 
 def text_of(row: Trajectory) -> str:
     """The text of questions, calls and answers."""
-    parts = []
-    for event in row.events:
-        if isinstance(event, (Question, Answer)):
-            parts.append(event.text)
-        elif isinstance(event, Call):
-            parts.append(f"{event.tool} {event.arguments}")
-    return "\n".join(parts)
+    said = (event for event in row.events if isinstance(event, (Question, Answer, Call)))
+    return "\n".join(f"{event.tool} {event.arguments}" if isinstance(event, Call) else event.text for event in said)
 
 
 def shingles(text: str) -> set[bytes]:
     found = words(text)
-    if len(found) <= _SHINGLE:
-        return {" ".join(found).encode()}
-    return {" ".join(found[at : at + _SHINGLE]).encode() for at in range(len(found) - _SHINGLE + 1)}
+    return set(_windows(found, _SHINGLE)) or {" ".join(found).encode()}
+
+
+def _windows(found: list[str], size: int) -> list[bytes]:
+    """Every so many words that stand together."""
+    return [" ".join(found[at : at + size]).encode() for at in range(len(found) - size + 1)]
 
 
 def signature(parts: Iterable[bytes]) -> bytes:
@@ -92,10 +90,8 @@ def overlap(row: Trajectory, files: tuple[str, ...]) -> str:
     known = _evaluation(files)
     for event in row.events:
         if isinstance(event, (Question, Answer)):
-            found = words(event.text)
-            grams = [found] if isinstance(event, Question) else []
-            grams += [found[at : at + _GRAM] for at in range(len(found) - _GRAM + 1)]
-            if place := next((known[mark] for mark in map(_hash, grams) if mark in known), ""):
+            marks = _marks(words(event.text), whole=isinstance(event, Question))
+            if place := next((known[mark] for mark in marks if mark in known), ""):
                 return place
     return ""
 
@@ -112,10 +108,8 @@ def _evaluation(files: tuple[str, ...]) -> dict[int, str]:
         for asked, (where, text) in enumerate(_asked(file), 1):  # noqa: B007
             found = words(text)
             # "hello" is in every set.
-            if len(found) >= 3:
-                known.setdefault(_hash(found), where)
-            for at in range(len(found) - _GRAM + 1):
-                known.setdefault(_hash(found[at : at + _GRAM]), where)
+            for mark in _marks(found, whole=len(found) >= 3):
+                known.setdefault(mark, where)
         what = f"{file}: no question is found in this evaluation set; `swiftagent formats --of` says what it is"
         refuse({what: not asked})
     return known
@@ -149,5 +143,7 @@ def _questions(value: object) -> list[str]:
     return []
 
 
-def _hash(found: list[str]) -> int:
-    return xxhash.xxh3_64_intdigest(" ".join(found).encode())
+def _marks(found: list[str], whole: bool) -> list[int]:
+    """Hashes of a text as a `whole` and of all 13 words in a row of it."""
+    parts = [" ".join(found).encode()] if whole else []
+    return [*map(xxhash.xxh3_64_intdigest, parts + _windows(found, _GRAM))]

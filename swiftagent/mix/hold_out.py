@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from swiftagent.convert.reading import Policy, read_trajectories
 from swiftagent.errors import refuse
+from swiftagent.io.jsonl import read_text
 from swiftagent.io.rows import read_rows
-from swiftagent.io.yaml_file import read_text
 from swiftagent.mix.fingerprints import Fingerprint
 from swiftagent.mix.recipe import HoldOut, Recipe
 from swiftagent.mix.sample import seed_of, shares, validation
 from swiftagent.mix.seen import NearDuplicates
-from swiftagent.mix.selection import Selection, Taken
+from swiftagent.mix.selection import Taken
 from swiftagent.mix.spool import Table
 from swiftagent.trajectory.content import content_hash
 
@@ -26,12 +28,19 @@ def held_out(recipe: Recipe, taken: Taken, rows: Table) -> set[int]:
 
     Rows with a held-out tool or hash are all in it, beside the recipe's share of the others.
     """
-    fingerprints = [each for _, source in taken for each in _each_copy(source)]
     groups = array("Q", rows["group"].tobytes())
-    if recipe.hold_out.apart:
-        groups = _with_near_duplicates(groups, fingerprints, recipe.near)
-    alike = {groups[index] for index in _by_rule(recipe, fingerprints)}
-    ruled = {index for index, group in enumerate(groups) if group in alike} if alike else set()
+    ruled: set[int] = set()
+    if recipe.hold_out != HoldOut():
+        fingerprints = [
+            row
+            for _, source in taken
+            for index, row in enumerate(source.fingerprints or [Fingerprint()] * len(source))
+            for _ in range(source.rounds[0] + (index < source.rounds[1]))
+        ]
+        if recipe.hold_out.apart:
+            groups = _with_near_duplicates(groups, fingerprints, recipe.near)
+        alike = {groups[index] for index in _by_rule(recipe, fingerprints)}
+        ruled = {index for index, group in enumerate(groups) if group in alike}
     spans: dict[str, list[int]] = {}
     first = 0
     for plan, source in taken:
@@ -81,24 +90,11 @@ def _with_near_duplicates(groups: array[int], rows: Sequence[Fingerprint], near:
 
 def _in_several(spans: dict[str, list[int]], groups: Sequence[int], marks: Sequence[int]) -> set[int]:
     """The groups with a row whose mark is found in more than one channel."""
-    seen: set[int] = set()
-    shared: set[int] = set()
-    for indexes in spans.values():
-        own = {marks[index] for index in indexes}
-        shared |= seen & own
-        seen |= own
+    seen = Counter(chain.from_iterable({marks[index] for index in indexes} for indexes in spans.values()))
+    shared = {mark for mark, channels in seen.items() if channels > 1}
     # None is, nearly always; the pass over all rows is spared then.
     rows = (index for indexes in spans.values() for index in indexes) if shared else ()
     return {groups[index] for index in rows if marks[index] in shared}
-
-
-def _each_copy(source: Selection) -> list[Fingerprint]:
-    whole, more = source.rounds
-    return [
-        row
-        for index, row in enumerate(source.fingerprints or [Fingerprint()] * len(source))
-        for _ in range(whole + (index < more))
-    ]
 
 
 def _by_rule(recipe: Recipe, rows: list[Fingerprint]) -> set[int]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ from swiftagent.io.storage import is_url, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
 from swiftagent.mix.sample import seed_of, shares
-from swiftagent.mix.scan import CANDIDATE, ScanTask, SourceFile, as_lines, open_file, scan, scan_tasks
+from swiftagent.mix.scan import ScanTask, SourceFile, as_lines, open_file, scan, scan_tasks
+from swiftagent.mix.spool import Table
 
 CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
 
@@ -101,31 +103,33 @@ def _scan_all(plans: list[SourcePlan], run: MixRun) -> None:
     files = [file for plan in plans for file in plan.files if not file.sha256]
     # Largest first, and before the scans: nothing else takes a file in one piece.
     files.sort(key=lambda file: -file.size)
-    tasks = [[scan_tasks(file, plan.seed) for file in plan.files] for plan in plans]
-    jobs: list[ScanTask | SourceFile] = [
-        *files,
-        *(task for of_plan in tasks for of_file in of_plan for task in of_file),
-    ]
-    results = enumerate(run.workers.in_order(_scan_or_hash, jobs), 1)
-    for file, (done, digest) in zip(files, results, strict=False):
-        file.sha256 = str(digest)
-        run.tell(done, len(jobs), "scan")
-    for plan, of_plan in zip(plans, tasks, strict=True):
-        tables = [np.empty(0, CANDIDATE)]
-        for number, of_file in enumerate(of_plan):
-            first_line, before = 0, len(tables)
-            for _, (done, (lines, found)) in zip(of_file, results, strict=False):
+    tasks = {plan.number: [scan_tasks(file, plan.seed) for file in plan.files] for plan in plans}
+    jobs: list[Any] = [*files, *chain.from_iterable(chain(*tasks.values()))]
+    results = _each_reported(run.workers.in_order(_scan_or_hash, jobs), len(jobs), run)
+    for file in files:
+        file.sha256 = next(results)
+    for plan in plans:
+        tables: list[Table] = []
+        for number, of_file in enumerate(tasks[plan.number]):
+            first_line = 0
+            for _ in of_file:
+                lines, found = next(results)
                 # Ray hands over arrays that cannot be written.
                 tables.append(found.copy())
                 tables[-1]["line"] += first_line
                 tables[-1]["file"] = number
                 first_line += lines
-                run.tell(done, len(jobs), "scan")
-            plan.file_rows.append(sum(map(len, tables[before:])))
         # 22 bytes a row; those of one key in the order of their files and offsets.
         table = np.concatenate(tables)
         plan.rows = len(table)
+        plan.file_rows = np.bincount(table["file"], minlength=len(plan.files)).tolist()
         plan.candidates = table[np.argsort(table["key"], kind="stable")]
+
+
+def _each_reported(results: Iterator[Any], count: int, run: MixRun) -> Iterator[Any]:
+    for done, result in enumerate(results, 1):
+        run.tell(done, count, "scan")
+        yield result
 
 
 def _scan_or_hash(task: ScanTask | SourceFile) -> Any:
@@ -159,7 +163,11 @@ def _files(
             found += [(each.path, f"{text}/{each.name}" if several else text, each.sha256) for each in dataset.files]
         else:
             found += [(path, path, "") for path in _paths(text)]
-    files = [_file(work, f"{number}-{index}", *about) for index, about in enumerate(found)]
+    files = []
+    for index, (path, shown, sha256) in enumerate(found):
+        file = open_file(path, shown) if path != "-" else None
+        files.append(file or as_lines(path, work / f"{number}-{index}.rows.jsonl", shown))
+        files[-1].sha256 = sha256
     refuse({f"{', '.join(source.source)}: no rows, the file is empty": not any(file.size for file in files)})
     return files, hub, revision
 
@@ -176,15 +184,6 @@ def _paths(text: str) -> list[str]:
     found = sorted(path for path in glob.glob(text, recursive=True) if os.path.isfile(path))
     refuse({f"{text}: no such file": not found})
     return found
-
-
-def _file(work: Path, name: str, path: str, shown: str, sha256: str) -> SourceFile:
-    file = open_file(path, shown) if path != "-" else None
-    if file is None:
-        target = work / f"{name}.rows.jsonl"
-        file = as_lines(path, target, shown)
-    file.sha256 = sha256
-    return file
 
 
 def refuse_own_outputs(plans: list[SourcePlan], out: Outputs) -> None:

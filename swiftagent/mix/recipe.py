@@ -10,7 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from swiftagent.errors import ConfigError, refuse
-from swiftagent.io.yaml_file import Share, read_text, read_yaml
+from swiftagent.io.jsonl import read_text
+from swiftagent.io.words import Share
 from swiftagent.trajectory.prompts import PromptStyle
 
 AGENT, GENERAL, SELF_COGNITION = "iic/ms_agent", "iic/ms_bench", "swift/self-cognition"
@@ -81,6 +82,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 def from_yaml(path: str) -> Recipe:
     """Read a recipe file. Raises ConfigError with every problem, each with file:line."""
+    from swiftagent.io.yaml_file import read_yaml  # whose library a mix of options alone does not need
+
     return checked(read_yaml(path, Recipe, "a recipe is a mapping with the key sources"), path)
 
 

@@ -88,16 +88,10 @@ def _parameter_missing(row: Trajectory, first: Question, calls: set[str], dice: 
 
 
 def _first_turn(events: tuple[Event, ...]) -> tuple[Question | None, set[str]]:
-    first: Question | None = None
-    calls: set[str] = set()
-    for event in events:
-        if isinstance(event, Question):
-            if first is not None:
-                break
-            first = event
-        elif isinstance(event, Call):
-            calls.add(event.tool)
-    return first, calls
+    questions = [place for place, event in enumerate(events) if isinstance(event, Question)]
+    turn = events[: questions[1]] if len(questions) > 1 else events
+    first = next((event for event in turn if isinstance(event, Question)), None)
+    return first, {event.tool for event in turn if isinstance(event, Call)}
 
 
 def _declined(question: Question, tools: tuple[Tool, ...], dice: int) -> Answer:

@@ -54,19 +54,20 @@ class NearDuplicates:
         self.threshold = threshold
         # The index only proposes; it is looser than the threshold, and `like` decides by the estimate.
         self._index = MinHashLSH(threshold=max(0.1, threshold - 0.05), num_perm=PERMUTATIONS)
-        self._signatures: list[bytes] = []
+        self._rows: list[Any] = []
 
     def add(self, signature: bytes) -> None:
         """The next row; one without a signature is like no other."""
-        if signature:
-            self._index.insert(len(self._signatures), _minhash(signature), check_duplication=False)
-        self._signatures.append(signature)
+        row = _minhash(signature) if signature else None
+        if row is not None:
+            self._index.insert(len(self._rows), row, check_duplication=False)
+        self._rows.append(row)
 
     def like(self, signature: bytes) -> list[int]:
         """The numbers of the rows that are at least this similar, in the order in which they came."""
         mine = _minhash(signature)
         found = sorted(self._index.query(mine))
-        return [number for number in found if mine.jaccard(_minhash(self._signatures[number])) >= self.threshold]
+        return [number for number in found if mine.jaccard(self._rows[number]) >= self.threshold]
 
 
 def _minhash(signature: bytes) -> Any:

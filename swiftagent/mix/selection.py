@@ -171,14 +171,14 @@ class Selector:
         """Convert the candidates ranked first to last."""
         tasks, ranks_of = [], []
         candidates = plan.candidates[first:last]
-        for file in np.flatnonzero(np.bincount(candidates["file"])).tolist():
-            ranks = np.flatnonzero(candidates["file"] == file)
-            # In order of offsets a file is read forwards once, also from an object store.
-            ranks = ranks[np.argsort(candidates["offset"][ranks], kind="stable")]
+        # In order of offsets a file is read forwards once, also from an object store.
+        order = np.lexsort((candidates["offset"], candidates["file"]))
+        for ranks in np.split(order, np.flatnonzero(np.diff(candidates["file"][order])) + 1):
+            file = plan.files[candidates["file"][ranks[0]]]
             for start in range(0, len(ranks), _TASK_ROWS):
                 part = ranks[start : start + _TASK_ROWS]
                 places = candidates[part][["offset", "line"]].tolist()
-                tasks.append(MixTask(plan.files[file], plan.source, self.recipe, places, str(self.work.absolute())))
+                tasks.append(MixTask(file, plan.source, self.recipe, places, str(self.work.absolute())))
                 ranks_of.append(part + first)
         tables: list[Table] = []
         fingerprints: list[Fingerprint] = []

@@ -1,19 +1,6 @@
 """The core type, the ReAct text and the training record that are made of it, and the rules every trajectory obeys."""
 
 PUBLIC = (
-    "suspicion",
-    "content",
-    "escape",
-    "ledger",
-    "order",
-    "prompts",
-    "react",
-    "react_scan",
-    "read_loose",
-    "read_step",
-    "record",
-    "schema",
-    "style",
-    "types",
-    "wellformed",
-)
+    "content", "escape", "ledger", "order", "prompts", "react", "react_scan", "read_loose", "read_step", "record",
+    "schema", "style", "suspicion", "types", "wellformed",
+)  # fmt: skip

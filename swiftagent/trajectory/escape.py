@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
+from swiftagent.io.jsonl import with_texts
+
 JOINER = "\u2060"
 
 _NAMES = (
@@ -163,23 +165,12 @@ def show_control_tokens(text: str) -> str:
 def hide_value(value: Any) -> Any:
     """A JSON value with `hide_control_tokens` on every text in it, keys too; the same object where nothing is
     hidden."""
-    return _each_text(value, hide_control_tokens)
+    return with_texts(value, hide_control_tokens)
 
 
 def show_value(value: Any) -> Any:
     """Undo `hide_value`."""
-    return _each_text(value, show_control_tokens)
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    if type(value) is str:
-        return change(value)
-    if type(value) is dict:
-        changed = {change(key): _each_text(item, change) for key, item in value.items()}
-        return changed if changed != value else value
-    if type(value) is list:
-        return [_each_text(item, change) for item in value]
-    return value
+    return with_texts(value, show_control_tokens)
 
 
 def has_control_token(text: str) -> bool:

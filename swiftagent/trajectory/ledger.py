@@ -21,32 +21,21 @@ def add_up(total: dict[str, Any], more: dict[str, Any]) -> None:
 
 
 class Ledger:
-    """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training."""
+    """Counts of rows and of codes. `kept` and `masked` count faults that a policy let pass or took out of training,
+    `unread` texts that stand in no trajectory, by key path."""
 
-    __slots__ = (*_COUNTS, *_BY_CODE, "_policy", "_counters")
+    __slots__ = (*_COUNTS, *_BY_CODE)
 
     def __init__(self) -> None:
         self.rows_in = self.rows_out = self.rejected = self.split = self.merged = self.trimmed = 0
-        self.formats: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.repairs: Counter[str] = Counter()
-        self.kept: Counter[str] = Counter()
-        self.masked: Counter[str] = Counter()
-        self.unread: Counter[str] = Counter()  # texts that stand in no trajectory, by key path
-        self._policy: Policy | None = None  # the last one, and where it counts each code
-        self._counters: dict[str, Counter[str]] = {}
+        self.formats, self.reasons, self.repairs = Counter[str](), Counter[str](), Counter[str]()
+        self.kept, self.masked, self.unread = Counter[str](), Counter[str](), Counter[str]()
 
     def note(self, codes: tuple[str, ...], policy: Policy) -> None:
         """Count what a row needed, by what the policy did about it."""
-        # What a policy does about a code is looked up once and not for every row.
-        if policy is not self._policy:
-            self._policy, self._counters = policy, {}
         for code in codes:
-            counter = self._counters.get(code)
-            if counter is None:
-                action = policy.action(code)
-                counter = self.kept if action == "keep" else self.masked if action == "mask" else self.repairs
-                self._counters[code] = counter
+            action = policy.action(code)
+            counter = self.kept if action == "keep" else self.masked if action == "mask" else self.repairs
             counter[code] += 1
 
     def retract(self, code: str) -> None:

@@ -6,49 +6,32 @@ A step is thoughts, then calls, then one result for each call; or thoughts, then
 
 from __future__ import annotations
 
+import re
+
 from swiftagent.errors import RowError
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought
 
-_START, _ASKED, _THINKING, _CALLING, _WAITING, _DONE = range(6)
+# One letter an event, t for a thought that was said: turns that end in an answer, the last one perhaps in calls.
+_LETTERS = {System: "S", Question: "Q", Thought: "T", Call: "C", Observation: "O", Answer: "A"}
+_ORDER = re.compile(r"S?(?:Q(?:T?t?C+O*)*(?:T?A|(?<=[CO])\Z))+")
 
 
-def in_order(events: tuple[Event, ...]) -> bool:  # noqa: C901 (one table of states, read from top to bottom)
+def in_order(events: tuple[Event, ...]) -> bool:
     """Whether the events stand in order already; calls at the end may lack their results."""
-    state = _START
+    letters = "".join(["t" if type(event) is Thought and event.said else _LETTERS[type(event)] for event in events])
+    if _ORDER.fullmatch(letters) is None:
+        return False
     open_calls: list[str] = []
-    said = False
-    for place, event in enumerate(events):
-        kind = type(event)
-        if kind is Observation:
-            if state not in (_CALLING, _WAITING) or event.call_id not in open_calls:  # type: ignore[union-attr]
+    for event, before in zip(events, " " + letters, strict=False):
+        if isinstance(event, Observation):
+            if event.call_id not in open_calls:
                 return False
-            open_calls.remove(event.call_id)  # type: ignore[union-attr]
-            state = _WAITING
-        elif open_calls and not (kind is Call and state == _CALLING):
+            open_calls.remove(event.call_id)
+        elif open_calls and not (before == "C" and isinstance(event, Call)):
             return False
-        elif kind is Question:
-            if state not in (_START, _DONE):
-                return False
-            state = _ASKED
-        elif kind is System:
-            if place:
-                return False
-        elif state in (_START, _DONE):
-            return False
-        elif kind is Call:
-            open_calls.append(event.id)  # type: ignore[union-attr]
-            state = _CALLING
-        elif kind is Answer:
-            # Text to the user and an answer are one turn.
-            if state == _THINKING and said:
-                return False
-            state = _DONE
-        else:
-            if state == _THINKING and (said or not event.said):  # type: ignore[union-attr]
-                return False
-            said = event.said  # type: ignore[union-attr]
-            state = _THINKING
-    return state in (_DONE, _CALLING, _WAITING)
+        elif isinstance(event, Call):
+            open_calls.append(event.id)
+    return True
 
 
 def settle(events: tuple[Event, ...], notes: list[str], lenient_orphans: bool = False) -> tuple[Event, ...]:
@@ -98,63 +81,48 @@ def _without_orphans(events: list[Event], notes: list[str], lenient: bool) -> li
 def _results_after_calls(events: list[Event], notes: list[str]) -> list[Event]:
     """Each step's results directly behind its calls; a call that another step follows without a result gets an empty
     one."""
-    steps = _Steps(events, notes)
-    for event in events:
-        steps.take(event)
-    steps.close(None)
-    return steps.settled
-
-
-class _Steps:
-    """Takes events one by one; the calls of the step that is open wait for their results."""
-
-    def __init__(self, events: list[Event], notes: list[str]) -> None:
-        self.settled: list[Event] = []
-        self._notes = notes
-        self._results = {event.call_id: event for event in events if isinstance(event, Observation)}
-        self._calls: list[Call] = []  # of the open step
-        self._waiting: set[str] = set()  # ids of them whose result is still to come
-        self._late: list[Event] = []  # thoughts and answers between a call and its result
-
-    def take(self, event: Event) -> None:
+    results = {event.call_id: event for event in events if isinstance(event, Observation)}
+    settled: list[Event] = []
+    calls: list[Call] = []  # of the open step
+    waiting: set[str] = set()  # ids of them whose result is still to come
+    late: list[Event] = []  # thoughts and answers between a call and its result
+    for event in [*events, None]:
         if isinstance(event, Observation):
-            self._waiting.discard(event.call_id)
-        elif self._waiting and isinstance(event, (Thought, Answer)):
-            self._late.append(event)
+            waiting.discard(event.call_id)
+        elif waiting and isinstance(event, (Thought, Answer)):
+            late.append(event)
         else:
-            if not (isinstance(event, Call) and self._is_same_step()):
-                self.close(event)
-            self.settled.append(event)
+            is_same_step = (
+                isinstance(event, Call) and not late and not (results.keys() & {c.id for c in calls}) - waiting
+            )
+            if calls and not is_same_step:
+                settled += _step(calls, late, results, event, notes)
+                calls, late, waiting = [], [], set()
             if isinstance(event, Call):
-                self._calls.append(event)
-                self._waiting |= {event.id} & self._results.keys()
+                calls.append(event)
+                waiting |= {event.id} & results.keys()
+            elif event is not None:
+                settled.append(event)
+    return settled
 
-    def _is_same_step(self) -> bool:
-        return not self._late and all(call.id in self._waiting or call.id not in self._results for call in self._calls)
 
-    def close(self, follows: Event | None) -> None:
-        """The step is over: its results are set behind its calls, what stood between goes before them."""
-        if not self._calls:
-            return
-        answered = any(call.id in self._results for call in self._calls)
-        if self._late and answered:
-            # Models write such text before the call takes effect, so it is what explains the call.
-            self._notes.append("text-after-call")
-            at = next(place for place, event in enumerate(self.settled) if event is self._calls[0])
-            self.settled[at:at] = [Thought(e.text, True, e.trained) if isinstance(e, Answer) else e for e in self._late]
-            self._late = []
-        # In ReAct text a further step without a result would train the model to go on without waiting.
-        needs_result = answered or bool(self._late) or (follows is not None and not isinstance(follows, Question))
-        for call in self._calls:
-            if call.id in self._results:
-                self.settled.append(self._results[call.id])
-                continue
-            if needs_result:
-                self.settled.append(Observation("", call.id))
-            if needs_result or follows is not None:
-                self._notes.append("call-without-result")
-        self.settled += self._late
-        self._calls, self._late, self._waiting = [], [], set()
+def _step(
+    calls: list[Call], late: list[Event], results: dict[str, Observation], follows: Event | None, notes: list[str]
+) -> list[Event]:
+    """The calls of a step and their results; what stood between goes before them."""
+    # Models write such text before the call takes effect, so it is what explains the call.
+    if late:
+        notes.append("text-after-call")
+    said = [Thought(event.text, True, event.trained) if isinstance(event, Answer) else event for event in late]
+    given: list[Event] = []
+    # In ReAct text a further step without a result would train the model to go on without waiting.
+    needs_result = any(call.id in results for call in calls) or not isinstance(follows, (Question, type(None)))
+    for call in calls:
+        if call.id in results or needs_result:
+            given.append(results.get(call.id) or Observation("", call.id))
+        if call.id not in results and (needs_result or follows is not None):
+            notes.append("call-without-result")
+    return [*said, *calls, *given]
 
 
 def _one_event_a_turn(events: list[Event], notes: list[str]) -> list[Event]:
@@ -172,27 +140,17 @@ def _one_event_a_turn(events: list[Event], notes: list[str]) -> list[Event]:
             continue
         if isinstance(before, Answer) and isinstance(event, (Call, Thought)):
             settled[-1] = before = Thought(before.text, True, before.trained)
-        if isinstance(before, Thought) and isinstance(event, Thought) and (before.said or not event.said):
-            settled[-1] = Thought(
-                f"{before.text}\n\n{event.text}", before.said and event.said, before.trained and event.trained
-            )
-            _join_with_earlier(settled)
-            continue
+        while isinstance(before, Thought) and isinstance(event, Thought) and (before.said or not event.said):
+            text, is_said = f"{before.text}\n\n{event.text}", before.said and event.said
+            event = Thought(text, is_said, before.trained and event.trained)
+            settled.pop()
+            before = settled[-1] if settled else None
         if isinstance(before, Thought) and not isinstance(event, (Thought, Call, Answer)):
             _thought_as_answer(settled, notes)
         settled.append(event)
     if settled and isinstance(settled[-1], Thought):
         _thought_as_answer(settled, notes)
     return settled
-
-
-def _join_with_earlier(settled: list[Event]) -> None:
-    """After a join there may be two thoughts of one kind side by side."""
-    if len(settled) < 2:
-        return
-    first, last = settled[-2], settled[-1]
-    if isinstance(first, Thought) and isinstance(last, Thought) and first.said == last.said:
-        settled[-2:] = [Thought(f"{first.text}\n\n{last.text}", last.said, first.trained and last.trained)]
 
 
 def _thought_as_answer(settled: list[Event], notes: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from swiftagent.trajectory.escape import JOINER, hide_control_tokens, json_text, parse_json_text, show_control_tokens
-from swiftagent.trajectory.types import Tool
+from swiftagent.trajectory.types import Tool, by_identity
 
 PromptStyle = Literal["auto", "ms-agent", "schema"]
 STYLES: tuple[PromptStyle, ...] = ("auto", "ms-agent", "schema")
@@ -24,44 +24,21 @@ PARAMETERS = " Parameters: "
 _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
 
 
+@by_identity
 def react_prompt(tools: tuple[Tool, ...], style: PromptStyle, language: str) -> str:
     """The prompt that names the tools and shows the format, ending in "Begin!"."""
-    key = (id(tools), style, language)
-    known = _prompts.get(key)
-    if known is not None and known[0] is tools:
-        return known[1]
     style = style_for(tools, style)
     lines = [f"{number}. {_tool_line(tool, style)}" for number, tool in enumerate(tools, 1)]
     names = ", ".join(hide_control_tokens(tool.name) for tool in tools)
-    text = HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
-    if len(_prompts) >= _MOST_PROMPTS:
-        _prompts.clear()
-    _prompts[key] = (tools, text)
-    return text
+    return HEAD[language] + "\n\n".join(lines) + FORMAT[language].format(names=names)
 
 
-# By identity, since readers give rows of one prompt the same objects; what is remembered keeps its identity.
-_prompts: dict[tuple[int, PromptStyle, str], tuple[tuple[Tool, ...], str]] = {}
-_MOST_PROMPTS = 1024
-
-_lines: dict[tuple[int, PromptStyle], tuple[Tool, str]] = {}
-_MOST_LINES = 16384
-
-
+@by_identity
 def _tool_line(tool: Tool, style: PromptStyle) -> str:
-    """A tool as the prompt shows it. Remembered by the tool's identity: readers give rows of one tool the same
-    object."""
-    key = (id(tool), style)
-    known = _lines.get(key)
-    if known is not None and known[0] is tool:
-        return known[1]
+    """A tool as the prompt shows it."""
     shown = tool.parameters if style == "schema" else flat_parameters(tool.parameters)
     about = f" {_write(tool.description, _DESCRIPTION)}" if tool.description else ""
-    line = f"{_write(tool.name, _NAME)}:{about}{PARAMETERS}{json_text(shown)}"
-    if len(_lines) >= _MOST_LINES:
-        _lines.clear()
-    _lines[key] = (tool, line)
-    return line
+    return f"{_write(tool.name, _NAME)}:{about}{PARAMETERS}{json_text(shown)}"
 
 
 def style_for(tools: tuple[Tool, ...], style: PromptStyle = "auto") -> PromptStyle:
@@ -70,27 +47,16 @@ def style_for(tools: tuple[Tool, ...], style: PromptStyle = "auto") -> PromptSty
     return style if style != "auto" else "ms-agent" if all(map(is_flat, tools)) else "schema"
 
 
-_flat: dict[int, tuple[Tool, bool]] = {}
-
-
-def is_flat(tool: Tool) -> bool:
-    """Whether the flat list of parameters (name, description, required) holds all that a tool declares: each is untyped
-    or a plain string, without enum, default, inner fields or null."""
-    known = _flat.get(id(tool))
-    if known is not None and known[0] is tool:
-        return known[1]
-    if len(_flat) >= _MOST_LINES:
-        _flat.clear()
-    _flat[id(tool)] = (tool, flat := _is_flat_schema(tool.parameters))
-    return flat
-
-
 # What says no more than the list: a title repeats the name.
 FLAT_OBJECT = ("type", "properties", "required", "title", "$schema", "additionalProperties")
 FLAT_PARAMETER = ("type", "description", "title")
 
 
-def _is_flat_schema(schema: dict[str, Any]) -> bool:
+@by_identity
+def is_flat(tool: Tool) -> bool:
+    """Whether the flat list of parameters (name, description, required) holds all that a tool declares: each is untyped
+    or a plain string, without enum, default, inner fields or null."""
+    schema = tool.parameters
     properties = schema.get("properties") or {}
     return (
         all(key in FLAT_OBJECT for key in schema)

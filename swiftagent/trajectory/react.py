@@ -14,7 +14,7 @@ never are. Rows without tools are plain chat.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from swiftagent.trajectory.escape import hide, hide_control_tokens, indent_keywords, json_text
@@ -133,29 +133,17 @@ def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> list[S
     return [Span("system", system, 0.0, "system"), *steps]
 
 
-def _each_call_before_its_result(events: Iterable[Event]) -> Iterator[Event]:
+def _each_call_before_its_result(events: Sequence[Event]) -> Iterator[Event]:
     """Interleave parallel calls with their results: a ReAct step holds one call."""
-    waiting: list[Call] = []
-    results: dict[str, Observation] = {}
-    for event in [*events, None]:
-        if isinstance(event, Call) and not results:
-            waiting.append(event)
-            continue
-        if isinstance(event, Observation):
-            results[event.call_id] = event
-            continue
-        for position, call in enumerate(waiting):
-            yield call
-            if call.id in results:
-                yield results[call.id]
-            # Parallel calls of a row that holds no results: ReAct needs one between two calls.
-            elif position < len(waiting) - 1:
-                yield Observation("", call.id)
-        waiting, results = [], {}
-        if isinstance(event, Call):
-            waiting.append(event)
-        elif event is not None:
+    for place, (event, following) in enumerate(zip(events, [*events[1:], None], strict=True)):
+        if not isinstance(event, Observation):
             yield event
+        if isinstance(event, Call):
+            results = (each for each in events[place:] if isinstance(each, Observation) and each.call_id == event.id)
+            # Parallel calls of a row that holds no results: ReAct needs one between two calls.
+            blank = Observation("", event.id) if isinstance(following, Call) else None
+            if (result := next(results, blank)) is not None:
+                yield result
 
 
 def _chat(events: tuple[Event, ...]) -> list[Span]:

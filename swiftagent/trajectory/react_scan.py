@@ -131,26 +131,18 @@ def _spelling_of_text(padded: str, at: int) -> tuple[str, bool, bool]:
 def sections(text: str) -> list[Section]:
     """The labelled parts of a text; LlamaIndex's `Answer:` below a last thought and a JSON blob without a label count
     as such."""
-    found: list[Section] = []
-    for section in labels(text):
-        if found:
-            found[-1] = found[-1]._replace(end=section.start)
-        found.append(section._replace(end=len(text)))
+    found = list(labels(text))
     if not found or found[-1].kind == "thought":
-        start = found[-1].value if found else 0
-        part = _unlabelled_part(text, start)
-        if part is not None:
-            if found:
-                found[-1] = found[-1]._replace(end=part.start)
-            found.append(part)
-    return found
+        found += _unlabelled_part(text, found[-1].value if found else 0)
+    ends = [*(section.start for section in found[1:]), len(text)]
+    return [section._replace(end=end) for section, end in zip(found, ends, strict=False)]
 
 
-def _unlabelled_part(text: str, start: int) -> Section | None:
+def _unlabelled_part(text: str, start: int) -> list[Section]:
     if '"action_input"' in text[start:] and (blob := _BLOB_LINE.search("\n" + text, start)):
-        return Section("action", blob.start(), blob.start(), len(text))
+        return [Section("action", blob.start(), blob.start(), len(text))]
     answer = _ANSWER_OF_THOUGHT.search(text, start) if start else None
-    return Section("answer", answer.start(), answer.end(), len(text)) if answer else None
+    return [Section("answer", answer.start(), answer.end(), len(text))] if answer else []
 
 
 def read_action(line: str, given: str | None) -> Action:

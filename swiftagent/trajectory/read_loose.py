@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -48,19 +51,14 @@ def read_arguments(raw: Any) -> tuple[Any, Repairs]:
         text = (fenced.group(1) or fenced.group(2) or "").strip()
     if text in _NO_INPUT:
         return {}, ("empty-arguments",)
-    if (
-        text[1:2] == "'" and '"' not in text and "\\" not in text
-    ):  # a Python literal, far quicker so than by its own parser
-        try:
-            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
-        except (ValueError, UnicodeError):
-            return _read_other(text)
+    # A Python literal is read far quicker so than by its own parser.
+    is_repr = text[1:2] == "'" and '"' not in text and "\\" not in text
     try:
-        value = decode(text)
-    except (ValueError, UnicodeError, RecursionError):
+        value = decode(_with_json_words(text).replace("'", '"') if is_repr else text)
+    except (ValueError, RecursionError):
         return _read_other(text)
-    if type(value) is dict:
-        return value, ()
+    if is_repr or type(value) is dict:
+        return value, ("python-repr",) if is_repr else ()
     return _unwrap(value, text)
 
 
@@ -69,25 +67,32 @@ def read_loose(text: str) -> tuple[Any, Repairs]:
     ...)."""
     # No JSON starts with Python's spelling.
     if text[:2] not in ("{'", "['"):
-        try:
+        with suppress(RowError):
             return parse_json(text)
-        except RowError:
-            pass
+    for repair, read in _ways(text):
+        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            return without_surrogates(read()), (repair,)
+    return _mend_by_library(text)
+
+
+def _ways(text: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """(repair, reader) of each way to read a text that is no JSON, the strictest first."""
     if "'" in text and '"' not in text and "\\" not in text:
-        try:
-            return decode(_with_json_words(text).replace("'", '"')), ("python-repr",)
-        except (ValueError, UnicodeError):
-            pass
+        yield "python-repr", lambda: decode(_with_json_words(text).replace("'", '"'))
+    without_commas = _TRAILING_COMMA.sub(r"\1", text)
     # Before Python, which allows a trailing comma: the repair is to be named as one of JSON.
     if '"' in text and "," in text:
-        try:
-            return without_surrogates(json.loads(_TRAILING_COMMA.sub(r"\1", text))), ("trailing-comma",)
-        except (ValueError, RecursionError):
-            pass
-    try:
-        return _plain_json(_literal(text)), ("python-repr",)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return _mend(text)
+        yield "trailing-comma", lambda: json.loads(without_commas)
+    yield "python-repr", lambda: _plain_json(_literal(text))
+    yield "raw-newline", lambda: json.loads(text, strict=False)
+    yield "raw-newline", lambda: json.loads(without_commas, strict=False)
+    if len(text) > _LONGEST_MENDED:
+        raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
+    # Cut JSON must not be completed by guessing: the call would be trained with arguments that were never written.
+    is_open = any(text.count(opening) > text.count(closing) for opening, closing in _CLOSER.items())
+    if is_open or not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")):
+        raise RowError("cut-json", f"JSON that ends in the middle: ...{text[-40:]!r}")
+    yield "mended-json", lambda: json.loads(_in_double_quotes(text), strict=False)
 
 
 def closing_index(text: str, at: int) -> int | None:
@@ -99,11 +104,9 @@ def closing_index(text: str, at: int) -> int | None:
     start = _FENCE_OPEN.match(text, at).end()  # type: ignore[union-attr]
     if text[start : start + 1] not in ("{", "["):
         return None
-    try:
-        # For valid JSON the same index in a third of the time.
+    # For valid JSON the same index in a third of the time.
+    with suppress(ValueError, RecursionError):
         return _raw_decode(text, start)[1]
-    except (ValueError, RecursionError):
-        pass
     depth: list[str] = []
     for found in _BRACKET_OR_STRING.finditer(text, start):
         letter = text[found.start()]
@@ -162,11 +165,9 @@ def _read_other(text: str) -> tuple[Any, Repairs]:
         return found, ("raw-backslash",)
     end = closing_index(text, 0) or -1
     if 0 < end < len(text):
-        try:
+        with suppress(RowError):
             value, repairs = read_loose(text[:end])
             return value, (*repairs, "trailing-text")
-        except RowError:
-            pass
     try:
         return read_loose(text)
     except RowError as error:
@@ -188,10 +189,9 @@ def _with_raw_backslashes(text: str) -> Any:
     if _INVALID_ESCAPE.search(text) is None:
         return None
     doubled = _BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
-    try:
+    with suppress(ValueError, RecursionError):
         return without_surrogates(json.loads(doubled, strict=False))
-    except (ValueError, RecursionError):
-        return None
+    return None
 
 
 def _literal(text: str) -> Any:
@@ -218,12 +218,8 @@ class _JsonNames(ast.NodeTransformer):
 def _plain_json(value: Any) -> Any:
     """A Python literal as a JSON value: tuples and sets are lists, keys are text. Raises ValueError for bytes and the
     like."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return without_surrogates(value)
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("not a JSON number")
-        return value
     if isinstance(value, dict):
         return {key if isinstance(key, str) else str(key): _plain_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -231,27 +227,6 @@ def _plain_json(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted((_plain_json(item) for item in value), key=repr)
     raise ValueError(f"{type(value).__name__} is no JSON value")
-
-
-def _mend(text: str) -> tuple[Any, Repairs]:
-    for candidate in (text, _TRAILING_COMMA.sub(r"\1", text)):
-        try:
-            return without_surrogates(json.loads(candidate, strict=False)), ("raw-newline",)
-        except (ValueError, RecursionError):
-            continue
-    if len(text) > _LONGEST_MENDED:
-        raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r}")
-    # Cut JSON must not be completed by guessing: the call would be trained with arguments that were never written.
-    if not text.rstrip().endswith(_CLOSER.get(text.lstrip()[:1], "")) or _opens_more_than_it_closes(text):
-        raise RowError("cut-json", f"JSON that ends in the middle: ...{text[-40:]!r}")
-    try:
-        return without_surrogates(json.loads(_in_double_quotes(text), strict=False)), ("mended-json",)
-    except (ValueError, RecursionError):
-        return _mend_by_library(text)
-
-
-def _opens_more_than_it_closes(text: str) -> bool:
-    return text.count("{") > text.count("}") or text.count("[") > text.count("]")
 
 
 def _in_double_quotes(text: str) -> str:
@@ -271,14 +246,8 @@ def _mend_by_library(text: str) -> tuple[Any, Repairs]:
 
     try:
         value = repair_json(text, return_objects=True, skip_json_loads=True)
-    except (
-        ValueError,
-        RecursionError,
-        IndexError,
-        KeyError,
-        TypeError,
-        AssertionError,
-    ) as error:  # its own asserts too
+    # Its own asserts too.
+    except (ValueError, RecursionError, LookupError, TypeError, AssertionError) as error:
         raise RowError("not-json", f"neither JSON nor a Python literal: {text[:60]!r} ({error})") from None
     # json-repair makes something of any text; another type than the bracket promised is a guess.
     wanted = dict if text.lstrip()[:1] == "{" else list

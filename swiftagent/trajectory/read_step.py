@@ -126,12 +126,13 @@ def _read_sections(
         elif section.kind == "action":
             is_input = following is not None and following.kind == "input"
             given = text[following.value : following.end] if following is not None and is_input else None
-            call, answer, strayed, problem = _read_action(value, given, declared)
+            step = _read_action(value, given, declared)
+            answer, problem = step.answer, step.problem
             # Prose stands behind the call before, so that one was only mentioned.
             if "trailing-text" in notes:
                 calls.clear()
-            notes += strayed
-            calls += [call] if call is not None else []
+            notes += step.notes
+            calls += step.calls
         if answer is not None or problem:
             break
     if len(calls) > 1:
@@ -142,23 +143,21 @@ def _read_sections(
     return Step(thought, tuple(calls), answer, reasoning, tuple(dict.fromkeys(notes)), problem=problem)
 
 
-def _read_action(
-    line: str, given: str | None, declared: Collection[str]
-) -> tuple[Call | None, str | None, list[str], str]:
-    """The call (or the answer, for `finish[...]`) of an Action label, what strayed, and what is wrong with its
-    input."""
+def _read_action(line: str, given: str | None, declared: Collection[str]) -> Step:
+    """The call (or the answer, for `finish[...]`) of an Action label."""
     try:
         action = read_action(line, given)
     except RowError as error:
-        return Call("", {"input": show_control_tokens(line.strip())}), None, ["broken-json"], error.message
+        call = Call("", {"input": show_control_tokens(line.strip())})
+        return Step(calls=(call,), notes=("broken-json",), problem=error.message)
     if action.is_none:
-        return None, None, [], ""
+        return Step()
     notes = [] if action.written == "input" else ["text-action"]
     if action.is_finish and action.tool not in declared:
-        return None, show(final_text(action.given)), notes, ""
+        return Step(answer=show(final_text(action.given)), notes=tuple(notes))
     value, found, problem = read_input(action.given)
     notes += ["trailing-text"] if action.rest and action.written == "blob" else []
-    return Call(show_control_tokens(action.tool), value), None, notes + found, problem
+    return Step(calls=(Call(show_control_tokens(action.tool), value),), notes=(*notes, *found), problem=problem)
 
 
 def read_input(given: Any) -> tuple[Json, list[str], str]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from swiftagent.errors import RowError
 from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import (
@@ -21,18 +19,7 @@ from swiftagent.trajectory.escape import (
 )
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
 from swiftagent.trajectory.react import is_plain, render
-from swiftagent.trajectory.types import (
-    Answer,
-    Call,
-    Event,
-    Observation,
-    Question,
-    Span,
-    System,
-    Thought,
-    Trajectory,
-    last_trained_step,
-)
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Span, System, Thought, Trajectory
 
 _STEP_LABELS = (react.THOUGHT_LABEL, react.ACTION_LABEL, react.ANSWER_LABEL)
 Message = dict[str, Any]
@@ -102,19 +89,6 @@ def untrained(message: Message) -> Message:
     """The message marked as not trained: the one place where `loss` is set."""
     message["loss"] = False
     return message
-
-
-def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
-    """Cut what stands after the last trained step: a masked last turn would still train its end token.
-
-    None where nothing is trained at all.
-    """
-    end = last_trained_step(trajectory.events)
-    if end == 0:
-        return None
-    if end == len(trajectory.events):
-        return trajectory
-    return msgspec.structs.replace(trajectory, events=trajectory.events[:end])
 
 
 def is_record(row: object) -> bool:

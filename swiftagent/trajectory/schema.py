@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from swiftagent.io.jsonl import encode
-from swiftagent.trajectory.types import Call, Tool
+from swiftagent.io.jsonl import decode, encode
+from swiftagent.trajectory.types import Call, Tool, by_identity
 
 
 class ArgumentFault(NamedTuple):
@@ -33,7 +33,6 @@ _OPEN = (
     *("dependentSchemas",),
 )
 _UNTYPED = frozenset(("description", "title", "default", "examples", "example"))
-_CACHED, _CACHED_OBJECTS = 2048, 16384
 _LARGEST = 100_000  # subschemas that references may expand to
 _BACKTRACKS = 100_000  # of a pattern with lookaround; all others are matched in linear time
 
@@ -46,10 +45,6 @@ class Checker(NamedTuple):
     known: frozenset[str] | None
     validator: Any
     broken: str
-
-
-_by_object: dict[int, tuple[dict[str, Any], Checker]] = {}  # readers give rows of one tool the same schema object
-_by_text: OrderedDict[bytes, Checker] = OrderedDict()
 
 
 def faults_of(call: Call, tools: tuple[Tool, ...]) -> Sequence[ArgumentFault]:
@@ -74,10 +69,8 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
     checker = _checker(schema)
     if checker.broken:
         return [ArgumentFault("bad-schema", "", f"the schema is itself wrong: {checker.broken}")]
-    found = []
-    for name in checker.required:
-        if name not in arguments:
-            found.append(ArgumentFault("missing-argument", name, f"missing required parameter {name!r}"))
+    missing = [name for name in checker.required if name not in arguments]
+    found = [ArgumentFault("missing-argument", name, f"missing required parameter {name!r}") for name in missing]
     if checker.known is not None and not checker.known.issuperset(arguments):
         takes = ", ".join(map(repr, schema.get("properties") or ())) or "no parameters"
         found += [
@@ -90,7 +83,7 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
             found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})
     # A value deeper or larger than the validator takes is not judged.
     except (ValueError, OverflowError, RecursionError):
-        return found
+        pass
     return found
 
 
@@ -127,24 +120,15 @@ def _short(value: Any, most: int = 60) -> str:
     return text if len(text) <= most else text[:most] + "..."
 
 
+@by_identity
 def _checker(schema: dict[str, Any]) -> Checker:
     """The compiled schema: found by the object itself, else by its content."""
-    known = _by_object.get(id(schema))
-    if known is not None and known[0] is schema:
-        return known[1]
-    key = encode(schema)
-    checker = _by_text.get(key)
-    if checker is None:
-        checker = _by_text[key] = _compile(schema, references=b'Ref"' in key or b'$ref"' in key)
-        if len(_by_text) > _CACHED:
-            _by_text.popitem(last=False)
-    if len(_by_object) >= _CACHED_OBJECTS:
-        _by_object.clear()
-    _by_object[id(schema)] = (schema, checker)
-    return checker
+    return _compile(encode(schema))
 
 
-def _compile(schema: dict[str, Any], references: bool) -> Checker:
+@lru_cache(maxsize=2048)
+def _compile(text: bytes) -> Checker:
+    schema = decode(text)
     given = schema.get("properties", {})
     properties = given if isinstance(given, dict) else {}
     required = schema.get("required")
@@ -159,7 +143,7 @@ def _compile(schema: dict[str, Any], references: bool) -> Checker:
 
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKS)
     try:
-        if references and _expanded(schema) > _LARGEST:
+        if (b'Ref"' in text or b'$ref"' in text) and _expanded(schema) > _LARGEST:
             raise ValueError("its references expand to too many schemas")
         validator = jsonschema_rs.Draft202012Validator(schema, retriever=_refuse_to_fetch, pattern_options=options)
     except (ValueError, RecursionError) as error:  # a wrong schema, one too deep, or a $ref that leads nowhere

@@ -79,11 +79,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.I)
 
 
-def may_be_suspicious(text: str) -> bool:
-    """A cheap look: False is sure where no tool is declared."""
-    return may_hold_marks(text) or may_hold_labels(text if text[:1] == "\n" else f"\n{text}")
-
-
 def may_hold_marks(text: str) -> bool:
     """A cheap look for marks of calls and results; False is sure."""
     if "<" in text and _MAY_BE_TAG.search(text) is not None:
@@ -142,7 +137,8 @@ def _spoken_result(events: tuple[Event, ...]) -> tuple[str, str] | None:
 
 
 def _unread(text: str, tools: tuple[Tool, ...]) -> str:
-    if not tools and not may_be_suspicious(text):
+    # A cheap look, which is sure where no tool is declared.
+    if not tools and not may_hold_marks(text) and not may_hold_labels(text if text[:1] == "\n" else f"\n{text}"):
         return ""
     named = next((tool.name for tool in tools if tool.name and tool.name in text), "") if tools else ""
     bare = _FENCED.sub("", text) if "```" in text and not named else text

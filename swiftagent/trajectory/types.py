@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, Union
 
 import msgspec
 
 Json = Any  # a JSON value: None, bool, int, float, str, list or dict of them
+Make = TypeVar("Make", bound=Callable[..., Any])
+_MOST_REMEMBERED = 8192
 
 
 class Tool(msgspec.Struct, frozen=True, gc=False):
@@ -107,6 +111,25 @@ class Span(msgspec.Struct, frozen=True, gc=False):
         return self.weight != 0
 
 
+def by_identity(make: Make) -> Make:
+    """The function, remembering what it made of an object by the object's identity: readers give rows of one prompt or
+    tool the same object."""
+    known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    @wraps(make)
+    def remembered(thing: Any, *more: Any) -> Any:
+        key = (id(thing), *more)
+        found = known.get(key)
+        # What is remembered keeps its object, so its identity is not given to another one.
+        if found is None:
+            if len(known) >= _MOST_REMEMBERED:
+                known.clear()
+            found = known[key] = thing, make(thing, *more)
+        return found[1]
+
+    return remembered  # type: ignore[return-value]
+
+
 def last_trained_step(events: tuple[Event, ...]) -> int:
     """The index after the last call or answer that is trained; 0 where none is."""
     for index in range(len(events) - 1, -1, -1):
@@ -114,6 +137,19 @@ def last_trained_step(events: tuple[Event, ...]) -> int:
         if isinstance(event, (Call, Answer)) and event.trained:
             return index + 1
     return 0
+
+
+def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
+    """Cut what stands after the last trained step: a masked last turn would still train its end token.
+
+    None where nothing is trained at all.
+    """
+    end = last_trained_step(trajectory.events)
+    if end == 0:
+        return None
+    if end == len(trajectory.events):
+        return trajectory
+    return msgspec.structs.replace(trajectory, events=trajectory.events[:end])
 
 
 def with_trained(event: Event, trained: bool) -> Event:

@@ -16,7 +16,6 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.order import in_order, settle
 from swiftagent.trajectory.react import called_tools
-from swiftagent.trajectory.record import trim_untrained_tail
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.suspicion import suspicion
 from swiftagent.trajectory.types import (
@@ -28,6 +27,7 @@ from swiftagent.trajectory.types import (
     Tool,
     Trajectory,
     last_trained_step,
+    trim_untrained_tail,
     with_trained,
 )
 
