@@ -33,7 +33,7 @@ _COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of
 _ENDING = 0.8  # share of rows that end on an answer, from which one that does not is truncated
 # The share of grounded values from which one that is not is a fault. That of an argument counts as so many more values
 # as there are of it; few values are held to be like those of all arguments of the name, and these like the file's.
-_USUALLY, _PRIOR = 0.5, 8
+_USUALLY, _PRIOR = 0.5, 4
 # Rows with a word and a value that nobody said, and their share of the rows with the word, from which it leads there.
 _HABIT, _OF_WORD = 3, 0.6
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -229,21 +229,25 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 
 
 def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
-    """Values that stand nowhere before their call, of arguments whose values usually do."""
-    habits = _habits(rows)
+    """Values that stand nowhere before their call, of arguments whose other values usually do."""
+    habits, pairs = _habits(rows), _pairs(rows)
     counts: dict[str, Counter[bool]] = defaultdict(Counter)
     found = []
     for row in rows:
         for given in row.given:
-            led_to = habits.get(_encode(given.value), set()) if not given.is_grounded else set()
-            is_grounded = given.is_grounded or not led_to.isdisjoint(_words(row))
+            is_known = (
+                given.is_grounded
+                or not habits.get(_encode(given.value), set()).isdisjoint(_words(row))
+                or not pairs.isdisjoint(_partners(row, given))
+            )
             for name in _wider(given.slot):
-                counts[name][is_grounded] += 1
-            found += [] if is_grounded else [(row.place, given)]
+                counts[name][is_known] += 1
+            found += [] if is_known else [(row.place, given)]
     for place, given in found:
         share = 0.0
         for name in reversed(_wider(given.slot)):
-            share = (counts[name][True] + _PRIOR * share) / (counts[name].total() + _PRIOR)
+            # Less one: the value itself is no sign of what the others are like.
+            share = (counts[name][True] + _PRIOR * share) / (counts[name].total() - 1 + _PRIOR)
         if share >= _USUALLY:
             tool, _, argument = given.slot.partition(".")
             evidence = {"tool": tool, "argument": argument, "value": given.value, "usually": round(share, 3)}
@@ -256,6 +260,24 @@ def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 def _wider(slot: str) -> tuple[str, str, str]:
     """An argument, all of its name, and all of the file."""
     return slot, slot.rpartition(".")[2], ""
+
+
+def _partners(row: RowFacts, given: Given) -> list[tuple[str, str, bytes]]:
+    """An argument with each other one of its call, as (slot, "SLOT=VALUE" of the other, value)."""
+    others = [each for each in row.given if each.place == given.place and each.slot != given.slot]
+    return [(given.slot, f"{each.slot}={each.value}", _encode(given.value)) for each in others]
+
+
+def _pairs(rows: Sequence[RowFacts]) -> set[tuple[str, str, bytes]]:
+    """Values that go with another argument of the call in most rows: the password of a user."""
+    unsaid = {given.slot for row in rows for given in row.given if not given.is_grounded}
+    counts: Counter[tuple[str, str, bytes]] = Counter()
+    for row in rows:
+        counts.update({pair for each in row.given if each.slot in unsaid for pair in _partners(row, each)})
+    totals: Counter[tuple[str, str]] = Counter()
+    for (slot, other, _), count in counts.items():
+        totals[slot, other] += count
+    return {pair for pair, count in counts.items() if count >= max(_HABIT, _OF_WORD * totals[pair[:2]])}
 
 
 def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int]]:
