@@ -91,10 +91,20 @@ def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], re
     heir = _certain(
         free,
         lambda tool: name_parts(tool.name) == parts,
-        lambda tool: len(old.description.split()) > 2 and old.description == tool.description,
+        lambda tool: len(old.description.split()) > 2 and old.description == tool.description and _is_about(old, tool),
         is_alike,
     )
     return heir.name if heir else ""
+
+
+def _is_about(old: Tool, today: Tool) -> bool:
+    """Whether a description that two tools share is that of today's: not where their names do two things with one, and
+    it speaks of the old name's alone, as that of DeleteReminder copied to ModifyReminder does."""
+    mine, theirs = set(name_parts(old.name)), set(name_parts(today.name))
+    says_old, says_new = (
+        any(part[:4] in today.description.lower() for part in parts) for parts in (mine - theirs, theirs - mine)
+    )
+    return not (mine & theirs and theirs - mine and says_old and not says_new)
 
 
 def _about_the_same(old: Tool, today: Tool) -> bool:

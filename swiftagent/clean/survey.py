@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -230,16 +231,12 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 
 def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
     """Values that stand nowhere before their call, of arguments whose other values usually do."""
-    habits, pairs = _habits(rows), _pairs(rows)
+    habits = _habits(rows)
     counts: dict[str, Counter[bool]] = defaultdict(Counter)
     found = []
     for row in rows:
         for given in row.given:
-            is_known = (
-                given.is_grounded
-                or not habits.get(_encode(given.value), set()).isdisjoint(_words(row))
-                or not pairs.isdisjoint(_partners(row, given))
-            )
+            is_known = given.is_grounded or not habits.get(_encode(given.value), set()).isdisjoint(_clues(row, given))
             for name in _wider(given.slot):
                 counts[name][is_known] += 1
             found += [] if is_known else [(row.place, given)]
@@ -262,47 +259,40 @@ def _wider(slot: str) -> tuple[str, str, str]:
     return slot, slot.rpartition(".")[2], ""
 
 
-def _partners(row: RowFacts, given: Given) -> list[tuple[str, str, bytes]]:
-    """An argument with each other one of its call, as (slot, "SLOT=VALUE" of the other, value)."""
+def _clues(row: RowFacts, given: Given) -> set[int | str]:
+    """What may lead to a value: the words of the questions, and the other arguments of the call."""
     others = [each for each in row.given if each.place == given.place and each.slot != given.slot]
-    return [(given.slot, f"{each.slot}={each.value}", _encode(given.value)) for each in others]
+    return {*_words(row), *(f"{each.slot}={each.value}" for each in others)}
 
 
-def _pairs(rows: Sequence[RowFacts]) -> set[tuple[str, str, bytes]]:
-    """Values that go with another argument of the call in most rows: the password of a user."""
-    unsaid = {given.slot for row in rows for given in row.given if not given.is_grounded}
-    counts: Counter[tuple[str, str, bytes]] = Counter()
-    for row in rows:
-        counts.update({pair for each in row.given if each.slot in unsaid for pair in _partners(row, each)})
-    totals: Counter[tuple[str, str]] = Counter()
-    for (slot, other, _), count in counts.items():
-        totals[slot, other] += count
-    return {pair for pair, count in counts.items() if count >= max(_HABIT, _OF_WORD * totals[pair[:2]])}
-
-
-def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int]]:
-    """The words that lead to a value though it is not said: AAPL, wherever rows speak of Apple."""
-    unsaid: dict[bytes, dict[str, RowFacts]] = defaultdict(dict)
-    of_slot: dict[str, dict[str, RowFacts]] = defaultdict(dict)
-    slots: dict[bytes, set[str]] = defaultdict(set)
+def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int | str]]:
+    """The clues that lead to a value though not every row says it: AAPL, wherever rows speak of Apple."""
+    slots: dict[bytes, set[str]] = defaultdict(set)  # where each value is given unsaid
+    in_slot: dict[str, dict[bytes, list[tuple[RowFacts, Given]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         for given in row.given:
-            of_slot[given.slot][row.place] = row
+            value = _encode(given.value)
+            in_slot[given.slot][value].append((row, given))
             if not given.is_grounded:
-                unsaid[_encode(given.value)][row.place] = row
-                slots[_encode(given.value)].add(given.slot)
+                slots[value].add(given.slot)
+
+    def counted(found: Iterable[list[tuple[RowFacts, Given]]], *, unsaid: bool = False) -> Counter[int | str]:
+        """In how many rows each clue stands; a word beside a value that is said leads nowhere."""
+        of_row: dict[str, set[int | str]] = defaultdict(set)
+        for row, given in chain.from_iterable(found):
+            of_row[row.place] |= _clues(row, given) - (set(_words(row)) if unsaid and given.is_grounded else set())
+        return Counter(chain.from_iterable(of_row.values()))
 
     @cache  # many values share their arguments
-    def there(names: frozenset[str]) -> Counter[int]:
-        alike = {place: row for slot in names for place, row in of_slot[slot].items()}
-        return Counter(word for row in alike.values() for word in _words(row))
+    def there(names: frozenset[str]) -> Counter[int | str]:
+        return counted(alike for slot in names for alike in in_slot[slot].values())
 
     habits = {}
-    for value, found in unsaid.items():
-        if len(found) >= _HABIT:
-            all_rows = there(frozenset(slots[value]))
-            here = Counter(word for row in found.values() for word in _words(row))
-            habits[value] = {word for word, n in here.items() if n >= max(_HABIT, _OF_WORD * all_rows[word])}
+    for value, names in slots.items():
+        found = [in_slot[slot][value] for slot in names if value in in_slot[slot]]
+        if sum(map(len, found)) >= _HABIT:
+            here, all_there = counted(found, unsaid=True), there(frozenset(names))
+            habits[value] = {clue for clue, n in here.items() if n >= max(_HABIT, _OF_WORD * all_there[clue])}
     return habits
 
 

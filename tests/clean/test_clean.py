@@ -127,6 +127,19 @@ def test_a_tool_of_like_name_and_arguments_is_another_tool(tmp_path: Path):
     assert cleaned(tmp_path, rows, *today(tmp_path)).said == []
 
 
+def test_a_description_copied_to_another_tool_makes_it_no_successor(tmp_path: Path):
+    copied = old(name="modify_weather", description="This deletes the weather in a city.")
+    rows = [row(f"Rain in {city}", call("modify_weather", {"city": city}, "{}"), tools=[copied]) for city in CITIES]
+    rows += [
+        row(
+            "No rain in Lagos",
+            call("delete_weather", {"city": "Lagos"}, "{}"),
+            tools=[{**copied, "name": "delete_weather"}],
+        )
+    ]
+    assert cleaned(tmp_path, rows).said == []
+
+
 def test_declared_mappings_rename_convert_and_translate(tmp_path: Path):
     rain = {"name": "rain", "description": "", "parameters": _parameters({"millimetres": {"type": "number"}}, [])}
     mapping = {
