@@ -228,6 +228,23 @@ def test_a_value_that_the_words_of_rows_lead_to_is_no_fault(tmp_path: Path):
     assert [line for line, code, _ in result.said if code == "ungrounded-value"] == [12]
 
 
+def test_a_value_that_another_argument_of_the_call_leads_to_is_no_fault(tmp_path: Path):
+    login = old(name="login", description="Sign in.", parameters=_parameters({"user": TEXT, "key": TEXT}, ["user"]))
+
+    def signed_in(question: str, user: str, key: str) -> dict[str, Any]:
+        return row(question, call("login", {"user": user, "key": key}, "{}"), tools=[login])
+
+    keys = {city: f"{city[::-1]}77" for city in CITIES[:4]}
+    said = [
+        signed_in(f"{when}: I am {user} with {key}", user, key)
+        for user, key in keys.items()
+        for when in ("Noon", "Dusk", "Dawn")
+    ]
+    unsaid = [signed_in("I am Oslo", "Oslo", keys["Oslo"]), signed_in("I am Oslo", "Oslo", keys["Rome"])]
+    result = cleaned(tmp_path, [*said, *unsaid])
+    assert [line for line, code, _ in result.said if code == "ungrounded-value"] == [14]
+
+
 LOOP = [call("get_weather", {"city": "Oslo"}, "{}", number) for number in range(3)]
 OTHER = old(name="rain", description="Rain.", parameters=_parameters({"street": TEXT}, ["street"]))
 
