@@ -166,7 +166,7 @@ class _Migration:
         for path, value in given.items():
             place = path if path in self.slots else self._place(path, value)
             if place is None:
-                if self._was_default(path, value):
+                if "default" in (before := self.old.get(path, {})) and before["default"] == value:
                     self.changes.append(f"{_dotted(path)} dropped: it was the default {value!r}")
                     continue
                 return None
@@ -228,18 +228,15 @@ class _Migration:
             return []
         known = before if isinstance(before, list) else []
         gone, new = [each for each in known if each not in choices], [each for each in choices if each not in known]
-        plain = "".join(name_parts(value))
+        plain, low = "".join(name_parts(value)), value.lower()
         found = _certain(
             [each for each in choices if isinstance(each, str)],
             lambda choice: "".join(name_parts(choice)) == plain,
-            lambda choice: bool(plain) and _begins(choice, value),
+            lambda choice: bool(plain) and (low.startswith(choice.lower()) or choice.lower().startswith(low)),
             # By elimination: all choices but one stayed the same.
             lambda choice: gone == [value] and new == [choice],
         )
         return [] if found is None else [found]
-
-    def _was_default(self, path: Path, value: Json) -> bool:
-        return "default" in self.old.get(path, {}) and self.old[path]["default"] == value
 
     def _with_defaults(self, moved: dict[Path, Json]) -> dict[Path, Json]:
         for slot in self.free:
@@ -262,10 +259,6 @@ class _Migration:
 
 def _one(slot: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"value": slot}}
-
-
-def _begins(choice: str, value: str) -> bool:
-    return choice.lower().startswith(value.lower()) or value.lower().startswith(choice.lower())
 
 
 def _other_types(value: Json) -> list[Json]:

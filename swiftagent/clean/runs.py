@@ -30,17 +30,20 @@ _NUMBER = re.compile(r"(?<![\w.,])[+-]?\d[\d,]*(?:\.\d+)?(?![\w])")
 
 def is_error(text: str) -> bool:
     """Whether a result says of itself that the call failed; an empty search is a result."""
-    try:
-        value = json.loads(text) if text.lstrip()[:1] == "{" else None
-    except (ValueError, RecursionError):
-        value = None
+    value = _json_value(text) if text.lstrip()[:1] == "{" else None
     if not isinstance(value, dict):
         return _ERROR.match(text) is not None
-    if any(value.get(key) for key in ("error", "errors", "exception", "isError", "is_error")):
-        return True
-    if value.get("success") is False or value.get("ok") is False:
-        return True
-    return isinstance(status := value.get("status"), str) and status.lower() in _FAILED
+    is_marked = any(value.get(key) for key in ("error", "errors", "exception", "isError", "is_error"))
+    is_denied = any(value.get(key) is False for key in ("success", "ok"))
+    return is_marked or is_denied or str(value.get("status")).lower() in _FAILED
+
+
+def _json_value(text: str) -> Any:
+    """What a text is as JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text.strip()
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -74,15 +77,11 @@ def findings_of_row(row: Trajectory) -> Iterator[Finding]:
 
 def _corrected(step: _Step, later: list[_Step]) -> Iterator[Finding]:
     for other in later:
-        if other.result is None or is_error(other.result) or not _corrects(step.call, other.call):
-            continue
-        yield Finding(
-            "corrected-error",
-            f"{step.call.tool} failed and {other.call.tool} with other arguments succeeded",
-            {"result": (step.result or "")[:200], "failed": shown(step.call), "corrected": shown(other.call)},
-            (step.place,),
-        )
-        return
+        if other.result is not None and not is_error(other.result) and _corrects(step.call, other.call):
+            evidence = {"result": (step.result or "")[:200], "failed": shown(step.call), "corrected": shown(other.call)}
+            reason = f"{step.call.tool} failed and {other.call.tool} with other arguments succeeded"
+            yield Finding("corrected-error", reason, evidence, (step.place,))
+            return
 
 
 def _corrects(failed: Call, later: Call) -> bool:
@@ -133,10 +132,7 @@ def _contradicted(row: Trajectory) -> Iterator[Finding]:
 
 def _one_value(text: str) -> Any:
     """The one number or text that a result is or holds; None where it holds more."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text.strip()
+    value = _json_value(text)
     while isinstance(value, (dict, list)) and len(value) == 1:
         value = next(iter(value.values())) if isinstance(value, dict) else value[0]
     return None if isinstance(value, (dict, list, bool)) or value == "" else value

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 import msgspec
@@ -84,11 +84,8 @@ def _first_step(row: Trajectory) -> tuple[Any, Any]:
     events = row.events
     first = next((place for place, event in enumerate(events) if isinstance(event, (Call, Answer))), 0)
     before = [event for event in events[:first] if not isinstance(event, Thought)]
-    deed = []
-    for event in events[first:]:
-        if not isinstance(event, Call):
-            break
-        deed.append([event.tool, event.arguments])
+    calls = takewhile(lambda event: isinstance(event, Call), events[first:])
+    deed = [[event.tool, event.arguments] for event in calls if isinstance(event, Call)]
     return [before, sorted(tool.name for tool in row.tools)], deed
 
 
@@ -160,23 +157,13 @@ def majority_tools(survey: Survey) -> dict[str, Tool]:
 
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
     """Findings by the place of their row, and what could not be judged."""
-    found: dict[str, list[Finding]] = defaultdict(list)
-    for rule in (_duplicates, _contradictions, _lengths, _endings, _ungrounded):
-        for place, finding in rule(survey.rows):
-            found[place].append(finding)
+    rules = (_duplicates, _contradictions, _lengths, _endings, _ungrounded)
     domain = _domain(survey.rows, like)
-    if domain is None:
-        return found, ["no domain holds most rows, so none is foreign; --like FILE names rows of the right one"]
-    for row in survey.rows:
-        if row.tools and domain.is_foreign(row):
-            evidence = {
-                "tools": [name.rpartition("#")[0] for name in row.tools[:8]],
-                "words": round(domain.affinity(row), 2),
-            }
-            found[row.place].append(
-                Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
-            )
-    return found, []
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for place, finding in chain(*(rule(survey.rows) for rule in rules), _foreign(*domain) if domain else ()):
+        found[place].append(finding)
+    unknown = "no domain holds most rows, so none is foreign; --like FILE names rows of the right one"
+    return found, [] if domain else [unknown]
 
 
 def _duplicates(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
@@ -248,10 +235,8 @@ def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
         if share >= _USUALLY:
             tool, _, argument = given.slot.partition(".")
             evidence = {"tool": tool, "argument": argument, "value": given.value, "usually": round(share, 3)}
-            yield (
-                place,
-                Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (given.place,)),
-            )
+            reason = "the value stands nowhere before the call"
+            yield place, Finding("ungrounded-value", reason, evidence, (given.place,))
 
 
 def _wider(slot: str) -> tuple[str, str, str]:
@@ -296,28 +281,20 @@ def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int | str]]:
     return habits
 
 
-class _Domain:
-    """The tools that belong together, and how often rows with them, and the others, use each word."""
-
-    def __init__(self, mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> None:
-        self.tools = {name for row in mine for name in row.tools}
-        self.mine = Counter(word for row in mine for word in _words(row))
-        self.others = Counter(word for row in others for word in _words(row))
-        self.counts = len(mine), len(others)
-
-    def affinity(self, row: RowFacts) -> float:
-        """The mean log-likelihood ratio of the words of a row outside: above 0 they are those of the domain."""
-        (mine, others), seen = self.counts, _words(row)
+def _foreign(mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    """The others whose words are not those of the domain: their mean log-likelihood ratio is not above 0."""
+    at_home, outside = (Counter(word for row in side for word in _words(row)) for side in (mine, others))
+    share = len(mine) / (len(mine) + len(others))
+    for row in others:
         # A word that no other row has is as likely here as there.
-        here, there = mine / (mine + others), others / (mine + others)
         ratios = [
-            np.log((self.mine[word] + here) / (mine + 1) * (others + 1) / (self.others[word] - 1 + there))
-            for word in seen
+            np.log((at_home[word] + share) / (len(mine) + 1) * (len(others) + 1) / (outside[word] - share))
+            for word in _words(row)
         ]
-        return float(np.mean(ratios)) if ratios else 1.0
-
-    def is_foreign(self, row: RowFacts) -> bool:
-        return self.tools.isdisjoint(row.tools) and self.affinity(row) <= 0
+        affinity = float(np.mean(ratios)) if ratios else 1.0
+        if affinity <= 0:
+            evidence = {"tools": [name.rpartition("#")[0] for name in row.tools[:8]], "words": round(affinity, 2)}
+            yield row.place, Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
 
 
 def _words(row: RowFacts) -> list[int]:
@@ -325,8 +302,9 @@ def _words(row: RowFacts) -> list[int]:
     return found
 
 
-def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
-    """The domain of `like`, else the one that more than half of the rows with tools belong to; None where none does."""
+def _domain(rows: Sequence[RowFacts], like: Survey | None) -> tuple[list[RowFacts], list[RowFacts]] | None:
+    """The rows with tools within and outside the domain of `like`, else the one that more than half of them belong to;
+    None where none does."""
     examples = like.rows if like else []
     group = _groups([*rows, *examples])
     if like:
@@ -343,7 +321,7 @@ def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
     if not wanted:
         return None
     mine = [row for row in [*rows, *examples] if row.tools and group(row.tools[0]) in wanted]
-    return _Domain(mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted])
+    return mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted]
 
 
 def _groups(rows: Sequence[RowFacts]) -> Callable[[str], int]:

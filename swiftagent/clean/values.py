@@ -104,12 +104,10 @@ class Context:
             return True
         known = [word for word in parts if self._knows(word)]
         # "pier_46.png" is not "pier_29.png", though most of it is; of a year, most speakers say nothing.
-        if any(word not in known for word in parts if any(map(str.isdecimal, word)) and not self._is_unsaid_year(word)):
+        unknown = [word for word in parts if word not in known and any(map(str.isdecimal, word))]
+        if any(_YEAR.search(self.text) or not _YEAR.fullmatch(word) for word in unknown):
             return False
         return sum(map(len, known)) >= _COVERED * sum(map(len, parts))
-
-    def _is_unsaid_year(self, word: str) -> bool:
-        return _YEAR.fullmatch(word) is not None and _YEAR.search(self.text) is None
 
     def _abbreviates(self, code: str) -> bool:
         """Whether a code is short for what stands here: "es" for Spanish, "JPY" for Japanese yen, "NFLX" for
