@@ -133,9 +133,7 @@ def _holds(parts: Sequence[str], others: Sequence[str]) -> bool:
 
 def _near(name: str, other: str) -> bool:
     mine, theirs = name_parts(name), name_parts(other)
-    if _holds(mine, theirs):
-        return True
-    return SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
+    return _holds(mine, theirs) or SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
 
 
 def migrate(call: Call, today: Tool, versions: Sequence[Tool], renames: Renames) -> tuple[Call, list[str]] | None:
@@ -220,7 +218,8 @@ class _Migration:
             except OverflowError:  # beyond a float
                 return _NONE
         candidates = [value, *self._choices(path, slot, value), *_other_types(value)]
-        return next((each for each in candidates if not faults(_one(slot), {"value": each})), _NONE)
+        schema = {"type": "object", "properties": {"value": slot}}
+        return next((each for each in candidates if not faults(schema, {"value": each})), _NONE)
 
     def _choices(self, path: Path, slot: dict[str, Any], value: Json) -> list[Json]:
         choices, before = slot.get("enum"), self.old.get(path, {}).get("enum")
@@ -255,10 +254,6 @@ class _Migration:
                 inner = inner.setdefault(name, {})
             inner[path[-1]] = value
         return arguments
-
-
-def _one(slot: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {"value": slot}}
 
 
 def _other_types(value: Json) -> list[Json]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
-
-import msgspec
 
 from swiftagent.clean.codes import Finding
 from swiftagent.scores.values import as_date, as_number, plain_text, same_value
@@ -46,10 +45,8 @@ def _json_value(text: str) -> Any:
         return text.strip()
 
 
-class _Step(msgspec.Struct, frozen=True):
-    place: int
-    call: Call
-    result: str | None  # None: the row ends before it
+# The place of a call, and its result; None where the row ends before it.
+_Step = tuple[int, Call, str | None]
 
 
 def _turns(row: Trajectory) -> Iterator[list[_Step]]:
@@ -61,27 +58,28 @@ def _turns(row: Trajectory) -> Iterator[list[_Step]]:
             yield turn
             turn = []
         elif isinstance(event, Call):
-            turn.append(_Step(place, event, results.get(event.id)))
+            turn.append((place, event, results.get(event.id)))
     yield turn
 
 
 def findings_of_row(row: Trajectory) -> Iterator[Finding]:
     """Everything that a row shows by itself."""
     for turn in _turns(row):
-        for number, step in enumerate(turn):
-            if step.call.trained and step.result is not None and is_error(step.result):
-                yield from _corrected(step, turn[number + 1 :])
+        yield from _corrected(turn)
         yield from _circles(turn)
     yield from _contradicted(row)
 
 
-def _corrected(step: _Step, later: list[_Step]) -> Iterator[Finding]:
-    for other in later:
-        if other.result is not None and not is_error(other.result) and _corrects(step.call, other.call):
-            evidence = {"result": (step.result or "")[:200], "failed": shown(step.call), "corrected": shown(other.call)}
-            reason = f"{step.call.tool} failed and {other.call.tool} with other arguments succeeded"
-            yield Finding("corrected-error", reason, evidence, (step.place,))
-            return
+def _corrected(turn: list[_Step]) -> Iterator[Finding]:
+    """The trained calls that failed, where a later one puts them right."""
+    known = [(place, call, result, is_error(result)) for place, call, result in turn if result is not None]
+    for place, call, result, failed in known:
+        if failed and call.trained:
+            rights = (other for at, other, _, wrong in known if at > place and not wrong and _corrects(call, other))
+            for other in islice(rights, 1):
+                evidence = {"result": result[:200], "failed": shown(call), "corrected": shown(other)}
+                reason = f"{call.tool} failed and {other.tool} with other arguments succeeded"
+                yield Finding("corrected-error", reason, evidence, (place,))
 
 
 def _corrects(failed: Call, later: Call) -> bool:
@@ -92,14 +90,15 @@ def _corrects(failed: Call, later: Call) -> bool:
 
 
 def _circles(turn: list[_Step]) -> Iterator[Finding]:
-    seen: dict[str, list[int]] = {}
+    alike: dict[str, list[_Step]] = {}
     for step in turn:
-        seen.setdefault(json.dumps([shown(step.call), step.result], sort_keys=True), []).append(step.place)
-    for said, places in seen.items():
-        if len(places) >= _REPEATS:
-            call, result = json.loads(said)
-            evidence = {"call": call, "result": (result or "")[:200], "times": len(places)}
-            yield Finding("circular-run", "one call with one result, again and again", evidence, tuple(places[1:]))
+        alike.setdefault(json.dumps([shown(step[1]), step[2]], sort_keys=True), []).append(step)
+    for steps in alike.values():
+        if len(steps) >= _REPEATS:
+            _, call, result = steps[0]
+            evidence = {"call": shown(call), "result": (result or "")[:200], "times": len(steps)}
+            places = tuple(place for place, *_ in steps[1:])
+            yield Finding("circular-run", "one call with one result, again and again", evidence, places)
 
 
 def wrong_tools(row: Trajectory) -> Iterator[Finding]:

@@ -134,9 +134,7 @@ def _survey_part(task: tuple[Part, Policy]) -> Survey:
 def majority_tools(survey: Survey) -> dict[str, Tool]:
     """The tools that are common in the file, each as most rows declare it, but for earlier names of others."""
     declared = Counter(key for row in survey.rows for key in row.tools if key in survey.tools)
-    totals: Counter[str] = Counter()
-    for key, count in declared.items():
-        totals[survey.tools[key].name] += count
+    totals = Counter(survey.tools[key].name for key in declared.elements())
     fewest = max(_FEWEST_ROWS, _COMMON * sum(bool(row.tools) for row in survey.rows))
     keys = [key for key, count in declared.items() if count >= fewest and 2 * count > totals[survey.tools[key].name]]
     found = {survey.tools[key].name: survey.tools[key] for key in keys}
@@ -148,9 +146,9 @@ def majority_tools(survey: Survey) -> dict[str, Tool]:
             beside[name] |= names
 
     def is_outdated(tool: Tool) -> bool:
-        newer = {name: other for name, other in found.items() if totals[name] > totals[tool.name]}
-        apart = beside[tool.name]
-        return bool(successor(tool, {name: newer[name] for name in newer if name not in apart}, (), Renames()))
+        apart = found.keys() - beside[tool.name]
+        newer = {name: found[name] for name in apart if totals[name] > totals[tool.name]}
+        return bool(successor(tool, newer, (), Renames()))
 
     return {name: tool for name, tool in found.items() if not is_outdated(tool)}
 
@@ -256,8 +254,7 @@ def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int | str]]:
     in_slot: dict[str, dict[bytes, list[tuple[RowFacts, Given]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         for given in row.given:
-            value = _encode(given.value)
-            in_slot[given.slot][value].append((row, given))
+            in_slot[given.slot][value := _encode(given.value)].append((row, given))
             if not given.is_grounded:
                 slots[value].add(given.slot)
 
