@@ -97,11 +97,12 @@ class Context:
             return self.numbers.issuperset(digits) or bool(amounts) and self.numbers.issuperset(amounts)
         if self._says(text) or text in ("true", "false") or self._abbreviates(str(value)):
             return True
-        if date := _DATE.fullmatch(_YEAR_LAST.sub(r"\3-\1-\2", text.translate(_DATE_MARKS))):
+        date = _DATE.fullmatch(_YEAR_LAST.sub(r"\3-\1-\2", text.translate(_DATE_MARKS)))
+        if date and date.lastindex:
             return self._grounds_date(date)
-        parts = words(_CAMEL.sub(" ", str(value)))
         if len(plain := _squeezed(text)) >= _LONG and plain in _squeezed(self.text):
             return True
+        parts = words(_CAMEL.sub(" ", str(value)))
         known = [word for word in parts if self._knows(word)]
         # "pier_46.png" is not "pier_29.png", though most of it is; of a year, most speakers say nothing.
         unknown = [word for word in parts if word not in known and any(map(str.isdecimal, word))]
@@ -116,7 +117,8 @@ class Context:
             return any(locale.locale_alias.get(word, "")[:3] == f"{code.lower()}_" for word in self.words)
         if not (2 < len(code) < 6 and code.isascii() and code.isalpha() and code.isupper()):
             return False
-        return re.search(r"\b" + r"(?:[a-z]*|[a-z]*\W+)".join(code.lower()), self.text) is not None
+        # Bounded, as a text may be one word of a million letters.
+        return re.search(r"\b" + r"[a-z]{0,12}\W{0,3}".join(code.lower()), self.text) is not None
 
     def _says(self, text: str) -> bool:
         """Whether a text stands here from the beginning of a word on: "eur" in "euros", and not in "europe's" ."""
