@@ -54,7 +54,7 @@ class Cleaner:
     def __call__(self, given: Trajectory, place: str) -> Trajectory:
         """The row as it is trained. Raises RowError, with the code that drops it."""
         wrong_tool = list(wrong_tools(given))
-        row, drifted = self._up_to_date(given, {place for each in wrong_tool for place in each.places})
+        row, drifted = self._up_to_date(given, {place for each in wrong_tool for place in each.events})
         found = [*self.of_file.get(place, ()), *findings_of_row(given), *drifted, *wrong_tool]
         events = list(row.events)
         notes: list[str] = []
@@ -90,14 +90,13 @@ class Cleaner:
 
     def _act(self, row: Trajectory, place: str, finding: Finding, events: list[Event], notes: list[str]) -> None:
         code, action = finding.code, self.actions[finding.code]
-        decision = {"id": row.id, "source": row.source, "place": place, "code": code, "action": action}
-        about = {"events": list(finding.places), "reason": finding.reason, "evidence": finding.evidence}
-        self.decisions.append({**decision, **about})
+        decision = {"id": row.id, "source": row.source, "place": place, "action": action}
+        self.decisions.append(decision | msgspec.structs.asdict(finding))
         if action == "drop":
             raise RowError(code, finding.reason)
         notes.append(code)
         if action == "mask":
-            events[:] = mask_steps(tuple(events), set(finding.places))
+            events[:] = mask_steps(tuple(events), set(finding.events))
 
     def _up_to_date(self, row: Trajectory, passed: set[int]) -> tuple[Trajectory, list[Finding]]:
         """The row with the calls and tools of today, where every step of the way is certain, and what was found.

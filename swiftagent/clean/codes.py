@@ -38,12 +38,12 @@ CODES: dict[str, Code] = {
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One fault of a row. `places` are indices of its events, empty where the whole row is meant."""
+    """One fault of a row. `events`: places of its events, empty where the whole row is meant."""
 
     code: str
     reason: str
     evidence: dict[str, Any] = {}
-    places: tuple[int, ...] = ()
+    events: tuple[int, ...] = ()
 
 
 def parse_actions(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

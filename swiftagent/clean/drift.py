@@ -91,10 +91,20 @@ def successor(old: Tool, today: Mapping[str, Tool], offered: Collection[str], re
     heir = _certain(
         free,
         lambda tool: name_parts(tool.name) == parts,
-        lambda tool: len(old.description.split()) > 2 and old.description == tool.description,
+        lambda tool: len(old.description.split()) > 2 and old.description == tool.description and _is_about(old, tool),
         is_alike,
     )
     return heir.name if heir else ""
+
+
+def _is_about(old: Tool, today: Tool) -> bool:
+    """Whether a description that two tools share is that of today's: not where their names do two things with one, and
+    it speaks of the old name's alone, as that of DeleteReminder copied to ModifyReminder does."""
+    mine, theirs = set(name_parts(old.name)), set(name_parts(today.name))
+    says_old, says_new = (
+        any(part[:4] in today.description.lower() for part in parts) for parts in (mine - theirs, theirs - mine)
+    )
+    return not (mine & theirs and theirs - mine and says_old and not says_new)
 
 
 def _about_the_same(old: Tool, today: Tool) -> bool:
@@ -123,9 +133,7 @@ def _holds(parts: Sequence[str], others: Sequence[str]) -> bool:
 
 def _near(name: str, other: str) -> bool:
     mine, theirs = name_parts(name), name_parts(other)
-    if _holds(mine, theirs):
-        return True
-    return SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
+    return _holds(mine, theirs) or SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio() >= _ALIKE
 
 
 def migrate(call: Call, today: Tool, versions: Sequence[Tool], renames: Renames) -> tuple[Call, list[str]] | None:
@@ -156,7 +164,7 @@ class _Migration:
         for path, value in given.items():
             place = path if path in self.slots else self._place(path, value)
             if place is None:
-                if self._was_default(path, value):
+                if "default" in (before := self.old.get(path, {})) and before["default"] == value:
                     self.changes.append(f"{_dotted(path)} dropped: it was the default {value!r}")
                     continue
                 return None
@@ -210,7 +218,8 @@ class _Migration:
             except OverflowError:  # beyond a float
                 return _NONE
         candidates = [value, *self._choices(path, slot, value), *_other_types(value)]
-        return next((each for each in candidates if not faults(_one(slot), {"value": each})), _NONE)
+        schema = {"type": "object", "properties": {"value": slot}}
+        return next((each for each in candidates if not faults(schema, {"value": each})), _NONE)
 
     def _choices(self, path: Path, slot: dict[str, Any], value: Json) -> list[Json]:
         choices, before = slot.get("enum"), self.old.get(path, {}).get("enum")
@@ -218,18 +227,15 @@ class _Migration:
             return []
         known = before if isinstance(before, list) else []
         gone, new = [each for each in known if each not in choices], [each for each in choices if each not in known]
-        plain = "".join(name_parts(value))
+        plain, low = "".join(name_parts(value)), value.lower()
         found = _certain(
             [each for each in choices if isinstance(each, str)],
             lambda choice: "".join(name_parts(choice)) == plain,
-            lambda choice: bool(plain) and _begins(choice, value),
+            lambda choice: bool(plain) and (low.startswith(choice.lower()) or choice.lower().startswith(low)),
             # By elimination: all choices but one stayed the same.
             lambda choice: gone == [value] and new == [choice],
         )
         return [] if found is None else [found]
-
-    def _was_default(self, path: Path, value: Json) -> bool:
-        return "default" in self.old.get(path, {}) and self.old[path]["default"] == value
 
     def _with_defaults(self, moved: dict[Path, Json]) -> dict[Path, Json]:
         for slot in self.free:
@@ -248,14 +254,6 @@ class _Migration:
                 inner = inner.setdefault(name, {})
             inner[path[-1]] = value
         return arguments
-
-
-def _one(slot: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {"value": slot}}
-
-
-def _begins(choice: str, value: str) -> bool:
-    return choice.lower().startswith(value.lower()) or value.lower().startswith(choice.lower())
 
 
 def _other_types(value: Json) -> list[Json]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
-
-import msgspec
 
 from swiftagent.clean.codes import Finding
 from swiftagent.scores.values import as_date, as_number, plain_text, same_value
@@ -30,23 +29,24 @@ _NUMBER = re.compile(r"(?<![\w.,])[+-]?\d[\d,]*(?:\.\d+)?(?![\w])")
 
 def is_error(text: str) -> bool:
     """Whether a result says of itself that the call failed; an empty search is a result."""
-    try:
-        value = json.loads(text) if text.lstrip()[:1] == "{" else None
-    except (ValueError, RecursionError):
-        value = None
+    value = _json_value(text) if text.lstrip()[:1] == "{" else None
     if not isinstance(value, dict):
         return _ERROR.match(text) is not None
-    if any(value.get(key) for key in ("error", "errors", "exception", "isError", "is_error")):
-        return True
-    if value.get("success") is False or value.get("ok") is False:
-        return True
-    return isinstance(status := value.get("status"), str) and status.lower() in _FAILED
+    is_marked = any(value.get(key) for key in ("error", "errors", "exception", "isError", "is_error"))
+    is_denied = any(value.get(key) is False for key in ("success", "ok"))
+    return is_marked or is_denied or str(value.get("status")).lower() in _FAILED
 
 
-class _Step(msgspec.Struct, frozen=True):
-    place: int
-    call: Call
-    result: str | None  # None: the row ends before it
+def _json_value(text: str) -> Any:
+    """What a text is as JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text.strip()
+
+
+# The place of a call, and its result; None where the row ends before it.
+_Step = tuple[int, Call, str | None]
 
 
 def _turns(row: Trajectory) -> Iterator[list[_Step]]:
@@ -58,31 +58,28 @@ def _turns(row: Trajectory) -> Iterator[list[_Step]]:
             yield turn
             turn = []
         elif isinstance(event, Call):
-            turn.append(_Step(place, event, results.get(event.id)))
+            turn.append((place, event, results.get(event.id)))
     yield turn
 
 
 def findings_of_row(row: Trajectory) -> Iterator[Finding]:
     """Everything that a row shows by itself."""
     for turn in _turns(row):
-        for number, step in enumerate(turn):
-            if step.call.trained and step.result is not None and is_error(step.result):
-                yield from _corrected(step, turn[number + 1 :])
+        yield from _corrected(turn)
         yield from _circles(turn)
     yield from _contradicted(row)
 
 
-def _corrected(step: _Step, later: list[_Step]) -> Iterator[Finding]:
-    for other in later:
-        if other.result is None or is_error(other.result) or not _corrects(step.call, other.call):
-            continue
-        yield Finding(
-            "corrected-error",
-            f"{step.call.tool} failed and {other.call.tool} with other arguments succeeded",
-            {"result": (step.result or "")[:200], "failed": shown(step.call), "corrected": shown(other.call)},
-            (step.place,),
-        )
-        return
+def _corrected(turn: list[_Step]) -> Iterator[Finding]:
+    """The trained calls that failed, where a later one puts them right."""
+    known = [(place, call, result, is_error(result)) for place, call, result in turn if result is not None]
+    for place, call, result, failed in known:
+        if failed and call.trained:
+            rights = (other for at, other, _, wrong in known if at > place and not wrong and _corrects(call, other))
+            for other in islice(rights, 1):
+                evidence = {"result": result[:200], "failed": shown(call), "corrected": shown(other)}
+                reason = f"{call.tool} failed and {other.tool} with other arguments succeeded"
+                yield Finding("corrected-error", reason, evidence, (place,))
 
 
 def _corrects(failed: Call, later: Call) -> bool:
@@ -93,14 +90,15 @@ def _corrects(failed: Call, later: Call) -> bool:
 
 
 def _circles(turn: list[_Step]) -> Iterator[Finding]:
-    seen: dict[str, list[int]] = {}
+    alike: dict[str, list[_Step]] = {}
     for step in turn:
-        seen.setdefault(json.dumps([shown(step.call), step.result], sort_keys=True), []).append(step.place)
-    for said, places in seen.items():
-        if len(places) >= _REPEATS:
-            call, result = json.loads(said)
-            evidence = {"call": call, "result": (result or "")[:200], "times": len(places)}
-            yield Finding("circular-run", "one call with one result, again and again", evidence, tuple(places[1:]))
+        alike.setdefault(json.dumps([shown(step[1]), step[2]], sort_keys=True), []).append(step)
+    for steps in alike.values():
+        if len(steps) >= _REPEATS:
+            _, call, result = steps[0]
+            evidence = {"call": shown(call), "result": (result or "")[:200], "times": len(steps)}
+            places = tuple(place for place, *_ in steps[1:])
+            yield Finding("circular-run", "one call with one result, again and again", evidence, places)
 
 
 def wrong_tools(row: Trajectory) -> Iterator[Finding]:
@@ -133,10 +131,7 @@ def _contradicted(row: Trajectory) -> Iterator[Finding]:
 
 def _one_value(text: str) -> Any:
     """The one number or text that a result is or holds; None where it holds more."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text.strip()
+    value = _json_value(text)
     while isinstance(value, (dict, list)) and len(value) == 1:
         value = next(iter(value.values())) if isinstance(value, dict) else value[0]
     return None if isinstance(value, (dict, list, bool)) or value == "" else value

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain, takewhile
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ _COMMON, _FEWEST_ROWS = 0.02, 10  # a tool of the file's majority: this share of
 _ENDING = 0.8  # share of rows that end on an answer, from which one that does not is truncated
 # The share of grounded values from which one that is not is a fault. That of an argument counts as so many more values
 # as there are of it; few values are held to be like those of all arguments of the name, and these like the file's.
-_USUALLY, _PRIOR = 0.5, 8
+_USUALLY, _PRIOR = 0.5, 4
 # Rows with a word and a value that nobody said, and their share of the rows with the word, from which it leads there.
 _HABIT, _OF_WORD = 3, 0.6
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -83,11 +84,8 @@ def _first_step(row: Trajectory) -> tuple[Any, Any]:
     events = row.events
     first = next((place for place, event in enumerate(events) if isinstance(event, (Call, Answer))), 0)
     before = [event for event in events[:first] if not isinstance(event, Thought)]
-    deed = []
-    for event in events[first:]:
-        if not isinstance(event, Call):
-            break
-        deed.append([event.tool, event.arguments])
+    calls = takewhile(lambda event: isinstance(event, Call), events[first:])
+    deed = [[event.tool, event.arguments] for event in calls if isinstance(event, Call)]
     return [before, sorted(tool.name for tool in row.tools)], deed
 
 
@@ -136,9 +134,7 @@ def _survey_part(task: tuple[Part, Policy]) -> Survey:
 def majority_tools(survey: Survey) -> dict[str, Tool]:
     """The tools that are common in the file, each as most rows declare it, but for earlier names of others."""
     declared = Counter(key for row in survey.rows for key in row.tools if key in survey.tools)
-    totals: Counter[str] = Counter()
-    for key, count in declared.items():
-        totals[survey.tools[key].name] += count
+    totals = Counter(survey.tools[key].name for key in declared.elements())
     fewest = max(_FEWEST_ROWS, _COMMON * sum(bool(row.tools) for row in survey.rows))
     keys = [key for key, count in declared.items() if count >= fewest and 2 * count > totals[survey.tools[key].name]]
     found = {survey.tools[key].name: survey.tools[key] for key in keys}
@@ -150,32 +146,22 @@ def majority_tools(survey: Survey) -> dict[str, Tool]:
             beside[name] |= names
 
     def is_outdated(tool: Tool) -> bool:
-        newer = {name: other for name, other in found.items() if totals[name] > totals[tool.name]}
-        apart = beside[tool.name]
-        return bool(successor(tool, {name: newer[name] for name in newer if name not in apart}, (), Renames()))
+        apart = found.keys() - beside[tool.name]
+        newer = {name: found[name] for name in apart if totals[name] > totals[tool.name]}
+        return bool(successor(tool, newer, (), Renames()))
 
     return {name: tool for name, tool in found.items() if not is_outdated(tool)}
 
 
 def findings_of_file(survey: Survey, like: Survey | None) -> tuple[dict[str, list[Finding]], list[str]]:
     """Findings by the place of their row, and what could not be judged."""
-    found: dict[str, list[Finding]] = defaultdict(list)
-    for rule in (_duplicates, _contradictions, _lengths, _endings, _ungrounded):
-        for place, finding in rule(survey.rows):
-            found[place].append(finding)
+    rules = (_duplicates, _contradictions, _lengths, _endings, _ungrounded)
     domain = _domain(survey.rows, like)
-    if domain is None:
-        return found, ["no domain holds most rows, so none is foreign; --like FILE names rows of the right one"]
-    for row in survey.rows:
-        if row.tools and domain.is_foreign(row):
-            evidence = {
-                "tools": [name.rpartition("#")[0] for name in row.tools[:8]],
-                "words": round(domain.affinity(row), 2),
-            }
-            found[row.place].append(
-                Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
-            )
-    return found, []
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for place, finding in chain(*(rule(survey.rows) for rule in rules), _foreign(*domain) if domain else ()):
+        found[place].append(finding)
+    unknown = "no domain holds most rows, so none is foreign; --like FILE names rows of the right one"
+    return found, [] if domain else [unknown]
 
 
 def _duplicates(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
@@ -229,28 +215,26 @@ def _endings(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
 
 
 def _ungrounded(rows: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
-    """Values that stand nowhere before their call, of arguments whose values usually do."""
+    """Values that stand nowhere before their call, of arguments whose other values usually do."""
     habits = _habits(rows)
     counts: dict[str, Counter[bool]] = defaultdict(Counter)
     found = []
     for row in rows:
         for given in row.given:
-            led_to = habits.get(_encode(given.value), set()) if not given.is_grounded else set()
-            is_grounded = given.is_grounded or not led_to.isdisjoint(_words(row))
+            is_known = given.is_grounded or not habits.get(_encode(given.value), set()).isdisjoint(_clues(row, given))
             for name in _wider(given.slot):
-                counts[name][is_grounded] += 1
-            found += [] if is_grounded else [(row.place, given)]
+                counts[name][is_known] += 1
+            found += [] if is_known else [(row.place, given)]
     for place, given in found:
         share = 0.0
         for name in reversed(_wider(given.slot)):
-            share = (counts[name][True] + _PRIOR * share) / (counts[name].total() + _PRIOR)
+            # Less one: the value itself is no sign of what the others are like.
+            share = (counts[name][True] + _PRIOR * share) / (counts[name].total() - 1 + _PRIOR)
         if share >= _USUALLY:
             tool, _, argument = given.slot.partition(".")
             evidence = {"tool": tool, "argument": argument, "value": given.value, "usually": round(share, 3)}
-            yield (
-                place,
-                Finding("ungrounded-value", "the value stands nowhere before the call", evidence, (given.place,)),
-            )
+            reason = "the value stands nowhere before the call"
+            yield place, Finding("ungrounded-value", reason, evidence, (given.place,))
 
 
 def _wider(slot: str) -> tuple[str, str, str]:
@@ -258,54 +242,56 @@ def _wider(slot: str) -> tuple[str, str, str]:
     return slot, slot.rpartition(".")[2], ""
 
 
-def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int]]:
-    """The words that lead to a value though it is not said: AAPL, wherever rows speak of Apple."""
-    unsaid: dict[bytes, dict[str, RowFacts]] = defaultdict(dict)
-    of_slot: dict[str, dict[str, RowFacts]] = defaultdict(dict)
-    slots: dict[bytes, set[str]] = defaultdict(set)
+def _clues(row: RowFacts, given: Given) -> set[int | str]:
+    """What may lead to a value: the words of the questions, and the other arguments of the call."""
+    others = [each for each in row.given if each.place == given.place and each.slot != given.slot]
+    return {*_words(row), *(f"{each.slot}={each.value}" for each in others)}
+
+
+def _habits(rows: Sequence[RowFacts]) -> dict[bytes, set[int | str]]:
+    """The clues that lead to a value though not every row says it: AAPL, wherever rows speak of Apple."""
+    slots: dict[bytes, set[str]] = defaultdict(set)  # where each value is given unsaid
+    in_slot: dict[str, dict[bytes, list[tuple[RowFacts, Given]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         for given in row.given:
-            of_slot[given.slot][row.place] = row
+            in_slot[given.slot][value := _encode(given.value)].append((row, given))
             if not given.is_grounded:
-                unsaid[_encode(given.value)][row.place] = row
-                slots[_encode(given.value)].add(given.slot)
+                slots[value].add(given.slot)
+
+    def counted(found: Iterable[list[tuple[RowFacts, Given]]], *, unsaid: bool = False) -> Counter[int | str]:
+        """In how many rows each clue stands; a word beside a value that is said leads nowhere."""
+        of_row: dict[str, set[int | str]] = defaultdict(set)
+        for row, given in chain.from_iterable(found):
+            of_row[row.place] |= _clues(row, given) - (set(_words(row)) if unsaid and given.is_grounded else set())
+        return Counter(chain.from_iterable(of_row.values()))
 
     @cache  # many values share their arguments
-    def there(names: frozenset[str]) -> Counter[int]:
-        alike = {place: row for slot in names for place, row in of_slot[slot].items()}
-        return Counter(word for row in alike.values() for word in _words(row))
+    def there(names: frozenset[str]) -> Counter[int | str]:
+        return counted(alike for slot in names for alike in in_slot[slot].values())
 
     habits = {}
-    for value, found in unsaid.items():
-        if len(found) >= _HABIT:
-            all_rows = there(frozenset(slots[value]))
-            here = Counter(word for row in found.values() for word in _words(row))
-            habits[value] = {word for word, n in here.items() if n >= max(_HABIT, _OF_WORD * all_rows[word])}
+    for value, names in slots.items():
+        found = [in_slot[slot][value] for slot in names if value in in_slot[slot]]
+        if sum(map(len, found)) >= _HABIT:
+            here, all_there = counted(found, unsaid=True), there(frozenset(names))
+            habits[value] = {clue for clue, n in here.items() if n >= max(_HABIT, _OF_WORD * all_there[clue])}
     return habits
 
 
-class _Domain:
-    """The tools that belong together, and how often rows with them, and the others, use each word."""
-
-    def __init__(self, mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> None:
-        self.tools = {name for row in mine for name in row.tools}
-        self.mine = Counter(word for row in mine for word in _words(row))
-        self.others = Counter(word for row in others for word in _words(row))
-        self.counts = len(mine), len(others)
-
-    def affinity(self, row: RowFacts) -> float:
-        """The mean log-likelihood ratio of the words of a row outside: above 0 they are those of the domain."""
-        (mine, others), seen = self.counts, _words(row)
+def _foreign(mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> Iterator[tuple[str, Finding]]:
+    """The others whose words are not those of the domain: their mean log-likelihood ratio is not above 0."""
+    at_home, outside = (Counter(word for row in side for word in _words(row)) for side in (mine, others))
+    share = len(mine) / (len(mine) + len(others))
+    for row in others:
         # A word that no other row has is as likely here as there.
-        here, there = mine / (mine + others), others / (mine + others)
         ratios = [
-            np.log((self.mine[word] + here) / (mine + 1) * (others + 1) / (self.others[word] - 1 + there))
-            for word in seen
+            np.log((at_home[word] + share) / (len(mine) + 1) * (len(others) + 1) / (outside[word] - share))
+            for word in _words(row)
         ]
-        return float(np.mean(ratios)) if ratios else 1.0
-
-    def is_foreign(self, row: RowFacts) -> bool:
-        return self.tools.isdisjoint(row.tools) and self.affinity(row) <= 0
+        affinity = float(np.mean(ratios)) if ratios else 1.0
+        if affinity <= 0:
+            evidence = {"tools": [name.rpartition("#")[0] for name in row.tools[:8]], "words": round(affinity, 2)}
+            yield row.place, Finding("foreign-domain", "its tools and words are not those of the rest", evidence)
 
 
 def _words(row: RowFacts) -> list[int]:
@@ -313,8 +299,9 @@ def _words(row: RowFacts) -> list[int]:
     return found
 
 
-def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
-    """The domain of `like`, else the one that more than half of the rows with tools belong to; None where none does."""
+def _domain(rows: Sequence[RowFacts], like: Survey | None) -> tuple[list[RowFacts], list[RowFacts]] | None:
+    """The rows with tools within and outside the domain of `like`, else the one that more than half of them belong to;
+    None where none does."""
     examples = like.rows if like else []
     group = _groups([*rows, *examples])
     if like:
@@ -331,7 +318,7 @@ def _domain(rows: Sequence[RowFacts], like: Survey | None) -> _Domain | None:
     if not wanted:
         return None
     mine = [row for row in [*rows, *examples] if row.tools and group(row.tools[0]) in wanted]
-    return _Domain(mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted])
+    return mine, [row for row in rows if row.tools and group(row.tools[0]) not in wanted]
 
 
 def _groups(rows: Sequence[RowFacts]) -> Callable[[str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,19 +13,28 @@ from swiftagent.trajectory.content import words
 from swiftagent.trajectory.types import Answer, Call, Json, Observation, Question, System, Tool, Trajectory
 
 Path = tuple[str, ...]
-_NUMBER = re.compile(r"(\d+(?:[.,]\d+)*)\s*(%|percent|k\b|thousand|million)?")
-_SCALES = {"%": 0.01, "percent": 0.01, "k": 1e3, "thousand": 1e3, "million": 1e6}
-_DATE = re.compile(r"(?:(?:(\d{4})-)?(\d{1,2})-(\d{1,2}))?[T ]?(?:(\d{1,2}):(\d{2})(?::\d{2}.*)?)?")
+# What a number of each unit is as a number, or in the next smaller unit: 30 years are 360 months.
+_SCALES = {"%": 0.01, "percent": 0.01, "k": 1e3, "thousand": 1e3, "million": 1e6, "万": 1e4, "km": 1e3}
+_SCALES |= {"year": 12, "年": 12, "week": 7, "周": 7, "hour": 60, "小时": 60, "minute": 60, "分钟": 60}
+_UNIT = "|".join(rf"{unit}s?\b" if unit.isascii() and unit.isalpha() else unit for unit in _SCALES)
+_NUMBER = re.compile(rf"(\d+(?:[.,]\d+)*)[\s-]*({_UNIT})?")
+_SIGNS = str.maketrans({"$": " usd ", "€": " eur ", "£": " gbp ", "¥": " jpy "})
+_DATE = re.compile(r"(?:(?:(\d{4})-)?(\d{1,2})-(\d{1,2}))?[t ]*(?:(\d{1,2}):(\d{2})?(?::\d{2}.*| ?[ap]m)?)?")
+_DATE_MARKS = str.maketrans("/年月日点", "--- :", "上下午早晚分")
 _DAY_BY_NAME = re.compile(
     r"\b(?:to(?:day|morrow|night)|yesterday|now|(?:next|this|last) \w+|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
     r"|[今明后昨]天|周[一二三四五六日末]|星期|现在"
 )
 _HOUR_BY_NAME = re.compile(r"\b(?:noon|midnight|morning|afternoon|evening|tonight|now|o'clock)\b|[点早晚午]")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_YEAR_LAST = re.compile(r"\A(\d{1,2})-(\d{1,2})-(\d{4})")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COVERED = 0.5  # share of a value's letters that stand in known words: "Paris, France" where Paris was said
 _STEM = 5  # letters that words of one stem share: "registering" and "registration"
+_LONG = 6  # letters and digits from which a text is itself without its spaces: "DataAnalysis", "555-0199"
 _PROSE = 12  # words from which a text is the model's own and no value
 
 
@@ -66,12 +76,14 @@ class Context:
         self.numbers: set[float] = {0.0}
 
     def add(self, text: str) -> None:
-        self.text += f"\n{text.casefold()}"
+        text = text.casefold().translate(_SIGNS)
+        self.text += f"\n{text}"
         found = words(text)
         self.words.update(found)
         self.stems.update(word[:_STEM] for word in found if len(word) >= _STEM)
-        self.numbers.update(*_numbers(text.casefold()))
-        self.numbers.update(number for number, word in enumerate(_COUNTS) if word in self.words)
+        self.numbers.update(*_numbers(text))
+        for names in (_COUNTS, _ORDINALS):
+            self.numbers.update(number for number, word in enumerate(names) if word in self.words)
 
     def grounds(self, value: Json) -> bool:
         """Whether a value, or most of it, stands here; a number by its amount, a text by its words."""
@@ -79,20 +91,34 @@ class Context:
             return all(map(self.grounds, value.values() if isinstance(value, dict) else value))
         if value is None or isinstance(value, bool):
             return True
-        text = str(value).casefold().strip()
+        text = str(value).casefold().translate(_SIGNS).strip()
         if isinstance(value, (int, float)) or _NUMBER.fullmatch(text):
             digits, amounts = _numbers(text)
             return self.numbers.issuperset(digits) or bool(amounts) and self.numbers.issuperset(amounts)
-        if self._says(text) or text in ("true", "false"):
+        if self._says(text) or text in ("true", "false") or self._abbreviates(str(value)):
             return True
-        if date := _DATE.fullmatch(text):
+        date = _DATE.fullmatch(_YEAR_LAST.sub(r"\3-\1-\2", text.translate(_DATE_MARKS)))
+        if date and date.lastindex:
             return self._grounds_date(date)
-        parts = words(text)
+        if len(plain := _squeezed(text)) >= _LONG and plain in _squeezed(self.text):
+            return True
+        parts = words(_CAMEL.sub(" ", str(value)))
         known = [word for word in parts if self._knows(word)]
-        # "pier_46.png" is not "pier_29.png", though most of it is.
-        if any(word not in known for word in parts if any(map(str.isdecimal, word))):
+        # "pier_46.png" is not "pier_29.png", though most of it is; of a year, most speakers say nothing.
+        unknown = [word for word in parts if word not in known and any(map(str.isdecimal, word))]
+        if any(_YEAR.search(self.text) or not _YEAR.fullmatch(word) for word in unknown):
             return False
         return sum(map(len, known)) >= _COVERED * sum(map(len, parts))
+
+    def _abbreviates(self, code: str) -> bool:
+        """Whether a code is short for what stands here: "es" for Spanish, "JPY" for Japanese yen, "NFLX" for
+        Netflix."""
+        if len(code) == 2 and code.isalpha():
+            return any(locale.locale_alias.get(word, "")[:3] == f"{code.lower()}_" for word in self.words)
+        if not (2 < len(code) < 6 and code.isascii() and code.isalpha() and code.isupper()):
+            return False
+        # Bounded, as a text may be one word of a million letters.
+        return re.search(r"\b" + r"[a-z]{0,12}\W{0,3}".join(code.lower()), self.text) is not None
 
     def _says(self, text: str) -> bool:
         """Whether a text stands here from the beginning of a word on: "eur" in "euros", and not in "europe's" ."""
@@ -125,6 +151,10 @@ class Context:
         return (not day_said or 2 * sum(day_said) > len(day_said)) and 2 * sum(hour_said) >= len(hour_said)
 
 
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text)
+
+
 def _numbers(text: str) -> tuple[list[float], list[float]]:
     """The digits of numbers, apart at points and commas, and their amounts: (1, 5) and 1.5."""
     digits: list[float] = []
@@ -133,7 +163,7 @@ def _numbers(text: str) -> tuple[list[float], list[float]]:
         digits += [float(part) for part in re.split(r"[.,]", word)]
         plain = word.replace(",", "")
         if plain.count(".") < 2:
-            amounts += [float(plain), float(plain) * _SCALES.get(scale, 1.0)]
+            amounts += [float(plain), float(plain) * _SCALES.get(scale.removesuffix("s"), 1.0)]
     return digits, amounts
 
 

@@ -127,6 +127,19 @@ def test_a_tool_of_like_name_and_arguments_is_another_tool(tmp_path: Path):
     assert cleaned(tmp_path, rows, *today(tmp_path)).said == []
 
 
+def test_a_description_copied_to_another_tool_makes_it_no_successor(tmp_path: Path):
+    copied = old(name="modify_weather", description="This deletes the weather in a city.")
+    rows = [row(f"Rain in {city}", call("modify_weather", {"city": city}, "{}"), tools=[copied]) for city in CITIES]
+    rows += [
+        row(
+            "No rain in Lagos",
+            call("delete_weather", {"city": "Lagos"}, "{}"),
+            tools=[{**copied, "name": "delete_weather"}],
+        )
+    ]
+    assert cleaned(tmp_path, rows).said == []
+
+
 def test_declared_mappings_rename_convert_and_translate(tmp_path: Path):
     rain = {"name": "rain", "description": "", "parameters": _parameters({"millimetres": {"type": "number"}}, [])}
     mapping = {
@@ -213,6 +226,23 @@ def test_a_value_that_the_words_of_rows_lead_to_is_no_fault(tmp_path: Path):
     apples = [priced(f"What is Apple at {when}?", "AAPL") for when in ("noon", "five", "dawn")]
     result = cleaned(tmp_path, [*said, *apples, priced("What is Boeing worth?", "AAPL")])
     assert [line for line, code, _ in result.said if code == "ungrounded-value"] == [12]
+
+
+def test_a_value_that_another_argument_of_the_call_leads_to_is_no_fault(tmp_path: Path):
+    login = old(name="login", description="Sign in.", parameters=_parameters({"user": TEXT, "key": TEXT}, ["user"]))
+
+    def signed_in(question: str, user: str, key: str) -> dict[str, Any]:
+        return row(question, call("login", {"user": user, "key": key}, "{}"), tools=[login])
+
+    keys = {city: f"{city[::-1]}77" for city in CITIES[:4]}
+    said = [
+        signed_in(f"{when}: I am {user} with {key}", user, key)
+        for user, key in keys.items()
+        for when in ("Noon", "Dusk", "Dawn")
+    ]
+    unsaid = [signed_in("I am Oslo", "Oslo", keys["Oslo"]), signed_in("I am Oslo", "Oslo", keys["Rome"])]
+    result = cleaned(tmp_path, [*said, *unsaid])
+    assert [line for line, code, _ in result.said if code == "ungrounded-value"] == [14]
 
 
 LOOP = [call("get_weather", {"city": "Oslo"}, "{}", number) for number in range(3)]
