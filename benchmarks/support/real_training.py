@@ -152,7 +152,7 @@ def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: s
     steps = written(engine, [step for gold in golds.values() for step in gold.steps], name, log)
     for kind, gold in golds.items():
         scored = score_model(gold, steps, {}, {}, own_name=NAME)
-        for row, parts in scored.parts.items():
+        for row, parts in zip(scored.ratios.ids, scored.ratios.parts, strict=True):
             named = {_named(metric, kind): part for metric, part in parts.items()}
             found[f"{kind} {row}"] = {metric: part for metric, part in named.items() if metric}
     return found

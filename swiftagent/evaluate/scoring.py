@@ -27,7 +27,6 @@ from swiftagent.trajectory.types import Question, Trajectory
 SELF = "self-cognition"
 ROUGE = "answer_rouge_l"
 CLEARLY = 0.2  # of ROUGE-L, between two answers to one question
-RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
 
 
 class Gold(msgspec.Struct):
@@ -52,9 +51,7 @@ class Scored(msgspec.Struct):
 
     steps: list[StepScore]
     ratios: Ratios
-    parts: dict[str, dict[str, tuple[float, float]]]  # by the id of step, run or answer
     metrics: Metrics
-    runs: dict[str, Entry]
     fields: FieldScores | None = None
 
 
@@ -120,7 +117,6 @@ def score_model(
     items.
 
     Raises KeyError where a decision point has no entry: see `predictions.align`."""
-    ratios = Ratios(tuple(METRICS))
     all_parts: dict[str, dict[str, tuple[float, float]]] = {}
     scores = []
     about_itself = {row.id for row in gold.rows if row.channel == SELF}
@@ -141,11 +137,10 @@ def score_model(
     for name, entry in likelihoods.items():
         if entry.bits is not None and entry.bytes:
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
-    for name, parts in all_parts.items():
-        ratios.add(_row_of_part(name), parts)
+    ratios = Ratios(tuple(METRICS), [*map(_row_of_part, all_parts)], [*all_parts.values()], [*all_parts])
     found = ratios.estimates(not_shares=not_shares())
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
-    return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
+    return Scored(scores, ratios, found, score_fields(answers) if fields else None)
 
 
 def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
@@ -169,19 +164,7 @@ def _says(answer: str | None, name: str) -> bool:
 
 def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
     """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
-    pairs: dict[str, list[tuple[bool, bool]]] = {}
-    # Measured at other steps for one model than for the other, or more than right or wrong.
-    partial = set(not_shares())
-    for name in {**base.parts, **tuned.parts}:
-        before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
-        partial |= before.keys() ^ after.keys()
-        for metric in before.keys() & after.keys():
-            if before[metric] in RIGHT_OR_WRONG and after[metric] in RIGHT_OR_WRONG:
-                pairs.setdefault(metric, []).append((bool(before[metric][0]), bool(after[metric][0])))
-            else:
-                partial.add(metric)
-    whole = {metric: found for metric, found in pairs.items() if metric not in partial}
-    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=not_shares())
+    return paired_differences(base.ratios, tuned.ratios, not_shares=not_shares())
 
 
 def summary(
@@ -236,24 +219,21 @@ def forgetting(gold: Gold, base: Scored, tuned: Scored, most: int = 3) -> dict[s
     """metrics.json's `forgetting`: `answers` of held-out chat, the `change` of their ROUGE-L (tuned - base), how many
     got clearly `further` from the reference or `closer` to it, and as `examples` those furthest away (question, base,
     tuned, reference). None where the data holds no chat."""
-    chats = {step.id: step for step in gold.chats}
-    change = paired_differences(_of_chats(base, chats), _of_chats(tuned, chats), {})[ROUGE]
+    chats = {step.id for step in gold.chats}
+    numbers = [number for number, step in enumerate(gold.steps) if step.id in chats]
+    change = paired_differences(base.ratios.part(numbers), tuned.ratios.part(numbers))[ROUGE]
     if change.value is None:
         return None
-    answers = [{score.step.id: score.predicted.answer or "" for score in scored.steps} for scored in (base, tuned)]
-    rise = {name: tuned.parts[name][ROUGE][0] - base.parts[name][ROUGE][0] for name in chats}
-    further = sorted((change, name) for name, change in rise.items() if change <= -CLEARLY)
+    pairs = [(base.steps[number], tuned.steps[number]) for number in numbers]
+    rises = [after.parts[ROUGE][0] - before.parts[ROUGE][0] for before, after in pairs]
+    further = sorted(zip(rises, pairs, strict=True), key=lambda each: (each[0], each[1][0].step.id))
     examples = [
-        {"question": _question(chats[name]), "base": answers[0][name], "tuned": answers[1][name],
-         "reference": chats[name].answer}
-        for _, name in further[:most]
+        {"question": _question(before.step), "base": before.predicted.answer or "",
+         "tuned": after.predicted.answer or "", "reference": before.step.answer}
+        for rise, (before, after) in further[:most] if rise <= -CLEARLY
     ]  # fmt: skip
-    counts = {"answers": len(chats), "further": len(further), "closer": sum(up >= CLEARLY for up in rise.values())}
-    return {**counts, "change": change.as_dict(), "examples": examples}
-
-
-def _of_chats(scored: Scored, chats: Mapping[str, DecisionPoint]) -> Ratios:
-    return scored.ratios.part([number for number, name in enumerate(scored.parts) if name in chats])
+    counts = {"further": sum(rise <= -CLEARLY for rise in rises), "closer": sum(rise >= CLEARLY for rise in rises)}
+    return {"answers": len(pairs), **counts, "change": change.as_dict(), "examples": examples}
 
 
 def _question(step: DecisionPoint) -> str:

@@ -267,17 +267,17 @@ def _summary(
     by_task: dict[str, dict[str, Any]] = {task.id: {"domain": task.domain} for task in tasks}
     ratios = {}
     for model, entries in runs.items():
-        ratios[model] = Ratios(names)
+        all_parts = []
         for task in tasks:
             faults = [entries[f"{task.id}#{trial + 1}"].faults for trial in range(options.trials)]
             passed = faults.count([])
             by_task[task.id][model] = {"passed": passed, "faults": faults}
             parts = {f"pass^{k}": (pass_hat(passed, options.trials, k), 1.0) for k in ks}
-            parts |= {f"{name} {task.domain}": part for name, part in parts.items()}
-            ratios[model].add(task.id, {name: part for name, part in parts.items() if name in names})
+            all_parts.append(parts | {f"{name} {task.domain}": part for name, part in parts.items()})
+        ratios[model] = Ratios(tuple(names), [task.id for task in tasks], all_parts)
         found[model] = {name: msgspec.structs.asdict(each) for name, each in ratios[model].estimates().items()}
     if "base" in ratios:
-        differences = paired_differences(ratios["base"], ratios["tuned"], {})
+        differences = paired_differences(ratios["base"], ratios["tuned"])
         found["difference"] = {name: each.as_dict() for name, each in differences.items()}
     values = {name: {k: each.value for k, each in part.estimates().items()} for name, part in ratios.items()}
     rules = rules_of(options, target, with_state=True)

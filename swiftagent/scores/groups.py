@@ -3,7 +3,7 @@ turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from swiftagent.scores.calls import StepScore
 from swiftagent.scores.intervals import Metrics, Ratios
@@ -39,26 +39,21 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     return {"argument": _by_argument(scores, largest), **found}
 
 
-def next_step_ratios(scores: Iterable[StepScore]) -> Ratios:
+def next_step_ratios(scores: Sequence[StepScore]) -> Ratios:
     """The metrics of next steps. Rows, not steps, are resampled, since the steps of one row are alike."""
-    names = next_step_metrics()
-    ratios = Ratios(names)
-    for score in scores:
-        ratios.add(score.step.row, {name: score.parts[name] for name in names if name in score.parts})
-    return ratios
+    return Ratios(next_step_metrics(), [score.step.row for score in scores], [score.parts for score in scores])
 
 
 def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics]:
     """How often each argument that gold gives, as "weather.city", has the right value."""
-    ratios = Ratios(("argument_values",))
-    names = []
-    for score in scores:
-        for call, found in zip(score.step.calls, score.calls, strict=True):
-            if isinstance(call.arguments, dict):
-                for name in call.arguments:
-                    ratios.add(score.step.row, {"argument_values": (float(name in found.right), 1.0)})
-                    names.append(f"{call.tool}.{name}")
-    return _by(ratios, names, largest)
+    found = [
+        (score.step.row, {"argument_values": (float(name in each.right), 1.0)}, f"{call.tool}.{name}")
+        for score in scores
+        for call, each in zip(score.step.calls, score.calls, strict=True)
+        for name in (call.arguments if isinstance(call.arguments, dict) else ())
+    ]
+    rows, parts, names = zip(*found, strict=True) if found else ((), (), ())
+    return _by(Ratios(("argument_values",), rows, parts), names, largest)
 
 
 def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:
