@@ -20,7 +20,7 @@ from swiftagent.io import jsonl
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.io.rows import read_rows
 from swiftagent.scores import bfcl_referee
-from swiftagent.scores.bfcl import Item, as_bfcl, read_item
+from swiftagent.scores.bfcl import Item, read_item
 from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.reading import predicted_from_native, predicted_from_text
 from swiftagent.trajectory.react_scan import sections
@@ -46,7 +46,7 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     """
     rows = [
         {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
-        | {"calls": as_bfcl(attempts)}
+        | {"calls": [{attempt.tool: attempt.arguments} for attempt in attempts]}
         for item, attempts in predictions
     ]
     try:
@@ -83,16 +83,15 @@ def read_bfcl(path: Path) -> tuple[list[Trajectory], dict[str, Item]]:
 
     Raises RowError for a row that is broken, and where questions and answers do not belong together.
     """
-    answers = {row.value.get("id"): row for row in _objects(answers_beside(path))}
+    answers = {row.value.get("id"): row.value.get("ground_truth") for row in _objects(answers_beside(path))}
     rows, items = [], {}
     for question in _objects(path):
         with at(question.where):
-            answer = answers.get(question.value.get("id"))
-            if answer is None:
-                raise RowError("no-gold-call", f"no accepted answer for {question.value.get('id')!r}")
-            item = read_item(question.value, answer.value)
-            items[item.id] = item
-            rows.append(_trajectory(item, question))
+            name = question.value.get("id")
+            if name not in answers:
+                raise RowError("no-gold-call", f"no accepted answer for {name!r}")
+            items[str(name)] = read_item(question.value, answers[name])
+            rows.append(_trajectory(items[str(name)], question))
     return rows, items
 
 

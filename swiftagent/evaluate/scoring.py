@@ -13,7 +13,7 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.jsonl import encode
-from swiftagent.scores.bfcl import Item, bfcl_problem
+from swiftagent.scores.bfcl import Item, bfcl_right
 from swiftagent.scores.calls import DecisionPoint, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
@@ -148,7 +148,7 @@ def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee:
     if referee:
         right = [bool(verdict.valid) for verdict in ask_bfcl_eval(referee, pairs)]
     else:
-        right = [not bfcl_problem(item, calls) for item, calls in pairs]
+        right = [bfcl_right(item, calls) for item, calls in pairs]
     for score, valid in zip(scores, right, strict=True):
         score.parts["bfcl_ast"] = (float(valid), 1.0)
 
