@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from functools import reduce
-from typing import Protocol
+from functools import partial, reduce
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from swiftagent.agent.loop import (
     Limits,
     Progress,
     Reply,
+    Request,
     RunTool,
     Turn,
     conversation_after,
@@ -32,6 +33,11 @@ from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.read_step import step_end
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+Job = Generator[Generate, Generated, Result]
 
 # Characters a token on average at most, in a text of `max_tokens`.
 _LONGEST_TOKEN = 64
@@ -102,22 +108,49 @@ def answer(
 ) -> Turn:
     """Answer one question. Ctrl-C while the model writes or a tool runs ends the turn, with what came of it so far."""
     turn = run_turn(before, question, limits, grammar)
+    finished = finish(driven(turn, partial(_call, runtime), runtime.listener.event), partial(_write, runtime))
+    # A turn without an answer may end within a line.
+    runtime.listener.step_begins()
+    return finished
+
+
+def driven(
+    turn: Generator[Request, Reply, Turn],
+    run_tool: Callable[[Call], ToolResult],
+    watch: Callable[[Event, str], None] = SILENT.event,
+) -> Job[Turn]:
+    """A turn of the loop that asks for text alone: its calls are run by `run_tool`."""
     reply: Reply = None
     try:
         while True:
             request = turn.send(reply)
+            reply = None
             match request:
                 case Generate():
-                    reply = _write(runtime, request)
+                    reply = yield request
                 case RunTool(call=call):
-                    reply = _call(runtime, call)
+                    reply = run_tool(call)
                 case Progress(event=event, error=error):
-                    runtime.listener.event(event, error)
-                    reply = None
+                    watch(event, error)
     except StopIteration as done:
-        # A turn without an answer may end within a line.
-        runtime.listener.step_begins()
         result: Turn = done.value
+        return result
+
+
+def finish(job: Generator[Asked, Given, Result], answer: Callable[[Asked], Given]) -> Result:
+    """Answer a generator's requests until it is done."""
+    try:
+        request = next(job)
+        while True:
+            try:
+                given = answer(request)
+            # A job may know what to make of it.
+            except RequestRefused as error:
+                request = job.throw(error)
+            else:
+                request = job.send(given)
+    except StopIteration as done:
+        result: Result = done.value
         return result
 
 

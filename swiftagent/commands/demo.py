@@ -168,7 +168,7 @@ def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
 def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
     """What base and tuned model did first, by model and id."""
     entries = read_entries(outcome.folder / "predictions.jsonl", Entry)
-    return {(each.model, each.id): each.predicted() for each in entries if each.kind == "step"}
+    return {(each.model, each.id): each for each in entries if each.kind == "step"}
 
 
 def _counts(

@@ -17,7 +17,7 @@ from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, steps_of
+from swiftagent.scores.calls import DecisionPoint, Predicted, attempts_of, steps_of
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.trajectory.types import Call, Question, Trajectory
 
@@ -40,13 +40,13 @@ def has_gold(rows: Iterable[Row]) -> tuple[bool, Iterable[Row]]:
     return is_llamafactory(first.value), chain([first], rows)
 
 
-def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
+def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Predicted]]:
     """Gold and predictions of {"prompt", "predict", "label"} rows. Labels are read as predictions are.
 
     Raises RowError for a row without the three, or with a label that is neither a call nor an answer.
     """
     steps: list[DecisionPoint] = []
-    entries: dict[str, Entry] = {}
+    entries: dict[str, Predicted] = {}
     for number, row in enumerate(rows):
         if not is_llamafactory(row.value):
             raise RowError(
@@ -59,7 +59,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         calls = tuple(Call(call.tool, call.arguments, f"c{index}") for index, call in enumerate(label.calls))
         context = (Question(str(row.value.get("prompt", ""))),)
         steps.append(DecisionPoint(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
-        entries[f"{name}#0"] = Entry.of_step(MODEL, f"{name}#0", guess)
+        entries[f"{name}#0"] = guess
     # Rows with calls show that there are tools to leave alone in the others too.
     if any(step.calls for step in steps):
         steps = [
@@ -109,7 +109,9 @@ def _names_arguments(value: Any) -> bool:
     )
 
 
-def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]) -> tuple[Gold, dict[str, Entry]]:
+def align(
+    gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]
+) -> tuple[Gold, dict[str, Predicted]]:
     """Predictions by step, and the gold that they are for.
 
     rows: the raw rows; conversations: those of them that are whole conversations, by place ("file:line"). Predictions
@@ -120,8 +122,8 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
     first_of: dict[str, DecisionPoint] = {}
     for step in gold.steps:
         first_of.setdefault(step.row, step)
-    steps: dict[str, Entry] = {}
-    firsts: dict[str, Entry] = {}
+    steps: dict[str, Predicted] = {}
+    firsts: dict[str, Predicted] = {}
     unknown: list[str] = []
     placed: dict[str, str] = {}
     for row in rows:
@@ -140,7 +142,7 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
             unknown.append(f"{row.where} ({name})")
         else:
             place = steps if name in by_step else firsts
-            place[target.id] = Entry.of_step(MODEL, target.id, _with_declared_names(found, target))
+            place[target.id] = _with_declared_names(found, target)
     if unknown:
         raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
     found_by_id = {**firsts, **steps}
@@ -181,7 +183,7 @@ def _prediction(row: Row) -> tuple[str | None, Predicted]:
     if value.get("kind") in ("step", "run", "likelihood"):
         entry = msgspec.convert(value, Entry)
         is_step = entry.kind == "step" and entry.model == MODEL
-        return (name, entry.predicted()) if is_step else (None, Predicted())
+        return (name, entry) if is_step else (None, Predicted())
     if "result" in value:
         return name, predicted_from_result(value["result"])
     for key in TEXTS:
@@ -194,19 +196,16 @@ def _prediction(row: Row) -> tuple[str | None, Predicted]:
 
 def _of_conversation(
     conversation: Trajectory, by_step: Mapping[str, DecisionPoint], unknown: list[str]
-) -> dict[str, Entry]:
+) -> dict[str, Predicted]:
     """A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
     prefix = f"{conversation.id}#"
     wanted = [step for name, step in by_step.items() if name.startswith(prefix)]
     if not wanted:
         unknown.append(f"{conversation.source} ({conversation.id})")
         return {}
-    made = [
-        Predicted(tuple(Attempt(call.tool, call.arguments) for call in step.calls), step.answer or None)
-        for step in steps_of(conversation)
-    ]
+    made = [Predicted(attempts_of(step.calls), step.answer or None) for step in steps_of(conversation)]
     made += [Predicted()] * (len(wanted) - len(made))
-    return {step.id: Entry.of_step(MODEL, step.id, guess) for step, guess in zip(wanted, made, strict=False)}
+    return {step.id: guess for step, guess in zip(wanted, made, strict=False)}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from swiftagent.errors import visible
 from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
 from swiftagent.scores.metrics import METRICS, Metric, Part
-from swiftagent.trajectory.types import Observation, Question
+from swiftagent.trajectory.types import Call, Observation, Question
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.scoring import Scored
@@ -197,7 +197,7 @@ def _is_missed(metric: Metric, part: Part | None) -> bool:
 
 def _gold_text(step: DecisionPoint) -> str:
     if step.calls:
-        return _calls_text(Attempt(call.tool, call.arguments) for call in step.calls)
+        return _calls_text(step.calls)
     return step.answer or ""
 
 
@@ -206,7 +206,7 @@ def _predicted_text(score: StepScore) -> str:
     return found.text.strip() or _calls_text(found.calls) or found.answer or "(nothing)"
 
 
-def _calls_text(calls: Iterable[Attempt]) -> str:
+def _calls_text(calls: Iterable[Attempt | Call]) -> str:
     return "\n".join(f"{call.tool} {json.dumps(call.arguments, ensure_ascii=False)}" for call in calls)
 
 

@@ -14,7 +14,7 @@ from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.jsonl import encode
 from swiftagent.scores.bfcl import Item, bfcl_right
-from swiftagent.scores.calls import DecisionPoint, StepScore, run_parts, steps_of, tasks_of
+from swiftagent.scores.calls import DecisionPoint, Predicted, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
@@ -104,7 +104,7 @@ def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
 
 def score_model(
     gold: Gold,
-    steps: Mapping[str, Entry],
+    steps: Mapping[str, Predicted],
     runs: Mapping[str, Entry],
     likelihoods: Mapping[str, Entry],
     *,
@@ -121,7 +121,7 @@ def score_model(
     scores = []
     about_itself = {row.id for row in gold.rows if row.channel == SELF}
     for step in gold.steps:
-        score = score_step(step, steps[step.id].predicted())
+        score = score_step(step, steps[step.id])
         if step.row in about_itself and own_name and _says(step.answer, own_name):
             score.parts["self_cognition"] = (float(_says(score.predicted.answer, own_name)), 1.0)
         if step.could_call:

@@ -22,7 +22,7 @@ from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
 from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
-from swiftagent.evaluate.writing import Done, Entry, Log, Writer
+from swiftagent.evaluate.writing import Done, Log, Writer
 from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
@@ -32,7 +32,7 @@ from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
 
-Entries = Mapping[str, Sequence[Mapping[str, Entry]]]
+Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True):

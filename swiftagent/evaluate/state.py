@@ -31,25 +31,23 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.agent.drive import RequestRefused
+from swiftagent.agent.drive import Job, RequestRefused, driven
 from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.evaluate.jobs import Job
 from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
 from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
 from swiftagent.evaluate.target import Target, training_files
-from swiftagent.evaluate.writing import Done, Entry, Writer, driven, transcript
+from swiftagent.evaluate.writing import Done, Entry, Writer, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
 from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
-from swiftagent.scores.calls import Attempt
+from swiftagent.scores.calls import attempts_of
 from swiftagent.scores.gate import gate_report
 from swiftagent.scores.intervals import Ratios, paired_differences
 from swiftagent.scores.values import plain_text, same_value
 from swiftagent.tools.source import STATE_FUNCTIONS
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
-from swiftagent.trajectory.types import Call
 
 _SHARED = ("domain", "system", "state")  # besides tools and tasks
 _WANTED = (
@@ -245,8 +243,8 @@ def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
         # A conversation that the server does not take any longer, or tools that broke: the run has failed.
         except (RequestRefused, ToolError) as error:
             faults.append(str(error))
-    calls = [Attempt(event.tool, event.arguments) for event in talk.events if isinstance(event, Call)]
-    return Entry(writer.name, "state", run, transcript(talk.events, questions=True), calls, faults=faults)
+    text, calls = transcript(talk.events, questions=True), attempts_of(talk.events)
+    return Entry(model=writer.name, kind="state", id=run, text=text, calls=calls, faults=faults)
 
 
 def pass_hat(passed: int, runs: int, k: int) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +18,14 @@ from typing import Any, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
+from swiftagent.agent.drive import Job, driven
+from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
+from swiftagent.evaluate.jobs import CachedEngine, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, Replay
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, Replay, attempts_of
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
@@ -33,30 +33,17 @@ Done = Callable[[], None]
 T = TypeVar("T")
 
 
-class Entry(msgspec.Struct):
+class Entry(Predicted, frozen=True, kw_only=True):
     """One line of predictions.jsonl or state.jsonl. kind: "step", "run", "likelihood" or
     "state"; id: of the decision point, task or answer."""
 
     model: str
     kind: str
     id: str
-    text: str = ""
-    calls: list[Attempt] = msgspec.field(default_factory=list)
-    answer: str | None = None
-    readable: bool = True
-    invented_observation: bool = False
     stopped_by: str = ""
     bits: float | None = None
     bytes: int = 0
-    faults: list[str] = msgspec.field(default_factory=list)  # of a run with state
-
-    @classmethod
-    def of_step(cls, model: str, name: str, found: Predicted) -> Entry:
-        calls = list(found.calls)
-        return cls(model, "step", name, found.text, calls, found.answer, found.readable, found.invented_observation)
-
-    def predicted(self) -> Predicted:
-        return Predicted(tuple(self.calls), self.answer, self.readable, self.invented_observation, self.text)
+    faults: list[str] = []  # of a run with state
 
 
 class Log:
@@ -177,23 +164,27 @@ class Writer:
             done()
 
     def _step(self, step: DecisionPoint) -> Job[Entry]:
-        texts: list[str] = []
+        found: list[Predicted] = []
         attempts: list[Attempt] = []
-        readable, invented = True, False
         context: tuple[Event, ...] = step.context
         while True:
-            found = yield from self._predict(Trajectory(context, step.tools))
-            texts.append(found.text)
-            attempts += found.calls
-            readable, invented = readable and found.readable, invented or found.invented_observation
-            if not found.calls or len(attempts) >= len(step.calls):
+            found.append((yield from self._predict(Trajectory(context, step.tools))))
+            attempts += found[-1].calls
+            if not found[-1].calls or len(attempts) >= len(step.calls):
                 break
             # A ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before.
-            last, number = attempts[-1], f"p{len(attempts)}"
-            result = Replay(step.calls, step.results).result(last)
-            context = (*context, Call(last.tool, last.arguments, number), Observation(result, number))
-        answered = None if attempts else found.answer
-        return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
+            last = Call(attempts[-1].tool, attempts[-1].arguments, f"p{len(attempts)}")
+            context = (*context, last, Observation(Replay(step.calls, step.results).call(last).text, last.id))
+        return Entry(
+            model=self.name,
+            kind="step",
+            id=step.id,
+            text="\n".join(each.text for each in found),
+            calls=tuple(attempts),
+            answer=None if attempts else found[-1].answer,
+            readable=all(each.readable for each in found),
+            invented_observation=any(each.invented_observation for each in found),
+        )
 
     def _predict(self, conversation: Trajectory) -> Job[Predicted]:
         stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
@@ -204,40 +195,18 @@ class Writer:
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
     def _run(self, task: DecisionPoint) -> Job[Entry]:
-        *before, question = task.context
-        replay = Replay(task.calls, task.results)
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
-        turn = yield from driven(
-            run_turn(Trajectory(tuple(before), task.tools), getattr(question, "text", ""), limits, self.grammar),
-            lambda call: ToolResult(replay.result(Attempt(call.tool, call.arguments))),
-        )
-        made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
-        text = transcript(turn.events)
-        return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
+        turn = run_turn(Trajectory(task.context, task.tools), None, limits, self.grammar)
+        done = yield from driven(turn, Replay(task.calls, task.results).call)
+        made = {"text": transcript(done.events), "calls": attempts_of(done.events), "answer": done.answer}
+        return Entry(model=self.name, kind="run", id=task.id, stopped_by=done.stopped_by, **made)
 
     def _likelihood(self, step: DecisionPoint) -> Entry:
         from swiftagent.backend.likelihood import answer_bits
 
         text = step.answer or ""
         bits = answer_bits(self.engine, self.grammar.messages(Trajectory(step.context, step.tools)), text)
-        return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
-
-
-def driven(turn: Generator[Request, Reply, Turn], run_tool: Callable[[Call], ToolResult]) -> Job[Turn]:
-    """A turn of the loop whose calls are run by `run_tool`."""
-    reply: Reply = None
-    try:
-        while True:
-            match turn.send(reply):
-                case Generate() as request:
-                    reply = yield request
-                case RunTool(call=call):
-                    reply = run_tool(call)
-                case _:
-                    reply = None
-    except StopIteration as done:
-        result: Turn = done.value
-        return result
+        return Entry(model=self.name, kind="likelihood", id=step.id, bits=bits, bytes=len(text.encode()))
 
 
 def transcript(events: Iterable[Event], *, questions: bool = False) -> str:

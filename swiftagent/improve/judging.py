@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from swiftagent.scores.calls import Attempt as Made
-from swiftagent.scores.calls import score_call
+from swiftagent.scores.calls import same_call
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory, with_trained
 
@@ -88,7 +87,7 @@ def _against(gold: Sequence[Call], each: Try) -> Judgement:
     for place, event in enumerate(each.events):
         if not isinstance(event, Call):
             continue
-        same = next((call for call in left if score_call(call, Made(event.tool, event.arguments)).exact), None)
+        same = next((call for call in left if same_call(call, event)), None)
         if same is None:
             return Judgement("wrong-call", place)
         left.remove(same)
@@ -147,7 +146,7 @@ def _after(gold: Sequence[Event], calls: Sequence[Call]) -> Sequence[Event] | No
     end = 0
     for call in calls:
         end = next((i + 1 for i in range(end, len(gold)) if isinstance(gold[i], Call)), 0)
-        if not end or not score_call(gold[end - 1], Made(call.tool, call.arguments)).exact:  # type: ignore[arg-type]
+        if not end or not same_call(gold[end - 1], call):  # type: ignore[arg-type]
             return None
         while end < len(gold) and isinstance(gold[end], Observation):
             end += 1

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from swiftagent.scores.values import same_value
+from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
 
 NO_RESULT = "Error: no result is recorded for these arguments"
@@ -41,6 +42,10 @@ class Attempt(msgspec.Struct, frozen=True):
     tool: str
     arguments: Json = None
     parsed: bool = True
+
+
+def attempts_of(events: Iterable[Event]) -> tuple[Attempt, ...]:
+    return tuple(Attempt(event.tool, event.arguments) for event in events if isinstance(event, Call))
 
 
 class Predicted(msgspec.Struct, frozen=True):
@@ -129,6 +134,11 @@ def score_call(gold: Call, attempt: Attempt) -> CallScore:
     return CallScore(gold.tool, 1.0, names, values, float(names and len(right) == len(want)), right)
 
 
+def same_call(gold: Call, made: Call) -> bool:
+    """Whether a call is gold's, in tool, names and values."""
+    return score_call(gold, Attempt(made.tool, made.arguments)).exact == 1.0
+
+
 def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallScore]:
     """Each gold call with the attempt that fits it best, in any order, each attempt used once.
 
@@ -194,14 +204,14 @@ class Replay:
         self._calls = list(calls)
         self._results = results
 
-    def result(self, call: Attempt) -> str:
+    def call(self, call: Call) -> ToolResult:
         for gold in self._calls:
-            if score_call(gold, call).exact and gold.id in self._results:
+            if same_call(gold, call) and gold.id in self._results:
                 # A call repeated by gold (a poll, say) gets each recorded result once, in order.
                 self._calls.remove(gold)
                 self._calls.append(gold)
-                return self._results[gold.id]
-        return NO_RESULT
+                return ToolResult(self._results[gold.id])
+        return ToolResult(NO_RESULT)
 
 
 def run_parts(

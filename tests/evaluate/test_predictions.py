@@ -57,10 +57,10 @@ def test_texts_by_step_id():
 
 
 def test_our_own_log():
-    entries = [Entry("tuned", "step", step.id, "", [], "3C") for step in gold().steps]
+    entries = [Entry(model="tuned", kind="step", id=step.id, answer="3C") for step in gold().steps]
     lines: list[dict[str, Any]] = [
         {"settings": {}},
-        decode(encode(Entry("base", "step", "a#0"))),
+        decode(encode(Entry(model="base", kind="step", id="a#0"))),
         *map(decode, map(encode, entries)),
     ]
     kept, found = align(gold(), raw(*lines), {})
@@ -139,7 +139,7 @@ def test_json_with_a_name_is_an_answer_not_a_call(text: str):
     rows = [Row({"prompt": "Read: Ann, 7", "label": '{"name": "Ann", "age": 7}', "predict": text}, "p:1")]
     found, entries = llamafactory_gold(rows)
     assert found.steps[0].calls == ()
-    assert (entries["row0#0"].calls, entries["row0#0"].answer) == ([], text)
+    assert (entries["row0#0"].calls, entries["row0#0"].answer) == ((), text)
 
 
 def test_two_predictions_for_one_row_are_refused():

@@ -14,7 +14,7 @@ from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.scoring import differences, gold_from, score_model, summary
 from swiftagent.evaluate.writing import Entry, Log, Writer
-from swiftagent.scores.calls import Attempt
+from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.gate import parse_gate
 from swiftagent.trajectory.content import seen_in_training
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
@@ -203,8 +203,11 @@ def test_one_id_twice_is_told_apart_and_a_limit_is_spread():
 
 def test_bits_per_byte_is_the_ratio_of_the_sums_over_plain_chat():
     gold = gold_from([CHAT, Trajectory((Question("bye"), Answer("see you soon")), (), "bye"), WHO, ROWS[0]])
-    steps = {step.id: Entry("tuned", "step", step.id, answer="x") for step in gold.steps}
-    bits = [Entry("tuned", "likelihood", step.id, bits=16.0, bytes=len(step.answer or "")) for step in gold.chats]
+    steps = {step.id: Predicted(answer="x") for step in gold.steps}
+    bits = [
+        Entry(model="tuned", kind="likelihood", id=step.id, bits=16.0, bytes=len(step.answer or ""))
+        for step in gold.chats
+    ]
     found = score_model(gold, steps, {}, {entry.id: entry for entry in bits}).metrics["bits_per_byte"]
     assert (found.value, found.n) == (32 / (8 + 12), 2)
 
@@ -221,4 +224,4 @@ def test_native_calls_are_asked_for_and_read(log: Log):
     engine = NativeCalls()
     Writer("tuned", engine, log, Native()).steps(gold.steps[:1], nothing)
     assert engine.declared == (WEATHER,)
-    assert log.of("tuned", "step")["r0#0"].calls == [Attempt("weather", {"city": "Oslo"})]
+    assert log.of("tuned", "step")["r0#0"].calls == (Attempt("weather", {"city": "Oslo"}),)
